@@ -1,0 +1,1 @@
+//! HTTP/1.x heads: requests in, responses out.

@@ -1,0 +1,89 @@
+//! `multipart/x-mixed-replace`: the endless body whose every part replaces the one before.
+//!
+//! # Two framings, one buffer
+//!
+//! A browser shows a part only once the header block of the *next* part is complete; `ffmpeg` and most other clients
+//! show it once `Content-Length` bytes are there. So a part is encoded once, as
+//!
+//! ```text
+//! [ part header with Content-Length ][ JPEG ][ CRLF --frame CRLF ][ Content-Type: image/jpeg CRLF CRLF ]
+//!  \________________________ length _____________________________/
+//!                                    \________________________ advance _________________________________/
+//! ```
+//!
+//! and either framing is a slice of that one allocation.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// The header block that `advance` sends ahead of a frame.
+const ADVANCE_HEADER: &[u8] = b"Content-Type: image/jpeg\r\n\r\n";
+
+/// Which slice of an encoded part a viewer is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// Header with `Content-Length`, JPEG, delimiter: what players and libraries expect.
+    #[default]
+    Length,
+    /// JPEG, delimiter, header of the part to come: what makes a browser show a frame as soon as it is sent.
+    Advance,
+}
+
+/// One part, encoded for both framings.
+#[derive(Clone, Debug)]
+pub struct EncodedPart {
+    bytes: Bytes,
+    jpeg: Range<usize>,
+}
+
+impl EncodedPart {
+    /// Encodes `jpeg` as a part. `captured_at` is the wall time of capture, as a time since the Unix epoch.
+    pub fn encode(boundary: &str, sequence: u64, captured_at: Duration, jpeg: &[u8]) -> Self {
+        use std::io::Write;
+        let mut bytes = BytesMut::with_capacity(jpeg.len() + boundary.len() + 192).writer();
+        let _ = write!(
+            bytes,
+            "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {sequence}\r\n\r\n",
+            jpeg.len(),
+            captured_at.as_secs(),
+            captured_at.subsec_micros(),
+        );
+        let mut bytes = bytes.into_inner();
+        let start = bytes.len();
+        bytes.put_slice(jpeg);
+        let end = bytes.len();
+        bytes.put_slice(b"\r\n--");
+        bytes.put_slice(boundary.as_bytes());
+        bytes.put_slice(b"\r\n");
+        bytes.put_slice(ADVANCE_HEADER);
+        Self { bytes: bytes.freeze(), jpeg: start..end }
+    }
+
+    /// The picture alone.
+    pub fn jpeg(&self) -> Bytes {
+        self.bytes.slice(self.jpeg.clone())
+    }
+
+    /// The part as one framing sends it: a reference, not a copy.
+    pub fn framed(&self, framing: Framing) -> Bytes {
+        match framing {
+            Framing::Length => self.bytes.slice(..self.bytes.len() - ADVANCE_HEADER.len()),
+            Framing::Advance => self.bytes.slice(self.jpeg.start..),
+        }
+    }
+}
+
+/// What precedes the first part of a body.
+pub fn preamble(boundary: &str, framing: Framing) -> Bytes {
+    match framing {
+        Framing::Length => format!("--{boundary}\r\n").into(),
+        Framing::Advance => format!("--{boundary}\r\nContent-Type: image/jpeg\r\n\r\n").into(),
+    }
+}
+
+/// What ends a body after a whole part: an empty part, then the closing delimiter (RFC 2046, section 5.1.1).
+pub fn closing(boundary: &str) -> Bytes {
+    format!("\r\n--{boundary}--\r\n").into()
+}
