@@ -1,1 +1,29 @@
 //! HTTP/1.x heads: requests in, responses out.
+//!
+//! `httparse` reads the header fields. Around it stands what a server on an open port needs besides: limits, an early
+//! end for what can only be refused, and no leniency about where a line, a head or a body ends, because two readings
+//! of the same bytes are how requests are smuggled past a proxy (RFC 9112, section 11.2).
+//!
+//! # One verdict, however the bytes arrive
+//!
+//! [`Request::parse`] is called again after each read, so its answer must not depend on how the network cut the
+//! bytes. Two stages hold that:
+//!
+//! 1. `head` walks the lines from the first byte and stops at the first of: a fault that no later byte can mend, the
+//!    end of the head, the end of what was received. The first fault *in byte order* is the same for every longer
+//!    input.
+//! 2. Everything else is judged only once the head is whole, and from the head alone: the shape of the request line,
+//!    version, method, fields, target, `Host`, body, `Expect`, in this order. The first fault gives the status.
+
+mod fields;
+mod head;
+mod request;
+mod response;
+
+pub use fields::FIELDS_MAX;
+pub use head::{HEAD_BYTES_MAX, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+pub use request::{Method, Request, Version};
+pub use response::{Refusal, ResponseHead, Status};
+
+/// The methods framecast answers, as the value of an `Allow` field (RFC 9110, section 10.2.1).
+pub const ALLOW: &str = "GET, HEAD, OPTIONS";
