@@ -113,7 +113,7 @@ impl<'a> RequestLine<'a> {
             "The request line is not a method, a target and a version with one space between them.",
         );
         let line = str::from_utf8(line).map_err(|_| malformed)?;
-        match line.split(' ').collect::<Vec<_>>().as_slice() {
+        match line.splitn(4, ' ').collect::<Vec<_>>().as_slice() {
             [method, target, version] => Ok(Self {
                 method,
                 target,

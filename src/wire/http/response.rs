@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::ALLOW;
 
 /// Every status framecast answers with (RFC 9110, section 15; 429 and 431: RFC 6585).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Status {
     /// What was asked for follows.
