@@ -19,6 +19,8 @@ mod fields;
 mod head;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 pub use fields::FIELDS_MAX;
 pub use head::{HEAD_BYTES_MAX, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
