@@ -4,8 +4,10 @@
 //! passes over whatever they hold: an EXIF thumbnail is a JPEG within the picture, with an end marker of its own.
 
 mod huffman;
+mod splitter;
 mod walk;
 
+pub use splitter::Splitter;
 pub(in crate::wire) use walk::{Step, Walk};
 
 use thiserror::Error;

@@ -12,7 +12,13 @@
 //! ```
 //!
 //! and either framing is a slice of that one allocation.
+//!
+//! What comes in, from a driver or from a camera on the network, is read by [`PartDecoder`], which is as lenient as the
+//! encoder is strict.
 
+mod boundary;
+mod decode;
 mod encode;
 
+pub use decode::{HEAD_BYTES_MAX, PartDecoder};
 pub use encode::{EncodedPart, Framing, closing, preamble};
