@@ -6,3 +6,4 @@
 pub mod http;
 pub mod jpeg;
 pub mod multipart;
+pub mod source;

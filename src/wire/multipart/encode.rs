@@ -1,17 +1,4 @@
-//! `multipart/x-mixed-replace`: the endless body whose every part replaces the one before.
-//!
-//! # Two framings, one buffer
-//!
-//! A browser shows a part only once the header block of the *next* part is complete; `ffmpeg` and most other clients
-//! show it once `Content-Length` bytes are there. So a part is encoded once, as
-//!
-//! ```text
-//! [ part header with Content-Length ][ JPEG ][ CRLF --frame CRLF ][ Content-Type: image/jpeg CRLF CRLF ]
-//!  \________________________ length _____________________________/
-//!                                    \________________________ advance _________________________________/
-//! ```
-//!
-//! and either framing is a slice of that one allocation.
+//! Parts as they are sent.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -45,7 +32,8 @@ impl EncodedPart {
         let mut bytes = BytesMut::with_capacity(jpeg.len() + boundary.len() + 192).writer();
         let _ = write!(
             bytes,
-            "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {sequence}\r\n\r\n",
+            "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\
+             X-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {sequence}\r\n\r\n",
             jpeg.len(),
             captured_at.as_secs(),
             captured_at.subsec_micros(),
@@ -58,7 +46,10 @@ impl EncodedPart {
         bytes.put_slice(boundary.as_bytes());
         bytes.put_slice(b"\r\n");
         bytes.put_slice(ADVANCE_HEADER);
-        Self { bytes: bytes.freeze(), jpeg: start..end }
+        Self {
+            bytes: bytes.freeze(),
+            jpeg: start..end,
+        }
     }
 
     /// The picture alone.

@@ -1,0 +1,230 @@
+//! What a driver writes on its standard output: whole JPEGs one after another, or multipart parts. Here is what all
+//! decoders of frames have in common, and the one that finds out by itself which of the two it is given.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use memchr::memchr2_iter;
+use thiserror::Error;
+
+use super::jpeg::{Flaw, Picture, Splitter};
+use super::multipart::PartDecoder;
+
+/// One whole frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The JPEG, which has passed [`check`](super::jpeg::check).
+    pub jpeg: Bytes,
+    /// What its headers say of it.
+    pub picture: Picture,
+    /// The wall time of capture, since the Unix epoch, if the source gives it.
+    pub captured_at: Option<Duration>,
+    /// The number the source gives the frame, if any.
+    pub sequence: Option<u64>,
+}
+
+/// One flawed frame, taken off the bytes received. It ends nothing: the next call goes on behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a frame of {bytes} bytes was rejected: {reason}")]
+pub struct Rejected {
+    /// What is wrong with it.
+    pub reason: Reason,
+    /// How many bytes went with it, framing included.
+    pub bytes: usize,
+}
+
+/// Why a frame is rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Larger than the bound the decoder was given.
+    TooLarge,
+    /// The header block of a part does not end within its bound.
+    BadHeader,
+    /// See [`Flaw::NotJpeg`].
+    NotJpeg,
+    /// See [`Flaw::Truncated`].
+    Truncated,
+    /// See [`Flaw::BadSegment`].
+    BadSegment,
+    /// See [`Flaw::NoFrame`].
+    NoFrame,
+    /// See [`Flaw::ZeroSize`].
+    ZeroSize,
+    /// See [`Flaw::TrailingBytes`]. No decoder here gives it: they cut what follows a picture off.
+    TrailingBytes,
+}
+
+impl Reason {
+    /// Every reason, in the order in which they are shown.
+    pub const ALL: [Self; 8] = [
+        Self::TooLarge,
+        Self::BadHeader,
+        Self::NotJpeg,
+        Self::Truncated,
+        Self::BadSegment,
+        Self::NoFrame,
+        Self::ZeroSize,
+        Self::TrailingBytes,
+    ];
+
+    /// The name under which it is counted in the server's state. It never changes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::BadHeader => "bad_header",
+            Self::NotJpeg => "not_jpeg",
+            Self::Truncated => "truncated",
+            Self::BadSegment => "bad_segment",
+            Self::NoFrame => "no_frame",
+            Self::ZeroSize => "zero_size",
+            Self::TrailingBytes => "trailing_bytes",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<Flaw> for Reason {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::NotJpeg => Self::NotJpeg,
+            Flaw::Truncated => Self::Truncated,
+            Flaw::BadSegment => Self::BadSegment,
+            Flaw::NoFrame => Self::NoFrame,
+            Flaw::ZeroSize => Self::ZeroSize,
+            Flaw::TrailingBytes => Self::TrailingBytes,
+        }
+    }
+}
+
+/// Frames and the bytes they came in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How many frames.
+    pub frames: u64,
+    /// How many bytes, framing included.
+    pub bytes: u64,
+}
+
+impl Count {
+    fn add(&mut self, bytes: usize) {
+        self.frames += 1;
+        self.bytes += bytes as u64;
+    }
+}
+
+/// What has become of every byte a decoder was given: after each call, the bytes fed are those accepted, rejected and
+/// skipped, and those still in the buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Frames handed out.
+    pub accepted: Count,
+    /// Bytes that belong to no frame: padding and garbage between frames.
+    pub skipped_bytes: u64,
+    rejected: [Count; Reason::ALL.len()],
+}
+
+impl Tally {
+    /// The frames rejected for one reason.
+    pub fn rejected(&self, reason: Reason) -> Count {
+        self.rejected[reason as usize]
+    }
+
+    /// The sum of all bytes accepted, rejected and skipped.
+    pub fn bytes(&self) -> u64 {
+        let rejected: u64 = self.rejected.iter().map(|count| count.bytes).sum();
+        self.accepted.bytes + rejected + self.skipped_bytes
+    }
+
+    pub(super) fn accept(&mut self, bytes: usize) {
+        self.accepted.add(bytes);
+    }
+
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.skipped_bytes += bytes as u64;
+    }
+
+    pub(super) fn reject(&mut self, reason: Reason, bytes: usize) -> Rejected {
+        self.rejected[reason as usize].add(bytes);
+        Rejected { reason, bytes }
+    }
+}
+
+/// Decodes what a driver writes, JPEGs or parts. The first FF D8 or `--` tells which; what precedes it is skipped.
+#[derive(Debug)]
+pub struct SourceDecoder {
+    frame_bytes_max: usize,
+    format: Format,
+    /// Bytes skipped before the format was known.
+    skipped: usize,
+}
+
+#[derive(Debug)]
+enum Format {
+    Unknown,
+    Jpegs(Splitter),
+    Parts(PartDecoder),
+}
+
+impl SourceDecoder {
+    /// A decoder that refuses frames larger than `frame_bytes_max`.
+    pub fn new(frame_bytes_max: usize) -> Self {
+        Self {
+            frame_bytes_max,
+            format: Format::Unknown,
+            skipped: 0,
+        }
+    }
+
+    /// Takes the next frame off the head of `received`, without a copy; `Ok(None)` until it is there as a whole. What
+    /// is left in `received` must stay there, and new bytes be appended to it.
+    ///
+    /// # Errors
+    /// A frame was flawed, and has been taken off: call again.
+    pub fn decode(&mut self, received: &mut BytesMut) -> Result<Option<Part>, Rejected> {
+        if let Format::Unknown = self.format {
+            self.find_format(received);
+        }
+        match &mut self.format {
+            Format::Unknown => Ok(None),
+            Format::Jpegs(splitter) => splitter.decode(received),
+            Format::Parts(decoder) => decoder.decode(received),
+        }
+    }
+
+    /// What has become of the bytes so far.
+    pub fn tally(&self) -> Tally {
+        let mut tally = match &self.format {
+            Format::Unknown => Tally::default(),
+            Format::Jpegs(splitter) => splitter.tally(),
+            Format::Parts(decoder) => decoder.tally(),
+        };
+        tally.skip(self.skipped);
+        tally
+    }
+
+    fn find_format(&mut self, received: &mut BytesMut) {
+        let mut keep_from = received.len();
+        for at in memchr2_iter(0xff, b'-', received) {
+            match received.get(at..at + 2) {
+                Some([0xff, 0xd8]) => {
+                    self.format = Format::Jpegs(Splitter::new(self.frame_bytes_max))
+                }
+                Some(b"--") => {
+                    self.format = Format::Parts(PartDecoder::new(None, self.frame_bytes_max))
+                }
+                Some(_) => continue,
+                None => {}
+            }
+            keep_from = at;
+            break;
+        }
+        self.skipped += keep_from;
+        received.advance(keep_from);
+    }
+}
