@@ -113,8 +113,15 @@ pub struct Count {
 
 impl Count {
     fn add(&mut self, bytes: usize) {
-        self.frames += 1;
-        self.bytes += bytes as u64;
+        self.merge(Self {
+            frames: 1,
+            bytes: bytes as u64,
+        });
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
     }
 }
 
@@ -139,6 +146,15 @@ impl Tally {
     pub fn bytes(&self) -> u64 {
         let rejected: u64 = self.rejected.iter().map(|count| count.bytes).sum();
         self.accepted.bytes + rejected + self.skipped_bytes
+    }
+
+    /// Adds what another decoder was given to this.
+    pub fn merge(&mut self, other: &Self) {
+        self.accepted.merge(other.accepted);
+        self.skipped_bytes += other.skipped_bytes;
+        for (count, other) in self.rejected.iter_mut().zip(other.rejected) {
+            count.merge(other);
+        }
     }
 
     pub(super) fn accept(&mut self, bytes: usize) {

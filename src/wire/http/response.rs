@@ -110,12 +110,15 @@ impl ResponseHead {
         self
     }
 
-    /// Ends the head of a body of `content_length` bytes, after which the connection stays open if `keep_alive`.
-    pub fn encode_finite(self, content_length: u64, keep_alive: bool) -> Bytes {
+    /// Ends the head of a body of `content_length` bytes, or of no body where the status forbids one, after which the
+    /// connection stays open if `keep_alive`.
+    pub fn encode_finite(self, content_length: Option<usize>, keep_alive: bool) -> Bytes {
+        let head = match content_length {
+            Some(length) => self.field("Content-Length", length),
+            None => self,
+        };
         let connection = if keep_alive { "keep-alive" } else { "close" };
-        self.field("Content-Length", content_length)
-            .field("Connection", connection)
-            .encode()
+        head.field("Connection", connection).encode()
     }
 
     /// Ends the head with the blank line. How the body ends, if it does, was said in the fields.
@@ -144,7 +147,7 @@ impl Refusal {
             head = head.field("Allow", ALLOW);
         }
         let body = format!("{}\n", self.reason);
-        let head = head.encode_finite(body.len() as u64, false);
+        let head = head.encode_finite(Some(body.len()), false);
         [head.as_ref(), body.as_bytes()].concat().into()
     }
 

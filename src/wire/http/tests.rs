@@ -19,8 +19,12 @@ fn a_response_head_is_its_fields_in_order() {
     assert_eq!(head.clone().encode(), format!("{fields}\r\n"));
     for (keep_alive, connection) in [(true, "keep-alive"), (false, "close")] {
         assert_eq!(
-            head.clone().encode_finite(12, keep_alive),
+            head.clone().encode_finite(Some(12), keep_alive),
             format!("{fields}Content-Length: 12\r\nConnection: {connection}\r\n\r\n")
+        );
+        assert_eq!(
+            head.clone().encode_finite(None, keep_alive),
+            format!("{fields}Connection: {connection}\r\n\r\n")
         );
     }
 }

@@ -52,6 +52,11 @@ impl EncodedPart {
         }
     }
 
+    /// The one allocation, of which everything else is a slice.
+    pub fn allocation(&self) -> &Bytes {
+        &self.bytes
+    }
+
     /// The picture alone.
     pub fn jpeg(&self) -> Bytes {
         self.bytes.slice(self.jpeg.clone())
