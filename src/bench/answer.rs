@@ -1,0 +1,108 @@
+//! The head of a server's answer: whether it is a stream, and how its parts are told apart.
+
+use memchr::memmem::Finder;
+
+/// The most header fields that a response head may have.
+const HEAD_FIELDS_MAX: usize = 100;
+
+/// Why an answer is no stream to watch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The first bytes are no HTTP response head, or it does not end.
+    #[error("the answer is not HTTP/1")]
+    NotHttp,
+    /// Any status but 200.
+    #[error("the server answered with status {0}")]
+    Status(u16),
+    /// The content type is not multipart, or names no boundary.
+    #[error("the answer is no multipart stream but {0:?}")]
+    NotMultipart(String),
+    /// A transfer coding, which RFC 9112 section 6.1 forbids in an answer to HTTP/1.0.
+    #[error("the answer is in chunks, though it was asked for in HTTP/1.0")]
+    Chunked,
+}
+
+/// Reads a response head: the delimiter its parts will have, or why there will be none.
+pub(super) fn delimiter_of(head: &[u8]) -> Result<Finder<'static>, Refusal> {
+    let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS_MAX];
+    let mut response = httparse::Response::new(&mut fields);
+    match response.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        _ => return Err(Refusal::NotHttp),
+    }
+    let status = response.code.unwrap_or(0);
+    if status != 200 {
+        return Err(Refusal::Status(status));
+    }
+    let value = |name: &str| {
+        let field = response
+            .headers
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name));
+        field.map(|field| String::from_utf8_lossy(field.value).into_owned())
+    };
+    if value("transfer-encoding").is_some() {
+        return Err(Refusal::Chunked);
+    }
+    let content_type = value("content-type").unwrap_or_default();
+    match boundary_of(&content_type) {
+        Some(boundary) => Ok(Finder::new(&format!("\r\n--{boundary}")).into_owned()),
+        None => Err(Refusal::NotMultipart(content_type)),
+    }
+}
+
+/// The boundary that a multipart content type names, in quotes or without.
+///
+/// Leading dashes are taken off: many cameras declare `--name` and then send `--name`, not `----name`.
+fn boundary_of(content_type: &str) -> Option<&str> {
+    let mut parameters = content_type.split(';').map(str::trim);
+    let kind = parameters.next()?;
+    if !kind.get(..10)?.eq_ignore_ascii_case("multipart/") {
+        return None;
+    }
+    let boundary = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then(|| value.trim())
+    })?;
+    let boundary = boundary.trim_matches('"').trim_start_matches('-');
+    (!boundary.is_empty()).then_some(boundary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boundary_is_found_however_it_is_written() {
+        for content_type in [
+            "multipart/x-mixed-replace; boundary=frame",
+            "multipart/x-mixed-replace;boundary=\"frame\"",
+            "Multipart/X-Mixed-Replace; charset=x; BOUNDARY=--frame ;",
+        ] {
+            assert_eq!(boundary_of(content_type), Some("frame"), "{content_type}");
+        }
+        for content_type in [
+            "",
+            "image/jpeg",
+            "multipart/mixed",
+            "multipart/mixed; boundary=--",
+        ] {
+            assert_eq!(boundary_of(content_type), None, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_no_stream_is_refused() {
+        let refusal = |head: &str| delimiter_of(head.as_bytes()).unwrap_err();
+        assert_eq!(refusal("HTTP/1.1 503 Busy\r\n\r\n"), Refusal::Status(503));
+        assert_eq!(refusal("RTSP/1.0 200 OK\r\n\r\n"), Refusal::NotHttp);
+        assert_eq!(
+            refusal("HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n"),
+            Refusal::NotMultipart("text/html".to_owned()),
+        );
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: multipart/x; boundary=a\r\n\r\n";
+        assert_eq!(refusal(chunked), Refusal::Chunked);
+    }
+}

@@ -1,0 +1,219 @@
+//! What a crowd is asked to do: plain values, checked once.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::BenchError;
+
+/// The longest run a plan may ask for. A day is more than any figure here needs to settle.
+const SECONDS_MAX: f64 = 86_400.0;
+
+/// The most viewers that may join per second on top of those that stay.
+const CHURN_PER_SECOND_MAX: f64 = 10_000.0;
+
+/// What a crowd does, and to whom.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// The stream: `http://HOST[:PORT][/PATH]`.
+    pub url: String,
+    /// Viewers that stay for the whole run and read as fast as they can.
+    pub viewers: usize,
+    /// How long figures are taken, in seconds, once everybody has joined.
+    pub seconds: f64,
+    /// Viewers on top that read no more than [`Plan::slow_bytes_per_second`].
+    pub slow: usize,
+    /// What a slow viewer reads, in bytes per second.
+    pub slow_bytes_per_second: usize,
+    /// Viewers on top that ask for the stream and never read a byte of it.
+    pub stalled: usize,
+    /// Viewers on top that come each second, each to stay for one second.
+    pub churn_per_second: f64,
+    /// Whether every byte of every picture is summed and compared between viewers.
+    pub verify: bool,
+    /// The server's process, to report what it cost.
+    pub pid: Option<u32>,
+}
+
+impl Plan {
+    /// A crowd of `viewers` that read as fast as they can for `seconds`; everything else is added by field.
+    pub fn new(url: &str, viewers: usize, seconds: f64) -> Self {
+        Self {
+            url: url.to_owned(),
+            viewers,
+            seconds,
+            slow: 0,
+            slow_bytes_per_second: 50_000,
+            stalled: 0,
+            churn_per_second: 0.0,
+            verify: false,
+            pid: None,
+        }
+    }
+
+    /// How long figures are taken.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds.clamp(0.0, SECONDS_MAX))
+    }
+
+    /// The most connections the plan has open at once.
+    pub fn connections(&self) -> usize {
+        let passing = self.churn_per_second.clamp(0.0, CHURN_PER_SECOND_MAX);
+        [self.slow, self.stalled, passing.ceil() as usize]
+            .iter()
+            .fold(self.viewers, |sum, more| sum.saturating_add(*more))
+    }
+
+    /// Refuses a plan that makes no sense, in one sentence.
+    pub fn check(&self) -> Result<(), BenchError> {
+        let refuse = |what: &str| Err(BenchError::Plan(what.to_owned()));
+        if self.connections() == 0 {
+            return refuse("a crowd needs at least one viewer");
+        }
+        if !(self.seconds > 0.0 && self.seconds <= SECONDS_MAX) {
+            return refuse("seconds must be more than 0 and at most 86400");
+        }
+        if !(0.0..=CHURN_PER_SECOND_MAX).contains(&self.churn_per_second) {
+            return refuse("churn must be between 0 and 10000 viewers per second");
+        }
+        if self.slow > 0 && self.slow_bytes_per_second == 0 {
+            return refuse(
+                "slow viewers need a rate above 0; for viewers that read nothing, ask for stalled ones",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Where a plan's address leads, and what to say there.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The server.
+    pub address: SocketAddr,
+    /// The request head each viewer sends.
+    ///
+    /// It is HTTP/1.0 with a `Host`: every server answers that without chunks (RFC 9112, section 6.1), so no viewer
+    /// has to take chunks apart.
+    pub request: Vec<u8>,
+}
+
+impl Target {
+    /// Takes an address apart and looks its host up, which may block: this happens before the loop starts.
+    pub fn resolve(url: &str) -> Result<Self, BenchError> {
+        let refuse = |why: &'static str| BenchError::Url {
+            url: url.to_owned(),
+            why,
+        };
+        let rest = url
+            .strip_prefix("http://")
+            .ok_or_else(|| refuse("it must begin with http://"))?;
+        if rest.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
+            return Err(refuse(
+                "it holds a space or a byte outside ASCII; escape it",
+            ));
+        }
+        let rest = rest.split('#').next().unwrap_or(rest);
+        let split = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(split);
+        if authority.contains('@') {
+            return Err(refuse("user names and passwords in it are not supported"));
+        }
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let request = format!(
+            "GET {slash}{path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: framecast-bench\r\n\r\n"
+        );
+        let lookup = match has_port(authority) {
+            true => authority.to_socket_addrs(),
+            false => format!("{authority}:80").to_socket_addrs(),
+        };
+        let address = lookup
+            .map_err(|source| BenchError::Lookup {
+                url: url.to_owned(),
+                source,
+            })?
+            .next()
+            .ok_or_else(|| refuse("its host has no address"))?;
+        Ok(Self {
+            address,
+            request: request.into_bytes(),
+        })
+    }
+}
+
+/// Whether an authority names a port; the colons inside `[::1]` are not one.
+fn has_port(authority: &str) -> bool {
+    let after_brackets = authority.rsplit(']').next().unwrap_or(authority);
+    after_brackets.contains(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        for (url, address, line) in [
+            (
+                "http://127.0.0.1:8080/stream",
+                "127.0.0.1:8080",
+                "GET /stream HTTP/1.0",
+            ),
+            (
+                "http://127.0.0.1/?action=stream",
+                "127.0.0.1:80",
+                "GET /?action=stream HTTP/1.0",
+            ),
+            (
+                "http://127.0.0.1:81?action=stream",
+                "127.0.0.1:81",
+                "GET /?action=stream HTTP/1.0",
+            ),
+            ("http://[::1]#top", "[::1]:80", "GET / HTTP/1.0"),
+        ] {
+            let target = Target::resolve(url).unwrap();
+            assert_eq!(target.address.to_string(), address, "{url}");
+            assert!(
+                String::from_utf8(target.request).unwrap().starts_with(line),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_asked_is_refused() {
+        for url in [
+            "https://127.0.0.1/",
+            "127.0.0.1:80",
+            "http://a:b@127.0.0.1/",
+            "http://127.0.0.1/a b",
+            "http:///x",
+        ] {
+            assert!(Target::resolve(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_plan_without_sense_is_refused() {
+        assert!(Plan::new("", 1, 1.0).check().is_ok());
+        assert!(Plan::new("", 0, 1.0).check().is_err());
+        assert!(Plan::new("", 1, f64::NAN).check().is_err());
+        assert!(
+            Plan {
+                churn_per_second: -1.0,
+                ..Plan::new("", 1, 1.0)
+            }
+            .check()
+            .is_err()
+        );
+        assert!(
+            Plan {
+                slow: 1,
+                slow_bytes_per_second: 0,
+                ..Plan::new("", 1, 1.0)
+            }
+            .check()
+            .is_err()
+        );
+    }
+}

@@ -1,0 +1,332 @@
+//! One viewer: a socket, the state it is in, and a parser.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::net::TcpStream;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::ledger::Ledger;
+use super::parser::{Parser, Scrutiny};
+
+/// Bytes a fast viewer reads before the others have their turn.
+const READ_BYTES_MAX: usize = 1024 * 1024;
+
+/// The receive buffer asked for by viewers that do not keep up. The kernel doubles it, and the server's share of what
+/// is under way comes on top; with the usual buffers a slow viewer would look fast for its first megabytes.
+const SLOW_RECEIVE_BUFFER_BYTES: usize = 8 * 1024;
+
+/// From this many bytes on, throwing bytes away in the kernel is cheaper than copying them, although it takes two more
+/// system calls a picture.
+const DISCARD_BYTES_MIN: usize = 8 * 1024;
+
+/// What is read to see a delimiter and the next header before the rest of a body is thrown away.
+const HEADER_READ_BYTES: usize = 512;
+
+/// The longest share of its rate that a slow viewer saves up when nothing comes.
+const SAVED_TIME_MAX: Duration = Duration::from_millis(100);
+
+/// What a viewer is in the crowd for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Reads as fast as it can.
+    Steady,
+    /// Reads this many bytes per second.
+    Slow,
+    /// Asks, and never reads.
+    Stalled,
+    /// Reads as fast as it can, and leaves after a second.
+    Passing,
+}
+
+/// One value per role.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ByRole<T> {
+    pub(super) steady: T,
+    pub(super) slow: T,
+    pub(super) stalled: T,
+    pub(super) passing: T,
+}
+
+impl<T> ByRole<T> {
+    pub(super) fn of(&self, role: Role) -> &T {
+        match role {
+            Role::Steady => &self.steady,
+            Role::Slow => &self.slow,
+            Role::Stalled => &self.stalled,
+            Role::Passing => &self.passing,
+        }
+    }
+
+    pub(super) fn of_mut(&mut self, role: Role) -> &mut T {
+        match role {
+            Role::Steady => &mut self.steady,
+            Role::Slow => &mut self.slow,
+            Role::Stalled => &mut self.stalled,
+            Role::Passing => &mut self.passing,
+        }
+    }
+}
+
+/// Where a viewer stands.
+#[derive(Debug)]
+pub(super) enum State {
+    /// The handshake is under way.
+    Connecting(TcpStream),
+    /// The request is sent; no whole picture has come.
+    Waiting(TcpStream),
+    /// A picture has come; or, for a stalled viewer, one is on its way.
+    Watching(TcpStream),
+    /// It never got as far as watching, and why.
+    Failed(String),
+    /// The server ended a stream that was being watched.
+    Closed,
+}
+
+/// What a viewer leaves to be done when its turn is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Nothing: the kernel has no more, and an edge will tell of what comes.
+    Drained,
+    /// The budget was reached first: no edge is owed, so the viewer must be called again.
+    Owed,
+}
+
+/// One member of the crowd.
+pub(super) struct Viewer {
+    pub(super) role: Role,
+    pub(super) state: State,
+    pub(super) opened_at: Instant,
+    pub(super) parser: Parser,
+    /// Bytes a slow viewer may read now.
+    allowance: usize,
+    refilled_at: Instant,
+}
+
+/// What viewers share while they read.
+pub(super) struct Desk<'a> {
+    pub(super) buffer: &'a mut [u8],
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) request: &'a [u8],
+}
+
+impl Viewer {
+    /// Begins to connect, from `source` if it is given.
+    pub(super) fn open(
+        role: Role,
+        scrutiny: Scrutiny,
+        address: SocketAddr,
+        source: Option<Ipv4Addr>,
+        now: Instant,
+    ) -> Self {
+        let state = match connect(role, address, source) {
+            Ok(stream) => State::Connecting(stream),
+            Err(error) => State::Failed(error.to_string()),
+        };
+        Self {
+            role,
+            state,
+            opened_at: now,
+            parser: Parser::new(scrutiny),
+            allowance: 0,
+            refilled_at: now,
+        }
+    }
+
+    /// The socket, as long as there is one.
+    pub(super) fn stream_mut(&mut self) -> Option<&mut TcpStream> {
+        match &mut self.state {
+            State::Connecting(stream) | State::Waiting(stream) | State::Watching(stream) => {
+                Some(stream)
+            }
+            State::Failed(_) | State::Closed => None,
+        }
+    }
+
+    /// Whether it has yet to get its first picture.
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(self.state, State::Connecting(_) | State::Waiting(_))
+    }
+
+    /// Gives up on a viewer that has not joined.
+    pub(super) fn fail(&mut self, why: String) {
+        self.state = State::Failed(why);
+    }
+
+    /// The kernel has something to tell. `hung_up` says that the server will send no more than it has sent.
+    pub(super) fn ready(&mut self, hung_up: bool, desk: &mut Desk) -> Rest {
+        if matches!(self.state, State::Connecting(_)) {
+            self.finish_connecting(desk.request);
+        }
+        match self.role {
+            Role::Steady | Role::Passing => self.read(READ_BYTES_MAX, hung_up, desk),
+            Role::Slow => Rest::Drained,
+            Role::Stalled => {
+                if hung_up && matches!(self.state, State::Watching(_)) {
+                    self.leave();
+                }
+                Rest::Drained
+            }
+        }
+    }
+
+    /// Lets a slow viewer read what has become due at its rate.
+    pub(super) fn read_slowly(&mut self, bytes_per_second: usize, now: Instant, desk: &mut Desk) {
+        let elapsed = now
+            .saturating_duration_since(self.refilled_at)
+            .min(SAVED_TIME_MAX);
+        let earned = bytes_per_second as f64 * elapsed.as_secs_f64();
+        if earned < 1.0 {
+            return;
+        }
+        self.refilled_at = now;
+        let saved_max = (bytes_per_second as f64 * SAVED_TIME_MAX.as_secs_f64()).max(1.0);
+        self.allowance = (self.allowance + earned as usize).min(saved_max as usize);
+        let before = self.parser.tally().bytes;
+        self.read(self.allowance, false, desk);
+        let read = self.parser.tally().bytes - before;
+        self.allowance = self.allowance.saturating_sub(read as usize);
+    }
+
+    fn finish_connecting(&mut self, request: &[u8]) {
+        let State::Connecting(stream) = &mut self.state else {
+            return;
+        };
+        let connected = match stream.take_error() {
+            Ok(Some(error)) | Err(error) => Err(error),
+            Ok(None) => stream.peer_addr().and_then(|_| send_whole(stream, request)),
+        };
+        match connected {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+            Err(error) => self.state = State::Failed(error.to_string()),
+            Ok(()) => {
+                self.state = match std::mem::replace(&mut self.state, State::Closed) {
+                    State::Connecting(stream) if self.role == Role::Stalled => {
+                        State::Watching(stream)
+                    }
+                    State::Connecting(stream) => State::Waiting(stream),
+                    other => other,
+                }
+            }
+        }
+    }
+
+    /// Reads until the kernel has no more, or `budget` bytes are read.
+    fn read(&mut self, budget: usize, hung_up: bool, desk: &mut Desk) -> Rest {
+        let mut left = budget;
+        // One look at the clock serves everything this turn reads: it was all there when the turn began.
+        let now = wall_time();
+        while left > 0 {
+            let (State::Waiting(stream) | State::Watching(stream)) = &self.state else {
+                return Rest::Drained;
+            };
+            let (asked, flags) = next_read(&self.parser, left.min(desk.buffer.len()));
+            match rustix::net::recv(stream, &mut desk.buffer[..asked], flags) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Rest::Drained,
+                Ok((0, _)) | Err(_) => {
+                    self.leave();
+                    return Rest::Drained;
+                }
+                Ok((read, _)) => {
+                    left -= read;
+                    match flags.contains(RecvFlags::TRUNC) {
+                        true => self.parser.skip(read),
+                        false => self.take(read, now, desk),
+                    }
+                    // A short read says that the kernel has no more, epoll(7); but the end of a stream that has come
+                    // with its last bytes would be told by no further edge, so that has to be read up to.
+                    if read < asked && !hung_up {
+                        return Rest::Drained;
+                    }
+                }
+            }
+        }
+        Rest::Owed
+    }
+
+    fn take(&mut self, read: usize, now: Duration, desk: &mut Desk) {
+        let role = self.role;
+        let ledger = &mut *desk.ledger;
+        let parsed = self
+            .parser
+            .receive(&desk.buffer[..read], now, &mut |arrival| {
+                ledger.record(role, &arrival);
+            });
+        if let Err(refusal) = parsed {
+            self.fail(refusal.to_string());
+        } else if matches!(self.state, State::Waiting(_)) && self.parser.has_shown() {
+            desk.ledger
+                .first_picture
+                .of_mut(role)
+                .record(self.opened_at.elapsed());
+            self.state = match std::mem::replace(&mut self.state, State::Closed) {
+                State::Waiting(stream) => State::Watching(stream),
+                other => other,
+            };
+        }
+    }
+
+    /// The server has ended the connection.
+    fn leave(&mut self) {
+        self.state = match self.state {
+            State::Watching(_) => State::Closed,
+            _ => State::Failed(
+                "the server closed the connection before the first picture".to_owned(),
+            ),
+        };
+    }
+}
+
+/// How much to read next, and whether to see it.
+fn next_read(parser: &Parser, room: usize) -> (usize, RecvFlags) {
+    let skippable = parser.skippable();
+    if skippable >= DISCARD_BYTES_MIN {
+        // With TRUNC, recv of a TCP socket drops bytes from the queue without copying them, tcp(7).
+        return (skippable.min(room), RecvFlags::TRUNC);
+    }
+    let is_discarding = parser.expected_skip() >= DISCARD_BYTES_MIN;
+    let asked = if is_discarding {
+        HEADER_READ_BYTES.min(room)
+    } else {
+        room
+    };
+    (asked, RecvFlags::empty())
+}
+
+fn connect(role: Role, address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    if matches!(role, Role::Slow | Role::Stalled) {
+        // Before the handshake: that is when the window's scale is agreed upon.
+        socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER_BYTES)?;
+    }
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+    }
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+/// Sends a request, which always fits into the empty buffer of a new socket.
+fn send_whole(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
+    match io::Write::write(stream, request)? {
+        sent if sent == request.len() => Ok(()),
+        _ => Err(io::Error::other(
+            "the request did not fit into the socket's buffer",
+        )),
+    }
+}
+
+/// Wall time since the Unix epoch: the clock that servers stamp their pictures with.
+fn wall_time() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
