@@ -1,0 +1,144 @@
+//! Lettering drawn with a round pen: a disc stamped along lines and arcs, smooth at every size.
+//!
+//! The built-in fonts are bitmaps of 10 x 20 pixels. Digits as high as the picture, a clock and the word "framecast"
+//! deserve better, so the few characters they need are described here as the strokes of a hand.
+
+use embedded_graphics::pixelcolor::Rgb888;
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::{Circle, PrimitiveStyle};
+
+use super::canvas::Canvas;
+use Stroke::{Arc, Line};
+
+/// How far the pen moves between two stamps, as a part of its width: the edge is then even to 1/1000 of it.
+const STEP: f32 = 1.0 / 16.0;
+
+/// The space between two characters, measured from middle of stroke to middle of stroke, in heights of a digit.
+const GAP: f32 = 0.26;
+
+/// A round pen.
+#[derive(Clone, Copy, Debug)]
+pub struct Pen {
+    /// The height of a digit, in pixels, from the middle of its upper stroke to the middle of its lower one.
+    pub height: f32,
+    /// The width of a stroke, in pixels.
+    pub weight: f32,
+    /// The colour of its ink.
+    pub color: Rgb888,
+}
+
+impl Pen {
+    /// Writes one line with the middle of a digit's height at `centre`. It knows the digits, `:`, `.`, the space and
+    /// the letters of "framecast", "fps", "utc" and the `x` of a size; it leaves out what it does not know.
+    pub fn write(&self, canvas: &mut Canvas, text: &str, centre: Point) {
+        let mut x = centre.x as f32 - self.width(text) / 2.0;
+        let y = centre.y as f32 - self.height / 2.0;
+        for (width, strokes) in text.chars().map(glyph) {
+            strokes
+                .iter()
+                .for_each(|stroke| self.trace(canvas, stroke, x, y));
+            x += (width + GAP) * self.height;
+        }
+    }
+
+    /// How wide `text` becomes, in pixels, without the half stroke that stands out at either side.
+    pub fn width(&self, text: &str) -> f32 {
+        let advances: f32 = text.chars().map(|character| self.advance(character)).sum();
+        (advances - GAP * self.height).max(0.0)
+    }
+
+    /// How far the next character stands from `character`, in pixels.
+    pub fn advance(&self, character: char) -> f32 {
+        (glyph(character).0 + GAP) * self.height
+    }
+
+    /// Draws one stroke, the point (0, 0) of its own measure at (`left`, `top`).
+    pub fn trace(&self, canvas: &mut Canvas, stroke: &Stroke, left: f32, top: f32) {
+        let stamps = (stroke.length() * self.height / (self.weight * STEP))
+            .ceil()
+            .max(1.0);
+        let diameter = self.weight.round().max(1.0);
+        let style = PrimitiveStyle::with_fill(self.color);
+        for stamp in 0..=stamps as u32 {
+            let (x, y) = stroke.at(stamp as f32 / stamps);
+            let corner = |start: f32, along: f32| {
+                (start + along * self.height - diameter / 2.0).round() as i32
+            };
+            let disc = Circle::new(Point::new(corner(left, x), corner(top, y)), diameter as u32);
+            let Ok(()) = disc.into_styled(style).draw(canvas);
+        }
+    }
+}
+
+/// One movement of the pen. The unit is the pen's `height`; x grows to the right and y downwards.
+#[derive(Clone, Copy, Debug)]
+pub enum Stroke {
+    /// From (x, y) to (x, y).
+    Line(f32, f32, f32, f32),
+    /// Around the centre (x, y) at a radius, from an angle to an angle: degrees, clockwise from three o'clock.
+    Arc(f32, f32, f32, f32, f32),
+}
+
+impl Stroke {
+    fn length(&self) -> f32 {
+        match *self {
+            Line(x0, y0, x1, y1) => (x1 - x0).hypot(y1 - y0),
+            Arc(_, _, radius, from, to) => (to - from).to_radians().abs() * radius,
+        }
+    }
+
+    /// The point reached after `part` (0 to 1) of the way.
+    fn at(&self, part: f32) -> (f32, f32) {
+        match *self {
+            Line(x0, y0, x1, y1) => (x0 + (x1 - x0) * part, y0 + (y1 - y0) * part),
+            Arc(x, y, radius, from, to) => {
+                let (sin, cos) = (from + (to - from) * part).to_radians().sin_cos();
+                (x + radius * cos, y + radius * sin)
+            }
+        }
+    }
+}
+
+/// The width of a character and its strokes.
+fn glyph(character: char) -> (f32, &'static [Stroke]) {
+    let found = GLYPHS.iter().find(|(known, ..)| *known == character);
+    found.map_or((SPACE, &[]), |&(_, width, strokes)| (width, strokes))
+}
+
+/// The width of a space, in heights of a digit, beside the gaps around it.
+const SPACE: f32 = 0.10;
+
+/// Each character with its width and strokes. All digits are equally wide, so that a running clock stands still.
+#[rustfmt::skip]
+const GLYPHS: &[(char, f32, &[Stroke])] = &[
+    ('0', 0.56, &[Arc(0.28, 0.28, 0.28, 180.0, 360.0), Line(0.56, 0.28, 0.56, 0.72),
+                 Arc(0.28, 0.72, 0.28, 0.0, 180.0), Line(0.0, 0.72, 0.0, 0.28)]),
+    ('1', 0.56, &[Line(0.08, 0.24, 0.34, 0.0), Line(0.34, 0.0, 0.34, 1.0)]),
+    ('2', 0.56, &[Arc(0.28, 0.28, 0.28, 190.0, 400.0), Line(0.494, 0.46, 0.04, 1.0),
+                 Line(0.04, 1.0, 0.56, 1.0)]),
+    ('3', 0.56, &[Arc(0.27, 0.24, 0.24, 200.0, 450.0), Arc(0.27, 0.73, 0.27, -90.0, 160.0)]),
+    ('4', 0.56, &[Line(0.40, 0.0, 0.0, 0.72), Line(0.0, 0.72, 0.58, 0.72), Line(0.42, 0.45, 0.42, 1.0)]),
+    ('5', 0.56, &[Line(0.50, 0.0, 0.10, 0.0), Line(0.10, 0.0, 0.06, 0.44),
+                 Arc(0.26, 0.69, 0.31, 229.0, 510.0)]),
+    ('6', 0.56, &[Line(0.361, 0.0, 0.038, 0.56), Arc(0.28, 0.72, 0.28, 0.0, 360.0)]),
+    ('7', 0.56, &[Line(0.0, 0.0, 0.56, 0.0), Line(0.56, 0.0, 0.18, 1.0)]),
+    ('8', 0.56, &[Arc(0.28, 0.235, 0.235, 0.0, 360.0), Arc(0.28, 0.735, 0.265, 0.0, 360.0)]),
+    ('9', 0.56, &[Line(0.199, 1.0, 0.522, 0.44), Arc(0.28, 0.28, 0.28, 0.0, 360.0)]),
+    (':', 0.00, &[Line(0.0, 0.28, 0.0, 0.28), Line(0.0, 0.78, 0.0, 0.78)]),
+    ('.', 0.00, &[Line(0.0, 1.0, 0.0, 1.0)]),
+    ('a', 0.58, &[Arc(0.29, 0.71, 0.29, 0.0, 360.0), Line(0.58, 0.42, 0.58, 1.0)]),
+    ('c', 0.50, &[Arc(0.29, 0.71, 0.29, 50.0, 310.0)]),
+    ('e', 0.58, &[Line(0.0, 0.71, 0.58, 0.71), Arc(0.29, 0.71, 0.29, 50.0, 360.0)]),
+    ('f', 0.38, &[Line(0.14, 0.22, 0.14, 1.0), Arc(0.36, 0.22, 0.22, 180.0, 290.0),
+                 Line(0.0, 0.42, 0.36, 0.42)]),
+    ('m', 0.84, &[Line(0.0, 0.42, 0.0, 1.0), Arc(0.21, 0.63, 0.21, 180.0, 360.0), Line(0.42, 0.63, 0.42, 1.0),
+                 Arc(0.63, 0.63, 0.21, 180.0, 360.0), Line(0.84, 0.63, 0.84, 1.0)]),
+    ('p', 0.58, &[Arc(0.29, 0.71, 0.29, 0.0, 360.0), Line(0.0, 0.42, 0.0, 1.32)]),
+    ('r', 0.34, &[Line(0.0, 0.42, 0.0, 1.0), Arc(0.25, 0.67, 0.25, 180.0, 300.0)]),
+    ('s', 0.44, &[Arc(0.22, 0.565, 0.145, 90.0, 325.0), Arc(0.22, 0.855, 0.145, -90.0, 145.0)]),
+    ('t', 0.38, &[Line(0.14, 0.14, 0.14, 0.78), Arc(0.36, 0.78, 0.22, 90.0, 180.0),
+                 Line(0.0, 0.42, 0.36, 0.42)]),
+    ('u', 0.50, &[Line(0.0, 0.42, 0.0, 0.75), Arc(0.25, 0.75, 0.25, 0.0, 180.0),
+                 Line(0.50, 0.42, 0.50, 1.0)]),
+    ('x', 0.46, &[Line(0.0, 0.42, 0.46, 1.0), Line(0.46, 0.42, 0.0, 1.0)]),
+];

@@ -1,0 +1,164 @@
+//! The source `stills`: the JPEG files of a directory, shown one after the other like the pictures of a camera.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use memchr::memmem;
+
+use super::clock::{Ticks, tick_at};
+use super::source::{Parameters, SourceError};
+use super::{CaptureError, Driver, Parts, numbers};
+
+const FPS_DEFAULT: f64 = 1.0;
+
+/// The markers that every JPEG begins and ends with (ITU T.81, B.1.1.3).
+const START_OF_IMAGE: &[u8] = b"\xff\xd8";
+const END_OF_IMAGE: &[u8] = b"\xff\xd9";
+
+/// `stills:DIR?fps=1`: the `.jpg` and `.jpeg` files of `DIR` in the order of their names. Without `DIR`: the
+/// embedded pictures of an emulated camera.
+///
+/// Parameters begin at the last `?`. A directory whose own name holds one is written with another `?` after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stills {
+    /// The directory, or none for the embedded pictures.
+    pub directory: Option<PathBuf>,
+    /// Pictures a second, above 0 and at most 240.
+    pub fps: f64,
+}
+
+impl Stills {
+    pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
+        let (directory, query) = rest.rsplit_once('?').unwrap_or((rest, ""));
+        let parameters = Parameters::parse("stills", query, &["fps"])?;
+        let directory = (!directory.is_empty()).then(|| PathBuf::from(directory));
+        Ok(Self {
+            directory,
+            fps: parameters.fps(FPS_DEFAULT)?,
+        })
+    }
+
+    fn pictures(&self) -> Result<Vec<Bytes>, SourceError> {
+        let Some(directory) = &self.directory else {
+            return Ok(numbers::PICTURES.map(Bytes::from_static).to_vec());
+        };
+        let mut pictures = Vec::new();
+        for path in jpeg_files(directory)? {
+            match read_picture(&path) {
+                Ok(picture) => pictures.push(picture),
+                // Nobody may be listening, and that is no reason to stop showing pictures.
+                Err(error) => drop(writeln!(io::stderr(), "left out {path:?}: {error}")),
+            }
+        }
+        if pictures.is_empty() {
+            Err(SourceError::NoJpeg(directory.clone()))
+        } else {
+            Ok(pictures)
+        }
+    }
+}
+
+impl Driver for Stills {
+    fn check(&self) -> Result<(), SourceError> {
+        let Some(directory) = &self.directory else {
+            return Ok(());
+        };
+        let whole = jpeg_files(directory)?
+            .iter()
+            .any(|path| read_picture(path).is_ok());
+        if whole {
+            Ok(())
+        } else {
+            Err(SourceError::NoJpeg(directory.clone()))
+        }
+    }
+
+    fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
+        let pictures = self.pictures()?;
+        for (_, now) in Ticks::new(self.fps) {
+            parts.send(now, &pictures[picture_at(now, self.fps, pictures.len())])?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Stills {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let directory = self.directory.as_deref().unwrap_or(Path::new(""));
+        write!(f, "stills:{}?fps={}", directory.display(), self.fps)
+    }
+}
+
+/// Which of `count` pictures (at least one) a camera of `fps` pictures a second shows at `unix`, a time since the
+/// Unix epoch. The clock alone decides, so every process that shows them shows the same one.
+pub fn picture_at(unix: Duration, fps: f64, count: usize) -> usize {
+    (tick_at(unix, fps) % count as u64) as usize
+}
+
+/// The files of `directory` that are JPEGs by their names, in the order in which people count: 2 before 10.
+///
+/// # Errors
+/// The directory cannot be listed.
+pub fn jpeg_files(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let failed = |error| SourceError::Directory {
+        directory: directory.to_owned(),
+        error,
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let is = |wanted| {
+            path.extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+        };
+        if is("jpg") || is("jpeg") {
+            paths.push(path);
+        }
+    }
+    let name = |path: &PathBuf| {
+        path.file_name()
+            .unwrap_or_default()
+            .as_encoded_bytes()
+            .to_vec()
+    };
+    paths.sort_by(|a, b| {
+        let (a, b) = (name(a), name(b));
+        runs(&a).cmp(runs(&b)).then_with(|| a.cmp(&b))
+    });
+    Ok(paths)
+}
+
+/// Reads one picture. Cameras and phones append data of their own to a JPEG: it is cut off.
+fn read_picture(path: &Path) -> io::Result<Bytes> {
+    let file = Bytes::from(fs::read(path)?);
+    match memmem::rfind(&file, END_OF_IMAGE) {
+        Some(end) if file.starts_with(START_OF_IMAGE) => Ok(file.slice(..end + END_OF_IMAGE.len())),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a whole JPEG",
+        )),
+    }
+}
+
+/// A stretch of a file's name. The order of the variants and fields is the order of the names.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Run<'a> {
+    /// The number of digits without leading zeros, then those digits: the longer number is the greater one.
+    Number(usize, &'a [u8]),
+    Text(&'a [u8]),
+}
+
+fn runs(name: &[u8]) -> impl Iterator<Item = Run<'_>> {
+    name.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
+        .map(|run| {
+            if !run[0].is_ascii_digit() {
+                return Run::Text(run);
+            }
+            let zeros = run.iter().take_while(|&&digit| digit == b'0').count();
+            Run::Number(run.len() - zeros, &run[zeros..])
+        })
+}
