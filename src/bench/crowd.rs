@@ -30,8 +30,9 @@ const EVENTS_MAX: usize = 1024;
 /// How often viewers join, leave and read slowly.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Viewers on their way to their first picture at a time: fewer than the backlog that servers usually listen with.
-const JOINING_MAX: usize = 500;
+/// Viewers that the server has yet to answer, at a time. Many servers listen with a backlog of 128; past it a handshake
+/// is dropped and tried again a second later, and then joining would be slow for no fault of the stream's.
+const UNANSWERED_MAX: usize = 100;
 
 /// A viewer without a picture after this time has failed.
 const JOINING_TIME_MAX: Duration = Duration::from_secs(10);
@@ -108,8 +109,7 @@ impl Crowd {
     pub fn join(&mut self) -> Result<(), BenchError> {
         let started_at = Instant::now();
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let waits = |crowd: &Self| crowd.recruits_left() > 0 || crowd.joining() > 0;
-        while waits(self) {
+        while self.is_joining() {
             self.turn(&mut events)?;
         }
         self.joining_time += started_at.elapsed();
@@ -228,7 +228,7 @@ impl Crowd {
     }
 
     fn open_recruits(&mut self, now: Instant) {
-        let mut places = JOINING_MAX.saturating_sub(self.joining());
+        let mut places = UNANSWERED_MAX.saturating_sub(self.unanswered());
         for role in [Role::Steady, Role::Slow, Role::Stalled, Role::Passing] {
             let opening = places.min(*self.recruits.of(role));
             *self.recruits.of_mut(role) -= opening;
@@ -256,12 +256,14 @@ impl Crowd {
         }
     }
 
-    fn recruits_left(&self) -> usize {
-        self.recruits.steady + self.recruits.slow + self.recruits.stalled
+    fn is_joining(&self) -> bool {
+        let recruits = &self.recruits;
+        recruits.steady + recruits.slow + recruits.stalled > 0
+            || self.viewers.iter().any(|(_, viewer)| viewer.is_joining())
     }
 
-    fn joining(&self) -> usize {
-        self.viewers.iter().filter(|(_, viewer)| viewer.is_joining()).count()
+    fn unanswered(&self) -> usize {
+        self.viewers.iter().filter(|(_, viewer)| viewer.is_unanswered()).count()
     }
 
     /// Begins all counts anew. Returns how many parts the old ones held.

@@ -58,7 +58,7 @@ pub enum BenchError {
     },
     /// More viewers than this process may have open files.
     #[error(
-        "{wanted} open files are needed and {allowed} allowed: raise the hard limit (ulimit -Hn) or ask for fewer viewers"
+        "{wanted} open files are needed and {allowed} allowed: raise the hard limit (ulimit -Hn), or take fewer viewers"
     )]
     FileLimit {
         /// Open files that the plan needs.

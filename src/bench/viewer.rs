@@ -142,6 +142,15 @@ impl Viewer {
         matches!(self.state, State::Connecting(_) | State::Waiting(_))
     }
 
+    /// Whether the server has yet to say anything to it.
+    pub(super) fn is_unanswered(&self) -> bool {
+        match self.state {
+            State::Connecting(_) => true,
+            State::Waiting(_) => !self.parser.has_answer(),
+            State::Watching(_) | State::Failed(_) | State::Closed => false,
+        }
+    }
+
     /// Gives up on a viewer that has not joined.
     pub(super) fn fail(&mut self, why: String) {
         self.state = State::Failed(why);
