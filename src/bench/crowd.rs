@@ -90,12 +90,7 @@ impl Crowd {
             target,
             poll: Poll::new().map_err(BenchError::Poll)?,
             viewers: Slab::with_capacity(plan.connections()),
-            recruits: ByRole {
-                steady: plan.viewers,
-                slow: plan.slow,
-                stalled: plan.stalled,
-                passing: 0,
-            },
+            recruits: ByRole { steady: plan.viewers, slow: plan.slow, stalled: plan.stalled, passing: 0 },
             owed: Vec::new(),
             opened: 0,
             buffer: vec![0; READ_BUFFER_BYTES],
@@ -104,10 +99,7 @@ impl Crowd {
             first_failure: None,
             joining_time: Duration::ZERO,
             next_tick: Instant::now(),
-            churn: Churn {
-                since: None,
-                arrived: 0,
-            },
+            churn: Churn { since: None, arrived: 0 },
         })
     }
 
@@ -140,10 +132,7 @@ impl Crowd {
         let parts_before = self.forget_figures();
         let mut meters = Meters::start(self.plan.pid)?;
         let started_at = Instant::now();
-        while let Some(left) = time
-            .checked_sub(started_at.elapsed())
-            .filter(|left| !left.is_zero())
-        {
+        while let Some(left) = time.checked_sub(started_at.elapsed()).filter(|left| !left.is_zero()) {
             self.watch(left.min(SAMPLE_INTERVAL))?;
             meters.sample();
         }
@@ -251,30 +240,16 @@ impl Crowd {
     }
 
     fn open(&mut self, role: Role, now: Instant) {
-        let scrutiny = if self.plan.verify {
-            Scrutiny::Bytes
-        } else {
-            Scrutiny::Ends
-        };
+        let scrutiny = if self.plan.verify { Scrutiny::Bytes } else { Scrutiny::Ends };
         let source = source_address(self.target.address.ip(), self.opened);
         self.opened += 1;
         let entry = self.viewers.vacant_entry();
         let token = Token(entry.key());
-        let viewer = entry.insert(Viewer::open(
-            role,
-            scrutiny,
-            self.target.address,
-            source,
-            now,
-        ));
+        let viewer = entry.insert(Viewer::open(role, scrutiny, self.target.address, source, now));
         if let Some(stream) = viewer.stream_mut() {
             // Once, and for both: an edge tells of each change, and a viewer that is never written to again costs
             // nothing.
-            let registered = self.poll.registry().register(
-                stream,
-                token,
-                Interest::READABLE | Interest::WRITABLE,
-            );
+            let registered = self.poll.registry().register(stream, token, Interest::READABLE | Interest::WRITABLE);
             if let Err(error) = registered {
                 viewer.fail(error.to_string());
             }
@@ -286,10 +261,7 @@ impl Crowd {
     }
 
     fn joining(&self) -> usize {
-        self.viewers
-            .iter()
-            .filter(|(_, viewer)| viewer.is_joining())
-            .count()
+        self.viewers.iter().filter(|(_, viewer)| viewer.is_joining()).count()
     }
 
     /// Begins all counts anew. Returns how many parts the old ones held.
@@ -305,21 +277,13 @@ impl Crowd {
 
     fn group(&self, role: Role, seconds: f64) -> Group {
         let mut group = self.departed.of(role).clone();
-        let members = || {
-            self.viewers
-                .iter()
-                .map(|(_, viewer)| viewer)
-                .filter(|viewer| viewer.role == role)
-        };
+        let members = || self.viewers.iter().map(|(_, viewer)| viewer).filter(|viewer| viewer.role == role);
         for viewer in members() {
             count(&mut group, viewer);
         }
         if matches!(role, Role::Steady | Role::Slow) {
             let watched = members().filter(|viewer| !matches!(viewer.state, State::Failed(_)));
-            group.fps = Fps::over(
-                watched.map(|viewer| viewer.parser.tally().frames).collect(),
-                seconds,
-            );
+            group.fps = Fps::over(watched.map(|viewer| viewer.parser.tally().frames).collect(), seconds);
         }
         group.mismatched = *self.ledger.mismatched.of(role);
         group.latency = self.ledger.latency.of(role).quantiles();
@@ -337,11 +301,7 @@ fn count(group: &mut Group, viewer: &Viewer) {
 }
 
 fn desk<'a>(buffer: &'a mut [u8], ledger: &'a mut Ledger, target: &'a Target) -> Desk<'a> {
-    Desk {
-        buffer,
-        ledger,
-        request: &target.request,
-    }
+    Desk { buffer, ledger, request: &target.request }
 }
 
 fn has_hung_up(event: &Event) -> bool {
@@ -367,10 +327,7 @@ fn raise_file_limit(connections: usize) -> Result<(), BenchError> {
     if wanted > allowed {
         return Err(BenchError::FileLimit { wanted, allowed });
     }
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     setrlimit(Resource::Nofile, raised).map_err(|errno| BenchError::Poll(errno.into()))
 }
 
@@ -383,10 +340,7 @@ struct Meters {
 impl Meters {
     fn start(server: Option<u32>) -> Result<Self, BenchError> {
         let start = |pid| Meter::start(pid).map_err(|source| BenchError::Process { pid, source });
-        Ok(Self {
-            server: server.map(start).transpose()?,
-            crowd: start(std::process::id())?,
-        })
+        Ok(Self { server: server.map(start).transpose()?, crowd: start(std::process::id())? })
     }
 
     fn sample(&mut self) {
