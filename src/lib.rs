@@ -2,4 +2,9 @@
 
 pub mod bench;
 pub mod capture;
+pub mod logging;
+pub mod options;
+pub mod server;
+pub mod site;
+pub mod stream;
 pub mod wire;

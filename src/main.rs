@@ -1,3 +1,52 @@
 //! The `framecast` program.
 
-fn main() {}
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use framecast::options::{Capture, Command, Options, Serve};
+use framecast::server::EventLoop;
+use framecast::{capture, logging, server};
+
+/// The exit code for what could not be started, or could not go on; clap's for a command line nobody can follow is 2.
+const FAILURE: u8 = 1;
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    logging::start(options.verbosity.level());
+    let done = match options.command {
+        None => serve(options.serve),
+        Some(Command::Serve(options)) => serve(options),
+        Some(Command::Capture(options)) => run_capture(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, error)) => {
+            eprintln!("framecast: {error}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+type Outcome = Result<(), (u8, Box<dyn Error>)>;
+
+fn serve(options: Serve) -> Outcome {
+    let settings = options.settings().map_err(|error| (USAGE, error.into()))?;
+    server::prepare(&settings).map_err(failure)?;
+    let program = std::env::current_exe().map_err(failure)?;
+    let event_loop = EventLoop::new(settings, program).map_err(failure)?;
+    for address in event_loop.addresses() {
+        println!("listening on {address}");
+    }
+    event_loop.run().map_err(failure)
+}
+
+fn run_capture(options: &Capture) -> Outcome {
+    capture::run(&options.source, &mut io::stdout().lock()).map_err(failure)
+}
+
+fn failure(error: impl Into<Box<dyn Error>>) -> (u8, Box<dyn Error>) {
+    (FAILURE, error.into())
+}

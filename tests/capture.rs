@@ -40,12 +40,7 @@ struct Frame {
 }
 
 fn output(writes_left: usize, error: ErrorKind) -> Output {
-    Output {
-        writes: Vec::new(),
-        unflushed: 0,
-        writes_left,
-        error,
-    }
+    Output { writes: Vec::new(), unflushed: 0, writes_left, error }
 }
 
 /// Runs `source` until its reader goes away after `count` frames, and takes its output apart.
@@ -56,44 +51,23 @@ fn frames(source: &str, count: usize) -> Vec<Frame> {
     let (preamble, parts) = output.writes.split_first().unwrap();
     assert_eq!(preamble, b"--frame\r\n");
     assert_eq!(parts.len(), count);
-    (1..)
-        .zip(parts)
-        .map(|(sequence, part)| frame(part, sequence))
-        .collect()
+    (1..).zip(parts).map(|(sequence, part)| frame(part, sequence)).collect()
 }
 
 /// Takes one part apart, which must be whole and nothing else.
 fn frame(part: &[u8], sequence: u64) -> Frame {
-    let end = part
-        .windows(4)
-        .position(|bytes| bytes == b"\r\n\r\n")
-        .expect("a header block");
+    let end = part.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a header block");
     let head = std::str::from_utf8(&part[..end]).unwrap();
-    let fields: Vec<_> = head
-        .split("\r\n")
-        .map(|line| line.split_once(": ").unwrap())
-        .collect();
+    let fields: Vec<_> = head.split("\r\n").map(|line| line.split_once(": ").unwrap()).collect();
     let body = &part[end + 4..];
-    let field = |name| {
-        fields
-            .iter()
-            .find(|field| field.0 == name)
-            .unwrap_or_else(|| panic!("no {name} in {head}"))
-            .1
-    };
+    let field = |name| fields.iter().find(|field| field.0 == name).unwrap_or_else(|| panic!("no {name} in {head}")).1;
     assert_eq!(field("Content-Type"), "image/jpeg");
     assert_eq!(field("X-Frame-Sequence"), sequence.to_string());
     let (jpeg, rest) = body.split_at(field("Content-Length").parse().unwrap());
     assert_eq!(rest, b"\r\n--frame\r\n");
     let (seconds, micros) = field("X-Timestamp").split_once('.').unwrap();
-    let captured_at = Duration::new(
-        seconds.parse().unwrap(),
-        micros.parse::<u32>().unwrap() * 1000,
-    );
-    Frame {
-        captured_at,
-        jpeg: jpeg.to_vec(),
-    }
+    let captured_at = Duration::new(seconds.parse().unwrap(), micros.parse::<u32>().unwrap() * 1000);
+    Frame { captured_at, jpeg: jpeg.to_vec() }
 }
 
 /// The pixels of `jpeg`, which must have the size given.
@@ -119,19 +93,11 @@ fn sources_are_read_and_written_back() {
         ("pattern:", "pattern:1280x720?fps=30&quality=80"),
         ("pattern?fps=10", "pattern:1280x720?fps=10&quality=80"),
         ("pattern:640x480", "pattern:640x480?fps=30&quality=80"),
-        (
-            "pattern:16x8192?quality=1&fps=240",
-            "pattern:16x8192?fps=240&quality=1",
-        ),
-        (
-            "pattern:640x480?fps=59.94&quality=100",
-            "pattern:640x480?fps=59.94&quality=100",
-        ),
+        ("pattern:16x8192?quality=1&fps=240", "pattern:16x8192?fps=240&quality=1"),
+        ("pattern:640x480?fps=59.94&quality=100", "pattern:640x480?fps=59.94&quality=100"),
         ("pattern?fps=1&fps=%32", "pattern:1280x720?fps=2&quality=80"),
     ] {
-        let source: Source = text
-            .parse()
-            .unwrap_or_else(|error| panic!("{text}: {error}"));
+        let source: Source = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(source.to_string(), canonical, "{text}");
         assert_eq!(canonical.parse::<Source>().unwrap(), source, "{text}");
     }
@@ -151,28 +117,16 @@ fn what_is_no_source_is_told_the_sources_there_are() {
         ("Stills:x", "Stills"),
         ("webcam:user:secret?token=secret", "webcam"),
     ] {
-        assert_eq!(
-            refusal(text),
-            format!("there is no source {scheme:?}; {sources}")
-        );
+        assert_eq!(refusal(text), format!("there is no source {scheme:?}; {sources}"));
     }
 }
 
 #[test]
 fn what_is_no_parameter_is_told_those_there_are() {
     for (text, sentence) in [
-        (
-            "stills:x?fsp=1",
-            r#"stills has no parameter "fsp"; it takes fps"#,
-        ),
-        (
-            "stills:x?fps=1&quality=80",
-            r#"stills has no parameter "quality"; it takes fps"#,
-        ),
-        (
-            "pattern?size=1",
-            r#"pattern has no parameter "size"; it takes fps and quality"#,
-        ),
+        ("stills:x?fsp=1", r#"stills has no parameter "fsp"; it takes fps"#),
+        ("stills:x?fps=1&quality=80", r#"stills has no parameter "quality"; it takes fps"#),
+        ("pattern?size=1", r#"pattern has no parameter "size"; it takes fps and quality"#),
     ] {
         assert_eq!(refusal(text), sentence);
     }
@@ -184,10 +138,7 @@ fn a_value_out_of_range_is_told_the_range() {
         let rule = "write a number above 0 and at most 240, such as 30 or 0.5";
         for scheme in ["stills", "pattern"] {
             let text = format!("{scheme}?fps={value}");
-            assert_eq!(
-                refusal(&text),
-                format!("{value:?} is no fps for {scheme}; {rule}")
-            );
+            assert_eq!(refusal(&text), format!("{value:?} is no fps for {scheme}; {rule}"));
         }
     }
     for value in ["", "0", "101", "1.5", "999", "best"] {
@@ -197,26 +148,11 @@ fn a_value_out_of_range_is_told_the_range() {
             format!("{value:?} is no quality for pattern; {rule}")
         );
     }
-    for value in [
-        "15x480",
-        "640x8193",
-        "640x99999",
-        "640",
-        "x",
-        "640X480",
-        "640x480x3",
-        "-640x480",
-    ] {
+    for value in ["15x480", "640x8193", "640x99999", "640", "x", "640X480", "640x480x3", "-640x480"] {
         let rule = "write WIDTHxHEIGHT, each from 16 to 8192, such as 1280x720";
-        assert_eq!(
-            refusal(&format!("pattern:{value}")),
-            format!("{value:?} is no size for pattern; {rule}")
-        );
+        assert_eq!(refusal(&format!("pattern:{value}")), format!("{value:?} is no size for pattern; {rule}"));
     }
-    assert!(
-        refusal("pattern?fps=a%0ab").starts_with(r#""a\nb" is no fps"#),
-        "control characters are escaped"
-    );
+    assert!(refusal("pattern?fps=a%0ab").starts_with(r#""a\nb" is no fps"#), "control characters are escaped");
 }
 
 #[test]
@@ -227,10 +163,7 @@ fn a_directory_without_pictures_is_told_before_and_during_capture() {
     fs::create_dir(directory.path().join("folder.jpg")).unwrap();
     let (empty, missing) = (directory.path().display(), directory.path().join("missing"));
     for (name, sentence) in [
-        (
-            empty.to_string(),
-            format!("no JPEG in {empty}: put at least one whole .jpg or .jpeg file there"),
-        ),
+        (empty.to_string(), format!("no JPEG in {empty}: put at least one whole .jpg or .jpeg file there")),
         (
             missing.display().to_string(),
             format!(
@@ -254,24 +187,13 @@ fn a_directory_without_pictures_is_told_before_and_during_capture() {
 #[test]
 fn files_follow_each_other_as_people_count() {
     let directory = tempfile::tempdir().unwrap();
-    let sorted = [
-        "2.jpg",
-        "02b.JPG",
-        "10.jpeg",
-        "99999999999999999999999.jpg",
-        "a1.jpg",
-        "a01c.jpg",
-        "a2.Jpeg",
-        "b.jpg",
-    ];
+    let sorted =
+        ["2.jpg", "02b.JPG", "10.jpeg", "99999999999999999999999.jpg", "a1.jpg", "a01c.jpg", "a2.Jpeg", "b.jpg"];
     for name in sorted.iter().rev().chain(&["3.png", "jpg", "notes.txt"]) {
         fs::write(directory.path().join(name), "").unwrap();
     }
     let files = jpeg_files(directory.path()).unwrap();
-    let names: Vec<_> = files
-        .iter()
-        .map(|path| path.file_name().unwrap().to_str().unwrap())
-        .collect();
+    let names: Vec<_> = files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, sorted);
 }
 
@@ -289,11 +211,7 @@ fn the_clock_chooses_the_picture() {
         (millis(4000), 0.5, 3, 2),
         (millis(5000), 30.0, 1, 0),
     ] {
-        assert_eq!(
-            picture_at(unix, fps, count),
-            picture,
-            "{unix:?} at {fps} fps of {count}"
-        );
+        assert_eq!(picture_at(unix, fps, count), picture, "{unix:?} at {fps} fps of {count}");
     }
 }
 
@@ -306,48 +224,26 @@ fn no_tick_comes_twice() {
 #[test]
 fn stills_show_the_picture_of_the_moment() {
     let directory = tempfile::tempdir().unwrap();
-    let pictures =
-        ["one", "two", "three"].map(|word| [b"\xff\xd8", word.as_bytes(), b"\xff\xd9"].concat());
+    let pictures = ["one", "two", "three"].map(|word| [b"\xff\xd8", word.as_bytes(), b"\xff\xd9"].concat());
     for (name, picture) in ["1.jpg", "2.jpg", "10.jpg"].iter().zip(&pictures) {
-        fs::write(
-            directory.path().join(name),
-            [picture, &b"what a phone appends"[..]].concat(),
-        )
-        .unwrap();
+        fs::write(directory.path().join(name), [picture, &b"what a phone appends"[..]].concat()).unwrap();
     }
     fs::write(directory.path().join("5.jpg"), b"\xff\xd8 cut short").unwrap();
     for frame in frames(&format!("stills:{}?fps=240", directory.path().display()), 8) {
         // The header has whole microseconds: the picture is that of its beginning or, at the turn of a tick, its end.
-        let moments = [
-            frame.captured_at,
-            frame.captured_at + Duration::from_micros(1),
-        ];
-        assert!(
-            moments
-                .iter()
-                .any(|&moment| frame.jpeg == pictures[picture_at(moment, 240.0, 3)])
-        );
+        let moments = [frame.captured_at, frame.captured_at + Duration::from_micros(1)];
+        assert!(moments.iter().any(|&moment| frame.jpeg == pictures[picture_at(moment, 240.0, 3)]));
     }
 }
 
 #[test]
 fn the_embedded_pictures_are_those_that_are_drawn() {
     for (number, picture) in (1..).zip(numbers::PICTURES) {
-        let (kept, drawn) = (
-            decode(picture, 640, 480),
-            decode(&numbers::draw(number), 640, 480),
-        );
+        let (kept, drawn) = (decode(picture, 640, 480), decode(&numbers::draw(number), 640, 480));
         // The encoder rounds differently with and without AVX2, so the pictures are compared, not the files. What that
         // leaves is a mean of 0.02 steps of brightness; a caption moved by one pixel is more than 0.05 away.
-        let apart: u64 = kept
-            .iter()
-            .zip(&drawn)
-            .map(|(&a, &b)| u64::from(a.abs_diff(b)))
-            .sum();
-        assert!(
-            apart < kept.len() as u64 / 20,
-            "frames/{number}.jpg is not what numbers::draw({number}) draws"
-        );
+        let apart: u64 = kept.iter().zip(&drawn).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum();
+        assert!(apart < kept.len() as u64 / 20, "frames/{number}.jpg is not what numbers::draw({number}) draws");
     }
     let first = frames("stills?fps=240", 1).remove(0);
     assert!(numbers::PICTURES.contains(&first.jpeg.as_slice()));
@@ -366,38 +262,20 @@ fn draw_the_three_pictures() {
 fn the_test_card_moves_at_every_size() {
     for (width, height) in [(160, 120), (641, 359), (120, 300)] {
         let frames = frames(&format!("pattern:{width}x{height}?fps=240&quality=90"), 4);
-        let pictures: Vec<_> = frames
-            .iter()
-            .map(|frame| decode(&frame.jpeg, width, height))
-            .collect();
+        let pictures: Vec<_> = frames.iter().map(|frame| decode(&frame.jpeg, width, height)).collect();
         for pair in pictures.windows(2) {
             assert!(pair[0] != pair[1], "two equal frames of {width}x{height}");
         }
-        assert!(
-            frames
-                .windows(2)
-                .all(|pair| pair[0].captured_at < pair[1].captured_at)
-        );
+        assert!(frames.windows(2).all(|pair| pair[0].captured_at < pair[1].captured_at));
     }
     for (width, height) in [(16, 16), (16, 8192), (8192, 16)] {
-        decode(
-            &frames(&format!("pattern:{width}x{height}"), 1)[0].jpeg,
-            width,
-            height,
-        );
+        decode(&frames(&format!("pattern:{width}x{height}"), 1)[0].jpeg, width, height);
     }
 }
 
 #[test]
 fn an_output_that_fails_is_told() {
-    let error = run(
-        &"stills".parse().unwrap(),
-        &mut output(1, ErrorKind::StorageFull),
-    )
-    .unwrap_err();
+    let error = run(&"stills".parse().unwrap(), &mut output(1, ErrorKind::StorageFull)).unwrap_err();
     assert!(matches!(error, CaptureError::Output(_)));
-    assert_eq!(
-        error.to_string(),
-        "cannot write frames to standard output: no storage space"
-    );
+    assert_eq!(error.to_string(), "cannot write frames to standard output: no storage space");
 }

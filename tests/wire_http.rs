@@ -3,11 +3,7 @@
 use framecast::wire::http::{FIELDS_MAX, HEAD_BYTES_MAX, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 use framecast::wire::http::{Method, Refusal, Request, Version};
 
-const METHODS: [(&str, Method); 3] = [
-    ("GET", Method::Get),
-    ("HEAD", Method::Head),
-    ("OPTIONS", Method::Options),
-];
+const METHODS: [(&str, Method); 3] = [("GET", Method::Get), ("HEAD", Method::Head), ("OPTIONS", Method::Options)];
 const TOKEN_MARKS: &[u8] = b"!#$%&'*+-.^_`|~";
 
 type Verdict = Result<Option<(Request, usize)>, Refusal>;
@@ -286,10 +282,7 @@ fn limits_may_be_met_but_not_exceeded() {
     accepted(with(&format!("A: {}\r\n", "a".repeat(room))));
     let decided_at = refused(431, with(&format!("A: {}\r\n", "a".repeat(room + 1))));
     assert_eq!(decided_at, HEAD_BYTES_MAX);
-    let decided_at = refused(
-        431,
-        format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(room + 100)),
-    );
+    let decided_at = refused(431, format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(room + 100)));
     assert_eq!(decided_at, HEAD_BYTES_MAX);
 
     accepted(with(&"A:\r\n".repeat(FIELDS_MAX - 1)));
@@ -363,9 +356,7 @@ fn versions_that_are_not_spoken() {
 #[test]
 fn methods_that_are_not_answered() {
     let longest = "M".repeat(METHOD_BYTES_MAX);
-    let known = "POST PUT DELETE PATCH TRACE CONNECT"
-        .split(' ')
-        .map(|word| (405, word));
+    let known = "POST PUT DELETE PATCH TRACE CONNECT".split(' ').map(|word| (405, word));
     let unknown = "get Get PROPFIND BREW PRI GETX M-SEARCH !#$%&'*+-.^_`|~09aZ".split(' ');
     let unknown = unknown.chain([longest.as_str()]).map(|word| (501, word));
     for (code, method) in known.chain(unknown) {
@@ -396,10 +387,7 @@ fn request_lines_out_of_shape() {
 fn targets_that_are_none() {
     for byte in (0..=0x20).chain([b'#', 0x7f]).chain(0x80..=0xff) {
         for target in [&[b'/', byte][..], &[b'/', b'?', byte]] {
-            refused(
-                400,
-                [b"GET ", target, b" HTTP/1.1\r\nHost: cam\r\n\r\n"].concat(),
-            );
+            refused(400, [b"GET ", target, b" HTTP/1.1\r\nHost: cam\r\n\r\n"].concat());
         }
     }
     let targets = "/% /%2 /%zz /%4g /%%41 /%00 /a%00b /?a=%00 /?a=100% /?%u0041 * ** /# /a#b a ?a . \\ \
@@ -432,10 +420,7 @@ fn fields_out_of_shape() {
         |A: \u{7f}|A: \u{1b}[2J|A: \u{b}b|A: b\r\n c|A: b\r\n\tc|A:\r\n b|\"A\": b|A;: b";
     for field in fields.split('|') {
         refused(400, with(&format!("{field}\r\n")));
-        refused(
-            400,
-            format!("GET / HTTP/1.1\r\n{field}\r\nHost: cam\r\n\r\n"),
-        );
+        refused(400, format!("GET / HTTP/1.1\r\n{field}\r\nHost: cam\r\n\r\n"));
     }
 }
 
@@ -450,22 +435,13 @@ fn bodies_and_expectations() {
     let unknown = "Transfer-Encoding:|Transfer-Encoding: identity|Transfer-Encoding: gzip, chunked\
         |Transfer-Encoding: chunked, chunked|Transfer-Encoding: xchunked|Transfer-Encoding: \"chunked\"\
         |Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked";
-    let expecting =
-        "Expect: 100-continue|expect: anything|Expect:|Content-Length: 0\r\nExpect: 100-continue";
-    for (code, rows) in [
-        (400, malformed),
-        (413, too_large),
-        (501, unknown),
-        (417, expecting),
-    ] {
+    let expecting = "Expect: 100-continue|expect: anything|Expect:|Content-Length: 0\r\nExpect: 100-continue";
+    for (code, rows) in [(400, malformed), (413, too_large), (501, unknown), (417, expecting)] {
         for fields in rows.split('|') {
             refused(code, with(&format!("{fields}\r\n")));
         }
     }
     for coding in ["chunked", "gzip"] {
-        refused(
-            400,
-            format!("GET / HTTP/1.0\r\nTransfer-Encoding: {coding}\r\n\r\n"),
-        );
+        refused(400, format!("GET / HTTP/1.0\r\nTransfer-Encoding: {coding}\r\n\r\n"));
     }
 }

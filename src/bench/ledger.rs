@@ -50,10 +50,7 @@ impl Ledger {
     /// Begins the figures anew, but for how long joining took: that happens before they are counted.
     pub(super) fn reset(&mut self) {
         let first_picture = std::mem::take(&mut self.first_picture);
-        *self = Self {
-            first_picture,
-            ..Self::new()
-        };
+        *self = Self { first_picture, ..Self::new() };
     }
 
     /// Notes one picture's arrival at one viewer.
@@ -66,19 +63,13 @@ impl Ledger {
             self.latency.of_mut(role).record(latency);
         }
         let Some(order) = arrival.order else { return };
-        let picture = self.pictures.entry(order).or_insert(Picture {
-            checksum: arrival.checksum,
-            steady: None,
-        });
+        let picture = self.pictures.entry(order).or_insert(Picture { checksum: arrival.checksum, steady: None });
         if picture.checksum != arrival.checksum {
             *self.mismatched.of_mut(role) += 1;
         }
         if role == Role::Steady && arrival.novelty == Novelty::New {
             let at = arrival.arrived_at;
-            let interval = picture.steady.get_or_insert(Interval {
-                first: at,
-                last: at,
-            });
+            let interval = picture.steady.get_or_insert(Interval { first: at, last: at });
             interval.first = interval.first.min(at);
             interval.last = interval.last.max(at);
         }
@@ -110,8 +101,7 @@ pub(super) struct Microseconds(Histogram<u64>);
 
 impl Microseconds {
     pub(super) fn record(&mut self, time: Duration) {
-        self.0
-            .saturating_record(time.as_micros().try_into().unwrap_or(u64::MAX));
+        self.0.saturating_record(time.as_micros().try_into().unwrap_or(u64::MAX));
     }
 
     pub(super) fn quantiles(&self) -> Quantiles {

@@ -45,20 +45,12 @@ pub struct Outcome {
 impl Outcome {
     /// The groups with their names.
     pub fn groups(&self) -> [(&'static str, &Group); 4] {
-        [
-            ("steady", &self.steady),
-            ("slow", &self.slow),
-            ("stalled", &self.stalled),
-            ("passing", &self.passing),
-        ]
+        [("steady", &self.steady), ("slow", &self.slow), ("stalled", &self.stalled), ("passing", &self.passing)]
     }
 
     /// Parts that all viewers got while figures were taken, repeats and torn ones included.
     pub fn parts(&self) -> u64 {
-        self.groups()
-            .iter()
-            .map(|(_, group)| group.tally.parts())
-            .sum()
+        self.groups().iter().map(|(_, group)| group.tally.parts()).sum()
     }
 
     /// The server's own processor time for each part it delivered, in microseconds.

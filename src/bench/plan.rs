@@ -78,9 +78,7 @@ impl Plan {
             return refuse("churn must be between 0 and 10000 viewers per second");
         }
         if self.slow > 0 && self.slow_bytes_per_second == 0 {
-            return refuse(
-                "slow viewers need a rate above 0; for viewers that read nothing, ask for stalled ones",
-            );
+            return refuse("slow viewers need a rate above 0; for viewers that read nothing, ask for stalled ones");
         }
         Ok(())
     }
@@ -101,17 +99,10 @@ pub struct Target {
 impl Target {
     /// Takes an address apart and looks its host up, which may block: this happens before the loop starts.
     pub fn resolve(url: &str) -> Result<Self, BenchError> {
-        let refuse = |why: &'static str| BenchError::Url {
-            url: url.to_owned(),
-            why,
-        };
-        let rest = url
-            .strip_prefix("http://")
-            .ok_or_else(|| refuse("it must begin with http://"))?;
+        let refuse = |why: &'static str| BenchError::Url { url: url.to_owned(), why };
+        let rest = url.strip_prefix("http://").ok_or_else(|| refuse("it must begin with http://"))?;
         if rest.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
-            return Err(refuse(
-                "it holds a space or a byte outside ASCII; escape it",
-            ));
+            return Err(refuse("it holds a space or a byte outside ASCII; escape it"));
         }
         let rest = rest.split('#').next().unwrap_or(rest);
         let split = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -120,24 +111,16 @@ impl Target {
             return Err(refuse("user names and passwords in it are not supported"));
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
-        let request = format!(
-            "GET {slash}{path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: framecast-bench\r\n\r\n"
-        );
+        let request = format!("GET {slash}{path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: framecast-bench\r\n\r\n");
         let lookup = match has_port(authority) {
             true => authority.to_socket_addrs(),
             false => format!("{authority}:80").to_socket_addrs(),
         };
         let address = lookup
-            .map_err(|source| BenchError::Lookup {
-                url: url.to_owned(),
-                source,
-            })?
+            .map_err(|source| BenchError::Lookup { url: url.to_owned(), source })?
             .next()
             .ok_or_else(|| refuse("its host has no address"))?;
-        Ok(Self {
-            address,
-            request: request.into_bytes(),
-        })
+        Ok(Self { address, request: request.into_bytes() })
     }
 }
 
@@ -154,41 +137,21 @@ mod tests {
     #[test]
     fn an_address_is_taken_apart() {
         for (url, address, line) in [
-            (
-                "http://127.0.0.1:8080/stream",
-                "127.0.0.1:8080",
-                "GET /stream HTTP/1.0",
-            ),
-            (
-                "http://127.0.0.1/?action=stream",
-                "127.0.0.1:80",
-                "GET /?action=stream HTTP/1.0",
-            ),
-            (
-                "http://127.0.0.1:81?action=stream",
-                "127.0.0.1:81",
-                "GET /?action=stream HTTP/1.0",
-            ),
+            ("http://127.0.0.1:8080/stream", "127.0.0.1:8080", "GET /stream HTTP/1.0"),
+            ("http://127.0.0.1/?action=stream", "127.0.0.1:80", "GET /?action=stream HTTP/1.0"),
+            ("http://127.0.0.1:81?action=stream", "127.0.0.1:81", "GET /?action=stream HTTP/1.0"),
             ("http://[::1]#top", "[::1]:80", "GET / HTTP/1.0"),
         ] {
             let target = Target::resolve(url).unwrap();
             assert_eq!(target.address.to_string(), address, "{url}");
-            assert!(
-                String::from_utf8(target.request).unwrap().starts_with(line),
-                "{url}"
-            );
+            assert!(String::from_utf8(target.request).unwrap().starts_with(line), "{url}");
         }
     }
 
     #[test]
     fn an_address_that_cannot_be_asked_is_refused() {
-        for url in [
-            "https://127.0.0.1/",
-            "127.0.0.1:80",
-            "http://a:b@127.0.0.1/",
-            "http://127.0.0.1/a b",
-            "http:///x",
-        ] {
+        for url in ["https://127.0.0.1/", "127.0.0.1:80", "http://a:b@127.0.0.1/", "http://127.0.0.1/a b", "http:///x"]
+        {
             assert!(Target::resolve(url).is_err(), "{url}");
         }
     }
@@ -198,22 +161,7 @@ mod tests {
         assert!(Plan::new("", 1, 1.0).check().is_ok());
         assert!(Plan::new("", 0, 1.0).check().is_err());
         assert!(Plan::new("", 1, f64::NAN).check().is_err());
-        assert!(
-            Plan {
-                churn_per_second: -1.0,
-                ..Plan::new("", 1, 1.0)
-            }
-            .check()
-            .is_err()
-        );
-        assert!(
-            Plan {
-                slow: 1,
-                slow_bytes_per_second: 0,
-                ..Plan::new("", 1, 1.0)
-            }
-            .check()
-            .is_err()
-        );
+        assert!(Plan { churn_per_second: -1.0, ..Plan::new("", 1, 1.0) }.check().is_err());
+        assert!(Plan { slow: 1, slow_bytes_per_second: 0, ..Plan::new("", 1, 1.0) }.check().is_err());
     }
 }

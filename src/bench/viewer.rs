@@ -126,22 +126,13 @@ impl Viewer {
             Ok(stream) => State::Connecting(stream),
             Err(error) => State::Failed(error.to_string()),
         };
-        Self {
-            role,
-            state,
-            opened_at: now,
-            parser: Parser::new(scrutiny),
-            allowance: 0,
-            refilled_at: now,
-        }
+        Self { role, state, opened_at: now, parser: Parser::new(scrutiny), allowance: 0, refilled_at: now }
     }
 
     /// The socket, as long as there is one.
     pub(super) fn stream_mut(&mut self) -> Option<&mut TcpStream> {
         match &mut self.state {
-            State::Connecting(stream) | State::Waiting(stream) | State::Watching(stream) => {
-                Some(stream)
-            }
+            State::Connecting(stream) | State::Waiting(stream) | State::Watching(stream) => Some(stream),
             State::Failed(_) | State::Closed => None,
         }
     }
@@ -184,9 +175,7 @@ impl Viewer {
 
     /// Lets a slow viewer read what has become due at its rate.
     pub(super) fn read_slowly(&mut self, bytes_per_second: usize, now: Instant, desk: &mut Desk) {
-        let elapsed = now
-            .saturating_duration_since(self.refilled_at)
-            .min(SAVED_TIME_MAX);
+        let elapsed = now.saturating_duration_since(self.refilled_at).min(SAVED_TIME_MAX);
         let earned = bytes_per_second as f64 * elapsed.as_secs_f64();
         if earned < 1.0 {
             return;
@@ -213,9 +202,7 @@ impl Viewer {
             Err(error) => self.state = State::Failed(error.to_string()),
             Ok(()) => {
                 self.state = match std::mem::replace(&mut self.state, State::Closed) {
-                    State::Connecting(stream) if self.role == Role::Stalled => {
-                        State::Watching(stream)
-                    }
+                    State::Connecting(stream) if self.role == Role::Stalled => State::Watching(stream),
                     State::Connecting(stream) => State::Waiting(stream),
                     other => other,
                 }
@@ -260,18 +247,13 @@ impl Viewer {
     fn take(&mut self, read: usize, now: Duration, desk: &mut Desk) {
         let role = self.role;
         let ledger = &mut *desk.ledger;
-        let parsed = self
-            .parser
-            .receive(&desk.buffer[..read], now, &mut |arrival| {
-                ledger.record(role, &arrival);
-            });
+        let parsed = self.parser.receive(&desk.buffer[..read], now, &mut |arrival| {
+            ledger.record(role, &arrival);
+        });
         if let Err(refusal) = parsed {
             self.fail(refusal.to_string());
         } else if matches!(self.state, State::Waiting(_)) && self.parser.has_shown() {
-            desk.ledger
-                .first_picture
-                .of_mut(role)
-                .record(self.opened_at.elapsed());
+            desk.ledger.first_picture.of_mut(role).record(self.opened_at.elapsed());
             self.state = match std::mem::replace(&mut self.state, State::Closed) {
                 State::Waiting(stream) => State::Watching(stream),
                 other => other,
@@ -283,9 +265,7 @@ impl Viewer {
     fn leave(&mut self) {
         self.state = match self.state {
             State::Watching(_) => State::Closed,
-            _ => State::Failed(
-                "the server closed the connection before the first picture".to_owned(),
-            ),
+            _ => State::Failed("the server closed the connection before the first picture".to_owned()),
         };
     }
 }
@@ -298,20 +278,12 @@ fn next_read(parser: &Parser, room: usize) -> (usize, RecvFlags) {
         return (skippable.min(room), RecvFlags::TRUNC);
     }
     let is_discarding = parser.expected_skip() >= DISCARD_BYTES_MIN;
-    let asked = if is_discarding {
-        HEADER_READ_BYTES.min(room)
-    } else {
-        room
-    };
+    let asked = if is_discarding { HEADER_READ_BYTES.min(room) } else { room };
     (asked, RecvFlags::empty())
 }
 
 fn connect(role: Role, address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     if matches!(role, Role::Slow | Role::Stalled) {
         // Before the handshake: that is when the window's scale is agreed upon.
         socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER_BYTES)?;
@@ -329,9 +301,7 @@ fn connect(role: Role, address: SocketAddr, source: Option<Ipv4Addr>) -> io::Res
 fn send_whole(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
     match io::Write::write(stream, request)? {
         sent if sent == request.len() => Ok(()),
-        _ => Err(io::Error::other(
-            "the request did not fit into the socket's buffer",
-        )),
+        _ => Err(io::Error::other("the request did not fit into the socket's buffer")),
     }
 }
 

@@ -11,9 +11,7 @@ const SLEEP_SECONDS_MAX: f64 = 1.0;
 
 /// The wall time as a time since the Unix epoch.
 pub fn wall_time() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The tick that a clock of `fps` ticks a second shows at `unix`, a time since the Unix epoch.

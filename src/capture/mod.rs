@@ -69,8 +69,7 @@ impl Parts<'_> {
     /// Sends one frame, whole and at once: a reader is woken once for it and never waits for the rest in a buffer.
     fn send(&mut self, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
         self.sequence += 1;
-        let part =
-            EncodedPart::encode(BOUNDARY, self.sequence, captured_at, jpeg).framed(Framing::Length);
+        let part = EncodedPart::encode(BOUNDARY, self.sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
     }
 

@@ -32,17 +32,8 @@ impl Pattern {
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
         let (size, query) = rest.rsplit_once('?').unwrap_or((rest, ""));
         let parameters = Parameters::parse("pattern", query, &["fps", "quality"])?;
-        let (width, height) = if size.is_empty() {
-            (WIDTH_DEFAULT, HEIGHT_DEFAULT)
-        } else {
-            parse_size(size)?
-        };
-        Ok(Self {
-            width,
-            height,
-            fps: parameters.fps(FPS_DEFAULT)?,
-            quality: parameters.quality(QUALITY_DEFAULT)?,
-        })
+        let (width, height) = if size.is_empty() { (WIDTH_DEFAULT, HEIGHT_DEFAULT) } else { parse_size(size)? };
+        Ok(Self { width, height, fps: parameters.fps(FPS_DEFAULT)?, quality: parameters.quality(QUALITY_DEFAULT)? })
     }
 }
 
@@ -63,30 +54,17 @@ impl Driver for Pattern {
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self {
-            width,
-            height,
-            fps,
-            quality,
-        } = self;
+        let Self { width, height, fps, quality } = self;
         write!(f, "pattern:{width}x{height}?fps={fps}&quality={quality}")
     }
 }
 
 fn parse_size(size: &str) -> Result<(u16, u16), SourceError> {
-    let side = |text: &str| {
-        text.parse()
-            .ok()
-            .filter(|side| (SIDE_PIXELS_MIN..=SIDE_PIXELS_MAX).contains(side))
-    };
-    size.split_once('x')
-        .and_then(|(width, height)| side(width).zip(side(height)))
-        .ok_or_else(|| SourceError::Value {
-            scheme: "pattern",
-            what: "size",
-            value: size.to_owned(),
-            rule: format!(
-                "WIDTHxHEIGHT, each from {SIDE_PIXELS_MIN} to {SIDE_PIXELS_MAX}, such as 1280x720"
-            ),
-        })
+    let side = |text: &str| text.parse().ok().filter(|side| (SIDE_PIXELS_MIN..=SIDE_PIXELS_MAX).contains(side));
+    size.split_once('x').and_then(|(width, height)| side(width).zip(side(height))).ok_or_else(|| SourceError::Value {
+        scheme: "pattern",
+        what: "size",
+        value: size.to_owned(),
+        rule: format!("WIDTHxHEIGHT, each from {SIDE_PIXELS_MIN} to {SIDE_PIXELS_MAX}, such as 1280x720"),
+    })
 }

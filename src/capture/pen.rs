@@ -34,9 +34,7 @@ impl Pen {
         let mut x = centre.x as f32 - self.width(text) / 2.0;
         let y = centre.y as f32 - self.height / 2.0;
         for (width, strokes) in text.chars().map(glyph) {
-            strokes
-                .iter()
-                .for_each(|stroke| self.trace(canvas, stroke, x, y));
+            strokes.iter().for_each(|stroke| self.trace(canvas, stroke, x, y));
             x += (width + GAP) * self.height;
         }
     }
@@ -54,16 +52,12 @@ impl Pen {
 
     /// Draws one stroke, the point (0, 0) of its own measure at (`left`, `top`).
     pub fn trace(&self, canvas: &mut Canvas, stroke: &Stroke, left: f32, top: f32) {
-        let stamps = (stroke.length() * self.height / (self.weight * STEP))
-            .ceil()
-            .max(1.0);
+        let stamps = (stroke.length() * self.height / (self.weight * STEP)).ceil().max(1.0);
         let diameter = self.weight.round().max(1.0);
         let style = PrimitiveStyle::with_fill(self.color);
         for stamp in 0..=stamps as u32 {
             let (x, y) = stroke.at(stamp as f32 / stamps);
-            let corner = |start: f32, along: f32| {
-                (start + along * self.height - diameter / 2.0).round() as i32
-            };
+            let corner = |start: f32, along: f32| (start + along * self.height - diameter / 2.0).round() as i32;
             let disc = Circle::new(Point::new(corner(left, x), corner(top, y)), diameter as u32);
             let Ok(()) = disc.into_styled(style).draw(canvas);
         }

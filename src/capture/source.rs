@@ -44,6 +44,13 @@ impl Source {
     }
 }
 
+/// The emulated camera: the three numbered pictures.
+impl Default for Source {
+    fn default() -> Self {
+        Self::Stills(Stills::default())
+    }
+}
+
 impl FromStr for Source {
     type Err = SourceError;
 
@@ -114,18 +121,10 @@ pub(crate) struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     /// Reads the parameters of the source `scheme`, which takes those that are `known`.
-    pub(crate) fn parse(
-        scheme: &'static str,
-        query: &'a str,
-        known: &[&str],
-    ) -> Result<Self, SourceError> {
+    pub(crate) fn parse(scheme: &'static str, query: &'a str, known: &[&str]) -> Result<Self, SourceError> {
         for (name, _) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&name.as_ref()) {
-                return Err(SourceError::Parameter {
-                    scheme,
-                    name: name.into_owned(),
-                    known: known.join(" and "),
-                });
+                return Err(SourceError::Parameter { scheme, name: name.into_owned(), known: known.join(" and ") });
             }
         }
         Ok(Self { scheme, query })
@@ -134,17 +133,13 @@ impl<'a> Parameters<'a> {
     /// The parameter `fps` (above 0, at most 240), or `default`.
     pub(crate) fn fps(&self, default: f64) -> Result<f64, SourceError> {
         let in_range = |&fps: &f64| fps > 0.0 && fps <= FPS_MAX;
-        self.value("fps", default, in_range, || {
-            format!("a number above 0 and at most {FPS_MAX}, such as 30 or 0.5")
-        })
+        self.value("fps", default, in_range, || format!("a number above 0 and at most {FPS_MAX}, such as 30 or 0.5"))
     }
 
     /// The parameter `quality` of a JPEG (1 to 100), or `default`.
     pub(crate) fn quality(&self, default: u8) -> Result<u8, SourceError> {
         let in_range = |quality: &u8| (1..=QUALITY_MAX).contains(quality);
-        self.value("quality", default, in_range, || {
-            format!("a whole number from 1 to {QUALITY_MAX}")
-        })
+        self.value("quality", default, in_range, || format!("a whole number from 1 to {QUALITY_MAX}"))
     }
 
     fn value<T: FromStr>(
@@ -154,18 +149,12 @@ impl<'a> Parameters<'a> {
         in_range: impl Fn(&T) -> bool,
         rule: impl Fn() -> String,
     ) -> Result<T, SourceError> {
-        let Some((_, value)) = form_urlencoded::parse(self.query.as_bytes())
-            .filter(|(key, _)| key == name)
-            .last()
+        let Some((_, value)) = form_urlencoded::parse(self.query.as_bytes()).filter(|(key, _)| key == name).last()
         else {
             return Ok(default);
         };
-        let wrong = || SourceError::Value {
-            scheme: self.scheme,
-            what: name,
-            value: value.clone().into_owned(),
-            rule: rule(),
-        };
+        let wrong =
+            || SourceError::Value { scheme: self.scheme, what: name, value: value.clone().into_owned(), rule: rule() };
         value.parse().ok().filter(in_range).ok_or_else(wrong)
     }
 }

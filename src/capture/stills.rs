@@ -31,15 +31,19 @@ pub struct Stills {
     pub fps: f64,
 }
 
+/// The embedded pictures, one a second.
+impl Default for Stills {
+    fn default() -> Self {
+        Self { directory: None, fps: FPS_DEFAULT }
+    }
+}
+
 impl Stills {
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
         let (directory, query) = rest.rsplit_once('?').unwrap_or((rest, ""));
         let parameters = Parameters::parse("stills", query, &["fps"])?;
         let directory = (!directory.is_empty()).then(|| PathBuf::from(directory));
-        Ok(Self {
-            directory,
-            fps: parameters.fps(FPS_DEFAULT)?,
-        })
+        Ok(Self { directory, fps: parameters.fps(FPS_DEFAULT)? })
     }
 
     fn pictures(&self) -> Result<Vec<Bytes>, SourceError> {
@@ -54,11 +58,7 @@ impl Stills {
                 Err(error) => drop(writeln!(io::stderr(), "left out {path:?}: {error}")),
             }
         }
-        if pictures.is_empty() {
-            Err(SourceError::NoJpeg(directory.clone()))
-        } else {
-            Ok(pictures)
-        }
+        if pictures.is_empty() { Err(SourceError::NoJpeg(directory.clone())) } else { Ok(pictures) }
     }
 }
 
@@ -67,14 +67,8 @@ impl Driver for Stills {
         let Some(directory) = &self.directory else {
             return Ok(());
         };
-        let whole = jpeg_files(directory)?
-            .iter()
-            .any(|path| read_picture(path).is_ok());
-        if whole {
-            Ok(())
-        } else {
-            Err(SourceError::NoJpeg(directory.clone()))
-        }
+        let whole = jpeg_files(directory)?.iter().any(|path| read_picture(path).is_ok());
+        if whole { Ok(()) } else { Err(SourceError::NoJpeg(directory.clone())) }
     }
 
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
@@ -104,27 +98,16 @@ pub fn picture_at(unix: Duration, fps: f64, count: usize) -> usize {
 /// # Errors
 /// The directory cannot be listed.
 pub fn jpeg_files(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let failed = |error| SourceError::Directory {
-        directory: directory.to_owned(),
-        error,
-    };
+    let failed = |error| SourceError::Directory { directory: directory.to_owned(), error };
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let is = |wanted| {
-            path.extension()
-                .is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
-        };
+        let is = |wanted| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
         if is("jpg") || is("jpeg") {
             paths.push(path);
         }
     }
-    let name = |path: &PathBuf| {
-        path.file_name()
-            .unwrap_or_default()
-            .as_encoded_bytes()
-            .to_vec()
-    };
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
     paths.sort_by(|a, b| {
         let (a, b) = (name(a), name(b));
         runs(&a).cmp(runs(&b)).then_with(|| a.cmp(&b))
@@ -137,10 +120,7 @@ fn read_picture(path: &Path) -> io::Result<Bytes> {
     let file = Bytes::from(fs::read(path)?);
     match memmem::rfind(&file, END_OF_IMAGE) {
         Some(end) if file.starts_with(START_OF_IMAGE) => Ok(file.slice(..end + END_OF_IMAGE.len())),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "not a whole JPEG",
-        )),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "not a whole JPEG")),
     }
 }
 
@@ -153,12 +133,11 @@ enum Run<'a> {
 }
 
 fn runs(name: &[u8]) -> impl Iterator<Item = Run<'_>> {
-    name.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
-        .map(|run| {
-            if !run[0].is_ascii_digit() {
-                return Run::Text(run);
-            }
-            let zeros = run.iter().take_while(|&&digit| digit == b'0').count();
-            Run::Number(run.len() - zeros, &run[zeros..])
-        })
+    name.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()).map(|run| {
+        if !run[0].is_ascii_digit() {
+            return Run::Text(run);
+        }
+        let zeros = run.iter().take_while(|&&digit| digit == b'0').count();
+        Run::Number(run.len() - zeros, &run[zeros..])
+    })
 }

@@ -113,10 +113,7 @@ pub struct Count {
 
 impl Count {
     fn add(&mut self, bytes: usize) {
-        self.merge(Self {
-            frames: 1,
-            bytes: bytes as u64,
-        });
+        self.merge(Self { frames: 1, bytes: bytes as u64 });
     }
 
     fn merge(&mut self, other: Self) {
@@ -190,11 +187,7 @@ enum Format {
 impl SourceDecoder {
     /// A decoder that refuses frames larger than `frame_bytes_max`.
     pub fn new(frame_bytes_max: usize) -> Self {
-        Self {
-            frame_bytes_max,
-            format: Format::Unknown,
-            skipped: 0,
-        }
+        Self { frame_bytes_max, format: Format::Unknown, skipped: 0 }
     }
 
     /// Takes the next frame off the head of `received`, without a copy; `Ok(None)` until it is there as a whole. What
@@ -228,12 +221,8 @@ impl SourceDecoder {
         let mut keep_from = received.len();
         for at in memchr2_iter(0xff, b'-', received) {
             match received.get(at..at + 2) {
-                Some([0xff, 0xd8]) => {
-                    self.format = Format::Jpegs(Splitter::new(self.frame_bytes_max))
-                }
-                Some(b"--") => {
-                    self.format = Format::Parts(PartDecoder::new(None, self.frame_bytes_max))
-                }
+                Some([0xff, 0xd8]) => self.format = Format::Jpegs(Splitter::new(self.frame_bytes_max)),
+                Some(b"--") => self.format = Format::Parts(PartDecoder::new(None, self.frame_bytes_max)),
                 Some(_) => continue,
                 None => {}
             }

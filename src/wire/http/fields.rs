@@ -28,9 +28,9 @@ impl Fields {
                 status: Status::RequestHeaderFieldsTooLarge,
                 reason: "The request has more than 100 header fields.",
             }),
-            Err(httparse::Error::HeaderValue) => Err(Refusal::malformed(
-                "The value of a header field holds a control character.",
-            )),
+            Err(httparse::Error::HeaderValue) => {
+                Err(Refusal::malformed("The value of a header field holds a control character."))
+            }
             Ok(httparse::Status::Partial) | Err(_) => Err(Refusal::malformed(
                 "A header field is not a name, a colon right after it and a value on the same line.",
             )),
@@ -47,14 +47,10 @@ impl Fields {
     pub(super) fn host(&self, version: Version) -> Result<Option<&str>, Refusal> {
         match self.all("host").collect::<Vec<_>>().as_slice() {
             [host] if is_host(host) => Ok(Some(host)),
-            [_] => Err(Refusal::malformed(
-                "The Host field is not a host with an optional port.",
-            )),
+            [_] => Err(Refusal::malformed("The Host field is not a host with an optional port.")),
             [] if version == Version::Http10 => Ok(None),
             [] => Err(Refusal::malformed("The request has no Host field.")),
-            _ => Err(Refusal::malformed(
-                "The request has more than one Host field.",
-            )),
+            _ => Err(Refusal::malformed("The request has more than one Host field.")),
         }
     }
 
@@ -66,20 +62,14 @@ impl Fields {
         match (lengths.as_slice(), codings.as_slice()) {
             ([], []) => Ok(()),
             ([length], []) => check_content_length(length),
-            (_, []) => Err(Refusal::malformed(
-                "The request has more than one Content-Length field.",
-            )),
-            ([], _) if version == Version::Http10 => {
-                Err(Refusal::malformed("HTTP/1.0 knows no Transfer-Encoding."))
-            }
+            (_, []) => Err(Refusal::malformed("The request has more than one Content-Length field.")),
+            ([], _) if version == Version::Http10 => Err(Refusal::malformed("HTTP/1.0 knows no Transfer-Encoding.")),
             ([], [coding]) if coding.eq_ignore_ascii_case("chunked") => Err(BODY_REFUSED),
             ([], _) => Err(Refusal {
                 status: Status::NotImplemented,
                 reason: "No Transfer-Encoding but chunked is known here.",
             }),
-            _ => Err(Refusal::malformed(
-                "Content-Length and Transfer-Encoding exclude each other.",
-            )),
+            _ => Err(Refusal::malformed("Content-Length and Transfer-Encoding exclude each other.")),
         }
     }
 
@@ -104,10 +94,7 @@ impl Fields {
     }
 }
 
-const BODY_REFUSED: Refusal = Refusal {
-    status: Status::ContentTooLarge,
-    reason: "No request takes a body here.",
-};
+const BODY_REFUSED: Refusal = Refusal { status: Status::ContentTooLarge, reason: "No request takes a body here." };
 
 fn check_content_length(length: &str) -> Result<(), Refusal> {
     if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -39,11 +39,7 @@ pub(super) fn find(received: &[u8]) -> Result<Option<Head<'_>>, Refusal> {
             None => first = Some((line, after)),
             Some((request_line, fields)) if line.is_empty() => {
                 let length = window.len() - after.len();
-                return Ok(Some(Head {
-                    request_line,
-                    fields,
-                    length,
-                }));
+                return Ok(Some(Head { request_line, fields, length }));
             }
             Some(_) => {}
         }
@@ -63,23 +59,18 @@ fn check_method(received: &[u8]) -> Result<(), Refusal> {
     let token = received.iter().take_while(|byte| is_token(**byte));
     let length = token.take(METHOD_BYTES_MAX + 1).count();
     match received.get(length) {
-        _ if length > METHOD_BYTES_MAX => {
-            Err(Refusal::malformed("The method is longer than 32 bytes."))
-        }
+        _ if length > METHOD_BYTES_MAX => Err(Refusal::malformed("The method is longer than 32 bytes.")),
         Some(b' ') if length > 0 => Ok(()),
-        Some(_) => Err(Refusal::malformed(
-            "The request does not begin with a method and a space.",
-        )),
+        Some(_) => Err(Refusal::malformed("The request does not begin with a method and a space.")),
         None => Ok(()),
     }
 }
 
 fn check_request_line_length(received: &[u8]) -> Result<(), Refusal> {
     match received.get(..=REQUEST_LINE_BYTES_MAX) {
-        Some(line) if memchr2(b'\r', b'\n', line).is_none() => Err(Refusal {
-            status: Status::UriTooLong,
-            reason: "The request line is longer than 8,192 bytes.",
-        }),
+        Some(line) if memchr2(b'\r', b'\n', line).is_none() => {
+            Err(Refusal { status: Status::UriTooLong, reason: "The request line is longer than 8,192 bytes." })
+        }
         _ => Ok(()),
     }
 }
@@ -97,9 +88,7 @@ fn cut_line(bytes: &[u8]) -> Result<Option<Cut<'_>>, Refusal> {
     match end {
         [b'\r', b'\n', after @ ..] => Ok(Some((line, after))),
         [] | [b'\r'] => Ok(None),
-        _ => Err(Refusal::malformed(
-            "A line ends in CR LF; one of the two stood alone.",
-        )),
+        _ => Err(Refusal::malformed("A line ends in CR LF; one of the two stood alone.")),
     }
 }
 

@@ -71,9 +71,7 @@ impl Request {
     pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
         let queries = self.query.split('?');
         let mut parameters = queries.flat_map(|query| form_urlencoded::parse(query.as_bytes()));
-        parameters
-            .find(|(given, _)| given == name)
-            .map(|(_, value)| value)
+        parameters.find(|(given, _)| given == name).map(|(_, value)| value)
     }
 
     fn judge(head: &Head<'_>) -> Result<Self, Refusal> {
@@ -109,16 +107,11 @@ struct RequestLine<'a> {
 
 impl<'a> RequestLine<'a> {
     fn split(line: &'a [u8]) -> Result<Self, Refusal> {
-        let malformed = Refusal::malformed(
-            "The request line is not a method, a target and a version with one space between them.",
-        );
+        let malformed =
+            Refusal::malformed("The request line is not a method, a target and a version with one space between them.");
         let line = str::from_utf8(line).map_err(|_| malformed)?;
         match line.splitn(4, ' ').collect::<Vec<_>>().as_slice() {
-            [method, target, version] => Ok(Self {
-                method,
-                target,
-                version,
-            }),
+            [method, target, version] => Ok(Self { method, target, version }),
             _ => Err(malformed),
         }
     }
@@ -134,9 +127,7 @@ impl Version {
                 status: Status::HttpVersionNotSupported,
                 reason: "Only HTTP/1.0 and HTTP/1.1 are spoken here.",
             }),
-            _ => Err(Refusal::malformed(
-                "The request line does not end in a version such as HTTP/1.1.",
-            )),
+            _ => Err(Refusal::malformed("The request line does not end in a version such as HTTP/1.1.")),
         }
     }
 }
@@ -162,50 +153,35 @@ impl Method {
 /// Stricter than a browser's address bar and laxer than RFC 3986: `|`, `"` and their like are sent unescaped by
 /// common clients and mislead nobody here.
 fn check_target(target: &str) -> Result<(), Refusal> {
-    if !target
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
-    {
+    if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return Err(Refusal::malformed(
             "The target holds a byte that must be escaped: a control character, a # or one beyond ASCII.",
         ));
     }
     if !has_valid_escapes(target) {
-        return Err(Refusal::malformed(
-            "A % in the target does not begin an escape, or it is %00.",
-        ));
+        return Err(Refusal::malformed("A % in the target does not begin an escape, or it is %00."));
     }
     Ok(())
 }
 
 /// Reduces a target to path and query. An absolute one must name the authority that `Host` names (RFC 9112, section
 /// 3.2.2): a server that believed either of two would answer for a host that a proxy in front of it never let through.
-fn origin_form<'a>(
-    target: &'a str,
-    method: Method,
-    host: Option<&str>,
-) -> Result<&'a str, Refusal> {
+fn origin_form<'a>(target: &'a str, method: Method, host: Option<&str>) -> Result<&'a str, Refusal> {
     if target.starts_with('/') || (target == "*" && method == Method::Options) {
         return Ok(target);
     }
     let authority_and_path = match target.split_once("://") {
         Some((scheme, rest)) if is_http(scheme) => rest,
         _ => {
-            return Err(Refusal::malformed(
-                "The target does not begin with a slash.",
-            ));
+            return Err(Refusal::malformed("The target does not begin with a slash."));
         }
     };
-    let path_start = authority_and_path
-        .find(['/', '?'])
-        .unwrap_or(authority_and_path.len());
+    let path_start = authority_and_path.find(['/', '?']).unwrap_or(authority_and_path.len());
     let (authority, path) = authority_and_path.split_at(path_start);
     if host.is_some_and(|host| host.eq_ignore_ascii_case(authority)) {
         Ok(path)
     } else {
-        Err(Refusal::malformed(
-            "The target names another host than the Host field.",
-        ))
+        Err(Refusal::malformed("The target names another host than the Host field."))
     }
 }
 

@@ -94,10 +94,7 @@ impl ResponseHead {
     /// (RFC 9110, section 2.5).
     pub fn new(status: Status) -> Self {
         let mut head = BytesMut::with_capacity(256);
-        put(
-            &mut head,
-            format_args!("HTTP/1.1 {} {}\r\n", status.code(), status.reason_phrase()),
-        );
+        put(&mut head, format_args!("HTTP/1.1 {} {}\r\n", status.code(), status.reason_phrase()));
         Self(head)
     }
 
@@ -141,8 +138,7 @@ pub struct Refusal {
 impl Refusal {
     /// The whole response: the sentence as plain text, after which the connection is to be closed.
     pub fn response(&self) -> Bytes {
-        let mut head =
-            ResponseHead::new(self.status).field("Content-Type", "text/plain; charset=utf-8");
+        let mut head = ResponseHead::new(self.status).field("Content-Type", "text/plain; charset=utf-8");
         if self.status == Status::MethodNotAllowed {
             head = head.field("Allow", ALLOW);
         }
@@ -152,10 +148,7 @@ impl Refusal {
     }
 
     pub(super) fn malformed(reason: &'static str) -> Self {
-        Self {
-            status: Status::BadRequest,
-            reason,
-        }
+        Self { status: Status::BadRequest, reason }
     }
 }
 

@@ -59,33 +59,20 @@ impl Splitter {
                     let bytes = frame.len();
                     return Err(self.reject(received, Reason::TooLarge, bytes));
                 }
-                Step::End {
-                    picture: Ok(picture),
-                    length,
-                } => {
+                Step::End { picture: Ok(picture), length } => {
                     self.leave(length);
                     self.tally.accept(length);
                     let jpeg = received.split_to(length).freeze();
-                    return Ok(Some(Part {
-                        jpeg,
-                        picture,
-                        captured_at: None,
-                        sequence: None,
-                    }));
+                    return Ok(Some(Part { jpeg, picture, captured_at: None, sequence: None }));
                 }
                 Step::End { length: end, .. } | Step::Broken { end, .. } if !walk.has_begun() => {
                     self.skip(received, end);
                 }
-                Step::End {
-                    picture: Err(flaw),
-                    length,
-                } => {
+                Step::End { picture: Err(flaw), length } => {
                     return Err(self.reject(received, flaw.into(), length));
                 }
                 Step::Broken { flaw, end } => {
-                    let swallowed = walk
-                        .swallowed(frame, end)
-                        .filter(|_| flaw != Flaw::Truncated);
+                    let swallowed = walk.swallowed(frame, end).filter(|_| flaw != Flaw::Truncated);
                     let (flaw, bytes) = self.resume(flaw, end, swallowed);
                     return Err(self.reject(received, flaw.into(), bytes));
                 }
@@ -108,11 +95,7 @@ impl Splitter {
 
     /// Why a frame broke and where to go on: at the start marker it has swallowed, or else behind it.
     fn resume(&mut self, flaw: Flaw, end: usize, swallowed: Option<usize>) -> (Flaw, usize) {
-        self.second_looks = if self.walked > 0 {
-            self.second_looks + 1
-        } else {
-            0
-        };
+        self.second_looks = if self.walked > 0 { self.second_looks + 1 } else { 0 };
         self.walked = self.walked.max(end);
         match swallowed {
             _ if self.second_looks > SECOND_LOOKS_MAX => (flaw, self.walked),

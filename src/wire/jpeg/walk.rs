@@ -33,10 +33,7 @@ pub(in crate::wire) enum Step {
     More,
     /// The end-of-image marker: the picture has `length` bytes. They are well formed even where what they say of the
     /// picture is flawed.
-    End {
-        picture: Result<Picture, Flaw>,
-        length: usize,
-    },
+    End { picture: Result<Picture, Flaw>, length: usize },
     /// The bytes are no JPEG. Those before `end` have been looked at; the next picture may begin there at the earliest,
     /// unless this one has swallowed its beginning ([`Walk::swallowed`]).
     Broken { flaw: Flaw, end: usize },
@@ -79,11 +76,7 @@ impl Walk {
     pub(in crate::wire) fn advance(&mut self, jpeg: &[u8]) -> Step {
         loop {
             let rest = jpeg.get(self.at..).unwrap_or_default();
-            let step = if self.in_scan {
-                self.cross_scan(rest)
-            } else {
-                self.cross_marker(rest)
-            };
+            let step = if self.in_scan { self.cross_scan(rest) } else { self.cross_marker(rest) };
             match step {
                 None => {}
                 // A start marker may begin with the last byte looked at.
@@ -104,8 +97,7 @@ impl Walk {
     /// within a segment, and the length of that led past the next start marker.
     pub(super) fn swallowed(&self, jpeg: &[u8], end: usize) -> Option<usize> {
         let last = jpeg.get(self.segment..end).unwrap_or_default();
-        self.suspect
-            .or_else(|| memmem::find(last, &START).map(|at| self.segment + at))
+        self.suspect.or_else(|| memmem::find(last, &START).map(|at| self.segment + at))
     }
 
     /// Where the first scan begins, if no Huffman table precedes it.
@@ -140,16 +132,10 @@ impl Walk {
             FILL => self.at += 1,
             TEM => self.at += 2,
             SOI => {
-                return Some(Step::Broken {
-                    flaw: Flaw::Truncated,
-                    end: self.at,
-                });
+                return Some(Step::Broken { flaw: Flaw::Truncated, end: self.at });
             }
             EOI => {
-                return Some(Step::End {
-                    picture: self.picture(),
-                    length: self.at + 2,
-                });
+                return Some(Step::End { picture: self.picture(), length: self.at + 2 });
             }
             0xc0..=0xcf if code != JPG => return self.cross_segment(code, rest),
             SOS..=DRI | APP0..=APP15 | COM => return self.cross_segment(code, rest),
@@ -206,31 +192,19 @@ impl Walk {
         let [_precision, y1, y0, x1, x0, components, rest @ ..] = parameters else {
             return false;
         };
-        let size = (
-            u16::from_be_bytes([*y1, *y0]),
-            u16::from_be_bytes([*x1, *x0]),
-        );
-        self.size.replace(size).is_none()
-            && *components > 0
-            && rest.len() == 3 * usize::from(*components)
+        let size = (u16::from_be_bytes([*y1, *y0]), u16::from_be_bytes([*x1, *x0]));
+        self.size.replace(size).is_none() && *components > 0 && rest.len() == 3 * usize::from(*components)
     }
 
     fn picture(&self) -> Result<Picture, Flaw> {
         match (self.size, self.first_scan) {
             (None, _) | (_, None) => Err(Flaw::NoFrame),
             (Some((0, _) | (_, 0)), _) => Err(Flaw::ZeroSize),
-            (Some((height, width)), _) => Ok(Picture {
-                width,
-                height,
-                huffman_tables: self.huffman_tables,
-            }),
+            (Some((height, width)), _) => Ok(Picture { width, height, huffman_tables: self.huffman_tables }),
         }
     }
 
     fn broken(&self, looked_at: usize) -> Option<Step> {
-        Some(Step::Broken {
-            flaw: Flaw::BadSegment,
-            end: self.at + looked_at,
-        })
+        Some(Step::Broken { flaw: Flaw::BadSegment, end: self.at + looked_at })
     }
 }

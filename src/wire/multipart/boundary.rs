@@ -44,19 +44,9 @@ pub(super) struct Boundary {
 impl Boundary {
     /// Starts from what the HTTP header declares, if anything: with or without its dashes and quotes.
     pub(super) fn new(declared: Option<&str>) -> Self {
-        let word = declared
-            .unwrap_or_default()
-            .trim_matches([' ', '"'])
-            .trim_matches('-');
-        let delimiter = if word.is_empty() {
-            Vec::new()
-        } else {
-            format!("--{word}").into()
-        };
-        Self {
-            delimiter,
-            settled: false,
-        }
+        let word = declared.unwrap_or_default().trim_matches([' ', '"']).trim_matches('-');
+        let delimiter = if word.is_empty() { Vec::new() } else { format!("--{word}").into() };
+        Self { delimiter, settled: false }
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -89,22 +79,15 @@ impl Boundary {
             }
             match self.line_at(bytes, at) {
                 Line::Delimiter { end } => {
-                    return Found::Delimiter {
-                        start: before_line_break(bytes, at),
-                        end,
-                    };
+                    return Found::Delimiter { start: before_line_break(bytes, at), end };
                 }
                 Line::Unfinished => {
-                    return Found::Nothing {
-                        clear: before_line_break(bytes, at),
-                    };
+                    return Found::Nothing { clear: before_line_break(bytes, at) };
                 }
                 Line::Other => {}
             }
         }
-        Found::Nothing {
-            clear: before_line_break(bytes, bytes.len()),
-        }
+        Found::Nothing { clear: before_line_break(bytes, bytes.len()) }
     }
 
     /// Tells whether a delimiter line begins at `at`. The known delimiter may begin anywhere, as some cameras end no
@@ -120,9 +103,7 @@ impl Boundary {
         };
         let begins_line = at == 0 || bytes.get(at - 1) == Some(&b'\n');
         let whole = end.is_some();
-        if !self.is_known(line, whole)
-            && (self.settled || !begins_line || !is_plausible(line, whole))
-        {
+        if !self.is_known(line, whole) && (self.settled || !begins_line || !is_plausible(line, whole)) {
             return Line::Other;
         }
         end.map_or(Line::Unfinished, |end| Line::Delimiter { end })
@@ -142,9 +123,7 @@ impl Boundary {
 fn is_plausible(line: &[u8], whole: bool) -> bool {
     let dashed = line.starts_with(b"--") || (!whole && b"--".starts_with(line));
     dashed
-        && line
-            .iter()
-            .all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r'))
+        && line.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r'))
         && (!whole || delimiter_of(line).iter().any(|byte| *byte != b'-'))
 }
 

@@ -40,11 +40,7 @@ enum State {
     /// In the header block, behind the delimiter.
     Head(Head),
     /// In the picture, which begins `start` bytes behind the delimiter.
-    Picture {
-        start: usize,
-        fields: Fields,
-        walk: Walk,
-    },
+    Picture { start: usize, fields: Fields, walk: Walk },
 }
 
 #[derive(Debug)]
@@ -100,11 +96,7 @@ impl PartDecoder {
             let progress = match mem::take(&mut self.state) {
                 State::Between => self.find_part(received),
                 State::Head(head) => self.read_head(head, received)?,
-                State::Picture {
-                    start,
-                    fields,
-                    walk,
-                } => self.read_picture(start, fields, walk, received)?,
+                State::Picture { start, fields, walk } => self.read_picture(start, fields, walk, received)?,
             };
             match progress {
                 Progress::Moved => {}
@@ -144,12 +136,7 @@ impl PartDecoder {
     fn begin_head(&mut self, received: &[u8], line: usize) {
         let delimiter = received.get(..line).unwrap_or_default();
         self.boundary.learn(delimiter.trim_ascii_start());
-        self.state = State::Head(Head {
-            line,
-            scanned: line,
-            ended: false,
-            fields: Fields::default(),
-        });
+        self.state = State::Head(Head { line, scanned: line, ended: false, fields: Fields::default() });
     }
 
     /// Reads the header block line by line, up to the first two bytes of a picture.
@@ -197,11 +184,7 @@ impl PartDecoder {
         if fields.any {
             self.boundary.settle();
         }
-        self.state = State::Picture {
-            start,
-            fields,
-            walk: Walk::new(),
-        };
+        self.state = State::Picture { start, fields, walk: Walk::new() };
     }
 
     /// Walks the picture, no further than the next delimiter.
@@ -212,9 +195,7 @@ impl PartDecoder {
         mut walk: Walk,
         received: &mut BytesMut,
     ) -> Result<Progress, Rejected> {
-        let part = received
-            .get(..start.saturating_add(self.frame_bytes_max))
-            .unwrap_or(received);
+        let part = received.get(..start.saturating_add(self.frame_bytes_max)).unwrap_or(received);
         let bytes_max_reached = part.len() - start == self.frame_bytes_max;
         let (limit, cut) = match self.find_end(part, start) {
             Found::Delimiter { start, .. } => (start, true),
@@ -222,45 +203,23 @@ impl PartDecoder {
             _ => (part.len(), false),
         };
         let (reason, bytes) = match walk.advance(part.get(start..limit).unwrap_or_default()) {
-            Step::End {
-                picture: Ok(picture),
-                length,
-            } => {
+            Step::End { picture: Ok(picture), length } => {
                 self.leave(start + length);
                 self.tally.accept(start + length);
                 received.advance(start);
                 let jpeg = received.split_to(length).freeze();
-                let Fields {
-                    captured_at,
-                    sequence,
-                    ..
-                } = fields;
-                return Ok(Progress::Part(Part {
-                    jpeg,
-                    picture,
-                    captured_at,
-                    sequence,
-                }));
+                let Fields { captured_at, sequence, .. } = fields;
+                return Ok(Progress::Part(Part { jpeg, picture, captured_at, sequence }));
             }
-            Step::End { length: end, .. } | Step::Broken { end, .. }
-                if start == 0 && !walk.has_begun() =>
-            {
+            Step::End { length: end, .. } | Step::Broken { end, .. } if start == 0 && !walk.has_begun() => {
                 self.skip(received, end);
                 return Ok(Progress::Moved);
             }
-            Step::End {
-                picture: Err(flaw),
-                length: end,
-            }
-            | Step::Broken { flaw, end } => (flaw.into(), start + end),
+            Step::End { picture: Err(flaw), length: end } | Step::Broken { flaw, end } => (flaw.into(), start + end),
             Step::More if cut => (Reason::Truncated, limit),
             Step::More if bytes_max_reached => (Reason::TooLarge, limit),
             Step::More => {
-                return Ok(self.wait(State::Picture {
-                    start,
-                    fields,
-                    walk,
-                }));
+                return Ok(self.wait(State::Picture { start, fields, walk }));
             }
         };
         Err(self.reject(received, reason, bytes))
@@ -324,17 +283,12 @@ impl Head {
 impl Fields {
     /// Reads one line. Whether it is a field at all: a name, which is a token (RFC 9110, section 5.1), and a colon.
     fn read(&mut self, line: &[u8]) -> bool {
-        let Some((name, value)) = str::from_utf8(line)
-            .ok()
-            .and_then(|line| line.split_once(':'))
-        else {
+        let Some((name, value)) = str::from_utf8(line).ok().and_then(|line| line.split_once(':')) else {
             return false;
         };
         let (name, value) = (name.trim_end(), value.trim());
         if name.is_empty()
-            || !name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
         {
             return false;
         }

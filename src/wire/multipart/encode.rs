@@ -46,10 +46,7 @@ impl EncodedPart {
         bytes.put_slice(boundary.as_bytes());
         bytes.put_slice(b"\r\n");
         bytes.put_slice(ADVANCE_HEADER);
-        Self {
-            bytes: bytes.freeze(),
-            jpeg: start..end,
-        }
+        Self { bytes: bytes.freeze(), jpeg: start..end }
     }
 
     /// The one allocation, of which everything else is a slice.

@@ -1,0 +1,253 @@
+//! The command line, and the `FRAMECAST_*` variables that stand in for it: read once and checked into plain values.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use log::LevelFilter;
+
+use crate::capture::Source;
+use crate::server::{CameraSettings, ListenAddress, Settings};
+use crate::stream::Limits;
+
+/// Shows live cameras to any number of browsers, from one thread.
+///
+/// Without a command it serves: by default an emulated camera, on http://127.0.0.1:8080/.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Options {
+    /// What to do; without one, serve
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Serving without saying so
+    #[command(flatten)]
+    pub serve: Serve,
+    /// How much to say
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// What framecast can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show cameras to browsers and players
+    Serve(Serve),
+    /// Be a camera: write frames to standard output, as the server's drivers do
+    Capture(Capture),
+}
+
+/// How much goes to the log.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Verbosity {
+    /// Log more; twice for everything. RUST_LOG overrides it
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Log less; twice for errors only
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    quiet: u8,
+}
+
+/// The options of `framecast capture`.
+#[derive(Debug, Args)]
+pub struct Capture {
+    /// Where the frames come from
+    pub source: Source,
+}
+
+/// The options of `framecast serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where to listen: HOST:PORT, [::]:PORT or unix:PATH; port 0 lets the system choose. May be given several times
+    #[arg(long, short, value_name = "ADDRESS", env = "FRAMECAST_LISTEN", value_delimiter = ',')]
+    #[arg(default_value = "127.0.0.1:8080")]
+    listen: Vec<ListenAddress>,
+
+    /// What to show: stills:DIR?fps=1 or pattern:1280x720?fps=30, with a name before it if wanted. May be given several
+    /// times [default: three numbered pictures]
+    #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = ' ')]
+    camera: Vec<CameraOption>,
+
+    /// Run the cameras even while nobody watches
+    #[arg(long, env = "FRAMECAST_ALWAYS_ON")]
+    always_on: bool,
+
+    /// Stop a camera this long after its last viewer has left
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_CAMERA_LINGER", value_parser = time, default_value = "10s")]
+    camera_linger: Duration,
+
+    /// The word that divides the parts of a stream; some relays insist on boundarydonotcross
+    #[arg(long, value_name = "TEXT", env = "FRAMECAST_BOUNDARY", value_parser = boundary, default_value = "frame")]
+    boundary: String,
+
+    /// Viewers at one time; one more is told to come back later
+    #[arg(long, value_name = "N", env = "FRAMECAST_VIEWERS_MAX", default_value_t = 20_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    viewers_max: u32,
+
+    /// Connections of any kind at one time; further ones wait until one has closed
+    #[arg(long, value_name = "N", env = "FRAMECAST_CONNECTIONS_MAX", default_value_t = 32_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    connections_max: u32,
+
+    /// A whole request head must be in after this long
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_REQUEST_TIMEOUT", value_parser = time, default_value = "10s")]
+    request_timeout: Duration,
+
+    /// A kept connection may be silent for this long between two requests
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_IDLE_TIMEOUT", value_parser = time, default_value = "15s")]
+    idle_timeout: Duration,
+
+    /// A viewer whose network takes no byte for this long is let go
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_STALL_TIMEOUT", value_parser = time, default_value = "30s")]
+    stall_timeout: Duration,
+
+    /// A viewer that needs longer than this for one frame is let go
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_FRAME_TIMEOUT", value_parser = time, default_value = "60s")]
+    frame_timeout: Duration,
+
+    /// A viewer that was given nothing for this long is given the newest frame again
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_REPEAT_AFTER", value_parser = time, default_value = "2s")]
+    repeat_after: Duration,
+
+    /// Past frames that slow viewers may hold in memory, all together, in MiB
+    #[arg(long, value_name = "MIB", env = "FRAMECAST_PINNED_MAX_MIB", default_value_t = 64)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pinned_max_mib: u32,
+
+    /// After SIGTERM or Ctrl-C, streams and replies are given this long to come to an end
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_SHUTDOWN_TIMEOUT", value_parser = time, default_value = "3s")]
+    shutdown_timeout: Duration,
+}
+
+/// `[NAME=]SOURCE`, as it is given.
+#[derive(Clone, Debug)]
+pub struct CameraOption {
+    name: Option<String>,
+    source: Source,
+}
+
+/// Options that are fine each by itself, but not together.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// Two cameras of one name.
+    #[error("two cameras are called '{0}'; give one of them another name with --camera NAME=SOURCE")]
+    CameraTwice(String),
+}
+
+impl Serve {
+    /// The options as the server takes them.
+    ///
+    /// # Errors
+    /// They do not go together.
+    pub fn settings(self) -> Result<Settings, OptionsError> {
+        let limits = Limits {
+            request_timeout: self.request_timeout,
+            idle_timeout: self.idle_timeout,
+            stall_timeout: self.stall_timeout,
+            frame_timeout: self.frame_timeout,
+            repeat_after: self.repeat_after,
+            viewers_max: self.viewers_max as usize,
+            frames_pinned_bytes_max: self.pinned_max_mib as usize * 1024 * 1024,
+            ..Limits::default()
+        };
+        Ok(Settings {
+            listen: self.listen,
+            cameras: name_cameras(self.camera)?,
+            always_on: self.always_on,
+            camera_linger: self.camera_linger,
+            boundary: self.boundary,
+            connections_max: self.connections_max as usize,
+            shutdown_timeout: self.shutdown_timeout,
+            limits,
+        })
+    }
+}
+
+impl Verbosity {
+    /// The level of the log.
+    pub fn level(self) -> LevelFilter {
+        match i16::from(self.verbose) - i16::from(self.quiet) {
+            ..=-2 => LevelFilter::Error,
+            -1 => LevelFilter::Warn,
+            0 => LevelFilter::Info,
+            1 => LevelFilter::Debug,
+            2.. => LevelFilter::Trace,
+        }
+    }
+}
+
+impl FromStr for CameraOption {
+    type Err = <Source as FromStr>::Err;
+
+    /// The name ends at the first `=`, if only what a name is made of stands before it: `stills:DIR?fps=1` has none.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = text.split_once('=').filter(|(name, _)| is_name(name));
+        let (name, source) = match named {
+            Some((name, source)) => (Some(name.to_owned()), source),
+            None => (None, text),
+        };
+        Ok(Self { name, source: source.parse()? })
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path.is_empty() {
+                true => Err("unix: takes the path of a socket, as in unix:/run/framecast.sock".into()),
+                false => Ok(ListenAddress::Unix(PathBuf::from(path))),
+            };
+        }
+        match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                Ok(ListenAddress::Inet(text.to_owned()))
+            }
+            _ => Err("an address is HOST:PORT with a port up to 65535, [::]:PORT or unix:PATH".into()),
+        }
+    }
+}
+
+/// Gives a name to those without one: `camera`, then `camera2` and so on. Without any, there is the emulated camera.
+fn name_cameras(options: Vec<CameraOption>) -> Result<Vec<CameraSettings>, OptionsError> {
+    let mut cameras: Vec<CameraSettings> = Vec::new();
+    for (index, option) in options.into_iter().enumerate() {
+        let name = option.name.unwrap_or_else(|| match index {
+            0 => "camera".to_owned(),
+            _ => format!("camera{}", index + 1),
+        });
+        if cameras.iter().any(|camera| camera.name == name) {
+            return Err(OptionsError::CameraTwice(name));
+        }
+        cameras.push(CameraSettings { name, source: option.source });
+    }
+    if cameras.is_empty() {
+        cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default() });
+    }
+    Ok(cameras)
+}
+
+fn is_name(text: &str) -> bool {
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !text.is_empty() && text.bytes().all(is_name_byte)
+}
+
+/// A length of time with its unit. Zero is none: what it bounds would be over before it began.
+fn time(text: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text);
+    parsed.ok().filter(|time| !time.is_zero() && *time <= Duration::from_secs(366 * 86_400)).ok_or_else(|| {
+        "a time is a number above 0 with its unit, as in 250ms, 30s, 2m or 1h, and at most a year".into()
+    })
+}
+
+/// RFC 2046, section 5.1.1, less what would have to be quoted in the header, which not every client understands.
+fn boundary(text: &str) -> Result<String, String> {
+    let fits = (1..=70).contains(&text.len());
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
+    match fits && text.bytes().all(is_plain) && !text.starts_with('-') {
+        true => Ok(text.to_owned()),
+        false => Err("a boundary is 1 to 70 letters, digits, '-', '_', '.' or '+', and does not begin with '-'".into()),
+    }
+}

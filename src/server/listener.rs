@@ -1,0 +1,240 @@
+//! A listening socket, and the edges it owes.
+//!
+//! The kernel tells of waiting connections once, when the first of them comes. Whoever stops accepting before it has said
+//! "would block" hears nothing more of those that are left: after running out of descriptors (`EMFILE`) no edge comes even
+//! when more connections arrive. So a listener that was left early remembers that an accept is owed.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockAddr, TcpKeepalive, Type};
+
+use super::settings::ListenAddress;
+use super::socket::Socket;
+use crate::stream::Peer;
+
+/// Connections that may wait in the kernel; it takes the smaller of this and `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// Bytes that may lie unsent in the kernel before it calls a socket full (`TCP_NOTSENT_LOWAT`, tcp(7)). Without this
+/// bound the kernel queues seconds of frames for a slow viewer, and live is no longer live. Fast viewers lose nothing.
+const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
+
+/// A peer that vanished without a word is noticed after 15 s of silence and 3 questions at 5 s.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// And after 30 s without an acknowledgement of what was sent (`TCP_USER_TIMEOUT`).
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    inner: Inner,
+    owed: bool,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// What one attempt to accept came to.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A connection.
+    Connection(Socket, Peer),
+    /// Nobody waits; an edge will tell of the next one.
+    Nobody,
+    /// Somebody waits, but neither a descriptor nor memory is to be had for now. No edge will tell: try again later.
+    Exhausted(io::Error),
+}
+
+impl Listener {
+    /// Starts to listen. This may look names up, so it belongs before the loop.
+    ///
+    /// # Errors
+    /// The name is unknown, or the kernel refuses the address.
+    pub fn bind(address: &ListenAddress) -> io::Result<Self> {
+        let inner = match address {
+            ListenAddress::Inet(address) => Inner::Tcp(bind_inet(address)?),
+            ListenAddress::Unix(path) => {
+                remove_stale(path)?;
+                Inner::Unix(UnixListener::bind(path)?, path.clone())
+            }
+        };
+        // Connections may have come before the first edge is asked for.
+        Ok(Self { inner, owed: true })
+    }
+
+    /// Whether somebody may be waiting: an edge came, or the last round of accepting ended early.
+    pub fn is_owed(&self) -> bool {
+        self.owed
+    }
+
+    /// An edge has come.
+    pub fn ready(&mut self) {
+        self.owed = true;
+    }
+
+    /// Accepts one connection. What went wrong with a single one of them is that one's own affair.
+    pub fn accept(&mut self) -> Accepted {
+        loop {
+            let accepted = match &self.inner {
+                Inner::Tcp(listener) => listener.accept().map(|(stream, peer)| (Socket::Tcp(stream), Peer::Inet(peer))),
+                Inner::Unix(listener, _) => listener.accept().map(|(stream, _)| (Socket::Unix(stream), Peer::Local)),
+            };
+            match accepted {
+                Ok((socket, peer)) => return Accepted::Connection(socket, peer),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.owed = false;
+                    return Accepted::Nobody;
+                }
+                Err(error) if is_exhaustion(&error) => return Accepted::Exhausted(error),
+                // accept(2): errors already pending on the new connection are passed on here; go on to the next one.
+                Err(error) => log::debug!("a connection failed before it was accepted: {error}"),
+            }
+        }
+    }
+}
+
+/// The address as a browser takes it; for port 0 the one the kernel chose.
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.inner {
+            Inner::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => write!(f, "http://{address}/"),
+                Err(error) => write!(f, "an address that cannot be told: {error}"),
+            },
+            Inner::Unix(_, path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Source for Listener {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match &mut self.inner {
+            Inner::Tcp(listener) => listener.register(registry, token, interests),
+            Inner::Unix(listener, _) => listener.register(registry, token, interests),
+        }
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match &mut self.inner {
+            Inner::Tcp(listener) => listener.reregister(registry, token, interests),
+            Inner::Unix(listener, _) => listener.reregister(registry, token, interests),
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match &mut self.inner {
+            Inner::Tcp(listener) => listener.deregister(registry),
+            Inner::Unix(listener, _) => listener.deregister(registry),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Inner::Unix(_, path) = &self.inner {
+            // Nothing listens there any more; that the path is gone already is no harm.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Binds the first address of `HOST:PORT` that can be bound.
+fn bind_inet(address: &str) -> io::Result<TcpListener> {
+    let mut refused = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    for address in address.to_socket_addrs()? {
+        match bind_address(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+/// Sets on the listening socket what every accepted one is to have: on Linux they inherit all of it, which saves seven
+/// system calls a connection.
+fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Removes the socket of a server that has died, but never one that is served, nor anything that is no socket.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    let refused = |error: &io::Error| error.kind() == ErrorKind::ConnectionRefused;
+    if is_socket && StdUnixStream::connect(path).as_ref().is_err_and(refused) {
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// Whether accepting failed for want of something that others hold.
+fn is_exhaustion(error: &io::Error) -> bool {
+    let exhaustions = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| exhaustions.contains(&errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_sockets_inherit_the_options_of_the_listener() {
+        let listener = bind_address(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let accepted = loop {
+            match listener.accept() {
+                Ok((accepted, _)) => break accepted,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+        };
+        let socket = socket2::SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), NOT_SENT_BYTES_MAX);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+    }
+
+    #[test]
+    fn a_dead_servers_socket_is_replaced_and_a_living_ones_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let address = ListenAddress::Unix(path.clone());
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let living = Listener::bind(&address).unwrap();
+        assert_eq!(Listener::bind(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        drop(living);
+        assert!(!path.exists());
+    }
+}

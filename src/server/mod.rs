@@ -1,0 +1,39 @@
+//! The edge: where the deterministic heart meets the kernel. One `mio::Poll`, one thread.
+//!
+//! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
+//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`signals`].
+//! This room knows nothing of byte formats.
+
+pub mod camera;
+pub mod event_loop;
+pub mod listener;
+pub mod scene;
+pub mod settings;
+pub mod signals;
+pub mod socket;
+pub mod token;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::capture;
+
+pub use event_loop::{EventLoop, ServeError};
+pub use settings::{CameraSettings, ListenAddress, Settings};
+
+/// What is checked and set up before the loop is made: here a wait or a look at the disk holds nobody up.
+///
+/// # Errors
+/// A camera's source is not there.
+pub fn prepare(settings: &Settings) -> Result<(), capture::SourceError> {
+    raise_descriptor_limit();
+    settings.cameras.iter().try_for_each(|camera| camera.source.check())
+}
+
+/// Every viewer is a descriptor, so as many as the system allows are asked for.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        log::warn!("the limit of open descriptors stays at {:?}: {error}", limit.current);
+    }
+}

@@ -1,0 +1,192 @@
+//! What the site is shown of the server.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::camera::Camera;
+use super::event_loop::LoopStats;
+use super::settings::Settings;
+use super::socket::Socket;
+use crate::logging;
+use crate::site::Scene;
+use crate::site::state::{self, Resolution, State, VIEWERS_LISTED_MAX};
+use crate::stream::{Frame, Hub};
+use crate::wire::multipart::Framing;
+use crate::wire::source::{Reason, Tally};
+
+/// A camera that is watched and has given nothing for this long is worth a complaint.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// A look at the server, for the length of one answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'a> {
+    /// Who watches what.
+    pub hub: &'a Hub<Socket>,
+    /// Where the frames come from.
+    pub cameras: &'a [Camera],
+    /// What the server was told.
+    pub settings: &'a Settings,
+    /// What the loop counts.
+    pub stats: &'a LoopStats,
+    /// The time of this turn.
+    pub now: Instant,
+}
+
+impl Scene for Stage<'_> {
+    fn camera_names(&self) -> Vec<&str> {
+        self.cameras.iter().map(Camera::name).collect()
+    }
+
+    fn frame(&self, camera: usize) -> Option<&Frame> {
+        self.hub.frame(camera)
+    }
+
+    fn has_room(&self) -> bool {
+        self.hub.viewers_len() < self.hub.limits().viewers_max
+    }
+
+    fn boundary(&self) -> &str {
+        &self.settings.boundary
+    }
+
+    fn state(&self, camera: usize, labels: Option<&[&str]>) -> State {
+        State {
+            ok: true,
+            result: self.selected(camera, labels),
+            cameras: (0..self.cameras.len()).map(|index| self.camera(index)).collect(),
+            frames: self.hub.frame_counts(),
+            connections: state::Connections { open: self.hub.len(), totals: *self.hub.totals() },
+            event_loop: self.event_loop(),
+            limits: self.limits(),
+        }
+    }
+
+    fn complaint(&self) -> Option<String> {
+        let silence = |index: usize| match self.hub.frame(index) {
+            Some(frame) => Some(frame.age(self.now)),
+            None => self.cameras[index].wanted_for(self.now),
+        };
+        let wanted = |index: usize| self.cameras[index].wanted_for(self.now).is_some();
+        let watched: Vec<usize> = (0..self.cameras.len()).filter(|&index| wanted(index)).collect();
+        let silent = watched.iter().all(|&index| silence(index).is_some_and(|silence| silence > SILENCE_MAX));
+        (silent && !watched.is_empty()).then(|| {
+            let names: Vec<&str> = watched.iter().map(|&index| self.cameras[index].name()).collect();
+            format!("No camera that is watched has given a frame for 5 s: {}.", names.join(", "))
+        })
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn wall_time(&self) -> Duration {
+        wall_time()
+    }
+}
+
+impl Stage<'_> {
+    fn selected(&self, index: usize, labels: Option<&[&str]>) -> state::Selected {
+        let camera = &self.cameras[index];
+        let fps = self.hub.frame_rate(index, self.now);
+        let viewers = self.hub.viewers().filter(|(_, _, viewer)| match labels {
+            Some(labels) => labels.contains(&&*viewer.label),
+            None => true,
+        });
+        let clients_stat = viewers
+            .take(VIEWERS_LISTED_MAX)
+            .map(|(key, connection, viewer)| {
+                let figures = state::Viewer {
+                    key: viewer.label.to_string(),
+                    peer: connection.peer.to_string(),
+                    camera: self.cameras[viewer.camera].name().to_owned(),
+                    fps: viewer.rate.per_second(self.now),
+                    advance_headers: viewer.framing == Framing::Advance,
+                    frames: viewer.counts,
+                    queued_bytes: connection.queue.bytes_queued(),
+                    partial_writes: connection.partial_writes,
+                    age_ms: millis(self.now.saturating_duration_since(viewer.since)),
+                };
+                (key.number.to_string(), figures)
+            })
+            .collect();
+        state::Selected {
+            instance_id: String::new(),
+            source: state::Source {
+                online: camera.is_online(),
+                resolution: self.resolution(index),
+                desired_fps: fps,
+                captured_fps: fps,
+            },
+            stream: state::Stream { queued_fps: fps, clients: self.hub.viewers_of(index), clients_stat },
+        }
+    }
+
+    fn camera(&self, index: usize) -> state::Camera {
+        let camera = &self.cameras[index];
+        let frame = self.hub.frame(index);
+        let tally = camera.tally();
+        state::Camera {
+            name: camera.name().to_owned(),
+            source: camera.source(),
+            online: camera.is_online(),
+            running: camera.is_running(),
+            captured_fps: self.hub.frame_rate(index, self.now),
+            resolution: self.resolution(index),
+            sequence: frame.map_or(0, |frame| frame.sequence),
+            frame_age_ms: frame.map(|frame| millis(frame.age(self.now))),
+            viewers: self.hub.viewers_of(index),
+            restarts: camera.restarts(),
+            accepted: tally.accepted.frames,
+            rejected: rejected(&tally),
+            skipped_bytes: tally.skipped_bytes,
+            error: camera.trouble().map(str::to_owned),
+        }
+    }
+
+    fn resolution(&self, camera: usize) -> Resolution {
+        let picture = self.hub.frame(camera).map(|frame| frame.picture);
+        picture.map_or_else(Resolution::default, |picture| Resolution { width: picture.width, height: picture.height })
+    }
+
+    fn event_loop(&self) -> state::EventLoop {
+        state::EventLoop {
+            turns: self.stats.turns,
+            events: self.stats.events,
+            wakeups: self.stats.wakeups,
+            turns_per_second: self.stats.rate.per_second(self.now),
+            longest_turn_us: self.stats.longest_turn.as_micros() as u64,
+            accepts_exhausted: self.stats.accepts_exhausted,
+            log_lines_lost: logging::lines_lost(),
+            uptime_ms: millis(self.now.saturating_duration_since(self.stats.started_at)),
+        }
+    }
+
+    fn limits(&self) -> state::Limits {
+        let limits = self.hub.limits();
+        state::Limits {
+            viewers_max: limits.viewers_max,
+            connections_max: self.settings.connections_max,
+            request_timeout_ms: millis(limits.request_timeout),
+            idle_timeout_ms: millis(limits.idle_timeout),
+            stall_timeout_ms: millis(limits.stall_timeout),
+            frame_timeout_ms: millis(limits.frame_timeout),
+            repeat_after_ms: millis(limits.repeat_after),
+            frames_pinned_bytes_max: limits.frames_pinned_bytes_max,
+        }
+    }
+}
+
+/// Frames rejected, by every reason that has occurred.
+fn rejected(tally: &Tally) -> BTreeMap<&'static str, u64> {
+    let counts = Reason::ALL.iter().map(|&reason| (reason.as_str(), tally.rejected(reason).frames));
+    counts.filter(|&(_, frames)| frames > 0).collect()
+}
+
+/// The wall time, as a time since the Unix epoch. A clock set before it reads as the epoch.
+pub fn wall_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis() as u64
+}

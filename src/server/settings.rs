@@ -1,0 +1,46 @@
+//! What a server is told before it starts, as plain values.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::capture::Source;
+use crate::stream::Limits;
+
+/// Everything `framecast serve` can be told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen; at least one.
+    pub listen: Vec<ListenAddress>,
+    /// What to show; at least one, each name once.
+    pub cameras: Vec<CameraSettings>,
+    /// Whether cameras run even while nobody watches.
+    pub always_on: bool,
+    /// A camera nobody watches any more is stopped after this long.
+    pub camera_linger: Duration,
+    /// The word that divides the parts of a stream.
+    pub boundary: String,
+    /// Connections of any kind at one time. More wait in the kernel's backlog until one has closed.
+    pub connections_max: usize,
+    /// After SIGTERM, this long is left to replies and streams to come to their end.
+    pub shutdown_timeout: Duration,
+    /// What one peer may take of our time and memory.
+    pub limits: Limits,
+}
+
+/// One camera: what it is called, and where its frames come from.
+#[derive(Clone, Debug)]
+pub struct CameraSettings {
+    /// Letters, digits, `-`, `_` and `.`; what `camera=NAME` asks for.
+    pub name: String,
+    /// What its driver is told.
+    pub source: Source,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// `HOST:PORT`; the host may be a name, `[::]` takes both families, and port 0 lets the kernel choose one.
+    Inet(String),
+    /// A Unix socket at this path.
+    Unix(PathBuf),
+}

@@ -1,0 +1,60 @@
+//! Signals as events: a handler writes a byte to a pipe, and the loop reads it like anything else.
+
+use std::fmt;
+use std::io;
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use rustix::process::Signal;
+use signal_hook_mio::v1_0::Signals as SignalPipe;
+
+/// The signals framecast acts on.
+pub struct Signals(SignalPipe);
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// SIGTERM or SIGINT: come to an end; a second one: at once.
+    ShutDown,
+    /// SIGCHLD: a child process has ended.
+    Reap,
+}
+
+impl Signals {
+    /// Takes over SIGTERM, SIGINT and SIGCHLD of this process.
+    ///
+    /// # Errors
+    /// The pipe cannot be made.
+    pub fn take_over() -> io::Result<Self> {
+        let signals = [Signal::TERM, Signal::INT, Signal::CHILD].map(Signal::as_raw);
+        SignalPipe::new(signals).map(Self)
+    }
+
+    /// The signals that have come since the last call.
+    pub fn pending(&mut self) -> impl Iterator<Item = Request> {
+        self.0.pending().map(|signal| match signal == Signal::CHILD.as_raw() {
+            true => Request::Reap,
+            false => Request::ShutDown,
+        })
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signals")
+    }
+}
+
+impl Source for Signals {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.0.register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.0.reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.0.deregister(registry)
+    }
+}

@@ -1,0 +1,30 @@
+//! The files of the viewer page, built into the program.
+
+/// One file of the page.
+#[derive(Debug)]
+pub struct Asset {
+    /// The address it is served under.
+    pub path: &'static str,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// All of it.
+    pub body: &'static str,
+}
+
+/// The page itself.
+pub static VIEWER: Asset =
+    Asset { path: "/", content_type: "text/html; charset=utf-8", body: include_str!("static/index.html") };
+
+static OTHERS: [Asset; 2] = [
+    Asset { path: "/viewer.css", content_type: "text/css; charset=utf-8", body: include_str!("static/viewer.css") },
+    Asset {
+        path: "/viewer.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_str!("static/viewer.js"),
+    },
+];
+
+/// What stands at `path`, other than the page itself.
+pub fn find(path: &str) -> Option<&'static Asset> {
+    OTHERS.iter().find(|asset| asset.path == path)
+}

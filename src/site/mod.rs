@@ -1,0 +1,56 @@
+//! What is answered: which address means what, and what stands there.
+//!
+//! A request and the [`Scene`] go in, an [`Answer`] comes out. Nothing here knows a connection or a file: what is served
+//! was built into the program or is made from the scene.
+
+mod assets;
+mod pages;
+mod parameters;
+mod routes;
+pub mod state;
+
+use std::time::{Duration, Instant};
+
+pub use routes::Route;
+
+use crate::stream::hub::Call;
+use crate::stream::{Answer, Frame};
+use crate::wire::http::Method;
+
+/// What the site may see of the server.
+pub trait Scene {
+    /// The cameras' names, in the order they were given.
+    fn camera_names(&self) -> Vec<&str>;
+    /// The newest frame of a camera, from 0.
+    fn frame(&self, camera: usize) -> Option<&Frame>;
+    /// Whether there is room for one more viewer.
+    fn has_room(&self) -> bool;
+    /// The word that divides the parts of a stream.
+    fn boundary(&self) -> &str;
+    /// Figures of everything, seen from `camera`; of the viewers only those with one of `labels`, if given.
+    fn state(&self, camera: usize, labels: Option<&[&str]>) -> state::State;
+    /// Why the server does not do its work, if it does not.
+    fn complaint(&self) -> Option<String>;
+    /// The monotonic time of this turn.
+    fn now(&self) -> Instant;
+    /// The wall time of this turn, as a time since the Unix epoch.
+    fn wall_time(&self) -> Duration;
+}
+
+/// Answers one request.
+pub fn answer(call: &Call, scene: &impl Scene) -> Answer {
+    let request = &*call.request;
+    if request.method == Method::Options {
+        return pages::options();
+    }
+    let answered = match Route::of(request) {
+        Route::Viewer => Ok(pages::asset(&assets::VIEWER, request, scene)),
+        Route::Asset(asset) => Ok(pages::asset(asset, request, scene)),
+        Route::Stream { number } => pages::stream(number, request, scene),
+        Route::Snapshot { number } => pages::snapshot(number, request, call.waited, scene),
+        Route::State => pages::state(request, scene),
+        Route::Health => Ok(pages::health(scene)),
+        Route::Unknown => Err(pages::unknown(request)),
+    };
+    answered.unwrap_or_else(|problem| problem.answer(scene))
+}

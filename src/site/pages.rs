@@ -1,0 +1,182 @@
+//! What stands at each address.
+
+use std::fmt::Display;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use super::assets::Asset;
+use super::{Scene, parameters};
+use crate::stream::{Answer, Frame, Response, Subscription};
+use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
+use crate::wire::multipart;
+
+/// A label by which a viewer asks for its own figures is kept up to this length.
+const LABEL_BYTES_MAX: usize = 64;
+
+/// Why a request is not given what it asked for.
+#[derive(Debug)]
+pub struct Problem {
+    status: Status,
+    sentence: String,
+    retry_after_seconds: Option<u32>,
+}
+
+impl Problem {
+    /// There is no such thing.
+    pub fn not_found(sentence: String) -> Self {
+        Self { status: Status::NotFound, sentence, retry_after_seconds: None }
+    }
+
+    /// A parameter has a bad value.
+    pub fn bad(sentence: String) -> Self {
+        Self { status: Status::BadRequest, sentence, retry_after_seconds: None }
+    }
+
+    /// Not now.
+    pub fn not_now(sentence: String, retry_after_seconds: u32) -> Self {
+        let retry_after_seconds = Some(retry_after_seconds);
+        Self { status: Status::ServiceUnavailable, sentence, retry_after_seconds }
+    }
+
+    /// The problem as a plain sentence.
+    pub fn answer(self, scene: &impl Scene) -> Answer {
+        let mut head = dynamic(self.status, "text/plain; charset=utf-8", scene);
+        if let Some(seconds) = self.retry_after_seconds {
+            head = head.field("Retry-After", seconds);
+        }
+        respond(head, self.sentence + "\n")
+    }
+}
+
+/// What may be asked of any address (RFC 9110, section 9.3.7).
+pub fn options() -> Answer {
+    Answer::Respond(Response { head: ResponseHead::new(Status::NoContent).field("Allow", ALLOW), body: None })
+}
+
+/// A file of the page; the browser keeps it and asks whether it is still the same.
+pub fn asset(asset: &'static Asset, request: &Request, scene: &impl Scene) -> Answer {
+    let mut hasher = DefaultHasher::new();
+    asset.body.hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    let fresh = is_known(request, &tag);
+    let head = dated(if fresh { Status::NotModified } else { Status::Ok }, scene)
+        .field("Content-Type", asset.content_type)
+        .field("Cache-Control", "no-cache")
+        .field("ETag", tag)
+        .field("X-Content-Type-Options", "nosniff")
+        .field("Referrer-Policy", "no-referrer")
+        .field("Content-Security-Policy", "default-src 'self'; frame-ancestors 'self'");
+    Answer::Respond(Response { head, body: (!fresh).then(|| asset.body.into()) })
+}
+
+/// Every frame of a camera from now on. Never chunked, never kept alive, not to be stored or held back by a proxy.
+pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+    let camera = parameters::camera(number, request, scene)?;
+    let interval = parameters::interval(request)?;
+    let framing = parameters::framing(request)?;
+    if !scene.has_room() {
+        return Err(Problem::not_now("There are as many viewers as there may be; try again later.".into(), 5));
+    }
+    let boundary = scene.boundary();
+    let head = uncached(
+        ResponseHead::new(Status::Ok)
+            .field("Content-Type", format_args!("multipart/x-mixed-replace; boundary={boundary}")),
+    )
+    .field("Connection", "close")
+    .field("X-Accel-Buffering", "no")
+    .encode();
+    if request.method == crate::wire::http::Method::Head {
+        return Ok(Answer::Preformed(head));
+    }
+    let mut label = request.parameter("key").unwrap_or_default().into_owned();
+    if label.len() > LABEL_BYTES_MAX {
+        label.clear();
+    }
+    let head = [head, multipart::preamble(boundary, framing)].concat().into();
+    Ok(Answer::Subscribe(Subscription { camera, framing, interval, label, head }))
+}
+
+/// One frame: the newest at once, or a newer one than the requester has.
+///
+/// A camera that nobody watched is not running; it is started by the asking, and the answer waits for its first frame.
+pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &impl Scene) -> Result<Answer, Problem> {
+    let camera = parameters::camera(number, request, scene)?;
+    let after = parameters::whole_number("after", request)?.unwrap_or(0);
+    let age_max = parameters::whole_number("max_age", request)?.map(Duration::from_millis);
+
+    let too_old = |frame: &Frame| age_max.is_some_and(|age_max| frame.age(scene.now()) > age_max);
+    match scene.frame(camera) {
+        Some(frame) if frame.sequence > after && !too_old(frame) => Ok(still(frame, request, scene)),
+        _ if waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),
+        Some(frame) => Ok(Answer::Wait { camera, after: frame.sequence.max(after) }),
+        None => Ok(Answer::Wait { camera, after }),
+    }
+}
+
+/// Figures, as JSON.
+pub fn state(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+    let camera = parameters::camera(None, request, scene)?;
+    let labels = request.parameter("key");
+    let labels: Option<Vec<&str>> = labels.as_deref().map(|labels| labels.split(',').collect());
+    let state = scene.state(camera, labels.as_deref());
+    let head = dynamic(Status::Ok, "application/json", scene);
+    // Plain numbers and words always serialise; were it otherwise, an empty body would show it.
+    Ok(respond(head, serde_json::to_vec(&state).unwrap_or_default()))
+}
+
+/// Whether all is well, for whoever restarts or balances servers.
+pub fn health(scene: &impl Scene) -> Answer {
+    match scene.complaint() {
+        None => respond(dynamic(Status::Ok, "text/plain; charset=utf-8", scene), "ok\n"),
+        Some(complaint) => Problem::not_now(complaint, 5).answer(scene),
+    }
+}
+
+/// No such address.
+pub fn unknown(request: &Request) -> Problem {
+    Problem::not_found(format!(
+        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /state, /healthz.",
+        request.path
+    ))
+}
+
+fn still(frame: &Frame, request: &Request, scene: &impl Scene) -> Answer {
+    let captured = frame.captured_at;
+    let tag = format!("\"{}-{}\"", frame.sequence, captured.as_micros());
+    let fresh = is_known(request, &tag);
+    let head = uncached(dated(if fresh { Status::NotModified } else { Status::Ok }, scene))
+        .field("Content-Type", "image/jpeg")
+        .field("ETag", tag)
+        .field("X-Timestamp", format_args!("{}.{:06}", captured.as_secs(), captured.subsec_micros()))
+        .field("X-Frame-Sequence", frame.sequence)
+        .field("X-Frame-Age", frame.age(scene.now()).as_millis());
+    Answer::Respond(Response { head, body: (!fresh).then(|| frame.jpeg()) })
+}
+
+/// Whether the requester says that it has what `tag` stands for (RFC 9110, section 13.1.2).
+fn is_known(request: &Request, tag: &str) -> bool {
+    let known = request.field("If-None-Match").unwrap_or_default();
+    known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+}
+
+fn respond(head: ResponseHead, body: impl Into<Bytes>) -> Answer {
+    Answer::Respond(Response { head, body: Some(body.into()) })
+}
+
+/// The head of something made for this one request.
+fn dynamic(status: Status, content_type: impl Display, scene: &impl Scene) -> ResponseHead {
+    uncached(dated(status, scene)).field("Content-Type", content_type).field("X-Content-Type-Options", "nosniff")
+}
+
+fn dated(status: Status, scene: &impl Scene) -> ResponseHead {
+    ResponseHead::new(status).field("Date", httpdate::fmt_http_date(UNIX_EPOCH + scene.wall_time()))
+}
+
+/// In every dialect that a cache or a proxy may understand.
+fn uncached(head: ResponseHead) -> ResponseHead {
+    head.field("Cache-Control", "no-store, no-cache, must-revalidate, private, max-age=0")
+        .field("Pragma", "no-cache")
+        .field("Expires", "Mon, 3 Jan 2000 12:34:56 GMT")
+}

@@ -1,0 +1,58 @@
+//! Which address means what. Paths are matched whole and nothing in them is decoded, so there is no second way to say one.
+
+use super::assets::{self, Asset};
+use crate::wire::http::Request;
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Route {
+    /// The page that shows every camera.
+    Viewer,
+    /// Something the page needs.
+    Asset(&'static Asset),
+    /// Frames without end.
+    Stream {
+        /// The camera's place, where the address itself names one (`/?action=stream_N`).
+        number: Option<usize>,
+    },
+    /// One frame.
+    Snapshot {
+        /// The camera's place, where the address itself names one (`/?action=snapshot_N`).
+        number: Option<usize>,
+    },
+    /// Figures, as JSON.
+    State,
+    /// Whether all is well.
+    Health,
+    /// None of these.
+    Unknown,
+}
+
+impl Route {
+    /// The route of a request. `/?action=...` is how mjpg-streamer spells its addresses, and is told by the query.
+    pub fn of(request: &Request) -> Self {
+        match request.path.as_str() {
+            "/" => request.parameter("action").map_or(Route::Viewer, |action| Route::of_action(&action)),
+            "/video_feed" | "/stream" => Route::Stream { number: None },
+            "/snapshot" | "/snapshot.jpg" => Route::Snapshot { number: None },
+            "/state" => Route::State,
+            "/healthz" => Route::Health,
+            path => assets::find(path).map_or(Route::Unknown, Route::Asset),
+        }
+    }
+
+    fn of_action(action: &str) -> Self {
+        let (verb, number) = match action.split_once('_') {
+            Some((verb, number)) => match number.parse() {
+                Ok(number) => (verb, Some(number)),
+                Err(_) => return Route::Unknown,
+            },
+            None => (action, None),
+        };
+        match verb {
+            "stream" => Route::Stream { number },
+            "snapshot" => Route::Snapshot { number },
+            _ => Route::Unknown,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What a request is answered with: bytes until done, frames without end, or "ask me again".
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::wire::http::ResponseHead;
+use crate::wire::multipart::Framing;
+
+/// The answer to one request.
+#[derive(Debug)]
+pub enum Answer {
+    /// Bytes until done.
+    Respond(Response),
+    /// These bytes, head and all, and then the end.
+    Preformed(Bytes),
+    /// Every frame of a camera from now on.
+    Subscribe(Subscription),
+    /// Hand the request out again once the camera has a frame with a higher sequence than `after`, or when
+    /// [`super::Limits::wait_timeout`] has passed.
+    Wait {
+        /// Which camera, from 0.
+        camera: usize,
+        /// The sequence the requester has already; 0 for none.
+        after: u64,
+    },
+}
+
+/// A finite response. The connection adds `Content-Length` and `Connection`, and leaves the body out where the request
+/// was a `HEAD` (RFC 9110, section 9.3.2).
+#[derive(Debug)]
+pub struct Response {
+    /// The status line and the fields that are the answer's own.
+    pub head: ResponseHead,
+    /// The body; a status may forbid one (204, 304).
+    pub body: Option<Bytes>,
+}
+
+/// What a viewer of a stream asked for.
+#[derive(Debug)]
+pub struct Subscription {
+    /// Which camera, from 0.
+    pub camera: usize,
+    /// How its parts are framed.
+    pub framing: Framing,
+    /// The least time between two frames, if the viewer asked for fewer than there are.
+    pub interval: Option<Duration>,
+    /// The word by which the viewer asks for its own figures; may be empty.
+    pub label: String,
+    /// The response head and what precedes the first part.
+    pub head: Bytes,
+}

@@ -1,0 +1,361 @@
+//! One peer: what it may do next, what has come from it, and what is queued for it.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::answer::{Response, Subscription};
+use super::limits::Limits;
+use super::queue::{Pause, Progress, WriteQueue};
+use super::viewer::Viewer;
+use crate::wire::http::{Method, Refusal, Request};
+
+/// A byte stream in both directions that never blocks: `read` and `write` say [`ErrorKind::WouldBlock`] instead, and
+/// after that an edge of readiness is owed to [`super::Hub::ready`].
+pub trait Transport: Read + Write {
+    /// Tells the peer that nothing more will come. What was written before still arrives.
+    ///
+    /// # Errors
+    /// What the transport says; the connection is then closed without more ado.
+    fn shutdown_write(&mut self) -> io::Result<()>;
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address on a network.
+    Inet(core::net::SocketAddr),
+    /// A process on this machine, through a Unix socket.
+    Local,
+}
+
+/// An edge: what has become possible since the last one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// There may be bytes to read, or an end.
+    pub readable: bool,
+    /// There may be room for bytes to write.
+    pub writable: bool,
+    /// Both directions have ended: nothing that is written will arrive.
+    pub gone: bool,
+}
+
+/// Where a connection stands between its first request and its end.
+#[derive(Debug)]
+pub enum State {
+    /// A request head is awaited; what has come of it is in the connection's buffer.
+    Receiving {
+        /// The head must be whole, or have begun, by then.
+        until: Instant,
+    },
+    /// A request was handed out, and its answer is awaited within this turn.
+    Answering {
+        /// How the reply must be shaped.
+        exchange: Exchange,
+        /// The turn is long over by then.
+        until: Instant,
+    },
+    /// The request waits for a frame and will be handed out again.
+    Waiting {
+        /// How the reply must be shaped.
+        exchange: Exchange,
+        /// The request, as it was handed out.
+        request: Box<Request>,
+        /// The camera whose frame it waits for.
+        camera: usize,
+        /// The sequence that is not enough.
+        after: u64,
+        /// It is handed out by then, frame or no frame.
+        until: Instant,
+    },
+    /// Bytes until done.
+    Responding {
+        /// Whether another request may follow.
+        keep_alive: bool,
+        /// The kernel last took a byte then, or was first asked to.
+        progress_at: Instant,
+    },
+    /// Frames without end.
+    Subscribed(Viewer),
+    /// The stream ends: what has begun of it goes out, then the closing delimiter.
+    Ending(Viewer),
+    /// The last reply has been sent and the write side shut; what the peer still sends is thrown away, since closing on
+    /// unread input would make the kernel reset the connection and the peer lose the reply.
+    Closing {
+        /// Closed by then whatever the peer does.
+        until: Instant,
+        /// Bytes thrown away so far.
+        drained: usize,
+    },
+    /// Over. The slot stays taken until the end of the turn, so that no event of this batch finds a stranger in it.
+    Closed,
+}
+
+/// What of a request shapes the reply to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Whether the peer wants to send another request afterwards.
+    pub keep_alive: bool,
+    /// Whether it asked for the head alone.
+    pub head_only: bool,
+}
+
+/// How a round of reading ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The kernel has no more; it owes an edge.
+    WouldBlock,
+    /// The peer will send no more.
+    End,
+    /// The budget was reached: there may be more.
+    Budget,
+}
+
+/// One peer's transport, state and buffers.
+#[derive(Debug)]
+pub struct Connection<T> {
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// When it was admitted.
+    pub since: Instant,
+    /// Where it stands.
+    pub state: State,
+    /// What is queued for it.
+    pub queue: WriteQueue,
+    /// Writes that the kernel took in part, so far.
+    pub partial_writes: u64,
+    pub(super) number: u32,
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    /// On the hub's list of connections with work to do.
+    pub(super) scheduled: bool,
+    /// The time of this connection's earliest entry among the timers.
+    pub(super) armed: Option<Instant>,
+    transport: T,
+    ended: bool,
+    received: Vec<u8>,
+    requests: u32,
+}
+
+impl<T: Transport> Connection<T> {
+    /// A connection that has just been made; until an edge says otherwise, both directions are worth a try.
+    pub(super) fn new(transport: T, peer: Peer, number: u32, limits: &Limits, now: Instant) -> Self {
+        Self {
+            peer,
+            since: now,
+            state: State::Receiving { until: now + limits.request_timeout },
+            queue: WriteQueue::default(),
+            partial_writes: 0,
+            number,
+            readable: true,
+            writable: true,
+            scheduled: false,
+            armed: None,
+            transport,
+            ended: false,
+            received: Vec::new(),
+            requests: 0,
+        }
+    }
+
+    /// Whether what comes in is wanted now. While a reply is under way it is not: one request at a time, and the kernel's
+    /// buffer makes the peer wait.
+    pub(super) fn wants_read(&self) -> bool {
+        self.readable
+            && matches!(
+                self.state,
+                State::Receiving { .. } | State::Subscribed(_) | State::Ending(_) | State::Closing { .. }
+            )
+    }
+
+    /// Whether there is something to write and room for it.
+    pub(super) fn wants_write(&self) -> bool {
+        self.writable && !self.queue.is_empty() && !matches!(self.state, State::Closed)
+    }
+
+    /// Reads until the transport would block, the peer has ended, or the budget is spent. Kept is what may belong to a
+    /// request; a viewer or a peer we are done with is read all the same, since that is how its leaving is seen.
+    pub(super) fn receive(&mut self, scratch: &mut [u8], limits: &Limits, now: Instant) -> io::Result<Received> {
+        let mut total = 0;
+        while total < limits.read_budget_bytes {
+            match self.transport.read(scratch) {
+                Ok(0) => {
+                    self.readable = false;
+                    self.ended = true;
+                    return Ok(Received::End);
+                }
+                Ok(count) => {
+                    total += count;
+                    match &mut self.state {
+                        State::Receiving { until } => {
+                            // On a kept connection, the time for a head begins with its first byte.
+                            if self.requests > 0 && self.received.is_empty() {
+                                *until = now + limits.request_timeout;
+                            }
+                            self.received.extend_from_slice(&scratch[..count]);
+                        }
+                        State::Closing { drained, .. } => *drained += count,
+                        _ => {}
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Ok(Received::WouldBlock);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Received::Budget)
+    }
+
+    /// Takes the next whole request off what has come, if there is one and it is awaited.
+    ///
+    /// # Errors
+    /// What has come can never become a request that is served.
+    pub(super) fn next_request(&mut self, limits: &Limits, now: Instant) -> Result<Option<Request>, Refusal> {
+        if !matches!(self.state, State::Receiving { .. }) || self.received.is_empty() {
+            return Ok(None);
+        }
+        let Some((request, length)) = Request::parse(&self.received)? else {
+            return Ok(None);
+        };
+        self.received.drain(..length);
+        if self.received.is_empty() {
+            // Most connections say one thing and then only listen: they need not keep the room for it.
+            self.received = Vec::new();
+        }
+        self.requests += 1;
+        let keep_alive = request.keep_alive && self.requests < limits.requests_per_connection_max;
+        let exchange = Exchange { keep_alive, head_only: request.method == Method::Head };
+        self.state = State::Answering { exchange, until: now + limits.request_timeout };
+        Ok(Some(request))
+    }
+
+    /// Whether part of a request has come.
+    pub(super) fn has_begun_request(&self) -> bool {
+        !self.received.is_empty()
+    }
+
+    /// Answers with bytes until done.
+    pub(super) fn respond(&mut self, response: Response, exchange: Exchange, now: Instant) {
+        let keep_alive = exchange.keep_alive && !self.ended;
+        let length = response.body.as_ref().map(Bytes::len);
+        self.queue.push(response.head.encode_finite(length, keep_alive));
+        if let Some(body) = response.body.filter(|_| !exchange.head_only) {
+            self.queue.push(body);
+        }
+        self.state = State::Responding { keep_alive, progress_at: now };
+    }
+
+    /// Sends these last bytes and then no more.
+    pub(super) fn finish(&mut self, bytes: Bytes, now: Instant) {
+        self.queue.push(bytes);
+        self.state = State::Responding { keep_alive: false, progress_at: now };
+    }
+
+    /// Makes the peer a viewer.
+    pub(super) fn subscribe(&mut self, subscription: Subscription, now: Instant) {
+        self.state = State::Subscribed(Viewer::new(&subscription, now));
+        self.queue.push(subscription.head);
+    }
+
+    /// Ends a stream with `closing`: the frame that has begun still goes out whole, the one that waits does not.
+    pub(super) fn end_stream(&mut self, closing: Bytes, now: Instant) {
+        match mem::replace(&mut self.state, State::Closed) {
+            State::Subscribed(mut viewer) => {
+                viewer.counts.skipped_slow += u64::from(self.queue.withdraw());
+                viewer.ending(now);
+                self.queue.push(closing);
+                self.state = State::Ending(viewer);
+            }
+            other => self.state = other,
+        }
+    }
+
+    /// Once the end of a stream is through: what follows is what follows any last reply. Returns the viewer that was.
+    pub(super) fn stream_ended(&mut self, now: Instant) -> Option<Viewer> {
+        if !matches!(self.state, State::Ending(_)) {
+            return None;
+        }
+        match mem::replace(&mut self.state, State::Responding { keep_alive: false, progress_at: now }) {
+            State::Ending(viewer) => Some(viewer),
+            _ => None,
+        }
+    }
+
+    /// Writes what the transport takes, and tells the state of it.
+    pub(super) fn write(&mut self, budget_bytes: usize, now: Instant) -> io::Result<Progress> {
+        let progress = self.queue.write_to(&mut self.transport, budget_bytes)?;
+        self.writable = progress.pause != Pause::WouldBlock;
+        self.partial_writes += progress.partial_writes;
+        match &mut self.state {
+            State::Responding { progress_at, .. } if progress.bytes > 0 => *progress_at = now,
+            State::Subscribed(viewer) | State::Ending(viewer) => {
+                viewer.counts.delivered += progress.delivered;
+                viewer.counts.repeated += progress.repeated;
+                for _ in 0..progress.delivered {
+                    viewer.rate.tick(now);
+                }
+                if progress.bytes > 0 {
+                    viewer.progressed(self.queue.is_mid_offer(), progress.delivered + progress.repeated, now);
+                }
+            }
+            _ => {}
+        }
+        Ok(progress)
+    }
+
+    /// Goes on once a reply is through: to the next request, or to the end. Returns whether the connection is over.
+    ///
+    /// # Errors
+    /// The write side could not be shut.
+    pub(super) fn responded(&mut self, limits: &Limits, now: Instant) -> io::Result<bool> {
+        let State::Responding { keep_alive, .. } = self.state else {
+            return Ok(false);
+        };
+        if keep_alive {
+            let timeout = if self.received.is_empty() { limits.idle_timeout } else { limits.request_timeout };
+            self.state = State::Receiving { until: now + timeout };
+            return Ok(false);
+        }
+        self.received = Vec::new();
+        if self.ended {
+            return Ok(true);
+        }
+        self.transport.shutdown_write()?;
+        self.state = State::Closing { until: now + limits.linger_timeout, drained: 0 };
+        Ok(false)
+    }
+
+    /// When this connection must be looked at again. There is such a time in every state.
+    pub(super) fn deadline(&self, limits: &Limits) -> Instant {
+        match &self.state {
+            State::Receiving { until }
+            | State::Answering { until, .. }
+            | State::Waiting { until, .. }
+            | State::Closing { until, .. } => *until,
+            State::Responding { progress_at, .. } => *progress_at + limits.stall_timeout,
+            State::Subscribed(viewer) => viewer.deadline(self.queue.is_empty(), limits),
+            State::Ending(viewer) => viewer.deadline(false, limits),
+            State::Closed => self.since,
+        }
+    }
+
+    /// The transport, for what is left to do with it once the connection is over.
+    pub(super) fn into_transport(self) -> T {
+        self.transport
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Inet(address) => address.fmt(f),
+            Peer::Local => f.write_str("local"),
+        }
+    }
+}

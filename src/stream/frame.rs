@@ -1,0 +1,57 @@
+//! A frame: one picture of one camera, encoded once and shared by everybody who is shown it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::wire::jpeg::Picture;
+use crate::wire::multipart::{EncodedPart, Framing};
+
+/// One published picture. Cloning it, and taking a part or the JPEG from it, counts a reference and copies no byte.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Rises by at least one from frame to frame of a camera, from 1.
+    pub sequence: u64,
+    /// The wall time of capture, as a time since the Unix epoch.
+    pub captured_at: Duration,
+    /// When the frame was published, on the monotonic clock.
+    pub published_at: Instant,
+    /// Width and height in pixels.
+    pub picture: Picture,
+    part: EncodedPart,
+}
+
+impl Frame {
+    /// Encodes `jpeg` as a part between boundaries `boundary`. This is the only copy ever made of a frame.
+    pub fn encode(
+        boundary: &str,
+        sequence: u64,
+        captured_at: Duration,
+        published_at: Instant,
+        picture: Picture,
+        jpeg: &[u8],
+    ) -> Self {
+        let part = EncodedPart::encode(boundary, sequence, captured_at, jpeg);
+        Self { sequence, captured_at, published_at, picture, part }
+    }
+
+    /// The frame as a part of a stream, with the delimiter that follows it.
+    pub fn part(&self, framing: Framing) -> Bytes {
+        self.part.framed(framing)
+    }
+
+    /// The picture alone.
+    pub fn jpeg(&self) -> Bytes {
+        self.part.jpeg()
+    }
+
+    /// The whole allocation, of which every part and snapshot is a slice.
+    pub fn allocation(&self) -> &Bytes {
+        self.part.allocation()
+    }
+
+    /// How long ago the frame was published.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.published_at)
+    }
+}

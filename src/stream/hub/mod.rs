@@ -1,0 +1,359 @@
+//! All connections and all cameras' channels: admit, ready, publish, expire, flush, reap.
+//!
+//! The hub hands out the requests it has parsed ([`Hub::next_request`]) and takes their answers ([`Hub::respond`]), so it
+//! knows no route. Whoever drives it goes through the same steps each turn: tell it what became ready, answer its
+//! requests, publish what the cameras gave, then [`Hub::expire`], [`Hub::flush`] and [`Hub::reap`].
+
+mod steps;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::mem;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use self::steps::{Parts, arm, lookup, offer};
+use super::answer::Answer;
+use super::channel::Channel;
+use super::connection::{Connection, Peer, Readiness, State, Transport};
+use super::frame::Frame;
+use super::limits::Limits;
+use super::metrics::{CloseReason, FrameCounts, Meter, Totals};
+use super::pinned::Pinned;
+use super::timers::Timers;
+use super::viewer::Viewer;
+use crate::wire::http::Request;
+use crate::wire::jpeg::Picture;
+
+/// Which connection: its slot, and the number of the connection that has the slot. A key of one that has gone never
+/// means the one that came after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The place in the hub's table.
+    pub slot: u32,
+    /// Counted up from 0 over all connections; wraps around within [`Key::NUMBER_MASK`].
+    pub number: u32,
+}
+
+impl Key {
+    /// The bits of a number that are used, so that a key fits a 64-bit token with room for its owner.
+    pub const NUMBER_MASK: u32 = 0x3fff_ffff;
+}
+
+/// A request that wants an answer.
+#[derive(Debug)]
+pub struct Call {
+    /// Whose it is.
+    pub key: Key,
+    /// Who that is.
+    pub peer: Peer,
+    /// What is asked.
+    pub request: Box<Request>,
+    /// Whether it has waited for a frame as long as it may: it must not be made to wait again.
+    pub waited: bool,
+}
+
+/// A picture as a camera gave it, on its way to become a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Shot<'a> {
+    /// One whole JPEG.
+    pub jpeg: &'a [u8],
+    /// What is known of it.
+    pub picture: Picture,
+    /// The wall time of capture, as a time since the Unix epoch.
+    pub captured_at: Duration,
+    /// The number the camera gave it. It is kept as long as numbers rise; otherwise the next one is taken.
+    pub sequence: Option<u64>,
+}
+
+/// All connections, and for each camera the newest frame and those who are shown it.
+#[derive(Debug)]
+pub struct Hub<T> {
+    limits: Limits,
+    boundary: String,
+    connections: Slab<Connection<T>>,
+    feeds: Vec<Feed>,
+    calls: VecDeque<Call>,
+    /// Connections with work to do, each once.
+    pending: Vec<Key>,
+    /// The list of the turn before, kept for its room.
+    spare: Vec<Key>,
+    closed: Vec<Key>,
+    timers: Timers,
+    pinned: Pinned,
+    totals: Totals,
+    flushes: usize,
+    shutting_down: bool,
+    scratch: Box<[u8]>,
+}
+
+/// What the hub keeps of one camera.
+#[derive(Debug, Default)]
+struct Feed {
+    channel: Channel<Frame>,
+    waiting: BTreeSet<Key>,
+    sequence: u64,
+    rate: Meter,
+}
+
+impl<T: Transport> Hub<T> {
+    /// A hub for `cameras` cameras whose streams are divided by `boundary`.
+    pub fn new(cameras: usize, boundary: &str, limits: Limits) -> Self {
+        Self {
+            scratch: vec![0; limits.read_budget_bytes].into_boxed_slice(),
+            limits,
+            boundary: boundary.to_owned(),
+            connections: Slab::new(),
+            feeds: (0..cameras).map(|_| Feed::default()).collect(),
+            calls: VecDeque::new(),
+            pending: Vec::new(),
+            spare: Vec::new(),
+            closed: Vec::new(),
+            timers: Timers::default(),
+            pinned: Pinned::default(),
+            totals: Totals::default(),
+            flushes: 0,
+            shutting_down: false,
+        }
+    }
+
+    /// The key that the next [`Hub::admit`] will give, so that a transport can be registered under it first.
+    pub fn next_key(&self) -> Key {
+        let number = self.totals.admitted as u32 & Key::NUMBER_MASK;
+        Key { slot: self.connections.vacant_key() as u32, number }
+    }
+
+    /// Takes in a new connection.
+    pub fn admit(&mut self, transport: T, peer: Peer, now: Instant) -> Key {
+        let key = self.next_key();
+        self.connections.insert(Connection::new(transport, peer, key.number, &self.limits, now));
+        self.totals.admitted += 1;
+        self.arm(key);
+        key
+    }
+
+    /// An edge has come for a connection: what has come in is read at once, what is to go out goes with the flush.
+    pub fn ready(&mut self, key: Key, readiness: Readiness, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            self.totals.stale_events += 1;
+            return;
+        };
+        connection.readable |= readiness.readable;
+        connection.writable |= readiness.writable;
+        if readiness.gone {
+            self.close(key, CloseReason::Left);
+            return;
+        }
+        self.receive(key, now);
+        self.schedule(key);
+    }
+
+    /// The next request that wants an answer. Each must be given to [`Hub::respond`] within the turn.
+    pub fn next_request(&mut self) -> Option<Call> {
+        self.calls.pop_front()
+    }
+
+    /// Takes the answer to a call; an answer for a connection that has gone is dropped.
+    pub fn respond(&mut self, call: Call, answer: Answer, now: Instant) {
+        let key = call.key;
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        let State::Answering { exchange, .. } = connection.state else {
+            return;
+        };
+        match answer {
+            Answer::Respond(response) => connection.respond(response, exchange, now),
+            Answer::Preformed(bytes) => connection.finish(bytes, now),
+            Answer::Subscribe(subscription) => self.subscribe(key, subscription, now),
+            Answer::Wait { camera, after } => {
+                let until = now + self.limits.wait_timeout;
+                connection.state = State::Waiting { exchange, request: call.request, camera, after, until };
+                self.feeds[camera].waiting.insert(key);
+            }
+        }
+        self.schedule(key);
+        self.arm(key);
+    }
+
+    /// Makes a picture the newest frame of `camera`, and offers it to everybody who watches.
+    pub fn publish(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
+        let feed = &mut self.feeds[camera];
+        feed.sequence = shot.sequence.filter(|&given| given > feed.sequence).unwrap_or(feed.sequence + 1);
+        feed.rate.tick(now);
+        let frame = Frame::encode(&self.boundary, feed.sequence, shot.captured_at, now, shot.picture, shot.jpeg);
+        let parts = Parts::of(&frame);
+        if let Some(replaced) = feed.channel.publish(frame) {
+            self.pinned.remember(replaced.allocation().clone());
+        }
+        self.totals.published += 1;
+
+        for key in feed.channel.subscribers() {
+            let Some(connection) = lookup(&mut self.connections, key) else {
+                continue;
+            };
+            let State::Subscribed(viewer) = &mut connection.state else {
+                continue;
+            };
+            if viewer.take(now) {
+                offer(connection, &parts, false, now);
+                if !mem::replace(&mut connection.scheduled, true) {
+                    self.pending.push(key);
+                }
+            }
+            arm(connection, key, &mut self.timers, &self.limits);
+        }
+        self.ask_again(camera, now);
+        self.bound_pinned();
+    }
+
+    /// Forgets the newest frame of `camera`: it is no longer live, and a newcomer is not to be shown it.
+    pub fn retract(&mut self, camera: usize) {
+        if let Some(retracted) = self.feeds[camera].channel.retract() {
+            self.pinned.remember(retracted.allocation().clone());
+        }
+    }
+
+    /// Does what is due by `now`: closes who has run out of time, gives frames held back or repeated.
+    pub fn expire(&mut self, now: Instant) {
+        while let Some((at, key)) = self.timers.pop(now) {
+            let Some(connection) = lookup(&mut self.connections, key) else {
+                continue;
+            };
+            if connection.armed != Some(at) {
+                continue;
+            }
+            connection.armed = None;
+            if connection.deadline(&self.limits) <= now {
+                self.overdue(key, now);
+            }
+            self.arm(key);
+        }
+    }
+
+    /// Writes what is queued, and goes on reading where a budget ran out: each connection with work to do has its go,
+    /// from a start that moves, so that nobody is always last.
+    pub fn flush(&mut self, now: Instant) {
+        let mut batch = mem::replace(&mut self.pending, mem::take(&mut self.spare));
+        if !batch.is_empty() {
+            self.flushes = self.flushes.wrapping_add(1);
+            let start = self.flushes % batch.len();
+            batch.rotate_left(start);
+        }
+        for &key in &batch {
+            if let Some(connection) = lookup(&mut self.connections, key) {
+                connection.scheduled = false;
+                self.receive(key, now);
+                self.write(key, now);
+                self.schedule(key);
+                self.arm(key);
+            }
+        }
+        batch.clear();
+        self.spare = batch;
+    }
+
+    /// Frees the slots of the connections that were closed since the last time, and hands back their transports. Only
+    /// between two batches of events is that safe.
+    pub fn reap(&mut self) -> impl Iterator<Item = T> + '_ {
+        let connections = &mut self.connections;
+        self.closed.drain(..).map(|key| connections.remove(key.slot as usize).into_transport())
+    }
+
+    /// When [`Hub::expire`] must be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Whether there is work that waits for no event: the caller must come back without delay.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty() || !self.calls.is_empty() || !self.closed.is_empty()
+    }
+
+    /// Begins the end: streams end after the frame they are in, replies are finished, everybody else is let go.
+    pub fn shut_down(&mut self, now: Instant) {
+        self.shutting_down = true;
+        for key in self.keys() {
+            let Some(connection) = lookup(&mut self.connections, key) else {
+                continue;
+            };
+            match &connection.state {
+                State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
+                State::Waiting { .. } => self.ask_now(key, now),
+                State::Subscribed(_) => self.end_stream(key, now),
+                _ => {}
+            }
+        }
+    }
+
+    /// Closes every connection that is left, wherever it stands.
+    pub fn close_all(&mut self) {
+        for key in self.keys() {
+            self.close(key, CloseReason::Shutdown);
+        }
+    }
+
+    /// Whether there is no connection left.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// Connections in any state.
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The newest frame of `camera`.
+    pub fn frame(&self, camera: usize) -> Option<&Frame> {
+        self.feeds[camera].channel.latest()
+    }
+
+    /// Frames a second that `camera` publishes.
+    pub fn frame_rate(&self, camera: usize, now: Instant) -> f32 {
+        self.feeds[camera].rate.per_second(now)
+    }
+
+    /// How many viewers `camera` has.
+    pub fn viewers_of(&self, camera: usize) -> usize {
+        self.feeds[camera].channel.subscribers().len()
+    }
+
+    /// How many viewers there are of all cameras.
+    pub fn viewers_len(&self) -> usize {
+        self.feeds.iter().map(|feed| feed.channel.subscribers().len()).sum()
+    }
+
+    /// Whether anybody watches `camera` or waits for a frame of it.
+    pub fn is_wanted(&self, camera: usize) -> bool {
+        let feed = &self.feeds[camera];
+        feed.channel.subscribers().len() > 0 || !feed.waiting.is_empty()
+    }
+
+    /// Every viewer, camera by camera, with its connection.
+    pub fn viewers(&self) -> impl Iterator<Item = (Key, &Connection<T>, &Viewer)> {
+        self.feeds.iter().flat_map(|feed| feed.channel.subscribers()).filter_map(|key| {
+            let connection = self.connections.get(key.slot as usize)?;
+            match &connection.state {
+                State::Subscribed(viewer) | State::Ending(viewer) => Some((key, connection, viewer)),
+                _ => None,
+            }
+        })
+    }
+
+    /// What became of all published frames, over the viewers that are here and those that have gone.
+    pub fn frame_counts(&self) -> FrameCounts {
+        let mut counts = self.totals.departed;
+        self.viewers().for_each(|(_, _, viewer)| counts.add(&viewer.counts));
+        counts
+    }
+
+    /// What all connections together came to.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The bounds it was made with.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}

@@ -1,0 +1,342 @@
+//! The steps inside a turn: what happens to one connection when it became ready, when its time is up, when it is over.
+
+use std::io;
+use std::mem;
+use std::time::Instant;
+
+use bytes::Bytes;
+use slab::Slab;
+
+use super::{Call, Hub, Key};
+use crate::stream::answer::Subscription;
+use crate::stream::connection::{Connection, Received, State, Transport};
+use crate::stream::frame::Frame;
+use crate::stream::limits::Limits;
+use crate::stream::metrics::CloseReason;
+use crate::stream::queue::{Offer, Pause, WriteQueue};
+use crate::stream::timers::Timers;
+use crate::stream::viewer::{Overdue, Viewer};
+use crate::wire::http::{Refusal, Status};
+use crate::wire::multipart::{self, Framing};
+
+/// What is said to a peer whose request head is not whole in time.
+const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." };
+
+impl<T: Transport> Hub<T> {
+    pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        let feed = &mut self.feeds[subscription.camera];
+        feed.channel.subscribe(key);
+        connection.subscribe(subscription, now);
+        if let (Some(frame), State::Subscribed(viewer)) = (feed.channel.latest(), &mut connection.state) {
+            viewer.take(now);
+            offer(connection, &Parts::of(frame), false, now);
+        }
+        if self.shutting_down {
+            self.end_stream(key, now);
+        }
+    }
+
+    /// Reads what there is, and hands out the request it completes.
+    pub(super) fn receive(&mut self, key: Key, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        let mut received = Received::WouldBlock;
+        if connection.wants_read() {
+            received = match connection.receive(&mut self.scratch, &self.limits, now) {
+                Ok(received) => received,
+                Err(error) => return self.fail(key, &error),
+            };
+            self.totals.would_blocks += u64::from(received == Received::WouldBlock);
+            self.totals.budgets_spent += u64::from(received == Received::Budget);
+        }
+        self.take_request(key, now);
+        match received {
+            Received::End => self.peer_ended(key),
+            Received::WouldBlock | Received::Budget => self.bound_drained(key),
+        }
+    }
+
+    /// Hands out the request that has come in whole, if one is awaited.
+    fn take_request(&mut self, key: Key, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
+        match connection.next_request(&self.limits, now) {
+            Ok(Some(request)) => {
+                self.totals.requests += 1;
+                let peer = connection.peer;
+                self.calls.push_back(Call { key, peer, request: Box::new(request), waited: false });
+            }
+            Ok(None) => {}
+            Err(refusal) => self.refuse(key, &refusal, now),
+        }
+    }
+
+    /// The peer will send no more. A reply under way is finished; a viewer, or one who has asked nothing, has left.
+    fn peer_ended(&mut self, key: Key) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        match connection.state {
+            State::Closing { .. } => self.close(key, CloseReason::Finished),
+            State::Receiving { .. } | State::Subscribed(_) => self.close(key, CloseReason::Left),
+            _ => {}
+        }
+    }
+
+    fn bound_drained(&mut self, key: Key) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        if matches!(connection.state, State::Closing { drained, .. } if drained > self.limits.linger_bytes_max) {
+            self.close(key, CloseReason::Finished);
+        }
+    }
+
+    /// Writes what is queued, counts it, and goes on where a reply is through.
+    pub(super) fn write(&mut self, key: Key, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        if connection.wants_write() {
+            let progress = match connection.write(self.limits.write_budget_bytes, now) {
+                Ok(progress) => progress,
+                Err(error) => return self.fail(key, &error),
+            };
+            self.totals.bytes_written += progress.bytes as u64;
+            self.totals.partial_writes += progress.partial_writes;
+            self.totals.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
+            self.totals.budgets_spent += u64::from(progress.pause == Pause::Budget);
+        }
+        if connection.queue.is_empty() {
+            if let Some(viewer) = connection.stream_ended(now) {
+                self.settle(key, viewer, &WriteQueue::default());
+            }
+            let Some(connection) = lookup(&mut self.connections, key) else {
+                return;
+            };
+            match connection.responded(&self.limits, now) {
+                // The next request may have come in together with the last.
+                Ok(false) => self.take_request(key, now),
+                Ok(true) => self.close(key, CloseReason::Finished),
+                Err(error) => self.fail(key, &error),
+            }
+        }
+    }
+
+    /// Answers what can never become a request that is served, and ends the connection.
+    pub(super) fn refuse(&mut self, key: Key, refusal: &Refusal, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        log::debug!("#{} {}: {refusal}", key.number, connection.peer);
+        connection.finish(refusal.response(), now);
+        self.totals.refused += 1;
+        self.schedule(key);
+    }
+
+    /// The deadline of a connection has come.
+    pub(super) fn overdue(&mut self, key: Key, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        let idle = connection.queue.is_empty();
+        match &connection.state {
+            State::Receiving { .. } if connection.has_begun_request() => {
+                self.refuse(key, &TOO_SLOW, now);
+            }
+            State::Receiving { .. } | State::Answering { .. } => self.close(key, CloseReason::Silent),
+            State::Waiting { .. } => self.ask_now(key, now),
+            State::Responding { .. } | State::Ending(_) => self.close(key, CloseReason::Stalled),
+            State::Closing { .. } => self.close(key, CloseReason::Finished),
+            State::Closed => {}
+            State::Subscribed(viewer) => match viewer.overdue(idle, &self.limits, now) {
+                Overdue::Close(reason) => self.close(key, reason),
+                Overdue::Held => self.offer_latest(key, false, now),
+                Overdue::Repeat => self.offer_latest(key, true, now),
+            },
+        }
+    }
+
+    /// Gives one viewer the newest frame.
+    fn offer_latest(&mut self, key: Key, repeat: bool, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        let State::Subscribed(viewer) = &mut connection.state else {
+            return;
+        };
+        match self.feeds[viewer.camera].channel.latest() {
+            Some(frame) => offer(connection, &Parts::of(frame), repeat, now),
+            None => viewer.nothing_to_offer(now),
+        }
+        self.schedule(key);
+    }
+
+    /// Hands out again the requests that have waited for the frame `camera` now has.
+    pub(super) fn ask_again(&mut self, camera: usize, now: Instant) {
+        let sequence = self.feeds[camera].sequence;
+        let waiting = self.feeds[camera].waiting.iter().copied();
+        let served: Vec<Key> = waiting
+            .filter(|key| match self.connections.get(key.slot as usize).map(|connection| &connection.state) {
+                Some(State::Waiting { after, .. }) => sequence > *after,
+                _ => true,
+            })
+            .collect();
+        for key in served {
+            self.ask(key, false, now);
+        }
+    }
+
+    /// Hands out a waiting request for the last time, frame or no frame.
+    pub(super) fn ask_now(&mut self, key: Key, now: Instant) {
+        self.ask(key, true, now);
+    }
+
+    fn ask(&mut self, key: Key, waited: bool, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        let answering_until = now + self.limits.request_timeout;
+        match mem::replace(&mut connection.state, State::Closed) {
+            State::Waiting { exchange, request, camera, .. } => {
+                connection.state = State::Answering { exchange, until: answering_until };
+                self.feeds[camera].waiting.remove(&key);
+                self.calls.push_back(Call { key, peer: connection.peer, request, waited });
+            }
+            other => connection.state = other,
+        }
+    }
+
+    /// Ends a stream on a part boundary: what has begun goes out whole, then the closing delimiter.
+    pub(super) fn end_stream(&mut self, key: Key, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        connection.end_stream(multipart::closing(&self.boundary), now);
+        self.schedule(key);
+        self.arm(key);
+    }
+
+    /// Closes the books of a viewer that is no longer one.
+    fn settle(&mut self, key: Key, mut viewer: Viewer, queue: &WriteQueue) {
+        self.feeds[viewer.camera].channel.unsubscribe(key);
+        self.totals.departed.add(&viewer.settle(queue));
+    }
+
+    /// Lets go of whoever holds the oldest frames, until those held fit their bound.
+    pub(super) fn bound_pinned(&mut self) {
+        while self.pinned.release() > self.limits.frames_pinned_bytes_max {
+            let Some(oldest) = self.pinned.oldest().cloned() else {
+                return;
+            };
+            let holders: Vec<Key> = self.keys_where(|connection| connection.queue.holds(&oldest));
+            if holders.is_empty() {
+                return;
+            }
+            drop(oldest);
+            for key in holders {
+                self.close(key, CloseReason::Pinned);
+            }
+        }
+    }
+
+    fn fail(&mut self, key: Key, error: &io::Error) {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+        let left = matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected);
+        self.close(key, if left { CloseReason::Left } else { CloseReason::Failed });
+    }
+
+    /// Marks a connection closed and settles its accounts; its slot is freed by [`Hub::reap`].
+    pub(super) fn close(&mut self, key: Key, reason: CloseReason) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        log::debug!("#{} {}: closed ({reason:?})", key.number, connection.peer);
+        // What is queued goes now, not with the slot: it may hold a frame that counts against the others.
+        let queue = mem::take(&mut connection.queue);
+        match mem::replace(&mut connection.state, State::Closed) {
+            State::Subscribed(viewer) | State::Ending(viewer) => self.settle(key, viewer, &queue),
+            State::Waiting { camera, .. } => {
+                self.feeds[camera].waiting.remove(&key);
+            }
+            _ => {}
+        }
+        self.totals.closed.count(reason);
+        self.closed.push(key);
+    }
+
+    /// Puts a connection on the list of those with work to do, if it has any.
+    pub(super) fn schedule(&mut self, key: Key) {
+        let Some(connection) = lookup(&mut self.connections, key) else {
+            return;
+        };
+        if !connection.scheduled && (connection.wants_read() || connection.wants_write()) {
+            connection.scheduled = true;
+            self.pending.push(key);
+        }
+    }
+
+    /// Sees to it that a timer comes up no later than the connection's deadline.
+    pub(super) fn arm(&mut self, key: Key) {
+        if let Some(connection) = lookup(&mut self.connections, key) {
+            arm(connection, key, &mut self.timers, &self.limits);
+        }
+    }
+
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.keys_where(|_| true)
+    }
+
+    pub(super) fn keys_where(&self, wanted: impl Fn(&Connection<T>) -> bool) -> Vec<Key> {
+        let chosen = self.connections.iter().filter(|(_, connection)| wanted(connection));
+        chosen.map(|(slot, connection)| Key { slot: slot as u32, number: connection.number }).collect()
+    }
+}
+
+/// A frame's part in either framing, cut once for all viewers.
+pub(super) struct Parts {
+    length: Bytes,
+    advance: Bytes,
+}
+
+impl Parts {
+    pub(super) fn of(frame: &Frame) -> Self {
+        Self { length: frame.part(Framing::Length), advance: frame.part(Framing::Advance) }
+    }
+
+    fn framed(&self, framing: Framing) -> Bytes {
+        match framing {
+            Framing::Length => self.length.clone(),
+            Framing::Advance => self.advance.clone(),
+        }
+    }
+}
+
+/// The connection a key means, if it is still there and not over.
+pub(super) fn lookup<T>(connections: &mut Slab<Connection<T>>, key: Key) -> Option<&mut Connection<T>> {
+    let connection = connections.get_mut(key.slot as usize)?;
+    (connection.number == key.number && !matches!(connection.state, State::Closed)).then_some(connection)
+}
+
+/// Sees to it that a timer comes up no later than the connection's deadline.
+pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers: &mut Timers, limits: &Limits) {
+    let deadline = connection.deadline(limits);
+    if connection.armed.is_none_or(|armed| deadline < armed) {
+        connection.armed = Some(deadline);
+        timers.arm(deadline, key);
+    }
+}
+
+/// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
+pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bool, now: Instant) {
+    let State::Subscribed(viewer) = &mut connection.state else {
+        return;
+    };
+    let was_idle = connection.queue.is_empty();
+    let skipped = connection.queue.offer(Offer { bytes: parts.framed(viewer.framing), repeat });
+    viewer.counts.skipped_slow += u64::from(skipped);
+    viewer.offered(was_idle, now);
+}

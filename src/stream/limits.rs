@@ -1,0 +1,57 @@
+//! Every bound the heart keeps to, by name and with its unit.
+
+use std::time::Duration;
+
+/// What a peer may take of our time and memory. The defaults are the values the documentation names.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A whole request head must be in this long after its first byte, or after the connection was made. Absolute: a byte
+    /// now and then buys no time.
+    pub request_timeout: Duration,
+    /// A kept connection may say nothing for this long between two requests.
+    pub idle_timeout: Duration,
+    /// A peer whose kernel takes no byte of what is queued for it for this long is closed.
+    pub stall_timeout: Duration,
+    /// One frame must be through this long after its first byte has left.
+    pub frame_timeout: Duration,
+    /// A request that waits for a frame waits this long at most.
+    pub wait_timeout: Duration,
+    /// A viewer that has been given nothing for this long is given the newest frame again: clients give up after ten
+    /// seconds of silence, and a browser shows a frame only once something follows it.
+    pub repeat_after: Duration,
+    /// After the last reply, this long is left to the peer to stop sending: closing on unread input would make the
+    /// kernel reset the connection and lose the reply.
+    pub linger_timeout: Duration,
+    /// And it may send this many bytes meanwhile.
+    pub linger_bytes_max: usize,
+    /// Requests answered on one kept connection.
+    pub requests_per_connection_max: u32,
+    /// Viewers of streams at one time.
+    pub viewers_max: usize,
+    /// Bytes of frames that are no longer the newest but are held by slow viewers, in total over all cameras.
+    pub frames_pinned_bytes_max: usize,
+    /// Bytes read from one connection in one turn.
+    pub read_budget_bytes: usize,
+    /// Bytes after which a connection's writing is put off to the next turn.
+    pub write_budget_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(15),
+            stall_timeout: Duration::from_secs(30),
+            frame_timeout: Duration::from_secs(60),
+            wait_timeout: Duration::from_secs(10),
+            repeat_after: Duration::from_secs(2),
+            linger_timeout: Duration::from_secs(2),
+            linger_bytes_max: 64 * 1024,
+            requests_per_connection_max: 100,
+            viewers_max: 20_000,
+            frames_pinned_bytes_max: 64 * 1024 * 1024,
+            read_budget_bytes: 16 * 1024,
+            write_budget_bytes: 256 * 1024,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the heart counts.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// How often something happens, measured over windows of at least a second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meter {
+    window_started: Option<Instant>,
+    ticks: u32,
+    per_second: f32,
+}
+
+impl Meter {
+    const WINDOW: Duration = Duration::from_secs(1);
+    /// A rate that was measured this long ago says nothing about now.
+    const STALE: Duration = Duration::from_secs(3);
+
+    /// Counts one.
+    pub fn tick(&mut self, now: Instant) {
+        let Some(started) = self.window_started else {
+            self.window_started = Some(now);
+            return;
+        };
+        self.ticks += 1;
+        let elapsed = now.saturating_duration_since(started);
+        if elapsed >= Self::WINDOW {
+            self.per_second = self.ticks as f32 / elapsed.as_secs_f32();
+            self.window_started = Some(now);
+            self.ticks = 0;
+        }
+    }
+
+    /// The rate, per second. It falls by itself when nothing happens any more.
+    pub fn per_second(&self, now: Instant) -> f32 {
+        let elapsed = self.window_started.map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
+        if elapsed > Self::STALE { self.ticks as f32 / elapsed.as_secs_f32() } else { self.per_second }
+    }
+}
+
+/// Why a connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// The peer closed it, or its network did.
+    Left,
+    /// The last reply was sent.
+    Finished,
+    /// Nothing, or no whole request, was said in time.
+    Silent,
+    /// The peer's kernel took no byte for too long.
+    Stalled,
+    /// One frame took too long.
+    FrameTooSlow,
+    /// It held the oldest frame when too many were held.
+    Pinned,
+    /// The transport failed.
+    Failed,
+    /// The server is going down.
+    Shutdown,
+}
+
+/// Connections closed, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "each field is the count of the reason of the same name")]
+pub struct Closes {
+    pub left: u64,
+    pub finished: u64,
+    pub silent: u64,
+    pub stalled: u64,
+    pub frame_too_slow: u64,
+    pub pinned: u64,
+    pub failed: u64,
+    pub shutdown: u64,
+}
+
+impl Closes {
+    /// Counts one.
+    pub fn count(&mut self, reason: CloseReason) {
+        let count = match reason {
+            CloseReason::Left => &mut self.left,
+            CloseReason::Finished => &mut self.finished,
+            CloseReason::Silent => &mut self.silent,
+            CloseReason::Stalled => &mut self.stalled,
+            CloseReason::FrameTooSlow => &mut self.frame_too_slow,
+            CloseReason::Pinned => &mut self.pinned,
+            CloseReason::Failed => &mut self.failed,
+            CloseReason::Shutdown => &mut self.shutdown,
+        };
+        *count += 1;
+    }
+}
+
+/// What happened to the frames that were published while a viewer, or all of them, watched:
+/// `published = delivered + skipped_slow + skipped_rate + cut`, once nothing is in flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FrameCounts {
+    /// Frames there were for it, the one it was greeted with included.
+    pub published: u64,
+    /// Frames whose last byte the kernel took.
+    pub delivered: u64,
+    /// Frames given once more, because nothing newer came.
+    pub repeated: u64,
+    /// Frames a newer one replaced before they had begun to leave.
+    pub skipped_slow: u64,
+    /// Frames left out because the viewer asked for fewer.
+    pub skipped_rate: u64,
+    /// Frames that had begun to leave when the connection ended.
+    pub cut: u64,
+}
+
+impl FrameCounts {
+    /// Adds another's counts to these.
+    pub fn add(&mut self, other: &FrameCounts) {
+        self.published += other.published;
+        self.delivered += other.delivered;
+        self.repeated += other.repeated;
+        self.skipped_slow += other.skipped_slow;
+        self.skipped_rate += other.skipped_rate;
+        self.cut += other.cut;
+    }
+}
+
+/// What all connections together came to.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Totals {
+    /// Connections admitted.
+    pub admitted: u64,
+    /// Requests handed out to be answered.
+    pub requests: u64,
+    /// Requests refused before that, as malformed or too late.
+    pub refused: u64,
+    /// Connections closed, by reason.
+    pub closed: Closes,
+    /// Frames published, over all cameras.
+    pub published: u64,
+    /// What became of them, over the viewers that have gone.
+    pub departed: FrameCounts,
+    /// Bytes the transports took.
+    pub bytes_written: u64,
+    /// Writes that were taken in part.
+    pub partial_writes: u64,
+    /// Reads and writes that ended on "would block".
+    pub would_blocks: u64,
+    /// Connections whose turn ended on their budget, with work left.
+    pub budgets_spent: u64,
+    /// Events for a connection that was no longer there.
+    pub stale_events: u64,
+}

@@ -1,0 +1,26 @@
+//! The deterministic heart: connections, their write queues, and the channels that fan each frame out.
+//!
+//! Nothing here knows a socket or a clock. Bytes come and go through the [`Transport`] a caller hands in, time is an
+//! argument called `now`, and everything is an ordinary value: feed the same calls in the same order and the same
+//! bytes come out. That is what lets a simulation drive this very code through a million accidents.
+//!
+//! Reading order: [`frame`] (what is shown), [`queue`] (what waits for one peer), [`channel`] (who is shown what),
+//! [`connection`] (one peer), [`hub`] (all of them).
+
+pub mod answer;
+pub mod channel;
+pub mod connection;
+pub mod frame;
+pub mod hub;
+pub mod limits;
+pub mod metrics;
+pub mod pinned;
+pub mod queue;
+pub mod timers;
+pub mod viewer;
+
+pub use answer::{Answer, Response, Subscription};
+pub use connection::{Peer, Readiness, Transport};
+pub use frame::Frame;
+pub use hub::{Hub, Key};
+pub use limits::Limits;

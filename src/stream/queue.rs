@@ -1,0 +1,211 @@
+//! What waits to be written to one peer.
+//!
+//! There are two ways in. [`WriteQueue::push`] is for bytes that must arrive: heads, pages, the end of a stream.
+//! [`WriteQueue::offer`] is for live ones: an offer that has not begun to leave is replaced by a newer one, and the
+//! one replaced is a skip. What has begun goes out whole, whichever way it came in: a viewer that cannot keep up
+//! finishes the frame it began and then gets the newest, so it is late by about one frame and never sees a torn one.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Write};
+
+use bytes::{Buf, Bytes};
+
+/// How many chunks one vectored write gathers at most: a head, a preamble and a frame are three.
+const SLICES_MAX: usize = 4;
+
+/// Bytes that may be replaced as long as none of them has left.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The whole chunk.
+    pub bytes: Bytes,
+    /// Whether the peer has been given this chunk before: a repeat is delivered, but is no new frame.
+    pub repeat: bool,
+}
+
+/// What is queued for one peer, in the order it leaves: what has begun, what must follow, and the newest offer.
+#[derive(Debug, Default)]
+pub struct WriteQueue {
+    sending: Option<Sending>,
+    pushed: VecDeque<Bytes>,
+    waiting: Option<Offer>,
+}
+
+/// A chunk of which some bytes have left: what is still to go, and what it counts as once it is through.
+#[derive(Debug)]
+struct Sending {
+    left: Bytes,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Pushed,
+    Fresh,
+    Repeat,
+}
+
+/// Why a write came to its end. There is no fourth way: this is what keeps an edge-triggered loop from losing an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// The kernel took no more; it owes an edge.
+    WouldBlock,
+    /// Nothing is left.
+    Drained,
+    /// The caller's budget was reached with bytes left: the caller must come back by itself.
+    Budget,
+}
+
+/// What one [`WriteQueue::write_to`] achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes the transport took.
+    pub bytes: usize,
+    /// Fresh offers whose last byte left.
+    pub delivered: u64,
+    /// Repeats whose last byte left.
+    pub repeated: u64,
+    /// Write calls that took some bytes, but not all that was there for them.
+    pub partial_writes: u64,
+    /// Why it stopped.
+    pub pause: Pause,
+}
+
+impl WriteQueue {
+    /// Queues bytes that must arrive, behind what was pushed before and ahead of any offer that has not begun.
+    pub fn push(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.pushed.push_back(bytes);
+        }
+    }
+
+    /// Queues a live chunk in the place of the one that waits, if any. Returns whether a fresh chunk was skipped.
+    pub fn offer(&mut self, offer: Offer) -> bool {
+        self.waiting.replace(offer).is_some_and(|skipped| !skipped.repeat)
+    }
+
+    /// Takes back the offer that has not begun, if any. Returns whether a fresh chunk was skipped.
+    pub fn withdraw(&mut self) -> bool {
+        self.waiting.take().is_some_and(|skipped| !skipped.repeat)
+    }
+
+    /// Whether nothing at all is queued.
+    pub fn is_empty(&self) -> bool {
+        self.sending.is_none() && self.pushed.is_empty() && self.waiting.is_none()
+    }
+
+    /// Whether an offer, fresh or not, has begun to leave and is not through.
+    pub fn is_mid_offer(&self) -> bool {
+        self.sending.as_ref().is_some_and(|sending| sending.kind != Kind::Pushed)
+    }
+
+    /// Whether a fresh frame has begun to leave and is not through: closing now would cut it.
+    pub fn is_mid_frame(&self) -> bool {
+        self.sending.as_ref().is_some_and(|sending| sending.kind == Kind::Fresh)
+    }
+
+    /// Whether a fresh frame waits for its turn: closing now would skip it.
+    pub fn has_fresh_waiting(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|offer| !offer.repeat)
+    }
+
+    /// Bytes queued, the newest offer included.
+    pub fn bytes_queued(&self) -> usize {
+        let sending = self.sending.as_ref().map_or(0, |sending| sending.left.len());
+        let waiting = self.waiting.as_ref().map_or(0, |offer| offer.bytes.len());
+        sending + self.pushed.iter().map(Bytes::len).sum::<usize>() + waiting
+    }
+
+    /// Whether any queued chunk is a slice of `allocation`, and so keeps it in memory.
+    pub fn holds(&self, allocation: &Bytes) -> bool {
+        let range = allocation.as_ptr_range();
+        let sending = self.sending.iter().map(|sending| &sending.left);
+        let waiting = self.waiting.iter().map(|offer| &offer.bytes);
+        sending.chain(&self.pushed).chain(waiting).any(|bytes| range.contains(&bytes.as_ptr()))
+    }
+
+    /// Writes until the transport would block, nothing is left, or at least `budget_bytes` have gone.
+    ///
+    /// # Errors
+    /// What the transport's write said, other than "would block" and "interrupted"; also when it took no byte at all.
+    pub fn write_to(&mut self, transport: &mut impl Write, budget_bytes: usize) -> io::Result<Progress> {
+        let mut progress = Progress { bytes: 0, delivered: 0, repeated: 0, partial_writes: 0, pause: Pause::Drained };
+        while !self.is_empty() {
+            if progress.bytes >= budget_bytes {
+                progress.pause = Pause::Budget;
+                break;
+            }
+            let (wanted, written) = self.write_once(transport);
+            match written {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    progress.bytes += written;
+                    progress.partial_writes += u64::from(written < wanted);
+                    self.advance(written, &mut progress);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    progress.pause = Pause::WouldBlock;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(progress)
+    }
+
+    /// One system call for all that is there: a plain write for the usual single chunk, else a vectored one.
+    /// Returns how many bytes there were for it, and what it said.
+    fn write_once(&self, transport: &mut impl Write) -> (usize, io::Result<usize>) {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut count = 0;
+        let mut wanted = 0;
+        let sending = self.sending.iter().map(|sending| &sending.left);
+        let waiting = self.waiting.iter().map(|offer| &offer.bytes);
+        for (slot, bytes) in slices.iter_mut().zip(sending.chain(&self.pushed).chain(waiting)) {
+            *slot = IoSlice::new(bytes);
+            count += 1;
+            wanted += bytes.len();
+        }
+        let written = match &slices[..count] {
+            [one] => transport.write(one),
+            several => transport.write_vectored(several),
+        };
+        (wanted, written)
+    }
+
+    /// Strikes `written` bytes off the head of the queue and counts what is through.
+    fn advance(&mut self, mut written: usize, progress: &mut Progress) {
+        while written > 0 {
+            let Some(mut head) = self.take_head() else {
+                return;
+            };
+            let taken = written.min(head.left.len());
+            head.left.advance(taken);
+            written -= taken;
+            if !head.left.is_empty() {
+                self.sending = Some(head);
+                return;
+            }
+            match head.kind {
+                Kind::Pushed => {}
+                Kind::Fresh => progress.delivered += 1,
+                Kind::Repeat => progress.repeated += 1,
+            }
+        }
+        if self.pushed.is_empty() {
+            // A viewer pushes a head once and then only offers: it need not keep the room for it.
+            self.pushed = VecDeque::new();
+        }
+    }
+
+    fn take_head(&mut self) -> Option<Sending> {
+        if let Some(sending) = self.sending.take() {
+            return Some(sending);
+        }
+        if let Some(left) = self.pushed.pop_front() {
+            return Some(Sending { left, kind: Kind::Pushed });
+        }
+        let Offer { bytes, repeat } = self.waiting.take()?;
+        Some(Sending { left: bytes, kind: if repeat { Kind::Repeat } else { Kind::Fresh } })
+    }
+}

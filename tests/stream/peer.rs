@@ -1,0 +1,222 @@
+//! A hub with peers in memory: what each may send and how much it takes is up to the test.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use framecast::stream::hub::{Call, Shot};
+use framecast::stream::{Answer, Hub, Key, Limits, Peer, Readiness, Response, Subscription, Transport};
+use framecast::wire::http::{ResponseHead, Status};
+use framecast::wire::jpeg::Picture;
+use framecast::wire::multipart::{Framing, preamble};
+
+pub const BOUNDARY: &str = "frame";
+
+/// Both ends of one connection; a clone is the same connection.
+#[derive(Clone, Debug, Default)]
+pub struct Line(Rc<RefCell<Ends>>);
+
+#[derive(Debug, Default)]
+struct Ends {
+    incoming: VecDeque<u8>,
+    ended: bool,
+    outgoing: Vec<u8>,
+    room_bytes: usize,
+    writes: usize,
+    shut: bool,
+}
+
+impl Line {
+    pub fn send(&self, bytes: impl AsRef<[u8]>) {
+        self.0.borrow_mut().incoming.extend(bytes.as_ref());
+    }
+
+    pub fn end(&self) {
+        self.0.borrow_mut().ended = true;
+    }
+
+    pub fn set_room(&self, bytes: usize) {
+        self.0.borrow_mut().room_bytes = bytes;
+    }
+
+    pub fn is_shut(&self) -> bool {
+        self.0.borrow().shut
+    }
+
+    pub fn writes(&self) -> usize {
+        self.0.borrow().writes
+    }
+
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.borrow_mut().outgoing)
+    }
+
+    pub fn take_text(&self) -> String {
+        String::from_utf8(self.take()).unwrap()
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut ends = self.0.borrow_mut();
+        if ends.incoming.is_empty() && !ends.ended {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        ends.incoming.read(buffer)
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut ends = self.0.borrow_mut();
+        ends.writes += 1;
+        if ends.room_bytes == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let mut written = 0;
+        for slice in slices {
+            let taken = slice.len().min(ends.room_bytes);
+            ends.outgoing.extend_from_slice(&slice[..taken]);
+            ends.room_bytes -= taken;
+            written += taken;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Line {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().shut = true;
+        Ok(())
+    }
+}
+
+/// A hub with one camera, its clock, and a site of four addresses.
+pub struct Studio {
+    pub hub: Hub<Line>,
+    pub now: Instant,
+    pub published: u64,
+}
+
+impl Studio {
+    pub fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    pub fn with(limits: Limits) -> Self {
+        Self { hub: Hub::new(1, BOUNDARY, limits), now: Instant::now(), published: 0 }
+    }
+
+    /// A connection that takes everything and has sent nothing yet.
+    pub fn connect(&mut self) -> (Line, Key) {
+        let line = Line::default();
+        line.set_room(usize::MAX);
+        let key = self.hub.admit(line.clone(), Peer::Local, self.now);
+        (line, key)
+    }
+
+    /// A connection that has sent a request for `target`, and been answered.
+    pub fn ask(&mut self, target: &str) -> (Line, Key) {
+        let (line, key) = self.connect();
+        line.send(format!("GET {target} HTTP/1.1\r\nHost: cam\r\n\r\n"));
+        self.readable(key);
+        (line, key)
+    }
+
+    pub fn readable(&mut self, key: Key) {
+        self.hub.ready(key, Readiness { readable: true, ..Default::default() }, self.now);
+        self.turn();
+    }
+
+    pub fn writable(&mut self, key: Key) {
+        self.hub.ready(key, Readiness { writable: true, ..Default::default() }, self.now);
+        self.turn();
+    }
+
+    /// One turn as the event loop takes it, repeated while there is work left over.
+    pub fn turn(&mut self) {
+        for _ in 0..1000 {
+            self.hub.expire(self.now);
+            while let Some(call) = self.hub.next_request() {
+                let answer = self.answer(&call);
+                self.hub.respond(call, answer, self.now);
+            }
+            self.hub.flush(self.now);
+            self.hub.reap().for_each(drop);
+            if !self.hub.has_pending() {
+                return;
+            }
+        }
+        panic!("the hub never comes to rest");
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.turn();
+    }
+
+    /// Publishes a frame of `bytes` bytes that no other frame is equal to.
+    pub fn publish(&mut self, bytes: usize) -> Vec<u8> {
+        self.published += 1;
+        let mut jpeg = vec![self.published as u8; bytes];
+        jpeg[..8].copy_from_slice(&self.published.to_be_bytes());
+        let picture = Picture { width: 4, height: 3, huffman_tables: true };
+        let captured_at = Duration::from_millis(1_000_000 + self.published);
+        let shot = Shot { jpeg: &jpeg, picture, captured_at, sequence: None };
+        self.hub.publish(0, shot, self.now);
+        self.turn();
+        jpeg
+    }
+
+    fn answer(&self, call: &Call) -> Answer {
+        match call.request.path.as_str() {
+            "/stream" => {
+                let framing = match call.request.parameter("framing").as_deref() {
+                    Some("advance") => Framing::Advance,
+                    _ => Framing::Length,
+                };
+                let fps: Option<f64> = call.request.parameter("fps").map(|fps| fps.parse().unwrap());
+                let head = [&b"HEAD\r\n\r\n"[..], &preamble(BOUNDARY, framing)].concat();
+                Answer::Subscribe(Subscription {
+                    camera: 0,
+                    framing,
+                    interval: fps.map(|fps| Duration::from_secs_f64(1.0 / fps)),
+                    label: String::new(),
+                    head: head.into(),
+                })
+            }
+            "/wait" if !call.waited && self.hub.frame(0).is_none() => Answer::Wait { camera: 0, after: 0 },
+            "/wait" => respond(self.hub.frame(0).map_or("none".into(), |_| "frame".into())),
+            "/large" => respond("x".repeat(100_000)),
+            "/nothing" => Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None }),
+            path => respond(path.to_owned()),
+        }
+    }
+}
+
+fn respond(body: String) -> Answer {
+    Answer::Respond(Response { head: ResponseHead::new(Status::Ok), body: Some(body.into()) })
+}
+
+/// The part a frame of [`Studio::publish`] becomes, delimiter included, as `length` frames it.
+pub fn part(number: u64, jpeg: &[u8]) -> Vec<u8> {
+    let captured = 1_000_000 + number;
+    let header = format!(
+        "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}.{:03}000\r\n\
+         X-Frame-Sequence: {number}\r\n\r\n",
+        jpeg.len(),
+        captured / 1000,
+        captured % 1000,
+    );
+    [header.as_bytes(), jpeg, b"\r\n--frame\r\n"].concat()
+}

@@ -1,0 +1,124 @@
+//! Requests and their replies: one at a time, kept alive or not, waited for, refused.
+
+use std::time::Duration;
+
+use crate::peer::Studio;
+
+const REQUEST: &str = "GET /page HTTP/1.1\r\nHost: cam\r\n\r\n";
+
+#[test]
+fn a_request_cut_anywhere_is_answered_once_it_is_whole() {
+    for cut in 1..REQUEST.len() {
+        let mut studio = Studio::new();
+        let (line, key) = studio.connect();
+        line.send(&REQUEST[..cut]);
+        studio.readable(key);
+        assert_eq!(line.take_text(), "");
+        line.send(&REQUEST[cut..]);
+        studio.readable(key);
+        assert!(line.take_text().ends_with("\r\n\r\n/page"));
+    }
+}
+
+#[test]
+fn requests_sent_at_once_are_answered_one_after_the_other() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.connect();
+    line.send(REQUEST.repeat(3));
+    studio.readable(key);
+    let text = line.take_text();
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3);
+    assert_eq!(text.matches("Connection: keep-alive").count(), 3);
+}
+
+#[test]
+fn a_connection_is_kept_for_a_hundred_requests() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.connect();
+    for number in 1..=100 {
+        line.send(REQUEST);
+        studio.readable(key);
+        let keeps = line.take_text().contains("keep-alive");
+        assert_eq!(keeps, number < 100, "request {number}");
+    }
+    assert!(line.is_shut());
+}
+
+#[test]
+fn a_reply_is_not_lost_to_what_the_peer_still_sends() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.connect();
+    line.send("POST /page HTTP/1.1\r\nHost: cam\r\nContent-Length: 9000\r\n\r\n");
+    studio.readable(key);
+    assert!(line.take_text().starts_with("HTTP/1.1 405 "));
+    assert!(line.is_shut());
+    line.send([b'x'; 9000]);
+    studio.readable(key);
+    assert_eq!(studio.hub.len(), 1, "it is read to its end before it is closed");
+    line.end();
+    studio.readable(key);
+    assert!(studio.hub.is_empty());
+    assert_eq!(studio.hub.totals().refused, 1);
+}
+
+#[test]
+fn a_peer_that_never_stops_sending_is_closed_after_64_kib_or_2_s() {
+    for (bytes, time) in [(65 * 1024, 0), (0, 2)] {
+        let mut studio = Studio::new();
+        let (line, key) = studio.connect();
+        line.send("nonsense\r\n\r\n");
+        studio.readable(key);
+        line.send(vec![b'x'; bytes]);
+        studio.readable(key);
+        assert_eq!(studio.hub.is_empty(), time == 0);
+        studio.pass(Duration::from_secs(time));
+        assert!(studio.hub.is_empty());
+    }
+}
+
+#[test]
+fn half_a_close_does_not_cost_the_reply() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.connect();
+    line.send("GET /large HTTP/1.1\r\nHost: cam\r\n\r\n");
+    line.end();
+    line.set_room(1000);
+    studio.readable(key);
+    line.set_room(usize::MAX);
+    studio.writable(key);
+    assert!(line.take().len() > 100_000);
+    assert!(studio.hub.is_empty());
+}
+
+#[test]
+fn head_and_204_have_no_body() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.connect();
+    line.send(REQUEST.replace("GET", "HEAD"));
+    studio.readable(key);
+    let text = line.take_text();
+    assert!(text.contains("Content-Length: 5\r\n") && text.ends_with("\r\n\r\n"));
+    line.send(REQUEST.replace("/page", "/nothing"));
+    studio.readable(key);
+    let text = line.take_text();
+    assert!(!text.contains("Content-Length") && text.ends_with("\r\n\r\n"));
+}
+
+#[test]
+fn a_request_waits_for_a_frame_and_is_asked_again() {
+    let mut studio = Studio::new();
+    let (line, _) = studio.ask("/wait");
+    assert!(studio.hub.is_wanted(0), "who waits for a frame wants the camera to run");
+    assert_eq!(line.take_text(), "");
+    studio.publish(10);
+    assert!(line.take_text().ends_with("frame"));
+    assert!(!studio.hub.is_wanted(0));
+}
+
+#[test]
+fn a_request_that_waits_in_vain_is_answered_all_the_same() {
+    let mut studio = Studio::new();
+    let (line, _) = studio.ask("/wait");
+    studio.pass(Duration::from_secs(10));
+    assert!(line.take_text().ends_with("none"));
+}

@@ -1,0 +1,200 @@
+//! Viewers of a stream: fast, slow, capped, leaving, and too many.
+
+use std::time::Duration;
+
+use framecast::stream::{Limits, Readiness};
+
+use crate::peer::{Studio, part};
+
+#[test]
+fn a_new_viewer_is_given_head_preamble_and_the_newest_frame_in_one_write() {
+    let mut studio = Studio::new();
+    let jpeg = studio.publish(50);
+    let (line, _) = studio.ask("/stream");
+    let expected = [&b"HEAD\r\n\r\n--frame\r\n"[..], &part(1, &jpeg)].concat();
+    assert_eq!(line.take(), expected);
+    assert_eq!(line.writes(), 1);
+}
+
+#[test]
+fn either_framing_is_a_slice_of_the_same_bytes() {
+    let mut studio = Studio::new();
+    let (line, _) = studio.ask("/stream?framing=advance");
+    assert_eq!(line.take_text(), "HEAD\r\n\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n");
+    for _ in 0..3 {
+        let jpeg = studio.publish(50);
+        let after = b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n";
+        assert_eq!(line.take(), [&jpeg[..], after].concat());
+    }
+}
+
+#[test]
+fn each_frame_costs_each_viewer_one_write() {
+    let mut studio = Studio::new();
+    let lines: Vec<_> = (0..20).map(|_| studio.ask("/stream").0).collect();
+    for line in &lines {
+        line.take();
+    }
+    for number in 1..=30 {
+        let jpeg = studio.publish(1000);
+        for line in &lines {
+            assert_eq!(line.take(), part(number, &jpeg));
+            assert_eq!(line.writes() as u64, 1 + number);
+        }
+    }
+    let counts = studio.hub.frame_counts();
+    assert_eq!((counts.published, counts.delivered), (600, 600));
+}
+
+#[test]
+fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.ask("/stream");
+    line.take();
+    line.set_room(100);
+    let first = studio.publish(500);
+    for _ in 2..=9 {
+        studio.publish(500);
+    }
+    let last = studio.publish(500);
+    line.set_room(usize::MAX);
+    studio.writable(key);
+    assert_eq!(line.take(), [part(1, &first), part(10, &last)].concat());
+    let (_, _, viewer) = studio.hub.viewers().next().unwrap();
+    assert_eq!((viewer.counts.published, viewer.counts.delivered), (10, 2));
+    assert_eq!(viewer.counts.skipped_slow, 8);
+}
+
+#[test]
+fn nothing_is_written_again_before_the_edge_that_is_owed() {
+    let mut studio = Studio::new();
+    let (line, _) = studio.ask("/stream");
+    line.set_room(0);
+    studio.publish(100);
+    let writes = line.writes();
+    (0..5).for_each(|_| drop(studio.publish(100)));
+    assert_eq!(line.writes(), writes);
+}
+
+#[test]
+fn a_capped_viewer_gets_the_newest_on_its_own_grid() {
+    let mut studio = Studio::new();
+    let (line, _) = studio.ask("/stream?fps=10");
+    let mut parts = 0;
+    for _ in 0..100 {
+        studio.publish(100);
+        for _ in 0..10 {
+            studio.pass(Duration::from_millis(1));
+        }
+        let text = String::from_utf8_lossy(&line.take()).into_owned();
+        parts += text.matches("X-Frame-Sequence").count();
+    }
+    assert!((10..=11).contains(&parts), "{parts} frames in a second at 10 fps");
+    // The source falls silent: the frame held back still comes when it is due.
+    studio.pass(Duration::from_millis(100));
+    let (_, _, viewer) = studio.hub.viewers().next().unwrap();
+    let counts = viewer.counts;
+    assert_eq!(counts.published, 100);
+    assert_eq!(counts.delivered + counts.skipped_rate, 100);
+    assert_eq!(counts.skipped_slow, 0);
+}
+
+#[test]
+fn the_newest_frame_is_repeated_to_a_viewer_that_has_had_none_for_a_while() {
+    let mut studio = Studio::new();
+    let (line, _) = studio.ask("/stream");
+    let jpeg = studio.publish(100);
+    line.take();
+    studio.pass(Duration::from_millis(1999));
+    assert_eq!(line.take(), b"");
+    studio.pass(Duration::from_millis(1));
+    assert_eq!(line.take(), part(1, &jpeg));
+    studio.pass(Duration::from_secs(2));
+    assert_eq!(line.take(), part(1, &jpeg));
+    let counts = studio.hub.frame_counts();
+    assert_eq!((counts.delivered, counts.repeated), (1, 2));
+}
+
+#[test]
+fn a_viewer_that_leaves_is_seen_without_a_frame_being_written() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.ask("/stream");
+    assert!(studio.hub.is_wanted(0));
+    line.end();
+    studio.readable(key);
+    assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
+    assert_eq!(studio.hub.totals().closed.left, 1);
+}
+
+#[test]
+fn an_event_for_one_that_has_gone_does_not_reach_the_one_that_came_after() {
+    let mut studio = Studio::new();
+    let (_, gone) = studio.ask("/stream");
+    let hangup = Readiness { gone: true, ..Default::default() };
+    studio.hub.ready(gone, hangup, studio.now);
+    studio.turn();
+    let (_, came) = studio.ask("/stream");
+    assert_eq!(gone.slot, came.slot);
+    studio.hub.ready(gone, hangup, studio.now);
+    studio.turn();
+    assert_eq!(studio.hub.len(), 1);
+    assert_eq!(studio.hub.totals().stale_events, 1);
+}
+
+#[test]
+fn a_slot_is_not_given_away_before_the_turn_is_over() {
+    let mut studio = Studio::new();
+    let (_, gone) = studio.connect();
+    studio.hub.ready(gone, Readiness { gone: true, ..Default::default() }, studio.now);
+    let (_, came) = studio.connect();
+    assert_ne!(gone.slot, came.slot);
+}
+
+#[test]
+fn frames_pinned_by_slow_viewers_are_bounded_in_total() {
+    let limits = Limits { frames_pinned_bytes_max: 10_000, ..Limits::default() };
+    let mut studio = Studio::with(limits);
+    let slow: Vec<_> = (0..20)
+        .map(|_| {
+            let (line, _) = studio.ask("/stream");
+            line.set_room(100);
+            studio.publish(1000);
+            line
+        })
+        .collect();
+    let (fast, _) = studio.ask("/stream");
+    studio.publish(1000);
+    // Eight past frames of 1.2 KB fit the bound; the holders of older ones were let go.
+    assert_eq!(studio.hub.viewers_len(), 8 + 1);
+    assert_eq!(studio.hub.totals().closed.pinned, 12);
+    fast.take();
+    let jpeg = studio.publish(1000);
+    assert_eq!(fast.take(), part(studio.published, &jpeg));
+    let counts = studio.hub.frame_counts();
+    drop(slow);
+    assert_eq!(counts.cut, 12);
+}
+
+#[test]
+fn a_shutdown_ends_streams_on_a_part_boundary() {
+    let mut studio = Studio::new();
+    let (reader, _) = studio.ask("/stream");
+    let (slow, slow_key) = studio.ask("/stream");
+    slow.take();
+    reader.take();
+    slow.set_room(100);
+    let jpeg = studio.publish(500);
+    studio.publish(500);
+    reader.take();
+    studio.hub.shut_down(studio.now);
+    studio.turn();
+    assert_eq!(reader.take_text(), "\r\n--frame--\r\n");
+    assert!(reader.is_shut());
+    slow.set_room(usize::MAX);
+    studio.writable(slow_key);
+    let expected = [&part(1, &jpeg)[..], b"\r\n--frame--\r\n"].concat();
+    assert_eq!(slow.take(), expected);
+    let counts = studio.hub.frame_counts();
+    assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (4, 3, 1));
+    assert_eq!(counts.cut, 0);
+}
