@@ -24,6 +24,9 @@ use super::viewer::{ByRole, Desk, Rest, Role, State, Viewer};
 /// The one buffer that all viewers read into: large enough for a whole picture at a time, small enough for a cache.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 
+/// Bytes a fast viewer reads before the others have their turn.
+const READ_BYTES_MAX: usize = 1024 * 1024;
+
 /// Events taken from the kernel at a time.
 const EVENTS_MAX: usize = 1024;
 
@@ -91,12 +94,7 @@ impl Crowd {
             target,
             poll: Poll::new().map_err(BenchError::Poll)?,
             viewers: Slab::with_capacity(plan.connections()),
-            recruits: ByRole {
-                steady: plan.viewers,
-                slow: plan.slow,
-                stalled: plan.stalled,
-                passing: 0,
-            },
+            recruits: ByRole { steady: plan.viewers, slow: plan.slow, stalled: plan.stalled, passing: 0 },
             owed: Vec::new(),
             opened: 0,
             buffer: vec![0; READ_BUFFER_BYTES],
@@ -105,10 +103,7 @@ impl Crowd {
             first_failure: None,
             joining_time: Duration::ZERO,
             next_tick: Instant::now(),
-            churn: Churn {
-                since: None,
-                arrived: 0,
-            },
+            churn: Churn { since: None, arrived: 0 },
         })
     }
 
@@ -140,10 +135,7 @@ impl Crowd {
         let parts_before = self.forget_figures();
         let mut meters = Meters::start(self.plan.pid)?;
         let started_at = Instant::now();
-        while let Some(left) = time
-            .checked_sub(started_at.elapsed())
-            .filter(|left| !left.is_zero())
-        {
+        while let Some(left) = time.checked_sub(started_at.elapsed()).filter(|left| !left.is_zero()) {
             self.watch(left.min(SAMPLE_INTERVAL))?;
             meters.sample();
         }
@@ -251,30 +243,16 @@ impl Crowd {
     }
 
     fn open(&mut self, role: Role, now: Instant) {
-        let scrutiny = if self.plan.verify {
-            Scrutiny::Bytes
-        } else {
-            Scrutiny::Ends
-        };
+        let scrutiny = if self.plan.verify { Scrutiny::Bytes } else { Scrutiny::Ends };
         let source = source_address(self.target.address.ip(), self.opened);
         self.opened += 1;
         let entry = self.viewers.vacant_entry();
         let token = Token(entry.key());
-        let viewer = entry.insert(Viewer::open(
-            role,
-            scrutiny,
-            self.target.address,
-            source,
-            now,
-        ));
+        let viewer = entry.insert(Viewer::open(role, scrutiny, self.target.address, source, now));
         if let Some(stream) = viewer.stream_mut() {
             // Once, and for both: an edge tells of each change, and a viewer that is never written to again costs
             // nothing.
-            let registered = self.poll.registry().register(
-                stream,
-                token,
-                Interest::READABLE | Interest::WRITABLE,
-            );
+            let registered = self.poll.registry().register(stream, token, Interest::READABLE | Interest::WRITABLE);
             if let Err(error) = registered {
                 viewer.fail(error.to_string());
             }
@@ -288,10 +266,7 @@ impl Crowd {
     }
 
     fn unanswered(&self) -> usize {
-        self.viewers
-            .iter()
-            .filter(|(_, viewer)| viewer.is_unanswered())
-            .count()
+        self.viewers.iter().filter(|(_, viewer)| viewer.is_unanswered()).count()
     }
 
     /// Begins all counts anew. Returns how many parts the old ones held.
@@ -307,21 +282,13 @@ impl Crowd {
 
     fn group(&self, role: Role, seconds: f64) -> Group {
         let mut group = self.departed.of(role).clone();
-        let members = || {
-            self.viewers
-                .iter()
-                .map(|(_, viewer)| viewer)
-                .filter(|viewer| viewer.role == role)
-        };
+        let members = || self.viewers.iter().map(|(_, viewer)| viewer).filter(|viewer| viewer.role == role);
         for viewer in members() {
             count(&mut group, viewer);
         }
         if matches!(role, Role::Steady | Role::Slow) {
             let watched = members().filter(|viewer| !matches!(viewer.state, State::Failed(_)));
-            group.fps = Fps::over(
-                watched.map(|viewer| viewer.parser.tally().frames).collect(),
-                seconds,
-            );
+            group.fps = Fps::over(watched.map(|viewer| viewer.parser.tally().frames).collect(), seconds);
         }
         group.mismatched = *self.ledger.mismatched.of(role);
         group.latency = self.ledger.latency.of(role).quantiles();
@@ -339,11 +306,7 @@ fn count(group: &mut Group, viewer: &Viewer) {
 }
 
 fn desk<'a>(buffer: &'a mut [u8], ledger: &'a mut Ledger, target: &'a Target) -> Desk<'a> {
-    Desk {
-        buffer,
-        ledger,
-        request: &target.request,
-    }
+    Desk { buffer, budget: READ_BYTES_MAX, ledger, request: &target.request }
 }
 
 fn has_hung_up(event: &Event) -> bool {
@@ -369,10 +332,7 @@ fn raise_file_limit(connections: usize) -> Result<(), BenchError> {
     if wanted > allowed {
         return Err(BenchError::FileLimit { wanted, allowed });
     }
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     setrlimit(Resource::Nofile, raised).map_err(|errno| BenchError::Poll(errno.into()))
 }
 
@@ -385,10 +345,7 @@ struct Meters {
 impl Meters {
     fn start(server: Option<u32>) -> Result<Self, BenchError> {
         let start = |pid| Meter::start(pid).map_err(|source| BenchError::Process { pid, source });
-        Ok(Self {
-            server: server.map(start).transpose()?,
-            crowd: start(std::process::id())?,
-        })
+        Ok(Self { server: server.map(start).transpose()?, crowd: start(std::process::id())? })
     }
 
     fn sample(&mut self) {
@@ -398,5 +355,19 @@ impl Meters {
 
     fn finish(self) -> (Option<super::process::FamilyUsage>, Usage) {
         (self.server.map(Meter::finish), self.crowd.finish().own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_crowd_on_loopback_comes_from_several_addresses() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(source_address(loopback, 19_999), None);
+        assert_eq!(source_address(loopback, 20_000), Some(Ipv4Addr::new(127, 0, 0, 2)));
+        assert_eq!(source_address(loopback, 59_999), Some(Ipv4Addr::new(127, 0, 0, 3)));
+        assert_eq!(source_address(IpAddr::from([192, 0, 2, 1]), 20_000), None);
     }
 }

@@ -172,9 +172,7 @@ impl Parser {
     /// How many of the next bytes nobody needs to see.
     pub fn skippable(&self) -> usize {
         match self.state {
-            State::Sized(left) if self.scrutiny == Scrutiny::Ends && self.part.has_begun() => {
-                left.saturating_sub(2)
-            }
+            State::Sized(left) if self.scrutiny == Scrutiny::Ends && self.part.has_begun() => left.saturating_sub(2),
             _ => 0,
         }
     }
@@ -298,11 +296,7 @@ impl Parser {
     fn at_delimiter(&mut self, bytes: &[u8], arrived: &mut impl FnMut(Arrival)) -> usize {
         let delimiter = self.delimiter.needle();
         let due = &delimiter[self.carry.len()..];
-        let used = due
-            .iter()
-            .zip(bytes)
-            .take_while(|(due, byte)| due == byte)
-            .count();
+        let used = due.iter().zip(bytes).take_while(|(due, byte)| due == byte).count();
         self.carry.extend_from_slice(&bytes[..used]);
         if self.carry.len() == delimiter.len() {
             self.carry.clear();
@@ -315,12 +309,7 @@ impl Parser {
         used
     }
 
-    fn in_unsized_body(
-        &mut self,
-        bytes: &[u8],
-        now: Duration,
-        arrived: &mut impl FnMut(Arrival),
-    ) -> usize {
+    fn in_unsized_body(&mut self, bytes: &[u8], now: Duration, arrived: &mut impl FnMut(Arrival)) -> usize {
         let part = &mut self.part;
         let pass = |body: &[u8]| part.pass(body, now);
         let (used, found) = find_across(&mut self.carry, bytes, &self.delimiter, pass);
@@ -393,24 +382,16 @@ impl<'a> Block<'a> {
             && let Some(end) = memmem::find(&bytes[..bytes.len().min(limit)], Self::END)
         {
             let used = end + Self::END.len();
-            return Self::Whole {
-                block: &bytes[..used],
-                used,
-            };
+            return Self::Whole { block: &bytes[..used], used };
         }
         carry.extend_from_slice(&bytes[..bytes.len().min(limit.saturating_sub(carried))]);
         let searched = carried.saturating_sub(Self::END.len() - 1);
         match memmem::find(&carry[searched..], Self::END) {
             Some(end) => {
                 let whole = searched + end + Self::END.len();
-                Self::Whole {
-                    block: &carry[..whole],
-                    used: whole - carried,
-                }
+                Self::Whole { block: &carry[..whole], used: whole - carried }
             }
-            None if carry.len() >= limit => Self::Endless {
-                used: carry.len() - carried,
-            },
+            None if carry.len() >= limit => Self::Endless { used: carry.len() - carried },
             None => Self::Unfinished,
         }
     }
@@ -419,12 +400,7 @@ impl<'a> Block<'a> {
 /// Searches a stream for `finder`'s needle across reads: `carry` holds the end of the earlier ones, which may be the
 /// needle's beginning. Everything before the needle is told to `passed`, once. Returns how many of `bytes` are done
 /// with and whether they end with the needle; if not and some are left, calling again goes on.
-fn find_across(
-    carry: &mut Vec<u8>,
-    bytes: &[u8],
-    finder: &Finder,
-    mut passed: impl FnMut(&[u8]),
-) -> (usize, bool) {
+fn find_across(carry: &mut Vec<u8>, bytes: &[u8], finder: &Finder, mut passed: impl FnMut(&[u8])) -> (usize, bool) {
     let needle_len = finder.needle().len();
     let overlap = needle_len.saturating_sub(1);
     if carry.is_empty() {

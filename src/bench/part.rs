@@ -23,11 +23,7 @@ pub(super) struct Part {
 impl Part {
     /// A part whose header block is complete. `sum` says whether its bytes are summed.
     pub(super) fn new(header: PartHeader, sum: bool) -> Self {
-        Self {
-            header,
-            checksum: sum.then(Checksum::default),
-            ..Self::default()
-        }
+        Self { header, checksum: sum.then(Checksum::default), ..Self::default() }
     }
 
     /// The body's next bytes.
@@ -89,9 +85,7 @@ impl PartHeader {
     pub(super) fn parse(block: &[u8]) -> Option<Self> {
         let block = block.strip_prefix(b"\r\n")?;
         let mut fields = [httparse::EMPTY_HEADER; Self::FIELDS_MAX];
-        let httparse::Status::Complete((_, fields)) =
-            httparse::parse_headers(block, &mut fields).ok()?
-        else {
+        let httparse::Status::Complete((_, fields)) = httparse::parse_headers(block, &mut fields).ok()? else {
             return None;
         };
         let mut header = Self::default();
@@ -179,9 +173,7 @@ impl Checksum {
 
     fn finish(&self) -> u64 {
         let rest = self.partial[..self.filled].iter();
-        rest.fold(self.sum, |sum, byte| {
-            (sum ^ u64::from(*byte)).wrapping_mul(Self::PRIME)
-        })
+        rest.fold(self.sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(Self::PRIME))
     }
 
     fn mix(&mut self, word: [u8; 8]) {
@@ -191,11 +183,7 @@ impl Checksum {
 
 impl Default for Checksum {
     fn default() -> Self {
-        Self {
-            sum: Self::OFFSET_BASIS,
-            partial: [0; 8],
-            filled: 0,
-        }
+        Self { sum: Self::OFFSET_BASIS, partial: [0; 8], filled: 0 }
     }
 }
 
@@ -205,9 +193,8 @@ mod tests {
 
     #[test]
     fn a_header_is_read_in_any_case_and_order() {
-        let header = PartHeader::parse(
-            b"\r\nx-frame-sequence: 7\r\nCONTENT-LENGTH: 12\r\nX-Timestamp: 3.25\r\nA: b\r\n\r\n",
-        );
+        let header =
+            PartHeader::parse(b"\r\nx-frame-sequence: 7\r\nCONTENT-LENGTH: 12\r\nX-Timestamp: 3.25\r\nA: b\r\n\r\n");
         let header = header.unwrap();
         assert_eq!(header.length, Some(12));
         assert_eq!(header.captured_at, Some(Duration::from_millis(3250)));
