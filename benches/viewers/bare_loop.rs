@@ -38,20 +38,13 @@ struct Viewer {
 /// Serves the JPEGs of a directory, over and over, to whoever asks; prints its address first.
 pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    )?;
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     let jpegs = load(stills)?;
     let interval = Duration::from_secs_f64(1.0 / fps);
     let mut poll = Poll::new()?;
     let mut listener = listen()?;
     println!("{}", listener.local_addr()?);
-    poll.registry()
-        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut viewers: Slab<Viewer> = Slab::new();
     let mut events = Events::with_capacity(1024);
     let mut next_frame_at = Instant::now() + interval;
@@ -66,9 +59,7 @@ pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
                 match event.token() {
                     LISTENER => accept(&listener, &poll, &mut viewers)?,
                     Token(key) => {
-                        let is_gone = viewers
-                            .get_mut(key)
-                            .is_some_and(|viewer| viewer.ready().is_err());
+                        let is_gone = viewers.get_mut(key).is_some_and(|viewer| viewer.ready().is_err());
                         if is_gone {
                             viewers.remove(key);
                         }
@@ -139,11 +130,7 @@ impl Viewer {
 
 /// Listens on loopback, with a longer backlog than the 128 of the standard library.
 fn listen() -> io::Result<TcpListener> {
-    let listener = Socket::new(
-        Domain::IPV4,
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
+    let listener = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
     listener.listen(BACKLOG_CONNECTIONS_MAX)?;
     Ok(TcpListener::from_std(listener.into()))
@@ -160,20 +147,13 @@ fn accept(listener: &TcpListener, poll: &Poll, viewers: &mut Slab<Viewer>) -> io
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
         let entry = viewers.vacant_entry();
         let token = Token(entry.key());
-        poll.registry()
-            .register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        entry.insert(Viewer {
-            stream,
-            watches: false,
-            sending: Bytes::new(),
-        });
+        poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        entry.insert(Viewer { stream, watches: false, sending: Bytes::new() });
     }
 }
 
 fn load(stills: &Path) -> io::Result<Vec<Vec<u8>>> {
-    let mut paths = fs::read_dir(stills)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut paths = fs::read_dir(stills)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     paths.iter().map(fs::read).collect()
 }

@@ -10,8 +10,10 @@
 //!
 //! `cargo bench --bench viewers -- --viewers 1000 --bytes 15000 --fps 30 --seconds 5 --runs 5`
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::Parser;
 use framecast::bench::{self, Outcome, Plan};
@@ -54,11 +56,22 @@ struct Options {
     part: Option<servers::Part>,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
-    if let Some(part) = options.part {
-        return Ok(part.play()?);
+fn main() -> ExitCode {
+    let mut options = Options::parse();
+    let done = match options.part.take() {
+        Some(part) => part.play().map_err(Into::into),
+        None => run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     servers::pin(None, CROWD_CORE)?;
     let directory = tempfile::tempdir()?;
     stills::write(directory.path(), options.bytes)?;
@@ -66,9 +79,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{} viewers, {} bytes, {} fps, {} s; the server on core 0, the crowd on core 1",
         options.viewers, options.bytes, options.fps, options.seconds
     );
-    compare(&options, directory.path())?;
+    compare(options, directory.path())?;
     if options.syscalls {
-        count_syscalls(&options, directory.path())?;
+        count_syscalls(options, directory.path())?;
     }
     Ok(())
 }
@@ -80,7 +93,7 @@ struct Runs {
     framecast: Vec<Outcome>,
 }
 
-fn compare(options: &Options, stills: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn compare(options: &Options, stills: &Path) -> Result<(), Box<dyn Error>> {
     println!("{HEADING}");
     let mut runs = Runs::default();
     for run in 1..=options.runs {
@@ -91,10 +104,7 @@ fn compare(options: &Options, stills: &Path) -> Result<(), Box<dyn std::error::E
         };
         for kind in order {
             let outcome = watch(options, stills, kind)?;
-            println!(
-                "{run:<7}{}",
-                row(kind, &Medians::of(std::slice::from_ref(&outcome)))
-            );
+            println!("{run:<7}{}", row(kind, &Medians::of(std::slice::from_ref(&outcome))));
             match kind {
                 Kind::BareLoop => runs.bare.push(outcome),
                 Kind::Framecast => runs.framecast.push(outcome),
@@ -112,11 +122,7 @@ fn compare(options: &Options, stills: &Path) -> Result<(), Box<dyn std::error::E
     Ok(())
 }
 
-fn watch(
-    options: &Options,
-    stills: &Path,
-    kind: Kind,
-) -> Result<Outcome, Box<dyn std::error::Error>> {
+fn watch(options: &Options, stills: &Path, kind: Kind) -> Result<Outcome, Box<dyn Error>> {
     let server = Server::start(kind, stills, options.fps)?;
     let plan = Plan {
         pid: Some(server.pid()),
@@ -126,24 +132,17 @@ fn watch(
     Ok(bench::run(&plan)?)
 }
 
-fn count_syscalls(options: &Options, stills: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn count_syscalls(options: &Options, stills: &Path) -> Result<(), Box<dyn Error>> {
     let server = Server::start(Kind::Framecast, stills, options.fps)?;
     // Tracing makes each system call many times slower: a small crowd leaves the server time to do what it always does.
-    let plan = Plan::new(
-        &server.url,
-        options.viewers.min(syscalls::VIEWERS_MAX),
-        syscalls::SECONDS,
-    );
+    let plan = Plan::new(&server.url, options.viewers.min(syscalls::VIEWERS_MAX), syscalls::SECONDS);
     let Some(trace) = syscalls::Trace::attach(server.pid())? else {
         println!("strace is not installed, so system calls are not counted");
         return Ok(());
     };
     let outcome = bench::run(&plan)?;
     let parts = outcome.parts() + outcome.parts_before;
-    println!(
-        "\nsystem calls per delivered frame, {} viewers, {parts} frames:",
-        plan.viewers
-    );
+    println!("\nsystem calls per delivered frame, {} viewers, {parts} frames:", plan.viewers);
     for (name, calls) in trace.finish()? {
         println!("{name:<16}{calls:>10}{:>10.4}", calls as f64 / parts as f64);
     }
@@ -181,12 +180,7 @@ impl Medians {
             family_us: median(|outcome| outcome.family_cpu_per_part_us().unwrap_or(f64::NAN)),
             fps_min: median(|outcome| outcome.steady.fps.map_or(0.0, |fps| fps.min)),
             fps_median: median(|outcome| outcome.steady.fps.map_or(0.0, |fps| fps.median)),
-            short: median(|outcome| {
-                outcome
-                    .steady
-                    .fps
-                    .map_or(0.0, |fps| fps.short_viewers as f64)
-            }),
+            short: median(|outcome| outcome.steady.fps.map_or(0.0, |fps| fps.short_viewers as f64)),
             torn: median(|outcome| outcome.steady.tally.torn as f64),
             fallen: median(|outcome| outcome.steady.tally.out_of_order as f64),
             failed: median(|outcome| outcome.steady.failed as f64),
@@ -203,27 +197,9 @@ fn row(kind: Kind, figures: &Medians) -> String {
         Kind::BareLoop => "bare loop",
         Kind::Framecast => "framecast",
     };
-    let Medians {
-        own_us,
-        family_us,
-        fps_min,
-        fps_median,
-        ..
-    } = figures;
-    let Medians {
-        short,
-        torn,
-        fallen,
-        failed,
-        closed,
-        ..
-    } = figures;
-    let Medians {
-        p50_ms,
-        p99_ms,
-        crowd_percent,
-        ..
-    } = figures;
+    let Medians { own_us, family_us, fps_min, fps_median, .. } = figures;
+    let Medians { short, torn, fallen, failed, closed, .. } = figures;
+    let Medians { p50_ms, p99_ms, crowd_percent, .. } = figures;
     format!(
         "{name:<12}{own_us:>8.3}{family_us:>9.3}{fps_min:>9.2}{fps_median:>8.2}{short:>7}{torn:>7}{fallen:>7}\
          {failed:>8}{closed:>7}{p50_ms:>9.2}{p99_ms:>9.2}{crowd_percent:>9.1}"

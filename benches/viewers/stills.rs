@@ -34,13 +34,9 @@ pub(crate) fn write(directory: &Path, bytes: usize) -> io::Result<()> {
 fn gradient(number: u8) -> io::Result<Vec<u8>> {
     let shift = u16::from(number) * 10;
     let grey = |x: u16, y: u16| ((x + y + shift) / 2 % 256) as u8;
-    let pixels: Vec<u8> = (0..HEIGHT)
-        .flat_map(|y| (0..WIDTH).map(move |x| grey(x, y)))
-        .collect();
+    let pixels: Vec<u8> = (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| grey(x, y))).collect();
     let mut jpeg = Vec::new();
-    Encoder::new(&mut jpeg, QUALITY)
-        .encode(&pixels, WIDTH, HEIGHT, ColorType::Luma)
-        .map_err(io::Error::other)?;
+    Encoder::new(&mut jpeg, QUALITY).encode(&pixels, WIDTH, HEIGHT, ColorType::Luma).map_err(io::Error::other)?;
     Ok(jpeg)
 }
 
@@ -49,10 +45,7 @@ fn pad(jpeg: Vec<u8>, bytes: usize) -> io::Result<Vec<u8>> {
     let mut missing = match bytes.checked_sub(jpeg.len()) {
         Some(missing) if missing == 0 || missing >= COMMENT_BYTES_MIN => missing,
         _ => {
-            return Err(error(format!(
-                "pictures need at least {} bytes",
-                jpeg.len() + COMMENT_BYTES_MIN
-            )));
+            return Err(error(format!("pictures need at least {} bytes", jpeg.len() + COMMENT_BYTES_MIN)));
         }
     };
     let (start_of_image, rest) = jpeg.split_at(2);

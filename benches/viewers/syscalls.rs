@@ -23,9 +23,7 @@ impl Trace {
     pub(crate) fn attach(pid: u32) -> io::Result<Option<Self>> {
         let summary = NamedTempFile::new()?;
         let mut command = Command::new("strace");
-        command
-            .args(["-c", "-f", "-p", &pid.to_string(), "-o"])
-            .arg(summary.path());
+        command.args(["-c", "-f", "-p", &pid.to_string(), "-o"]).arg(summary.path());
         let mut strace = match command.stderr(Stdio::piped()).spawn() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             spawned => spawned?,
