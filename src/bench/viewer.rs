@@ -329,8 +329,8 @@ mod tests {
 
     use super::*;
 
-    /// An edge tells once that the server has closed. A viewer that has more to read than its budget allows must remember
-    /// it, or it would wait for ever at the end of what it reads in later turns.
+    /// An edge tells once that the server has closed. A viewer that has more to read than its budget allows must
+    /// remember it, or it would wait for ever at the end of what it reads in later turns.
     #[test]
     fn a_close_is_seen_though_the_budget_ended_before_the_bytes() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
