@@ -93,7 +93,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, BenchError> {
 /// The options of `framecast bench`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The stream to watch, as in http://127.0.0.1:8080/stream
+    /// The stream to watch: `http://HOST[:PORT][/PATH]`
     pub url: String,
     /// Viewers that read as fast as they can
     #[arg(long, default_value_t = 100, value_name = "N")]

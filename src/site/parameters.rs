@@ -1,5 +1,5 @@
-//! The parameters of our addresses. A name we do not know is nobody's business; a bad value of one we know is a 400 that
-//! says what would be good.
+//! The parameters of our addresses. A name we do not know is nobody's business; a bad value of one we know is a 400
+//! that says what would be good.
 
 use std::time::Duration;
 
@@ -43,8 +43,8 @@ pub fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
 
 /// How the parts are framed: as asked, else as the peer is known to need it.
 ///
-/// A browser shows a part of an `<img>` only once the header block of the next one is there, so it is sent ahead; players
-/// and libraries want `Content-Length`. Measured in Chromium and WebKitGTK.
+/// A browser shows a part of an `<img>` only once the header block of the next one is there, so it is sent ahead;
+/// players and libraries want `Content-Length`. Measured in Chromium and WebKitGTK.
 pub fn framing(request: &Request) -> Result<Framing, Problem> {
     match request.parameter("framing").as_deref() {
         Some("advance") => return Ok(Framing::Advance),

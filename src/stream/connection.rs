@@ -161,8 +161,8 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Whether what comes in is wanted now. While a reply is under way it is not: one request at a time, and the kernel's
-    /// buffer makes the peer wait.
+    /// Whether what comes in is wanted now. While a reply is under way it is not: one request at a time, and the
+    /// kernel's buffer makes the peer wait.
     pub(super) fn wants_read(&self) -> bool {
         self.readable
             && matches!(

@@ -1,7 +1,7 @@
 //! The child process behind a camera: started when somebody watches, stopped when nobody does, restarted when it dies.
 //!
-//! Whatever can block, crash or hang in getting a picture happens in there. What comes out is a pipe of frames, which the
-//! loop reads like any connection, and a pipe of words, which go to the log.
+//! Whatever can block, crash or hang in getting a picture happens in there. What comes out is a pipe of frames, which
+//! the loop reads like any connection, and a pipe of words, which go to the log.
 
 mod driver;
 mod words;
@@ -123,8 +123,8 @@ impl Camera {
         tally
     }
 
-    /// Brings the driver in line with whether it is wanted. Returns whether the camera has just been let go, so that its
-    /// last frame is no longer live.
+    /// Brings the driver in line with whether it is wanted. Returns whether the camera has just been let go, so that
+    /// its last frame is no longer live.
     pub fn attend(&mut self, wanted: bool, registry: &Registry, now: Instant) -> bool {
         match wanted {
             true => (self.wanted_since, self.unwanted_since) = (self.wanted_since.or(Some(now)), None),

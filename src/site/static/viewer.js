@@ -76,9 +76,9 @@ class Camera {
     this.backoff = Math.min(2 * this.backoff, BACKOFF_MS_MAX);
   }
 
-  // A stream that ends raises `error`. One lost on the way may not, but then /state has no client of its key.
-  watch(client, online) {
-    if (client || !online) this.seen = Date.now();
+  // A stream that ends does not always raise `error`, but then /state has no client of its key.
+  watch(client) {
+    if (client) this.seen = Date.now();
     if (client?.frames) this.backoff = BACKOFF_MS_MIN;
     if (this.key && Date.now() - this.seen > MISSING_MS) this.retry();
   }
@@ -99,7 +99,7 @@ class Camera {
       age: duration(state.frame_age_ms),
       skipped: client?.skipped,
     });
-    if (isLive) this.watch(client, state.online);
+    if (isLive) this.watch(client);
   }
 
   // The new still loads beside the old one and then takes its place, so that nothing flickers.
@@ -184,7 +184,10 @@ async function refreshFigures() {
     const response = await fetch(`state?key=${keys}`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (!response.ok) throw `The server answers ${response.status}. Trying again…`;
     state = await response.json();
-    if (!reachable) live.forEach((camera) => camera.timer && camera.open());
+    for (const camera of reachable ? [] : live) {
+      if (camera.timer) camera.open();
+      else camera.seen = 0; // a new server does not know the stream: no need to wait
+    }
     text('#status', 'Connected');
   } catch (error) {
     text('#status', error.name ? 'The server cannot be reached. Trying again…' : error);

@@ -1,7 +1,7 @@
 //! All connections and all cameras' channels: admit, ready, publish, expire, flush, reap.
 //!
-//! The hub hands out the requests it has parsed ([`Hub::next_request`]) and takes their answers ([`Hub::respond`]), so it
-//! knows no route. Whoever drives it goes through the same steps each turn: tell it what became ready, answer its
+//! The hub hands out the requests it has parsed ([`Hub::next_request`]) and takes their answers ([`Hub::respond`]), so
+//! it knows no route. Whoever drives it goes through the same steps each turn: tell it what became ready, answer its
 //! requests, publish what the cameras gave, then [`Hub::expire`], [`Hub::flush`] and [`Hub::reap`].
 
 mod steps;

@@ -1,0 +1,172 @@
+//! A browser, driven through the WebDriver protocol (W3C WebDriver 2): JSON over HTTP to a `chromedriver` of its own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::Agent;
+
+/// Longer than any script here runs.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+
+const CHROMIUM_ARGS: [&str; 8] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+/// Two browsers at once would take the processor from each other, and make each other's pictures late.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// One Chromium with an empty profile. Both it and its driver end when this is dropped.
+pub(crate) struct Driver {
+    agent: Agent,
+    session: String,
+    browser: Option<Pid>,
+    chromedriver: Child,
+    _stdout: BufReader<ChildStdout>,
+    _profile: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Driver {
+    /// Starts a browser that shows an empty page, once no other test has one.
+    pub(crate) fn start() -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chromedriver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed");
+        let mut stdout = BufReader::new(chromedriver.stdout.take().expect("its output is piped"));
+        let port = port_announced(&mut stdout);
+        let agent: Agent = Agent::config_builder()
+            .timeout_global(Some(COMMAND_TIMEOUT))
+            .http_status_as_error(false)
+            .build()
+            .into();
+
+        let profile = tempfile::tempdir().expect("a directory for the profile");
+        let args: Vec<String> = CHROMIUM_ARGS
+            .iter()
+            .map(|arg| arg.to_string())
+            .chain([format!("--user-data-dir={}", profile.path().display())])
+            .collect();
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": { "args": args } } } });
+        let sessions = format!("http://127.0.0.1:{port}/session");
+        let session = value(agent.post(&sessions).send_json(wanted));
+        let browser = session["capabilities"]["goog:processID"].as_i64();
+        Self {
+            session: format!(
+                "{sessions}/{}",
+                session["sessionId"].as_str().expect("a session id")
+            ),
+            browser: browser.and_then(|pid| Pid::from_raw(pid.try_into().ok()?)),
+            agent,
+            chromedriver,
+            _stdout: stdout,
+            _profile: profile,
+            _turn: turn,
+        }
+    }
+
+    /// Shows the page at `url` and returns once it is loaded.
+    pub(crate) fn go(&self, url: &str) {
+        self.post("url", json!({ "url": url }));
+    }
+
+    /// Goes back to the page shown before.
+    pub(crate) fn back(&self) {
+        self.post("back", json!({}));
+    }
+
+    /// Runs the body of a function in the page and returns what it returns.
+    pub(crate) fn run(&self, script: &str) -> Value {
+        self.post("execute/sync", json!({ "script": script, "args": [] }))
+    }
+
+    /// Runs the body of a function whose last argument is to be called with the result.
+    pub(crate) fn run_async(&self, script: &str, args: Value) -> Value {
+        self.post("execute/async", json!({ "script": script, "args": args }))
+    }
+
+    /// The text of the first element that `selector` finds, empty if there is none.
+    pub(crate) fn text(&self, selector: &str) -> String {
+        let found = self.run(&format!(
+            "return document.querySelector({selector:?})?.textContent ?? ''"
+        ));
+        found.as_str().expect("a text").to_owned()
+    }
+
+    /// The window that commands go to.
+    pub(crate) fn window(&self) -> Value {
+        value(self.agent.get(format!("{}/window", self.session)).call())
+    }
+
+    /// Opens a second window. Commands still go to the first.
+    pub(crate) fn open_window(&self) -> Value {
+        self.post("window/new", json!({ "type": "window" }))["handle"].clone()
+    }
+
+    /// Sends commands to `window` from now on.
+    pub(crate) fn switch_to(&self, window: &Value) {
+        self.post("window", json!({ "handle": window }));
+    }
+
+    fn post(&self, command: &str, body: Value) -> Value {
+        value(
+            self.agent
+                .post(format!("{}/{command}", self.session))
+                .send_json(body),
+        )
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let closed = self.agent.delete(&self.session).call();
+        if let (Err(_), Some(browser)) = (closed, self.browser) {
+            let _ = kill_process(browser, Signal::KILL);
+        }
+        let _ = self.chromedriver.kill();
+        let _ = self.chromedriver.wait();
+    }
+}
+
+fn port_announced(stdout: &mut impl BufRead) -> u16 {
+    stdout
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| {
+            line.split_once("started successfully on port ")?
+                .1
+                .trim_end_matches('.')
+                .parse()
+                .ok()
+        })
+        .expect("chromedriver tells its port")
+}
+
+fn value(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Value {
+    let mut body: Value = answer
+        .expect("chromedriver answers")
+        .body_mut()
+        .read_json()
+        .expect("it answers in JSON");
+    let value = body["value"].take();
+    assert!(
+        value.get("error").is_none(),
+        "chromedriver refuses: {value}"
+    );
+    value
+}
