@@ -10,8 +10,10 @@
 //!
 //! `cargo bench --bench viewers -- --viewers 1000 --bytes 15000 --fps 30 --seconds 5 --runs 5`
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::Parser;
 use framecast::bench::{self, Outcome, Plan};
@@ -54,11 +56,22 @@ struct Options {
     part: Option<servers::Part>,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
-    if let Some(part) = options.part {
-        return Ok(part.play()?);
+fn main() -> ExitCode {
+    let mut options = Options::parse();
+    let done = match options.part.take() {
+        Some(part) => part.play().map_err(Into::into),
+        None => run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     servers::pin(None, CROWD_CORE)?;
     let directory = tempfile::tempdir()?;
     stills::write(directory.path(), options.bytes)?;
@@ -66,9 +79,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{} viewers, {} bytes, {} fps, {} s; the server on core 0, the crowd on core 1",
         options.viewers, options.bytes, options.fps, options.seconds
     );
-    compare(&options, directory.path())?;
+    compare(options, directory.path())?;
     if options.syscalls {
-        count_syscalls(&options, directory.path())?;
+        count_syscalls(options, directory.path())?;
     }
     Ok(())
 }
@@ -80,7 +93,7 @@ struct Runs {
     framecast: Vec<Outcome>,
 }
 
-fn compare(options: &Options, stills: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn compare(options: &Options, stills: &Path) -> Result<(), Box<dyn Error>> {
     println!("{HEADING}");
     let mut runs = Runs::default();
     for run in 1..=options.runs {
@@ -109,7 +122,7 @@ fn compare(options: &Options, stills: &Path) -> Result<(), Box<dyn std::error::E
     Ok(())
 }
 
-fn watch(options: &Options, stills: &Path, kind: Kind) -> Result<Outcome, Box<dyn std::error::Error>> {
+fn watch(options: &Options, stills: &Path, kind: Kind) -> Result<Outcome, Box<dyn Error>> {
     let server = Server::start(kind, stills, options.fps)?;
     let plan = Plan {
         pid: Some(server.pid()),
@@ -119,7 +132,7 @@ fn watch(options: &Options, stills: &Path, kind: Kind) -> Result<Outcome, Box<dy
     Ok(bench::run(&plan)?)
 }
 
-fn count_syscalls(options: &Options, stills: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn count_syscalls(options: &Options, stills: &Path) -> Result<(), Box<dyn Error>> {
     let server = Server::start(Kind::Framecast, stills, options.fps)?;
     // Tracing makes each system call many times slower: a small crowd leaves the server time to do what it always does.
     let plan = Plan::new(&server.url, options.viewers.min(syscalls::VIEWERS_MAX), syscalls::SECONDS);

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,8 @@ impl Part {
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
     child: Child,
+    /// Held open, or what the server says later would find nobody.
+    _stdout: BufReader<ChildStdout>,
     /// Its stream.
     pub(crate) url: String,
 }
@@ -70,44 +72,37 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on its core and waits for its first picture, which also wakes framecast's camera.
     pub(crate) fn start(kind: Kind, stills: &Path, fps: f64) -> io::Result<Self> {
-        match kind {
-            Kind::BareLoop => Self::start_bare_loop(stills, fps),
-            Kind::Framecast => Self::start_framecast(stills, fps),
-        }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn start_bare_loop(stills: &Path, fps: f64) -> io::Result<Self> {
-        let mut command = pinned(&std::env::current_exe()?)?;
-        command.arg("bare-loop").arg(stills).arg(fps.to_string());
+        let mut command = match kind {
+            Kind::BareLoop => {
+                let mut command = pinned(&std::env::current_exe()?)?;
+                command.arg("bare-loop").arg(stills).arg(fps.to_string());
+                command
+            }
+            Kind::Framecast => {
+                let source = format!("stills:{}?fps={fps}", stills.display());
+                let mut command = pinned(Path::new(env!("CARGO_BIN_EXE_framecast")))?;
+                command.args(["serve", "--quiet", "--listen", "127.0.0.1:0", "--camera", &source]);
+                command
+            }
+        };
         let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let mut address = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut address)?;
-        }
-        let server = Self { child, url: format!("http://{}/stream", address.trim()) };
-        server.await_picture(address.trim())?;
-        Ok(server)
-    }
-
-    fn start_framecast(stills: &Path, fps: f64) -> io::Result<Self> {
-        let address = free_address()?;
-        let source = format!("stills:{}?fps={fps}", stills.display());
-        let mut command = pinned(Path::new(env!("CARGO_BIN_EXE_framecast")))?;
-        command.args(["serve", "--listen", &address.to_string(), "--camera", &source]);
-        let child = command.stdout(Stdio::null()).spawn()?;
-        let server = Self { child, url: format!("http://{address}/stream") };
-        server.await_picture(&address.to_string())?;
+        let mut stdout = child.stdout.take().map(BufReader::new).ok_or_else(|| error("no standard output"))?;
+        let mut line = String::new();
+        stdout.read_line(&mut line)?;
+        let address = line.rsplit([' ', '/']).find(|word| !word.trim().is_empty()).unwrap_or_default().trim();
+        let mut server = Self { child, _stdout: stdout, url: format!("http://{address}/stream") };
+        server.await_picture(address)?;
         for camera in process::children(server.pid()) {
             pin(Pid::from_raw(camera as i32), CROWD_CORE)?;
         }
         Ok(server)
     }
 
-    fn await_picture(&self, address: &str) -> io::Result<()> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn await_picture(&mut self, address: &str) -> io::Result<()> {
         let started_at = Instant::now();
         loop {
             match read_some(address) {
@@ -115,7 +110,12 @@ impl Server {
                 Err(failure) if started_at.elapsed() > START_TIME_MAX => {
                     return Err(error(format!("{} shows no picture: {failure}", self.url)));
                 }
-                Err(_) => sleep(Duration::from_millis(20)),
+                Err(_) => {
+                    if let Some(status) = self.child.try_wait()? {
+                        return Err(error(format!("the server ended before its first picture, {status}")));
+                    }
+                    sleep(Duration::from_millis(20));
+                }
             }
         }
     }
@@ -143,11 +143,6 @@ fn pinned(program: &Path) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("pinned").arg(SERVER_CORE.to_string()).arg(program);
     Ok(command)
-}
-
-/// An address that was free a moment ago.
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
 /// Asks for the stream and reads its first kilobyte.

@@ -24,6 +24,9 @@ use super::viewer::{ByRole, Desk, Rest, Role, State, Viewer};
 /// The one buffer that all viewers read into: large enough for a whole picture at a time, small enough for a cache.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 
+/// Bytes a fast viewer reads before the others have their turn.
+const READ_BYTES_MAX: usize = 1024 * 1024;
+
 /// Events taken from the kernel at a time.
 const EVENTS_MAX: usize = 1024;
 
@@ -303,7 +306,7 @@ fn count(group: &mut Group, viewer: &Viewer) {
 }
 
 fn desk<'a>(buffer: &'a mut [u8], ledger: &'a mut Ledger, target: &'a Target) -> Desk<'a> {
-    Desk { buffer, ledger, request: &target.request }
+    Desk { buffer, budget: READ_BYTES_MAX, ledger, request: &target.request }
 }
 
 fn has_hung_up(event: &Event) -> bool {
@@ -352,5 +355,19 @@ impl Meters {
 
     fn finish(self) -> (Option<super::process::FamilyUsage>, Usage) {
         (self.server.map(Meter::finish), self.crowd.finish().own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_crowd_on_loopback_comes_from_several_addresses() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(source_address(loopback, 19_999), None);
+        assert_eq!(source_address(loopback, 20_000), Some(Ipv4Addr::new(127, 0, 0, 2)));
+        assert_eq!(source_address(loopback, 59_999), Some(Ipv4Addr::new(127, 0, 0, 3)));
+        assert_eq!(source_address(IpAddr::from([192, 0, 2, 1]), 20_000), None);
     }
 }
