@@ -15,7 +15,7 @@
 //! | [`stream`] | the heart: frames, write queues, channels, connections, the hub | sockets, the clock |
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
-//! Beside them, [`capture`] (the drivers, which are programs of their own) and [`bench`] (a crowd of viewers) stand on
+//! Beside them, [`capture`] (the drivers, which are programs of their own) and [`mod@bench`] (a crowd of viewers) stand on
 //! [`wire`] alone, and [`logging`] on nothing.
 //!
 //! # The reading order

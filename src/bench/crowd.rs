@@ -187,9 +187,7 @@ impl Crowd {
     }
 
     fn ready(&mut self, key: usize, hung_up: bool) {
-        let Some(viewer) = self.viewers.get_mut(key) else {
-            return;
-        };
+        let Some(viewer) = self.viewers.get_mut(key) else { return };
         let mut desk = desk(&mut self.buffer, &mut self.ledger, &self.target);
         if viewer.ready(hung_up, &mut desk) == Rest::Owed {
             self.owed.push(key);
@@ -222,9 +220,7 @@ impl Crowd {
     }
 
     fn recruit_passing(&mut self, now: Instant) {
-        let Some(since) = self.churn.since else {
-            return;
-        };
+        let Some(since) = self.churn.since else { return };
         let due = now.saturating_duration_since(since).as_secs_f64() * self.plan.churn_per_second;
         self.recruits.passing += (due as usize).saturating_sub(self.churn.arrived);
         self.churn.arrived = self.churn.arrived.max(due as usize);

@@ -200,9 +200,7 @@ impl Viewer {
     }
 
     fn finish_connecting(&mut self, request: &[u8]) {
-        let State::Connecting(stream) = &mut self.state else {
-            return;
-        };
+        let State::Connecting(stream) = &mut self.state else { return };
         let connected = match stream.take_error() {
             Ok(Some(error)) | Err(error) => Err(error),
             Ok(None) => stream.peer_addr().and_then(|_| send_whole(stream, request)),

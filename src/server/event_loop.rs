@@ -322,9 +322,7 @@ impl EventLoop {
     }
 
     fn is_over(&self, now: Instant) -> bool {
-        let Some(deadline) = self.going_down else {
-            return false;
-        };
+        let Some(deadline) = self.going_down else { return false };
         now >= deadline || (self.hub.is_empty() && self.cameras.iter().all(Camera::is_over))
     }
 }
