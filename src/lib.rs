@@ -10,13 +10,13 @@
 //! | Layer | What lives there | What it does not know |
 //! |---|---|---|
 //! | [`options`] | the command line, checked once into plain values | sockets |
-//! | [`server`] | the edge: the event loop, listeners, sockets, cameras' processes, signals | byte formats |
+//! | [`server`] | the edge: the event loop, listeners, sockets, cameras' processes | byte formats |
 //! | [`site`] | what is answered: which address means what, and what stands there | connections, the kernel |
 //! | [`stream`] | the heart: frames, write queues, channels, connections, the hub | sockets, the clock |
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
-//! Beside them, [`capture`] (the drivers, which are programs of their own) and [`mod@bench`] (a crowd of viewers) stand on
-//! [`wire`] alone, and [`logging`] on nothing.
+//! Beside them, [`capture`] (the drivers, which are programs of their own) and [`mod@bench`] (a crowd of viewers) stand
+//! on [`wire`] alone, and [`logging`] on nothing.
 //!
 //! # The reading order
 //!

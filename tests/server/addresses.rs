@@ -48,7 +48,7 @@ fn the_advance_framing_sends_the_next_header_with_each_picture() {
     let program = emulated();
     // How Chromium asks for an <img>.
     let request = "GET /video_feed HTTP/1.1\r\nHost: cam\r\nAccept: image/avif,image/webp,image/*,*/*;q=0.8\r\n\
-        User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0 Safari/537.36\r\n\r\n";
+        User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0\r\n\r\n";
     let mut stream = program.say(request);
     let delimiter = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
     let mut head = vec![0; STREAM_HEAD.len() + delimiter.len()];

@@ -3,6 +3,7 @@
 mod addresses;
 mod cameras;
 mod lifecycle;
+mod link;
 mod players;
 mod pressure;
 #[path = "../support/mod.rs"]

@@ -1,0 +1,90 @@
+//! A viewer behind a link that carries half the stream: three machines made of network namespaces, a server, a router
+//! with a slow port, and the viewer.
+
+use std::process::Command;
+
+use framecast::capture::numbers::PICTURES;
+
+use crate::support::Program;
+
+/// Frames a second of the source.
+const FPS: usize = 30;
+
+/// Three namespaces in a row, gone when dropped.
+struct Network {
+    server: String,
+    router: String,
+    viewer: String,
+}
+
+const SERVER: &str = "198.51.100.1";
+const TO_SERVER: &str = "198.51.100.2";
+const TO_VIEWER: &str = "203.0.113.1";
+const VIEWER: &str = "203.0.113.2";
+
+impl Network {
+    /// The router's port to the viewer carries `kbit_per_second`, and queues 50 ms of it.
+    fn new(kbit_per_second: usize) -> Self {
+        let names = ["s", "r", "v"].map(|role| format!("fc{}{role}", std::process::id()));
+        let [server, router, viewer] = names;
+        for name in [&server, &router, &viewer] {
+            ip(&format!("netns add {name}"));
+            ip(&format!("-n {name} link set lo up"));
+        }
+        ip(&format!("link add name north netns {server} type veth peer name south netns {router}"));
+        ip(&format!("link add name north netns {router} type veth peer name south netns {viewer}"));
+        for (name, device, address) in [
+            (&server, "north", SERVER),
+            (&router, "south", TO_SERVER),
+            (&router, "north", TO_VIEWER),
+            (&viewer, "south", VIEWER),
+        ] {
+            ip(&format!("-n {name} address add {address}/24 dev {device}"));
+            ip(&format!("-n {name} link set {device} up"));
+        }
+        ip(&format!("-n {server} route add default via {TO_SERVER}"));
+        ip(&format!("-n {viewer} route add default via {TO_VIEWER}"));
+        ip(&format!("netns exec {router} sysctl -qw net.ipv4.ip_forward=1"));
+        let shape = format!("tbf rate {kbit_per_second}kbit burst 8kb latency 50ms");
+        ip(&format!("netns exec {router} tc qdisc add dev north root {shape}"));
+        Self { server, router, viewer }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for name in [&self.server, &self.router, &self.viewer] {
+            let _ = Command::new("ip").args(["netns", "delete", name]).status();
+        }
+    }
+}
+
+fn ip(arguments: &str) {
+    let output = Command::new("ip").args(arguments.split(' ')).output().expect("iproute2 is installed");
+    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+#[ignore = "needs iproute2, and root to make network namespaces"]
+fn a_link_at_half_the_rate_shows_frames_that_are_new() {
+    let bytes_per_second = PICTURES.iter().map(|picture| picture.len()).sum::<usize>() / PICTURES.len() * FPS;
+    let network = Network::new(bytes_per_second * 8 / 1000 / 2);
+    let program = env!("CARGO_BIN_EXE_framecast");
+
+    let mut serve = Command::new("ip");
+    serve.args(["netns", "exec", &network.server, program, "serve", "--listen", &format!("{SERVER}:0")]);
+    serve.args(["--camera", &format!("stills:?fps={FPS}")]);
+    let server = Program::start(serve);
+
+    let mut watch = Command::new("ip");
+    watch.args(["netns", "exec", &network.viewer, program, "bench", &server.url("/stream")]);
+    watch.args(["--viewers", "1", "--seconds", "10", "--json"]);
+    let output = watch.output().expect("the crowd runs");
+    let outcome: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    println!("{outcome:#}");
+    let steady = &outcome["steady"];
+    let age = |quantile: &str| steady["latency_ms"][quantile].as_f64().expect("an age");
+    println!("age of frames: median {} ms, p99 {} ms, at most {} ms", age("p50"), age("p99"), age("max"));
+    assert!(age("p99") <= 300.0, "frames are up to {} ms old", age("p99"));
+}
