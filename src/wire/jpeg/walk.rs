@@ -155,10 +155,11 @@ impl Walk {
         if length < 2 || (length > TABLE_BYTES_MAX && !application) {
             return self.broken(4);
         }
-        let Some(segment) = rest.get(2..2 + length) else {
+        // The byte behind it, which there always is, may be the second of a start marker.
+        let Some(segment) = rest.get(2..3 + length) else {
             return Some(Step::More);
         };
-        let parameters = segment.get(2..).unwrap_or_default();
+        let parameters = segment.get(2..length).unwrap_or_default();
         let sound = match code {
             SOS => self.begin_scan(parameters),
             DHT => {

@@ -154,30 +154,32 @@ impl PartDecoder {
                 }
             }
             let block = received.get(..HEAD_BYTES_MAX).unwrap_or(received);
-            let unbounded = block.len() < HEAD_BYTES_MAX;
             match block.get(at..).unwrap_or_default() {
+                [] | [0xff] | [b'\r'] => break,
                 [0xff, 0xd8, ..] => {
                     self.begin_picture(at, head.fields);
                     return Ok(Progress::Moved);
                 }
-                [] | [0xff] | [b'\r'] if unbounded => return Ok(self.wait(State::Head(head))),
                 [b'\n', ..] => head.end(1),
                 [b'\r', b'\n', ..] => head.end(2),
                 [first, ..] if head.ended || *first == 0xff => {
                     return Err(self.reject(received, Reason::NotJpeg, at));
                 }
                 _ => match head.read_line(block) {
+                    None => break,
                     // No delimiter after all, but something else that begins with dashes.
                     Some(false) if !self.boundary.is_settled() => {
                         self.skip(received, at);
                         return Ok(Progress::Moved);
                     }
                     Some(_) => {}
-                    None if unbounded => return Ok(self.wait(State::Head(head))),
-                    None => return Err(self.reject(received, Reason::BadHeader, at)),
                 },
             }
         }
+        if received.len() < HEAD_BYTES_MAX {
+            return Ok(self.wait(State::Head(head)));
+        }
+        Err(self.reject(received, Reason::BadHeader, head.line))
     }
 
     fn begin_picture(&mut self, start: usize, fields: Fields) {
