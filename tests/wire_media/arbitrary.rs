@@ -158,14 +158,8 @@ fn piece() -> impl Strategy<Value = Piece> {
         (any::<u8>(), any::<prop::sample::Index>()).prop_map(|(seed, at)| {
             let jpeg = frame(seed);
             let segments = segments(&jpeg);
-            let in_marker = |at: usize| {
-                segments
-                    .iter()
-                    .any(|(_, range)| at > range.start && at < range.start + 4)
-            };
-            let places: Vec<_> = (2..jpeg.len() - 1)
-                .filter(|at| !in_marker(*at) && jpeg[at - 1] != 0xff)
-                .collect();
+            let in_marker = |at: usize| segments.iter().any(|(_, range)| at > range.start && at < range.start + 4);
+            let places: Vec<_> = (2..jpeg.len() - 1).filter(|at| !in_marker(*at) && jpeg[at - 1] != 0xff).collect();
             Piece::Cut(seed, *at.get(&places))
         }),
         vec(0..0xff_u8, 0..300).prop_map(Piece::Garbage),

@@ -6,11 +6,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 
 use crate::pictures::{self, SIZE, frame, segment, without_tables};
 
-const WHOLE: Picture = Picture {
-    width: SIZE.0,
-    height: SIZE.1,
-    huffman_tables: true,
-};
+const WHOLE: Picture = Picture { width: SIZE.0, height: SIZE.1, huffman_tables: true };
 
 fn pixels(jpeg: &[u8]) -> Vec<u8> {
     JpegDecoder::new(ZCursor::new(jpeg)).decode().unwrap()
@@ -27,16 +23,8 @@ fn every_kind_of_picture_is_accepted_with_its_size() {
 fn every_truncation_of_every_kind_is_refused() {
     for (kind, jpeg) in pictures::kinds() {
         for length in 0..jpeg.len() {
-            let flaw = if length < 2 {
-                Flaw::NotJpeg
-            } else {
-                Flaw::Truncated
-            };
-            assert_eq!(
-                check(&jpeg[..length]),
-                Err(flaw),
-                "{kind} of {length} bytes"
-            );
+            let flaw = if length < 2 { Flaw::NotJpeg } else { Flaw::Truncated };
+            assert_eq!(check(&jpeg[..length]), Err(flaw), "{kind} of {length} bytes");
         }
     }
 }
@@ -45,14 +33,7 @@ fn every_truncation_of_every_kind_is_refused() {
 fn missing_tables_are_found_missing_and_put_in() {
     for (kind, jpeg) in pictures::baseline_kinds() {
         let stripped = without_tables(&jpeg);
-        assert_eq!(
-            check(&stripped),
-            Ok(Picture {
-                huffman_tables: false,
-                ..WHOLE
-            }),
-            "{kind}"
-        );
+        assert_eq!(check(&stripped), Ok(Picture { huffman_tables: false, ..WHOLE }), "{kind}");
         let mended = with_standard_tables(&stripped);
         assert_eq!(check(&mended), Ok(WHOLE), "{kind}");
         assert_eq!(pixels(&mended), pixels(&jpeg), "{kind}");
@@ -124,11 +105,7 @@ fn without_frame_header_or_scan_there_is_no_picture() {
 #[test]
 fn a_broken_segment_is_refused() {
     let jpeg = frame(0);
-    let (tables, header, scan) = (
-        segment(&jpeg, 0xdb),
-        segment(&jpeg, 0xc0),
-        segment(&jpeg, 0xda),
-    );
+    let (tables, header, scan) = (segment(&jpeg, 0xdb), segment(&jpeg, 0xc0), segment(&jpeg, 0xda));
     let broken = |at: usize, bytes: &[u8]| {
         let mut jpeg = jpeg.clone();
         jpeg[at..at + bytes.len()].copy_from_slice(bytes);
@@ -160,10 +137,7 @@ fn a_second_frame_header_is_refused() {
 #[test]
 fn a_start_marker_within_a_scan_means_the_picture_was_cut() {
     let jpeg = frame(0);
-    assert_eq!(
-        check(&[&jpeg[..jpeg.len() - 10], &jpeg].concat()),
-        Err(Flaw::Truncated)
-    );
+    assert_eq!(check(&[&jpeg[..jpeg.len() - 10], &jpeg].concat()), Err(Flaw::Truncated));
 }
 
 #[test]
