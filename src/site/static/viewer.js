@@ -186,7 +186,7 @@ async function refreshFigures() {
     state = await response.json();
     for (const camera of reachable ? [] : live) {
       if (camera.timer) camera.open();
-      else camera.seen = 0; // a new server does not know the stream: no need to wait
+      else camera.seen = 0; // a new server does not know the stream
     }
     text('#status', 'Connected');
   } catch (error) {
