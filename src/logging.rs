@@ -9,7 +9,8 @@ use env_logger::{Builder, Env, Target};
 use log::LevelFilter;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A line longer than this is cut. It is what a pipe takes whole when it says that it takes anything (pipe(7), PIPE_BUF).
+/// A line longer than this is cut. It is what a pipe takes whole when it says that it takes anything (pipe(7),
+/// PIPE_BUF).
 const LINE_BYTES_MAX: usize = 4096;
 
 /// Lines written in one second; more than that nobody reads, and somebody else is making us write them.
@@ -86,7 +87,8 @@ impl Write for Unblocking {
     }
 }
 
-/// Text with its control characters spelt out, so that what came from outside can neither end a line nor steer a terminal.
+/// Text with its control characters spelt out, so that what came from outside can neither end a line nor steer a
+/// terminal.
 struct Escaped<T>(T);
 
 impl<T: std::fmt::Display> std::fmt::Display for Escaped<T> {

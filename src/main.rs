@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use framecast::options::{Capture, Command, Options, Serve};
 use framecast::server::EventLoop;
-use framecast::{capture, logging, server};
+use framecast::{bench, capture, logging, server};
 
 /// The exit code for what could not be started, or could not go on; clap's for a command line nobody can follow is 2.
 const FAILURE: u8 = 1;
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         None => serve(options.serve),
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Capture(options)) => run_capture(&options),
+        Some(Command::Bench(options)) => bench::command(&options).map_err(failure),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

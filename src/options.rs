@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use log::LevelFilter;
 
+use crate::bench;
 use crate::capture::Source;
 use crate::server::{CameraSettings, ListenAddress, Settings};
 use crate::stream::Limits;
@@ -35,6 +36,8 @@ pub enum Command {
     Serve(Serve),
     /// Be a camera: write frames to standard output, as the server's drivers do
     Capture(Capture),
+    /// Watch a stream as a crowd of viewers, and tell what it cost and who was starved
+    Bench(bench::Args),
 }
 
 /// How much goes to the log.

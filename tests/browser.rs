@@ -45,15 +45,9 @@ fn the_picture_changes() {
     open(&browser, &server);
 
     let seen = watch(&browser, 6);
-    println!(
-        "pictures seen in 6 s: {:?}",
-        seen.iter().map(|sight| sight.index).collect::<Vec<_>>()
-    );
+    println!("pictures seen in 6 s: {:?}", seen.iter().map(|sight| sight.index).collect::<Vec<_>>());
     assert_in_order(&seen);
-    assert!(
-        seen.len() > Pictures::COLOURS.len(),
-        "not every picture was seen"
-    );
+    assert!(seen.len() > Pictures::COLOURS.len(), "not every picture was seen");
 }
 
 #[test]
@@ -74,28 +68,15 @@ fn a_picture_is_on_screen_within_100_ms_of_its_publication() {
 
     println!("picture  after its tick: on the wire  on screen");
     for sight in &screen {
-        let arrived = wire.iter().find(|arrival| {
-            arrival.index == sight.index && (arrival.at - sight.at).abs() < FRAME_MS
-        });
-        let arrived = arrived.map_or("-".to_owned(), |arrival| {
-            format!("{:.1} ms", arrival.delay())
-        });
+        let arrived =
+            wire.iter().find(|arrival| arrival.index == sight.index && (arrival.at - sight.at).abs() < FRAME_MS);
+        let arrived = arrived.map_or("-".to_owned(), |arrival| format!("{:.1} ms", arrival.delay()));
         println!("{:7} {arrived:>28} {:>8.1} ms", sight.index, sight.delay());
     }
-    println!(
-        "median: on the wire {:.1} ms, on screen {:.1} ms",
-        median_delay(&wire),
-        median_delay(&screen)
-    );
+    println!("median: on the wire {:.1} ms, on screen {:.1} ms", median_delay(&wire), median_delay(&screen));
     assert_in_order(&screen);
-    assert!(
-        median_delay(&screen) <= 100.0,
-        "the median picture was late"
-    );
-    assert!(
-        screen.iter().all(|sight| sight.delay() < FRAME_MS),
-        "a picture was a whole frame late"
-    );
+    assert!(median_delay(&screen) <= 100.0, "the median picture was late");
+    assert!(screen.iter().all(|sight| sight.delay() < FRAME_MS), "a picture was a whole frame late");
 }
 
 #[test]
@@ -112,21 +93,11 @@ fn the_figures_refresh_without_a_reload() {
     let more = eventually("the page shows a second viewer", || shows("2"));
     drop(viewer);
     let fewer = eventually("the page shows that it left", || shows("1"));
-    eventually("the page shows the size", || {
-        browser.text("article [data-figure=size]") == "320×240"
-    });
-    eventually("the page shows what it skipped", || {
-        browser.text("article [data-figure=skipped]") == "0"
-    });
+    eventually("the page shows the size", || browser.text("article [data-figure=size]") == "320×240");
+    eventually("the page shows what it skipped", || browser.text("article [data-figure=skipped]") == "0");
 
     println!("a viewer more was shown after {more:?}, one fewer after {fewer:?}");
-    println!(
-        "figures: {:?}",
-        browser
-            .text("article dl")
-            .split_whitespace()
-            .collect::<Vec<_>>()
-    );
+    println!("figures: {:?}", browser.text("article dl").split_whitespace().collect::<Vec<_>>());
     assert_eq!(browser.run("return window.marker"), "the same page");
 }
 
@@ -146,19 +117,12 @@ fn two_windows_and_a_hundred_viewers_see_pictures_at_once() {
     let counted = eventually("/state counts them all", || server.viewers() == 102);
     for viewer in &mut viewers {
         let first = pictures.index_of(&viewer.frame());
-        assert_ne!(
-            pictures.index_of(&viewer.frame()),
-            first,
-            "a viewer is sent the same picture again"
-        );
+        assert_ne!(pictures.index_of(&viewer.frame()), first, "a viewer is sent the same picture again");
     }
     for window in &windows {
         browser.switch_to(window);
         let seen = watch(&browser, 3);
-        println!(
-            "a window saw {:?}",
-            seen.iter().map(|sight| sight.index).collect::<Vec<_>>()
-        );
+        println!("a window saw {:?}", seen.iter().map(|sight| sight.index).collect::<Vec<_>>());
         assert_in_order(&seen);
         assert!(seen.len() > 3, "a window's picture stands still");
     }
@@ -194,23 +158,14 @@ fn the_page_says_that_the_server_is_gone_and_recovers_by_itself() {
     browser.run("window.marker = 'the same page'");
 
     server.stop();
-    let told = eventually("the page says so", || {
-        browser.text("#status").contains("cannot be reached")
-    });
+    let told = eventually("the page says so", || browser.text("#status").contains("cannot be reached"));
     let server = Server::start(&address.to_string(), &pictures.source(FPS));
-    let connected = eventually("the page finds the server", || {
-        browser.text("#status") == "Connected"
-    });
+    let connected = eventually("the page finds the server", || browser.text("#status") == "Connected");
     let watching = eventually("the page watches again", || server.viewers() == 1);
     let seen = watch(&browser, 3);
 
-    println!(
-        "told after {told:?}; after the restart: connected {connected:?}, watching {watching:?} later"
-    );
-    println!(
-        "pictures seen in the 3 s after that: {:?}",
-        seen.iter().map(|sight| sight.index).collect::<Vec<_>>()
-    );
+    println!("told after {told:?}; after the restart: connected {connected:?}, watching {watching:?} later");
+    println!("pictures seen in the 3 s after that: {:?}", seen.iter().map(|sight| sight.index).collect::<Vec<_>>());
     assert_in_order(&seen);
     assert!(seen.len() > 3, "the picture does not come back");
     assert_eq!(browser.run("return window.marker"), "the same page");
@@ -244,25 +199,15 @@ fn watch(browser: &Driver, seconds: u32) -> Vec<Sight> {
     let seen = browser.run_async(SCRIPT, json!([seconds]));
     let sight = |pair: &serde_json::Value| Sight {
         at: pair[0].as_f64().expect("a time"),
-        index: Pictures::COLOURS
-            .iter()
-            .position(|colour| pair[1] == *colour)
-            .expect("one of the colours"),
+        index: Pictures::COLOURS.iter().position(|colour| pair[1] == *colour).expect("one of the colours"),
     };
-    seen.as_array()
-        .expect("a list of sights")
-        .iter()
-        .map(sight)
-        .collect()
+    seen.as_array().expect("a list of sights").iter().map(sight).collect()
 }
 
 /// Reads so many frames off the wire and tells when each was there.
 fn read(server: SocketAddr, pictures: &Pictures, frames: usize) -> Vec<Sight> {
     let mut viewer = Viewer::connect(server);
-    let arrival = |jpeg: Vec<u8>| Sight {
-        at: unix_ms(),
-        index: pictures.index_of(&jpeg),
-    };
+    let arrival = |jpeg: Vec<u8>| Sight { at: unix_ms(), index: pictures.index_of(&jpeg) };
     (0..frames).map(|_| arrival(viewer.frame())).collect()
 }
 

@@ -24,14 +24,18 @@ use super::viewer::{ByRole, Desk, Rest, Role, State, Viewer};
 /// The one buffer that all viewers read into: large enough for a whole picture at a time, small enough for a cache.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 
+/// Bytes a fast viewer reads before the others have their turn.
+const READ_BYTES_MAX: usize = 1024 * 1024;
+
 /// Events taken from the kernel at a time.
 const EVENTS_MAX: usize = 1024;
 
 /// How often viewers join, leave and read slowly.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Viewers on their way to their first picture at a time: fewer than the backlog that servers usually listen with.
-const JOINING_MAX: usize = 500;
+/// Viewers that the server has yet to answer, at a time. Many servers listen with a backlog of 128; past it a handshake
+/// is dropped and tried again a second later, and then joining would be slow for no fault of the stream's.
+const UNANSWERED_MAX: usize = 100;
 
 /// A viewer without a picture after this time has failed.
 const JOINING_TIME_MAX: Duration = Duration::from_secs(10);
@@ -108,8 +112,7 @@ impl Crowd {
     pub fn join(&mut self) -> Result<(), BenchError> {
         let started_at = Instant::now();
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let waits = |crowd: &Self| crowd.recruits_left() > 0 || crowd.joining() > 0;
-        while waits(self) {
+        while self.is_joining() {
             self.turn(&mut events)?;
         }
         self.joining_time += started_at.elapsed();
@@ -184,9 +187,7 @@ impl Crowd {
     }
 
     fn ready(&mut self, key: usize, hung_up: bool) {
-        let Some(viewer) = self.viewers.get_mut(key) else {
-            return;
-        };
+        let Some(viewer) = self.viewers.get_mut(key) else { return };
         let mut desk = desk(&mut self.buffer, &mut self.ledger, &self.target);
         if viewer.ready(hung_up, &mut desk) == Rest::Owed {
             self.owed.push(key);
@@ -219,16 +220,14 @@ impl Crowd {
     }
 
     fn recruit_passing(&mut self, now: Instant) {
-        let Some(since) = self.churn.since else {
-            return;
-        };
+        let Some(since) = self.churn.since else { return };
         let due = now.saturating_duration_since(since).as_secs_f64() * self.plan.churn_per_second;
         self.recruits.passing += (due as usize).saturating_sub(self.churn.arrived);
         self.churn.arrived = self.churn.arrived.max(due as usize);
     }
 
     fn open_recruits(&mut self, now: Instant) {
-        let mut places = JOINING_MAX.saturating_sub(self.joining());
+        let mut places = UNANSWERED_MAX.saturating_sub(self.unanswered());
         for role in [Role::Steady, Role::Slow, Role::Stalled, Role::Passing] {
             let opening = places.min(*self.recruits.of(role));
             *self.recruits.of_mut(role) -= opening;
@@ -256,12 +255,14 @@ impl Crowd {
         }
     }
 
-    fn recruits_left(&self) -> usize {
-        self.recruits.steady + self.recruits.slow + self.recruits.stalled
+    fn is_joining(&self) -> bool {
+        let recruits = &self.recruits;
+        recruits.steady + recruits.slow + recruits.stalled > 0
+            || self.viewers.iter().any(|(_, viewer)| viewer.is_joining())
     }
 
-    fn joining(&self) -> usize {
-        self.viewers.iter().filter(|(_, viewer)| viewer.is_joining()).count()
+    fn unanswered(&self) -> usize {
+        self.viewers.iter().filter(|(_, viewer)| viewer.is_unanswered()).count()
     }
 
     /// Begins all counts anew. Returns how many parts the old ones held.
@@ -301,7 +302,7 @@ fn count(group: &mut Group, viewer: &Viewer) {
 }
 
 fn desk<'a>(buffer: &'a mut [u8], ledger: &'a mut Ledger, target: &'a Target) -> Desk<'a> {
-    Desk { buffer, ledger, request: &target.request }
+    Desk { buffer, budget: READ_BYTES_MAX, ledger, request: &target.request }
 }
 
 fn has_hung_up(event: &Event) -> bool {
@@ -350,5 +351,19 @@ impl Meters {
 
     fn finish(self) -> (Option<super::process::FamilyUsage>, Usage) {
         (self.server.map(Meter::finish), self.crowd.finish().own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_crowd_on_loopback_comes_from_several_addresses() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(source_address(loopback, 19_999), None);
+        assert_eq!(source_address(loopback, 20_000), Some(Ipv4Addr::new(127, 0, 0, 2)));
+        assert_eq!(source_address(loopback, 59_999), Some(Ipv4Addr::new(127, 0, 0, 3)));
+        assert_eq!(source_address(IpAddr::from([192, 0, 2, 1]), 20_000), None);
     }
 }

@@ -87,9 +87,7 @@ impl Ledger {
     }
 
     fn retire_oldest(&mut self) {
-        let Some((_, picture)) = self.pictures.pop_first() else {
-            return;
-        };
+        let Some((_, picture)) = self.pictures.pop_first() else { return };
         if let Some(Interval { first, last }) = picture.steady {
             self.spread.record(last.saturating_sub(first));
         }

@@ -58,7 +58,7 @@ pub enum BenchError {
     },
     /// More viewers than this process may have open files.
     #[error(
-        "{wanted} open files are needed and {allowed} allowed: raise the hard limit (ulimit -Hn) or ask for fewer viewers"
+        "{wanted} open files are needed and {allowed} allowed: raise the hard limit (ulimit -Hn), or take fewer viewers"
     )]
     FileLimit {
         /// Open files that the plan needs.
@@ -93,7 +93,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, BenchError> {
 /// The options of `framecast bench`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The stream to watch: http://HOST[:PORT][/PATH]
+    /// The stream to watch: `http://HOST[:PORT][/PATH]`
     pub url: String,
     /// Viewers that read as fast as they can
     #[arg(long, default_value_t = 100, value_name = "N")]

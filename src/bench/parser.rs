@@ -111,6 +111,10 @@ enum State {
     Head,
     /// Looking for a delimiter: before the first part, and after a part that was torn.
     Seeking,
+    /// Behind a delimiter: its line ends here, or two dashes say that it was the last (RFC 2046, section 5.1.1).
+    LineEnd,
+    /// Behind the first of those two dashes.
+    Closing,
     /// In a part's header block, which begins with the CRLF that ends the delimiter's line.
     Header,
     /// In a body whose `Content-Length` leaves this many bytes.
@@ -152,6 +156,8 @@ impl Parser {
             let used = match self.state {
                 State::Head => self.in_head(bytes)?,
                 State::Seeking => self.seeking(bytes),
+                State::LineEnd => self.at_line_end(bytes),
+                State::Closing => self.at_closing(bytes),
                 State::Header => self.in_header(bytes),
                 State::Sized(left) => self.in_sized_body(left, bytes, now),
                 State::Delimiter => self.at_delimiter(bytes, arrived),
@@ -189,6 +195,11 @@ impl Parser {
         }
     }
 
+    /// Whether the response head is complete, and good.
+    pub fn has_answer(&self) -> bool {
+        self.state != State::Head
+    }
+
     /// Whether any whole picture has come.
     pub fn has_shown(&self) -> bool {
         self.has_shown
@@ -207,8 +218,8 @@ impl Parser {
     fn in_head(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
         let block = Block::find(&mut self.carry, bytes, HEAD_BYTES_MAX);
         let (used, delimiter) = match block {
-            Block::Unfinished { .. } => return Ok(bytes.len()),
-            Block::Endless => return Err(Refusal::NotHttp),
+            Block::Unfinished => return Ok(bytes.len()),
+            Block::Endless { .. } => return Err(Refusal::NotHttp),
             Block::Whole { block, used } => (used, delimiter_of(block)?),
         };
         self.carry.clear();
@@ -223,36 +234,51 @@ impl Parser {
         let finder = Finder::new(needle);
         let (used, found) = find_across(&mut self.carry, bytes, &finder, |_| {});
         if found {
-            self.state = State::Header;
+            self.state = State::LineEnd;
         }
         used
     }
 
+    fn at_line_end(&mut self, bytes: &[u8]) -> usize {
+        match bytes.first() {
+            Some(b'\r') => self.state = State::Header,
+            Some(b'-') => {
+                self.state = State::Closing;
+                return 1;
+            }
+            // Padding, which RFC 2046 section 5.1.1 allows.
+            Some(b' ' | b'\t') => return 1,
+            _ => self.tear(),
+        }
+        0
+    }
+
+    fn at_closing(&mut self, bytes: &[u8]) -> usize {
+        match bytes.first() {
+            Some(b'-') => self.state = State::Ended,
+            _ => self.tear(),
+        }
+        0
+    }
+
     fn in_header(&mut self, bytes: &[u8]) -> usize {
-        let (used, opening) = match Block::find(&mut self.carry, bytes, PART_HEADER_BYTES_MAX) {
-            Block::Whole { block, used } => (used, Opening::parse(block)),
-            Block::Endless => (bytes.len(), Opening::Malformed),
-            // After the closing delimiter nothing has to follow, so no empty line is awaited.
-            Block::Unfinished { carried: [b'-', b'-', ..] } => (bytes.len(), Opening::End),
-            Block::Unfinished { .. } => return bytes.len(),
+        let (used, header) = match Block::find(&mut self.carry, bytes, PART_HEADER_BYTES_MAX) {
+            Block::Whole { block, used } => (used, PartHeader::parse(block)),
+            Block::Endless { used } => (used, None),
+            Block::Unfinished => return bytes.len(),
         };
         self.carry.clear();
-        self.state = match opening {
-            Opening::End => State::Ended,
-            Opening::Malformed => {
-                self.tally.torn += 1;
-                State::Seeking
-            }
-            Opening::Part(header) => {
-                let length = header.length;
-                self.last_length = length.unwrap_or(0);
-                self.part = Part::new(header, self.scrutiny == Scrutiny::Bytes);
-                match length {
-                    Some(0) => State::Delimiter,
-                    Some(length) => State::Sized(length),
-                    None => State::Unsized,
-                }
-            }
+        let Some(header) = header else {
+            self.tear();
+            return used;
+        };
+        let length = header.length;
+        self.last_length = length.unwrap_or(0);
+        self.part = Part::new(header, self.scrutiny == Scrutiny::Bytes);
+        self.state = match length {
+            Some(0) => State::Delimiter,
+            Some(length) => State::Sized(length),
+            None => State::Unsized,
         };
         used
     }
@@ -269,16 +295,16 @@ impl Parser {
 
     fn at_delimiter(&mut self, bytes: &[u8], arrived: &mut impl FnMut(Arrival)) -> usize {
         let delimiter = self.delimiter.needle();
-        let used = bytes.len().min(delimiter.len() - self.carry.len());
+        let due = &delimiter[self.carry.len()..];
+        let used = due.iter().zip(bytes).take_while(|(due, byte)| due == byte).count();
         self.carry.extend_from_slice(&bytes[..used]);
-        if self.carry == delimiter {
+        if self.carry.len() == delimiter.len() {
             self.carry.clear();
-            self.state = State::Header;
+            self.state = State::LineEnd;
             self.judge(arrived);
-        } else if !delimiter.starts_with(&self.carry) {
-            // What was read in the delimiter's place stays in `carry`: the true delimiter may begin within it.
-            self.tally.torn += 1;
-            self.state = State::Seeking;
+        } else if used < bytes.len() {
+            // What did look like a delimiter stays in `carry`: the true one may begin within it.
+            self.tear();
         }
         used
     }
@@ -288,10 +314,16 @@ impl Parser {
         let pass = |body: &[u8]| part.pass(body, now);
         let (used, found) = find_across(&mut self.carry, bytes, &self.delimiter, pass);
         if found {
-            self.state = State::Header;
+            self.state = State::LineEnd;
             self.judge(arrived);
         }
         used
+    }
+
+    /// Counts a part whose place in the stream is lost, and looks for the next.
+    fn tear(&mut self) {
+        self.tally.torn += 1;
+        self.state = State::Seeking;
     }
 
     /// Counts the part that has just ended with its delimiter.
@@ -330,35 +362,14 @@ impl Parser {
     }
 }
 
-/// What stands after a delimiter.
-enum Opening {
-    Part(PartHeader),
-    End,
-    Malformed,
-}
-
-impl Opening {
-    /// `block` begins right after the boundary: with the padding that RFC 2046 section 5.1.1 allows and a CRLF.
-    fn parse(block: &[u8]) -> Self {
-        if block.starts_with(b"--") {
-            return Self::End;
-        }
-        let header = memmem::find(block, b"\r\n").and_then(|end| {
-            let (padding, header) = block.split_at_checked(end + 2)?;
-            padding.trim_ascii().is_empty().then(|| PartHeader::parse(header))?
-        });
-        header.map_or(Self::Malformed, Self::Part)
-    }
-}
-
 /// A run of lines up to the empty one.
 enum Block<'a> {
     /// The block with its empty line, and how many of the new bytes belong to it.
     Whole { block: &'a [u8], used: usize },
     /// Everything so far, the new bytes included, is in the carry.
-    Unfinished { carried: &'a [u8] },
-    /// It is past its limit.
-    Endless,
+    Unfinished,
+    /// It is past its limit, which these of the new bytes have reached.
+    Endless { used: usize },
 }
 
 impl<'a> Block<'a> {
@@ -380,8 +391,8 @@ impl<'a> Block<'a> {
                 let whole = searched + end + Self::END.len();
                 Self::Whole { block: &carry[..whole], used: whole - carried }
             }
-            None if carry.len() >= limit => Self::Endless,
-            None => Self::Unfinished { carried: carry },
+            None if carry.len() >= limit => Self::Endless { used: carry.len() - carried },
+            None => Self::Unfinished,
         }
     }
 }
@@ -407,10 +418,9 @@ fn find_across(carry: &mut Vec<u8>, bytes: &[u8], finder: &Finder, mut passed: i
     carry.extend_from_slice(&bytes[..added]);
     if let Some(start) = finder.find(carry) {
         passed(&carry[..start]);
-        let end = start + needle_len;
-        carry.truncate(carried);
-        carry.drain(..end.min(carried));
-        return (end.saturating_sub(carried), true);
+        let used = (start + needle_len).saturating_sub(carried);
+        carry.clear();
+        return (used, true);
     }
     if added < bytes.len() {
         // No needle begins in what was carried, so the search goes on in `bytes` alone.

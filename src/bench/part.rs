@@ -81,8 +81,9 @@ impl PartHeader {
     /// The most header fields a part may have.
     const FIELDS_MAX: usize = 32;
 
-    /// Reads a header block with the empty line that ends it. `None` if it is malformed.
+    /// Reads a header block: from the line end before it to the empty line that ends it. `None` if it is malformed.
     pub(super) fn parse(block: &[u8]) -> Option<Self> {
+        let block = block.strip_prefix(b"\r\n")?;
         let mut fields = [httparse::EMPTY_HEADER; Self::FIELDS_MAX];
         let httparse::Status::Complete((_, fields)) = httparse::parse_headers(block, &mut fields).ok()? else {
             return None;
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     fn a_header_is_read_in_any_case_and_order() {
         let header =
-            PartHeader::parse(b"x-frame-sequence: 7\r\nCONTENT-LENGTH: 12\r\nX-Timestamp: 3.25\r\nA: b\r\n\r\n");
+            PartHeader::parse(b"\r\nx-frame-sequence: 7\r\nCONTENT-LENGTH: 12\r\nX-Timestamp: 3.25\r\nA: b\r\n\r\n");
         let header = header.unwrap();
         assert_eq!(header.length, Some(12));
         assert_eq!(header.captured_at, Some(Duration::from_millis(3250)));
@@ -202,15 +203,15 @@ mod tests {
 
     #[test]
     fn a_time_is_the_order_where_there_is_no_sequence() {
-        let header = PartHeader::parse(b"X-Timestamp: 1.000002\r\n\r\n").unwrap();
+        let header = PartHeader::parse(b"\r\nX-Timestamp: 1.000002\r\n\r\n").unwrap();
         assert_eq!(header.order(), Some(1_000_002));
-        assert_eq!(PartHeader::parse(b"\r\n").unwrap().order(), None);
+        assert_eq!(PartHeader::parse(b"\r\n\r\n").unwrap().order(), None);
     }
 
     #[test]
     fn a_length_that_is_no_number_is_malformed() {
         for length in ["-1", "+1", "", "1 2", "99999999999999999999"] {
-            let block = format!("Content-Length: {length}\r\n\r\n");
+            let block = format!("\r\nContent-Length: {length}\r\n\r\n");
             assert!(PartHeader::parse(block.as_bytes()).is_none(), "{length}");
         }
     }

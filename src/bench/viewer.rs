@@ -12,9 +12,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::ledger::Ledger;
 use super::parser::{Parser, Scrutiny};
 
-/// Bytes a fast viewer reads before the others have their turn.
-const READ_BYTES_MAX: usize = 1024 * 1024;
-
 /// The receive buffer asked for by viewers that do not keep up. The kernel doubles it, and the server's share of what
 /// is under way comes on top; with the usual buffers a slow viewer would look fast for its first megabytes.
 const SLOW_RECEIVE_BUFFER_BYTES: usize = 8 * 1024;
@@ -101,6 +98,8 @@ pub(super) struct Viewer {
     pub(super) state: State,
     pub(super) opened_at: Instant,
     pub(super) parser: Parser,
+    /// The server will send no more than it has sent. It is told but once, maybe long before all that is read.
+    hung_up: bool,
     /// Bytes a slow viewer may read now.
     allowance: usize,
     refilled_at: Instant,
@@ -109,6 +108,8 @@ pub(super) struct Viewer {
 /// What viewers share while they read.
 pub(super) struct Desk<'a> {
     pub(super) buffer: &'a mut [u8],
+    /// Bytes a fast viewer may read before the others have their turn.
+    pub(super) budget: usize,
     pub(super) ledger: &'a mut Ledger,
     pub(super) request: &'a [u8],
 }
@@ -126,7 +127,15 @@ impl Viewer {
             Ok(stream) => State::Connecting(stream),
             Err(error) => State::Failed(error.to_string()),
         };
-        Self { role, state, opened_at: now, parser: Parser::new(scrutiny), allowance: 0, refilled_at: now }
+        Self {
+            role,
+            state,
+            opened_at: now,
+            parser: Parser::new(scrutiny),
+            hung_up: false,
+            allowance: 0,
+            refilled_at: now,
+        }
     }
 
     /// The socket, as long as there is one.
@@ -142,6 +151,15 @@ impl Viewer {
         matches!(self.state, State::Connecting(_) | State::Waiting(_))
     }
 
+    /// Whether the server has yet to say anything to it.
+    pub(super) fn is_unanswered(&self) -> bool {
+        match self.state {
+            State::Connecting(_) => true,
+            State::Waiting(_) => !self.parser.has_answer(),
+            State::Watching(_) | State::Failed(_) | State::Closed => false,
+        }
+    }
+
     /// Gives up on a viewer that has not joined.
     pub(super) fn fail(&mut self, why: String) {
         self.state = State::Failed(why);
@@ -149,14 +167,15 @@ impl Viewer {
 
     /// The kernel has something to tell. `hung_up` says that the server will send no more than it has sent.
     pub(super) fn ready(&mut self, hung_up: bool, desk: &mut Desk) -> Rest {
+        self.hung_up |= hung_up;
         if matches!(self.state, State::Connecting(_)) {
             self.finish_connecting(desk.request);
         }
         match self.role {
-            Role::Steady | Role::Passing => self.read(READ_BYTES_MAX, hung_up, desk),
+            Role::Steady | Role::Passing => self.read(desk.budget, desk),
             Role::Slow => Rest::Drained,
             Role::Stalled => {
-                if hung_up && matches!(self.state, State::Watching(_)) {
+                if self.hung_up && matches!(self.state, State::Watching(_)) {
                     self.leave();
                 }
                 Rest::Drained
@@ -175,15 +194,13 @@ impl Viewer {
         let saved_max = (bytes_per_second as f64 * SAVED_TIME_MAX.as_secs_f64()).max(1.0);
         self.allowance = (self.allowance + earned as usize).min(saved_max as usize);
         let before = self.parser.tally().bytes;
-        self.read(self.allowance, false, desk);
+        self.read(self.allowance, desk);
         let read = self.parser.tally().bytes - before;
         self.allowance = self.allowance.saturating_sub(read as usize);
     }
 
     fn finish_connecting(&mut self, request: &[u8]) {
-        let State::Connecting(stream) = &mut self.state else {
-            return;
-        };
+        let State::Connecting(stream) = &mut self.state else { return };
         let connected = match stream.take_error() {
             Ok(Some(error)) | Err(error) => Err(error),
             Ok(None) => stream.peer_addr().and_then(|_| send_whole(stream, request)),
@@ -202,7 +219,7 @@ impl Viewer {
     }
 
     /// Reads until the kernel has no more, or `budget` bytes are read.
-    fn read(&mut self, budget: usize, hung_up: bool, desk: &mut Desk) -> Rest {
+    fn read(&mut self, budget: usize, desk: &mut Desk) -> Rest {
         let mut left = budget;
         // One look at the clock serves everything this turn reads: it was all there when the turn began.
         let now = wall_time();
@@ -226,7 +243,7 @@ impl Viewer {
                     }
                     // A short read says that the kernel has no more, epoll(7); but the end of a stream that has come
                     // with its last bytes would be told by no further edge, so that has to be read up to.
-                    if read < asked && !hung_up {
+                    if read < asked && !self.hung_up {
                         return Rest::Drained;
                     }
                 }
@@ -299,4 +316,39 @@ fn send_whole(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
 /// Wall time since the Unix epoch: the clock that servers stamp their pictures with.
 fn wall_time() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use mio::{Events, Interest, Poll, Token};
+
+    use super::*;
+
+    /// An edge tells once that the server has closed. A viewer that has more to read than its budget allows must
+    /// remember it, or it would wait for ever at the end of what it reads in later turns.
+    #[test]
+    fn a_close_is_seen_though_the_budget_ended_before_the_bytes() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut viewer = Viewer::open(Role::Steady, Scrutiny::Ends, address, None, Instant::now());
+        let mut poll = Poll::new().unwrap();
+        poll.registry().register(viewer.stream_mut().unwrap(), Token(0), Interest::READABLE).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let head = "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n--frame\r\n";
+        server.write_all(head.as_bytes()).unwrap();
+        server.write_all(&[b'x'; 2500]).unwrap();
+        drop((server, listener));
+
+        let mut events = Events::with_capacity(8);
+        while !events.iter().any(|event| event.is_read_closed()) {
+            poll.poll(&mut events, None).unwrap();
+        }
+        let mut desk = Desk { buffer: &mut [0; 4096], budget: 1000, ledger: &mut Ledger::new(), request: b"" };
+        assert_eq!(viewer.ready(true, &mut desk), Rest::Owed);
+        while viewer.ready(false, &mut desk) == Rest::Owed {}
+        assert!(viewer.stream_mut().is_none(), "{:?}", viewer.state);
+    }
 }

@@ -1,7 +1,7 @@
 //! The turn: wait, hand each event to its owner, do what is due, write what is queued, let go of what is over.
 //!
-//! Everything is registered once, edge-triggered, and never again: the kernel tells what has changed, and we remember it.
-//! Every loop that reads, writes or accepts ends in one of three ways and only these:
+//! Everything is registered once, edge-triggered, and never again: the kernel tells what has changed, and we remember
+//! it. Every loop that reads, writes or accepts ends in one of three ways and only these:
 //!
 //! 1. the kernel said "would block", so it owes an edge;
 //! 2. nothing is left to do;
@@ -322,9 +322,7 @@ impl EventLoop {
     }
 
     fn is_over(&self, now: Instant) -> bool {
-        let Some(deadline) = self.going_down else {
-            return false;
-        };
+        let Some(deadline) = self.going_down else { return false };
         now >= deadline || (self.hub.is_empty() && self.cameras.iter().all(Camera::is_over))
     }
 }

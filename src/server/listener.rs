@@ -1,8 +1,8 @@
 //! A listening socket, and the edges it owes.
 //!
-//! The kernel tells of waiting connections once, when the first of them comes. Whoever stops accepting before it has said
-//! "would block" hears nothing more of those that are left: after running out of descriptors (`EMFILE`) no edge comes even
-//! when more connections arrive. So a listener that was left early remembers that an accept is owed.
+//! The kernel tells of waiting connections once, when the first of them comes. Whoever stops accepting before it has
+//! said "would block" hears nothing more of those that are left: after running out of descriptors (`EMFILE`) no edge
+//! comes even when more connections arrive. So a listener that was left early remembers that an accept is owed.
 
 use std::fmt;
 use std::io::{self, ErrorKind};

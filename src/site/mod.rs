@@ -1,7 +1,7 @@
 //! What is answered: which address means what, and what stands there.
 //!
-//! A request and the [`Scene`] go in, an [`Answer`] comes out. Nothing here knows a connection or a file: what is served
-//! was built into the program or is made from the scene.
+//! A request and the [`Scene`] go in, an [`Answer`] comes out. Nothing here knows a connection or a file: what is
+//! served was built into the program or is made from the scene.
 
 mod assets;
 mod pages;

@@ -1,5 +1,5 @@
-//! The parameters of our addresses. A name we do not know is nobody's business; a bad value of one we know is a 400 that
-//! says what would be good.
+//! The parameters of our addresses. A name we do not know is nobody's business; a bad value of one we know is a 400
+//! that says what would be good.
 
 use std::time::Duration;
 
@@ -28,9 +28,7 @@ pub fn camera(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
 
 /// The least time between two frames, from `fps=N`.
 pub fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
-    let Some(fps) = request.parameter("fps").filter(|fps| !fps.is_empty()) else {
-        return Ok(None);
-    };
+    let Some(fps) = request.parameter("fps").filter(|fps| !fps.is_empty()) else { return Ok(None) };
     match fps.parse::<f64>() {
         Ok(fps) if fps > 0.0 && fps <= FPS_MAX => {
             // Far below one frame a day it would overflow, and nobody would see the difference.
@@ -43,8 +41,8 @@ pub fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
 
 /// How the parts are framed: as asked, else as the peer is known to need it.
 ///
-/// A browser shows a part of an `<img>` only once the header block of the next one is there, so it is sent ahead; players
-/// and libraries want `Content-Length`. Measured in Chromium and WebKitGTK.
+/// A browser shows a part of an `<img>` only once the header block of the next one is there, so it is sent ahead;
+/// players and libraries want `Content-Length`. Measured in Chromium and WebKitGTK.
 pub fn framing(request: &Request) -> Result<Framing, Problem> {
     match request.parameter("framing").as_deref() {
         Some("advance") => return Ok(Framing::Advance),
@@ -65,9 +63,7 @@ pub fn framing(request: &Request) -> Result<Framing, Problem> {
 
 /// A whole number, of a parameter that takes one.
 pub fn whole_number(name: &str, request: &Request) -> Result<Option<u64>, Problem> {
-    let Some(value) = request.parameter(name).filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
+    let Some(value) = request.parameter(name).filter(|value| !value.is_empty()) else { return Ok(None) };
     let number = value.parse();
     number.map(Some).map_err(|_| Problem::bad(format!("{name} takes a whole number from 0, not '{value}'.")))
 }

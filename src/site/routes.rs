@@ -1,4 +1,5 @@
-//! Which address means what. Paths are matched whole and nothing in them is decoded, so there is no second way to say one.
+//! Which address means what. Paths are matched whole and nothing in them is decoded, so there is no second way to say
+//! one.
 
 use super::assets::{self, Asset};
 use crate::wire::http::Request;

@@ -161,8 +161,8 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Whether what comes in is wanted now. While a reply is under way it is not: one request at a time, and the kernel's
-    /// buffer makes the peer wait.
+    /// Whether what comes in is wanted now. While a reply is under way it is not: one request at a time, and the
+    /// kernel's buffer makes the peer wait.
     pub(super) fn wants_read(&self) -> bool {
         self.readable
             && matches!(
@@ -220,9 +220,7 @@ impl<T: Transport> Connection<T> {
         if !matches!(self.state, State::Receiving { .. }) || self.received.is_empty() {
             return Ok(None);
         }
-        let Some((request, length)) = Request::parse(&self.received)? else {
-            return Ok(None);
-        };
+        let Some((request, length)) = Request::parse(&self.received)? else { return Ok(None) };
         self.received.drain(..length);
         if self.received.is_empty() {
             // Most connections say one thing and then only listen: they need not keep the room for it.
@@ -314,9 +312,7 @@ impl<T: Transport> Connection<T> {
     /// # Errors
     /// The write side could not be shut.
     pub(super) fn responded(&mut self, limits: &Limits, now: Instant) -> io::Result<bool> {
-        let State::Responding { keep_alive, .. } = self.state else {
-            return Ok(false);
-        };
+        let State::Responding { keep_alive, .. } = self.state else { return Ok(false) };
         if keep_alive {
             let timeout = if self.received.is_empty() { limits.idle_timeout } else { limits.request_timeout };
             self.state = State::Receiving { until: now + timeout };

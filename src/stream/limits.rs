@@ -5,8 +5,8 @@ use std::time::Duration;
 /// What a peer may take of our time and memory. The defaults are the values the documentation names.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// A whole request head must be in this long after its first byte, or after the connection was made. Absolute: a byte
-    /// now and then buys no time.
+    /// A whole request head must be in this long after its first byte, or after the connection was made. Absolute: a
+    /// byte now and then buys no time.
     pub request_timeout: Duration,
     /// A kept connection may say nothing for this long between two requests.
     pub idle_timeout: Duration,

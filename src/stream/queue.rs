@@ -176,9 +176,7 @@ impl WriteQueue {
     /// Strikes `written` bytes off the head of the queue and counts what is through.
     fn advance(&mut self, mut written: usize, progress: &mut Progress) {
         while written > 0 {
-            let Some(mut head) = self.take_head() else {
-                return;
-            };
+            let Some(mut head) = self.take_head() else { return };
             let taken = written.min(head.left.len());
             head.left.advance(taken);
             written -= taken;

@@ -50,11 +50,8 @@ impl Driver {
             .expect("chromedriver is installed");
         let mut stdout = BufReader::new(chromedriver.stdout.take().expect("its output is piped"));
         let port = port_announced(&mut stdout);
-        let agent: Agent = Agent::config_builder()
-            .timeout_global(Some(COMMAND_TIMEOUT))
-            .http_status_as_error(false)
-            .build()
-            .into();
+        let agent: Agent =
+            Agent::config_builder().timeout_global(Some(COMMAND_TIMEOUT)).http_status_as_error(false).build().into();
 
         let profile = tempfile::tempdir().expect("a directory for the profile");
         let args: Vec<String> = CHROMIUM_ARGS
@@ -67,10 +64,7 @@ impl Driver {
         let session = value(agent.post(&sessions).send_json(wanted));
         let browser = session["capabilities"]["goog:processID"].as_i64();
         Self {
-            session: format!(
-                "{sessions}/{}",
-                session["sessionId"].as_str().expect("a session id")
-            ),
+            session: format!("{sessions}/{}", session["sessionId"].as_str().expect("a session id")),
             browser: browser.and_then(|pid| Pid::from_raw(pid.try_into().ok()?)),
             agent,
             chromedriver,
@@ -102,9 +96,7 @@ impl Driver {
 
     /// The text of the first element that `selector` finds, empty if there is none.
     pub(crate) fn text(&self, selector: &str) -> String {
-        let found = self.run(&format!(
-            "return document.querySelector({selector:?})?.textContent ?? ''"
-        ));
+        let found = self.run(&format!("return document.querySelector({selector:?})?.textContent ?? ''"));
         found.as_str().expect("a text").to_owned()
     }
 
@@ -124,11 +116,7 @@ impl Driver {
     }
 
     fn post(&self, command: &str, body: Value) -> Value {
-        value(
-            self.agent
-                .post(format!("{}/{command}", self.session))
-                .send_json(body),
-        )
+        value(self.agent.post(format!("{}/{command}", self.session)).send_json(body))
     }
 }
 
@@ -147,26 +135,13 @@ fn port_announced(stdout: &mut impl BufRead) -> u16 {
     stdout
         .lines()
         .map_while(Result::ok)
-        .find_map(|line| {
-            line.split_once("started successfully on port ")?
-                .1
-                .trim_end_matches('.')
-                .parse()
-                .ok()
-        })
+        .find_map(|line| line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok())
         .expect("chromedriver tells its port")
 }
 
 fn value(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Value {
-    let mut body: Value = answer
-        .expect("chromedriver answers")
-        .body_mut()
-        .read_json()
-        .expect("it answers in JSON");
+    let mut body: Value = answer.expect("chromedriver answers").body_mut().read_json().expect("it answers in JSON");
     let value = body["value"].take();
-    assert!(
-        value.get("error").is_none(),
-        "chromedriver refuses: {value}"
-    );
+    assert!(value.get("error").is_none(), "chromedriver refuses: {value}");
     value
 }

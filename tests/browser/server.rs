@@ -26,33 +26,17 @@ impl Server {
     /// Starts the program on `listen` with one camera, and returns once it listens.
     pub(crate) fn start(listen: &str, source: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_framecast"))
-            .args([
-                "serve",
-                "--listen",
-                listen,
-                "--camera",
-                &format!("camera={source}"),
-            ])
+            .args(["serve", "--listen", listen, "--camera", &format!("camera={source}")])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
         let mut line = String::new();
-        stdout
-            .read_line(&mut line)
-            .expect("it says where it listens");
-        let address = line
-            .trim()
-            .strip_prefix("listening on http://")
-            .and_then(|rest| rest.strip_suffix('/'));
-        let address = address
-            .and_then(|address| address.parse().ok())
-            .unwrap_or_else(|| panic!("no address: {line:?}"));
-        Self {
-            child,
-            _stdout: stdout,
-            address,
-        }
+        stdout.read_line(&mut line).expect("it says where it listens");
+        let address = line.trim().strip_prefix("listening on http://").and_then(|rest| rest.strip_suffix('/'));
+        let address =
+            address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address: {line:?}"));
+        Self { child, _stdout: stdout, address }
     }
 
     /// The address of the page.
@@ -62,17 +46,13 @@ impl Server {
 
     /// `/state`.
     pub(crate) fn state(&self) -> Value {
-        let mut answer = ureq::get(format!("{}state", self.url()))
-            .call()
-            .expect("the server answers");
+        let mut answer = ureq::get(format!("{}state", self.url())).call().expect("the server answers");
         answer.body_mut().read_json().expect("/state is JSON")
     }
 
     /// How many watch the camera.
     pub(crate) fn viewers(&self) -> u64 {
-        self.state()["cameras"][0]["viewers"]
-            .as_u64()
-            .expect("a number of viewers")
+        self.state()["cameras"][0]["viewers"].as_u64().expect("a number of viewers")
     }
 
     /// Asks the program to end, and waits until it has.
@@ -104,13 +84,9 @@ impl Pictures {
     /// Writes the pictures.
     pub(crate) fn write() -> Self {
         let directory = tempfile::tempdir().expect("a directory for the pictures");
-        let jpegs: Vec<_> = Self::COLOURS
-            .iter()
-            .map(|&colour| picture(colour))
-            .collect();
+        let jpegs: Vec<_> = Self::COLOURS.iter().map(|&colour| picture(colour)).collect();
         for (index, jpeg) in jpegs.iter().enumerate() {
-            std::fs::write(directory.path().join(format!("{index}.jpg")), jpeg)
-                .expect("room for a picture");
+            std::fs::write(directory.path().join(format!("{index}.jpg")), jpeg).expect("room for a picture");
         }
         Self { directory, jpegs }
     }
@@ -123,10 +99,7 @@ impl Pictures {
 
     /// Which picture this is.
     pub(crate) fn index_of(&self, jpeg: &[u8]) -> usize {
-        self.jpegs
-            .iter()
-            .position(|known| known == jpeg)
-            .expect("the server sends the pictures as they are")
+        self.jpegs.iter().position(|known| known == jpeg).expect("the server sends the pictures as they are")
     }
 }
 
@@ -135,12 +108,7 @@ fn picture(colour: u8) -> Vec<u8> {
     let pixel = [4, 2, 1].map(|bit| if colour & bit != 0 { 255 } else { 0 });
     let mut jpeg = Vec::new();
     Encoder::new(&mut jpeg, 90)
-        .encode(
-            &pixel.repeat(usize::from(SIDE) * usize::from(SIDE)),
-            SIDE,
-            SIDE,
-            ColorType::Rgb,
-        )
+        .encode(&pixel.repeat(usize::from(SIDE) * usize::from(SIDE)), SIDE, SIDE, ColorType::Rgb)
         .expect("a picture of one colour can be encoded");
     jpeg
 }
@@ -152,28 +120,18 @@ impl Viewer {
     /// Asks for the stream.
     pub(crate) fn connect(server: SocketAddr) -> Self {
         let mut stream = TcpStream::connect(server).expect("the server accepts");
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a timeout can be set");
-        write!(stream, "GET /video_feed HTTP/1.1\r\nHost: {server}\r\n\r\n")
-            .expect("the server reads");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        write!(stream, "GET /video_feed HTTP/1.1\r\nHost: {server}\r\n\r\n").expect("the server reads");
         let mut viewer = Self(BufReader::new(stream));
-        assert!(
-            viewer.block().starts_with("HTTP/1.1 200 "),
-            "the server refuses the stream"
-        );
+        assert!(viewer.block().starts_with("HTTP/1.1 200 "), "the server refuses the stream");
         viewer
     }
 
     /// The next frame, once all of it is here.
     pub(crate) fn frame(&mut self) -> Vec<u8> {
         let header = self.block();
-        let length = header
-            .lines()
-            .find_map(|line| line.strip_prefix("Content-Length: "));
-        let length = length
-            .and_then(|length| length.parse().ok())
-            .unwrap_or_else(|| panic!("no length: {header:?}"));
+        let length = header.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let length = length.and_then(|length| length.parse().ok()).unwrap_or_else(|| panic!("no length: {header:?}"));
         let mut jpeg = vec![0; length];
         self.0.read_exact(&mut jpeg).expect("a whole frame");
         let mut end = [0; 2];
@@ -184,11 +142,7 @@ impl Viewer {
     fn block(&mut self) -> String {
         let mut block = String::new();
         while !block.ends_with("\r\n\r\n") {
-            assert_ne!(
-                self.0.read_line(&mut block).expect("a line"),
-                0,
-                "the stream ended: {block:?}"
-            );
+            assert_ne!(self.0.read_line(&mut block).expect("a line"), 0, "the stream ended: {block:?}");
         }
         block
     }
@@ -196,11 +150,7 @@ impl Viewer {
 
 /// Wall time, in milliseconds since the Unix epoch: the page's `Date.now()` on the same machine.
 pub(crate) fn unix_ms() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock after 1970")
-        .as_secs_f64()
-        * 1000.0
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs_f64() * 1000.0
 }
 
 /// Asks again until the answer is true, and says how long that took.

@@ -1,7 +1,7 @@
 //! The child process behind a camera: started when somebody watches, stopped when nobody does, restarted when it dies.
 //!
-//! Whatever can block, crash or hang in getting a picture happens in there. What comes out is a pipe of frames, which the
-//! loop reads like any connection, and a pipe of words, which go to the log.
+//! Whatever can block, crash or hang in getting a picture happens in there. What comes out is a pipe of frames, which
+//! the loop reads like any connection, and a pipe of words, which go to the log.
 
 mod driver;
 mod words;
@@ -39,6 +39,8 @@ pub struct Camera {
     life: Life,
     runs: u32,
     backoff: Duration,
+    /// A process has ended, but there may be frames left in its pipe.
+    reap_owed: bool,
     linger: Duration,
     wanted_since: Option<Instant>,
     unwanted_since: Option<Instant>,
@@ -70,6 +72,7 @@ impl Camera {
             life: Life::Off,
             runs: 0,
             backoff: BACKOFF_MIN,
+            reap_owed: false,
             linger,
             wanted_since: None,
             unwanted_since: None,
@@ -123,8 +126,8 @@ impl Camera {
         tally
     }
 
-    /// Brings the driver in line with whether it is wanted. Returns whether the camera has just been let go, so that its
-    /// last frame is no longer live.
+    /// Brings the driver in line with whether it is wanted. Returns whether the camera has just been let go, so that
+    /// its last frame is no longer live.
     pub fn attend(&mut self, wanted: bool, registry: &Registry, now: Instant) -> bool {
         match wanted {
             true => (self.wanted_since, self.unwanted_since) = (self.wanted_since.or(Some(now)), None),
@@ -171,9 +174,7 @@ impl Camera {
     pub fn read_output(&mut self, run: Option<u32>, scratch: &mut [u8], now: Instant, mut publish: impl FnMut(Part)) {
         let wanted = self.is_running();
         let current = self.runs & Key::NUMBER_MASK;
-        let Some(driver) = self.driver_mut() else {
-            return;
-        };
+        let Some(driver) = self.driver_mut() else { return };
         if run.is_some_and(|run| run != current) {
             return;
         }
@@ -182,22 +183,23 @@ impl Camera {
                 publish(part);
             }
         });
+        let closed = driver.has_closed_output();
         if let Err(error) = end {
             log::warn!("camera {}: its pipe failed: {error}", self.settings.name);
         }
         if self.is_online() {
             self.trouble = None;
         }
-        self.reap(now);
+        if closed || self.reap_owed {
+            self.reap(now);
+        }
     }
 
     /// Logs what the driver says, line by line.
     pub fn read_errors(&mut self, run: u32, scratch: &mut [u8], now: Instant) {
         let current = self.runs & Key::NUMBER_MASK;
         let Camera { life, words, settings, trouble, .. } = self;
-        let (Life::On(driver) | Life::Ending { driver, .. }) = life else {
-            return;
-        };
+        let (Life::On(driver) | Life::Ending { driver, .. }) = life else { return };
         if run != current {
             return;
         }
@@ -209,13 +211,12 @@ impl Camera {
 
     /// Looks whether the driver has ended, and sees to what follows.
     pub fn reap(&mut self, now: Instant) {
-        let Some(driver) = self.driver_mut() else {
-            return;
-        };
         // The frames that are still in the pipe come first.
-        if driver.is_owed() {
+        self.reap_owed = self.is_owed();
+        if self.reap_owed {
             return;
         }
+        let Some(driver) = self.driver_mut() else { return };
         match driver.has_ended() {
             Ok(true) => match driver.reap() {
                 Ok(status) => self.ended(status, now),

@@ -1,7 +1,7 @@
 //! All connections and all cameras' channels: admit, ready, publish, expire, flush, reap.
 //!
-//! The hub hands out the requests it has parsed ([`Hub::next_request`]) and takes their answers ([`Hub::respond`]), so it
-//! knows no route. Whoever drives it goes through the same steps each turn: tell it what became ready, answer its
+//! The hub hands out the requests it has parsed ([`Hub::next_request`]) and takes their answers ([`Hub::respond`]), so
+//! it knows no route. Whoever drives it goes through the same steps each turn: tell it what became ready, answer its
 //! requests, publish what the cameras gave, then [`Hub::expire`], [`Hub::flush`] and [`Hub::reap`].
 
 mod steps;
@@ -156,12 +156,8 @@ impl<T: Transport> Hub<T> {
     /// Takes the answer to a call; an answer for a connection that has gone is dropped.
     pub fn respond(&mut self, call: Call, answer: Answer, now: Instant) {
         let key = call.key;
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
-        let State::Answering { exchange, .. } = connection.state else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
+        let State::Answering { exchange, .. } = connection.state else { return };
         match answer {
             Answer::Respond(response) => connection.respond(response, exchange, now),
             Answer::Preformed(bytes) => connection.finish(bytes, now),
@@ -189,12 +185,8 @@ impl<T: Transport> Hub<T> {
         self.totals.published += 1;
 
         for key in feed.channel.subscribers() {
-            let Some(connection) = lookup(&mut self.connections, key) else {
-                continue;
-            };
-            let State::Subscribed(viewer) = &mut connection.state else {
-                continue;
-            };
+            let Some(connection) = lookup(&mut self.connections, key) else { continue };
+            let State::Subscribed(viewer) = &mut connection.state else { continue };
             if viewer.take(now) {
                 offer(connection, &parts, false, now);
                 if !mem::replace(&mut connection.scheduled, true) {
@@ -217,9 +209,7 @@ impl<T: Transport> Hub<T> {
     /// Does what is due by `now`: closes who has run out of time, gives frames held back or repeated.
     pub fn expire(&mut self, now: Instant) {
         while let Some((at, key)) = self.timers.pop(now) {
-            let Some(connection) = lookup(&mut self.connections, key) else {
-                continue;
-            };
+            let Some(connection) = lookup(&mut self.connections, key) else { continue };
             if connection.armed != Some(at) {
                 continue;
             }
@@ -274,9 +264,7 @@ impl<T: Transport> Hub<T> {
     pub fn shut_down(&mut self, now: Instant) {
         self.shutting_down = true;
         for key in self.keys() {
-            let Some(connection) = lookup(&mut self.connections, key) else {
-                continue;
-            };
+            let Some(connection) = lookup(&mut self.connections, key) else { continue };
             match &connection.state {
                 State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
                 State::Waiting { .. } => self.ask_now(key, now),

@@ -24,9 +24,7 @@ const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The
 
 impl<T: Transport> Hub<T> {
     pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         let feed = &mut self.feeds[subscription.camera];
         feed.channel.subscribe(key);
         connection.subscribe(subscription, now);
@@ -41,9 +39,7 @@ impl<T: Transport> Hub<T> {
 
     /// Reads what there is, and hands out the request it completes.
     pub(super) fn receive(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         let mut received = Received::WouldBlock;
         if connection.wants_read() {
             received = match connection.receive(&mut self.scratch, &self.limits, now) {
@@ -76,9 +72,7 @@ impl<T: Transport> Hub<T> {
 
     /// The peer will send no more. A reply under way is finished; a viewer, or one who has asked nothing, has left.
     fn peer_ended(&mut self, key: Key) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         match connection.state {
             State::Closing { .. } => self.close(key, CloseReason::Finished),
             State::Receiving { .. } | State::Subscribed(_) => self.close(key, CloseReason::Left),
@@ -87,9 +81,7 @@ impl<T: Transport> Hub<T> {
     }
 
     fn bound_drained(&mut self, key: Key) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         if matches!(connection.state, State::Closing { drained, .. } if drained > self.limits.linger_bytes_max) {
             self.close(key, CloseReason::Finished);
         }
@@ -97,9 +89,7 @@ impl<T: Transport> Hub<T> {
 
     /// Writes what is queued, counts it, and goes on where a reply is through.
     pub(super) fn write(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         if connection.wants_write() {
             let progress = match connection.write(self.limits.write_budget_bytes, now) {
                 Ok(progress) => progress,
@@ -114,9 +104,7 @@ impl<T: Transport> Hub<T> {
             if let Some(viewer) = connection.stream_ended(now) {
                 self.settle(key, viewer, &WriteQueue::default());
             }
-            let Some(connection) = lookup(&mut self.connections, key) else {
-                return;
-            };
+            let Some(connection) = lookup(&mut self.connections, key) else { return };
             match connection.responded(&self.limits, now) {
                 // The next request may have come in together with the last.
                 Ok(false) => self.take_request(key, now),
@@ -128,9 +116,7 @@ impl<T: Transport> Hub<T> {
 
     /// Answers what can never become a request that is served, and ends the connection.
     pub(super) fn refuse(&mut self, key: Key, refusal: &Refusal, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         log::debug!("#{} {}: {refusal}", key.number, connection.peer);
         connection.finish(refusal.response(), now);
         self.totals.refused += 1;
@@ -139,9 +125,7 @@ impl<T: Transport> Hub<T> {
 
     /// The deadline of a connection has come.
     pub(super) fn overdue(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         let idle = connection.queue.is_empty();
         match &connection.state {
             State::Receiving { .. } if connection.has_begun_request() => {
@@ -162,12 +146,8 @@ impl<T: Transport> Hub<T> {
 
     /// Gives one viewer the newest frame.
     fn offer_latest(&mut self, key: Key, repeat: bool, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
-        let State::Subscribed(viewer) = &mut connection.state else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
+        let State::Subscribed(viewer) = &mut connection.state else { return };
         match self.feeds[viewer.camera].channel.latest() {
             Some(frame) => offer(connection, &Parts::of(frame), repeat, now),
             None => viewer.nothing_to_offer(now),
@@ -196,9 +176,7 @@ impl<T: Transport> Hub<T> {
     }
 
     fn ask(&mut self, key: Key, waited: bool, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         let answering_until = now + self.limits.request_timeout;
         match mem::replace(&mut connection.state, State::Closed) {
             State::Waiting { exchange, request, camera, .. } => {
@@ -212,9 +190,7 @@ impl<T: Transport> Hub<T> {
 
     /// Ends a stream on a part boundary: what has begun goes out whole, then the closing delimiter.
     pub(super) fn end_stream(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         connection.end_stream(multipart::closing(&self.boundary), now);
         self.schedule(key);
         self.arm(key);
@@ -229,9 +205,7 @@ impl<T: Transport> Hub<T> {
     /// Lets go of whoever holds the oldest frames, until those held fit their bound.
     pub(super) fn bound_pinned(&mut self) {
         while self.pinned.release() > self.limits.frames_pinned_bytes_max {
-            let Some(oldest) = self.pinned.oldest().cloned() else {
-                return;
-            };
+            let Some(oldest) = self.pinned.oldest().cloned() else { return };
             let holders: Vec<Key> = self.keys_where(|connection| connection.queue.holds(&oldest));
             if holders.is_empty() {
                 return;
@@ -251,9 +225,7 @@ impl<T: Transport> Hub<T> {
 
     /// Marks a connection closed and settles its accounts; its slot is freed by [`Hub::reap`].
     pub(super) fn close(&mut self, key: Key, reason: CloseReason) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         log::debug!("#{} {}: closed ({reason:?})", key.number, connection.peer);
         // What is queued goes now, not with the slot: it may hold a frame that counts against the others.
         let queue = mem::take(&mut connection.queue);
@@ -270,9 +242,7 @@ impl<T: Transport> Hub<T> {
 
     /// Puts a connection on the list of those with work to do, if it has any.
     pub(super) fn schedule(&mut self, key: Key) {
-        let Some(connection) = lookup(&mut self.connections, key) else {
-            return;
-        };
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
         if !connection.scheduled && (connection.wants_read() || connection.wants_write()) {
             connection.scheduled = true;
             self.pending.push(key);
@@ -332,9 +302,7 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
 
 /// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
 pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bool, now: Instant) {
-    let State::Subscribed(viewer) = &mut connection.state else {
-        return;
-    };
+    let State::Subscribed(viewer) = &mut connection.state else { return };
     let was_idle = connection.queue.is_empty();
     let skipped = connection.queue.offer(Offer { bytes: parts.framed(viewer.framing), repeat });
     viewer.counts.skipped_slow += u64::from(skipped);

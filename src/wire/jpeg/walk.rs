@@ -189,9 +189,7 @@ impl Walk {
     /// There is one frame header, and it holds three bytes for each component (T.81, B.2.2). A second one is the next
     /// picture's.
     fn read_frame_header(&mut self, parameters: &[u8]) -> bool {
-        let [_precision, y1, y0, x1, x0, components, rest @ ..] = parameters else {
-            return false;
-        };
+        let [_precision, y1, y0, x1, x0, components, rest @ ..] = parameters else { return false };
         let size = (u16::from_be_bytes([*y1, *y0]), u16::from_be_bytes([*x1, *x0]));
         self.size.replace(size).is_none() && *components > 0 && rest.len() == 3 * usize::from(*components)
     }

@@ -283,9 +283,7 @@ impl Head {
 impl Fields {
     /// Reads one line. Whether it is a field at all: a name, which is a token (RFC 9110, section 5.1), and a colon.
     fn read(&mut self, line: &[u8]) -> bool {
-        let Some((name, value)) = str::from_utf8(line).ok().and_then(|line| line.split_once(':')) else {
-            return false;
-        };
+        let Some((name, value)) = str::from_utf8(line).ok().and_then(|line| line.split_once(':')) else { return false };
         let (name, value) = (name.trim_end(), value.trim());
         if name.is_empty()
             || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))

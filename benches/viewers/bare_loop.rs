@@ -1,0 +1,159 @@
+//! The floor: what one thread must at least do to hand a frame to each of its viewers.
+//!
+//! One non-blocking `send` per viewer and frame, out of one buffer that all share; the poll is there for newcomers
+//! and for sockets that took less than a frame. There is no routing, no deadline, no queue and no metric: a viewer
+//! that is not done with one frame goes without the next. The wire is framecast's, byte for byte, and so are the
+//! options of the sockets.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use framecast::wire::multipart::{self, EncodedPart, Framing};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use slab::Slab;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+const BOUNDARY: &str = "frame";
+const LISTENER: Token = Token(usize::MAX);
+/// What the kernel may hold of what it has not sent, like framecast's.
+const UNSENT_BYTES_MAX: u32 = 16 * 1024;
+
+/// Handshakes that may wait to be accepted.
+const BACKLOG_CONNECTIONS_MAX: i32 = 4096;
+
+struct Viewer {
+    stream: TcpStream,
+    /// Whether its request has been answered.
+    watches: bool,
+    /// What is left of the frame being sent.
+    sending: Bytes,
+}
+
+/// Serves the JPEGs of a directory, over and over, to whoever asks; prints its address first.
+pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    let jpegs = load(stills)?;
+    let interval = Duration::from_secs_f64(1.0 / fps);
+    let mut poll = Poll::new()?;
+    let mut listener = listen()?;
+    println!("{}", listener.local_addr()?);
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let mut viewers: Slab<Viewer> = Slab::new();
+    let mut events = Events::with_capacity(1024);
+    let mut next_frame_at = Instant::now() + interval;
+    for (sequence, jpeg) in (0..).zip(jpegs.iter().cycle()) {
+        loop {
+            let left = next_frame_at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            poll.poll(&mut events, Some(left))?;
+            for event in &events {
+                match event.token() {
+                    LISTENER => accept(&listener, &poll, &mut viewers)?,
+                    Token(key) => {
+                        let is_gone = viewers.get_mut(key).is_some_and(|viewer| viewer.ready().is_err());
+                        if is_gone {
+                            viewers.remove(key);
+                        }
+                    }
+                }
+            }
+        }
+        next_frame_at += interval;
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let frame = EncodedPart::encode(BOUNDARY, sequence, now, jpeg).framed(Framing::Length);
+        viewers.retain(|_, viewer| viewer.offer(&frame).is_ok());
+    }
+    Ok(())
+}
+
+impl Viewer {
+    /// Sends a frame unless it is still busy with an earlier one.
+    fn offer(&mut self, frame: &Bytes) -> io::Result<()> {
+        if self.watches && self.sending.is_empty() {
+            self.sending = frame.clone();
+            return self.send();
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self) -> io::Result<()> {
+        if !self.watches {
+            return self.answer();
+        }
+        match self.stream.read(&mut [0; 64]) {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.send(),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a request, which comes in one piece from a crowd on the same machine, and answers whatever it says.
+    fn answer(&mut self) -> io::Result<()> {
+        match self.stream.read(&mut [0; 1024]) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            read => read?,
+        };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary={BOUNDARY}\r\n\
+             Connection: close\r\nCache-Control: no-store\r\n\r\n"
+        );
+        let preamble = multipart::preamble(BOUNDARY, Framing::Length);
+        self.sending = [head.as_bytes(), &preamble].concat().into();
+        self.watches = true;
+        self.send()
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        while !self.sending.is_empty() {
+            match self.stream.write(&self.sending) {
+                Ok(sent) => drop(self.sending.split_to(sent)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        // An empty slice would hold on to the frame it was cut from.
+        self.sending = Bytes::new();
+        Ok(())
+    }
+}
+
+/// Listens on loopback, with a longer backlog than the 128 of the standard library.
+fn listen() -> io::Result<TcpListener> {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    listener.listen(BACKLOG_CONNECTIONS_MAX)?;
+    Ok(TcpListener::from_std(listener.into()))
+}
+
+fn accept(listener: &TcpListener, poll: &Poll, viewers: &mut Slab<Viewer>) -> io::Result<()> {
+    loop {
+        let mut stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+        let entry = viewers.vacant_entry();
+        let token = Token(entry.key());
+        poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        entry.insert(Viewer { stream, watches: false, sending: Bytes::new() });
+    }
+}
+
+fn load(stills: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let mut paths = fs::read_dir(stills)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    paths.iter().map(fs::read).collect()
+}

@@ -1,0 +1,203 @@
+//! What stands at each address, to the byte.
+
+use framecast::capture::numbers::PICTURES;
+use serde_json::Value;
+
+use crate::support::{Program, field};
+
+const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\n\
+    Content-Type: multipart/x-mixed-replace; boundary=frame\r\n\
+    Cache-Control: no-store, no-cache, must-revalidate, private, max-age=0\r\n\
+    Pragma: no-cache\r\n\
+    Expires: Mon, 3 Jan 2000 12:34:56 GMT\r\n\
+    Connection: close\r\n\
+    X-Accel-Buffering: no\r\n\r\n";
+
+fn emulated() -> Program {
+    Program::serve(&["--camera", "stills:?fps=20"])
+}
+
+#[test]
+fn the_first_three_parts_are_right_to_the_byte() {
+    let program = emulated();
+    let mut viewer = program.watch("/video_feed");
+    assert_eq!(viewer.head, STREAM_HEAD);
+    let mut last = None;
+    for _ in 0..3 {
+        let part = viewer.part();
+        let timestamp = field(&part.header, "X-Timestamp").expect("a time");
+        let (seconds, micros) = timestamp.split_once('.').expect("seconds and micros");
+        assert!(micros.len() == 6 && seconds.parse::<u64>().is_ok_and(|seconds| seconds > 1_600_000_000));
+        let expected = format!(
+            "--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {timestamp}\r\n\
+             X-Frame-Sequence: {}\r\n\r\n",
+            part.jpeg.len(),
+            part.sequence,
+        );
+        assert_eq!(part.header, expected);
+        // One picture follows the other, and each is the file it was, to the byte.
+        let picture = PICTURES.iter().position(|picture| *picture == part.jpeg).expect("one of the three");
+        assert!(last.is_none_or(|(sequence, before)| part.sequence > sequence && picture == (before + 1) % 3));
+        last = Some((part.sequence, picture));
+    }
+}
+
+#[test]
+fn the_advance_framing_sends_the_next_header_with_each_picture() {
+    use std::io::Read;
+    let program = emulated();
+    // How Chromium asks for an <img>.
+    let request = "GET /video_feed HTTP/1.1\r\nHost: cam\r\nAccept: image/avif,image/webp,image/*,*/*;q=0.8\r\n\
+        User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0 Safari/537.36\r\n\r\n";
+    let mut stream = program.say(request);
+    let delimiter = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
+    let mut head = vec![0; STREAM_HEAD.len() + delimiter.len()];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(String::from_utf8(head).unwrap(), format!("{STREAM_HEAD}{delimiter}"));
+    let mut start = [0; 4096];
+    stream.read_exact(&mut start).unwrap();
+    let picture = PICTURES.iter().position(|picture| picture.starts_with(&start)).expect("one of the three");
+    for step in 0..3 {
+        let mut part = PICTURES[(picture + step) % 3].to_vec();
+        part.extend_from_slice(format!("\r\n{delimiter}").as_bytes());
+        let skip = if step == 0 { start.len() } else { 0 };
+        let mut received = vec![0; part.len() - skip];
+        stream.read_exact(&mut received).unwrap();
+        assert!(received == part[skip..], "part {step}");
+    }
+}
+
+#[test]
+fn every_alias_of_the_stream_is_the_stream() {
+    let program = emulated();
+    let aliases = [
+        "/video_feed",
+        "/stream",
+        "/?action=stream",
+        "/?action=stream_0",
+        "/?action=stream?dummy=param.mjpg",
+        "/stream?1699999999",
+        "/stream?camera=camera&fps=2.5&unknown&key=abc",
+        "/stream?framing=length",
+    ];
+    for target in aliases {
+        let mut viewer = program.watch(target);
+        assert_eq!(viewer.head, STREAM_HEAD, "{target}");
+        assert!(PICTURES.contains(&viewer.part().jpeg.as_slice()), "{target}");
+    }
+}
+
+#[test]
+fn a_snapshot_is_the_newest_frame_and_is_not_sent_twice() {
+    let program = emulated();
+    for target in ["/snapshot", "/snapshot.jpg", "/?action=snapshot", "/?action=snapshot_0"] {
+        let reply = program.get(target);
+        assert_eq!(reply.status(), 200);
+        assert_eq!(reply.field("Content-Type"), Some("image/jpeg"));
+        assert!(PICTURES.contains(&reply.body.as_slice()));
+        let age: u64 = reply.field("X-Frame-Age").unwrap().parse().unwrap();
+        assert!(age < 5_000);
+    }
+    let program = Program::serve(&["--camera", "stills:?fps=0.1"]);
+    let first = program.get("/snapshot");
+    let tag = first.field("ETag").unwrap();
+    let again = format!("GET /snapshot HTTP/1.1\r\nHost: cam\r\nIf-None-Match: W/{tag}\r\nConnection: close\r\n\r\n");
+    let again = program.ask(&again);
+    assert_eq!((again.status(), again.body.len()), (304, 0));
+    assert_eq!(again.field("Content-Length"), None);
+}
+
+#[test]
+fn a_snapshot_waits_for_a_newer_frame() {
+    let program = emulated();
+    let mut sequence = 0;
+    for _ in 0..5 {
+        let reply = program.get(&format!("/snapshot?after={sequence}"));
+        let newer: u64 = reply.field("X-Frame-Sequence").unwrap().parse().unwrap();
+        assert!(newer > sequence);
+        sequence = newer;
+    }
+    let reply = program.get("/snapshot?max_age=0");
+    assert_eq!(reply.status(), 200);
+    assert!(reply.field("X-Frame-Sequence").unwrap().parse::<u64>().unwrap() >= sequence);
+}
+
+#[test]
+fn what_is_wrong_is_said_in_a_sentence() {
+    let program = Program::serve(&["--camera", "front=stills:", "--camera", "back=stills:"]);
+    let cases = [
+        ("/stream?camera=side", 404, "There is no camera 'side'; there is: front, back.\n"),
+        ("/?action=stream_2", 404, "There is no camera number 2; there is: front, back.\n"),
+        ("/stream?fps=0", 400, "fps takes a number above 0 and up to 240, not '0'.\n"),
+        ("/stream?fps=nan", 400, "fps takes a number above 0 and up to 240, not 'nan'.\n"),
+        ("/stream?framing=none", 400, "framing takes 'length' or 'advance', not 'none'.\n"),
+        ("/snapshot?after=-1", 400, "after takes a whole number from 0, not '-1'.\n"),
+    ];
+    for (target, status, sentence) in cases {
+        let reply = program.get(target);
+        assert_eq!((reply.status(), reply.text()), (status, sentence), "{target}");
+    }
+    let unknown = program.get("/nothing/../here");
+    assert_eq!(unknown.status(), 404);
+    assert!(unknown.text().contains("/video_feed"), "a 404 says what there is");
+    let refused = program.ask("POST /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
+    assert_eq!((refused.status(), refused.field("Allow")), (405, Some("GET, HEAD, OPTIONS")));
+}
+
+#[test]
+fn head_and_options_have_no_body() {
+    let program = emulated();
+    for target in ["/", "/video_feed", "/snapshot", "/state", "/healthz", "/viewer.js", "/nothing"] {
+        let head = program.ask(&format!("HEAD {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"));
+        assert_eq!(head.body, b"", "{target}");
+        assert_eq!(head.status(), if target == "/nothing" { 404 } else { 200 }, "{target}");
+        let options = program.ask(&format!("OPTIONS {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"));
+        assert_eq!((options.status(), options.field("Allow")), (204, Some("GET, HEAD, OPTIONS")));
+    }
+    assert_eq!(program.ask("HEAD /video_feed HTTP/1.1\r\nHost: cam\r\n\r\n").head, STREAM_HEAD);
+}
+
+#[test]
+fn the_figures_are_where_ustreamer_has_them_and_follow_what_happens() {
+    let program = emulated();
+    let mut viewer = program.watch("/stream?key=mine");
+    let mut other = program.watch("/stream?key=other");
+    (0..5).for_each(|_| drop((viewer.part(), other.part())));
+    let reply = program.get("/state?key=mine");
+    let state: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(state["ok"], true);
+    assert_eq!(state["result"]["source"]["online"], true);
+    assert_eq!(state["result"]["source"]["resolution"]["width"], 640);
+    assert_eq!(state["result"]["stream"]["clients"], 2);
+    let clients = state["result"]["stream"]["clients_stat"].as_object().unwrap();
+    assert_eq!(clients.len(), 1, "only the one that was asked for");
+    let client = clients.values().next().unwrap();
+    assert_eq!(client["key"], "mine");
+    assert!(client["delivered"].as_u64().unwrap() >= 5);
+    assert_eq!(state["cameras"][0]["viewers"], 2);
+    assert!(state["loop"]["turns"].as_u64().unwrap() > 5);
+}
+
+#[test]
+fn all_is_well_until_a_camera_that_is_watched_gives_nothing() {
+    let program = emulated();
+    let reply = program.get("/healthz");
+    assert_eq!((reply.status(), reply.text()), (200, "ok\n"));
+}
+
+#[test]
+fn the_page_and_what_it_needs_are_served_and_revalidated() {
+    let program = emulated();
+    for (target, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/viewer.css", "text/css; charset=utf-8"),
+        ("/viewer.js", "text/javascript; charset=utf-8"),
+    ] {
+        let reply = program.get(target);
+        assert_eq!((reply.status(), reply.field("Content-Type")), (200, Some(content_type)));
+        let tag = reply.field("ETag").unwrap();
+        let again = program
+            .ask(&format!("GET {target} HTTP/1.1\r\nHost: cam\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"));
+        assert_eq!(again.status(), 304);
+    }
+}

@@ -1,0 +1,72 @@
+//! The child process behind a camera: when it runs, when it does not, and what its end costs the viewers.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Program, eventually};
+
+#[test]
+fn a_camera_runs_while_somebody_watches_and_stops_afterwards() {
+    let program = Program::serve(&["--camera-linger", "300ms"]);
+    assert_eq!(program.children(), Vec::<String>::new(), "nobody watches");
+    let mut viewer = program.watch("/stream");
+    viewer.part();
+    assert_eq!(program.children().len(), 1);
+    drop(viewer);
+    let time = eventually("the camera stops", || program.children().is_empty());
+    assert!(time >= Duration::from_millis(250), "it lingered for {time:?} only");
+    program.watch("/stream").part();
+    assert_eq!(program.children().len(), 1);
+}
+
+#[test]
+fn a_camera_that_is_always_on_runs_without_a_viewer() {
+    let program = Program::serve(&["--always-on"]);
+    eventually("it has given a frame", || program.state()["cameras"][0]["sequence"].as_u64() > Some(0));
+    assert_eq!(program.children().len(), 1);
+}
+
+#[test]
+fn a_driver_that_is_killed_is_started_again_and_no_viewer_is_dropped() {
+    let program = Program::serve(&["--camera", "stills:?fps=30"]);
+    let mut viewers: Vec<_> = (0..20).map(|_| program.watch("/stream")).collect();
+    let mut last = viewers.iter_mut().map(|viewer| viewer.part().sequence).max().unwrap();
+    for _ in 0..3 {
+        let pid = program.children()[0].parse().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        eventually("another driver runs", || program.children().first().is_some_and(|child| child.parse() != Ok(pid)));
+        for viewer in &mut viewers {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while viewer.part().sequence <= last {
+                assert!(Instant::now() < deadline, "no new frame");
+            }
+        }
+        last = viewers.iter_mut().map(|viewer| viewer.part().sequence).max().unwrap();
+    }
+    let state = program.state();
+    assert_eq!(state["cameras"][0]["viewers"], 20);
+    assert_eq!(state["cameras"][0]["restarts"], 3);
+}
+
+#[test]
+fn an_idle_server_sleeps() {
+    let program = Program::serve(&[]);
+    let ask = |connection: &mut crate::support::Viewer| -> u64 {
+        use std::io::{Read, Write};
+        let stream = connection.reader.get_mut();
+        stream.write_all(b"GET /state HTTP/1.1\r\nHost: cam\r\n\r\n").unwrap();
+        let head = connection.block();
+        let length = crate::support::field(&head, "Content-Length").unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        connection.reader.read_exact(&mut body).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&body).unwrap()["loop"]["wakeups"].as_u64().unwrap()
+    };
+    let stream = program.say("");
+    let mut connection = crate::support::Viewer { reader: std::io::BufReader::new(stream), head: String::new() };
+    let before = ask(&mut connection);
+    std::thread::sleep(Duration::from_secs(3));
+    let wakeups = ask(&mut connection) - before;
+    // The second request itself is one of them.
+    assert!(wakeups <= 3, "{wakeups} wake-ups in 3 s with nobody watching");
+}

@@ -1,0 +1,9 @@
+//! The whole program, on real sockets and with real child processes.
+
+mod addresses;
+mod cameras;
+mod lifecycle;
+mod players;
+mod pressure;
+#[path = "../support/mod.rs"]
+mod support;

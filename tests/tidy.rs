@@ -1,0 +1,129 @@
+//! The house rules, held by a test: who may import whom, and how long a file, a function or a line may be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FILE_LINES_MAX: usize = 500;
+const FUNCTION_LINES_MAX: usize = 70;
+const LINE_COLUMNS_MAX: usize = 120;
+
+/// For each layer, what it must never know: modules of ours, and words of others.
+const FORBIDDEN: [(&str, &[&str]); 7] = [
+    ("wire", &["crate::stream", "crate::site", "crate::server", "crate::capture", "crate::bench", "crate::options"]),
+    ("stream", &["crate::site", "crate::server", "crate::capture", "crate::bench", "crate::options"]),
+    ("site", &["crate::server", "crate::capture", "crate::bench", "crate::options"]),
+    ("server", &["crate::bench", "crate::options"]),
+    ("capture", &["crate::stream", "crate::site", "crate::server", "crate::bench", "crate::options"]),
+    ("bench", &["crate::stream", "crate::site", "crate::server", "crate::capture", "crate::options"]),
+    ("logging.rs", &["crate::"]),
+];
+
+/// The pure layers know neither a socket nor a clock.
+const PURE: [&str; 3] = ["wire", "stream", "site"];
+const IMPURE: [&str; 5] = ["mio::", "std::net", "Instant::now", "SystemTime", "std::fs"];
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The lines that are code, with their numbers from 1.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(index, line)| (index + 1, line)).filter(|(_, line)| !line.trim().starts_with("//"))
+}
+
+#[test]
+fn imports_only_go_down() {
+    let mut faults = Vec::new();
+    for (layer, forbidden) in FORBIDDEN {
+        let place = root().join("src").join(layer);
+        for file in if place.is_dir() { rust_files(&place) } else { vec![place] } {
+            let text = fs::read_to_string(&file).unwrap();
+            for (number, line) in code(&text) {
+                let found = forbidden.iter().filter(|word| line.contains(**word));
+                faults.extend(found.map(|word| format!("{}:{number} knows {word}", file.display())));
+            }
+        }
+    }
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn the_pure_layers_know_neither_socket_nor_clock() {
+    let mut faults = Vec::new();
+    for layer in PURE {
+        for file in rust_files(&root().join("src").join(layer)) {
+            let text = fs::read_to_string(&file).unwrap();
+            for (number, line) in code(&text) {
+                let found = IMPURE.iter().filter(|word| line.contains(**word));
+                faults.extend(found.map(|word| format!("{}:{number} knows {word}", file.display())));
+            }
+        }
+    }
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn there_is_no_unsafe_code() {
+    for file in rust_files(&root().join("src")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let found = code(&text).find(|(_, line)| line.contains("unsafe ") || line.contains("allow(unsafe_code)"));
+        assert_eq!(found, None, "{}", file.display());
+    }
+}
+
+#[test]
+fn files_functions_and_lines_fit_a_screen() {
+    let mut faults = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        for file in rust_files(&root().join(folder)) {
+            let text = fs::read_to_string(&file).unwrap();
+            let name = file.strip_prefix(root()).unwrap().display().to_string();
+            if text.lines().count() > FILE_LINES_MAX {
+                faults.push(format!("{name} has {} lines", text.lines().count()));
+            }
+            let wide = text.lines().enumerate().filter(|(_, line)| line.chars().count() > LINE_COLUMNS_MAX);
+            faults.extend(wide.map(|(index, _)| format!("{name}:{} is too wide", index + 1)));
+            faults.extend(long_functions(&text).map(|function| format!("{name}: {function}")));
+        }
+    }
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+/// Functions with too many lines. rustfmt's layout tells where one ends: at the brace that stands as deep as its `fn`.
+fn long_functions(text: &str) -> impl Iterator<Item = String> + '_ {
+    let lines: Vec<&str> = text.lines().collect();
+    let is_function = |line: &str| {
+        let words = line.split_whitespace().take_while(|word| !word.starts_with('('));
+        words.clone().any(|word| word == "fn") && !line.trim_start().starts_with("//") && !line.ends_with(';')
+    };
+    let starts = (0..lines.len()).filter(move |&index| is_function(text.lines().nth(index).unwrap_or_default()));
+    let starts: Vec<usize> = starts.collect();
+    starts.into_iter().filter_map(move |start| {
+        let depth = lines[start].len() - lines[start].trim_start().len();
+        let closing = format!("{}}}", " ".repeat(depth));
+        let length = lines[start..].iter().position(|line| **line == *closing)? + 1;
+        (length > FUNCTION_LINES_MAX).then(|| format!("{} has {length} lines", lines[start].trim()))
+    })
+}
+
+#[test]
+fn a_long_function_is_seen() {
+    let body = "        work();\n".repeat(FUNCTION_LINES_MAX);
+    let text = format!("impl X {{\n    pub fn long(&self) {{\n{body}    }}\n}}\n");
+    assert_eq!(long_functions(&text).count(), 1);
+    let text = format!("fn short() {{\n}}\n{}", "// words\n".repeat(100));
+    assert_eq!(long_functions(&text).count(), 0);
+}
