@@ -79,7 +79,7 @@ class Camera {
   // A stream that ends does not always raise `error`, but then /state has no client of its key.
   watch(client) {
     if (client) this.seen = Date.now();
-    if (client?.frames) this.backoff = BACKOFF_MS_MIN;
+    if (client?.delivered) this.backoff = BACKOFF_MS_MIN;
     if (this.key && Date.now() - this.seen > MISSING_MS) this.retry();
   }
 
@@ -97,7 +97,7 @@ class Camera {
       fps: state.captured_fps.toFixed(1),
       viewers: state.viewers,
       age: duration(state.frame_age_ms),
-      skipped: client?.skipped,
+      skipped: client?.skipped_slow,
     });
     if (isLive) this.watch(client);
   }
@@ -186,7 +186,7 @@ async function refreshFigures() {
     state = await response.json();
     for (const camera of reachable ? [] : live) {
       if (camera.timer) camera.open();
-      else camera.seen = 0; // a new server does not know the stream: no need to wait
+      else camera.seen = 0; // a new server does not know the stream
     }
     text('#status', 'Connected');
   } catch (error) {
