@@ -67,8 +67,8 @@ pub struct Serve {
     listen: Vec<ListenAddress>,
 
     /// What to show: stills:DIR?fps=1 or pattern:1280x720?fps=30, with a name before it if wanted. May be given several
-    /// times [default: three numbered pictures]
-    #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = ' ')]
+    /// times; in the variable, one on a line [default: three numbered pictures]
+    #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = '\n')]
     camera: Vec<CameraOption>,
 
     /// Run the cameras even while nobody watches

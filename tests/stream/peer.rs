@@ -25,6 +25,8 @@ struct Ends {
     outgoing: Vec<u8>,
     room_bytes: usize,
     writes: usize,
+    /// Where in memory the last byte written came from.
+    source: usize,
     shut: bool,
 }
 
@@ -47,6 +49,10 @@ impl Line {
 
     pub fn writes(&self) -> usize {
         self.0.borrow().writes
+    }
+
+    pub fn source(&self) -> usize {
+        self.0.borrow().source
     }
 
     pub fn take(&self) -> Vec<u8> {
@@ -84,6 +90,7 @@ impl Write for Line {
             let taken = slice.len().min(ends.room_bytes);
             ends.outgoing.extend_from_slice(&slice[..taken]);
             ends.room_bytes -= taken;
+            ends.source = slice.as_ptr_range().end as usize;
             written += taken;
         }
         Ok(written)

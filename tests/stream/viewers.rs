@@ -47,6 +47,19 @@ fn each_frame_costs_each_viewer_one_write() {
 }
 
 #[test]
+fn no_viewer_has_a_copy_of_its_own() {
+    let mut studio = Studio::new();
+    let lines: Vec<_> = (0..20).map(|_| studio.ask("/stream").0).collect();
+    for _ in 0..3 {
+        studio.publish(1000);
+        let allocation = studio.hub.frame(0).unwrap().allocation().as_ptr_range();
+        let sources: Vec<usize> = lines.iter().map(|line| line.source()).collect();
+        assert!(sources.iter().all(|&source| source == sources[0]));
+        assert!((allocation.start as usize..=allocation.end as usize).contains(&sources[0]));
+    }
+}
+
+#[test]
 fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
     let mut studio = Studio::new();
     let (line, key) = studio.ask("/stream");
