@@ -211,3 +211,23 @@ fn a_shutdown_ends_streams_on_a_part_boundary() {
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (4, 3, 1));
     assert_eq!(counts.cut, 0);
 }
+
+#[test]
+fn a_picture_that_stands_in_is_shown_but_is_no_live_frame() {
+    let mut studio = Studio::new();
+    let live = studio.publish(100);
+    let (watching, _) = studio.ask("/stream");
+    let (waiting, _) = studio.ask("/wait?after=1");
+    watching.take();
+    let stand_in = studio.stand_in(50);
+    assert_eq!(watching.take(), part(2, &stand_in));
+    let (newcomer, _) = studio.ask("/stream");
+    assert!(newcomer.take().ends_with(&part(2, &stand_in)));
+    assert_eq!(studio.hub.frame(0).unwrap().jpeg(), live);
+    assert_eq!(waiting.take(), b"", "what stands in is not what it waits for");
+    studio.hub.give_up(0, studio.now);
+    studio.turn();
+    assert!(waiting.take_text().ends_with("given up"));
+    let jpeg = studio.publish(100);
+    assert_eq!(watching.take(), part(3, &jpeg));
+}
