@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::Driver;
 use super::pattern::Pattern;
@@ -14,6 +15,11 @@ use super::stills::Stills;
 
 /// How each source is written: the list in the message about a source that does not exist.
 pub const SOURCES: [&str; 2] = ["stills:DIR?fps=1", "pattern:1280x720?fps=30&quality=80"];
+
+/// A source whose rate is not known should give a frame within this.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// One whose rate is known, within the time of three frames; of a rate beyond all sense, within four months.
+const PATIENCE_MAX_SECONDS: f64 = 1e7;
 
 const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
@@ -34,6 +40,15 @@ impl Source {
     /// It cannot, for the reason given.
     pub fn check(&self) -> Result<(), SourceError> {
         self.driver().check()
+    }
+
+    /// How long the source may give no frame while all is well; nothing for one that may be silent for ever.
+    pub fn patience(&self) -> Option<Duration> {
+        let fps = match self {
+            Self::Stills(stills) => stills.fps,
+            Self::Pattern(pattern) => pattern.fps,
+        };
+        Some(Duration::from_secs_f64((3.0 / fps).min(PATIENCE_MAX_SECONDS)).max(PATIENCE))
     }
 
     pub(crate) fn driver(&self) -> &dyn Driver {

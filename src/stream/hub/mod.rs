@@ -184,8 +184,8 @@ impl<T: Transport> Hub<T> {
         self.ask_again(camera, now);
     }
 
-    /// Shows everybody who watches `camera` a picture that stands in for a live one. Its newest live frame stays what it
-    /// is, and who waits for a newer one is not served by this.
+    /// Shows everybody who watches `camera` a picture that stands in for a live one. Its newest live frame stays what
+    /// it is, and who waits for a newer one is not served by this.
     pub fn stand_in(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
         let frame = self.encode(camera, shot, now);
         self.show(camera, frame, None, now);
