@@ -7,6 +7,7 @@
 pub mod canvas;
 pub mod card;
 pub mod clock;
+pub mod http;
 pub mod numbers;
 pub mod pattern;
 pub mod pen;
@@ -32,7 +33,7 @@ pub const BOUNDARY: &str = "frame";
 /// # Errors
 /// The source cannot be read, or `out` fails in any other way.
 pub fn run(source: &Source, out: &mut impl Write) -> Result<(), CaptureError> {
-    match source.driver().run(&mut Parts { out, sequence: 0 }) {
+    match source.driver().run(&mut Parts { out, begun: false, sequence: 0 }) {
         Err(CaptureError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
@@ -56,25 +57,39 @@ pub(crate) trait Driver: fmt::Display {
 
     /// Sends frames until there are no more or `parts` fails.
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError>;
+
+    /// The words that name the source, with its secrets.
+    fn with_secrets(&self) -> String {
+        self.to_string()
+    }
 }
 
 /// The output of a driver.
 pub(crate) struct Parts<'a> {
     out: &'a mut dyn Write,
-    /// The number of the newest frame, from 1.
+    /// Whether the preamble has been sent.
+    begun: bool,
+    /// The number of the newest frame; the first one has 1, unless its source gives it another.
     sequence: u64,
 }
 
 impl Parts<'_> {
-    /// Sends one frame, whole and at once: a reader is woken once for it and never waits for the rest in a buffer.
+    /// Sends one frame under the next number, whole and at once: a reader is woken once for it and never waits for the
+    /// rest in a buffer.
     fn send(&mut self, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
-        self.sequence += 1;
-        let part = EncodedPart::encode(BOUNDARY, self.sequence, captured_at, jpeg).framed(Framing::Length);
+        self.send_numbered(self.sequence.saturating_add(1), captured_at, jpeg)
+    }
+
+    /// Sends one frame under the number its source gave it.
+    fn send_numbered(&mut self, sequence: u64, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
+        self.sequence = sequence;
+        let part = EncodedPart::encode(BOUNDARY, sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
     }
 
     fn write(&mut self, part: &[u8]) -> io::Result<()> {
-        if self.sequence == 1 {
+        if !self.begun {
+            self.begun = true;
             self.out.write_all(&preamble(BOUNDARY, Framing::Length))?;
         }
         self.out.write_all(part)?;
