@@ -4,7 +4,7 @@ use std::io::Read;
 
 use bytes::BytesMut;
 use http_auth::{PasswordClient, PasswordParams};
-use ureq::http::header::{AUTHORIZATION, IF_NONE_MATCH, WWW_AUTHENTICATE};
+use ureq::http::header::{IF_NONE_MATCH, WWW_AUTHENTICATE};
 use ureq::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, BodyReader, ResponseExt};
@@ -104,7 +104,8 @@ impl<'a> Client<'a> {
             request = request.header(IF_NONE_MATCH, known);
         }
         if let Some(authorization) = self.authorization(uri)? {
-            request = request.header(AUTHORIZATION, authorization);
+            // There are cameras that know the name in this spelling alone.
+            request = request.header_raw("Authorization", authorization.as_bytes());
         }
         request.call().map_err(|error| Fault::of(error, self.source.timeout))
     }
@@ -129,7 +130,8 @@ impl<'a> Client<'a> {
             password: &credentials.password,
             uri: uri.path_and_query().map_or("/", |path| path.as_str()),
             method: "GET",
-            body: Some(&[]),
+            // Without it the plain proof is chosen where there is a choice, which every camera understands.
+            body: None,
         };
         login.respond(&parameters).map(Some).map_err(Fault::Challenge)
     }

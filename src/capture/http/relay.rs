@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use log::LevelFilter;
 use ureq::http::StatusCode;
 use ureq::http::header::ETAG;
 
@@ -23,6 +24,8 @@ const PART_FIELDS: [&str; 2] = ["X-Timestamp", "X-Frame-Sequence"];
 
 /// Relays what `source` gives until it ends, which is an error, or nobody takes the frames any more.
 pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> {
+    // At the next level the HTTP client would log every byte, and the credentials among them.
+    log::set_max_level(log::max_level().min(LevelFilter::Debug));
     let mut client = Client::new(source);
     let mut answer = client.get(None)?;
     let mut relay = Relay { parts, frames: 0, newest: None };
