@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use std::time::Duration;
+
 use super::card::Card;
 use super::clock::Ticks;
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts};
+use super::{CaptureError, Driver, Parts, patience_at};
 
 const WIDTH_DEFAULT: u16 = 1280;
 const HEIGHT_DEFAULT: u16 = 720;
@@ -38,6 +40,10 @@ impl Pattern {
 }
 
 impl Driver for Pattern {
+    fn patience(&self) -> Option<Duration> {
+        patience_at(self.fps)
+    }
+
     /// A test card needs nothing.
     fn check(&self) -> Result<(), SourceError> {
         Ok(())

@@ -1,7 +1,7 @@
 //! What frames are captured from, as it is named on the command line: `SCHEME`, `SCHEME:REST` or
 //! `SCHEME:REST?NAME=VALUE&NAME=VALUE`.
 //!
-//! Every source reads its own `REST`: the query of a relayed URL, say, belongs to that URL.
+//! Every source reads its own `REST`: the query of a relayed URL belongs to that URL, and its parameters follow a `#`.
 
 use std::fmt;
 use std::io;
@@ -10,16 +10,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Driver;
+use super::http::{Http, HttpError};
 use super::pattern::Pattern;
 use super::stills::Stills;
 
 /// How each source is written: the list in the message about a source that does not exist.
-pub const SOURCES: [&str; 2] = ["stills:DIR?fps=1", "pattern:1280x720?fps=30&quality=80"];
-
-/// A source whose rate is not known should give a frame within this.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// One whose rate is known, within the time of three frames; of a rate beyond all sense, within four months.
-const PATIENCE_MAX_SECONDS: f64 = 1e7;
+pub const SOURCES: [&str; 3] =
+    ["stills:DIR?fps=1", "pattern:1280x720?fps=30&quality=80", "http://USER:PASSWORD@HOST/PATH#fps=1"];
 
 const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
@@ -31,6 +28,8 @@ pub enum Source {
     Stills(Stills),
     /// A moving test card.
     Pattern(Pattern),
+    /// A camera or server on the network.
+    Http(Http),
 }
 
 impl Source {
@@ -44,17 +43,20 @@ impl Source {
 
     /// How long the source may give no frame while all is well; nothing for one that may be silent for ever.
     pub fn patience(&self) -> Option<Duration> {
-        let fps = match self {
-            Self::Stills(stills) => stills.fps,
-            Self::Pattern(pattern) => pattern.fps,
-        };
-        Some(Duration::from_secs_f64((3.0 / fps).min(PATIENCE_MAX_SECONDS)).max(PATIENCE))
+        self.driver().patience()
+    }
+
+    /// What [`Display`](fmt::Display) gives, and the user and password with it. It parses to an equal source, and is
+    /// for the driver alone: neither a log nor the list of processes may show it.
+    pub fn with_secrets(&self) -> String {
+        self.driver().with_secrets()
     }
 
     pub(crate) fn driver(&self) -> &dyn Driver {
         match self {
             Self::Stills(stills) => stills,
             Self::Pattern(pattern) => pattern,
+            Self::Http(http) => http,
         }
     }
 }
@@ -75,12 +77,14 @@ impl FromStr for Source {
         match scheme {
             "stills" => Stills::parse(rest).map(Self::Stills),
             "pattern" => Pattern::parse(rest).map(Self::Pattern),
+            "http" | "https" => Http::parse(text).map(Self::Http),
             _ => Err(SourceError::Unknown(scheme.to_owned())),
         }
     }
 }
 
-/// The words that name the source, complete with its defaults and without secrets. They parse to an equal source.
+/// The words that name the source, complete with its defaults and without secrets. They parse to an equal source, but
+/// for the secrets.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         self.driver().fmt(f)
@@ -126,6 +130,15 @@ pub enum SourceError {
     /// The directory holds no picture.
     #[error("no JPEG in {}: put at least one whole .jpg or .jpeg file there", .0.display())]
     NoJpeg(PathBuf),
+    /// The address of a camera on the network cannot be read. It is not shown, as any part of it may be a secret.
+    #[error(
+        "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH, and within USER and PASSWORD %40 \
+         for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
+    )]
+    Address,
+    /// The camera on the network gives no frames.
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 /// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one name the last counts.
@@ -157,7 +170,8 @@ impl<'a> Parameters<'a> {
         self.value("quality", default, in_range, || format!("a whole number from 1 to {QUALITY_MAX}"))
     }
 
-    fn value<T: FromStr>(
+    /// The parameter `name`, or `default`. `rule` says which values there are.
+    pub(crate) fn value<T: FromStr>(
         &self,
         name: &'static str,
         default: T,

@@ -11,7 +11,7 @@ use memchr::memmem;
 
 use super::clock::{Ticks, tick_at};
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, numbers};
+use super::{CaptureError, Driver, Parts, numbers, patience_at};
 
 const FPS_DEFAULT: f64 = 1.0;
 
@@ -63,6 +63,10 @@ impl Stills {
 }
 
 impl Driver for Stills {
+    fn patience(&self) -> Option<Duration> {
+        patience_at(self.fps)
+    }
+
     fn check(&self) -> Result<(), SourceError> {
         let Some(directory) = &self.directory else {
             return Ok(());
