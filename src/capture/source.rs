@@ -9,11 +9,22 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::Driver;
+use super::exec::Exec;
 use super::pattern::Pattern;
+use super::rpicam::Rpicam;
+use super::size::Size;
+use super::stdin::Stdin;
 use super::stills::Stills;
 
 /// How each source is written: the list in the message about a source that does not exist.
-pub const SOURCES: [&str; 2] = ["stills:DIR?fps=1", "pattern:1280x720?fps=30&quality=80"];
+pub const SOURCES: [&str; 6] = [
+    "stills:DIR?fps=1",
+    "stills:DIR?watch=1",
+    "pattern:1280x720?fps=30&quality=80",
+    "rpicam:?size=1280x720&fps=30",
+    "exec:COMMAND ARGUMENTS",
+    "- (standard input)",
+];
 
 const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
@@ -25,6 +36,12 @@ pub enum Source {
     Stills(Stills),
     /// A moving test card.
     Pattern(Pattern),
+    /// The camera of a Raspberry Pi.
+    Rpicam(Rpicam),
+    /// A command that writes frames.
+    Exec(Exec),
+    /// Standard input.
+    Stdin(Stdin),
 }
 
 impl Source {
@@ -36,10 +53,18 @@ impl Source {
         self.driver().check()
     }
 
+    /// Whether its driver reads standard input: one of them can, and only as long as what is written there is taken off.
+    pub fn reads_stdin(&self) -> bool {
+        matches!(self, Self::Stdin(_))
+    }
+
     pub(crate) fn driver(&self) -> &dyn Driver {
         match self {
             Self::Stills(stills) => stills,
             Self::Pattern(pattern) => pattern,
+            Self::Rpicam(rpicam) => rpicam,
+            Self::Exec(exec) => exec,
+            Self::Stdin(stdin) => stdin,
         }
     }
 }
@@ -60,6 +85,9 @@ impl FromStr for Source {
         match scheme {
             "stills" => Stills::parse(rest).map(Self::Stills),
             "pattern" => Pattern::parse(rest).map(Self::Pattern),
+            "rpicam" => Rpicam::parse(rest).map(Self::Rpicam),
+            "exec" => Exec::parse(rest).map(Self::Exec),
+            "-" if rest.is_empty() => Ok(Self::Stdin(Stdin)),
             _ => Err(SourceError::Unknown(scheme.to_owned())),
         }
     }
@@ -111,6 +139,32 @@ pub enum SourceError {
     /// The directory holds no picture.
     #[error("no JPEG in {}: put at least one whole .jpg or .jpeg file there", .0.display())]
     NoJpeg(PathBuf),
+    /// The emulated camera has no folder to be watched.
+    #[error("there is no directory to watch; name one, as in stills:/srv/pictures?watch=1")]
+    NothingToWatch,
+    /// A command that is no row of words.
+    #[error("{0:?} is no command; write exec:PROGRAM ARGUMENTS, and close every quote, as for a shell")]
+    Command(String),
+    /// A program cannot be run.
+    #[error("cannot run {program}: {error}; install it, or name a file that may be executed")]
+    Program {
+        /// The program that was named.
+        program: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Neither of the programs that know the camera of a Raspberry Pi is in `PATH`.
+    #[error("there is no rpicam-vid and no libcamera-vid; install the package rpicam-apps")]
+    NoRpicam,
+    /// Frames cannot be typed.
+    #[error("standard input is a terminal; pipe frames into it, as in ffmpeg ... -f mjpeg - | framecast --camera -")]
+    Terminal,
+    /// Whoever wrote to standard input has closed it.
+    #[error("standard input has ended")]
+    StdinEnded,
+    /// Standard input cannot be read.
+    #[error("cannot read standard input: {0}")]
+    Stdin(io::Error),
 }
 
 /// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one name the last counts.
@@ -142,7 +196,17 @@ impl<'a> Parameters<'a> {
         self.value("quality", default, in_range, || format!("a whole number from 1 to {QUALITY_MAX}"))
     }
 
-    fn value<T: FromStr>(
+    /// The parameter `size` (each side from 16 to 8192), or `default`.
+    pub(crate) fn size(&self, default: Size) -> Result<Size, SourceError> {
+        self.value("size", default, |_| true, Size::rule)
+    }
+
+    /// The parameter `name`, 0 or 1, or not given.
+    pub(crate) fn flag(&self, name: &'static str) -> Result<bool, SourceError> {
+        Ok(self.value(name, 0_u8, |&flag| flag <= 1, || "0 or 1".to_owned())? == 1)
+    }
+
+    pub(crate) fn value<T: FromStr>(
         &self,
         name: &'static str,
         default: T,

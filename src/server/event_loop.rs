@@ -260,7 +260,8 @@ impl EventLoop {
             if self.cameras[index].is_owed() {
                 self.read_frames(index, None, now);
             }
-            let wanted = self.going_down.is_none() && (self.settings.always_on || self.hub.is_wanted(index));
+            let always_on = self.settings.always_on || self.cameras[index].is_always_on();
+            let wanted = self.going_down.is_none() && (always_on || self.hub.is_wanted(index));
             if self.cameras[index].attend(wanted, self.poll.registry(), now) {
                 self.hub.retract(index);
             }

@@ -51,8 +51,9 @@ impl Driver {
     ) -> io::Result<Self> {
         let mut child = Command::new(program)
             .arg("capture")
+            .arg(format!("--server={}", std::process::id()))
             .arg(settings.source.to_string())
-            .stdin(Stdio::null())
+            .stdin(if settings.source.reads_stdin() { Stdio::inherit() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // Its own group: Ctrl-C at the terminal is for us to pass on, and a kill reaches all that it starts.

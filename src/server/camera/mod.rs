@@ -92,6 +92,11 @@ impl Camera {
         self.settings.source.to_string()
     }
 
+    /// Whether it is to run even while nobody watches: whoever writes to our standard input would be held up.
+    pub fn is_always_on(&self) -> bool {
+        self.settings.source.reads_stdin()
+    }
+
     /// Whether a driver runs and is wanted.
     pub fn is_running(&self) -> bool {
         matches!(self.life, Life::On(_))
