@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use log::LevelFilter;
-
 use rustix::process::Pid;
 
 use crate::bench;
 use crate::capture::Source;
-use crate::server::{CameraSettings, ListenAddress, Settings};
+use crate::server::{CameraSettings, ListenAddress, Offline, Settings};
 use crate::stream::Limits;
+use crate::wire::{self, source::Part};
 
 /// Shows live cameras to any number of browsers, from one thread.
 ///
@@ -91,8 +91,8 @@ pub struct Serve {
     #[arg(default_value = "127.0.0.1:8080")]
     listen: Vec<ListenAddress>,
 
-    /// What to show: stills:DIR?fps=1, pattern:1280x720?fps=30, rpicam:, exec:COMMAND, or - for standard input; with a
-    /// name before it if wanted. May be given several times, and in the variable one a line [default: three numbered
+    /// What to show: stills:DIR, pattern:1280x720?fps=30, rpicam:, exec:COMMAND, or - for standard input; with a name
+    /// before it if wanted. May be given several times; in the variable, one on a line [default: three numbered
     /// pictures]
     #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = '\n')]
     camera: Vec<CameraOption>,
@@ -100,6 +100,12 @@ pub struct Serve {
     /// Run the cameras even while nobody watches
     #[arg(long, env = "FRAMECAST_ALWAYS_ON")]
     always_on: bool,
+
+    /// What viewers are shown while a camera gives nothing: draw (a picture that says so), last (its last frame), or
+    /// the path of a JPEG
+    #[arg(long, value_name = "draw|last|FILE", env = "FRAMECAST_OFFLINE", default_value = "draw")]
+    #[arg(value_parser = offline)]
+    offline: Offline,
 
     /// Stop a camera this long after its last viewer has left
     #[arg(long, value_name = "TIME", env = "FRAMECAST_CAMERA_LINGER", value_parser = time, default_value = "10s")]
@@ -187,6 +193,7 @@ impl Serve {
             listen: self.listen,
             cameras: name_cameras(self.camera)?,
             always_on: self.always_on,
+            offline: self.offline,
             camera_linger: self.camera_linger,
             boundary: self.boundary,
             connections_max: self.connections_max as usize,
@@ -284,6 +291,20 @@ fn time(text: &str) -> Result<Duration, String> {
     parsed.ok().filter(|time| !time.is_zero() && *time <= Duration::from_secs(366 * 86_400)).ok_or_else(|| {
         "a time is a number above 0 with its unit, as in 250ms, 30s, 2m or 1h, and at most a year".into()
     })
+}
+
+/// What is shown of a camera that is offline. A picture is read here, once: no request and no outage ever opens a file.
+fn offline(text: &str) -> Result<Offline, String> {
+    match text {
+        "draw" => Ok(Offline::Draw),
+        "last" => Ok(Offline::Last),
+        path => {
+            let jpeg = std::fs::read(path).map_err(|error| format!("cannot read the picture {path}: {error}"))?;
+            let picture = wire::jpeg::check(&jpeg)
+                .map_err(|flaw| format!("{path} cannot be shown: {flaw}; give one whole JPEG"))?;
+            Ok(Offline::Picture(Part { jpeg: jpeg.into(), picture, captured_at: None, sequence: None }))
+        }
+    }
 }
 
 /// RFC 2046, section 5.1.1, less what would have to be quoted in the header, which not every client understands.

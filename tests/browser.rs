@@ -4,16 +4,19 @@
 
 #[path = "browser/driver.rs"]
 mod driver;
-#[path = "browser/server.rs"]
-mod server;
+#[path = "browser/pictures.rs"]
+mod pictures;
+#[path = "support/mod.rs"]
+mod support;
 
-use std::net::SocketAddr;
 use std::thread;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use driver::Driver;
-use server::{Pictures, Server, Viewer, eventually, unix_ms};
+use pictures::{Pictures, unix_ms};
+use support::{Program, Viewer, eventually};
 
 /// Slow enough that a picture which is a whole frame late is told from one that is merely behind.
 const FPS: u32 = 2;
@@ -40,7 +43,7 @@ impl Sight {
 #[ignore = "needs chromium and chromium-driver"]
 fn the_picture_changes() {
     let pictures = Pictures::write();
-    let server = Server::start("127.0.0.1:0", &pictures.source(FPS));
+    let server = serve("127.0.0.1:0", &pictures.source(FPS));
     let browser = Driver::start();
     open(&browser, &server);
 
@@ -54,12 +57,12 @@ fn the_picture_changes() {
 #[ignore = "needs chromium and chromium-driver"]
 fn a_picture_is_on_screen_within_100_ms_of_its_publication() {
     let pictures = Pictures::write();
-    let server = Server::start("127.0.0.1:0", &pictures.source(FPS));
+    let server = serve("127.0.0.1:0", &pictures.source(FPS));
     let browser = Driver::start();
     open(&browser, &server);
 
-    let address = server.address;
-    let wire = thread::spawn(move || read(address, &pictures, 12));
+    let viewer = server.watch("/video_feed");
+    let wire = thread::spawn(move || read(viewer, &pictures, 12));
     let mut screen = watch(&browser, 6);
     let mut wire = wire.join().expect("the raw viewer reads to its end");
     // The first of each was there before anyone looked.
@@ -82,14 +85,14 @@ fn a_picture_is_on_screen_within_100_ms_of_its_publication() {
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
 fn the_figures_refresh_without_a_reload() {
-    let server = Server::start("127.0.0.1:0", "pattern:320x240?fps=30");
+    let server = serve("127.0.0.1:0", "pattern:320x240?fps=30");
     let browser = Driver::start();
     open(&browser, &server);
     browser.run("window.marker = 'the same page'");
     let shows = |viewers: &str| browser.text("article [data-figure=viewers]") == viewers;
 
     eventually("the page shows its own stream", || shows("1"));
-    let viewer = Viewer::connect(server.address);
+    let viewer = server.watch("/video_feed");
     let more = eventually("the page shows a second viewer", || shows("2"));
     drop(viewer);
     let fewer = eventually("the page shows that it left", || shows("1"));
@@ -105,19 +108,19 @@ fn the_figures_refresh_without_a_reload() {
 #[ignore = "needs chromium and chromium-driver"]
 fn two_windows_and_a_hundred_viewers_see_pictures_at_once() {
     let pictures = Pictures::write();
-    let server = Server::start("127.0.0.1:0", &pictures.source(FPS));
+    let server = serve("127.0.0.1:0", &pictures.source(FPS));
     let browser = Driver::start();
     let windows = [browser.window(), browser.open_window()];
     for window in &windows {
         browser.switch_to(window);
         open(&browser, &server);
     }
-    let mut viewers: Vec<_> = (0..100).map(|_| Viewer::connect(server.address)).collect();
+    let mut viewers: Vec<_> = (0..100).map(|_| server.watch("/video_feed")).collect();
 
-    let counted = eventually("/state counts them all", || server.viewers() == 102);
+    let counted = eventually("/state counts them all", || watching(&server) == 102);
     for viewer in &mut viewers {
-        let first = pictures.index_of(&viewer.frame());
-        assert_ne!(pictures.index_of(&viewer.frame()), first, "a viewer is sent the same picture again");
+        let first = pictures.index_of(&viewer.part().jpeg);
+        assert_ne!(pictures.index_of(&viewer.part().jpeg), first, "a viewer is sent the same picture again");
     }
     for window in &windows {
         browser.switch_to(window);
@@ -126,24 +129,24 @@ fn two_windows_and_a_hundred_viewers_see_pictures_at_once() {
         assert_in_order(&seen);
         assert!(seen.len() > 3, "a window's picture stands still");
     }
-    assert_eq!(server.viewers(), 102);
+    assert_eq!(watching(&server), 102);
     println!("102 viewers were counted after {counted:?}");
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
 fn a_page_that_is_left_lets_go_of_its_stream() {
-    let server = Server::start("127.0.0.1:0", "pattern:320x240?fps=30");
+    let server = serve("127.0.0.1:0", "pattern:320x240?fps=30");
     let browser = Driver::start();
     open(&browser, &server);
-    eventually("the page watches", || server.viewers() == 1);
+    eventually("the page watches", || watching(&server) == 1);
 
     browser.go("about:blank");
-    let gone = eventually("nobody watches", || server.viewers() == 0);
+    let gone = eventually("nobody watches", || watching(&server) == 0);
     println!("the stream was closed after {gone:?}");
 
     browser.back();
-    let back = eventually("the page watches again", || server.viewers() == 1);
+    let back = eventually("the page watches again", || watching(&server) == 1);
     println!("it was back after {back:?}");
 }
 
@@ -151,17 +154,18 @@ fn a_page_that_is_left_lets_go_of_its_stream() {
 #[ignore = "needs chromium and chromium-driver"]
 fn the_page_says_that_the_server_is_gone_and_recovers_by_itself() {
     let pictures = Pictures::write();
-    let server = Server::start("127.0.0.1:0", &pictures.source(FPS));
+    let server = serve("127.0.0.1:0", &pictures.source(FPS));
     let address = server.address;
     let browser = Driver::start();
     open(&browser, &server);
     browser.run("window.marker = 'the same page'");
 
-    server.stop();
+    server.signal(Signal::TERM);
+    server.wait();
     let told = eventually("the page says so", || browser.text("#status").contains("cannot be reached"));
-    let server = Server::start(&address.to_string(), &pictures.source(FPS));
+    let server = serve(&address.to_string(), &pictures.source(FPS));
     let connected = eventually("the page finds the server", || browser.text("#status") == "Connected");
-    let watching = eventually("the page watches again", || server.viewers() == 1);
+    let watching = eventually("the page watches again", || watching(&server) == 1);
     let seen = watch(&browser, 3);
 
     println!("told after {told:?}; after the restart: connected {connected:?}, watching {watching:?} later");
@@ -172,8 +176,8 @@ fn the_page_says_that_the_server_is_gone_and_recovers_by_itself() {
 }
 
 /// Shows the page and waits for its first picture.
-fn open(browser: &Driver, server: &Server) {
-    browser.go(&server.url());
+fn open(browser: &Driver, server: &Program) {
+    browser.go(&server.url("/"));
     let first = "return !!document.querySelector('article.live img')?.naturalWidth";
     eventually("the page shows a picture", || browser.run(first) == true);
 }
@@ -204,11 +208,20 @@ fn watch(browser: &Driver, seconds: u32) -> Vec<Sight> {
     seen.as_array().expect("a list of sights").iter().map(sight).collect()
 }
 
+/// A server with one camera, on `listen`.
+fn serve(listen: &str, source: &str) -> Program {
+    Program::serve_on(listen, &["--camera", &format!("camera={source}")])
+}
+
+/// How many watch the camera.
+fn watching(server: &Program) -> u64 {
+    server.state()["cameras"][0]["viewers"].as_u64().expect("a number of viewers")
+}
+
 /// Reads so many frames off the wire and tells when each was there.
-fn read(server: SocketAddr, pictures: &Pictures, frames: usize) -> Vec<Sight> {
-    let mut viewer = Viewer::connect(server);
+fn read(mut viewer: Viewer, pictures: &Pictures, frames: usize) -> Vec<Sight> {
     let arrival = |jpeg: Vec<u8>| Sight { at: unix_ms(), index: pictures.index_of(&jpeg) };
-    (0..frames).map(|_| arrival(viewer.frame())).collect()
+    (0..frames).map(|_| arrival(viewer.part().jpeg)).collect()
 }
 
 fn assert_in_order(seen: &[Sight]) {

@@ -35,7 +35,7 @@ const LINE_WIDTH: f32 = 0.88;
 
 /// Heights of digits and places of middles, in units of the layout, from the middle of the picture down.
 const SIGNAL_HEIGHT: f32 = 0.058;
-const SIGNAL_Y: f32 = -0.30;
+const SIGNAL_Y: f32 = -0.31;
 const NAME_HEIGHT: f32 = 0.13;
 const NAME_Y: f32 = -0.14;
 const RULE_Y: f32 = -0.005;
@@ -53,8 +53,8 @@ const SMOOTHING: u16 = 4;
 pub fn draw(name: &str, reason: &str, since: Duration, width: u16, height: u16) -> Vec<u8> {
     let [width, height] = [width, height].map(|side| side.clamp(SIDE_PIXELS_MIN, SIDE_PIXELS_MAX));
     let mut card = Card::new(width, height);
-    card.signal();
     card.name(name);
+    card.signal();
     card.rule();
     card.reason(reason);
     card.write(&format!("since {} UTC", spell(since)), card.unit * SINCE_HEIGHT, card.at(SINCE_Y), SINCE);
@@ -124,7 +124,7 @@ impl Card {
         let large = pen(height * f32::from(SMOOTHING), color);
         // Half a stroke stands out at either side, and a letter reaches below its line by a third of a digit.
         let width = (large.width(text) + large.weight * 2.0) as u16 / SMOOTHING * SMOOTHING;
-        let height = (large.height * 2.0) as u16 / SMOOTHING * SMOOTHING;
+        let height = (large.height * 1.8) as u16 / SMOOTHING * SMOOTHING;
         let mut tile = Canvas::new(width.max(SMOOTHING), height.max(SMOOTHING), GROUND);
         let middle = tile.bounding_box().center();
         large.write(&mut tile, text, middle);

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::Driver;
 use super::exec::Exec;
@@ -25,6 +26,11 @@ pub const SOURCES: [&str; 6] = [
     "exec:COMMAND ARGUMENTS",
     "- (standard input)",
 ];
+
+/// A source whose rate is not known should give a frame within this.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// One whose rate is known, within the time of three frames; of a rate beyond all sense, within four months.
+const PATIENCE_MAX_SECONDS: f64 = 1e7;
 
 const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
@@ -56,6 +62,19 @@ impl Source {
     /// Whether its driver reads standard input: one of them can, and only as long as what is written there is taken off.
     pub fn reads_stdin(&self) -> bool {
         matches!(self, Self::Stdin(_))
+    }
+
+    /// How long the source may give no frame while all is well; nothing for one that may be silent for ever.
+    pub fn patience(&self) -> Option<Duration> {
+        let fps = match self {
+            Self::Stills(stills) if stills.watch => return None,
+            Self::Stills(stills) => stills.fps,
+            Self::Pattern(pattern) => pattern.fps,
+            Self::Rpicam(rpicam) => rpicam.fps,
+            Self::Exec(_) => return Some(PATIENCE),
+            Self::Stdin(_) => return None,
+        };
+        Some(Duration::from_secs_f64((3.0 / fps).min(PATIENCE_MAX_SECONDS)).max(PATIENCE))
     }
 
     pub(crate) fn driver(&self) -> &dyn Driver {

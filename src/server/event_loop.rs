@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll};
 
-use super::camera::Camera;
+use super::camera::{Camera, News};
 use super::listener::{Accepted, Listener};
-use super::scene::Stage;
+use super::scene::{Stage, wall_time};
 use super::settings::{ListenAddress, Settings};
 use super::signals::{self, Signals};
 use super::socket::Socket;
@@ -26,6 +26,7 @@ use super::token::Owner;
 use crate::site;
 use crate::stream::hub::Shot;
 use crate::stream::{Hub, Readiness};
+use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
 /// Events taken from the kernel at once. More of them wait there; this only bounds one batch.
@@ -122,8 +123,9 @@ impl EventLoop {
 
         let linger = settings.camera_linger;
         let cameras = settings.cameras.iter().cloned().enumerate();
-        let cameras: Vec<Camera> =
-            cameras.map(|(index, camera)| Camera::new(camera, index, program.clone(), linger)).collect();
+        let cameras: Vec<Camera> = cameras
+            .map(|(index, camera)| Camera::new(camera, index, program.clone(), settings.offline.clone(), linger))
+            .collect();
         Ok(Self {
             poll,
             signals,
@@ -149,6 +151,8 @@ impl EventLoop {
     /// Waiting for events failed, which nothing that a peer or a camera does can cause.
     pub fn run(mut self) -> Result<(), ServeError> {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        // A camera that is always on waits for nobody, not even for the first event.
+        self.attend_cameras(Instant::now());
         while !self.is_over(Instant::now()) {
             self.turn(&mut events)?;
         }
@@ -205,9 +209,8 @@ impl EventLoop {
                 self.hub.ready(key, readiness, now);
             }
             Owner::Listener(index) => self.listeners[index].ready(),
-            Owner::CameraOutput(pipe) => self.read_frames(pipe.camera as usize, Some(pipe.run), now),
-            Owner::CameraErrors(pipe) => {
-                self.cameras[pipe.camera as usize].read_errors(pipe.run, &mut self.scratch, now);
+            Owner::CameraOutput(pipe) | Owner::CameraErrors(pipe) => {
+                self.read_camera(pipe.camera as usize, Some(pipe.run), now);
             }
             Owner::Signals => self.obey_signals(now),
         }
@@ -258,28 +261,30 @@ impl EventLoop {
     fn attend_cameras(&mut self, now: Instant) {
         for index in 0..self.cameras.len() {
             if self.cameras[index].is_owed() {
-                self.read_frames(index, None, now);
+                self.read_camera(index, None, now);
             }
             let always_on = self.settings.always_on || self.cameras[index].is_always_on();
             let wanted = self.going_down.is_none() && (always_on || self.hub.is_wanted(index));
-            if self.cameras[index].attend(wanted, self.poll.registry(), now) {
-                self.hub.retract(index);
-            }
+            self.cameras[index].attend(wanted, self.poll.registry(), now);
+            self.hear(index, now);
         }
     }
 
-    /// Publishes what a camera has given.
-    fn read_frames(&mut self, index: usize, run: Option<u32>, now: Instant) {
-        let Self { cameras, hub, scratch, .. } = self;
-        cameras[index].read_output(run, scratch, now, |part: Part| {
-            let shot = Shot {
-                jpeg: &part.jpeg,
-                picture: part.picture,
-                captured_at: part.captured_at.unwrap_or_else(super::scene::wall_time),
-                sequence: part.sequence,
-            };
-            hub.publish(index, shot, now);
-        });
+    fn read_camera(&mut self, index: usize, run: Option<u32>, now: Instant) {
+        self.cameras[index].read(run, &mut self.scratch, now);
+        self.hear(index, now);
+    }
+
+    /// Passes on to the hub what a camera has to tell.
+    fn hear(&mut self, index: usize, now: Instant) {
+        for news in self.cameras[index].take_news() {
+            match news {
+                News::Frame(part) => show(&mut self.hub, Hub::publish, index, &part, now),
+                News::StandIn(part) => show(&mut self.hub, Hub::stand_in, index, &part, now),
+                News::Offline => self.hub.give_up(index, now),
+                News::LetGo => self.hub.retract(index),
+            }
+        }
     }
 
     /// Answers the requests that have come in whole.
@@ -303,7 +308,7 @@ impl EventLoop {
     fn obey_signals(&mut self, now: Instant) {
         for request in self.signals.pending().collect::<Vec<_>>() {
             match request {
-                signals::Request::Reap => self.cameras.iter_mut().for_each(|camera| camera.reap(now)),
+                signals::Request::Reap => self.cameras.iter_mut().for_each(Camera::child_ended),
                 signals::Request::ShutDown => self.shut_down(now),
             }
         }
@@ -347,6 +352,20 @@ impl LoopStats {
         self.longest_turn = self.longest_turn.max(began.elapsed());
         self.rate.tick(began);
     }
+}
+
+type Show = fn(&mut Hub<Socket>, usize, Shot<'_>, Instant);
+
+/// Gives the hub a picture, with the Huffman tables that a camera may have left out: browsers show it only with them.
+fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Instant) {
+    let completed = (!part.picture.huffman_tables).then(|| with_standard_tables(&part.jpeg));
+    let shot = Shot {
+        jpeg: completed.as_deref().unwrap_or(&part.jpeg),
+        picture: part.picture,
+        captured_at: part.captured_at.unwrap_or_else(wall_time),
+        sequence: part.sequence,
+    };
+    show(hub, camera, shot, now);
 }
 
 fn spell(address: &ListenAddress) -> String {

@@ -18,7 +18,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::capture;
 
 pub use event_loop::{EventLoop, ServeError};
-pub use settings::{CameraSettings, ListenAddress, Settings};
+pub use settings::{CameraSettings, ListenAddress, Offline, Settings};
 
 /// What is checked and set up before the loop is made: here a wait or a look at the disk holds nobody up.
 ///

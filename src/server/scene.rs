@@ -41,6 +41,11 @@ impl Scene for Stage<'_> {
         self.hub.frame(camera)
     }
 
+    fn outage(&self, camera: usize) -> Option<String> {
+        let camera = &self.cameras[camera];
+        camera.outage().map(|reason| format!("Camera {} is offline: {reason}.", camera.name()))
+    }
+
     fn has_room(&self) -> bool {
         self.hub.viewers_len() < self.hub.limits().viewers_max
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::capture::Source;
 use crate::stream::Limits;
+use crate::wire::source::Part;
 
 /// Everything `framecast serve` can be told.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Settings {
     pub cameras: Vec<CameraSettings>,
     /// Whether cameras run even while nobody watches.
     pub always_on: bool,
+    /// What viewers are shown while a camera gives nothing.
+    pub offline: Offline,
     /// A camera nobody watches any more is stopped after this long.
     pub camera_linger: Duration,
     /// The word that divides the parts of a stream.
@@ -34,6 +37,17 @@ pub struct CameraSettings {
     pub name: String,
     /// What its driver is told.
     pub source: Source,
+}
+
+/// What viewers are shown while a camera gives nothing.
+#[derive(Clone, Debug)]
+pub enum Offline {
+    /// A picture that says so: which camera, why, and since when.
+    Draw,
+    /// Its last frame.
+    Last,
+    /// This picture.
+    Picture(Part),
 }
 
 /// An address to listen on.

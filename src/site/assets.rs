@@ -15,7 +15,8 @@ pub struct Asset {
 pub static VIEWER: Asset =
     Asset { path: "/", content_type: "text/html; charset=utf-8", body: include_str!("static/index.html") };
 
-static OTHERS: [Asset; 2] = [
+static OTHERS: [Asset; 3] = [
+    Asset { path: "/favicon.svg", content_type: "image/svg+xml", body: include_str!("static/favicon.svg") },
     Asset { path: "/viewer.css", content_type: "text/css; charset=utf-8", body: include_str!("static/viewer.css") },
     Asset {
         path: "/viewer.js",

@@ -23,6 +23,8 @@ pub trait Scene {
     fn camera_names(&self) -> Vec<&str>;
     /// The newest frame of a camera, from 0.
     fn frame(&self, camera: usize) -> Option<&Frame>;
+    /// Why a camera gives no frames, if its viewers are being told so.
+    fn outage(&self, camera: usize) -> Option<String>;
     /// Whether there is room for one more viewer.
     fn has_room(&self) -> bool;
     /// The word that divides the parts of a stream.

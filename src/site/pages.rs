@@ -107,6 +107,13 @@ pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &
     let age_max = parameters::whole_number("max_age", request)?.map(Duration::from_millis);
 
     let too_old = |frame: &Frame| age_max.is_some_and(|age_max| frame.age(scene.now()) > age_max);
+    let stale_will_do = request.parameter("stale").is_some_and(|stale| stale == "1");
+    if let Some(outage) = scene.outage(camera) {
+        return match scene.frame(camera).filter(|frame| stale_will_do && frame.sequence > after) {
+            Some(frame) => Ok(still(frame, request, scene)),
+            None => Err(Problem::not_now(outage, 1)),
+        };
+    }
     match scene.frame(camera) {
         Some(frame) if frame.sequence > after && !too_old(frame) => Ok(still(frame, request, scene)),
         _ if waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),

@@ -192,6 +192,7 @@ fn the_page_and_what_it_needs_are_served_and_revalidated() {
         ("/", "text/html; charset=utf-8"),
         ("/viewer.css", "text/css; charset=utf-8"),
         ("/viewer.js", "text/javascript; charset=utf-8"),
+        ("/favicon.svg", "image/svg+xml"),
     ] {
         let reply = program.get(target);
         assert_eq!((reply.status(), reply.field("Content-Type")), (200, Some(content_type)));

@@ -83,7 +83,7 @@ fn it_listens_on_several_addresses_and_on_a_path() {
 #[test]
 fn the_options_can_be_variables() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    command.env("FRAMECAST_LISTEN", "127.0.0.1:0").env("FRAMECAST_CAMERA", "a=stills: b=pattern:64x48?fps=5");
+    command.env("FRAMECAST_LISTEN", "127.0.0.1:0").env("FRAMECAST_CAMERA", "a=stills:\nb=pattern:64x48?fps=5");
     let program = Program::start(command);
     let state = program.state();
     assert_eq!((&state["cameras"][0]["name"], &state["cameras"][1]["name"]), (&"a".into(), &"b".into()));

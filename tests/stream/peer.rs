@@ -25,6 +25,8 @@ struct Ends {
     outgoing: Vec<u8>,
     room_bytes: usize,
     writes: usize,
+    /// Where in memory the last byte written came from.
+    source: usize,
     shut: bool,
 }
 
@@ -47,6 +49,10 @@ impl Line {
 
     pub fn writes(&self) -> usize {
         self.0.borrow().writes
+    }
+
+    pub fn source(&self) -> usize {
+        self.0.borrow().source
     }
 
     pub fn take(&self) -> Vec<u8> {
@@ -84,6 +90,7 @@ impl Write for Line {
             let taken = slice.len().min(ends.room_bytes);
             ends.outgoing.extend_from_slice(&slice[..taken]);
             ends.room_bytes -= taken;
+            ends.source = slice.as_ptr_range().end as usize;
             written += taken;
         }
         Ok(written)
@@ -167,13 +174,21 @@ impl Studio {
 
     /// Publishes a frame of `bytes` bytes that no other frame is equal to.
     pub fn publish(&mut self, bytes: usize) -> Vec<u8> {
+        self.shoot(bytes, Hub::publish)
+    }
+
+    /// Shows a picture in the place of a live one.
+    pub fn stand_in(&mut self, bytes: usize) -> Vec<u8> {
+        self.shoot(bytes, Hub::stand_in)
+    }
+
+    fn shoot(&mut self, bytes: usize, show: fn(&mut Hub<Line>, usize, Shot<'_>, Instant)) -> Vec<u8> {
         self.published += 1;
         let mut jpeg = vec![self.published as u8; bytes];
         jpeg[..8].copy_from_slice(&self.published.to_be_bytes());
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
         let captured_at = Duration::from_millis(1_000_000 + self.published);
-        let shot = Shot { jpeg: &jpeg, picture, captured_at, sequence: None };
-        self.hub.publish(0, shot, self.now);
+        show(&mut self.hub, 0, Shot { jpeg: &jpeg, picture, captured_at, sequence: None }, self.now);
         self.turn();
         jpeg
     }
@@ -195,8 +210,14 @@ impl Studio {
                     head: head.into(),
                 })
             }
-            "/wait" if !call.waited && self.hub.frame(0).is_none() => Answer::Wait { camera: 0, after: 0 },
-            "/wait" => respond(self.hub.frame(0).map_or("none".into(), |_| "frame".into())),
+            "/wait" => {
+                let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());
+                match self.hub.frame(0) {
+                    Some(frame) if frame.sequence > after => respond("frame".into()),
+                    _ if call.waited => respond("given up".into()),
+                    _ => Answer::Wait { camera: 0, after },
+                }
+            }
             "/large" => respond("x".repeat(100_000)),
             "/nothing" => Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None }),
             path => respond(path.to_owned()),

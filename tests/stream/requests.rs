@@ -120,5 +120,5 @@ fn a_request_that_waits_in_vain_is_answered_all_the_same() {
     let mut studio = Studio::new();
     let (line, _) = studio.ask("/wait");
     studio.pass(Duration::from_secs(10));
-    assert!(line.take_text().ends_with("none"));
+    assert!(line.take_text().ends_with("given up"));
 }

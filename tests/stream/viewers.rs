@@ -47,6 +47,19 @@ fn each_frame_costs_each_viewer_one_write() {
 }
 
 #[test]
+fn no_viewer_has_a_copy_of_its_own() {
+    let mut studio = Studio::new();
+    let lines: Vec<_> = (0..20).map(|_| studio.ask("/stream").0).collect();
+    for _ in 0..3 {
+        studio.publish(1000);
+        let allocation = studio.hub.frame(0).unwrap().allocation().as_ptr_range();
+        let sources: Vec<usize> = lines.iter().map(|line| line.source()).collect();
+        assert!(sources.iter().all(|&source| source == sources[0]));
+        assert!((allocation.start as usize..=allocation.end as usize).contains(&sources[0]));
+    }
+}
+
+#[test]
 fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
     let mut studio = Studio::new();
     let (line, key) = studio.ask("/stream");
@@ -197,4 +210,24 @@ fn a_shutdown_ends_streams_on_a_part_boundary() {
     let counts = studio.hub.frame_counts();
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (4, 3, 1));
     assert_eq!(counts.cut, 0);
+}
+
+#[test]
+fn a_picture_that_stands_in_is_shown_but_is_no_live_frame() {
+    let mut studio = Studio::new();
+    let live = studio.publish(100);
+    let (watching, _) = studio.ask("/stream");
+    let (waiting, _) = studio.ask("/wait?after=1");
+    watching.take();
+    let stand_in = studio.stand_in(50);
+    assert_eq!(watching.take(), part(2, &stand_in));
+    let (newcomer, _) = studio.ask("/stream");
+    assert!(newcomer.take().ends_with(&part(2, &stand_in)));
+    assert_eq!(studio.hub.frame(0).unwrap().jpeg(), live);
+    assert_eq!(waiting.take(), b"", "what stands in is not what it waits for");
+    studio.hub.give_up(0, studio.now);
+    studio.turn();
+    assert!(waiting.take_text().ends_with("given up"));
+    let jpeg = studio.publish(100);
+    assert_eq!(watching.take(), part(3, &jpeg));
 }

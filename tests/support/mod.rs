@@ -24,8 +24,13 @@ pub struct Program {
 impl Program {
     /// Starts `framecast serve` on a free port and returns once it listens.
     pub fn serve(options: &[&str]) -> Self {
+        Self::serve_on("127.0.0.1:0", options)
+    }
+
+    /// The same on a given address.
+    pub fn serve_on(listen: &str, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(options);
+        command.args(["serve", "--listen", listen]).args(options);
         Self::start(command)
     }
 

@@ -1,21 +1,25 @@
 //! The child process behind a camera: started when somebody watches, stopped when nobody does, restarted when it dies.
 //!
 //! Whatever can block, crash or hang in getting a picture happens in there. What comes out is a pipe of frames, which
-//! the loop reads like any connection, and a pipe of words, which go to the log.
+//! the loop reads like any connection, and a pipe of words, which go to the log. While the frames fail to come, viewers
+//! are shown a picture that says so; drawing it would hold up the loop, so that is a child process too.
 
-mod driver;
+mod outage;
+mod process;
 mod words;
 
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 use rustix::process::Signal;
 
-use self::driver::Driver;
+use self::outage::Outage;
+use self::process::Process;
 use self::words::LineLimit;
-use super::settings::CameraSettings;
+use super::scene::wall_time;
+use super::settings::{CameraSettings, Offline};
 use super::token::Pipe;
 use crate::stream::Key;
 use crate::wire::source::{Part, Tally};
@@ -24,11 +28,17 @@ use crate::wire::source::{Part, Tally};
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(8);
 
-/// A driver that has lived this long was well: the next wait is short again.
-const WELL_AFTER: Duration = Duration::from_secs(8);
+/// A driver that has lived this long and given frames was well: the next wait is short again.
+const WELL_AFTER: Duration = Duration::from_secs(2);
 
 /// A driver that was told to end is killed after this long.
 const KILL_AFTER: Duration = Duration::from_secs(2);
+
+/// A driver that should have given a frame by now, and has not for this many times as long, is beyond help.
+const HOPELESS_FACTOR: u32 = 6;
+
+/// The size of the picture that stands in for frames when none has been seen.
+const STAND_IN_SIZE: (u16, u16) = (640, 480);
 
 /// One camera and, while somebody watches, its driver.
 #[derive(Debug)]
@@ -36,17 +46,37 @@ pub struct Camera {
     settings: CameraSettings,
     index: u32,
     program: PathBuf,
-    life: Life,
-    runs: u32,
-    backoff: Duration,
-    /// A process has ended, but there may be frames left in its pipe.
-    reap_owed: bool,
+    offline: Offline,
     linger: Duration,
+    life: Life,
+    backoff: Duration,
+    /// Processes started for it, of either kind, and drivers among them.
+    runs: u32,
+    starts: u32,
+    /// A process has ended, but there may be frames and words left in its pipes.
+    reap_owed: bool,
     wanted_since: Option<Instant>,
     unwanted_since: Option<Instant>,
+    outage: Option<Outage>,
+    artist: Option<Process>,
+    size: (u16, u16),
     trouble: Option<String>,
     words: LineLimit,
     departed: Tally,
+    news: Vec<News>,
+}
+
+/// What a camera has to tell the loop.
+#[derive(Debug)]
+pub enum News {
+    /// A live frame.
+    Frame(Part),
+    /// The camera is down: nobody is to wait for a frame any more.
+    Offline,
+    /// The picture to be shown meanwhile.
+    StandIn(Part),
+    /// Nobody watches any more: its last frame is no longer live.
+    LetGo,
 }
 
 /// Where a camera stands.
@@ -55,30 +85,36 @@ enum Life {
     /// Nobody watches.
     Off,
     /// The driver runs.
-    On(Driver),
+    On(Process),
     /// The driver died; it is started again then.
     Down { until: Instant },
     /// The driver was told to end, and is killed then.
-    Ending { driver: Driver, kill_at: Instant },
+    Ending { driver: Process, kill_at: Instant },
 }
 
 impl Camera {
-    /// A camera whose drivers are started as `program capture SOURCE`.
-    pub fn new(settings: CameraSettings, index: usize, program: PathBuf, linger: Duration) -> Self {
+    /// A camera whose drivers are started as `program capture`.
+    pub fn new(settings: CameraSettings, index: usize, program: PathBuf, offline: Offline, linger: Duration) -> Self {
         Self {
             settings,
             index: index as u32,
             program,
-            life: Life::Off,
-            runs: 0,
-            backoff: BACKOFF_MIN,
-            reap_owed: false,
+            offline,
             linger,
+            life: Life::Off,
+            backoff: BACKOFF_MIN,
+            runs: 0,
+            starts: 0,
+            reap_owed: false,
             wanted_since: None,
             unwanted_since: None,
+            outage: None,
+            artist: None,
+            size: STAND_IN_SIZE,
             trouble: None,
             words: LineLimit::default(),
             departed: Tally::default(),
+            news: Vec::new(),
         }
     }
 
@@ -102,14 +138,19 @@ impl Camera {
         matches!(self.life, Life::On(_))
     }
 
-    /// Whether a driver runs and has given a frame.
+    /// Whether a driver runs and gives frames.
     pub fn is_online(&self) -> bool {
-        matches!(&self.life, Life::On(driver) if driver.has_given_frames())
+        self.outage.is_none() && matches!(&self.life, Life::On(driver) if driver.has_given_frames())
+    }
+
+    /// Why viewers are shown that it is offline, if they are.
+    pub fn outage(&self) -> Option<&str> {
+        self.outage.as_ref().filter(|outage| outage.is_told()).map(Outage::reason)
     }
 
     /// How often a driver was started after the first time.
     pub fn restarts(&self) -> u32 {
-        self.runs.saturating_sub(1)
+        self.starts.saturating_sub(1)
     }
 
     /// For how long somebody has been watching without a break.
@@ -131,9 +172,13 @@ impl Camera {
         tally
     }
 
-    /// Brings the driver in line with whether it is wanted. Returns whether the camera has just been let go, so that
-    /// its last frame is no longer live.
-    pub fn attend(&mut self, wanted: bool, registry: &Registry, now: Instant) -> bool {
+    /// What it has had to tell since the last time.
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Brings the driver in line with whether it is wanted, and viewers' knowledge in line with whether it is well.
+    pub fn attend(&mut self, wanted: bool, registry: &Registry, now: Instant) {
         match wanted {
             true => (self.wanted_since, self.unwanted_since) = (self.wanted_since.or(Some(now)), None),
             false => (self.wanted_since, self.unwanted_since) = (None, self.unwanted_since.or(Some(now))),
@@ -142,100 +187,65 @@ impl Camera {
         match &mut self.life {
             Life::Off if wanted => self.start(registry, now),
             Life::Down { until } if wanted && now >= *until => self.start(registry, now),
-            Life::Down { .. } if let_go => {
-                self.life = Life::Off;
-                return true;
-            }
-            Life::On(_) if let_go => {
-                log::info!("camera {}: nobody watches, so it stops", self.settings.name);
-                self.stop(now);
-                return true;
-            }
+            Life::On(_) | Life::Down { .. } if let_go => self.let_go(now),
             Life::Ending { driver, kill_at } if now >= *kill_at => {
                 driver.signal(Signal::KILL);
                 *kill_at = now + KILL_AFTER;
             }
             _ => {}
         }
-        false
+        self.attend_outage(registry, now);
     }
 
     /// When [`Camera::attend`] must be called next, if nothing else happens.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match &self.life {
+        let let_go = self.unwanted_since.map(|since| since + self.linger);
+        let next = match &self.life {
             Life::Off => None,
-            Life::On(_) => self.unwanted_since.map(|since| since + self.linger),
-            Life::Down { until } => Some(self.unwanted_since.map_or(*until, |since| since + self.linger)),
+            Life::On(driver) => {
+                let patience = self.patience().map(|patience| match self.outage {
+                    None => driver.silent_since() + patience,
+                    Some(_) => driver.silent_since() + patience * HOPELESS_FACTOR,
+                });
+                let_go.into_iter().chain(patience).min()
+            }
+            Life::Down { until } => let_go.or(Some(*until)),
             Life::Ending { kill_at, .. } => Some(*kill_at),
-        }
+        };
+        let tell = self.outage.as_ref().filter(|_| self.artist.is_none()).and_then(Outage::tell_at);
+        next.into_iter().chain(tell).min()
     }
 
     /// Whether reading ended early and must go on without an edge.
     pub fn is_owed(&self) -> bool {
-        self.driver().is_some_and(Driver::is_owed)
+        self.reap_owed
+            || self.driver().is_some_and(Process::is_owed)
+            || self.artist.as_ref().is_some_and(Process::is_owed)
     }
 
-    /// Reads frames until the pipe is empty or the budget is spent, and hands each to `publish`.
-    pub fn read_output(&mut self, run: Option<u32>, scratch: &mut [u8], now: Instant, mut publish: impl FnMut(Part)) {
-        let wanted = self.is_running();
-        let current = self.runs & Key::NUMBER_MASK;
-        let Some(driver) = self.driver_mut() else { return };
-        if run.is_some_and(|run| run != current) {
-            return;
+    /// A child process has ended, maybe one of this camera's. What is left in its pipes comes first.
+    pub fn child_ended(&mut self) {
+        self.reap_owed = true;
+    }
+
+    /// Reads what process number `run` has written, or any of its processes, until there is no more or the budget is
+    /// spent.
+    pub fn read(&mut self, run: Option<u32>, scratch: &mut [u8], now: Instant) {
+        let is_meant = |process: &Process| run.is_none_or(|run| run == process.run());
+        if self.artist.as_ref().is_some_and(is_meant) {
+            self.read_artist(scratch, now);
         }
-        let end = driver.read_output(scratch, |part| {
-            if wanted {
-                publish(part);
-            }
-        });
-        let closed = driver.has_closed_output();
-        if let Err(error) = end {
-            log::warn!("camera {}: its pipe failed: {error}", self.settings.name);
+        if self.driver().is_some_and(is_meant) {
+            self.read_driver(scratch, now);
         }
-        if self.is_online() {
-            self.trouble = None;
-        }
-        if closed || self.reap_owed {
-            self.reap(now);
+        if run.is_none() {
+            self.reap_owed &= self.driver().is_some_and(Process::is_owed);
         }
     }
 
-    /// Logs what the driver says, line by line.
-    pub fn read_errors(&mut self, run: u32, scratch: &mut [u8], now: Instant) {
-        let current = self.runs & Key::NUMBER_MASK;
-        let Camera { life, words, settings, trouble, .. } = self;
-        let (Life::On(driver) | Life::Ending { driver, .. }) = life else { return };
-        if run != current {
-            return;
-        }
-        driver.read_errors(scratch, |line| {
-            *trouble = Some(line.to_owned());
-            words.say(now, || log::warn!("camera {}: {line}", settings.name));
-        });
-    }
-
-    /// Looks whether the driver has ended, and sees to what follows.
-    pub fn reap(&mut self, now: Instant) {
-        // The frames that are still in the pipe come first.
-        self.reap_owed = self.is_owed();
-        if self.reap_owed {
-            return;
-        }
-        let Some(driver) = self.driver_mut() else { return };
-        match driver.has_ended() {
-            Ok(true) => match driver.reap() {
-                Ok(status) => self.ended(status, now),
-                Err(error) => log::error!("camera {}: its driver cannot be reaped: {error}", self.settings.name),
-            },
-            // It has closed its output, but goes on: nothing is to be had from it any more.
-            Ok(false) if driver.has_closed_output() => driver.signal(Signal::KILL),
-            Ok(false) => {}
-            Err(error) => log::error!("camera {}: its driver cannot be waited for: {error}", self.settings.name),
-        }
-    }
-
-    /// Tells the driver to end.
+    /// Tells its processes to end.
     pub fn stop(&mut self, now: Instant) {
+        self.end_outage();
         match std::mem::replace(&mut self.life, Life::Off) {
             Life::On(driver) => {
                 driver.signal(Signal::TERM);
@@ -246,8 +256,9 @@ impl Camera {
         }
     }
 
-    /// Ends the driver and all it has started, now.
+    /// Ends its processes and all they have started, now.
     pub fn kill(&mut self) {
+        self.end_outage();
         if let Some(driver) = self.driver_mut() {
             driver.signal(Signal::KILL);
             // It cannot refuse, so this wait is short; without it a zombie would be left to our own parent.
@@ -262,19 +273,83 @@ impl Camera {
     }
 
     fn start(&mut self, registry: &Registry, now: Instant) {
-        self.runs += 1;
-        let pipe = Pipe { camera: self.index, run: self.runs & Key::NUMBER_MASK };
-        match Driver::spawn(&self.program, &self.settings, pipe, registry, now) {
+        self.starts += 1;
+        let mut command = self.command("capture");
+        command.arg(format!("--server={}", std::process::id())).arg(self.settings.source.to_string());
+        command.stdin(if self.settings.source.reads_stdin() { Stdio::inherit() } else { Stdio::null() });
+        match self.spawn(command, registry, now) {
             Ok(driver) => {
-                log::info!("camera {}: started ({})", self.settings.name, self.settings.source);
+                let Self { words, settings, .. } = self;
+                words.say(now, || log::info!("camera {}: started ({})", settings.name, settings.source));
                 self.life = Life::On(driver);
             }
             Err(error) => {
-                let trouble = format!("its driver cannot be started: {error}");
-                log::error!("camera {}: {trouble}; again in {:?}", self.settings.name, self.backoff);
-                self.trouble = Some(trouble);
+                self.trouble = Some(format!("its driver cannot be started: {error}"));
                 self.back_off(now);
             }
+        }
+    }
+
+    fn let_go(&mut self, now: Instant) {
+        log::info!("camera {}: nobody watches, so it stops", self.settings.name);
+        self.stop(now);
+        self.news.push(News::LetGo);
+    }
+
+    fn read_driver(&mut self, scratch: &mut [u8], now: Instant) {
+        let Self { life, words, settings, trouble, news, size, .. } = self;
+        let (driver, wanted) = match life {
+            Life::On(driver) => (driver, true),
+            Life::Ending { driver, .. } => (driver, false),
+            Life::Off | Life::Down { .. } => return,
+        };
+        let count = news.len();
+        let mut say = |line: &str| words.say(now, || log::warn!("camera {}: {line}", settings.name));
+        let publish = |part: Part| {
+            if wanted {
+                *size = (part.picture.width, part.picture.height);
+                news.push(News::Frame(part));
+            }
+        };
+        if let Err(error) = driver.read_output(scratch, now, publish, &mut say) {
+            say(&format!("its pipe failed: {error}"));
+        }
+        driver.read_errors(scratch, |line| {
+            *trouble = Some(line.to_owned());
+            say(line);
+        });
+        if self.news.len() > count {
+            self.recovered(now);
+        }
+        self.reap(now);
+    }
+
+    /// A live frame has come.
+    fn recovered(&mut self, now: Instant) {
+        self.trouble = None;
+        if self.outage().is_some() {
+            let Self { words, settings, .. } = self;
+            words.say(now, || log::info!("camera {}: gives pictures again", settings.name));
+        }
+        self.end_outage();
+    }
+
+    /// Looks whether the driver has ended, and sees to what follows. What was left in its pipes has been read.
+    fn reap(&mut self, now: Instant) {
+        let looks_over = self.reap_owed;
+        let Some(driver) = self.driver_mut() else { return };
+        if driver.is_owed() || !(looks_over || driver.has_closed_output()) {
+            return;
+        }
+        match driver.has_ended() {
+            Ok(true) => match driver.reap() {
+                Ok(status) => self.ended(status, now),
+                Err(error) => log::error!("camera {}: its driver cannot be reaped: {error}", self.settings.name),
+            },
+            // It has closed its output, but goes on: nothing is to be had from it any more.
+            Ok(false) if driver.has_closed_output() => driver.signal(Signal::KILL),
+            Ok(false) => {}
+            Err(error) => log::error!("camera {}: its driver cannot be waited for: {error}", self.settings.name),
         }
     }
 
@@ -297,8 +372,9 @@ impl Camera {
         if now.saturating_duration_since(driver.started_at()) >= WELL_AFTER && driver.has_given_frames() {
             self.backoff = BACKOFF_MIN;
         }
-        log::warn!("camera {}: its driver ended ({status}); again in {:?}", self.settings.name, self.backoff);
         self.trouble.get_or_insert_with(|| format!("its driver ended ({status})"));
+        let Self { words, settings, backoff, .. } = self;
+        words.say(now, || log::warn!("camera {}: its driver ended ({status}); again in {backoff:?}", settings.name));
         self.back_off(now);
     }
 
@@ -307,17 +383,118 @@ impl Camera {
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
     }
 
-    fn driver(&self) -> Option<&Driver> {
+    /// How long the driver may be silent while all is well.
+    fn patience(&self) -> Option<Duration> {
+        self.settings.source.patience()
+    }
+
+    fn command(&self, what: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(what);
+        // The server's own options are none of its children's business, least of all other cameras' passwords.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("FRAMECAST_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    fn spawn(&mut self, mut command: Command, registry: &Registry, now: Instant) -> std::io::Result<Process> {
+        self.runs += 1;
+        let pipe = Pipe { camera: self.index, run: self.runs & Key::NUMBER_MASK };
+        Process::spawn(&mut command, pipe, registry, now)
+    }
+
+    fn driver(&self) -> Option<&Process> {
         match &self.life {
             Life::On(driver) | Life::Ending { driver, .. } => Some(driver),
             Life::Off | Life::Down { .. } => None,
         }
     }
 
-    fn driver_mut(&mut self) -> Option<&mut Driver> {
+    fn driver_mut(&mut self) -> Option<&mut Process> {
         match &mut self.life {
             Life::On(driver) | Life::Ending { driver, .. } => Some(driver),
             Life::Off | Life::Down { .. } => None,
+        }
+    }
+}
+
+/// Outages: noticing them, and telling the viewers.
+impl Camera {
+    fn attend_outage(&mut self, registry: &Registry, now: Instant) {
+        let Some(fault) = self.fault(now) else { return };
+        match &mut self.outage {
+            Some(outage) => outage.explain(fault),
+            None => self.outage = Some(Outage::new(fault, wall_time(), now)),
+        }
+        let Some(outage) = self.outage.as_mut() else { return };
+        if self.artist.is_some() || outage.tell_at().is_none_or(|at| now < at) {
+            return;
+        }
+        if !outage.is_told() {
+            self.news.push(News::Offline);
+        }
+        outage.told();
+        match &self.offline {
+            Offline::Last => {}
+            Offline::Picture(part) => self.news.push(News::StandIn(part.clone())),
+            Offline::Draw => self.draw(registry, now),
+        }
+    }
+
+    /// Why there are no frames though there should be, if so.
+    fn fault(&mut self, now: Instant) -> Option<String> {
+        let patience = self.patience();
+        let last_words = || self.trouble.clone().unwrap_or_else(|| "its driver ended".to_owned());
+        match &self.life {
+            Life::Off | Life::Ending { .. } => None,
+            Life::Down { .. } => Some(last_words()),
+            Life::On(driver) => {
+                let silent_for = now.saturating_duration_since(driver.silent_since());
+                let patience = patience.filter(|patience| silent_for >= *patience)?;
+                if silent_for >= patience * HOPELESS_FACTOR {
+                    driver.signal(Signal::KILL);
+                }
+                Some(format!("it has given no picture for {} s", patience.as_secs()))
+            }
+        }
+    }
+
+    /// Starts the drawing of the picture that says what is wrong.
+    fn draw(&mut self, registry: &Registry, now: Instant) {
+        let Some(outage) = &self.outage else { return };
+        let (width, height) = self.size;
+        let mut command = self.command("draw-offline");
+        command
+            .args(["--name", &self.settings.name, "--reason", outage.reason()])
+            .args(["--since", &outage.since().as_secs().to_string()])
+            .args(["--size", &format!("{width}x{height}")])
+            .stdin(Stdio::null());
+        match self.spawn(command, registry, now) {
+            Ok(artist) => self.artist = Some(artist),
+            Err(error) => log::error!("camera {}: nobody can draw that it is offline: {error}", self.settings.name),
+        }
+    }
+
+    fn read_artist(&mut self, scratch: &mut [u8], now: Instant) {
+        let Self { artist, news, settings, .. } = self;
+        let Some(drawing) = artist else { return };
+        let say = |line: &str| log::error!("camera {}: drawing that it is offline: {line}", settings.name);
+        let read = drawing.read_output(scratch, now, |part| news.push(News::StandIn(part)), say);
+        drawing.read_errors(scratch, say);
+        if read.is_err() || drawing.has_closed_output() {
+            // It writes one picture and ends; killing it makes sure that this wait is short.
+            let _ = drawing.reap();
+            *artist = None;
+        }
+    }
+
+    fn end_outage(&mut self) {
+        self.outage = None;
+        if let Some(mut artist) = self.artist.take() {
+            let _ = artist.reap();
         }
     }
 }

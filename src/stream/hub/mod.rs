@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use self::steps::{Parts, arm, lookup, offer};
+use self::steps::lookup;
 use super::answer::Answer;
 use super::channel::Channel;
 use super::connection::{Connection, Peer, Readiness, State, Transport};
@@ -90,7 +90,10 @@ pub struct Hub<T> {
 /// What the hub keeps of one camera.
 #[derive(Debug, Default)]
 struct Feed {
+    /// What is shown: the newest live frame, or what stands in for one.
     channel: Channel<Frame>,
+    /// The newest frame the camera itself has given.
+    live: Option<Frame>,
     waiting: BTreeSet<Key>,
     sequence: u64,
     rate: Meter,
@@ -174,36 +177,32 @@ impl<T: Transport> Hub<T> {
 
     /// Makes a picture the newest frame of `camera`, and offers it to everybody who watches.
     pub fn publish(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
-        let feed = &mut self.feeds[camera];
-        feed.sequence = shot.sequence.filter(|&given| given > feed.sequence).unwrap_or(feed.sequence + 1);
-        feed.rate.tick(now);
-        let frame = Frame::encode(&self.boundary, feed.sequence, shot.captured_at, now, shot.picture, shot.jpeg);
-        let parts = Parts::of(&frame);
-        if let Some(replaced) = feed.channel.publish(frame) {
-            self.pinned.remember(replaced.allocation().clone());
-        }
-        self.totals.published += 1;
-
-        for key in feed.channel.subscribers() {
-            let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            let State::Subscribed(viewer) = &mut connection.state else { continue };
-            if viewer.take(now) {
-                offer(connection, &parts, false, now);
-                if !mem::replace(&mut connection.scheduled, true) {
-                    self.pending.push(key);
-                }
-            }
-            arm(connection, key, &mut self.timers, &self.limits);
-        }
+        self.feeds[camera].rate.tick(now);
+        let frame = self.encode(camera, shot, now);
+        let outdated = self.feeds[camera].live.replace(frame.clone());
+        self.show(camera, frame, outdated, now);
         self.ask_again(camera, now);
-        self.bound_pinned();
+    }
+
+    /// Shows everybody who watches `camera` a picture that stands in for a live one. Its newest live frame stays what
+    /// it is, and who waits for a newer one is not served by this.
+    pub fn stand_in(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
+        let frame = self.encode(camera, shot, now);
+        self.show(camera, frame, None, now);
+    }
+
+    /// No frame of `camera` is to be expected for now: whoever waits for one is answered.
+    pub fn give_up(&mut self, camera: usize, now: Instant) {
+        for key in self.feeds[camera].waiting.clone() {
+            self.ask_now(key, now);
+        }
     }
 
     /// Forgets the newest frame of `camera`: it is no longer live, and a newcomer is not to be shown it.
     pub fn retract(&mut self, camera: usize) {
-        if let Some(retracted) = self.feeds[camera].channel.retract() {
-            self.pinned.remember(retracted.allocation().clone());
-        }
+        let feed = &mut self.feeds[camera];
+        let forgotten = [feed.channel.retract(), feed.live.take()];
+        self.let_go(camera, forgotten);
     }
 
     /// Does what is due by `now`: closes who has run out of time, gives frames held back or repeated.
@@ -291,9 +290,9 @@ impl<T: Transport> Hub<T> {
         self.connections.len()
     }
 
-    /// The newest frame of `camera`.
+    /// The newest frame that `camera` itself has given.
     pub fn frame(&self, camera: usize) -> Option<&Frame> {
-        self.feeds[camera].channel.latest()
+        self.feeds[camera].live.as_ref()
     }
 
     /// Frames a second that `camera` publishes.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use slab::Slab;
 
-use super::{Call, Hub, Key};
+use super::{Call, Hub, Key, Shot};
 use crate::stream::answer::Subscription;
 use crate::stream::connection::{Connection, Received, State, Transport};
 use crate::stream::frame::Frame;
@@ -34,6 +34,47 @@ impl<T: Transport> Hub<T> {
         }
         if self.shutting_down {
             self.end_stream(key, now);
+        }
+    }
+
+    /// Makes a picture the next frame of `camera`.
+    pub(super) fn encode(&mut self, camera: usize, shot: Shot<'_>, now: Instant) -> Frame {
+        let last = &mut self.feeds[camera].sequence;
+        *last = shot.sequence.filter(|given| given > last).unwrap_or(*last + 1);
+        Frame::encode(&self.boundary, *last, shot.captured_at, now, shot.picture, shot.jpeg)
+    }
+
+    /// Shows a frame to everybody who watches, in the place of the one shown before and of `outdated`.
+    pub(super) fn show(&mut self, camera: usize, frame: Frame, outdated: Option<Frame>, now: Instant) {
+        let parts = Parts::of(&frame);
+        let feed = &mut self.feeds[camera];
+        let replaced = feed.channel.publish(frame);
+        self.totals.published += 1;
+
+        for key in feed.channel.subscribers() {
+            let Some(connection) = lookup(&mut self.connections, key) else { continue };
+            let State::Subscribed(viewer) = &mut connection.state else { continue };
+            if viewer.take(now) {
+                offer(connection, &parts, false, now);
+                if !mem::replace(&mut connection.scheduled, true) {
+                    self.pending.push(key);
+                }
+            }
+            arm(connection, key, &mut self.timers, &self.limits);
+        }
+        self.let_go(camera, [replaced, outdated]);
+        self.bound_pinned();
+    }
+
+    /// Frames of `camera` were replaced: from here on only slow viewers hold them. The newest live one is not let go
+    /// of while a picture stands in for it.
+    pub(super) fn let_go(&mut self, camera: usize, replaced: [Option<Frame>; 2]) {
+        let live = self.feeds[camera].live.as_ref().map(|live| live.sequence);
+        let mut replaced: Vec<Frame> = replaced.into_iter().flatten().collect();
+        replaced.dedup_by_key(|frame| frame.sequence);
+        replaced.retain(|frame| Some(frame.sequence) != live);
+        for frame in replaced {
+            self.pinned.remember(frame.allocation().clone());
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
@@ -11,10 +10,9 @@ use mio::unix::pipe::Receiver;
 use mio::{Interest, Registry};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::server::settings::CameraSettings;
 use crate::server::token::{Owner, Pipe};
 use crate::wire::jpeg::FRAME_BYTES_MAX;
-use crate::wire::source::{Part, SourceDecoder, Tally};
+use crate::wire::source::{Part, Reason, SourceDecoder, Tally};
 
 /// Asked of the kernel for the pipe of frames, so that a large frame comes in one piece.
 const PIPE_BYTES: usize = 1024 * 1024;
@@ -26,34 +24,30 @@ const ERRORS_BUDGET_BYTES: usize = 64 * 1024;
 /// A line of a driver's words is kept up to this length.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// A running child process.
+/// A running child process that writes frames: a driver, or who draws the picture that stands in for its frames.
 #[derive(Debug)]
-pub(super) struct Driver {
+pub(super) struct Process {
+    run: u32,
     child: Child,
     output: Option<Receiver>,
     errors: Option<Receiver>,
     /// A budget ended the reading of the output early: there may be more, and no edge will tell.
     output_owed: bool,
+    errors_owed: bool,
     decoder: SourceDecoder,
     received: BytesMut,
     line: Vec<u8>,
     started_at: Instant,
+    /// When it gave its newest frame; before the first, when it was started.
+    heard_at: Instant,
+    /// The reasons for which frames of it were rejected, as far as they have been said.
+    said: Vec<Reason>,
 }
 
-impl Driver {
-    /// Starts `program capture SOURCE` in a process group of its own and registers its pipes.
-    pub(super) fn spawn(
-        program: &Path,
-        settings: &CameraSettings,
-        pipe: Pipe,
-        registry: &Registry,
-        now: Instant,
-    ) -> io::Result<Self> {
-        let mut child = Command::new(program)
-            .arg("capture")
-            .arg(format!("--server={}", std::process::id()))
-            .arg(settings.source.to_string())
-            .stdin(if settings.source.reads_stdin() { Stdio::inherit() } else { Stdio::null() })
+impl Process {
+    /// Starts `command` in a process group of its own and registers its pipes.
+    pub(super) fn spawn(command: &mut Command, pipe: Pipe, registry: &Registry, now: Instant) -> io::Result<Self> {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // Its own group: Ctrl-C at the terminal is for us to pass on, and a kill reaches all that it starts.
@@ -69,20 +63,34 @@ impl Driver {
         registry.register(&mut output, Owner::CameraOutput(pipe).token(), Interest::READABLE)?;
         registry.register(&mut errors, Owner::CameraErrors(pipe).token(), Interest::READABLE)?;
         Ok(Self {
+            run: pipe.run,
             child,
             output: Some(output),
             errors: Some(errors),
             output_owed: false,
+            errors_owed: false,
             decoder: SourceDecoder::new(FRAME_BYTES_MAX),
             received: BytesMut::new(),
             line: Vec::new(),
             started_at: now,
+            heard_at: now,
+            said: Vec::new(),
         })
+    }
+
+    /// The number of the process among those of its camera, which its events carry.
+    pub(super) fn run(&self) -> u32 {
+        self.run
     }
 
     /// When it was started.
     pub(super) fn started_at(&self) -> Instant {
         self.started_at
+    }
+
+    /// For how long no frame has come of it.
+    pub(super) fn silent_since(&self) -> Instant {
+        self.heard_at
     }
 
     /// Whether a frame has come of it.
@@ -102,7 +110,7 @@ impl Driver {
 
     /// Whether reading ended early and must go on without an edge.
     pub(super) fn is_owed(&self) -> bool {
-        self.output_owed
+        self.output_owed || self.errors_owed
     }
 
     /// Whether nothing more can come of it.
@@ -133,7 +141,16 @@ impl Driver {
     }
 
     /// Reads until the pipe would block, has ended, or the budget is spent.
-    pub(super) fn read_output(&mut self, scratch: &mut [u8], mut publish: impl FnMut(Part)) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The pipe failed. A frame that was rejected is no error; the first for each reason is handed to `say`.
+    pub(super) fn read_output(
+        &mut self,
+        scratch: &mut [u8],
+        now: Instant,
+        mut publish: impl FnMut(Part),
+        mut say: impl FnMut(&str),
+    ) -> io::Result<()> {
         self.output_owed = false;
         let mut total = 0;
         while let Some(output) = &mut self.output {
@@ -146,7 +163,7 @@ impl Driver {
                 Ok(count) => {
                     total += count;
                     self.received.extend_from_slice(&scratch[..count]);
-                    self.decode(&mut publish);
+                    self.decode(now, &mut publish, &mut say);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -159,27 +176,30 @@ impl Driver {
         Ok(())
     }
 
-    fn decode(&mut self, publish: &mut impl FnMut(Part)) {
+    fn decode(&mut self, now: Instant, publish: &mut impl FnMut(Part), say: &mut impl FnMut(&str)) {
         loop {
             match self.decoder.decode(&mut self.received) {
                 Ok(Some(part)) => {
+                    self.heard_at = now;
                     publish(part);
                 }
                 Ok(None) => return,
-                // It is in the tally, by its reason.
-                Err(rejected) => log::debug!("a frame was rejected: {rejected}"),
+                Err(rejected) if self.said.contains(&rejected.reason) => {}
+                Err(rejected) => {
+                    self.said.push(rejected.reason);
+                    say(&format!("{rejected}; others like it are only counted"));
+                }
             }
         }
     }
 
     /// Reads words until the pipe would block or has ended, and hands on each line.
     pub(super) fn read_errors(&mut self, scratch: &mut [u8], mut say: impl FnMut(&str)) {
+        self.errors_owed = false;
         let mut total = 0;
         while let Some(errors) = &mut self.errors {
             if total >= ERRORS_BUDGET_BYTES {
-                // Words beyond that are not worth a turn: who says so much is not listened to any more.
-                self.errors = None;
-                say("said too much at once, so its words are no longer logged");
+                self.errors_owed = true;
                 return;
             }
             match errors.read(scratch) {
