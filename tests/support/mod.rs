@@ -117,6 +117,11 @@ impl Program {
         (self.child.wait().expect("the program ends"), words)
     }
 
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the program runs").count()
+    }
+
     /// The processes it has started.
     pub fn children(&self) -> Vec<String> {
         let tasks = format!("/proc/{0}/task/{0}/children", self.child.id());
