@@ -1,11 +1,12 @@
 //! The `framecast` program.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use framecast::options::{Capture, Command, Options, Serve};
+use framecast::options::{Capture, Command, DrawOffline, Options, Serve};
 use framecast::server::EventLoop;
 use framecast::{bench, capture, logging, server};
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         None => serve(options.serve),
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Capture(options)) => run_capture(&options),
+        Some(Command::DrawOffline(options)) => draw_offline(&options).map_err(failure),
         Some(Command::Bench(options)) => bench::command(&options).map_err(failure),
     };
     match done {
@@ -45,7 +47,16 @@ fn serve(options: Serve) -> Outcome {
 }
 
 fn run_capture(options: &Capture) -> Outcome {
+    if let Some(server) = options.server {
+        capture::die_with(server).map_err(failure)?;
+    }
     capture::run(&options.source, &mut io::stdout().lock()).map_err(failure)
+}
+
+fn draw_offline(options: &DrawOffline) -> io::Result<()> {
+    let DrawOffline { name, reason, since, size: (width, height) } = options;
+    let jpeg = capture::offline::draw(name, reason, Duration::from_secs(*since), *width, *height);
+    io::stdout().write_all(&jpeg)
 }
 
 fn failure(error: impl Into<Box<dyn Error>>) -> (u8, Box<dyn Error>) {

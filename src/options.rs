@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use log::LevelFilter;
+use rustix::process::Pid;
 
 use crate::bench;
 use crate::capture::Source;
@@ -37,6 +38,9 @@ pub enum Command {
     Serve(Serve),
     /// Be a camera: write frames to standard output, as the server's drivers do
     Capture(Capture),
+    /// Draw the picture of a camera that is offline and write it to standard output, as the server has it done
+    #[command(hide = true)]
+    DrawOffline(DrawOffline),
     /// Watch a stream as a crowd of viewers, and tell what it cost and who was starved
     Bench(bench::Args),
 }
@@ -57,6 +61,26 @@ pub struct Verbosity {
 pub struct Capture {
     /// Where the frames come from
     pub source: Source,
+    /// The server that this is a driver of: it must end with it
+    #[arg(long, hide = true, value_name = "PID", value_parser = process)]
+    pub server: Option<Pid>,
+}
+
+/// The options of `framecast draw-offline`.
+#[derive(Debug, Args)]
+pub struct DrawOffline {
+    /// What the camera is called
+    #[arg(long, allow_hyphen_values = true)]
+    pub name: String,
+    /// Why it is offline, in a sentence
+    #[arg(long, allow_hyphen_values = true)]
+    pub reason: String,
+    /// Since when, in seconds since 1970
+    #[arg(long, value_name = "SECONDS")]
+    pub since: u64,
+    /// The size of the picture, in pixels
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = pixels, default_value = "640x480")]
+    pub size: (u16, u16),
 }
 
 /// The options of `framecast serve`.
@@ -67,8 +91,9 @@ pub struct Serve {
     #[arg(default_value = "127.0.0.1:8080")]
     listen: Vec<ListenAddress>,
 
-    /// What to show: stills:DIR?fps=1 or pattern:1280x720?fps=30, with a name before it if wanted. May be given several
-    /// times; in the variable, one on a line [default: three numbered pictures]
+    /// What to show: stills:DIR, pattern:1280x720?fps=30, rpicam:, exec:COMMAND, or - for standard input; with a name
+    /// before it if wanted. May be given several times; in the variable, one on a line [default: three numbered
+    /// pictures]
     #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = '\n')]
     camera: Vec<CameraOption>,
 
@@ -143,6 +168,9 @@ pub enum OptionsError {
     /// Two cameras of one name.
     #[error("two cameras are called '{0}'; give one of them another name with --camera NAME=SOURCE")]
     CameraTwice(String),
+    /// Two cameras that read standard input.
+    #[error("two cameras read standard input, which can be had only once; give only one --camera -")]
+    StdinTwice,
 }
 
 impl Serve {
@@ -223,6 +251,9 @@ impl FromStr for ListenAddress {
 
 /// Gives a name to those without one: `camera`, then `camera2` and so on. Without any, there is the emulated camera.
 fn name_cameras(options: Vec<CameraOption>) -> Result<Vec<CameraSettings>, OptionsError> {
+    if options.iter().filter(|option| option.source.reads_stdin()).count() > 1 {
+        return Err(OptionsError::StdinTwice);
+    }
     let mut cameras: Vec<CameraSettings> = Vec::new();
     for (index, option) in options.into_iter().enumerate() {
         let name = option.name.unwrap_or_else(|| match index {
@@ -243,6 +274,15 @@ fn name_cameras(options: Vec<CameraOption>) -> Result<Vec<CameraSettings>, Optio
 fn is_name(text: &str) -> bool {
     let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !text.is_empty() && text.bytes().all(is_name_byte)
+}
+
+fn process(text: &str) -> Result<Pid, String> {
+    text.parse().ok().and_then(Pid::from_raw).ok_or_else(|| "a process is a number above 0".into())
+}
+
+fn pixels(text: &str) -> Result<(u16, u16), String> {
+    let sides = text.split_once('x').and_then(|(width, height)| width.parse().ok().zip(height.parse().ok()));
+    sides.ok_or_else(|| "a size is WIDTHxHEIGHT, each at most 65535, such as 640x480".into())
 }
 
 /// A length of time with its unit. Zero is none: what it bounds would be over before it began.

@@ -7,16 +7,24 @@
 pub mod canvas;
 pub mod card;
 pub mod clock;
+pub mod exec;
 pub mod http;
 pub mod numbers;
+pub mod offline;
 pub mod pattern;
 pub mod pen;
+pub mod rpicam;
+pub mod size;
 pub mod source;
+pub mod stdin;
 pub mod stills;
+mod watch;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 pub use source::{Source, SourceError};
 
@@ -39,6 +47,20 @@ pub fn run(source: &Source, out: &mut impl Write) -> Result<(), CaptureError> {
     match source.driver().run(&mut Parts { out, begun: false, sequence: 0 }) {
         Err(CaptureError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
+    }
+}
+
+/// Lets this process and whatever it becomes by `exec` die with the process `server` that started it, however that
+/// ends: a driver without a reader would hold its camera for ever.
+///
+/// # Errors
+/// `server` has ended already, or the kernel knows no such thing.
+pub fn die_with(server: Pid) -> io::Result<()> {
+    // A program may ignore anything else, and then nobody is left to insist.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    match getppid() == Some(server) {
+        true => Ok(()),
+        false => Err(io::Error::other("the server that started this driver has ended")),
     }
 }
 
@@ -98,6 +120,11 @@ impl Parts<'_> {
         self.sequence = sequence;
         let part = EncodedPart::encode(BOUNDARY, sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
+    }
+
+    /// Passes on what is framed already, at once.
+    fn pass(&mut self, bytes: &[u8]) -> Result<(), CaptureError> {
+        self.out.write_all(bytes).and_then(|()| self.out.flush()).map_err(CaptureError::Output)
     }
 
     fn write(&mut self, part: &[u8]) -> io::Result<()> {

@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use super::card::Card;
 use super::clock::Ticks;
+use super::size::Size;
 use super::source::{Parameters, SourceError};
 use super::{CaptureError, Driver, Parts, patience_at};
 
-const WIDTH_DEFAULT: u16 = 1280;
-const HEIGHT_DEFAULT: u16 = 720;
+const SIZE_DEFAULT: Size = Size { width: 1280, height: 720 };
 const FPS_DEFAULT: f64 = 30.0;
 const QUALITY_DEFAULT: u8 = 80;
-
-const SIDE_PIXELS_MIN: u16 = 16;
-const SIDE_PIXELS_MAX: u16 = 8192;
 
 /// `pattern:1280x720?fps=30&quality=80`: every part may be left out, and these are the defaults.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +31,7 @@ impl Pattern {
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
         let (size, query) = rest.rsplit_once('?').unwrap_or((rest, ""));
         let parameters = Parameters::parse("pattern", query, &["fps", "quality"])?;
-        let (width, height) = if size.is_empty() { (WIDTH_DEFAULT, HEIGHT_DEFAULT) } else { parse_size(size)? };
+        let Size { width, height } = if size.is_empty() { SIZE_DEFAULT } else { parse_size(size)? };
         Ok(Self { width, height, fps: parameters.fps(FPS_DEFAULT)?, quality: parameters.quality(QUALITY_DEFAULT)? })
     }
 }
@@ -65,12 +62,6 @@ impl fmt::Display for Pattern {
     }
 }
 
-fn parse_size(size: &str) -> Result<(u16, u16), SourceError> {
-    let side = |text: &str| text.parse().ok().filter(|side| (SIDE_PIXELS_MIN..=SIDE_PIXELS_MAX).contains(side));
-    size.split_once('x').and_then(|(width, height)| side(width).zip(side(height))).ok_or_else(|| SourceError::Value {
-        scheme: "pattern",
-        what: "size",
-        value: size.to_owned(),
-        rule: format!("WIDTHxHEIGHT, each from {SIDE_PIXELS_MIN} to {SIDE_PIXELS_MAX}, such as 1280x720"),
-    })
+fn parse_size(size: &str) -> Result<Size, SourceError> {
+    size.parse().map_err(|rule| SourceError::Value { scheme: "pattern", what: "size", value: size.to_owned(), rule })
 }

@@ -10,13 +10,24 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Driver;
+use super::exec::Exec;
 use super::http::{Http, HttpError};
 use super::pattern::Pattern;
+use super::rpicam::Rpicam;
+use super::size::Size;
+use super::stdin::Stdin;
 use super::stills::Stills;
 
 /// How each source is written: the list in the message about a source that does not exist.
-pub const SOURCES: [&str; 3] =
-    ["stills:DIR?fps=1", "pattern:1280x720?fps=30&quality=80", "http://USER:PASSWORD@HOST/PATH#fps=1"];
+pub const SOURCES: [&str; 7] = [
+    "stills:DIR?fps=1",
+    "stills:DIR?watch=1",
+    "pattern:1280x720?fps=30&quality=80",
+    "http://USER:PASSWORD@HOST/PATH#fps=1",
+    "rpicam:?size=1280x720&fps=30",
+    "exec:COMMAND ARGUMENTS",
+    "- (standard input)",
+];
 
 const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
@@ -30,6 +41,12 @@ pub enum Source {
     Pattern(Pattern),
     /// A camera or server on the network.
     Http(Http),
+    /// The camera of a Raspberry Pi.
+    Rpicam(Rpicam),
+    /// A command that writes frames.
+    Exec(Exec),
+    /// Standard input.
+    Stdin(Stdin),
 }
 
 impl Source {
@@ -39,6 +56,11 @@ impl Source {
     /// It cannot, for the reason given.
     pub fn check(&self) -> Result<(), SourceError> {
         self.driver().check()
+    }
+
+    /// Whether its driver reads standard input: one of them can, and only as long as what is written there is taken off.
+    pub fn reads_stdin(&self) -> bool {
+        matches!(self, Self::Stdin(_))
     }
 
     /// How long the source may give no frame while all is well; nothing for one that may be silent for ever.
@@ -57,6 +79,9 @@ impl Source {
             Self::Stills(stills) => stills,
             Self::Pattern(pattern) => pattern,
             Self::Http(http) => http,
+            Self::Rpicam(rpicam) => rpicam,
+            Self::Exec(exec) => exec,
+            Self::Stdin(stdin) => stdin,
         }
     }
 }
@@ -78,6 +103,9 @@ impl FromStr for Source {
             "stills" => Stills::parse(rest).map(Self::Stills),
             "pattern" => Pattern::parse(rest).map(Self::Pattern),
             "http" | "https" => Http::parse(text).map(Self::Http),
+            "rpicam" => Rpicam::parse(rest).map(Self::Rpicam),
+            "exec" => Exec::parse(rest).map(Self::Exec),
+            "-" if rest.is_empty() => Ok(Self::Stdin(Stdin)),
             _ => Err(SourceError::Unknown(scheme.to_owned())),
         }
     }
@@ -139,6 +167,32 @@ pub enum SourceError {
     /// The camera on the network gives no frames.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// The emulated camera has no folder to be watched.
+    #[error("there is no directory to watch; name one, as in stills:/srv/pictures?watch=1")]
+    NothingToWatch,
+    /// A command that is no row of words.
+    #[error("{0:?} is no command; write exec:PROGRAM ARGUMENTS, and close every quote, as for a shell")]
+    Command(String),
+    /// A program cannot be run.
+    #[error("cannot run {program}: {error}; install it, or name a file that may be executed")]
+    Program {
+        /// The program that was named.
+        program: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Neither of the programs that know the camera of a Raspberry Pi is in `PATH`.
+    #[error("there is no rpicam-vid and no libcamera-vid; install the package rpicam-apps")]
+    NoRpicam,
+    /// Frames cannot be typed.
+    #[error("standard input is a terminal; pipe frames into it, as in ffmpeg ... -f mjpeg - | framecast --camera -")]
+    Terminal,
+    /// Whoever wrote to standard input has closed it.
+    #[error("standard input has ended")]
+    StdinEnded,
+    /// Standard input cannot be read.
+    #[error("cannot read standard input: {0}")]
+    Stdin(io::Error),
 }
 
 /// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one name the last counts.
@@ -171,6 +225,16 @@ impl<'a> Parameters<'a> {
     }
 
     /// The parameter `name`, or `default`. `rule` says which values there are.
+    /// The parameter `size` (each side from 16 to 8192), or `default`.
+    pub(crate) fn size(&self, default: Size) -> Result<Size, SourceError> {
+        self.value("size", default, |_| true, Size::rule)
+    }
+
+    /// The parameter `name`, 0 or 1, or not given.
+    pub(crate) fn flag(&self, name: &'static str) -> Result<bool, SourceError> {
+        Ok(self.value(name, 0_u8, |&flag| flag <= 1, || "0 or 1".to_owned())? == 1)
+    }
+
     pub(crate) fn value<T: FromStr>(
         &self,
         name: &'static str,

@@ -1,49 +1,57 @@
 //! The source `stills`: the JPEG files of a directory, shown one after the other like the pictures of a camera.
 
+use std::cmp::Ordering;
 use std::fmt;
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
-use memchr::memmem;
+use bytes::{Bytes, BytesMut};
 
 use super::clock::{Ticks, tick_at};
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, numbers, patience_at};
+use super::{CaptureError, Driver, Parts, numbers, patience_at, watch};
+use crate::wire::jpeg::{FRAME_BYTES_MAX, Flaw, Splitter, check};
 
 const FPS_DEFAULT: f64 = 1.0;
-
-/// The markers that every JPEG begins and ends with (ITU T.81, B.1.1.3).
-const START_OF_IMAGE: &[u8] = b"\xff\xd8";
-const END_OF_IMAGE: &[u8] = b"\xff\xd9";
+const WATCH_FPS_DEFAULT: f64 = 10.0;
 
 /// `stills:DIR?fps=1`: the `.jpg` and `.jpeg` files of `DIR` in the order of their names. Without `DIR`: the
 /// embedded pictures of an emulated camera.
+///
+/// `stills:DIR?watch=1&fps=10`: the newest of those files, by the time of its last change, and each newer one when it
+/// comes. `fps` is how often the directory is looked at.
 ///
 /// Parameters begin at the last `?`. A directory whose own name holds one is written with another `?` after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stills {
     /// The directory, or none for the embedded pictures.
     pub directory: Option<PathBuf>,
-    /// Pictures a second, above 0 and at most 240.
+    /// Pictures, or looks at the directory, a second; above 0 and at most 240.
     pub fps: f64,
+    /// Whether the newest picture is shown rather than one after the other.
+    pub watch: bool,
 }
 
 /// The embedded pictures, one a second.
 impl Default for Stills {
     fn default() -> Self {
-        Self { directory: None, fps: FPS_DEFAULT }
+        Self { directory: None, fps: FPS_DEFAULT, watch: false }
     }
 }
 
 impl Stills {
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
         let (directory, query) = rest.rsplit_once('?').unwrap_or((rest, ""));
-        let parameters = Parameters::parse("stills", query, &["fps"])?;
+        let parameters = Parameters::parse("stills", query, &["fps", "watch"])?;
         let directory = (!directory.is_empty()).then(|| PathBuf::from(directory));
-        Ok(Self { directory, fps: parameters.fps(FPS_DEFAULT)? })
+        let watch = parameters.flag("watch")?;
+        if watch && directory.is_none() {
+            return Err(SourceError::NothingToWatch);
+        }
+        let fps_default = if watch { WATCH_FPS_DEFAULT } else { FPS_DEFAULT };
+        Ok(Self { directory, fps: parameters.fps(fps_default)?, watch })
     }
 
     fn pictures(&self) -> Result<Vec<Bytes>, SourceError> {
@@ -64,18 +72,23 @@ impl Stills {
 
 impl Driver for Stills {
     fn patience(&self) -> Option<Duration> {
-        patience_at(self.fps)
+        if self.watch { None } else { patience_at(self.fps) }
     }
 
     fn check(&self) -> Result<(), SourceError> {
         let Some(directory) = &self.directory else {
             return Ok(());
         };
-        let whole = jpeg_files(directory)?.iter().any(|path| read_picture(path).is_ok());
+        let files = jpeg_files(directory)?;
+        // A directory that is watched may be empty: pictures are to come.
+        let whole = self.watch || files.iter().any(|path| read_picture(path).is_ok());
         if whole { Ok(()) } else { Err(SourceError::NoJpeg(directory.clone())) }
     }
 
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
+        if let Some(directory) = self.directory.as_ref().filter(|_| self.watch) {
+            return watch::run(directory, self.fps, parts);
+        }
         let pictures = self.pictures()?;
         for (_, now) in Ticks::new(self.fps) {
             parts.send(now, &pictures[picture_at(now, self.fps, pictures.len())])?;
@@ -87,7 +100,8 @@ impl Driver for Stills {
 impl fmt::Display for Stills {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let directory = self.directory.as_deref().unwrap_or(Path::new(""));
-        write!(f, "stills:{}?fps={}", directory.display(), self.fps)
+        let watch = if self.watch { "&watch=1" } else { "" };
+        write!(f, "stills:{}?fps={}{watch}", directory.display(), self.fps)
     }
 }
 
@@ -111,20 +125,28 @@ pub fn jpeg_files(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
             paths.push(path);
         }
     }
-    let name = |path: &PathBuf| path.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
-    paths.sort_by(|a, b| {
-        let (a, b) = (name(a), name(b));
-        runs(&a).cmp(runs(&b)).then_with(|| a.cmp(&b))
-    });
+    paths.sort_by(|a, b| by_name(a, b));
     Ok(paths)
 }
 
+/// The order of two files in which people count.
+pub(super) fn by_name(a: &Path, b: &Path) -> Ordering {
+    let [a, b] = [a, b].map(|path| path.file_name().unwrap_or_default().as_encoded_bytes());
+    runs(a).cmp(runs(b)).then_with(|| a.cmp(b))
+}
+
 /// Reads one picture. Cameras and phones append data of their own to a JPEG: it is cut off.
-fn read_picture(path: &Path) -> io::Result<Bytes> {
-    let file = Bytes::from(fs::read(path)?);
-    match memmem::rfind(&file, END_OF_IMAGE) {
-        Some(end) if file.starts_with(START_OF_IMAGE) => Ok(file.slice(..end + END_OF_IMAGE.len())),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "not a whole JPEG")),
+pub(super) fn read_picture(path: &Path) -> io::Result<Bytes> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FRAME_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+    match check(&bytes) {
+        Ok(_) => Ok(bytes.into()),
+        Err(Flaw::Truncated) if bytes.len() == FRAME_BYTES_MAX => Err(ErrorKind::FileTooLarge.into()),
+        Err(flaw) => {
+            let cut = Splitter::new(FRAME_BYTES_MAX).decode(&mut BytesMut::from(&*bytes)).ok().flatten();
+            let cut = cut.filter(|_| flaw == Flaw::TrailingBytes);
+            cut.map(|part| part.jpeg).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, flaw))
+        }
     }
 }
 

@@ -151,6 +151,8 @@ impl EventLoop {
     /// Waiting for events failed, which nothing that a peer or a camera does can cause.
     pub fn run(mut self) -> Result<(), ServeError> {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        // A camera that is always on waits for nobody, not even for the first event.
+        self.attend_cameras(Instant::now());
         while !self.is_over(Instant::now()) {
             self.turn(&mut events)?;
         }
@@ -261,7 +263,8 @@ impl EventLoop {
             if self.cameras[index].is_owed() {
                 self.read_camera(index, None, now);
             }
-            let wanted = self.going_down.is_none() && (self.settings.always_on || self.hub.is_wanted(index));
+            let always_on = self.settings.always_on || self.cameras[index].is_always_on();
+            let wanted = self.going_down.is_none() && (always_on || self.hub.is_wanted(index));
             self.cameras[index].attend(wanted, self.poll.registry(), now);
             self.hear(index, now);
         }

@@ -128,6 +128,11 @@ impl Camera {
         self.settings.source.to_string()
     }
 
+    /// Whether it is to run even while nobody watches: whoever writes to our standard input would be held up.
+    pub fn is_always_on(&self) -> bool {
+        self.settings.source.reads_stdin()
+    }
+
     /// Whether a driver runs and is wanted.
     pub fn is_running(&self) -> bool {
         matches!(self.life, Life::On(_))
@@ -270,7 +275,8 @@ impl Camera {
     fn start(&mut self, registry: &Registry, now: Instant) {
         self.starts += 1;
         let mut command = self.command("capture");
-        command.arg(self.settings.source.to_string()).stdin(Stdio::null());
+        command.arg(format!("--server={}", std::process::id())).arg(self.settings.source.to_string());
+        command.stdin(if self.settings.source.reads_stdin() { Stdio::inherit() } else { Stdio::null() });
         match self.spawn(command, registry, now) {
             Ok(driver) => {
                 let Self { words, settings, .. } = self;
