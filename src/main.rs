@@ -1,7 +1,7 @@
 //! The `framecast` program.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         None => serve(options.serve),
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Capture(options)) => run_capture(&options),
+        Some(Command::Cameras) => list_cameras(),
         Some(Command::Bench(options)) => bench::command(&options).map_err(failure),
     };
     match done {
@@ -46,6 +47,11 @@ fn serve(options: Serve) -> Outcome {
 
 fn run_capture(options: &Capture) -> Outcome {
     capture::run(&options.source, &mut io::stdout().lock()).map_err(failure)
+}
+
+fn list_cameras() -> Outcome {
+    let table = capture::v4l2::table().map_err(failure)?;
+    io::stdout().write_all(table.as_bytes()).map_err(failure)
 }
 
 fn failure(error: impl Into<Box<dyn Error>>) -> (u8, Box<dyn Error>) {

@@ -36,6 +36,8 @@ pub enum Command {
     Serve(Serve),
     /// Be a camera: write frames to standard output, as the server's drivers do
     Capture(Capture),
+    /// List the cameras of this machine with their formats, sizes and rates
+    Cameras,
     /// Watch a stream as a crowd of viewers, and tell what it cost and who was starved
     Bench(bench::Args),
 }
@@ -66,8 +68,8 @@ pub struct Serve {
     #[arg(default_value = "127.0.0.1:8080")]
     listen: Vec<ListenAddress>,
 
-    /// What to show: stills:DIR?fps=1 or pattern:1280x720?fps=30, with a name before it if wanted. May be given several
-    /// times [default: three numbered pictures]
+    /// What to show: /dev/video0, stills:DIR?fps=1 or pattern:1280x720?fps=30, with a name before it if wanted. May be
+    /// given several times [default: three numbered pictures]
     #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = ' ')]
     camera: Vec<CameraOption>,
 

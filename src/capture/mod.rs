@@ -12,6 +12,7 @@ pub mod pattern;
 pub mod pen;
 pub mod source;
 pub mod stills;
+pub mod v4l2;
 
 use std::fmt;
 use std::io::{self, Write};

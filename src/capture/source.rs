@@ -3,6 +3,7 @@
 //!
 //! Every source reads its own `REST`: the query of a relayed URL, say, belongs to that URL.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -11,9 +12,12 @@ use std::str::FromStr;
 use super::Driver;
 use super::pattern::Pattern;
 use super::stills::Stills;
+use super::v4l2::V4l2;
+use super::v4l2::error::CameraError;
 
 /// How each source is written: the list in the message about a source that does not exist.
-pub const SOURCES: [&str; 2] = ["stills:DIR?fps=1", "pattern:1280x720?fps=30&quality=80"];
+pub const SOURCES: [&str; 3] =
+    ["stills:DIR?fps=1", "pattern:1280x720?fps=30&quality=80", "v4l2:/dev/video0?size=1280x720&fps=30"];
 
 const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
@@ -25,6 +29,8 @@ pub enum Source {
     Stills(Stills),
     /// A moving test card.
     Pattern(Pattern),
+    /// A camera of this machine.
+    V4l2(V4l2),
 }
 
 impl Source {
@@ -40,6 +46,7 @@ impl Source {
         match self {
             Self::Stills(stills) => stills,
             Self::Pattern(pattern) => pattern,
+            Self::V4l2(camera) => camera,
         }
     }
 }
@@ -55,11 +62,15 @@ impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
+        if V4l2::is_device(text) {
+            return V4l2::parse(text).map(Self::V4l2);
+        }
         let (scheme, rest) = text.split_at(text.find([':', '?']).unwrap_or(text.len()));
         let rest = rest.strip_prefix(':').unwrap_or(rest);
         match scheme {
             "stills" => Stills::parse(rest).map(Self::Stills),
             "pattern" => Pattern::parse(rest).map(Self::Pattern),
+            "v4l2" => V4l2::parse(rest).map(Self::V4l2),
             _ => Err(SourceError::Unknown(scheme.to_owned())),
         }
     }
@@ -111,6 +122,9 @@ pub enum SourceError {
     /// The directory holds no picture.
     #[error("no JPEG in {}: put at least one whole .jpg or .jpeg file there", .0.display())]
     NoJpeg(PathBuf),
+    /// The camera gives none.
+    #[error(transparent)]
+    Camera(#[from] CameraError),
 }
 
 /// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one name the last counts.
@@ -128,6 +142,16 @@ impl<'a> Parameters<'a> {
             }
         }
         Ok(Self { scheme, query })
+    }
+
+    /// Reads the parameters of the source `scheme`, which looks at the [others](Self::others) itself.
+    pub(crate) fn open(scheme: &'static str, query: &'a str) -> Self {
+        Self { scheme, query }
+    }
+
+    /// The parameters that are not `known`, in the order in which they are given.
+    pub(crate) fn others(&self, known: &[&str]) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        form_urlencoded::parse(self.query.as_bytes()).filter(|(name, _)| !known.contains(&name.as_ref()))
     }
 
     /// The parameter `fps` (above 0, at most 240), or `default`.
@@ -149,12 +173,22 @@ impl<'a> Parameters<'a> {
         in_range: impl Fn(&T) -> bool,
         rule: impl Fn() -> String,
     ) -> Result<T, SourceError> {
+        Ok(self.optional(name, in_range, rule)?.unwrap_or(default))
+    }
+
+    /// The parameter `name`, if it is given. `rule` says what it may be.
+    pub(crate) fn optional<T: FromStr>(
+        &self,
+        name: &'static str,
+        in_range: impl Fn(&T) -> bool,
+        rule: impl Fn() -> String,
+    ) -> Result<Option<T>, SourceError> {
         let Some((_, value)) = form_urlencoded::parse(self.query.as_bytes()).filter(|(key, _)| key == name).last()
         else {
-            return Ok(default);
+            return Ok(None);
         };
         let wrong =
             || SourceError::Value { scheme: self.scheme, what: name, value: value.clone().into_owned(), rule: rule() };
-        value.parse().ok().filter(in_range).ok_or_else(wrong)
+        value.parse().ok().filter(in_range).ok_or_else(wrong).map(Some)
     }
 }
