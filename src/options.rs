@@ -41,6 +41,8 @@ pub enum Command {
     /// Draw the picture of a camera that is offline and write it to standard output, as the server has it done
     #[command(hide = true)]
     DrawOffline(DrawOffline),
+    /// List the cameras of this machine with their formats, sizes and rates
+    Cameras,
     /// Watch a stream as a crowd of viewers, and tell what it cost and who was starved
     Bench(bench::Args),
 }
@@ -59,7 +61,8 @@ pub struct Verbosity {
 /// The options of `framecast capture`.
 #[derive(Debug, Args)]
 pub struct Capture {
-    /// Where the frames come from
+    /// Where the frames come from; from the variable, no list of processes shows a password in it
+    #[arg(env = "FRAMECAST_SOURCE", hide_env_values = true)]
     pub source: Source,
     /// The server that this is a driver of: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
@@ -91,10 +94,11 @@ pub struct Serve {
     #[arg(default_value = "127.0.0.1:8080")]
     listen: Vec<ListenAddress>,
 
-    /// What to show: stills:DIR, pattern:1280x720?fps=30, rpicam:, exec:COMMAND, or - for standard input; with a name
-    /// before it if wanted. May be given several times; in the variable, one on a line [default: three numbered
-    /// pictures]
+    /// What to show: /dev/video0, rpicam:, an http:// or https:// address, exec:COMMAND, - for standard input,
+    /// stills:DIR or pattern:1280x720?fps=30; with a name before it if wanted. May be given several times; in the
+    /// variable, one on a line [default: three numbered pictures]
     #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = '\n')]
+    #[arg(hide_env_values = true)]
     camera: Vec<CameraOption>,
 
     /// Run the cameras even while nobody watches

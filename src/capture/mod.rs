@@ -18,6 +18,7 @@ pub mod size;
 pub mod source;
 pub mod stdin;
 pub mod stills;
+pub mod v4l2;
 mod watch;
 
 use std::fmt;

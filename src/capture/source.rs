@@ -3,6 +3,7 @@
 //!
 //! Every source reads its own `REST`: the query of a relayed URL belongs to that URL, and its parameters follow a `#`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -17,16 +18,19 @@ use super::rpicam::Rpicam;
 use super::size::Size;
 use super::stdin::Stdin;
 use super::stills::Stills;
+use super::v4l2::V4l2;
+use super::v4l2::error::CameraError;
 
 /// How each source is written: the list in the message about a source that does not exist.
-pub const SOURCES: [&str; 7] = [
+pub const SOURCES: [&str; 8] = [
+    "v4l2:/dev/video0?size=1280x720&fps=30",
+    "rpicam:?size=1280x720&fps=30",
+    "http://USER:PASSWORD@HOST/PATH#fps=1",
+    "exec:COMMAND ARGUMENTS",
+    "- (standard input)",
     "stills:DIR?fps=1",
     "stills:DIR?watch=1",
     "pattern:1280x720?fps=30&quality=80",
-    "http://USER:PASSWORD@HOST/PATH#fps=1",
-    "rpicam:?size=1280x720&fps=30",
-    "exec:COMMAND ARGUMENTS",
-    "- (standard input)",
 ];
 
 const FPS_MAX: f64 = 240.0;
@@ -47,6 +51,8 @@ pub enum Source {
     Exec(Exec),
     /// Standard input.
     Stdin(Stdin),
+    /// A camera of this machine.
+    V4l2(V4l2),
 }
 
 impl Source {
@@ -82,6 +88,7 @@ impl Source {
             Self::Rpicam(rpicam) => rpicam,
             Self::Exec(exec) => exec,
             Self::Stdin(stdin) => stdin,
+            Self::V4l2(camera) => camera,
         }
     }
 }
@@ -97,6 +104,9 @@ impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
+        if V4l2::is_device(text) {
+            return V4l2::parse(text).map(Self::V4l2);
+        }
         let (scheme, rest) = text.split_at(text.find([':', '?']).unwrap_or(text.len()));
         let rest = rest.strip_prefix(':').unwrap_or(rest);
         match scheme {
@@ -106,6 +116,7 @@ impl FromStr for Source {
             "rpicam" => Rpicam::parse(rest).map(Self::Rpicam),
             "exec" => Exec::parse(rest).map(Self::Exec),
             "-" if rest.is_empty() => Ok(Self::Stdin(Stdin)),
+            "v4l2" => V4l2::parse(rest).map(Self::V4l2),
             _ => Err(SourceError::Unknown(scheme.to_owned())),
         }
     }
@@ -193,6 +204,9 @@ pub enum SourceError {
     /// Standard input cannot be read.
     #[error("cannot read standard input: {0}")]
     Stdin(io::Error),
+    /// The camera gives none.
+    #[error(transparent)]
+    Camera(#[from] CameraError),
 }
 
 /// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one name the last counts.
@@ -210,6 +224,16 @@ impl<'a> Parameters<'a> {
             }
         }
         Ok(Self { scheme, query })
+    }
+
+    /// Reads the parameters of the source `scheme`, which looks at the [others](Self::others) itself.
+    pub(crate) fn open(scheme: &'static str, query: &'a str) -> Self {
+        Self { scheme, query }
+    }
+
+    /// The parameters that are not `known`, in the order in which they are given.
+    pub(crate) fn others(&self, known: &[&str]) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        form_urlencoded::parse(self.query.as_bytes()).filter(|(name, _)| !known.contains(&name.as_ref()))
     }
 
     /// The parameter `fps` (above 0, at most 240), or `default`.
@@ -242,12 +266,22 @@ impl<'a> Parameters<'a> {
         in_range: impl Fn(&T) -> bool,
         rule: impl Fn() -> String,
     ) -> Result<T, SourceError> {
+        Ok(self.optional(name, in_range, rule)?.unwrap_or(default))
+    }
+
+    /// The parameter `name`, if it is given. `rule` says what it may be.
+    pub(crate) fn optional<T: FromStr>(
+        &self,
+        name: &'static str,
+        in_range: impl Fn(&T) -> bool,
+        rule: impl Fn() -> String,
+    ) -> Result<Option<T>, SourceError> {
         let Some((_, value)) = form_urlencoded::parse(self.query.as_bytes()).filter(|(key, _)| key == name).last()
         else {
-            return Ok(default);
+            return Ok(None);
         };
         let wrong =
             || SourceError::Value { scheme: self.scheme, what: name, value: value.clone().into_owned(), rule: rule() };
-        value.parse().ok().filter(in_range).ok_or_else(wrong)
+        value.parse().ok().filter(in_range).ok_or_else(wrong).map(Some)
     }
 }

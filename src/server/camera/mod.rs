@@ -275,7 +275,13 @@ impl Camera {
     fn start(&mut self, registry: &Registry, now: Instant) {
         self.starts += 1;
         let mut command = self.command("capture");
-        command.arg(format!("--server={}", std::process::id())).arg(self.settings.source.to_string());
+        command.arg(format!("--server={}", std::process::id()));
+        let (shown, whole) = (self.settings.source.to_string(), self.settings.source.with_secrets());
+        // An argument can be read by everybody on this machine, the environment only by the same user.
+        match shown == whole {
+            true => command.arg(shown),
+            false => command.env("FRAMECAST_SOURCE", whole),
+        };
         command.stdin(if self.settings.source.reads_stdin() { Stdio::inherit() } else { Stdio::null() });
         match self.spawn(command, registry, now) {
             Ok(driver) => {
