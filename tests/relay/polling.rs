@@ -98,3 +98,17 @@ fn a_picture_that_is_cut_short_is_left_out_and_told() {
     assert!(words.contains("rejected: not_jpeg\n"), "{words}");
     assert!(words.contains("it answers 503 Service Unavailable"), "{words}");
 }
+
+#[test]
+fn a_connection_that_closes_when_it_is_used_again_is_opened_again() {
+    let asked = AtomicUsize::new(0);
+    let upstream = Upstream::answering(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+        number @ (0 | 2) => answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[number]),
+        _ => Vec::new(),
+    });
+    let mut driver = Driver::start(upstream.url("/#fps=50"));
+    assert_eq!(driver.frame().jpeg, PICTURES[0]);
+    assert_eq!(driver.frame().jpeg, PICTURES[2]);
+    assert!(driver.failure().contains("it closed the connection without an answer"), "but not for ever");
+    assert_eq!(upstream.requests().len(), 5);
+}

@@ -38,7 +38,7 @@ pub enum Fault {
     Tls(String),
     /// No bytes came.
     #[error(
-        "it gave nothing for {time}; check that it is on, or add a longer timeout={time} behind the #",
+        "it gave nothing for {time}; check that it is on, or allow it more than timeout={time} behind the #",
         time = humantime::format_duration(*.0)
     )]
     Silent(Duration),
@@ -84,7 +84,7 @@ pub enum Fault {
         frames: u64,
     },
     /// Anything else.
-    #[error("{0}")]
+    #[error("asking it fails ({0}); look at the address with a browser")]
     Other(String),
 }
 

@@ -114,7 +114,11 @@ impl Relay<'_, '_> {
         let mut known = first.headers.get(ETAG).cloned();
         self.send_picture(first)?;
         for _ in Ticks::new(fps).skip(1) {
-            let answer = client.get(known.as_ref())?;
+            let answer = match client.get(known.as_ref()) {
+                // A connection that is kept open may be closed just when it is used again (RFC 9112, section 9.3.1).
+                Err(HttpError { fault: Fault::Closed, .. }) => client.get(known.as_ref())?,
+                answer => answer?,
+            };
             if answer.status != StatusCode::NOT_MODIFIED {
                 known = answer.headers.get(ETAG).cloned();
                 self.send_picture(answer)?;
