@@ -64,7 +64,8 @@ impl Source {
         self.driver().check()
     }
 
-    /// Whether its driver reads standard input: one of them can, and only as long as what is written there is taken off.
+    /// Whether its driver reads standard input: one of them can, and only as long as what is written there is taken
+    /// off.
     pub fn reads_stdin(&self) -> bool {
         matches!(self, Self::Stdin(_))
     }
