@@ -17,7 +17,7 @@ use rustix::process::Signal;
 
 use self::outage::Outage;
 use self::process::Process;
-use self::words::LineLimit;
+use self::words::{LineLimit, presentable};
 use super::settings::{CameraSettings, Offline};
 use super::token::Pipe;
 use crate::stream::Key;
@@ -320,8 +320,9 @@ impl Camera {
             say(&format!("its pipe failed: {error}"));
         }
         driver.read_errors(scratch, |line| {
-            *trouble = Some(line.to_owned());
-            say(line);
+            let line = presentable(line);
+            say(&line);
+            *trouble = Some(line);
         });
         if self.news.len() > count {
             self.recovered(now);
