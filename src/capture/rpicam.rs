@@ -60,7 +60,7 @@ impl Rpicam {
         })
     }
 
-    /// What the program is told. What it does unasked is left out, so that older ones, which know fewer options, do too.
+    /// What the program is told. What it does unasked is left out: older ones know fewer options.
     fn arguments(&self) -> Vec<String> {
         let Self { size, fps, quality, .. } = self;
         let mut arguments = vec![

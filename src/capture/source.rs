@@ -59,7 +59,7 @@ impl Source {
         self.driver().check()
     }
 
-    /// Whether its driver reads standard input: one of them can, and only as long as what is written there is taken off.
+    /// Whether its driver reads standard input. Only one can, and whoever writes there waits until it is read.
     pub fn reads_stdin(&self) -> bool {
         matches!(self, Self::Stdin(_))
     }
