@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Capture(options)) => run_capture(&options),
         Some(Command::DrawOffline(options)) => draw_offline(&options).map_err(failure),
+        Some(Command::Cameras) => list_cameras(),
         Some(Command::Bench(options)) => bench::command(&options).map_err(failure),
     };
     match done {
@@ -57,6 +58,11 @@ fn draw_offline(options: &DrawOffline) -> io::Result<()> {
     let DrawOffline { name, reason, since, size: (width, height) } = options;
     let jpeg = capture::offline::draw(name, reason, Duration::from_secs(*since), *width, *height);
     io::stdout().write_all(&jpeg)
+}
+
+fn list_cameras() -> Outcome {
+    let table = capture::v4l2::table().map_err(failure)?;
+    io::stdout().write_all(table.as_bytes()).map_err(failure)
 }
 
 fn failure(error: impl Into<Box<dyn Error>>) -> (u8, Box<dyn Error>) {

@@ -9,7 +9,7 @@ use log::LevelFilter;
 use rustix::process::Pid;
 
 use crate::bench;
-use crate::capture::Source;
+use crate::capture::{Source, SourceError};
 use crate::server::{CameraSettings, ListenAddress, Offline, Settings};
 use crate::stream::Limits;
 use crate::wire::{self, source::Part};
@@ -41,6 +41,8 @@ pub enum Command {
     /// Draw the picture of a camera that is offline and write it to standard output, as the server has it done
     #[command(hide = true)]
     DrawOffline(DrawOffline),
+    /// List the cameras of this machine with their formats, sizes and rates
+    Cameras,
     /// Watch a stream as a crowd of viewers, and tell what it cost and who was starved
     Bench(bench::Args),
 }
@@ -59,7 +61,8 @@ pub struct Verbosity {
 /// The options of `framecast capture`.
 #[derive(Debug, Args)]
 pub struct Capture {
-    /// Where the frames come from
+    /// Where the frames come from; from the variable, no list of processes shows a password in it
+    #[arg(env = "FRAMECAST_SOURCE", hide_env_values = true)]
     pub source: Source,
     /// The server that this is a driver of: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
@@ -91,11 +94,12 @@ pub struct Serve {
     #[arg(default_value = "127.0.0.1:8080")]
     listen: Vec<ListenAddress>,
 
-    /// What to show: stills:DIR, pattern:1280x720?fps=30, rpicam:, exec:COMMAND, or - for standard input; with a name
-    /// before it if wanted. May be given several times; in the variable, one on a line [default: three numbered
-    /// pictures]
+    /// What to show: /dev/video0, rpicam:, an http:// or https:// address, exec:COMMAND, - for standard input,
+    /// stills:DIR or pattern:1280x720?fps=30; with a name before it if wanted. May be given several times; in the
+    /// variable, one on a line [default: three numbered pictures]
     #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = '\n')]
-    camera: Vec<CameraOption>,
+    #[arg(hide_env_values = true)]
+    camera: Vec<String>,
 
     /// Run the cameras even while nobody watches
     #[arg(long, env = "FRAMECAST_ALWAYS_ON")]
@@ -155,16 +159,13 @@ pub struct Serve {
     shutdown_timeout: Duration,
 }
 
-/// `[NAME=]SOURCE`, as it is given.
-#[derive(Clone, Debug)]
-pub struct CameraOption {
-    name: Option<String>,
-    source: Source,
-}
-
-/// Options that are fine each by itself, but not together.
+/// Cameras that cannot be had, or not together. An address is not repeated here as it was given: there may be a
+/// password in it.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
+    /// A source that is none.
+    #[error("--camera: {0}")]
+    Source(#[from] SourceError),
     /// Two cameras of one name.
     #[error("two cameras are called '{0}'; give one of them another name with --camera NAME=SOURCE")]
     CameraTwice(String),
@@ -177,7 +178,7 @@ impl Serve {
     /// The options as the server takes them.
     ///
     /// # Errors
-    /// They do not go together.
+    /// A camera cannot be had, or two not together.
     pub fn settings(self) -> Result<Settings, OptionsError> {
         let limits = Limits {
             request_timeout: self.request_timeout,
@@ -191,7 +192,7 @@ impl Serve {
         };
         Ok(Settings {
             listen: self.listen,
-            cameras: name_cameras(self.camera)?,
+            cameras: read_cameras(&self.camera)?,
             always_on: self.always_on,
             offline: self.offline,
             camera_linger: self.camera_linger,
@@ -216,20 +217,6 @@ impl Verbosity {
     }
 }
 
-impl FromStr for CameraOption {
-    type Err = <Source as FromStr>::Err;
-
-    /// The name ends at the first `=`, if only what a name is made of stands before it: `stills:DIR?fps=1` has none.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let named = text.split_once('=').filter(|(name, _)| is_name(name));
-        let (name, source) = match named {
-            Some((name, source)) => (Some(name.to_owned()), source),
-            None => (None, text),
-        };
-        Ok(Self { name, source: source.parse()? })
-    }
-}
-
 impl FromStr for ListenAddress {
     type Err = String;
 
@@ -249,21 +236,25 @@ impl FromStr for ListenAddress {
     }
 }
 
-/// Gives a name to those without one: `camera`, then `camera2` and so on. Without any, there is the emulated camera.
-fn name_cameras(options: Vec<CameraOption>) -> Result<Vec<CameraSettings>, OptionsError> {
-    if options.iter().filter(|option| option.source.reads_stdin()).count() > 1 {
-        return Err(OptionsError::StdinTwice);
-    }
+/// Reads what was given, and gives a name to those without one: `camera`, then `camera2` and so on. Without any, there
+/// is the emulated camera.
+fn read_cameras(given: &[String]) -> Result<Vec<CameraSettings>, OptionsError> {
     let mut cameras: Vec<CameraSettings> = Vec::new();
-    for (index, option) in options.into_iter().enumerate() {
-        let name = option.name.unwrap_or_else(|| match index {
-            0 => "camera".to_owned(),
-            _ => format!("camera{}", index + 1),
-        });
+    for (index, text) in given.iter().enumerate() {
+        // The name ends at the first `=`, if only what a name is made of stands before it: `stills:DIR?fps=1` has none.
+        let named = text.split_once('=').filter(|(name, _)| is_name(name));
+        let (name, source) = match (named, index) {
+            (Some((name, source)), _) => (name.to_owned(), source),
+            (None, 0) => ("camera".to_owned(), text.as_str()),
+            (None, _) => (format!("camera{}", index + 1), text.as_str()),
+        };
         if cameras.iter().any(|camera| camera.name == name) {
             return Err(OptionsError::CameraTwice(name));
         }
-        cameras.push(CameraSettings { name, source: option.source });
+        cameras.push(CameraSettings { name, source: source.parse()? });
+    }
+    if cameras.iter().filter(|camera| camera.source.reads_stdin()).count() > 1 {
+        return Err(OptionsError::StdinTwice);
     }
     if cameras.is_empty() {
         cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default() });

@@ -12,6 +12,7 @@ missing chromium chromium
 missing chromedriver chromium-driver
 missing ffmpeg ffmpeg
 missing curl curl
+missing cc gcc
 missing ip iproute2
 missing tc iproute2
 if ((${#need[@]})); then
@@ -23,6 +24,6 @@ fi
 # What needs nothing else, side by side.
 cargo test --locked
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
-# optimised: a camera that cannot keep its rate is no measure of a server.
-cargo test --locked --release --test server --test browser -- --ignored --test-threads=1 \
-    --skip "redraws"
+# optimised: a camera that cannot keep its rate is no measure of a server. Drawing the pictures of `frames/` anew is no
+# test.
+cargo test --locked --release -- --ignored --test-threads=1 --skip draw_the_three_pictures

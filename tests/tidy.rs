@@ -75,9 +75,12 @@ fn the_pure_layers_know_neither_socket_nor_clock() {
     assert_eq!(faults, Vec::<String>::new());
 }
 
+/// The one file that may hold `unsafe`: the requests to a camera's driver.
+const UNSAFE: &str = "src/capture/v4l2/kernel.rs";
+
 #[test]
 fn there_is_no_unsafe_code() {
-    for file in rust_files(&root().join("src")) {
+    for file in rust_files(&root().join("src")).into_iter().filter(|file| !file.ends_with(UNSAFE)) {
         let text = fs::read_to_string(&file).unwrap();
         let found = code(&text).find(|(_, line)| line.contains("unsafe ") || line.contains("allow(unsafe_code)"));
         assert_eq!(found, None, "{}", file.display());

@@ -8,6 +8,7 @@ pub mod canvas;
 pub mod card;
 pub mod clock;
 pub mod exec;
+pub mod http;
 pub mod numbers;
 pub mod offline;
 pub mod pattern;
@@ -17,6 +18,7 @@ pub mod size;
 pub mod source;
 pub mod stdin;
 pub mod stills;
+pub mod v4l2;
 mod watch;
 
 use std::fmt;
@@ -29,6 +31,9 @@ pub use source::{Source, SourceError};
 
 use crate::wire::multipart::{EncodedPart, Framing, preamble};
 
+/// A source whose rate is not known should give a frame within this.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The word between the parts that a driver writes.
 pub const BOUNDARY: &str = "frame";
 
@@ -40,7 +45,7 @@ pub const BOUNDARY: &str = "frame";
 /// # Errors
 /// The source cannot be read, or `out` fails in any other way.
 pub fn run(source: &Source, out: &mut impl Write) -> Result<(), CaptureError> {
-    match source.driver().run(&mut Parts { out, sequence: 0 }) {
+    match source.driver().run(&mut Parts { out, begun: false, sequence: 0 }) {
         Err(CaptureError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
@@ -78,20 +83,43 @@ pub(crate) trait Driver: fmt::Display {
 
     /// Sends frames until there are no more or `parts` fails.
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError>;
+
+    /// How long it may give no frame while all is well; nothing for one that may be silent for ever.
+    fn patience(&self) -> Option<Duration> {
+        Some(PATIENCE)
+    }
+
+    /// The words that name the source, with its secrets.
+    fn with_secrets(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// The time of three frames at `fps`, but no less than [`PATIENCE`] and no more than four months.
+fn patience_at(fps: f64) -> Option<Duration> {
+    Some(Duration::from_secs_f64((3.0 / fps).min(1e7)).max(PATIENCE))
 }
 
 /// The output of a driver.
 pub(crate) struct Parts<'a> {
     out: &'a mut dyn Write,
-    /// The number of the newest frame, from 1.
+    /// Whether the preamble has been sent.
+    begun: bool,
+    /// The number of the newest frame; the first one has 1, unless its source gives it another.
     sequence: u64,
 }
 
 impl Parts<'_> {
-    /// Sends one frame, whole and at once: a reader is woken once for it and never waits for the rest in a buffer.
+    /// Sends one frame under the next number, whole and at once: a reader is woken once for it and never waits for the
+    /// rest in a buffer.
     fn send(&mut self, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
-        self.sequence += 1;
-        let part = EncodedPart::encode(BOUNDARY, self.sequence, captured_at, jpeg).framed(Framing::Length);
+        self.send_numbered(self.sequence.saturating_add(1), captured_at, jpeg)
+    }
+
+    /// Sends one frame under the number its source gave it.
+    fn send_numbered(&mut self, sequence: u64, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
+        self.sequence = sequence;
+        let part = EncodedPart::encode(BOUNDARY, sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
     }
 
@@ -101,7 +129,8 @@ impl Parts<'_> {
     }
 
     fn write(&mut self, part: &[u8]) -> io::Result<()> {
-        if self.sequence == 1 {
+        if !self.begun {
+            self.begun = true;
             self.out.write_all(&preamble(BOUNDARY, Framing::Length))?;
         }
         self.out.write_all(part)?;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use std::time::Duration;
+
 use super::card::Card;
 use super::clock::Ticks;
 use super::size::Size;
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts};
+use super::{CaptureError, Driver, Parts, patience_at};
 
 const SIZE_DEFAULT: Size = Size { width: 1280, height: 720 };
 const FPS_DEFAULT: f64 = 30.0;
@@ -35,6 +37,10 @@ impl Pattern {
 }
 
 impl Driver for Pattern {
+    fn patience(&self) -> Option<Duration> {
+        patience_at(self.fps)
+    }
+
     /// A test card needs nothing.
     fn check(&self) -> Result<(), SourceError> {
         Ok(())

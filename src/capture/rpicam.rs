@@ -1,11 +1,12 @@
 //! The source `rpicam`: the camera of a Raspberry Pi, through the program that its makers give with it.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::exec::{become_program, find};
 use super::size::Size;
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts};
+use super::{CaptureError, Driver, Parts, patience_at};
 
 /// The program, by its name and by its older one.
 const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];
@@ -60,7 +61,8 @@ impl Rpicam {
         })
     }
 
-    /// What the program is told. What it does unasked is left out: older ones know fewer options.
+    /// What the program is told. What it does unasked is left out, so that older ones, which know fewer options, do
+    /// too.
     fn arguments(&self) -> Vec<String> {
         let Self { size, fps, quality, .. } = self;
         let mut arguments = vec![
@@ -85,6 +87,10 @@ impl Rpicam {
 }
 
 impl Driver for Rpicam {
+    fn patience(&self) -> Option<Duration> {
+        patience_at(self.fps)
+    }
+
     fn check(&self) -> Result<(), SourceError> {
         program().map(drop)
     }

@@ -1,8 +1,9 @@
 //! What frames are captured from, as it is named on the command line: `SCHEME`, `SCHEME:REST` or
 //! `SCHEME:REST?NAME=VALUE&NAME=VALUE`.
 //!
-//! Every source reads its own `REST`: the query of a relayed URL, say, belongs to that URL.
+//! Every source reads its own `REST`: the query of a relayed URL belongs to that URL, and its parameters follow a `#`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -11,26 +12,26 @@ use std::time::Duration;
 
 use super::Driver;
 use super::exec::Exec;
+use super::http::{Http, HttpError};
 use super::pattern::Pattern;
 use super::rpicam::Rpicam;
 use super::size::Size;
 use super::stdin::Stdin;
 use super::stills::Stills;
+use super::v4l2::V4l2;
+use super::v4l2::error::CameraError;
 
 /// How each source is written: the list in the message about a source that does not exist.
-pub const SOURCES: [&str; 6] = [
+pub const SOURCES: [&str; 8] = [
+    "v4l2:/dev/video0?size=1280x720&fps=30",
+    "rpicam:?size=1280x720&fps=30",
+    "http://USER:PASSWORD@HOST/PATH#fps=1",
+    "exec:COMMAND ARGUMENTS",
+    "- (standard input)",
     "stills:DIR?fps=1",
     "stills:DIR?watch=1",
     "pattern:1280x720?fps=30&quality=80",
-    "rpicam:?size=1280x720&fps=30",
-    "exec:COMMAND ARGUMENTS",
-    "- (standard input)",
 ];
-
-/// A source whose rate is not known should give a frame within this.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// One whose rate is known, within the time of three frames; of a rate beyond all sense, within four months.
-const PATIENCE_MAX_SECONDS: f64 = 1e7;
 
 const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
@@ -42,12 +43,16 @@ pub enum Source {
     Stills(Stills),
     /// A moving test card.
     Pattern(Pattern),
+    /// A camera or server on the network.
+    Http(Http),
     /// The camera of a Raspberry Pi.
     Rpicam(Rpicam),
     /// A command that writes frames.
     Exec(Exec),
     /// Standard input.
     Stdin(Stdin),
+    /// A camera of this machine.
+    V4l2(V4l2),
 }
 
 impl Source {
@@ -59,31 +64,32 @@ impl Source {
         self.driver().check()
     }
 
-    /// Whether its driver reads standard input. Only one can, and whoever writes there waits until it is read.
+    /// Whether its driver reads standard input: one of them can, and only as long as what is written there is taken
+    /// off.
     pub fn reads_stdin(&self) -> bool {
         matches!(self, Self::Stdin(_))
     }
 
     /// How long the source may give no frame while all is well; nothing for one that may be silent for ever.
     pub fn patience(&self) -> Option<Duration> {
-        let fps = match self {
-            Self::Stills(stills) if stills.watch => return None,
-            Self::Stills(stills) => stills.fps,
-            Self::Pattern(pattern) => pattern.fps,
-            Self::Rpicam(rpicam) => rpicam.fps,
-            Self::Exec(_) => return Some(PATIENCE),
-            Self::Stdin(_) => return None,
-        };
-        Some(Duration::from_secs_f64((3.0 / fps).min(PATIENCE_MAX_SECONDS)).max(PATIENCE))
+        self.driver().patience()
+    }
+
+    /// What [`Display`](fmt::Display) gives, and the user and password with it. It parses to an equal source, and is
+    /// for the driver alone: neither a log nor the list of processes may show it.
+    pub fn with_secrets(&self) -> String {
+        self.driver().with_secrets()
     }
 
     pub(crate) fn driver(&self) -> &dyn Driver {
         match self {
             Self::Stills(stills) => stills,
             Self::Pattern(pattern) => pattern,
+            Self::Http(http) => http,
             Self::Rpicam(rpicam) => rpicam,
             Self::Exec(exec) => exec,
             Self::Stdin(stdin) => stdin,
+            Self::V4l2(camera) => camera,
         }
     }
 }
@@ -99,20 +105,26 @@ impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
+        if V4l2::is_device(text) {
+            return V4l2::parse(text).map(Self::V4l2);
+        }
         let (scheme, rest) = text.split_at(text.find([':', '?']).unwrap_or(text.len()));
         let rest = rest.strip_prefix(':').unwrap_or(rest);
         match scheme {
             "stills" => Stills::parse(rest).map(Self::Stills),
             "pattern" => Pattern::parse(rest).map(Self::Pattern),
+            "http" | "https" => Http::parse(text).map(Self::Http),
             "rpicam" => Rpicam::parse(rest).map(Self::Rpicam),
             "exec" => Exec::parse(rest).map(Self::Exec),
             "-" if rest.is_empty() => Ok(Self::Stdin(Stdin)),
+            "v4l2" => V4l2::parse(rest).map(Self::V4l2),
             _ => Err(SourceError::Unknown(scheme.to_owned())),
         }
     }
 }
 
-/// The words that name the source, complete with its defaults and without secrets. They parse to an equal source.
+/// The words that name the source, complete with its defaults and without secrets. They parse to an equal source, but
+/// for the secrets.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         self.driver().fmt(f)
@@ -158,6 +170,15 @@ pub enum SourceError {
     /// The directory holds no picture.
     #[error("no JPEG in {}: put at least one whole .jpg or .jpeg file there", .0.display())]
     NoJpeg(PathBuf),
+    /// The address of a camera on the network cannot be read. It is not shown, as any part of it may be a secret.
+    #[error(
+        "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH, and within USER and PASSWORD %40 \
+         for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
+    )]
+    Address,
+    /// The camera on the network gives no frames.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The emulated camera has no folder to be watched.
     #[error("there is no directory to watch; name one, as in stills:/srv/pictures?watch=1")]
     NothingToWatch,
@@ -184,6 +205,9 @@ pub enum SourceError {
     /// Standard input cannot be read.
     #[error("cannot read standard input: {0}")]
     Stdin(io::Error),
+    /// The camera gives none.
+    #[error(transparent)]
+    Camera(#[from] CameraError),
 }
 
 /// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one name the last counts.
@@ -203,6 +227,16 @@ impl<'a> Parameters<'a> {
         Ok(Self { scheme, query })
     }
 
+    /// Reads the parameters of the source `scheme`, which looks at the [others](Self::others) itself.
+    pub(crate) fn open(scheme: &'static str, query: &'a str) -> Self {
+        Self { scheme, query }
+    }
+
+    /// The parameters that are not `known`, in the order in which they are given.
+    pub(crate) fn others(&self, known: &[&str]) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        form_urlencoded::parse(self.query.as_bytes()).filter(|(name, _)| !known.contains(&name.as_ref()))
+    }
+
     /// The parameter `fps` (above 0, at most 240), or `default`.
     pub(crate) fn fps(&self, default: f64) -> Result<f64, SourceError> {
         let in_range = |&fps: &f64| fps > 0.0 && fps <= FPS_MAX;
@@ -215,6 +249,7 @@ impl<'a> Parameters<'a> {
         self.value("quality", default, in_range, || format!("a whole number from 1 to {QUALITY_MAX}"))
     }
 
+    /// The parameter `name`, or `default`. `rule` says which values there are.
     /// The parameter `size` (each side from 16 to 8192), or `default`.
     pub(crate) fn size(&self, default: Size) -> Result<Size, SourceError> {
         self.value("size", default, |_| true, Size::rule)
@@ -232,12 +267,22 @@ impl<'a> Parameters<'a> {
         in_range: impl Fn(&T) -> bool,
         rule: impl Fn() -> String,
     ) -> Result<T, SourceError> {
+        Ok(self.optional(name, in_range, rule)?.unwrap_or(default))
+    }
+
+    /// The parameter `name`, if it is given. `rule` says what it may be.
+    pub(crate) fn optional<T: FromStr>(
+        &self,
+        name: &'static str,
+        in_range: impl Fn(&T) -> bool,
+        rule: impl Fn() -> String,
+    ) -> Result<Option<T>, SourceError> {
         let Some((_, value)) = form_urlencoded::parse(self.query.as_bytes()).filter(|(key, _)| key == name).last()
         else {
-            return Ok(default);
+            return Ok(None);
         };
         let wrong =
             || SourceError::Value { scheme: self.scheme, what: name, value: value.clone().into_owned(), rule: rule() };
-        value.parse().ok().filter(in_range).ok_or_else(wrong)
+        value.parse().ok().filter(in_range).ok_or_else(wrong).map(Some)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Read};
+use std::time::Duration;
 
 use super::source::SourceError;
 use super::{CaptureError, Driver, Parts};
@@ -17,6 +18,10 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub struct Stdin;
 
 impl Driver for Stdin {
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
     /// A driver in the background that reads from a terminal would be stopped by it.
     fn check(&self) -> Result<(), SourceError> {
         if io::stdin().is_terminal() { Err(SourceError::Terminal) } else { Ok(()) }

@@ -41,6 +41,10 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Bytes read from a pipe at once.
 const SCRATCH_BYTES: usize = 256 * 1024;
 
+/// The year 2000. Some servers count the time of a frame from when they were started; that says nothing to anybody
+/// else.
+const WALL_TIME_MIN: Duration = Duration::from_secs(946_684_800);
+
 /// One thread's whole world.
 #[derive(Debug)]
 pub struct EventLoop {
@@ -362,7 +366,7 @@ fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Inst
     let shot = Shot {
         jpeg: completed.as_deref().unwrap_or(&part.jpeg),
         picture: part.picture,
-        captured_at: part.captured_at.unwrap_or_else(wall_time),
+        captured_at: part.captured_at.filter(|&time| time >= WALL_TIME_MIN).unwrap_or_else(wall_time),
         sequence: part.sequence,
     };
     show(hub, camera, shot, now);

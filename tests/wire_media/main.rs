@@ -8,3 +8,4 @@ mod pictures;
 mod recovery;
 mod sources;
 mod splitter;
+mod thumbnails;

@@ -1,6 +1,14 @@
 //! A camera that gives no pictures: since when, why, and what its viewers are shown meanwhile.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use mio::Registry;
+use rustix::process::Signal;
+
+use super::{Camera, HOPELESS_FACTOR, Life, News};
+use crate::server::scene::wall_time;
+use crate::server::settings::Offline;
 
 /// A camera may be gone for this long before its viewers are told: a driver that is back by then was never missed.
 const GRACE: Duration = Duration::from_millis(500);
@@ -51,5 +59,83 @@ impl Outage {
     /// Viewers are being told what is known now.
     pub(super) fn told(&mut self) {
         self.told = Some(self.reason.clone());
+    }
+}
+
+/// Noticing outages, and telling the viewers.
+impl Camera {
+    pub(super) fn attend_outage(&mut self, registry: &Registry, now: Instant) {
+        let Some(fault) = self.fault(now) else { return };
+        match &mut self.outage {
+            Some(outage) => outage.explain(fault),
+            None => self.outage = Some(Outage::new(fault, wall_time(), now)),
+        }
+        let Some(outage) = self.outage.as_mut() else { return };
+        if self.artist.is_some() || outage.tell_at().is_none_or(|at| now < at) {
+            return;
+        }
+        if !outage.is_told() {
+            self.news.push(News::Offline);
+        }
+        outage.told();
+        match &self.offline {
+            Offline::Last => {}
+            Offline::Picture(part) => self.news.push(News::StandIn(part.clone())),
+            Offline::Draw => self.draw(registry, now),
+        }
+    }
+
+    /// Why there are no frames though there should be, if so.
+    fn fault(&mut self, now: Instant) -> Option<String> {
+        let patience = self.patience();
+        let last_words = || self.trouble.clone().unwrap_or_else(|| "its driver ended".to_owned());
+        match &self.life {
+            Life::Off | Life::Ending { .. } => None,
+            Life::Down { .. } => Some(last_words()),
+            Life::On(driver) => {
+                let silent_for = now.saturating_duration_since(driver.silent_since());
+                let patience = patience.filter(|patience| silent_for >= *patience)?;
+                if silent_for >= patience * HOPELESS_FACTOR {
+                    driver.signal(Signal::KILL);
+                }
+                Some(format!("it has given no picture for {} s", patience.as_secs()))
+            }
+        }
+    }
+
+    /// Starts the drawing of the picture that says what is wrong.
+    fn draw(&mut self, registry: &Registry, now: Instant) {
+        let Some(outage) = &self.outage else { return };
+        let (width, height) = self.size;
+        let mut command = self.command("draw-offline");
+        command
+            .args(["--name", &self.settings.name, "--reason", outage.reason()])
+            .args(["--since", &outage.since().as_secs().to_string()])
+            .args(["--size", &format!("{width}x{height}")])
+            .stdin(Stdio::null());
+        match self.spawn(command, registry, now) {
+            Ok(artist) => self.artist = Some(artist),
+            Err(error) => log::error!("camera {}: nobody can draw that it is offline: {error}", self.settings.name),
+        }
+    }
+
+    pub(super) fn read_artist(&mut self, scratch: &mut [u8], now: Instant) {
+        let Self { artist, news, settings, .. } = self;
+        let Some(drawing) = artist else { return };
+        let say = |line: &str| log::error!("camera {}: drawing that it is offline: {line}", settings.name);
+        let read = drawing.read_output(scratch, now, |part| news.push(News::StandIn(part)), say);
+        drawing.read_errors(scratch, say);
+        if read.is_err() || drawing.has_closed_output() {
+            // It writes one picture and ends; killing it makes sure that this wait is short.
+            let _ = drawing.reap();
+            *artist = None;
+        }
+    }
+
+    pub(super) fn end_outage(&mut self) {
+        self.outage = None;
+        if let Some(mut artist) = self.artist.take() {
+            let _ = artist.reap();
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What drivers say, kept to a few lines a second.
+//! What drivers say, kept to a few lines a second, and to what everybody may hear.
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,40 @@ impl LineLimit {
             say();
         } else {
             self.kept_back += 1;
+        }
+    }
+}
+
+/// What a driver said, as it may be shown to viewers: without our own program's name before it, and without the user and
+/// password of an address, which many programs repeat when they cannot reach it.
+pub(super) fn presentable(line: &str) -> String {
+    let mut rest = line.strip_prefix("framecast: ").unwrap_or(line);
+    let mut shown = String::with_capacity(rest.len());
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let authority = after.find(|character: char| character == '/' || character.is_whitespace());
+        let authority = &after[..authority.unwrap_or(after.len())];
+        rest = authority.rfind('@').map_or(after, |at| &after[at + 1..]);
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_shown_a_password() {
+        let cases = [
+            ("rtsp://user:pa@ss@cam:554/live: refused", "rtsp://cam:554/live: refused"),
+            ("from http://a:b@c to http://d:e@f.", "from http://c to http://f."),
+            ("framecast: no JPEG in /pictures", "no JPEG in /pictures"),
+            ("http://cam/path@2 and me@home", "http://cam/path@2 and me@home"),
+            ("cut short http://", "cut short http://"),
+        ];
+        for (line, shown) in cases {
+            assert_eq!(presentable(line), shown);
         }
     }
 }

@@ -5,9 +5,11 @@
 
 mod huffman;
 mod splitter;
+mod thumbnails;
 mod walk;
 
 pub use splitter::Splitter;
+pub use thumbnails::without_thumbnails;
 pub(in crate::wire) use walk::{Step, Walk};
 
 use thiserror::Error;
@@ -59,14 +61,25 @@ pub enum Flaw {
 /// # Errors
 /// The first flaw met.
 pub fn check(jpeg: &[u8]) -> Result<Picture, Flaw> {
-    if !jpeg.starts_with(&START) {
+    match first(jpeg)? {
+        (picture, whole) if whole.len() == jpeg.len() => Ok(picture),
+        _ => Err(Flaw::TrailingBytes),
+    }
+}
+
+/// The whole JPEG that `bytes` begin with, checked as [`check`] does. What follows it is cut off: camera drivers pad
+/// their pictures.
+///
+/// # Errors
+/// The first flaw met.
+pub fn first(bytes: &[u8]) -> Result<(Picture, &[u8]), Flaw> {
+    if !bytes.starts_with(&START) {
         return Err(Flaw::NotJpeg);
     }
-    match Walk::new().advance(jpeg) {
+    match Walk::new().advance(bytes) {
         Step::More => Err(Flaw::Truncated),
         Step::Broken { flaw, .. } => Err(flaw),
-        Step::End { picture, length } if length == jpeg.len() => picture,
-        Step::End { picture, .. } => picture.and(Err(Flaw::TrailingBytes)),
+        Step::End { picture, length } => Ok((picture?, bytes.get(..length).unwrap_or(bytes))),
     }
 }
 

@@ -5,21 +5,21 @@ use memchr::{memchr, memmem};
 use super::{Flaw, Picture, START};
 
 const STUFFED: u8 = 0x00;
-const TEM: u8 = 0x01;
+pub(super) const TEM: u8 = 0x01;
 const DHT: u8 = 0xc4;
 const JPG: u8 = 0xc8;
 const DAC: u8 = 0xcc;
 const RST0: u8 = 0xd0;
 const RST7: u8 = 0xd7;
-const SOI: u8 = 0xd8;
-const EOI: u8 = 0xd9;
-const SOS: u8 = 0xda;
+pub(super) const SOI: u8 = 0xd8;
+pub(super) const EOI: u8 = 0xd9;
+pub(super) const SOS: u8 = 0xda;
 const DQT: u8 = 0xdb;
 const DRI: u8 = 0xdd;
-const APP0: u8 = 0xe0;
-const APP15: u8 = 0xef;
+pub(super) const APP0: u8 = 0xe0;
+pub(super) const APP15: u8 = 0xef;
 const COM: u8 = 0xfe;
-const FILL: u8 = 0xff;
+pub(super) const FILL: u8 = 0xff;
 
 /// The longest segment that is neither application data nor a comment. The largest that T.81 gives a meaning to are
 /// eight Huffman tables (2,186 bytes). Where a picture was cut within a length, this tells it from the next 4 KiB

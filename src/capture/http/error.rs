@@ -1,0 +1,146 @@
+//! Why a camera on the network gives no frames, in sentences that say what to do.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use ureq::http::{StatusCode, Uri};
+
+use crate::capture::CaptureError;
+use crate::capture::source::SourceError;
+
+/// What went wrong, and at which address.
+#[derive(Debug, thiserror::Error)]
+#[error("no frames from {address}: {fault}")]
+pub struct HttpError {
+    /// The address, without user and password.
+    pub address: String,
+    /// What went wrong.
+    pub fault: Fault,
+}
+
+/// What can go wrong with a camera on the network.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The name of the host cannot be resolved.
+    #[error("there is no host of that name; check its spelling, or write the camera's IP address")]
+    Host,
+    /// Nothing listens on the port.
+    #[error("the connection is refused; check the port, and that the camera is on")]
+    Refused,
+    /// There is no way to the host.
+    #[error("there is no way to that host; check its address, and the network")]
+    Unreachable,
+    /// The certificate of the camera is none, is for another name or is signed by nobody who is known.
+    #[error("its certificate is not accepted ({0}); if it is your own camera, add insecure=1 behind the #")]
+    Certificate(rustls::CertificateError),
+    /// There is no TLS, or none that both sides know.
+    #[error("TLS fails ({0}); try the address with http:// instead of https://")]
+    Tls(String),
+    /// No bytes came.
+    #[error(
+        "it gave nothing for {time}; check that it is on, or allow it more than timeout={time} behind the #",
+        time = humantime::format_duration(*.0)
+    )]
+    Silent(Duration),
+    /// The connection was closed before there was an answer.
+    #[error("it closed the connection without an answer; check the port, and whether it wants https://")]
+    Closed,
+    /// What came is not HTTP.
+    #[error("its answer is not HTTP ({0}); check the port")]
+    NotHttp(String),
+    /// It sends us round in circles, or nowhere.
+    #[error("it redirects to other addresses without end; try the one that a browser ends up with")]
+    Redirects,
+    /// 401, and there are no credentials.
+    #[error("it wants a user and a password; write http://USER:PASSWORD@HOST/PATH")]
+    CredentialsMissing,
+    /// 401, with credentials.
+    #[error("it does not accept the user and password; check them (in the address, %40 stands for @)")]
+    CredentialsWrong,
+    /// 401 from another host than the one the credentials are for.
+    #[error("it redirects to {0}, which wants a user and a password of its own; give that address instead")]
+    CredentialsElsewhere(String),
+    /// 401, and a challenge that is neither basic nor digest.
+    #[error("it wants a login that is neither basic nor digest ({0}); choose one of these in its settings")]
+    Challenge(String),
+    /// 403.
+    #[error("it forbids this (403 Forbidden); check what the user may see, and who may connect")]
+    Forbidden,
+    /// 404.
+    #[error("nothing is there (404 Not Found); {TRY}")]
+    NotFound,
+    /// Any other status that is no success.
+    #[error("it answers {0}; look at the address with a browser")]
+    Status(StatusCode),
+    /// Neither a stream nor a picture.
+    #[error("that is {0} and not a stream or a picture; {TRY}")]
+    NotVideo(String),
+    /// The stream has ended.
+    #[error(
+        "it has closed the stream, after {frames} frames; it may have been restarted, or serve few viewers at once"
+    )]
+    Ended {
+        /// How many have come.
+        frames: u64,
+    },
+    /// Anything else.
+    #[error("asking it fails ({0}); look at the address with a browser")]
+    Other(String),
+}
+
+/// Where common cameras and servers have their streams.
+const TRY: &str = "try the address of the stream itself, such as /stream, /video_feed, /?action=stream, /video or \
+    /mjpg/video.mjpg";
+
+impl HttpError {
+    pub(super) fn new(uri: &Uri, fault: Fault) -> Self {
+        Self { address: uri.to_string(), fault }
+    }
+}
+
+impl From<HttpError> for CaptureError {
+    fn from(error: HttpError) -> Self {
+        Self::Source(SourceError::Http(error))
+    }
+}
+
+impl Fault {
+    /// What `error` means, where a camera may be silent for as long as `timeout`.
+    pub(super) fn of(error: ureq::Error, timeout: Duration) -> Self {
+        match error {
+            ureq::Error::Timeout(_) => Self::Silent(timeout),
+            ureq::Error::HostNotFound => Self::Host,
+            ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed | ureq::Error::BadUri(_) => Self::Redirects,
+            ureq::Error::Io(error) => Self::of_io(&error, timeout),
+            ureq::Error::Rustls(error) => Self::of_tls(&error),
+            ureq::Error::Tls(reason) => Self::Tls(reason.to_owned()),
+            ureq::Error::Protocol(error) => Self::NotHttp(error.to_string()),
+            error => Self::Other(error.to_string()),
+        }
+    }
+
+    fn of_io(error: &io::Error, timeout: Duration) -> Self {
+        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return Self::of_tls(error);
+        }
+        match error.kind() {
+            ErrorKind::ConnectionRefused => Self::Refused,
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Self::Unreachable,
+            ErrorKind::TimedOut => Self::Silent(timeout),
+            ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe => Self::Closed,
+            // The standard library has no kind for a name that cannot be resolved.
+            _ if error.to_string().starts_with("failed to lookup address") => Self::Host,
+            _ => Self::Other(error.to_string()),
+        }
+    }
+
+    fn of_tls(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(error) => Self::Certificate(error.clone()),
+            error => Self::Tls(error.to_string()),
+        }
+    }
+}

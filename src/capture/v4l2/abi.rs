@@ -1,0 +1,203 @@
+//! V4L2's structures and numbers, as far as a driver for cameras needs them: the kernel's `linux/videodev2.h` in Rust.
+//!
+//! All of it is plain integers. Where the header has a union, the member that is used stands here with the rest as
+//! padding; `[usize; 0]` takes the place of the pointers that align a union.
+
+use std::ffi::c_long;
+
+/// A pixel format: four characters, the first in the lowest byte.
+pub(super) type FourCc = u32;
+
+/// The one kind of buffer used here: pictures in a single plane (`V4L2_BUF_TYPE_VIDEO_CAPTURE`).
+pub(super) const VIDEO_CAPTURE: u32 = 1;
+/// Buffers of the driver's own, which we map (`V4L2_MEMORY_MMAP`).
+pub(super) const MEMORY_MMAP: u32 = 1;
+
+/// Bits of [`Capability::capabilities`] and [`Capability::device_caps`].
+pub(super) const CAP_VIDEO_CAPTURE: u32 = 0x0000_0001;
+pub(super) const CAP_STREAMING: u32 = 0x0400_0000;
+pub(super) const CAP_DEVICE_CAPS: u32 = 0x8000_0000;
+
+/// The kinds of [`SizeAt`] and [`IntervalAt`] that are not a range.
+pub(super) const DISCRETE: u32 = 1;
+
+/// Bits of [`Buffer::flags`]. Those of the mask tell which clock the timestamp is from.
+pub(super) const BUFFER_ERROR: u32 = 0x0000_0040;
+pub(super) const TIMESTAMP_MASK: u32 = 0x0000_e000;
+pub(super) const TIMESTAMP_MONOTONIC: u32 = 0x0000_2000;
+
+/// Asks for the control that follows the given one.
+pub(super) const NEXT_CONTROL: u32 = 0x8000_0000;
+/// Bits of [`ControlAt::flags`]: there in name only, or never to be set.
+pub(super) const CONTROL_DISABLED: u32 = 0x0001;
+pub(super) const CONTROL_READ_ONLY: u32 = 0x0004;
+/// The kinds of controls that take one number: integer, boolean, menu, menu of integers.
+pub(super) const NUMERIC_CONTROLS: [u32; 4] = [1, 2, 3, 9];
+
+/// `v4l2_pix_format`: values of `colorspace` and `quantization` that tell the range of the colours.
+pub(super) const COLORSPACE_JPEG: u32 = 7;
+pub(super) const QUANTIZATION_DEFAULT: u32 = 0;
+pub(super) const QUANTIZATION_FULL: u32 = 1;
+
+/// `v4l2_capability`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Capability {
+    pub driver: [u8; 16],
+    pub card: [u8; 32],
+    pub bus_info: [u8; 32],
+    pub version: u32,
+    pub capabilities: u32,
+    pub device_caps: u32,
+    pub reserved: [u32; 3],
+}
+
+/// `v4l2_fmtdesc`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct FormatAt {
+    pub index: u32,
+    pub kind: u32,
+    pub flags: u32,
+    pub description: [u8; 32],
+    pub pixel_format: FourCc,
+    pub media_bus_code: u32,
+    pub reserved: [u32; 3],
+}
+
+/// `v4l2_frmsizeenum`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct SizeAt {
+    pub index: u32,
+    pub pixel_format: FourCc,
+    pub kind: u32,
+    /// One width and height; or width's least, greatest and step, then the same of height.
+    pub size: [u32; 6],
+    pub reserved: [u32; 2],
+}
+
+/// `v4l2_fract`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fraction {
+    pub numerator: u32,
+    pub denominator: u32,
+}
+
+/// `v4l2_frmivalenum`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct IntervalAt {
+    pub index: u32,
+    pub pixel_format: FourCc,
+    pub width: u32,
+    pub height: u32,
+    pub kind: u32,
+    /// One interval; or the shortest, the longest and the step.
+    pub interval: [Fraction; 3],
+    pub reserved: [u32; 2],
+}
+
+/// `v4l2_pix_format`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PictureFormat {
+    pub width: u32,
+    pub height: u32,
+    pub pixel_format: FourCc,
+    pub field: u32,
+    pub bytes_per_line: u32,
+    pub image_bytes: u32,
+    pub colorspace: u32,
+    pub private: u32,
+    pub flags: u32,
+    pub encoding: u32,
+    pub quantization: u32,
+    pub transfer: u32,
+}
+
+/// `v4l2_format`: a union of 200 bytes, aligned like the pointers that other kinds of it hold.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Format {
+    pub kind: u32,
+    pub align: [usize; 0],
+    pub picture: PictureFormat,
+    pub rest: [[u32; 19]; 2],
+}
+
+/// `v4l2_streamparm` with its `v4l2_captureparm`: a union of 200 bytes.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct StreamParameters {
+    pub kind: u32,
+    pub capability: u32,
+    pub mode: u32,
+    pub interval: Fraction,
+    pub extended_mode: u32,
+    pub read_buffers: u32,
+    pub rest: [[u32; 22]; 2],
+}
+
+/// `v4l2_requestbuffers`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct RequestBuffers {
+    pub count: u32,
+    pub kind: u32,
+    pub memory: u32,
+    pub capabilities: u32,
+    pub flags_and_reserved: u32,
+}
+
+/// `v4l2_buffer`. Where a `long` has 32 bits this is the form with 32-bit times, which kernels know by its size.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    pub index: u32,
+    pub kind: u32,
+    pub bytes_used: u32,
+    pub flags: u32,
+    pub field: u32,
+    /// Seconds and microseconds.
+    pub timestamp: [c_long; 2],
+    pub timecode: [u32; 4],
+    pub sequence: u32,
+    pub memory: u32,
+    pub align: [usize; 0],
+    /// A union as large as a pointer, which begins with the offset to map.
+    pub offset: [u32; size_of::<usize>() / 4],
+    pub length: u32,
+    pub reserved: u32,
+    pub request: i32,
+}
+
+/// `v4l2_queryctrl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ControlAt {
+    pub id: u32,
+    pub kind: u32,
+    pub name: [u8; 32],
+    pub minimum: i32,
+    pub maximum: i32,
+    pub step: i32,
+    pub default: i32,
+    pub flags: u32,
+    pub reserved: [u32; 2],
+}
+
+/// `v4l2_control`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    pub id: u32,
+    pub value: i32,
+}
+
+/// The text in a field of fixed length that a zero ends.
+pub(super) fn text(field: &[u8]) -> String {
+    let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
+    String::from_utf8_lossy(field.get(..end).unwrap_or(field)).trim().to_owned()
+}

@@ -1,0 +1,166 @@
+//! Basic and digest logins, against a camera that checks them by itself (RFC 7617, RFC 7616, RFC 2069).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use framecast::capture::numbers::PICTURES;
+use md5::{Digest, Md5};
+use sha2::Sha256;
+
+use crate::driver::Driver;
+use crate::upstream::{Upstream, answer, field, stream_of};
+
+const USER: &str = "us er";
+const PASSWORD: &str = "p@ss:wörd#1";
+/// How the two are written in an address, and how for a basic login.
+const IN_ADDRESS: &str = "us%20er:p%40ss%3Aw%C3%B6rd%231";
+const BASIC: &str = "Basic dXMgZXI6cEBzczp3w7ZyZCMx";
+
+fn with_credentials(url: &str, credentials: &str) -> String {
+    url.replacen("http://", &format!("http://{credentials}@"), 1)
+}
+
+fn refuse(challenges: &[&str]) -> Vec<u8> {
+    let fields: String = challenges.iter().map(|challenge| format!("WWW-Authenticate: {challenge}\r\n")).collect();
+    answer("401 Unauthorized", &fields, b"<html>who?</html>")
+}
+
+/// The parameter `name` of an `Authorization: Digest` field.
+fn parameter<'a>(authorization: &'a str, name: &str) -> Option<&'a str> {
+    let mut parameters = authorization
+        .strip_prefix("Digest ")?
+        .split(", ")
+        .flat_map(|parameter| parameter.split(',').filter_map(|parameter| parameter.trim().split_once('=')));
+    parameters.find(|parameter| parameter.0 == name).map(|parameter| parameter.1.trim_matches('"'))
+}
+
+fn hash<H: Digest>(text: &str) -> String {
+    H::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether `request` proves that its sender knows the password, for the challenge with this nonce.
+fn proves<H: Digest>(request: &str, nonce: &str) -> bool {
+    let Some(authorization) = field(request, "Authorization") else { return false };
+    let get = |name| parameter(authorization, name);
+    let target = request.split(' ').nth(1).unwrap();
+    let secret = hash::<H>(&format!("{USER}:the camera:{PASSWORD}"));
+    let asked = hash::<H>(&format!("GET:{target}"));
+    let proof = match get("qop") {
+        Some(qop) => {
+            let (count, cnonce) = (get("nc").unwrap(), get("cnonce").unwrap());
+            hash::<H>(&format!("{secret}:{nonce}:{count}:{cnonce}:{qop}:{asked}"))
+        }
+        None => hash::<H>(&format!("{secret}:{nonce}:{asked}")),
+    };
+    let said = (get("username"), get("uri"), get("nonce"), get("response"));
+    said == (Some(USER), Some(target), Some(nonce), Some(&proof))
+}
+
+#[test]
+fn a_basic_login() {
+    let upstream = Upstream::answering(|request| match field(request, "Authorization") {
+        Some(BASIC) => stream_of(&PICTURES),
+        _ => refuse(&["Basic realm=\"the camera\""]),
+    });
+    let mut driver = Driver::start(with_credentials(&upstream.url("/video"), IN_ADDRESS));
+    assert_eq!(driver.frame().jpeg, PICTURES[0]);
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(field(&requests[0], "Authorization"), None, "nobody has asked yet");
+    assert!(requests[1].contains("\r\nAuthorization: Basic "), "some cameras heed the case of names");
+    let host = upstream.address.to_string();
+    assert!(requests.iter().all(|request| field(request, "Host") == Some(&host)));
+}
+
+#[test]
+fn a_digest_login() {
+    type Check = fn(&str, &str) -> bool;
+    let sha256 = "Digest realm=\"the camera\", nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"";
+    let kinds: [(Vec<&str>, Check); 5] = [
+        (vec!["Digest realm=\"the camera\", nonce=\"n1\", qop=\"auth\", opaque=\"o\""], proves::<Md5>),
+        (vec!["Digest realm=\"the camera\",nonce=\"n1\",algorithm=MD5,qop=\"auth,auth-int\""], proves::<Md5>),
+        (vec!["Digest realm=\"the camera\", nonce=\"n1\""], proves::<Md5>),
+        (vec![sha256], proves::<Sha256>),
+        // Who offers a choice is not told the password.
+        (vec!["Basic realm=\"x\"", "Digest realm=\"the camera\", nonce=\"n1\", qop=\"auth\""], proves::<Md5>),
+    ];
+    for (challenges, check) in kinds {
+        let words = challenges.join(" | ");
+        let upstream = Upstream::answering(move |request| match check(request, "n1") {
+            true => stream_of(&PICTURES),
+            false => refuse(&challenges),
+        });
+        let mut driver = Driver::start(with_credentials(&upstream.url("/video?a=b&c"), IN_ADDRESS));
+        assert_eq!(driver.frame().jpeg, PICTURES[0], "{words}");
+        assert_eq!(upstream.requests().len(), 2, "{words}");
+    }
+}
+
+#[test]
+fn a_digest_login_serves_many_requests_until_it_expires() {
+    let served = AtomicUsize::new(0);
+    let upstream = Upstream::answering(move |request| {
+        // Each nonce is good for three pictures.
+        let number = served.load(Ordering::Relaxed);
+        let nonce = format!("nonce{}", number / 3);
+        if proves::<Md5>(request, &nonce) {
+            served.fetch_add(1, Ordering::Relaxed);
+            return answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[number % 3]);
+        }
+        refuse(&[&format!("Digest realm=\"the camera\", nonce=\"{nonce}\", qop=\"auth\", stale=true")])
+    });
+    let mut driver = Driver::start(with_credentials(&upstream.url("/#fps=100"), IN_ADDRESS));
+    for number in 0..9 {
+        assert_eq!(driver.frame().jpeg, PICTURES[number % 3]);
+    }
+    let requests = upstream.requests();
+    let counts = requests.iter().map(|request| {
+        let authorization = field(request, "Authorization").unwrap_or_default();
+        parameter(authorization, "nc").unwrap_or("none")
+    });
+    let round = ["00000001", "00000002", "00000003", "00000004"];
+    let expected: Vec<_> = ["none"].into_iter().chain(round).chain(round).chain(["00000001"]).take(9).collect();
+    assert_eq!(counts.take(9).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_login_that_fails_is_tried_once() {
+    for challenge in ["Basic realm=\"x\"", "Digest realm=\"the camera\", nonce=\"n\", qop=\"auth\""] {
+        let upstream = Upstream::answering(move |_| refuse(&[challenge]));
+        let url = upstream.url("/video");
+        let failure = Driver::start(with_credentials(&url, "user:top-secret")).failure();
+        let sentence = "it does not accept the user and password; check them (in the address, %40 stands for @)";
+        assert_eq!(failure, format!("no frames from {url}: {sentence}"));
+        assert_eq!(upstream.requests().len(), 2, "a camera may lock out who tries more often");
+        let failure = Driver::start(&url).failure();
+        let sentence = "it wants a user and a password; write http://USER:PASSWORD@HOST/PATH";
+        assert_eq!(failure, format!("no frames from {url}: {sentence}"));
+    }
+}
+
+#[test]
+fn a_login_of_another_kind_is_told() {
+    for challenges in [vec![], vec!["NTLM"], vec!["Negotiate", "Bearer realm=\"x\""], vec!["Digest nonsense"]] {
+        let words = challenges.join(" | ");
+        let upstream = Upstream::answering(move |_| refuse(&challenges));
+        let failure = Driver::start(with_credentials(&upstream.url("/"), IN_ADDRESS)).failure();
+        assert!(failure.contains("it wants a login that is neither basic nor digest ("), "{words}: {failure}");
+        assert_eq!(upstream.requests().len(), 1, "{words}");
+    }
+}
+
+#[test]
+fn secrets_are_in_no_log() {
+    let upstream = Upstream::answering(|request| match field(request, "Authorization") {
+        Some(BASIC) => stream_of(&PICTURES),
+        _ => refuse(&["Basic realm=\"the camera\""]),
+    });
+    let mut driver = Driver::start_logging(with_credentials(&upstream.url("/"), IN_ADDRESS), "trace");
+    for _ in 0..3 {
+        driver.frame();
+    }
+    let words = driver.all_words();
+    assert!(words.contains("DEBUG") && !words.contains("TRACE"), "{words}");
+    for secret in [IN_ADDRESS, PASSWORD, BASIC, "p%40ss", "dXMgZXI"] {
+        assert!(!words.contains(secret), "{secret}: {words}");
+    }
+}

@@ -1,0 +1,55 @@
+//! The numbers and the times of frames.
+
+use std::time::Duration;
+
+use framecast::capture::clock::wall_time;
+use framecast::capture::numbers::PICTURES;
+
+use crate::driver::Driver;
+use crate::upstream::Upstream;
+
+/// A stream of parts with these fields.
+fn stream(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n".to_vec();
+    for (fields, picture) in parts {
+        bytes.extend(format!("--b\r\nContent-Type: image/jpeg\r\n{fields}\r\n").bytes());
+        bytes.extend(*picture);
+        bytes.extend(b"\r\n");
+    }
+    bytes
+}
+
+#[test]
+fn numbers_and_times_are_kept_where_there_are_any() {
+    let parts: [(&str, &[u8]); 5] = [
+        ("X-Timestamp: 1760000000.250001\r\nX-Frame-Sequence: 41\r\n", PICTURES[0]),
+        ("X-Frame-Sequence: 7\r\n", PICTURES[1]),
+        ("X-Timestamp: 3\r\n", PICTURES[2]),
+        ("", PICTURES[0]),
+        ("X-Frame-Sequence: 18446744073709551615\r\n", PICTURES[1]),
+    ];
+    let begun = wall_time();
+    let mut driver = Driver::start(Upstream::sending(stream(&parts)).url("/"));
+    let frames: Vec<_> = (0..5).map(|_| driver.frame()).collect();
+    let numbers: Vec<_> = frames.iter().filter_map(|frame| frame.sequence).collect();
+    assert_eq!(numbers, [41, 7, 8, 9, u64::MAX]);
+    let times: Vec<_> = frames.iter().filter_map(|frame| frame.captured_at).collect();
+    assert_eq!((times[0], times[2]), (Duration::new(1_760_000_000, 250_001_000), Duration::from_secs(3)));
+    // Headers have whole microseconds.
+    let arrival = begun - Duration::from_micros(1)..=wall_time();
+    assert!([1, 3, 4].iter().all(|&number| arrival.contains(&times[number])), "{times:?}");
+}
+
+#[test]
+fn a_frame_that_is_repeated_comes_out_once() {
+    let fields = |sequence, time| format!("X-Timestamp: {time}.5\r\nX-Frame-Sequence: {sequence}\r\n");
+    let (first, restarted, next) = (fields(1, 1), fields(1, 2), fields(2, 3));
+    let [one, two, three] = PICTURES;
+    let parts = [(&*first, one), (&*first, one), (&*restarted, two), (&*next, three), ("", three), ("", three)];
+    let mut driver = Driver::start(Upstream::sending(stream(&parts)).url("/"));
+    for (sequence, picture) in [(1, one), (1, two), (2, three), (3, three), (4, three)] {
+        let frame = driver.frame();
+        assert_eq!((frame.sequence, frame.jpeg.as_ref()), (Some(sequence), picture));
+    }
+    assert!(driver.failure().contains("after 6 frames"));
+}

@@ -1,0 +1,87 @@
+//! Redirections, and what must not follow them.
+
+use framecast::capture::numbers::PICTURES;
+
+use crate::driver::Driver;
+use crate::upstream::{Upstream, answer, field, stream_of};
+
+const BASIC: &str = "WWW-Authenticate: Basic realm=\"camera\"\r\n";
+
+fn redirect(location: &str) -> Vec<u8> {
+    answer("302 Found", &format!("Location: {location}\r\n"), b"moved")
+}
+
+/// The address with a user and a password.
+fn with_credentials(url: &str) -> String {
+    url.replacen("http://", "http://user:secret@", 1)
+}
+
+#[test]
+fn another_path_is_followed() {
+    for location in ["/there/stream", "stream", "//HOST/stream?x", "http://HOST/stream"] {
+        let upstream = Upstream::answering(move |request| {
+            let host = field(request, "Host").unwrap();
+            match request.contains("stream") {
+                true => stream_of(&PICTURES),
+                false => redirect(&location.replace("HOST", host)),
+            }
+        });
+        let mut driver = Driver::start(upstream.url("/here/now"));
+        assert_eq!(driver.frame().jpeg, PICTURES[0], "{location}");
+    }
+}
+
+#[test]
+fn another_path_may_want_a_login() {
+    let upstream = Upstream::answering(move |request| {
+        let may_pass = field(request, "Authorization") == Some("Basic dXNlcjpzZWNyZXQ=");
+        match (may_pass, request.starts_with("GET /stream ")) {
+            (false, _) => answer("401 Who", BASIC, b"who?"),
+            (true, false) => redirect("/stream"),
+            (true, true) => stream_of(&PICTURES),
+        }
+    });
+    let mut driver = Driver::start(with_credentials(&upstream.url("/")));
+    assert_eq!(driver.frame().jpeg, PICTURES[0]);
+}
+
+#[test]
+fn credentials_do_not_follow_to_another_host() {
+    // It is another host by its name, and by its port alone.
+    for name in ["localhost", "127.0.0.1"] {
+        for wants_login in [false, true] {
+            let other = Upstream::answering(move |_| match wants_login {
+                false => stream_of(&PICTURES),
+                true => answer("401 Who", BASIC, b"who?"),
+            });
+            let location = format!("http://{name}:{}/stream", other.address.port());
+            let upstream = Upstream::answering(move |request| match field(request, "Authorization") {
+                None => answer("401 Who", BASIC, b"who?"),
+                Some(_) => redirect(&location),
+            });
+            let mut driver = Driver::start(with_credentials(&upstream.url("/")));
+            if wants_login {
+                let sentence = format!(
+                    "it redirects to {name}, which wants a user and a password of its own; give that address instead"
+                );
+                assert_eq!(driver.failure(), format!("no frames from {}: {sentence}", upstream.url("/")));
+            } else {
+                assert_eq!(driver.frame().jpeg, PICTURES[0]);
+            }
+            assert_eq!(upstream.requests().len(), 2);
+            let requests = other.requests();
+            assert_eq!(requests.len(), 1);
+            assert_eq!(field(&requests[0], "Authorization"), None);
+            assert!(!requests[0].contains("dXNlcjpzZWNyZXQ"), "{requests:?}");
+        }
+    }
+}
+
+#[test]
+fn a_circle_comes_to_an_end() {
+    for location in ["/", "ftp://127.0.0.1/"] {
+        let upstream = Upstream::answering(move |_| redirect(location));
+        let sentence = "it redirects to other addresses without end; try the one that a browser ends up with";
+        assert!(Driver::start(upstream.url("/")).failure().ends_with(sentence), "{location}");
+    }
+}

@@ -1,0 +1,60 @@
+//! Cameras that encrypt.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use framecast::capture::numbers::PICTURES;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::driver::Driver;
+use crate::upstream::{Duplex, Upstream, field, stream_of};
+
+/// A camera with a certificate that it has signed itself, for the name `localhost`.
+fn encrypted() -> Upstream {
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()).into();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_no_client_auth().with_single_cert(vec![pair.cert.der().clone()], key).unwrap();
+    let config = Arc::new(config);
+    let wrap = move |stream: TcpStream| -> Box<dyn Duplex> {
+        Box::new(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream))
+    };
+    Upstream::behind(wrap, |connection| {
+        if let Some(request) = connection.request() {
+            assert_eq!(field(&request, "Authorization"), None);
+            connection.send(stream_of(&PICTURES));
+        }
+    })
+}
+
+#[test]
+fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
+    let upstream = encrypted();
+    for host in ["localhost", "127.0.0.1"] {
+        let url = format!("https://{host}:{}/video", upstream.address.port());
+        let failure = Driver::start(&url).failure();
+        let start = format!("no frames from {url}: its certificate is not accepted (");
+        let end = "); if it is your own camera, add insecure=1 behind the #";
+        assert!(failure.starts_with(&start) && failure.ends_with(end), "{failure}");
+        assert_eq!(upstream.requests().len(), 0, "nothing is sent to who is not trusted");
+    }
+    for host in ["localhost", "127.0.0.1"] {
+        let mut driver = Driver::start(format!("https://{host}:{}/video#insecure=1", upstream.address.port()));
+        for picture in PICTURES {
+            assert_eq!(driver.frame().jpeg, picture);
+        }
+        assert!(driver.failure().contains("after 3 frames"));
+    }
+}
+
+#[test]
+fn a_camera_that_does_not_encrypt_is_told_from_one_that_does() {
+    let plain = Upstream::sending(stream_of(&PICTURES));
+    let failure = Driver::start(plain.url("/").replacen("http", "https", 1) + "#timeout=1s").failure();
+    assert!(failure.contains("TLS fails ("), "{failure}");
+    let encrypted = encrypted();
+    let failure = Driver::start(encrypted.url("/")).failure();
+    assert!(failure.contains("check the port"), "{failure}");
+}

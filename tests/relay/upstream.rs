@@ -1,0 +1,147 @@
+//! A camera to test with: a server whose every byte a test decides.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::support::PATIENCE;
+
+/// The camera. It serves as long as the test runs.
+pub struct Upstream {
+    pub address: SocketAddr,
+    log: Arc<Mutex<Log>>,
+}
+
+/// What it has seen.
+#[derive(Default)]
+struct Log {
+    connections: usize,
+    requests: Vec<String>,
+}
+
+/// One connection of it.
+pub struct Connection {
+    stream: BufReader<Box<dyn Duplex>>,
+    log: Arc<Mutex<Log>>,
+}
+
+/// What a connection goes through.
+pub trait Duplex: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Duplex for T {}
+
+impl Upstream {
+    /// Starts a camera that serves each connection by `serve`.
+    pub fn start(serve: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        Self::behind(|stream| Box::new(stream), serve)
+    }
+
+    /// Starts a camera that answers every request with what `answer` makes of it. The connection ends with an answer
+    /// that does not say how long it is.
+    pub fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::start(move |connection| {
+            while let Some(request) = connection.request() {
+                let answer = answer(&request);
+                connection.send(&answer);
+                if memchr::memmem::find(&answer, b"Content-Length").is_none() {
+                    break;
+                }
+            }
+        })
+    }
+
+    /// Starts a camera that sends `bytes` to whoever asks, and closes.
+    pub fn sending(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        Self::start(move |connection| {
+            connection.request();
+            connection.send(&bytes);
+        })
+    }
+
+    /// Starts a camera whose connections go through what `wrap` makes of them.
+    pub fn behind(
+        wrap: impl Fn(TcpStream) -> Box<dyn Duplex> + Send + 'static,
+        serve: impl Fn(&mut Connection) + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let log = Arc::new(Mutex::new(Log::default()));
+        let upstream = Self { address, log: Arc::clone(&log) };
+        let serve = Arc::new(serve);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let stream = stream.unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                log.lock().unwrap().connections += 1;
+                let mut connection = Connection { stream: BufReader::new(wrap(stream)), log: Arc::clone(&log) };
+                let serve = Arc::clone(&serve);
+                thread::spawn(move || serve(&mut connection));
+            }
+        });
+        upstream
+    }
+
+    /// The address of `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The heads of the requests so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.log.lock().unwrap().requests.clone()
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.log.lock().unwrap().connections
+    }
+}
+
+impl Connection {
+    /// The head of the next request, if there is one.
+    pub fn request(&mut self) -> Option<String> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if !matches!(self.stream.read_line(&mut head), Ok(1..)) {
+                return None;
+            }
+        }
+        self.log.lock().unwrap().requests.push(head.clone());
+        Some(head)
+    }
+
+    /// Sends `bytes` at once. That nobody reads them any more is for the driver to explain.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let stream = self.stream.get_mut();
+        let _ = stream.write_all(bytes.as_ref()).and_then(|()| stream.flush());
+    }
+
+    /// Waits until the other side has closed.
+    pub fn wait(&mut self) {
+        let _ = self.stream.read_to_end(&mut Vec::new());
+    }
+}
+
+/// The value of a field of a request, whatever the case of its name.
+pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields.into_iter().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
+}
+
+/// An answer with `fields`, each ended by a line break, and a body of known length.
+pub fn answer(status: &str, fields: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+/// A stream that has but the pictures given, and ends.
+pub fn stream_of(pictures: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n".to_vec();
+    for picture in pictures {
+        bytes.extend(b"--b\r\nContent-Type: image/jpeg\r\n\r\n");
+        bytes.extend(*picture);
+        bytes.extend(b"\r\n");
+    }
+    bytes
+}
