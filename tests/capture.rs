@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
+use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
+use framecast::capture::canvas::Canvas;
 use framecast::capture::clock::Ticks;
 use framecast::capture::source::SOURCES;
 use framecast::capture::stills::{jpeg_files, picture_at};
@@ -90,6 +92,15 @@ fn sources_are_read_and_written_back() {
         ("stills:/what?/is?fps=3", "stills:/what?/is?fps=3"),
         ("stills:/what??", "stills:/what??fps=1"),
         ("stills:a:b?", "stills:a:b?fps=1"),
+        ("stills:a?watch=1", "stills:a?fps=10&watch=1"),
+        ("stills:a?watch=0", "stills:a?fps=1"),
+        ("rpicam", "rpicam:?size=1280x720&fps=30&quality=80&hflip=0&vflip=0&rotation=0&camera=0"),
+        (
+            "rpicam:size=640x480&hflip=1&vflip=1&rotation=180&camera=1&fps=5",
+            "rpicam:?size=640x480&fps=5&quality=80&hflip=1&vflip=1&rotation=180&camera=1",
+        ),
+        ("exec:a 'b c'  d?e=f", "exec:a 'b c'  d?e=f"),
+        ("-", "-"),
         ("pattern", "pattern:1280x720?fps=30&quality=80"),
         ("pattern:", "pattern:1280x720?fps=30&quality=80"),
         ("pattern?fps=10", "pattern:1280x720?fps=10&quality=80"),
@@ -122,8 +133,8 @@ fn what_is_no_source_is_told_the_sources_there_are() {
 #[test]
 fn what_is_no_parameter_is_told_those_there_are() {
     for (text, sentence) in [
-        ("stills:x?fsp=1", r#"stills has no parameter "fsp"; it takes fps"#),
-        ("stills:x?fps=1&quality=80", r#"stills has no parameter "quality"; it takes fps"#),
+        ("stills:x?fsp=1", r#"stills has no parameter "fsp"; it takes fps and watch"#),
+        ("stills:x?fps=1&quality=80", r#"stills has no parameter "quality"; it takes fps and watch"#),
         ("pattern?size=1", r#"pattern has no parameter "size"; it takes fps and quality"#),
     ] {
         assert_eq!(refusal(text), sentence);
@@ -150,6 +161,12 @@ fn a_value_out_of_range_is_told_the_range() {
         let rule = "write WIDTHxHEIGHT, each from 16 to 8192, such as 1280x720";
         assert_eq!(refusal(&format!("pattern:{value}")), format!("{value:?} is no size for pattern; {rule}"));
     }
+    assert_eq!(refusal("stills:x?watch=yes"), r#""yes" is no watch for stills; write 0 or 1"#);
+    assert_eq!(refusal("rpicam:?rotation=90"), r#""90" is no rotation for rpicam; write 0 or 180"#);
+    assert!(
+        refusal("rpicam:?camera=x").starts_with(r#""x" is no camera for rpicam; write a whole number from 0 to 9"#)
+    );
+    assert!(refusal("rpicam:?size=9x9").starts_with(r#""9x9" is no size for rpicam; write WIDTHxHEIGHT"#));
     assert!(refusal("pattern?fps=a%0ab").starts_with(r#""a\nb" is no fps"#), "control characters are escaped");
 }
 
@@ -222,11 +239,12 @@ fn no_tick_comes_twice() {
 #[test]
 fn stills_show_the_picture_of_the_moment() {
     let directory = tempfile::tempdir().unwrap();
-    let pictures = ["one", "two", "three"].map(|word| [b"\xff\xd8", word.as_bytes(), b"\xff\xd9"].concat());
+    let pictures = [Rgb888::RED, Rgb888::GREEN, Rgb888::BLUE].map(|color| Canvas::new(8, 8, color).to_jpeg(80));
     for (name, picture) in ["1.jpg", "2.jpg", "10.jpg"].iter().zip(&pictures) {
-        fs::write(directory.path().join(name), [picture, &b"what a phone appends"[..]].concat()).unwrap();
+        fs::write(directory.path().join(name), [picture, &b"what a phone appends \xff\xd9"[..]].concat()).unwrap();
     }
-    fs::write(directory.path().join("5.jpg"), b"\xff\xd8 cut short").unwrap();
+    fs::write(directory.path().join("5.jpg"), &pictures[0][..pictures[0].len() - 1]).unwrap();
+    fs::write(directory.path().join("6.jpg"), [b"no JPEG", &pictures[0][..]].concat()).unwrap();
     for frame in frames(&format!("stills:{}?fps=240", directory.path().display()), 8) {
         // The header has whole microseconds: the picture is that of its beginning or, at the turn of a tick, its end.
         let moments = [frame.captured_at, frame.captured_at + Duration::from_micros(1)];

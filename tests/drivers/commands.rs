@@ -1,0 +1,108 @@
+//! `exec:` runs the command that the user meant, and takes its frames in any form.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use framecast::capture::BOUNDARY;
+use framecast::wire::jpeg::check;
+use framecast::wire::multipart::{EncodedPart, Framing, preamble};
+
+use crate::support::{PATIENCE, Program, field};
+use crate::{FRAMECAST, picture, run, watch_for};
+
+#[test]
+fn a_command_is_split_as_a_shell_does_it_and_nothing_else_of_a_shell_is_done() {
+    for (command, words) in [
+        (r#"printf "%s|" 'a b' "c'd" e\ f "" g"#, "a b|c'd|e f||g|"),
+        (r#"printf %s| $HOME * ~ a;b "$(date)" >x"#, "$HOME|*|~|a;b|$(date)|>x|"),
+        (
+            r#"  printf  '%s|'  "tab	and
+line"  "#,
+            "tab	and\nline|",
+        ),
+        ("printf %s| -n --help '?fps=1&x=2'", "-n|--help|?fps=1&x=2|"),
+        ("sh -c 'printf \"%s|\" \"$0\" \"$@\"' a 'b c'", "a|b c|"),
+    ] {
+        let output = Command::new(FRAMECAST).args(["capture", &format!("exec:{command}")]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), words, "{command}");
+        assert!(output.status.success());
+    }
+}
+
+#[test]
+fn whole_jpegs_one_after_another_are_shown() {
+    let folder = tempfile::Builder::new().prefix("two words ").tempdir().unwrap();
+    for number in 1..=3 {
+        fs::write(folder.path().join(format!("{number}.jpg")), picture(number)).unwrap();
+    }
+    let command = "cat \"$0\"/1.jpg \"$0\"/2.jpg; printf stray; cat \"$0\"/3.jpg; exec sleep 1000";
+    let camera = format!("exec:sh -c '{command}' '{}'", folder.path().display());
+    let program = Program::serve(&["--camera", &camera]);
+    watch_for(&mut program.watch("/stream"), &picture(3));
+    assert_eq!(program.state()["cameras"][0]["accepted"], 3);
+}
+
+#[test]
+fn parts_are_shown_with_their_times_of_capture() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("parts");
+    let mut parts = preamble(BOUNDARY, Framing::Length).to_vec();
+    for number in 1..=3_u16 {
+        let time = Duration::new(1_700_000_000 + u64::from(number), 250_000_000);
+        parts.extend(EncodedPart::encode(BOUNDARY, number.into(), time, &picture(number)).framed(Framing::Length));
+    }
+    fs::write(&path, parts).unwrap();
+    let camera = format!("exec:sh -c 'cat \"$0\"; exec sleep 1000' {}", path.display());
+    let program = Program::serve(&["--camera", &camera]);
+    let part = watch_for(&mut program.watch("/stream"), &picture(3));
+    assert_eq!(field(&part.header, "X-Timestamp"), Some("1700000003.250000"));
+    assert_eq!(program.state()["cameras"][0]["accepted"], 3);
+}
+
+#[test]
+fn what_cannot_be_run_is_said_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text");
+    fs::write(&text, "no program").unwrap();
+    let (text, folder) = (text.display().to_string(), folder.path().display().to_string());
+    let advice = "install it, or name a file that may be executed";
+    for (command, code, sentence) in [
+        ("", 2, r#""" is no command; write exec:PROGRAM ARGUMENTS"#.to_owned()),
+        ("  ", 2, r#""  " is no command"#.to_owned()),
+        ("cat 'x", 2, r#""cat 'x" is no command; write exec:PROGRAM ARGUMENTS, and close every quote"#.to_owned()),
+        ("no-such-program -x", 1, format!("cannot run no-such-program: it is not in PATH; {advice}")),
+        ("./no/such -x", 1, format!("cannot run ./no/such: No such file or directory (os error 2); {advice}")),
+        (&text, 1, format!("cannot run {text}: Permission denied (os error 13); {advice}")),
+        (&folder, 1, format!("cannot run {folder}: it is no file; {advice}")),
+    ] {
+        let source = format!("exec:{command}");
+        let (exit, words) = run(&["serve", "--listen", "127.0.0.1:0", "--camera", &source]);
+        assert_eq!(exit, code, "{command}: {words}");
+        assert!(words.contains(&sentence), "{command}: {words}");
+    }
+    let (exit, words) = run(&["capture", "exec:/not/there"]);
+    assert_eq!(exit, 1);
+    assert_eq!(words, format!("framecast: cannot run /not/there: No such file or directory (os error 2); {advice}\n"));
+}
+
+#[test]
+#[ignore = "needs ffmpeg"]
+fn ffmpeg_is_a_driver_in_both_of_its_forms() {
+    for form in ["mjpeg", "mpjpeg"] {
+        let input = "-re -f lavfi -i testsrc2=size=320x240:rate=30 -pix_fmt yuvj420p";
+        let camera = format!("exec:ffmpeg -nostdin -v error {input} -f {form} -");
+        let program = Program::serve(&["--camera", &camera]);
+        let mut viewer = program.watch("/stream");
+        let first = viewer.part().sequence;
+        for _ in 0..30 {
+            let picture = check(&viewer.part().jpeg).unwrap();
+            assert_eq!((picture.width, picture.height), (320, 240), "{form}");
+        }
+        assert!(viewer.part().sequence <= first + 60 + PATIENCE.as_secs() * 30);
+        let state = program.state();
+        let camera = &state["cameras"][0];
+        assert_eq!((camera["restarts"].as_u64(), camera["error"].as_str()), (Some(0), None), "{form}");
+        assert_eq!(camera["rejected"].as_object().map(|counts| counts.values().filter(|n| **n != 0).count()), Some(0));
+    }
+}
