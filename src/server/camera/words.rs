@@ -32,8 +32,8 @@ impl LineLimit {
     }
 }
 
-/// What a driver said, as it may be shown to viewers: without our own program's name before it, and without the user and
-/// password of an address, which many programs repeat when they cannot reach it.
+/// What a driver said, as it may be shown to viewers: without our own program's name before it, and without the user
+/// and password of an address, which many programs repeat when they cannot reach it.
 pub(super) fn presentable(line: &str) -> String {
     let mut rest = line.strip_prefix("framecast: ").unwrap_or(line);
     let mut shown = String::with_capacity(rest.len());
