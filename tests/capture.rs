@@ -125,7 +125,7 @@ fn what_is_no_source_is_told_the_sources_there_are() {
     let sources = format!("the sources are {}", SOURCES.join(", "));
     for (text, scheme) in [
         ("", ""),
-        ("/dev/video0", "/dev/video0"),
+        ("/srv/pictures", "/srv/pictures"),
         ("Stills:x", "Stills"),
         ("webcam:user:secret?token=secret", "webcam"),
     ] {
