@@ -140,7 +140,7 @@ impl Camera {
     pub(super) fn set_controls(&self, values: &[(String, i64)]) -> Result<(), CameraError> {
         let controls = if values.is_empty() { Vec::new() } else { self.controls() };
         values.iter().try_for_each(|(name, value)| {
-            self.set_control(&controls, name, *value).map_err(|problem| CameraError::new(&self.path, problem))
+            self.set_control(&controls, name, *value).map_err(|problem| self.error(problem))
         })
     }
 
@@ -166,7 +166,7 @@ impl Camera {
         let picture = self.device.ask(&kernel::SET_FORMAT, asked).map_err(|error| self.cannot("be set up", error))?;
         let picture = picture.picture;
         let format = PixelFormat::of(picture.pixel_format).filter(|format| *format == mode.format);
-        let format = format.ok_or_else(|| self.no_format(mode.format.name()))?;
+        let format = format.ok_or_else(|| self.no_format(Some(mode.format)))?;
         let size = Size { width: picture.width, height: picture.height };
         let fps = self.set_rate(mode.fps)?.unwrap_or(mode.fps);
         Ok((Mode { format, size, fps }, picture))
@@ -186,11 +186,19 @@ impl Camera {
         }
     }
 
-    /// The complaint that it gives nothing of the `wanted` kind.
-    pub(super) fn no_format(&self, wanted: &'static str) -> CameraError {
+    /// The complaint that it gives no pictures of the `wanted` format, or of none that we know.
+    pub(super) fn no_format(&self, wanted: Option<PixelFormat>) -> CameraError {
         let offered: Vec<_> = self.formats().into_iter().map(|fourcc| abi::text(&fourcc.to_le_bytes())).collect();
         let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
-        CameraError::new(&self.path, Problem::NoFormat { wanted, offered })
+        self.error(match wanted {
+            Some(wanted) => Problem::NoFormat { wanted, offered },
+            None => Problem::NoKnownFormat(offered),
+        })
+    }
+
+    /// The complaint about this camera that `problem` stands for.
+    pub(super) fn error(&self, problem: Problem) -> CameraError {
+        CameraError::new(&self.path, problem)
     }
 
     /// Lets it begin to capture.

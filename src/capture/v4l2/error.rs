@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::camera;
 use super::controls::Control;
+use super::offer::{PixelFormat, Size};
 use crate::capture::{CaptureError, SourceError};
 
 /// Why a camera gives no frames: a sentence that begins with its device.
@@ -35,14 +36,20 @@ pub enum Problem {
     /// It is no device that pictures in a single plane can be captured from.
     #[error("is not a capture device; name one that framecast cameras lists")]
     NotCapture,
-    /// It does not offer what is wanted.
-    #[error("gives no {wanted} but {offered}; name another format, or leave it out")]
+    /// It offers other formats than the wanted one.
+    #[error("does not give {} but {offered}; name another format, or leave it out", .wanted.name())]
     NoFormat {
-        /// What was wanted.
-        wanted: &'static str,
+        /// The wanted format.
+        wanted: PixelFormat,
         /// V4L2's names of what there is.
         offered: String,
     },
+    /// It offers nothing that we can make a JPEG of.
+    #[error("gives {0}, which framecast cannot show; use another camera")]
+    NoKnownFormat(String),
+    /// No JPEG has that size.
+    #[error("gives pictures of {0}, which no JPEG can have; ask for another size")]
+    NoSuchSize(Size),
     /// It has no such control.
     #[error("has no control {name:?}; choose from {}", Controls(controls))]
     NoControl {

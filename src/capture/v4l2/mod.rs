@@ -2,10 +2,10 @@
 //!
 //! What the camera compresses itself is passed through; everything else is encoded here.
 //!
-//! The requests to the kernel are our own, in one file (`kernel`), because no crate made them as a live server needs
-//! them: `linuxvideo` gives a picture without the time of its capture, and gives up with a panic on drivers that
-//! answer oddly; `v4l2r` and `v4l` build only where libclang is installed. They go through the C library, so that a
-//! camera made of software can be put in its place with `LD_PRELOAD`.
+//! The requests to the kernel are our own, in one file (`kernel`), because no crate makes them as a live server needs
+//! them: `linuxvideo` gives a picture without the time of its capture, can only wait without end, and panics when a
+//! driver answers oddly; `v4l2r` builds only where libclang is. They go through the C library, so that a camera made
+//! of software can be put in a real one's place with `LD_PRELOAD`.
 //!
 //! Reading order: [`offer`] (what to take of what there is), `camera` (how to get it), [`raw`] (pictures that are no
 //! JPEGs yet), `kernel` and `abi`.
@@ -99,7 +99,7 @@ impl V4l2 {
         let offers: Vec<_> = camera.offers().into_iter().filter(|offer| wanted(offer.format)).collect();
         let size = self.size.or_else(|| camera.size().filter(|size| size.is_sensible())).unwrap_or_default();
         let mode = choose(&offers, size, self.fps, |format, size| camera.rates(format.fourcc(), size));
-        mode.ok_or_else(|| camera.no_format(self.format.map_or("format that framecast can show", PixelFormat::name)))
+        mode.ok_or_else(|| camera.no_format(self.format))
     }
 
     /// Sets up `camera`; says so if it does not give what was asked for.
@@ -110,7 +110,7 @@ impl V4l2 {
             let device = self.device.display();
             say(format_args!("{device} gives {mode}, which is the nearest to what was asked for"));
         }
-        Encoding::new(&picture, self.quality).ok_or_else(|| camera.no_format("pictures of a size that a JPEG can have"))
+        Encoding::new(&picture, self.quality).ok_or_else(|| camera.error(Problem::NoSuchSize(mode.size)))
     }
 }
 

@@ -130,10 +130,9 @@ impl Steps {
 
     fn nearest(self, wanted: u32) -> u32 {
         let step = self.step.max(1);
-        let above = wanted.min(self.greatest).saturating_sub(self.least);
+        let above = wanted.saturating_sub(self.least);
         let steps = above / step + u32::from(above % step > step / 2);
-        let nearest = self.least.saturating_add(steps.saturating_mul(step));
-        if nearest > self.greatest { nearest.saturating_sub(step) } else { nearest }
+        self.least + step * steps.min(self.greatest.saturating_sub(self.least) / step)
     }
 }
 
