@@ -20,6 +20,8 @@ const PATH_DEFAULT: &str = "/bin:/usr/bin";
 
 /// `exec:COMMAND ARGUMENTS`: split into words as a shell does it, with its quotes, but run without one: no variable, no
 /// `~`, no `*` and no `|` means anything. Who wants those writes `exec:sh -c '...'`.
+///
+/// Its `Display` leaves out the users and passwords in the addresses of the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exec {
     command: String,
@@ -44,12 +46,30 @@ impl Driver for Exec {
     fn run(&self, _: &mut Parts) -> Result<(), CaptureError> {
         Err(become_program(&self.program, &self.arguments).into())
     }
+
+    fn with_secrets(&self) -> String {
+        format!("exec:{}", self.command)
+    }
 }
 
 impl fmt::Display for Exec {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "exec:{}", self.command)
+        write!(f, "exec:{}", without_logins(&self.command))
     }
+}
+
+/// `text` without the user and password of each address in it, as in `rtsp://USER:PASSWORD@HOST`.
+pub fn without_logins(text: &str) -> String {
+    let mut rest = text;
+    let mut shown = String::with_capacity(text.len());
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let authority = after.find(|character: char| character == '/' || character.is_whitespace());
+        let authority = &after[..authority.unwrap_or(after.len())];
+        rest = authority.rfind('@').map_or(after, |at| &after[at + 1..]);
+    }
+    shown + rest
 }
 
 /// Replaces this process by `program`, which keeps our standard input, output and error and nothing else. It returns

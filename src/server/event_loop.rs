@@ -155,8 +155,6 @@ impl EventLoop {
     /// Waiting for events failed, which nothing that a peer or a camera does can cause.
     pub fn run(mut self) -> Result<(), ServeError> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        // A camera that is always on waits for nobody, not even for the first event.
-        self.attend_cameras(Instant::now());
         while !self.is_over(Instant::now()) {
             self.turn(&mut events)?;
         }

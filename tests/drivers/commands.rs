@@ -7,8 +7,9 @@ use std::time::Duration;
 use framecast::capture::BOUNDARY;
 use framecast::wire::jpeg::check;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};
+use rustix::process::Signal;
 
-use crate::support::{PATIENCE, Program, field};
+use crate::support::{PATIENCE, Program, eventually, field};
 use crate::{FRAMECAST, picture, run, watch_for};
 
 #[test]
@@ -58,6 +59,23 @@ fn parts_are_shown_with_their_times_of_capture() {
     let part = watch_for(&mut program.watch("/stream"), &picture(3));
     assert_eq!(field(&part.header, "X-Timestamp"), Some("1700000003.250000"));
     assert_eq!(program.state()["cameras"][0]["accepted"], 3);
+}
+
+#[test]
+fn a_password_in_a_command_reaches_the_command_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("told");
+    let command = "echo \"$1\" >\"$0\"; exec sleep 1000";
+    let camera = format!("exec:sh -c '{command}' {} rtsp://user:pass@cam:554/live", path.display());
+    let program = Program::serve(&["--always-on", "--camera", &camera]);
+    let told = || fs::read_to_string(&path).unwrap_or_default();
+    eventually("the command is told", || told() == "rtsp://user:pass@cam:554/live\n");
+    let state = program.state();
+    let source = state["cameras"][0]["source"].as_str().unwrap();
+    assert!(source.ends_with(" rtsp://cam:554/live"), "{source}");
+    program.signal(Signal::TERM);
+    let (_, words) = program.wait();
+    assert!(words.contains("rtsp://cam:554/live") && !words.contains("pass"), "{words}");
 }
 
 #[test]

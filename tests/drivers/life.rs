@@ -13,7 +13,7 @@ fn no_driver_outlives_its_server_however_that_ends() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pid");
     // It ignores every signal that can be ignored, and a pipe without a reader is nothing to it.
-    let command = "trap \"\" TERM INT HUP PIPE; echo $$ >\"$0\"; while :; do sleep 0.01; done";
+    let command = "trap \"\" TERM INT HUP PIPE; echo $$ >\"$0\"; while [ -e \"$0\" ]; do sleep 0.01; done";
     let stubborn = format!("exec:sh -c '{command}' {}", path.display());
     let program =
         Program::serve(&["--always-on", "--camera", &stubborn, "--camera", "stills:?fps=0.001", "--camera", "pattern"]);

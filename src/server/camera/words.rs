@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::capture::exec::without_logins;
+
 /// So many lines a second are logged.
 const LINES_PER_SECOND_MAX: u32 = 5;
 
@@ -35,16 +37,7 @@ impl LineLimit {
 /// What a driver said, as it may be shown to viewers: without our own program's name before it, and without the user
 /// and password of an address, which many programs repeat when they cannot reach it.
 pub(super) fn presentable(line: &str) -> String {
-    let mut rest = line.strip_prefix("framecast: ").unwrap_or(line);
-    let mut shown = String::with_capacity(rest.len());
-    while let Some((before, after)) = rest.split_once("://") {
-        shown.push_str(before);
-        shown.push_str("://");
-        let authority = after.find(|character: char| character == '/' || character.is_whitespace());
-        let authority = &after[..authority.unwrap_or(after.len())];
-        rest = authority.rfind('@').map_or(after, |at| &after[at + 1..]);
-    }
-    shown + rest
+    without_logins(line.strip_prefix("framecast: ").unwrap_or(line))
 }
 
 #[cfg(test)]
