@@ -144,6 +144,7 @@ impl Stage<'_> {
             accepted: tally.accepted.frames,
             rejected: rejected(&tally),
             skipped_bytes: tally.skipped_bytes,
+            stood_in_for: camera.is_stood_in_for(),
             error: camera.trouble().map(str::to_owned),
         }
     }

@@ -89,6 +89,8 @@ pub struct Camera {
     pub accepted: u64,
     pub rejected: BTreeMap<&'static str, u64>,
     pub skipped_bytes: u64,
+    /// Whether viewers are shown a picture that stands in for live ones.
+    pub stood_in_for: bool,
     pub error: Option<String>,
 }
 

@@ -12,12 +12,13 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use log::Level;
 use mio::Registry;
 use rustix::process::Signal;
 
 use self::outage::Outage;
 use self::process::Process;
-use self::words::{LineLimit, presentable};
+use self::words::{Words, presentable};
 use super::settings::{CameraSettings, Offline};
 use super::token::Pipe;
 use crate::stream::Key;
@@ -60,7 +61,7 @@ pub struct Camera {
     artist: Option<Process>,
     size: (u16, u16),
     trouble: Option<String>,
-    words: LineLimit,
+    words: Words,
     departed: Tally,
     news: Vec<News>,
 }
@@ -111,7 +112,7 @@ impl Camera {
             artist: None,
             size: STAND_IN_SIZE,
             trouble: None,
-            words: LineLimit::default(),
+            words: Words::default(),
             departed: Tally::default(),
             news: Vec::new(),
         }
@@ -145,6 +146,11 @@ impl Camera {
     /// Why viewers are shown that it is offline, if they are.
     pub fn outage(&self) -> Option<&str> {
         self.outage.as_ref().filter(|outage| outage.is_told()).map(Outage::reason)
+    }
+
+    /// Whether its viewers are shown a picture in the place of live ones.
+    pub fn is_stood_in_for(&self) -> bool {
+        self.outage().is_some() && !matches!(self.offline, Offline::Last)
     }
 
     /// How often a driver was started after the first time.
@@ -284,8 +290,8 @@ impl Camera {
         command.stdin(if self.settings.source.reads_stdin() { Stdio::inherit() } else { Stdio::null() });
         match self.spawn(command, registry, now) {
             Ok(driver) => {
-                let Self { words, settings, .. } = self;
-                words.say(now, || log::info!("camera {}: started ({})", settings.name, settings.source));
+                let words = format!("started ({})", self.settings.source);
+                self.words.say(Level::Info, &self.settings.name, &words, now);
                 self.life = Life::On(driver);
             }
             Err(error) => {
@@ -309,7 +315,7 @@ impl Camera {
             Life::Off | Life::Down { .. } => return,
         };
         let count = news.len();
-        let mut say = |line: &str| words.say(now, || log::warn!("camera {}: {line}", settings.name));
+        let mut say = |line: &str| words.say(Level::Warn, &settings.name, line, now);
         let publish = |part: Part| {
             if wanted {
                 *size = (part.picture.width, part.picture.height);
@@ -334,8 +340,8 @@ impl Camera {
     fn recovered(&mut self, now: Instant) {
         self.trouble = None;
         if self.outage().is_some() {
-            let Self { words, settings, .. } = self;
-            words.say(now, || log::info!("camera {}: gives pictures again", settings.name));
+            self.words.forget();
+            self.words.say(Level::Info, &self.settings.name, "gives pictures again", now);
         }
         self.end_outage();
     }
@@ -377,10 +383,11 @@ impl Camera {
         }
         if now.saturating_duration_since(driver.started_at()) >= WELL_AFTER && driver.has_given_frames() {
             self.backoff = BACKOFF_MIN;
+            self.words.forget();
         }
         self.trouble.get_or_insert_with(|| format!("its driver ended ({status})"));
-        let Self { words, settings, backoff, .. } = self;
-        words.say(now, || log::warn!("camera {}: its driver ended ({status}); again in {backoff:?}", settings.name));
+        let words = format!("its driver ended ({status}) and is started again");
+        self.words.say(Level::Warn, &self.settings.name, &words, now);
         self.back_off(now);
     }
 

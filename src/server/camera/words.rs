@@ -1,36 +1,54 @@
 //! What drivers say, kept to a few lines a second, and to what everybody may hear.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use log::Level;
 
 use crate::capture::exec::without_logins;
 
-/// So many lines a second are logged.
+/// So many lines a second are logged of one camera.
 const LINES_PER_SECOND_MAX: u32 = 5;
 
-/// Lets a few lines a second through, and says how many it kept back.
+/// So many different lines are remembered as said.
+const LINES_REMEMBERED_MAX: usize = 16;
+
+/// What is logged of one camera: each line once until the camera is well again, and a few a second at most. A driver
+/// that is restarted for hours says the same each time.
 #[derive(Debug, Default)]
-pub(super) struct LineLimit {
+pub(super) struct Words {
     window_started: Option<Instant>,
-    said: u32,
+    said_in_window: u32,
     kept_back: u32,
+    said: VecDeque<String>,
 }
 
-impl LineLimit {
-    /// Says a line, or keeps it back.
-    pub(super) fn say(&mut self, now: Instant, say: impl FnOnce()) {
-        let fresh = self.window_started.is_none_or(|started| now >= started + Duration::from_secs(1));
-        if fresh {
+impl Words {
+    /// Says a line of the camera `name`, or keeps it back.
+    pub(super) fn say(&mut self, level: Level, name: &str, line: &str, now: Instant) {
+        if self.said.iter().any(|said| said == line) {
+            log::debug!("camera {name}: {line}");
+            return;
+        }
+        if self.window_started.is_none_or(|started| now >= started + Duration::from_secs(1)) {
             if self.kept_back > 0 {
-                log::warn!("({} more lines like the last were left out)", self.kept_back);
+                log::warn!("camera {name}: ({} more lines were left out)", self.kept_back);
             }
-            *self = Self { window_started: Some(now), ..Self::default() };
+            (self.window_started, self.said_in_window, self.kept_back) = (Some(now), 0, 0);
         }
-        if self.said < LINES_PER_SECOND_MAX {
-            self.said += 1;
-            say();
-        } else {
+        if self.said_in_window == LINES_PER_SECOND_MAX {
             self.kept_back += 1;
+            return;
         }
+        self.said_in_window += 1;
+        log::log!(level, "camera {name}: {line}");
+        self.said.truncate(LINES_REMEMBERED_MAX - 1);
+        self.said.push_front(line.to_owned());
+    }
+
+    /// The camera is well again: what goes wrong next is news, even if it is the same.
+    pub(super) fn forget(&mut self) {
+        self.said.clear();
     }
 }
 

@@ -89,7 +89,8 @@ class Camera {
     const presence = state.online ? 'online' : 'offline';
     this.error = state.error;
     this.ratio = width / height || 16 / 9;
-    this.tile.className = `${isLive ? 'live' : 'still'} ${presence}`;
+    const told = state.stood_in_for ? 'told' : ''; // the stream itself says what is wrong
+    this.tile.className = `${isLive ? 'live' : 'still'} ${presence} ${told}`;
     text('.badge', presence, this.tile);
     text('.notice', state.error ?? 'Waiting for a picture…', this.tile);
     figures(this.tile, {
