@@ -4,6 +4,9 @@
 //! and for sockets that took less than a frame. There is no routing, no deadline, no queue and no metric: a viewer
 //! that is not done with one frame goes without the next. The wire is framecast's, byte for byte, and so are the
 //! options of the sockets.
+//!
+//! No system call is made in vain: a socket is read when it is readable, written when it is writable, and left alone
+//! once it has taken less than it was given.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -11,11 +14,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use framecast::wire::multipart::{self, EncodedPart, Framing};
+use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slab::Slab;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -37,8 +40,6 @@ struct Viewer {
 
 /// Serves the JPEGs of a directory, over and over, to whoever asks; prints its address first.
 pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     let jpegs = load(stills)?;
     let interval = Duration::from_secs_f64(1.0 / fps);
     let mut poll = Poll::new()?;
@@ -59,7 +60,7 @@ pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
                 match event.token() {
                     LISTENER => accept(&listener, &poll, &mut viewers)?,
                     Token(key) => {
-                        let is_gone = viewers.get_mut(key).is_some_and(|viewer| viewer.ready().is_err());
+                        let is_gone = viewers.get_mut(key).is_some_and(|viewer| viewer.ready(event).is_err());
                         if is_gone {
                             viewers.remove(key);
                         }
@@ -85,15 +86,25 @@ impl Viewer {
         Ok(())
     }
 
-    fn ready(&mut self) -> io::Result<()> {
-        if !self.watches {
-            return self.answer();
+    fn ready(&mut self, event: &Event) -> io::Result<()> {
+        if event.is_readable() {
+            match self.watches {
+                true => self.notice_leaving()?,
+                false => self.answer()?,
+            }
         }
+        if event.is_writable() {
+            self.send()?;
+        }
+        Ok(())
+    }
+
+    /// A viewer that watches says nothing more until it leaves.
+    fn notice_leaving(&mut self) -> io::Result<()> {
         match self.stream.read(&mut [0; 64]) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.send(),
-            Err(error) => Err(error),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -115,15 +126,17 @@ impl Viewer {
     }
 
     fn send(&mut self) -> io::Result<()> {
-        while !self.sending.is_empty() {
-            match self.stream.write(&self.sending) {
-                Ok(sent) => drop(self.sending.split_to(sent)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        if self.sending.is_empty() {
+            return Ok(());
         }
-        // An empty slice would hold on to the frame it was cut from.
-        self.sending = Bytes::new();
+        match self.stream.write(&self.sending) {
+            // An empty slice would hold on to the frame it was cut from.
+            Ok(sent) if sent == self.sending.len() => self.sending = Bytes::new(),
+            // A short write says that the kernel takes no more for now, epoll(7), and so owes an edge.
+            Ok(sent) => self.sending.advance(sent),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 }

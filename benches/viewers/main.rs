@@ -8,41 +8,51 @@
 //! Each server has core 0 to itself; the crowd and framecast's camera share core 1. What is compared is processor time
 //! per delivered frame, and the ratio of both is what the whole server costs above the floor.
 //!
-//! `cargo bench --bench viewers -- --viewers 1000 --bytes 15000 --fps 30 --seconds 5 --runs 5`
+//! `cargo bench --bench viewers` runs the first of the [`cases`]; `-- --list` names them, `-- --case NAME` runs
+//! another.
 
 use std::error::Error;
-use std::io;
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
-use clap::Parser;
-use framecast::bench::{self, Outcome, Plan};
+use clap::{Parser, Subcommand};
+use framecast::bench::{self, process};
+use rustix::process::Pid;
 
 mod bare_loop;
-mod servers;
-mod stills;
+mod cases;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod syscalls;
 
-use servers::{CROWD_CORE, Kind, Server};
+use cases::{CASES, Case, Load};
+use shared::figures::{self, Figure, Run, median};
+use shared::server::{self, CROWD_CORE, Server};
 
 /// Compare framecast with a bare loop: processor time per delivered frame.
 #[derive(Parser)]
 struct Options {
-    /// Viewers that watch at once
-    #[arg(long, default_value_t = 1000)]
-    viewers: usize,
-    /// The size of each picture
-    #[arg(long, default_value_t = 15_000)]
-    bytes: usize,
-    /// Pictures per second
-    #[arg(long, default_value_t = 30.0)]
-    fps: f64,
+    /// Which crowd; --list names them all
+    #[arg(long, default_value = CASES[0].name, value_parser = cases::named)]
+    case: &'static Case,
+    /// Name the cases
+    #[arg(long)]
+    list: bool,
     /// How long figures are taken, per server and run
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
     /// How often both servers have their turn
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Another number of viewers than the case has
+    #[arg(long)]
+    viewers: Option<usize>,
+    /// Another size of each picture
+    #[arg(long)]
+    bytes: Option<usize>,
+    /// Another number of pictures per second
+    #[arg(long)]
+    fps: Option<f64>,
     /// Sum every byte and compare pictures between viewers; the crowd may then become the limit
     #[arg(long)]
     verify: bool,
@@ -53,13 +63,25 @@ struct Options {
     #[arg(long, hide = true)]
     bench: bool,
     #[command(subcommand)]
-    part: Option<servers::Part>,
+    part: Option<Part>,
+}
+
+/// What this program does when it starts itself again.
+#[derive(Subcommand)]
+enum Part {
+    /// Be the bare loop.
+    #[command(hide = true)]
+    BareLoop { stills: PathBuf, fps: f64 },
 }
 
 fn main() -> ExitCode {
-    let mut options = Options::parse();
-    let done = match options.part.take() {
-        Some(part) => part.play().map_err(Into::into),
+    let options = Options::parse();
+    let done = match &options.part {
+        Some(Part::BareLoop { stills, fps }) => bare_loop::serve(stills, *fps).map_err(Into::into),
+        None if options.list => {
+            CASES.iter().for_each(|case| println!("{:<8}{}", case.name, case.about));
+            Ok(())
+        }
         None => run(&options),
     };
     match done {
@@ -72,30 +94,81 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    servers::pin(None, CROWD_CORE)?;
-    let directory = tempfile::tempdir()?;
-    stills::write(directory.path(), options.bytes)?;
-    println!(
-        "{} viewers, {} bytes, {} fps, {} s; the server on core 0, the crowd on core 1",
-        options.viewers, options.bytes, options.fps, options.seconds
-    );
-    compare(options, directory.path())?;
+    server::prepare()?;
+    println!("{}; the server on core 0, the crowd and the camera on core 1", options.case.about);
+    let mut comparisons = Vec::new();
+    for load in options.loads() {
+        comparisons.push(compare(options, load)?);
+    }
+    if comparisons.len() > 1 {
+        println!("\nmedians\n{}", figures::heading("viewers", "server"));
+        for comparison in &comparisons {
+            comparison.print_medians(&comparison.load.plan(options.seconds).connections().to_string());
+        }
+        comparisons.iter().for_each(Comparison::print_ratios);
+    }
+    println!("\n{}", figures::LEGEND);
     if options.syscalls {
-        count_syscalls(options, directory.path())?;
+        options.loads().try_for_each(count_syscalls)?;
     }
     Ok(())
 }
 
-/// The figures of all runs, of both servers.
-#[derive(Default)]
-struct Runs {
-    bare: Vec<Outcome>,
-    framecast: Vec<Outcome>,
+impl Options {
+    fn loads(&self) -> impl Iterator<Item = Load> {
+        self.case.loads.iter().map(|load| Load {
+            viewers: self.viewers.unwrap_or(load.viewers),
+            bytes: self.bytes.unwrap_or(load.bytes),
+            fps: self.fps.unwrap_or(load.fps),
+            ..*load
+        })
+    }
 }
 
-fn compare(options: &Options, stills: &Path) -> Result<(), Box<dyn Error>> {
-    println!("{HEADING}");
-    let mut runs = Runs::default();
+/// Which server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    BareLoop,
+    Framecast,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::BareLoop => "bare loop",
+            Self::Framecast => "framecast",
+        }
+    }
+
+    fn start(self, stills: &Path, fps: f64) -> Result<Server, Box<dyn Error>> {
+        let command = match self {
+            Self::Framecast => server::framecast(stills, fps),
+            Self::BareLoop => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("bare-loop").arg(stills).arg(fps.to_string());
+                command
+            }
+        };
+        let server = Server::start(command, None, "/stream")?;
+        for camera in process::children(server.pid()) {
+            server::pin(Pid::from_raw(camera as i32), CROWD_CORE)?;
+        }
+        Ok(server)
+    }
+}
+
+/// All runs of one load, of both servers.
+struct Comparison {
+    load: Load,
+    bare: Vec<Run>,
+    framecast: Vec<Run>,
+}
+
+fn compare(options: &Options, load: Load) -> Result<Comparison, Box<dyn Error>> {
+    let stills = tempfile::tempdir()?;
+    shared::write_stills(stills.path(), load.bytes)?;
+    println!("\n{load}, {} s\n{}", options.seconds, figures::heading("run", "server"));
+    let mut comparison = Comparison { load, bare: Vec::new(), framecast: Vec::new() };
     for run in 1..=options.runs {
         // Whoever comes first finds a colder machine, so they take turns at that too.
         let order = match run % 2 {
@@ -103,110 +176,56 @@ fn compare(options: &Options, stills: &Path) -> Result<(), Box<dyn Error>> {
             _ => [Kind::Framecast, Kind::BareLoop],
         };
         for kind in order {
-            let outcome = watch(options, stills, kind)?;
-            println!("{run:<7}{}", row(kind, &Medians::of(std::slice::from_ref(&outcome))));
+            let server = kind.start(stills.path(), load.fps)?;
+            let plan = bench::Plan { verify: options.verify, ..load.plan(options.seconds) };
+            let watched = Run::watch(&server, plan)?;
+            println!("{}", figures::row(&run.to_string(), kind.name(), std::slice::from_ref(&watched)));
             match kind {
-                Kind::BareLoop => runs.bare.push(outcome),
-                Kind::Framecast => runs.framecast.push(outcome),
+                Kind::BareLoop => comparison.bare.push(watched),
+                Kind::Framecast => comparison.framecast.push(watched),
             }
         }
     }
-    let (bare, framecast) = (Medians::of(&runs.bare), Medians::of(&runs.framecast));
-    println!("{:<7}{}", "median", row(Kind::BareLoop, &bare));
-    println!("{:<7}{}", "median", row(Kind::Framecast, &framecast));
-    println!(
-        "framecast costs {:.2} times the bare loop per delivered frame; with its camera {:.2} times",
-        framecast.own_us / bare.own_us,
-        framecast.family_us / bare.own_us
-    );
-    Ok(())
+    comparison.print_medians("median");
+    comparison.print_ratios();
+    Ok(comparison)
 }
 
-fn watch(options: &Options, stills: &Path, kind: Kind) -> Result<Outcome, Box<dyn Error>> {
-    let server = Server::start(kind, stills, options.fps)?;
-    let plan = Plan {
-        pid: Some(server.pid()),
-        verify: options.verify,
-        ..Plan::new(&server.url, options.viewers, options.seconds)
-    };
-    Ok(bench::run(&plan)?)
+impl Comparison {
+    fn print_medians(&self, first: &str) {
+        println!("{}", figures::row(first, Kind::BareLoop.name(), &self.bare));
+        println!("{}", figures::row(first, Kind::Framecast.name(), &self.framecast));
+    }
+
+    fn print_ratios(&self) {
+        let ratio = |figure: Figure, floor: Figure| median(&self.framecast, figure) / median(&self.bare, floor);
+        println!(
+            "{}: framecast costs {:.2} times the bare loop per delivered frame, with its camera {:.2} times; \
+             p99 {:.2} times",
+            self.load,
+            ratio(Run::own_us, Run::own_us),
+            ratio(Run::family_us, Run::own_us),
+            ratio(Run::p99_ms, Run::p99_ms),
+        );
+    }
 }
 
-fn count_syscalls(options: &Options, stills: &Path) -> Result<(), Box<dyn Error>> {
-    let server = Server::start(Kind::Framecast, stills, options.fps)?;
+fn count_syscalls(load: Load) -> Result<(), Box<dyn Error>> {
+    let stills = tempfile::tempdir()?;
+    shared::write_stills(stills.path(), load.bytes)?;
+    let server = Kind::Framecast.start(stills.path(), load.fps)?;
     // Tracing makes each system call many times slower: a small crowd leaves the server time to do what it always does.
-    let plan = Plan::new(&server.url, options.viewers.min(syscalls::VIEWERS_MAX), syscalls::SECONDS);
+    let viewers = load.viewers.min(syscalls::VIEWERS_MAX);
+    let plan = bench::Plan::new(&server.url, viewers, syscalls::SECONDS);
     let Some(trace) = syscalls::Trace::attach(server.pid())? else {
         println!("strace is not installed, so system calls are not counted");
         return Ok(());
     };
     let outcome = bench::run(&plan)?;
     let parts = outcome.parts() + outcome.parts_before;
-    println!("\nsystem calls per delivered frame, {} viewers, {parts} frames:", plan.viewers);
+    println!("\nsystem calls per delivered frame, {viewers} viewers, {} fps, {parts} frames:", load.fps);
     for (name, calls) in trace.finish()? {
         println!("{name:<16}{calls:>10}{:>10.4}", calls as f64 / parts as f64);
     }
     Ok(())
-}
-
-const HEADING: &str = "run    server      us/frame  +camera  fps min  median  short   torn fallen  \
-                       failed closed   p50 ms   p99 ms  crowd %";
-
-/// One figure of each kind: of one run, or the medians of several.
-struct Medians {
-    own_us: f64,
-    family_us: f64,
-    fps_min: f64,
-    fps_median: f64,
-    short: f64,
-    torn: f64,
-    fallen: f64,
-    failed: f64,
-    closed: f64,
-    p50_ms: f64,
-    p99_ms: f64,
-    crowd_percent: f64,
-}
-
-impl Medians {
-    fn of(outcomes: &[Outcome]) -> Self {
-        let median = |figure: fn(&Outcome) -> f64| {
-            let mut figures: Vec<f64> = outcomes.iter().map(figure).collect();
-            figures.sort_unstable_by(f64::total_cmp);
-            figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-        };
-        Self {
-            own_us: median(|outcome| outcome.cpu_per_part_us().unwrap_or(f64::NAN)),
-            family_us: median(|outcome| outcome.family_cpu_per_part_us().unwrap_or(f64::NAN)),
-            fps_min: median(|outcome| outcome.steady.fps.map_or(0.0, |fps| fps.min)),
-            fps_median: median(|outcome| outcome.steady.fps.map_or(0.0, |fps| fps.median)),
-            short: median(|outcome| outcome.steady.fps.map_or(0.0, |fps| fps.short_viewers as f64)),
-            torn: median(|outcome| outcome.steady.tally.torn as f64),
-            fallen: median(|outcome| outcome.steady.tally.out_of_order as f64),
-            failed: median(|outcome| outcome.steady.failed as f64),
-            closed: median(|outcome| outcome.steady.closed_by_server as f64),
-            p50_ms: median(|outcome| outcome.steady.latency.p50_ms),
-            p99_ms: median(|outcome| outcome.steady.latency.p99_ms),
-            crowd_percent: median(|outcome| outcome.crowd.cpu_percent),
-        }
-    }
-}
-
-fn row(kind: Kind, figures: &Medians) -> String {
-    let name = match kind {
-        Kind::BareLoop => "bare loop",
-        Kind::Framecast => "framecast",
-    };
-    let Medians { own_us, family_us, fps_min, fps_median, .. } = figures;
-    let Medians { short, torn, fallen, failed, closed, .. } = figures;
-    let Medians { p50_ms, p99_ms, crowd_percent, .. } = figures;
-    format!(
-        "{name:<12}{own_us:>8.3}{family_us:>9.3}{fps_min:>9.2}{fps_median:>8.2}{short:>7}{torn:>7}{fallen:>7}\
-         {failed:>8}{closed:>7}{p50_ms:>9.2}{p99_ms:>9.2}{crowd_percent:>9.1}"
-    )
-}
-
-/// An error with a sentence of its own.
-fn error(what: impl Into<String>) -> io::Error {
-    io::Error::other(what.into())
 }

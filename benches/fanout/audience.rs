@@ -1,0 +1,125 @@
+//! A hub with an audience in memory, whose every member takes all it is given and looks where it lies.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind, Read, Write};
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use framecast::stream::hub::Shot;
+use framecast::stream::{Answer, Hub, Limits, Peer, Readiness, Subscription, Transport};
+use framecast::wire::jpeg::Picture;
+use framecast::wire::multipart::{Framing, preamble};
+
+const BOUNDARY: &str = "frame";
+const CAMERA: usize = 0;
+const PICTURE: Picture = Picture { width: 640, height: 480, huffman_tables: true };
+
+/// What all viewers were given, told apart by where it lies.
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    /// The addresses of the newest frame's one allocation.
+    frame: RefCell<Range<usize>>,
+    /// Bytes handed over right out of that allocation.
+    pub(crate) shared_bytes: Cell<u64>,
+    /// Bytes handed over from anywhere else: copies.
+    pub(crate) copied_bytes: Cell<u64>,
+    pub(crate) writes: Cell<u64>,
+}
+
+/// One viewer: it says what it wants, and then takes everything.
+#[derive(Debug)]
+pub(crate) struct Taker {
+    request: &'static [u8],
+    witness: Rc<Witness>,
+}
+
+/// A hub, everybody who watches it, and its clock.
+pub(crate) struct Audience {
+    hub: Hub<Taker>,
+    pub(crate) witness: Rc<Witness>,
+    now: Instant,
+    jpeg: Vec<u8>,
+}
+
+impl Audience {
+    /// A hub whose only camera has `viewers` viewers and gives pictures of `bytes` bytes.
+    pub(crate) fn gather(viewers: usize, bytes: usize) -> Self {
+        let hub = Hub::new(1, BOUNDARY, Limits::default());
+        let mut audience = Self { hub, witness: Rc::default(), now: Instant::now(), jpeg: vec![0xd8; bytes] };
+        for _ in 0..viewers {
+            audience.join();
+        }
+        audience
+    }
+
+    fn join(&mut self) {
+        let taker = Taker { request: b"GET /stream HTTP/1.0\r\n\r\n", witness: self.witness.clone() };
+        let key = self.hub.admit(taker, Peer::Local, self.now);
+        self.hub.ready(key, Readiness { readable: true, ..Default::default() }, self.now);
+        while let Some(call) = self.hub.next_request() {
+            let subscription = Subscription {
+                camera: CAMERA,
+                framing: Framing::Length,
+                interval: None,
+                label: String::new(),
+                head: preamble(BOUNDARY, Framing::Length),
+            };
+            self.hub.respond(call, Answer::Subscribe(subscription), self.now);
+        }
+        self.hub.flush(self.now);
+    }
+
+    /// Lets `time` pass and does what is then due, as the event loop does before it publishes.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.hub.expire(self.now);
+    }
+
+    /// Publishes a frame: one copy of the picture, and a reference for each viewer.
+    pub(crate) fn publish(&mut self) {
+        let captured_at = Duration::from_secs(1_700_000_000);
+        let shot = Shot { jpeg: &self.jpeg, picture: PICTURE, captured_at, sequence: None };
+        self.hub.publish(CAMERA, shot, self.now);
+        if let Some(frame) = self.hub.frame(CAMERA) {
+            let addresses = frame.allocation().as_ptr_range();
+            self.witness.frame.replace(addresses.start as usize..addresses.end as usize);
+        }
+    }
+
+    /// Writes it to everybody.
+    pub(crate) fn flush(&mut self) {
+        self.hub.flush(self.now);
+    }
+}
+
+impl Read for Taker {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.request.read(buffer)? {
+            0 => Err(ErrorKind::WouldBlock.into()),
+            read => Ok(read),
+        }
+    }
+}
+
+impl Write for Taker {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let frame = self.witness.frame.borrow();
+        let addresses = bytes.as_ptr_range();
+        let is_shared = frame.start <= addresses.start as usize && addresses.end as usize <= frame.end;
+        let tally = if is_shared { &self.witness.shared_bytes } else { &self.witness.copied_bytes };
+        tally.set(tally.get() + bytes.len() as u64);
+        self.witness.writes.set(self.witness.writes.get() + 1);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Taker {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
