@@ -9,6 +9,7 @@ use log::LevelFilter;
 use rustix::process::Pid;
 
 use crate::bench;
+use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
 use crate::server::{CameraSettings, ListenAddress, Offline, Settings};
 use crate::stream::Limits;
@@ -60,6 +61,7 @@ pub struct Verbosity {
 
 /// The options of `framecast capture`.
 #[derive(Debug, Args)]
+#[command(after_help = format!("Sources:\n  {}", SOURCES.join("\n  ")))]
 pub struct Capture {
     /// Where the frames come from; from the variable, no list of processes shows a password in it
     #[arg(env = "FRAMECAST_SOURCE", hide_env_values = true)]
