@@ -7,6 +7,7 @@
 //! - [`Crowd`]: the loop.
 //! - [`Outcome`]: the figures; its `Display` is the table.
 //! - [`process`]: what a process costs.
+//! - [`listening`]: which process serves an address.
 //!
 //! The crowd must cost less than the server it measures, or it measures itself: one thread, one buffer, and bodies that
 //! are thrown away inside the kernel unless they are to be verified.
@@ -17,6 +18,7 @@ use std::time::Duration;
 mod answer;
 mod crowd;
 mod ledger;
+pub mod listening;
 mod outcome;
 mod parser;
 mod part;
