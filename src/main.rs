@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use framecast::bench::BenchError;
 use framecast::options::{Capture, Command, Options, Serve};
 use framecast::server::EventLoop;
 use framecast::{bench, capture, logging, server};
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         None => serve(options.serve),
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Capture(options)) => run_capture(&options),
-        Some(Command::Bench(options)) => bench::command(&options).map_err(failure),
+        Some(Command::Bench(options)) => run_bench(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,6 +47,13 @@ fn serve(options: Serve) -> Outcome {
 
 fn run_capture(options: &Capture) -> Outcome {
     capture::run(&options.source, &mut io::stdout().lock()).map_err(failure)
+}
+
+fn run_bench(options: &bench::Args) -> Outcome {
+    bench::command(options).map_err(|error| match error {
+        BenchError::Plan(_) | BenchError::Url { .. } => (USAGE, error.into()),
+        _ => failure(error),
+    })
 }
 
 fn failure(error: impl Into<Box<dyn Error>>) -> (u8, Box<dyn Error>) {
