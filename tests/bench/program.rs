@@ -21,6 +21,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("its words are text")
 }
 
+/// Whom to measure where the server is part of this process: while another test starts a program, there are two of it.
+fn this_pid() -> String {
+    format!("--pid={}", std::process::id())
+}
+
 /// The one line that a run which cannot be made leaves behind.
 fn refusal(arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } = bench(arguments);
@@ -59,7 +64,7 @@ fn a_ramp_finds_the_server_and_tells_of_each_step() {
 #[test]
 fn a_ramp_is_a_table_with_a_row_for_each_step() {
     let server = TinyServer::start(stream(&[]), Then::Send(part));
-    let Output { status, stdout, stderr } = bench(&[&server.url(), "--ramp", "2,3", "--seconds=0.3"]);
+    let Output { status, stdout, stderr } = bench(&[&server.url(), "--ramp", "2,3", "--seconds=0.3", &this_pid()]);
     assert_eq!((status.code(), text(&stderr).as_str()), (Some(0), ""));
     let stdout = text(&stdout);
     let rows: Vec<Vec<&str>> = stdout.lines().map(|line| line.split_whitespace().collect()).collect();
@@ -82,7 +87,7 @@ fn torn_frames_are_a_failure_unless_they_are_allowed() {
     };
     let server = TinyServer::start(stream(&[]), Then::Send(every_fifth_torn));
     let url = server.url();
-    let arguments = [&url, "--viewers=2", "--seconds=0.3"];
+    let arguments = [&url, "--viewers=2", "--seconds=0.3", &this_pid()];
     let Output { status, stdout, stderr } = bench(&arguments);
     assert!(text(&stderr).starts_with("framecast: with 2 viewers: torn frames: "), "{}", text(&stderr));
     assert_eq!(status.code(), Some(1));
