@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use framecast::bench::BenchError;
 use framecast::options::{Capture, Command, DrawOffline, Options, Serve};
 use framecast::server::EventLoop;
 use framecast::{bench, capture, logging, server};
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
         Some(Command::Capture(options)) => run_capture(&options),
         Some(Command::DrawOffline(options)) => draw_offline(&options).map_err(failure),
         Some(Command::Cameras) => list_cameras(),
-        Some(Command::Bench(options)) => bench::command(&options).map_err(failure),
+        Some(Command::Bench(options)) => run_bench(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +64,13 @@ fn draw_offline(options: &DrawOffline) -> io::Result<()> {
 fn list_cameras() -> Outcome {
     let table = capture::v4l2::table().map_err(failure)?;
     io::stdout().write_all(table.as_bytes()).map_err(failure)
+}
+
+fn run_bench(options: &bench::Args) -> Outcome {
+    bench::command(options).map_err(|error| match error {
+        BenchError::Plan(_) | BenchError::Url { .. } => (USAGE, error.into()),
+        _ => failure(error),
+    })
 }
 
 fn failure(error: impl Into<Box<dyn Error>>) -> (u8, Box<dyn Error>) {

@@ -12,13 +12,15 @@ use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slab::Slab;
+use socket2::SockRef;
 
 use super::BenchError;
 use super::ledger::Ledger;
 use super::outcome::{Fps, Group, Outcome};
 use super::parser::{Scrutiny, Tally};
 use super::plan::{Plan, Target};
-use super::process::{Meter, Usage};
+use super::process::{FamilyUsage, Meter, Usage};
+use super::progress::Moment;
 use super::viewer::{ByRole, Desk, Rest, Role, State, Viewer};
 
 /// The one buffer that all viewers read into: large enough for a whole picture at a time, small enough for a cache.
@@ -43,7 +45,7 @@ const JOINING_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a passing viewer stays.
 const PASSING_TIME: Duration = Duration::from_secs(1);
 
-/// How often processes are looked at.
+/// How often processes are looked at, and how often whoever waits is told where the run stands.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Connections from one loopback address. The usual range of ports holds 28,232, and some are in use elsewhere.
@@ -74,6 +76,8 @@ pub struct Crowd {
     joining_time: Duration,
     next_tick: Instant,
     churn: Churn,
+    /// Nobody of those who were to stay is left.
+    is_deserted: bool,
 }
 
 /// Passing viewers come from a moment on; how many have come tells how many are due.
@@ -83,12 +87,13 @@ struct Churn {
 }
 
 impl Crowd {
-    /// Prepares a crowd; nobody has joined yet. Fails on a plan without sense, an address that cannot be resolved, or
-    /// more viewers than this process may open files for.
+    /// Prepares a crowd; nobody has joined yet. Fails on a plan without sense, an address that cannot be resolved, a
+    /// server's process that is not there, or more viewers than this process may open files for.
     pub fn gather(plan: &Plan) -> Result<Self, BenchError> {
         plan.check()?;
         let target = Target::resolve(&plan.url)?;
         raise_file_limit(plan.connections())?;
+        Meters::start(plan.pid)?;
         Ok(Self {
             plan: plan.clone(),
             target,
@@ -104,40 +109,54 @@ impl Crowd {
             joining_time: Duration::ZERO,
             next_tick: Instant::now(),
             churn: Churn { since: None, arrived: 0 },
+            is_deserted: false,
         })
     }
 
     /// Turns the loop until every viewer that stays has either joined or failed, which takes no longer than the pace of
-    /// joining and ten seconds.
-    pub fn join(&mut self) -> Result<(), BenchError> {
+    /// joining and ten seconds. Fails if the first one does, who goes alone: where it cannot watch, nobody can, and
+    /// thousands need not find that out one by one.
+    pub fn join(&mut self, tell: &mut dyn FnMut(Moment)) -> Result<(), BenchError> {
         let started_at = Instant::now();
-        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut others = std::mem::take(&mut self.recruits);
+        if let Some(role) = Role::ALL.into_iter().find(|role| *others.of(*role) > 0) {
+            *others.of_mut(role) -= 1;
+            self.open(role, started_at);
+            self.turn_while(Self::is_joining)?;
+        }
+        if let Some(why) = self.viewers.iter().find_map(|(_, viewer)| viewer.failure()) {
+            return Err(BenchError::Refused { url: self.plan.url.clone(), why: why.to_owned() });
+        }
+        self.recruits = others;
         while self.is_joining() {
-            self.turn(&mut events)?;
+            let until = Instant::now() + SAMPLE_INTERVAL;
+            self.turn_while(|crowd| crowd.is_joining() && Instant::now() < until)?;
+            tell(Moment::Joining { joined: self.viewers.iter().filter(|(_, viewer)| viewer.is_watching()).count() });
         }
         self.joining_time += started_at.elapsed();
         Ok(())
     }
 
-    /// Turns the loop for `time`, and lets viewers pass through if the plan says so.
+    /// Turns the loop for `time`, and lets viewers pass through if the plan says so. Ends early when the server has
+    /// ended the stream of everybody who was to stay.
     pub fn watch(&mut self, time: Duration) -> Result<(), BenchError> {
         let until = Instant::now() + time;
         self.churn.since.get_or_insert_with(Instant::now);
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        while Instant::now() < until {
-            self.turn(&mut events)?;
-        }
-        Ok(())
+        self.turn_while(|crowd| !crowd.is_deserted && Instant::now() < until)
     }
 
-    /// Turns the loop for `time` and returns the figures of that time alone.
-    pub fn measure(&mut self, time: Duration) -> Result<Outcome, BenchError> {
+    /// Turns the loop for `time` and returns the figures of that time alone; of less, if everybody is gone before.
+    pub fn measure(&mut self, time: Duration, tell: &mut dyn FnMut(Moment)) -> Result<Outcome, BenchError> {
         let parts_before = self.forget_figures();
-        let mut meters = Meters::start(self.plan.pid)?;
+        // A server that has died since it was found has ended every stream, which is what has to be told.
+        let mut meters = Meters::start(self.plan.pid).or_else(|_| Meters::start(None))?;
         let started_at = Instant::now();
-        while let Some(left) = time.checked_sub(started_at.elapsed()).filter(|left| !left.is_zero()) {
+        while let Some(left) = time.checked_sub(started_at.elapsed()).filter(|left| !left.is_zero())
+            && !self.is_deserted
+        {
             self.watch(left.min(SAMPLE_INTERVAL))?;
             meters.sample();
+            tell(self.measuring(started_at.elapsed()));
         }
         let seconds = started_at.elapsed().as_secs_f64();
         let (server, crowd) = meters.finish();
@@ -155,6 +174,14 @@ impl Crowd {
             crowd,
             first_failure: self.first_failure.clone(),
         })
+    }
+
+    fn turn_while(&mut self, goes_on: impl Fn(&Self) -> bool) -> Result<(), BenchError> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while goes_on(self) {
+            self.turn(&mut events)?;
+        }
+        Ok(())
     }
 
     /// Waits for the kernel, lets every viewer read that can, and does what time has made due.
@@ -197,6 +224,7 @@ impl Crowd {
     fn tick(&mut self, now: Instant) {
         let mut desk = desk(&mut self.buffer, &mut self.ledger, &self.target);
         let mut leaving = Vec::new();
+        let (mut staying, mut gone) = (0, 0);
         for (key, viewer) in &mut self.viewers {
             let age = now.saturating_duration_since(viewer.opened_at);
             if viewer.is_joining() && age > JOINING_TIME_MAX {
@@ -207,10 +235,15 @@ impl Crowd {
                 Role::Passing if !viewer.is_joining() && age > PASSING_TIME => leaving.push(key),
                 _ => {}
             }
-            if let (State::Failed(why), None) = (&viewer.state, &self.first_failure) {
-                self.first_failure = Some(why.clone());
+            if viewer.role != Role::Passing {
+                staying += 1;
+                gone += usize::from(matches!(viewer.state, State::Failed(_) | State::Closed));
+            }
+            if self.first_failure.is_none() {
+                self.first_failure = viewer.failure().map(str::to_owned);
             }
         }
+        self.is_deserted = staying > 0 && gone == staying && self.is_complete();
         for key in leaving {
             let viewer = self.viewers.remove(key);
             count(self.departed.of_mut(viewer.role), &viewer);
@@ -228,7 +261,7 @@ impl Crowd {
 
     fn open_recruits(&mut self, now: Instant) {
         let mut places = UNANSWERED_MAX.saturating_sub(self.unanswered());
-        for role in [Role::Steady, Role::Slow, Role::Stalled, Role::Passing] {
+        for role in Role::ALL {
             let opening = places.min(*self.recruits.of(role));
             *self.recruits.of_mut(role) -= opening;
             places -= opening;
@@ -255,10 +288,13 @@ impl Crowd {
         }
     }
 
+    /// Whether everybody who is to stay has at least begun to connect.
+    fn is_complete(&self) -> bool {
+        self.recruits.steady + self.recruits.slow + self.recruits.stalled == 0
+    }
+
     fn is_joining(&self) -> bool {
-        let recruits = &self.recruits;
-        recruits.steady + recruits.slow + recruits.stalled > 0
-            || self.viewers.iter().any(|(_, viewer)| viewer.is_joining())
+        !self.is_complete() || self.viewers.iter().any(|(_, viewer)| viewer.is_joining())
     }
 
     fn unanswered(&self) -> usize {
@@ -276,6 +312,14 @@ impl Crowd {
         before.parts()
     }
 
+    fn measuring(&self, elapsed: Duration) -> Moment {
+        let torn = self.viewers.iter().map(|(_, viewer)| viewer.parser.tally().torn).sum();
+        let steady = || self.viewers.iter().map(|(_, viewer)| viewer).filter(|viewer| viewer.role == Role::Steady);
+        let frames: u64 = steady().map(|viewer| viewer.parser.tally().frames).sum();
+        let watching = steady().filter(|viewer| viewer.failure().is_none()).count().max(1);
+        Moment::Measuring { elapsed, fps: frames as f64 / watching as f64 / elapsed.as_secs_f64(), torn }
+    }
+
     fn group(&self, role: Role, seconds: f64) -> Group {
         let mut group = self.departed.of(role).clone();
         let members = || self.viewers.iter().map(|(_, viewer)| viewer).filter(|viewer| viewer.role == role);
@@ -286,10 +330,24 @@ impl Crowd {
             let watched = members().filter(|viewer| !matches!(viewer.state, State::Failed(_)));
             group.fps = Fps::over(watched.map(|viewer| viewer.parser.tally().frames).collect(), seconds);
         }
+        group.frames_by_viewer = members().map(|viewer| viewer.parser.tally().frames).collect();
         group.mismatched = *self.ledger.mismatched.of(role);
         group.latency = self.ledger.latency.of(role).quantiles();
+        group.latency_curve = self.ledger.latency.of(role).curve();
         group.first_picture = self.ledger.first_picture.of(role).quantiles();
         group
+    }
+}
+
+impl Drop for Crowd {
+    /// Ends what is still open by resets. Closed the polite way, thousands of connections would keep their ports for
+    /// another minute (TIME_WAIT, RFC 9293, section 3.6), and the next crowd of a ramp would find none.
+    fn drop(&mut self) {
+        for (_, viewer) in &mut self.viewers {
+            if let Some(stream) = viewer.stream_mut() {
+                let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+            }
+        }
     }
 }
 
@@ -349,7 +407,7 @@ impl Meters {
         self.crowd.sample();
     }
 
-    fn finish(self) -> (Option<super::process::FamilyUsage>, Usage) {
+    fn finish(self) -> (Option<FamilyUsage>, Usage) {
         (self.server.map(Meter::finish), self.crowd.finish().own)
     }
 }

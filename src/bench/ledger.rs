@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::outcome::Quantiles;
+use super::outcome::{CurvePoint, Quantiles};
 use super::parser::{Arrival, Novelty};
 use super::viewer::{ByRole, Role};
 
@@ -14,6 +14,9 @@ const PICTURES_MAX: usize = 1024;
 
 /// A picture that seems later than this, or from the future, was stamped by another clock and says nothing of latency.
 const LATENCY_MAX: Duration = Duration::from_secs(3600);
+
+/// Points of a curve of quantiles from one power of ten to the next: from 90 % to 99 %, say.
+const CURVE_POINTS_PER_NINE: u32 = 8;
 
 /// Figures over all viewers.
 pub(super) struct Ledger {
@@ -113,6 +116,15 @@ impl Microseconds {
             max_ms: milliseconds(self.0.max()),
         }
     }
+
+    /// The quantiles as far as the number of times carries: of 1,000 times, the last that says something is 99.9 %.
+    pub(super) fn curve(&self) -> Vec<CurvePoint> {
+        let count = self.0.len() as f64;
+        let beyond = (0..).map(|step| 10f64.powf(-f64::from(step) / f64::from(CURVE_POINTS_PER_NINE)));
+        let quantiles = beyond.take_while(|beyond| beyond * count >= 1.0).map(|beyond| 1.0 - beyond);
+        let at = |quantile| self.0.value_at_quantile(quantile) as f64 / 1000.0;
+        quantiles.map(|quantile| CurvePoint { quantile, milliseconds: at(quantile) }).collect()
+    }
 }
 
 impl Default for Microseconds {
@@ -147,6 +159,19 @@ mod tests {
         assert_eq!(ledger.latency.slow.quantiles().count, 1);
         let spread = ledger.spread();
         assert_eq!((spread.count, spread.max_ms.round()), (1, 20.0));
+    }
+
+    #[test]
+    fn a_curve_goes_as_far_as_its_times_carry() {
+        let mut times = Microseconds::default();
+        assert_eq!(times.curve(), []);
+        (1..=1000).for_each(|milliseconds| times.record(Duration::from_millis(milliseconds)));
+        let curve = times.curve();
+        assert_eq!(curve.len(), 3 * CURVE_POINTS_PER_NINE as usize + 1);
+        assert!(curve.is_sorted_by(|one, next| one.quantile < next.quantile && one.milliseconds <= next.milliseconds));
+        let (first, last) = (curve[0], curve[curve.len() - 1]);
+        assert_eq!((first.quantile, first.milliseconds.round()), (0.0, 1.0));
+        assert!((last.quantile - 0.999).abs() < 1e-9 && (last.milliseconds - 999.0).abs() < 2.0, "{last:?}");
     }
 
     #[test]

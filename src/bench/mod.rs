@@ -5,31 +5,41 @@
 //! - [`Parser`]: one viewer's place in its stream; pure, cheap, and where tearing is seen.
 //! - `viewer`: one socket and the state it is in.
 //! - [`Crowd`]: the loop.
-//! - [`Outcome`]: the figures; its `Display` is the table.
-//! - [`process`]: what a process costs.
+//! - [`Outcome`]: the figures; its `Display` is the table. [`verdict`]: what they come down to in words.
+//! - [`process`]: what a process costs. [`listening`]: which one serves an address.
+//! - [`report`]: the figures as a page with plots.
+//! - [`command`]: all of it as it is typed.
 //!
 //! The crowd must cost less than the server it measures, or it measures itself: one thread, one buffer, and bodies that
 //! are thrown away inside the kernel unless they are to be verified.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 mod answer;
+mod command;
 mod crowd;
 mod ledger;
+pub mod listening;
 mod outcome;
 mod parser;
 mod part;
 mod plan;
 pub mod process;
+mod progress;
+pub mod report;
 mod table;
+pub mod verdict;
 mod viewer;
 
 pub use answer::Refusal;
+pub use command::{Args, command};
 pub use crowd::Crowd;
-pub use outcome::{Fps, Group, Outcome, Quantiles};
+pub use outcome::{CurvePoint, Fps, Group, Outcome, Quantiles};
 pub use parser::{Arrival, Novelty, Parser, Scrutiny, Tally};
 pub use plan::{Plan, Target};
+pub use progress::Moment;
 
 /// How long everybody watches before figures are taken: the burst of joining is over by then.
 const SETTLING_TIME: Duration = Duration::from_secs(1);
@@ -74,6 +84,35 @@ pub enum BenchError {
         /// What `/proc` said.
         source: io::Error,
     },
+    /// The first viewer got no picture, so nobody would.
+    #[error("{url} cannot be watched: {why}")]
+    Refused {
+        /// The address as it was given.
+        url: String,
+        /// What that viewer met.
+        why: String,
+    },
+    /// The server ended the streams of all viewers.
+    #[error("the server of {url} ended every stream, after {seconds:.1} s of figures with {viewers} viewers")]
+    Deserted {
+        /// The address as it was given.
+        url: String,
+        /// How many there were.
+        viewers: usize,
+        /// How long figures had been taken.
+        seconds: f64,
+    },
+    /// Viewers met what they should not: see [`verdict::faults`].
+    #[error("{0}")]
+    Faults(String),
+    /// The report could not be written.
+    #[error("the report {path:?} cannot be written: {source}")]
+    Report {
+        /// Where to.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
     /// The kernel refused what the loop itself needs.
     #[error("the loop cannot run: {0}")]
     Poll(io::Error),
@@ -83,69 +122,21 @@ pub enum BenchError {
 }
 
 /// Joins, waits a second, and takes figures: a whole run, which ends by itself.
+///
+/// # Errors
+/// The plan makes no sense, nobody can watch, or the server ended the stream of everybody before the end.
 pub fn run(plan: &Plan) -> Result<Outcome, BenchError> {
+    run_and_tell(plan, &mut |_| ())
+}
+
+/// The same, telling meanwhile where the run stands.
+fn run_and_tell(plan: &Plan, tell: &mut dyn FnMut(Moment)) -> Result<Outcome, BenchError> {
     let mut crowd = Crowd::gather(plan)?;
-    crowd.join()?;
+    crowd.join(tell)?;
     crowd.watch(SETTLING_TIME)?;
-    crowd.measure(plan.duration())
-}
-
-/// The options of `framecast bench`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {
-    /// The stream to watch: `http://HOST[:PORT][/PATH]`
-    pub url: String,
-    /// Viewers that read as fast as they can
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub viewers: usize,
-    /// How long figures are taken, once everybody has joined
-    #[arg(long, default_value_t = 5.0, value_name = "S")]
-    pub seconds: f64,
-    /// Viewers on top that read at --slow-rate
-    #[arg(long, default_value_t = 0, value_name = "K")]
-    pub slow: usize,
-    /// What a slow viewer reads, in bytes per second
-    #[arg(long, default_value_t = 50_000, value_name = "BYTES")]
-    pub slow_rate: usize,
-    /// Viewers on top that ask for the stream and never read it
-    #[arg(long, default_value_t = 0, value_name = "K")]
-    pub stalled: usize,
-    /// Viewers on top that come each second, to stay for one second
-    #[arg(long, default_value_t = 0.0, value_name = "R")]
-    pub churn: f64,
-    /// The server's process: reports what it and its children used
-    #[arg(long)]
-    pub pid: Option<u32>,
-    /// Sum every byte, and compare pictures of the same number between viewers
-    #[arg(long)]
-    pub verify: bool,
-    /// Print the figures as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Runs `framecast bench` and prints what it found.
-pub fn command(args: &Args) -> Result<(), BenchError> {
-    let plan = Plan {
-        slow: args.slow,
-        slow_bytes_per_second: args.slow_rate,
-        stalled: args.stalled,
-        churn_per_second: args.churn,
-        verify: args.verify,
-        pid: args.pid,
-        ..Plan::new(&args.url, args.viewers, args.seconds)
-    };
-    let outcome = run(&plan)?;
-    let mut out = io::stdout().lock();
-    print(&outcome, args.json, &mut out).map_err(BenchError::Print)
-}
-
-fn print(outcome: &Outcome, json: bool, out: &mut impl io::Write) -> io::Result<()> {
-    match json {
-        true => {
-            serde_json::to_writer_pretty(&mut *out, outcome)?;
-            writeln!(out)
-        }
-        false => write!(out, "{outcome}"),
+    let outcome = crowd.measure(plan.duration(), tell)?;
+    match outcome.watching() {
+        0 => Err(BenchError::Deserted { url: plan.url.clone(), viewers: plan.staying(), seconds: outcome.seconds }),
+        _ => Ok(outcome),
     }
 }

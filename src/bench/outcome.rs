@@ -11,7 +11,7 @@ const SHORT_SHARE: f64 = 0.99;
 
 /// ... and by more than these: the one that the beginning of the figures cuts in two for some, and the one at their
 /// end.
-const EDGE_FRAMES: u64 = 2;
+const EDGE_FRAMES: f64 = 2.0;
 
 /// The figures of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -34,7 +34,7 @@ pub struct Outcome {
     pub passing: Group,
     /// For each picture, the time from the first steady viewer that got it to the last.
     pub spread: Quantiles,
-    /// What the server used, if its process was named.
+    /// What the server used, if its process is known.
     pub server: Option<FamilyUsage>,
     /// What the crowd itself used. Near 100 % the crowd is the limit, not the server.
     pub crowd: Usage,
@@ -64,6 +64,11 @@ impl Outcome {
         Some(self.per_part_us(server.own.cpu_seconds + server.children.cpu_seconds))
     }
 
+    /// Viewers that were there until the end: they had not failed, and the server had not ended their stream.
+    pub fn watching(&self) -> usize {
+        self.groups().iter().map(|(_, group)| group.viewers - group.failed - group.closed_by_server).sum()
+    }
+
     fn per_part_us(&self, cpu_seconds: f64) -> f64 {
         match self.parts() {
             0 => 0.0,
@@ -88,8 +93,14 @@ pub struct Group {
     pub mismatched: u64,
     /// Frames per second over the viewers.
     pub fps: Option<Fps>,
+    /// The frames that each viewer got, in the order of joining; those that failed got none. Too long to be printed.
+    #[serde(skip)]
+    pub frames_by_viewer: Vec<u64>,
     /// From `X-Timestamp` to the last byte. A server that stamps with another clock than this machine's has none.
     pub latency: Quantiles,
+    /// The same in full, in ascending order.
+    #[serde(skip)]
+    pub latency_curve: Vec<CurvePoint>,
     /// From the beginning of the handshake to the first whole picture.
     pub first_picture: Quantiles,
 }
@@ -114,7 +125,7 @@ impl Fps {
         frames.sort_unstable();
         let (min, max) = (*frames.first()?, *frames.last()?);
         let median = *frames.get(frames.len() / 2)?;
-        let enough = (max as f64 * SHORT_SHARE).min(max.saturating_sub(EDGE_FRAMES) as f64);
+        let enough = enough_frames(max as f64);
         let rate = |frames: u64| frames as f64 / seconds;
         Some(Self {
             min: rate(min),
@@ -123,6 +134,20 @@ impl Fps {
             short_viewers: frames.partition_point(|frames| (*frames as f64) < enough),
         })
     }
+}
+
+/// The frames that are enough for a viewer where the best one got `best`.
+pub(super) fn enough_frames(best: f64) -> f64 {
+    (best * SHORT_SHARE).min(best - EDGE_FRAMES).max(0.0)
+}
+
+/// One point of a curve of quantiles.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CurvePoint {
+    /// The share of times that are no longer, from 0 to below 1.
+    pub quantile: f64,
+    /// The longest of those.
+    pub milliseconds: f64,
 }
 
 /// How a time is distributed, in milliseconds.

@@ -1,6 +1,6 @@
 //! What a crowd is asked to do: plain values, checked once.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,6 +12,9 @@ const SECONDS_MAX: f64 = 86_400.0;
 
 /// The most viewers that may join per second on top of those that stay.
 const CHURN_PER_SECOND_MAX: f64 = 10_000.0;
+
+/// How long one of a host's several addresses is tried for.
+const TRYING_TIME: Duration = Duration::from_secs(2);
 
 /// What a crowd does, and to whom.
 #[derive(Clone, Debug, Serialize)]
@@ -57,12 +60,15 @@ impl Plan {
         Duration::from_secs_f64(self.seconds.clamp(0.0, SECONDS_MAX))
     }
 
+    /// Viewers that stay for the whole run.
+    pub fn staying(&self) -> usize {
+        [self.slow, self.stalled].iter().fold(self.viewers, |sum, more| sum.saturating_add(*more))
+    }
+
     /// The most connections the plan has open at once.
     pub fn connections(&self) -> usize {
         let passing = self.churn_per_second.clamp(0.0, CHURN_PER_SECOND_MAX);
-        [self.slow, self.stalled, passing.ceil() as usize]
-            .iter()
-            .fold(self.viewers, |sum, more| sum.saturating_add(*more))
+        self.staying().saturating_add(passing.ceil() as usize)
     }
 
     /// Refuses a plan that makes no sense, in one sentence.
@@ -116,11 +122,18 @@ impl Target {
             true => authority.to_socket_addrs(),
             false => format!("{authority}:80").to_socket_addrs(),
         };
-        let address = lookup
-            .map_err(|source| BenchError::Lookup { url: url.to_owned(), source })?
-            .next()
-            .ok_or_else(|| refuse("its host has no address"))?;
+        let found = lookup.map_err(|source| BenchError::Lookup { url: url.to_owned(), source })?;
+        let address = first_served(&found.collect::<Vec<_>>()).ok_or_else(|| refuse("its host has no address"))?;
         Ok(Self { address, request: request.into_bytes() })
+    }
+}
+
+/// Of a host's addresses, the first where somebody accepts: `localhost` is two, and many servers listen on one.
+fn first_served(addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    let is_served = |address: &&SocketAddr| TcpStream::connect_timeout(address, TRYING_TIME).is_ok();
+    match addresses {
+        [only] => Some(*only),
+        several => several.iter().find(is_served).or(several.first()).copied(),
     }
 }
 
@@ -132,6 +145,8 @@ fn has_port(authority: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -146,6 +161,17 @@ mod tests {
             assert_eq!(target.address.to_string(), address, "{url}");
             assert!(String::from_utf8(target.request).unwrap().starts_with(line), "{url}");
         }
+    }
+
+    #[test]
+    fn of_several_addresses_the_one_that_is_served_is_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let served = listener.local_addr().unwrap();
+        let silent = SocketAddr::from(([127, 0, 0, 2], served.port()));
+        assert_eq!(first_served(&[silent, served]), Some(served));
+        drop(listener);
+        assert_eq!(first_served(&[silent, served]), Some(silent));
+        assert_eq!((first_served(&[silent]), first_served(&[])), (Some(silent), None));
     }
 
     #[test]

@@ -73,6 +73,33 @@ impl Outcome {
     }
 }
 
+/// What stands above the rows of a ramp.
+pub(super) const RAMP_HEADING: &str =
+    concat!(" viewers  joined  fps min  median  torn    p50 ms    p99 ms", "  us/frame  server %  server MiB  crowd %");
+
+/// One step of a ramp: its steady viewers, and what the server's own process used.
+pub(super) fn ramp_row(step: &Outcome) -> String {
+    let steady = &step.steady;
+    let (fps, latency) = (steady.fps.unwrap_or_default(), steady.latency);
+    let known = |figure: Option<f64>| figure.map_or("-".to_owned(), |figure| format!("{figure:.2}"));
+    let timed = |milliseconds| known((latency.count > 0).then_some(milliseconds));
+    let server = step.server.map(|server| server.own);
+    format!(
+        "{:>8}{:>8}{:>9.2}{:>8.2}{:>6}{:>10}{:>10}{:>10}{:>10}{:>12}{:>9.1}",
+        steady.viewers,
+        steady.viewers - steady.failed,
+        fps.min,
+        fps.median,
+        step.groups().iter().map(|(_, group)| group.tally.torn).sum::<u64>(),
+        timed(latency.p50_ms),
+        timed(latency.p99_ms),
+        known(step.cpu_per_part_us()),
+        known(server.map(|server| server.cpu_percent)),
+        known(server.map(|server| mebibytes(server.rss_end_bytes))),
+        step.crowd.cpu_percent,
+    )
+}
+
 fn write_quantiles(out: &mut fmt::Formatter, name: &str, times: &Quantiles) -> fmt::Result {
     if times.count == 0 {
         return Ok(());
@@ -82,7 +109,6 @@ fn write_quantiles(out: &mut fmt::Formatter, name: &str, times: &Quantiles) -> f
 }
 
 fn write_usage(out: &mut fmt::Formatter, name: &str, usage: &Usage) -> fmt::Result {
-    let mebibytes = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
     writeln!(
         out,
         "{name:<13} CPU {:>8.3} s, {:>5.1} % of a core; memory {:.1} MiB, then {:.1} MiB, at most {:.1} MiB",
@@ -92,4 +118,8 @@ fn write_usage(out: &mut fmt::Formatter, name: &str, usage: &Usage) -> fmt::Resu
         mebibytes(usage.rss_end_bytes),
         mebibytes(usage.rss_peak_bytes),
     )
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / (1024.0 * 1024.0)
 }

@@ -39,6 +39,10 @@ pub(super) enum Role {
     Passing,
 }
 
+impl Role {
+    pub(super) const ALL: [Self; 4] = [Self::Steady, Self::Slow, Self::Stalled, Self::Passing];
+}
+
 /// One value per role.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByRole<T> {
@@ -149,6 +153,19 @@ impl Viewer {
     /// Whether it has yet to get its first picture.
     pub(super) fn is_joining(&self) -> bool {
         matches!(self.state, State::Connecting(_) | State::Waiting(_))
+    }
+
+    /// Whether it has got a picture, and its stream goes on.
+    pub(super) fn is_watching(&self) -> bool {
+        matches!(self.state, State::Watching(_))
+    }
+
+    /// Why it never got as far as watching, if so it was.
+    pub(super) fn failure(&self) -> Option<&str> {
+        match &self.state {
+            State::Failed(why) => Some(why),
+            _ => None,
+        }
     }
 
     /// Whether the server has yet to say anything to it.
@@ -326,6 +343,16 @@ mod tests {
     use mio::{Events, Interest, Poll, Token};
 
     use super::*;
+
+    #[test]
+    fn a_viewer_comes_from_the_source_it_is_given() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let source = Ipv4Addr::new(127, 0, 0, 2);
+        let address = listener.local_addr().unwrap();
+        let viewer = Viewer::open(Role::Steady, Scrutiny::Ends, address, Some(source), Instant::now());
+        assert!(viewer.failure().is_none(), "{:?}", viewer.state);
+        assert_eq!(listener.accept().unwrap().1.ip(), source);
+    }
 
     /// An edge tells once that the server has closed. A viewer that has more to read than its budget allows must
     /// remember it, or it would wait for ever at the end of what it reads in later turns.

@@ -1,0 +1,156 @@
+//! `framecast bench` as it is typed.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use super::listening::{NoServer, process_at};
+use super::outcome::Outcome;
+use super::plan::{Plan, Target};
+use super::progress::Progress;
+use super::report::Report;
+use super::{BenchError, Crowd, table, verdict};
+
+/// Between two steps: what it takes a server to let one crowd go is not to be charged to the next.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The options of `framecast bench`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit code: 0 if every viewer joined, every steady one stayed, and every frame was whole and in \
+    order; 1 if not, or if the server could not be watched; 2 for options that make no sense."
+)]
+pub struct Args {
+    /// The stream to watch: `http://HOST[:PORT][/PATH]`
+    pub url: String,
+    /// Viewers that read as fast as they can
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub viewers: usize,
+    /// Do the same with each of these numbers of viewers, one after the other, as in 100,1000,5000
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with = "viewers")]
+    pub ramp: Vec<usize>,
+    /// How long figures are taken, once everybody has joined
+    #[arg(long, default_value_t = 5.0, value_name = "S")]
+    pub seconds: f64,
+    /// Viewers on top that read at --slow-rate
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub slow: usize,
+    /// What a slow viewer reads, in bytes per second
+    #[arg(long, default_value_t = 50_000, value_name = "BYTES")]
+    pub slow_rate: usize,
+    /// Viewers on top that ask for the stream and never read it
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub stalled: usize,
+    /// Viewers on top that come each second, to stay for one second
+    #[arg(long, default_value_t = 0.0, value_name = "R")]
+    pub churn: f64,
+    /// The server's process, to report what it and its children used [default: whoever listens at the address, if that
+    /// is on this machine]
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// Sum every byte, and compare pictures of the same number between viewers
+    #[arg(long)]
+    pub verify: bool,
+    /// Print the figures as JSON: an object, or with --ramp a list of them
+    #[arg(long)]
+    pub json: bool,
+    /// Write the figures and their plots to this file, as one HTML page
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+    /// Exit with 0 although viewers failed or frames were torn, out of order or, with --verify, not the same for all
+    #[arg(long)]
+    pub allow_faults: bool,
+}
+
+impl Args {
+    /// One plan for each step of the ramp; without a ramp, one.
+    fn plans(&self) -> Vec<Plan> {
+        let sizes = if self.ramp.is_empty() { std::slice::from_ref(&self.viewers) } else { &self.ramp };
+        let plan = |viewers: &usize| Plan {
+            slow: self.slow,
+            slow_bytes_per_second: self.slow_rate,
+            stalled: self.stalled,
+            churn_per_second: self.churn,
+            verify: self.verify,
+            pid: self.pid,
+            ..Plan::new(&self.url, *viewers, self.seconds)
+        };
+        sizes.iter().map(plan).collect()
+    }
+}
+
+/// Runs `framecast bench`: prints what it found, and writes its report.
+///
+/// # Errors
+/// A step could not be made, or viewers met what they should not. The figures of the steps before are printed all the
+/// same.
+pub fn command(args: &Args) -> Result<(), BenchError> {
+    let mut plans = args.plans();
+    // Each is tried before the first begins: it would be a pity to find out after an hour that the last one cannot be.
+    plans.iter().try_for_each(|plan| Crowd::gather(plan).map(drop))?;
+    let unknown_server = find_server(&mut plans)?;
+    let report = args.report.as_deref().map(Report::create).transpose()?;
+    let mut steps = Vec::new();
+    let ended = climb(&plans, &mut |step| {
+        let printed = if args.json { Ok(()) } else { print_step(&step, steps.is_empty(), plans.len() > 1) };
+        steps.push(step);
+        printed.map_err(BenchError::Print)
+    });
+    if !steps.is_empty() {
+        print_end(&steps, args).map_err(BenchError::Print)?;
+        report.map(|report| report.write(&steps)).transpose()?;
+        unknown_server.inspect(|why| eprintln!("framecast: {why}"));
+    }
+    ended?;
+    match steps.iter().find_map(verdict::faults) {
+        Some(faults) if !args.allow_faults => Err(BenchError::Faults(faults)),
+        _ => Ok(()),
+    }
+}
+
+/// Fills in the server's process where it is not given, and returns why it cannot if so it is.
+fn find_server(plans: &mut [Plan]) -> Result<Option<NoServer>, BenchError> {
+    let Some(first) = plans.first().filter(|plan| plan.pid.is_none()) else { return Ok(None) };
+    match process_at(Target::resolve(&first.url)?.address) {
+        Ok(pid) => plans.iter_mut().for_each(|plan| plan.pid = Some(pid)),
+        Err(why) => return Ok(Some(why)),
+    }
+    Ok(None)
+}
+
+/// Makes one run after the other.
+fn climb(plans: &[Plan], tell: &mut dyn FnMut(Outcome) -> Result<(), BenchError>) -> Result<(), BenchError> {
+    for (index, plan) in plans.iter().enumerate() {
+        if index > 0 {
+            thread::sleep(PAUSE);
+        }
+        let progress = Progress::of(plan);
+        let outcome = super::run_and_tell(plan, &mut |moment| progress.show(moment))?;
+        drop(progress);
+        tell(outcome)?;
+    }
+    Ok(())
+}
+
+fn print_step(step: &Outcome, is_first: bool, is_ramp: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match is_ramp {
+        true if is_first => writeln!(out, "{}\n{}", table::RAMP_HEADING, table::ramp_row(step)),
+        true => writeln!(out, "{}", table::ramp_row(step)),
+        false => write!(out, "{step}"),
+    }
+}
+
+fn print_end(steps: &[Outcome], args: &Args) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match (args.json, steps) {
+        (true, [only]) if args.ramp.is_empty() => serde_json::to_writer_pretty(&mut out, only)?,
+        (true, steps) => serde_json::to_writer_pretty(&mut out, steps)?,
+        (false, steps) => {
+            write!(out, "\n{}", verdict::headline(steps))?;
+            verdict::doubt(steps).map_or(Ok(()), |doubt| write!(out, "\n{doubt}"))?;
+        }
+    }
+    writeln!(out)
+}
