@@ -316,6 +316,11 @@ impl<T: Transport> Hub<T> {
         feed.channel.subscribers().len() > 0 || !feed.waiting.is_empty()
     }
 
+    /// Bytes of frames that are no longer the newest, as far as slow viewers held them at the last look.
+    pub fn pinned_bytes(&self) -> usize {
+        self.pinned.bytes()
+    }
+
     /// Every viewer, camera by camera, with its connection.
     pub fn viewers(&self) -> impl Iterator<Item = (Key, &Connection<T>, &Viewer)> {
         self.feeds.iter().flat_map(|feed| feed.channel.subscribers()).filter_map(|key| {
