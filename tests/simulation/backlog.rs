@@ -36,10 +36,6 @@ impl Backlog {
         self.is_drained = false;
     }
 
-    pub fn has_edge(&self) -> bool {
-        self.edge
-    }
-
     /// Whether the loop must come back without delay, or when.
     pub fn wakes(&self, connections: usize, ledger: &Ledger) -> bool {
         self.edge

@@ -145,7 +145,7 @@ fn frames_add_up(world: &World, ledger: &Ledger) -> Result<(), String> {
     for (key, connection, viewer) in world.hub.viewers() {
         viewers += 1;
         total.add(&viewer.counts);
-        let Some((_, link)) = world.links.iter().find(|(known, _)| *known == key) else {
+        let Some(link) = world.link(key) else {
             return Err(format!("#{} is a viewer, but has gone", key.number));
         };
         let link = link.borrow();
@@ -210,13 +210,13 @@ fn memory_is_bounded(world: &World, ledger: &Ledger) -> Result<(), String> {
 }
 
 /// A request that waited was handed out again: there must be a reason.
-pub fn asked_again(wait: &Wait, call: &Call, gave_up: bool, ledger: &Ledger) -> Result<(), String> {
+pub fn asked_again(wait: &Wait, call: &Call, ledger: &Ledger) -> Result<(), String> {
     let is_served = ledger.cameras[wait.camera].sequence > wait.after;
     if wait.message.path != call.request.path {
         return Err(format!("{} waited, not {}", wait.message.path, call.request.path));
     }
     match call.waited {
-        true if gave_up || ledger.stopping || ledger.now >= wait.until => Ok(()),
+        true if wait.is_given_up || ledger.stopping || ledger.now >= wait.until => Ok(()),
         false if is_served => Ok(()),
         _ => Err("is asked again too early".into()),
     }

@@ -170,18 +170,17 @@ impl Link {
     /// Takes the event that is on its way.
     pub fn take_event(&mut self) -> Readiness {
         let event = Readiness { readable: self.reading.event, writable: self.writing.event, gone: self.gone };
-        self.told_gone |= self.gone;
+        self.reading.event = false;
+        self.writing.event = false;
         self.gone = false;
-        self.told(event);
         event
     }
 
     /// The hub is told something, true or not.
     pub fn told(&mut self, event: Readiness) {
-        for (direction, told) in [(&mut self.reading, event.readable), (&mut self.writing, event.writable)] {
-            direction.told |= told;
-            direction.event &= !told;
-        }
+        self.reading.told |= event.readable;
+        self.writing.told |= event.writable;
+        self.told_gone |= event.gone;
     }
 
     /// Since when the head that is awaited has its time.

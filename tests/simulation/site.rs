@@ -23,6 +23,8 @@ pub struct Wait {
     pub camera: usize,
     pub after: u64,
     pub until: Instant,
+    /// The hub was asked to give up on the camera.
+    pub is_given_up: bool,
 }
 
 /// Answers one call, and notes in the transcript what is due for it.
@@ -46,7 +48,7 @@ pub fn answer(call: &Call, link: &mut Link, message: Message, hub: &Hub<End>, le
             None if call.waited => reply.none(),
             None => {
                 let until = ledger.now + hub.limits().wait_timeout;
-                link.wait = Some(Wait { message, camera, after, until });
+                link.wait = Some(Wait { message, camera, after, until, is_given_up: false });
                 Answer::Wait { camera, after }
             }
         },

@@ -35,8 +35,6 @@ pub struct World {
     pub weather: Weather,
     /// Turns that did nothing though the hub said there was work.
     pub idle_turns: usize,
-    /// The hub was asked to give up on these cameras in this turn.
-    pub gave_up: Vec<usize>,
     pub pinned_before: u64,
     is_calm: bool,
     is_tracing: bool,
@@ -101,7 +99,6 @@ impl World {
             backlog: Backlog::new(weather.peers_max),
             weather,
             idle_turns: 0,
-            gave_up: Vec::new(),
             pinned_before: 0,
             is_calm: false,
             is_tracing,
@@ -111,6 +108,10 @@ impl World {
             step: 0,
             admitted: 0,
         }
+    }
+
+    pub fn link(&self, key: Key) -> Option<&Rc<RefCell<Link>>> {
+        self.links.iter().find(|(known, _)| *known == key).map(|(_, link)| link)
     }
 
     pub fn now(&self) -> Instant {
@@ -249,11 +250,13 @@ impl World {
         let now = self.now();
         self.ledger.borrow_mut().turn_begins();
         self.pinned_before = self.hub.totals().closed.pinned;
-        self.gave_up.clear();
         let mut newcomers = self.backlog.accept(self.links.len(), &self.ledger.borrow());
         for (key, readiness) in self.batch() {
             self.trace(|| format!("event for #{} in slot {}: {readiness:?}", key.number, key.slot));
             self.ledger.borrow_mut().moves += 1;
+            if let Some(link) = self.link(key) {
+                link.borrow_mut().told(readiness);
+            }
             self.hub.ready(key, readiness, now);
             // A camera's pipe is one event among the others; so, once, were newcomers, and a slot must not care.
             if !acts.is_empty() && self.random.chance(100) {
@@ -284,7 +287,6 @@ impl World {
             if self.random.chance(self.weather.spurious) {
                 let drawn = self.random.below(4);
                 let readiness = Readiness { readable: drawn & 1 > 0, writable: drawn & 2 > 0, gone: false };
-                link.told(readiness);
                 batch.push((*key, readiness));
             }
         }
@@ -316,7 +318,8 @@ impl World {
     fn answer(&mut self) -> Result<(), String> {
         let now = self.now();
         while let Some(call) = self.hub.next_request() {
-            let Some((key, link)) = self.links.iter().find(|(key, _)| *key == call.key).cloned() else {
+            let key = call.key;
+            let Some(link) = self.link(key).cloned() else {
                 // It was handed out before its peer was lost; the answer is dropped.
                 self.hub.respond(call, Answer::Preformed(Bytes::new()), now);
                 continue;
@@ -326,8 +329,7 @@ impl World {
                 let ledger = &mut *self.ledger.borrow_mut();
                 ledger.moves += 1;
                 let message = match link.wait.take() {
-                    Some(wait) => checks::asked_again(&wait, &call, self.gave_up.contains(&wait.camera), ledger)
-                        .map(|()| wait.message)?,
+                    Some(wait) => checks::asked_again(&wait, &call, ledger).map(|()| wait.message)?,
                     None if link.transcript.has_reply_due() || link.transcript.viewing.is_some() => {
                         return Err(format!("#{} is asked for more than one thing at a time", key.number));
                     }
@@ -357,7 +359,11 @@ impl World {
             Act::Frame { bytes, sequence } => self.publish(camera, bytes, sequence, true),
             Act::StandIn { bytes } => self.publish(camera, bytes, None, false),
             Act::GiveUp => {
-                self.gave_up.push(camera);
+                for (_, link) in &self.links {
+                    if let Some(wait) = link.borrow_mut().wait.as_mut().filter(|wait| wait.camera == camera) {
+                        wait.is_given_up = true;
+                    }
+                }
                 self.hub.give_up(camera, now);
             }
             Act::Retract => {
@@ -379,7 +385,7 @@ impl World {
         ledger.cameras[camera].show(Rc::new(frame), is_live);
         let stopping = ledger.stopping;
         for (key, ..) in self.hub.viewers().filter(|(_, _, viewer)| viewer.camera == camera && !stopping) {
-            let Some((_, link)) = self.links.iter().find(|(known, _)| *known == key) else { continue };
+            let Some(link) = self.link(key) else { continue };
             if let Some(viewing) = &mut link.borrow_mut().transcript.viewing {
                 viewing.published += 1;
                 ledger.counts.published += 1;

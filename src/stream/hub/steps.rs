@@ -29,7 +29,7 @@ impl<T: Transport> Hub<T> {
         feed.channel.subscribe(key);
         connection.subscribe(subscription, now);
         if let (Some(frame), State::Subscribed(viewer)) = (feed.channel.latest(), &mut connection.state) {
-            viewer.take(now);
+            viewer.take(&connection.queue, now);
             offer(connection, &Parts::of(frame), false, now);
         }
         if self.shutting_down {
@@ -54,7 +54,7 @@ impl<T: Transport> Hub<T> {
         for key in feed.channel.subscribers() {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             let State::Subscribed(viewer) = &mut connection.state else { continue };
-            if viewer.take(now) {
+            if viewer.take(&connection.queue, now) {
                 offer(connection, &parts, false, now);
                 if !mem::replace(&mut connection.scheduled, true) {
                     self.pending.push(key);
@@ -344,8 +344,7 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
 /// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
 pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bool, now: Instant) {
     let State::Subscribed(viewer) = &mut connection.state else { return };
-    let was_idle = connection.queue.is_empty();
+    viewer.offered(&connection.queue, now);
     let skipped = connection.queue.offer(Offer { bytes: parts.framed(viewer.framing), repeat });
     viewer.counts.skipped_slow += u64::from(skipped);
-    viewer.offered(was_idle, now);
 }
