@@ -30,7 +30,7 @@ pub fn after_step(world: &World) -> Result<(), String> {
     if world.hub.next_deadline().is_none() && !world.hub.is_empty() {
         return Err("there is a connection, but no deadline".into());
     }
-    let is_quiet = !world.hub.has_pending();
+    let is_quiet = world.sleeps();
     for (key, link) in &world.links {
         let link = &*link.borrow();
         on_time(link, world.hub.limits(), ledger).map_err(|fault| format!("#{} {fault}", key.number))?;

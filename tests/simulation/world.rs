@@ -183,7 +183,7 @@ impl World {
     /// Lets the loop go around as long as there is work that waits for nothing.
     pub fn settle(&mut self) -> Result<(), String> {
         for _ in 0..TURNS_MAX {
-            if !self.hub.has_pending() {
+            if self.sleeps() {
                 return Ok(());
             }
             self.calm_step(Duration::ZERO, false)?;
@@ -231,18 +231,20 @@ impl World {
 
     /// Goes around once, unless the loop would sleep on.
     fn around(&mut self, acts: Vec<(usize, Act)>) -> Result<(), String> {
-        let now = self.now();
-        let is_due = self.hub.next_deadline().is_some_and(|deadline| deadline <= now);
         let has_events = self.links.iter().any(|(_, link)| link.borrow().has_event());
         let wakes = self.backlog.wakes(self.links.len(), &self.ledger.borrow());
-        let is_woken = !acts.is_empty() || has_events || is_due || wakes;
-        if is_woken || self.hub.has_pending() {
+        if !acts.is_empty() || has_events || wakes || !self.sleeps() {
             let moves = self.ledger.borrow().moves;
             self.turn(acts)?;
-            let moved = is_woken || moves != self.ledger.borrow().moves;
-            self.idle_turns = if moved || !self.hub.has_pending() { 0 } else { self.idle_turns + 1 };
+            let is_idle = moves == self.ledger.borrow().moves && !self.sleeps();
+            self.idle_turns = if is_idle { self.idle_turns + 1 } else { 0 };
         }
         checks::after_step(self)
+    }
+
+    /// Whether the loop would wait now, and not come straight back.
+    pub fn sleeps(&self) -> bool {
+        !self.hub.has_pending() && self.hub.next_deadline().is_none_or(|deadline| deadline > self.now())
     }
 
     /// The turn, in the order of `server::event_loop`.
