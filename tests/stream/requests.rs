@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use framecast::stream::{Limits, Readiness};
+
 use crate::peer::Studio;
 
 const REQUEST: &str = "GET /page HTTP/1.1\r\nHost: cam\r\n\r\n";
@@ -59,6 +61,22 @@ fn a_reply_is_not_lost_to_what_the_peer_still_sends() {
     studio.readable(key);
     assert!(studio.hub.is_empty());
     assert_eq!(studio.hub.totals().refused, 1);
+}
+
+#[test]
+fn a_reply_is_not_lost_when_the_peer_has_ended_with_more_unread_than_a_turn_reads() {
+    let mut studio = Studio::with(Limits { read_budget_bytes: 1000, ..Limits::default() });
+    let (line, key) = studio.connect();
+    line.send("nonsense\r\n\r\n");
+    studio.readable(key);
+    assert!(line.take_text().starts_with("HTTP/1.1 400 ") && line.is_shut());
+    line.send([b'x'; 5000]);
+    line.end();
+    studio.hub.ready(key, Readiness { gone: true, ..Default::default() }, studio.now);
+    assert_eq!(studio.hub.reap().count(), 0, "it is read to its end before it is closed");
+    studio.turn();
+    assert!(studio.hub.is_empty());
+    assert_eq!(studio.hub.totals().closed.finished, 1);
 }
 
 #[test]

@@ -141,9 +141,11 @@ impl<T: Transport> Hub<T> {
             self.totals.stale_events += 1;
             return;
         };
-        connection.readable |= readiness.readable;
+        // Whose last reply is on its way is read to the end even so: closing on unread input would lose the reply.
+        let is_closing = matches!(connection.state, State::Closing { .. });
+        connection.readable |= readiness.readable || readiness.gone;
         connection.writable |= readiness.writable;
-        if readiness.gone {
+        if readiness.gone && !is_closing {
             self.close(key, CloseReason::Left);
             return;
         }
