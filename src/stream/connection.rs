@@ -233,6 +233,11 @@ impl<T: Transport> Connection<T> {
         Ok(Some(request))
     }
 
+    /// Whether the peer has said that it will send no more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Whether part of a request has come.
     pub(super) fn has_begun_request(&self) -> bool {
         !self.received.is_empty()

@@ -160,6 +160,22 @@ fn a_viewer_that_leaves_is_seen_without_a_frame_being_written() {
 }
 
 #[test]
+fn a_viewer_that_has_left_with_its_request_is_none() {
+    for ends_later in [false, true] {
+        let mut studio = Studio::new();
+        let (line, key) = studio.connect();
+        line.send("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
+        if ends_later {
+            studio.readable(key);
+        }
+        line.end();
+        studio.readable(key);
+        assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
+        assert_eq!(studio.hub.totals().closed.left, 1);
+    }
+}
+
+#[test]
 fn an_event_for_one_that_has_gone_does_not_reach_the_one_that_came_after() {
     let mut studio = Studio::new();
     let (_, gone) = studio.ask("/stream");

@@ -25,6 +25,10 @@ const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The
 impl<T: Transport> Hub<T> {
     pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
+        if connection.has_ended() {
+            // A viewer's end means that it has left, and it is told only once.
+            return self.close(key, CloseReason::Left);
+        }
         let feed = &mut self.feeds[subscription.camera];
         feed.channel.subscribe(key);
         connection.subscribe(subscription, now);
