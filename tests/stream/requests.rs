@@ -134,6 +134,29 @@ fn a_request_waits_for_a_frame_and_is_asked_again() {
 }
 
 #[test]
+fn a_shutdown_keeps_no_connection_and_lets_nobody_wait() {
+    let mut studio = Studio::new();
+    let (kept, kept_key) = studio.connect();
+    kept.set_room(100);
+    kept.send("GET /large HTTP/1.1\r\nHost: cam\r\n\r\n");
+    studio.readable(kept_key);
+    let (waiting, _) = studio.ask("/wait");
+    let (asking, asking_key) = studio.connect();
+    asking.send("GET /wait HTTP/1.1\r\nHost: cam\r\n\r\n");
+    studio.hub.ready(asking_key, Readiness { readable: true, ..Default::default() }, studio.now);
+
+    studio.hub.shut_down(studio.now);
+    studio.turn();
+    for line in [waiting, asking] {
+        let text = line.take_text();
+        assert!(text.contains("Connection: close") && text.ends_with("given up") && line.is_shut());
+    }
+    kept.set_room(usize::MAX);
+    studio.writable(kept_key);
+    assert!(kept.take().len() > 100_000 && kept.is_shut());
+}
+
+#[test]
 fn a_request_that_waits_in_vain_is_answered_all_the_same() {
     let mut studio = Studio::new();
     let (line, _) = studio.ask("/wait");

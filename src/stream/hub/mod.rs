@@ -162,7 +162,8 @@ impl<T: Transport> Hub<T> {
     pub fn respond(&mut self, call: Call, answer: Answer, now: Instant) {
         let key = call.key;
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let State::Answering { exchange, .. } = connection.state else { return };
+        let State::Answering { mut exchange, .. } = connection.state else { return };
+        exchange.keep_alive &= !self.shutting_down;
         match answer {
             Answer::Respond(response) => connection.respond(response, exchange, now),
             Answer::Preformed(bytes) => connection.finish(bytes, now),
@@ -171,6 +172,9 @@ impl<T: Transport> Hub<T> {
                 let until = now + self.limits.wait_timeout;
                 connection.state = State::Waiting { exchange, request: call.request, camera, after, until };
                 self.feeds[camera].waiting.insert(key);
+                if self.shutting_down {
+                    self.ask_now(key, now);
+                }
             }
         }
         self.schedule(key);
@@ -266,10 +270,11 @@ impl<T: Transport> Hub<T> {
         self.shutting_down = true;
         for key in self.keys() {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            match &connection.state {
+            match &mut connection.state {
                 State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
                 State::Waiting { .. } => self.ask_now(key, now),
                 State::Subscribed(_) => self.end_stream(key, now),
+                State::Responding { keep_alive, .. } => *keep_alive = false,
                 _ => {}
             }
         }
