@@ -81,6 +81,10 @@ fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
     let transcript = &link.transcript;
     let viewing = transcript.viewing.as_ref();
     let has_reply_due = transcript.has_reply_due();
+    if viewing.is_none() && !has_reply_due && link.blocked_since.is_some() && link.writing.is_owed {
+        // What it has said was refused, but of the refusal no byte has left yet.
+        return Ok(());
+    }
     let is_due = viewing.map_or(Ok(()), |viewing| up_to_date(viewing, limits, ledger));
     if !link.writing.is_owed {
         is_due?;

@@ -178,7 +178,7 @@ impl Link {
 
     /// The hub is told something, true or not.
     pub fn told(&mut self, event: Readiness) {
-        self.reading.told |= event.readable;
+        self.reading.told |= event.readable || event.gone;
         self.writing.told |= event.writable;
         self.told_gone |= event.gone;
     }
@@ -274,7 +274,7 @@ impl Link {
 
     fn shut(&mut self, ledger: &mut Ledger) {
         let is_over = self.transcript.viewing.as_ref().map_or(self.script.is_over, |viewing| viewing.is_ending);
-        if self.transcript.has_reply_due() || !is_over {
+        if self.transcript.has_reply_due() || !(is_over || ledger.stopping) {
             ledger.blame(|| format!("connection {} is shut before all is said", self.id));
         }
         self.shut_at = Some(ledger.now);
