@@ -53,6 +53,20 @@ fn a_kept_connection_may_be_silent_for_15_s_and_then_has_10_s_for_a_head() {
 }
 
 #[test]
+fn a_head_that_begins_early_on_a_kept_connection_is_due_before_its_silence_would_have_been() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.ask("/page");
+    line.take();
+    studio.pass(Duration::from_secs(1));
+    line.send("GET ");
+    studio.readable(key);
+    studio.pass(Duration::from_millis(9_999));
+    assert_eq!(line.take_text(), "");
+    studio.pass(Duration::from_millis(1));
+    assert!(line.take_text().starts_with("HTTP/1.1 408 "));
+}
+
+#[test]
 fn a_reader_of_a_reply_that_takes_no_byte_is_closed_after_30_s() {
     let mut studio = Studio::new();
     let (line, key) = studio.connect();

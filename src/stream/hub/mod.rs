@@ -151,6 +151,8 @@ impl<T: Transport> Hub<T> {
         }
         self.receive(key, now);
         self.schedule(key);
+        // The first byte of a request may bring the deadline nearer.
+        self.arm(key);
     }
 
     /// The next request that wants an answer. Each must be given to [`Hub::respond`] within the turn.
