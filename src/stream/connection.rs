@@ -55,7 +55,7 @@ pub enum State {
     Answering {
         /// How the reply must be shaped.
         exchange: Exchange,
-        /// The turn is long over by then.
+        /// It is looked at again then; the turn is long over, unless the process was stopped.
         until: Instant,
     },
     /// The request waits for a frame and will be handed out again.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::stream::Limits;
+use framecast::stream::{Limits, Readiness};
 
 use crate::peer::Studio;
 
@@ -117,6 +117,16 @@ fn a_viewer_that_needs_a_minute_for_one_frame_is_closed() {
     studio.pass(Duration::from_secs(1));
     assert_eq!(studio.hub.totals().closed.frame_too_slow, 1);
     assert_eq!(studio.hub.frame_counts().cut, 1);
+}
+
+#[test]
+fn a_request_is_answered_though_the_process_was_stopped_before_it_could_be() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.connect();
+    line.send("GET /page HTTP/1.1\r\nHost: cam\r\n\r\n");
+    studio.hub.ready(key, Readiness { readable: true, ..Default::default() }, studio.now);
+    studio.pass(Duration::from_secs(60));
+    assert!(line.take_text().ends_with("/page"));
 }
 
 #[test]

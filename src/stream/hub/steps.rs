@@ -172,11 +172,12 @@ impl<T: Transport> Hub<T> {
     pub(super) fn overdue(&mut self, key: Key, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let idle = connection.queue.is_empty();
-        match &connection.state {
-            State::Receiving { .. } if connection.has_begun_request() => {
-                self.refuse(key, &TOO_SLOW, now);
-            }
-            State::Receiving { .. } | State::Answering { .. } => self.close(key, CloseReason::Silent),
+        let has_begun_request = connection.has_begun_request();
+        match &mut connection.state {
+            State::Receiving { .. } if has_begun_request => self.refuse(key, &TOO_SLOW, now),
+            State::Receiving { .. } => self.close(key, CloseReason::Silent),
+            // The delay is ours: the process was stopped, say, and the call still waits to be handed out.
+            State::Answering { until, .. } => *until = now + self.limits.request_timeout,
             State::Waiting { .. } => self.ask_now(key, now),
             State::Responding { .. } | State::Ending(_) => self.close(key, CloseReason::Stalled),
             State::Closing { .. } => self.close(key, CloseReason::Finished),
