@@ -246,7 +246,7 @@ fn has_reason(world: &World, link: &Link, ledger: &Ledger) -> bool {
     if link.reset || link.told_gone || (link.end_consumed && !transcript.has_reply_due()) {
         return true;
     }
-    let is_stalled = link.blocked_since.is_some_and(|since| now >= since + limits.stall_timeout);
+    let is_stalled = link.blocked_since.is_some_and(|since| now >= since + limits.stall_timeout) && !link.writing.told;
     let part = viewing.and_then(|viewing| viewing.part.as_ref());
     let is_too_slow = part.is_some_and(|part| now >= part.begun + limits.frame_timeout);
     let lingered = link.shut_at.is_some_and(|shut_at| {

@@ -63,7 +63,7 @@ pub struct Direction {
     /// An event is on its way.
     pub event: bool,
     /// The hub may try: it has been told to since the last "would block".
-    told: bool,
+    pub told: bool,
     /// It is not ready for now, whatever the buffers hold.
     stuck: bool,
 }

@@ -130,6 +130,19 @@ fn a_request_is_answered_though_the_process_was_stopped_before_it_could_be() {
 }
 
 #[test]
+fn a_viewer_is_not_closed_for_a_time_in_which_the_process_was_stopped() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.ask("/stream");
+    line.set_room(100);
+    studio.publish(1000);
+    line.set_room(usize::MAX);
+    studio.now += Duration::from_secs(61);
+    studio.writable(key);
+    assert_eq!(studio.hub.viewers_len(), 1);
+    assert_eq!(studio.hub.frame_counts().delivered, 1);
+}
+
+#[test]
 fn there_is_a_deadline_as_long_as_there_is_a_connection() {
     let mut studio = Studio::with(Limits::default());
     assert_eq!(studio.hub.next_deadline(), None);

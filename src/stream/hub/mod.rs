@@ -222,8 +222,10 @@ impl<T: Transport> Hub<T> {
             }
             connection.armed = None;
             if connection.deadline(&self.limits) <= now {
-                self.overdue(key, now);
+                // Room that was told of in this turn counts before the verdict: the delay may have been ours.
+                self.write(key, now);
             }
+            self.overdue(key, now);
             self.arm(key);
         }
     }

@@ -168,9 +168,12 @@ impl<T: Transport> Hub<T> {
         self.schedule(key);
     }
 
-    /// The deadline of a connection has come.
+    /// Does what is to be done for a connection whose deadline has come.
     pub(super) fn overdue(&mut self, key: Key, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
+        if connection.deadline(&self.limits) > now {
+            return;
+        }
         let idle = connection.queue.is_empty();
         let has_begun_request = connection.has_begun_request();
         match &mut connection.state {
