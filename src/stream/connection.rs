@@ -55,7 +55,7 @@ pub enum State {
     Answering {
         /// How the reply must be shaped.
         exchange: Exchange,
-        /// The turn is long over by then.
+        /// It is looked at again then; the turn is long over, unless the process was stopped.
         until: Instant,
     },
     /// The request waits for a frame and will be handed out again.
@@ -231,6 +231,11 @@ impl<T: Transport> Connection<T> {
         let exchange = Exchange { keep_alive, head_only: request.method == Method::Head };
         self.state = State::Answering { exchange, until: now + limits.request_timeout };
         Ok(Some(request))
+    }
+
+    /// Whether the peer has said that it will send no more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Whether part of a request has come.

@@ -21,6 +21,11 @@ impl Pinned {
     /// Lets go of the frames nobody else holds. Returns the bytes of those that are held.
     pub fn release(&mut self) -> usize {
         self.allocations.retain(|allocation| !allocation.is_unique());
+        self.bytes()
+    }
+
+    /// The bytes of the frames that are remembered: those held at the last [`Pinned::release`], and what came since.
+    pub fn bytes(&self) -> usize {
         self.allocations.iter().map(Bytes::len).sum()
     }
 

@@ -103,6 +103,11 @@ impl WriteQueue {
         self.sending.as_ref().is_some_and(|sending| sending.kind == Kind::Fresh)
     }
 
+    /// Whether an offer, fresh or not, waits for its turn.
+    pub fn has_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// Whether a fresh frame waits for its turn: closing now would skip it.
     pub fn has_fresh_waiting(&self) -> bool {
         self.waiting.as_ref().is_some_and(|offer| !offer.repeat)

@@ -64,25 +64,27 @@ impl Viewer {
         }
     }
 
-    /// A frame was published. Returns whether it is to be offered now; otherwise it is held back until it is due.
-    pub fn take(&mut self, now: Instant) -> bool {
+    /// A frame was published. Returns whether it is to be offered now; otherwise it is held back until it is due. One
+    /// that takes the place of an older one in `queue` costs the viewer's rate nothing, and is never held back.
+    pub fn take(&mut self, queue: &WriteQueue, now: Instant) -> bool {
         self.counts.published += 1;
         self.counts.skipped_rate += u64::from(self.held);
-        self.held = now < self.due;
+        self.held = now < self.due && !queue.has_waiting();
         !self.held
     }
 
-    /// Something was offered; `was_idle` says whether the queue was empty before.
-    pub fn offered(&mut self, was_idle: bool, now: Instant) {
+    /// Something is about to be offered to `queue`.
+    pub fn offered(&mut self, queue: &WriteQueue, now: Instant) {
         self.held = false;
         self.offered_at = now;
-        if was_idle {
+        if queue.is_empty() {
             self.progress_at = now;
         }
         if let Some(interval) = self.interval {
             // On a grid, so that a late frame does not push back all that follow; but a viewer that fell behind
             // the grid is not given a burst to catch up.
-            self.due = (self.due + interval).max(now);
+            let step = if queue.has_waiting() { Duration::ZERO } else { interval };
+            self.due = (self.due + step).max(now);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::stream::Limits;
+use framecast::stream::{Limits, Readiness};
 
 use crate::peer::Studio;
 
@@ -50,6 +50,20 @@ fn a_kept_connection_may_be_silent_for_15_s_and_then_has_10_s_for_a_head() {
     studio.pass(Duration::from_secs(15));
     assert_eq!(line.take_text(), "");
     assert!(studio.hub.is_empty());
+}
+
+#[test]
+fn a_head_that_begins_early_on_a_kept_connection_is_due_before_its_silence_would_have_been() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.ask("/page");
+    line.take();
+    studio.pass(Duration::from_secs(1));
+    line.send("GET ");
+    studio.readable(key);
+    studio.pass(Duration::from_millis(9_999));
+    assert_eq!(line.take_text(), "");
+    studio.pass(Duration::from_millis(1));
+    assert!(line.take_text().starts_with("HTTP/1.1 408 "));
 }
 
 #[test]
@@ -103,6 +117,29 @@ fn a_viewer_that_needs_a_minute_for_one_frame_is_closed() {
     studio.pass(Duration::from_secs(1));
     assert_eq!(studio.hub.totals().closed.frame_too_slow, 1);
     assert_eq!(studio.hub.frame_counts().cut, 1);
+}
+
+#[test]
+fn a_request_is_answered_though_the_process_was_stopped_before_it_could_be() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.connect();
+    line.send("GET /page HTTP/1.1\r\nHost: cam\r\n\r\n");
+    studio.hub.ready(key, Readiness { readable: true, ..Default::default() }, studio.now);
+    studio.pass(Duration::from_secs(60));
+    assert!(line.take_text().ends_with("/page"));
+}
+
+#[test]
+fn a_viewer_is_not_closed_for_a_time_in_which_the_process_was_stopped() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.ask("/stream");
+    line.set_room(100);
+    studio.publish(1000);
+    line.set_room(usize::MAX);
+    studio.now += Duration::from_secs(61);
+    studio.writable(key);
+    assert_eq!(studio.hub.viewers_len(), 1);
+    assert_eq!(studio.hub.frame_counts().delivered, 1);
 }
 
 #[test]

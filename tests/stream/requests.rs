@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use framecast::stream::{Limits, Readiness};
+
 use crate::peer::Studio;
 
 const REQUEST: &str = "GET /page HTTP/1.1\r\nHost: cam\r\n\r\n";
@@ -62,6 +64,22 @@ fn a_reply_is_not_lost_to_what_the_peer_still_sends() {
 }
 
 #[test]
+fn a_reply_is_not_lost_when_the_peer_has_ended_with_more_unread_than_a_turn_reads() {
+    let mut studio = Studio::with(Limits { read_budget_bytes: 1000, ..Limits::default() });
+    let (line, key) = studio.connect();
+    line.send("nonsense\r\n\r\n");
+    studio.readable(key);
+    assert!(line.take_text().starts_with("HTTP/1.1 400 ") && line.is_shut());
+    line.send([b'x'; 5000]);
+    line.end();
+    studio.hub.ready(key, Readiness { gone: true, ..Default::default() }, studio.now);
+    assert_eq!(studio.hub.reap().count(), 0, "it is read to its end before it is closed");
+    studio.turn();
+    assert!(studio.hub.is_empty());
+    assert_eq!(studio.hub.totals().closed.finished, 1);
+}
+
+#[test]
 fn a_peer_that_never_stops_sending_is_closed_after_64_kib_or_2_s() {
     for (bytes, time) in [(65 * 1024, 0), (0, 2)] {
         let mut studio = Studio::new();
@@ -113,6 +131,29 @@ fn a_request_waits_for_a_frame_and_is_asked_again() {
     studio.publish(10);
     assert!(line.take_text().ends_with("frame"));
     assert!(!studio.hub.is_wanted(0));
+}
+
+#[test]
+fn a_shutdown_keeps_no_connection_and_lets_nobody_wait() {
+    let mut studio = Studio::new();
+    let (kept, kept_key) = studio.connect();
+    kept.set_room(100);
+    kept.send("GET /large HTTP/1.1\r\nHost: cam\r\n\r\n");
+    studio.readable(kept_key);
+    let (waiting, _) = studio.ask("/wait");
+    let (asking, asking_key) = studio.connect();
+    asking.send("GET /wait HTTP/1.1\r\nHost: cam\r\n\r\n");
+    studio.hub.ready(asking_key, Readiness { readable: true, ..Default::default() }, studio.now);
+
+    studio.hub.shut_down(studio.now);
+    studio.turn();
+    for line in [waiting, asking] {
+        let text = line.take_text();
+        assert!(text.contains("Connection: close") && text.ends_with("given up") && line.is_shut());
+    }
+    kept.set_room(usize::MAX);
+    studio.writable(kept_key);
+    assert!(kept.take().len() > 100_000 && kept.is_shut());
 }
 
 #[test]

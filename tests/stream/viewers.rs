@@ -113,6 +113,26 @@ fn a_capped_viewer_gets_the_newest_on_its_own_grid() {
 }
 
 #[test]
+fn a_capped_viewer_that_was_blocked_gets_the_newest_and_not_the_one_that_waited() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.ask("/stream?fps=1");
+    line.take();
+    line.set_room(0);
+    studio.publish(50);
+    studio.pass(Duration::from_millis(100));
+    let newest = studio.publish(50);
+    line.set_room(usize::MAX);
+    studio.writable(key);
+    assert_eq!(line.take(), part(2, &newest));
+    // The frame that was replaced has cost the viewer's rate nothing, and the one that was sent has its second.
+    studio.pass(Duration::from_millis(900));
+    let next = studio.publish(50);
+    assert_eq!(line.take(), part(3, &next));
+    let counts = studio.hub.frame_counts();
+    assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (3, 2, 1));
+}
+
+#[test]
 fn the_newest_frame_is_repeated_to_a_viewer_that_has_had_none_for_a_while() {
     let mut studio = Studio::new();
     let (line, _) = studio.ask("/stream");
@@ -137,6 +157,22 @@ fn a_viewer_that_leaves_is_seen_without_a_frame_being_written() {
     studio.readable(key);
     assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
     assert_eq!(studio.hub.totals().closed.left, 1);
+}
+
+#[test]
+fn a_viewer_that_has_left_with_its_request_is_none() {
+    for ends_later in [false, true] {
+        let mut studio = Studio::new();
+        let (line, key) = studio.connect();
+        line.send("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
+        if ends_later {
+            studio.readable(key);
+        }
+        line.end();
+        studio.readable(key);
+        assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
+        assert_eq!(studio.hub.totals().closed.left, 1);
+    }
 }
 
 #[test]

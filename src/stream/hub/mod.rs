@@ -141,14 +141,18 @@ impl<T: Transport> Hub<T> {
             self.totals.stale_events += 1;
             return;
         };
-        connection.readable |= readiness.readable;
+        // Whose last reply is on its way is read to the end even so: closing on unread input would lose the reply.
+        let is_closing = matches!(connection.state, State::Closing { .. });
+        connection.readable |= readiness.readable || readiness.gone;
         connection.writable |= readiness.writable;
-        if readiness.gone {
+        if readiness.gone && !is_closing {
             self.close(key, CloseReason::Left);
             return;
         }
         self.receive(key, now);
         self.schedule(key);
+        // The first byte of a request may bring the deadline nearer.
+        self.arm(key);
     }
 
     /// The next request that wants an answer. Each must be given to [`Hub::respond`] within the turn.
@@ -160,7 +164,8 @@ impl<T: Transport> Hub<T> {
     pub fn respond(&mut self, call: Call, answer: Answer, now: Instant) {
         let key = call.key;
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let State::Answering { exchange, .. } = connection.state else { return };
+        let State::Answering { mut exchange, .. } = connection.state else { return };
+        exchange.keep_alive &= !self.shutting_down;
         match answer {
             Answer::Respond(response) => connection.respond(response, exchange, now),
             Answer::Preformed(bytes) => connection.finish(bytes, now),
@@ -169,6 +174,9 @@ impl<T: Transport> Hub<T> {
                 let until = now + self.limits.wait_timeout;
                 connection.state = State::Waiting { exchange, request: call.request, camera, after, until };
                 self.feeds[camera].waiting.insert(key);
+                if self.shutting_down {
+                    self.ask_now(key, now);
+                }
             }
         }
         self.schedule(key);
@@ -214,8 +222,10 @@ impl<T: Transport> Hub<T> {
             }
             connection.armed = None;
             if connection.deadline(&self.limits) <= now {
-                self.overdue(key, now);
+                // Room that was told of in this turn counts before the verdict: the delay may have been ours.
+                self.write(key, now);
             }
+            self.overdue(key, now);
             self.arm(key);
         }
     }
@@ -264,10 +274,11 @@ impl<T: Transport> Hub<T> {
         self.shutting_down = true;
         for key in self.keys() {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            match &connection.state {
+            match &mut connection.state {
                 State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
                 State::Waiting { .. } => self.ask_now(key, now),
                 State::Subscribed(_) => self.end_stream(key, now),
+                State::Responding { keep_alive, .. } => *keep_alive = false,
                 _ => {}
             }
         }
@@ -314,6 +325,11 @@ impl<T: Transport> Hub<T> {
     pub fn is_wanted(&self, camera: usize) -> bool {
         let feed = &self.feeds[camera];
         feed.channel.subscribers().len() > 0 || !feed.waiting.is_empty()
+    }
+
+    /// Bytes of frames that are no longer the newest, as far as slow viewers held them at the last look.
+    pub fn pinned_bytes(&self) -> usize {
+        self.pinned.bytes()
     }
 
     /// Every viewer, camera by camera, with its connection.

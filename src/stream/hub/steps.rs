@@ -25,11 +25,15 @@ const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The
 impl<T: Transport> Hub<T> {
     pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
+        if connection.has_ended() {
+            // A viewer's end means that it has left, and it is told only once.
+            return self.close(key, CloseReason::Left);
+        }
         let feed = &mut self.feeds[subscription.camera];
         feed.channel.subscribe(key);
         connection.subscribe(subscription, now);
         if let (Some(frame), State::Subscribed(viewer)) = (feed.channel.latest(), &mut connection.state) {
-            viewer.take(now);
+            viewer.take(&connection.queue, now);
             offer(connection, &Parts::of(frame), false, now);
         }
         if self.shutting_down {
@@ -54,7 +58,7 @@ impl<T: Transport> Hub<T> {
         for key in feed.channel.subscribers() {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             let State::Subscribed(viewer) = &mut connection.state else { continue };
-            if viewer.take(now) {
+            if viewer.take(&connection.queue, now) {
                 offer(connection, &parts, false, now);
                 if !mem::replace(&mut connection.scheduled, true) {
                     self.pending.push(key);
@@ -164,15 +168,19 @@ impl<T: Transport> Hub<T> {
         self.schedule(key);
     }
 
-    /// The deadline of a connection has come.
+    /// Does what is to be done for a connection whose deadline has come.
     pub(super) fn overdue(&mut self, key: Key, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
+        if connection.deadline(&self.limits) > now {
+            return;
+        }
         let idle = connection.queue.is_empty();
-        match &connection.state {
-            State::Receiving { .. } if connection.has_begun_request() => {
-                self.refuse(key, &TOO_SLOW, now);
-            }
-            State::Receiving { .. } | State::Answering { .. } => self.close(key, CloseReason::Silent),
+        let has_begun_request = connection.has_begun_request();
+        match &mut connection.state {
+            State::Receiving { .. } if has_begun_request => self.refuse(key, &TOO_SLOW, now),
+            State::Receiving { .. } => self.close(key, CloseReason::Silent),
+            // The delay is ours: the process was stopped, say, and the call still waits to be handed out.
+            State::Answering { until, .. } => *until = now + self.limits.request_timeout,
             State::Waiting { .. } => self.ask_now(key, now),
             State::Responding { .. } | State::Ending(_) => self.close(key, CloseReason::Stalled),
             State::Closing { .. } => self.close(key, CloseReason::Finished),
@@ -344,8 +352,7 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
 /// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
 pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bool, now: Instant) {
     let State::Subscribed(viewer) = &mut connection.state else { return };
-    let was_idle = connection.queue.is_empty();
+    viewer.offered(&connection.queue, now);
     let skipped = connection.queue.offer(Offer { bytes: parts.framed(viewer.framing), repeat });
     viewer.counts.skipped_slow += u64::from(skipped);
-    viewer.offered(was_idle, now);
 }

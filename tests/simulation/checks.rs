@@ -1,0 +1,267 @@
+//! What must hold after every step, whatever happened in it.
+
+use framecast::stream::Limits;
+use framecast::stream::hub::Call;
+use framecast::stream::metrics::FrameCounts;
+
+use crate::ledger::Ledger;
+use crate::link::Link;
+use crate::site::Wait;
+use crate::transcript::Viewing;
+use crate::world::World;
+
+/// Turns in a row that may do nothing while the hub says there is work.
+const IDLE_TURNS_MAX: usize = 3;
+
+pub fn after_step(world: &World) -> Result<(), String> {
+    let ledger = &*world.ledger.borrow();
+    if let Some(fault) = &ledger.fault {
+        return Err(fault.clone());
+    }
+    if world.idle_turns > IDLE_TURNS_MAX {
+        return Err(format!("{} turns in a row did nothing, and still there is work", world.idle_turns));
+    }
+    if world.backlog.is_forgotten(world.links.len()) {
+        return Err("somebody waits to be accepted and is forgotten".into());
+    }
+    if world.links.len() != world.hub.len() {
+        return Err(format!("the hub counts {} connections of {}", world.hub.len(), world.links.len()));
+    }
+    if world.hub.next_deadline().is_none() && !world.hub.is_empty() {
+        return Err("there is a connection, but no deadline".into());
+    }
+    let is_quiet = world.sleeps();
+    for (key, link) in &world.links {
+        let link = &*link.borrow();
+        on_time(link, world.hub.limits(), ledger).map_err(|fault| format!("#{} {fault}", key.number))?;
+        if is_quiet && !link.has_event() {
+            at_rest(link, world.hub.limits(), ledger).map_err(|fault| format!("#{} {fault}", key.number))?;
+        }
+    }
+    frames_add_up(world, ledger)?;
+    memory_is_bounded(world, ledger)
+}
+
+/// No connection is there after its time.
+fn on_time(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> {
+    let now = ledger.now;
+    let viewing = link.transcript.viewing.as_ref();
+    let has_reply_due = link.transcript.has_reply_due();
+    if let Some(blocked) = link.blocked_since.map(|since| since.max(ledger.stopping_at.unwrap_or(since))) {
+        if now >= blocked + limits.stall_timeout {
+            return Err("has taken no byte for too long, and is still there".into());
+        }
+    } else if let Some(shut_at) = link.shut_at {
+        if now >= shut_at + limits.linger_timeout {
+            return Err("lingers for too long".into());
+        }
+    } else if let Some(wait) = &link.wait {
+        if now >= wait.until {
+            return Err("waits for a frame for too long".into());
+        }
+    } else if viewing.is_none() && !has_reply_due && !link.script.is_over {
+        let has_begun = link.consumed > link.script.awaited_from;
+        let deadline = match link.script.asked > 0 && !has_begun {
+            true => link.replied_at + limits.idle_timeout,
+            false => link.script.head_deadline(link.head_since()),
+        };
+        if now >= deadline {
+            return Err("has not said a whole request in its time, and is still there".into());
+        }
+    }
+    let part = viewing.and_then(|viewing| viewing.part.as_ref());
+    if part.is_some_and(|part| now >= part.begun + limits.frame_timeout) {
+        return Err("has taken too long for one frame, and is still there".into());
+    }
+    Ok(())
+}
+
+/// While the loop sleeps, whatever is left to do for a connection waits for an edge that is owed.
+fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> {
+    let transcript = &link.transcript;
+    let viewing = transcript.viewing.as_ref();
+    let has_reply_due = transcript.has_reply_due();
+    if viewing.is_none() && !has_reply_due && link.blocked_since.is_some() && link.writing.is_owed {
+        // What it has said was refused, but of the refusal no byte has left yet.
+        return Ok(());
+    }
+    let is_due = viewing.map_or(Ok(()), |viewing| up_to_date(viewing, limits, ledger));
+    if !link.writing.is_owed {
+        is_due?;
+        if has_reply_due {
+            return Err("is owed a reply, and nothing will tell the loop to go on".into());
+        }
+    }
+    if let Some(wait) = &link.wait {
+        let newest = ledger.cameras[wait.camera].live.as_ref().map_or(0, |frame| frame.sequence);
+        return match newest > wait.after || ledger.stopping {
+            true => Err("waits for a frame that is there, or never will be".into()),
+            false => Ok(()),
+        };
+    }
+    let is_ended = viewing.map_or(link.script.is_over, |viewing| viewing.is_ending) && !has_reply_due;
+    if is_ended && link.shut_at.is_none() {
+        return Err("has been told all, and is not told so".into());
+    }
+    let is_read = viewing.is_some_and(|_| !ledger.stopping) || link.shut_at.is_some() || !(has_reply_due || is_ended);
+    if is_read && link.end_consumed && viewing.is_none_or(|_| !ledger.stopping) {
+        return Err("has left, and is still there".into());
+    }
+    if is_read && !link.reading.is_owed && !link.end_consumed {
+        return Err("has more to say, and nothing will tell the loop to read on".into());
+    }
+    let is_asking = viewing.is_none() && is_read && link.shut_at.is_none();
+    if is_asking && link.script.messages.front().is_some_and(|message| message.end <= link.consumed) {
+        return Err("has said a whole request, and is not answered".into());
+    }
+    Ok(())
+}
+
+/// N4: whoever can be given the newest frame has it, and has it again after a while.
+fn up_to_date(viewing: &Viewing, limits: &Limits, ledger: &Ledger) -> Result<(), String> {
+    if viewing.part.is_some() {
+        return Err("N4: is in the middle of a frame, and nothing will tell the loop to go on".into());
+    }
+    if ledger.stopping {
+        return if viewing.is_ending { Ok(()) } else { Err("is not told of the end".into()) };
+    }
+    let Some(newest) = ledger.cameras[viewing.camera].shown() else { return Ok(()) };
+    let interval = viewing.interval.unwrap_or_default();
+    match viewing.last {
+        Some((last, begun)) if last == newest.sequence => {
+            match ledger.now >= begun + interval.max(limits.repeat_after) {
+                true => Err(format!("is not given frame {last} again")),
+                false => Ok(()),
+            }
+        }
+        Some(_) if ledger.now < newest.at + interval => Ok(()),
+        last => Err(format!("N4: is not given frame {} after {last:?}", newest.sequence)),
+    }
+}
+
+/// N5: published = delivered + skipped + cut + in flight, for each viewer and for all.
+fn frames_add_up(world: &World, ledger: &Ledger) -> Result<(), String> {
+    let mut total = world.hub.totals().departed;
+    if balance(&total) != 0 {
+        return Err(format!("N5: of the viewers that have gone: {total:?}"));
+    }
+    let mut viewers = 0;
+    for (key, connection, viewer) in world.hub.viewers() {
+        viewers += 1;
+        total.add(&viewer.counts);
+        let Some(link) = world.link(key) else {
+            return Err(format!("#{} is a viewer, but has gone", key.number));
+        };
+        let link = link.borrow();
+        let Some(viewing) = &link.transcript.viewing else {
+            return Err(format!("#{} is a viewer, but has not asked for it", key.number));
+        };
+        let counts = &viewer.counts;
+        let known = (viewing.published, viewing.delivered, viewing.repeated);
+        if known != (counts.published, counts.delivered, counts.repeated) {
+            return Err(format!("N5: #{} was given {known:?}, not {counts:?}", key.number));
+        }
+        let queue = &connection.queue;
+        let in_flight = i64::from(queue.is_mid_frame()) + i64::from(queue.has_fresh_waiting());
+        let held = balance(counts) - in_flight;
+        if held != 0 && (held != 1 || viewing.interval.is_none()) {
+            return Err(format!("N5: #{}: {held} frames are nowhere: {counts:?}", key.number));
+        }
+    }
+    let counts = world.hub.frame_counts();
+    let known = &ledger.counts;
+    if counts != total
+        || (known.published, known.delivered, known.repeated, known.cut)
+            != (counts.published, counts.delivered, counts.repeated, counts.cut)
+    {
+        return Err(format!("N5: the sums are {counts:?} where {known:?} is known"));
+    }
+    let is_viewer = |link: &Link| link.transcript.viewing.is_some() && link.shut_at.is_none();
+    let known = world.links.iter().filter(|(_, link)| is_viewer(&link.borrow())).count();
+    match viewers == known && viewers == world.hub.viewers_len() {
+        true => Ok(()),
+        false => Err(format!("the hub counts {} viewers, lists {viewers}, and has {known}", world.hub.viewers_len())),
+    }
+}
+
+fn balance(counts: &FrameCounts) -> i64 {
+    let out = counts.delivered + counts.skipped_slow + counts.skipped_rate + counts.cut;
+    counts.published as i64 - out as i64
+}
+
+/// Past frames that slow peers hold fit their bound, by the hub's account and by what is known to be on its way.
+fn memory_is_bounded(world: &World, ledger: &Ledger) -> Result<(), String> {
+    let retracted: usize = ledger.cameras.iter().map(|camera| camera.retracted_bytes).sum();
+    let most = world.hub.limits().frames_pinned_bytes_max + retracted;
+    let pinned = world.hub.pinned_bytes();
+    if pinned > most {
+        return Err(format!("{pinned} bytes of past frames are held, of {most}"));
+    }
+    let mut held: Vec<(usize, u64, usize)> = Vec::new();
+    for (_, link) in &world.links {
+        for frame in link.borrow().transcript.frames_begun() {
+            let camera = &ledger.cameras[frame.camera];
+            let current = [&camera.newest, &camera.live];
+            if current.iter().all(|current| current.as_ref().is_none_or(|current| current.sequence != frame.sequence)) {
+                held.push((frame.camera, frame.sequence, frame.len()));
+            }
+        }
+    }
+    held.sort_unstable();
+    held.dedup();
+    let held: usize = held.iter().map(|(_, _, bytes)| bytes).sum();
+    if held > most { Err(format!("{held} bytes of past frames are on their way, of {most}")) } else { Ok(()) }
+}
+
+/// A request that waited was handed out again: there must be a reason.
+pub fn asked_again(wait: &Wait, call: &Call, ledger: &Ledger) -> Result<(), String> {
+    let is_served = ledger.cameras[wait.camera].sequence > wait.after;
+    if wait.message.path != call.request.path {
+        return Err(format!("{} waited, not {}", wait.message.path, call.request.path));
+    }
+    match call.waited {
+        true if wait.is_given_up || ledger.stopping || ledger.now >= wait.until => Ok(()),
+        false if is_served => Ok(()),
+        _ => Err("is asked again too early".into()),
+    }
+}
+
+/// A connection is over: there must be a reason, and the frame it was in is cut.
+pub fn on_close(world: &World, link: &Link, is_end: bool) -> Result<(), String> {
+    let ledger = &mut *world.ledger.borrow_mut();
+    let viewing = link.transcript.viewing.as_ref();
+    let is_cut = viewing.and_then(|viewing| viewing.part.as_ref()).is_some_and(|part| part.is_fresh);
+    ledger.counts.cut += u64::from(is_cut);
+    if is_end || has_reason(world, link, ledger) {
+        return Ok(());
+    }
+    Err(format!("connection {} is closed without a reason", link.id))
+}
+
+fn has_reason(world: &World, link: &Link, ledger: &Ledger) -> bool {
+    let limits = world.hub.limits();
+    let now = ledger.now;
+    let transcript = &link.transcript;
+    let viewing = transcript.viewing.as_ref();
+    if link.reset || link.told_gone || (link.end_consumed && !transcript.has_reply_due()) {
+        return true;
+    }
+    let is_stalled = link.blocked_since.is_some_and(|since| now >= since + limits.stall_timeout) && !link.writing.told;
+    let part = viewing.and_then(|viewing| viewing.part.as_ref());
+    let is_too_slow = part.is_some_and(|part| now >= part.begun + limits.frame_timeout);
+    let lingered = link.shut_at.is_some_and(|shut_at| {
+        now >= shut_at + limits.linger_timeout || link.drained > limits.linger_bytes_max || link.end_consumed
+    });
+    let holds_frames = viewing.is_some() || transcript.frames_begun().next().is_some();
+    let is_pinned = holds_frames && world.hub.totals().closed.pinned > world.pinned_before;
+    let has_left = viewing.is_some() && link.end_consumed;
+    if is_stalled || is_too_slow || lingered || is_pinned || has_left {
+        return true;
+    }
+    let is_receiving = viewing.is_none() && !transcript.has_reply_due() && link.wait.is_none() && !link.script.is_over;
+    let is_late = match link.script.asked {
+        0 => now >= link.admitted_at + limits.request_timeout,
+        _ => now >= link.replied_at + limits.idle_timeout,
+    };
+    is_receiving && (ledger.stopping || is_late)
+}

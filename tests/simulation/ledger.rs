@@ -1,0 +1,183 @@
+//! What the world knows to be true: the frames that were published, byte for byte, and what has been counted of them.
+
+use std::rc::Rc;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use framecast::stream::metrics::FrameCounts;
+use framecast::wire::multipart::Framing;
+
+use crate::random::Random;
+
+pub const BOUNDARY: &str = "frame";
+pub const CLOSING: Bytes = Bytes::from_static(b"\r\n--frame--\r\n");
+
+/// The largest picture of all.
+pub const JPEG_BYTES_MAX: usize = 300_000;
+
+/// Calls of one transport's read or write in one turn; beyond this, the turn would never end.
+const CALLS_PER_TURN_MAX: u32 = 200_000;
+
+/// Frames kept of each camera, so that one which comes late can be told from one that never was.
+const PAST_FRAMES: usize = 8;
+
+/// Bytes that no two places of are alike; pictures are cut out of it.
+static TAPE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut random = Random::new(0);
+    (0..(2 * JPEG_BYTES_MAX) / 8).flat_map(|_| random.draw().to_le_bytes()).collect()
+});
+
+/// The picture `number` of `camera`: whoever knows the two knows every byte.
+pub fn jpeg(camera: usize, number: u64, bytes: usize) -> &'static [u8] {
+    let start = Random::new(number << 8 | camera as u64).below(TAPE.len() - bytes + 1);
+    &TAPE[start..start + bytes]
+}
+
+/// A frame as it must arrive, encoded apart from the code that is tested.
+#[derive(Debug)]
+pub struct Published {
+    pub camera: usize,
+    pub sequence: u64,
+    pub at: Instant,
+    bytes: Bytes,
+    header_bytes: usize,
+}
+
+impl Published {
+    const ADVANCE: &'static [u8] = b"Content-Type: image/jpeg\r\n\r\n";
+
+    pub fn new(camera: usize, sequence: u64, captured_at: Duration, at: Instant, jpeg: &[u8]) -> Self {
+        let header = format!(
+            "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {}\r\n\r\n",
+            jpeg.len(),
+            captured_at.as_secs(),
+            captured_at.subsec_micros(),
+            sequence,
+        );
+        let bytes = [header.as_bytes(), jpeg, b"\r\n--frame\r\n", Self::ADVANCE].concat().into();
+        Self { camera, sequence, at, bytes, header_bytes: header.len() }
+    }
+
+    pub fn part(&self, framing: Framing) -> Bytes {
+        match framing {
+            Framing::Length => self.bytes.slice(..self.bytes.len() - Self::ADVANCE.len()),
+            Framing::Advance => self.bytes.slice(self.header_bytes..),
+        }
+    }
+
+    pub fn jpeg(&self) -> Bytes {
+        let behind = b"\r\n--frame\r\n".len() + Self::ADVANCE.len();
+        self.bytes.slice(self.header_bytes..self.bytes.len() - behind)
+    }
+
+    /// The size of the one allocation a frame has.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// What is true of one camera.
+#[derive(Debug, Default)]
+pub struct Camera {
+    /// What was shown last, whether or not it was taken back since.
+    pub newest: Option<Rc<Published>>,
+    /// Whether it was not taken back.
+    pub is_shown: bool,
+    /// The newest frame that is no stand-in.
+    pub live: Option<Rc<Published>>,
+    /// The number of the last frame.
+    pub sequence: u64,
+    /// Bytes taken back since the last frame was shown.
+    pub retracted_bytes: usize,
+    past: Vec<Rc<Published>>,
+}
+
+impl Camera {
+    pub fn show(&mut self, frame: Rc<Published>, is_live: bool) {
+        self.past.truncate(PAST_FRAMES - 1);
+        self.past.insert(0, frame.clone());
+        if is_live {
+            self.live = Some(frame.clone());
+        }
+        self.newest = Some(frame);
+        self.is_shown = true;
+        self.retracted_bytes = 0;
+    }
+
+    pub fn retract(&mut self) {
+        let forgotten = [self.newest.as_ref().filter(|_| self.is_shown), self.live.as_ref()];
+        self.retracted_bytes += forgotten.into_iter().flatten().map(|frame| frame.len()).sum::<usize>();
+        self.is_shown = false;
+        self.live = None;
+    }
+
+    /// The frame on show, if there is one.
+    pub fn shown(&self) -> Option<&Rc<Published>> {
+        self.newest.as_ref().filter(|_| self.is_shown)
+    }
+
+    /// The recent frame whose part begins with these bytes, if any.
+    pub fn recognise(&self, bytes: &[u8], framing: Framing) -> Option<u64> {
+        let begins =
+            |frame: &&Rc<Published>| frame.part(framing).starts_with(&bytes[..bytes.len().min(frame.len() / 2)]);
+        self.past.iter().find(begins).map(|frame| frame.sequence)
+    }
+}
+
+/// The truth, shared by all that happens in one world.
+#[derive(Debug)]
+pub struct Ledger {
+    pub now: Instant,
+    pub cameras: Vec<Camera>,
+    /// The hub was told to go down.
+    pub stopping: bool,
+    /// When it was told so.
+    pub stopping_at: Option<Instant>,
+    /// Transports may be let go of.
+    pub reaping: bool,
+    /// What must have become of the frames; of those skipped, only their sum is known here.
+    pub counts: FrameCounts,
+    /// Counts whatever gets on: bytes, edges, newcomers, answers.
+    pub moves: u64,
+    /// Every byte count of every call, folded into one number: two runs that agree here did the same.
+    pub digest: u64,
+    pub fault: Option<String>,
+    calls: u32,
+}
+
+impl Ledger {
+    pub fn new(cameras: usize, now: Instant) -> Self {
+        Self {
+            now,
+            cameras: (0..cameras).map(|_| Camera::default()).collect(),
+            stopping: false,
+            stopping_at: None,
+            reaping: false,
+            counts: FrameCounts::default(),
+            moves: 0,
+            digest: 0,
+            fault: None,
+            calls: 0,
+        }
+    }
+
+    /// Notes the first thing that went wrong; what follows from it says little.
+    pub fn blame(&mut self, fault: impl FnOnce() -> String) {
+        self.fault.get_or_insert_with(fault);
+    }
+
+    pub fn turn_begins(&mut self) {
+        self.calls = 0;
+    }
+
+    /// A transport is called. What is called without end in one turn would never come back.
+    pub fn called(&mut self) {
+        self.calls += 1;
+        assert!(self.calls < CALLS_PER_TURN_MAX, "a turn without end");
+    }
+
+    pub fn fold(&mut self, value: u64) {
+        self.digest = (self.digest ^ value).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    }
+}

@@ -1,0 +1,345 @@
+//! One connection, both ends of it: the peer, and the transport that the hub is given.
+//!
+//! Its edges are as strict as the contract allows: after "would block" in a direction there is one event when that
+//! direction becomes ready, and never another before the next "would block". Bytes that leave are checked at once and
+//! only counted from then on.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use framecast::stream::{Readiness, Transport};
+
+use crate::ledger::Ledger;
+use crate::manner::Manner;
+use crate::random::Random;
+use crate::script::Script;
+use crate::site::Wait;
+use crate::transcript::Transcript;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Link {
+    pub id: u64,
+    pub manner: Manner,
+    pub script: Script,
+    pub transcript: Transcript,
+    /// The request that waits for a frame.
+    pub wait: Option<Wait>,
+    /// Bytes the peer has sent, and of those the ones the hub has read.
+    pub sent: usize,
+    pub consumed: usize,
+    pub peer_ended: bool,
+    pub end_consumed: bool,
+    pub reset: bool,
+    /// The hub was told that both directions are over.
+    pub told_gone: bool,
+    pub admitted_at: Instant,
+    /// The first byte of the request that is awaited was read then.
+    pub head_at: Instant,
+    /// The last reply was through then.
+    pub replied_at: Instant,
+    /// The transport has refused bytes since then.
+    pub blocked_since: Option<Instant>,
+    /// The hub shut its side then.
+    pub shut_at: Option<Instant>,
+    /// Bytes the hub read after that.
+    pub drained: usize,
+    pub reading: Direction,
+    pub writing: Direction,
+    random: Random,
+    /// Bytes that the peer has not taken yet.
+    queued: usize,
+    gone: bool,
+    told_hangup: bool,
+}
+
+/// One direction of a transport, as whoever waits for its edges sees it.
+#[derive(Debug)]
+pub struct Direction {
+    /// It said "would block" and has not told of readiness since.
+    pub is_owed: bool,
+    /// An event is on its way.
+    pub event: bool,
+    /// The hub may try: it has been told to since the last "would block".
+    pub told: bool,
+    /// It is not ready for now, whatever the buffers hold.
+    stuck: bool,
+}
+
+impl Direction {
+    fn new() -> Self {
+        Self { is_owed: true, event: false, told: true, stuck: false }
+    }
+
+    fn would_block(&mut self) -> io::Error {
+        self.is_owed = true;
+        self.told = false;
+        ErrorKind::WouldBlock.into()
+    }
+
+    /// Turns readiness into an edge, if one is owed.
+    fn tell(&mut self, is_ready: bool) {
+        if self.is_owed && is_ready && !self.stuck {
+            self.is_owed = false;
+            self.event = true;
+        }
+    }
+}
+
+impl Link {
+    pub fn new(id: u64, manner: Manner, script: Script, random: Random, now: Instant) -> Self {
+        Self {
+            id,
+            manner,
+            script,
+            transcript: Transcript::default(),
+            wait: None,
+            sent: 0,
+            consumed: 0,
+            peer_ended: false,
+            end_consumed: false,
+            reset: false,
+            told_gone: false,
+            admitted_at: now,
+            head_at: now,
+            replied_at: now,
+            blocked_since: None,
+            shut_at: None,
+            drained: 0,
+            reading: Direction::new(),
+            writing: Direction::new(),
+            random,
+            queued: 0,
+            gone: false,
+            told_hangup: false,
+        }
+    }
+
+    /// The peer does what is its manner, and the network what is its own.
+    pub fn tick(&mut self) {
+        let manner = &self.manner;
+        let random = &mut self.random;
+        if random.chance(manner.unstick) {
+            self.reading.stuck = false;
+            self.writing.stuck = false;
+        }
+        if self.queued > 0 && random.chance(manner.reads) {
+            self.queued -= self.queued.min(manner.read_bytes);
+        }
+        let room = (self.consumed + manner.receive_buffer).saturating_sub(self.sent);
+        if room > 0 && !self.peer_ended && random.chance(manner.sends) {
+            self.sent += self.script.say(self.sent, room.min(manner.send_bytes));
+        }
+        if random.chance(manner.leaves) && !self.reset {
+            self.peer_ended |= !manner.resets;
+            self.reset = manner.resets;
+            self.gone |= self.reset;
+        }
+        if self.reset {
+            self.queued = 0;
+        }
+        if self.shut_at.is_some() && self.queued == 0 && random.chance(manner.parts) {
+            self.peer_ended = true;
+        }
+        if self.shut_at.is_some() && self.peer_ended && !self.told_hangup {
+            self.told_hangup = true;
+            self.gone = true;
+        }
+        self.update_edges();
+    }
+
+    /// From now on nothing goes wrong with this connection, and its peer takes whatever comes.
+    pub fn calm_down(&mut self) {
+        self.manner = Manner::calm();
+        self.update_edges();
+    }
+
+    fn update_edges(&mut self) {
+        let readable = self.sent > self.consumed || self.peer_ended || self.reset;
+        self.reading.tell(readable);
+        let room = self.manner.send_buffer.saturating_sub(self.queued);
+        self.writing.tell(room >= self.manner.low_water.min(self.manner.send_buffer) || self.reset);
+    }
+
+    pub fn has_event(&self) -> bool {
+        self.reading.event || self.writing.event || self.gone
+    }
+
+    /// Takes the event that is on its way.
+    pub fn take_event(&mut self) -> Readiness {
+        let event = Readiness { readable: self.reading.event, writable: self.writing.event, gone: self.gone };
+        self.reading.event = false;
+        self.writing.event = false;
+        self.gone = false;
+        event
+    }
+
+    /// The hub is told something, true or not.
+    pub fn told(&mut self, event: Readiness) {
+        self.reading.told |= event.readable || event.gone;
+        self.writing.told |= event.writable;
+        self.told_gone |= event.gone;
+    }
+
+    /// Since when the head that is awaited has its time.
+    pub fn head_since(&self) -> Instant {
+        if self.script.asked == 0 { self.admitted_at } else { self.head_at.max(self.replied_at) }
+    }
+
+    /// Whether the kernel, on closing now, would throw away what it was still to deliver.
+    fn would_lose_reply(&self) -> bool {
+        self.queued > 0 && self.sent > self.consumed && !self.reset
+    }
+
+    fn read(&mut self, buffer: &mut [u8], ledger: &mut Ledger) -> io::Result<usize> {
+        if !self.reading.told {
+            ledger.blame(|| format!("connection {} is read before the edge it owes", self.id));
+        }
+        if self.reset {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        if self.random.chance(self.manner.interrupts) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let available = self.sent - self.consumed;
+        if available == 0 && self.peer_ended {
+            self.end_consumed = true;
+            ledger.moves += 1;
+            return Ok(0);
+        }
+        if available == 0 || self.random.chance(self.manner.hiccups) {
+            self.reading.stuck = available > 0;
+            return Err(self.reading.would_block());
+        }
+        let count = available.min(buffer.len()).min(self.random.up_to(self.manner.chunk_bytes));
+        buffer[..count].copy_from_slice(&self.script.bytes[self.consumed..self.consumed + count]);
+        if self.consumed == self.script.awaited_from {
+            self.head_at = ledger.now;
+        }
+        self.consumed += count;
+        self.drained += if self.shut_at.is_some() { count } else { 0 };
+        ledger.moves += 1;
+        ledger.fold(self.id << 32 | count as u64);
+        Ok(count)
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>], ledger: &mut Ledger) -> io::Result<usize> {
+        if !self.writing.told {
+            ledger.blame(|| format!("connection {} is written to before the edge it owes", self.id));
+        }
+        if self.shut_at.is_some() {
+            ledger.blame(|| format!("connection {} is written to after its end", self.id));
+        }
+        if self.reset {
+            return Err(self.random.pick(&[ErrorKind::ConnectionReset, ErrorKind::BrokenPipe]).into());
+        }
+        if self.random.chance(self.manner.interrupts) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let room = self.manner.send_buffer.saturating_sub(self.queued);
+        if room == 0 || self.random.chance(self.manner.hiccups) {
+            self.writing.stuck = room > 0;
+            self.blocked_since.get_or_insert(ledger.now);
+            return Err(self.writing.would_block());
+        }
+        let most = room.min(self.random.up_to(self.manner.chunk_bytes));
+        let mut count = 0;
+        for slice in slices {
+            let taken = &slice[..slice.len().min(most - count)];
+            if let Err(fault) = self.check(taken, ledger) {
+                ledger.blame(|| format!("connection {}: {fault}", self.id));
+            }
+            count += taken.len();
+        }
+        self.queued += count;
+        self.blocked_since = None;
+        ledger.moves += 1;
+        ledger.fold(self.id << 33 | count as u64);
+        Ok(count)
+    }
+
+    fn check(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Result<(), String> {
+        let is_silent = self.transcript.viewing.is_none() && !self.transcript.has_reply_due();
+        if is_silent && let Some(refusal) = self.script.refusal(self.consumed, self.head_since(), ledger.now) {
+            self.transcript.expect(refusal);
+        }
+        self.transcript.take(bytes, ledger)?;
+        if !self.transcript.has_reply_due() && self.transcript.viewing.is_none() {
+            self.replied_at = ledger.now;
+        }
+        Ok(())
+    }
+
+    fn shut(&mut self, ledger: &mut Ledger) {
+        let is_over = self.transcript.viewing.as_ref().map_or(self.script.is_over, |viewing| viewing.is_ending);
+        if self.transcript.has_reply_due() || !(is_over || ledger.stopping) {
+            ledger.blame(|| format!("connection {} is shut before all is said", self.id));
+        }
+        self.shut_at = Some(ledger.now);
+        ledger.moves += 1;
+    }
+
+    /// The hub lets go of the transport.
+    fn close(&mut self, linger: (Duration, usize), ledger: &mut Ledger) {
+        if !ledger.reaping {
+            ledger.blame(|| format!("connection {} is let go of within a turn", self.id));
+        }
+        let Some(shut_at) = self.shut_at else { return };
+        if self.would_lose_reply() && ledger.now < shut_at + linger.0 && self.drained <= linger.1 {
+            ledger.blame(|| format!("connection {} is closed on unread input: its reply is lost", self.id));
+        }
+    }
+}
+
+/// The end that the hub is given.
+#[derive(Debug)]
+pub struct End {
+    pub link: Rc<RefCell<Link>>,
+    pub ledger: Rc<RefCell<Ledger>>,
+    /// What the limits say of lingering: how long, and for how many bytes.
+    pub linger: (Duration, usize),
+}
+
+impl Read for End {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ledger = &mut *self.ledger.borrow_mut();
+        ledger.called();
+        self.link.borrow_mut().read(buffer, ledger)
+    }
+}
+
+impl Write for End {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let ledger = &mut *self.ledger.borrow_mut();
+        ledger.called();
+        self.link.borrow_mut().write(slices, ledger)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for End {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        let ledger = &mut *self.ledger.borrow_mut();
+        let link = &mut *self.link.borrow_mut();
+        if link.reset {
+            return Err(ErrorKind::NotConnected.into());
+        }
+        link.shut(ledger);
+        Ok(())
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.link.borrow_mut().close(self.linger, &mut self.ledger.borrow_mut());
+    }
+}

@@ -1,0 +1,58 @@
+//! The command line, which cargo shares among all tests.
+
+use std::ops::Range;
+use std::str::FromStr;
+
+/// Seeds of the short form, which a debug build runs in seconds, and of the long one.
+const SEEDS: Range<u64> = 0..100;
+const SEEDS_LONG: Range<u64> = 0..10_000;
+const STEPS: usize = 2_000;
+
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// The command line names other tests.
+    Nothing,
+    One(u64),
+    Many(Range<u64>),
+    Sabotage,
+}
+
+#[derive(Debug)]
+pub struct Options {
+    pub task: Task,
+    pub steps: usize,
+    pub is_tracing: bool,
+}
+
+impl Options {
+    /// Reads the words behind `--`. The test runner's own are understood as far as they mean something here:
+    /// `--ignored` asks for what takes long, `--skip` and the like are no concern of ours, a bare word is a filter.
+    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self { task: Task::Many(SEEDS), steps: STEPS, is_tracing: false };
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--seed" => options.task = Task::One(number(&word, words.next())?),
+                "--seeds" => options.task = Task::Many(range(words.next())?),
+                "--steps" => options.steps = number(&word, words.next())?,
+                "--trace" => options.is_tracing = true,
+                "--sabotage" => options.task = Task::Sabotage,
+                "--ignored" | "--include-ignored" => options.task = Task::Many(SEEDS_LONG),
+                "--list" => options.task = Task::Nothing,
+                "--skip" | "--test-threads" => drop(words.next()),
+                _ if !word.starts_with('-') && !"simulation".contains(&word) => options.task = Task::Nothing,
+                _ => {}
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn number<T: FromStr>(option: &str, word: Option<String>) -> Result<T, String> {
+    word.and_then(|word| word.parse().ok()).ok_or_else(|| format!("{option} takes a number"))
+}
+
+fn range(word: Option<String>) -> Result<Range<u64>, String> {
+    let bounds = word.as_deref().and_then(|word| word.split_once(".."));
+    let bounds = bounds.and_then(|(start, end)| Some(start.parse().ok()?..end.parse().ok()?));
+    bounds.ok_or_else(|| "--seeds takes a range such as 0..1000".into())
+}

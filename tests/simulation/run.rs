@@ -1,0 +1,85 @@
+//! One seed from its beginning to its end: chaos, then calm, in which all must come right, then the shutdown.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use crate::world::World;
+
+/// Steps of calm in which the cameras go on, and in which they are silent.
+const LIVE_STEPS: usize = 20;
+const SILENT_STEPS: usize = 40;
+
+/// Why a seed failed.
+#[derive(Debug)]
+pub struct Failure {
+    pub seed: u64,
+    pub step: usize,
+    pub fault: String,
+}
+
+/// Runs one seed for `steps` steps of chaos and what follows them. Returns the digest of all that was moved.
+pub fn run(seed: u64, steps: usize, is_tracing: bool) -> Result<u64, Failure> {
+    let mut step = 0;
+    let mut world = World::new(seed, is_tracing);
+    let outcome = catch_unwind(AssertUnwindSafe(|| live(&mut world, steps, &mut step)));
+    let fault = match outcome {
+        Ok(Ok(())) => return Ok(world.ledger.borrow().digest),
+        Ok(Err(fault)) => fault,
+        Err(panic) => {
+            let words = panic.downcast_ref::<&str>().map(|words| words.to_string());
+            let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+            format!("panic: {}", words.unwrap_or_default())
+        }
+    };
+    Err(Failure { seed, step, fault })
+}
+
+fn live(world: &mut World, steps: usize, step: &mut usize) -> Result<(), String> {
+    let calm = LIVE_STEPS + SILENT_STEPS;
+    for _ in 0..steps.saturating_sub(calm) {
+        *step += 1;
+        world.step()?;
+    }
+    if world.weather.is_rough_ending { end_roughly(world, calm, step) } else { end_calmly(world, step) }
+}
+
+/// The faults stop: everybody who watches has the newest frame in the end, and everybody goes when told to.
+fn end_calmly(world: &mut World, step: &mut usize) -> Result<(), String> {
+    world.calm_down();
+    for calm in 0..LIVE_STEPS + SILENT_STEPS {
+        *step += 1;
+        let is_live = calm < LIVE_STEPS;
+        world.calm_step(Duration::from_millis(if is_live { 20 } else { 200 }), is_live)?;
+        if !is_live {
+            world.settle()?;
+        }
+    }
+    for (key, link) in &world.links {
+        let link = link.borrow();
+        let Some(viewing) = &link.transcript.viewing else { continue };
+        let newest = world.ledger.borrow().cameras[viewing.camera].sequence;
+        if viewing.part.is_some() || viewing.last.is_none_or(|(last, _)| last != newest) {
+            return Err(format!("N4: #{} has {:?} of {newest} in the end", key.number, viewing.last));
+        }
+    }
+    world.shut_down();
+    for _ in 0..10 {
+        *step += 1;
+        world.calm_step(Duration::from_millis(10), false)?;
+        world.settle()?;
+    }
+    match world.hub.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{} connections are left after the end", world.hub.len())),
+    }
+}
+
+/// The end comes in the middle of it all, and whoever is left at last is let go of.
+fn end_roughly(world: &mut World, steps: usize, step: &mut usize) -> Result<(), String> {
+    world.shut_down();
+    for _ in 0..steps {
+        *step += 1;
+        world.step()?;
+    }
+    world.close_all()
+}

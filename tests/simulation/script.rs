@@ -1,0 +1,214 @@
+//! What a peer says: requests of every kind, whole, halved, pipelined, and what is no request at all.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use framecast::wire::http::{Refusal, Request, Status};
+use framecast::wire::multipart::Framing;
+
+use crate::random::Random;
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Ask {
+    Page { bytes: usize },
+    Nothing,
+    Last { bytes: usize },
+    Snapshot { camera: usize },
+    Newer { camera: usize, after: u64 },
+    Stream { camera: usize, framing: Framing, interval: Option<Duration> },
+}
+
+/// One whole request.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Where in what the peer says it ends.
+    pub end: usize,
+    pub path: String,
+    pub ask: Ask,
+    pub keep_alive: bool,
+    pub head_only: bool,
+}
+
+/// All that one peer is going to say.
+#[derive(Debug)]
+pub struct Script {
+    pub bytes: Vec<u8>,
+    /// The whole requests that have not been handed out.
+    pub messages: VecDeque<Message>,
+    /// Where the request that is awaited begins.
+    pub awaited_from: usize,
+    /// How many were handed out.
+    pub asked: u32,
+    /// The last reply is due or was given: nothing more will be answered.
+    pub is_over: bool,
+    /// Where the peer pauses, and for how many steps.
+    pauses: VecDeque<(usize, usize)>,
+    request_timeout: Duration,
+}
+
+impl Script {
+    /// How many of the next bytes the peer says now, `most` at the most.
+    pub fn say(&mut self, said: usize, most: usize) -> usize {
+        let until = match self.pauses.front_mut() {
+            Some((at, 0)) if *at == said => {
+                self.pauses.pop_front();
+                self.pauses.front().map_or(self.bytes.len(), |(at, _)| *at)
+            }
+            Some((at, steps)) if *at == said => {
+                *steps -= 1;
+                return 0;
+            }
+            Some((at, _)) => *at,
+            None => self.bytes.len(),
+        };
+        most.min(until - said)
+    }
+
+    /// What must be said to the part of a request that has been read up to `consumed`, if it cannot be answered.
+    pub fn refusal(&mut self, consumed: usize, since: Instant, now: Instant) -> Option<Bytes> {
+        let refusal = match Request::parse(&self.bytes[self.awaited_from..consumed]) {
+            Err(refusal) => refusal,
+            Ok(None) if consumed > self.awaited_from && now >= self.head_deadline(since) => {
+                Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." }
+            }
+            Ok(_) => return None,
+        };
+        self.is_over = true;
+        Some(refusal.response())
+    }
+
+    /// When a head that began at `since` must be whole.
+    pub fn head_deadline(&self, since: Instant) -> Instant {
+        since + self.request_timeout
+    }
+
+    /// A request was handed out: it must be the next one.
+    pub fn next(&mut self, path: &str) -> Result<Message, String> {
+        let message = self.messages.pop_front().ok_or_else(|| format!("nobody asked for {path}"))?;
+        if message.path != path {
+            return Err(format!("{path} is handed out where {} is next", message.path));
+        }
+        self.awaited_from = message.end;
+        self.asked += 1;
+        Ok(message)
+    }
+}
+
+/// Makes scripts. Each path holds a number that is used once, so that no request is taken for another.
+#[derive(Debug)]
+pub struct Writer {
+    pub cameras: usize,
+    pub request_timeout: Duration,
+    number: u64,
+}
+
+impl Writer {
+    pub fn new(cameras: usize, request_timeout: Duration) -> Self {
+        Self { cameras, request_timeout, number: 0 }
+    }
+
+    /// A script of any kind. `sequences` are the cameras' last.
+    pub fn draw(&mut self, random: &mut Random, sequences: &[u64]) -> Script {
+        let mut script = Script {
+            bytes: Vec::new(),
+            messages: VecDeque::new(),
+            awaited_from: 0,
+            asked: 0,
+            is_over: false,
+            pauses: VecDeque::new(),
+            request_timeout: self.request_timeout,
+        };
+        match random.below(20) {
+            0..9 => self.stream(&mut script, random),
+            9 => {}
+            10 => self.garbage(&mut script, random),
+            11 => self.half(&mut script, random),
+            12 => {
+                self.some(&mut script, random, sequences);
+                self.garbage(&mut script, random);
+            }
+            13 => {
+                self.some(&mut script, random, sequences);
+                script.pauses.push_back((script.bytes.len(), random.up_to(500)));
+                self.half(&mut script, random);
+            }
+            14 => {
+                self.some(&mut script, random, sequences);
+                self.stream(&mut script, random);
+            }
+            _ => self.some(&mut script, random, sequences),
+        }
+        script
+    }
+
+    /// Requests with replies, pipelined or with pauses between them.
+    fn some(&mut self, script: &mut Script, random: &mut Random, sequences: &[u64]) {
+        let pauses = random.pick(&[0, 0, 20, 200]);
+        for _ in 0..random.up_to(12) {
+            let camera = random.below(self.cameras);
+            let ask = match random.below(10) {
+                0..3 => Ask::Page { bytes: random.up_to(2_000) },
+                3 => Ask::Page { bytes: random.up_to(200_000) },
+                4 => Ask::Nothing,
+                5 if random.chance(100) => Ask::Last { bytes: random.up_to(10_000) },
+                5..7 => Ask::Snapshot { camera },
+                _ => Ask::Newer { camera, after: (sequences[camera] + random.below(4) as u64).saturating_sub(1) },
+            };
+            self.request(script, random, ask);
+            if pauses > 0 {
+                script.pauses.push_back((script.bytes.len(), random.below(pauses)));
+            }
+        }
+    }
+
+    fn stream(&mut self, script: &mut Script, random: &mut Random) {
+        let interval = random.chance(250).then(|| Duration::from_micros(random.up_to(4_000_000) as u64));
+        let framing = random.pick(&[Framing::Length, Framing::Advance]);
+        let camera = random.below(self.cameras);
+        self.request(script, random, Ask::Stream { camera, framing, interval });
+        if random.chance(100) {
+            // What a viewer goes on to say is read and thrown away.
+            script.bytes.resize(script.bytes.len() + random.up_to(40_000), b'?');
+        }
+    }
+
+    fn request(&mut self, script: &mut Script, random: &mut Random, ask: Ask) {
+        self.number += 1;
+        let path = format!("/{}", self.number);
+        let head_only = random.chance(50) && !matches!(ask, Ask::Last { .. } | Ask::Stream { .. });
+        let keep_alive = !random.chance(50);
+        let method = if head_only { "HEAD" } else { "GET" };
+        let connection = if keep_alive { "" } else { "Connection: close\r\n" };
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: cam\r\n{connection}");
+        script.bytes.extend_from_slice(head.as_bytes());
+        if random.chance(30) {
+            script.bytes.extend_from_slice(b"X: ");
+            script.bytes.resize(script.bytes.len() + random.up_to(14_000), b'x');
+            script.bytes.extend_from_slice(b"\r\n");
+        }
+        script.bytes.extend_from_slice(b"\r\n");
+        script.messages.push_back(Message { end: script.bytes.len(), path, ask, keep_alive, head_only });
+    }
+
+    /// The beginning of a request whose end never comes.
+    fn half(&mut self, script: &mut Script, random: &mut Random) {
+        let whole = format!("GET /half HTTP/1.1\r\nHost: cam\r\nX: {}\r\n\r\n", "x".repeat(random.up_to(9_000)));
+        script.bytes.extend_from_slice(&whole.as_bytes()[..random.between(1, whole.len() - 1)]);
+    }
+
+    fn garbage(&mut self, script: &mut Script, random: &mut Random) {
+        match random.below(5) {
+            0 => script.bytes.extend((0..random.up_to(3_000)).map(|_| random.draw() as u8)),
+            1 => script.bytes.extend_from_slice(b"POST / HTTP/1.1\r\nHost: cam\r\nContent-Length: 90000\r\n\r\n"),
+            2 => script.bytes.extend_from_slice(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+            3 => script.bytes.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n"),
+            _ => {
+                script.bytes.extend_from_slice(b"GET / HTTP/1.1\r\nHost: cam\r\nX: ");
+                script.bytes.resize(script.bytes.len() + 20_000, b'x');
+            }
+        }
+        script.bytes.resize(script.bytes.len() + random.up_to(100_000) - 1, b'!');
+    }
+}

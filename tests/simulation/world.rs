@@ -1,0 +1,424 @@
+//! One seed's world: the hub, its peers, its cameras and the clock, and the step that moves them all.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use framecast::stream::hub::Shot;
+use framecast::stream::{Answer, Hub, Key, Limits, Peer, Readiness};
+use framecast::wire::jpeg::Picture;
+
+use crate::backlog::Backlog;
+use crate::checks;
+use crate::ledger::{BOUNDARY, Ledger, Published, jpeg};
+use crate::link::{End, Link};
+use crate::manner::Manner;
+use crate::random::Random;
+use crate::script::Writer;
+use crate::site;
+use crate::source::{Act, Source};
+
+/// Where simulated time begins; it only ever moves by what a seed draws.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Turns after which the hub must have come to rest, once nothing happens any more.
+const TURNS_MAX: usize = 20_000;
+
+pub struct World {
+    pub hub: Hub<End>,
+    pub ledger: Rc<RefCell<Ledger>>,
+    /// The connections there are.
+    pub links: Vec<(Key, Rc<RefCell<Link>>)>,
+    pub backlog: Backlog,
+    pub weather: Weather,
+    /// Turns that did nothing though the hub said there was work.
+    pub idle_turns: usize,
+    pub pinned_before: u64,
+    is_calm: bool,
+    is_tracing: bool,
+    random: Random,
+    sources: Vec<Source>,
+    writer: Writer,
+    gone: Vec<Key>,
+    step: usize,
+    admitted: u64,
+}
+
+/// What one seed draws for itself.
+#[derive(Debug)]
+pub struct Weather {
+    peers_max: usize,
+    arrivals: usize,
+    faults: usize,
+    spurious: usize,
+    late: usize,
+    /// Whether the end comes in the middle of it all.
+    pub is_rough_ending: bool,
+    tick_us: usize,
+    leaps: usize,
+}
+
+impl Weather {
+    fn draw(random: &mut Random) -> Self {
+        Self {
+            peers_max: random.between(1, 24),
+            arrivals: random.pick(&[20, 100, 500]),
+            faults: random.pick(&[0, 100, 500, 1000]),
+            spurious: random.pick(&[0, 20, 200]),
+            late: random.pick(&[0, 100, 500]),
+            is_rough_ending: random.chance(250),
+            tick_us: random.up_to(60_000),
+            leaps: random.pick(&[0, 5, 30]),
+        }
+    }
+}
+
+fn draw_limits(random: &mut Random) -> Limits {
+    Limits {
+        requests_per_connection_max: random.pick(&[1, 3, 100]),
+        frames_pinned_bytes_max: random.up_to(1 << 22).max(2_000),
+        read_budget_bytes: random.pick(&[64, 1_000, 16 * 1024]),
+        write_budget_bytes: random.pick(&[500, 10_000, 256 * 1024]),
+        ..Limits::default()
+    }
+}
+
+impl World {
+    pub fn new(seed: u64, is_tracing: bool) -> Self {
+        let mut random = Random::new(seed);
+        let cameras = random.between(1, 3);
+        let limits = draw_limits(&mut random);
+        let weather = Weather::draw(&mut random);
+        Self {
+            writer: Writer::new(cameras, limits.request_timeout),
+            hub: Hub::new(cameras, BOUNDARY, limits),
+            ledger: Rc::new(RefCell::new(Ledger::new(cameras, *BEGINNING))),
+            links: Vec::new(),
+            backlog: Backlog::new(weather.peers_max),
+            weather,
+            idle_turns: 0,
+            pinned_before: 0,
+            is_calm: false,
+            is_tracing,
+            sources: (0..cameras).map(|_| Source::draw(&mut random)).collect(),
+            random,
+            gone: Vec::new(),
+            step: 0,
+            admitted: 0,
+        }
+    }
+
+    pub fn link(&self, key: Key) -> Option<&Rc<RefCell<Link>>> {
+        self.links.iter().find(|(known, _)| *known == key).map(|(_, link)| link)
+    }
+
+    pub fn now(&self) -> Instant {
+        self.ledger.borrow().now
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.now() - *BEGINNING
+    }
+
+    fn trace(&self, words: impl FnOnce() -> String) {
+        if self.is_tracing {
+            println!("{:>5} {:>12.6} s  {}", self.step, self.elapsed().as_secs_f64(), words());
+        }
+    }
+
+    /// One step: the clock, the peers and the cameras move, and the loop goes around if anything wakes it.
+    pub fn step(&mut self) -> Result<(), String> {
+        self.step += 1;
+        self.advance();
+        for (_, link) in &self.links {
+            link.borrow_mut().tick();
+        }
+        if !self.is_calm && self.random.chance(self.weather.arrivals) && self.backlog.waiting < 20 {
+            (0..self.random.up_to(4)).for_each(|_| self.backlog.arrive());
+        }
+        if self.random.chance(10) {
+            self.backlog.descriptors = self.random.between(0, self.weather.peers_max);
+        }
+        let acts = self.cameras_act();
+        self.around(acts)
+    }
+
+    /// Nothing goes wrong from now on.
+    pub fn calm_down(&mut self) {
+        self.is_calm = true;
+        self.weather.late = 0;
+        self.weather.spurious = 0;
+        self.backlog.descriptors = usize::MAX;
+        for (_, link) in &self.links {
+            link.borrow_mut().calm_down();
+        }
+    }
+
+    /// One step of calm: time passes, and each camera gives a frame if it is `live`.
+    pub fn calm_step(&mut self, time: Duration, live: bool) -> Result<(), String> {
+        self.step += 1;
+        self.ledger.borrow_mut().now += time;
+        for (_, link) in &self.links {
+            link.borrow_mut().tick();
+        }
+        let mut acts = Vec::new();
+        for camera in (0..self.sources.len()).filter(|_| live) {
+            let sequence = self.ledger.borrow().cameras[camera].sequence;
+            acts.push((camera, self.sources[camera].frame(&mut self.random, sequence)));
+        }
+        self.around(acts)
+    }
+
+    /// The hub is told to go down.
+    pub fn shut_down(&mut self) {
+        self.trace(|| "going down".into());
+        let now = self.now();
+        self.ledger.borrow_mut().stopping = true;
+        self.ledger.borrow_mut().stopping_at = Some(now);
+        self.hub.shut_down(now);
+    }
+
+    /// Lets the loop go around as long as there is work that waits for nothing.
+    pub fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..TURNS_MAX {
+            if self.sleeps() {
+                return Ok(());
+            }
+            self.calm_step(Duration::ZERO, false)?;
+        }
+        Err(format!("the hub is not at rest after {TURNS_MAX} turns"))
+    }
+
+    /// Everything that is left is closed.
+    pub fn close_all(&mut self) -> Result<(), String> {
+        self.hub.close_all();
+        self.reap(true)?;
+        if self.hub.is_empty() { Ok(()) } else { Err("a connection is left after all were closed".into()) }
+    }
+
+    fn advance(&mut self) {
+        let now = self.now();
+        let mut time = Duration::from_micros(self.random.below(self.weather.tick_us) as u64);
+        if self.random.chance(300) {
+            time = Duration::ZERO;
+        } else if self.random.chance(self.weather.leaps) {
+            let deadline = self.hub.next_deadline().map_or(Duration::ZERO, |deadline| deadline - now.min(deadline));
+            time = match self.random.below(4) {
+                0 => deadline,
+                1 => deadline.saturating_sub(Duration::from_nanos(1)),
+                2 => deadline + Duration::from_micros(self.random.up_to(100_000) as u64),
+                _ => Duration::from_millis(self.random.up_to(6_000) as u64),
+            };
+        }
+        self.ledger.borrow_mut().now += time;
+    }
+
+    fn cameras_act(&mut self) -> Vec<(usize, Act)> {
+        let mut acts = Vec::new();
+        for camera in 0..self.sources.len() {
+            let sequence = self.ledger.borrow().cameras[camera].sequence;
+            if let Some(act) = self.sources[camera].act(&mut self.random, sequence) {
+                acts.push((camera, act));
+                if self.random.chance(50) {
+                    acts.push((camera, self.sources[camera].frame(&mut self.random, sequence)));
+                }
+            }
+        }
+        acts
+    }
+
+    /// Goes around once, unless the loop would sleep on.
+    fn around(&mut self, acts: Vec<(usize, Act)>) -> Result<(), String> {
+        let has_events = self.links.iter().any(|(_, link)| link.borrow().has_event());
+        let wakes = self.backlog.wakes(self.links.len(), &self.ledger.borrow());
+        if !acts.is_empty() || has_events || wakes || !self.sleeps() {
+            let moves = self.ledger.borrow().moves;
+            self.turn(acts)?;
+            let is_idle = moves == self.ledger.borrow().moves && !self.sleeps();
+            self.idle_turns = if is_idle { self.idle_turns + 1 } else { 0 };
+        }
+        checks::after_step(self)
+    }
+
+    /// Whether the loop would wait now, and not come straight back.
+    pub fn sleeps(&self) -> bool {
+        !self.hub.has_pending() && self.hub.next_deadline().is_none_or(|deadline| deadline > self.now())
+    }
+
+    /// The turn, in the order of `server::event_loop`.
+    fn turn(&mut self, mut acts: Vec<(usize, Act)>) -> Result<(), String> {
+        let now = self.now();
+        self.ledger.borrow_mut().turn_begins();
+        self.pinned_before = self.hub.totals().closed.pinned;
+        let mut newcomers = self.backlog.accept(self.links.len(), &self.ledger.borrow());
+        for (key, readiness) in self.batch() {
+            self.trace(|| format!("event for #{} in slot {}: {readiness:?}", key.number, key.slot));
+            self.ledger.borrow_mut().moves += 1;
+            if let Some(link) = self.link(key) {
+                link.borrow_mut().told(readiness);
+            }
+            self.hub.ready(key, readiness, now);
+            // A camera's pipe is one event among the others; so, once, were newcomers, and a slot must not care.
+            if !acts.is_empty() && self.random.chance(100) {
+                let (camera, act) = acts.remove(0);
+                self.perform(camera, act);
+            }
+            if newcomers > 0 && self.random.chance(300) {
+                newcomers -= 1;
+                self.admit();
+            }
+        }
+        (0..newcomers).for_each(|_| self.admit());
+        self.hub.expire(now);
+        self.answer()?;
+        acts.into_iter().for_each(|(camera, act)| self.perform(camera, act));
+        self.hub.flush(now);
+        self.reap(false)
+    }
+
+    /// The events of one batch: true ones in any order, some of them late; false ones, for anybody who is or was here.
+    fn batch(&mut self) -> Vec<(Key, Readiness)> {
+        let mut batch = Vec::new();
+        for (key, link) in &self.links {
+            let link = &mut *link.borrow_mut();
+            if link.has_event() && !self.random.chance(self.weather.late) {
+                batch.push((*key, link.take_event()));
+            }
+            if self.random.chance(self.weather.spurious) {
+                let drawn = self.random.below(4);
+                let readiness = Readiness { readable: drawn & 1 > 0, writable: drawn & 2 > 0, gone: false };
+                batch.push((*key, readiness));
+            }
+        }
+        if !self.gone.is_empty() && self.random.chance(self.weather.spurious) {
+            let readiness = Readiness { readable: true, writable: true, gone: self.random.chance(500) };
+            batch.push((self.random.pick(&self.gone), readiness));
+        }
+        self.random.shuffle(&mut batch);
+        batch
+    }
+
+    fn admit(&mut self) {
+        let sequences: Vec<u64> = self.ledger.borrow().cameras.iter().map(|camera| camera.sequence).collect();
+        let script = self.writer.draw(&mut self.random, &sequences);
+        let manner = if self.is_calm { Manner::calm() } else { Manner::draw(&mut self.random, self.weather.faults) };
+        let now = self.now();
+        let mut link = Link::new(self.admitted, manner, script, Random::new(self.random.draw()), now);
+        link.tick();
+        self.admitted += 1;
+        let link = Rc::new(RefCell::new(link));
+        let limits = self.hub.limits();
+        let linger = (limits.linger_timeout, limits.linger_bytes_max);
+        let key = self.hub.admit(End { link: link.clone(), ledger: self.ledger.clone(), linger }, Peer::Local, now);
+        self.trace(|| format!("#{} comes to slot {}: {:?}", key.number, key.slot, link.borrow().manner));
+        self.links.push((key, link));
+        self.ledger.borrow_mut().moves += 1;
+    }
+
+    fn answer(&mut self) -> Result<(), String> {
+        let now = self.now();
+        while let Some(call) = self.hub.next_request() {
+            let key = call.key;
+            let Some(link) = self.link(key).cloned() else {
+                // It was handed out before its peer was lost; the answer is dropped.
+                self.hub.respond(call, Answer::Preformed(Bytes::new()), now);
+                continue;
+            };
+            let answer = {
+                let link = &mut *link.borrow_mut();
+                let ledger = &mut *self.ledger.borrow_mut();
+                ledger.moves += 1;
+                let message = match link.wait.take() {
+                    Some(wait) => checks::asked_again(&wait, &call, ledger).map(|()| wait.message)?,
+                    None if link.transcript.has_reply_due() || link.transcript.viewing.is_some() => {
+                        return Err(format!("#{} is asked for more than one thing at a time", key.number));
+                    }
+                    None => link.script.next(&call.request.path)?,
+                };
+                site::answer(&call, link, message, &self.hub, ledger)
+            };
+            self.trace(|| format!("#{} asks for {}", key.number, call.request.path));
+            let viewers = self.hub.viewers_len();
+            self.hub.respond(call, answer, now);
+            if let Some(viewing) = &mut link.borrow_mut().transcript.viewing {
+                let ledger = &mut *self.ledger.borrow_mut();
+                // A request whose peer has been reset meanwhile leads to nothing.
+                if self.hub.viewers_len() > viewers && ledger.cameras[viewing.camera].is_shown {
+                    viewing.published += 1;
+                    ledger.counts.published += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, camera: usize, act: Act) {
+        let now = self.now();
+        self.trace(|| format!("camera {camera}: {act:?}"));
+        match act {
+            Act::Frame { bytes, sequence } => self.publish(camera, bytes, sequence, true),
+            Act::StandIn { bytes } => self.publish(camera, bytes, None, false),
+            Act::GiveUp => {
+                for (_, link) in &self.links {
+                    if let Some(wait) = link.borrow_mut().wait.as_mut().filter(|wait| wait.camera == camera) {
+                        wait.is_given_up = true;
+                    }
+                }
+                self.hub.give_up(camera, now);
+            }
+            Act::Retract => {
+                self.ledger.borrow_mut().cameras[camera].retract();
+                self.hub.retract(camera);
+            }
+        }
+    }
+
+    fn publish(&mut self, camera: usize, bytes: usize, given: Option<u64>, is_live: bool) {
+        let now = self.now();
+        let mut ledger = self.ledger.borrow_mut();
+        let last = ledger.cameras[camera].sequence;
+        let sequence = given.filter(|&given| given > last).unwrap_or(last + 1);
+        let jpeg = jpeg(camera, sequence, bytes);
+        let captured_at = site::captured_at(sequence);
+        let frame = Published::new(camera, sequence, captured_at, now, jpeg);
+        ledger.cameras[camera].sequence = sequence;
+        ledger.cameras[camera].show(Rc::new(frame), is_live);
+        let stopping = ledger.stopping;
+        for (key, ..) in self.hub.viewers().filter(|(_, _, viewer)| viewer.camera == camera && !stopping) {
+            let Some(link) = self.link(key) else { continue };
+            if let Some(viewing) = &mut link.borrow_mut().transcript.viewing {
+                viewing.published += 1;
+                ledger.counts.published += 1;
+            }
+        }
+        drop(ledger);
+        let picture = Picture { width: 4, height: 3, huffman_tables: true };
+        let shot = Shot { jpeg, picture, captured_at, sequence: given };
+        match is_live {
+            true => self.hub.publish(camera, shot, now),
+            false => self.hub.stand_in(camera, shot, now),
+        }
+    }
+
+    fn reap(&mut self, is_end: bool) -> Result<(), String> {
+        self.ledger.borrow_mut().reaping = true;
+        let closed: Vec<End> = self.hub.reap().collect();
+        for end in &closed {
+            let place = self.links.iter().position(|(_, link)| Rc::ptr_eq(link, &end.link));
+            let (key, link) = self.links.swap_remove(place.ok_or("a connection is let go of twice")?);
+            self.trace(|| format!("#{} is let go of", key.number));
+            self.gone.push(key);
+            self.gone.drain(..self.gone.len().saturating_sub(8));
+            checks::on_close(self, &link.borrow(), is_end)?;
+        }
+        if !closed.is_empty() {
+            self.backlog.freed();
+            self.ledger.borrow_mut().moves += 1;
+        }
+        drop(closed);
+        self.ledger.borrow_mut().reaping = false;
+        Ok(())
+    }
+}
