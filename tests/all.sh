@@ -24,6 +24,6 @@ fi
 # What needs nothing else, side by side.
 cargo test --locked
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
-# optimised: a camera that cannot keep its rate is no measure of a server. Drawing the pictures of `frames/` anew is no
-# test.
-cargo test --locked --release -- --ignored --test-threads=1 --skip draw_the_three_pictures
+# optimised: a camera that cannot keep its rate is no measure of a server.
+cargo test --locked --profile optimised --test browser --test drivers --test relay --test server --test v4l2 \
+    -- --ignored --test-threads=1
