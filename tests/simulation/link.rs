@@ -40,7 +40,9 @@ pub struct Link {
     pub head_at: Instant,
     /// The last reply was through then.
     pub replied_at: Instant,
-    /// The transport has refused bytes since then.
+    /// The transport last took a byte then.
+    wrote_at: Instant,
+    /// The transport has refused bytes, and taken none, since then.
     pub blocked_since: Option<Instant>,
     /// The hub shut its side then.
     pub shut_at: Option<Instant>,
@@ -105,6 +107,7 @@ impl Link {
             admitted_at: now,
             head_at: now,
             replied_at: now,
+            wrote_at: now,
             blocked_since: None,
             shut_at: None,
             drained: 0,
@@ -241,7 +244,8 @@ impl Link {
         let room = self.manner.send_buffer.saturating_sub(self.queued);
         if room == 0 || self.random.chance(self.manner.hiccups) {
             self.writing.stuck = room > 0;
-            self.blocked_since.get_or_insert(ledger.now);
+            let since = if self.transcript.is_mid_chunk() { self.wrote_at } else { ledger.now };
+            self.blocked_since.get_or_insert(since);
             return Err(self.writing.would_block());
         }
         let most = room.min(self.random.up_to(self.manner.chunk_bytes));
@@ -255,6 +259,7 @@ impl Link {
         }
         self.queued += count;
         self.blocked_since = None;
+        self.wrote_at = ledger.now;
         ledger.moves += 1;
         ledger.fold(self.id << 33 | count as u64);
         Ok(count)

@@ -26,6 +26,7 @@ pub struct Transcript {
 #[derive(Debug)]
 pub struct Reply {
     pub left: Bytes,
+    pub has_begun: bool,
     pub frame: Option<Rc<Published>>,
 }
 
@@ -61,17 +62,23 @@ pub struct Part {
 impl Transcript {
     /// These bytes are due next.
     pub fn expect(&mut self, bytes: Bytes) {
-        self.replies.push_back(Reply { left: bytes, frame: None });
+        self.replies.push_back(Reply { left: bytes, has_begun: false, frame: None });
     }
 
     /// A picture is due next.
     pub fn expect_picture(&mut self, frame: Rc<Published>) {
-        self.replies.push_back(Reply { left: frame.jpeg(), frame: Some(frame) });
+        self.replies.push_back(Reply { left: frame.jpeg(), has_begun: false, frame: Some(frame) });
     }
 
     /// Whether bytes are due that must arrive.
     pub fn has_reply_due(&self) -> bool {
         !self.replies.is_empty()
+    }
+
+    /// Whether a part or a reply is partly sent.
+    pub fn is_mid_chunk(&self) -> bool {
+        let is_mid_part = self.viewing.as_ref().is_some_and(|viewing| viewing.part.is_some());
+        is_mid_part || self.replies.front().is_some_and(|reply| reply.has_begun)
     }
 
     /// The frames that are partly sent.
@@ -100,7 +107,9 @@ impl Transcript {
         if let Some(part) = self.viewing.as_mut().and_then(|viewing| viewing.part.as_mut()) {
             return Some(&mut part.left);
         }
-        self.replies.front_mut().map(|reply| &mut reply.left)
+        let reply = self.replies.front_mut()?;
+        reply.has_begun = true;
+        Some(&mut reply.left)
     }
 
     /// Where nothing is due, a viewer is given the newest frame; or the end of the stream, if the end has come.
@@ -111,7 +120,7 @@ impl Transcript {
         }
         if ledger.stopping {
             viewing.is_ending = true;
-            self.replies.push_back(Reply { left: CLOSING, frame: None });
+            self.replies.push_back(Reply { left: CLOSING, has_begun: false, frame: None });
             return Ok(());
         }
         viewing.begin(bytes, ledger)
