@@ -6,7 +6,8 @@
 //! - `--seeds A..B` runs many, `--steps N` makes each longer or shorter;
 //! - `--sabotage` breaks the heart on purpose (`--features sabotage`), and fails if that goes unnoticed.
 //!
-//! Reading order: `world` (the step), `link` (the transport), `transcript` (what must leave), `checks` (what must hold).
+//! Reading order: `world` (the step), `link` (the transport), `transcript` (what must leave), `checks` (what must
+//! hold).
 
 mod backlog;
 mod checks;
