@@ -48,8 +48,8 @@ fn main() -> ExitCode {
     }
     match options.task.clone() {
         Task::Nothing => ExitCode::SUCCESS,
-        Task::One(seed) => report(run_one(seed, &options)),
-        Task::Many(seeds) => report(run_many(seeds, options.steps)),
+        Task::One(seed) => report(run_one(seed, &options), options.steps),
+        Task::Many(seeds) => report(run_many(seeds, options.steps), options.steps),
         #[cfg(feature = "sabotage")]
         Task::Sabotage => sabotages::run(options.steps),
         #[cfg(not(feature = "sabotage"))]
@@ -120,9 +120,9 @@ fn tell(life: &Life) {
     println!("closed: {:?}", life.closed);
 }
 
-fn report(outcome: Result<(), Failure>) -> ExitCode {
+fn report(outcome: Result<(), Failure>, steps: usize) -> ExitCode {
     let Err(Failure { seed, step, fault }) = outcome else { return ExitCode::SUCCESS };
     println!("seed {seed}, step {step}: {fault}");
-    println!("again: cargo test --release --test simulation -- --seed {seed} --trace");
+    println!("again: cargo test --test simulation -- --seed {seed} --steps {steps} --trace");
     ExitCode::FAILURE
 }
