@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::answer::{Response, Subscription};
 use super::limits::Limits;
 use super::queue::{Pause, Progress, WriteQueue};
+use super::sabotage::{self, Sabotage};
 use super::viewer::Viewer;
 use crate::wire::http::{Method, Refusal, Request};
 
@@ -192,13 +193,17 @@ impl<T: Transport> Connection<T> {
                     match &mut self.state {
                         State::Receiving { until } => {
                             // On a kept connection, the time for a head begins with its first byte.
-                            if self.requests > 0 && self.received.is_empty() {
+                            let is_first = self.requests > 0 && self.received.is_empty();
+                            if is_first || sabotage::is(Sabotage::TimePerByte) {
                                 *until = now + limits.request_timeout;
                             }
                             self.received.extend_from_slice(&scratch[..count]);
                         }
                         State::Closing { drained, .. } => *drained += count,
                         _ => {}
+                    }
+                    if sabotage::is(Sabotage::ForgetToDrain) {
+                        self.readable = false;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -222,6 +227,9 @@ impl<T: Transport> Connection<T> {
         }
         let Some((request, length)) = Request::parse(&self.received)? else { return Ok(None) };
         self.received.drain(..length);
+        if sabotage::is(Sabotage::ForgetPipelined) {
+            self.received.clear();
+        }
         if self.received.is_empty() {
             // Most connections say one thing and then only listen: they need not keep the room for it.
             self.received = Vec::new();
@@ -270,6 +278,9 @@ impl<T: Transport> Connection<T> {
     pub(super) fn end_stream(&mut self, closing: Bytes, now: Instant) {
         match mem::replace(&mut self.state, State::Closed) {
             State::Subscribed(mut viewer) => {
+                if sabotage::is(Sabotage::CloseInsidePart) {
+                    self.queue = WriteQueue::default();
+                }
                 viewer.counts.skipped_slow += u64::from(self.queue.withdraw());
                 viewer.ending(now);
                 self.queue.push(closing);
@@ -294,6 +305,9 @@ impl<T: Transport> Connection<T> {
     pub(super) fn write(&mut self, budget_bytes: usize, now: Instant) -> io::Result<Progress> {
         let progress = self.queue.write_to(&mut self.transport, budget_bytes)?;
         self.writable = progress.pause != Pause::WouldBlock;
+        if sabotage::is(Sabotage::ForgetWritable) {
+            self.writable = progress.pause == Pause::Drained;
+        }
         self.partial_writes += progress.partial_writes;
         match &mut self.state {
             State::Responding { progress_at, .. } if progress.bytes > 0 => *progress_at = now,
@@ -324,7 +338,7 @@ impl<T: Transport> Connection<T> {
             return Ok(false);
         }
         self.received = Vec::new();
-        if self.ended {
+        if self.ended || sabotage::is(Sabotage::ForgetToLinger) {
             return Ok(true);
         }
         self.transport.shutdown_write()?;
@@ -339,6 +353,9 @@ impl<T: Transport> Connection<T> {
             | State::Answering { until, .. }
             | State::Waiting { until, .. }
             | State::Closing { until, .. } => *until,
+            State::Responding { .. } | State::Subscribed(_) if sabotage::is(Sabotage::NoDeadlineAfterHead) => {
+                self.since + limits.stall_timeout * 1000
+            }
             State::Responding { progress_at, .. } => *progress_at + limits.stall_timeout,
             State::Subscribed(viewer) => viewer.deadline(self.queue.is_empty(), limits),
             State::Ending(viewer) => viewer.deadline(false, limits),

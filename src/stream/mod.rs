@@ -16,6 +16,7 @@ pub mod limits;
 pub mod metrics;
 pub mod pinned;
 pub mod queue;
+pub mod sabotage;
 pub mod timers;
 pub mod viewer;
 

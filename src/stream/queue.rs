@@ -10,6 +10,8 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 
 use bytes::{Buf, Bytes};
 
+use super::sabotage::{self, Sabotage};
+
 /// How many chunks one vectored write gathers at most: a head, a preamble and a frame are three.
 const SLICES_MAX: usize = 4;
 
@@ -80,6 +82,12 @@ impl WriteQueue {
 
     /// Queues a live chunk in the place of the one that waits, if any. Returns whether a fresh chunk was skipped.
     pub fn offer(&mut self, offer: Offer) -> bool {
+        if sabotage::is(Sabotage::ReplaceBegun) {
+            self.sending = None;
+        }
+        if let Some(sending) = self.sending.as_mut().filter(|_| sabotage::is(Sabotage::SwapInsidePart)) {
+            sending.left = offer.bytes.slice(offer.bytes.len().saturating_sub(sending.left.len())..);
+        }
         self.waiting.replace(offer).is_some_and(|skipped| !skipped.repeat)
     }
 
@@ -182,7 +190,10 @@ impl WriteQueue {
     fn advance(&mut self, mut written: usize, progress: &mut Progress) {
         while written > 0 {
             let Some(mut head) = self.take_head() else { return };
-            let taken = written.min(head.left.len());
+            let mut taken = written.min(head.left.len());
+            if sabotage::is(Sabotage::TrustShortWrite) {
+                (taken, written) = (head.left.len(), head.left.len().max(written));
+            }
             head.left.advance(taken);
             written -= taken;
             if !head.left.is_empty() {

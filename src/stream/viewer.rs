@@ -6,6 +6,7 @@ use super::answer::Subscription;
 use super::limits::Limits;
 use super::metrics::{CloseReason, FrameCounts, Meter};
 use super::queue::WriteQueue;
+use super::sabotage::{self, Sabotage};
 use crate::wire::multipart::Framing;
 
 /// One subscriber of one camera: what it asked for, where it stands, what it was given.
@@ -69,7 +70,8 @@ impl Viewer {
     pub fn take(&mut self, queue: &WriteQueue, now: Instant) -> bool {
         self.counts.published += 1;
         self.counts.skipped_rate += u64::from(self.held);
-        self.held = now < self.due && !queue.has_waiting();
+        let replaces = queue.has_waiting() && !sabotage::is(Sabotage::HoldBehindOlder);
+        self.held = now < self.due && !replaces;
         !self.held
     }
 
@@ -142,7 +144,7 @@ impl Viewer {
 
     /// The books are closed: what of `queue` was in flight is cut, what waited is skipped.
     pub fn settle(&mut self, queue: &WriteQueue) -> FrameCounts {
-        self.counts.cut += u64::from(queue.is_mid_frame());
+        self.counts.cut += u64::from(queue.is_mid_frame() && !sabotage::is(Sabotage::ForgetCut));
         self.counts.skipped_slow += u64::from(queue.has_fresh_waiting());
         self.counts.skipped_rate += u64::from(self.held);
         self.counts

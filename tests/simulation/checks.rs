@@ -99,7 +99,8 @@ fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
             false => Ok(()),
         };
     }
-    let is_ended = viewing.map_or(link.script.is_over, |viewing| viewing.is_ending) && !has_reply_due;
+    let is_over = link.script.is_over || ledger.stopping;
+    let is_ended = viewing.map_or(is_over, |viewing| viewing.is_ending) && !has_reply_due;
     if is_ended && link.shut_at.is_none() {
         return Err("has been told all, and is not told so".into());
     }
@@ -135,7 +136,10 @@ fn up_to_date(viewing: &Viewing, limits: &Limits, ledger: &Ledger) -> Result<(),
             }
         }
         Some(_) if ledger.now < newest.at + interval => Ok(()),
-        last => Err(format!("N4: is not given frame {} after {last:?}", newest.sequence)),
+        last => {
+            let last = last.map_or(0, |(last, _)| last);
+            Err(format!("N4: is not given frame {} after {last}", newest.sequence))
+        }
     }
 }
 

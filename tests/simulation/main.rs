@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use options::{Options, Task};
-use run::Failure;
+use run::{Failure, Life};
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -48,8 +48,8 @@ fn main() -> ExitCode {
     }
     match options.task.clone() {
         Task::Nothing => ExitCode::SUCCESS,
-        Task::One(seed) => report(run_one(seed, &options)),
-        Task::Many(seeds) => report(run_many(seeds, options.steps)),
+        Task::One(seed) => report(run_one(seed, &options), options.steps),
+        Task::Many(seeds) => report(run_many(seeds, options.steps), options.steps),
         #[cfg(feature = "sabotage")]
         Task::Sabotage => sabotages::run(options.steps),
         #[cfg(not(feature = "sabotage"))]
@@ -62,12 +62,16 @@ fn main() -> ExitCode {
 
 /// One seed, twice: the second time must do the same to the byte.
 fn run_one(seed: u64, options: &Options) -> Result<(), Failure> {
-    let digest = run::run(seed, options.steps, options.is_tracing)?;
-    let again = run::run(seed, options.steps, false)?;
-    println!("seed {seed}: {} steps, digest {digest:016x}", options.steps);
-    match digest == again {
+    let life = run::run(seed, options.steps, options.is_tracing)?;
+    println!("seed {seed}: {} steps hold, digest {:016x}", options.steps, life.digest);
+    tell(&life);
+    replays(seed, options.steps, &life)
+}
+
+fn replays(seed: u64, steps: usize, life: &Life) -> Result<(), Failure> {
+    match life.digest == run::run(seed, steps, false)?.digest {
         true => Ok(()),
-        false => Err(Failure { seed, step: options.steps, fault: "it does not replay to the byte".into() }),
+        false => Err(Failure { seed, step: steps, fault: "it does not replay to the byte".into() }),
     }
 }
 
@@ -77,6 +81,7 @@ fn run_many(seeds: Range<u64>, steps: usize) -> Result<(), Failure> {
     let next = AtomicU64::new(seeds.start);
     let has_failed = AtomicBool::new(false);
     let failures = Mutex::new(Vec::new());
+    let all = Mutex::new(Life::default());
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
@@ -85,9 +90,12 @@ fn run_many(seeds: Range<u64>, steps: usize) -> Result<(), Failure> {
                     if seed >= seeds.end {
                         return;
                     }
-                    if let Err(failure) = run::run(seed, steps, false) {
-                        has_failed.store(true, Ordering::Relaxed);
-                        failures.lock().unwrap().push(failure);
+                    match run::run(seed, steps, false) {
+                        Ok(life) => all.lock().unwrap().add(&life),
+                        Err(failure) => {
+                            has_failed.store(true, Ordering::Relaxed);
+                            failures.lock().unwrap().push(failure);
+                        }
                     }
                 }
             });
@@ -99,19 +107,22 @@ fn run_many(seeds: Range<u64>, steps: usize) -> Result<(), Failure> {
     let count = seeds.end - seeds.start;
     let seconds = began.elapsed().as_secs_f64();
     println!("{count} seeds of {steps} steps hold: {seconds:.1} s, {:.0} seeds/s", count as f64 / seconds);
+    tell(&all.into_inner().unwrap());
     // The fixed set holds; that it is fixed is worth a look, too.
-    (seeds.start..seeds.end.min(seeds.start + 3)).try_for_each(|seed| {
-        let digests = [run::run(seed, steps, false)?, run::run(seed, steps, false)?];
-        match digests[0] == digests[1] {
-            true => Ok(()),
-            false => Err(Failure { seed, step: steps, fault: "it does not replay to the byte".into() }),
-        }
-    })
+    (seeds.start..seeds.end.min(seeds.start + 3))
+        .try_for_each(|seed| replays(seed, steps, &run::run(seed, steps, false)?))
 }
 
-fn report(outcome: Result<(), Failure>) -> ExitCode {
+/// Says what happened, so that nobody mistakes an empty world for one in which all is well.
+fn tell(life: &Life) {
+    println!("{} connections, {} requests, {} refused", life.connections, life.requests, life.refused);
+    println!("{:?}", life.frames);
+    println!("closed: {:?}", life.closed);
+}
+
+fn report(outcome: Result<(), Failure>, steps: usize) -> ExitCode {
     let Err(Failure { seed, step, fault }) = outcome else { return ExitCode::SUCCESS };
     println!("seed {seed}, step {step}: {fault}");
-    println!("again: cargo test --release --test simulation -- --seed {seed} --trace");
+    println!("again: cargo test --test simulation -- --seed {seed} --steps {steps} --trace");
     ExitCode::FAILURE
 }

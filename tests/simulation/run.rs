@@ -3,11 +3,55 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use framecast::stream::metrics::{Closes, FrameCounts};
+
 use crate::world::World;
 
 /// Steps of calm in which the cameras go on, and in which they are silent.
 const LIVE_STEPS: usize = 20;
 const SILENT_STEPS: usize = 40;
+
+/// What came of one seed, or of many.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Life {
+    /// All that was moved, folded into one number.
+    pub digest: u64,
+    pub connections: u64,
+    pub requests: u64,
+    pub refused: u64,
+    pub frames: FrameCounts,
+    pub closed: Closes,
+}
+
+impl Life {
+    fn of(world: &World) -> Self {
+        let totals = world.hub.totals();
+        Self {
+            digest: world.ledger.borrow().digest,
+            connections: totals.admitted,
+            requests: totals.requests,
+            refused: totals.refused,
+            frames: world.hub.frame_counts(),
+            closed: totals.closed,
+        }
+    }
+
+    pub fn add(&mut self, other: &Life) {
+        self.connections += other.connections;
+        self.requests += other.requests;
+        self.refused += other.refused;
+        self.frames.add(&other.frames);
+        let (all, one) = (&mut self.closed, &other.closed);
+        all.left += one.left;
+        all.finished += one.finished;
+        all.silent += one.silent;
+        all.stalled += one.stalled;
+        all.frame_too_slow += one.frame_too_slow;
+        all.pinned += one.pinned;
+        all.failed += one.failed;
+        all.shutdown += one.shutdown;
+    }
+}
 
 /// Why a seed failed.
 #[derive(Debug)]
@@ -17,13 +61,13 @@ pub struct Failure {
     pub fault: String,
 }
 
-/// Runs one seed for `steps` steps of chaos and what follows them. Returns the digest of all that was moved.
-pub fn run(seed: u64, steps: usize, is_tracing: bool) -> Result<u64, Failure> {
+/// Runs one seed for `steps` steps of chaos and what follows them.
+pub fn run(seed: u64, steps: usize, is_tracing: bool) -> Result<Life, Failure> {
     let mut step = 0;
     let mut world = World::new(seed, is_tracing);
     let outcome = catch_unwind(AssertUnwindSafe(|| live(&mut world, steps, &mut step)));
     let fault = match outcome {
-        Ok(Ok(())) => return Ok(world.ledger.borrow().digest),
+        Ok(Ok(())) => return Ok(Life::of(&world)),
         Ok(Err(fault)) => fault,
         Err(panic) => {
             let words = panic.downcast_ref::<&str>().map(|words| words.to_string());

@@ -127,7 +127,9 @@ impl Transcript {
     }
 
     fn finish(&mut self, ledger: &mut Ledger) {
-        self.replies.pop_front_if(|reply| reply.left.is_empty());
+        if self.replies.front().is_some_and(|reply| reply.left.is_empty()) {
+            self.replies.pop_front();
+        }
         let Some(viewing) = &mut self.viewing else { return };
         if let Some(part) = viewing.part.take_if(|part| part.left.is_empty()) {
             let (own, all) = match part.is_fresh {

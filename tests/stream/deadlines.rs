@@ -56,7 +56,11 @@ fn a_kept_connection_may_be_silent_for_15_s_and_then_has_10_s_for_a_head() {
 fn a_head_that_begins_early_on_a_kept_connection_is_due_before_its_silence_would_have_been() {
     let mut studio = Studio::new();
     let (line, key) = studio.ask("/page");
+    studio.pass(Duration::from_secs(9));
+    line.send("GET /page HTTP/1.1\r\nHost: cam\r\n\r\n");
+    studio.readable(key);
     line.take();
+    // The timer of the first head comes up, and is put back to the end of the silence.
     studio.pass(Duration::from_secs(1));
     line.send("GET ");
     studio.readable(key);

@@ -20,6 +20,7 @@ use super::frame::Frame;
 use super::limits::Limits;
 use super::metrics::{CloseReason, FrameCounts, Meter, Totals};
 use super::pinned::Pinned;
+use super::sabotage::{self, Sabotage};
 use super::timers::Timers;
 use super::viewer::Viewer;
 use crate::wire::http::Request;
@@ -221,12 +222,14 @@ impl<T: Transport> Hub<T> {
                 continue;
             }
             connection.armed = None;
-            if connection.deadline(&self.limits) <= now {
+            if connection.deadline(&self.limits) <= now && !sabotage::is(Sabotage::TimersFirst) {
                 // Room that was told of in this turn counts before the verdict: the delay may have been ours.
                 self.write(key, now);
             }
             self.overdue(key, now);
-            self.arm(key);
+            if !sabotage::is(Sabotage::ForgetRearm) {
+                self.arm(key);
+            }
         }
     }
 
@@ -244,7 +247,9 @@ impl<T: Transport> Hub<T> {
                 connection.scheduled = false;
                 self.receive(key, now);
                 self.write(key, now);
-                self.schedule(key);
+                if !sabotage::is(Sabotage::ForgetReschedule) {
+                    self.schedule(key);
+                }
                 self.arm(key);
             }
         }
@@ -278,7 +283,7 @@ impl<T: Transport> Hub<T> {
                 State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
                 State::Waiting { .. } => self.ask_now(key, now),
                 State::Subscribed(_) => self.end_stream(key, now),
-                State::Responding { keep_alive, .. } => *keep_alive = false,
+                State::Responding { keep_alive, .. } => *keep_alive &= sabotage::is(Sabotage::KeepAliveAtShutdown),
                 _ => {}
             }
         }

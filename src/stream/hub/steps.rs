@@ -14,6 +14,7 @@ use crate::stream::frame::Frame;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::CloseReason;
 use crate::stream::queue::{Offer, Pause, WriteQueue};
+use crate::stream::sabotage::{self, Sabotage};
 use crate::stream::timers::Timers;
 use crate::stream::viewer::{Overdue, Viewer};
 use crate::wire::http::{Refusal, Status};
@@ -50,8 +51,9 @@ impl<T: Transport> Hub<T> {
 
     /// Shows a frame to everybody who watches, in the place of the one shown before and of `outdated`.
     pub(super) fn show(&mut self, camera: usize, frame: Frame, outdated: Option<Frame>, now: Instant) {
-        let parts = Parts::of(&frame);
         let feed = &mut self.feeds[camera];
+        let older = feed.channel.latest().filter(|_| sabotage::is(Sabotage::ShowOlder));
+        let parts = Parts::of(older.unwrap_or(&frame));
         let replaced = feed.channel.publish(frame);
         self.totals.published += 1;
 
@@ -119,6 +121,7 @@ impl<T: Transport> Hub<T> {
     fn peer_ended(&mut self, key: Key) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         match connection.state {
+            _ if sabotage::is(Sabotage::ForgetEnd) => {}
             State::Closing { .. } => self.close(key, CloseReason::Finished),
             State::Receiving { .. } | State::Subscribed(_) => self.close(key, CloseReason::Left),
             _ => {}
@@ -197,7 +200,8 @@ impl<T: Transport> Hub<T> {
     fn offer_latest(&mut self, key: Key, repeat: bool, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let State::Subscribed(viewer) = &mut connection.state else { return };
-        match self.feeds[viewer.camera].channel.latest() {
+        let forgotten = sabotage::is(if repeat { Sabotage::ForgetRepeat } else { Sabotage::LoseHeld });
+        match self.feeds[viewer.camera].channel.latest().filter(|_| !forgotten) {
             Some(frame) => offer(connection, &Parts::of(frame), repeat, now),
             None => viewer.nothing_to_offer(now),
         }
@@ -247,7 +251,9 @@ impl<T: Transport> Hub<T> {
 
     /// Closes the books of a viewer that is no longer one.
     fn settle(&mut self, key: Key, mut viewer: Viewer, queue: &WriteQueue) {
-        self.feeds[viewer.camera].channel.unsubscribe(key);
+        if !sabotage::is(Sabotage::ForgetUnsubscribe) {
+            self.feeds[viewer.camera].channel.unsubscribe(key);
+        }
         self.totals.departed.add(&viewer.settle(queue));
     }
 
@@ -286,6 +292,10 @@ impl<T: Transport> Hub<T> {
             _ => {}
         }
         self.totals.closed.count(reason);
+        if sabotage::is(Sabotage::FreeInBatch) {
+            self.connections.remove(key.slot as usize);
+            return;
+        }
         self.closed.push(key);
     }
 
@@ -337,7 +347,8 @@ impl Parts {
 /// The connection a key means, if it is still there and not over.
 pub(super) fn lookup<T>(connections: &mut Slab<Connection<T>>, key: Key) -> Option<&mut Connection<T>> {
     let connection = connections.get_mut(key.slot as usize)?;
-    (connection.number == key.number && !matches!(connection.state, State::Closed)).then_some(connection)
+    let is_meant = connection.number == key.number || sabotage::is(Sabotage::DropGeneration);
+    (is_meant && !matches!(connection.state, State::Closed)).then_some(connection)
 }
 
 /// Sees to it that a timer comes up no later than the connection's deadline.
@@ -354,5 +365,5 @@ pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bo
     let State::Subscribed(viewer) = &mut connection.state else { return };
     viewer.offered(&connection.queue, now);
     let skipped = connection.queue.offer(Offer { bytes: parts.framed(viewer.framing), repeat });
-    viewer.counts.skipped_slow += u64::from(skipped);
+    viewer.counts.skipped_slow += u64::from(skipped) * (1 + u64::from(sabotage::is(Sabotage::SkipTwice)));
 }
