@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -52,7 +52,10 @@ fn a_slow_viewer_is_shown_what_is_new() {
     let mut last = 0;
     let mut lines = reader;
     use std::io::BufRead;
-    while parts < 15 {
+    let begun = Instant::now();
+    // Until ten frames were skipped, however fast the camera is on a busy machine.
+    while last < parts + 10 {
+        assert!(begun.elapsed() < PATIENCE, "no frame is skipped: {parts} parts up to number {last}");
         let mut block = String::new();
         while !block.ends_with("\r\n\r\n") {
             lines.read_line(&mut block).unwrap();
@@ -67,7 +70,6 @@ fn a_slow_viewer_is_shown_what_is_new() {
         parts += 1;
     }
     let state = program.state();
-    assert!(last >= 2 * parts, "frames were skipped: {parts} parts up to number {last}");
     assert!(state["frames"]["skipped_slow"].as_u64() > Some(0));
 }
 
