@@ -1,6 +1,6 @@
 //! Viewers that do not read, links that are too slow, descriptors that have run out.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -47,11 +47,9 @@ fn a_slow_viewer_is_shown_what_is_new() {
     let program = Program::serve(&["--camera", "pattern:640x480?fps=30"]);
     let request = "GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n";
     let stream = narrow(program.address, request);
-    let reader = std::io::BufReader::new(Slow(stream));
+    let mut lines = BufReader::new(Slow(stream));
     let mut parts = 0;
     let mut last = 0;
-    let mut lines = reader;
-    use std::io::BufRead;
     let begun = Instant::now();
     // Until ten frames were skipped, however fast the camera is on a busy machine.
     while last < parts + 10 {
