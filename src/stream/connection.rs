@@ -246,6 +246,11 @@ impl<T: Transport> Connection<T> {
         self.ended
     }
 
+    /// Whether it has not yet been asked anything.
+    pub(super) fn is_new(&self) -> bool {
+        self.requests == 0
+    }
+
     /// Whether part of a request has come.
     pub(super) fn has_begun_request(&self) -> bool {
         !self.received.is_empty()

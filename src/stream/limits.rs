@@ -24,6 +24,8 @@ pub struct Limits {
     pub linger_timeout: Duration,
     /// And it may send this many bytes meanwhile.
     pub linger_bytes_max: usize,
+    /// When the server goes down, whoever is connected has this long to say the rest of a first request.
+    pub last_call_timeout: Duration,
     /// Requests answered on one kept connection.
     pub requests_per_connection_max: u32,
     /// Viewers of streams at one time.
@@ -47,6 +49,7 @@ impl Default for Limits {
             repeat_after: Duration::from_secs(2),
             linger_timeout: Duration::from_secs(2),
             linger_bytes_max: 64 * 1024,
+            last_call_timeout: Duration::from_millis(500),
             requests_per_connection_max: 100,
             viewers_max: 20_000,
             frames_pinned_bytes_max: 64 * 1024 * 1024,

@@ -63,7 +63,7 @@ fn on_time(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
         let has_begun = link.consumed > link.script.awaited_from;
         let deadline = match link.script.asked > 0 && !has_begun {
             true => link.replied_at + limits.idle_timeout,
-            false => link.script.head_deadline(link.head_since()),
+            false => link.head_deadline(ledger),
         };
         if now >= deadline {
             return Err("has not said a whole request in its time, and is still there".into());
@@ -74,6 +74,12 @@ fn on_time(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
         return Err("has taken too long for one frame, and is still there".into());
     }
     Ok(())
+}
+
+/// Whether the server goes down, and what the peer has begun to ask is still awaited.
+fn is_last_called(link: &Link, ledger: &Ledger) -> bool {
+    let is_asking = link.script.asked == 0 || link.consumed > link.script.awaited_from;
+    is_asking && ledger.last_call_until.is_some_and(|until| ledger.now < until)
 }
 
 /// While the loop sleeps, whatever is left to do for a connection waits for an edge that is owed.
@@ -99,7 +105,7 @@ fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
             false => Ok(()),
         };
     }
-    let is_over = link.script.is_over || ledger.stopping;
+    let is_over = link.script.is_over || (ledger.stopping && !is_last_called(link, ledger));
     let is_ended = viewing.map_or(is_over, |viewing| viewing.is_ending) && !has_reply_due;
     if is_ended && link.shut_at.is_none() {
         return Err("has been told all, and is not told so".into());
@@ -267,5 +273,5 @@ fn has_reason(world: &World, link: &Link, ledger: &Ledger) -> bool {
         0 => now >= link.admitted_at + limits.request_timeout,
         _ => now >= link.replied_at + limits.idle_timeout,
     };
-    is_receiving && (ledger.stopping || is_late)
+    is_receiving && (is_late || (ledger.stopping && !is_last_called(link, ledger)))
 }

@@ -134,6 +134,8 @@ pub struct Ledger {
     pub stopping: bool,
     /// When it was told so.
     pub stopping_at: Option<Instant>,
+    /// Until when it waits for requests on their way.
+    pub last_call_until: Option<Instant>,
     /// Transports may be let go of.
     pub reaping: bool,
     /// What must have become of the frames; of those skipped, only their sum is known here.
@@ -153,6 +155,7 @@ impl Ledger {
             cameras: (0..cameras).map(|_| Camera::default()).collect(),
             stopping: false,
             stopping_at: None,
+            last_call_until: None,
             reaping: false,
             counts: FrameCounts::default(),
             moves: 0,

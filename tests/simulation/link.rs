@@ -186,6 +186,13 @@ impl Link {
         self.told_gone |= event.gone;
     }
 
+    /// When the head that is awaited must be whole; sooner once the server goes down.
+    pub fn head_deadline(&self, ledger: &Ledger) -> Instant {
+        let deadline = self.script.head_deadline(self.head_since());
+        let last_call = ledger.stopping_at.filter(|&at| self.admitted_at <= at).and(ledger.last_call_until);
+        last_call.map_or(deadline, |until| until.min(deadline))
+    }
+
     /// Since when the head that is awaited has its time.
     pub fn head_since(&self) -> Instant {
         if self.script.asked == 0 { self.admitted_at } else { self.head_at.max(self.replied_at) }
@@ -267,7 +274,8 @@ impl Link {
 
     fn check(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Result<(), String> {
         let is_silent = self.transcript.viewing.is_none() && !self.transcript.has_reply_due();
-        if is_silent && let Some(refusal) = self.script.refusal(self.consumed, self.head_since(), ledger.now) {
+        let deadline = self.head_deadline(ledger);
+        if is_silent && let Some(refusal) = self.script.refusal(self.consumed, deadline, ledger.now) {
             self.transcript.expect(refusal);
         }
         self.transcript.take(bytes, ledger)?;

@@ -11,6 +11,9 @@ use crate::world::World;
 const LIVE_STEPS: usize = 20;
 const SILENT_STEPS: usize = 40;
 
+/// Steps of the end: longer than the last call to those who have not asked yet.
+const END_STEPS: usize = 10;
+
 /// What came of one seed, or of many.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Life {
@@ -107,9 +110,9 @@ fn end_calmly(world: &mut World, step: &mut usize) -> Result<(), String> {
         }
     }
     world.shut_down();
-    for _ in 0..10 {
+    for _ in 0..END_STEPS {
         *step += 1;
-        world.calm_step(Duration::from_millis(10), false)?;
+        world.calm_step(Duration::from_millis(60), false)?;
         world.settle()?;
     }
     match world.hub.is_empty() {

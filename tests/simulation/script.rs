@@ -66,11 +66,12 @@ impl Script {
         most.min(until - said)
     }
 
-    /// What must be said to the part of a request that has been read up to `consumed`, if it cannot be answered.
-    pub fn refusal(&mut self, consumed: usize, since: Instant, now: Instant) -> Option<Bytes> {
+    /// What must be said to the part of a request that has been read up to `consumed`, if it cannot be answered, or not
+    /// any more: it must be whole by `deadline`.
+    pub fn refusal(&mut self, consumed: usize, deadline: Instant, now: Instant) -> Option<Bytes> {
         let refusal = match Request::parse(&self.bytes[self.awaited_from..consumed]) {
             Err(refusal) => refusal,
-            Ok(None) if consumed > self.awaited_from && now >= self.head_deadline(since) => {
+            Ok(None) if consumed > self.awaited_from && now >= deadline => {
                 Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." }
             }
             Ok(_) => return None,

@@ -177,6 +177,7 @@ impl World {
         let now = self.now();
         self.ledger.borrow_mut().stopping = true;
         self.ledger.borrow_mut().stopping_at = Some(now);
+        self.ledger.borrow_mut().last_call_until = Some(now + self.hub.limits().last_call_timeout);
         self.hub.shut_down(now);
     }
 

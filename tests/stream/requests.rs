@@ -157,6 +157,26 @@ fn a_shutdown_keeps_no_connection_and_lets_nobody_wait() {
 }
 
 #[test]
+fn a_shutdown_awaits_a_request_that_is_on_its_way() {
+    let mut studio = Studio::new();
+    let (begun, begun_key) = studio.connect();
+    begun.send("GET /healthz HTTP/1.1\r\nHo");
+    studio.readable(begun_key);
+    let (silent, _) = studio.connect();
+    // It could be asked again, but nothing is on its way.
+    let (_kept, _) = studio.ask("/small");
+
+    studio.hub.shut_down(studio.now);
+    studio.turn();
+    assert_eq!(studio.hub.len(), 2);
+    begun.send("st: cam\r\n\r\n");
+    studio.readable(begun_key);
+    assert!(begun.take_text().contains("Connection: close") && begun.is_shut());
+    studio.pass(studio.hub.limits().last_call_timeout);
+    assert_eq!((studio.hub.len(), silent.take()), (1, vec![]));
+}
+
+#[test]
 fn a_request_that_waits_in_vain_is_answered_all_the_same() {
     let mut studio = Studio::new();
     let (line, _) = studio.ask("/wait");

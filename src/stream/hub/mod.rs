@@ -274,18 +274,23 @@ impl<T: Transport> Hub<T> {
         !self.pending.is_empty() || !self.calls.is_empty() || !self.closed.is_empty()
     }
 
-    /// Begins the end: streams end after the frame they are in, replies are finished, everybody else is let go.
+    /// Begins the end: streams end after the frame they are in, replies are finished, a request on its way is awaited
+    /// for a moment, everybody else is let go.
     pub fn shut_down(&mut self, now: Instant) {
         self.shutting_down = true;
+        let last_call = self.limits.last_call_timeout;
         for key in self.keys() {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
+            let is_asking = connection.is_new() || connection.has_begun_request();
             match &mut connection.state {
+                State::Receiving { until } if is_asking => *until = (*until).min(now + last_call),
                 State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
                 State::Waiting { .. } => self.ask_now(key, now),
                 State::Subscribed(_) => self.end_stream(key, now),
                 State::Responding { keep_alive, .. } => *keep_alive &= sabotage::is(Sabotage::KeepAliveAtShutdown),
                 _ => {}
             }
+            self.arm(key);
         }
     }
 
