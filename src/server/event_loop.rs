@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll};
 
 use super::camera::{Camera, News};
+use super::handover::{self, Successor};
 use super::listener::{Accepted, Listener};
 use super::scene::{Stage, wall_time};
 use super::settings::{ListenAddress, Settings};
@@ -56,6 +57,9 @@ pub struct EventLoop {
     settings: Settings,
     stats: LoopStats,
     scratch: Box<[u8]>,
+    /// What drivers and a successor are started from.
+    program: PathBuf,
+    successor: Option<Successor>,
     /// Accepting has failed for want of descriptors or memory: try again then.
     accept_retry: Option<Instant>,
     /// The server is going down, and is gone by then.
@@ -92,6 +96,9 @@ pub enum ServeError {
         /// What the system said.
         error: io::Error,
     },
+    /// What was passed on to be listened on cannot be.
+    #[error("cannot listen on what was passed on by LISTEN_FDS: {0}; pass on listening TCP or Unix stream sockets")]
+    Inherited(io::Error),
     /// The kernel refused something without which there is no loop.
     #[error("cannot {what}: {error}")]
     System {
@@ -104,10 +111,10 @@ pub enum ServeError {
 
 impl EventLoop {
     /// Makes everything that may fail or block: after this, the loop only moves bytes. Drivers are started as
-    /// `program capture SOURCE`.
+    /// `program capture SOURCE`. Sockets that were passed on are listened on instead of the addresses in the settings.
     ///
     /// # Errors
-    /// An address is taken or unknown, or the kernel is out of something.
+    /// An address is taken or unknown, what was passed on is no listening socket, or the kernel is out of something.
     pub fn new(settings: Settings, program: PathBuf) -> Result<Self, ServeError> {
         let poll = Poll::new().map_err(system("make an epoll instance"))?;
         let mut signals = Signals::take_over().map_err(system("take over signals"))?;
@@ -115,14 +122,9 @@ impl EventLoop {
         let readable = Interest::READABLE;
         poll.registry().register(&mut signals, Owner::Signals.token(), readable).map_err(system(register))?;
 
-        let mut listeners = Vec::new();
-        for (index, address) in settings.listen.iter().enumerate() {
-            let failed = |error| ServeError::Listen { address: spell(address), error };
-            let mut listener = Listener::bind(address).map_err(failed)?;
-            poll.registry()
-                .register(&mut listener, Owner::Listener(index).token(), readable)
-                .map_err(system(register))?;
-            listeners.push(listener);
+        let mut listeners = listen(&settings)?;
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            poll.registry().register(listener, Owner::Listener(index).token(), readable).map_err(system(register))?;
         }
 
         let linger = settings.camera_linger;
@@ -139,6 +141,8 @@ impl EventLoop {
             settings,
             stats: LoopStats::new(Instant::now()),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            program,
+            successor: None,
             accept_retry: None,
             going_down: None,
         })
@@ -154,6 +158,7 @@ impl EventLoop {
     /// # Errors
     /// Waiting for events failed, which nothing that a peer or a camera does can cause.
     pub fn run(mut self) -> Result<(), ServeError> {
+        handover::announce();
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.is_over(Instant::now()) {
             self.turn(&mut events)?;
@@ -210,7 +215,7 @@ impl EventLoop {
                 };
                 self.hub.ready(key, readiness, now);
             }
-            Owner::Listener(index) => self.listeners[index].ready(),
+            Owner::Listener(index) => self.listeners.get_mut(index).into_iter().for_each(Listener::ready),
             Owner::CameraOutput(pipe) | Owner::CameraErrors(pipe) => {
                 self.read_camera(pipe.camera as usize, Some(pipe.run), now);
             }
@@ -310,10 +315,63 @@ impl EventLoop {
     fn obey_signals(&mut self, now: Instant) {
         for request in self.signals.pending().collect::<Vec<_>>() {
             match request {
-                signals::Request::Reap => self.cameras.iter_mut().for_each(Camera::child_ended),
+                signals::Request::Reap => {
+                    self.cameras.iter_mut().for_each(Camera::child_ended);
+                    self.reap_successor();
+                }
+                signals::Request::Succeed => self.start_successor(),
+                signals::Request::HandOver => self.hand_over(now),
                 signals::Request::ShutDown => self.shut_down(now),
             }
         }
+    }
+
+    /// Starts the server that is to take this one's place. Until it says that it is up, nothing changes.
+    fn start_successor(&mut self) {
+        let reads_stdin = self.settings.cameras.iter().any(|camera| camera.source.reads_stdin());
+        if self.successor.is_some() || self.going_down.is_some() {
+            log::warn!("no successor is started: there is one already, or this server is going down");
+        } else if reads_stdin {
+            // Two drivers would each read some pieces of it, and frames would be made of both.
+            log::warn!("no successor is started: standard input is a camera and cannot be read by two servers");
+        } else {
+            match Successor::start(&self.program, &self.listeners) {
+                Ok(successor) => {
+                    log::info!("process {} is started as the successor of this server", successor.id());
+                    self.successor = Some(successor);
+                }
+                Err(error) => {
+                    log::error!("the successor, {}, cannot be started: {error}", self.program.display());
+                }
+            }
+        }
+    }
+
+    fn reap_successor(&mut self) {
+        let Some(successor) = &mut self.successor else { return };
+        match successor.ended() {
+            Ok(None) => {}
+            Ok(Some(status)) => {
+                log::error!("the successor has ended ({status}) before it was up; this server goes on");
+                self.successor = None;
+            }
+            Err(error) => log::error!("the successor cannot be waited for: {error}"),
+        }
+    }
+
+    /// The successor is up: whoever comes is its guest from now on, and those who are here are seen off.
+    fn hand_over(&mut self, now: Instant) {
+        if self.successor.is_none() || self.going_down.is_some() {
+            return;
+        }
+        log::info!("the successor is up");
+        for mut listener in self.listeners.drain(..) {
+            if let Err(error) = self.poll.registry().deregister(&mut listener) {
+                log::warn!("{listener} goes on giving events: {error}");
+            }
+            listener.hand_over();
+        }
+        self.shut_down(now);
     }
 
     /// The first time, everything is brought to its end; the second time, it is over.
@@ -368,6 +426,16 @@ fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Inst
         sequence: part.sequence,
     };
     show(hub, camera, shot, now);
+}
+
+/// The sockets that were passed on, else those of the settings.
+fn listen(settings: &Settings) -> Result<Vec<Listener>, ServeError> {
+    let inherited = handover::inherited().map_err(ServeError::Inherited)?;
+    if !inherited.is_empty() {
+        return Ok(inherited);
+    }
+    let bind = |address| Listener::bind(address).map_err(|error| ServeError::Listen { address: spell(address), error });
+    settings.listen.iter().map(bind).collect()
 }
 
 fn spell(address: &ListenAddress) -> String {

@@ -6,9 +6,10 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, SockAddr, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, TcpKeepalive, Type};
 
 use super::settings::ListenAddress;
 use super::socket::Socket;
@@ -42,6 +43,8 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Listener {
     inner: Inner,
     owed: bool,
+    /// It goes on in another process: what it left in the file system is not ours to remove.
+    is_handed_over: bool,
 }
 
 #[derive(Debug)]
@@ -74,8 +77,53 @@ impl Listener {
                 Inner::Unix(UnixListener::bind(path)?, path.clone())
             }
         };
+        Ok(Self::new(inner))
+    }
+
+    /// Goes on with a TCP socket that another process has made.
+    ///
+    /// # Errors
+    /// It does not listen, or the kernel refuses an option that every connection is to have.
+    pub fn from_tcp(socket: StdTcpListener) -> io::Result<Self> {
+        must_listen(&SockRef::from(&socket))?;
+        tune(&SockRef::from(&socket))?;
+        Ok(Self::new(Inner::Tcp(TcpListener::from_std(socket))))
+    }
+
+    /// Goes on with a Unix socket that another process has made.
+    ///
+    /// # Errors
+    /// It does not listen, has no path, or cannot be made non-blocking.
+    pub fn from_unix(socket: StdUnixListener) -> io::Result<Self> {
+        must_listen(&SockRef::from(&socket))?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        let path =
+            address.as_pathname().ok_or_else(|| io::Error::other("a Unix socket that was passed on has no path"))?;
+        let path = path.to_owned();
+        Ok(Self::new(Inner::Unix(UnixListener::from_std(socket), path)))
+    }
+
+    fn new(inner: Inner) -> Self {
         // Connections may have come before the first edge is asked for.
-        Ok(Self { inner, owed: true })
+        Self { inner, owed: true, is_handed_over: false }
+    }
+
+    /// The same socket once more, for another process.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub fn to_owned_fd(&self) -> io::Result<OwnedFd> {
+        match &self.inner {
+            Inner::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Inner::Unix(listener, _) => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// Leaves the socket to the process it was passed on to. It must be deregistered as well: as long as anybody has it
+    /// open, closing our descriptor does not end our events (epoll(7)).
+    pub fn hand_over(&mut self) {
+        self.is_handed_over = true;
     }
 
     /// Whether somebody may be waiting: an edge came, or the last round of accepting ended early.
@@ -147,7 +195,7 @@ impl Source for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Inner::Unix(_, path) = &self.inner {
+        if let (Inner::Unix(_, path), false) = (&self.inner, self.is_handed_over) {
             // Nothing listens there any more; that the path is gone already is no harm.
             let _ = std::fs::remove_file(path);
         }
@@ -166,24 +214,36 @@ fn bind_inet(address: &str) -> io::Result<TcpListener> {
     Err(refused)
 }
 
-/// Sets on the listening socket what every accepted one is to have: on Linux they inherit all of it, which saves seven
-/// system calls a connection.
 fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
+    tune(&socket)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Sets on the listening socket what every accepted one is to have: on Linux they inherit all of it, which saves seven
+/// system calls a connection.
+fn tune(socket: &socket2::Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
     let keepalive =
         TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::from(address))?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
+    socket.set_nonblocking(true)
+}
+
+/// Accepting on a socket that does not listen fails for ever.
+fn must_listen(socket: &socket2::Socket) -> io::Result<()> {
+    match socket.is_listener()? {
+        true => Ok(()),
+        false => Err(io::Error::other("a socket does not listen")),
+    }
 }
 
 /// Removes the socket of a server that has died, but never one that is served, nor anything that is no socket.

@@ -18,23 +18,29 @@ pub enum Request {
     ShutDown,
     /// SIGCHLD: a child process has ended.
     Reap,
+    /// SIGUSR2: start a successor.
+    Succeed,
+    /// SIGUSR1, from that successor: it is up.
+    HandOver,
 }
 
 impl Signals {
-    /// Takes over SIGTERM, SIGINT and SIGCHLD of this process.
+    /// Takes these signals of this process over.
     ///
     /// # Errors
     /// The pipe cannot be made.
     pub fn take_over() -> io::Result<Self> {
-        let signals = [Signal::TERM, Signal::INT, Signal::CHILD].map(Signal::as_raw);
-        SignalPipe::new(signals).map(Self)
+        let signals = [Signal::TERM, Signal::INT, Signal::CHILD, Signal::USR1, Signal::USR2];
+        SignalPipe::new(signals.map(Signal::as_raw)).map(Self)
     }
 
     /// The signals that have come since the last call.
     pub fn pending(&mut self) -> impl Iterator<Item = Request> {
-        self.0.pending().map(|signal| match signal == Signal::CHILD.as_raw() {
-            true => Request::Reap,
-            false => Request::ShutDown,
+        self.0.pending().map(|signal| match Signal::from_named_raw(signal) {
+            Some(Signal::CHILD) => Request::Reap,
+            Some(Signal::USR1) => Request::HandOver,
+            Some(Signal::USR2) => Request::Succeed,
+            _ => Request::ShutDown,
         })
     }
 }

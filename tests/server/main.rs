@@ -2,6 +2,7 @@
 
 mod addresses;
 mod cameras;
+mod handover;
 mod lifecycle;
 mod link;
 mod outages;

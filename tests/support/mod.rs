@@ -1,6 +1,8 @@
 //! The program under test, as a user starts it, and a bare socket to talk to it.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod dynasty;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};

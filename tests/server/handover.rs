@@ -1,0 +1,171 @@
+//! A successor takes a server's place while people come and watch.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::process::{Signal, kill_process};
+
+use crate::support::dynasty::{Dynasty, heir, is_over};
+use crate::support::{PATIENCE, Program, eventually};
+
+/// Connections a second that come while servers follow each other.
+const RATE: u32 = 200;
+
+/// One short visit: a whole reply, or what went wrong.
+fn visit(address: SocketAddr) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n")?;
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply)?;
+    match reply.starts_with(b"HTTP/1.1 200 OK\r\n") && reply.ends_with(b"\r\n\r\nok\n") {
+        true => Ok(()),
+        false => Err(std::io::Error::other(format!("a reply of {} bytes", reply.len()))),
+    }
+}
+
+/// `FRAMECAST_RESTARTS=20` is the long form: 20 restarts, and 10,000 connections at the least.
+#[test]
+fn nobody_is_refused_while_servers_follow_each_other() {
+    let restarts: usize = std::env::var("FRAMECAST_RESTARTS").map_or(3, |count| count.parse().expect("a number"));
+    let mut dynasty = Dynasty::found(Program::serve(&["--camera", "pattern:320x240?fps=30"]));
+    let address = dynasty.first.address;
+    let is_done = AtomicBool::new(false);
+    let visits = AtomicUsize::new(0);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let _done = Stop(&is_done);
+        let callers: Vec<_> = (0..4)
+            .map(|caller| {
+                let (is_done, visits) = (&is_done, &visits);
+                scope.spawn(move || {
+                    for turn in 0.. {
+                        if is_done.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        let due = Duration::from_secs(1) * (turn * 4 + caller) / RATE;
+                        std::thread::sleep(due.saturating_sub(begun.elapsed()));
+                        visit(address).unwrap_or_else(|error| panic!("visit {turn} of caller {caller}: {error}"));
+                        visits.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        for generation in 1..=restarts {
+            let visited = visits.load(Ordering::Relaxed);
+            dynasty.succeed();
+            let wanted = if restarts < 20 { visited + 20 } else { generation * 10_000 / restarts };
+            eventually("people still come", || {
+                visits.load(Ordering::Relaxed) >= wanted || callers.iter().any(|caller| caller.is_finished())
+            });
+        }
+    });
+    let (visits, seconds) = (visits.into_inner(), begun.elapsed().as_secs_f64());
+    println!("{restarts} restarts, {visits} connections in {seconds:.1} s, 0 refused");
+}
+
+/// Tells the callers to stop, also when the test has failed.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let unix = format!("unix:{}", path.display());
+    let mut dynasty = Dynasty::found(Program::serve(&["--camera", "pattern:320x240?fps=30", "--listen", &unix]));
+    let mut viewer = dynasty.first.watch("/stream");
+    viewer.part();
+    // Connected, but with its request still on the way: it is awaited.
+    let mut late = dynasty.first.say("GET /healthz HTTP/1.1\r\nHo");
+    let before = dynasty.first.pid();
+    kill_process(before, Signal::USR2).unwrap();
+    let rest = viewer.rest();
+    assert!(rest.ends_with(b"--frame--\r\n"), "{:?}", String::from_utf8_lossy(&rest[rest.len().saturating_sub(60)..]));
+    late.write_all(b"st: cam\r\n\r\n").unwrap();
+    let mut reply = String::new();
+    late.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
+    dynasty.reigning = heir(before).expect("a successor");
+    eventually("the server before has gone", || is_over(before));
+
+    let mut viewer = dynasty.first.watch("/stream");
+    assert_eq!(viewer.part().sequence, 1, "the picture is another server's");
+    let mut stream = UnixStream::connect(&path).expect("the path is still there");
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert!(reply.ends_with("\r\n\r\nok\n"), "{reply}");
+}
+
+/// A successor that cannot start, and one that is not there, change nothing.
+#[test]
+fn a_successor_that_fails_is_not_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("framecast");
+    fs::copy(env!("CARGO_BIN_EXE_framecast"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--always-on"]);
+    let server = Program::start(command);
+    eventually("it shows a frame", || server.get("/snapshot").status() == 200);
+    for successor in [Some("#!/bin/sh\nexit 1\n"), None] {
+        fs::remove_file(&program).unwrap();
+        if let Some(script) = successor {
+            fs::write(&program, script).unwrap();
+            fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        server.signal(Signal::USR2);
+        assert_eq!(server.get("/healthz").status(), 200);
+        if successor.is_some() {
+            eventually("it is reaped", || heir(server.pid()).is_none() && server.children().len() == 1);
+        } else {
+            fs::write(&program, "").unwrap();
+        }
+    }
+    // Nor does a word that no successor of it has said.
+    server.signal(Signal::USR1);
+    assert_eq!(server.get("/healthz").status(), 200);
+    server.signal(Signal::TERM);
+    let (status, words) = server.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(
+        words.contains("the successor has ended (exit status: 1) before it was up; this server goes on"),
+        "{words}"
+    );
+    assert!(words.contains("cannot be started: No such file"), "{words}");
+}
+
+#[test]
+fn it_listens_on_what_it_is_passed() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
+    let mapping = FdMapping { parent_fd: socket.into(), child_fd: 3 };
+    command.arg("serve").env("LISTEN_FDS", "1").fd_mappings(vec![mapping]).unwrap();
+    let program = Program::start(command);
+    assert_eq!(program.address, address);
+    assert_eq!(program.get("/healthz").status(), 200);
+}
+
+#[test]
+fn what_cannot_be_listened_on_is_said() {
+    let connected = TcpStream::connect(TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
+    let mapping = FdMapping { parent_fd: connected.into(), child_fd: 3 };
+    command.arg("serve").env("LISTEN_FDS", "1").fd_mappings(vec![mapping]).unwrap();
+    let output = command.output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(words.contains("cannot listen on what was passed on by LISTEN_FDS: a socket does not listen"), "{words}");
+}
