@@ -18,6 +18,7 @@ let live = []; // those with a stream, the oldest first
 let liveMax = LIVE_MAX;
 let resting = false; // nobody looks: no streams, no requests
 let reachable = true;
+let uptime = 0; // of the server, as it last said
 
 class Camera {
   key = null; // marks our stream in /state; null while there is none
@@ -185,9 +186,12 @@ async function refreshFigures() {
     const response = await fetch(`state?key=${keys}`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (!response.ok) throw `The server answers ${response.status}. Trying again…`;
     state = await response.json();
-    for (const camera of reachable ? [] : live) {
+    // A successor may have taken the server's place without a moment's silence: it does not know our streams.
+    const isNew = state.loop.uptime_ms < uptime;
+    uptime = state.loop.uptime_ms;
+    for (const camera of reachable && !isNew ? [] : live) {
       if (camera.timer) camera.open();
-      else camera.seen = 0; // a new server does not know the stream
+      else camera.seen = 0;
     }
     text('#status', 'Connected');
   } catch (error) {
