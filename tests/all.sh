@@ -15,6 +15,7 @@ missing curl curl
 missing cc gcc
 missing ip iproute2
 missing tc iproute2
+missing faketime faketime
 if ((${#need[@]})); then
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update
@@ -30,3 +31,5 @@ cargo test --locked --profile optimised --features sabotage --test simulation --
 # optimised: a camera that cannot keep its rate is no measure of a server.
 cargo test --locked --profile optimised --test browser --test drivers --test relay --test server --test v4l2 \
     -- --ignored --test-threads=1
+# Attacks on the real server, in their short form: whatever the machine's speed, nobody may be harmed who did no harm.
+cargo test --locked --profile optimised --test siege -- --short

@@ -1,10 +1,14 @@
 //! Every row of the table of requests accepted and refused, whole and cut at every byte.
 
+#[path = "support/requests.rs"]
+mod requests;
+
 use framecast::wire::http::{FIELDS_MAX, HEAD_BYTES_MAX, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 use framecast::wire::http::{Method, Refusal, Request, Version};
 
+use requests::{Refused, get, line, with};
+
 const METHODS: [(&str, Method); 3] = [("GET", Method::Get), ("HEAD", Method::Head), ("OPTIONS", Method::Options)];
-const TOKEN_MARKS: &[u8] = b"!#$%&'*+-.^_`|~";
 
 type Verdict = Result<Option<(Request, usize)>, Refusal>;
 
@@ -51,19 +55,13 @@ fn refused(code: u16, input: impl AsRef<[u8]>) -> usize {
     }
 }
 
-/// A head with this request line.
-fn line(line: &str) -> String {
-    format!("{line}\r\nHost: cam\r\n\r\n")
-}
-
-/// A head that asks for this target.
-fn get(target: &str) -> String {
-    line(&format!("GET {target} HTTP/1.1"))
-}
-
-/// A head with these field lines beside `Host`.
-fn with(fields: &str) -> String {
-    format!("GET / HTTP/1.1\r\nHost: cam\r\n{fields}\r\n")
+/// Checks that each is refused as it must be, and those that are wrong from a certain byte on by then.
+#[track_caller]
+fn all_refused(rows: impl IntoIterator<Item = Refused>) {
+    for Refused { code, input, decided_at } in rows {
+        let length = refused(code, &input);
+        assert_eq!(decided_at.unwrap_or(length), length, "{}", shown(&input));
+    }
 }
 
 /// The beginning of an input, for a message that fits a screen.
@@ -271,177 +269,55 @@ fn what_follows_a_head_is_left() {
 fn limits_may_be_met_but_not_exceeded() {
     assert_eq!([REQUEST_LINE_BYTES_MAX, HEAD_BYTES_MAX], [8192, 16384]);
     assert_eq!([FIELDS_MAX, METHOD_BYTES_MAX], [100, 32]);
-    let room = REQUEST_LINE_BYTES_MAX - "GET / HTTP/1.1".len();
-    accepted(get(&format!("/{}", "a".repeat(room))));
-    let decided_at = refused(414, get(&format!("/{}", "a".repeat(room + 1))));
-    assert_eq!(decided_at, REQUEST_LINE_BYTES_MAX + 1);
-    let decided_at = refused(414, format!("GET /{}", "a".repeat(room + 100)));
-    assert_eq!(decided_at, REQUEST_LINE_BYTES_MAX + 1);
-
-    let room = HEAD_BYTES_MAX - with("A: \r\n").len();
-    accepted(with(&format!("A: {}\r\n", "a".repeat(room))));
-    let decided_at = refused(431, with(&format!("A: {}\r\n", "a".repeat(room + 1))));
-    assert_eq!(decided_at, HEAD_BYTES_MAX);
-    let decided_at = refused(431, format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(room + 100)));
-    assert_eq!(decided_at, HEAD_BYTES_MAX);
-
+    accepted(get(&format!("/{}", "a".repeat(REQUEST_LINE_BYTES_MAX - "GET / HTTP/1.1".len()))));
+    accepted(with(&format!("A: {}\r\n", "a".repeat(HEAD_BYTES_MAX - with("A: \r\n").len()))));
     accepted(with(&"A:\r\n".repeat(FIELDS_MAX - 1)));
-    refused(431, with(&"A:\r\n".repeat(FIELDS_MAX)));
+    all_refused(requests::too_large());
 }
 
-// ---- Refused at once ------------------------------------------------------------------------------------------------
+// ---- Refused --------------------------------------------------------------------------------------------------------
 
 #[test]
 fn what_is_no_request_is_refused_at_its_first_wrong_byte() {
-    let rows: [(&[u8], usize); 9] = [
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 1),
-        (b"\x80\x2e\x01\x00\x02", 1),
-        (b" GET / HTTP/1.1\r\nHost: cam\r\n\r\n", 1),
-        (b"\r\nGET / HTTP/1.1\r\nHost: cam\r\n\r\n", 1),
-        (b"\nGET / HTTP/1.1\r\nHost: cam\r\n\r\n", 1),
-        (b"{\"method\":\"get\"}", 1),
-        (b"\xef\xbb\xbfGET / HTTP/1.1\r\n", 1),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", 20),
-        (b"G\0ET / HTTP/1.1\r\n", 2),
-    ];
-    for (input, length) in rows {
-        assert_eq!(refused(400, input), length, "{}", shown(input));
-    }
-    for first in 0..=u8::MAX {
-        if !first.is_ascii_alphanumeric() && !TOKEN_MARKS.contains(&first) {
-            assert_eq!(refused(400, [first, b'E', b'T', b' ']), 1, "{first:#x}");
-        }
-    }
+    all_refused(requests::no_requests());
 }
 
 #[test]
 fn a_lone_cr_or_lf_is_refused_where_it_stands() {
-    let rows = [
-        ("GET / HTTP/1.1\nHost: cam\n\n", 15),
-        ("GET / HTTP/1.1\rHost: cam\r\r", 16),
-        ("GET / HTTP/1.1\r\r\nHost: cam\r\n\r\n", 16),
-        ("GET / HTTP/1.1\r\nHost: cam\n\r\n", 26),
-        ("GET / HTTP/1.1\r\nHost: cam\r\n\n", 28),
-        ("GET / HTTP/1.1\r\nHost: cam\r\n\rX", 29),
-        ("GET / HTTP/1.1\r\nHost: ca\rm\r\n\r\n", 26),
-        ("GET /a\nb HTTP/1.1\r\nHost: cam\r\n\r\n", 7),
-    ];
-    for (input, length) in rows {
-        assert_eq!(refused(400, input), length, "{input:?}");
-    }
+    all_refused(requests::lone_line_breaks());
 }
-
-#[test]
-fn the_http2_preface_is_refused_as_a_version() {
-    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    assert_eq!(refused(505, preface), "PRI * HTTP/2.0\r\n\r\n".len());
-}
-
-// ---- Refused once the head is whole ---------------------------------------------------------------------------------
 
 #[test]
 fn versions_that_are_not_spoken() {
-    for version in ["HTTP/2.0", "HTTP/2.1", "HTTP/3.0", "HTTP/9.9", "HTTP/0.9"] {
-        refused(505, line(&format!("GET / {version}")));
-        refused(505, line(&format!("POST / {version}")));
-    }
-    let malformed = "http/1.1 Http/1.1 HTTP/01.1 HTTP/1.10 HTTP/1.01 HTTP/1 HTTP/1. HTTP/.1 HTTP/1,1 \
-        HTTP/2 HTTP/10.0 HTTP/-1.1 HTTP/1.x HTTPS/1.1 1.1 HTTP/1.1; ICAP/1.0";
-    for version in malformed.split(' ') {
-        refused(400, line(&format!("GET / {version}")));
-    }
-    refused(400, "GET /\r\n\r\n");
+    all_refused(requests::versions());
 }
 
 #[test]
 fn methods_that_are_not_answered() {
-    let longest = "M".repeat(METHOD_BYTES_MAX);
-    let known = "POST PUT DELETE PATCH TRACE CONNECT".split(' ').map(|word| (405, word));
-    let unknown = "get Get PROPFIND BREW PRI GETX M-SEARCH !#$%&'*+-.^_`|~09aZ".split(' ');
-    let unknown = unknown.chain([longest.as_str()]).map(|word| (501, word));
-    for (code, method) in known.chain(unknown) {
-        refused(code, line(&format!("{method} / HTTP/1.1")));
-        // The method is judged before Host, body and expectation.
-        let body = "Transfer-Encoding: chunked\r\nExpect: 100-continue";
-        refused(code, format!("{method} / HTTP/1.1\r\n{body}\r\n\r\n"));
-    }
-    refused(405, line("CONNECT cam:443 HTTP/1.1"));
-    for method in ["GE\tT", "GE(T", "G\u{e9}T", "GET/", "G:T"] {
-        refused(400, line(&format!("{method} / HTTP/1.1")));
-    }
-    let decided_at = refused(400, line(&format!("{longest}M / HTTP/1.1")));
-    assert_eq!(decided_at, METHOD_BYTES_MAX + 1);
+    all_refused(requests::methods());
 }
 
 #[test]
 fn request_lines_out_of_shape() {
-    let lines = "GET  / HTTP/1.1|GET /  HTTP/1.1|GET / HTTP/1.1 |GET\t/ HTTP/1.1|GET /\tHTTP/1.1|GET\
-        |GET /\t HTTP/1.1|GET HTTP/1.1|GET / a HTTP/1.1|GET |GET / HTTP/1.1\0|GET /\u{b} HTTP/1.1\
-        |GET / HTTP 1.1|GET /|GET / ";
-    for shape in lines.split('|') {
-        refused(400, line(shape));
-    }
+    all_refused(requests::lines());
 }
 
 #[test]
 fn targets_that_are_none() {
-    for byte in (0..=0x20).chain([b'#', 0x7f]).chain(0x80..=0xff) {
-        for target in [&[b'/', byte][..], &[b'/', b'?', byte]] {
-            refused(400, [b"GET ", target, b" HTTP/1.1\r\nHost: cam\r\n\r\n"].concat());
-        }
-    }
-    let targets = "/% /%2 /%zz /%4g /%%41 /%00 /a%00b /?a=%00 /?a=100% /?%u0041 * ** /# /a#b a ?a . \\ \
-        cam:80 cam http:/cam/ http//cam/ ftp://cam/ ://cam/ http:// http://other/ http://cam:80/ \
-        http://cam.evil/ http://user@cam/ http:/// http://cam\\/ http://cam/%00 http://cam/# /\u{e4}";
-    for target in targets.split(' ') {
-        refused(400, get(target));
-    }
-    refused(400, "GET http://cam/ HTTP/1.0\r\n\r\n");
-    refused(400, line("OPTIONS *? HTTP/1.1"));
+    all_refused(requests::targets());
 }
 
 #[test]
 fn hosts_that_are_missing_double_or_invalid() {
-    refused(400, "GET / HTTP/1.1\r\n\r\n");
-    refused(400, "GET / HTTP/1.9\r\nHosts: cam\r\n\r\n");
-    let hosts = "| |:80|cam:x|cam:65536|cam:+80|cam:80:80|a b|a/b|a@b|a?b|a#b|a\\b|a\"b|a<b|a\tb|cam, cam\
-        |caf\u{e9}|a%|a%4|a%00|::1|[::1|[]|[::1]x|[::1]80|[cam]|[1.2.3.4]|[fe80::1%25eth0]|http://cam\
-        |]|cam]|cam\r\nHost: cam|cam\r\nA: b\r\nhost: other|cam\r\nHOST:";
-    for host in hosts.split('|') {
-        for version in ["1.0", "1.1"] {
-            refused(400, format!("GET / HTTP/{version}\r\nHost: {host}\r\n\r\n"));
-        }
-    }
+    all_refused(requests::hosts());
 }
 
 #[test]
 fn fields_out_of_shape() {
-    let fields = "A : b|A\t: b| A: b|\tA: b|: b|:|A|A b|A b: c|A(: b|A\u{e9}: b|A\0: b|A: b\0c|A: \u{1}\
-        |A: \u{7f}|A: \u{1b}[2J|A: \u{b}b|A: b\r\n c|A: b\r\n\tc|A:\r\n b|\"A\": b|A;: b";
-    for field in fields.split('|') {
-        refused(400, with(&format!("{field}\r\n")));
-        refused(400, format!("GET / HTTP/1.1\r\n{field}\r\nHost: cam\r\n\r\n"));
-    }
+    all_refused(requests::fields());
 }
 
 #[test]
 fn bodies_and_expectations() {
-    let malformed = "Content-Length:|Content-Length: -1|Content-Length: +0|Content-Length: 0x0|Content-Length: 0 0\
-        |Content-Length: 0, 0|Content-Length: 1.0|Content-Length: \u{660}|Content-Length: 0\r\nContent-Length: 0\
-        |Content-Length: 5\r\nA: b\r\ncontent-length: 6|Transfer-Encoding: chunked\r\nContent-Length: 0\
-        |Content-Length: x\r\nTransfer-Encoding: identity|Transfer-Encoding: \u{b}chunked|Transfer-Encoding : chunked";
-    let too_large = "Content-Length: 1|content-length: 000012|Content-Length: 99999999999999999999999999999999\
-        |Transfer-Encoding: chunked|transfer-encoding:\t CHUNKED |Expect: 100-continue\r\nContent-Length: 5";
-    let unknown = "Transfer-Encoding:|Transfer-Encoding: identity|Transfer-Encoding: gzip, chunked\
-        |Transfer-Encoding: chunked, chunked|Transfer-Encoding: xchunked|Transfer-Encoding: \"chunked\"\
-        |Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked";
-    let expecting = "Expect: 100-continue|expect: anything|Expect:|Content-Length: 0\r\nExpect: 100-continue";
-    for (code, rows) in [(400, malformed), (413, too_large), (501, unknown), (417, expecting)] {
-        for fields in rows.split('|') {
-            refused(code, with(&format!("{fields}\r\n")));
-        }
-    }
-    for coding in ["chunked", "gzip"] {
-        refused(400, format!("GET / HTTP/1.0\r\nTransfer-Encoding: {coding}\r\n\r\n"));
-    }
+    all_refused(requests::bodies());
 }

@@ -30,8 +30,11 @@ use crate::stream::{Hub, Readiness};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
-/// Events taken from the kernel at once. More of them wait there; this only bounds one batch.
+/// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
+
+/// Batches taken in one turn: enough for every connection there may be by default to be told of once.
+const BATCHES_MAX: usize = 32;
 
 /// Connections accepted in one turn and from one listener, so that a burst of newcomers does not hold up the viewers.
 const ACCEPTS_MAX: usize = 64;
@@ -171,16 +174,14 @@ impl EventLoop {
     fn turn(&mut self, events: &mut Events) -> Result<(), ServeError> {
         self.wait(events)?;
         let now = Instant::now();
-        for event in events.iter() {
-            self.dispatch(event, now);
-        }
+        let count = self.dispatch_all(events, now)?;
         self.accept(now);
         self.hub.expire(now);
         self.answer(now);
         self.attend_cameras(now);
         self.hub.flush(now);
         self.reap();
-        self.stats.turned(events.iter().count(), now);
+        self.stats.turned(count, now);
         Ok(())
     }
 
@@ -188,9 +189,16 @@ impl EventLoop {
     fn wait(&mut self, events: &mut Events) -> Result<(), ServeError> {
         let timeout = self.timeout(Instant::now());
         self.stats.wakeups += u64::from(timeout != Some(Duration::ZERO));
+        self.poll(events, timeout)
+    }
+
+    fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> Result<(), ServeError> {
         match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => Err(system("wait for events")(error)),
-            _ => Ok(()),
+            // This is how the wait of a process that was stopped ends (signal(7)), and no event comes with it. Time has
+            // passed, and who spoke or made room meanwhile must be heard before it is held against anybody.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.poll(events, Some(Duration::ZERO)),
+            Err(error) => Err(system("wait for events")(error)),
+            Ok(()) => Ok(()),
         }
     }
 
@@ -202,6 +210,22 @@ impl EventLoop {
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
         let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.accept_retry).chain(self.going_down);
         deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    /// Hands each event to its owner, and those that did not fit into the batch: after a pause there is more to tell
+    /// than one holds, and no deadline may be judged before it is told. Returns how many there were.
+    fn dispatch_all(&mut self, events: &mut Events, now: Instant) -> Result<usize, ServeError> {
+        let mut count = 0;
+        for _ in 0..BATCHES_MAX {
+            let batch = events.iter().count();
+            events.iter().for_each(|event| self.dispatch(event, now));
+            count += batch;
+            if batch < EVENTS_MAX {
+                break;
+            }
+            self.poll(events, Some(Duration::ZERO))?;
+        }
+        Ok(count)
     }
 
     /// Hands an event to its owner.

@@ -143,7 +143,10 @@ impl Stage<'_> {
             restarts: camera.restarts(),
             accepted: tally.accepted.frames,
             rejected: rejected(&tally),
+            accepted_bytes: tally.accepted.bytes,
+            rejected_bytes: tally.rejected_bytes(),
             skipped_bytes: tally.skipped_bytes,
+            undecided_bytes: camera.bytes_undecided(),
             stood_in_for: camera.is_stood_in_for(),
             error: camera.trouble().map(str::to_owned),
         }

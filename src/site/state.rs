@@ -88,7 +88,11 @@ pub struct Camera {
     pub restarts: u32,
     pub accepted: u64,
     pub rejected: BTreeMap<&'static str, u64>,
+    /// All bytes that its drivers wrote are in one of these four: whole frames, flawed ones, none, and not known yet.
+    pub accepted_bytes: u64,
+    pub rejected_bytes: u64,
     pub skipped_bytes: u64,
+    pub undecided_bytes: u64,
     /// Whether viewers are shown a picture that stands in for live ones.
     pub stood_in_for: bool,
     pub error: Option<String>,

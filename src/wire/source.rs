@@ -139,10 +139,14 @@ impl Tally {
         self.rejected[reason as usize]
     }
 
+    /// The bytes of the frames rejected, for whatever reason.
+    pub fn rejected_bytes(&self) -> u64 {
+        self.rejected.iter().map(|count| count.bytes).sum()
+    }
+
     /// The sum of all bytes accepted, rejected and skipped.
     pub fn bytes(&self) -> u64 {
-        let rejected: u64 = self.rejected.iter().map(|count| count.bytes).sum();
-        self.accepted.bytes + rejected + self.skipped_bytes
+        self.accepted.bytes + self.rejected_bytes() + self.skipped_bytes
     }
 
     /// Adds what another decoder was given to this.

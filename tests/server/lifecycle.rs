@@ -32,6 +32,24 @@ fn streams_end_on_a_part_boundary_and_the_program_with_zero() {
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
+/// Time goes on while a process is stopped, and what was sent to it meanwhile waits in the kernel: that comes first,
+/// and only then is it asked who is late.
+#[test]
+fn who_spoke_while_the_server_was_stopped_is_heard() {
+    let program = Program::serve(&["--request-timeout", "2s"]);
+    let mut askers: Vec<_> = (0..5).map(|_| program.say("GET /healthz HTTP/1.1\r\nHost: cam\r\n")).collect();
+    while program.state()["connections"]["open"].as_u64() < Some(6) {}
+    program.signal(Signal::STOP);
+    askers.iter_mut().for_each(|asker| asker.write_all(b"Connection: close\r\n\r\n").unwrap());
+    std::thread::sleep(Duration::from_secs(3));
+    program.signal(Signal::CONT);
+    for mut asker in askers {
+        let mut reply = String::new();
+        asker.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply:?}");
+    }
+}
+
 #[test]
 fn a_viewer_that_never_reads_does_not_hold_up_the_end() {
     let program = Program::serve(&["--camera", "pattern:640x480?fps=30"]);

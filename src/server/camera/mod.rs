@@ -177,6 +177,11 @@ impl Camera {
         tally
     }
 
+    /// Bytes its driver wrote that are not yet known to be a frame or none.
+    pub fn bytes_undecided(&self) -> u64 {
+        self.driver().map_or(0, Process::bytes_undecided)
+    }
+
     /// What it has had to tell since the last time.
     pub fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)

@@ -1,0 +1,61 @@
+//! A camera that mixes good frames with every kind of garbage, as fast as a pipe goes.
+
+use std::process::Command;
+
+use crate::audience::{Audience, Seat};
+use crate::camera::Baton;
+use crate::stand::{Form, Report, Stand, check_streams};
+use crate::support::eventually;
+
+pub fn among_jpegs(form: Form, report: &mut Report) {
+    attack("jpegs", form, report);
+}
+
+pub fn among_parts(form: Form, report: &mut Report) {
+    attack("parts", form, report);
+}
+
+fn attack(format: &str, form: Form, report: &mut Report) {
+    let baton = Baton::new();
+    let frames = form.choose(500_000, 30_000);
+    let camera = format!("bad={}", baton.garbage(format, frames));
+    let program = Command::new(env!("CARGO_BIN_EXE_framecast"));
+    let stand = Stand::raise_with(form, program, &["--camera", &camera], Vec::new());
+    let seat = Seat { target: "/stream?camera=bad".into(), is_advance: false, is_numbered: false, rate: None };
+    let watchers = Audience::gather(stand.program.address, vec![seat; form.choose(10, 3)]);
+    let ledger = baton.ledger();
+    let bad = || stand.program.state()["cameras"][1].clone();
+    let count = |camera: &serde_json::Value, name: &str| camera[name].as_u64().unwrap_or(u64::MAX);
+    let parts = ["accepted_bytes", "rejected_bytes", "skipped_bytes", "undecided_bytes"];
+    let sum = |camera: &serde_json::Value| parts.iter().map(|part| count(camera, part)).sum::<u64>();
+    let took = eventually("all is read", || sum(&bad()) >= ledger.bytes);
+    let camera = bad();
+    report.must(sum(&camera) == ledger.bytes, format!("{} bytes were written, counted are {camera}", ledger.bytes));
+    let accepted = count(&camera, "accepted");
+    // Between bare JPEGs nothing but their markers tells one from the next. A picture that was cut seems to hold those
+    // that follow, and how often they are looked at again is bounded: a few may be passed over. Parts are divided.
+    let lost_max = if format == "parts" { 0 } else { ledger.good / 1000 };
+    let lost = ledger.good.checked_sub(accepted);
+    let is_right = lost.is_some_and(|lost| lost <= lost_max);
+    report.must(is_right, format!("of {} good frames {accepted} were accepted", ledger.good));
+    let last = frames as u64 + 1;
+    eventually("whoever watches has the last good frame", || {
+        watchers.look().iter().all(|watched| watched.seen.last == last || watched.fault.is_some())
+    });
+    check_streams(&watchers.look(), report);
+    let shown = watchers.look().iter().map(|watched| watched.seen.frames).min().unwrap_or(0);
+    report.figure(format!(
+        "{} frames, {:.0} MiB: {accepted} good ones accepted of {} written, rejected {}, {:.1} MiB \
+         between frames skipped, \
+         {} bytes in all as written; {:.1} s after the last byte; {shown} or more shown",
+        ledger.good + ledger.flawed,
+        ledger.bytes as f64 / 1048576.0,
+        ledger.good,
+        camera["rejected"],
+        count(&camera, "skipped_bytes") as f64 / 1048576.0,
+        sum(&camera),
+        took.as_secs_f64(),
+    ));
+    drop(watchers);
+    stand.settle(report);
+}
