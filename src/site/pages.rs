@@ -74,7 +74,7 @@ pub fn asset(asset: &'static Asset, request: &Request, scene: &impl Scene) -> An
 /// Every frame of a camera from now on. Never chunked, never kept alive, not to be stored or held back by a proxy.
 pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
     let camera = parameters::camera(number, request, scene)?;
-    let interval = parameters::interval(request)?;
+    let pace = parameters::pace(request)?;
     let framing = parameters::framing(request)?;
     if !scene.has_room() {
         return Err(Problem::not_now("There are as many viewers as there may be; try again later.".into(), 5));
@@ -95,7 +95,7 @@ pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
         label.clear();
     }
     let head = [head, multipart::preamble(boundary, framing)].concat().into();
-    Ok(Answer::Subscribe(Subscription { camera, framing, interval, label, head }))
+    Ok(Answer::Subscribe(Subscription { camera, framing, pace, label, head }))
 }
 
 /// One frame: the newest at once, or a newer one than the requester has.

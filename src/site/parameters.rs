@@ -1,15 +1,20 @@
 //! The parameters of our addresses. A name we do not know is nobody's business; a bad value of one we know is a 400
 //! that says what would be good.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::Scene;
 use super::pages::Problem;
+use crate::stream::Pace;
 use crate::wire::http::Request;
 use crate::wire::multipart::Framing;
 
 /// Frames a second that a viewer may ask for.
 const FPS_MAX: f64 = 240.0;
+
+/// Kilobits a second that a viewer may ask for: ten gigabits, past which a limit means nothing.
+const KBPS_MAX: u64 = 10_000_000;
 
 /// The camera that is asked for: by its place in the address, by its name, else the first.
 pub fn camera(number: Option<usize>, request: &Request, scene: &impl Scene) -> Result<usize, Problem> {
@@ -26,8 +31,13 @@ pub fn camera(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
     })
 }
 
-/// The least time between two frames, from `fps=N`.
-pub fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
+/// The most that a viewer wants to be given, from `fps=N` and `kbps=N`.
+pub fn pace(request: &Request) -> Result<Pace, Problem> {
+    Ok(Pace { interval: interval(request)?, bytes_per_second: bytes_per_second(request)? })
+}
+
+/// The least time between two frames.
+fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
     let Some(fps) = request.parameter("fps").filter(|fps| !fps.is_empty()) else { return Ok(None) };
     match fps.parse::<f64>() {
         Ok(fps) if fps > 0.0 && fps <= FPS_MAX => {
@@ -36,6 +46,15 @@ pub fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
             Ok(Some(Duration::from_secs_f64(seconds)))
         }
         _ => Err(Problem::bad(format!("fps takes a number above 0 and up to {FPS_MAX}, not '{fps}'."))),
+    }
+}
+
+/// Kilobits, of a thousand bits, as bytes.
+fn bytes_per_second(request: &Request) -> Result<Option<NonZeroU64>, Problem> {
+    let Some(kbps) = request.parameter("kbps").filter(|kbps| !kbps.is_empty()) else { return Ok(None) };
+    match kbps.parse() {
+        Ok(number) if (1..=KBPS_MAX).contains(&number) => Ok(NonZeroU64::new(number * 1000 / 8)),
+        _ => Err(Problem::bad(format!("kbps takes a whole number from 1 to {KBPS_MAX}, not '{kbps}'."))),
     }
 }
 

@@ -1,9 +1,8 @@
 //! What a request is answered with: bytes until done, frames without end, or "ask me again".
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
+use super::pace::Pace;
 use crate::wire::http::ResponseHead;
 use crate::wire::multipart::Framing;
 
@@ -43,8 +42,8 @@ pub struct Subscription {
     pub camera: usize,
     /// How its parts are framed.
     pub framing: Framing,
-    /// The least time between two frames, if the viewer asked for fewer than there are.
-    pub interval: Option<Duration>,
+    /// The most it is to be given.
+    pub pace: Pace,
     /// The word by which the viewer asks for its own figures; may be empty.
     pub label: String,
     /// The response head and what precedes the first part.

@@ -57,6 +57,10 @@ sabotages! {
     HoldBehindOlder,
     /// Forget the frame that a viewer's rate held back.
     LoseHeld,
+    /// Let a frame pay for the place of the one it replaces once more.
+    PayTwice,
+    /// Refill a viewer's bucket a thousand times too slowly.
+    NeverRefill,
     /// Never give a frame again.
     ForgetRepeat,
     /// Count a skipped frame twice.

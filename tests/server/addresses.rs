@@ -130,6 +130,8 @@ fn what_is_wrong_is_said_in_a_sentence() {
         ("/?action=stream_2", 404, "There is no camera number 2; there is: front, back.\n"),
         ("/stream?fps=0", 400, "fps takes a number above 0 and up to 240, not '0'.\n"),
         ("/stream?fps=nan", 400, "fps takes a number above 0 and up to 240, not 'nan'.\n"),
+        ("/stream?kbps=0", 400, "kbps takes a whole number from 1 to 10000000, not '0'.\n"),
+        ("/stream?kbps=2.5", 400, "kbps takes a whole number from 1 to 10000000, not '2.5'.\n"),
         ("/stream?framing=none", 400, "framing takes 'length' or 'advance', not 'none'.\n"),
         ("/snapshot?after=-1", 400, "after takes a whole number from 0, not '-1'.\n"),
     ];

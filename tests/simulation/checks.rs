@@ -127,15 +127,13 @@ fn up_to_date(viewing: &Viewing, limits: &Limits, ledger: &Ledger) -> Result<(),
         return if viewing.is_ending { Ok(()) } else { Err("is not told of the end".into()) };
     }
     let Some(newest) = ledger.cameras[viewing.camera].shown() else { return Ok(()) };
-    let interval = viewing.interval.unwrap_or_default();
+    let time = viewing.time_of_last();
     match viewing.last {
-        Some((last, begun)) if last == newest.sequence => {
-            match ledger.now >= begun + interval.max(limits.repeat_after) {
-                true => Err(format!("is not given frame {last} again")),
-                false => Ok(()),
-            }
-        }
-        Some(_) if ledger.now < newest.at + interval => Ok(()),
+        Some((last, begun)) if last == newest.sequence => match ledger.now >= begun + time.max(limits.repeat_after) {
+            true => Err(format!("is not given frame {last} again")),
+            false => Ok(()),
+        },
+        Some(_) if ledger.now < newest.at + time => Ok(()),
         last => {
             let last = last.map_or(0, |(last, _)| last);
             Err(format!("N4: is not given frame {} after {last}", newest.sequence))
@@ -168,7 +166,7 @@ fn frames_add_up(world: &World, ledger: &Ledger) -> Result<(), String> {
         let queue = &connection.queue;
         let in_flight = i64::from(queue.is_mid_frame()) + i64::from(queue.has_fresh_waiting());
         let held = balance(counts) - in_flight;
-        if held != 0 && (held != 1 || viewing.interval.is_none()) {
+        if held != 0 && (held != 1 || viewing.pace.is_unlimited()) {
             return Err(format!("N5: #{}: {held} frames are nowhere: {counts:?}", key.number));
         }
     }

@@ -1,9 +1,11 @@
 //! What a peer says: requests of every kind, whole, halved, pipelined, and what is no request at all.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use framecast::stream::Pace;
 use framecast::wire::http::{Refusal, Request, Status};
 use framecast::wire::multipart::Framing;
 
@@ -17,7 +19,7 @@ pub enum Ask {
     Last { bytes: usize },
     Snapshot { camera: usize },
     Newer { camera: usize, after: u64 },
-    Stream { camera: usize, framing: Framing, interval: Option<Duration> },
+    Stream { camera: usize, framing: Framing, pace: Pace },
 }
 
 /// One whole request.
@@ -165,9 +167,11 @@ impl Writer {
 
     fn stream(&mut self, script: &mut Script, random: &mut Random) {
         let interval = random.chance(250).then(|| Duration::from_micros(random.up_to(4_000_000) as u64));
+        let rate = random.chance(250).then(|| random.up_to(4_000_000) as u64);
+        let pace = Pace { interval, bytes_per_second: rate.and_then(NonZeroU64::new) };
         let framing = random.pick(&[Framing::Length, Framing::Advance]);
         let camera = random.below(self.cameras);
-        self.request(script, random, Ask::Stream { camera, framing, interval });
+        self.request(script, random, Ask::Stream { camera, framing, pace });
         if random.chance(100) {
             // What a viewer goes on to say is read and thrown away.
             script.bytes.resize(script.bytes.len() + random.up_to(40_000), b'?');

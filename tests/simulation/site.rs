@@ -52,11 +52,11 @@ pub fn answer(call: &Call, link: &mut Link, message: Message, hub: &Hub<End>, le
                 Answer::Wait { camera, after }
             }
         },
-        Ask::Stream { camera, framing, interval } => {
+        Ask::Stream { camera, framing, pace } => {
             let head = head(framing);
             link.transcript.expect(head.clone());
-            link.transcript.viewing = Some(Viewing::new(camera, framing, interval, ledger));
-            Answer::Subscribe(Subscription { camera, framing, interval, label: String::new(), head })
+            link.transcript.viewing = Some(Viewing::new(camera, framing, pace, ledger));
+            Answer::Subscribe(Subscription { camera, framing, pace, label: String::new(), head })
         }
     }
 }

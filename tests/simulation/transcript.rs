@@ -4,10 +4,12 @@
 //! then the newest frame there is. So nothing is parsed and nothing is kept: what leaves is compared with what must.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
+use framecast::stream::Pace;
 use framecast::wire::multipart::Framing;
 
 use crate::ledger::{CLOSING, Ledger, Published};
@@ -35,7 +37,7 @@ pub struct Reply {
 pub struct Viewing {
     pub camera: usize,
     pub framing: Framing,
-    pub interval: Option<Duration>,
+    pub pace: Pace,
     pub since: Instant,
     /// The part in flight.
     pub part: Option<Part>,
@@ -46,7 +48,10 @@ pub struct Viewing {
     pub published: u64,
     pub delivered: u64,
     pub repeated: u64,
+    /// Parts that have begun, the bytes of those before the last, and of the last.
     begun: u64,
+    paid_bytes: usize,
+    last_bytes: usize,
     /// The closing delimiter is due, or has been sent.
     pub is_ending: bool,
 }
@@ -143,12 +148,12 @@ impl Transcript {
 }
 
 impl Viewing {
-    pub fn new(camera: usize, framing: Framing, interval: Option<Duration>, ledger: &Ledger) -> Self {
+    pub fn new(camera: usize, framing: Framing, pace: Pace, ledger: &Ledger) -> Self {
         let camera_now = &ledger.cameras[camera];
         Self {
             camera,
             framing,
-            interval,
+            pace,
             since: ledger.now,
             part: None,
             last: None,
@@ -157,6 +162,8 @@ impl Viewing {
             delivered: 0,
             repeated: 0,
             begun: 0,
+            paid_bytes: 0,
+            last_bytes: 0,
             is_ending: false,
         }
     }
@@ -182,16 +189,34 @@ impl Viewing {
             return Err(format!("N2: frame {} follows frame {last:?}", newest.sequence));
         }
         self.begun += 1;
-        if let Some(interval) = self.interval {
-            let allowed = 1 + (ledger.now - self.since).as_nanos() / interval.as_nanos();
-            if u128::from(self.begun) > allowed {
-                return Err(format!("{} frames where the viewer's rate allows {allowed}", self.begun));
-            }
-        }
+        self.paid_bytes += mem::replace(&mut self.last_bytes, part.len());
+        self.within_pace(ledger.now - self.since)?;
         let is_fresh = last != Some(newest.sequence);
         self.last = Some((newest.sequence, ledger.now));
         self.part = Some(Part { frame: newest.clone(), begun: ledger.now, is_fresh, left: part });
         Ok(())
+    }
+
+    /// Neither more frames have begun than the viewer asked for, nor did one before its predecessors were paid for.
+    fn within_pace(&self, time: Duration) -> Result<(), String> {
+        if let Some(interval) = self.pace.interval {
+            let allowed = 1 + time.as_nanos() / interval.as_nanos();
+            if u128::from(self.begun) > allowed {
+                return Err(format!("{} frames where the viewer's rate allows {allowed}", self.begun));
+            }
+        }
+        if let Some(rate) = self.pace.bytes_per_second {
+            let allowed = u128::from(rate.get()) * time.as_nanos() / 1_000_000_000;
+            if self.paid_bytes as u128 > allowed {
+                return Err(format!("{} bytes where the viewer's bucket allows {allowed}", self.paid_bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long what was begun last may hold back what follows.
+    pub fn time_of_last(&self) -> Duration {
+        self.pace.time_of(self.last_bytes)
     }
 }
 

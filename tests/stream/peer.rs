@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use framecast::stream::hub::{Call, Shot};
-use framecast::stream::{Answer, Hub, Key, Limits, Peer, Readiness, Response, Subscription, Transport};
+use framecast::stream::{Answer, Hub, Key, Limits, Pace, Peer, Readiness, Response, Subscription, Transport};
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
@@ -200,15 +201,13 @@ impl Studio {
                     Some("advance") => Framing::Advance,
                     _ => Framing::Length,
                 };
-                let fps: Option<f64> = call.request.parameter("fps").map(|fps| fps.parse().unwrap());
+                let number = |name: &str| call.request.parameter(name).map(|number| number.parse().unwrap());
+                let pace = Pace {
+                    interval: number("interval_ms").map(Duration::from_millis),
+                    bytes_per_second: number("rate").and_then(NonZeroU64::new),
+                };
                 let head = [&b"HEAD\r\n\r\n"[..], &preamble(BOUNDARY, framing)].concat();
-                Answer::Subscribe(Subscription {
-                    camera: 0,
-                    framing,
-                    interval: fps.map(|fps| Duration::from_secs_f64(1.0 / fps)),
-                    label: String::new(),
-                    head: head.into(),
-                })
+                Answer::Subscribe(Subscription { camera: 0, framing, pace, label: String::new(), head: head.into() })
             }
             "/wait" => {
                 let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());

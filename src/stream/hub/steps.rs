@@ -363,7 +363,8 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
 /// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
 pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bool, now: Instant) {
     let State::Subscribed(viewer) = &mut connection.state else { return };
-    viewer.offered(&connection.queue, now);
-    let skipped = connection.queue.offer(Offer { bytes: parts.framed(viewer.framing), repeat });
+    let bytes = parts.framed(viewer.framing);
+    viewer.offered(bytes.len(), &connection.queue, now);
+    let skipped = connection.queue.offer(Offer { bytes, repeat });
     viewer.counts.skipped_slow += u64::from(skipped) * (1 + u64::from(sabotage::is(Sabotage::SkipTwice)));
 }
