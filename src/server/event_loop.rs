@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll};
 
+use super::bulletin::Bulletin;
 use super::camera::{Camera, News};
 use super::listener::{Accepted, Listener};
 use super::scene::{Stage, wall_time};
@@ -25,7 +26,7 @@ use super::socket::Socket;
 use super::token::Owner;
 use crate::site;
 use crate::stream::hub::Shot;
-use crate::stream::{Hub, Readiness};
+use crate::stream::{Hub, Readiness, Topic};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
@@ -55,6 +56,7 @@ pub struct EventLoop {
     hub: Hub<Socket>,
     settings: Settings,
     stats: LoopStats,
+    bulletin: Bulletin,
     scratch: Box<[u8]>,
     /// Accepting has failed for want of descriptors or memory: try again then.
     accept_retry: Option<Instant>,
@@ -138,6 +140,7 @@ impl EventLoop {
             cameras,
             settings,
             stats: LoopStats::new(Instant::now()),
+            bulletin: Bulletin::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             accept_retry: None,
             going_down: None,
@@ -173,9 +176,10 @@ impl EventLoop {
         self.hub.expire(now);
         self.answer(now);
         self.attend_cameras(now);
+        self.report(now);
         self.hub.flush(now);
         self.reap();
-        self.stats.turned(events.iter().count(), now);
+        self.turned(events.iter().count(), now);
         Ok(())
     }
 
@@ -195,7 +199,8 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
-        let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.accept_retry).chain(self.going_down);
+        let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.bulletin.next_deadline());
+        let deadlines = deadlines.chain(self.accept_retry).chain(self.going_down);
         deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
     }
 
@@ -292,12 +297,34 @@ impl EventLoop {
     /// Answers the requests that have come in whole.
     fn answer(&mut self, now: Instant) {
         while let Some(call) = self.hub.next_request() {
-            let stage =
-                Stage { hub: &self.hub, cameras: &self.cameras, settings: &self.settings, stats: &self.stats, now };
-            let answer = site::answer(&call, &stage);
+            let answer = site::answer(&call, &self.stage(now));
             log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
             self.hub.respond(call, answer, now);
         }
+    }
+
+    fn stage(&self, now: Instant) -> Stage<'_> {
+        Stage { hub: &self.hub, cameras: &self.cameras, settings: &self.settings, stats: &self.stats, now }
+    }
+
+    /// Tells whoever listens how things are, when it is time to.
+    fn report(&mut self, now: Instant) {
+        // Plain numbers and words always serialise; were it otherwise, empty news would show it.
+        if self.bulletin.is_state_due(&self.hub, now) {
+            let summary = serde_json::to_vec(&self.stage(now).summary()).unwrap_or_default();
+            self.hub.announce(Topic::State, summary.into());
+        }
+        if let Some(lanes) = self.bulletin.lanes(&self.hub, now) {
+            let lanes = serde_json::to_vec(&lanes).unwrap_or_default();
+            self.hub.announce(Topic::Loop, lanes.into());
+        }
+    }
+
+    /// Counts a turn that is over.
+    fn turned(&mut self, events: usize, began: Instant) {
+        let took = began.elapsed();
+        self.stats.turned(events, began, took);
+        self.bulletin.turned(&self.hub, began.saturating_duration_since(self.stats.started_at), took, events);
     }
 
     /// Frees what was closed. A descriptor less may be what a waiting connection needs.
@@ -348,10 +375,10 @@ impl LoopStats {
         }
     }
 
-    fn turned(&mut self, events: usize, began: Instant) {
+    fn turned(&mut self, events: usize, began: Instant, took: Duration) {
         self.turns += 1;
         self.events += events as u64;
-        self.longest_turn = self.longest_turn.max(began.elapsed());
+        self.longest_turn = self.longest_turn.max(took);
         self.rate.tick(began);
     }
 }

@@ -1,8 +1,9 @@
-//! What a request is answered with: bytes until done, frames without end, or "ask me again".
+//! What a request is answered with: bytes until done, frames without end, bytes made on the way, or "ask me again".
 
 use bytes::Bytes;
 
 use super::pace::Pace;
+use super::producer::Production;
 use crate::wire::http::ResponseHead;
 use crate::wire::multipart::Framing;
 
@@ -15,6 +16,8 @@ pub enum Answer {
     Preformed(Bytes),
     /// Every frame of a camera from now on.
     Subscribe(Subscription),
+    /// Bytes that are made as they are sent.
+    Produce(Production),
     /// Hand the request out again once the camera has a frame with a higher sequence than `after`, or when
     /// [`super::Limits::wait_timeout`] has passed.
     Wait {

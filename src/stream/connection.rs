@@ -8,11 +8,13 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::answer::{Response, Subscription};
+use super::journal::Journal;
 use super::limits::Limits;
+use super::producer::{Produced, Production, Reader};
 use super::queue::{Pause, Progress, WriteQueue};
 use super::sabotage::{self, Sabotage};
 use super::viewer::Viewer;
-use crate::wire::http::{Method, Refusal, Request};
+use crate::wire::http::{self, Method, Refusal, Request, Version};
 
 /// A byte stream in both directions that never blocks: `read` and `write` say [`ErrorKind::WouldBlock`] instead, and
 /// after that an edge of readiness is owed to [`super::Hub::ready`].
@@ -81,6 +83,8 @@ pub enum State {
     },
     /// Frames without end.
     Subscribed(Viewer),
+    /// Bytes that are made as they are sent.
+    Reading(Box<Reader>),
     /// The stream ends: what has begun of it goes out, then the closing delimiter.
     Ending(Viewer),
     /// The last reply has been sent and the write side shut; what the peer still sends is thrown away, since closing on
@@ -102,6 +106,8 @@ pub struct Exchange {
     pub keep_alive: bool,
     /// Whether it asked for the head alone.
     pub head_only: bool,
+    /// Whether it understands a body in chunks.
+    pub is_chunked: bool,
 }
 
 /// How a round of reading ended.
@@ -128,9 +134,16 @@ pub struct Connection<T> {
     pub queue: WriteQueue,
     /// Writes that the kernel took in part, so far.
     pub partial_writes: u64,
-    pub(super) number: u32,
-    pub(super) readable: bool,
-    pub(super) writable: bool,
+    /// Writes that the kernel took nothing of, so far.
+    pub would_blocks: u64,
+    /// Bytes that the kernel took, so far.
+    pub bytes_sent: u64,
+    /// Counted up over all connections; see [`super::Key`].
+    pub number: u32,
+    /// There may be bytes to read: the last attempt did not say "would block", or an edge has come since.
+    pub readable: bool,
+    /// There may be room for bytes to write, likewise.
+    pub writable: bool,
     /// On the hub's list of connections with work to do.
     pub(super) scheduled: bool,
     /// The time of this connection's earliest entry among the timers.
@@ -150,6 +163,8 @@ impl<T: Transport> Connection<T> {
             state: State::Receiving { until: now + limits.request_timeout },
             queue: WriteQueue::default(),
             partial_writes: 0,
+            would_blocks: 0,
+            bytes_sent: 0,
             number,
             readable: true,
             writable: true,
@@ -165,11 +180,12 @@ impl<T: Transport> Connection<T> {
     /// Whether what comes in is wanted now. While a reply is under way it is not: one request at a time, and the
     /// kernel's buffer makes the peer wait.
     pub(super) fn wants_read(&self) -> bool {
-        self.readable
-            && matches!(
-                self.state,
-                State::Receiving { .. } | State::Subscribed(_) | State::Ending(_) | State::Closing { .. }
-            )
+        let is_listening = match &self.state {
+            State::Receiving { .. } | State::Subscribed(_) | State::Ending(_) | State::Closing { .. } => true,
+            State::Reading(reader) => reader.is_endless,
+            _ => false,
+        };
+        self.readable && is_listening
     }
 
     /// Whether there is something to write and room for it.
@@ -177,16 +193,29 @@ impl<T: Transport> Connection<T> {
         self.writable && !self.queue.is_empty() && !matches!(self.state, State::Closed)
     }
 
-    /// Reads until the transport would block, the peer has ended, or the budget is spent. Kept is what may belong to a
+    /// Whether the next chunk of a body is to be made: all before it has left, and there may be one.
+    pub(super) fn wants_chunk(&self) -> bool {
+        let State::Reading(reader) = &self.state else { return false };
+        let is_drained = self.queue.is_empty() || sabotage::is(Sabotage::PullEarly);
+        reader.is_ready && is_drained && self.writable
+    }
+
+    /// Reads until the transport would block, the peer has ended, or the budget is spent; tells which, and how many
+    /// bytes came. Kept is what may belong to a
     /// request; a viewer or a peer we are done with is read all the same, since that is how its leaving is seen.
-    pub(super) fn receive(&mut self, scratch: &mut [u8], limits: &Limits, now: Instant) -> io::Result<Received> {
+    pub(super) fn receive(
+        &mut self,
+        scratch: &mut [u8],
+        limits: &Limits,
+        now: Instant,
+    ) -> io::Result<(Received, usize)> {
         let mut total = 0;
         while total < limits.read_budget_bytes {
             match self.transport.read(scratch) {
                 Ok(0) => {
                     self.readable = false;
                     self.ended = true;
-                    return Ok(Received::End);
+                    return Ok((Received::End, total));
                 }
                 Ok(count) => {
                     total += count;
@@ -209,12 +238,12 @@ impl<T: Transport> Connection<T> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
-                    return Ok(Received::WouldBlock);
+                    return Ok((Received::WouldBlock, total));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(Received::Budget)
+        Ok((Received::Budget, total))
     }
 
     /// Takes the next whole request off what has come, if there is one and it is awaited.
@@ -236,7 +265,8 @@ impl<T: Transport> Connection<T> {
         }
         self.requests += 1;
         let keep_alive = request.keep_alive && self.requests < limits.requests_per_connection_max;
-        let exchange = Exchange { keep_alive, head_only: request.method == Method::Head };
+        let is_chunked = request.version == Version::Http11;
+        let exchange = Exchange { keep_alive, head_only: request.method == Method::Head, is_chunked };
         self.state = State::Answering { exchange, until: now + limits.request_timeout };
         Ok(Some(request))
     }
@@ -274,6 +304,69 @@ impl<T: Transport> Connection<T> {
         self.queue.push(subscription.head);
     }
 
+    /// Makes the peer the reader of a body that is made as it is sent; or shows it the head of one.
+    pub(super) fn read_along(&mut self, production: Production, exchange: Exchange, now: Instant) {
+        let keep_alive = exchange.keep_alive && exchange.is_chunked && !production.is_endless && !self.ended;
+        self.queue.push(production.head.clone().encode_streamed(exchange.is_chunked, keep_alive));
+        self.state = match exchange.head_only {
+            true => State::Responding { keep_alive, progress_at: now },
+            false => State::Reading(Box::new(Reader::new(production, keep_alive, exchange.is_chunked, now))),
+        };
+    }
+
+    /// Has the next chunk of a body made. Returns its size, and the reader once its body is complete.
+    pub(super) fn pull(&mut self, journal: &Journal, now: Instant) -> (usize, Option<Box<Reader>>) {
+        let State::Reading(reader) = &mut self.state else { return (0, None) };
+        match reader.producer.produce(journal) {
+            Produced::Chunk(bytes) if !bytes.is_empty() => {
+                let length = bytes.len();
+                self.say(bytes, now);
+                (length, None)
+            }
+            Produced::Chunk(_) | Produced::NotYet => {
+                reader.is_ready = false;
+                (0, None)
+            }
+            Produced::End => (0, self.body_ended(now)),
+        }
+    }
+
+    /// Queues a piece of the body.
+    fn say(&mut self, bytes: Bytes, now: Instant) {
+        let State::Reading(reader) = &mut self.state else { return };
+        reader.progressed(now);
+        if !reader.is_chunked {
+            return self.queue.push(bytes);
+        }
+        self.queue.push(http::chunk_start(bytes.len()));
+        self.queue.push(bytes);
+        self.queue.push(http::CHUNK_END);
+    }
+
+    /// Says something to a reader that has been told nothing for a while.
+    pub(super) fn sign_of_life(&mut self, now: Instant) {
+        let State::Reading(reader) = &mut self.state else { return };
+        if sabotage::is(Sabotage::StaySilent) {
+            return reader.progressed(now);
+        }
+        let bytes = reader.producer.sign_of_life();
+        self.say(bytes, now);
+    }
+
+    /// Ends a body behind what is queued of it. Returns the reader that was.
+    pub(super) fn body_ended(&mut self, now: Instant) -> Option<Box<Reader>> {
+        let State::Reading(reader) = &self.state else { return None };
+        let is_chunked = reader.is_chunked;
+        let reply = State::Responding { keep_alive: reader.keep_alive && !self.ended, progress_at: now };
+        if is_chunked {
+            self.queue.push(http::BODY_END);
+        }
+        match mem::replace(&mut self.state, reply) {
+            State::Reading(reader) => Some(reader),
+            _ => None,
+        }
+    }
+
     /// Ends a stream with `closing`: the frame that has begun still goes out whole, the one that waits does not.
     pub(super) fn end_stream(&mut self, closing: Bytes, now: Instant) {
         match mem::replace(&mut self.state, State::Closed) {
@@ -309,8 +402,11 @@ impl<T: Transport> Connection<T> {
             self.writable = progress.pause == Pause::Drained;
         }
         self.partial_writes += progress.partial_writes;
+        self.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
+        self.bytes_sent += progress.bytes as u64;
         match &mut self.state {
             State::Responding { progress_at, .. } if progress.bytes > 0 => *progress_at = now,
+            State::Reading(reader) if progress.bytes > 0 => reader.progressed(now),
             State::Subscribed(viewer) | State::Ending(viewer) => {
                 viewer.counts.delivered += progress.delivered;
                 viewer.counts.repeated += progress.repeated;
@@ -358,6 +454,7 @@ impl<T: Transport> Connection<T> {
             }
             State::Responding { progress_at, .. } => *progress_at + limits.stall_timeout,
             State::Subscribed(viewer) => viewer.deadline(self.queue.is_empty(), limits),
+            State::Reading(reader) => reader.deadline(self.queue.is_empty(), limits),
             State::Ending(viewer) => viewer.deadline(false, limits),
             State::Closed => self.since,
         }

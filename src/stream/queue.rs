@@ -20,6 +20,8 @@ const SLICES_MAX: usize = 4;
 pub struct Offer {
     /// The whole chunk.
     pub bytes: Bytes,
+    /// The frame's sequence, for whoever looks on.
+    pub sequence: u64,
     /// Whether the peer has been given this chunk before: a repeat is delivered, but is no new frame.
     pub repeat: bool,
 }
@@ -37,6 +39,19 @@ pub struct WriteQueue {
 struct Sending {
     left: Bytes,
     kind: Kind,
+    sequence: u64,
+    length: usize,
+}
+
+/// A frame of which some bytes have left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// Its sequence.
+    pub sequence: u64,
+    /// The bytes of its part.
+    pub bytes: usize,
+    /// Those that have not left.
+    pub bytes_left: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +134,17 @@ impl WriteQueue {
     /// Whether a fresh frame waits for its turn: closing now would skip it.
     pub fn has_fresh_waiting(&self) -> bool {
         self.waiting.as_ref().is_some_and(|offer| !offer.repeat)
+    }
+
+    /// The frame that has begun to leave and is not through.
+    pub fn in_flight(&self) -> Option<InFlight> {
+        let sending = self.sending.as_ref().filter(|sending| sending.kind != Kind::Pushed)?;
+        Some(InFlight { sequence: sending.sequence, bytes: sending.length, bytes_left: sending.left.len() })
+    }
+
+    /// The sequence of the frame that waits for its turn.
+    pub fn waiting_sequence(&self) -> Option<u64> {
+        self.waiting.as_ref().map(|offer| offer.sequence)
     }
 
     /// Bytes queued, the newest offer included.
@@ -217,9 +243,10 @@ impl WriteQueue {
             return Some(sending);
         }
         if let Some(left) = self.pushed.pop_front() {
-            return Some(Sending { left, kind: Kind::Pushed });
+            return Some(Sending { length: left.len(), left, kind: Kind::Pushed, sequence: 0 });
         }
-        let Offer { bytes, repeat } = self.waiting.take()?;
-        Some(Sending { left: bytes, kind: if repeat { Kind::Repeat } else { Kind::Fresh } })
+        let Offer { bytes, sequence, repeat } = self.waiting.take()?;
+        let kind = if repeat { Kind::Repeat } else { Kind::Fresh };
+        Some(Sending { length: bytes.len(), left: bytes, kind, sequence })
     }
 }

@@ -12,6 +12,7 @@ use bytes::{Buf, Bytes};
 use framecast::stream::Pace;
 use framecast::wire::multipart::Framing;
 
+use crate::body::Body;
 use crate::ledger::{CLOSING, Ledger, Published};
 
 /// So many bytes tell one frame from another; the rest is compared as it leaves.
@@ -22,6 +23,8 @@ const HEAD_BYTES: usize = 200;
 pub struct Transcript {
     replies: VecDeque<Reply>,
     pub viewing: Option<Viewing>,
+    /// What is sent while it is made.
+    pub body: Option<Body>,
 }
 
 /// Bytes that must follow; `frame` is the frame they are a picture of.
@@ -65,8 +68,11 @@ pub struct Part {
 }
 
 impl Transcript {
-    /// These bytes are due next.
+    /// These bytes are due next, if there are any.
     pub fn expect(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
         self.replies.push_back(Reply { left: bytes, has_begun: false, frame: None });
     }
 
@@ -76,8 +82,18 @@ impl Transcript {
     }
 
     /// Whether bytes are due that must arrive.
-    pub fn has_reply_due(&self) -> bool {
+    pub fn has_bytes_due(&self) -> bool {
         !self.replies.is_empty()
+    }
+
+    /// Whether a reply is due, or the rest of one that is still to be made.
+    pub fn has_reply_due(&self) -> bool {
+        self.has_bytes_due() || self.body.as_ref().is_some_and(|body| !body.is_endless)
+    }
+
+    /// Whether this is a subscriber: of a camera's frames, or of a body without end.
+    pub fn is_subscriber(&self) -> bool {
+        self.viewing.is_some() || self.body.as_ref().is_some_and(|body| body.is_endless)
     }
 
     /// Whether a part or a reply is partly sent.

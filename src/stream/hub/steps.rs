@@ -9,10 +9,12 @@ use slab::Slab;
 
 use super::{Call, Hub, Key, Shot};
 use crate::stream::answer::Subscription;
-use crate::stream::connection::{Connection, Received, State, Transport};
+use crate::stream::connection::{Connection, Exchange, Received, State, Transport};
 use crate::stream::frame::Frame;
+use crate::stream::journal::Topic;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::CloseReason;
+use crate::stream::producer::{Production, Reader};
 use crate::stream::queue::{Offer, Pause, WriteQueue};
 use crate::stream::sabotage::{self, Sabotage};
 use crate::stream::timers::Timers;
@@ -40,6 +42,65 @@ impl<T: Transport> Hub<T> {
         if self.shutting_down {
             self.end_stream(key, now);
         }
+    }
+
+    pub(super) fn read_along(&mut self, key: Key, production: Production, exchange: Exchange, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
+        if connection.has_ended() && production.is_endless && !exchange.head_only {
+            return self.close(key, CloseReason::Left);
+        }
+        if !exchange.head_only {
+            production.follows.iter().for_each(|&topic| self.journal.follow(topic, key));
+        }
+        let is_endless = production.is_endless;
+        connection.read_along(production, exchange, now);
+        if self.shutting_down && is_endless {
+            self.end_body(key, now);
+        }
+    }
+
+    /// There is something new in `topic`: whoever follows it may have something to be sent.
+    pub(super) fn wake(&mut self, topic: Topic) {
+        for key in self.journal.followers(topic) {
+            let Some(connection) = lookup(&mut self.connections, key) else { continue };
+            let State::Reading(reader) = &mut connection.state else { continue };
+            reader.is_ready |= !sabotage::is(Sabotage::ForgetReader);
+            if sabotage::is(Sabotage::TearEvent) {
+                connection.queue = WriteQueue::default();
+            }
+            if connection.wants_chunk() && !mem::replace(&mut connection.scheduled, true) {
+                self.pending.push(key);
+            }
+        }
+    }
+
+    /// Has the next chunk of a body made, if it is time for it. Returns its size in bytes.
+    pub(super) fn pull(&mut self, key: Key, now: Instant) -> usize {
+        let Some(connection) = lookup(&mut self.connections, key) else { return 0 };
+        if !connection.wants_chunk() {
+            return 0;
+        }
+        let (bytes, ended) = connection.pull(&self.journal, now);
+        if let Some(reader) = ended {
+            self.unfollow(key, &reader);
+        }
+        bytes
+    }
+
+    /// Ends a body that has no end of its own.
+    pub(super) fn end_body(&mut self, key: Key, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
+        if let Some(reader) = connection.body_ended(now) {
+            self.unfollow(key, &reader);
+        }
+        // There may be nothing to write before the end can be shut.
+        self.write(key, now);
+        self.schedule(key);
+        self.arm(key);
+    }
+
+    fn unfollow(&mut self, key: Key, reader: &Reader) {
+        reader.follows.iter().for_each(|&topic| self.journal.unfollow(topic, key));
     }
 
     /// Makes a picture the next frame of `camera`.
@@ -89,10 +150,12 @@ impl<T: Transport> Hub<T> {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let mut received = Received::WouldBlock;
         if connection.wants_read() {
-            received = match connection.receive(&mut self.scratch, &self.limits, now) {
+            let bytes;
+            (received, bytes) = match connection.receive(&mut self.scratch, &self.limits, now) {
                 Ok(received) => received,
                 Err(error) => return self.fail(key, &error),
             };
+            self.totals.bytes_read += bytes as u64;
             self.totals.would_blocks += u64::from(received == Received::WouldBlock);
             self.totals.budgets_spent += u64::from(received == Received::Budget);
         }
@@ -123,7 +186,7 @@ impl<T: Transport> Hub<T> {
         match connection.state {
             _ if sabotage::is(Sabotage::ForgetEnd) => {}
             State::Closing { .. } => self.close(key, CloseReason::Finished),
-            State::Receiving { .. } | State::Subscribed(_) => self.close(key, CloseReason::Left),
+            State::Receiving { .. } | State::Subscribed(_) | State::Reading(_) => self.close(key, CloseReason::Left),
             _ => {}
         }
     }
@@ -185,7 +248,11 @@ impl<T: Transport> Hub<T> {
             // The delay is ours: the process was stopped, say, and the call still waits to be handed out.
             State::Answering { until, .. } => *until = now + self.limits.request_timeout,
             State::Waiting { .. } => self.ask_now(key, now),
-            State::Responding { .. } | State::Ending(_) => self.close(key, CloseReason::Stalled),
+            State::Reading(_) if idle => {
+                connection.sign_of_life(now);
+                self.schedule(key);
+            }
+            State::Responding { .. } | State::Ending(_) | State::Reading(_) => self.close(key, CloseReason::Stalled),
             State::Closing { .. } => self.close(key, CloseReason::Finished),
             State::Closed => {}
             State::Subscribed(viewer) => match viewer.overdue(idle, &self.limits, now) {
@@ -286,6 +353,7 @@ impl<T: Transport> Hub<T> {
         let queue = mem::take(&mut connection.queue);
         match mem::replace(&mut connection.state, State::Closed) {
             State::Subscribed(viewer) | State::Ending(viewer) => self.settle(key, viewer, &queue),
+            State::Reading(reader) => self.unfollow(key, &reader),
             State::Waiting { camera, .. } => {
                 self.feeds[camera].waiting.remove(&key);
             }
@@ -302,7 +370,7 @@ impl<T: Transport> Hub<T> {
     /// Puts a connection on the list of those with work to do, if it has any.
     pub(super) fn schedule(&mut self, key: Key) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if !connection.scheduled && (connection.wants_read() || connection.wants_write()) {
+        if !connection.scheduled && (connection.wants_read() || connection.wants_write() || connection.wants_chunk()) {
             connection.scheduled = true;
             self.pending.push(key);
         }
@@ -327,13 +395,14 @@ impl<T: Transport> Hub<T> {
 
 /// A frame's part in either framing, cut once for all viewers.
 pub(super) struct Parts {
+    sequence: u64,
     length: Bytes,
     advance: Bytes,
 }
 
 impl Parts {
     pub(super) fn of(frame: &Frame) -> Self {
-        Self { length: frame.part(Framing::Length), advance: frame.part(Framing::Advance) }
+        Self { sequence: frame.sequence, length: frame.part(Framing::Length), advance: frame.part(Framing::Advance) }
     }
 
     fn framed(&self, framing: Framing) -> Bytes {
@@ -365,6 +434,6 @@ pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bo
     let State::Subscribed(viewer) = &mut connection.state else { return };
     let bytes = parts.framed(viewer.framing);
     viewer.offered(bytes.len(), &connection.queue, now);
-    let skipped = connection.queue.offer(Offer { bytes, repeat });
+    let skipped = connection.queue.offer(Offer { bytes, sequence: parts.sequence, repeat });
     viewer.counts.skipped_slow += u64::from(skipped) * (1 + u64::from(sabotage::is(Sabotage::SkipTwice)));
 }
