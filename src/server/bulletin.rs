@@ -31,9 +31,8 @@ pub struct Bulletin {
     before: Totals,
 }
 
-impl Bulletin {
-    /// Nothing is due, and nothing noted.
-    pub fn new() -> Self {
+impl Default for Bulletin {
+    fn default() -> Self {
         Self {
             state: Ticker::new(STATE_PERIOD),
             lanes: Ticker::new(LOOP_PERIOD),
@@ -42,7 +41,9 @@ impl Bulletin {
             before: Totals::default(),
         }
     }
+}
 
+impl Bulletin {
     /// When the next news is due.
     pub fn next_deadline(&self) -> Option<Instant> {
         [self.state.next, self.lanes.next].into_iter().flatten().min()

@@ -140,7 +140,7 @@ impl EventLoop {
             cameras,
             settings,
             stats: LoopStats::new(Instant::now()),
-            bulletin: Bulletin::new(),
+            bulletin: Bulletin::default(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             accept_retry: None,
             going_down: None,
@@ -176,9 +176,9 @@ impl EventLoop {
         self.hub.expire(now);
         self.answer(now);
         self.attend_cameras(now);
-        self.report(now);
         self.hub.flush(now);
         self.reap();
+        self.report(now);
         self.turned(events.iter().count(), now);
         Ok(())
     }
@@ -307,7 +307,7 @@ impl EventLoop {
         Stage { hub: &self.hub, cameras: &self.cameras, settings: &self.settings, stats: &self.stats, now }
     }
 
-    /// Tells whoever listens how things are, when it is time to.
+    /// Tells whoever listens how things are, when it is time to: as the turn leaves them. It is sent with the next one.
     fn report(&mut self, now: Instant) {
         // Plain numbers and words always serialise; were it otherwise, empty news would show it.
         if self.bulletin.is_state_due(&self.hub, now) {

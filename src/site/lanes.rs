@@ -18,8 +18,8 @@ pub struct Lanes {
     pub lanes: Vec<Lane>,
 }
 
-/// One turn: when it began (µs since the loop did), how long it took (µs), events handled, bytes read and written, frames
-/// published.
+/// One turn: when it began (µs since the loop did), how long it took (µs), events handled, bytes read and written,
+/// frames published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Turn(pub u64, pub u64, pub u64, pub u64, pub u64, pub u64);
 

@@ -187,8 +187,8 @@ pub fn health(scene: &impl Scene) -> Answer {
 /// No such address.
 pub fn unknown(request: &Request) -> Problem {
     Problem::not_found(format!(
-        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /table, /events, /loop, \
-         /state, /healthz.",
+        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /table, /events, \
+         /loop, /state, /healthz.",
         request.path
     ))
 }

@@ -35,8 +35,8 @@ enum Progress {
 }
 
 impl Table {
-    /// A table of `rows` rows, or one without end, of the frames of `camera`, which is called `name`: a name of letters,
-    /// digits and signs that mean nothing in HTML.
+    /// A table of `rows` rows, or one without end, of the frames of `camera`. It is called `name`, in which there is
+    /// nothing that means something in HTML.
     pub fn new(camera: usize, name: &str, rows: Option<u64>) -> Self {
         Self { camera, name: name.to_owned(), rows_left: rows, told: 0, progress: Progress::Opening }
     }

@@ -1,5 +1,7 @@
 //! One peer: what it may do next, what has come from it, and what is queued for it.
 
+mod body;
+
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
@@ -8,13 +10,12 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::answer::{Response, Subscription};
-use super::journal::Journal;
 use super::limits::Limits;
-use super::producer::{Produced, Production, Reader};
+use super::producer::Reader;
 use super::queue::{Pause, Progress, WriteQueue};
 use super::sabotage::{self, Sabotage};
 use super::viewer::Viewer;
-use crate::wire::http::{self, Method, Refusal, Request, Version};
+use crate::wire::http::{Method, Refusal, Request, Version};
 
 /// A byte stream in both directions that never blocks: `read` and `write` say [`ErrorKind::WouldBlock`] instead, and
 /// after that an edge of readiness is owed to [`super::Hub::ready`].
@@ -193,13 +194,6 @@ impl<T: Transport> Connection<T> {
         self.writable && !self.queue.is_empty() && !matches!(self.state, State::Closed)
     }
 
-    /// Whether the next chunk of a body is to be made: all before it has left, and there may be one.
-    pub(super) fn wants_chunk(&self) -> bool {
-        let State::Reading(reader) = &self.state else { return false };
-        let is_drained = self.queue.is_empty() || sabotage::is(Sabotage::PullEarly);
-        reader.is_ready && is_drained && self.writable
-    }
-
     /// Reads until the transport would block, the peer has ended, or the budget is spent; tells which, and how many
     /// bytes came. Kept is what may belong to a
     /// request; a viewer or a peer we are done with is read all the same, since that is how its leaving is seen.
@@ -304,69 +298,6 @@ impl<T: Transport> Connection<T> {
         self.queue.push(subscription.head);
     }
 
-    /// Makes the peer the reader of a body that is made as it is sent; or shows it the head of one.
-    pub(super) fn read_along(&mut self, production: Production, exchange: Exchange, now: Instant) {
-        let keep_alive = exchange.keep_alive && exchange.is_chunked && !production.is_endless && !self.ended;
-        self.queue.push(production.head.clone().encode_streamed(exchange.is_chunked, keep_alive));
-        self.state = match exchange.head_only {
-            true => State::Responding { keep_alive, progress_at: now },
-            false => State::Reading(Box::new(Reader::new(production, keep_alive, exchange.is_chunked, now))),
-        };
-    }
-
-    /// Has the next chunk of a body made. Returns its size, and the reader once its body is complete.
-    pub(super) fn pull(&mut self, journal: &Journal, now: Instant) -> (usize, Option<Box<Reader>>) {
-        let State::Reading(reader) = &mut self.state else { return (0, None) };
-        match reader.producer.produce(journal) {
-            Produced::Chunk(bytes) if !bytes.is_empty() => {
-                let length = bytes.len();
-                self.say(bytes, now);
-                (length, None)
-            }
-            Produced::Chunk(_) | Produced::NotYet => {
-                reader.is_ready = false;
-                (0, None)
-            }
-            Produced::End => (0, self.body_ended(now)),
-        }
-    }
-
-    /// Queues a piece of the body.
-    fn say(&mut self, bytes: Bytes, now: Instant) {
-        let State::Reading(reader) = &mut self.state else { return };
-        reader.progressed(now);
-        if !reader.is_chunked {
-            return self.queue.push(bytes);
-        }
-        self.queue.push(http::chunk_start(bytes.len()));
-        self.queue.push(bytes);
-        self.queue.push(http::CHUNK_END);
-    }
-
-    /// Says something to a reader that has been told nothing for a while.
-    pub(super) fn sign_of_life(&mut self, now: Instant) {
-        let State::Reading(reader) = &mut self.state else { return };
-        if sabotage::is(Sabotage::StaySilent) {
-            return reader.progressed(now);
-        }
-        let bytes = reader.producer.sign_of_life();
-        self.say(bytes, now);
-    }
-
-    /// Ends a body behind what is queued of it. Returns the reader that was.
-    pub(super) fn body_ended(&mut self, now: Instant) -> Option<Box<Reader>> {
-        let State::Reading(reader) = &self.state else { return None };
-        let is_chunked = reader.is_chunked;
-        let reply = State::Responding { keep_alive: reader.keep_alive && !self.ended, progress_at: now };
-        if is_chunked {
-            self.queue.push(http::BODY_END);
-        }
-        match mem::replace(&mut self.state, reply) {
-            State::Reading(reader) => Some(reader),
-            _ => None,
-        }
-    }
-
     /// Ends a stream with `closing`: the frame that has begun still goes out whole, the one that waits does not.
     pub(super) fn end_stream(&mut self, closing: Bytes, now: Instant) {
         match mem::replace(&mut self.state, State::Closed) {
@@ -463,6 +394,14 @@ impl<T: Transport> Connection<T> {
     /// The transport, for what is left to do with it once the connection is over.
     pub(super) fn into_transport(self) -> T {
         self.transport
+    }
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [(self.readable, "readable"), (self.writable, "writable"), (self.gone, "gone")];
+        let words: Vec<_> = words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
+        f.write_str(&words.join(", "))
     }
 }
 

@@ -6,6 +6,7 @@
 //! finishes the frame it began and then gets the newest, so it is late by about one frame and never sees a torn one.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Write};
 
 use bytes::{Buf, Bytes};
@@ -70,6 +71,16 @@ pub enum Pause {
     Drained,
     /// The caller's budget was reached with bytes left: the caller must come back by itself.
     Budget,
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Pause::WouldBlock => "would block",
+            Pause::Drained => "drained",
+            Pause::Budget => "budget spent",
+        })
+    }
 }
 
 /// What one [`WriteQueue::write_to`] achieved.

@@ -7,8 +7,13 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use framecast::site::events::Events;
+use framecast::site::table::Table;
 use framecast::stream::hub::{Call, Shot};
-use framecast::stream::{Answer, Hub, Key, Limits, Pace, Peer, Readiness, Response, Subscription, Transport};
+use framecast::stream::{
+    Answer, Hub, Key, Limits, Pace, Peer, Producer, Production, Purpose, Readiness, Response, Subscription, Topic,
+    Transport,
+};
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
@@ -109,7 +114,7 @@ impl Transport for Line {
     }
 }
 
-/// A hub with one camera, its clock, and a site of four addresses.
+/// A hub with one camera, its clock, and a small site.
 pub struct Studio {
     pub hub: Hub<Line>,
     pub now: Instant,
@@ -217,11 +222,28 @@ impl Studio {
                     _ => Answer::Wait { camera: 0, after },
                 }
             }
+            "/table" => {
+                let rows = call.request.parameter("rows").map(|rows| rows.parse().unwrap());
+                let follows = if rows.is_none() { vec![Topic::Frames { camera: 0 }] } else { Vec::new() };
+                produce(Purpose::Table, Box::new(Table::new(0, "camera", rows)), follows)
+            }
+            "/events" => {
+                let last = call.request.parameter("last").map(|last| last.parse().unwrap());
+                let events = Events::new(vec![(0, "camera".into())], true, last, self.hub.journal());
+                let follows = events.follows();
+                produce(Purpose::Events, Box::new(events), follows)
+            }
             "/large" => respond("x".repeat(100_000)),
             "/nothing" => Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None }),
             path => respond(path.to_owned()),
         }
     }
+}
+
+fn produce(purpose: Purpose, producer: Box<dyn Producer>, follows: Vec<Topic>) -> Answer {
+    let is_endless = !follows.is_empty();
+    let head = ResponseHead::new(Status::Ok);
+    Answer::Produce(Production { head, producer, purpose, follows, is_endless })
 }
 
 fn respond(body: String) -> Answer {

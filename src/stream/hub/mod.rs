@@ -4,6 +4,7 @@
 //! it knows no route. Whoever drives it goes through the same steps each turn: tell it what became ready, answer its
 //! requests, publish what the cameras gave, then [`Hub::expire`], [`Hub::flush`] and [`Hub::reap`].
 
+mod readers;
 mod steps;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -143,6 +144,7 @@ impl<T: Transport> Hub<T> {
         let key = self.next_key();
         self.connections.insert(Connection::new(transport, peer, key.number, &self.limits, now));
         self.totals.admitted += 1;
+        log::trace!("#{} {peer}: admitted", key.number);
         self.arm(key);
         key
     }
@@ -153,6 +155,7 @@ impl<T: Transport> Hub<T> {
             self.totals.stale_events += 1;
             return;
         };
+        log::trace!("#{}: {readiness}", key.number);
         // Whose last reply is on its way is read to the end even so: closing on unread input would lose the reply.
         let is_closing = matches!(connection.state, State::Closing { .. });
         connection.readable |= readiness.readable || readiness.gone;

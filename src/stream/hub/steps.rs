@@ -9,12 +9,10 @@ use slab::Slab;
 
 use super::{Call, Hub, Key, Shot};
 use crate::stream::answer::Subscription;
-use crate::stream::connection::{Connection, Exchange, Received, State, Transport};
+use crate::stream::connection::{Connection, Received, State, Transport};
 use crate::stream::frame::Frame;
-use crate::stream::journal::Topic;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::CloseReason;
-use crate::stream::producer::{Production, Reader};
 use crate::stream::queue::{Offer, Pause, WriteQueue};
 use crate::stream::sabotage::{self, Sabotage};
 use crate::stream::timers::Timers;
@@ -42,65 +40,6 @@ impl<T: Transport> Hub<T> {
         if self.shutting_down {
             self.end_stream(key, now);
         }
-    }
-
-    pub(super) fn read_along(&mut self, key: Key, production: Production, exchange: Exchange, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if connection.has_ended() && production.is_endless && !exchange.head_only {
-            return self.close(key, CloseReason::Left);
-        }
-        if !exchange.head_only {
-            production.follows.iter().for_each(|&topic| self.journal.follow(topic, key));
-        }
-        let is_endless = production.is_endless;
-        connection.read_along(production, exchange, now);
-        if self.shutting_down && is_endless {
-            self.end_body(key, now);
-        }
-    }
-
-    /// There is something new in `topic`: whoever follows it may have something to be sent.
-    pub(super) fn wake(&mut self, topic: Topic) {
-        for key in self.journal.followers(topic) {
-            let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            let State::Reading(reader) = &mut connection.state else { continue };
-            reader.is_ready |= !sabotage::is(Sabotage::ForgetReader);
-            if sabotage::is(Sabotage::TearEvent) {
-                connection.queue = WriteQueue::default();
-            }
-            if connection.wants_chunk() && !mem::replace(&mut connection.scheduled, true) {
-                self.pending.push(key);
-            }
-        }
-    }
-
-    /// Has the next chunk of a body made, if it is time for it. Returns its size in bytes.
-    pub(super) fn pull(&mut self, key: Key, now: Instant) -> usize {
-        let Some(connection) = lookup(&mut self.connections, key) else { return 0 };
-        if !connection.wants_chunk() {
-            return 0;
-        }
-        let (bytes, ended) = connection.pull(&self.journal, now);
-        if let Some(reader) = ended {
-            self.unfollow(key, &reader);
-        }
-        bytes
-    }
-
-    /// Ends a body that has no end of its own.
-    pub(super) fn end_body(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if let Some(reader) = connection.body_ended(now) {
-            self.unfollow(key, &reader);
-        }
-        // There may be nothing to write before the end can be shut.
-        self.write(key, now);
-        self.schedule(key);
-        self.arm(key);
-    }
-
-    fn unfollow(&mut self, key: Key, reader: &Reader) {
-        reader.follows.iter().for_each(|&topic| self.journal.unfollow(topic, key));
     }
 
     /// Makes a picture the next frame of `camera`.
@@ -206,6 +145,7 @@ impl<T: Transport> Hub<T> {
                 Ok(progress) => progress,
                 Err(error) => return self.fail(key, &error),
             };
+            log::trace!("#{}: wrote {} bytes, {}", key.number, progress.bytes, progress.pause);
             self.totals.bytes_written += progress.bytes as u64;
             self.totals.partial_writes += progress.partial_writes;
             self.totals.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
@@ -434,6 +374,10 @@ pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bo
     let State::Subscribed(viewer) = &mut connection.state else { return };
     let bytes = parts.framed(viewer.framing);
     viewer.offered(bytes.len(), &connection.queue, now);
+    log::trace!("#{}: offered frame {} of {} bytes", connection.number, parts.sequence, bytes.len());
     let skipped = connection.queue.offer(Offer { bytes, sequence: parts.sequence, repeat });
+    if skipped {
+        log::trace!("#{}: skipped the frame that waited", connection.number);
+    }
     viewer.counts.skipped_slow += u64::from(skipped) * (1 + u64::from(sabotage::is(Sabotage::SkipTwice)));
 }
