@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use framecast::stream::hub::Shot;
-use framecast::stream::{Answer, Hub, Limits, Peer, Readiness, Subscription, Transport};
+use framecast::stream::{Answer, Hub, Limits, Pace, Peer, Readiness, Subscription, Transport};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
 
@@ -61,7 +61,7 @@ impl Audience {
             let subscription = Subscription {
                 camera: CAMERA,
                 framing: Framing::Length,
-                interval: None,
+                pace: Pace::default(),
                 label: String::new(),
                 head: preamble(BOUNDARY, Framing::Length),
             };

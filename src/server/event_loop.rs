@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll};
 
+use super::bulletin::Bulletin;
 use super::camera::{Camera, News};
 use super::handover::{self, Successor};
 use super::listener::{Accepted, Listener};
@@ -26,7 +27,7 @@ use super::socket::Socket;
 use super::token::Owner;
 use crate::site;
 use crate::stream::hub::Shot;
-use crate::stream::{Hub, Readiness};
+use crate::stream::{Hub, Readiness, Topic};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
@@ -59,6 +60,7 @@ pub struct EventLoop {
     hub: Hub<Socket>,
     settings: Settings,
     stats: LoopStats,
+    bulletin: Bulletin,
     scratch: Box<[u8]>,
     /// What drivers and a successor are started from.
     program: PathBuf,
@@ -143,6 +145,7 @@ impl EventLoop {
             cameras,
             settings,
             stats: LoopStats::new(Instant::now()),
+            bulletin: Bulletin::default(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             program,
             successor: None,
@@ -181,7 +184,8 @@ impl EventLoop {
         self.attend_cameras(now);
         self.hub.flush(now);
         self.reap();
-        self.stats.turned(count, now);
+        self.report(now);
+        self.turned(count, now);
         Ok(())
     }
 
@@ -208,7 +212,8 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
-        let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.accept_retry).chain(self.going_down);
+        let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.bulletin.next_deadline());
+        let deadlines = deadlines.chain(self.accept_retry).chain(self.going_down);
         deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
     }
 
@@ -321,12 +326,34 @@ impl EventLoop {
     /// Answers the requests that have come in whole.
     fn answer(&mut self, now: Instant) {
         while let Some(call) = self.hub.next_request() {
-            let stage =
-                Stage { hub: &self.hub, cameras: &self.cameras, settings: &self.settings, stats: &self.stats, now };
-            let answer = site::answer(&call, &stage);
+            let answer = site::answer(&call, &self.stage(now));
             log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
             self.hub.respond(call, answer, now);
         }
+    }
+
+    fn stage(&self, now: Instant) -> Stage<'_> {
+        Stage { hub: &self.hub, cameras: &self.cameras, settings: &self.settings, stats: &self.stats, now }
+    }
+
+    /// Tells whoever listens how things are, when it is time to: as the turn leaves them. It is sent with the next one.
+    fn report(&mut self, now: Instant) {
+        // Plain numbers and words always serialise; were it otherwise, empty news would show it.
+        if self.bulletin.is_state_due(&self.hub, now) {
+            let summary = serde_json::to_vec(&self.stage(now).summary()).unwrap_or_default();
+            self.hub.announce(Topic::State, summary.into());
+        }
+        if let Some(lanes) = self.bulletin.lanes(&self.hub, now) {
+            let lanes = serde_json::to_vec(&lanes).unwrap_or_default();
+            self.hub.announce(Topic::Loop, lanes.into());
+        }
+    }
+
+    /// Counts a turn that is over.
+    fn turned(&mut self, events: usize, began: Instant) {
+        let took = began.elapsed();
+        self.stats.turned(events, began, took);
+        self.bulletin.turned(&self.hub, began.saturating_duration_since(self.stats.started_at), took, events);
     }
 
     /// Frees what was closed. A descriptor less may be what a waiting connection needs.
@@ -430,10 +457,10 @@ impl LoopStats {
         }
     }
 
-    fn turned(&mut self, events: usize, began: Instant) {
+    fn turned(&mut self, events: usize, began: Instant, took: Duration) {
         self.turns += 1;
         self.events += events as u64;
-        self.longest_turn = self.longest_turn.max(began.elapsed());
+        self.longest_turn = self.longest_turn.max(took);
         self.rate.tick(began);
     }
 }

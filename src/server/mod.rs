@@ -1,10 +1,11 @@
 //! The edge: where the deterministic heart meets the kernel. One `mio::Poll`, one thread.
 //!
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
-//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`signals`], [`handover`] (restart without
-//! refusal).
+//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`signals`],
+//! [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself).
 //! This room knows nothing of byte formats.
 
+pub mod bulletin;
 pub mod camera;
 pub mod event_loop;
 pub mod handover;

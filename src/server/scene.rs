@@ -10,7 +10,7 @@ use super::socket::Socket;
 use crate::logging;
 use crate::site::Scene;
 use crate::site::state::{self, Resolution, State, VIEWERS_LISTED_MAX};
-use crate::stream::{Frame, Hub};
+use crate::stream::{Frame, Hub, Journal, Purpose};
 use crate::wire::multipart::Framing;
 use crate::wire::source::{Reason, Tally};
 
@@ -54,16 +54,12 @@ impl Scene for Stage<'_> {
         &self.settings.boundary
     }
 
+    fn journal(&self) -> &Journal {
+        self.hub.journal()
+    }
+
     fn state(&self, camera: usize, labels: Option<&[&str]>) -> State {
-        State {
-            ok: true,
-            result: self.selected(camera, labels),
-            cameras: (0..self.cameras.len()).map(|index| self.camera(index)).collect(),
-            frames: self.hub.frame_counts(),
-            connections: state::Connections { open: self.hub.len(), totals: *self.hub.totals() },
-            event_loop: self.event_loop(),
-            limits: self.limits(),
-        }
+        State { ok: true, result: self.selected(camera, labels), summary: self.summary(), limits: self.limits() }
     }
 
     fn complaint(&self) -> Option<String> {
@@ -90,6 +86,22 @@ impl Scene for Stage<'_> {
 }
 
 impl Stage<'_> {
+    /// Figures that change.
+    pub fn summary(&self) -> state::Summary {
+        state::Summary {
+            cameras: (0..self.cameras.len()).map(|index| self.camera(index)).collect(),
+            viewers: self.hub.viewers_len(),
+            frames: self.hub.frame_counts(),
+            connections: state::Connections {
+                open: self.hub.len(),
+                tables: self.hub.readers_of(Purpose::Table),
+                listeners: self.hub.readers_of(Purpose::Events),
+                totals: *self.hub.totals(),
+            },
+            event_loop: self.event_loop(),
+        }
+    }
+
     fn selected(&self, index: usize, labels: Option<&[&str]>) -> state::Selected {
         let camera = &self.cameras[index];
         let fps = self.hub.frame_rate(index, self.now);

@@ -1,6 +1,6 @@
-//! The files of the viewer page, built into the program.
+//! The pages and what they need, built into the program.
 
-/// One file of the page.
+/// One file.
 #[derive(Debug)]
 pub struct Asset {
     /// The address it is served under.
@@ -11,11 +11,15 @@ pub struct Asset {
     pub body: &'static str,
 }
 
-/// The page itself.
+/// The page that shows every camera.
 pub static VIEWER: Asset =
     Asset { path: "/", content_type: "text/html; charset=utf-8", body: include_str!("static/index.html") };
 
-static OTHERS: [Asset; 3] = [
+static OTHERS: [Asset; 7] = [
+    Asset { path: "/loop", content_type: "text/html; charset=utf-8", body: include_str!("static/loop.html") },
+    Asset { path: "/loop.css", content_type: "text/css; charset=utf-8", body: include_str!("static/loop.css") },
+    Asset { path: "/loop.js", content_type: "text/javascript; charset=utf-8", body: include_str!("static/loop.js") },
+    Asset { path: "/table.css", content_type: "text/css; charset=utf-8", body: include_str!("static/table.css") },
     Asset { path: "/favicon.svg", content_type: "image/svg+xml", body: include_str!("static/favicon.svg") },
     Asset { path: "/viewer.css", content_type: "text/css; charset=utf-8", body: include_str!("static/viewer.css") },
     Asset {
@@ -25,7 +29,7 @@ static OTHERS: [Asset; 3] = [
     },
 ];
 
-/// What stands at `path`, other than the page itself.
+/// What stands at `path`, other than that page.
 pub fn find(path: &str) -> Option<&'static Asset> {
     OTHERS.iter().find(|asset| asset.path == path)
 }

@@ -4,17 +4,20 @@
 //! served was built into the program or is made from the scene.
 
 mod assets;
+pub mod events;
+pub mod lanes;
 mod pages;
 mod parameters;
 mod routes;
 pub mod state;
+pub mod table;
 
 use std::time::{Duration, Instant};
 
 pub use routes::Route;
 
 use crate::stream::hub::Call;
-use crate::stream::{Answer, Frame};
+use crate::stream::{Answer, Frame, Journal};
 use crate::wire::http::Method;
 
 /// What the site may see of the server.
@@ -29,6 +32,8 @@ pub trait Scene {
     fn has_room(&self) -> bool;
     /// The word that divides the parts of a stream.
     fn boundary(&self) -> &str;
+    /// What is known of past frames.
+    fn journal(&self) -> &Journal;
     /// Figures of everything, seen from `camera`; of the viewers only those with one of `labels`, if given.
     fn state(&self, camera: usize, labels: Option<&[&str]>) -> state::State;
     /// Why the server does not do its work, if it does not.
@@ -46,10 +51,11 @@ pub fn answer(call: &Call, scene: &impl Scene) -> Answer {
         return pages::options();
     }
     let answered = match Route::of(request) {
-        Route::Viewer => Ok(pages::asset(&assets::VIEWER, request, scene)),
         Route::Asset(asset) => Ok(pages::asset(asset, request, scene)),
         Route::Stream { number } => pages::stream(number, request, scene),
         Route::Snapshot { number } => pages::snapshot(number, request, call.waited, scene),
+        Route::Table => pages::table(request, call.waited, scene),
+        Route::Events => pages::events(request, scene),
         Route::State => pages::state(request, scene),
         Route::Health => Ok(pages::health(scene)),
         Route::Unknown => Err(pages::unknown(request)),

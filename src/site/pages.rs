@@ -7,10 +7,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::assets::Asset;
+use super::events::Events;
+use super::table::Table;
 use super::{Scene, parameters};
-use crate::stream::{Answer, Frame, Response, Subscription};
+use crate::stream::{Answer, Frame, Production, Purpose, Response, Subscription, Topic};
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
-use crate::wire::multipart;
+use crate::wire::{multipart, sse};
 
 /// A label by which a viewer asks for its own figures is kept up to this length.
 const LABEL_BYTES_MAX: usize = 64;
@@ -65,16 +67,14 @@ pub fn asset(asset: &'static Asset, request: &Request, scene: &impl Scene) -> An
         .field("Content-Type", asset.content_type)
         .field("Cache-Control", "no-cache")
         .field("ETag", tag)
-        .field("X-Content-Type-Options", "nosniff")
-        .field("Referrer-Policy", "no-referrer")
-        .field("Content-Security-Policy", "default-src 'self'; frame-ancestors 'self'");
-    Answer::Respond(Response { head, body: (!fresh).then(|| asset.body.into()) })
+        .field("X-Content-Type-Options", "nosniff");
+    Answer::Respond(Response { head: secured(head), body: (!fresh).then(|| asset.body.into()) })
 }
 
 /// Every frame of a camera from now on. Never chunked, never kept alive, not to be stored or held back by a proxy.
 pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
     let camera = parameters::camera(number, request, scene)?;
-    let interval = parameters::interval(request)?;
+    let pace = parameters::pace(request)?;
     let framing = parameters::framing(request)?;
     if !scene.has_room() {
         return Err(Problem::not_now("There are as many viewers as there may be; try again later.".into(), 5));
@@ -95,7 +95,7 @@ pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
         label.clear();
     }
     let head = [head, multipart::preamble(boundary, framing)].concat().into();
-    Ok(Answer::Subscribe(Subscription { camera, framing, interval, label, head }))
+    Ok(Answer::Subscribe(Subscription { camera, framing, pace, label, head }))
 }
 
 /// One frame: the newest at once, or a newer one than the requester has.
@@ -122,6 +122,49 @@ pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &
     }
 }
 
+/// A table of a camera's frames, made as it is sent.
+pub fn table(request: &Request, waited: bool, scene: &impl Scene) -> Result<Answer, Problem> {
+    let camera = parameters::camera(None, request, scene)?;
+    let rows = parameters::rows(request)?;
+    let is_endless = rows.is_none();
+    if !is_endless && scene.journal().frames_after(camera, 0).len() == 0 {
+        // There is no past to repeat yet.
+        return match scene.outage(camera) {
+            Some(outage) => Err(Problem::not_now(outage, 1)),
+            None if waited => Err(Problem::not_now("The camera has given no frame in time.".into(), 1)),
+            None => Ok(Answer::Wait { camera, after: 0 }),
+        };
+    }
+    let name = scene.camera_names()[camera];
+    let head = secured(dynamic(Status::Ok, "text/html; charset=utf-8", scene)).field("X-Accel-Buffering", "no");
+    Ok(Answer::Produce(Production {
+        head,
+        producer: Box::new(Table::new(camera, name, rows)),
+        purpose: Purpose::Table,
+        follows: if is_endless { vec![Topic::Frames { camera }] } else { Vec::new() },
+        is_endless,
+    }))
+}
+
+/// Events from now on, or from where a listener stopped.
+pub fn events(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+    let only = request.parameter("camera").is_some_and(|name| !name.is_empty());
+    let chosen = parameters::camera(None, request, scene)?;
+    let tells_frames = parameters::flag("frames", request)?;
+    let tells_loop = parameters::flag("loop", request)?;
+    let last = parameters::last_event(request)?;
+    let cameras = scene.camera_names().into_iter().map(str::to_owned).enumerate();
+    let cameras = cameras.filter(|&(index, _)| tells_frames && (!only || index == chosen)).collect();
+    let events = Events::new(cameras, tells_loop, last, scene.journal());
+    Ok(Answer::Produce(Production {
+        head: dynamic(Status::Ok, sse::CONTENT_TYPE, scene).field("X-Accel-Buffering", "no"),
+        follows: events.follows(),
+        producer: Box::new(events),
+        purpose: Purpose::Events,
+        is_endless: true,
+    }))
+}
+
 /// Figures, as JSON.
 pub fn state(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
     let camera = parameters::camera(None, request, scene)?;
@@ -144,7 +187,8 @@ pub fn health(scene: &impl Scene) -> Answer {
 /// No such address.
 pub fn unknown(request: &Request) -> Problem {
     Problem::not_found(format!(
-        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /state, /healthz.",
+        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /table, /events, \
+         /loop, /state, /healthz.",
         request.path
     ))
 }
@@ -175,6 +219,12 @@ fn respond(head: ResponseHead, body: impl Into<Bytes>) -> Answer {
 /// The head of something made for this one request.
 fn dynamic(status: Status, content_type: impl Display, scene: &impl Scene) -> ResponseHead {
     uncached(dated(status, scene)).field("Content-Type", content_type).field("X-Content-Type-Options", "nosniff")
+}
+
+/// What a page may load, and who may show it.
+fn secured(head: ResponseHead) -> ResponseHead {
+    head.field("Referrer-Policy", "no-referrer")
+        .field("Content-Security-Policy", "default-src 'self'; frame-ancestors 'self'")
 }
 
 fn dated(status: Status, scene: &impl Scene) -> ResponseHead {

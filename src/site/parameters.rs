@@ -1,15 +1,23 @@
 //! The parameters of our addresses. A name we do not know is nobody's business; a bad value of one we know is a 400
 //! that says what would be good.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::Scene;
 use super::pages::Problem;
+use crate::stream::Pace;
 use crate::wire::http::Request;
 use crate::wire::multipart::Framing;
 
 /// Frames a second that a viewer may ask for.
 const FPS_MAX: f64 = 240.0;
+
+/// Kilobits a second that a viewer may ask for: ten gigabits, past which a limit means nothing.
+const KBPS_MAX: u64 = 10_000_000;
+
+/// Rows of a table with an end: some 700 megabytes of them.
+const ROWS_MAX: u64 = 10_000_000;
 
 /// The camera that is asked for: by its place in the address, by its name, else the first.
 pub fn camera(number: Option<usize>, request: &Request, scene: &impl Scene) -> Result<usize, Problem> {
@@ -26,8 +34,13 @@ pub fn camera(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
     })
 }
 
-/// The least time between two frames, from `fps=N`.
-pub fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
+/// The most that a viewer wants to be given, from `fps=N` and `kbps=N`.
+pub fn pace(request: &Request) -> Result<Pace, Problem> {
+    Ok(Pace { interval: interval(request)?, bytes_per_second: bytes_per_second(request)? })
+}
+
+/// The least time between two frames.
+fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
     let Some(fps) = request.parameter("fps").filter(|fps| !fps.is_empty()) else { return Ok(None) };
     match fps.parse::<f64>() {
         Ok(fps) if fps > 0.0 && fps <= FPS_MAX => {
@@ -36,6 +49,15 @@ pub fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
             Ok(Some(Duration::from_secs_f64(seconds)))
         }
         _ => Err(Problem::bad(format!("fps takes a number above 0 and up to {FPS_MAX}, not '{fps}'."))),
+    }
+}
+
+/// Kilobits, of a thousand bits, as bytes.
+fn bytes_per_second(request: &Request) -> Result<Option<NonZeroU64>, Problem> {
+    let Some(kbps) = request.parameter("kbps").filter(|kbps| !kbps.is_empty()) else { return Ok(None) };
+    match kbps.parse() {
+        Ok(number) if (1..=KBPS_MAX).contains(&number) => Ok(NonZeroU64::new(number * 1000 / 8)),
+        _ => Err(Problem::bad(format!("kbps takes a whole number from 1 to {KBPS_MAX}, not '{kbps}'."))),
     }
 }
 
@@ -59,6 +81,36 @@ pub fn framing(request: &Request) -> Result<Framing, Problem> {
     let wants_image = request.field("Accept").is_some_and(|accept| accept.starts_with("image/"));
     let is_webkit = request.field("User-Agent").is_some_and(|agent| agent.contains("AppleWebKit/"));
     Ok(if wants_image && is_webkit { Framing::Advance } else { Framing::Length })
+}
+
+/// Rows of a table with an end, from `rows=N`; without it, there is none.
+pub fn rows(request: &Request) -> Result<Option<u64>, Problem> {
+    match whole_number("rows", request) {
+        Ok(None) => Ok(None),
+        Ok(Some(rows)) if (1..=ROWS_MAX).contains(&rows) => Ok(Some(rows)),
+        _ => {
+            let rows = request.parameter("rows").unwrap_or_default();
+            Err(Problem::bad(format!("rows takes a whole number from 1 to {ROWS_MAX}, not '{rows}'.")))
+        }
+    }
+}
+
+/// Whether a parameter that is 0 or 1 is 1.
+pub fn flag(name: &str, request: &Request) -> Result<bool, Problem> {
+    match request.parameter(name).as_deref() {
+        None | Some("" | "0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(other) => Err(Problem::bad(format!("{name} takes 0 or 1, not '{other}'."))),
+    }
+}
+
+/// The number of the last event that a listener knows: its browser's word for it, or the one that its page gives where
+/// the browser has none. A browser's may be another server's, so what is no number there is nobody's mistake.
+pub fn last_event(request: &Request) -> Result<Option<u64>, Problem> {
+    match request.field("Last-Event-ID").and_then(|id| id.trim().parse().ok()) {
+        Some(id) => Ok(Some(id)),
+        None => whole_number("last_event_id", request),
+    }
 }
 
 /// A whole number, of a parameter that takes one.

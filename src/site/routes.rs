@@ -7,9 +7,7 @@ use crate::wire::http::Request;
 /// What a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub enum Route {
-    /// The page that shows every camera.
-    Viewer,
-    /// Something the page needs.
+    /// A page, or something that one needs.
     Asset(&'static Asset),
     /// Frames without end.
     Stream {
@@ -21,6 +19,10 @@ pub enum Route {
         /// The camera's place, where the address itself names one (`/?action=snapshot_N`).
         number: Option<usize>,
     },
+    /// A table of frames, made as it is sent.
+    Table,
+    /// Server-sent events.
+    Events,
     /// Figures, as JSON.
     State,
     /// Whether all is well.
@@ -33,9 +35,13 @@ impl Route {
     /// The route of a request. `/?action=...` is how mjpg-streamer spells its addresses, and is told by the query.
     pub fn of(request: &Request) -> Self {
         match request.path.as_str() {
-            "/" => request.parameter("action").map_or(Route::Viewer, |action| Route::of_action(&action)),
+            "/" => {
+                request.parameter("action").map_or(Route::Asset(&assets::VIEWER), |action| Route::of_action(&action))
+            }
             "/video_feed" | "/stream" => Route::Stream { number: None },
             "/snapshot" | "/snapshot.jpg" => Route::Snapshot { number: None },
+            "/table" => Route::Table,
+            "/events" => Route::Events,
             "/state" => Route::State,
             "/healthz" => Route::Health,
             path => assets::find(path).map_or(Route::Unknown, Route::Asset),

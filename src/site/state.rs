@@ -15,12 +15,21 @@ pub const VIEWERS_LISTED_MAX: usize = 256;
 pub struct State {
     pub ok: bool,
     pub result: Selected,
+    #[serde(flatten)]
+    pub summary: Summary,
+    pub limits: Limits,
+}
+
+/// What changes: the data of a `state` event, and most of `/state`.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "see State")]
+pub struct Summary {
     pub cameras: Vec<Camera>,
+    pub viewers: usize,
     pub frames: FrameCounts,
     pub connections: Connections,
     #[serde(rename = "loop")]
     pub event_loop: EventLoop,
-    pub limits: Limits,
 }
 
 /// The camera that was asked for, in ustreamer's shape.
@@ -102,6 +111,9 @@ pub struct Camera {
 #[allow(missing_docs, reason = "see State")]
 pub struct Connections {
     pub open: usize,
+    /// Tables that are being read, and listeners to events.
+    pub tables: usize,
+    pub listeners: usize,
     #[serde(flatten)]
     pub totals: Totals,
 }

@@ -1,9 +1,9 @@
-//! What a request is answered with: bytes until done, frames without end, or "ask me again".
-
-use std::time::Duration;
+//! What a request is answered with: bytes until done, frames without end, bytes made on the way, or "ask me again".
 
 use bytes::Bytes;
 
+use super::pace::Pace;
+use super::producer::Production;
 use crate::wire::http::ResponseHead;
 use crate::wire::multipart::Framing;
 
@@ -16,6 +16,8 @@ pub enum Answer {
     Preformed(Bytes),
     /// Every frame of a camera from now on.
     Subscribe(Subscription),
+    /// Bytes that are made as they are sent.
+    Produce(Production),
     /// Hand the request out again once the camera has a frame with a higher sequence than `after`, or when
     /// [`super::Limits::wait_timeout`] has passed.
     Wait {
@@ -43,8 +45,8 @@ pub struct Subscription {
     pub camera: usize,
     /// How its parts are framed.
     pub framing: Framing,
-    /// The least time between two frames, if the viewer asked for fewer than there are.
-    pub interval: Option<Duration>,
+    /// The most it is to be given.
+    pub pace: Pace,
     /// The word by which the viewer asks for its own figures; may be empty.
     pub label: String,
     /// The response head and what precedes the first part.

@@ -1,38 +1,54 @@
-//! A channel: the newest of something, and who wants to be given each.
+//! A channel: the newest of something, as much of the past as is kept, and who wants to be told of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque, btree_set};
+use std::iter::Copied;
 
 use super::hub::Key;
 
-/// The newest `M` and the set of its subscribers. Who watches is this set and nothing else: there is no count to keep
+/// Subscribers of a channel, in the order of their slots.
+pub type Subscribers<'a> = Copied<btree_set::Iter<'a, Key>>;
+
+/// The last few `M` and the set of its subscribers. Who watches is this set and nothing else: there is no count to keep
 /// in step with it.
+///
+/// Everything that goes on for ever is one of these. Of a camera's frames only the newest is kept, and every subscriber
+/// is handed it; of what is known about them, and of the server's own news, more is kept, and subscribers read on from
+/// where they are.
 #[derive(Debug)]
 pub struct Channel<M> {
-    latest: Option<M>,
+    depth: usize,
+    recent: VecDeque<M>,
     // Ordered, so that a run can be repeated to the byte, and so that a walk goes through the slots as they lie.
     subscribers: BTreeSet<Key>,
 }
 
-impl<M> Default for Channel<M> {
-    fn default() -> Self {
-        Self { latest: None, subscribers: BTreeSet::new() }
-    }
-}
-
 impl<M> Channel<M> {
-    /// Replaces the newest message. Returns the one it replaced.
+    /// A channel that keeps the last `depth` messages, and at least one.
+    pub fn new(depth: usize) -> Self {
+        Self { depth: depth.max(1), recent: VecDeque::new(), subscribers: BTreeSet::new() }
+    }
+
+    /// Adds a message. Returns the one that is no longer kept for it.
     pub fn publish(&mut self, message: M) -> Option<M> {
-        self.latest.replace(message)
+        let oldest = if self.recent.len() == self.depth { self.recent.pop_front() } else { None };
+        self.recent.push_back(message);
+        oldest
     }
 
     /// Forgets the newest message: nobody is to be shown it any more. Returns it.
     pub fn retract(&mut self) -> Option<M> {
-        self.latest.take()
+        self.recent.pop_back()
     }
 
     /// The newest message.
     pub fn latest(&self) -> Option<&M> {
-        self.latest.as_ref()
+        self.recent.back()
+    }
+
+    /// The messages that are kept from the first on that is not `past`, the oldest first. Whatever comes before one
+    /// that is `past` must be so too.
+    pub fn since(&self, past: impl FnMut(&M) -> bool) -> impl ExactSizeIterator<Item = &M> {
+        self.recent.range(self.recent.partition_point(past)..)
     }
 
     /// Adds a subscriber.
@@ -45,8 +61,8 @@ impl<M> Channel<M> {
         self.subscribers.remove(&key);
     }
 
-    /// Everybody who is to be given each message, in the order of their slots.
-    pub fn subscribers(&self) -> impl ExactSizeIterator<Item = Key> + '_ {
+    /// Everybody who is to be told of each message, in the order of their slots.
+    pub fn subscribers(&self) -> Subscribers<'_> {
         self.subscribers.iter().copied()
     }
 }

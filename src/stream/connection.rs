@@ -1,5 +1,7 @@
 //! One peer: what it may do next, what has come from it, and what is queued for it.
 
+mod body;
+
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
@@ -9,10 +11,11 @@ use bytes::Bytes;
 
 use super::answer::{Response, Subscription};
 use super::limits::Limits;
+use super::producer::Reader;
 use super::queue::{Pause, Progress, WriteQueue};
 use super::sabotage::{self, Sabotage};
 use super::viewer::Viewer;
-use crate::wire::http::{Method, Refusal, Request};
+use crate::wire::http::{Method, Refusal, Request, Version};
 
 /// A byte stream in both directions that never blocks: `read` and `write` say [`ErrorKind::WouldBlock`] instead, and
 /// after that an edge of readiness is owed to [`super::Hub::ready`].
@@ -81,6 +84,8 @@ pub enum State {
     },
     /// Frames without end.
     Subscribed(Viewer),
+    /// Bytes that are made as they are sent.
+    Reading(Box<Reader>),
     /// The stream ends: what has begun of it goes out, then the closing delimiter.
     Ending(Viewer),
     /// The last reply has been sent and the write side shut; what the peer still sends is thrown away, since closing on
@@ -102,6 +107,8 @@ pub struct Exchange {
     pub keep_alive: bool,
     /// Whether it asked for the head alone.
     pub head_only: bool,
+    /// Whether it understands a body in chunks.
+    pub is_chunked: bool,
 }
 
 /// How a round of reading ended.
@@ -128,9 +135,16 @@ pub struct Connection<T> {
     pub queue: WriteQueue,
     /// Writes that the kernel took in part, so far.
     pub partial_writes: u64,
-    pub(super) number: u32,
-    pub(super) readable: bool,
-    pub(super) writable: bool,
+    /// Writes that the kernel took nothing of, so far.
+    pub would_blocks: u64,
+    /// Bytes that the kernel took, so far.
+    pub bytes_sent: u64,
+    /// Counted up over all connections; see [`super::Key`].
+    pub number: u32,
+    /// There may be bytes to read: the last attempt did not say "would block", or an edge has come since.
+    pub readable: bool,
+    /// There may be room for bytes to write, likewise.
+    pub writable: bool,
     /// On the hub's list of connections with work to do.
     pub(super) scheduled: bool,
     /// The time of this connection's earliest entry among the timers.
@@ -150,6 +164,8 @@ impl<T: Transport> Connection<T> {
             state: State::Receiving { until: now + limits.request_timeout },
             queue: WriteQueue::default(),
             partial_writes: 0,
+            would_blocks: 0,
+            bytes_sent: 0,
             number,
             readable: true,
             writable: true,
@@ -165,11 +181,12 @@ impl<T: Transport> Connection<T> {
     /// Whether what comes in is wanted now. While a reply is under way it is not: one request at a time, and the
     /// kernel's buffer makes the peer wait.
     pub(super) fn wants_read(&self) -> bool {
-        self.readable
-            && matches!(
-                self.state,
-                State::Receiving { .. } | State::Subscribed(_) | State::Ending(_) | State::Closing { .. }
-            )
+        let is_listening = match &self.state {
+            State::Receiving { .. } | State::Subscribed(_) | State::Ending(_) | State::Closing { .. } => true,
+            State::Reading(reader) => reader.is_endless,
+            _ => false,
+        };
+        self.readable && is_listening
     }
 
     /// Whether there is something to write and room for it.
@@ -177,16 +194,22 @@ impl<T: Transport> Connection<T> {
         self.writable && !self.queue.is_empty() && !matches!(self.state, State::Closed)
     }
 
-    /// Reads until the transport would block, the peer has ended, or the budget is spent. Kept is what may belong to a
+    /// Reads until the transport would block, the peer has ended, or the budget is spent; tells which, and how many
+    /// bytes came. Kept is what may belong to a
     /// request; a viewer or a peer we are done with is read all the same, since that is how its leaving is seen.
-    pub(super) fn receive(&mut self, scratch: &mut [u8], limits: &Limits, now: Instant) -> io::Result<Received> {
+    pub(super) fn receive(
+        &mut self,
+        scratch: &mut [u8],
+        limits: &Limits,
+        now: Instant,
+    ) -> io::Result<(Received, usize)> {
         let mut total = 0;
         while total < limits.read_budget_bytes {
             match self.transport.read(scratch) {
                 Ok(0) => {
                     self.readable = false;
                     self.ended = true;
-                    return Ok(Received::End);
+                    return Ok((Received::End, total));
                 }
                 Ok(count) => {
                     total += count;
@@ -209,12 +232,12 @@ impl<T: Transport> Connection<T> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
-                    return Ok(Received::WouldBlock);
+                    return Ok((Received::WouldBlock, total));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(Received::Budget)
+        Ok((Received::Budget, total))
     }
 
     /// Takes the next whole request off what has come, if there is one and it is awaited.
@@ -236,7 +259,8 @@ impl<T: Transport> Connection<T> {
         }
         self.requests += 1;
         let keep_alive = request.keep_alive && self.requests < limits.requests_per_connection_max;
-        let exchange = Exchange { keep_alive, head_only: request.method == Method::Head };
+        let is_chunked = request.version == Version::Http11;
+        let exchange = Exchange { keep_alive, head_only: request.method == Method::Head, is_chunked };
         self.state = State::Answering { exchange, until: now + limits.request_timeout };
         Ok(Some(request))
     }
@@ -314,8 +338,11 @@ impl<T: Transport> Connection<T> {
             self.writable = progress.pause == Pause::Drained;
         }
         self.partial_writes += progress.partial_writes;
+        self.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
+        self.bytes_sent += progress.bytes as u64;
         match &mut self.state {
             State::Responding { progress_at, .. } if progress.bytes > 0 => *progress_at = now,
+            State::Reading(reader) if progress.bytes > 0 => reader.progressed(now),
             State::Subscribed(viewer) | State::Ending(viewer) => {
                 viewer.counts.delivered += progress.delivered;
                 viewer.counts.repeated += progress.repeated;
@@ -363,6 +390,7 @@ impl<T: Transport> Connection<T> {
             }
             State::Responding { progress_at, .. } => *progress_at + limits.stall_timeout,
             State::Subscribed(viewer) => viewer.deadline(self.queue.is_empty(), limits),
+            State::Reading(reader) => reader.deadline(self.queue.is_empty(), limits),
             State::Ending(viewer) => viewer.deadline(false, limits),
             State::Closed => self.since,
         }
@@ -371,6 +399,14 @@ impl<T: Transport> Connection<T> {
     /// The transport, for what is left to do with it once the connection is over.
     pub(super) fn into_transport(self) -> T {
         self.transport
+    }
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [(self.readable, "readable"), (self.writable, "writable"), (self.gone, "gone")];
+        let words: Vec<_> = words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
+        f.write_str(&words.join(", "))
     }
 }
 

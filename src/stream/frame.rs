@@ -45,6 +45,11 @@ impl Frame {
         self.part.jpeg()
     }
 
+    /// The size of the picture alone, in bytes.
+    pub fn jpeg_len(&self) -> usize {
+        self.part.jpeg_len()
+    }
+
     /// The whole allocation, of which every part and snapshot is a slice.
     pub fn allocation(&self) -> &Bytes {
         self.part.allocation()

@@ -19,6 +19,8 @@ pub struct Limits {
     /// A viewer that has been given nothing for this long is given the newest frame again: clients give up after ten
     /// seconds of silence, and a browser shows a frame only once something follows it.
     pub repeat_after: Duration,
+    /// A body that is made as it is sent says something after so long a silence.
+    pub sign_of_life_after: Duration,
     /// After the last reply, this long is left to the peer to stop sending: closing on unread input would make the
     /// kernel reset the connection and lose the reply.
     pub linger_timeout: Duration,
@@ -34,6 +36,8 @@ pub struct Limits {
     pub frames_pinned_bytes_max: usize,
     /// Bytes read from one connection in one turn.
     pub read_budget_bytes: usize,
+    /// Bytes of bodies that are made in one turn; who comes after that is asked in the next.
+    pub produce_budget_bytes: usize,
     /// Bytes after which a connection's writing is put off to the next turn.
     pub write_budget_bytes: usize,
 }
@@ -47,6 +51,7 @@ impl Default for Limits {
             frame_timeout: Duration::from_secs(60),
             wait_timeout: Duration::from_secs(10),
             repeat_after: Duration::from_secs(2),
+            sign_of_life_after: Duration::from_secs(15),
             linger_timeout: Duration::from_secs(2),
             linger_bytes_max: 64 * 1024,
             last_call_timeout: Duration::from_millis(500),
@@ -54,6 +59,7 @@ impl Default for Limits {
             viewers_max: 20_000,
             frames_pinned_bytes_max: 64 * 1024 * 1024,
             read_budget_bytes: 16 * 1024,
+            produce_budget_bytes: 512 * 1024,
             write_budget_bytes: 256 * 1024,
         }
     }

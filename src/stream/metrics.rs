@@ -137,6 +137,8 @@ pub struct Totals {
     pub published: u64,
     /// What became of them, over the viewers that have gone.
     pub departed: FrameCounts,
+    /// Bytes that came.
+    pub bytes_read: u64,
     /// Bytes the transports took.
     pub bytes_written: u64,
     /// Writes that were taken in part.

@@ -5,16 +5,19 @@
 //! bytes come out. That is what lets a simulation drive this very code through a million accidents.
 //!
 //! Reading order: [`frame`] (what is shown), [`queue`] (what waits for one peer), [`channel`] (who is shown what),
-//! [`connection`] (one peer), [`hub`] (all of them).
+//! [`journal`] and [`producer`] (what is read on from where one is), [`connection`] (one peer), [`hub`] (all of them).
 
 pub mod answer;
 pub mod channel;
 pub mod connection;
 pub mod frame;
 pub mod hub;
+pub mod journal;
 pub mod limits;
 pub mod metrics;
+pub mod pace;
 pub mod pinned;
+pub mod producer;
 pub mod queue;
 pub mod sabotage;
 pub mod timers;
@@ -24,4 +27,7 @@ pub use answer::{Answer, Response, Subscription};
 pub use connection::{Peer, Readiness, Transport};
 pub use frame::Frame;
 pub use hub::{Hub, Key};
+pub use journal::{Journal, Topic};
 pub use limits::Limits;
+pub use pace::Pace;
+pub use producer::{Produced, Producer, Production, Purpose};

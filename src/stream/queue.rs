@@ -6,6 +6,7 @@
 //! finishes the frame it began and then gets the newest, so it is late by about one frame and never sees a torn one.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Write};
 
 use bytes::{Buf, Bytes};
@@ -20,6 +21,8 @@ const SLICES_MAX: usize = 4;
 pub struct Offer {
     /// The whole chunk.
     pub bytes: Bytes,
+    /// The frame's sequence, for whoever looks on.
+    pub sequence: u64,
     /// Whether the peer has been given this chunk before: a repeat is delivered, but is no new frame.
     pub repeat: bool,
 }
@@ -37,6 +40,19 @@ pub struct WriteQueue {
 struct Sending {
     left: Bytes,
     kind: Kind,
+    sequence: u64,
+    length: usize,
+}
+
+/// A frame of which some bytes have left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// Its sequence.
+    pub sequence: u64,
+    /// The bytes of its part.
+    pub bytes: usize,
+    /// Those that have not left.
+    pub bytes_left: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +71,16 @@ pub enum Pause {
     Drained,
     /// The caller's budget was reached with bytes left: the caller must come back by itself.
     Budget,
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Pause::WouldBlock => "would block",
+            Pause::Drained => "drained",
+            Pause::Budget => "budget spent",
+        })
+    }
 }
 
 /// What one [`WriteQueue::write_to`] achieved.
@@ -119,6 +145,17 @@ impl WriteQueue {
     /// Whether a fresh frame waits for its turn: closing now would skip it.
     pub fn has_fresh_waiting(&self) -> bool {
         self.waiting.as_ref().is_some_and(|offer| !offer.repeat)
+    }
+
+    /// The frame that has begun to leave and is not through.
+    pub fn in_flight(&self) -> Option<InFlight> {
+        let sending = self.sending.as_ref().filter(|sending| sending.kind != Kind::Pushed)?;
+        Some(InFlight { sequence: sending.sequence, bytes: sending.length, bytes_left: sending.left.len() })
+    }
+
+    /// The sequence of the frame that waits for its turn.
+    pub fn waiting_sequence(&self) -> Option<u64> {
+        self.waiting.as_ref().map(|offer| offer.sequence)
     }
 
     /// Bytes queued, the newest offer included.
@@ -217,9 +254,10 @@ impl WriteQueue {
             return Some(sending);
         }
         if let Some(left) = self.pushed.pop_front() {
-            return Some(Sending { left, kind: Kind::Pushed });
+            return Some(Sending { length: left.len(), left, kind: Kind::Pushed, sequence: 0 });
         }
-        let Offer { bytes, repeat } = self.waiting.take()?;
-        Some(Sending { left: bytes, kind: if repeat { Kind::Repeat } else { Kind::Fresh } })
+        let Offer { bytes, sequence, repeat } = self.waiting.take()?;
+        let kind = if repeat { Kind::Repeat } else { Kind::Fresh };
+        Some(Sending { length: bytes.len(), left: bytes, kind, sequence })
     }
 }

@@ -57,6 +57,10 @@ sabotages! {
     HoldBehindOlder,
     /// Forget the frame that a viewer's rate held back.
     LoseHeld,
+    /// Let a frame pay for the place of the one it replaces once more.
+    PayTwice,
+    /// Refill a viewer's bucket a thousand times too slowly.
+    NeverRefill,
     /// Never give a frame again.
     ForgetRepeat,
     /// Count a skipped frame twice.
@@ -65,6 +69,18 @@ sabotages! {
     ForgetCut,
     /// Leave a viewer that has gone in its channel.
     ForgetUnsubscribe,
+    /// Have the next chunk of a body made before the last has left.
+    PullEarly,
+    /// Forget whoever waits for the next chunk of a body.
+    ForgetReader,
+    /// Throw away what is left of an event when there is a newer one.
+    TearEvent,
+    /// Make as much in a turn as there are readers for.
+    ForgetMakingBudget,
+    /// Have one that has gone follow its topics.
+    FollowForEver,
+    /// Say nothing to a reader, however long the silence.
+    StaySilent,
     /// Never let go of past frames.
     KeepPastFrames,
     /// Have no deadline once the request is in.

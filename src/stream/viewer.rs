@@ -1,10 +1,11 @@
 //! A viewer: the part of a connection that watches a stream.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::answer::Subscription;
 use super::limits::Limits;
 use super::metrics::{CloseReason, FrameCounts, Meter};
+use super::pace::Schedule;
 use super::queue::WriteQueue;
 use super::sabotage::{self, Sabotage};
 use crate::wire::multipart::Framing;
@@ -24,9 +25,8 @@ pub struct Viewer {
     pub counts: FrameCounts,
     /// Frames delivered a second.
     pub rate: Meter,
-    interval: Option<Duration>,
-    /// With an interval: when the next frame may be offered, and whether one is held back until then.
-    due: Instant,
+    /// When its next frame is due, if it asked for fewer than there are, and whether one is held back until then.
+    schedule: Option<Schedule>,
     held: bool,
     /// When something was last offered, when the kernel last took a byte (or was first asked to), and when the frame
     /// in flight began to leave.
@@ -56,8 +56,7 @@ impl Viewer {
             since: now,
             counts: FrameCounts::default(),
             rate: Meter::default(),
-            interval: subscription.interval,
-            due: now,
+            schedule: (!subscription.pace.is_unlimited()).then(|| Schedule::new(subscription.pace, now)),
             held: false,
             offered_at: now,
             progress_at: now,
@@ -71,22 +70,19 @@ impl Viewer {
         self.counts.published += 1;
         self.counts.skipped_rate += u64::from(self.held);
         let replaces = queue.has_waiting() && !sabotage::is(Sabotage::HoldBehindOlder);
-        self.held = now < self.due && !replaces;
+        self.held = self.due().is_some_and(|due| now < due) && !replaces;
         !self.held
     }
 
-    /// Something is about to be offered to `queue`.
-    pub fn offered(&mut self, queue: &WriteQueue, now: Instant) {
+    /// A part of so many bytes is about to be offered to `queue`.
+    pub fn offered(&mut self, bytes: usize, queue: &WriteQueue, now: Instant) {
         self.held = false;
         self.offered_at = now;
         if queue.is_empty() {
             self.progress_at = now;
         }
-        if let Some(interval) = self.interval {
-            // On a grid, so that a late frame does not push back all that follow; but a viewer that fell behind
-            // the grid is not given a burst to catch up.
-            let step = if queue.has_waiting() { Duration::ZERO } else { interval };
-            self.due = (self.due + step).max(now);
+        if let Some(schedule) = &mut self.schedule {
+            schedule.offered(bytes, queue.has_waiting(), now);
         }
     }
 
@@ -103,14 +99,15 @@ impl Viewer {
     /// When this viewer must be looked at again.
     pub fn deadline(&self, idle: bool, limits: &Limits) -> Instant {
         let mut deadline = match idle {
-            true => self.offered_at + self.repeat_after(limits),
+            // A viewer that asked for a frame every ten seconds is not to be given one every two.
+            true => (self.offered_at + limits.repeat_after).max(self.due().unwrap_or(self.offered_at)),
             false => self.progress_at + limits.stall_timeout,
         };
         if let Some(begun_at) = self.begun_at {
             deadline = deadline.min(begun_at + limits.frame_timeout);
         }
-        if self.held {
-            deadline = deadline.min(self.due);
+        if let Some(due) = self.due().filter(|_| self.held) {
+            deadline = deadline.min(due);
         }
         deadline
     }
@@ -150,8 +147,7 @@ impl Viewer {
         self.counts
     }
 
-    /// A viewer that asked for a frame every ten seconds is not to be given one every two.
-    fn repeat_after(&self, limits: &Limits) -> Duration {
-        self.interval.map_or(limits.repeat_after, |interval| interval.max(limits.repeat_after))
+    fn due(&self) -> Option<Instant> {
+        self.schedule.as_ref().map(Schedule::due)
     }
 }

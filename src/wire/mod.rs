@@ -7,3 +7,4 @@ pub mod http;
 pub mod jpeg;
 pub mod multipart;
 pub mod source;
+pub mod sse;

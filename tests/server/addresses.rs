@@ -130,6 +130,12 @@ fn what_is_wrong_is_said_in_a_sentence() {
         ("/?action=stream_2", 404, "There is no camera number 2; there is: front, back.\n"),
         ("/stream?fps=0", 400, "fps takes a number above 0 and up to 240, not '0'.\n"),
         ("/stream?fps=nan", 400, "fps takes a number above 0 and up to 240, not 'nan'.\n"),
+        ("/stream?kbps=0", 400, "kbps takes a whole number from 1 to 10000000, not '0'.\n"),
+        ("/stream?kbps=2.5", 400, "kbps takes a whole number from 1 to 10000000, not '2.5'.\n"),
+        ("/table?rows=0", 400, "rows takes a whole number from 1 to 10000000, not '0'.\n"),
+        ("/table?rows=many", 400, "rows takes a whole number from 1 to 10000000, not 'many'.\n"),
+        ("/events?frames=yes", 400, "frames takes 0 or 1, not 'yes'.\n"),
+        ("/events?last_event_id=x", 400, "last_event_id takes a whole number from 0, not 'x'.\n"),
         ("/stream?framing=none", 400, "framing takes 'length' or 'advance', not 'none'.\n"),
         ("/snapshot?after=-1", 400, "after takes a whole number from 0, not '-1'.\n"),
     ];
@@ -139,7 +145,9 @@ fn what_is_wrong_is_said_in_a_sentence() {
     }
     let unknown = program.get("/nothing/../here");
     assert_eq!(unknown.status(), 404);
-    assert!(unknown.text().contains("/video_feed"), "a 404 says what there is");
+    for address in ["/video_feed", "/snapshot", "/table", "/events", "/loop", "/state", "/healthz"] {
+        assert!(unknown.text().contains(address), "a 404 says what there is");
+    }
     let refused = program.ask("POST /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
     assert_eq!((refused.status(), refused.field("Allow")), (405, Some("GET, HEAD, OPTIONS")));
 }
@@ -147,7 +155,8 @@ fn what_is_wrong_is_said_in_a_sentence() {
 #[test]
 fn head_and_options_have_no_body() {
     let program = emulated();
-    for target in ["/", "/video_feed", "/snapshot", "/state", "/healthz", "/viewer.js", "/nothing"] {
+    let targets = ["/", "/video_feed", "/snapshot", "/table", "/table?rows=5", "/events", "/loop", "/state"];
+    for target in targets.into_iter().chain(["/healthz", "/viewer.js", "/nothing"]) {
         let head = program.ask(&format!("HEAD {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"));
         assert_eq!(head.body, b"", "{target}");
         assert_eq!(head.status(), if target == "/nothing" { 404 } else { 200 }, "{target}");
@@ -190,6 +199,10 @@ fn the_page_and_what_it_needs_are_served_and_revalidated() {
     let program = emulated();
     for (target, content_type) in [
         ("/", "text/html; charset=utf-8"),
+        ("/loop", "text/html; charset=utf-8"),
+        ("/loop.js", "text/javascript; charset=utf-8"),
+        ("/loop.css", "text/css; charset=utf-8"),
+        ("/table.css", "text/css; charset=utf-8"),
         ("/viewer.css", "text/css; charset=utf-8"),
         ("/viewer.js", "text/javascript; charset=utf-8"),
         ("/favicon.svg", "image/svg+xml"),

@@ -1,6 +1,7 @@
 //! The whole program, on real sockets and with real child processes.
 
 mod addresses;
+mod bodies;
 mod cameras;
 mod handover;
 mod lifecycle;

@@ -1,8 +1,8 @@
 //! What must hold after every step, whatever happened in it.
 
-use framecast::stream::Limits;
 use framecast::stream::hub::Call;
 use framecast::stream::metrics::FrameCounts;
+use framecast::stream::{Limits, Topic};
 
 use crate::ledger::Ledger;
 use crate::link::Link;
@@ -39,6 +39,7 @@ pub fn after_step(world: &World) -> Result<(), String> {
         }
     }
     frames_add_up(world, ledger)?;
+    followers_add_up(world)?;
     memory_is_bounded(world, ledger)
 }
 
@@ -58,6 +59,10 @@ fn on_time(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
     } else if let Some(wait) = &link.wait {
         if now >= wait.until {
             return Err("waits for a frame for too long".into());
+        }
+    } else if let Some(body) = link.transcript.body.as_ref().filter(|body| body.is_endless) {
+        if now >= body.said_at.max(link.wrote_at) + limits.sign_of_life_after {
+            return Err("is told nothing for too long".into());
         }
     } else if viewing.is_none() && !has_reply_due && !link.script.is_over {
         let has_begun = link.consumed > link.script.awaited_from;
@@ -91,9 +96,10 @@ fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
         // What it has said was refused, but of the refusal no byte has left yet.
         return Ok(());
     }
-    let is_due = viewing.map_or(Ok(()), |viewing| up_to_date(viewing, limits, ledger));
+    let body = transcript.body.as_ref().filter(|body| body.is_endless);
     if !link.writing.is_owed {
-        is_due?;
+        viewing.map_or(Ok(()), |viewing| up_to_date(viewing, limits, ledger))?;
+        body.map_or(Ok(()), |body| body.up_to_date(ledger))?;
         if has_reply_due {
             return Err("is owed a reply, and nothing will tell the loop to go on".into());
         }
@@ -106,18 +112,19 @@ fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
         };
     }
     let is_over = link.script.is_over || (ledger.stopping && !is_last_called(link, ledger));
-    let is_ended = viewing.map_or(is_over, |viewing| viewing.is_ending) && !has_reply_due;
+    let is_ended = viewing.map_or(is_over && body.is_none(), |viewing| viewing.is_ending) && !has_reply_due;
     if is_ended && link.shut_at.is_none() {
         return Err("has been told all, and is not told so".into());
     }
-    let is_read = viewing.is_some_and(|_| !ledger.stopping) || link.shut_at.is_some() || !(has_reply_due || is_ended);
+    let is_subscriber = transcript.is_subscriber() && !ledger.stopping;
+    let is_read = is_subscriber || link.shut_at.is_some() || !(has_reply_due || is_ended);
     if is_read && link.end_consumed && viewing.is_none_or(|_| !ledger.stopping) {
         return Err("has left, and is still there".into());
     }
     if is_read && !link.reading.is_owed && !link.end_consumed {
         return Err("has more to say, and nothing will tell the loop to read on".into());
     }
-    let is_asking = viewing.is_none() && is_read && link.shut_at.is_none();
+    let is_asking = !transcript.is_subscriber() && is_read && link.shut_at.is_none();
     if is_asking && link.script.messages.front().is_some_and(|message| message.end <= link.consumed) {
         return Err("has said a whole request, and is not answered".into());
     }
@@ -133,15 +140,13 @@ fn up_to_date(viewing: &Viewing, limits: &Limits, ledger: &Ledger) -> Result<(),
         return if viewing.is_ending { Ok(()) } else { Err("is not told of the end".into()) };
     }
     let Some(newest) = ledger.cameras[viewing.camera].shown() else { return Ok(()) };
-    let interval = viewing.interval.unwrap_or_default();
+    let time = viewing.time_of_last();
     match viewing.last {
-        Some((last, begun)) if last == newest.sequence => {
-            match ledger.now >= begun + interval.max(limits.repeat_after) {
-                true => Err(format!("is not given frame {last} again")),
-                false => Ok(()),
-            }
-        }
-        Some(_) if ledger.now < newest.at + interval => Ok(()),
+        Some((last, begun)) if last == newest.sequence => match ledger.now >= begun + time.max(limits.repeat_after) {
+            true => Err(format!("is not given frame {last} again")),
+            false => Ok(()),
+        },
+        Some(_) if ledger.now < newest.at + time => Ok(()),
         last => {
             let last = last.map_or(0, |(last, _)| last);
             Err(format!("N4: is not given frame {} after {last}", newest.sequence))
@@ -174,7 +179,7 @@ fn frames_add_up(world: &World, ledger: &Ledger) -> Result<(), String> {
         let queue = &connection.queue;
         let in_flight = i64::from(queue.is_mid_frame()) + i64::from(queue.has_fresh_waiting());
         let held = balance(counts) - in_flight;
-        if held != 0 && (held != 1 || viewing.interval.is_none()) {
+        if held != 0 && (held != 1 || viewing.pace.is_unlimited()) {
             return Err(format!("N5: #{}: {held} frames are nowhere: {counts:?}", key.number));
         }
     }
@@ -197,6 +202,21 @@ fn frames_add_up(world: &World, ledger: &Ledger) -> Result<(), String> {
 fn balance(counts: &FrameCounts) -> i64 {
     let out = counts.delivered + counts.skipped_slow + counts.skipped_rate + counts.cut;
     counts.published as i64 - out as i64
+}
+
+/// Whoever reads without end is told of what it follows, and nobody else is.
+fn followers_add_up(world: &World) -> Result<(), String> {
+    let cameras = world.ledger.borrow().cameras.len();
+    let topics = (0..cameras).map(|camera| Topic::Frames { camera }).chain([Topic::State, Topic::Loop]);
+    for topic in topics {
+        let follows = |link: &Link| link.transcript.body.as_ref().is_some_and(|body| body.follows.contains(&topic));
+        let known = world.links.iter().filter(|(_, link)| follows(&link.borrow())).count();
+        let told = world.hub.journal().followers(topic).len();
+        if known != told {
+            return Err(format!("{told} are told of {topic:?}, and {known} are there for it"));
+        }
+    }
+    Ok(())
 }
 
 /// Past frames that slow peers hold fit their bound, by the hub's account and by what is known to be on its way.
@@ -264,11 +284,12 @@ fn has_reason(world: &World, link: &Link, ledger: &Ledger) -> bool {
     });
     let holds_frames = viewing.is_some() || transcript.frames_begun().next().is_some();
     let is_pinned = holds_frames && world.hub.totals().closed.pinned > world.pinned_before;
-    let has_left = viewing.is_some() && link.end_consumed;
+    let has_left = transcript.is_subscriber() && link.end_consumed;
     if is_stalled || is_too_slow || lingered || is_pinned || has_left {
         return true;
     }
-    let is_receiving = viewing.is_none() && !transcript.has_reply_due() && link.wait.is_none() && !link.script.is_over;
+    let is_receiving =
+        !transcript.is_subscriber() && !transcript.has_reply_due() && link.wait.is_none() && !link.script.is_over;
     let is_late = match link.script.asked {
         0 => now >= link.admitted_at + limits.request_timeout,
         _ => now >= link.replied_at + limits.idle_timeout,

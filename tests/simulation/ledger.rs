@@ -1,10 +1,12 @@
 //! What the world knows to be true: the frames that were published, byte for byte, and what has been counted of them.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use framecast::stream::Topic;
 use framecast::stream::metrics::FrameCounts;
 use framecast::wire::multipart::Framing;
 
@@ -18,6 +20,9 @@ pub const JPEG_BYTES_MAX: usize = 300_000;
 
 /// Calls of one transport's read or write in one turn; beyond this, the turn would never end.
 const CALLS_PER_TURN_MAX: u32 = 200_000;
+
+/// Frames of each camera whose facts are remembered.
+const FACTS_MAX: usize = 1000;
 
 /// Frames kept of each camera, so that one which comes late can be told from one that never was.
 const PAST_FRAMES: usize = 8;
@@ -77,6 +82,16 @@ impl Published {
     }
 }
 
+/// What is known of a frame after it has gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact {
+    pub id: u64,
+    pub sequence: u64,
+    pub captured_at: Duration,
+    pub interval: Option<Duration>,
+    pub bytes: usize,
+}
+
 /// What is true of one camera.
 #[derive(Debug, Default)]
 pub struct Camera {
@@ -90,6 +105,8 @@ pub struct Camera {
     pub sequence: u64,
     /// Bytes taken back since the last frame was shown.
     pub retracted_bytes: usize,
+    /// The facts of its last frames, the oldest first.
+    pub facts: VecDeque<Fact>,
     past: Vec<Rc<Published>>,
 }
 
@@ -142,6 +159,13 @@ pub struct Ledger {
     pub counts: FrameCounts,
     /// Counts whatever gets on: bytes, edges, newcomers, answers.
     pub moves: u64,
+    /// The number of the newest entry of the journal, and the server's newest news with theirs.
+    pub journal_id: u64,
+    pub state: Option<(u64, String)>,
+    pub turns: Option<(u64, String)>,
+    /// Turns so far, and bytes of bodies made in this one.
+    pub turns_begun: u64,
+    pub made_bytes: usize,
     /// Every byte count of every call, folded into one number: two runs that agree here did the same.
     pub digest: u64,
     pub fault: Option<String>,
@@ -159,6 +183,11 @@ impl Ledger {
             reaping: false,
             counts: FrameCounts::default(),
             moves: 0,
+            journal_id: 0,
+            state: None,
+            turns: None,
+            turns_begun: 0,
+            made_bytes: 0,
             digest: 0,
             fault: None,
             calls: 0,
@@ -172,6 +201,26 @@ impl Ledger {
 
     pub fn turn_begins(&mut self) {
         self.calls = 0;
+        self.turns_begun += 1;
+        self.made_bytes = 0;
+    }
+
+    /// A frame of `camera` is published.
+    pub fn record(&mut self, camera: usize, sequence: u64, captured_at: Duration, bytes: usize) {
+        self.journal_id += 1;
+        let facts = &mut self.cameras[camera].facts;
+        let interval = facts.back().map(|last| captured_at.saturating_sub(last.captured_at));
+        facts.push_back(Fact { id: self.journal_id, sequence, captured_at, interval, bytes });
+        facts.drain(..facts.len().saturating_sub(FACTS_MAX));
+    }
+
+    /// The number of the newest entry of a topic.
+    pub fn newest(&self, topic: Topic) -> Option<u64> {
+        match topic {
+            Topic::Frames { camera } => self.cameras[camera].facts.back().map(|fact| fact.id),
+            Topic::State => self.state.as_ref().map(|(id, _)| *id),
+            Topic::Loop => self.turns.as_ref().map(|(id, _)| *id),
+        }
     }
 
     /// A transport is called. What is called without end in one turn would never come back.

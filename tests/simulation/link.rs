@@ -41,7 +41,7 @@ pub struct Link {
     /// The last reply was through then.
     pub replied_at: Instant,
     /// The transport last took a byte then.
-    wrote_at: Instant,
+    pub wrote_at: Instant,
     /// The transport has refused bytes, and taken none, since then.
     pub blocked_since: Option<Instant>,
     /// The hub shut its side then.
@@ -273,13 +273,13 @@ impl Link {
     }
 
     fn check(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Result<(), String> {
-        let is_silent = self.transcript.viewing.is_none() && !self.transcript.has_reply_due();
+        let is_silent = !self.transcript.is_subscriber() && !self.transcript.has_reply_due();
         let deadline = self.head_deadline(ledger);
         if is_silent && let Some(refusal) = self.script.refusal(self.consumed, deadline, ledger.now) {
             self.transcript.expect(refusal);
         }
         self.transcript.take(bytes, ledger)?;
-        if !self.transcript.has_reply_due() && self.transcript.viewing.is_none() {
+        if !self.transcript.has_reply_due() && !self.transcript.is_subscriber() {
             self.replied_at = ledger.now;
         }
         Ok(())
@@ -287,7 +287,7 @@ impl Link {
 
     fn shut(&mut self, ledger: &mut Ledger) {
         let is_over = self.transcript.viewing.as_ref().map_or(self.script.is_over, |viewing| viewing.is_ending);
-        if self.transcript.has_reply_due() || !(is_over || ledger.stopping) {
+        if self.transcript.has_reply_due() || self.transcript.body.is_some() || !(is_over || ledger.stopping) {
             ledger.blame(|| format!("connection {} is shut before all is said", self.id));
         }
         self.shut_at = Some(ledger.now);

@@ -10,6 +10,7 @@
 //! hold).
 
 mod backlog;
+mod body;
 mod checks;
 mod ledger;
 mod link;

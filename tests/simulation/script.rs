@@ -1,9 +1,11 @@
 //! What a peer says: requests of every kind, whole, halved, pipelined, and what is no request at all.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use framecast::stream::Pace;
 use framecast::wire::http::{Refusal, Request, Status};
 use framecast::wire::multipart::Framing;
 
@@ -17,7 +19,9 @@ pub enum Ask {
     Last { bytes: usize },
     Snapshot { camera: usize },
     Newer { camera: usize, after: u64 },
-    Stream { camera: usize, framing: Framing, interval: Option<Duration> },
+    Table { camera: usize, rows: Option<u64> },
+    Events { cameras: usize, tells_loop: bool, last: Option<u64> },
+    Stream { camera: usize, framing: Framing, pace: Pace },
 }
 
 /// One whole request.
@@ -29,6 +33,7 @@ pub struct Message {
     pub ask: Ask,
     pub keep_alive: bool,
     pub head_only: bool,
+    pub is_old: bool,
 }
 
 /// All that one peer is going to say.
@@ -121,7 +126,12 @@ impl Writer {
             pauses: VecDeque::new(),
             request_timeout: self.request_timeout,
         };
-        match random.below(20) {
+        match random.below(22) {
+            20 => self.endless(&mut script, random),
+            21 => {
+                self.some(&mut script, random, sequences);
+                self.endless(&mut script, random);
+            }
             0..9 => self.stream(&mut script, random),
             9 => {}
             10 => self.garbage(&mut script, random),
@@ -154,7 +164,9 @@ impl Writer {
                 3 => Ask::Page { bytes: random.up_to(200_000) },
                 4 => Ask::Nothing,
                 5 if random.chance(100) => Ask::Last { bytes: random.up_to(10_000) },
-                5..7 => Ask::Snapshot { camera },
+                5 => Ask::Snapshot { camera },
+                6 if random.chance(500) => Ask::Table { camera, rows: Some(random.up_to(5_000) as u64) },
+                6 => Ask::Snapshot { camera },
                 _ => Ask::Newer { camera, after: (sequences[camera] + random.below(4) as u64).saturating_sub(1) },
             };
             self.request(script, random, ask);
@@ -166,13 +178,26 @@ impl Writer {
 
     fn stream(&mut self, script: &mut Script, random: &mut Random) {
         let interval = random.chance(250).then(|| Duration::from_micros(random.up_to(4_000_000) as u64));
+        let rate = random.chance(250).then(|| random.up_to(4_000_000) as u64);
+        let pace = Pace { interval, bytes_per_second: rate.and_then(NonZeroU64::new) };
         let framing = random.pick(&[Framing::Length, Framing::Advance]);
         let camera = random.below(self.cameras);
-        self.request(script, random, Ask::Stream { camera, framing, interval });
+        self.request(script, random, Ask::Stream { camera, framing, pace });
         if random.chance(100) {
             // What a viewer goes on to say is read and thrown away.
             script.bytes.resize(script.bytes.len() + random.up_to(40_000), b'?');
         }
+    }
+
+    /// A table or events that never end.
+    fn endless(&mut self, script: &mut Script, random: &mut Random) {
+        let camera = random.below(self.cameras);
+        let last = random.chance(500).then(|| random.up_to(10_000) as u64);
+        let ask = match random.below(3) {
+            0 => Ask::Table { camera, rows: None },
+            _ => Ask::Events { cameras: random.below(self.cameras + 1), tells_loop: random.chance(500), last },
+        };
+        self.request(script, random, ask);
     }
 
     fn request(&mut self, script: &mut Script, random: &mut Random, ask: Ask) {
@@ -182,7 +207,10 @@ impl Writer {
         let keep_alive = !random.chance(50);
         let method = if head_only { "HEAD" } else { "GET" };
         let connection = if keep_alive { "" } else { "Connection: close\r\n" };
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: cam\r\n{connection}");
+        let is_old = random.chance(50);
+        let version = if is_old { "1.0" } else { "1.1" };
+        let keep_alive = keep_alive && !is_old;
+        let head = format!("{method} {path} HTTP/{version}\r\nHost: cam\r\n{connection}");
         script.bytes.extend_from_slice(head.as_bytes());
         if random.chance(30) {
             script.bytes.extend_from_slice(b"X: ");
@@ -190,7 +218,7 @@ impl Writer {
             script.bytes.extend_from_slice(b"\r\n");
         }
         script.bytes.extend_from_slice(b"\r\n");
-        script.messages.push_back(Message { end: script.bytes.len(), path, ask, keep_alive, head_only });
+        script.messages.push_back(Message { end: script.bytes.len(), path, ask, keep_alive, head_only, is_old });
     }
 
     /// The beginning of a request whose end never comes.

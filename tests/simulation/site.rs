@@ -1,13 +1,18 @@
 //! Answers to requests, and what of them must arrive.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use framecast::site::events::Events;
+use framecast::site::table::Table;
 use framecast::stream::hub::Call;
-use framecast::stream::{Answer, Hub, Limits, Response, Subscription};
+use framecast::stream::{Answer, Hub, Limits, Producer, Production, Purpose, Response, Subscription, Topic};
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::multipart::{Framing, preamble};
 
+use crate::body::{Body, Reads, Watched};
 use crate::ledger::{BOUNDARY, Ledger, jpeg};
 use crate::link::{End, Link};
 use crate::script::{Ask, Message};
@@ -27,8 +32,19 @@ pub struct Wait {
     pub is_given_up: bool,
 }
 
+/// A connection and the truth, to be handed on to whoever makes its body.
+pub struct Both<'a> {
+    pub link: &'a Rc<RefCell<Link>>,
+    pub ledger: &'a Rc<RefCell<Ledger>>,
+}
+
 /// Answers one call, and notes in the transcript what is due for it.
-pub fn answer(call: &Call, link: &mut Link, message: Message, hub: &Hub<End>, ledger: &mut Ledger) -> Answer {
+pub fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) -> Answer {
+    let link = &mut *both.link.borrow_mut();
+    let ledger = &mut *both.ledger.borrow_mut();
+    if let Ask::Table { .. } | Ask::Events { .. } = message.ask {
+        return produce(both, link, &message, hub, ledger);
+    }
     let mut reply = Due { link, message: &message, limits: hub.limits(), stopping: ledger.stopping };
     match message.ask {
         Ask::Page { bytes } => reply.with(Status::Ok, Bytes::from_static(jpeg(PAGES, bytes as u64, bytes))),
@@ -52,13 +68,71 @@ pub fn answer(call: &Call, link: &mut Link, message: Message, hub: &Hub<End>, le
                 Answer::Wait { camera, after }
             }
         },
-        Ask::Stream { camera, framing, interval } => {
+        Ask::Table { .. } | Ask::Events { .. } => reply.none(),
+        Ask::Stream { camera, framing, pace } => {
             let head = head(framing);
             link.transcript.expect(head.clone());
-            link.transcript.viewing = Some(Viewing::new(camera, framing, interval, ledger));
-            Answer::Subscribe(Subscription { camera, framing, interval, label: String::new(), head })
+            link.transcript.viewing = Some(Viewing::new(camera, framing, pace, ledger));
+            Answer::Subscribe(Subscription { camera, framing, pace, label: String::new(), head })
         }
     }
+}
+
+/// A body of the real site's, made as it is sent.
+fn produce(both: &Both<'_>, link: &mut Link, message: &Message, hub: &Hub<End>, ledger: &mut Ledger) -> Answer {
+    let journal = hub.journal();
+    let (producer, purpose, reads, follows, told): (Box<dyn Producer>, _, _, _, _) = match message.ask {
+        Ask::Table { camera, rows } => {
+            if rows.is_some() && ledger.cameras[camera].facts.is_empty() {
+                return Due { link, message, limits: hub.limits(), stopping: ledger.stopping }.none();
+            }
+            let follows = if rows.is_none() { vec![Topic::Frames { camera }] } else { Vec::new() };
+            let reads = Reads::Table { camera, rows_left: rows, has_ended: false };
+            (Box::new(Table::new(camera, "camera", rows)), Purpose::Table, reads, follows, 0)
+        }
+        Ask::Events { cameras, tells_loop, last } => {
+            let named = (0..cameras).map(|camera| (camera, camera.to_string())).collect();
+            let events = Events::new(named, tells_loop, last, journal);
+            let follows = events.follows();
+            let told = last.filter(|&last| last <= ledger.journal_id).unwrap_or(0);
+            (Box::new(events), Purpose::Events, Reads::Events, follows, told)
+        }
+        _ => unreachable!("only tables and events are produced"),
+    };
+    let is_endless = !follows.is_empty();
+    let is_chunked = !message.is_old;
+    let keeps = message.keep_alive
+        && is_chunked
+        && !is_endless
+        && link.script.asked < hub.limits().requests_per_connection_max
+        && !link.end_consumed
+        && !ledger.stopping;
+    link.script.is_over = !keeps;
+    let coding = if is_chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
+    let connection = if keeps { "keep-alive" } else { "close" };
+    let head = format!("HTTP/1.1 200 OK\r\n{coding}Connection: {connection}\r\n\r\n");
+    link.transcript.expect(head.into());
+    if !message.head_only {
+        let body = Body::new(reads, is_chunked, follows.clone(), told, ledger);
+        match is_endless && ledger.stopping {
+            true => link.transcript.expect(body.end()),
+            false => link.transcript.body = Some(body),
+        }
+    }
+    let watched = Watched {
+        producer,
+        link: Rc::downgrade(both.link),
+        ledger: both.ledger.clone(),
+        budget_bytes: hub.limits().produce_budget_bytes,
+        silence: hub.limits().sign_of_life_after,
+    };
+    Answer::Produce(Production {
+        head: ResponseHead::new(Status::Ok),
+        producer: Box::new(watched),
+        purpose,
+        follows,
+        is_endless,
+    })
 }
 
 fn head(framing: Framing) -> Bytes {

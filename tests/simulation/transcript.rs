@@ -4,12 +4,15 @@
 //! then the newest frame there is. So nothing is parsed and nothing is kept: what leaves is compared with what must.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
+use framecast::stream::Pace;
 use framecast::wire::multipart::Framing;
 
+use crate::body::Body;
 use crate::ledger::{CLOSING, Ledger, Published};
 
 /// So many bytes tell one frame from another; the rest is compared as it leaves.
@@ -20,6 +23,8 @@ const HEAD_BYTES: usize = 200;
 pub struct Transcript {
     replies: VecDeque<Reply>,
     pub viewing: Option<Viewing>,
+    /// What is sent while it is made.
+    pub body: Option<Body>,
 }
 
 /// Bytes that must follow; `frame` is the frame they are a picture of.
@@ -35,7 +40,7 @@ pub struct Reply {
 pub struct Viewing {
     pub camera: usize,
     pub framing: Framing,
-    pub interval: Option<Duration>,
+    pub pace: Pace,
     pub since: Instant,
     /// The part in flight.
     pub part: Option<Part>,
@@ -46,7 +51,10 @@ pub struct Viewing {
     pub published: u64,
     pub delivered: u64,
     pub repeated: u64,
+    /// Parts that have begun, the bytes of those before the last, and of the last.
     begun: u64,
+    paid_bytes: usize,
+    last_bytes: usize,
     /// The closing delimiter is due, or has been sent.
     pub is_ending: bool,
 }
@@ -60,8 +68,11 @@ pub struct Part {
 }
 
 impl Transcript {
-    /// These bytes are due next.
+    /// These bytes are due next, if there are any.
     pub fn expect(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
         self.replies.push_back(Reply { left: bytes, has_begun: false, frame: None });
     }
 
@@ -71,8 +82,18 @@ impl Transcript {
     }
 
     /// Whether bytes are due that must arrive.
-    pub fn has_reply_due(&self) -> bool {
+    pub fn has_bytes_due(&self) -> bool {
         !self.replies.is_empty()
+    }
+
+    /// Whether a reply is due, or the rest of one that is still to be made.
+    pub fn has_reply_due(&self) -> bool {
+        self.has_bytes_due() || self.body.as_ref().is_some_and(|body| !body.is_endless)
+    }
+
+    /// Whether this is a subscriber: of a camera's frames, or of a body without end.
+    pub fn is_subscriber(&self) -> bool {
+        self.viewing.is_some() || self.body.as_ref().is_some_and(|body| body.is_endless)
     }
 
     /// Whether a part or a reply is partly sent.
@@ -143,12 +164,12 @@ impl Transcript {
 }
 
 impl Viewing {
-    pub fn new(camera: usize, framing: Framing, interval: Option<Duration>, ledger: &Ledger) -> Self {
+    pub fn new(camera: usize, framing: Framing, pace: Pace, ledger: &Ledger) -> Self {
         let camera_now = &ledger.cameras[camera];
         Self {
             camera,
             framing,
-            interval,
+            pace,
             since: ledger.now,
             part: None,
             last: None,
@@ -157,6 +178,8 @@ impl Viewing {
             delivered: 0,
             repeated: 0,
             begun: 0,
+            paid_bytes: 0,
+            last_bytes: 0,
             is_ending: false,
         }
     }
@@ -182,16 +205,34 @@ impl Viewing {
             return Err(format!("N2: frame {} follows frame {last:?}", newest.sequence));
         }
         self.begun += 1;
-        if let Some(interval) = self.interval {
-            let allowed = 1 + (ledger.now - self.since).as_nanos() / interval.as_nanos();
-            if u128::from(self.begun) > allowed {
-                return Err(format!("{} frames where the viewer's rate allows {allowed}", self.begun));
-            }
-        }
+        self.paid_bytes += mem::replace(&mut self.last_bytes, part.len());
+        self.within_pace(ledger.now - self.since)?;
         let is_fresh = last != Some(newest.sequence);
         self.last = Some((newest.sequence, ledger.now));
         self.part = Some(Part { frame: newest.clone(), begun: ledger.now, is_fresh, left: part });
         Ok(())
+    }
+
+    /// Neither more frames have begun than the viewer asked for, nor did one before its predecessors were paid for.
+    fn within_pace(&self, time: Duration) -> Result<(), String> {
+        if let Some(interval) = self.pace.interval {
+            let allowed = 1 + time.as_nanos() / interval.as_nanos();
+            if u128::from(self.begun) > allowed {
+                return Err(format!("{} frames where the viewer's rate allows {allowed}", self.begun));
+            }
+        }
+        if let Some(rate) = self.pace.bytes_per_second {
+            let allowed = u128::from(rate.get()) * time.as_nanos() / 1_000_000_000;
+            if self.paid_bytes as u128 > allowed {
+                return Err(format!("{} bytes where the viewer's bucket allows {allowed}", self.paid_bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long what was begun last may hold back what follows.
+    pub fn time_of_last(&self) -> Duration {
+        self.pace.time_of(self.last_bytes)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framecast::stream::hub::Shot;
-use framecast::stream::{Answer, Hub, Key, Limits, Peer, Readiness};
+use framecast::stream::{Answer, Hub, Key, Limits, Peer, Readiness, Topic};
 use framecast::wire::jpeg::Picture;
 
 use crate::backlog::Backlog;
@@ -17,7 +17,7 @@ use crate::link::{End, Link};
 use crate::manner::Manner;
 use crate::random::Random;
 use crate::script::Writer;
-use crate::site;
+use crate::site::{self, Both};
 use crate::source::{Act, Source};
 
 /// Where simulated time begins; it only ever moves by what a seed draws.
@@ -80,6 +80,8 @@ fn draw_limits(random: &mut Random) -> Limits {
         requests_per_connection_max: random.pick(&[1, 3, 100]),
         frames_pinned_bytes_max: random.up_to(1 << 22).max(2_000),
         read_budget_bytes: random.pick(&[64, 1_000, 16 * 1024]),
+        sign_of_life_after: Duration::from_millis(random.pick(&[300, 15_000])),
+        produce_budget_bytes: random.pick(&[1, 20_000, 512 * 1024]),
         write_budget_bytes: random.pick(&[500, 10_000, 256 * 1024]),
         ..Limits::default()
     }
@@ -178,6 +180,12 @@ impl World {
         self.ledger.borrow_mut().stopping = true;
         self.ledger.borrow_mut().stopping_at = Some(now);
         self.ledger.borrow_mut().last_call_until = Some(now + self.hub.limits().last_call_timeout);
+        for (_, link) in &self.links {
+            let transcript = &mut link.borrow_mut().transcript;
+            if let Some(body) = transcript.body.take_if(|body| body.is_endless) {
+                transcript.expect(body.end());
+            }
+        }
         self.hub.shut_down(now);
     }
 
@@ -275,6 +283,7 @@ impl World {
         self.hub.expire(now);
         self.answer()?;
         acts.into_iter().for_each(|(camera, act)| self.perform(camera, act));
+        self.announce();
         self.hub.flush(now);
         self.reap(false)
     }
@@ -327,19 +336,19 @@ impl World {
                 self.hub.respond(call, Answer::Preformed(Bytes::new()), now);
                 continue;
             };
-            let answer = {
+            let message = {
                 let link = &mut *link.borrow_mut();
                 let ledger = &mut *self.ledger.borrow_mut();
                 ledger.moves += 1;
-                let message = match link.wait.take() {
+                match link.wait.take() {
                     Some(wait) => checks::asked_again(&wait, &call, ledger).map(|()| wait.message)?,
-                    None if link.transcript.has_reply_due() || link.transcript.viewing.is_some() => {
+                    None if link.transcript.has_reply_due() || link.transcript.is_subscriber() => {
                         return Err(format!("#{} is asked for more than one thing at a time", key.number));
                     }
                     None => link.script.next(&call.request.path)?,
-                };
-                site::answer(&call, link, message, &self.hub, ledger)
+                }
             };
+            let answer = site::answer(&call, &Both { link: &link, ledger: &self.ledger }, message, &self.hub);
             self.trace(|| format!("#{} asks for {}", key.number, call.request.path));
             let viewers = self.hub.viewers_len();
             self.hub.respond(call, answer, now);
@@ -376,6 +385,25 @@ impl World {
         }
     }
 
+    /// The server tells of itself, while anybody listens.
+    fn announce(&mut self) {
+        for topic in [Topic::State, Topic::Loop] {
+            let is_followed = self.hub.journal().is_followed(topic);
+            let ledger = &mut *self.ledger.borrow_mut();
+            if is_followed && self.random.chance(100) {
+                ledger.journal_id += 1;
+                let data = format!("{{\"is\":{}}}", "1".repeat(self.random.up_to(4_000)));
+                let news = Some((ledger.journal_id, data.clone()));
+                if topic == Topic::State {
+                    ledger.state = news
+                } else {
+                    ledger.turns = news
+                }
+                self.hub.announce(topic, data.into());
+            }
+        }
+    }
+
     fn publish(&mut self, camera: usize, bytes: usize, given: Option<u64>, is_live: bool) {
         let now = self.now();
         let mut ledger = self.ledger.borrow_mut();
@@ -386,6 +414,9 @@ impl World {
         let frame = Published::new(camera, sequence, captured_at, now, jpeg);
         ledger.cameras[camera].sequence = sequence;
         ledger.cameras[camera].show(Rc::new(frame), is_live);
+        if is_live {
+            ledger.record(camera, sequence, captured_at, bytes);
+        }
         let stopping = ledger.stopping;
         for (key, ..) in self.hub.viewers().filter(|(_, _, viewer)| viewer.camera == camera && !stopping) {
             let Some(link) = self.link(key) else { continue };

@@ -3,5 +3,6 @@
 mod deadlines;
 mod peer;
 mod queue;
+mod readers;
 mod requests;
 mod viewers;

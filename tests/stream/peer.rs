@@ -3,11 +3,17 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use framecast::site::events::Events;
+use framecast::site::table::Table;
 use framecast::stream::hub::{Call, Shot};
-use framecast::stream::{Answer, Hub, Key, Limits, Peer, Readiness, Response, Subscription, Transport};
+use framecast::stream::{
+    Answer, Hub, Key, Limits, Pace, Peer, Producer, Production, Purpose, Readiness, Response, Subscription, Topic,
+    Transport,
+};
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
@@ -108,7 +114,7 @@ impl Transport for Line {
     }
 }
 
-/// A hub with one camera, its clock, and a site of four addresses.
+/// A hub with one camera, its clock, and a small site.
 pub struct Studio {
     pub hub: Hub<Line>,
     pub now: Instant,
@@ -200,15 +206,13 @@ impl Studio {
                     Some("advance") => Framing::Advance,
                     _ => Framing::Length,
                 };
-                let fps: Option<f64> = call.request.parameter("fps").map(|fps| fps.parse().unwrap());
+                let number = |name: &str| call.request.parameter(name).map(|number| number.parse().unwrap());
+                let pace = Pace {
+                    interval: number("interval_ms").map(Duration::from_millis),
+                    bytes_per_second: number("rate").and_then(NonZeroU64::new),
+                };
                 let head = [&b"HEAD\r\n\r\n"[..], &preamble(BOUNDARY, framing)].concat();
-                Answer::Subscribe(Subscription {
-                    camera: 0,
-                    framing,
-                    interval: fps.map(|fps| Duration::from_secs_f64(1.0 / fps)),
-                    label: String::new(),
-                    head: head.into(),
-                })
+                Answer::Subscribe(Subscription { camera: 0, framing, pace, label: String::new(), head: head.into() })
             }
             "/wait" => {
                 let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());
@@ -218,11 +222,28 @@ impl Studio {
                     _ => Answer::Wait { camera: 0, after },
                 }
             }
+            "/table" => {
+                let rows = call.request.parameter("rows").map(|rows| rows.parse().unwrap());
+                let follows = if rows.is_none() { vec![Topic::Frames { camera: 0 }] } else { Vec::new() };
+                produce(Purpose::Table, Box::new(Table::new(0, "camera", rows)), follows)
+            }
+            "/events" => {
+                let last = call.request.parameter("last").map(|last| last.parse().unwrap());
+                let events = Events::new(vec![(0, "camera".into())], true, last, self.hub.journal());
+                let follows = events.follows();
+                produce(Purpose::Events, Box::new(events), follows)
+            }
             "/large" => respond("x".repeat(100_000)),
             "/nothing" => Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None }),
             path => respond(path.to_owned()),
         }
     }
+}
+
+fn produce(purpose: Purpose, producer: Box<dyn Producer>, follows: Vec<Topic>) -> Answer {
+    let is_endless = !follows.is_empty();
+    let head = ResponseHead::new(Status::Ok);
+    Answer::Produce(Production { head, producer, purpose, follows, is_endless })
 }
 
 fn respond(body: String) -> Answer {

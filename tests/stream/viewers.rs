@@ -92,7 +92,7 @@ fn nothing_is_written_again_before_the_edge_that_is_owed() {
 #[test]
 fn a_capped_viewer_gets_the_newest_on_its_own_grid() {
     let mut studio = Studio::new();
-    let (line, _) = studio.ask("/stream?fps=10");
+    let (line, _) = studio.ask("/stream?interval_ms=100");
     let mut parts = 0;
     for _ in 0..100 {
         studio.publish(100);
@@ -115,7 +115,7 @@ fn a_capped_viewer_gets_the_newest_on_its_own_grid() {
 #[test]
 fn a_capped_viewer_that_was_blocked_gets_the_newest_and_not_the_one_that_waited() {
     let mut studio = Studio::new();
-    let (line, key) = studio.ask("/stream?fps=1");
+    let (line, key) = studio.ask("/stream?interval_ms=1000");
     line.take();
     line.set_room(0);
     studio.publish(50);
@@ -130,6 +130,65 @@ fn a_capped_viewer_that_was_blocked_gets_the_newest_and_not_the_one_that_waited(
     assert_eq!(line.take(), part(3, &next));
     let counts = studio.hub.frame_counts();
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (3, 2, 1));
+}
+
+#[test]
+fn a_viewer_with_a_rate_is_given_whole_frames_and_no_more_bytes_than_that() {
+    let mut studio = Studio::new();
+    let (line, _) = studio.ask("/stream?rate=10000");
+    let head = line.take().len();
+    let mut bytes = 0;
+    let mut parts = 0;
+    for step in 0..1000 {
+        let jpeg = studio.publish(1000);
+        let taken = line.take();
+        if !taken.is_empty() {
+            assert_eq!(taken, part(studio.published, &jpeg), "the newest, and the whole of it");
+            assert!(bytes <= 10 * step, "{bytes} bytes in {step} ms at 10 a ms");
+            bytes += taken.len();
+            parts += 1;
+        }
+        studio.pass(Duration::from_millis(1));
+        // What was held back comes the moment the bucket allows, not with the next frame.
+        bytes += line.take().len();
+    }
+    assert!(bytes + 2 * (1000 + 200) > 10_000, "{bytes} bytes in a second at 10,000 a second");
+    studio.pass(Duration::from_secs(1));
+    let counts = studio.hub.frame_counts();
+    assert_eq!(counts.delivered + counts.skipped_rate, 1000);
+    assert_eq!((counts.skipped_slow, counts.cut), (0, 0));
+    assert!(head > 0 && parts > 0);
+}
+
+#[test]
+fn a_frame_larger_than_a_second_s_bytes_passes_and_is_paid_for_afterwards() {
+    let mut studio = Studio::new();
+    let (line, _) = studio.ask("/stream?rate=1000");
+    line.take();
+    let large = studio.publish(10_000);
+    let bytes = line.take();
+    assert_eq!(bytes, part(1, &large));
+    let small = studio.publish(100);
+    studio.pass(Duration::from_millis(bytes.len() as u64 - 1));
+    assert_eq!(line.take(), b"");
+    studio.pass(Duration::from_millis(1));
+    assert_eq!(line.take(), part(2, &small));
+}
+
+#[test]
+fn rate_and_interval_together_are_whichever_is_slower() {
+    for (bytes, wait) in [(100, 500), (20_000, 2012)] {
+        let mut studio = Studio::new();
+        let (line, _) = studio.ask("/stream?rate=10000&interval_ms=500");
+        line.take();
+        studio.publish(bytes);
+        line.take();
+        let next = studio.publish(100);
+        studio.pass(Duration::from_millis(wait - 2));
+        assert_eq!(line.take(), b"", "after {bytes} bytes");
+        studio.pass(Duration::from_millis(4));
+        assert_eq!(line.take(), part(2, &next), "after {bytes} bytes");
+    }
 }
 
 #[test]

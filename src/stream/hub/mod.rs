@@ -4,12 +4,14 @@
 //! it knows no route. Whoever drives it goes through the same steps each turn: tell it what became ready, answer its
 //! requests, publish what the cameras gave, then [`Hub::expire`], [`Hub::flush`] and [`Hub::reap`].
 
+mod readers;
 mod steps;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use slab::Slab;
 
 use self::steps::lookup;
@@ -17,9 +19,11 @@ use super::answer::Answer;
 use super::channel::Channel;
 use super::connection::{Connection, Peer, Readiness, State, Transport};
 use super::frame::Frame;
+use super::journal::{Journal, Topic};
 use super::limits::Limits;
 use super::metrics::{CloseReason, FrameCounts, Meter, Totals};
 use super::pinned::Pinned;
+use super::producer::Purpose;
 use super::sabotage::{self, Sabotage};
 use super::timers::Timers;
 use super::viewer::Viewer;
@@ -74,6 +78,7 @@ pub struct Hub<T> {
     boundary: String,
     connections: Slab<Connection<T>>,
     feeds: Vec<Feed>,
+    journal: Journal,
     calls: VecDeque<Call>,
     /// Connections with work to do, each once.
     pending: Vec<Key>,
@@ -89,7 +94,7 @@ pub struct Hub<T> {
 }
 
 /// What the hub keeps of one camera.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Feed {
     /// What is shown: the newest live frame, or what stands in for one.
     channel: Channel<Frame>,
@@ -98,6 +103,12 @@ struct Feed {
     waiting: BTreeSet<Key>,
     sequence: u64,
     rate: Meter,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self { channel: Channel::new(1), live: None, waiting: BTreeSet::new(), sequence: 0, rate: Meter::default() }
+    }
 }
 
 impl<T: Transport> Hub<T> {
@@ -109,6 +120,7 @@ impl<T: Transport> Hub<T> {
             boundary: boundary.to_owned(),
             connections: Slab::new(),
             feeds: (0..cameras).map(|_| Feed::default()).collect(),
+            journal: Journal::new(cameras),
             calls: VecDeque::new(),
             pending: Vec::new(),
             spare: Vec::new(),
@@ -132,6 +144,7 @@ impl<T: Transport> Hub<T> {
         let key = self.next_key();
         self.connections.insert(Connection::new(transport, peer, key.number, &self.limits, now));
         self.totals.admitted += 1;
+        log::trace!("#{} {peer}: admitted", key.number);
         self.arm(key);
         key
     }
@@ -142,6 +155,7 @@ impl<T: Transport> Hub<T> {
             self.totals.stale_events += 1;
             return;
         };
+        log::trace!("#{}: {readiness}", key.number);
         // Whose last reply is on its way is read to the end even so: closing on unread input would lose the reply.
         let is_closing = matches!(connection.state, State::Closing { .. });
         connection.readable |= readiness.readable || readiness.gone;
@@ -171,6 +185,7 @@ impl<T: Transport> Hub<T> {
             Answer::Respond(response) => connection.respond(response, exchange, now),
             Answer::Preformed(bytes) => connection.finish(bytes, now),
             Answer::Subscribe(subscription) => self.subscribe(key, subscription, now),
+            Answer::Produce(production) => self.read_along(key, production, exchange, now),
             Answer::Wait { camera, after } => {
                 let until = now + self.limits.wait_timeout;
                 connection.state = State::Waiting { exchange, request: call.request, camera, after, until };
@@ -188,6 +203,8 @@ impl<T: Transport> Hub<T> {
     pub fn publish(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
         self.feeds[camera].rate.tick(now);
         let frame = self.encode(camera, shot, now);
+        self.journal.record(camera, &frame);
+        self.wake(Topic::Frames { camera });
         let outdated = self.feeds[camera].live.replace(frame.clone());
         self.show(camera, frame, outdated, now);
         self.ask_again(camera, now);
@@ -212,6 +229,12 @@ impl<T: Transport> Hub<T> {
         let feed = &mut self.feeds[camera];
         let forgotten = [feed.channel.retract(), feed.live.take()];
         self.let_go(camera, forgotten);
+    }
+
+    /// Tells everybody who follows `topic` the server's news of itself: one line, which takes the place of the last.
+    pub fn announce(&mut self, topic: Topic, data: Bytes) {
+        self.journal.announce(topic, data);
+        self.wake(topic);
     }
 
     /// Does what is due by `now`: closes who has run out of time, gives frames held back or repeated.
@@ -242,10 +265,14 @@ impl<T: Transport> Hub<T> {
             let start = self.flushes % batch.len();
             batch.rotate_left(start);
         }
+        let mut made = 0;
         for &key in &batch {
             if let Some(connection) = lookup(&mut self.connections, key) {
                 connection.scheduled = false;
                 self.receive(key, now);
+                if made < self.limits.produce_budget_bytes || sabotage::is(Sabotage::ForgetMakingBudget) {
+                    made += self.pull(key, now);
+                }
                 self.write(key, now);
                 if !sabotage::is(Sabotage::ForgetReschedule) {
                     self.schedule(key);
@@ -287,6 +314,8 @@ impl<T: Transport> Hub<T> {
                 State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
                 State::Waiting { .. } => self.ask_now(key, now),
                 State::Subscribed(_) => self.end_stream(key, now),
+                State::Reading(reader) if reader.is_endless => self.end_body(key, now),
+                State::Reading(reader) => reader.keep_alive = false,
                 State::Responding { keep_alive, .. } => *keep_alive &= sabotage::is(Sabotage::KeepAliveAtShutdown),
                 _ => {}
             }
@@ -331,15 +360,34 @@ impl<T: Transport> Hub<T> {
         self.feeds.iter().map(|feed| feed.channel.subscribers().len()).sum()
     }
 
-    /// Whether anybody watches `camera` or waits for a frame of it.
+    /// Whether anybody watches `camera`, waits for a frame of it, or reads of each.
     pub fn is_wanted(&self, camera: usize) -> bool {
         let feed = &self.feeds[camera];
-        feed.channel.subscribers().len() > 0 || !feed.waiting.is_empty()
+        feed.channel.subscribers().len() > 0
+            || !feed.waiting.is_empty()
+            || self.journal.is_followed(Topic::Frames { camera })
+    }
+
+    /// What is known of the past, and of the server itself.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// How many are sent such a body while it is made.
+    pub fn readers_of(&self, purpose: Purpose) -> usize {
+        let reads = |state: &State| matches!(state, State::Reading(reader) if reader.purpose == purpose);
+        self.connections().filter(|connection| reads(&connection.state)).count()
     }
 
     /// Bytes of frames that are no longer the newest, as far as slow viewers held them at the last look.
     pub fn pinned_bytes(&self) -> usize {
         self.pinned.bytes()
+    }
+
+    /// Every connection that is not over, in the order of their slots.
+    pub fn connections(&self) -> impl Iterator<Item = &Connection<T>> {
+        let all = self.connections.iter().map(|(_, connection)| connection);
+        all.filter(|connection| !matches!(connection.state, State::Closed))
     }
 
     /// Every viewer, camera by camera, with its connection.

@@ -89,10 +89,12 @@ impl<T: Transport> Hub<T> {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let mut received = Received::WouldBlock;
         if connection.wants_read() {
-            received = match connection.receive(&mut self.scratch, &self.limits, now) {
+            let bytes;
+            (received, bytes) = match connection.receive(&mut self.scratch, &self.limits, now) {
                 Ok(received) => received,
                 Err(error) => return self.fail(key, &error),
             };
+            self.totals.bytes_read += bytes as u64;
             self.totals.would_blocks += u64::from(received == Received::WouldBlock);
             self.totals.budgets_spent += u64::from(received == Received::Budget);
         }
@@ -123,7 +125,7 @@ impl<T: Transport> Hub<T> {
         match connection.state {
             _ if sabotage::is(Sabotage::ForgetEnd) => {}
             State::Closing { .. } => self.close(key, CloseReason::Finished),
-            State::Receiving { .. } | State::Subscribed(_) => self.close(key, CloseReason::Left),
+            State::Receiving { .. } | State::Subscribed(_) | State::Reading(_) => self.close(key, CloseReason::Left),
             _ => {}
         }
     }
@@ -143,6 +145,7 @@ impl<T: Transport> Hub<T> {
                 Ok(progress) => progress,
                 Err(error) => return self.fail(key, &error),
             };
+            log::trace!("#{}: wrote {} bytes, {}", key.number, progress.bytes, progress.pause);
             self.totals.bytes_written += progress.bytes as u64;
             self.totals.partial_writes += progress.partial_writes;
             self.totals.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
@@ -185,7 +188,11 @@ impl<T: Transport> Hub<T> {
             // The delay is ours: the process was stopped, say, and the call still waits to be handed out.
             State::Answering { until, .. } => *until = now + self.limits.request_timeout,
             State::Waiting { .. } => self.ask_now(key, now),
-            State::Responding { .. } | State::Ending(_) => self.close(key, CloseReason::Stalled),
+            State::Reading(_) if idle => {
+                connection.sign_of_life(now);
+                self.schedule(key);
+            }
+            State::Responding { .. } | State::Ending(_) | State::Reading(_) => self.close(key, CloseReason::Stalled),
             State::Closing { .. } => self.close(key, CloseReason::Finished),
             State::Closed => {}
             State::Subscribed(viewer) => match viewer.overdue(idle, &self.limits, now) {
@@ -286,6 +293,7 @@ impl<T: Transport> Hub<T> {
         let queue = mem::take(&mut connection.queue);
         match mem::replace(&mut connection.state, State::Closed) {
             State::Subscribed(viewer) | State::Ending(viewer) => self.settle(key, viewer, &queue),
+            State::Reading(reader) => self.unfollow(key, &reader),
             State::Waiting { camera, .. } => {
                 self.feeds[camera].waiting.remove(&key);
             }
@@ -302,7 +310,7 @@ impl<T: Transport> Hub<T> {
     /// Puts a connection on the list of those with work to do, if it has any.
     pub(super) fn schedule(&mut self, key: Key) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if !connection.scheduled && (connection.wants_read() || connection.wants_write()) {
+        if !connection.scheduled && (connection.wants_read() || connection.wants_write() || connection.wants_chunk()) {
             connection.scheduled = true;
             self.pending.push(key);
         }
@@ -327,13 +335,14 @@ impl<T: Transport> Hub<T> {
 
 /// A frame's part in either framing, cut once for all viewers.
 pub(super) struct Parts {
+    sequence: u64,
     length: Bytes,
     advance: Bytes,
 }
 
 impl Parts {
     pub(super) fn of(frame: &Frame) -> Self {
-        Self { length: frame.part(Framing::Length), advance: frame.part(Framing::Advance) }
+        Self { sequence: frame.sequence, length: frame.part(Framing::Length), advance: frame.part(Framing::Advance) }
     }
 
     fn framed(&self, framing: Framing) -> Bytes {
@@ -363,7 +372,12 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
 /// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
 pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bool, now: Instant) {
     let State::Subscribed(viewer) = &mut connection.state else { return };
-    viewer.offered(&connection.queue, now);
-    let skipped = connection.queue.offer(Offer { bytes: parts.framed(viewer.framing), repeat });
+    let bytes = parts.framed(viewer.framing);
+    viewer.offered(bytes.len(), &connection.queue, now);
+    log::trace!("#{}: offered frame {} of {} bytes", connection.number, parts.sequence, bytes.len());
+    let skipped = connection.queue.offer(Offer { bytes, sequence: parts.sequence, repeat });
+    if skipped {
+        log::trace!("#{}: skipped the frame that waited", connection.number);
+    }
     viewer.counts.skipped_slow += u64::from(skipped) * (1 + u64::from(sabotage::is(Sabotage::SkipTwice)));
 }

@@ -15,6 +15,7 @@
 //! 2. Everything else is judged only once the head is whole, and from the head alone: the shape of the request line,
 //!    version, method, fields, target, `Host`, body, `Expect`, in this order. The first fault gives the status.
 
+mod chunked;
 mod fields;
 mod head;
 mod request;
@@ -22,6 +23,7 @@ mod response;
 #[cfg(test)]
 mod tests;
 
+pub use chunked::{BODY_END, CHUNK_END, chunk_start};
 pub use fields::FIELDS_MAX;
 pub use head::{HEAD_BYTES_MAX, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 pub use request::{Method, Request, Version};

@@ -118,6 +118,13 @@ impl ResponseHead {
         head.field("Connection", connection).encode()
     }
 
+    /// Ends the head of a body whose length nobody knows: it comes in chunks, or else ends with the connection.
+    pub fn encode_streamed(self, is_chunked: bool, keep_alive: bool) -> Bytes {
+        let head = if is_chunked { self.field("Transfer-Encoding", "chunked") } else { self };
+        let connection = if keep_alive && is_chunked { "keep-alive" } else { "close" };
+        head.field("Connection", connection).encode()
+    }
+
     /// Ends the head with the blank line. How the body ends, if it does, was said in the fields.
     pub fn encode(mut self) -> Bytes {
         put(&mut self.0, format_args!("\r\n"));

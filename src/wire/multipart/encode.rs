@@ -59,6 +59,11 @@ impl EncodedPart {
         self.bytes.slice(self.jpeg.clone())
     }
 
+    /// The size of the picture alone.
+    pub fn jpeg_len(&self) -> usize {
+        self.jpeg.len()
+    }
+
     /// The part as one framing sends it: a reference, not a copy.
     pub fn framed(&self, framing: Framing) -> Bytes {
         match framing {

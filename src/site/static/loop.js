@@ -1,0 +1,216 @@
+// Draws what each `loop` event of /events tells. The server makes one ten times a second, while anybody listens.
+const WINDOW_US = 10e6; // what the strips show
+const SAMPLES = 100;
+const TURN_US_MIN = 1; // the axis of the turns, which is logarithmic
+const TURN_US_MAX = 100e3;
+const STRIP_BYTES_MIN = 64 * 1024; // a strip is at least that high
+const SLOW_READ_BYTES = 4096;
+const SLOW_READ_MS = 250;
+
+const $ = (selector, within = document) => within.querySelector(selector);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+const camera = new URLSearchParams(location.search).get('camera');
+const query = camera ? `&camera=${encodeURIComponent(camera)}` : '';
+
+let turns = [];
+let leftOut = []; // [time, how many] of turns that were too many to be told of
+const lanes = new Map(); // by the connection's number
+const ours = new Set(); // keys of the viewers opened here
+
+function bytes(count) {
+  if (count < 1e4) return `${count} B`;
+  return count < 1e7 ? `${(count / 1e3).toFixed(0)} KB` : `${(count / 1e6).toFixed(1)} MB`;
+}
+
+function micros(us) {
+  return us < 1e3 ? `${Math.round(us)} µs` : `${+(us / 1e3).toFixed(1)} ms`;
+}
+
+function text(selector, value, within) {
+  const element = $(selector, within);
+  if (element.textContent !== `${value}`) element.textContent = value;
+}
+
+function figures(within, values) {
+  for (const name in values) text(`[data-figure=${name}]`, values[name], within);
+}
+
+// A canvas as large as it is shown, cleared.
+function paper(canvas) {
+  const ratio = devicePixelRatio || 1;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
+  if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
+  const pen = canvas.getContext('2d');
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  return { pen, width, height };
+}
+
+function drawTurns(now) {
+  const { pen, width, height } = paper($('#turns canvas'));
+  const y = (us) => height - (height * Math.log(Math.max(us, TURN_US_MIN))) / Math.log(TURN_US_MAX);
+  pen.font = '11px system-ui, sans-serif';
+  for (const [at, took, , , , frames] of turns) {
+    pen.fillStyle = colour(frames ? '--accent' : '--soft');
+    const x = width * (1 - (now - at) / WINDOW_US);
+    pen.fillRect(x, y(took), Math.max(1.5, (width * took) / WINDOW_US), height);
+  }
+  for (let us = 10; us < TURN_US_MAX; us *= 10) {
+    pen.fillStyle = '#8883';
+    pen.fillRect(0, y(us), width, 1);
+    pen.fillStyle = colour('--card');
+    pen.fillRect(0, y(us) - 15, 48, 14);
+    pen.fillStyle = colour('--soft');
+    pen.fillText(micros(us), 4, y(us) - 4);
+  }
+}
+
+function showTurns({ turns: fresh, turns_left_out: missed }) {
+  const last = fresh.at(-1);
+  if (!last) return;
+  const now = last[0] + last[1];
+  leftOut.push([now, missed]);
+  turns = [...turns, ...fresh].filter(([at]) => at > now - WINDOW_US);
+  leftOut = leftOut.filter(([at]) => at > now - WINDOW_US);
+  const seconds = Math.max(now - turns[0][0], 1) / 1e6;
+  const sum = (place) => turns.reduce((total, turn) => total + turn[place], 0);
+  const missing = leftOut.reduce((total, [, count]) => total + count, 0);
+  figures($('#turns'), {
+    rate: ((turns.length + missing) / seconds).toFixed(0),
+    longest: micros(Math.max(...turns.map(([, took]) => took))),
+    events: (sum(2) / turns.length).toFixed(1),
+    written: `${bytes(Math.round(sum(4) / seconds))}/s`,
+    asleep: missing ? '–' : `${(100 * (1 - sum(1) / 1e6 / seconds)).toFixed(1)} %`,
+  });
+  drawTurns(now);
+}
+
+class Lane {
+  samples = []; // [bytes queued, whether there was room], the oldest first
+
+  constructor({ number, kind, peer }) {
+    this.tile = $('#lane').content.firstElementChild.cloneNode(true);
+    text('b', `#${number}`, this.tile);
+    text('small', peer, this.tile);
+    this.tile.dataset.kind = kind;
+    $('#lanes .list').append(this.tile);
+  }
+
+  show(lane) {
+    const { tile, samples } = this;
+    samples.push([lane.queued_bytes, lane.writable]);
+    if (samples.length > SAMPLES) samples.shift();
+    text('.kind', lane.kind, tile);
+    tile.dataset.kind = lane.kind;
+    tile.dataset.key = lane.key;
+    tile.classList.toggle('ours', ours.has(lane.key));
+    $('.readable', tile).classList.toggle('on', lane.readable);
+    $('.writable', tile).classList.toggle('on', lane.writable);
+    const part = lane.in_flight;
+    $('.bar i', tile).style.width = part ? `${100 * (1 - part.bytes_left / part.bytes)}%` : 0;
+    let words = 'nothing is on its way';
+    if (part) words = `frame ${part.sequence}: ${bytes(part.bytes_left)} of ${bytes(part.bytes)} left`;
+    if (lane.waiting) words += `; frame ${lane.waiting} waits`;
+    text('.words', words, tile);
+    figures(tile, {
+      queued: bytes(lane.queued_bytes),
+      blocks: lane.would_blocks,
+      slow: lane.skipped_slow,
+      rate: lane.skipped_rate,
+      delivered: lane.delivered,
+      sent: bytes(lane.bytes_sent),
+    });
+    this.draw();
+  }
+
+  draw() {
+    const { pen, width, height } = paper($('canvas', this.tile));
+    const most = Math.max(STRIP_BYTES_MIN, ...this.samples.map(([queued]) => queued));
+    const [good, bad] = [colour('--accent'), colour('--bad')];
+    this.samples.forEach(([queued, writable], place) => {
+      const x = width - ((this.samples.length - place) * width) / SAMPLES;
+      const tall = queued ? Math.max(2, (height * queued) / most) : 0;
+      pen.fillStyle = writable ? good : bad;
+      pen.fillRect(x, height - tall, width / SAMPLES + 0.5, tall);
+      if (!writable) pen.fillRect(x, 0, width / SAMPLES + 0.5, 3);
+    });
+  }
+}
+
+function showLanes({ lanes: shown, open }) {
+  const numbers = new Set(shown.map(({ number }) => number));
+  for (const [number, lane] of lanes) {
+    if (numbers.has(number)) continue;
+    lane.tile.remove();
+    lanes.delete(number);
+  }
+  for (const lane of shown) {
+    if (!lanes.has(lane.number)) lanes.set(lane.number, new Lane(lane));
+    lanes.get(lane.number).show(lane);
+  }
+  const more = open - shown.length;
+  text('#lanes .more', more > 0 ? `and ${more} more` : '');
+}
+
+// What is opened is named by a key, so that its lane can be told from others'.
+function open(manner) {
+  const key = `loop-${Math.random().toString(36).slice(2, 8)}`;
+  const card = $('#card').content.firstElementChild.cloneNode(true);
+  const address = `video_feed?key=${key}${query}`;
+  const close = { swift: watch, capped: watch, slow: readSlowly }[manner](card, address, manner);
+  ours.add(key);
+  $('button', card).onclick = () => {
+    close();
+    ours.delete(key);
+    card.remove();
+  };
+  $('#viewers .cards').append(card);
+}
+
+function watch(card, address, manner) {
+  const img = new Image();
+  img.alt = 'Live picture';
+  img.src = manner === 'capped' ? `${address}&kbps=200` : address;
+  $('.view', card).append(img);
+  text(
+    'figcaption',
+    manner === 'capped' ? 'No more than 200 kbit/s: the server leaves out whole frames.' : 'Every frame.',
+    card,
+  );
+  return () => (img.src = ''); // what makes every browser let go of the connection
+}
+
+// A socket that nobody reads is what the loop is about. The browser and the kernels take some megabytes first.
+function readSlowly(card, address) {
+  const leave = new AbortController();
+  text('figcaption', 'Reads 16 KB a second. Its buffers fill first: wait a while.', card);
+  (async () => {
+    const response = await fetch(address, { signal: leave.signal });
+    const reader = response.body.getReader({ mode: 'byob' });
+    let read = 0;
+    for (;;) {
+      const { value, done } = await reader.read(new Uint8Array(SLOW_READ_BYTES));
+      if (done) break;
+      read += value.length;
+      text('.view', `${bytes(read)} read`, card);
+      await sleep(SLOW_READ_MS);
+    }
+    text('.view', 'The server has let go of it.', card);
+  })().catch(() => leave.signal.aborted || text('.view', 'The server has let go of it.', card));
+  return () => leave.abort();
+}
+
+for (const button of document.querySelectorAll('.buttons button')) {
+  button.onclick = () => open(button.dataset.manner);
+}
+
+const source = new EventSource('events?loop=1');
+source.onopen = () => text('#status', 'Connected');
+source.onerror = () => text('#status', 'The server cannot be reached. Trying again…');
+source.addEventListener('loop', ({ data }) => {
+  const told = JSON.parse(data);
+  showTurns(told);
+  showLanes(told);
+});

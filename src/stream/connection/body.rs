@@ -1,0 +1,84 @@
+//! A connection whose peer is sent a body while it is made.
+
+use std::mem;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{Connection, Exchange, State, Transport};
+use crate::stream::journal::Journal;
+use crate::stream::producer::{Produced, Production, Reader};
+use crate::stream::sabotage::{self, Sabotage};
+use crate::wire::http;
+
+impl<T: Transport> Connection<T> {
+    /// Whether the next chunk of a body is to be made: all before it has left, and there may be one.
+    pub(in crate::stream) fn wants_chunk(&self) -> bool {
+        let State::Reading(reader) = &self.state else { return false };
+        let is_drained = self.queue.is_empty() || sabotage::is(Sabotage::PullEarly);
+        reader.is_ready && is_drained && self.writable
+    }
+
+    /// Makes the peer the reader of a body that is made as it is sent; or shows it the head of one.
+    pub(in crate::stream) fn read_along(&mut self, production: Production, exchange: Exchange, now: Instant) {
+        let keep_alive = exchange.keep_alive && exchange.is_chunked && !production.is_endless && !self.ended;
+        self.queue.push(production.head.clone().encode_streamed(exchange.is_chunked, keep_alive));
+        self.state = match exchange.head_only {
+            true => State::Responding { keep_alive, progress_at: now },
+            false => State::Reading(Box::new(Reader::new(production, keep_alive, exchange.is_chunked, now))),
+        };
+    }
+
+    /// Has the next chunk of a body made. Returns its size, and the reader once its body is complete.
+    pub(in crate::stream) fn pull(&mut self, journal: &Journal, now: Instant) -> (usize, Option<Box<Reader>>) {
+        let State::Reading(reader) = &mut self.state else { return (0, None) };
+        match reader.producer.produce(journal) {
+            Produced::Chunk(bytes) if !bytes.is_empty() => {
+                let length = bytes.len();
+                self.say(bytes, now);
+                (length, None)
+            }
+            Produced::Chunk(_) | Produced::NotYet => {
+                reader.is_ready = false;
+                (0, None)
+            }
+            Produced::End => (0, self.body_ended(now)),
+        }
+    }
+
+    /// Queues a piece of the body.
+    fn say(&mut self, bytes: Bytes, now: Instant) {
+        let State::Reading(reader) = &mut self.state else { return };
+        reader.progressed(now);
+        if !reader.is_chunked {
+            return self.queue.push(bytes);
+        }
+        self.queue.push(http::chunk_start(bytes.len()));
+        self.queue.push(bytes);
+        self.queue.push(http::CHUNK_END);
+    }
+
+    /// Says something to a reader that has been told nothing for a while.
+    pub(in crate::stream) fn sign_of_life(&mut self, now: Instant) {
+        let State::Reading(reader) = &mut self.state else { return };
+        if sabotage::is(Sabotage::StaySilent) {
+            return reader.progressed(now);
+        }
+        let bytes = reader.producer.sign_of_life();
+        self.say(bytes, now);
+    }
+
+    /// Ends a body behind what is queued of it. Returns the reader that was.
+    pub(in crate::stream) fn body_ended(&mut self, now: Instant) -> Option<Box<Reader>> {
+        let State::Reading(reader) = &self.state else { return None };
+        let is_chunked = reader.is_chunked;
+        let reply = State::Responding { keep_alive: reader.keep_alive && !self.ended, progress_at: now };
+        if is_chunked {
+            self.queue.push(http::BODY_END);
+        }
+        match mem::replace(&mut self.state, reply) {
+            State::Reading(reader) => Some(reader),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Bodies that are made as they are sent: their length does not matter, since no more of one is in memory than the
+//! chunk on its way.
+
+use std::fmt;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::journal::{Journal, Topic};
+use super::limits::Limits;
+use crate::wire::http::ResponseHead;
+
+/// Makes a body piece by piece. It is asked for the next chunk once everything before it has left, and once a turn at
+/// the most, so a peer that takes nothing makes no work, and a peer that takes everything holds up nobody.
+pub trait Producer: fmt::Debug {
+    /// The next chunk: a few KiB, and 16 KiB at the most, since that much is made in one go.
+    fn produce(&mut self, journal: &Journal) -> Produced;
+
+    /// Bytes that mean nothing, sent after a long silence: a peer that has vanished is found out by them, and one that
+    /// is there is not taken for vanished by whatever lies between.
+    fn sign_of_life(&self) -> Bytes;
+}
+
+/// What came of asking for a chunk.
+#[derive(Clone, Debug)]
+pub enum Produced {
+    /// These bytes follow. They are not empty.
+    Chunk(Bytes),
+    /// Nothing follows until there is something new in a topic that is followed.
+    NotYet,
+    /// The body is complete.
+    End,
+}
+
+/// What a produced body is, for whoever counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A table of frames.
+    Table,
+    /// Server-sent events.
+    Events,
+}
+
+/// An answer whose body is made as it is sent.
+#[derive(Debug)]
+pub struct Production {
+    /// The status line and the fields that are the answer's own.
+    pub head: ResponseHead,
+    /// Makes the body.
+    pub producer: Box<dyn Producer>,
+    /// What it is.
+    pub purpose: Purpose,
+    /// What it must be told of.
+    pub follows: Vec<Topic>,
+    /// Whether the body has no end of its own: then whoever reads it is a subscriber, which leaves when it ends its
+    /// side, and which may be told of an end at any time. A body with an end must not seem to have ended before.
+    pub is_endless: bool,
+}
+
+/// The part of a connection whose peer is sent a body while it is made.
+#[derive(Debug)]
+pub struct Reader {
+    /// What it reads.
+    pub purpose: Purpose,
+    /// What it is told of.
+    pub follows: Vec<Topic>,
+    /// Whether the body has no end of its own.
+    pub is_endless: bool,
+    /// Whether another request may follow.
+    pub keep_alive: bool,
+    /// Whether the body is sent in chunks (RFC 9112, section 7.1) rather than up to the end of the connection.
+    pub is_chunked: bool,
+    /// Whether there may be something to make.
+    pub is_ready: bool,
+    /// Makes the body.
+    pub producer: Box<dyn Producer>,
+    /// The kernel last took a byte then, or was first asked to.
+    progress_at: Instant,
+}
+
+impl Reader {
+    /// Somebody who has just asked for a body.
+    pub fn new(production: Production, keep_alive: bool, is_chunked: bool, now: Instant) -> Self {
+        let Production { producer, purpose, follows, is_endless, .. } = production;
+        Self { purpose, follows, is_endless, keep_alive, is_chunked, is_ready: true, producer, progress_at: now }
+    }
+
+    /// The kernel took some bytes, or is about to be asked to take the first of a chunk.
+    pub fn progressed(&mut self, now: Instant) {
+        self.progress_at = now;
+    }
+
+    /// When this reader must be looked at again: it has taken nothing of what is queued, or it was told nothing.
+    pub fn deadline(&self, idle: bool, limits: &Limits) -> Instant {
+        self.progress_at + if idle { limits.sign_of_life_after } else { limits.stall_timeout }
+    }
+}

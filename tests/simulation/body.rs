@@ -1,0 +1,229 @@
+//! Bodies that are made as they are sent: the real producers, and somebody who looks over their shoulder.
+//!
+//! What a producer makes becomes due the moment it is made, so that it is checked as it leaves like everything else;
+//! and it is read by one who knows every frame that was published.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use bytes::Bytes;
+use framecast::stream::{Journal, Produced, Producer, Topic};
+
+use crate::ledger::{Fact, Ledger};
+use crate::link::Link;
+use crate::transcript::spell;
+
+/// No chunk is larger: a producer has its time, and no more.
+const CHUNK_BYTES_MAX: usize = 16 * 1024;
+
+/// What a peer is sent while it is made.
+#[derive(Debug)]
+pub struct Body {
+    pub reads: Reads,
+    pub is_chunked: bool,
+    /// What it follows if it has no end.
+    pub follows: Vec<Topic>,
+    pub is_endless: bool,
+    /// When something was last made of it.
+    pub said_at: Instant,
+    /// The number in the journal of what was told last, and of the newest there was when it began.
+    pub told: u64,
+    pub joined: u64,
+    has_begun: bool,
+    turn: u64,
+}
+
+/// What it is to be read as.
+#[derive(Debug)]
+pub enum Reads {
+    Table { camera: usize, rows_left: Option<u64>, has_ended: bool },
+    Events,
+}
+
+impl Body {
+    pub fn new(reads: Reads, is_chunked: bool, follows: Vec<Topic>, told: u64, ledger: &Ledger) -> Self {
+        let is_endless = !follows.is_empty();
+        let (said_at, joined) = (ledger.now, ledger.journal_id);
+        Self { reads, is_chunked, follows, is_endless, said_at, told, joined, has_begun: false, turn: 0 }
+    }
+
+    /// Bytes as they must leave.
+    pub fn framed(&self, bytes: &[u8]) -> Bytes {
+        if !self.is_chunked {
+            return Bytes::copy_from_slice(bytes);
+        }
+        [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat().into()
+    }
+
+    /// What must leave at its end.
+    pub fn end(&self) -> Bytes {
+        Bytes::from_static(if self.is_chunked { b"0\r\n\r\n" } else { b"" })
+    }
+
+    /// Whether all that there is has been told.
+    pub fn up_to_date(&self, ledger: &Ledger) -> Result<(), String> {
+        for topic in &self.follows {
+            let newest = ledger.newest(*topic).filter(|&id| id > self.joined && id > self.told);
+            if let Some(id) = newest {
+                return Err(format!("is not told of entry {id} after {}", self.told));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a chunk.
+    fn take(&mut self, chunk: &str, ledger: &Ledger) -> Result<(), String> {
+        let mut text = chunk;
+        if !std::mem::replace(&mut self.has_begun, true) {
+            let opening = match self.reads {
+                Reads::Table { .. } => "<tbody>\n",
+                Reads::Events => "retry: 2000\n\n",
+            };
+            let at = text.find(opening).ok_or("does not begin as it should")?;
+            text = &text[at + opening.len()..];
+        }
+        match &mut self.reads {
+            Reads::Table { camera, rows_left, has_ended } => {
+                let facts = &ledger.cameras[*camera].facts;
+                while !text.is_empty() && text != "</table>\n" {
+                    let next = facts.iter().find(|fact| fact.id > self.told);
+                    let next = next.or_else(|| facts.front().filter(|_| rows_left.is_some()));
+                    let fact = next.ok_or_else(|| format!("there is no frame for row {}", spell(text.as_bytes())))?;
+                    let row = row(fact);
+                    let rest = text.strip_prefix(row.as_str());
+                    text = rest.ok_or_else(|| format!("{row} is due, not {}", spell(text.as_bytes())))?;
+                    self.told = fact.id;
+                    if let Some(rows) = rows_left {
+                        *rows = rows.checked_sub(1).ok_or("a table has more rows than were asked for")?;
+                    }
+                }
+                *has_ended = !text.is_empty();
+                if *has_ended == (*rows_left == Some(0)) { Ok(()) } else { Err("a table ends elsewhere".into()) }
+            }
+            Reads::Events => {
+                let events = text.strip_suffix("\n\n").filter(|_| !text.is_empty());
+                let whole = if text.is_empty() { Some("") } else { events };
+                let events = whole.ok_or_else(|| format!("an event is torn: {}", spell(text.as_bytes())))?;
+                events.split("\n\n").filter(|event| !event.is_empty()).try_for_each(|event| {
+                    self.told = check_event(event, self.told, &self.follows, ledger)?;
+                    Ok(())
+                })
+            }
+        }
+    }
+}
+
+/// One event: its number rises, and it says what happened. Returns its number.
+fn check_event(event: &str, told: u64, follows: &[Topic], ledger: &Ledger) -> Result<u64, String> {
+    let mut lines = event.lines();
+    let mut field = |name| lines.next().and_then(|line| line.strip_prefix(name)).unwrap_or_default();
+    let (id, kind, data) = (field("id: "), field("event: "), field("data: "));
+    let number: u64 = id.parse().map_err(|_| format!("no event: {event}"))?;
+    if number <= told {
+        return Err(format!("event {number} follows event {told}"));
+    }
+    let is_known = follows.iter().any(|topic| match topic {
+        Topic::Frames { camera } => {
+            let fact = ledger.cameras[*camera].facts.iter().find(|fact| fact.id == number);
+            kind == "frame" && fact.is_some_and(|fact| data == frame(*camera, fact))
+        }
+        Topic::State => kind == "state" && ledger.state == Some((number, data.to_owned())),
+        Topic::Loop => kind == "loop" && ledger.turns == Some((number, data.to_owned())),
+    });
+    if is_known { Ok(number) } else { Err(format!("nothing of the kind happened: {event}")) }
+}
+
+fn row(fact: &Fact) -> String {
+    let captured = humantime::format_rfc3339_millis(UNIX_EPOCH + fact.captured_at);
+    let interval = match fact.interval {
+        Some(interval) => format!("{}.{}", interval.as_millis(), interval.as_micros() / 100 % 10),
+        None => "–".into(),
+    };
+    format!("<tr><td>{}<td>{captured}<td>{}<td>{interval}<td>4×3\n", fact.sequence, fact.bytes)
+}
+
+fn frame(camera: usize, fact: &Fact) -> String {
+    format!(
+        "{{\"camera\":\"{camera}\",\"sequence\":{},\"captured_at\":{:?},\"bytes\":{},\"width\":4,\"height\":3}}",
+        fact.sequence,
+        fact.captured_at.as_micros() as f64 / 1e6,
+        fact.bytes
+    )
+}
+
+/// A producer, and what must be true whenever it is asked.
+#[derive(Debug)]
+pub struct Watched {
+    pub producer: Box<dyn Producer>,
+    pub link: Weak<RefCell<Link>>,
+    pub ledger: Rc<RefCell<Ledger>>,
+    pub budget_bytes: usize,
+    pub silence: Duration,
+}
+
+impl Watched {
+    /// Hands what was made over to the transcript; or blames somebody.
+    fn note(&self, made: &[u8], is_chunk: bool) {
+        let Some(link) = self.link.upgrade() else { return };
+        let link = &mut *link.borrow_mut();
+        let ledger = &mut *self.ledger.borrow_mut();
+        let id = link.id;
+        if link.transcript.has_bytes_due() {
+            ledger.blame(|| format!("connection {id}: more is made before the last has left"));
+        }
+        let Some(body) = &mut link.transcript.body else {
+            return ledger.blame(|| format!("connection {id}: something is made for nobody"));
+        };
+        if is_chunk {
+            if body.turn == ledger.turns_begun || ledger.made_bytes >= self.budget_bytes {
+                ledger.blame(|| format!("connection {id}: more is made than a turn allows"));
+            }
+            body.turn = ledger.turns_begun;
+            ledger.made_bytes += made.len();
+            let text = std::str::from_utf8(made).map_err(|_| "no text".to_owned());
+            if let Err(fault) = text.and_then(|text| body.take(text, ledger)) {
+                ledger.blame(|| format!("connection {id}: {fault}"));
+            }
+        } else if ledger.now < body.said_at + self.silence {
+            ledger.blame(|| format!("connection {id}: silence is broken too early"));
+        }
+        if made.is_empty() || made.len() > CHUNK_BYTES_MAX {
+            ledger.blame(|| format!("connection {id}: a chunk of {} bytes", made.len()));
+        }
+        body.said_at = ledger.now;
+        ledger.moves += 1;
+        let due = body.framed(made);
+        link.transcript.expect(due);
+    }
+
+    fn end(&self) {
+        let Some(link) = self.link.upgrade() else { return };
+        let transcript = &mut link.borrow_mut().transcript;
+        let ledger = &mut *self.ledger.borrow_mut();
+        ledger.moves += 1;
+        let Some(body) = transcript.body.take() else { return };
+        if !matches!(body.reads, Reads::Table { rows_left: Some(0), has_ended: true, .. }) {
+            ledger.blame(|| format!("a body ends before its end: {body:?}"));
+        }
+        transcript.expect(body.end());
+    }
+}
+
+impl Producer for Watched {
+    fn produce(&mut self, journal: &Journal) -> Produced {
+        let produced = self.producer.produce(journal);
+        match &produced {
+            Produced::Chunk(bytes) => self.note(bytes, true),
+            Produced::NotYet => {}
+            Produced::End => self.end(),
+        }
+        produced
+    }
+
+    fn sign_of_life(&self) -> Bytes {
+        let bytes = self.producer.sign_of_life();
+        self.note(&bytes, false);
+        bytes
+    }
+}
