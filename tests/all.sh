@@ -15,6 +15,8 @@ missing curl curl
 missing cc gcc
 missing ip iproute2
 missing tc iproute2
+missing promtool prometheus
+if ! /usr/bin/python3 -c "import prometheus_client" 2>/dev/null; then need+=(python3-prometheus-client); fi
 if ((${#need[@]})); then
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update

@@ -25,7 +25,7 @@ use super::socket::Socket;
 use super::token::Owner;
 use crate::site;
 use crate::stream::hub::Shot;
-use crate::stream::{Hub, Readiness};
+use crate::stream::{Histogram, Hub, Readiness};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
@@ -73,7 +73,9 @@ pub struct LoopStats {
     pub events: u64,
     /// Turns that waited and were woken, rather than coming straight back to work left over.
     pub wakeups: u64,
-    /// The longest time between waking up and waiting again.
+    /// The times between waking up and waiting again.
+    pub turn: Histogram,
+    /// The longest of them.
     pub longest_turn: Duration,
     /// Accepts that failed for want of descriptors or memory.
     pub accepts_exhausted: u64,
@@ -173,7 +175,7 @@ impl EventLoop {
         self.hub.expire(now);
         self.answer(now);
         self.attend_cameras(now);
-        self.hub.flush(now);
+        self.hub.flush(now, Instant::now);
         self.reap();
         self.stats.turned(events.iter().count(), now);
         Ok(())
@@ -342,6 +344,7 @@ impl LoopStats {
             turns: 0,
             events: 0,
             wakeups: 0,
+            turn: Histogram::default(),
             longest_turn: Duration::ZERO,
             accepts_exhausted: 0,
             rate: Default::default(),
@@ -351,7 +354,9 @@ impl LoopStats {
     fn turned(&mut self, events: usize, began: Instant) {
         self.turns += 1;
         self.events += events as u64;
-        self.longest_turn = self.longest_turn.max(began.elapsed());
+        let took = began.elapsed();
+        self.turn.add(took);
+        self.longest_turn = self.longest_turn.max(took);
         self.rate.tick(began);
     }
 }
@@ -361,10 +366,14 @@ type Show = fn(&mut Hub<Socket>, usize, Shot<'_>, Instant);
 /// Gives the hub a picture, with the Huffman tables that a camera may have left out: browsers show it only with them.
 fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Instant) {
     let completed = (!part.picture.huffman_tables).then(|| with_standard_tables(&part.jpeg));
+    let wall_now = wall_time();
+    let captured_at = part.captured_at.filter(|&time| time >= WALL_TIME_MIN).unwrap_or(wall_now);
     let shot = Shot {
         jpeg: completed.as_deref().unwrap_or(&part.jpeg),
         picture: part.picture,
-        captured_at: part.captured_at.filter(|&time| time >= WALL_TIME_MIN).unwrap_or_else(wall_time),
+        captured_at,
+        // Here, once a frame, the wall time of another program becomes a time on our own clock, which is never set.
+        age: wall_now.saturating_sub(captured_at),
         sequence: part.sequence,
     };
     show(hub, camera, shot, now);

@@ -4,6 +4,7 @@
 //! served was built into the program or is made from the scene.
 
 mod assets;
+mod metrics;
 mod pages;
 mod parameters;
 mod routes;
@@ -51,6 +52,7 @@ pub fn answer(call: &Call, scene: &impl Scene) -> Answer {
         Route::Stream { number } => pages::stream(number, request, scene),
         Route::Snapshot { number } => pages::snapshot(number, request, call.waited, scene),
         Route::State => pages::state(request, scene),
+        Route::Metrics => Ok(pages::metrics(request, scene)),
         Route::Health => Ok(pages::health(scene)),
         Route::Unknown => Err(pages::unknown(request)),
     };

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::assets::Asset;
+use super::metrics::{self, Format};
 use super::{Scene, parameters};
 use crate::stream::{Answer, Frame, Response, Subscription};
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
@@ -133,6 +134,14 @@ pub fn state(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
     Ok(respond(head, serde_json::to_vec(&state).unwrap_or_default()))
 }
 
+/// Figures, for Prometheus: in OpenMetrics if the requester knows that, else in the older text format.
+pub fn metrics(request: &Request, scene: &impl Scene) -> Answer {
+    let format = Format::of(request);
+    // Viewers are counted, but none is listed.
+    let figures = metrics::write(scene.state(0, Some(&[])), format);
+    respond(dynamic(Status::Ok, format.content_type(), scene), figures.unwrap_or_default())
+}
+
 /// Whether all is well, for whoever restarts or balances servers.
 pub fn health(scene: &impl Scene) -> Answer {
     match scene.complaint() {
@@ -144,7 +153,8 @@ pub fn health(scene: &impl Scene) -> Answer {
 /// No such address.
 pub fn unknown(request: &Request) -> Problem {
     Problem::not_found(format!(
-        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /state, /healthz.",
+        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /state, /metrics, \
+         /healthz.",
         request.path
     ))
 }

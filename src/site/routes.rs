@@ -23,6 +23,8 @@ pub enum Route {
     },
     /// Figures, as JSON.
     State,
+    /// Figures, for Prometheus.
+    Metrics,
     /// Whether all is well.
     Health,
     /// None of these.
@@ -37,6 +39,7 @@ impl Route {
             "/video_feed" | "/stream" => Route::Stream { number: None },
             "/snapshot" | "/snapshot.jpg" => Route::Snapshot { number: None },
             "/state" => Route::State,
+            "/metrics" => Route::Metrics,
             "/healthz" => Route::Health,
             path => assets::find(path).map_or(Route::Unknown, Route::Asset),
         }

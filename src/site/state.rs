@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::stream::Histogram;
 use crate::stream::metrics::{FrameCounts, Totals};
 
 /// Viewers listed in one answer, unless they are asked for by their keys: a crowd's figures would be megabytes.
@@ -17,6 +18,8 @@ pub struct State {
     pub result: Selected,
     pub cameras: Vec<Camera>,
     pub frames: FrameCounts,
+    /// Bytes of past frames that slow viewers hold.
+    pub pinned_bytes: usize,
     pub connections: Connections,
     #[serde(rename = "loop")]
     pub event_loop: EventLoop,
@@ -86,9 +89,16 @@ pub struct Camera {
     pub frame_age_ms: Option<u64>,
     pub viewers: usize,
     pub restarts: u32,
+    pub received_bytes: u64,
     pub accepted: u64,
     pub rejected: BTreeMap<&'static str, u64>,
     pub skipped_bytes: u64,
+    pub published: u64,
+    pub frames: FrameCounts,
+    #[serde(skip)]
+    pub capture_to_publish: Histogram,
+    #[serde(skip)]
+    pub capture_to_last_byte: Histogram,
     /// Whether viewers are shown a picture that stands in for live ones.
     pub stood_in_for: bool,
     pub error: Option<String>,
@@ -111,6 +121,9 @@ pub struct EventLoop {
     pub wakeups: u64,
     pub turns_per_second: f32,
     pub longest_turn_us: u64,
+    #[serde(skip)]
+    pub turn: Histogram,
+    pub cpu_ms: u64,
     pub accepts_exhausted: u64,
     pub log_lines_lost: u64,
     pub uptime_ms: u64,

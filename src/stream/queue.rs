@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 
@@ -22,7 +23,12 @@ pub struct Offer {
     pub bytes: Bytes,
     /// Whether the peer has been given this chunk before: a repeat is delivered, but is no new frame.
     pub repeat: bool,
+    /// When it was captured, if its way to the peer is to be timed.
+    pub captured_on: Option<Instant>,
 }
+
+/// How many offers may be through with one [`WriteQueue::write_to`]: the one that had begun, and the one that waited.
+const THROUGH_MAX: usize = 2;
 
 /// What is queued for one peer, in the order it leaves: what has begun, what must follow, and the newest offer.
 #[derive(Debug, Default)]
@@ -37,6 +43,7 @@ pub struct WriteQueue {
 struct Sending {
     left: Bytes,
     kind: Kind,
+    captured_on: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +71,8 @@ pub struct Progress {
     pub bytes: usize,
     /// Fresh offers whose last byte left.
     pub delivered: u64,
+    /// When those of them were captured that are to be timed.
+    pub captured_on: [Option<Instant>; THROUGH_MAX],
     /// Repeats whose last byte left.
     pub repeated: u64,
     /// Write calls that took some bytes, but not all that was there for them.
@@ -141,7 +150,14 @@ impl WriteQueue {
     /// # Errors
     /// What the transport's write said, other than "would block" and "interrupted"; also when it took no byte at all.
     pub fn write_to(&mut self, transport: &mut impl Write, budget_bytes: usize) -> io::Result<Progress> {
-        let mut progress = Progress { bytes: 0, delivered: 0, repeated: 0, partial_writes: 0, pause: Pause::Drained };
+        let mut progress = Progress {
+            bytes: 0,
+            delivered: 0,
+            captured_on: [None; THROUGH_MAX],
+            repeated: 0,
+            partial_writes: 0,
+            pause: Pause::Drained,
+        };
         while !self.is_empty() {
             if progress.bytes >= budget_bytes {
                 progress.pause = Pause::Budget;
@@ -202,7 +218,10 @@ impl WriteQueue {
             }
             match head.kind {
                 Kind::Pushed => {}
-                Kind::Fresh => progress.delivered += 1,
+                Kind::Fresh => {
+                    progress.captured_on[progress.delivered as usize % THROUGH_MAX] = head.captured_on;
+                    progress.delivered += 1;
+                }
                 Kind::Repeat => progress.repeated += 1,
             }
         }
@@ -217,9 +236,9 @@ impl WriteQueue {
             return Some(sending);
         }
         if let Some(left) = self.pushed.pop_front() {
-            return Some(Sending { left, kind: Kind::Pushed });
+            return Some(Sending { left, kind: Kind::Pushed, captured_on: None });
         }
-        let Offer { bytes, repeat } = self.waiting.take()?;
-        Some(Sending { left: bytes, kind: if repeat { Kind::Repeat } else { Kind::Fresh } })
+        let Offer { bytes, repeat, captured_on } = self.waiting.take()?;
+        Some(Sending { left: bytes, kind: if repeat { Kind::Repeat } else { Kind::Fresh }, captured_on })
     }
 }

@@ -4,6 +4,7 @@ mod addresses;
 mod cameras;
 mod lifecycle;
 mod link;
+mod metrics;
 mod outages;
 mod players;
 mod pressure;

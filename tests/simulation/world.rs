@@ -274,7 +274,7 @@ impl World {
         self.hub.expire(now);
         self.answer()?;
         acts.into_iter().for_each(|(camera, act)| self.perform(camera, act));
-        self.hub.flush(now);
+        self.hub.flush(now, || now);
         self.reap(false)
     }
 
@@ -395,7 +395,7 @@ impl World {
         }
         drop(ledger);
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let shot = Shot { jpeg, picture, captured_at, sequence: given };
+        let shot = Shot { jpeg, picture, captured_at, age: Duration::ZERO, sequence: given };
         match is_live {
             true => self.hub.publish(camera, shot, now),
             false => self.hub.stand_in(camera, shot, now),
