@@ -22,6 +22,7 @@ use super::scene::{Stage, wall_time};
 use super::settings::{ListenAddress, Settings};
 use super::signals::{self, Signals};
 use super::socket::Socket;
+use super::supervisor::Supervisor;
 use super::token::Owner;
 use crate::site;
 use crate::stream::hub::Shot;
@@ -50,6 +51,7 @@ const WALL_TIME_MIN: Duration = Duration::from_secs(946_684_800);
 pub struct EventLoop {
     poll: Poll,
     signals: Signals,
+    supervisor: Supervisor,
     listeners: Vec<Listener>,
     cameras: Vec<Camera>,
     hub: Hub<Socket>,
@@ -135,6 +137,7 @@ impl EventLoop {
         Ok(Self {
             poll,
             signals,
+            supervisor: Supervisor::of_environment(),
             listeners,
             hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
             cameras,
@@ -157,6 +160,7 @@ impl EventLoop {
     /// Waiting for events failed, which nothing that a peer or a camera does can cause.
     pub fn run(mut self) -> Result<(), ServeError> {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        self.supervisor.ready(Instant::now());
         while !self.is_over(Instant::now()) {
             self.turn(&mut events)?;
         }
@@ -177,6 +181,7 @@ impl EventLoop {
         self.attend_cameras(now);
         self.hub.flush(now, Instant::now);
         self.reap();
+        self.supervisor.attend(now);
         self.stats.turned(events.iter().count(), now);
         Ok(())
     }
@@ -197,8 +202,8 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
-        let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.accept_retry).chain(self.going_down);
-        deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
+        let ours = [self.hub.next_deadline(), self.supervisor.next_deadline(), self.accept_retry, self.going_down];
+        cameras.chain(ours.into_iter().flatten()).min().map(|deadline| deadline.saturating_duration_since(now))
     }
 
     /// Hands an event to its owner.
@@ -326,6 +331,7 @@ impl EventLoop {
             return;
         }
         log::info!("going down; once more to do so at once");
+        self.supervisor.stopping();
         self.going_down = Some(now + self.settings.shutdown_timeout);
         self.hub.shut_down(now);
         self.cameras.iter_mut().for_each(|camera| camera.stop(now));

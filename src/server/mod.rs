@@ -1,7 +1,8 @@
 //! The edge: where the deterministic heart meets the kernel. One `mio::Poll`, one thread.
 //!
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
-//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`signals`].
+//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`signals`],
+//! [`supervisor`] (who is told how the server fares).
 //! This room knows nothing of byte formats.
 
 pub mod camera;
@@ -11,6 +12,7 @@ pub mod scene;
 pub mod settings;
 pub mod signals;
 pub mod socket;
+pub mod supervisor;
 pub mod token;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

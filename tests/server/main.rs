@@ -8,5 +8,6 @@ mod metrics;
 mod outages;
 mod players;
 mod pressure;
+mod supervised;
 #[path = "../support/mod.rs"]
 mod support;
