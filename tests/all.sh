@@ -15,6 +15,11 @@ missing curl curl
 missing cc gcc
 missing ip iproute2
 missing tc iproute2
+missing groff groff-base
+missing man man-db
+missing zsh zsh
+missing fish fish
+missing systemd-analyze systemd
 missing promtool prometheus
 if ! /usr/bin/python3 -c "import prometheus_client" 2>/dev/null; then need+=(python3-prometheus-client); fi
 if ((${#need[@]})); then
@@ -30,5 +35,5 @@ cargo test --locked --profile optimised --test simulation -- --seeds 0..10000
 cargo test --locked --profile optimised --features sabotage --test simulation -- --sabotage
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
 # optimised: a camera that cannot keep its rate is no measure of a server.
-cargo test --locked --profile optimised --test browser --test drivers --test relay --test server --test v4l2 \
-    -- --ignored --test-threads=1
+cargo test --locked --profile optimised --test browser --test drivers --test generate --test relay --test server \
+    --test v4l2 -- --ignored --test-threads=1

@@ -1,8 +1,10 @@
-//! `/metrics`: what Prometheus reads.
+//! `/metrics`: what Prometheus reads, and the dashboard that shows it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
+
+use serde_json::Value;
 
 use crate::support::{Program, Reply};
 
@@ -109,6 +111,39 @@ fn whoever_knows_openmetrics_is_given_it_and_everybody_else_the_older_format() {
     }
 }
 
+fn dashboard() -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_framecast")).args(["--generate", "grafana"]).output().unwrap();
+    serde_json::from_slice(&output.stdout).expect("the dashboard is JSON")
+}
+
+/// What the panels of the dashboard ask for.
+fn expressions(dashboard: &Value) -> Vec<String> {
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    targets.map(|target| target["expr"].as_str().expect("an expression").to_owned()).collect()
+}
+
+#[test]
+fn every_metric_of_the_dashboard_is_there() {
+    let dashboard = dashboard();
+    let mut asked = expressions(&dashboard);
+    assert!(asked.len() > 20, "{asked:?}");
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    asked.extend(variables.iter().filter_map(|variable| variable["definition"].as_str()).map(str::to_owned));
+    let program = watched();
+    let page = metrics(&program, "*/*");
+    let there: Vec<&str> = page.text().lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
+    for expression in asked {
+        let words = expression.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        let names: Vec<&str> =
+            words.filter(|word| word.starts_with("framecast_") || word.starts_with("process_")).collect();
+        assert!(!names.is_empty(), "{expression} asks for nothing of framecast's");
+        for name in names {
+            assert!(there.contains(&name), "{expression}: there is no {name}");
+        }
+    }
+}
+
 /// Runs a program on `input`; it must have nothing to complain of.
 fn satisfied(mut command: Command, input: &str) {
     let mut child =
@@ -122,11 +157,27 @@ fn satisfied(mut command: Command, input: &str) {
 
 #[test]
 #[ignore = "needs promtool"]
-fn prometheus_has_nothing_to_say_against_the_metrics() {
+fn prometheus_has_nothing_to_say_against_the_metrics_and_understands_the_dashboard() {
     let program = watched();
     let mut promtool = Command::new("promtool");
     promtool.args(["check", "metrics"]);
     satisfied(promtool, metrics(&program, "*/*").text());
+
+    let folder = tempfile::tempdir().unwrap();
+    let rules: Vec<Value> = expressions(&dashboard())
+        .iter()
+        .enumerate()
+        .map(|(index, expression)| {
+            let expression = expression.replace("$__rate_interval", "5m");
+            serde_json::json!({ "record": format!("panel:{index}"), "expr": expression })
+        })
+        .collect();
+    let rules = serde_json::json!({ "groups": [{ "name": "dashboard", "rules": rules }] });
+    let path = folder.path().join("rules.yml");
+    // JSON is YAML.
+    std::fs::write(&path, rules.to_string()).unwrap();
+    let status = Command::new("promtool").args(["check", "rules"]).arg(path).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success());
 }
 
 #[test]

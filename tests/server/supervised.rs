@@ -87,3 +87,29 @@ fn drivers_are_not_told_of_the_manager() {
     assert!(environment.contains("PATH="));
     assert!(!environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"), "{environment}");
 }
+
+#[test]
+fn a_server_can_be_asked_whether_it_is_well() {
+    let ask = |url: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_framecast")).args(["health", url]).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let program = Program::serve(&["--always-on", "--camera", "exec:sleep 60", "--camera-linger", "1s"]);
+    assert_eq!(ask(&program.url("/")), (Some(0), "ok\n".into()));
+    let _viewer = program.watch("/stream");
+    let begun = Instant::now();
+    let (code, words) = loop {
+        let answer = ask(&program.url(""));
+        if answer.0 != Some(0) || begun.elapsed() > PATIENCE {
+            break answer;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert_eq!(code, Some(1), "{words}");
+    assert!(words.contains("is not well (status 503): No camera that is watched has given a frame for 5 s"), "{words}");
+    let url = program.url("/");
+    drop(program);
+    let (code, words) = ask(&url);
+    assert_eq!(code, Some(1));
+    assert!(words.contains("does not answer: "), "{words}");
+}
