@@ -27,6 +27,7 @@ if ((${#need[@]})); then
     $sudo apt-get update
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
 fi
+if ! command -v cargo-deb >/dev/null; then cargo install cargo-deb --locked; fi
 
 # What needs nothing else, side by side.
 cargo test --locked
@@ -37,3 +38,5 @@ cargo test --locked --profile optimised --features sabotage --test simulation --
 # optimised: a camera that cannot keep its rate is no measure of a server.
 cargo test --locked --profile optimised --test browser --test drivers --test generate --test relay --test server \
     --test v4l2 -- --ignored --test-threads=1
+# The package: made, installed, looked at and purged. Debian's own programs have the last word, where they are.
+if command -v dpkg-deb >/dev/null; then bash tests/package.sh; fi

@@ -1,5 +1,6 @@
 //! `framecast --generate`: the files that go with the program, from wherever it is called.
 
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
@@ -86,6 +87,7 @@ fn the_container_and_the_unit_run_what_is_there() {
     for line in ["Type=notify", "ExecStart=/usr/bin/framecast", "EnvironmentFile=-/etc/default/framecast"] {
         assert!(unit.lines().any(|given| given == line), "{line} is missing");
     }
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/generate/debian/framecast.default").exists());
 }
 
 #[test]
