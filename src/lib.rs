@@ -16,7 +16,8 @@
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
 //! Beside them, [`capture`] (the drivers, which are programs of their own) and [`mod@bench`] (a crowd of viewers) stand
-//! on [`wire`] alone, and [`logging`] on nothing.
+//! on [`wire`] alone; [`logging`], [`health`] (a question to a running server) and [`generate`] (what goes with the
+//! program when it is installed) on nothing.
 //!
 //! # The reading order
 //!
@@ -44,6 +45,8 @@
 
 pub mod bench;
 pub mod capture;
+pub mod generate;
+pub mod health;
 pub mod logging;
 pub mod options;
 pub mod server;

@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use framecast::bench::BenchError;
-use framecast::options::{Capture, Command, DrawOffline, Options, Serve};
+use framecast::generate::File;
+use framecast::options::{Capture, Command, DrawOffline, Health, Options, Serve};
 use framecast::server::EventLoop;
-use framecast::{bench, capture, logging, server};
+use framecast::{bench, capture, health, logging, server};
 
 /// The exit code for what could not be started, or could not go on; clap's for a command line nobody can follow is 2.
 const FAILURE: u8 = 1;
@@ -19,11 +20,15 @@ fn main() -> ExitCode {
     let options = Options::parse();
     logging::start(options.verbosity.level());
     let done = match options.command {
-        None => serve(options.serve),
+        None => match options.generate {
+            Some(file) => generate(file),
+            None => serve(options.serve),
+        },
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Capture(options)) => run_capture(&options),
         Some(Command::DrawOffline(options)) => draw_offline(&options).map_err(failure),
         Some(Command::Cameras) => list_cameras(),
+        Some(Command::Health(options)) => ask_health(&options),
         Some(Command::Bench(options)) => run_bench(&options),
     };
     match done {
@@ -48,6 +53,10 @@ fn serve(options: Serve) -> Outcome {
     event_loop.run().map_err(failure)
 }
 
+fn generate(file: File) -> Outcome {
+    io::stdout().write_all(&file.content(Options::command())).map_err(failure)
+}
+
 fn run_capture(options: &Capture) -> Outcome {
     if let Some(server) = options.server {
         capture::die_with(server).map_err(failure)?;
@@ -64,6 +73,11 @@ fn draw_offline(options: &DrawOffline) -> io::Result<()> {
 fn list_cameras() -> Outcome {
     let table = capture::v4l2::table().map_err(failure)?;
     io::stdout().write_all(table.as_bytes()).map_err(failure)
+}
+
+fn ask_health(options: &Health) -> Outcome {
+    let words = health::ask(&options.url).map_err(failure)?;
+    writeln!(io::stdout(), "{words}").map_err(failure)
 }
 
 fn run_bench(options: &bench::Args) -> Outcome {

@@ -11,6 +11,7 @@ use rustix::process::Pid;
 use crate::bench;
 use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
+use crate::generate::File;
 use crate::server::{CameraSettings, ListenAddress, Offline, Settings};
 use crate::stream::Limits;
 use crate::wire::{self, source::Part};
@@ -30,6 +31,10 @@ pub struct Options {
     /// How much to say
     #[command(flatten)]
     pub verbosity: Verbosity,
+    /// Print a file that goes with the program when it is installed, and do nothing else: man, bash, zsh, fish,
+    /// systemd, dockerfile or grafana
+    #[arg(long, value_name = "FILE", hide_possible_values = true)]
+    pub generate: Option<File>,
 }
 
 /// What framecast can do.
@@ -44,8 +49,18 @@ pub enum Command {
     DrawOffline(DrawOffline),
     /// List the cameras of this machine with their formats, sizes and rates
     Cameras,
+    /// Ask a running server whether all is well; the exit status tells
+    Health(Health),
     /// Watch a stream as a crowd of viewers, and tell what it cost and who was starved
     Bench(bench::Args),
+}
+
+/// The options of `framecast health`.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// The server's address
+    #[arg(default_value = "http://127.0.0.1:8080/")]
+    pub url: String,
 }
 
 /// How much goes to the log.

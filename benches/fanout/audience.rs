@@ -67,7 +67,7 @@ impl Audience {
             };
             self.hub.respond(call, Answer::Subscribe(subscription), self.now);
         }
-        self.hub.flush(self.now);
+        self.hub.flush(self.now, Instant::now);
     }
 
     /// Lets `time` pass and does what is then due, as the event loop does before it publishes.
@@ -79,7 +79,7 @@ impl Audience {
     /// Publishes a frame: one copy of the picture, and a reference for each viewer.
     pub(crate) fn publish(&mut self) {
         let captured_at = Duration::from_secs(1_700_000_000);
-        let shot = Shot { jpeg: &self.jpeg, picture: PICTURE, captured_at, sequence: None };
+        let shot = Shot { jpeg: &self.jpeg, picture: PICTURE, captured_at, age: Duration::ZERO, sequence: None };
         self.hub.publish(CAMERA, shot, self.now);
         if let Some(frame) = self.hub.frame(CAMERA) {
             let addresses = frame.allocation().as_ptr_range();
@@ -89,7 +89,7 @@ impl Audience {
 
     /// Writes it to everybody.
     pub(crate) fn flush(&mut self) {
-        self.hub.flush(self.now);
+        self.hub.flush(self.now, Instant::now);
     }
 }
 

@@ -24,10 +24,11 @@ use super::scene::{Stage, wall_time};
 use super::settings::{ListenAddress, Settings};
 use super::signals::{self, Signals};
 use super::socket::Socket;
+use super::supervisor::Supervisor;
 use super::token::Owner;
 use crate::site;
 use crate::stream::hub::Shot;
-use crate::stream::{Hub, Readiness, Topic};
+use crate::stream::{Histogram, Hub, Readiness, Topic};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
@@ -55,6 +56,7 @@ const WALL_TIME_MIN: Duration = Duration::from_secs(946_684_800);
 pub struct EventLoop {
     poll: Poll,
     signals: Signals,
+    supervisor: Supervisor,
     listeners: Vec<Listener>,
     cameras: Vec<Camera>,
     hub: Hub<Socket>,
@@ -82,7 +84,9 @@ pub struct LoopStats {
     pub events: u64,
     /// Turns that waited and were woken, rather than coming straight back to work left over.
     pub wakeups: u64,
-    /// The longest time between waking up and waiting again.
+    /// The times between waking up and waiting again.
+    pub turn: Histogram,
+    /// The longest of them.
     pub longest_turn: Duration,
     /// Accepts that failed for want of descriptors or memory.
     pub accepts_exhausted: u64,
@@ -140,6 +144,7 @@ impl EventLoop {
         Ok(Self {
             poll,
             signals,
+            supervisor: Supervisor::of_environment(),
             listeners,
             hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
             cameras,
@@ -166,6 +171,7 @@ impl EventLoop {
     pub fn run(mut self) -> Result<(), ServeError> {
         handover::announce();
         let mut events = Events::with_capacity(EVENTS_MAX);
+        self.supervisor.ready(Instant::now());
         while !self.is_over(Instant::now()) {
             self.turn(&mut events)?;
         }
@@ -182,9 +188,10 @@ impl EventLoop {
         self.hub.expire(now);
         self.answer(now);
         self.attend_cameras(now);
-        self.hub.flush(now);
+        self.hub.flush(now, Instant::now);
         self.reap();
         self.report(now);
+        self.supervisor.attend(now);
         self.turned(count, now);
         Ok(())
     }
@@ -212,9 +219,9 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
-        let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.bulletin.next_deadline());
-        let deadlines = deadlines.chain(self.accept_retry).chain(self.going_down);
-        deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
+        let ours = [self.hub.next_deadline(), self.bulletin.next_deadline(), self.supervisor.next_deadline()];
+        let ours = ours.into_iter().chain([self.accept_retry, self.going_down]).flatten();
+        cameras.chain(ours).min().map(|deadline| deadline.saturating_duration_since(now))
     }
 
     /// Hands each event to its owner, and those that did not fit into the batch: after a pause there is more to tell
@@ -433,6 +440,7 @@ impl EventLoop {
             return;
         }
         log::info!("going down; once more to do so at once");
+        self.supervisor.stopping();
         self.going_down = Some(now + self.settings.shutdown_timeout);
         self.hub.shut_down(now);
         self.cameras.iter_mut().for_each(|camera| camera.stop(now));
@@ -451,6 +459,7 @@ impl LoopStats {
             turns: 0,
             events: 0,
             wakeups: 0,
+            turn: Histogram::default(),
             longest_turn: Duration::ZERO,
             accepts_exhausted: 0,
             rate: Default::default(),
@@ -460,6 +469,7 @@ impl LoopStats {
     fn turned(&mut self, events: usize, began: Instant, took: Duration) {
         self.turns += 1;
         self.events += events as u64;
+        self.turn.add(took);
         self.longest_turn = self.longest_turn.max(took);
         self.rate.tick(began);
     }
@@ -470,10 +480,14 @@ type Show = fn(&mut Hub<Socket>, usize, Shot<'_>, Instant);
 /// Gives the hub a picture, with the Huffman tables that a camera may have left out: browsers show it only with them.
 fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Instant) {
     let completed = (!part.picture.huffman_tables).then(|| with_standard_tables(&part.jpeg));
+    let wall_now = wall_time();
+    let captured_at = part.captured_at.filter(|&time| time >= WALL_TIME_MIN).unwrap_or(wall_now);
     let shot = Shot {
         jpeg: completed.as_deref().unwrap_or(&part.jpeg),
         picture: part.picture,
-        captured_at: part.captured_at.filter(|&time| time >= WALL_TIME_MIN).unwrap_or_else(wall_time),
+        captured_at,
+        // Here, once a frame, the wall time of another program becomes a time on our own clock, which is never set.
+        age: wall_now.saturating_sub(captured_at),
         sequence: part.sequence,
     };
     show(hub, camera, shot, now);

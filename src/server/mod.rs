@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
 //! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`signals`],
-//! [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself).
+//! [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`] (who is told how
+//! the server fares).
 //! This room knows nothing of byte formats.
 
 pub mod bulletin;
@@ -14,6 +15,7 @@ pub mod scene;
 pub mod settings;
 pub mod signals;
 pub mod socket;
+pub mod supervisor;
 pub mod token;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::camera::Camera;
 use super::event_loop::LoopStats;
 use super::settings::Settings;
@@ -92,6 +94,7 @@ impl Stage<'_> {
             cameras: (0..self.cameras.len()).map(|index| self.camera(index)).collect(),
             viewers: self.hub.viewers_len(),
             frames: self.hub.frame_counts(),
+            pinned_bytes: self.hub.pinned_bytes(),
             connections: state::Connections {
                 open: self.hub.len(),
                 tables: self.hub.readers_of(Purpose::Table),
@@ -159,6 +162,10 @@ impl Stage<'_> {
             rejected_bytes: tally.rejected_bytes(),
             skipped_bytes: tally.skipped_bytes,
             undecided_bytes: camera.bytes_undecided(),
+            published: self.hub.frames_published(index),
+            frames: self.hub.frame_counts_of(index),
+            capture_to_publish: *self.hub.capture_to_publish(index),
+            capture_to_last_byte: *self.hub.capture_to_last_byte(index),
             stood_in_for: camera.is_stood_in_for(),
             error: camera.trouble().map(str::to_owned),
         }
@@ -176,6 +183,8 @@ impl Stage<'_> {
             wakeups: self.stats.wakeups,
             turns_per_second: self.stats.rate.per_second(self.now),
             longest_turn_us: self.stats.longest_turn.as_micros() as u64,
+            turn: self.stats.turn,
+            cpu_ms: millis(cpu_time()),
             accepts_exhausted: self.stats.accepts_exhausted,
             log_lines_lost: logging::lines_lost(),
             uptime_ms: millis(self.now.saturating_duration_since(self.stats.started_at)),
@@ -206,6 +215,11 @@ fn rejected(tally: &Tally) -> BTreeMap<&'static str, u64> {
 /// The wall time, as a time since the Unix epoch. A clock set before it reads as the epoch.
 pub fn wall_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The CPU time of this process so far.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> u64 {

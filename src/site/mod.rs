@@ -6,6 +6,7 @@
 mod assets;
 pub mod events;
 pub mod lanes;
+mod metrics;
 mod pages;
 mod parameters;
 mod routes;
@@ -57,6 +58,7 @@ pub fn answer(call: &Call, scene: &impl Scene) -> Answer {
         Route::Table => pages::table(request, call.waited, scene),
         Route::Events => pages::events(request, scene),
         Route::State => pages::state(request, scene),
+        Route::Metrics => Ok(pages::metrics(request, scene)),
         Route::Health => Ok(pages::health(scene)),
         Route::Unknown => Err(pages::unknown(request)),
     };

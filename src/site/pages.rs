@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::assets::Asset;
 use super::events::Events;
+use super::metrics::{self, Format};
 use super::table::Table;
 use super::{Scene, parameters};
 use crate::stream::{Answer, Frame, Production, Purpose, Response, Subscription, Topic};
@@ -176,6 +177,14 @@ pub fn state(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
     Ok(respond(head, serde_json::to_vec(&state).unwrap_or_default()))
 }
 
+/// Figures, for Prometheus: in OpenMetrics if the requester knows that, else in the older text format.
+pub fn metrics(request: &Request, scene: &impl Scene) -> Answer {
+    let format = Format::of(request);
+    // Viewers are counted, but none is listed.
+    let figures = metrics::write(scene.state(0, Some(&[])), format);
+    respond(dynamic(Status::Ok, format.content_type(), scene), figures.unwrap_or_default())
+}
+
 /// Whether all is well, for whoever restarts or balances servers.
 pub fn health(scene: &impl Scene) -> Answer {
     match scene.complaint() {
@@ -188,7 +197,7 @@ pub fn health(scene: &impl Scene) -> Answer {
 pub fn unknown(request: &Request) -> Problem {
     Problem::not_found(format!(
         "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /table, /events, \
-         /loop, /state, /healthz.",
+         /loop, /state, /metrics, /healthz.",
         request.path
     ))
 }

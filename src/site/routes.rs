@@ -25,6 +25,8 @@ pub enum Route {
     Events,
     /// Figures, as JSON.
     State,
+    /// Figures, for Prometheus.
+    Metrics,
     /// Whether all is well.
     Health,
     /// None of these.
@@ -43,6 +45,7 @@ impl Route {
             "/table" => Route::Table,
             "/events" => Route::Events,
             "/state" => Route::State,
+            "/metrics" => Route::Metrics,
             "/healthz" => Route::Health,
             path => assets::find(path).map_or(Route::Unknown, Route::Asset),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::stream::Histogram;
 use crate::stream::metrics::{FrameCounts, Totals};
 
 /// Viewers listed in one answer, unless they are asked for by their keys: a crowd's figures would be megabytes.
@@ -27,6 +28,8 @@ pub struct Summary {
     pub cameras: Vec<Camera>,
     pub viewers: usize,
     pub frames: FrameCounts,
+    /// Bytes of past frames that slow viewers hold.
+    pub pinned_bytes: usize,
     pub connections: Connections,
     #[serde(rename = "loop")]
     pub event_loop: EventLoop,
@@ -102,6 +105,12 @@ pub struct Camera {
     pub rejected_bytes: u64,
     pub skipped_bytes: u64,
     pub undecided_bytes: u64,
+    pub published: u64,
+    pub frames: FrameCounts,
+    #[serde(skip)]
+    pub capture_to_publish: Histogram,
+    #[serde(skip)]
+    pub capture_to_last_byte: Histogram,
     /// Whether viewers are shown a picture that stands in for live ones.
     pub stood_in_for: bool,
     pub error: Option<String>,
@@ -127,6 +136,9 @@ pub struct EventLoop {
     pub wakeups: u64,
     pub turns_per_second: f32,
     pub longest_turn_us: u64,
+    #[serde(skip)]
+    pub turn: Histogram,
+    pub cpu_ms: u64,
     pub accepts_exhausted: u64,
     pub log_lines_lost: u64,
     pub uptime_ms: u64,

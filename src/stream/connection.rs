@@ -330,6 +330,14 @@ impl<T: Transport> Connection<T> {
         }
     }
 
+    /// The camera whose frames it is given, if it is a viewer.
+    pub(super) fn watches(&self) -> Option<usize> {
+        match &self.state {
+            State::Subscribed(viewer) | State::Ending(viewer) => Some(viewer.camera),
+            _ => None,
+        }
+    }
+
     /// Writes what the transport takes, and tells the state of it.
     pub(super) fn write(&mut self, budget_bytes: usize, now: Instant) -> io::Result<Progress> {
         let progress = self.queue.write_to(&mut self.transport, budget_bytes)?;

@@ -14,6 +14,9 @@ pub struct Frame {
     pub sequence: u64,
     /// The wall time of capture, as a time since the Unix epoch.
     pub captured_at: Duration,
+    /// The same on the monotonic clock, as well as it is known: what is measured from here no change of the wall clock
+    /// can spoil.
+    pub captured_on: Instant,
     /// When the frame was published, on the monotonic clock.
     pub published_at: Instant,
     /// Width and height in pixels.
@@ -22,17 +25,20 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Encodes `jpeg` as a part between boundaries `boundary`. This is the only copy ever made of a frame.
+    /// Encodes `jpeg`, captured `age` ago, as a part between boundaries `boundary`. This is the only copy ever made of
+    /// a frame.
     pub fn encode(
         boundary: &str,
         sequence: u64,
         captured_at: Duration,
+        age: Duration,
         published_at: Instant,
         picture: Picture,
         jpeg: &[u8],
     ) -> Self {
         let part = EncodedPart::encode(boundary, sequence, captured_at, jpeg);
-        Self { sequence, captured_at, published_at, picture, part }
+        let captured_on = published_at.checked_sub(age).unwrap_or(published_at);
+        Self { sequence, captured_at, captured_on, published_at, picture, part }
     }
 
     /// The frame as a part of a stream, with the delimiter that follows it.

@@ -76,6 +76,22 @@ pub struct Closes {
 }
 
 impl Closes {
+    /// Every reason and its count.
+    pub fn by_reason(&self) -> [(&'static str, u64); 8] {
+        // Taken apart by name, so that a new reason cannot be forgotten here.
+        let Self { left, finished, silent, stalled, frame_too_slow, pinned, failed, shutdown } = *self;
+        [
+            ("left", left),
+            ("finished", finished),
+            ("silent", silent),
+            ("stalled", stalled),
+            ("frame_too_slow", frame_too_slow),
+            ("pinned", pinned),
+            ("failed", failed),
+            ("shutdown", shutdown),
+        ]
+    }
+
     /// Counts one.
     pub fn count(&mut self, reason: CloseReason) {
         let count = match reason {
@@ -133,10 +149,8 @@ pub struct Totals {
     pub refused: u64,
     /// Connections closed, by reason.
     pub closed: Closes,
-    /// Frames published, over all cameras.
+    /// Frames published, over all cameras, those that stood in for live ones included.
     pub published: u64,
-    /// What became of them, over the viewers that have gone.
-    pub departed: FrameCounts,
     /// Bytes that came.
     pub bytes_read: u64,
     /// Bytes the transports took.

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Write};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 
@@ -25,7 +26,12 @@ pub struct Offer {
     pub sequence: u64,
     /// Whether the peer has been given this chunk before: a repeat is delivered, but is no new frame.
     pub repeat: bool,
+    /// When it was captured, if its way to the peer is to be timed.
+    pub captured_on: Option<Instant>,
 }
+
+/// How many offers may be through with one [`WriteQueue::write_to`]: the one that had begun, and the one that waited.
+const THROUGH_MAX: usize = 2;
 
 /// What is queued for one peer, in the order it leaves: what has begun, what must follow, and the newest offer.
 #[derive(Debug, Default)]
@@ -42,6 +48,7 @@ struct Sending {
     kind: Kind,
     sequence: u64,
     length: usize,
+    captured_on: Option<Instant>,
 }
 
 /// A frame of which some bytes have left.
@@ -90,6 +97,8 @@ pub struct Progress {
     pub bytes: usize,
     /// Fresh offers whose last byte left.
     pub delivered: u64,
+    /// When those of them were captured that are to be timed.
+    pub captured_on: [Option<Instant>; THROUGH_MAX],
     /// Repeats whose last byte left.
     pub repeated: u64,
     /// Write calls that took some bytes, but not all that was there for them.
@@ -178,7 +187,14 @@ impl WriteQueue {
     /// # Errors
     /// What the transport's write said, other than "would block" and "interrupted"; also when it took no byte at all.
     pub fn write_to(&mut self, transport: &mut impl Write, budget_bytes: usize) -> io::Result<Progress> {
-        let mut progress = Progress { bytes: 0, delivered: 0, repeated: 0, partial_writes: 0, pause: Pause::Drained };
+        let mut progress = Progress {
+            bytes: 0,
+            delivered: 0,
+            captured_on: [None; THROUGH_MAX],
+            repeated: 0,
+            partial_writes: 0,
+            pause: Pause::Drained,
+        };
         while !self.is_empty() {
             if progress.bytes >= budget_bytes {
                 progress.pause = Pause::Budget;
@@ -239,7 +255,10 @@ impl WriteQueue {
             }
             match head.kind {
                 Kind::Pushed => {}
-                Kind::Fresh => progress.delivered += 1,
+                Kind::Fresh => {
+                    progress.captured_on[progress.delivered as usize % THROUGH_MAX] = head.captured_on;
+                    progress.delivered += 1;
+                }
                 Kind::Repeat => progress.repeated += 1,
             }
         }
@@ -254,10 +273,10 @@ impl WriteQueue {
             return Some(sending);
         }
         if let Some(left) = self.pushed.pop_front() {
-            return Some(Sending { length: left.len(), left, kind: Kind::Pushed, sequence: 0 });
+            return Some(Sending { length: left.len(), left, kind: Kind::Pushed, sequence: 0, captured_on: None });
         }
-        let Offer { bytes, sequence, repeat } = self.waiting.take()?;
+        let Offer { bytes, sequence, repeat, captured_on } = self.waiting.take()?;
         let kind = if repeat { Kind::Repeat } else { Kind::Fresh };
-        Some(Sending { length: bytes.len(), left: bytes, kind, sequence })
+        Some(Sending { length: bytes.len(), left: bytes, kind, sequence, captured_on })
     }
 }

@@ -6,8 +6,10 @@ mod cameras;
 mod handover;
 mod lifecycle;
 mod link;
+mod metrics;
 mod outages;
 mod players;
 mod pressure;
+mod supervised;
 #[path = "../support/mod.rs"]
 mod support;

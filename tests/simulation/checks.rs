@@ -156,7 +156,7 @@ fn up_to_date(viewing: &Viewing, limits: &Limits, ledger: &Ledger) -> Result<(),
 
 /// N5: published = delivered + skipped + cut + in flight, for each viewer and for all.
 fn frames_add_up(world: &World, ledger: &Ledger) -> Result<(), String> {
-    let mut total = world.hub.totals().departed;
+    let mut total = world.hub.departed();
     if balance(&total) != 0 {
         return Err(format!("N5: of the viewers that have gone: {total:?}"));
     }

@@ -284,7 +284,7 @@ impl World {
         self.answer()?;
         acts.into_iter().for_each(|(camera, act)| self.perform(camera, act));
         self.announce();
-        self.hub.flush(now);
+        self.hub.flush(now, || now);
         self.reap(false)
     }
 
@@ -427,7 +427,7 @@ impl World {
         }
         drop(ledger);
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let shot = Shot { jpeg, picture, captured_at, sequence: given };
+        let shot = Shot { jpeg, picture, captured_at, age: Duration::ZERO, sequence: given };
         match is_live {
             true => self.hub.publish(camera, shot, now),
             false => self.hub.stand_in(camera, shot, now),

@@ -119,6 +119,8 @@ pub struct Studio {
     pub hub: Hub<Line>,
     pub now: Instant,
     pub published: u64,
+    /// How old the next picture is when it is published.
+    pub age: Duration,
 }
 
 impl Studio {
@@ -127,7 +129,7 @@ impl Studio {
     }
 
     pub fn with(limits: Limits) -> Self {
-        Self { hub: Hub::new(1, BOUNDARY, limits), now: Instant::now(), published: 0 }
+        Self { hub: Hub::new(1, BOUNDARY, limits), now: Instant::now(), published: 0, age: Duration::ZERO }
     }
 
     /// A connection that takes everything and has sent nothing yet.
@@ -164,7 +166,7 @@ impl Studio {
                 let answer = self.answer(&call);
                 self.hub.respond(call, answer, self.now);
             }
-            self.hub.flush(self.now);
+            self.hub.flush(self.now, || self.now);
             self.hub.reap().for_each(drop);
             if !self.hub.has_pending() {
                 return;
@@ -194,7 +196,7 @@ impl Studio {
         jpeg[..8].copy_from_slice(&self.published.to_be_bytes());
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
         let captured_at = Duration::from_millis(1_000_000 + self.published);
-        show(&mut self.hub, 0, Shot { jpeg: &jpeg, picture, captured_at, sequence: None }, self.now);
+        show(&mut self.hub, 0, Shot { jpeg: &jpeg, picture, captured_at, age: self.age, sequence: None }, self.now);
         self.turn();
         jpeg
     }

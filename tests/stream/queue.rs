@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::peer::Line;
 
 fn fresh(text: &'static str) -> Offer {
-    Offer { bytes: Bytes::from_static(text.as_bytes()), sequence: 0, repeat: false }
+    Offer { bytes: Bytes::from_static(text.as_bytes()), sequence: 0, repeat: false, captured_on: None }
 }
 
 #[test]
@@ -87,7 +87,7 @@ proptest! {
                 1 => {
                     offered += 1;
                     let chunk = format!("<{offered}:{}>", "f".repeat(size));
-                    skipped += u64::from(queue.offer(Offer { bytes: chunk.into(), sequence: 0, repeat: false }));
+                    skipped += u64::from(queue.offer(Offer { bytes: chunk.into(), sequence: 0, repeat: false, captured_on: None }));
                 }
                 _ => {
                     line.set_room(size);

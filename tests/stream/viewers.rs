@@ -326,3 +326,26 @@ fn a_picture_that_stands_in_is_shown_but_is_no_live_frame() {
     let jpeg = studio.publish(100);
     assert_eq!(watching.take(), part(3, &jpeg));
 }
+
+#[test]
+fn a_delivered_frame_is_timed_from_its_capture_to_its_last_byte() {
+    let mut studio = Studio::new();
+    studio.age = Duration::from_millis(40);
+    studio.publish(1000);
+    let (fast, _) = studio.ask("/stream");
+    let (slow, slow_key) = studio.ask("/stream");
+    assert!(!fast.take().is_empty() && !slow.take().is_empty());
+    assert_eq!(studio.hub.capture_to_last_byte(0).count(), 0, "what greets a newcomer is as old as it is");
+    slow.set_room(500);
+    studio.publish(1000);
+    studio.pass(Duration::from_millis(200));
+    slow.set_room(usize::MAX);
+    studio.writable(slow_key);
+    let timed = studio.hub.capture_to_last_byte(0);
+    assert_eq!(timed.count(), 2);
+    assert!((timed.sum_seconds() - (0.04 + 0.24)).abs() < 1e-6, "{timed:?}");
+    assert!((studio.hub.capture_to_publish(0).sum_seconds() - 2.0 * 0.04).abs() < 1e-6);
+    studio.pass(Duration::from_secs(3));
+    assert_eq!(studio.hub.frame_counts().repeated, 2);
+    assert_eq!(studio.hub.capture_to_last_byte(0).count(), 2, "a repeat is no new frame");
+}

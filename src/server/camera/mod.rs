@@ -20,6 +20,7 @@ use self::outage::Outage;
 use self::process::Process;
 use self::words::{Words, presentable};
 use super::settings::{CameraSettings, Offline};
+use super::supervisor;
 use super::token::Pipe;
 use crate::stream::Key;
 use crate::wire::source::{Part, Tally};
@@ -411,7 +412,8 @@ impl Camera {
         command.arg(what);
         // The server's own options are none of its children's business, least of all other cameras' passwords.
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("FRAMECAST_") {
+            let is_ours = name.to_str().is_some_and(|name| supervisor::VARIABLES.contains(&name));
+            if is_ours || name.to_string_lossy().starts_with("FRAMECAST_") {
                 command.env_remove(name);
             }
         }

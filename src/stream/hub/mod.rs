@@ -19,6 +19,7 @@ use super::answer::Answer;
 use super::channel::Channel;
 use super::connection::{Connection, Peer, Readiness, State, Transport};
 use super::frame::Frame;
+use super::histogram::Histogram;
 use super::journal::{Journal, Topic};
 use super::limits::Limits;
 use super::metrics::{CloseReason, FrameCounts, Meter, Totals};
@@ -67,6 +68,9 @@ pub struct Shot<'a> {
     pub picture: Picture,
     /// The wall time of capture, as a time since the Unix epoch.
     pub captured_at: Duration,
+    /// How long ago that was. A clock that was set meanwhile, or a camera's own that is wrong, makes this wrong too;
+    /// zero where the time lies ahead.
+    pub age: Duration,
     /// The number the camera gave it. It is kept as long as numbers rise; otherwise the next one is taken.
     pub sequence: Option<u64>,
 }
@@ -103,11 +107,27 @@ struct Feed {
     waiting: BTreeSet<Key>,
     sequence: u64,
     rate: Meter,
+    /// Frames shown, those that stood in for live ones included.
+    published: u64,
+    /// What became of them, over the viewers that have gone.
+    departed: FrameCounts,
+    capture_to_publish: Histogram,
+    capture_to_last_byte: Histogram,
 }
 
 impl Default for Feed {
     fn default() -> Self {
-        Self { channel: Channel::new(1), live: None, waiting: BTreeSet::new(), sequence: 0, rate: Meter::default() }
+        Self {
+            channel: Channel::new(1),
+            live: None,
+            waiting: BTreeSet::new(),
+            sequence: 0,
+            rate: Meter::default(),
+            published: 0,
+            departed: FrameCounts::default(),
+            capture_to_publish: Histogram::default(),
+            capture_to_last_byte: Histogram::default(),
+        }
     }
 }
 
@@ -201,8 +221,9 @@ impl<T: Transport> Hub<T> {
 
     /// Makes a picture the newest frame of `camera`, and offers it to everybody who watches.
     pub fn publish(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
-        self.feeds[camera].rate.tick(now);
         let frame = self.encode(camera, shot, now);
+        self.feeds[camera].rate.tick(now);
+        self.feeds[camera].capture_to_publish.add(now.saturating_duration_since(frame.captured_on));
         self.journal.record(camera, &frame);
         self.wake(Topic::Frames { camera });
         let outdated = self.feeds[camera].live.replace(frame.clone());
@@ -247,7 +268,7 @@ impl<T: Transport> Hub<T> {
             connection.armed = None;
             if connection.deadline(&self.limits) <= now && !sabotage::is(Sabotage::TimersFirst) {
                 // Room that was told of in this turn counts before the verdict: the delay may have been ours.
-                self.write(key, now);
+                self.write(key, now, || now);
             }
             self.overdue(key, now);
             if !sabotage::is(Sabotage::ForgetRearm) {
@@ -258,7 +279,10 @@ impl<T: Transport> Hub<T> {
 
     /// Writes what is queued, and goes on reading where a budget ran out: each connection with work to do has its go,
     /// from a start that moves, so that nobody is always last.
-    pub fn flush(&mut self, now: Instant) {
+    ///
+    /// With many viewers this takes milliseconds, so when the last byte of a frame has left, it is `clock` that is
+    /// asked for the time. Nothing but a histogram depends on what it says.
+    pub fn flush(&mut self, now: Instant, clock: impl Fn() -> Instant) {
         let mut batch = mem::replace(&mut self.pending, mem::take(&mut self.spare));
         if !batch.is_empty() {
             self.flushes = self.flushes.wrapping_add(1);
@@ -273,7 +297,7 @@ impl<T: Transport> Hub<T> {
                 if made < self.limits.produce_budget_bytes || sabotage::is(Sabotage::ForgetMakingBudget) {
                     made += self.pull(key, now);
                 }
-                self.write(key, now);
+                self.write(key, now, &clock);
                 if !sabotage::is(Sabotage::ForgetReschedule) {
                     self.schedule(key);
                 }
@@ -350,6 +374,30 @@ impl<T: Transport> Hub<T> {
         self.feeds[camera].rate.per_second(now)
     }
 
+    /// Frames of `camera` that were shown, those that stood in for live ones included.
+    pub fn frames_published(&self, camera: usize) -> u64 {
+        self.feeds[camera].published
+    }
+
+    /// What became of the frames of `camera`, over the viewers that are here and those that have gone.
+    pub fn frame_counts_of(&self, camera: usize) -> FrameCounts {
+        let mut counts = self.feeds[camera].departed;
+        self.viewers_at(&self.feeds[camera]).for_each(|(_, _, viewer)| counts.add(&viewer.counts));
+        counts
+    }
+
+    /// How old the frames of `camera` were when they were published.
+    pub fn capture_to_publish(&self, camera: usize) -> &Histogram {
+        &self.feeds[camera].capture_to_publish
+    }
+
+    /// How old the frames of `camera` were when the transport took their last byte: one count for each viewer a frame
+    /// was delivered to. Left out are the frame that greets a newcomer and those held back by the rate a viewer asked
+    /// for, whose age is none of our doing, and repeats.
+    pub fn capture_to_last_byte(&self, camera: usize) -> &Histogram {
+        &self.feeds[camera].capture_to_last_byte
+    }
+
     /// How many viewers `camera` has.
     pub fn viewers_of(&self, camera: usize) -> usize {
         self.feeds[camera].channel.subscribers().len()
@@ -392,7 +440,11 @@ impl<T: Transport> Hub<T> {
 
     /// Every viewer, camera by camera, with its connection.
     pub fn viewers(&self) -> impl Iterator<Item = (Key, &Connection<T>, &Viewer)> {
-        self.feeds.iter().flat_map(|feed| feed.channel.subscribers()).filter_map(|key| {
+        self.feeds.iter().flat_map(|feed| self.viewers_at(feed))
+    }
+
+    fn viewers_at<'a>(&'a self, feed: &'a Feed) -> impl Iterator<Item = (Key, &'a Connection<T>, &'a Viewer)> {
+        feed.channel.subscribers().filter_map(|key| {
             let connection = self.connections.get(key.slot as usize)?;
             match &connection.state {
                 State::Subscribed(viewer) | State::Ending(viewer) => Some((key, connection, viewer)),
@@ -403,8 +455,15 @@ impl<T: Transport> Hub<T> {
 
     /// What became of all published frames, over the viewers that are here and those that have gone.
     pub fn frame_counts(&self) -> FrameCounts {
-        let mut counts = self.totals.departed;
+        let mut counts = self.departed();
         self.viewers().for_each(|(_, _, viewer)| counts.add(&viewer.counts));
+        counts
+    }
+
+    /// What became of all published frames, over the viewers that have gone.
+    pub fn departed(&self) -> FrameCounts {
+        let mut counts = FrameCounts::default();
+        self.feeds.iter().for_each(|feed| counts.add(&feed.departed));
         counts
     }
 

@@ -65,7 +65,7 @@ impl<T: Transport> Hub<T> {
             self.unfollow(key, &reader);
         }
         // There may be nothing to write before the end can be shut.
-        self.write(key, now);
+        self.write(key, now, || now);
         self.schedule(key);
         self.arm(key);
     }

@@ -35,7 +35,7 @@ impl<T: Transport> Hub<T> {
         connection.subscribe(subscription, now);
         if let (Some(frame), State::Subscribed(viewer)) = (feed.channel.latest(), &mut connection.state) {
             viewer.take(&connection.queue, now);
-            offer(connection, &Parts::of(frame), false, now);
+            offer(connection, &Parts::of(frame), Cause::Owed, now);
         }
         if self.shutting_down {
             self.end_stream(key, now);
@@ -46,7 +46,7 @@ impl<T: Transport> Hub<T> {
     pub(super) fn encode(&mut self, camera: usize, shot: Shot<'_>, now: Instant) -> Frame {
         let last = &mut self.feeds[camera].sequence;
         *last = shot.sequence.filter(|given| given > last).unwrap_or(*last + 1);
-        Frame::encode(&self.boundary, *last, shot.captured_at, now, shot.picture, shot.jpeg)
+        Frame::encode(&self.boundary, *last, shot.captured_at, shot.age, now, shot.picture, shot.jpeg)
     }
 
     /// Shows a frame to everybody who watches, in the place of the one shown before and of `outdated`.
@@ -55,13 +55,14 @@ impl<T: Transport> Hub<T> {
         let older = feed.channel.latest().filter(|_| sabotage::is(Sabotage::ShowOlder));
         let parts = Parts::of(older.unwrap_or(&frame));
         let replaced = feed.channel.publish(frame);
+        feed.published += 1;
         self.totals.published += 1;
 
         for key in feed.channel.subscribers() {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             let State::Subscribed(viewer) = &mut connection.state else { continue };
             if viewer.take(&connection.queue, now) {
-                offer(connection, &parts, false, now);
+                offer(connection, &parts, Cause::Published, now);
                 if !mem::replace(&mut connection.scheduled, true) {
                     self.pending.push(key);
                 }
@@ -138,7 +139,7 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Writes what is queued, counts it, and goes on where a reply is through.
-    pub(super) fn write(&mut self, key: Key, now: Instant) {
+    pub(super) fn write(&mut self, key: Key, now: Instant, clock: impl Fn() -> Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         if connection.wants_write() {
             let progress = match connection.write(self.limits.write_budget_bytes, now) {
@@ -150,6 +151,12 @@ impl<T: Transport> Hub<T> {
             self.totals.partial_writes += progress.partial_writes;
             self.totals.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
             self.totals.budgets_spent += u64::from(progress.pause == Pause::Budget);
+            if let Some(camera) = connection.watches().filter(|_| progress.delivered > 0) {
+                let at = clock();
+                for captured_on in progress.captured_on.into_iter().flatten() {
+                    self.feeds[camera].capture_to_last_byte.add(at.saturating_duration_since(captured_on));
+                }
+            }
         }
         if connection.queue.is_empty() {
             if let Some(viewer) = connection.stream_ended(now) {
@@ -197,19 +204,19 @@ impl<T: Transport> Hub<T> {
             State::Closed => {}
             State::Subscribed(viewer) => match viewer.overdue(idle, &self.limits, now) {
                 Overdue::Close(reason) => self.close(key, reason),
-                Overdue::Held => self.offer_latest(key, false, now),
-                Overdue::Repeat => self.offer_latest(key, true, now),
+                Overdue::Held => self.offer_latest(key, Cause::Owed, now),
+                Overdue::Repeat => self.offer_latest(key, Cause::Repeat, now),
             },
         }
     }
 
     /// Gives one viewer the newest frame.
-    fn offer_latest(&mut self, key: Key, repeat: bool, now: Instant) {
+    fn offer_latest(&mut self, key: Key, cause: Cause, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let State::Subscribed(viewer) = &mut connection.state else { return };
-        let forgotten = sabotage::is(if repeat { Sabotage::ForgetRepeat } else { Sabotage::LoseHeld });
+        let forgotten = sabotage::is(if cause == Cause::Repeat { Sabotage::ForgetRepeat } else { Sabotage::LoseHeld });
         match self.feeds[viewer.camera].channel.latest().filter(|_| !forgotten) {
-            Some(frame) => offer(connection, &Parts::of(frame), repeat, now),
+            Some(frame) => offer(connection, &Parts::of(frame), cause, now),
             None => viewer.nothing_to_offer(now),
         }
         self.schedule(key);
@@ -261,7 +268,7 @@ impl<T: Transport> Hub<T> {
         if !sabotage::is(Sabotage::ForgetUnsubscribe) {
             self.feeds[viewer.camera].channel.unsubscribe(key);
         }
-        self.totals.departed.add(&viewer.settle(queue));
+        self.feeds[viewer.camera].departed.add(&viewer.settle(queue));
     }
 
     /// Lets go of whoever holds the oldest frames, until those held fit their bound.
@@ -333,16 +340,29 @@ impl<T: Transport> Hub<T> {
     }
 }
 
+/// Why a viewer is given a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It has just been published: its way to the viewer is timed.
+    Published,
+    /// It was there before: a newcomer's first, or one that was held back.
+    Owed,
+    /// Nothing newer has come.
+    Repeat,
+}
+
 /// A frame's part in either framing, cut once for all viewers.
 pub(super) struct Parts {
     sequence: u64,
     length: Bytes,
     advance: Bytes,
+    captured_on: Instant,
 }
 
 impl Parts {
     pub(super) fn of(frame: &Frame) -> Self {
-        Self { sequence: frame.sequence, length: frame.part(Framing::Length), advance: frame.part(Framing::Advance) }
+        let (length, advance) = (frame.part(Framing::Length), frame.part(Framing::Advance));
+        Self { sequence: frame.sequence, length, advance, captured_on: frame.captured_on }
     }
 
     fn framed(&self, framing: Framing) -> Bytes {
@@ -370,12 +390,14 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
 }
 
 /// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
-pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bool, now: Instant) {
+pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, cause: Cause, now: Instant) {
     let State::Subscribed(viewer) = &mut connection.state else { return };
     let bytes = parts.framed(viewer.framing);
     viewer.offered(bytes.len(), &connection.queue, now);
     log::trace!("#{}: offered frame {} of {} bytes", connection.number, parts.sequence, bytes.len());
-    let skipped = connection.queue.offer(Offer { bytes, sequence: parts.sequence, repeat });
+    let captured_on = (cause == Cause::Published).then_some(parts.captured_on);
+    let repeat = cause == Cause::Repeat;
+    let skipped = connection.queue.offer(Offer { bytes, sequence: parts.sequence, repeat, captured_on });
     if skipped {
         log::trace!("#{}: skipped the frame that waited", connection.number);
     }

@@ -1,0 +1,263 @@
+//! The figures of `/metrics`, for Prometheus and whoever reads its formats: those of [`State`] that are counts, sizes
+//! or times, under names that say their unit.
+//!
+//! No viewer has a label of its own: a series for each that ever came would outgrow whoever collects them.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet, prometheus_text, text,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::state::{Camera, State};
+use crate::stream::Histogram;
+use crate::wire::http::Request;
+use crate::wire::source::Reason;
+
+/// One of the two formats in which figures are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics, version 1.0.0.
+    OpenMetrics,
+    /// Prometheus' own text format, version 0.0.4, which people can read in a browser, too.
+    Text,
+}
+
+impl Format {
+    /// The format for whoever asks: OpenMetrics only for those who say that they know it.
+    pub fn of(request: &Request) -> Self {
+        let is_known = request.field("Accept").is_some_and(|accept| {
+            accept.split(',').any(|range| range.trim_start().starts_with("application/openmetrics-text"))
+        });
+        if is_known { Format::OpenMetrics } else { Format::Text }
+    }
+
+    /// Its media type.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Format::Text => prometheus_text::CONTENT_TYPE,
+        }
+    }
+}
+
+/// Writes the figures of `state`.
+///
+/// # Errors
+/// None is known: memory that grows takes what is written to it.
+pub fn write(state: State, format: Format) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Figures(state)));
+    let mut page = String::new();
+    match format {
+        Format::OpenMetrics => text::encode(&mut page, &registry)?,
+        Format::Text => prometheus_text::encode(&mut page, &registry)?,
+    }
+    Ok(page)
+}
+
+/// The figures at one moment.
+#[derive(Debug)]
+struct Figures(State);
+
+impl Collector for Figures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page(encoder);
+        self.cameras(&mut page)?;
+        self.viewers(&mut page)?;
+        self.connections(&mut page)?;
+        self.event_loop(&mut page)
+    }
+}
+
+impl Figures {
+    fn cameras(&self, page: &mut Page<'_>) -> fmt::Result {
+        let cameras = &self.0.summary.cameras;
+        page.gauge("framecast_camera_running", "Whether the driver of the camera runs.", None, {
+            each(cameras, |camera| u64::from(camera.running))
+        })?;
+        page.gauge("framecast_camera_online", "Whether the camera gives frames.", None, {
+            each(cameras, |camera| u64::from(camera.online))
+        })?;
+        page.counter("framecast_camera_restarts", "Times the driver was started after the first.", None, {
+            each(cameras, |camera| u64::from(camera.restarts))
+        })?;
+        page.counter("framecast_camera_received", "Bytes that the drivers wrote.", Some(Unit::Bytes), {
+            each(cameras, |camera| {
+                camera.accepted_bytes + camera.rejected_bytes + camera.skipped_bytes + camera.undecided_bytes
+            })
+        })?;
+        page.counter("framecast_camera_skipped", "Bytes of it that belong to no frame.", Some(Unit::Bytes), {
+            each(cameras, |camera| camera.skipped_bytes)
+        })?;
+        page.counter("framecast_frames_captured", "Whole frames that the camera gave.", None, {
+            each(cameras, |camera| camera.accepted)
+        })?;
+        page.counter("framecast_frames_rejected", "Frames of it that were never shown, by what is wrong.", None, {
+            cameras.iter().flat_map(|camera| {
+                let of = |reason: &str| camera.rejected.get(reason).copied().unwrap_or(0);
+                let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
+                reasons.map(move |reason| (labels([("camera", &camera.name), ("reason", reason)]), of(reason)))
+            })
+        })?;
+        page.counter("framecast_frames_published", "Frames shown, stand-ins included.", None, {
+            each(cameras, |camera| camera.published)
+        })?;
+        page.gauge("framecast_frame_age", "Time since the newest live frame was published.", Some(Unit::Seconds), {
+            let aged = cameras.iter().filter_map(|camera| Some((camera, camera.frame_age_ms?)));
+            aged.map(|(camera, millis)| (labels([("camera", &camera.name)]), millis as f64 / 1e3))
+        })?;
+        page.histogram("framecast_capture_to_publish", "Age of live frames when they were published.", {
+            each(cameras, |camera| camera.capture_to_publish)
+        })
+    }
+
+    fn viewers(&self, page: &mut Page<'_>) -> fmt::Result {
+        let cameras = &self.0.summary.cameras;
+        page.gauge("framecast_viewers", "Viewers of streams.", None, each(cameras, |camera| camera.viewers as u64))?;
+        page.counter("framecast_frames_offered", "Frames there were for viewers, each counted for each.", None, {
+            each(cameras, |camera| camera.frames.published)
+        })?;
+        page.counter("framecast_frames_delivered", "Frames whose last byte the kernel took.", None, {
+            each(cameras, |camera| camera.frames.delivered)
+        })?;
+        page.counter("framecast_frames_repeated", "Frames given once more, as nothing newer came.", None, {
+            each(cameras, |camera| camera.frames.repeated)
+        })?;
+        page.counter(
+            "framecast_frames_skipped",
+            "Frames left out, as the viewer is slow or asked for fewer.",
+            None,
+            {
+                cameras.iter().flat_map(|camera| {
+                    let counts = [("slow", camera.frames.skipped_slow), ("rate", camera.frames.skipped_rate)];
+                    counts.map(|(reason, count)| (labels([("camera", &camera.name), ("reason", reason)]), count))
+                })
+            },
+        )?;
+        page.counter("framecast_frames_cut", "Frames in flight when the connection ended.", None, {
+            each(cameras, |camera| camera.frames.cut)
+        })?;
+        page.histogram("framecast_capture_to_last_byte", "Age of delivered frames when their last byte left.", {
+            each(cameras, |camera| camera.capture_to_last_byte)
+        })
+    }
+
+    fn connections(&self, page: &mut Page<'_>) -> fmt::Result {
+        let State { summary, limits, .. } = &self.0;
+        let connections = &summary.connections;
+        let totals = &connections.totals;
+        page.gauge("framecast_connections", "Connections of any kind.", None, one(connections.open as u64))?;
+        page.counter("framecast_connections_accepted", "Connections taken in.", None, one(totals.admitted))?;
+        page.counter("framecast_connections_closed", "Connections closed, by why.", None, {
+            totals.closed.by_reason().map(|(reason, count)| (labels([("reason", reason)]), count))
+        })?;
+        page.counter("framecast_requests", "Requests answered.", None, one(totals.requests))?;
+        page.counter("framecast_requests_refused", "Requests malformed or too late.", None, one(totals.refused))?;
+        page.counter("framecast_sent", "Bytes the kernel took.", Some(Unit::Bytes), one(totals.bytes_written))?;
+        page.counter("framecast_partial_writes", "Writes taken in part.", None, one(totals.partial_writes))?;
+        page.counter("framecast_would_blocks", "Reads and writes that would block.", None, one(totals.would_blocks))?;
+        page.counter("framecast_budgets_spent", "Turns ended with work left over.", None, one(totals.budgets_spent))?;
+        page.counter("framecast_stale_events", "Events for who had gone.", None, one(totals.stale_events))?;
+        let pinned = summary.pinned_bytes as u64;
+        page.gauge("framecast_pinned", "Past frames held by slow viewers.", Some(Unit::Bytes), one(pinned))?;
+        let pinned_max = limits.frames_pinned_bytes_max as u64;
+        page.gauge("framecast_pinned_max", "The bound of that.", Some(Unit::Bytes), one(pinned_max))?;
+        page.gauge("framecast_viewers_max", "The bound of viewers.", None, one(limits.viewers_max as u64))?;
+        let connections_max = limits.connections_max as u64;
+        page.gauge("framecast_connections_max", "The bound of connections.", None, one(connections_max))
+    }
+
+    fn event_loop(&self, page: &mut Page<'_>) -> fmt::Result {
+        let event_loop = &self.0.summary.event_loop;
+        page.counter("framecast_loop_turns", "Times around the loop.", None, one(event_loop.turns))?;
+        page.counter("framecast_loop_wakeups", "Turns that had waited.", None, one(event_loop.wakeups))?;
+        page.counter("framecast_loop_events", "Events handled.", None, one(event_loop.events))?;
+        page.histogram("framecast_turn", "Time from waking up to waiting again.", one(event_loop.turn))?;
+        let exhausted = event_loop.accepts_exhausted;
+        page.counter("framecast_accepts_exhausted", "Accepts without a descriptor or memory.", None, one(exhausted))?;
+        let lost = event_loop.log_lines_lost;
+        page.counter("framecast_log_lines_lost", "Log lines that nobody took.", None, one(lost))?;
+        let uptime = event_loop.uptime_ms as f64 / 1e3;
+        page.gauge("framecast_uptime", "Time since the start.", Some(Unit::Seconds), one(uptime))?;
+        let cpu = event_loop.cpu_ms as f64 / 1e3;
+        page.counter("process_cpu", "CPU time of the server, not of drivers.", Some(Unit::Seconds), one(cpu))?;
+        page.info("framecast_build", "What is running.", labels([("version", env!("CARGO_PKG_VERSION"))]))
+    }
+}
+
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+fn labels<'a, const N: usize>(labels: [(&'static str, &'a str); N]) -> Labels<'a> {
+    labels.into()
+}
+
+/// The one sample of what has no label.
+fn one<V>(value: V) -> [(Labels<'static>, V); 1] {
+    [(Labels::new(), value)]
+}
+
+/// A sample for each camera.
+fn each<V>(cameras: &[Camera], value: impl Fn(&Camera) -> V) -> impl Iterator<Item = (Labels<'_>, V)> {
+    cameras.iter().map(move |camera| (labels([("camera", &camera.name)]), value(camera)))
+}
+
+/// What is being written. The ends of names that follow from kind and unit are added by the encoder.
+struct Page<'a>(DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    fn counter<'a, V: EncodeCounterValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<Unit>,
+        samples: impl IntoIterator<Item = (Labels<'a>, V)>,
+    ) -> fmt::Result {
+        self.metric(name, help, unit, MetricType::Counter, samples, |mut encoder, value| {
+            encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)
+        })
+    }
+
+    fn gauge<'a, V: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<Unit>,
+        samples: impl IntoIterator<Item = (Labels<'a>, V)>,
+    ) -> fmt::Result {
+        self.metric(name, help, unit, MetricType::Gauge, samples, |mut encoder, value| encoder.encode_gauge(&value))
+    }
+
+    fn histogram<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels<'a>, Histogram)>,
+    ) -> fmt::Result {
+        let unit = Some(Unit::Seconds);
+        self.metric(name, help, unit, MetricType::Histogram, samples, |mut encoder, histogram| {
+            let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
+            encoder.encode_histogram::<NoLabelSet>(histogram.sum_seconds(), histogram.count(), &buckets, None)
+        })
+    }
+
+    fn info(&mut self, name: &str, help: &str, labels: Labels<'_>) -> fmt::Result {
+        self.0.encode_descriptor(name, help, None, MetricType::Info)?.encode_info(&labels)
+    }
+
+    fn metric<'a, V>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<Unit>,
+        kind: MetricType,
+        samples: impl IntoIterator<Item = (Labels<'a>, V)>,
+        encode: impl Fn(MetricEncoder<'_>, V) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit.as_ref(), kind)?;
+        samples.into_iter().try_for_each(|(labels, value)| encode(family.encode_family(&labels)?, value))
+    }
+}

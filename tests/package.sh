@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# The Debian package. `tests/package.sh build [PROFILE]` makes it and prints its path; without a word, it is made from
+# the profile that the other tests use, installed, looked at, and purged. Needs `cargo install cargo-deb --locked`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build() { # PROFILE
+    cargo build --locked --quiet --profile "$1" --bin framecast
+    local program="${CARGO_TARGET_DIR:-target}/$1/framecast"
+    mkdir -p target/package
+    "$program" --generate man >target/package/framecast.1
+    "$program" --generate bash >target/package/framecast.bash
+    "$program" --generate zsh >target/package/_framecast
+    "$program" --generate fish >target/package/framecast.fish
+    cargo deb --locked --quiet --no-build --profile "$1" --output target/package/framecast.deb >/dev/null
+    echo target/package/framecast.deb
+}
+
+if [ "${1:-}" = build ]; then
+    build "${2:-release}"
+    exit
+fi
+
+check() { # WHAT COMMAND...
+    if ! "${@:2}" >target/package/words 2>&1; then
+        echo "$1: no; ${*:2}" >&2
+        cat target/package/words >&2
+        exit 1
+    fi
+    echo "$1: ok"
+}
+is() { # EXPECTED COMMAND...
+    local said
+    said=$("${@:2}" 2>&1) || true
+    [ "$said" = "$1" ] || { echo "said: $said"; return 1; }
+}
+is_gone() { # PATH...
+    local path
+    for path in "$@"; do
+        if [ -e "$path" ] || [ -L "$path" ]; then echo "$path is still there"; return 1; fi
+    done
+}
+has_no_flaw() { # PAGE; what man warns of goes to its standard error
+    local warnings
+    warnings=$(man --warnings=w --local-file "$1" 2>&1 >/dev/null)
+    [ -z "$warnings" ] || { echo "$warnings"; return 1; }
+}
+is_hardened() { # UNIT; a threshold of 25 is an exposure of 2.5
+    systemd-analyze security --offline=true --threshold=25 "$1"
+}
+
+sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+deb=$(build "${1:-optimised}")
+if dpkg-query --show framecast >/dev/null 2>&1; then
+    echo "framecast is installed here already; the test of its package would purge it" >&2
+    exit 1
+fi
+version=$(dpkg-deb --field "$deb" Version)
+
+check "it can be installed" $sudo dpkg --install "$deb"
+trap '$sudo dpkg --purge framecast >/dev/null 2>&1' EXIT
+mapfile -t files < <(dpkg --listfiles framecast | while read -r path; do [ -d "$path" ] || echo "$path"; done)
+check "the program is the one that was packed" is "framecast ${version%-*}" /usr/bin/framecast --version
+check "the manual page is found" man -w framecast
+check "the manual page has no flaw" has_no_flaw /usr/share/man/man1/framecast.1.gz
+unit=$(dpkg --listfiles framecast | grep '/framecast\.service$')
+check "the unit is one" systemd-analyze verify "$unit"
+check "the unit is not enabled" is disabled systemctl --root=/ is-enabled framecast.service
+check "the unit lets little in" is_hardened "$unit"
+check "the settings are the user's" grep -qx /etc/default/framecast /var/lib/dpkg/info/framecast.conffiles
+check "bash completes it" bash -c 'source /usr/share/bash-completion/completions/framecast && complete -p framecast'
+check "it can be purged" $sudo dpkg --purge framecast
+check "nothing is left" is_gone "${files[@]}" /etc/default/framecast /var/lib/systemd/deb-systemd-helper-enabled/framecast*
