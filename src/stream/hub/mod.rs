@@ -280,7 +280,7 @@ impl<T: Transport> Hub<T> {
         for key in self.keys() {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             match &mut connection.state {
-                State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
+                State::Handshaking { .. } | State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
                 State::Waiting { .. } => self.ask_now(key, now),
                 State::Subscribed(_) => self.end_stream(key, now),
                 State::Responding { keep_alive, .. } => *keep_alive &= sabotage::is(Sabotage::KeepAliveAtShutdown),
