@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll};
+use mio::{Events, Interest, Poll, Waker};
 
 use super::camera::{Camera, News};
 use super::listener::{Accepted, Listener};
@@ -22,10 +22,11 @@ use super::scene::{Stage, wall_time};
 use super::settings::{ListenAddress, Settings};
 use super::signals::{self, Signals};
 use super::socket::Socket;
+use super::tls::{CertificateError, Tls};
 use super::token::Owner;
 use crate::site;
 use crate::stream::hub::Shot;
-use crate::stream::{Hub, Readiness};
+use crate::stream::{Hub, Peer, Readiness};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
@@ -51,6 +52,7 @@ pub struct EventLoop {
     poll: Poll,
     signals: Signals,
     listeners: Vec<Listener>,
+    tls: Option<Tls>,
     cameras: Vec<Camera>,
     hub: Hub<Socket>,
     settings: Settings,
@@ -92,6 +94,9 @@ pub enum ServeError {
         /// What the system said.
         error: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The kernel refused something without which there is no loop.
     #[error("cannot {what}: {error}")]
     System {
@@ -107,13 +112,20 @@ impl EventLoop {
     /// `program capture SOURCE`.
     ///
     /// # Errors
-    /// An address is taken or unknown, or the kernel is out of something.
+    /// A certificate cannot be used, an address is taken or unknown, or the kernel is out of something.
     pub fn new(settings: Settings, program: PathBuf) -> Result<Self, ServeError> {
         let poll = Poll::new().map_err(system("make an epoll instance"))?;
         let mut signals = Signals::take_over().map_err(system("take over signals"))?;
         let register = "register for events";
         let readable = Interest::READABLE;
         poll.registry().register(&mut signals, Owner::Signals.token(), readable).map_err(system(register))?;
+
+        let mut tls = None;
+        if let Some(files) = &settings.tls {
+            let waker = Waker::new(poll.registry(), Owner::Certificate.token()).map_err(system("make a waker"))?;
+            tls = Some(Tls::new(files.clone(), waker)?);
+            signals.take_over_renewal().map_err(system("take over signals"))?;
+        }
 
         let mut listeners = Vec::new();
         for (index, address) in settings.listen.iter().enumerate() {
@@ -134,6 +146,7 @@ impl EventLoop {
             poll,
             signals,
             listeners,
+            tls,
             hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
             cameras,
             settings,
@@ -173,6 +186,7 @@ impl EventLoop {
         self.hub.expire(now);
         self.answer(now);
         self.attend_cameras(now);
+        self.tls.iter().for_each(Tls::allow_handshakes);
         self.hub.flush(now);
         self.reap();
         self.stats.turned(events.iter().count(), now);
@@ -215,6 +229,7 @@ impl EventLoop {
                 self.read_camera(pipe.camera as usize, Some(pipe.run), now);
             }
             Owner::Signals => self.obey_signals(now),
+            Owner::Certificate => self.tls.iter_mut().for_each(Tls::take_renewed),
         }
     }
 
@@ -229,7 +244,7 @@ impl EventLoop {
                     break;
                 }
                 match self.listeners[index].accept() {
-                    Accepted::Connection(socket, peer) => self.admit(socket, peer, now),
+                    Accepted::Connection(socket, peer) => self.admit(index, socket, peer, now),
                     Accepted::Nobody => break,
                     Accepted::Exhausted(error) => {
                         if self.stats.accepts_exhausted == 0 {
@@ -248,14 +263,28 @@ impl EventLoop {
         self.accept_retry.is_none() && self.going_down.is_none() && self.hub.len() < self.settings.connections_max
     }
 
-    fn admit(&mut self, mut socket: Socket, peer: crate::stream::Peer, now: Instant) {
+    fn admit(&mut self, listener: usize, socket: Socket, peer: Peer, now: Instant) {
         let key = self.hub.next_key();
         let both = Interest::READABLE | Interest::WRITABLE;
-        match self.poll.registry().register(&mut socket, Owner::Connection(key).token(), both) {
-            Ok(()) => {
+        let registered = self.encrypt(listener, socket).and_then(|mut socket| {
+            self.poll.registry().register(&mut socket, Owner::Connection(key).token(), both)?;
+            Ok(socket)
+        });
+        match registered {
+            Ok(socket) => {
                 self.hub.admit(socket, peer, now);
             }
-            Err(error) => log::warn!("{peer}: cannot be registered for events: {error}"),
+            Err(error) => log::warn!("{peer}: cannot be taken in: {error}"),
+        }
+    }
+
+    /// Puts TLS on top of what an encrypted listener has accepted.
+    fn encrypt(&self, listener: usize, socket: Socket) -> io::Result<Socket> {
+        match (socket, &self.tls) {
+            (Socket::Tcp(stream), Some(tls)) if self.listeners[listener].is_encrypted() => {
+                Ok(Socket::Tls(Box::new(tls.accept(stream)?)))
+            }
+            (socket, _) => Ok(socket),
         }
     }
 
@@ -292,8 +321,14 @@ impl EventLoop {
     /// Answers the requests that have come in whole.
     fn answer(&mut self, now: Instant) {
         while let Some(call) = self.hub.next_request() {
-            let stage =
-                Stage { hub: &self.hub, cameras: &self.cameras, settings: &self.settings, stats: &self.stats, now };
+            let stage = Stage {
+                hub: &self.hub,
+                cameras: &self.cameras,
+                tls: self.tls.as_ref(),
+                settings: &self.settings,
+                stats: &self.stats,
+                now,
+            };
             let answer = site::answer(&call, &stage);
             log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
             self.hub.respond(call, answer, now);
@@ -311,6 +346,7 @@ impl EventLoop {
         for request in self.signals.pending().collect::<Vec<_>>() {
             match request {
                 signals::Request::Reap => self.cameras.iter_mut().for_each(Camera::child_ended),
+                signals::Request::Renew => self.tls.iter_mut().for_each(Tls::renew),
                 signals::Request::ShutDown => self.shut_down(now),
             }
         }
@@ -373,6 +409,7 @@ fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Inst
 fn spell(address: &ListenAddress) -> String {
     match address {
         ListenAddress::Inet(address) => address.clone(),
+        ListenAddress::Https(address) => format!("https://{address}"),
         ListenAddress::Unix(path) => format!("unix:{}", path.display()),
     }
 }

@@ -41,6 +41,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Listener {
     inner: Inner,
+    encrypted: bool,
     owed: bool,
 }
 
@@ -68,14 +69,20 @@ impl Listener {
     /// The name is unknown, or the kernel refuses the address.
     pub fn bind(address: &ListenAddress) -> io::Result<Self> {
         let inner = match address {
-            ListenAddress::Inet(address) => Inner::Tcp(bind_inet(address)?),
+            ListenAddress::Inet(address) | ListenAddress::Https(address) => Inner::Tcp(bind_inet(address)?),
             ListenAddress::Unix(path) => {
                 remove_stale(path)?;
                 Inner::Unix(UnixListener::bind(path)?, path.clone())
             }
         };
         // Connections may have come before the first edge is asked for.
-        Ok(Self { inner, owed: true })
+        let encrypted = matches!(address, ListenAddress::Https(_));
+        Ok(Self { inner, encrypted, owed: true })
+    }
+
+    /// Whether what it accepts speaks TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
     }
 
     /// Whether somebody may be waiting: an edge came, or the last round of accepting ended early.
@@ -114,6 +121,7 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.inner {
             Inner::Tcp(listener) => match listener.local_addr() {
+                Ok(address) if self.encrypted => write!(f, "https://{address}/"),
                 Ok(address) => write!(f, "http://{address}/"),
                 Err(error) => write!(f, "an address that cannot be told: {error}"),
             },

@@ -7,6 +7,7 @@ use super::camera::Camera;
 use super::event_loop::LoopStats;
 use super::settings::Settings;
 use super::socket::Socket;
+use super::tls::Tls;
 use crate::logging;
 use crate::site::Scene;
 use crate::site::state::{self, Resolution, State, VIEWERS_LISTED_MAX};
@@ -24,6 +25,8 @@ pub struct Stage<'a> {
     pub hub: &'a Hub<Socket>,
     /// Where the frames come from.
     pub cameras: &'a [Camera],
+    /// What encrypted listeners have.
+    pub tls: Option<&'a Tls>,
     /// What the server was told.
     pub settings: &'a Settings,
     /// What the loop counts.
@@ -62,6 +65,7 @@ impl Scene for Stage<'_> {
             frames: self.hub.frame_counts(),
             connections: state::Connections { open: self.hub.len(), totals: *self.hub.totals() },
             event_loop: self.event_loop(),
+            tls: self.tls.map(Tls::counts),
             limits: self.limits(),
         }
     }
@@ -172,6 +176,7 @@ impl Stage<'_> {
         state::Limits {
             viewers_max: limits.viewers_max,
             connections_max: self.settings.connections_max,
+            handshake_timeout_ms: millis(limits.handshake_timeout),
             request_timeout_ms: millis(limits.request_timeout),
             idle_timeout_ms: millis(limits.idle_timeout),
             stall_timeout_ms: millis(limits.stall_timeout),

@@ -18,6 +18,8 @@ pub enum Request {
     ShutDown,
     /// SIGCHLD: a child process has ended.
     Reap,
+    /// SIGHUP: the certificate was renewed.
+    Renew,
 }
 
 impl Signals {
@@ -30,11 +32,21 @@ impl Signals {
         SignalPipe::new(signals).map(Self)
     }
 
+    /// Takes over SIGHUP as well. Who has nothing to renew is better off with what it does by itself: a terminal that is
+    /// closed ends what it runs.
+    ///
+    /// # Errors
+    /// The handler cannot be set.
+    pub fn take_over_renewal(&self) -> io::Result<()> {
+        self.0.add_signal(Signal::HUP.as_raw())
+    }
+
     /// The signals that have come since the last call.
     pub fn pending(&mut self) -> impl Iterator<Item = Request> {
-        self.0.pending().map(|signal| match signal == Signal::CHILD.as_raw() {
-            true => Request::Reap,
-            false => Request::ShutDown,
+        self.0.pending().map(|signal| match Signal::from_named_raw(signal) {
+            Some(Signal::CHILD) => Request::Reap,
+            Some(Signal::HUP) => Request::Renew,
+            _ => Request::ShutDown,
         })
     }
 }
