@@ -2,6 +2,7 @@
 
 mod addresses;
 mod cameras;
+mod encrypted;
 mod lifecycle;
 mod link;
 mod outages;

@@ -76,7 +76,7 @@ impl<S: Transport> Session<S> {
         &mut self.socket
     }
 
-    /// Takes in what the socket has, and answers it where TLS itself must.
+    /// Takes in what the socket has. What TLS itself has to answer is held, to be flushed.
     fn take_in(&mut self) -> io::Result<()> {
         let mut first = None;
         let read = match self.stage {
@@ -96,7 +96,7 @@ impl<S: Transport> Session<S> {
             if !self.is_established() {
                 self.shared.count(|counts| counts.handshakes_failed += 1);
             }
-            // The peer is told why, if there is room.
+            // The connection is over; the peer is told why, if there is room.
             let _ = self.flush();
             return Err(io::Error::new(ErrorKind::InvalidData, error));
         }
@@ -104,10 +104,7 @@ impl<S: Transport> Session<S> {
             self.stage = Stage::Established;
             self.shared.count(|counts| counts.handshakes += 1);
         }
-        match self.flush() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            flushed => flushed,
-        }
+        Ok(())
     }
 }
 
