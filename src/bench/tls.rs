@@ -1,4 +1,4 @@
-//! A viewer's side of TLS. The crowd looks at how a server shows pictures, not at who it is, so any certificate will do.
+//! A viewer's side of TLS. The crowd looks at how a server shows pictures, not at who it is: any certificate will do.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Session {
         self.0.is_handshaking() || self.0.wants_write()
     }
 
-    /// Reads decrypted bytes; none at the end. "Would block" says that the kernel has no more, and nothing is left here.
+    /// Reads decrypted bytes; none at the end. "Would block" says that the kernel has no more and nothing is left here.
     pub(super) fn read(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.0.reader().read(buffer) {

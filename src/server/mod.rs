@@ -1,8 +1,8 @@
 //! The edge: where the deterministic heart meets the kernel. One `mio::Poll`, one thread.
 //!
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
-//! owes), [`socket`] (what a connection is made of), [`tls`] (the same, encrypted), [`camera`] (the child process behind each camera), [`signals`].
-//! This room knows nothing of byte formats.
+//! owes), [`socket`] (what a connection is made of), [`tls`] (the same, encrypted), [`camera`] (the child process
+//! behind each camera), [`signals`]. This room knows nothing of byte formats.
 
 pub mod camera;
 pub mod event_loop;

@@ -32,8 +32,8 @@ impl Signals {
         SignalPipe::new(signals).map(Self)
     }
 
-    /// Takes over SIGHUP as well. Who has nothing to renew is better off with what it does by itself: a terminal that is
-    /// closed ends what it runs.
+    /// Takes over SIGHUP as well. Who has nothing to renew is better off with what it does by itself: a terminal that
+    /// is closed ends what it runs.
     ///
     /// # Errors
     /// The handler cannot be set.

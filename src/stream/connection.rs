@@ -14,10 +14,10 @@ use super::sabotage::{self, Sabotage};
 use super::viewer::Viewer;
 use crate::wire::http::{Method, Refusal, Request};
 
-/// A byte stream in both directions that never blocks: `read`, `write` and `flush` say [`ErrorKind::WouldBlock`] instead,
-/// and after that an edge of readiness is owed to [`super::Hub::ready`]: to a reader when there may be bytes, to a
-/// writer when there may be room. A `read` that says [`ErrorKind::Interrupted`] owes none: it has done enough for this
-/// turn, and wants to be called again in the next.
+/// A byte stream in both directions that never blocks: `read`, `write` and `flush` say [`ErrorKind::WouldBlock`]
+/// instead, and after that an edge of readiness is owed to [`super::Hub::ready`]: to a reader when there may be bytes,
+/// to a writer when there may be room. A `read` that says [`ErrorKind::Interrupted`] owes none: it has done enough for
+/// this turn, and wants to be called again in the next.
 ///
 /// An error of `read` that holds a [`Refusal`] ends the connection with that reply.
 pub trait Transport: Read + Write {

@@ -153,8 +153,8 @@ impl WriteQueue {
         sending.chain(&self.pushed).chain(waiting).any(|bytes| range.contains(&bytes.as_ptr()))
     }
 
-    /// Writes until the transport would block, nothing is left, or at least `budget_bytes` have gone. A chunk is through
-    /// only when it is flushed: a transport that encrypts takes bytes that the kernel has yet to take from it.
+    /// Writes until the transport would block, nothing is left, or at least `budget_bytes` have gone. A chunk is
+    /// through only when it is flushed: a transport that encrypts takes bytes that the kernel has yet to take from it.
     ///
     /// # Errors
     /// What the transport said, other than "would block" and "interrupted"; also when it took no byte at all.
