@@ -12,7 +12,7 @@ use crate::bench;
 use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
 use crate::generate::File;
-use crate::server::{CameraSettings, ListenAddress, Offline, Settings};
+use crate::server::{CameraSettings, ListenAddress, Offline, Settings, TlsFiles};
 use crate::stream::Limits;
 use crate::wire::{self, source::Part};
 
@@ -106,10 +106,20 @@ pub struct DrawOffline {
 /// The options of `framecast serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen: HOST:PORT, [::]:PORT or unix:PATH; port 0 lets the system choose. May be given several times
+    /// Where to listen: HOST:PORT, [::]:PORT or unix:PATH, with https:// or http:// before a host; without either it is
+    /// https:// if there is a certificate. Port 0 lets the system choose. May be given several times
     #[arg(long, short, value_name = "ADDRESS", env = "FRAMECAST_LISTEN", value_delimiter = ',')]
     #[arg(default_value = "127.0.0.1:8080")]
-    listen: Vec<ListenAddress>,
+    listen: Vec<Listen>,
+
+    /// The certificate for https://, in PEM form: the server's own first, then those that vouch for it. SIGHUP has it
+    /// and its key read again
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<String>,
+
+    /// The private key of the certificate, in PEM form and without a password
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<String>,
 
     /// What to show: /dev/video0, rpicam:, an http:// or https:// address, exec:COMMAND, - for standard input,
     /// stills:DIR or pattern:1280x720?fps=30; with a name before it if wanted. May be given several times; in the
@@ -176,8 +186,8 @@ pub struct Serve {
     shutdown_timeout: Duration,
 }
 
-/// Cameras that cannot be had, or not together. An address is not repeated here as it was given: there may be a
-/// password in it.
+/// Options that each make sense, but not together. A camera's address is not repeated here as it was given: there may
+/// be a password in it.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// A source that is none.
@@ -189,14 +199,23 @@ pub enum OptionsError {
     /// Two cameras that read standard input.
     #[error("two cameras read standard input, which can be had only once; give only one --camera -")]
     StdinTwice,
+    /// An encrypted listener without a certificate.
+    #[error("https://{0} needs a certificate: give its file with --tls-cert, and that of its key with --tls-key")]
+    NoCertificate(String),
+    /// A certificate without an encrypted listener.
+    #[error("--tls-cert is given, but no address to listen on is encrypted: add --listen https://HOST:PORT")]
+    CertificateUnused,
 }
 
 impl Serve {
     /// The options as the server takes them.
     ///
     /// # Errors
-    /// A camera cannot be had, or two not together.
+    /// A camera cannot be had, or two not together; a certificate is missing, or not used.
     pub fn settings(self) -> Result<Settings, OptionsError> {
+        let files = self.tls_cert.zip(self.tls_key);
+        let tls = files.map(|(certificate, key)| TlsFiles { certificate, key });
+        let listen = settle(self.listen, tls.is_some())?;
         let limits = Limits {
             request_timeout: self.request_timeout,
             idle_timeout: self.idle_timeout,
@@ -208,7 +227,8 @@ impl Serve {
             ..Limits::default()
         };
         Ok(Settings {
-            listen: self.listen,
+            listen,
+            tls,
             cameras: read_cameras(&self.camera)?,
             always_on: self.always_on,
             offline: self.offline,
@@ -234,21 +254,55 @@ impl Verbosity {
     }
 }
 
-impl FromStr for ListenAddress {
+/// An address to listen on, as it is typed: what it speaks may depend on another option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Listen {
+    Http(String),
+    Https(String),
+    Either(String),
+    Unix(PathBuf),
+}
+
+/// Settles what each address speaks, and whether that can be had.
+fn settle(listen: Vec<Listen>, has_certificate: bool) -> Result<Vec<ListenAddress>, OptionsError> {
+    let settle = |listen| match listen {
+        Listen::Https(address) if !has_certificate => Err(OptionsError::NoCertificate(address)),
+        Listen::Either(address) if has_certificate => Ok(ListenAddress::Https(address)),
+        Listen::Https(address) => Ok(ListenAddress::Https(address)),
+        Listen::Http(address) | Listen::Either(address) => Ok(ListenAddress::Inet(address)),
+        Listen::Unix(path) => Ok(ListenAddress::Unix(path)),
+    };
+    let settled: Vec<ListenAddress> = listen.into_iter().map(settle).collect::<Result<_, _>>()?;
+    let is_encrypted = |address: &ListenAddress| matches!(address, ListenAddress::Https(_));
+    match has_certificate && !settled.iter().any(is_encrypted) {
+        true => Err(OptionsError::CertificateUnused),
+        false => Ok(settled),
+    }
+}
+
+impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             return match path.is_empty() {
                 true => Err("unix: takes the path of a socket, as in unix:/run/framecast.sock".into()),
-                false => Ok(ListenAddress::Unix(PathBuf::from(path))),
+                false => Ok(Listen::Unix(PathBuf::from(path))),
             };
         }
-        match text.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-                Ok(ListenAddress::Inet(text.to_owned()))
+        let (spoken, address): (fn(String) -> Listen, _) = match text.split_once("://") {
+            Some(("http", address)) => (Listen::Http, address),
+            Some(("https", address)) => (Listen::Https, address),
+            _ => (Listen::Either, text),
+        };
+        let address = address.strip_suffix('/').unwrap_or(address);
+        match address.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok() => {
+                Ok(spoken(address.to_owned()))
             }
-            _ => Err("an address is HOST:PORT with a port up to 65535, [::]:PORT or unix:PATH".into()),
+            _ => {
+                Err("an address is HOST:PORT with a port up to 65535, [::]:PORT, https://HOST:PORT or unix:PATH".into())
+            }
         }
     }
 }

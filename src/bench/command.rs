@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
     order; 1 if not, or if the server could not be watched; 2 for options that make no sense."
 )]
 pub struct Args {
-    /// The stream to watch: `http://HOST[:PORT][/PATH]`
+    /// The stream to watch: `http://HOST[:PORT][/PATH]`, or `https://`, where any certificate will do
     pub url: String,
     /// Viewers that read as fast as they can
     #[arg(long, default_value_t = 100, value_name = "N")]

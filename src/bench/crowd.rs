@@ -360,7 +360,7 @@ fn count(group: &mut Group, viewer: &Viewer) {
 }
 
 fn desk<'a>(buffer: &'a mut [u8], ledger: &'a mut Ledger, target: &'a Target) -> Desk<'a> {
-    Desk { buffer, budget: READ_BYTES_MAX, ledger, request: &target.request }
+    Desk { buffer, budget: READ_BYTES_MAX, ledger, target }
 }
 
 fn has_hung_up(event: &Event) -> bool {

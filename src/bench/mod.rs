@@ -3,7 +3,7 @@
 //!
 //! - [`Plan`]: what is asked for, as plain values.
 //! - [`Parser`]: one viewer's place in its stream; pure, cheap, and where tearing is seen.
-//! - `viewer`: one socket and the state it is in.
+//! - `viewer`: one socket and the state it is in; `tls`, what lies between the two on `https://`.
 //! - [`Crowd`]: the loop.
 //! - [`Outcome`]: the figures; its `Display` is the table. [`verdict`]: what they come down to in words.
 //! - [`process`]: what a process costs. [`listening`]: which one serves an address.
@@ -30,6 +30,7 @@ pub mod process;
 mod progress;
 pub mod report;
 mod table;
+mod tls;
 pub mod verdict;
 mod viewer;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::BenchError;
+use super::tls::Secrecy;
 
 /// The longest run a plan may ask for. A day is more than any figure here needs to settle.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -19,7 +20,7 @@ const TRYING_TIME: Duration = Duration::from_secs(2);
 /// What a crowd does, and to whom.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
-    /// The stream: `http://HOST[:PORT][/PATH]`.
+    /// The stream: `http://HOST[:PORT][/PATH]`, or `https://`.
     pub url: String,
     /// Viewers that stay for the whole run and read as fast as they can.
     pub viewers: usize,
@@ -100,13 +101,19 @@ pub struct Target {
     /// It is HTTP/1.0 with a `Host`: every server answers that without chunks (RFC 9112, section 6.1), so no viewer
     /// has to take chunks apart.
     pub request: Vec<u8>,
+    /// What it is said through, on `https://`.
+    pub(super) secrecy: Option<Secrecy>,
 }
 
 impl Target {
     /// Takes an address apart and looks its host up, which may block: this happens before the loop starts.
     pub fn resolve(url: &str) -> Result<Self, BenchError> {
         let refuse = |why: &'static str| BenchError::Url { url: url.to_owned(), why };
-        let rest = url.strip_prefix("http://").ok_or_else(|| refuse("it must begin with http://"))?;
+        let (is_encrypted, rest) = match url.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
+            _ => return Err(refuse("it must begin with http:// or https://")),
+        };
         if rest.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
             return Err(refuse("it holds a space or a byte outside ASCII; escape it"));
         }
@@ -120,11 +127,13 @@ impl Target {
         let request = format!("GET {slash}{path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: framecast-bench\r\n\r\n");
         let lookup = match has_port(authority) {
             true => authority.to_socket_addrs(),
-            false => format!("{authority}:80").to_socket_addrs(),
+            false => format!("{authority}:{}", if is_encrypted { 443 } else { 80 }).to_socket_addrs(),
         };
         let found = lookup.map_err(|source| BenchError::Lookup { url: url.to_owned(), source })?;
         let address = first_served(&found.collect::<Vec<_>>()).ok_or_else(|| refuse("its host has no address"))?;
-        Ok(Self { address, request: request.into_bytes() })
+        let secrecy = is_encrypted.then(|| Secrecy::with(host(authority))).transpose();
+        let secrecy = secrecy.map_err(|_| refuse("its host cannot be the name of a server that encrypts"))?;
+        Ok(Self { address, request: request.into_bytes(), secrecy })
     }
 }
 
@@ -135,6 +144,15 @@ fn first_served(addresses: &[SocketAddr]) -> Option<SocketAddr> {
         [only] => Some(*only),
         several => several.iter().find(is_served).or(several.first()).copied(),
     }
+}
+
+/// An authority without its port, and without brackets.
+fn host(authority: &str) -> &str {
+    let host = match has_port(authority) {
+        true => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+        false => authority,
+    };
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// Whether an authority names a port; the colons inside `[::1]` are not one.
@@ -156,9 +174,12 @@ mod tests {
             ("http://127.0.0.1/?action=stream", "127.0.0.1:80", "GET /?action=stream HTTP/1.0"),
             ("http://127.0.0.1:81?action=stream", "127.0.0.1:81", "GET /?action=stream HTTP/1.0"),
             ("http://[::1]#top", "[::1]:80", "GET / HTTP/1.0"),
+            ("https://127.0.0.1/stream", "127.0.0.1:443", "GET /stream HTTP/1.0"),
+            ("https://[::1]:8443/", "[::1]:8443", "GET / HTTP/1.0"),
         ] {
             let target = Target::resolve(url).unwrap();
             assert_eq!(target.address.to_string(), address, "{url}");
+            assert_eq!(target.secrecy.is_some(), url.starts_with("https"), "{url}");
             assert!(String::from_utf8(target.request).unwrap().starts_with(line), "{url}");
         }
     }
@@ -176,8 +197,7 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_asked_is_refused() {
-        for url in ["https://127.0.0.1/", "127.0.0.1:80", "http://a:b@127.0.0.1/", "http://127.0.0.1/a b", "http:///x"]
-        {
+        for url in ["ftp://127.0.0.1/", "127.0.0.1:80", "http://a:b@127.0.0.1/", "http://127.0.0.1/a b", "http:///x"] {
             assert!(Target::resolve(url).is_err(), "{url}");
         }
     }

@@ -11,6 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ledger::Ledger;
 use super::parser::{Parser, Scrutiny};
+use super::plan::Target;
+use super::tls::Session;
 
 /// The receive buffer asked for by viewers that do not keep up. The kernel doubles it, and the server's share of what
 /// is under way comes on top; with the usual buffers a slow viewer would look fast for its first megabytes.
@@ -102,6 +104,8 @@ pub(super) struct Viewer {
     pub(super) state: State,
     pub(super) opened_at: Instant,
     pub(super) parser: Parser,
+    /// On `https://`, from the request on.
+    session: Option<Box<Session>>,
     /// The server will send no more than it has sent. It is told but once, maybe long before all that is read.
     hung_up: bool,
     /// Bytes a slow viewer may read now.
@@ -115,7 +119,7 @@ pub(super) struct Desk<'a> {
     /// Bytes a fast viewer may read before the others have their turn.
     pub(super) budget: usize,
     pub(super) ledger: &'a mut Ledger,
-    pub(super) request: &'a [u8],
+    pub(super) target: &'a Target,
 }
 
 impl Viewer {
@@ -136,6 +140,7 @@ impl Viewer {
             state,
             opened_at: now,
             parser: Parser::new(scrutiny),
+            session: None,
             hung_up: false,
             allowance: 0,
             refilled_at: now,
@@ -186,12 +191,13 @@ impl Viewer {
     pub(super) fn ready(&mut self, hung_up: bool, desk: &mut Desk) -> Rest {
         self.hung_up |= hung_up;
         if matches!(self.state, State::Connecting(_)) {
-            self.finish_connecting(desk.request);
+            self.finish_connecting(desk.target);
         }
         match self.role {
             Role::Steady | Role::Passing => self.read(desk.budget, desk),
             Role::Slow => Rest::Drained,
             Role::Stalled => {
+                self.finish_handshake();
                 if self.hung_up && matches!(self.state, State::Watching(_)) {
                     self.leave();
                 }
@@ -216,11 +222,19 @@ impl Viewer {
         self.allowance = self.allowance.saturating_sub(read as usize);
     }
 
-    fn finish_connecting(&mut self, request: &[u8]) {
+    fn finish_connecting(&mut self, target: &Target) {
         let State::Connecting(stream) = &mut self.state else { return };
         let connected = match stream.take_error() {
             Ok(Some(error)) | Err(error) => Err(error),
-            Ok(None) => stream.peer_addr().and_then(|_| send_whole(stream, request)),
+            Ok(None) => stream.peer_addr().and_then(|_| match &target.secrecy {
+                None => send_whole(stream, &target.request),
+                Some(secrecy) => {
+                    let mut session = secrecy.session(&target.request)?;
+                    session.flush(stream)?;
+                    self.session = Some(Box::new(session));
+                    Ok(())
+                }
+            }),
         };
         match connected {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
@@ -235,8 +249,23 @@ impl Viewer {
         }
     }
 
+    /// A viewer that never reads has to read what TLS needs before it can ask.
+    fn finish_handshake(&mut self) {
+        let (State::Watching(stream), Some(session)) = (&mut self.state, &mut self.session) else { return };
+        while session.is_handshaking() {
+            match session.take_in(stream) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => return self.fail(error.to_string()),
+            }
+        }
+    }
+
     /// Reads until the kernel has no more, or `budget` bytes are read.
     fn read(&mut self, budget: usize, desk: &mut Desk) -> Rest {
+        if self.session.is_some() {
+            return self.read_encrypted(budget, desk);
+        }
         let mut left = budget;
         // One look at the clock serves everything this turn reads: it was all there when the turn began.
         let now = wall_time();
@@ -263,6 +292,35 @@ impl Viewer {
                     if read < asked && !self.hung_up {
                         return Rest::Drained;
                     }
+                }
+            }
+        }
+        Rest::Owed
+    }
+
+    /// The same through TLS: nothing can be thrown away before it is decrypted.
+    fn read_encrypted(&mut self, budget: usize, desk: &mut Desk) -> Rest {
+        let mut left = budget;
+        let now = wall_time();
+        while left > 0 {
+            let (State::Waiting(stream) | State::Watching(stream)) = &mut self.state else {
+                return Rest::Drained;
+            };
+            let Some(session) = &mut self.session else { return Rest::Drained };
+            let room = left.min(desk.buffer.len());
+            match session.read(stream, &mut desk.buffer[..room]) {
+                Ok(read) if read > 0 => {
+                    left -= read;
+                    self.take(read, now, desk);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Rest::Drained,
+                Err(error) if !self.parser.has_answer() => {
+                    self.fail(error.to_string());
+                    return Rest::Drained;
+                }
+                Ok(_) | Err(_) => {
+                    self.leave();
+                    return Rest::Drained;
                 }
             }
         }
@@ -373,7 +431,8 @@ mod tests {
         while !events.iter().any(|event| event.is_read_closed()) {
             poll.poll(&mut events, None).unwrap();
         }
-        let mut desk = Desk { buffer: &mut [0; 4096], budget: 1000, ledger: &mut Ledger::new(), request: b"" };
+        let target = Target { address, request: Vec::new(), secrecy: None };
+        let mut desk = Desk { buffer: &mut [0; 4096], budget: 1000, ledger: &mut Ledger::new(), target: &target };
         assert_eq!(viewer.ready(true, &mut desk), Rest::Owed);
         while viewer.ready(false, &mut desk) == Rest::Owed {}
         assert!(viewer.stream_mut().is_none(), "{:?}", viewer.state);

@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll};
+use mio::{Events, Interest, Poll, Waker};
 
 use super::bulletin::Bulletin;
 use super::camera::{Camera, News};
@@ -25,10 +25,11 @@ use super::settings::{ListenAddress, Settings};
 use super::signals::{self, Signals};
 use super::socket::Socket;
 use super::supervisor::Supervisor;
+use super::tls::{CertificateError, Tls};
 use super::token::Owner;
 use crate::site;
 use crate::stream::hub::Shot;
-use crate::stream::{Histogram, Hub, Readiness, Topic};
+use crate::stream::{Histogram, Hub, Peer, Readiness, Topic};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
@@ -58,6 +59,7 @@ pub struct EventLoop {
     signals: Signals,
     supervisor: Supervisor,
     listeners: Vec<Listener>,
+    tls: Option<Tls>,
     cameras: Vec<Camera>,
     hub: Hub<Socket>,
     settings: Settings,
@@ -108,6 +110,9 @@ pub enum ServeError {
     /// What was passed on to be listened on cannot be.
     #[error("cannot listen on what was passed on by LISTEN_FDS: {0}; pass on listening TCP or Unix stream sockets")]
     Inherited(io::Error),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The kernel refused something without which there is no loop.
     #[error("cannot {what}: {error}")]
     System {
@@ -123,13 +128,21 @@ impl EventLoop {
     /// `program capture SOURCE`. Sockets that were passed on are listened on instead of the addresses in the settings.
     ///
     /// # Errors
-    /// An address is taken or unknown, what was passed on is no listening socket, or the kernel is out of something.
+    /// A certificate cannot be used, an address is taken or unknown, what was passed on is no listening socket, or the
+    /// kernel is out of something.
     pub fn new(settings: Settings, program: PathBuf) -> Result<Self, ServeError> {
         let poll = Poll::new().map_err(system("make an epoll instance"))?;
         let mut signals = Signals::take_over().map_err(system("take over signals"))?;
         let register = "register for events";
         let readable = Interest::READABLE;
         poll.registry().register(&mut signals, Owner::Signals.token(), readable).map_err(system(register))?;
+
+        let mut tls = None;
+        if let Some(files) = &settings.tls {
+            let waker = Waker::new(poll.registry(), Owner::Certificate.token()).map_err(system("make a waker"))?;
+            tls = Some(Tls::new(files.clone(), waker)?);
+            signals.take_over_renewal().map_err(system("take over signals"))?;
+        }
 
         let mut listeners = listen(&settings)?;
         for (index, listener) in listeners.iter_mut().enumerate() {
@@ -146,6 +159,7 @@ impl EventLoop {
             signals,
             supervisor: Supervisor::of_environment(),
             listeners,
+            tls,
             hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
             cameras,
             settings,
@@ -188,6 +202,7 @@ impl EventLoop {
         self.hub.expire(now);
         self.answer(now);
         self.attend_cameras(now);
+        self.tls.iter().for_each(Tls::allow_handshakes);
         self.hub.flush(now, Instant::now);
         self.reap();
         self.report(now);
@@ -256,6 +271,7 @@ impl EventLoop {
                 self.read_camera(pipe.camera as usize, Some(pipe.run), now);
             }
             Owner::Signals => self.obey_signals(now),
+            Owner::Certificate => self.tls.iter_mut().for_each(Tls::take_renewed),
         }
     }
 
@@ -270,7 +286,7 @@ impl EventLoop {
                     break;
                 }
                 match self.listeners[index].accept() {
-                    Accepted::Connection(socket, peer) => self.admit(socket, peer, now),
+                    Accepted::Connection(socket, peer) => self.admit(index, socket, peer, now),
                     Accepted::Nobody => break,
                     Accepted::Exhausted(error) => {
                         if self.stats.accepts_exhausted == 0 {
@@ -289,14 +305,28 @@ impl EventLoop {
         self.accept_retry.is_none() && self.going_down.is_none() && self.hub.len() < self.settings.connections_max
     }
 
-    fn admit(&mut self, mut socket: Socket, peer: crate::stream::Peer, now: Instant) {
+    fn admit(&mut self, listener: usize, socket: Socket, peer: Peer, now: Instant) {
         let key = self.hub.next_key();
         let both = Interest::READABLE | Interest::WRITABLE;
-        match self.poll.registry().register(&mut socket, Owner::Connection(key).token(), both) {
-            Ok(()) => {
+        let registered = self.encrypt(listener, socket).and_then(|mut socket| {
+            self.poll.registry().register(&mut socket, Owner::Connection(key).token(), both)?;
+            Ok(socket)
+        });
+        match registered {
+            Ok(socket) => {
                 self.hub.admit(socket, peer, now);
             }
-            Err(error) => log::warn!("{peer}: cannot be registered for events: {error}"),
+            Err(error) => log::warn!("{peer}: cannot be taken in: {error}"),
+        }
+    }
+
+    /// Puts TLS on top of what an encrypted listener has accepted.
+    fn encrypt(&self, listener: usize, socket: Socket) -> io::Result<Socket> {
+        match (socket, &self.tls) {
+            (Socket::Tcp(stream), Some(tls)) if self.listeners[listener].is_encrypted() => {
+                Ok(Socket::Tls(Box::new(tls.accept(stream)?)))
+            }
+            (socket, _) => Ok(socket),
         }
     }
 
@@ -340,7 +370,8 @@ impl EventLoop {
     }
 
     fn stage(&self, now: Instant) -> Stage<'_> {
-        Stage { hub: &self.hub, cameras: &self.cameras, settings: &self.settings, stats: &self.stats, now }
+        let Self { hub, cameras, tls, settings, stats, .. } = self;
+        Stage { hub, cameras, tls: tls.as_ref(), settings, stats, now }
     }
 
     /// Tells whoever listens how things are, when it is time to: as the turn leaves them. It is sent with the next one.
@@ -379,6 +410,7 @@ impl EventLoop {
                 }
                 signals::Request::Succeed => self.start_successor(),
                 signals::Request::HandOver => self.hand_over(now),
+                signals::Request::Renew => self.tls.iter_mut().for_each(Tls::renew),
                 signals::Request::ShutDown => self.shut_down(now),
             }
         }
@@ -496,6 +528,10 @@ fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Inst
 /// The sockets that were passed on, else those of the settings.
 fn listen(settings: &Settings) -> Result<Vec<Listener>, ServeError> {
     let inherited = handover::inherited().map_err(ServeError::Inherited)?;
+    if settings.tls.is_none() && inherited.iter().any(Listener::is_encrypted) {
+        let missing = "one is called https, but there is neither --tls-cert nor --tls-key";
+        return Err(ServeError::Inherited(io::Error::other(missing)));
+    }
     if !inherited.is_empty() {
         return Ok(inherited);
     }
@@ -506,6 +542,7 @@ fn listen(settings: &Settings) -> Result<Vec<Listener>, ServeError> {
 fn spell(address: &ListenAddress) -> String {
     match address {
         ListenAddress::Inet(address) => address.clone(),
+        ListenAddress::Https(address) => format!("https://{address}"),
         ListenAddress::Unix(path) => format!("unix:{}", path.display()),
     }
 }

@@ -3,7 +3,8 @@
 //! A listening socket is a queue in the kernel. As long as any process has it open, whoever comes is queued and nobody
 //! is refused. So a new server is given the sockets of the old one when it is started, both accept for a while, and the
 //! old one stops once the new one says that it is up. The sockets come as systemd passes them to a service it starts on
-//! demand (sd_listen_fds(3)): from descriptor 3 on, `LISTEN_FDS` of them. So the same few lines serve both.
+//! demand (sd_listen_fds(3)): from descriptor 3 on, `LISTEN_FDS` of them, and those that `LISTEN_FDNAMES` calls `https` are
+//! encrypted. So the same few lines serve both.
 //!
 //! | Signal | Says |
 //! |---|---|
@@ -27,6 +28,10 @@ use super::listener::Listener;
 /// The first descriptor that is passed on: those before it are standard input, output and error.
 const FIRST_DESCRIPTOR: i32 = 3;
 
+/// What a socket is called (sd_listen_fds_with_names(3)) whose connections are encrypted.
+const ENCRYPTED: &str = "https";
+const PLAIN: &str = "http";
+
 /// Where a successor finds the process whose place it takes.
 const PREDECESSOR: &str = "FRAMECAST_PREDECESSOR";
 
@@ -35,11 +40,14 @@ const PREDECESSOR: &str = "FRAMECAST_PREDECESSOR";
 /// # Errors
 /// What was passed on is no listening socket of TCP, nor a Unix stream one.
 pub fn inherited() -> io::Result<Vec<Listener>> {
+    let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut names = names.split(':');
     let mut passed = ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..passed.len() {
+        let is_encrypted = names.next() == Some(ENCRYPTED);
         let listener = match passed.take_tcp_listener(index) {
-            Ok(socket) => socket.map(Listener::from_tcp),
+            Ok(socket) => socket.map(|socket| Listener::from_tcp(socket, is_encrypted)),
             Err(_) => passed.take_unix_listener(index)?.map(Listener::from_unix),
         };
         listeners.extend(listener.transpose()?);
@@ -69,11 +77,14 @@ impl Successor {
     pub fn start(program: &Path, listeners: &[Listener]) -> io::Result<Self> {
         let sockets: Vec<OwnedFd> = listeners.iter().map(Listener::to_owned_fd).collect::<io::Result<_>>()?;
         let count = sockets.len();
+        let name = |listener: &Listener| if listener.is_encrypted() { ENCRYPTED } else { PLAIN };
+        let names: Vec<&str> = listeners.iter().map(name).collect();
         let mappings = (FIRST_DESCRIPTOR..).zip(sockets).map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
         let mut command = Command::new(program);
         command
             .args(env::args_os().skip(1))
             .env("LISTEN_FDS", count.to_string())
+            .env("LISTEN_FDNAMES", names.join(":"))
             // It would have to be the number of a process that is not there yet; without it, whoever asks is meant.
             .env_remove("LISTEN_PID")
             .env(PREDECESSOR, std::process::id().to_string())

@@ -42,6 +42,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Listener {
     inner: Inner,
+    is_encrypted: bool,
     owed: bool,
     /// It goes on in another process: what it left in the file system is not ours to remove.
     is_handed_over: bool,
@@ -71,23 +72,23 @@ impl Listener {
     /// The name is unknown, or the kernel refuses the address.
     pub fn bind(address: &ListenAddress) -> io::Result<Self> {
         let inner = match address {
-            ListenAddress::Inet(address) => Inner::Tcp(bind_inet(address)?),
+            ListenAddress::Inet(address) | ListenAddress::Https(address) => Inner::Tcp(bind_inet(address)?),
             ListenAddress::Unix(path) => {
                 remove_stale(path)?;
                 Inner::Unix(UnixListener::bind(path)?, path.clone())
             }
         };
-        Ok(Self::new(inner))
+        Ok(Self::new(inner, matches!(address, ListenAddress::Https(_))))
     }
 
     /// Goes on with a TCP socket that another process has made.
     ///
     /// # Errors
     /// It does not listen, or the kernel refuses an option that every connection is to have.
-    pub fn from_tcp(socket: StdTcpListener) -> io::Result<Self> {
+    pub fn from_tcp(socket: StdTcpListener, is_encrypted: bool) -> io::Result<Self> {
         must_listen(&SockRef::from(&socket))?;
         tune(&SockRef::from(&socket))?;
-        Ok(Self::new(Inner::Tcp(TcpListener::from_std(socket))))
+        Ok(Self::new(Inner::Tcp(TcpListener::from_std(socket)), is_encrypted))
     }
 
     /// Goes on with a Unix socket that another process has made.
@@ -101,12 +102,12 @@ impl Listener {
         let path =
             address.as_pathname().ok_or_else(|| io::Error::other("a Unix socket that was passed on has no path"))?;
         let path = path.to_owned();
-        Ok(Self::new(Inner::Unix(UnixListener::from_std(socket), path)))
+        Ok(Self::new(Inner::Unix(UnixListener::from_std(socket), path), false))
     }
 
-    fn new(inner: Inner) -> Self {
+    fn new(inner: Inner, is_encrypted: bool) -> Self {
         // Connections may have come before the first edge is asked for.
-        Self { inner, owed: true, is_handed_over: false }
+        Self { inner, is_encrypted, owed: true, is_handed_over: false }
     }
 
     /// The same socket once more, for another process.
@@ -124,6 +125,11 @@ impl Listener {
     /// open, closing our descriptor does not end our events (epoll(7)).
     pub fn hand_over(&mut self) {
         self.is_handed_over = true;
+    }
+
+    /// Whether what it accepts speaks TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
     }
 
     /// Whether somebody may be waiting: an edge came, or the last round of accepting ended early.
@@ -162,6 +168,7 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.inner {
             Inner::Tcp(listener) => match listener.local_addr() {
+                Ok(address) if self.is_encrypted => write!(f, "https://{address}/"),
                 Ok(address) => write!(f, "http://{address}/"),
                 Err(error) => write!(f, "an address that cannot be told: {error}"),
             },

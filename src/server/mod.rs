@@ -1,10 +1,9 @@
 //! The edge: where the deterministic heart meets the kernel. One `mio::Poll`, one thread.
 //!
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
-//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`signals`],
-//! [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`] (who is told how
-//! the server fares).
-//! This room knows nothing of byte formats.
+//! owes), [`socket`] (what a connection is made of), [`tls`] (the same, encrypted), [`camera`] (the child process
+//! behind each camera), [`signals`], [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of
+//! itself), [`supervisor`] (who is told how the server fares). This room knows nothing of byte formats.
 
 pub mod bulletin;
 pub mod camera;
@@ -16,6 +15,8 @@ pub mod settings;
 pub mod signals;
 pub mod socket;
 pub mod supervisor;
+#[cfg_attr(not(feature = "tls"), path = "tls/off.rs")]
+pub mod tls;
 pub mod token;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -23,7 +24,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::capture;
 
 pub use event_loop::{EventLoop, ServeError};
-pub use settings::{CameraSettings, ListenAddress, Offline, Settings};
+pub use settings::{CameraSettings, ListenAddress, Offline, Settings, TlsFiles};
 
 /// What is checked and set up before the loop is made: here a wait or a look at the disk holds nobody up.
 ///

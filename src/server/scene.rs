@@ -9,6 +9,7 @@ use super::camera::Camera;
 use super::event_loop::LoopStats;
 use super::settings::Settings;
 use super::socket::Socket;
+use super::tls::Tls;
 use crate::logging;
 use crate::site::Scene;
 use crate::site::state::{self, Resolution, State, VIEWERS_LISTED_MAX};
@@ -26,6 +27,8 @@ pub struct Stage<'a> {
     pub hub: &'a Hub<Socket>,
     /// Where the frames come from.
     pub cameras: &'a [Camera],
+    /// What encrypted listeners have.
+    pub tls: Option<&'a Tls>,
     /// What the server was told.
     pub settings: &'a Settings,
     /// What the loop counts.
@@ -102,6 +105,7 @@ impl Stage<'_> {
                 totals: *self.hub.totals(),
             },
             event_loop: self.event_loop(),
+            tls: self.tls.map(Tls::counts),
         }
     }
 
@@ -196,6 +200,7 @@ impl Stage<'_> {
         state::Limits {
             viewers_max: limits.viewers_max,
             connections_max: self.settings.connections_max,
+            handshake_timeout_ms: millis(limits.handshake_timeout),
             request_timeout_ms: millis(limits.request_timeout),
             idle_timeout_ms: millis(limits.idle_timeout),
             stall_timeout_ms: millis(limits.stall_timeout),

@@ -12,6 +12,8 @@ use crate::wire::source::Part;
 pub struct Settings {
     /// Where to listen; at least one.
     pub listen: Vec<ListenAddress>,
+    /// What encrypted listeners show their clients.
+    pub tls: Option<TlsFiles>,
     /// What to show; at least one, each name once.
     pub cameras: Vec<CameraSettings>,
     /// Whether cameras run even while nobody watches.
@@ -39,6 +41,15 @@ pub struct CameraSettings {
     pub source: Source,
 }
 
+/// The files behind encrypted listeners, both in PEM form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, and then those that vouch for it.
+    pub certificate: String,
+    /// The private key of the first.
+    pub key: String,
+}
+
 /// What viewers are shown while a camera gives nothing.
 #[derive(Clone, Debug)]
 pub enum Offline {
@@ -55,6 +66,8 @@ pub enum Offline {
 pub enum ListenAddress {
     /// `HOST:PORT`; the host may be a name, `[::]` takes both families, and port 0 lets the kernel choose one.
     Inet(String),
+    /// The same, encrypted.
+    Https(String),
     /// A Unix socket at this path.
     Unix(PathBuf),
 }

@@ -22,6 +22,8 @@ pub enum Request {
     Succeed,
     /// SIGUSR1, from that successor: it is up.
     HandOver,
+    /// SIGHUP: the certificate was renewed.
+    Renew,
 }
 
 impl Signals {
@@ -34,12 +36,22 @@ impl Signals {
         SignalPipe::new(signals.map(Signal::as_raw)).map(Self)
     }
 
+    /// Takes over SIGHUP as well. Who has nothing to renew is better off with what it does by itself: a terminal that
+    /// is closed ends what it runs.
+    ///
+    /// # Errors
+    /// The handler cannot be set.
+    pub fn take_over_renewal(&self) -> io::Result<()> {
+        self.0.add_signal(Signal::HUP.as_raw())
+    }
+
     /// The signals that have come since the last call.
     pub fn pending(&mut self) -> impl Iterator<Item = Request> {
         self.0.pending().map(|signal| match Signal::from_named_raw(signal) {
             Some(Signal::CHILD) => Request::Reap,
             Some(Signal::USR1) => Request::HandOver,
             Some(Signal::USR2) => Request::Succeed,
+            Some(Signal::HUP) => Request::Renew,
             _ => Request::ShutDown,
         })
     }

@@ -1,4 +1,4 @@
-//! What a connection is made of: a TCP or a Unix stream socket that never blocks.
+//! What a connection is made of: a TCP or a Unix stream socket that never blocks, or TLS on top of the first.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -7,6 +7,7 @@ use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 
+use super::tls::Session;
 use crate::stream::Transport;
 
 /// A connected socket. Its options (no delay, little unsent data in the kernel, keepalive) were set once on the
@@ -17,14 +18,37 @@ pub enum Socket {
     Tcp(TcpStream),
     /// Accepted on a path.
     Unix(UnixStream),
+    /// Accepted on an address of a network, and encrypted.
+    Tls(Box<Session<TcpStream>>),
 }
 
 impl Transport for Socket {
+    fn is_established(&self) -> bool {
+        match self {
+            Socket::Tcp(_) | Socket::Unix(_) => true,
+            Socket::Tls(session) => session.is_established(),
+        }
+    }
+
+    fn has_unsent(&self) -> bool {
+        match self {
+            Socket::Tcp(_) | Socket::Unix(_) => false,
+            Socket::Tls(session) => session.has_unsent(),
+        }
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         match self {
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Tls(session) => session.shutdown_write(),
         }
+    }
+}
+
+impl Transport for TcpStream {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
     }
 }
 
@@ -33,6 +57,7 @@ impl Read for Socket {
         match self {
             Socket::Tcp(stream) => stream.read(buffer),
             Socket::Unix(stream) => stream.read(buffer),
+            Socket::Tls(session) => session.read(buffer),
         }
     }
 }
@@ -42,6 +67,7 @@ impl Write for Socket {
         match self {
             Socket::Tcp(stream) => stream.write(bytes),
             Socket::Unix(stream) => stream.write(bytes),
+            Socket::Tls(session) => session.write(bytes),
         }
     }
 
@@ -49,11 +75,15 @@ impl Write for Socket {
         match self {
             Socket::Tcp(stream) => stream.write_vectored(slices),
             Socket::Unix(stream) => stream.write_vectored(slices),
+            Socket::Tls(session) => session.write_vectored(slices),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Socket::Tcp(_) | Socket::Unix(_) => Ok(()),
+            Socket::Tls(session) => session.flush(),
+        }
     }
 }
 
@@ -62,6 +92,7 @@ impl Source for Socket {
         match self {
             Socket::Tcp(stream) => stream.register(registry, token, interests),
             Socket::Unix(stream) => stream.register(registry, token, interests),
+            Socket::Tls(session) => session.socket_mut().register(registry, token, interests),
         }
     }
 
@@ -69,6 +100,7 @@ impl Source for Socket {
         match self {
             Socket::Tcp(stream) => stream.reregister(registry, token, interests),
             Socket::Unix(stream) => stream.reregister(registry, token, interests),
+            Socket::Tls(session) => session.socket_mut().reregister(registry, token, interests),
         }
     }
 
@@ -76,6 +108,7 @@ impl Source for Socket {
         match self {
             Socket::Tcp(stream) => stream.deregister(registry),
             Socket::Unix(stream) => stream.deregister(registry),
+            Socket::Tls(session) => session.socket_mut().deregister(registry),
         }
     }
 }

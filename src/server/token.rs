@@ -18,6 +18,8 @@ pub enum Owner {
     CameraErrors(Pipe),
     /// The pipe that signal handlers write to.
     Signals,
+    /// The thread that reads a renewed certificate.
+    Certificate,
 }
 
 /// Which pipe of which camera, and of which of the drivers it has had.
@@ -37,6 +39,7 @@ const CAMERA_OUTPUT: usize = 1;
 const CAMERA_ERRORS: usize = 2;
 const OTHER: usize = 3;
 const SIGNALS: usize = u32::MAX as usize;
+const CERTIFICATE: usize = SIGNALS - 1;
 
 impl Owner {
     /// The token to register this owner's source under.
@@ -47,6 +50,7 @@ impl Owner {
             Owner::CameraErrors(pipe) => (CAMERA_ERRORS, pipe.run, pipe.camera as usize),
             Owner::Listener(index) => (OTHER, 0, index),
             Owner::Signals => (OTHER, 0, SIGNALS),
+            Owner::Certificate => (OTHER, 0, CERTIFICATE),
         };
         Token(kind << KIND_SHIFT | ((number & Key::NUMBER_MASK) as usize) << NUMBER_SHIFT | slot)
     }
@@ -59,8 +63,11 @@ impl Owner {
             CONNECTION => Owner::Connection(Key { slot, number }),
             CAMERA_OUTPUT => Owner::CameraOutput(Pipe { camera: slot, run: number }),
             CAMERA_ERRORS => Owner::CameraErrors(Pipe { camera: slot, run: number }),
-            _ if slot as usize == SIGNALS => Owner::Signals,
-            _ => Owner::Listener(slot as usize),
+            _ => match slot as usize {
+                SIGNALS => Owner::Signals,
+                CERTIFICATE => Owner::Certificate,
+                index => Owner::Listener(index),
+            },
         }
     }
 }
@@ -79,6 +86,7 @@ mod tests {
             Owner::CameraOutput(Pipe { camera: 0, run: 0 }),
             Owner::CameraErrors(Pipe { camera: 3, run: Key::NUMBER_MASK }),
             Owner::Signals,
+            Owner::Certificate,
         ];
         for owner in owners {
             assert_eq!(Owner::of(owner.token()), owner);

@@ -33,6 +33,8 @@ pub struct Summary {
     pub connections: Connections,
     #[serde(rename = "loop")]
     pub event_loop: EventLoop,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 }
 
 /// The camera that was asked for, in ustreamer's shape.
@@ -144,9 +146,23 @@ pub struct EventLoop {
     pub uptime_ms: u64,
 }
 
+/// Encrypted listeners.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see State")]
+pub struct Tls {
+    pub handshakes: u64,
+    pub handshakes_failed: u64,
+    /// Connections that spoke HTTP without TLS, and were told so.
+    pub plain_requests: u64,
+    pub renewals: u64,
+    /// Renewed certificates that could not be used: the old one was kept.
+    pub renewals_failed: u64,
+}
+
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Limits {
+    pub handshake_timeout_ms: u64,
     pub viewers_max: usize,
     pub connections_max: usize,
     pub request_timeout_ms: u64,

@@ -17,9 +17,23 @@ use super::sabotage::{self, Sabotage};
 use super::viewer::Viewer;
 use crate::wire::http::{Method, Refusal, Request, Version};
 
-/// A byte stream in both directions that never blocks: `read` and `write` say [`ErrorKind::WouldBlock`] instead, and
-/// after that an edge of readiness is owed to [`super::Hub::ready`].
+/// A byte stream in both directions that never blocks: `read`, `write` and `flush` say [`ErrorKind::WouldBlock`]
+/// instead, and after that an edge of readiness is owed to [`super::Hub::ready`]: to a reader when there may be bytes,
+/// to a writer when there may be room. A `read` that says [`ErrorKind::Interrupted`] owes none: it has done enough for
+/// this turn, and wants to be called again in the next.
+///
+/// An error of `read` that holds a [`Refusal`] ends the connection with that reply.
 pub trait Transport: Read + Write {
+    /// Whether a request can come in; not while a handshake is under way.
+    fn is_established(&self) -> bool {
+        true
+    }
+
+    /// Whether it holds bytes that the peer must be sent, its own or such as `write` took: `flush` sends them.
+    fn has_unsent(&self) -> bool {
+        false
+    }
+
     /// Tells the peer that nothing more will come. What was written before still arrives.
     ///
     /// # Errors
@@ -50,6 +64,11 @@ pub struct Readiness {
 /// Where a connection stands between its first request and its end.
 #[derive(Debug)]
 pub enum State {
+    /// The transport has yet to be agreed upon with the peer.
+    Handshaking {
+        /// That must be done by then.
+        until: Instant,
+    },
     /// A request head is awaited; what has come of it is in the connection's buffer.
     Receiving {
         /// The head must be whole, or have begun, by then.
@@ -158,10 +177,14 @@ pub struct Connection<T> {
 impl<T: Transport> Connection<T> {
     /// A connection that has just been made; until an edge says otherwise, both directions are worth a try.
     pub(super) fn new(transport: T, peer: Peer, number: u32, limits: &Limits, now: Instant) -> Self {
+        let state = match transport.is_established() {
+            true => State::Receiving { until: now + limits.request_timeout },
+            false => State::Handshaking { until: now + limits.handshake_timeout },
+        };
         Self {
             peer,
             since: now,
-            state: State::Receiving { until: now + limits.request_timeout },
+            state,
             queue: WriteQueue::default(),
             partial_writes: 0,
             would_blocks: 0,
@@ -182,7 +205,11 @@ impl<T: Transport> Connection<T> {
     /// kernel's buffer makes the peer wait.
     pub(super) fn wants_read(&self) -> bool {
         let is_listening = match &self.state {
-            State::Receiving { .. } | State::Subscribed(_) | State::Ending(_) | State::Closing { .. } => true,
+            State::Handshaking { .. }
+            | State::Receiving { .. }
+            | State::Subscribed(_)
+            | State::Ending(_)
+            | State::Closing { .. } => true,
             State::Reading(reader) => reader.is_endless,
             _ => false,
         };
@@ -191,7 +218,8 @@ impl<T: Transport> Connection<T> {
 
     /// Whether there is something to write and room for it.
     pub(super) fn wants_write(&self) -> bool {
-        self.writable && !self.queue.is_empty() && !matches!(self.state, State::Closed)
+        let has_work = !self.queue.is_empty() || self.transport.has_unsent();
+        self.writable && has_work && !matches!(self.state, State::Closed)
     }
 
     /// Reads until the transport would block, the peer has ended, or the budget is spent; tells which, and how many
@@ -205,7 +233,11 @@ impl<T: Transport> Connection<T> {
     ) -> io::Result<(Received, usize)> {
         let mut total = 0;
         while total < limits.read_budget_bytes {
-            match self.transport.read(scratch) {
+            let read = self.transport.read(scratch);
+            if matches!(self.state, State::Handshaking { .. }) && self.transport.is_established() {
+                self.state = State::Receiving { until: now + limits.request_timeout };
+            }
+            match read {
                 Ok(0) => {
                     self.readable = false;
                     self.ended = true;
@@ -229,7 +261,7 @@ impl<T: Transport> Connection<T> {
                         self.readable = false;
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Ok((Received::Budget, total)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
                     return Ok((Received::WouldBlock, total));
@@ -349,15 +381,15 @@ impl<T: Transport> Connection<T> {
         self.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
         self.bytes_sent += progress.bytes as u64;
         match &mut self.state {
-            State::Responding { progress_at, .. } if progress.bytes > 0 => *progress_at = now,
-            State::Reading(reader) if progress.bytes > 0 => reader.progressed(now),
+            State::Responding { progress_at, .. } if progress.has_moved() => *progress_at = now,
+            State::Reading(reader) if progress.has_moved() => reader.progressed(now),
             State::Subscribed(viewer) | State::Ending(viewer) => {
                 viewer.counts.delivered += progress.delivered;
                 viewer.counts.repeated += progress.repeated;
                 for _ in 0..progress.delivered {
                     viewer.rate.tick(now);
                 }
-                if progress.bytes > 0 {
+                if progress.has_moved() {
                     viewer.progressed(self.queue.is_mid_offer(), progress.delivered + progress.repeated, now);
                 }
             }
@@ -389,7 +421,8 @@ impl<T: Transport> Connection<T> {
     /// When this connection must be looked at again. There is such a time in every state.
     pub(super) fn deadline(&self, limits: &Limits) -> Instant {
         match &self.state {
-            State::Receiving { until }
+            State::Handshaking { until }
+            | State::Receiving { until }
             | State::Answering { until, .. }
             | State::Waiting { until, .. }
             | State::Closing { until, .. } => *until,

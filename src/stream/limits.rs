@@ -5,6 +5,8 @@ use std::time::Duration;
 /// What a peer may take of our time and memory. The defaults are the values the documentation names.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// A transport that has a handshake must be through with it this long after the connection was made.
+    pub handshake_timeout: Duration,
     /// A whole request head must be in this long after its first byte, or after the connection was made. Absolute: a
     /// byte now and then buys no time.
     pub request_timeout: Duration,
@@ -45,6 +47,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            handshake_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(30),

@@ -41,7 +41,8 @@ pub struct WriteQueue {
     waiting: Option<Offer>,
 }
 
-/// A chunk of which some bytes have left: what is still to go, and what it counts as once it is through.
+/// A chunk that the transport has begun to take: what is still to go, and what it counts as once it is through. With
+/// nothing left to go it stays until the transport has flushed what it took.
 #[derive(Debug)]
 struct Sending {
     left: Bytes,
@@ -101,10 +102,29 @@ pub struct Progress {
     pub captured_on: [Option<Instant>; THROUGH_MAX],
     /// Repeats whose last byte left.
     pub repeated: u64,
-    /// Write calls that took some bytes, but not all that was there for them.
+    /// 1 if the kernel took some bytes, but had no room for all of them; otherwise 0.
     pub partial_writes: u64,
     /// Why it stopped.
     pub pause: Pause,
+}
+
+impl Progress {
+    /// Whether the transport took bytes, or the last of those it had taken have left.
+    pub fn has_moved(&self) -> bool {
+        self.bytes > 0 || self.delivered + self.repeated > 0
+    }
+
+    /// Counts a chunk that is through.
+    fn count(&mut self, through: &Sending) {
+        match through.kind {
+            Kind::Pushed => {}
+            Kind::Fresh => {
+                self.captured_on[self.delivered as usize % THROUGH_MAX] = through.captured_on;
+                self.delivered += 1;
+            }
+            Kind::Repeat => self.repeated += 1,
+        }
+    }
 }
 
 impl WriteQueue {
@@ -182,10 +202,11 @@ impl WriteQueue {
         sending.chain(&self.pushed).chain(waiting).any(|bytes| range.contains(&bytes.as_ptr()))
     }
 
-    /// Writes until the transport would block, nothing is left, or at least `budget_bytes` have gone.
+    /// Writes until the transport would block, nothing is left, or at least `budget_bytes` have gone. A chunk is
+    /// through only when it is flushed: a transport that encrypts takes bytes that the kernel has yet to take from it.
     ///
     /// # Errors
-    /// What the transport's write said, other than "would block" and "interrupted"; also when it took no byte at all.
+    /// What the transport said, other than "would block" and "interrupted"; also when it took no byte at all.
     pub fn write_to(&mut self, transport: &mut impl Write, budget_bytes: usize) -> io::Result<Progress> {
         let mut progress = Progress {
             bytes: 0,
@@ -195,51 +216,63 @@ impl WriteQueue {
             partial_writes: 0,
             pause: Pause::Drained,
         };
-        while !self.is_empty() {
-            if progress.bytes >= budget_bytes {
-                progress.pause = Pause::Budget;
-                break;
-            }
-            let (wanted, written) = self.write_once(transport);
-            match written {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => {
-                    progress.bytes += written;
-                    progress.partial_writes += u64::from(written < wanted);
-                    self.advance(written, &mut progress);
-                }
+        loop {
+            match self.write_step(transport, budget_bytes, &mut progress) {
+                Ok(None) => {}
+                Ok(Some(pause)) => return Ok(Progress { pause, ..progress }),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    progress.pause = Pause::WouldBlock;
-                    break;
+                    progress.partial_writes = u64::from(progress.bytes > 0 && !self.is_empty());
+                    return Ok(Progress { pause: Pause::WouldBlock, ..progress });
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(progress)
+    }
+
+    /// Sees off what was taken before, then has the transport take more. Says why there is no next step, if so it is.
+    fn write_step(
+        &mut self,
+        transport: &mut impl Write,
+        budget_bytes: usize,
+        progress: &mut Progress,
+    ) -> io::Result<Option<Pause>> {
+        transport.flush()?;
+        if let Some(through) = self.sending.take_if(|sending| sending.left.is_empty()) {
+            progress.count(&through);
+        }
+        if self.is_empty() {
+            return Ok(Some(Pause::Drained));
+        }
+        if progress.bytes >= budget_bytes {
+            return Ok(Some(Pause::Budget));
+        }
+        let written = self.write_once(transport)?;
+        if written == 0 {
+            return Err(ErrorKind::WriteZero.into());
+        }
+        progress.bytes += written;
+        self.advance(written, progress);
+        Ok(None)
     }
 
     /// One system call for all that is there: a plain write for the usual single chunk, else a vectored one.
-    /// Returns how many bytes there were for it, and what it said.
-    fn write_once(&self, transport: &mut impl Write) -> (usize, io::Result<usize>) {
+    fn write_once(&self, transport: &mut impl Write) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
-        let mut wanted = 0;
         let sending = self.sending.iter().map(|sending| &sending.left);
         let waiting = self.waiting.iter().map(|offer| &offer.bytes);
         for (slot, bytes) in slices.iter_mut().zip(sending.chain(&self.pushed).chain(waiting)) {
             *slot = IoSlice::new(bytes);
             count += 1;
-            wanted += bytes.len();
         }
-        let written = match &slices[..count] {
+        match &slices[..count] {
             [one] => transport.write(one),
             several => transport.write_vectored(several),
-        };
-        (wanted, written)
+        }
     }
 
-    /// Strikes `written` bytes off the head of the queue and counts what is through.
+    /// Strikes `written` bytes off the head of the queue. The last chunk they reach into stays at the head.
     fn advance(&mut self, mut written: usize, progress: &mut Progress) {
         while written > 0 {
             let Some(mut head) = self.take_head() else { return };
@@ -249,17 +282,13 @@ impl WriteQueue {
             }
             head.left.advance(taken);
             written -= taken;
-            if !head.left.is_empty() {
-                self.sending = Some(head);
-                return;
+            if head.left.is_empty() {
+                // Whatever memory it was a slice of is needed here no more.
+                head.left = Bytes::new();
             }
-            match head.kind {
-                Kind::Pushed => {}
-                Kind::Fresh => {
-                    progress.captured_on[progress.delivered as usize % THROUGH_MAX] = head.captured_on;
-                    progress.delivered += 1;
-                }
-                Kind::Repeat => progress.repeated += 1,
+            match written {
+                0 => self.sending = Some(head),
+                _ => progress.count(&head),
             }
         }
         if self.pushed.is_empty() {

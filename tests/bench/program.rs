@@ -125,7 +125,7 @@ fn a_ramp_beyond_the_limit_of_files_is_refused_before_it_begins() {
 
 #[test]
 fn options_without_sense_are_no_failure_but_a_mistake() {
-    for arguments in [["http://127.0.0.1:1/", "--seconds=0"], ["https://127.0.0.1/", "--viewers=1"]] {
+    for arguments in [["http://127.0.0.1:1/", "--seconds=0"], ["ftp://127.0.0.1/", "--viewers=1"]] {
         assert_eq!(bench(&arguments).status.code(), Some(2), "{arguments:?}");
     }
 }

@@ -3,6 +3,7 @@
 mod addresses;
 mod bodies;
 mod cameras;
+mod encrypted;
 mod handover;
 mod lifecycle;
 mod link;

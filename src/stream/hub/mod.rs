@@ -334,8 +334,10 @@ impl<T: Transport> Hub<T> {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             let is_asking = connection.is_new() || connection.has_begun_request();
             match &mut connection.state {
-                State::Receiving { until } if is_asking => *until = (*until).min(now + last_call),
-                State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
+                State::Handshaking { until } | State::Receiving { until } if is_asking => {
+                    *until = (*until).min(now + last_call)
+                }
+                State::Handshaking { .. } | State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
                 State::Waiting { .. } => self.ask_now(key, now),
                 State::Subscribed(_) => self.end_stream(key, now),
                 State::Reading(reader) if reader.is_endless => self.end_body(key, now),

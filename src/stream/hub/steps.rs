@@ -93,7 +93,7 @@ impl<T: Transport> Hub<T> {
             let bytes;
             (received, bytes) = match connection.receive(&mut self.scratch, &self.limits, now) {
                 Ok(received) => received,
-                Err(error) => return self.fail(key, &error),
+                Err(error) => return self.fail(key, &error, now),
             };
             self.totals.bytes_read += bytes as u64;
             self.totals.would_blocks += u64::from(received == Received::WouldBlock);
@@ -126,7 +126,9 @@ impl<T: Transport> Hub<T> {
         match connection.state {
             _ if sabotage::is(Sabotage::ForgetEnd) => {}
             State::Closing { .. } => self.close(key, CloseReason::Finished),
-            State::Receiving { .. } | State::Subscribed(_) | State::Reading(_) => self.close(key, CloseReason::Left),
+            State::Handshaking { .. } | State::Receiving { .. } | State::Subscribed(_) | State::Reading(_) => {
+                self.close(key, CloseReason::Left);
+            }
             _ => {}
         }
     }
@@ -144,7 +146,7 @@ impl<T: Transport> Hub<T> {
         if connection.wants_write() {
             let progress = match connection.write(self.limits.write_budget_bytes, now) {
                 Ok(progress) => progress,
-                Err(error) => return self.fail(key, &error),
+                Err(error) => return self.fail(key, &error, now),
             };
             log::trace!("#{}: wrote {} bytes, {}", key.number, progress.bytes, progress.pause);
             self.totals.bytes_written += progress.bytes as u64;
@@ -167,7 +169,7 @@ impl<T: Transport> Hub<T> {
                 // The next request may have come in together with the last.
                 Ok(false) => self.take_request(key, now),
                 Ok(true) => self.close(key, CloseReason::Finished),
-                Err(error) => self.fail(key, &error),
+                Err(error) => self.fail(key, &error, now),
             }
         }
     }
@@ -189,9 +191,12 @@ impl<T: Transport> Hub<T> {
         }
         let idle = connection.queue.is_empty();
         let has_begun_request = connection.has_begun_request();
+        let is_owed_read = connection.readable;
         match &mut connection.state {
+            // What the peer has said was not looked at yet: the delay is ours.
+            State::Handshaking { until } if is_owed_read => *until = now + self.limits.handshake_timeout,
             State::Receiving { .. } if has_begun_request => self.refuse(key, &TOO_SLOW, now),
-            State::Receiving { .. } => self.close(key, CloseReason::Silent),
+            State::Handshaking { .. } | State::Receiving { .. } => self.close(key, CloseReason::Silent),
             // The delay is ours: the process was stopped, say, and the call still waits to be handed out.
             State::Answering { until, .. } => *until = now + self.limits.request_timeout,
             State::Waiting { .. } => self.ask_now(key, now),
@@ -286,8 +291,12 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    fn fail(&mut self, key: Key, error: &io::Error) {
+    fn fail(&mut self, key: Key, error: &io::Error, now: Instant) {
+        if let Some(refusal) = error.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>()) {
+            return self.refuse(key, refusal, now);
+        }
         use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+        log::debug!("#{}: {error}", key.number);
         let left = matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected);
         self.close(key, if left { CloseReason::Left } else { CloseReason::Failed });
     }

@@ -1,0 +1,84 @@
+//! TLS, in a program that was built without it: there is none, and no value of these types either.
+
+use std::convert::Infallible;
+use std::io::{self, Read, Write};
+use std::marker::PhantomData;
+
+use mio::Waker;
+
+use super::settings::TlsFiles;
+use crate::site::state;
+use crate::stream::Transport;
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("this framecast was built without TLS; build it with --features tls, or leave out --tls-cert and --tls-key")]
+pub struct CertificateError;
+
+/// What encrypted listeners would need.
+#[derive(Debug)]
+pub struct Tls(Infallible);
+
+/// What would be an encrypted connection.
+#[derive(Debug)]
+pub struct Session<S>(Infallible, PhantomData<S>);
+
+#[allow(missing_docs, reason = "none of it can be called")]
+impl Tls {
+    /// Says that there is no TLS.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn new(_: TlsFiles, _: Waker) -> Result<Self, CertificateError> {
+        Err(CertificateError)
+    }
+
+    pub fn accept<S: Transport>(&self, _: S) -> io::Result<Session<S>> {
+        match self.0 {}
+    }
+
+    pub fn allow_handshakes(&self) {
+        match self.0 {}
+    }
+
+    pub fn renew(&mut self) {
+        match self.0 {}
+    }
+
+    pub fn take_renewed(&mut self) {
+        match self.0 {}
+    }
+
+    pub fn counts(&self) -> state::Tls {
+        match self.0 {}
+    }
+}
+
+impl<S> Session<S> {
+    /// What it would run on.
+    pub fn socket_mut(&mut self) -> &mut S {
+        match self.0 {}
+    }
+}
+
+impl<S> Transport for Session<S> {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        match self.0 {}
+    }
+}
+
+impl<S> Read for Session<S> {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        match self.0 {}
+    }
+}
+
+impl<S> Write for Session<S> {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        match self.0 {}
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0 {}
+    }
+}
