@@ -8,28 +8,36 @@
 //! 3. our own budget was reached; then it is on us to come back, and the next wait does not wait.
 //!
 //! An edge that is taken and not used up in one of these ways is lost, and with it a viewer. That is the heart of
-//! non-blocking I/O, and all of it is in this file, [`super::listener`], [`super::camera`] and `stream`.
+//! non-blocking I/O, and all of it is in this file, [`super::listener`], [`super::camera`] and `stream`. What comes
+//! before the first turn is in `start`, what brings about the last one in `end`.
+
+mod end;
+mod start;
+mod stats;
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Waker};
+use mio::{Events, Interest, Poll};
+
+pub use start::ServeError;
+pub use stats::LoopStats;
 
 use super::bulletin::Bulletin;
 use super::camera::{Camera, News};
 use super::handover::{self, Successor};
 use super::listener::{Accepted, Listener};
 use super::scene::{Stage, wall_time};
-use super::settings::{ListenAddress, Settings};
-use super::signals::{self, Signals};
+use super::settings::Settings;
+use super::signals::Signals;
 use super::socket::Socket;
 use super::supervisor::Supervisor;
-use super::tls::{CertificateError, Tls};
+use super::tls::Tls;
 use super::token::Owner;
 use crate::site;
 use crate::stream::hub::Shot;
-use crate::stream::{Histogram, Hub, Peer, Readiness, Topic};
+use crate::stream::{Hub, Peer, Readiness, Topic};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
@@ -44,9 +52,6 @@ const ACCEPTS_MAX: usize = 64;
 
 /// When descriptors or memory have run out, accepting is tried again after this long, and whenever something closes.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-
-/// Bytes read from a pipe at once.
-const SCRATCH_BYTES: usize = 256 * 1024;
 
 /// The year 2000. Some servers count the time of a frame from when they were started; that says nothing to anybody
 /// else.
@@ -75,109 +80,7 @@ pub struct EventLoop {
     going_down: Option<Instant>,
 }
 
-/// What the loop counts of itself.
-#[derive(Clone, Copy, Debug)]
-pub struct LoopStats {
-    /// When the loop was made.
-    pub started_at: Instant,
-    /// Times around.
-    pub turns: u64,
-    /// Events handled.
-    pub events: u64,
-    /// Turns that waited and were woken, rather than coming straight back to work left over.
-    pub wakeups: u64,
-    /// The times between waking up and waiting again.
-    pub turn: Histogram,
-    /// The longest of them.
-    pub longest_turn: Duration,
-    /// Accepts that failed for want of descriptors or memory.
-    pub accepts_exhausted: u64,
-    /// Turns a second.
-    pub rate: crate::stream::metrics::Meter,
-}
-
-/// Why a server did not start, or could not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {error}; choose another with --listen")]
-    Listen {
-        /// As it was given.
-        address: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// What was passed on to be listened on cannot be.
-    #[error("cannot listen on what was passed on by LISTEN_FDS: {0}; pass on listening TCP or Unix stream sockets")]
-    Inherited(io::Error),
-    /// The certificate cannot be used.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// The kernel refused something without which there is no loop.
-    #[error("cannot {what}: {error}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// What it said.
-        error: io::Error,
-    },
-}
-
 impl EventLoop {
-    /// Makes everything that may fail or block: after this, the loop only moves bytes. Drivers are started as
-    /// `program capture SOURCE`. Sockets that were passed on are listened on instead of the addresses in the settings.
-    ///
-    /// # Errors
-    /// A certificate cannot be used, an address is taken or unknown, what was passed on is no listening socket, or the
-    /// kernel is out of something.
-    pub fn new(settings: Settings, program: PathBuf) -> Result<Self, ServeError> {
-        let poll = Poll::new().map_err(system("make an epoll instance"))?;
-        let mut signals = Signals::take_over().map_err(system("take over signals"))?;
-        let register = "register for events";
-        let readable = Interest::READABLE;
-        poll.registry().register(&mut signals, Owner::Signals.token(), readable).map_err(system(register))?;
-
-        let mut tls = None;
-        if let Some(files) = &settings.tls {
-            let waker = Waker::new(poll.registry(), Owner::Certificate.token()).map_err(system("make a waker"))?;
-            tls = Some(Tls::new(files.clone(), waker)?);
-            signals.take_over_renewal().map_err(system("take over signals"))?;
-        }
-
-        let mut listeners = listen(&settings)?;
-        for (index, listener) in listeners.iter_mut().enumerate() {
-            poll.registry().register(listener, Owner::Listener(index).token(), readable).map_err(system(register))?;
-        }
-
-        let linger = settings.camera_linger;
-        let cameras = settings.cameras.iter().cloned().enumerate();
-        let cameras: Vec<Camera> = cameras
-            .map(|(index, camera)| Camera::new(camera, index, program.clone(), settings.offline.clone(), linger))
-            .collect();
-        Ok(Self {
-            poll,
-            signals,
-            supervisor: Supervisor::of_environment(),
-            listeners,
-            tls,
-            hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
-            cameras,
-            settings,
-            stats: LoopStats::new(Instant::now()),
-            bulletin: Bulletin::default(),
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
-            program,
-            successor: None,
-            accept_retry: None,
-            going_down: None,
-        })
-    }
-
-    /// The addresses it listens on, as a browser takes them.
-    pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
-        self.listeners.iter().map(Listener::to_string)
-    }
-
     /// Goes around until a signal says otherwise.
     ///
     /// # Errors
@@ -223,7 +126,7 @@ impl EventLoop {
             // This is how the wait of a process that was stopped ends (signal(7)), and no event comes with it. Time has
             // passed, and who spoke or made room meanwhile must be heard before it is held against anybody.
             Err(error) if error.kind() == ErrorKind::Interrupted => self.poll(events, Some(Duration::ZERO)),
-            Err(error) => Err(system("wait for events")(error)),
+            Err(error) => Err(start::system("wait for events")(error)),
             Ok(()) => Ok(()),
         }
     }
@@ -400,111 +303,6 @@ impl EventLoop {
             self.accept_retry = None;
         }
     }
-
-    fn obey_signals(&mut self, now: Instant) {
-        for request in self.signals.pending().collect::<Vec<_>>() {
-            match request {
-                signals::Request::Reap => {
-                    self.cameras.iter_mut().for_each(Camera::child_ended);
-                    self.reap_successor();
-                }
-                signals::Request::Succeed => self.start_successor(),
-                signals::Request::HandOver => self.hand_over(now),
-                signals::Request::Renew => self.tls.iter_mut().for_each(Tls::renew),
-                signals::Request::ShutDown => self.shut_down(now),
-            }
-        }
-    }
-
-    /// Starts the server that is to take this one's place. Until it says that it is up, nothing changes.
-    fn start_successor(&mut self) {
-        let reads_stdin = self.settings.cameras.iter().any(|camera| camera.source.reads_stdin());
-        if self.successor.is_some() || self.going_down.is_some() {
-            log::warn!("no successor is started: there is one already, or this server is going down");
-        } else if reads_stdin {
-            // Two drivers would each read some pieces of it, and frames would be made of both.
-            log::warn!("no successor is started: standard input is a camera and cannot be read by two servers");
-        } else {
-            match Successor::start(&self.program, &self.listeners) {
-                Ok(successor) => {
-                    log::info!("process {} is started as the successor of this server", successor.id());
-                    self.successor = Some(successor);
-                }
-                Err(error) => {
-                    log::error!("the successor, {}, cannot be started: {error}", self.program.display());
-                }
-            }
-        }
-    }
-
-    fn reap_successor(&mut self) {
-        let Some(successor) = &mut self.successor else { return };
-        match successor.ended() {
-            Ok(None) => {}
-            Ok(Some(status)) => {
-                log::error!("the successor has ended ({status}) before it was up; this server goes on");
-                self.successor = None;
-            }
-            Err(error) => log::error!("the successor cannot be waited for: {error}"),
-        }
-    }
-
-    /// The successor is up: whoever comes is its guest from now on, and those who are here are seen off.
-    fn hand_over(&mut self, now: Instant) {
-        if self.successor.is_none() || self.going_down.is_some() {
-            return;
-        }
-        log::info!("the successor is up");
-        for mut listener in self.listeners.drain(..) {
-            if let Err(error) = self.poll.registry().deregister(&mut listener) {
-                log::warn!("{listener} goes on giving events: {error}");
-            }
-            listener.hand_over();
-        }
-        self.shut_down(now);
-    }
-
-    /// The first time, everything is brought to its end; the second time, it is over.
-    fn shut_down(&mut self, now: Instant) {
-        if self.going_down.is_some() {
-            log::info!("going down at once");
-            self.going_down = Some(now);
-            return;
-        }
-        log::info!("going down; once more to do so at once");
-        self.supervisor.stopping();
-        self.going_down = Some(now + self.settings.shutdown_timeout);
-        self.hub.shut_down(now);
-        self.cameras.iter_mut().for_each(|camera| camera.stop(now));
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        let Some(deadline) = self.going_down else { return false };
-        now >= deadline || (self.hub.is_empty() && self.cameras.iter().all(Camera::is_over))
-    }
-}
-
-impl LoopStats {
-    fn new(now: Instant) -> Self {
-        Self {
-            started_at: now,
-            turns: 0,
-            events: 0,
-            wakeups: 0,
-            turn: Histogram::default(),
-            longest_turn: Duration::ZERO,
-            accepts_exhausted: 0,
-            rate: Default::default(),
-        }
-    }
-
-    fn turned(&mut self, events: usize, began: Instant, took: Duration) {
-        self.turns += 1;
-        self.events += events as u64;
-        self.turn.add(took);
-        self.longest_turn = self.longest_turn.max(took);
-        self.rate.tick(began);
-    }
 }
 
 type Show = fn(&mut Hub<Socket>, usize, Shot<'_>, Instant);
@@ -523,30 +321,4 @@ fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Inst
         sequence: part.sequence,
     };
     show(hub, camera, shot, now);
-}
-
-/// The sockets that were passed on, else those of the settings.
-fn listen(settings: &Settings) -> Result<Vec<Listener>, ServeError> {
-    let inherited = handover::inherited().map_err(ServeError::Inherited)?;
-    if settings.tls.is_none() && inherited.iter().any(Listener::is_encrypted) {
-        let missing = "one is called https, but there is neither --tls-cert nor --tls-key";
-        return Err(ServeError::Inherited(io::Error::other(missing)));
-    }
-    if !inherited.is_empty() {
-        return Ok(inherited);
-    }
-    let bind = |address| Listener::bind(address).map_err(|error| ServeError::Listen { address: spell(address), error });
-    settings.listen.iter().map(bind).collect()
-}
-
-fn spell(address: &ListenAddress) -> String {
-    match address {
-        ListenAddress::Inet(address) => address.clone(),
-        ListenAddress::Https(address) => format!("https://{address}"),
-        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
-    }
-}
-
-fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
-    move |error| ServeError::System { what, error }
 }

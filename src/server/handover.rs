@@ -87,6 +87,7 @@ impl Successor {
             .env("LISTEN_FDNAMES", names.join(":"))
             // It would have to be the number of a process that is not there yet; without it, whoever asks is meant.
             .env_remove("LISTEN_PID")
+            .env_remove("WATCHDOG_PID")
             .env(PREDECESSOR, std::process::id().to_string())
             .fd_mappings(mappings.collect())
             .map_err(io::Error::other)?;

@@ -52,6 +52,12 @@ impl Supervisor {
         self.tell("STOPPING=1");
     }
 
+    /// Another process is this server from now on.
+    pub fn hand_over(&mut self, pid: u32) {
+        self.tell(&format!("MAINPID={pid}"));
+        self.due = None;
+    }
+
     /// The loop has gone around: says so, if it is time.
     pub fn attend(&mut self, now: Instant) {
         if let (Some(due), Some(interval)) = (self.due, self.interval)

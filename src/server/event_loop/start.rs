@@ -1,0 +1,132 @@
+//! Everything that may fail or block, before the first turn.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use mio::{Interest, Poll, Waker};
+
+use super::{EventLoop, LoopStats};
+use crate::server::bulletin::Bulletin;
+use crate::server::camera::Camera;
+use crate::server::handover;
+use crate::server::listener::Listener;
+use crate::server::settings::{ListenAddress, Settings};
+use crate::server::signals::Signals;
+use crate::server::supervisor::Supervisor;
+use crate::server::tls::{CertificateError, Tls};
+use crate::server::token::Owner;
+use crate::stream::Hub;
+
+/// Bytes read from a pipe at once.
+const SCRATCH_BYTES: usize = 256 * 1024;
+
+/// Why a server did not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}; choose another with --listen")]
+    Listen {
+        /// As it was given.
+        address: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// What was passed on to be listened on cannot be.
+    #[error("cannot listen on what was passed on by LISTEN_FDS: {0}; pass on listening TCP or Unix stream sockets")]
+    Inherited(io::Error),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The kernel refused something without which there is no loop.
+    #[error("cannot {what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+impl EventLoop {
+    /// Makes everything that may fail or block: after this, the loop only moves bytes. Drivers are started as
+    /// `program capture SOURCE`. Sockets that were passed on are listened on instead of the addresses in the settings.
+    ///
+    /// # Errors
+    /// A certificate cannot be used, an address is taken or unknown, what was passed on is no listening socket, or the
+    /// kernel is out of something.
+    pub fn new(settings: Settings, program: PathBuf) -> Result<Self, ServeError> {
+        let poll = Poll::new().map_err(system("make an epoll instance"))?;
+        let mut signals = Signals::take_over().map_err(system("take over signals"))?;
+        let register = "register for events";
+        let readable = Interest::READABLE;
+        poll.registry().register(&mut signals, Owner::Signals.token(), readable).map_err(system(register))?;
+
+        let mut tls = None;
+        if let Some(files) = &settings.tls {
+            let waker = Waker::new(poll.registry(), Owner::Certificate.token()).map_err(system("make a waker"))?;
+            tls = Some(Tls::new(files.clone(), waker)?);
+            signals.take_over_renewal().map_err(system("take over signals"))?;
+        }
+
+        let mut listeners = listen(&settings)?;
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            poll.registry().register(listener, Owner::Listener(index).token(), readable).map_err(system(register))?;
+        }
+
+        let linger = settings.camera_linger;
+        let cameras = settings.cameras.iter().cloned().enumerate();
+        let cameras: Vec<Camera> = cameras
+            .map(|(index, camera)| Camera::new(camera, index, program.clone(), settings.offline.clone(), linger))
+            .collect();
+        Ok(Self {
+            poll,
+            signals,
+            supervisor: Supervisor::of_environment(),
+            listeners,
+            tls,
+            hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
+            cameras,
+            settings,
+            stats: LoopStats::new(Instant::now()),
+            bulletin: Bulletin::default(),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            program,
+            successor: None,
+            accept_retry: None,
+            going_down: None,
+        })
+    }
+
+    /// The addresses it listens on, as a browser takes them.
+    pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
+        self.listeners.iter().map(Listener::to_string)
+    }
+}
+
+/// The sockets that were passed on, else those of the settings.
+fn listen(settings: &Settings) -> Result<Vec<Listener>, ServeError> {
+    let inherited = handover::inherited().map_err(ServeError::Inherited)?;
+    if settings.tls.is_none() && inherited.iter().any(Listener::is_encrypted) {
+        let missing = "one is called https, but there is neither --tls-cert nor --tls-key";
+        return Err(ServeError::Inherited(io::Error::other(missing)));
+    }
+    if !inherited.is_empty() {
+        return Ok(inherited);
+    }
+    let bind = |address| Listener::bind(address).map_err(|error| ServeError::Listen { address: spell(address), error });
+    settings.listen.iter().map(bind).collect()
+}
+
+fn spell(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Inet(address) => address.clone(),
+        ListenAddress::Https(address) => format!("https://{address}"),
+        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+/// What was tried when the kernel refused.
+pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
+    move |error| ServeError::System { what, error }
+}
