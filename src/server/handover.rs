@@ -3,8 +3,8 @@
 //! A listening socket is a queue in the kernel. As long as any process has it open, whoever comes is queued and nobody
 //! is refused. So a new server is given the sockets of the old one when it is started, both accept for a while, and the
 //! old one stops once the new one says that it is up. The sockets come as systemd passes them to a service it starts on
-//! demand (sd_listen_fds(3)): from descriptor 3 on, `LISTEN_FDS` of them, and those that `LISTEN_FDNAMES` calls `https` are
-//! encrypted. So the same few lines serve both.
+//! demand (sd_listen_fds(3)): from descriptor 3 on, `LISTEN_FDS` of them, and those that `LISTEN_FDNAMES` calls `https`
+//! are encrypted. So the same few lines serve both.
 //!
 //! | Signal | Says |
 //! |---|---|

@@ -87,7 +87,8 @@ proptest! {
                 1 => {
                     offered += 1;
                     let chunk = format!("<{offered}:{}>", "f".repeat(size));
-                    skipped += u64::from(queue.offer(Offer { bytes: chunk.into(), sequence: 0, repeat: false, captured_on: None }));
+                    let offer = Offer { bytes: chunk.into(), sequence: 0, repeat: false, captured_on: None };
+                    skipped += u64::from(queue.offer(offer));
                 }
                 _ => {
                     line.set_room(size);
