@@ -5,6 +5,7 @@
 //! This room knows nothing of byte formats.
 
 pub mod camera;
+mod child;
 pub mod event_loop;
 pub mod listener;
 pub mod scene;
@@ -12,6 +13,7 @@ pub mod settings;
 pub mod signals;
 pub mod socket;
 pub mod token;
+mod words;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
