@@ -96,9 +96,9 @@ pub struct Serve {
     #[arg(default_value = "127.0.0.1:8080")]
     listen: Vec<ListenAddress>,
 
-    /// What to show: /dev/video0, rpicam:, an http:// or https:// address, exec:COMMAND, - for standard input,
-    /// stills:DIR or pattern:1280x720?fps=30; with a name before it if wanted. May be given several times; in the
-    /// variable, one on a line [default: three numbered pictures]
+    /// What to show: /dev/video0, rpicam:, an http:// or https:// address, redis://HOST/CHANNEL, exec:COMMAND, - for
+    /// standard input, stills:DIR or pattern:1280x720?fps=30; with a name before it if wanted. May be given several
+    /// times; in the variable, one on a line [default: three numbered pictures]
     #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = '\n')]
     #[arg(hide_env_values = true)]
     camera: Vec<String>,

@@ -13,6 +13,7 @@ pub mod numbers;
 pub mod offline;
 pub mod pattern;
 pub mod pen;
+pub mod redis;
 pub mod rpicam;
 pub mod size;
 pub mod source;
@@ -91,6 +92,11 @@ pub(crate) trait Driver: fmt::Display {
     /// How long it may give no frame while all is well; nothing for one that may be silent for ever.
     fn patience(&self) -> Option<Duration> {
         Some(PATIENCE)
+    }
+
+    /// Whether it gets over it by itself when its source gives nothing for a while: to kill it then helps nobody.
+    fn heals(&self) -> bool {
+        false
     }
 
     /// The words that name the source, with its secrets.
