@@ -16,7 +16,8 @@
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
 //! Beside them, [`capture`] (the drivers, which are programs of their own) and [`mod@bench`] (a crowd of viewers) stand
-//! on [`wire`] alone, and [`logging`] on nothing.
+//! on [`wire`] alone, [`publish`] (another program of its own, which passes frames on) on [`capture`] too, for the way
+//! to Redis, and [`logging`] on nothing.
 //!
 //! # The reading order
 //!
@@ -46,6 +47,7 @@ pub mod bench;
 pub mod capture;
 pub mod logging;
 pub mod options;
+pub mod publish;
 pub mod server;
 pub mod site;
 pub mod stream;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use framecast::bench::BenchError;
-use framecast::options::{Capture, Command, DrawOffline, Options, Serve};
+use framecast::options::{Capture, Command, DrawOffline, Options, Publish, Serve};
 use framecast::server::EventLoop;
-use framecast::{bench, capture, logging, server};
+use framecast::{bench, capture, logging, publish, server};
 
 /// The exit code for what could not be started, or could not go on; clap's for a command line nobody can follow is 2.
 const FAILURE: u8 = 1;
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         None => serve(options.serve),
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Capture(options)) => run_capture(&options),
+        Some(Command::Publish(options)) => run_publish(&options),
         Some(Command::DrawOffline(options)) => draw_offline(&options).map_err(failure),
         Some(Command::Cameras) => list_cameras(),
         Some(Command::Bench(options)) => run_bench(&options),
@@ -53,6 +54,13 @@ fn run_capture(options: &Capture) -> Outcome {
         capture::die_with(server).map_err(failure)?;
     }
     capture::run(&options.source, &mut io::stdout().lock()).map_err(failure)
+}
+
+fn run_publish(options: &Publish) -> Outcome {
+    if let Some(server) = options.server {
+        capture::die_with(server).map_err(failure)?;
+    }
+    publish::run(&options.target).map_err(failure)
 }
 
 fn draw_offline(options: &DrawOffline) -> io::Result<()> {

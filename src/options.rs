@@ -11,6 +11,7 @@ use rustix::process::Pid;
 use crate::bench;
 use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
+use crate::publish::Target;
 use crate::server::{CameraSettings, ListenAddress, Offline, Settings};
 use crate::stream::Limits;
 use crate::wire::{self, source::Part};
@@ -39,6 +40,8 @@ pub enum Command {
     Serve(Serve),
     /// Be a camera: write frames to standard output, as the server's drivers do
     Capture(Capture),
+    /// Pass frames from standard input on to Redis, for any number of machines
+    Publish(Publish),
     /// Draw the picture of a camera that is offline and write it to standard output, as the server has it done
     #[command(hide = true)]
     DrawOffline(DrawOffline),
@@ -67,6 +70,18 @@ pub struct Capture {
     #[arg(env = "FRAMECAST_SOURCE", hide_env_values = true)]
     pub source: Source,
     /// The server that this is a driver of: it must end with it
+    #[arg(long, hide = true, value_name = "PID", value_parser = process)]
+    pub server: Option<Pid>,
+}
+
+/// The options of `framecast publish`.
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// Where to: redis://USER:PASSWORD@HOST:PORT/CHANNEL for all who subscribe, or redis+list://HOST:PORT/KEY?max=100
+    /// for a pool of workers; from the variable, no list of processes shows a password in it
+    #[arg(value_name = "URL", env = "FRAMECAST_TARGET", hide_env_values = true)]
+    pub target: Target,
+    /// The server whose frames these are: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
     pub server: Option<Pid>,
 }

@@ -57,7 +57,7 @@ pub fn run(source: &Source, out: &mut impl Write) -> Result<(), CaptureError> {
 }
 
 /// Lets this process and whatever it becomes by `exec` die with the process `server` that started it, however that
-/// ends: a driver without a reader would hold its camera for ever.
+/// ends: a driver without a reader would hold its camera for ever. For publishers it holds likewise.
 ///
 /// # Errors
 /// `server` has ended already, or the kernel knows no such thing.
