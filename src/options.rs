@@ -12,7 +12,7 @@ use crate::bench;
 use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
 use crate::publish::Target;
-use crate::server::{CameraSettings, ListenAddress, Offline, Settings};
+use crate::server::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings};
 use crate::stream::Limits;
 use crate::wire::{self, source::Part};
 
@@ -118,6 +118,12 @@ pub struct Serve {
     #[arg(hide_env_values = true)]
     camera: Vec<String>,
 
+    /// Publish a camera in Redis, by default the first one: redis://HOST/CHANNEL or redis+list://HOST/KEY?max=100. It
+    /// then runs even while nobody watches. May be given several times; in the variable, one on a line
+    #[arg(long, value_name = "[CAMERA=]URL", env = "FRAMECAST_PUBLISH", value_delimiter = '\n')]
+    #[arg(hide_env_values = true)]
+    publish: Vec<String>,
+
     /// Run the cameras even while nobody watches
     #[arg(long, env = "FRAMECAST_ALWAYS_ON")]
     always_on: bool,
@@ -183,6 +189,17 @@ pub enum OptionsError {
     /// A source that is none.
     #[error("--camera: {0}")]
     Source(#[from] SourceError),
+    /// A place to publish at that is none.
+    #[error("--publish: {0}")]
+    Target(SourceError),
+    /// A camera to be published that is not there.
+    #[error("--publish: there is no camera called '{name}'; the cameras are {known}")]
+    NoCamera {
+        /// The name that was given.
+        name: String,
+        /// Those that could have been.
+        known: String,
+    },
     /// Two cameras of one name.
     #[error("two cameras are called '{0}'; give one of them another name with --camera NAME=SOURCE")]
     CameraTwice(String),
@@ -207,9 +224,11 @@ impl Serve {
             frames_pinned_bytes_max: self.pinned_max_mib as usize * 1024 * 1024,
             ..Limits::default()
         };
+        let cameras = read_cameras(&self.camera)?;
         Ok(Settings {
             listen: self.listen,
-            cameras: read_cameras(&self.camera)?,
+            publishers: read_publishers(&self.publish, &cameras)?,
+            cameras,
             always_on: self.always_on,
             offline: self.offline,
             camera_linger: self.camera_linger,
@@ -277,6 +296,24 @@ fn read_cameras(given: &[String]) -> Result<Vec<CameraSettings>, OptionsError> {
         cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default() });
     }
     Ok(cameras)
+}
+
+/// Reads where which camera is to be published.
+fn read_publishers(given: &[String], cameras: &[CameraSettings]) -> Result<Vec<PublisherSettings>, OptionsError> {
+    let read = |text: &String| {
+        let named = text.split_once('=').filter(|(name, _)| is_name(name));
+        let (camera, target) = match named {
+            None => (0, text.as_str()),
+            Some((name, target)) => {
+                let camera = cameras.iter().position(|camera| camera.name == name);
+                let known = || cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(", ");
+                let missing = || OptionsError::NoCamera { name: name.to_owned(), known: known() };
+                (camera.ok_or_else(missing)?, target)
+            }
+        };
+        Ok(PublisherSettings { camera, target: target.parse().map_err(OptionsError::Target)? })
+    };
+    given.iter().map(read).collect()
 }
 
 fn is_name(text: &str) -> bool {

@@ -15,6 +15,7 @@ missing curl curl
 missing cc gcc
 missing ip iproute2
 missing tc iproute2
+missing redis-server redis-server
 if ((${#need[@]})); then
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update
@@ -28,5 +29,5 @@ cargo test --locked --profile optimised --test simulation -- --seeds 0..10000
 cargo test --locked --profile optimised --features sabotage --test simulation -- --sabotage
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
 # optimised: a camera that cannot keep its rate is no measure of a server.
-cargo test --locked --profile optimised --test browser --test drivers --test relay --test server --test v4l2 \
-    -- --ignored --test-threads=1
+cargo test --locked --profile optimised --test browser --test drivers --test redis --test relay --test server \
+    --test v4l2 -- --ignored --test-threads=1

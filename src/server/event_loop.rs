@@ -18,6 +18,7 @@ use mio::{Events, Interest, Poll};
 
 use super::camera::{Camera, News};
 use super::listener::{Accepted, Listener};
+use super::publisher::Publisher;
 use super::scene::{Stage, wall_time};
 use super::settings::{ListenAddress, Settings};
 use super::signals::{self, Signals};
@@ -52,6 +53,7 @@ pub struct EventLoop {
     signals: Signals,
     listeners: Vec<Listener>,
     cameras: Vec<Camera>,
+    publishers: Vec<Publisher>,
     hub: Hub<Socket>,
     settings: Settings,
     stats: LoopStats,
@@ -125,10 +127,17 @@ impl EventLoop {
             listeners.push(listener);
         }
 
+        let now = Instant::now();
         let linger = settings.camera_linger;
         let cameras = settings.cameras.iter().cloned().enumerate();
         let cameras: Vec<Camera> = cameras
             .map(|(index, camera)| Camera::new(camera, index, program.clone(), settings.offline.clone(), linger))
+            .collect();
+        let publishers = settings.publishers.iter().cloned().enumerate();
+        let publishers = publishers
+            .map(|(index, publisher)| {
+                Publisher::new(publisher.clone(), cameras[publisher.camera].name(), index, program.clone(), now)
+            })
             .collect();
         Ok(Self {
             poll,
@@ -136,8 +145,9 @@ impl EventLoop {
             listeners,
             hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
             cameras,
+            publishers,
             settings,
-            stats: LoopStats::new(Instant::now()),
+            stats: LoopStats::new(now),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             accept_retry: None,
             going_down: None,
@@ -159,6 +169,7 @@ impl EventLoop {
             self.turn(&mut events)?;
         }
         self.cameras.iter_mut().for_each(Camera::kill);
+        self.publishers.iter_mut().for_each(Publisher::kill);
         Ok(())
     }
 
@@ -172,6 +183,7 @@ impl EventLoop {
         self.accept(now);
         self.hub.expire(now);
         self.answer(now);
+        self.attend_publishers(now);
         self.attend_cameras(now);
         self.hub.flush(now);
         self.reap();
@@ -191,11 +203,13 @@ impl EventLoop {
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let accepts_owed = self.listeners.iter().any(Listener::is_owed) && self.may_accept();
-        if self.hub.has_pending() || accepts_owed || self.cameras.iter().any(Camera::is_owed) {
+        let children_owed = self.cameras.iter().any(Camera::is_owed) || self.publishers.iter().any(Publisher::is_owed);
+        if self.hub.has_pending() || accepts_owed || children_owed {
             return Some(Duration::ZERO);
         }
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
-        let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.accept_retry).chain(self.going_down);
+        let children = cameras.chain(self.publishers.iter().filter_map(Publisher::next_deadline));
+        let deadlines = children.chain(self.hub.next_deadline()).chain(self.accept_retry).chain(self.going_down);
         deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
     }
 
@@ -213,6 +227,9 @@ impl EventLoop {
             Owner::Listener(index) => self.listeners[index].ready(),
             Owner::CameraOutput(pipe) | Owner::CameraErrors(pipe) => {
                 self.read_camera(pipe.camera as usize, Some(pipe.run), now);
+            }
+            Owner::PublisherErrors { index, run } => {
+                self.publishers[index as usize].read(Some(run), &mut self.scratch, now);
             }
             Owner::Signals => self.obey_signals(now),
         }
@@ -272,6 +289,16 @@ impl EventLoop {
         }
     }
 
+    /// Starts and restarts publishers, before cameras are looked after: a publisher is a viewer.
+    fn attend_publishers(&mut self, now: Instant) {
+        for publisher in &mut self.publishers {
+            if publisher.is_owed() {
+                publisher.read(None, &mut self.scratch, now);
+            }
+            publisher.attend(&mut self.hub, &self.settings.boundary, self.poll.registry(), now);
+        }
+    }
+
     fn read_camera(&mut self, index: usize, run: Option<u32>, now: Instant) {
         self.cameras[index].read(run, &mut self.scratch, now);
         self.hear(index, now);
@@ -292,8 +319,14 @@ impl EventLoop {
     /// Answers the requests that have come in whole.
     fn answer(&mut self, now: Instant) {
         while let Some(call) = self.hub.next_request() {
-            let stage =
-                Stage { hub: &self.hub, cameras: &self.cameras, settings: &self.settings, stats: &self.stats, now };
+            let stage = Stage {
+                hub: &self.hub,
+                cameras: &self.cameras,
+                publishers: &self.publishers,
+                settings: &self.settings,
+                stats: &self.stats,
+                now,
+            };
             let answer = site::answer(&call, &stage);
             log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
             self.hub.respond(call, answer, now);
@@ -310,7 +343,10 @@ impl EventLoop {
     fn obey_signals(&mut self, now: Instant) {
         for request in self.signals.pending().collect::<Vec<_>>() {
             match request {
-                signals::Request::Reap => self.cameras.iter_mut().for_each(Camera::child_ended),
+                signals::Request::Reap => {
+                    self.cameras.iter_mut().for_each(Camera::child_ended);
+                    self.publishers.iter_mut().for_each(Publisher::child_ended);
+                }
                 signals::Request::ShutDown => self.shut_down(now),
             }
         }
@@ -327,11 +363,13 @@ impl EventLoop {
         self.going_down = Some(now + self.settings.shutdown_timeout);
         self.hub.shut_down(now);
         self.cameras.iter_mut().for_each(|camera| camera.stop(now));
+        self.publishers.iter_mut().for_each(|publisher| publisher.stop(now));
     }
 
     fn is_over(&self, now: Instant) -> bool {
         let Some(deadline) = self.going_down else { return false };
-        now >= deadline || (self.hub.is_empty() && self.cameras.iter().all(Camera::is_over))
+        let children_over = self.cameras.iter().all(Camera::is_over) && self.publishers.iter().all(Publisher::is_over);
+        now >= deadline || (self.hub.is_empty() && children_over)
     }
 }
 

@@ -1,13 +1,15 @@
 //! The edge: where the deterministic heart meets the kernel. One `mio::Poll`, one thread.
 //!
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
-//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`signals`].
+//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`publisher`]
+//! (a child process that is a viewer), [`signals`].
 //! This room knows nothing of byte formats.
 
 pub mod camera;
 mod child;
 pub mod event_loop;
 pub mod listener;
+pub mod publisher;
 pub mod scene;
 pub mod settings;
 pub mod signals;
@@ -20,7 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::capture;
 
 pub use event_loop::{EventLoop, ServeError};
-pub use settings::{CameraSettings, ListenAddress, Offline, Settings};
+pub use settings::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings};
 
 /// What is checked and set up before the loop is made: here a wait or a look at the disk holds nobody up.
 ///

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::camera::Camera;
 use super::event_loop::LoopStats;
+use super::publisher::Publisher;
 use super::settings::Settings;
 use super::socket::Socket;
 use crate::logging;
@@ -24,6 +25,8 @@ pub struct Stage<'a> {
     pub hub: &'a Hub<Socket>,
     /// Where the frames come from.
     pub cameras: &'a [Camera],
+    /// Where the frames are published.
+    pub publishers: &'a [Publisher],
     /// What the server was told.
     pub settings: &'a Settings,
     /// What the loop counts.
@@ -59,6 +62,7 @@ impl Scene for Stage<'_> {
             ok: true,
             result: self.selected(camera, labels),
             cameras: (0..self.cameras.len()).map(|index| self.camera(index)).collect(),
+            publishers: self.publishers.iter().map(|publisher| self.publisher(publisher)).collect(),
             frames: self.hub.frame_counts(),
             connections: state::Connections { open: self.hub.len(), totals: *self.hub.totals() },
             event_loop: self.event_loop(),
@@ -146,6 +150,18 @@ impl Stage<'_> {
             skipped_bytes: tally.skipped_bytes,
             stood_in_for: camera.is_stood_in_for(),
             error: camera.trouble().map(str::to_owned),
+        }
+    }
+
+    fn publisher(&self, publisher: &Publisher) -> state::Publisher {
+        let viewer = self.hub.viewers().find(|(key, ..)| publisher.key() == Some(*key));
+        state::Publisher {
+            camera: self.cameras[publisher.camera()].name().to_owned(),
+            target: publisher.target(),
+            running: publisher.key().is_some(),
+            restarts: publisher.restarts(),
+            frames: viewer.map(|(_, _, viewer)| viewer.counts).unwrap_or_default(),
+            error: publisher.trouble().map(str::to_owned),
         }
     }
 

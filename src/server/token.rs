@@ -16,6 +16,13 @@ pub enum Owner {
     CameraOutput(Pipe),
     /// A driver's standard error: words.
     CameraErrors(Pipe),
+    /// A publisher's standard error: words.
+    PublisherErrors {
+        /// Which publisher, from 0.
+        index: u32,
+        /// Counts its child processes, within [`Key::NUMBER_MASK`].
+        run: u32,
+    },
     /// The pipe that signal handlers write to.
     Signals,
 }
@@ -37,6 +44,8 @@ const CAMERA_OUTPUT: usize = 1;
 const CAMERA_ERRORS: usize = 2;
 const OTHER: usize = 3;
 const SIGNALS: usize = u32::MAX as usize;
+/// Of the other kind, the upper half of the slots is the publishers'.
+const PUBLISHERS: u32 = 1 << 31;
 
 impl Owner {
     /// The token to register this owner's source under.
@@ -46,6 +55,7 @@ impl Owner {
             Owner::CameraOutput(pipe) => (CAMERA_OUTPUT, pipe.run, pipe.camera as usize),
             Owner::CameraErrors(pipe) => (CAMERA_ERRORS, pipe.run, pipe.camera as usize),
             Owner::Listener(index) => (OTHER, 0, index),
+            Owner::PublisherErrors { index, run } => (OTHER, run, (PUBLISHERS | index) as usize),
             Owner::Signals => (OTHER, 0, SIGNALS),
         };
         Token(kind << KIND_SHIFT | ((number & Key::NUMBER_MASK) as usize) << NUMBER_SHIFT | slot)
@@ -60,6 +70,7 @@ impl Owner {
             CAMERA_OUTPUT => Owner::CameraOutput(Pipe { camera: slot, run: number }),
             CAMERA_ERRORS => Owner::CameraErrors(Pipe { camera: slot, run: number }),
             _ if slot as usize == SIGNALS => Owner::Signals,
+            _ if slot & PUBLISHERS != 0 => Owner::PublisherErrors { index: slot & !PUBLISHERS, run: number },
             _ => Owner::Listener(slot as usize),
         }
     }
@@ -78,6 +89,8 @@ mod tests {
             Owner::Listener(7),
             Owner::CameraOutput(Pipe { camera: 0, run: 0 }),
             Owner::CameraErrors(Pipe { camera: 3, run: Key::NUMBER_MASK }),
+            Owner::PublisherErrors { index: 0, run: 0 },
+            Owner::PublisherErrors { index: 7, run: Key::NUMBER_MASK },
             Owner::Signals,
         ];
         for owner in owners {

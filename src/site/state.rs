@@ -16,6 +16,7 @@ pub struct State {
     pub ok: bool,
     pub result: Selected,
     pub cameras: Vec<Camera>,
+    pub publishers: Vec<Publisher>,
     pub frames: FrameCounts,
     pub connections: Connections,
     #[serde(rename = "loop")]
@@ -91,6 +92,20 @@ pub struct Camera {
     pub skipped_bytes: u64,
     /// Whether viewers are shown a picture that stands in for live ones.
     pub stood_in_for: bool,
+    pub error: Option<String>,
+}
+
+/// One place where a camera is published.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "see State")]
+pub struct Publisher {
+    pub camera: String,
+    pub target: String,
+    pub running: bool,
+    pub restarts: u32,
+    /// What its process was given as a viewer, since it was started.
+    #[serde(flatten)]
+    pub frames: FrameCounts,
     pub error: Option<String>,
 }
 
