@@ -16,8 +16,9 @@
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
 //! Beside them, [`capture`] (the drivers, which are programs of their own) and [`mod@bench`] (a crowd of viewers) stand
-//! on [`wire`] alone; [`logging`], [`health`] (a question to a running server) and [`generate`] (what goes with the
-//! program when it is installed) on nothing.
+//! on [`wire`] alone, [`publish`] (another program of its own, which passes frames on) on [`capture`] too, for the way
+//! to Redis; [`logging`], [`health`] (a question to a running server) and [`generate`] (what goes with the program when
+//! it is installed) on nothing.
 //!
 //! # The reading order
 //!
@@ -49,6 +50,7 @@ pub mod generate;
 pub mod health;
 pub mod logging;
 pub mod options;
+pub mod publish;
 pub mod server;
 pub mod site;
 pub mod stream;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use framecast::bench::BenchError;
 use framecast::generate::File;
-use framecast::options::{Capture, Command, DrawOffline, Health, Options, Serve};
+use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish, Serve};
 use framecast::server::EventLoop;
-use framecast::{bench, capture, health, logging, server};
+use framecast::{bench, capture, health, logging, publish, server};
 
 /// The exit code for what could not be started, or could not go on; clap's for a command line nobody can follow is 2.
 const FAILURE: u8 = 1;
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         },
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Capture(options)) => run_capture(&options),
+        Some(Command::Publish(options)) => run_publish(&options),
         Some(Command::DrawOffline(options)) => draw_offline(&options).map_err(failure),
         Some(Command::Cameras) => list_cameras(),
         Some(Command::Health(options)) => ask_health(&options),
@@ -62,6 +63,13 @@ fn run_capture(options: &Capture) -> Outcome {
         capture::die_with(server).map_err(failure)?;
     }
     capture::run(&options.source, &mut io::stdout().lock()).map_err(failure)
+}
+
+fn run_publish(options: &Publish) -> Outcome {
+    if let Some(server) = options.server {
+        capture::die_with(server).map_err(failure)?;
+    }
+    publish::run(&options.target).map_err(failure)
 }
 
 fn draw_offline(options: &DrawOffline) -> io::Result<()> {

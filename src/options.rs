@@ -12,7 +12,8 @@ use crate::bench;
 use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
 use crate::generate::File;
-use crate::server::{CameraSettings, ListenAddress, Offline, Settings, TlsFiles};
+use crate::publish::Target;
+use crate::server::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles};
 use crate::stream::Limits;
 use crate::wire::{self, source::Part};
 
@@ -44,6 +45,8 @@ pub enum Command {
     Serve(Serve),
     /// Be a camera: write frames to standard output, as the server's drivers do
     Capture(Capture),
+    /// Pass frames from standard input on to Redis, for any number of machines
+    Publish(Publish),
     /// Draw the picture of a camera that is offline and write it to standard output, as the server has it done
     #[command(hide = true)]
     DrawOffline(DrawOffline),
@@ -86,6 +89,18 @@ pub struct Capture {
     pub server: Option<Pid>,
 }
 
+/// The options of `framecast publish`.
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// Where to: redis://USER:PASSWORD@HOST:PORT/CHANNEL for all who subscribe, or redis+list://HOST:PORT/KEY?max=100
+    /// for a pool of workers; from the variable, no list of processes shows a password in it
+    #[arg(value_name = "URL", env = "FRAMECAST_TARGET", hide_env_values = true)]
+    pub target: Target,
+    /// The server whose frames these are: it must end with it
+    #[arg(long, hide = true, value_name = "PID", value_parser = process)]
+    pub server: Option<Pid>,
+}
+
 /// The options of `framecast draw-offline`.
 #[derive(Debug, Args)]
 pub struct DrawOffline {
@@ -121,12 +136,18 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_KEY", requires = "tls_cert")]
     tls_key: Option<String>,
 
-    /// What to show: /dev/video0, rpicam:, an http:// or https:// address, exec:COMMAND, - for standard input,
-    /// stills:DIR or pattern:1280x720?fps=30; with a name before it if wanted. May be given several times; in the
-    /// variable, one on a line [default: three numbered pictures]
+    /// What to show: /dev/video0, rpicam:, an http:// or https:// address, redis://HOST/CHANNEL, exec:COMMAND, - for
+    /// standard input, stills:DIR or pattern:1280x720?fps=30; with a name before it if wanted. May be given several
+    /// times; in the variable, one on a line [default: three numbered pictures]
     #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = '\n')]
     #[arg(hide_env_values = true)]
     camera: Vec<String>,
+
+    /// Publish a camera in Redis, by default the first one: redis://HOST/CHANNEL or redis+list://HOST/KEY?max=100. It
+    /// then runs even while nobody watches. May be given several times; in the variable, one on a line
+    #[arg(long, value_name = "[CAMERA=]URL", env = "FRAMECAST_PUBLISH", value_delimiter = '\n')]
+    #[arg(hide_env_values = true)]
+    publish: Vec<String>,
 
     /// Run the cameras even while nobody watches
     #[arg(long, env = "FRAMECAST_ALWAYS_ON")]
@@ -193,6 +214,17 @@ pub enum OptionsError {
     /// A source that is none.
     #[error("--camera: {0}")]
     Source(#[from] SourceError),
+    /// A place to publish at that is none.
+    #[error("--publish: {0}")]
+    Target(SourceError),
+    /// A camera to be published that is not there.
+    #[error("--publish: there is no camera called '{name}'; the cameras are {known}")]
+    NoCamera {
+        /// The name that was given.
+        name: String,
+        /// Those that could have been.
+        known: String,
+    },
     /// Two cameras of one name.
     #[error("two cameras are called '{0}'; give one of them another name with --camera NAME=SOURCE")]
     CameraTwice(String),
@@ -226,10 +258,12 @@ impl Serve {
             frames_pinned_bytes_max: self.pinned_max_mib as usize * 1024 * 1024,
             ..Limits::default()
         };
+        let cameras = read_cameras(&self.camera)?;
         Ok(Settings {
             listen,
             tls,
-            cameras: read_cameras(&self.camera)?,
+            publishers: read_publishers(&self.publish, &cameras)?,
+            cameras,
             always_on: self.always_on,
             offline: self.offline,
             camera_linger: self.camera_linger,
@@ -331,6 +365,24 @@ fn read_cameras(given: &[String]) -> Result<Vec<CameraSettings>, OptionsError> {
         cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default() });
     }
     Ok(cameras)
+}
+
+/// Reads where which camera is to be published.
+fn read_publishers(given: &[String], cameras: &[CameraSettings]) -> Result<Vec<PublisherSettings>, OptionsError> {
+    let read = |text: &String| {
+        let named = text.split_once('=').filter(|(name, _)| is_name(name));
+        let (camera, target) = match named {
+            None => (0, text.as_str()),
+            Some((name, target)) => {
+                let camera = cameras.iter().position(|camera| camera.name == name);
+                let known = || cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(", ");
+                let missing = || OptionsError::NoCamera { name: name.to_owned(), known: known() };
+                (camera.ok_or_else(missing)?, target)
+            }
+        };
+        Ok(PublisherSettings { camera, target: target.parse().map_err(OptionsError::Target)? })
+    };
+    given.iter().map(read).collect()
 }
 
 fn is_name(text: &str) -> bool {

@@ -23,6 +23,7 @@ missing fish fish
 missing systemd-analyze systemd
 missing promtool prometheus
 if ! /usr/bin/python3 -c "import prometheus_client" 2>/dev/null; then need+=(python3-prometheus-client); fi
+missing redis-server redis-server
 if ((${#need[@]})); then
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update
@@ -37,8 +38,8 @@ cargo test --locked --profile optimised --test simulation -- --seeds 0..10000
 cargo test --locked --profile optimised --features sabotage --test simulation -- --sabotage
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
 # optimised: a camera that cannot keep its rate is no measure of a server.
-cargo test --locked --profile optimised --test browser --test drivers --test generate --test relay \
-    --test server --test v4l2 -- --ignored --test-threads=1
+cargo test --locked --profile optimised --test browser --test drivers --test generate --test redis \
+    --test relay --test server --test v4l2 -- --ignored --test-threads=1
 # Attacks on the real server, in their short form: whatever the machine's speed, nobody may be harmed who did no harm.
 cargo test --locked --profile optimised --test siege -- --short
 # The package: made, installed, looked at and purged. Debian's own programs have the last word, where they are.

@@ -13,6 +13,7 @@ pub mod numbers;
 pub mod offline;
 pub mod pattern;
 pub mod pen;
+pub mod redis;
 pub mod rpicam;
 pub mod size;
 pub mod source;
@@ -25,11 +26,15 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 pub use source::{Source, SourceError};
 
+use self::clock::wall_time;
+use crate::wire::jpeg::with_standard_tables;
 use crate::wire::multipart::{EncodedPart, Framing, preamble};
+use crate::wire::source::Part;
 
 /// A source whose rate is not known should give a frame within this.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,14 +50,14 @@ pub const BOUNDARY: &str = "frame";
 /// # Errors
 /// The source cannot be read, or `out` fails in any other way.
 pub fn run(source: &Source, out: &mut impl Write) -> Result<(), CaptureError> {
-    match source.driver().run(&mut Parts { out, begun: false, sequence: 0 }) {
+    match source.driver().run(&mut Parts { out, begun: false, sequence: 0, relayed: None }) {
         Err(CaptureError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
 }
 
 /// Lets this process and whatever it becomes by `exec` die with the process `server` that started it, however that
-/// ends: a driver without a reader would hold its camera for ever.
+/// ends: a driver without a reader would hold its camera for ever. For publishers it holds likewise.
 ///
 /// # Errors
 /// `server` has ended already, or the kernel knows no such thing.
@@ -89,6 +94,11 @@ pub(crate) trait Driver: fmt::Display {
         Some(PATIENCE)
     }
 
+    /// Whether it gets over it by itself when its source gives nothing for a while: to kill it then helps nobody.
+    fn heals(&self) -> bool {
+        false
+    }
+
     /// The words that name the source, with its secrets.
     fn with_secrets(&self) -> String {
         self.to_string()
@@ -107,6 +117,8 @@ pub(crate) struct Parts<'a> {
     begun: bool,
     /// The number of the newest frame; the first one has 1, unless its source gives it another.
     sequence: u64,
+    /// The number and the time of the newest relayed frame, if its source gave it a number.
+    relayed: Option<(u64, Option<Duration>)>,
 }
 
 impl Parts<'_> {
@@ -121,6 +133,24 @@ impl Parts<'_> {
         self.sequence = sequence;
         let part = EncodedPart::encode(BOUNDARY, sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
+    }
+
+    /// Sends a frame that another server has numbered, or a camera has not: under its own number where it has one, with
+    /// the time of its capture if that is known, and with the Huffman tables that it may lack.
+    fn relay(&mut self, part: Part) -> Result<(), CaptureError> {
+        let newest = part.sequence.map(|sequence| (sequence, part.captured_at));
+        // A framecast repeats the newest frame to a viewer who has had none for a while; it is not another one.
+        if newest.is_some() && newest == self.relayed {
+            return Ok(());
+        }
+        self.relayed = newest;
+        let captured_at = part.captured_at.unwrap_or_else(wall_time);
+        let complete = part.picture.huffman_tables;
+        let jpeg = if complete { part.jpeg } else { Bytes::from(with_standard_tables(&part.jpeg)) };
+        match part.sequence {
+            Some(sequence) => self.send_numbered(sequence, captured_at, &jpeg),
+            None => self.send(captured_at, &jpeg),
+        }
     }
 
     /// Passes on what is framed already, at once.

@@ -14,6 +14,7 @@ use super::Driver;
 use super::exec::Exec;
 use super::http::{Http, HttpError};
 use super::pattern::Pattern;
+use super::redis::{Address, FromRedisError, Redis};
 use super::rpicam::Rpicam;
 use super::size::Size;
 use super::stdin::Stdin;
@@ -22,10 +23,12 @@ use super::v4l2::V4l2;
 use super::v4l2::error::CameraError;
 
 /// How each source is written: the list in the message about a source that does not exist.
-pub const SOURCES: [&str; 8] = [
+pub const SOURCES: [&str; 10] = [
     "v4l2:/dev/video0?size=1280x720&fps=30",
     "rpicam:?size=1280x720&fps=30",
     "http://USER:PASSWORD@HOST/PATH#fps=1",
+    "redis://USER:PASSWORD@HOST/CHANNEL#timeout=5s",
+    "redis+list://USER:PASSWORD@HOST/KEY#timeout=5s",
     "exec:COMMAND ARGUMENTS",
     "- (standard input)",
     "stills:DIR?fps=1",
@@ -45,6 +48,8 @@ pub enum Source {
     Pattern(Pattern),
     /// A camera or server on the network.
     Http(Http),
+    /// Frames published in Redis.
+    Redis(Redis),
     /// The camera of a Raspberry Pi.
     Rpicam(Rpicam),
     /// A command that writes frames.
@@ -75,6 +80,11 @@ impl Source {
         self.driver().patience()
     }
 
+    /// Whether its driver gets over it by itself when the source gives nothing for a while.
+    pub fn heals(&self) -> bool {
+        self.driver().heals()
+    }
+
     /// What [`Display`](fmt::Display) gives, and the user and password with it. It parses to an equal source, and is
     /// for the driver alone: neither a log nor the list of processes may show it.
     pub fn with_secrets(&self) -> String {
@@ -86,6 +96,7 @@ impl Source {
             Self::Stills(stills) => stills,
             Self::Pattern(pattern) => pattern,
             Self::Http(http) => http,
+            Self::Redis(redis) => redis,
             Self::Rpicam(rpicam) => rpicam,
             Self::Exec(exec) => exec,
             Self::Stdin(stdin) => stdin,
@@ -114,6 +125,7 @@ impl FromStr for Source {
             "stills" => Stills::parse(rest).map(Self::Stills),
             "pattern" => Pattern::parse(rest).map(Self::Pattern),
             "http" | "https" => Http::parse(text).map(Self::Http),
+            scheme if Address::SCHEMES.contains(&scheme) => Redis::parse(text).map(Self::Redis),
             "rpicam" => Rpicam::parse(rest).map(Self::Rpicam),
             "exec" => Exec::parse(rest).map(Self::Exec),
             "-" if rest.is_empty() => Ok(Self::Stdin(Stdin)),
@@ -179,6 +191,16 @@ pub enum SourceError {
     /// The camera on the network gives no frames.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// An address in Redis cannot be read. It is not shown, as any part of it may be a secret.
+    #[error(
+        "that is no address in Redis; write redis://USER:PASSWORD@HOST:PORT/CHANNEL or redis+list://HOST:PORT/KEY, \
+         with the number of a database before the name if need be, as in redis://HOST/1/CHANNEL, and within USER, \
+         PASSWORD and names %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
+    )]
+    RedisAddress,
+    /// Redis gives no frames.
+    #[error(transparent)]
+    Redis(#[from] FromRedisError),
     /// The emulated camera has no folder to be watched.
     #[error("there is no directory to watch; name one, as in stills:/srv/pictures?watch=1")]
     NothingToWatch,
@@ -210,6 +232,10 @@ pub enum SourceError {
     Camera(#[from] CameraError),
 }
 
+fn known_words(known: &[&str]) -> String {
+    if known.is_empty() { "none here".to_owned() } else { known.join(" and ") }
+}
+
 /// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one name the last counts.
 pub(crate) struct Parameters<'a> {
     scheme: &'static str,
@@ -221,7 +247,7 @@ impl<'a> Parameters<'a> {
     pub(crate) fn parse(scheme: &'static str, query: &'a str, known: &[&str]) -> Result<Self, SourceError> {
         for (name, _) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&name.as_ref()) {
-                return Err(SourceError::Parameter { scheme, name: name.into_owned(), known: known.join(" and ") });
+                return Err(SourceError::Parameter { scheme, name: name.into_owned(), known: known_words(known) });
             }
         }
         Ok(Self { scheme, query })

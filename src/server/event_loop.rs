@@ -28,6 +28,7 @@ use super::bulletin::Bulletin;
 use super::camera::{Camera, News};
 use super::handover::{self, Successor};
 use super::listener::{Accepted, Listener};
+use super::publisher::Publisher;
 use super::scene::{Stage, wall_time};
 use super::settings::Settings;
 use super::signals::Signals;
@@ -66,6 +67,7 @@ pub struct EventLoop {
     listeners: Vec<Listener>,
     tls: Option<Tls>,
     cameras: Vec<Camera>,
+    publishers: Vec<Publisher>,
     hub: Hub<Socket>,
     settings: Settings,
     stats: LoopStats,
@@ -93,6 +95,7 @@ impl EventLoop {
             self.turn(&mut events)?;
         }
         self.cameras.iter_mut().for_each(Camera::kill);
+        self.publishers.iter_mut().for_each(Publisher::kill);
         Ok(())
     }
 
@@ -104,6 +107,7 @@ impl EventLoop {
         self.accept(now);
         self.hub.expire(now);
         self.answer(now);
+        self.attend_publishers(now);
         self.attend_cameras(now);
         self.tls.iter().for_each(Tls::allow_handshakes);
         self.hub.flush(now, Instant::now);
@@ -133,13 +137,15 @@ impl EventLoop {
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let accepts_owed = self.listeners.iter().any(Listener::is_owed) && self.may_accept();
-        if self.hub.has_pending() || accepts_owed || self.cameras.iter().any(Camera::is_owed) {
+        let children_owed = self.cameras.iter().any(Camera::is_owed) || self.publishers.iter().any(Publisher::is_owed);
+        if self.hub.has_pending() || accepts_owed || children_owed {
             return Some(Duration::ZERO);
         }
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
+        let children = cameras.chain(self.publishers.iter().filter_map(Publisher::next_deadline));
         let ours = [self.hub.next_deadline(), self.bulletin.next_deadline(), self.supervisor.next_deadline()];
         let ours = ours.into_iter().chain([self.accept_retry, self.going_down]).flatten();
-        cameras.chain(ours).min().map(|deadline| deadline.saturating_duration_since(now))
+        children.chain(ours).min().map(|deadline| deadline.saturating_duration_since(now))
     }
 
     /// Hands each event to its owner, and those that did not fit into the batch: after a pause there is more to tell
@@ -172,6 +178,9 @@ impl EventLoop {
             Owner::Listener(index) => self.listeners.get_mut(index).into_iter().for_each(Listener::ready),
             Owner::CameraOutput(pipe) | Owner::CameraErrors(pipe) => {
                 self.read_camera(pipe.camera as usize, Some(pipe.run), now);
+            }
+            Owner::PublisherErrors { index, run } => {
+                self.publishers[index as usize].read(Some(run), &mut self.scratch, now);
             }
             Owner::Signals => self.obey_signals(now),
             Owner::Certificate => self.tls.iter_mut().for_each(Tls::take_renewed),
@@ -246,6 +255,16 @@ impl EventLoop {
         }
     }
 
+    /// Starts and restarts publishers, before cameras are looked after: a publisher is a viewer.
+    fn attend_publishers(&mut self, now: Instant) {
+        for publisher in &mut self.publishers {
+            if publisher.is_owed() {
+                publisher.read(None, &mut self.scratch, now);
+            }
+            publisher.attend(&mut self.hub, &self.settings.boundary, self.poll.registry(), now);
+        }
+    }
+
     fn read_camera(&mut self, index: usize, run: Option<u32>, now: Instant) {
         self.cameras[index].read(run, &mut self.scratch, now);
         self.hear(index, now);
@@ -273,8 +292,8 @@ impl EventLoop {
     }
 
     fn stage(&self, now: Instant) -> Stage<'_> {
-        let Self { hub, cameras, tls, settings, stats, .. } = self;
-        Stage { hub, cameras, tls: tls.as_ref(), settings, stats, now }
+        let Self { hub, cameras, publishers, tls, settings, stats, .. } = self;
+        Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, now }
     }
 
     /// Tells whoever listens how things are, when it is time to: as the turn leaves them. It is sent with the next one.

@@ -2,14 +2,17 @@
 //!
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
 //! owes), [`socket`] (what a connection is made of), [`tls`] (the same, encrypted), [`camera`] (the child process
-//! behind each camera), [`signals`], [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of
-//! itself), [`supervisor`] (who is told how the server fares). This room knows nothing of byte formats.
+//! behind each camera), [`publisher`] (a child process that is a viewer), [`signals`], [`handover`] (restart without
+//! refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`] (who is told how the server fares). This room
+//! knows nothing of byte formats.
 
 pub mod bulletin;
 pub mod camera;
+mod child;
 pub mod event_loop;
 pub mod handover;
 pub mod listener;
+pub mod publisher;
 pub mod scene;
 pub mod settings;
 pub mod signals;
@@ -18,13 +21,14 @@ pub mod supervisor;
 #[cfg_attr(not(feature = "tls"), path = "tls/off.rs")]
 pub mod tls;
 pub mod token;
+mod words;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::capture;
 
 pub use event_loop::{EventLoop, ServeError};
-pub use settings::{CameraSettings, ListenAddress, Offline, Settings, TlsFiles};
+pub use settings::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles};
 
 /// What is checked and set up before the loop is made: here a wait or a look at the disk holds nobody up.
 ///

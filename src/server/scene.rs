@@ -7,6 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::camera::Camera;
 use super::event_loop::LoopStats;
+use super::publisher::Publisher;
 use super::settings::Settings;
 use super::socket::Socket;
 use super::tls::Tls;
@@ -29,6 +30,8 @@ pub struct Stage<'a> {
     pub cameras: &'a [Camera],
     /// What encrypted listeners have.
     pub tls: Option<&'a Tls>,
+    /// Where the frames are published.
+    pub publishers: &'a [Publisher],
     /// What the server was told.
     pub settings: &'a Settings,
     /// What the loop counts.
@@ -95,6 +98,7 @@ impl Stage<'_> {
     pub fn summary(&self) -> state::Summary {
         state::Summary {
             cameras: (0..self.cameras.len()).map(|index| self.camera(index)).collect(),
+            publishers: self.publishers.iter().map(|publisher| self.publisher(publisher)).collect(),
             viewers: self.hub.viewers_len(),
             frames: self.hub.frame_counts(),
             pinned_bytes: self.hub.pinned_bytes(),
@@ -172,6 +176,18 @@ impl Stage<'_> {
             capture_to_last_byte: *self.hub.capture_to_last_byte(index),
             stood_in_for: camera.is_stood_in_for(),
             error: camera.trouble().map(str::to_owned),
+        }
+    }
+
+    fn publisher(&self, publisher: &Publisher) -> state::Publisher {
+        let viewer = self.hub.viewers().find(|(key, ..)| publisher.key() == Some(*key));
+        state::Publisher {
+            camera: self.cameras[publisher.camera()].name().to_owned(),
+            target: publisher.target(),
+            running: publisher.key().is_some(),
+            restarts: publisher.restarts(),
+            frames: viewer.map(|(_, _, viewer)| viewer.counts).unwrap_or_default(),
+            error: publisher.trouble().map(str::to_owned),
         }
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::capture::Source;
+use crate::publish::Target;
 use crate::stream::Limits;
 use crate::wire::source::Part;
 
@@ -16,6 +17,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// What to show; at least one, each name once.
     pub cameras: Vec<CameraSettings>,
+    /// Where cameras are published.
+    pub publishers: Vec<PublisherSettings>,
     /// Whether cameras run even while nobody watches.
     pub always_on: bool,
     /// What viewers are shown while a camera gives nothing.
@@ -48,6 +51,15 @@ pub struct TlsFiles {
     pub certificate: String,
     /// The private key of the first.
     pub key: String,
+}
+
+/// One place where a camera is published.
+#[derive(Clone, Debug)]
+pub struct PublisherSettings {
+    /// Which camera, from 0.
+    pub camera: usize,
+    /// What its publisher is told.
+    pub target: Target,
 }
 
 /// What viewers are shown while a camera gives nothing.

@@ -16,6 +16,13 @@ pub enum Owner {
     CameraOutput(Pipe),
     /// A driver's standard error: words.
     CameraErrors(Pipe),
+    /// A publisher's standard error: words.
+    PublisherErrors {
+        /// Which publisher, from 0.
+        index: u32,
+        /// Counts its child processes, within [`Key::NUMBER_MASK`].
+        run: u32,
+    },
     /// The pipe that signal handlers write to.
     Signals,
     /// The thread that reads a renewed certificate.
@@ -40,6 +47,8 @@ const CAMERA_ERRORS: usize = 2;
 const OTHER: usize = 3;
 const SIGNALS: usize = u32::MAX as usize;
 const CERTIFICATE: usize = SIGNALS - 1;
+/// Of the other kind, the upper half of the slots is the publishers'.
+const PUBLISHERS: u32 = 1 << 31;
 
 impl Owner {
     /// The token to register this owner's source under.
@@ -49,6 +58,7 @@ impl Owner {
             Owner::CameraOutput(pipe) => (CAMERA_OUTPUT, pipe.run, pipe.camera as usize),
             Owner::CameraErrors(pipe) => (CAMERA_ERRORS, pipe.run, pipe.camera as usize),
             Owner::Listener(index) => (OTHER, 0, index),
+            Owner::PublisherErrors { index, run } => (OTHER, run, (PUBLISHERS | index) as usize),
             Owner::Signals => (OTHER, 0, SIGNALS),
             Owner::Certificate => (OTHER, 0, CERTIFICATE),
         };
@@ -66,6 +76,7 @@ impl Owner {
             _ => match slot as usize {
                 SIGNALS => Owner::Signals,
                 CERTIFICATE => Owner::Certificate,
+                _ if slot & PUBLISHERS != 0 => Owner::PublisherErrors { index: slot & !PUBLISHERS, run: number },
                 index => Owner::Listener(index),
             },
         }
@@ -85,6 +96,8 @@ mod tests {
             Owner::Listener(7),
             Owner::CameraOutput(Pipe { camera: 0, run: 0 }),
             Owner::CameraErrors(Pipe { camera: 3, run: Key::NUMBER_MASK }),
+            Owner::PublisherErrors { index: 0, run: 0 },
+            Owner::PublisherErrors { index: 7, run: Key::NUMBER_MASK },
             Owner::Signals,
             Owner::Certificate,
         ];

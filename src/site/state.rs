@@ -27,6 +27,7 @@ pub struct State {
 pub struct Summary {
     pub cameras: Vec<Camera>,
     pub viewers: usize,
+    pub publishers: Vec<Publisher>,
     pub frames: FrameCounts,
     /// Bytes of past frames that slow viewers hold.
     pub pinned_bytes: usize,
@@ -115,6 +116,20 @@ pub struct Camera {
     pub capture_to_last_byte: Histogram,
     /// Whether viewers are shown a picture that stands in for live ones.
     pub stood_in_for: bool,
+    pub error: Option<String>,
+}
+
+/// One place where a camera is published.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "see State")]
+pub struct Publisher {
+    pub camera: String,
+    pub target: String,
+    pub running: bool,
+    pub restarts: u32,
+    /// What its process was given as a viewer, since it was started.
+    #[serde(flatten)]
+    pub frames: FrameCounts,
     pub error: Option<String>,
 }
 

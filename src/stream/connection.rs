@@ -48,6 +48,8 @@ pub enum Peer {
     Inet(core::net::SocketAddr),
     /// A process on this machine, through a Unix socket.
     Local,
+    /// A process of our own that passes frames on.
+    Publisher,
 }
 
 /// An edge: what has become possible since the last one.
@@ -456,6 +458,7 @@ impl fmt::Display for Peer {
         match self {
             Peer::Inet(address) => address.fmt(f),
             Peer::Local => f.write_str("local"),
+            Peer::Publisher => f.write_str("publisher"),
         }
     }
 }

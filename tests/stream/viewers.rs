@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use framecast::stream::{Limits, Readiness};
+use framecast::stream::{Limits, Pace, Peer, Readiness, Subscription};
+use framecast::wire::multipart::{Framing, preamble};
 
-use crate::peer::{Studio, part};
+use crate::peer::{Line, Studio, part};
 
 #[test]
 fn a_new_viewer_is_given_head_preamble_and_the_newest_frame_in_one_write() {
@@ -14,6 +15,32 @@ fn a_new_viewer_is_given_head_preamble_and_the_newest_frame_in_one_write() {
     let expected = [&b"HEAD\r\n\r\n--frame\r\n"[..], &part(1, &jpeg)].concat();
     assert_eq!(line.take(), expected);
     assert_eq!(line.writes(), 1);
+}
+
+#[test]
+fn who_asks_for_nothing_can_be_a_viewer_like_any_other() {
+    let mut studio = Studio::new();
+    let first = studio.publish(50);
+    let line = Line::default();
+    line.set_room(usize::MAX);
+    let head = preamble("frame", Framing::Length);
+    let (framing, pace) = (Framing::Length, Pace::default());
+    let subscription = Subscription { camera: 0, framing, pace, label: String::new(), head };
+    let key = studio.hub.admit_subscriber(line.clone(), Peer::Publisher, subscription, studio.now);
+    studio.turn();
+    assert_eq!(line.take(), [b"--frame\r\n", &part(1, &first)[..]].concat());
+    assert!(studio.hub.contains(key) && studio.hub.is_wanted(0));
+
+    line.set_room(10);
+    let begun = studio.publish(50);
+    studio.publish(50);
+    line.set_room(usize::MAX);
+    studio.hub.shut_down(studio.now);
+    studio.writable(key);
+    assert_eq!(line.take(), [&part(2, &begun)[..], b"\r\n--frame--\r\n"].concat(), "it ends after a whole part");
+    studio.hub.close_all();
+    studio.turn();
+    assert!(!studio.hub.contains(key));
 }
 
 #[test]

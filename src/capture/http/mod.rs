@@ -114,7 +114,7 @@ impl fmt::Debug for Credentials {
 }
 
 /// Takes user and password out of an address (RFC 3986, section 3.2).
-fn parse_address(address: &str) -> Option<(Uri, Option<Credentials>)> {
+pub(in crate::capture) fn parse_address(address: &str) -> Option<(Uri, Option<Credentials>)> {
     let (scheme, rest) = address.split_once("://")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (userinfo, place) = authority.rsplit_once('@').unwrap_or(("", authority));

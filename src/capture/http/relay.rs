@@ -1,20 +1,19 @@
 //! Handing on what a camera sends: a stream frame by frame, or single pictures by the clock.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use log::LevelFilter;
 use ureq::http::StatusCode;
 use ureq::http::header::ETAG;
 
 use super::client::{Answer, Client};
 use super::{Fault, Http, HttpError};
-use crate::capture::clock::{Ticks, wall_time};
+use crate::capture::clock::Ticks;
 use crate::capture::{CaptureError, Parts};
-use crate::wire::jpeg::{FRAME_BYTES_MAX, with_standard_tables};
-use crate::wire::multipart::PartDecoder;
-use crate::wire::source::{Part, Rejected, SourceDecoder};
+use crate::wire::jpeg::FRAME_BYTES_MAX;
+use crate::wire::multipart::{PartDecoder, read_message};
+use crate::wire::source::{Part, Reason, Rejected, SourceDecoder};
 
 /// So much of a body of unknown kind is read to tell what it is. White space may precede a first boundary.
 const START_BYTES_MAX: usize = 1024;
@@ -28,7 +27,7 @@ pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> 
     log::set_max_level(log::max_level().min(LevelFilter::Debug));
     let mut client = Client::new(source);
     let mut answer = client.get(None)?;
-    let mut relay = Relay { parts, frames: 0, newest: None };
+    let mut relay = Relay { parts, frames: 0 };
     match Kind::of(&mut answer)? {
         Kind::Parts(boundary) => {
             let mut decoder = PartDecoder::new(boundary.as_deref(), FRAME_BYTES_MAX);
@@ -88,8 +87,6 @@ struct Relay<'a, 'b> {
     parts: &'a mut Parts<'b>,
     /// How many have come.
     frames: u64,
-    /// The number and the time of the newest frame, if its source gave it a number.
-    newest: Option<(u64, Option<Duration>)>,
 }
 
 impl Relay<'_, '_> {
@@ -137,19 +134,7 @@ impl Relay<'_, '_> {
 
     fn send(&mut self, part: Part) -> Result<(), CaptureError> {
         self.frames += 1;
-        let newest = part.sequence.map(|sequence| (sequence, part.captured_at));
-        // A framecast repeats the newest frame to a viewer who has had none for a while; it is not another one.
-        if newest.is_some() && newest == self.newest {
-            return Ok(());
-        }
-        self.newest = newest;
-        let captured_at = part.captured_at.unwrap_or_else(wall_time);
-        let complete = part.picture.huffman_tables;
-        let jpeg = if complete { part.jpeg } else { Bytes::from(with_standard_tables(&part.jpeg)) };
-        match part.sequence {
-            Some(sequence) => self.parts.send_numbered(sequence, captured_at, &jpeg),
-            None => self.parts.send(captured_at, &jpeg),
-        }
+        self.parts.relay(part)
     }
 }
 
@@ -158,16 +143,16 @@ impl Relay<'_, '_> {
 /// It is decoded as a part with the fields of the answer: what holds for the pictures of a stream holds for it too.
 fn picture(mut answer: Answer) -> Result<Result<Part, String>, HttpError> {
     while answer.received.len() <= FRAME_BYTES_MAX && answer.read()? {}
-    let mut part = BytesMut::from("--picture\r\n");
+    let mut message = Vec::new();
     for name in PART_FIELDS {
         let value = answer.field(name).unwrap_or_default();
-        part.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        message.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
-    part.extend_from_slice(b"\r\n");
-    part.extend_from_slice(answer.received.trim_ascii_start());
-    match PartDecoder::new(None, FRAME_BYTES_MAX).decode(&mut part) {
-        Ok(Some(part)) => Ok(Ok(part)),
-        Ok(None) => Ok(Err("a picture was cut short".to_owned())),
+    message.extend_from_slice(b"\r\n");
+    message.extend_from_slice(answer.received.trim_ascii_start());
+    match read_message(&message, FRAME_BYTES_MAX) {
+        Ok(part) => Ok(Ok(part)),
+        Err(Rejected { reason: Reason::Truncated, .. }) => Ok(Err("a picture was cut short".to_owned())),
         Err(rejected) => Ok(Err(rejected.to_string())),
     }
 }

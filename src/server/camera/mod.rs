@@ -6,7 +6,6 @@
 
 mod outage;
 mod process;
-mod words;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -18,22 +17,12 @@ use rustix::process::Signal;
 
 use self::outage::Outage;
 use self::process::Process;
-use self::words::{Words, presentable};
+use super::child::{self, Backoff, KILL_AFTER, WELL_AFTER};
 use super::settings::{CameraSettings, Offline};
-use super::supervisor;
 use super::token::Pipe;
+use super::words::{Words, presentable};
 use crate::stream::Key;
 use crate::wire::source::{Part, Tally};
-
-/// The wait before a driver that died is started again doubles from the first to the last of these.
-const BACKOFF_MIN: Duration = Duration::from_millis(250);
-const BACKOFF_MAX: Duration = Duration::from_secs(8);
-
-/// A driver that has lived this long and given frames was well: the next wait is short again.
-const WELL_AFTER: Duration = Duration::from_secs(2);
-
-/// A driver that was told to end is killed after this long.
-const KILL_AFTER: Duration = Duration::from_secs(2);
 
 /// A driver that should have given a frame by now, and has not for this many times as long, is beyond help.
 const HOPELESS_FACTOR: u32 = 6;
@@ -50,7 +39,7 @@ pub struct Camera {
     offline: Offline,
     linger: Duration,
     life: Life,
-    backoff: Duration,
+    backoff: Backoff,
     /// Processes started for it, of either kind, and drivers among them.
     runs: u32,
     starts: u32,
@@ -97,13 +86,14 @@ impl Camera {
     /// A camera whose drivers are started as `program capture`.
     pub fn new(settings: CameraSettings, index: usize, program: PathBuf, offline: Offline, linger: Duration) -> Self {
         Self {
+            words: Words::new(format!("camera {}", settings.name)),
             settings,
             index: index as u32,
             program,
             offline,
             linger,
             life: Life::Off,
-            backoff: BACKOFF_MIN,
+            backoff: Backoff::default(),
             runs: 0,
             starts: 0,
             reap_owed: false,
@@ -113,7 +103,6 @@ impl Camera {
             artist: None,
             size: STAND_IN_SIZE,
             trouble: None,
-            words: Words::default(),
             departed: Tally::default(),
             news: Vec::new(),
         }
@@ -286,7 +275,7 @@ impl Camera {
     fn start(&mut self, registry: &Registry, now: Instant) {
         self.starts += 1;
         let mut command = self.command("capture");
-        command.arg(format!("--server={}", std::process::id()));
+        command.arg(child::server_argument());
         let (shown, whole) = (self.settings.source.to_string(), self.settings.source.with_secrets());
         // An argument can be read by everybody on this machine, the environment only by the same user.
         match shown == whole {
@@ -297,7 +286,7 @@ impl Camera {
         match self.spawn(command, registry, now) {
             Ok(driver) => {
                 let words = format!("started ({})", self.settings.source);
-                self.words.say(Level::Info, &self.settings.name, &words, now);
+                self.words.say(Level::Info, &words, now);
                 self.life = Life::On(driver);
             }
             Err(error) => {
@@ -314,14 +303,14 @@ impl Camera {
     }
 
     fn read_driver(&mut self, scratch: &mut [u8], now: Instant) {
-        let Self { life, words, settings, trouble, news, size, .. } = self;
+        let Self { life, words, trouble, news, size, .. } = self;
         let (driver, wanted) = match life {
             Life::On(driver) => (driver, true),
             Life::Ending { driver, .. } => (driver, false),
             Life::Off | Life::Down { .. } => return,
         };
         let count = news.len();
-        let mut say = |line: &str| words.say(Level::Warn, &settings.name, line, now);
+        let mut say = |line: &str| words.say(Level::Warn, line, now);
         let publish = |part: Part| {
             if wanted {
                 *size = (part.picture.width, part.picture.height);
@@ -347,7 +336,7 @@ impl Camera {
         self.trouble = None;
         if self.outage().is_some() {
             self.words.forget();
-            self.words.say(Level::Info, &self.settings.name, "gives pictures again", now);
+            self.words.say(Level::Info, "gives pictures again", now);
         }
         self.end_outage();
     }
@@ -388,18 +377,17 @@ impl Camera {
             return;
         }
         if now.saturating_duration_since(driver.started_at()) >= WELL_AFTER && driver.has_given_frames() {
-            self.backoff = BACKOFF_MIN;
+            self.backoff = Backoff::default();
             self.words.forget();
         }
         self.trouble.get_or_insert_with(|| format!("its driver ended ({status})"));
         let words = format!("its driver ended ({status}) and is started again");
-        self.words.say(Level::Warn, &self.settings.name, &words, now);
+        self.words.say(Level::Warn, &words, now);
         self.back_off(now);
     }
 
     fn back_off(&mut self, now: Instant) {
-        self.life = Life::Down { until: now + self.backoff };
-        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+        self.life = Life::Down { until: now + self.backoff.next() };
     }
 
     /// How long the driver may be silent while all is well.
@@ -408,16 +396,7 @@ impl Camera {
     }
 
     fn command(&self, what: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg(what);
-        // The server's own options are none of its children's business, least of all other cameras' passwords.
-        for (name, _) in std::env::vars_os() {
-            let is_ours = name.to_str().is_some_and(|name| supervisor::VARIABLES.contains(&name));
-            if is_ours || name.to_string_lossy().starts_with("FRAMECAST_") {
-                command.env_remove(name);
-            }
-        }
-        command
+        child::command(&self.program, what)
     }
 
     fn spawn(&mut self, mut command: Command, registry: &Registry, now: Instant) -> std::io::Result<Process> {

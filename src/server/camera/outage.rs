@@ -95,10 +95,11 @@ impl Camera {
             Life::On(driver) => {
                 let silent_for = now.saturating_duration_since(driver.silent_since());
                 let patience = patience.filter(|patience| silent_for >= *patience)?;
-                if silent_for >= patience * HOPELESS_FACTOR {
+                if silent_for >= patience * HOPELESS_FACTOR && !self.settings.source.heals() {
                     driver.signal(Signal::KILL);
                 }
-                Some(format!("it has given no picture for {} s", patience.as_secs()))
+                let silence = format!("it has given no picture for {} s", patience.as_secs());
+                Some(self.trouble.clone().unwrap_or(silence))
             }
         }
     }

@@ -1,15 +1,15 @@
-//! A running child process: its two pipes, and what has been read of them.
+//! A running child process that writes frames: its pipe of them, and what has been read of it.
 
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use bytes::BytesMut;
 use mio::unix::pipe::Receiver;
 use mio::{Interest, Registry};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::Signal;
 
+use crate::server::child::Child;
 use crate::server::token::{Owner, Pipe};
 use crate::wire::jpeg::FRAME_BYTES_MAX;
 use crate::wire::source::{Part, Reason, SourceDecoder, Tally};
@@ -19,10 +19,6 @@ const PIPE_BYTES: usize = 1024 * 1024;
 
 /// Bytes read from one driver in one turn.
 const OUTPUT_BUDGET_BYTES: usize = 4 * 1024 * 1024;
-const ERRORS_BUDGET_BYTES: usize = 64 * 1024;
-
-/// A line of a driver's words is kept up to this length.
-const LINE_BYTES_MAX: usize = 1024;
 
 /// A running child process that writes frames: a driver, or who draws the picture that stands in for its frames.
 #[derive(Debug)]
@@ -30,14 +26,10 @@ pub(super) struct Process {
     run: u32,
     child: Child,
     output: Option<Receiver>,
-    errors: Option<Receiver>,
     /// A budget ended the reading of the output early: there may be more, and no edge will tell.
     output_owed: bool,
-    errors_owed: bool,
     decoder: SourceDecoder,
     received: BytesMut,
-    line: Vec<u8>,
-    started_at: Instant,
     /// When it gave its newest frame; before the first, when it was started.
     heard_at: Instant,
     /// The reasons for which frames of it were rejected, as far as they have been said.
@@ -47,32 +39,21 @@ pub(super) struct Process {
 impl Process {
     /// Starts `command` in a process group of its own and registers its pipes.
     pub(super) fn spawn(command: &mut Command, pipe: Pipe, registry: &Registry, now: Instant) -> io::Result<Self> {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // Its own group: Ctrl-C at the terminal is for us to pass on, and a kill reaches all that it starts.
-            .process_group(0)
-            .spawn()?;
+        let errors = Owner::CameraErrors(pipe).token();
+        let mut child = Child::spawn(command.stdout(Stdio::piped()), errors, registry, now)?;
         let missing = || io::Error::other("a pipe to it is missing");
-        let mut output: Receiver = child.stdout.take().ok_or_else(missing)?.into();
-        let mut errors: Receiver = child.stderr.take().ok_or_else(missing)?.into();
+        let mut output: Receiver = child.take_output().ok_or_else(missing)?.into();
         // A smaller pipe works as well, only in more pieces.
         let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
         output.set_nonblocking(true)?;
-        errors.set_nonblocking(true)?;
         registry.register(&mut output, Owner::CameraOutput(pipe).token(), Interest::READABLE)?;
-        registry.register(&mut errors, Owner::CameraErrors(pipe).token(), Interest::READABLE)?;
         Ok(Self {
             run: pipe.run,
             child,
             output: Some(output),
-            errors: Some(errors),
             output_owed: false,
-            errors_owed: false,
             decoder: SourceDecoder::new(FRAME_BYTES_MAX),
             received: BytesMut::new(),
-            line: Vec::new(),
-            started_at: now,
             heard_at: now,
             said: Vec::new(),
         })
@@ -85,7 +66,7 @@ impl Process {
 
     /// When it was started.
     pub(super) fn started_at(&self) -> Instant {
-        self.started_at
+        self.child.started_at()
     }
 
     /// For how long no frame has come of it.
@@ -110,7 +91,7 @@ impl Process {
 
     /// Whether reading ended early and must go on without an edge.
     pub(super) fn is_owed(&self) -> bool {
-        self.output_owed || self.errors_owed
+        self.output_owed || self.child.is_owed()
     }
 
     /// Whether nothing more can come of it.
@@ -120,24 +101,17 @@ impl Process {
 
     /// Whether the process has come to its end. It stays to be reaped.
     pub(super) fn has_ended(&self) -> io::Result<bool> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        Ok(waitid(WaitId::Pid(self.pid()), options)?.is_some())
+        self.child.has_ended()
     }
 
-    /// Takes the exit status of a process that has ended. Whatever it has started goes with it: as long as it is not
-    /// reaped, its group cannot be another's.
+    /// Takes the exit status of a process that has ended, and ends whatever it has started.
     pub(super) fn reap(&mut self) -> io::Result<ExitStatus> {
-        self.signal(Signal::KILL);
-        self.child.wait()
+        self.child.reap()
     }
 
-    /// Signals the process and all it has started. That they are gone already is no harm.
+    /// Signals the process and all it has started.
     pub(super) fn signal(&self, signal: Signal) {
-        let _ = kill_process_group(self.pid(), signal);
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        self.child.signal(signal);
     }
 
     /// Reads until the pipe would block, has ended, or the budget is spent.
@@ -194,44 +168,7 @@ impl Process {
     }
 
     /// Reads words until the pipe would block or has ended, and hands on each line.
-    pub(super) fn read_errors(&mut self, scratch: &mut [u8], mut say: impl FnMut(&str)) {
-        self.errors_owed = false;
-        let mut total = 0;
-        while let Some(errors) = &mut self.errors {
-            if total >= ERRORS_BUDGET_BYTES {
-                self.errors_owed = true;
-                return;
-            }
-            match errors.read(scratch) {
-                Ok(0) => self.errors = None,
-                Ok(count) => {
-                    total += count;
-                    self.split_lines(&scratch[..count], &mut say);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => self.errors = None,
-            }
-        }
-        if !self.line.is_empty() {
-            say(&String::from_utf8_lossy(&std::mem::take(&mut self.line)));
-        }
-    }
-
-    fn split_lines(&mut self, words: &[u8], say: &mut impl FnMut(&str)) {
-        for piece in words.split_inclusive(|&byte| byte == b'\n') {
-            let room = LINE_BYTES_MAX.saturating_sub(self.line.len());
-            let (text, whole) = match piece.strip_suffix(b"\n") {
-                Some(text) => (text, true),
-                None => (piece, false),
-            };
-            self.line.extend_from_slice(&text[..text.len().min(room)]);
-            if whole {
-                let line = std::mem::take(&mut self.line);
-                if !line.is_empty() {
-                    say(&String::from_utf8_lossy(&line));
-                }
-            }
-        }
+    pub(super) fn read_errors(&mut self, scratch: &mut [u8], say: impl FnMut(&str)) {
+        self.child.read_words(scratch, say);
     }
 }

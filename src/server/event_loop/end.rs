@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::EventLoop;
 use crate::server::camera::Camera;
 use crate::server::handover::Successor;
+use crate::server::publisher::Publisher;
 use crate::server::signals;
 use crate::server::tls::Tls;
 
@@ -15,6 +16,7 @@ impl EventLoop {
             match request {
                 signals::Request::Reap => {
                     self.cameras.iter_mut().for_each(Camera::child_ended);
+                    self.publishers.iter_mut().for_each(Publisher::child_ended);
                     self.reap_successor();
                 }
                 signals::Request::Succeed => self.start_successor(),
@@ -88,11 +90,13 @@ impl EventLoop {
         self.going_down = Some(now + self.settings.shutdown_timeout);
         self.hub.shut_down(now);
         self.cameras.iter_mut().for_each(|camera| camera.stop(now));
+        self.publishers.iter_mut().for_each(|publisher| publisher.stop(now));
     }
 
     /// Whether there is no next turn.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let Some(deadline) = self.going_down else { return false };
-        now >= deadline || (self.hub.is_empty() && self.cameras.iter().all(Camera::is_over))
+        let children_over = self.cameras.iter().all(Camera::is_over) && self.publishers.iter().all(Publisher::is_over);
+        now >= deadline || (self.hub.is_empty() && children_over)
     }
 }

@@ -11,6 +11,7 @@ use crate::server::bulletin::Bulletin;
 use crate::server::camera::Camera;
 use crate::server::handover;
 use crate::server::listener::Listener;
+use crate::server::publisher::Publisher;
 use crate::server::settings::{ListenAddress, Settings};
 use crate::server::signals::Signals;
 use crate::server::supervisor::Supervisor;
@@ -74,10 +75,17 @@ impl EventLoop {
             poll.registry().register(listener, Owner::Listener(index).token(), readable).map_err(system(register))?;
         }
 
+        let now = Instant::now();
         let linger = settings.camera_linger;
         let cameras = settings.cameras.iter().cloned().enumerate();
         let cameras: Vec<Camera> = cameras
             .map(|(index, camera)| Camera::new(camera, index, program.clone(), settings.offline.clone(), linger))
+            .collect();
+        let publishers = settings.publishers.iter().cloned().enumerate();
+        let publishers = publishers
+            .map(|(index, publisher)| {
+                Publisher::new(publisher.clone(), cameras[publisher.camera].name(), index, program.clone(), now)
+            })
             .collect();
         Ok(Self {
             poll,
@@ -87,8 +95,9 @@ impl EventLoop {
             tls,
             hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
             cameras,
+            publishers,
             settings,
-            stats: LoopStats::new(Instant::now()),
+            stats: LoopStats::new(now),
             bulletin: Bulletin::default(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             program,

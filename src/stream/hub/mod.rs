@@ -15,7 +15,7 @@ use bytes::Bytes;
 use slab::Slab;
 
 use self::steps::lookup;
-use super::answer::Answer;
+use super::answer::{Answer, Subscription};
 use super::channel::Channel;
 use super::connection::{Connection, Peer, Readiness, State, Transport};
 use super::frame::Frame;
@@ -167,6 +167,21 @@ impl<T: Transport> Hub<T> {
         log::trace!("#{} {peer}: admitted", key.number);
         self.arm(key);
         key
+    }
+
+    /// Takes in a viewer that asks for nothing: it is given what `subscription` says as soon as it is there.
+    pub fn admit_subscriber(&mut self, transport: T, peer: Peer, subscription: Subscription, now: Instant) -> Key {
+        let key = self.admit(transport, peer, now);
+        self.subscribe(key, subscription, now);
+        self.schedule(key);
+        self.arm(key);
+        key
+    }
+
+    /// Whether a connection is there and not over.
+    pub fn contains(&self, key: Key) -> bool {
+        let connection = self.connections.get(key.slot as usize);
+        connection.is_some_and(|known| known.number == key.number && !matches!(known.state, State::Closed))
     }
 
     /// An edge has come for a connection: what has come in is read at once, what is to go out goes with the flush.

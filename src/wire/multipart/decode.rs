@@ -17,6 +17,9 @@ use crate::wire::source::{Part, Reason, Rejected, Tally};
 /// The longest header block of a part, in bytes, with its delimiter line.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 
+/// What a message is put behind to become a part.
+const MESSAGE_DELIMITER: &[u8] = b"--framecast-message\r\n";
+
 /// Decodes the parts of a `multipart/x-mixed-replace` body (RFC 2046, section 5.1), leniently.
 ///
 /// A frame is out as soon as its last byte is in. Each byte is looked at a bounded number of times, however the bytes
@@ -259,6 +262,19 @@ impl PartDecoder {
     fn leave(&mut self, bytes: usize) {
         self.searched = self.searched.saturating_sub(bytes);
     }
+}
+
+/// Reads what stands alone: the header block of a part and its picture without a delimiter, or a picture without a
+/// header. It is read as [`PartDecoder`] reads a part.
+///
+/// # Errors
+/// There is no whole picture, or one larger than `frame_bytes_max`.
+pub fn read_message(message: &[u8], frame_bytes_max: usize) -> Result<Part, Rejected> {
+    let mut received = BytesMut::with_capacity(message.len() + MESSAGE_DELIMITER.len());
+    received.extend_from_slice(MESSAGE_DELIMITER);
+    received.extend_from_slice(message.trim_ascii_start());
+    let part = PartDecoder::new(None, frame_bytes_max).decode(&mut received)?;
+    part.ok_or(Rejected { reason: Reason::Truncated, bytes: message.len() })
 }
 
 impl Head {

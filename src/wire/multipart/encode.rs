@@ -64,6 +64,11 @@ impl EncodedPart {
         self.jpeg.len()
     }
 
+    /// Header and picture without a delimiter: what stands alone, as a message does.
+    pub fn message(&self) -> Bytes {
+        self.bytes.slice(..self.jpeg.end)
+    }
+
     /// The part as one framing sends it: a reference, not a copy.
     pub fn framed(&self, framing: Framing) -> Bytes {
         match framing {

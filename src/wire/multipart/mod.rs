@@ -20,5 +20,5 @@ mod boundary;
 mod decode;
 mod encode;
 
-pub use decode::{HEAD_BYTES_MAX, PartDecoder};
+pub use decode::{HEAD_BYTES_MAX, PartDecoder, read_message};
 pub use encode::{EncodedPart, Framing, closing, preamble};

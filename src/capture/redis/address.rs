@@ -1,0 +1,138 @@
+//! Where frames lie in Redis: `redis://USER:PASSWORD@HOST:PORT/DB/NAME`, of which only `HOST` and `NAME` must be there.
+
+use std::fmt;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError};
+
+use crate::capture::http::{Credentials, parse_address};
+use crate::capture::source::{Parameters, SourceError};
+
+const PORT_DEFAULT: u16 = 6379;
+
+/// A machine that has gone says nothing, so a connection that is silent is tried after this long, and given up after
+/// two more tries.
+const KEEPALIVE: Duration = Duration::from_secs(1);
+const KEEPALIVE_PROBES: u32 = 2;
+
+/// Bytes that nobody acknowledges for this long are taken for lost, and the connection with them.
+const USER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What need not be escaped in the name of a channel or a key.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b':').remove(b'~');
+
+/// A channel or a list, and the Redis it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// What stands at the address.
+    pub place: Place,
+    /// The name of the channel, or the key of the list.
+    pub name: String,
+    /// The number of the database; channels are the same in all of them.
+    pub database: u32,
+    /// Who asks, where Redis wants to know.
+    pub credentials: Option<Credentials>,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// Whether any certificate will do, as for a Redis that has signed its own.
+    pub insecure: bool,
+    host: String,
+    port: Option<u16>,
+}
+
+/// What frames are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A channel: every subscriber gets every frame.
+    Channel,
+    /// A list: every frame goes to exactly one of those who take from it.
+    List,
+}
+
+impl Address {
+    /// The schemes of addresses in Redis.
+    pub(crate) const SCHEMES: [&str; 4] = ["redis", "rediss", "redis+list", "rediss+list"];
+
+    /// Reads an address. What its query and its fragment may hold is the caller's to say: besides `insecure`, the
+    /// parameters that are `known` in either. Hands back both.
+    pub(crate) fn parse<'a>(
+        text: &'a str,
+        known: [&[&str]; 2],
+    ) -> Result<(Self, Parameters<'a>, Parameters<'a>), SourceError> {
+        let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
+        // A password with a bare '#' would end up in a message about parameters.
+        let read = parse_address(address).filter(|_| !fragment.contains('@'));
+        let (uri, credentials) = read.ok_or(SourceError::RedisAddress)?;
+        let scheme = Self::SCHEMES.into_iter().find(|scheme| uri.scheme_str() == Some(scheme));
+        let scheme = scheme.ok_or(SourceError::RedisAddress)?;
+        let (database, name) = parse_path(uri.path()).ok_or(SourceError::RedisAddress)?;
+        let query = address.split_once('?').map_or("", |(_, query)| query);
+        let query = Parameters::parse(scheme, query, known[0])?;
+        let fragment = Parameters::parse(scheme, fragment, &[known[1], &["insecure"]].concat())?;
+        let address = Self {
+            place: if scheme.ends_with("+list") { Place::List } else { Place::Channel },
+            name,
+            database,
+            credentials,
+            tls: scheme.starts_with("rediss"),
+            insecure: fragment.flag("insecure")?,
+            host: uri.host().unwrap_or_default().to_owned(),
+            port: uri.port_u16(),
+        };
+        Ok((address, query, fragment))
+    }
+
+    /// What `Display` gives, and the user and password with it.
+    pub(crate) fn with_secrets(&self) -> String {
+        let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let written = self.credentials.as_ref();
+        let written = written.map(|known| format!("{}:{}@", encode(&known.user), encode(&known.password)));
+        self.write(&written.unwrap_or_default())
+    }
+
+    fn write(&self, credentials: &str) -> String {
+        let scheme = Self::SCHEMES[usize::from(self.tls) + 2 * usize::from(self.place == Place::List)];
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let database = if self.database > 0 { format!("{}/", self.database) } else { String::new() };
+        let name = utf8_percent_encode(&self.name, NAME);
+        format!("{scheme}://{credentials}{}{port}/{database}{name}", self.host)
+    }
+
+    /// What the client is told.
+    pub(super) fn connection(&self) -> Result<ConnectionInfo, RedisError> {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = self.port.unwrap_or(PORT_DEFAULT);
+        let address = match self.tls {
+            false => ConnectionAddr::Tcp(host, port),
+            true => ConnectionAddr::TcpTls { host, port, insecure: self.insecure, tls_params: None },
+        };
+        let mut login = RedisConnectionInfo::default().set_db(self.database.into()).set_skip_set_lib_name();
+        if let Some(Credentials { user, password }) = &self.credentials {
+            login = login.set_password(password);
+            if !user.is_empty() {
+                login = login.set_username(user);
+            }
+        }
+        let keepalive =
+            TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(KEEPALIVE_PROBES);
+        let socket = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(USER_TIMEOUT);
+        Ok(address.into_connection_info()?.set_redis_settings(login).set_tcp_settings(socket))
+    }
+}
+
+/// The address without user and password.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.write(""))
+    }
+}
+
+/// Reads `/NAME` or `/DB/NAME`.
+fn parse_path(path: &str) -> Option<(u32, String)> {
+    let path = path.strip_prefix('/')?;
+    let (database, name) = path.split_once('/').unwrap_or(("0", path));
+    let name = percent_decode_str(name).decode_utf8().ok().filter(|_| !name.contains('/'))?;
+    (!name.is_empty()).then_some((database.parse().ok()?, name.into_owned()))
+}

@@ -1,0 +1,183 @@
+//! The sources `redis://` and `redis+list://`: frames that somebody else has published in Redis.
+//!
+//! A message is the header block of a part and its JPEG ([`read_message`]), or a JPEG alone. The driver looks after its
+//! connection by itself: Redis may be restarted, paused, or cut it off, and nobody who watches has to wait longer than
+//! for the next frame.
+
+mod address;
+mod error;
+mod link;
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::{RedisError, cmd};
+
+pub use self::address::{Address, Place};
+pub use self::error::Fault;
+pub(crate) use self::link::{ANSWER_TIMEOUT, Link, say};
+
+use super::source::SourceError;
+use super::{CaptureError, Driver, PATIENCE, Parts};
+use crate::wire::jpeg::FRAME_BYTES_MAX;
+use crate::wire::multipart::read_message;
+use crate::wire::source::Reason;
+
+const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// `redis://USER:PASSWORD@HOST:PORT/DB/CHANNEL#timeout=5s&insecure=0`, or the same with `rediss`, `redis+list` or
+/// `rediss+list` before it; these are the defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Redis {
+    /// Where the frames are.
+    pub address: Address,
+    /// How long there may be no frame while all is well, above 0 and at most a year.
+    pub timeout: Duration,
+}
+
+/// A Redis from which no frames can be had.
+#[derive(Debug, thiserror::Error)]
+#[error("no frames from {address}: {fault}")]
+pub struct FromRedisError {
+    /// The address, without user and password.
+    pub address: String,
+    /// What went wrong.
+    pub fault: Fault,
+}
+
+impl Redis {
+    pub(crate) fn parse(text: &str) -> Result<Self, SourceError> {
+        let (address, _, own) = Address::parse(text, [&[], &["timeout"]])?;
+        let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= TIMEOUT_MAX;
+        let rule = || "a time with its unit, above 0 and at most a year, such as 10s".to_owned();
+        let timeout = own.value("timeout", PATIENCE.into(), in_range, rule)?;
+        Ok(Self { address, timeout: timeout.into() })
+    }
+
+    fn write(&self, address: &str) -> String {
+        let timeout = humantime::format_duration(self.timeout).to_string().replace(' ', "");
+        format!("{address}#timeout={timeout}&insecure={}", u8::from(self.address.insecure))
+    }
+}
+
+impl Driver for Redis {
+    /// Redis is not asked: it may be started later.
+    fn check(&self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
+        let mut receiver = Receiver { link: Link::new(&self.address), parts, said: Vec::new() };
+        loop {
+            let received = match self.address.place {
+                Place::Channel => receiver.subscribe(&self.address.name),
+                Place::List => receiver.take(&self.address.name),
+            };
+            match received {
+                Ok(()) => {}
+                Err(Interruption::Redis(fault)) if !fault.is_lasting() => {
+                    receiver.link.lost(&format!("no frames from {}", self.address), &fault);
+                }
+                Err(Interruption::Redis(fault)) => {
+                    let address = self.address.to_string();
+                    return Err(SourceError::Redis(FromRedisError { address, fault }).into());
+                }
+                Err(Interruption::Output(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        Some(self.timeout)
+    }
+
+    fn heals(&self) -> bool {
+        true
+    }
+
+    fn with_secrets(&self) -> String {
+        self.write(&self.address.with_secrets())
+    }
+}
+
+impl fmt::Display for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.write(&self.address.to_string()))
+    }
+}
+
+/// What ends the receiving of frames.
+enum Interruption {
+    Redis(Fault),
+    Output(CaptureError),
+}
+
+impl From<RedisError> for Interruption {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error.into())
+    }
+}
+
+impl From<Fault> for Interruption {
+    fn from(fault: Fault) -> Self {
+        Self::Redis(fault)
+    }
+}
+
+/// Where the frames go.
+struct Receiver<'a, 'b> {
+    link: Link<'a>,
+    parts: &'a mut Parts<'b>,
+    /// The reasons for which messages were left out, as far as they have been said.
+    said: Vec<Reason>,
+}
+
+impl Receiver<'_, '_> {
+    /// Hands on each message of a channel. That Redis has gone is seen by TCP's own probes.
+    fn subscribe(&mut self, channel: &str) -> Result<(), Interruption> {
+        let mut connection = self.link.connect()?;
+        cmd("SUBSCRIBE").arg(channel).exec(&mut connection)?;
+        let mut subscription = connection.as_pubsub();
+        subscription.set_read_timeout(None)?;
+        let ended = loop {
+            match subscription.get_message() {
+                Ok(message) => {
+                    if let Err(ended) = self.hand_on(message.get_payload_bytes()) {
+                        break ended;
+                    }
+                }
+                Err(error) => break error.into(),
+            }
+        };
+        // A subscription says goodbye when it is dropped, and waits for the answer.
+        let _ = subscription.set_read_timeout(Some(ANSWER_TIMEOUT));
+        Err(ended)
+    }
+
+    /// Takes frame after frame off the old end of a list.
+    fn take(&mut self, key: &str) -> Result<(), Interruption> {
+        let mut connection = self.link.connect()?;
+        connection.set_read_timeout(None)?;
+        loop {
+            let ((), message): ((), Vec<u8>) = cmd("BRPOP").arg(key).arg(0).query(&mut connection)?;
+            self.hand_on(&message)?;
+        }
+    }
+
+    fn hand_on(&mut self, message: &[u8]) -> Result<(), Interruption> {
+        match read_message(message, FRAME_BYTES_MAX) {
+            Ok(part) => {
+                if self.link.well() {
+                    say("frames come again");
+                }
+                self.parts.relay(part).map_err(Interruption::Output)
+            }
+            Err(rejected) if self.said.contains(&rejected.reason) => Ok(()),
+            Err(rejected) => {
+                self.said.push(rejected.reason);
+                say(&format!("a message that is no frame was left out ({rejected}); others like it will be too"));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What needs no Redis, but somebody who listens as one would.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use framecast::capture::numbers::PICTURES;
+use rustix::process::{Pid, Signal, kill_process};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::support::{self, eventually};
+
+/// Listens, hands each connection to `serve` and counts them.
+fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || serve(stream.unwrap()));
+        }
+    });
+    (address, count)
+}
+
+/// `framecast` with its words and its input piped, killed when dropped.
+struct Program(Child);
+
+impl Program {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self(command.spawn().expect("the program starts"))
+    }
+
+    /// Kills it, and says what it has said.
+    fn words(mut self) -> String {
+        let _ = self.0.kill();
+        let mut words = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+        words
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_redis_that_fails_is_tried_five_times_a_second_at_most_and_spoken_of_once() {
+    let refuse: fn(TcpStream) = drop;
+    let mute: fn(TcpStream) = |mut stream| drop(stream.read_to_end(&mut Vec::new()));
+    let starting: fn(TcpStream) = |mut stream| {
+        while stream.read(&mut [0; 512]).is_ok_and(|count| count > 0) {
+            let _ = stream.write_all(b"-LOADING Redis is loading the dataset in memory\r\n");
+        }
+    };
+    for serve in [refuse, mute, starting] {
+        for arguments in [["capture", "redis"], ["publish", "redis+list"]] {
+            let (address, count) = listen(serve);
+            let program = Program::start(&[arguments[0], &format!("{}://{address}/cam", arguments[1])]);
+            eventually("it tries again", || count.load(Ordering::Relaxed) >= 2);
+            let before = count.load(Ordering::Relaxed);
+            thread::sleep(Duration::from_secs(2));
+            let attempts = count.load(Ordering::Relaxed) - before;
+            assert!((1..=10).contains(&attempts), "{attempts} attempts in 2 s");
+            let words = program.words();
+            assert_eq!(words.lines().count(), 1, "{words}");
+            assert!(words.ends_with("; trying again until it is back\n"), "{words}");
+        }
+    }
+}
+
+#[test]
+fn viewers_are_told_that_redis_is_away_and_its_driver_is_left_alone() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place = format!("redis://{gone}/cam");
+    let server = support::Program::serve(&["--camera", &format!("{place}#timeout=100ms")]);
+    let mut viewer = server.watch("/stream");
+    viewer.part();
+    let reply = server.get("/snapshot");
+    let reason = format!("Camera camera is offline: no frames from {place}: the connection is refused;");
+    assert!(reply.status() == 503 && reply.text().starts_with(&reason), "{}", reply.text());
+    // Long after another driver would have been taken for hopeless.
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(server.state()["cameras"][0]["restarts"], 0);
+    assert_eq!(server.state()["cameras"][0]["viewers"], 1);
+}
+
+#[test]
+fn a_publisher_that_hangs_is_let_go_like_a_viewer_and_started_again() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let options = ["--camera", "stills:?fps=60", "--stall-timeout", "500ms"];
+    let server = support::Program::serve(&[&options[..], &["--publish", &format!("redis://{gone}/cam")]].concat());
+    let delivered = || server.state()["publishers"][0]["delivered"].as_u64();
+    eventually("it takes frames", || delivered() >= Some(10));
+    let arguments = |pid: &String| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let publisher = server.children().into_iter().find(|pid| arguments(pid).contains("publish")).unwrap();
+    kill_process(Pid::from_raw(publisher.parse().unwrap()).unwrap(), Signal::STOP).unwrap();
+    eventually("another one runs", || server.state()["publishers"][0]["restarts"] == 1 && delivered() >= Some(10));
+    let state = server.state();
+    assert_eq!(state["connections"]["closed"]["stalled"], 1, "{state}");
+    assert!(!server.children().contains(&publisher), "the one that hung is gone");
+    server.signal(Signal::TERM);
+    assert!(server.wait().0.success());
+}
+
+#[test]
+fn a_publisher_takes_its_input_off_though_redis_takes_nothing() {
+    let (address, _) = listen(|mut stream| {
+        let mut hello = [0; 512];
+        let _ = stream.read(&mut hello).and_then(|_| stream.write_all(b"+PONG\r\n"));
+        // From here on nothing is read, let alone answered.
+        thread::sleep(Duration::from_secs(60));
+    });
+    let mut program = Program::start(&["publish", &format!("redis://{address}/cam")]);
+    let mut input = program.0.stdin.take().unwrap();
+    // More than every buffer on the way holds.
+    for _ in 0..2000 {
+        input.write_all(PICTURES[0]).unwrap();
+    }
+}
+
+#[test]
+fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()).into();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_no_client_auth().with_single_cert(vec![pair.cert.der().clone()], key).unwrap();
+    let config = Arc::new(config);
+    let published = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&published);
+    let (address, _) = listen(move |stream| {
+        let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
+        let mut received = Vec::new();
+        let mut piece = [0; 4096];
+        let mut answer: &[u8] = b"+PONG\r\n";
+        loop {
+            match stream.read(&mut piece) {
+                Ok(count @ 1..) => received.extend_from_slice(&piece[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                _ => return,
+            }
+            // A command ends with a line break; the end of a picture is no other byte of it followed by one.
+            let whole = received.ends_with(b"PING\r\n") || received.ends_with(&[0xff, 0xd9, b'\r', b'\n']);
+            if whole {
+                counted.fetch_add(usize::from(!received.ends_with(b"PING\r\n")), Ordering::Relaxed);
+                received.clear();
+                let _ = stream.write_all(answer).and_then(|()| stream.flush());
+                answer = b":1\r\n";
+            }
+        }
+    });
+    let url = format!("rediss://localhost:{}/cam", address.port());
+    for (url, accepted) in [(url.clone(), false), (format!("{url}#insecure=1"), true)] {
+        let mut program = Program::start(&["publish", &url]);
+        let mut input = program.0.stdin.take().unwrap();
+        let _ = input.write_all(PICTURES[0]);
+        drop(input);
+        let status = program.0.wait().unwrap();
+        let words = program.words();
+        assert_eq!(status.success(), accepted, "{words}");
+        assert_eq!(published.load(Ordering::Relaxed), usize::from(accepted));
+        let told = words.contains("its certificate is not accepted (") && words.contains("add insecure=1 behind the #");
+        assert_eq!(told, !accepted, "{words}");
+    }
+}

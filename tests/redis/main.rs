@@ -1,0 +1,15 @@
+//! Frames through Redis: the real program on both sides, and a real Redis between them where a test needs one.
+
+mod addresses;
+mod channel;
+mod fake;
+mod list;
+mod outages;
+mod server;
+mod watcher;
+
+#[allow(dead_code, reason = "the relay's tests use more of it")]
+#[path = "../relay/driver.rs"]
+mod driver;
+#[path = "../support/mod.rs"]
+mod support;
