@@ -101,14 +101,14 @@ impl EventLoop {
 
     /// One time around.
     fn turn(&mut self, events: &mut Events) -> Result<(), ServeError> {
-        self.wait(events)?;
+        let asked_at = self.wait(events)?;
         let now = Instant::now();
         let count = self.dispatch_all(events, now)?;
         self.accept(now);
-        self.hub.expire(now);
+        self.hub.expire(asked_at);
         self.answer(now);
         self.attend_publishers(now);
-        self.attend_cameras(now);
+        self.attend_cameras(asked_at, now);
         self.tls.iter().for_each(Tls::allow_handshakes);
         self.hub.flush(now, Instant::now);
         self.reap();
@@ -118,20 +118,22 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Waits for events, no longer than to the nearest deadline, and not at all while work is left over.
-    fn wait(&mut self, events: &mut Events) -> Result<(), ServeError> {
-        let timeout = self.timeout(Instant::now());
+    /// Waits for events, no longer than to the nearest deadline, and not at all while work is left over. Returns when
+    /// that began: all that had happened by then is told now, so it is by that time that anybody may be judged late.
+    /// The time it ended will not do: a process that is stopped in its wait may come back with nothing, or with what it
+    /// was to be told before, and find that hours have passed in which nobody was heard.
+    fn wait(&mut self, events: &mut Events) -> Result<Instant, ServeError> {
+        let asked_at = Instant::now();
+        let timeout = self.timeout(asked_at);
         self.stats.wakeups += u64::from(timeout != Some(Duration::ZERO));
-        self.poll(events, timeout)
+        self.poll(events, timeout)?;
+        Ok(asked_at)
     }
 
     fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> Result<(), ServeError> {
         match self.poll.poll(events, timeout) {
-            // This is how the wait of a process that was stopped ends (signal(7)), and no event comes with it. Time has
-            // passed, and who spoke or made room meanwhile must be heard before it is held against anybody.
-            Err(error) if error.kind() == ErrorKind::Interrupted => self.poll(events, Some(Duration::ZERO)),
-            Err(error) => Err(start::system("wait for events")(error)),
-            Ok(()) => Ok(()),
+            Err(error) if error.kind() != ErrorKind::Interrupted => Err(start::system("wait for events")(error)),
+            _ => Ok(()),
         }
     }
 
@@ -242,15 +244,15 @@ impl EventLoop {
         }
     }
 
-    /// Starts, stops and restarts drivers, and goes on with pipes whose reading ended early.
-    fn attend_cameras(&mut self, now: Instant) {
+    /// Starts, stops and restarts drivers, as is due by `asked_at`, and goes on with pipes whose reading ended early.
+    fn attend_cameras(&mut self, asked_at: Instant, now: Instant) {
         for index in 0..self.cameras.len() {
             if self.cameras[index].is_owed() {
                 self.read_camera(index, None, now);
             }
             let always_on = self.settings.always_on || self.cameras[index].is_always_on();
             let wanted = self.going_down.is_none() && (always_on || self.hub.is_wanted(index));
-            self.cameras[index].attend(wanted, self.poll.registry(), now);
+            self.cameras[index].attend(wanted, self.poll.registry(), asked_at);
             self.hear(index, now);
         }
     }

@@ -30,13 +30,12 @@ const BACKLOG: i32 = 4096;
 /// bound the kernel queues seconds of frames for a slow viewer, and live is no longer live. Fast viewers lose nothing.
 const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// A peer that vanished without a word is noticed after 15 s of silence and 3 questions at 5 s.
+/// A peer that vanished without a word is noticed after 15 s of silence and 3 questions at 5 s; one that was being sent
+/// something, by the deadline for a stall. `TCP_USER_TIMEOUT` is left alone: the kernel also counts the time in which
+/// the peer's window was too small for a whole segment of ours, and would end a slow reader who never stopped reading.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
-
-/// And after 30 s without an acknowledgement of what was sent (`TCP_USER_TIMEOUT`).
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One listening socket.
 #[derive(Debug)]
@@ -241,7 +240,6 @@ fn tune(socket: &socket2::Socket) -> io::Result<()> {
     let keepalive =
         TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     socket.set_nonblocking(true)
 }
 
@@ -290,7 +288,7 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 const SOURCES: usize = 16;
 /// The receive buffer of those who do not read, so that the server soon feels it; the kernel doubles it.
 pub const NARROW_BYTES: usize = 2048;
+const NARROW_SEGMENT_BYTES: u32 = 536;
 /// What is kept of what the server said.
 const HEARD_BYTES_MAX: usize = 64;
 /// How many may be there at once, when they come at a rate.
@@ -267,6 +268,9 @@ pub fn connect(address: SocketAddr, source: Option<Ipv4Addr>, narrow: Option<usi
     if let Some(bytes) = narrow {
         // Before the handshake: that is when the window's scale is agreed upon.
         socket.set_recv_buffer_size(bytes)?;
+        // A segment of the loopback interface is larger than all of such a buffer. No network's is, and a kernel that
+        // waits for room for a whole one sends as good as nothing.
+        socket.set_tcp_mss(NARROW_SEGMENT_BYTES)?;
     }
     socket.set_tcp_nodelay(true)?;
     if let Some(source) = source {

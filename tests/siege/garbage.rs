@@ -12,6 +12,12 @@ use crate::picture::{BYTES_MIN, picture};
 /// Frames between two that are larger than any may be.
 const TOO_LARGE_INTERVAL: usize = 20_000;
 
+/// Good frames at the end: more than 64 KiB of them, so that no length in what was cut leads behind the last.
+pub const GOOD_AT_LAST: usize = 100;
+
+/// The tables and the scan of each picture take more than this.
+const PICTURE_BYTES: usize = 300;
+
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -33,13 +39,14 @@ impl Ledger {
     }
 }
 
-/// Writes `frames` frames, of which about half are good, then one more that is; tells what it wrote, and is silent.
+/// Writes `frames` frames, of which about half are good, then some more that are; tells what it wrote, and is silent.
 pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
+    if folder.join("ledger").exists() {
+        rest();
+    }
     let mut out = io::stdout().lock();
     let mut ledger = Ledger::default();
     let mut noise = Noise(0x2545_f491_4f6c_dd1d);
-    // A server that starts it once more is told nothing new.
-    let frames = if folder.join("ledger").exists() { 0 } else { frames };
     let mut pending = Vec::new();
     for number in 1..=frames {
         let is_good = noise.below(2) == 0 || number == 1;
@@ -59,17 +66,23 @@ pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
         out.write_all(&pending)?;
         pending.clear();
     }
-    let jpeg = picture(frames as u64 + 1, BYTES_MIN);
-    match is_parts {
-        true => put_part(&mut pending, &headers(jpeg.len()), &jpeg),
-        false => pending.extend_from_slice(&jpeg),
+    for number in frames + 1..=frames + GOOD_AT_LAST {
+        let jpeg = picture(number as u64, BYTES_MIN);
+        match is_parts {
+            true => put_part(&mut pending, &headers(jpeg.len()), &jpeg),
+            false => pending.extend_from_slice(&jpeg),
+        }
+        ledger.good += 1;
     }
+    ledger.bytes += pending.len() as u64;
     out.write_all(&pending)?;
     out.flush()?;
-    if frames > 0 {
-        let bytes = ledger.bytes + pending.len() as u64;
-        announce(folder, "ledger", &format!("{} {} {bytes}", ledger.good + 1, ledger.flawed))?;
-    }
+    announce(folder, "ledger", &format!("{} {} {}", ledger.good, ledger.flawed, ledger.bytes))?;
+    rest()
+}
+
+/// A camera without more to say; the server would start one that has ended once more.
+fn rest() -> ! {
     loop {
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -88,10 +101,12 @@ fn headers(length: usize) -> String {
 /// One of the ways in which a row of JPEGs can be broken.
 fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     match noise.below(10) {
-        0 => out.extend_from_slice(&jpeg[..2 + noise.below(jpeg.len() - 3)]),
-        1 => out.extend_from_slice(&jpeg[2 + noise.below(jpeg.len() - 3)..]),
+        // Not within its comment, whose length would lead into later pictures: that may look like one picture of two.
+        0 => out.extend_from_slice(&jpeg[..jpeg.len() - 2 - noise.below(PICTURE_BYTES - 2)]),
+        // Without its end, which would be an end for a picture that was cut in its scan, too.
+        1 => out.extend_from_slice(&jpeg[2 + noise.below(jpeg.len() - 4)..jpeg.len() - 2]),
         2 => out.extend((0..noise.below(2000)).map(|_| noise.byte())),
-        3 => out.resize(out.len() + noise.below(2000), [0x00, 0xff, b'\n'][noise.below(3)]),
+        3 => out.resize(out.len() + noise.below(2000), [0x00, 0x7f, b'\n'][noise.below(3)]),
         4 => out.extend_from_slice(b"\xff\xd8\xff\xd9"),
         5 => out.extend_from_slice(b"\xff\xd8\xff\xd8\xff\xd8"),
         6 => out.extend_from_slice(b"\xff\xd8\xff\xfe\x00\x00"),
@@ -160,7 +175,9 @@ impl Noise {
         ((self.next() >> 16) % bound.max(1) as u64) as usize
     }
 
+    /// Any byte but the code of an end marker, which would be an end for a picture that was cut in its scan.
     fn byte(&mut self) -> u8 {
-        (self.next() >> 24) as u8
+        let byte = (self.next() >> 24) as u8;
+        if byte == 0xd9 { 0xd8 } else { byte }
     }
 }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::audience::{Audience, Seat};
 use crate::camera::Baton;
+use crate::garbage::GOOD_AT_LAST;
 use crate::stand::{Form, Report, Stand, check_streams};
 use crate::support::eventually;
 
@@ -32,13 +33,8 @@ fn attack(format: &str, form: Form, report: &mut Report) {
     let camera = bad();
     report.must(sum(&camera) == ledger.bytes, format!("{} bytes were written, counted are {camera}", ledger.bytes));
     let accepted = count(&camera, "accepted");
-    // Between bare JPEGs nothing but their markers tells one from the next. A picture that was cut seems to hold those
-    // that follow, and how often they are looked at again is bounded: a few may be passed over. Parts are divided.
-    let lost_max = if format == "parts" { 0 } else { ledger.good / 1000 };
-    let lost = ledger.good.checked_sub(accepted);
-    let is_right = lost.is_some_and(|lost| lost <= lost_max);
-    report.must(is_right, format!("of {} good frames {accepted} were accepted", ledger.good));
-    let last = frames as u64 + 1;
+    report.must(accepted == ledger.good, format!("of {} good frames {accepted} were accepted", ledger.good));
+    let last = (frames + GOOD_AT_LAST) as u64;
     eventually("whoever watches has the last good frame", || {
         watchers.look().iter().all(|watched| watched.seen.last == last || watched.fault.is_some())
     });

@@ -1,5 +1,6 @@
 //! The server is stopped for a while, as by a debugger or a machine that is put to sleep, and goes on.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -23,7 +24,7 @@ pub fn attack(form: Form, report: &mut Report) {
     let options: &[&str] = form.choose(&[], &short);
     let stand = Stand::raise_with(form, program, options, slow);
     let stopped_for = form.choose(Duration::from_secs(60), Duration::from_secs(4));
-    let mut askers: Vec<TcpStream> = (0..ASKERS).map(|_| stand.program.say("GET /healthz HTT")).collect();
+    let mut askers: Vec<TcpStream> = (0..ASKERS).map(|_| stand.program.say("GET /viewer.js HTT")).collect();
     std::thread::sleep(Duration::from_millis(500));
     let before = stand.audience.look();
     stand.program.signal(Signal::STOP);
@@ -37,12 +38,14 @@ pub fn attack(form: Form, report: &mut Report) {
         let has_gone = |watched: &Watched| watched.fault.is_some() || watched.ended_at.is_some();
         stand.audience.look().iter().all(|watched| watched.seen.last > newest || has_gone(watched))
     });
-    let is_answered = |asker: &mut TcpStream| {
+    let mut replies: BTreeMap<String, usize> = BTreeMap::new();
+    for asker in &mut askers {
         let mut line = [0; 12];
-        asker.read_exact(&mut line).is_ok() && line.ends_with(b"200")
-    };
-    let unanswered = askers.iter_mut().filter_map(|asker| (!is_answered(asker)).then_some(())).count();
-    report.must(unanswered == 0, format!("{unanswered} who asked meanwhile were not answered"));
+        let reply = asker.read_exact(&mut line).map(|()| line.escape_ascii().to_string());
+        *replies.entry(reply.unwrap_or_else(|error| error.to_string())).or_default() += 1;
+    }
+    let unanswered = ASKERS - replies.get("HTTP/1.1 200").copied().unwrap_or(0);
+    report.must(unanswered == 0, format!("{unanswered} who asked meanwhile were not answered: {replies:?}"));
     drop(askers);
     std::thread::sleep(form.choose(Duration::from_secs(5), Duration::from_millis(500)));
     let after = stand.audience.look();
