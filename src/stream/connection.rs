@@ -12,7 +12,7 @@ use super::limits::Limits;
 use super::queue::{Pause, Progress, WriteQueue};
 use super::sabotage::{self, Sabotage};
 use super::viewer::Viewer;
-use crate::wire::http::{Method, Refusal, Request};
+use crate::wire::http::{HeadSearch, Method, Refusal, Request};
 
 /// A byte stream in both directions that never blocks: `read` and `write` say [`ErrorKind::WouldBlock`] instead, and
 /// after that an edge of readiness is owed to [`super::Hub::ready`].
@@ -138,6 +138,7 @@ pub struct Connection<T> {
     transport: T,
     ended: bool,
     received: Vec<u8>,
+    search: HeadSearch,
     requests: u32,
 }
 
@@ -158,6 +159,7 @@ impl<T: Transport> Connection<T> {
             transport,
             ended: false,
             received: Vec::new(),
+            search: HeadSearch::default(),
             requests: 0,
         }
     }
@@ -225,7 +227,7 @@ impl<T: Transport> Connection<T> {
         if !matches!(self.state, State::Receiving { .. }) || self.received.is_empty() {
             return Ok(None);
         }
-        let Some((request, length)) = Request::parse(&self.received)? else { return Ok(None) };
+        let Some((request, length)) = Request::parse_on(&self.received, &mut self.search)? else { return Ok(None) };
         self.received.drain(..length);
         if sabotage::is(Sabotage::ForgetPipelined) {
             self.received.clear();
