@@ -13,6 +13,7 @@ missing chromedriver chromium-driver
 missing ffmpeg ffmpeg
 missing curl curl
 missing cc gcc
+missing c++ g++
 missing ip iproute2
 missing tc iproute2
 missing faketime faketime
@@ -36,6 +37,8 @@ cargo test --locked
 # A million accidents, and whether the faults that are made on purpose are noticed.
 cargo test --locked --profile optimised --test simulation -- --seeds 0..10000
 cargo test --locked --profile optimised --features sabotage --test simulation -- --sabotage
+# Inputs nobody has thought of yet, for a few seconds each; tests/fuzz/README.md tells how to look for longer.
+bash tests/fuzz/run.sh 10
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
 # optimised: a camera that cannot keep its rate is no measure of a server.
 cargo test --locked --profile optimised --test browser --test drivers --test generate --test redis \

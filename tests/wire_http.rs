@@ -3,7 +3,7 @@
 #[path = "support/requests.rs"]
 mod requests;
 
-use framecast::wire::http::{FIELDS_MAX, HEAD_BYTES_MAX, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+use framecast::wire::http::{FIELDS_MAX, HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 use framecast::wire::http::{Method, Refusal, Request, Version};
 
 use requests::{Refused, get, line, with};
@@ -16,7 +16,12 @@ type Verdict = Result<Option<(Request, usize)>, Refusal>;
 /// Returns it and the length of the shortest prefix that had it.
 fn verdict_of(input: &[u8]) -> (Verdict, usize) {
     let whole = Request::parse(input);
-    let is_decided = |length: &usize| Request::parse(&input[..*length]) != Ok(None);
+    let mut search = HeadSearch::default();
+    let is_decided = |length: &usize| {
+        let verdict = Request::parse_on(&input[..*length], &mut search);
+        assert_eq!(verdict, Request::parse(&input[..*length]), "searched on at {length}: {}", shown(input));
+        verdict != Ok(None)
+    };
     let decided_at = (0..=input.len()).find(is_decided);
     let decided_at = decided_at.unwrap_or_else(|| panic!("never decided: {}", shown(input)));
     for length in decided_at..input.len() {

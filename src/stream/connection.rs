@@ -15,7 +15,7 @@ use super::producer::Reader;
 use super::queue::{Pause, Progress, WriteQueue};
 use super::sabotage::{self, Sabotage};
 use super::viewer::Viewer;
-use crate::wire::http::{Method, Refusal, Request, Version};
+use crate::wire::http::{HeadSearch, Method, Refusal, Request, Version};
 
 /// A byte stream in both directions that never blocks: `read`, `write` and `flush` say [`ErrorKind::WouldBlock`]
 /// instead, and after that an edge of readiness is owed to [`super::Hub::ready`]: to a reader when there may be bytes,
@@ -173,6 +173,7 @@ pub struct Connection<T> {
     transport: T,
     ended: bool,
     received: Vec<u8>,
+    search: HeadSearch,
     requests: u32,
 }
 
@@ -199,6 +200,7 @@ impl<T: Transport> Connection<T> {
             transport,
             ended: false,
             received: Vec::new(),
+            search: HeadSearch::default(),
             requests: 0,
         }
     }
@@ -282,7 +284,7 @@ impl<T: Transport> Connection<T> {
         if !matches!(self.state, State::Receiving { .. }) || self.received.is_empty() {
             return Ok(None);
         }
-        let Some((request, length)) = Request::parse(&self.received)? else { return Ok(None) };
+        let Some((request, length)) = Request::parse_on(&self.received, &mut self.search)? else { return Ok(None) };
         self.received.drain(..length);
         if sabotage::is(Sabotage::ForgetPipelined) {
             self.received.clear();

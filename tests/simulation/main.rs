@@ -4,6 +4,7 @@
 //!
 //! - `--seed N` runs one, `--trace` tells what happens in it;
 //! - `--seeds A..B` runs many, `--steps N` makes each longer or shorter;
+//! - `--tape FILE` plays a tape that a fuzzer has written (`tests/fuzz`), with `--trace` too;
 //! - `--sabotage` breaks the heart on purpose (`--features sabotage`), and fails if that goes unnoticed.
 //!
 //! Reading order: `world` (the step), `link` (the transport), `transcript` (what must leave), `checks` (what must
@@ -23,6 +24,7 @@ mod sabotages;
 mod script;
 mod site;
 mod source;
+mod tapes;
 mod transcript;
 mod world;
 
@@ -50,7 +52,11 @@ fn main() -> ExitCode {
     match options.task.clone() {
         Task::Nothing => ExitCode::SUCCESS,
         Task::One(seed) => report(run_one(seed, &options), options.steps),
-        Task::Many(seeds) => report(run_many(seeds, options.steps), options.steps),
+        Task::Tape(path) => tell_of(tapes::play(&path, options.is_tracing)),
+        Task::Many(seeds) => match report(run_many(seeds, options.steps), options.steps) {
+            ExitCode::SUCCESS => tell_of(tapes::play_all()),
+            failure => failure,
+        },
         #[cfg(feature = "sabotage")]
         Task::Sabotage => sabotages::run(options.steps),
         #[cfg(not(feature = "sabotage"))]
@@ -125,5 +131,11 @@ fn report(outcome: Result<(), Failure>, steps: usize) -> ExitCode {
     let Err(Failure { seed, step, fault }) = outcome else { return ExitCode::SUCCESS };
     println!("seed {seed}, step {step}: {fault}");
     println!("again: cargo test --test simulation -- --seed {seed} --steps {steps} --trace");
+    ExitCode::FAILURE
+}
+
+fn tell_of(outcome: Result<(), String>) -> ExitCode {
+    let Err(fault) = outcome else { return ExitCode::SUCCESS };
+    println!("{fault}");
     ExitCode::FAILURE
 }

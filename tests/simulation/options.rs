@@ -1,6 +1,7 @@
 //! The command line, which cargo shares among all tests.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The fixed set, which a debug build runs in seconds; `tests/all.sh` runs 10,000 seeds.
@@ -13,6 +14,7 @@ pub enum Task {
     Nothing,
     One(u64),
     Many(Range<u64>),
+    Tape(PathBuf),
     Sabotage,
 }
 
@@ -32,6 +34,7 @@ impl Options {
             match word.as_str() {
                 "--seed" => options.task = Task::One(number(&word, words.next())?),
                 "--seeds" => options.task = Task::Many(range(words.next())?),
+                "--tape" => options.task = Task::Tape(words.next().ok_or("--tape takes a file")?.into()),
                 "--steps" => options.steps = number(&word, words.next())?,
                 "--trace" => options.is_tracing = true,
                 "--sabotage" => options.task = Task::Sabotage,

@@ -1,17 +1,47 @@
-//! Numbers that a seed decides: splitmix64, which is eight lines and good enough to draw accidents with.
+//! Numbers that decide everything: those of a seed, by splitmix64, which is eight lines and good enough to draw
+//! accidents with; or those of a tape, whose bytes a fuzzer chooses.
 
-/// A stream of numbers that looks random and is the same for the same seed.
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// A stream of numbers that looks random and is the same for the same seed or tape.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random {
+    state: u64,
+    tape: Option<Rc<Tape>>,
+}
+
+/// Choices, a byte for each that has few outcomes. All who draw from a tape draw from the one, so that a changed byte
+/// changes one choice rather than everything. What it does not say, because it has ended, is drawn as from a seed.
+#[derive(Debug)]
+struct Tape {
+    bytes: Vec<u8>,
+    at: Cell<usize>,
+}
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { state: seed, tape: None }
+    }
+
+    /// Draws from the bytes of `tape` as long as there are any.
+    pub fn of_tape(tape: &[u8]) -> Self {
+        Self { state: 0, tape: Some(Rc::new(Tape { bytes: tape.to_vec(), at: Cell::new(0) })) }
+    }
+
+    /// Whether the tape has more to say; a seed always has.
+    pub fn goes_on(&self) -> bool {
+        self.tape.as_ref().is_none_or(|tape| tape.at.get() < tape.bytes.len())
+    }
+
+    /// For somebody who draws apart.
+    pub fn fork(&mut self) -> Self {
+        Self { state: self.draw(), tape: self.tape.clone() }
     }
 
     pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -19,7 +49,8 @@ impl Random {
 
     /// A number below `limit`, which is not 0.
     pub fn below(&mut self, limit: usize) -> usize {
-        ((u128::from(self.draw()) * limit as u128) >> 64) as usize
+        let told = self.tape.as_ref().and_then(|tape| tape.below(limit));
+        told.unwrap_or_else(|| ((u128::from(self.draw()) * limit as u128) >> 64) as usize)
     }
 
     /// A number from `least` to `most`, both included.
@@ -33,9 +64,17 @@ impl Random {
         self.between(1, ceiling.max(1))
     }
 
-    /// True `in_thousand` times out of a thousand.
+    /// True `in_thousand` times out of a thousand. What is rare is less so on a tape, where it costs a whole byte.
     pub fn chance(&mut self, in_thousand: usize) -> bool {
-        in_thousand > 0 && self.below(1000) < in_thousand
+        match self.tape {
+            _ if in_thousand == 0 => false,
+            Some(_) => in_thousand >= 1000 || self.below(256) * 1000 < in_thousand * 256,
+            None => self.below(1000) < in_thousand,
+        }
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        self.below(256) as u8
     }
 
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
@@ -46,5 +85,22 @@ impl Random {
         for index in (1..items.len()).rev() {
             items.swap(index, self.below(index + 1));
         }
+    }
+}
+
+impl Tape {
+    /// What the next bytes say, as many as `limit` needs; nothing once there are none left.
+    fn below(&self, limit: usize) -> Option<usize> {
+        let bytes = match limit {
+            0..=1 => return Some(0),
+            2..=0x100 => 1,
+            0x101..=0x1_0000 => 2,
+            _ => 4,
+        };
+        let rest = self.bytes.get(self.at.get()..)?;
+        let said = rest.get(..bytes)?;
+        self.at.set(self.at.get() + bytes);
+        let number = said.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        Some(((number * limit as u64) >> (8 * bytes)) as usize)
     }
 }

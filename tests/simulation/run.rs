@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use framecast::stream::metrics::{Closes, FrameCounts};
 
+use crate::random::Random;
 use crate::world::World;
 
 /// Steps of calm in which the cameras go on, and in which they are silent.
@@ -13,6 +14,8 @@ const SILENT_STEPS: usize = 40;
 
 /// Steps of the end: longer than the last call to those who have not asked yet.
 const END_STEPS: usize = 10;
+/// A tape that tells of steps in which nothing happens is not listened to for ever.
+const TAPE_STEPS_MAX: usize = 400;
 
 /// What came of one seed, or of many.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,18 +70,20 @@ pub struct Failure {
 /// Runs one seed for `steps` steps of chaos and what follows them.
 pub fn run(seed: u64, steps: usize, is_tracing: bool) -> Result<Life, Failure> {
     let mut step = 0;
-    let mut world = World::new(seed, is_tracing);
-    let outcome = catch_unwind(AssertUnwindSafe(|| live(&mut world, steps, &mut step)));
-    let fault = match outcome {
-        Ok(Ok(())) => return Ok(Life::of(&world)),
-        Ok(Err(fault)) => fault,
-        Err(panic) => {
-            let words = panic.downcast_ref::<&str>().map(|words| words.to_string());
-            let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
-            format!("panic: {}", words.unwrap_or_default())
-        }
-    };
-    Err(Failure { seed, step, fault })
+    let mut world = World::new(Random::new(seed), is_tracing);
+    match catch(|| live(&mut world, steps, &mut step)) {
+        Ok(()) => Ok(Life::of(&world)),
+        Err(fault) => Err(Failure { seed, step, fault }),
+    }
+}
+
+/// Takes a panic for a fault.
+pub fn catch(live: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(live)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<&str>().map(|words| words.to_string());
+        let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(format!("panic: {}", words.unwrap_or_default()))
+    })
 }
 
 fn live(world: &mut World, steps: usize, step: &mut usize) -> Result<(), String> {
@@ -87,7 +92,25 @@ fn live(world: &mut World, steps: usize, step: &mut usize) -> Result<(), String>
         *step += 1;
         world.step()?;
     }
-    if world.weather.is_rough_ending { end_roughly(world, calm, step) } else { end_calmly(world, step) }
+    end(world, step)
+}
+
+/// Lives through a tape: chaos for as long as it says something, and what follows.
+pub fn play(tape: &[u8], is_tracing: bool) -> Result<(), String> {
+    let mut step = 0;
+    let mut world = World::new(Random::of_tape(tape), is_tracing);
+    while world.goes_on() && step < TAPE_STEPS_MAX {
+        step += 1;
+        world.step().map_err(|fault| format!("step {step}: {fault}"))?;
+    }
+    end(&mut world, &mut step).map_err(|fault| format!("step {step}: {fault}"))
+}
+
+fn end(world: &mut World, step: &mut usize) -> Result<(), String> {
+    match world.weather.is_rough_ending {
+        true => end_roughly(world, LIVE_STEPS + SILENT_STEPS, step),
+        false => end_calmly(world, step),
+    }
 }
 
 /// The faults stop: everybody who watches has the newest frame in the end, and everybody goes when told to.

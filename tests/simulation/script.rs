@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framecast::stream::Pace;
-use framecast::wire::http::{Refusal, Request, Status};
+use framecast::wire::http::{Method, Refusal, Request, Status, Version};
 use framecast::wire::multipart::Framing;
 
 use crate::random::Random;
@@ -221,6 +221,16 @@ impl Writer {
         script.messages.push_back(Message { end: script.bytes.len(), path, ask, keep_alive, head_only, is_old });
     }
 
+    /// Bytes of any kind may be requests: whatever they ask for, they are told that there is nothing.
+    fn understand(&self, script: &mut Script, mut from: usize) {
+        while let Ok(Some((request, length))) = Request::parse(&script.bytes[from..]) {
+            from += length;
+            let Request { method, path, keep_alive, version, .. } = request;
+            let (head_only, is_old) = (method == Method::Head, version == Version::Http10);
+            script.messages.push_back(Message { end: from, path, ask: Ask::Nothing, keep_alive, head_only, is_old });
+        }
+    }
+
     /// The beginning of a request whose end never comes.
     fn half(&mut self, script: &mut Script, random: &mut Random) {
         let whole = format!("GET /half HTTP/1.1\r\nHost: cam\r\nX: {}\r\n\r\n", "x".repeat(random.up_to(9_000)));
@@ -229,7 +239,11 @@ impl Writer {
 
     fn garbage(&mut self, script: &mut Script, random: &mut Random) {
         match random.below(5) {
-            0 => script.bytes.extend((0..random.up_to(3_000)).map(|_| random.draw() as u8)),
+            0 => {
+                let bytes: Vec<u8> = (0..random.up_to(3_000)).map(|_| random.byte()).collect();
+                script.bytes.extend_from_slice(&bytes);
+                self.understand(script, script.bytes.len() - bytes.len());
+            }
             1 => script.bytes.extend_from_slice(b"POST / HTTP/1.1\r\nHost: cam\r\nContent-Length: 90000\r\n\r\n"),
             2 => script.bytes.extend_from_slice(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
             3 => script.bytes.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n"),

@@ -88,8 +88,7 @@ fn draw_limits(random: &mut Random) -> Limits {
 }
 
 impl World {
-    pub fn new(seed: u64, is_tracing: bool) -> Self {
-        let mut random = Random::new(seed);
+    pub fn new(mut random: Random, is_tracing: bool) -> Self {
         let cameras = random.between(1, 3);
         let limits = draw_limits(&mut random);
         let weather = Weather::draw(&mut random);
@@ -114,6 +113,11 @@ impl World {
 
     pub fn link(&self, key: Key) -> Option<&Rc<RefCell<Link>>> {
         self.links.iter().find(|(known, _)| *known == key).map(|(_, link)| link)
+    }
+
+    /// Whether something is still to be drawn.
+    pub fn goes_on(&self) -> bool {
+        self.random.goes_on()
     }
 
     pub fn now(&self) -> Instant {
@@ -315,7 +319,7 @@ impl World {
         let script = self.writer.draw(&mut self.random, &sequences);
         let manner = if self.is_calm { Manner::calm() } else { Manner::draw(&mut self.random, self.weather.faults) };
         let now = self.now();
-        let mut link = Link::new(self.admitted, manner, script, Random::new(self.random.draw()), now);
+        let mut link = Link::new(self.admitted, manner, script, self.random.fork(), now);
         link.tick();
         self.admitted += 1;
         let link = Rc::new(RefCell::new(link));

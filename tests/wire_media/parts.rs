@@ -157,6 +157,18 @@ fn a_boundary_with_a_space_and_dashes_behind() {
 }
 
 #[test]
+fn no_boundary_makes_room_for_a_longer_one() {
+    let (jpeg, _) = frames();
+    let long = format!("--{}\r\nX-Frame-Sequence: 7\r\n\r\n", "y".repeat(80));
+    for before in ["".to_owned(), format!("--{}\r\n", "x".repeat(74)), format!("--x\r\n--x{}\r\n", "-".repeat(72))] {
+        let stream = [before.as_bytes(), long.as_bytes(), &jpeg].concat();
+        let outcome = feed_every_way(|| PartDecoder::new(None, FRAME_BYTES_MAX), &stream);
+        assert_eq!(outcome.jpegs(), [&jpeg]);
+        assert_eq!(outcome.parts()[0].sequence, None, "a line of 84 bytes is no delimiter");
+    }
+}
+
+#[test]
 fn no_line_break_before_the_boundary() {
     expect_both(None, &body("--b\r\nContent-Type: image/jpeg\r\n\r\n", ""));
 }

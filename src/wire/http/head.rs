@@ -1,6 +1,6 @@
 //! Where a head ends, and what can be refused before it does.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::{Refusal, Status};
 
@@ -21,27 +21,32 @@ pub(super) struct Head<'a> {
     pub(super) length: usize,
 }
 
-/// Finds the head at the front of `received`: `Ok(None)` if its end has not arrived.
+/// How far the search for the end of a head has come. Kept from one call to the next, it saves looking at a byte again:
+/// a peer that sends its head byte by byte costs no more than one that sends it at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeadSearch {
+    /// Where the line to be read next begins.
+    line: usize,
+    /// Before this offset that line does not end.
+    scanned: usize,
+}
+
+/// Finds the head at the front of `received`: `Ok(None)` if its end has not arrived. `search` tells what earlier calls
+/// with fewer bytes have seen of it.
 ///
 /// # Errors
 ///
 /// The first fault in byte order that no later byte can mend: 400 for a method that is none and for a CR or LF on its
 /// own, 414 and 431 for what is too long, finished or not.
-pub(super) fn find(received: &[u8]) -> Result<Option<Head<'_>>, Refusal> {
-    check_method(received)?;
-    check_request_line_length(received)?;
+pub(super) fn find<'a>(received: &'a [u8], search: &mut HeadSearch) -> Result<Option<Head<'a>>, Refusal> {
     let window = received.get(..HEAD_BYTES_MAX).unwrap_or(received);
-    let mut rest = window;
-    let mut first = None;
-    while let Some((line, after)) = cut_line(rest)? {
-        rest = after;
-        match first {
-            None => first = Some((line, after)),
-            Some((request_line, fields)) if line.is_empty() => {
-                let length = window.len() - after.len();
-                return Ok(Some(Head { request_line, fields, length }));
-            }
-            Some(_) => {}
+    if search.is_in_request_line() {
+        check_method(window)?;
+    }
+    while let Some(line) = search.next_line(window)? {
+        if line.is_empty() {
+            let length = search.line;
+            return Ok(split(window).map(|(request_line, fields)| Head { request_line, fields, length }));
         }
     }
     if window.len() == HEAD_BYTES_MAX {
@@ -51,6 +56,41 @@ pub(super) fn find(received: &[u8]) -> Result<Option<Head<'_>>, Refusal> {
         });
     }
     Ok(None)
+}
+
+impl HeadSearch {
+    fn is_in_request_line(&self) -> bool {
+        self.line == 0
+    }
+
+    /// The next line without its CRLF; `Ok(None)` if its end has not arrived.
+    ///
+    /// A CR or LF on its own is refused wherever it stands: a peer that takes it for the end of a line and one that
+    /// does not would see two different requests.
+    fn next_line<'a>(&mut self, window: &'a [u8]) -> Result<Option<&'a [u8]>, Refusal> {
+        let unseen = window.get(self.scanned..).unwrap_or_default();
+        let (clear, end) = unseen.split_at(memchr2(b'\r', b'\n', unseen).unwrap_or(unseen.len()));
+        self.scanned += clear.len();
+        if self.is_in_request_line() && self.scanned > REQUEST_LINE_BYTES_MAX {
+            return Err(Refusal { status: Status::UriTooLong, reason: "The request line is longer than 8,192 bytes." });
+        }
+        match end {
+            [b'\r', b'\n', ..] => {
+                let line = window.get(self.line..self.scanned);
+                self.scanned += 2;
+                self.line = self.scanned;
+                Ok(line)
+            }
+            [] | [b'\r'] => Ok(None),
+            _ => Err(Refusal::malformed("A line ends in CR LF; one of the two stood alone.")),
+        }
+    }
+}
+
+/// The request line without its CRLF, and what follows it.
+fn split(window: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (request_line, rest) = window.split_at(memchr(b'\r', window)?);
+    Some((request_line, rest.get(2..)?))
 }
 
 /// A TLS hello, an SSH banner or noise is told at its first wrong byte, so that no such peer holds a connection until
@@ -63,32 +103,6 @@ fn check_method(received: &[u8]) -> Result<(), Refusal> {
         Some(b' ') if length > 0 => Ok(()),
         Some(_) => Err(Refusal::malformed("The request does not begin with a method and a space.")),
         None => Ok(()),
-    }
-}
-
-fn check_request_line_length(received: &[u8]) -> Result<(), Refusal> {
-    match received.get(..=REQUEST_LINE_BYTES_MAX) {
-        Some(line) if memchr2(b'\r', b'\n', line).is_none() => {
-            Err(Refusal { status: Status::UriTooLong, reason: "The request line is longer than 8,192 bytes." })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A line without its CRLF, and what follows it.
-type Cut<'a> = (&'a [u8], &'a [u8]);
-
-/// Cuts the first line off; `Ok(None)` if its end has not arrived.
-///
-/// A CR or LF on its own is refused wherever it stands: a peer that takes it for the end of a line and one that does
-/// not would see two different requests.
-fn cut_line(bytes: &[u8]) -> Result<Option<Cut<'_>>, Refusal> {
-    let length = memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
-    let (line, end) = bytes.split_at(length);
-    match end {
-        [b'\r', b'\n', after @ ..] => Ok(Some((line, after))),
-        [] | [b'\r'] => Ok(None),
-        _ => Err(Refusal::malformed("A line ends in CR LF; one of the two stood alone.")),
     }
 }
 

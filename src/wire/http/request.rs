@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Fields, has_valid_escapes};
-use super::head::{self, Head};
+use super::head::{self, Head, HeadSearch};
 use super::{Refusal, Status};
 
 /// A request whose head was accepted. None of them has a body.
@@ -53,10 +53,19 @@ impl Request {
     ///
     /// A [`Refusal`] is final: the connection cannot be used again, as nobody knows where the next request begins.
     pub fn parse(received: &[u8]) -> Result<Option<(Self, usize)>, Refusal> {
-        match head::find(received)? {
-            Some(head) => Ok(Some((Self::judge(&head)?, head.length))),
-            None => Ok(None),
-        }
+        Self::parse_on(received, &mut HeadSearch::default())
+    }
+
+    /// Does the same for bytes that have grown since the last call with this `search`, which begins anew behind a
+    /// request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::parse`] has it.
+    pub fn parse_on(received: &[u8], search: &mut HeadSearch) -> Result<Option<(Self, usize)>, Refusal> {
+        let Some(head) = head::find(received, search)? else { return Ok(None) };
+        *search = HeadSearch::default();
+        Ok(Some((Self::judge(&head)?, head.length)))
     }
 
     /// The value of the first field called `name`, whatever its case. What is not UTF-8 in it is replaced by U+FFFD.

@@ -58,9 +58,10 @@ impl Boundary {
         self.settled = true;
     }
 
-    /// Remembers the word of a delimiter line, unless the boundary is settled.
+    /// Remembers the word of a delimiter line, unless it is the known one with more behind it, or the boundary is
+    /// settled. So what is known has a bound, as every byte that may begin a delimiter is compared with it.
     pub(super) fn learn(&mut self, line: &[u8]) {
-        if !self.settled {
+        if !self.settled && !self.is_known(line.trim_ascii_end(), true) {
             self.delimiter = delimiter_of(line).to_vec();
         }
     }
@@ -123,6 +124,7 @@ impl Boundary {
 fn is_plausible(line: &[u8], whole: bool) -> bool {
     let dashed = line.starts_with(b"--") || (!whole && b"--".starts_with(line));
     dashed
+        && line.len() < BOUNDARY_BYTES_MAX + PADDING_BYTES_MAX
         && line.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r'))
         && (!whole || delimiter_of(line).iter().any(|byte| *byte != b'-'))
 }

@@ -1,0 +1,6 @@
+//! The pure layers of framecast, under its name.
+
+#[path = "../../src/stream/mod.rs"]
+pub mod stream;
+#[path = "../../src/wire/mod.rs"]
+pub mod wire;

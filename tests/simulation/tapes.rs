@@ -1,0 +1,22 @@
+//! The tapes on which fuzzing has found something, new ways or faults: they hold, now and from now on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::run;
+
+/// Plays one tape.
+pub fn play(path: &Path, is_tracing: bool) -> Result<(), String> {
+    let tape = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    run::catch(|| run::play(&tape, is_tracing)).map_err(|fault| format!("{}: {fault}", path.display()))
+}
+
+/// Plays all that are kept; the published crate comes without them.
+pub fn play_all() -> Result<(), String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/hub");
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let tapes: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    tapes.iter().try_for_each(|tape| play(tape, false))?;
+    println!("{} tapes hold", tapes.len());
+    Ok(())
+}
