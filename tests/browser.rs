@@ -4,6 +4,8 @@
 
 #[path = "browser/driver.rs"]
 mod driver;
+#[path = "browser/made.rs"]
+mod made;
 #[path = "browser/pictures.rs"]
 mod pictures;
 #[path = "support/mod.rs"]

@@ -41,6 +41,15 @@ pub(crate) struct Driver {
 impl Driver {
     /// Starts a browser that shows an empty page, once no other test has one.
     pub(crate) fn start() -> Self {
+        Self::start_with("normal")
+    }
+
+    /// The same, but it does not wait for a page to be whole: some never are.
+    pub(crate) fn start_impatient() -> Self {
+        Self::start_with("none")
+    }
+
+    fn start_with(strategy: &str) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut chromedriver = Command::new("chromedriver")
             .arg("--port=0")
@@ -59,7 +68,8 @@ impl Driver {
             .map(|arg| arg.to_string())
             .chain([format!("--user-data-dir={}", profile.path().display())])
             .collect();
-        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": { "args": args } } } });
+        let wanted = json!({ "pageLoadStrategy": strategy, "goog:chromeOptions": { "args": args } });
+        let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
         let sessions = format!("http://127.0.0.1:{port}/session");
         let session = value(agent.post(&sessions).send_json(wanted));
         let browser = session["capabilities"]["goog:processID"].as_i64();

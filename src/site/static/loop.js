@@ -3,6 +3,7 @@ const WINDOW_US = 10e6; // what the strips show
 const SAMPLES = 100;
 const TURN_US_MIN = 1; // the axis of the turns, which is logarithmic
 const TURN_US_MAX = 100e3;
+const SCALE_PX = 56; // left of the turns
 const STRIP_BYTES_MIN = 64 * 1024; // a strip is at least that high
 const SLOW_READ_BYTES = 4096;
 const SLOW_READ_MS = 250;
@@ -52,16 +53,14 @@ function drawTurns(now) {
   const { pen, width, height } = paper($('#turns canvas'));
   const y = (us) => height - (height * Math.log(Math.max(us, TURN_US_MIN))) / Math.log(TURN_US_MAX);
   pen.font = '11px system-ui, sans-serif';
+  const perMicro = (width - SCALE_PX) / WINDOW_US;
   for (const [at, took, , , , frames] of turns) {
     pen.fillStyle = colour(frames ? '--accent' : '--soft');
-    const x = width * (1 - (now - at) / WINDOW_US);
-    pen.fillRect(x, y(took), Math.max(1.5, (width * took) / WINDOW_US), height);
+    pen.fillRect(width - (now - at) * perMicro, y(took), Math.max(1.5, took * perMicro), height);
   }
   for (let us = 10; us < TURN_US_MAX; us *= 10) {
     pen.fillStyle = '#8883';
     pen.fillRect(0, y(us), width, 1);
-    pen.fillStyle = colour('--card');
-    pen.fillRect(0, y(us) - 15, 48, 14);
     pen.fillStyle = colour('--soft');
     pen.fillText(micros(us), 4, y(us) - 4);
   }
