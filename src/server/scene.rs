@@ -92,7 +92,7 @@ impl Scene for Stage<'_> {
 impl Stage<'_> {
     fn selected(&self, index: usize, labels: Option<&[&str]>) -> state::Selected {
         let camera = &self.cameras[index];
-        let fps = self.hub.frame_rate(index, self.now);
+        let fps = whole(self.hub.frame_rate(index, self.now));
         let viewers = self.hub.viewers().filter(|(_, _, viewer)| match labels {
             Some(labels) => labels.contains(&&*viewer.label),
             None => true,
@@ -104,7 +104,7 @@ impl Stage<'_> {
                     key: viewer.label.to_string(),
                     peer: connection.peer.to_string(),
                     camera: self.cameras[viewer.camera].name().to_owned(),
-                    fps: viewer.rate.per_second(self.now),
+                    fps: whole(viewer.rate.per_second(self.now)),
                     advance_headers: viewer.framing == Framing::Advance,
                     frames: viewer.counts,
                     queued_bytes: connection.queue.bytes_queued(),
@@ -191,6 +191,11 @@ fn rejected(tally: &Tally) -> BTreeMap<&'static str, u64> {
 /// The wall time, as a time since the Unix epoch. A clock set before it reads as the epoch.
 pub fn wall_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// A rate as ustreamer tells it.
+fn whole(per_second: f32) -> u32 {
+    per_second.round() as u32
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -23,7 +23,8 @@ pub struct State {
     pub limits: Limits,
 }
 
-/// The camera that was asked for, in ustreamer's shape.
+/// The camera that was asked for, in ustreamer's shape. Rates are whole numbers there, as whoever reads them expects;
+/// [`Camera`] has them to the decimal.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Selected {
@@ -37,8 +38,8 @@ pub struct Selected {
 pub struct Source {
     pub online: bool,
     pub resolution: Resolution,
-    pub desired_fps: f32,
-    pub captured_fps: f32,
+    pub desired_fps: u32,
+    pub captured_fps: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -51,7 +52,7 @@ pub struct Resolution {
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Stream {
-    pub queued_fps: f32,
+    pub queued_fps: u32,
     pub clients: usize,
     pub clients_stat: BTreeMap<String, Viewer>,
 }
@@ -63,7 +64,7 @@ pub struct Viewer {
     pub key: String,
     pub peer: String,
     pub camera: String,
-    pub fps: f32,
+    pub fps: u32,
     pub advance_headers: bool,
     #[serde(flatten)]
     pub frames: FrameCounts,
