@@ -13,12 +13,24 @@ missing chromedriver chromium-driver
 missing ffmpeg ffmpeg
 missing curl curl
 missing cc gcc
+missing cvlc vlc-bin vlc-plugin-base
+missing firefox-esr firefox-esr
+missing gst-launch-1.0 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+missing motion motion
+missing nginx nginx-light
+missing python3 python3 python3-venv
+missing ustreamer ustreamer
 missing ip iproute2
 missing tc iproute2
 if ((${#need[@]})); then
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
+fi
+# What programs written in Python ask a camera with.
+if ! target/clients/bin/python -c 'import aiohttp, cv2, requests' 2>/dev/null; then
+    python3 -m venv target/clients
+    target/clients/bin/pip install --quiet --disable-pip-version-check aiohttp opencv-python-headless requests
 fi
 
 # What needs nothing else, side by side.
@@ -28,5 +40,5 @@ cargo test --locked --profile optimised --test simulation -- --seeds 0..10000
 cargo test --locked --profile optimised --features sabotage --test simulation -- --sabotage
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
 # optimised: a camera that cannot keep its rate is no measure of a server.
-cargo test --locked --profile optimised --test browser --test drivers --test relay --test server --test v4l2 \
-    -- --ignored --test-threads=1
+cargo test --locked --profile optimised --test browser --test clients --test drivers --test relay --test server \
+    --test v4l2 -- --ignored --test-threads=1

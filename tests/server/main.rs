@@ -5,7 +5,6 @@ mod cameras;
 mod lifecycle;
 mod link;
 mod outages;
-mod players;
 mod pressure;
 #[path = "../support/mod.rs"]
 mod support;
