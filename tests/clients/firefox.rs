@@ -4,11 +4,15 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, eventually};
+use crate::support::eventually;
+
+/// A new profile's first window takes its time on a busy machine.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// No page but ours, and a free port of Firefox's choosing, which it leaves in a file of its profile.
 const SETTINGS: &str = "
@@ -47,7 +51,7 @@ impl Firefox {
             connection.is_some()
         });
         let connection = connection.expect("it was there just now");
-        connection.set_read_timeout(Some(3 * PATIENCE)).expect("a timeout can be set");
+        connection.set_read_timeout(Some(COMMAND_TIMEOUT)).expect("a timeout can be set");
         let mut firefox = Self { connection, commands: 0, child, _profile: profile };
         firefox.receive();
         firefox.command("WebDriver:NewSession", json!({}));
