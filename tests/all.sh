@@ -14,6 +14,13 @@ missing ffmpeg ffmpeg
 missing curl curl
 missing cc gcc
 missing c++ g++
+missing cvlc vlc-bin vlc-plugin-base
+missing firefox-esr firefox-esr
+missing gst-launch-1.0 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+missing motion motion
+missing nginx nginx-light
+missing python3 python3 python3-venv
+missing ustreamer ustreamer
 missing ip iproute2
 missing tc iproute2
 missing faketime faketime
@@ -31,6 +38,11 @@ if ((${#need[@]})); then
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
 fi
 if ! command -v cargo-deb >/dev/null; then cargo install cargo-deb --locked; fi
+# What programs written in Python ask a camera with.
+if ! target/clients/bin/python -c 'import aiohttp, cv2, requests' 2>/dev/null; then
+    python3 -m venv target/clients
+    target/clients/bin/pip install --quiet --disable-pip-version-check aiohttp opencv-python-headless requests
+fi
 
 # What needs nothing else, side by side.
 cargo test --locked
@@ -41,8 +53,8 @@ cargo test --locked --profile optimised --features sabotage --test simulation --
 bash tests/fuzz/run.sh 10
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
 # optimised: a camera that cannot keep its rate is no measure of a server.
-cargo test --locked --profile optimised --test browser --test drivers --test generate --test redis \
-    --test relay --test server --test v4l2 -- --ignored --test-threads=1
+cargo test --locked --profile optimised --test browser --test clients --test drivers --test generate \
+    --test redis --test relay --test server --test v4l2 -- --ignored --test-threads=1
 # Attacks on the real server, in their short form: whatever the machine's speed, nobody may be harmed who did no harm.
 cargo test --locked --profile optimised --test siege -- --short
 # The package: made, installed, looked at and purged. Debian's own programs have the last word, where they are.

@@ -115,7 +115,7 @@ impl Stage<'_> {
 
     fn selected(&self, index: usize, labels: Option<&[&str]>) -> state::Selected {
         let camera = &self.cameras[index];
-        let fps = self.hub.frame_rate(index, self.now);
+        let fps = whole(self.hub.frame_rate(index, self.now));
         let viewers = self.hub.viewers().filter(|(_, _, viewer)| match labels {
             Some(labels) => labels.contains(&&*viewer.label),
             None => true,
@@ -127,7 +127,7 @@ impl Stage<'_> {
                     key: viewer.label.to_string(),
                     peer: connection.peer.to_string(),
                     camera: self.cameras[viewer.camera].name().to_owned(),
-                    fps: viewer.rate.per_second(self.now),
+                    fps: whole(viewer.rate.per_second(self.now)),
                     advance_headers: viewer.framing == Framing::Advance,
                     frames: viewer.counts,
                     queued_bytes: connection.queue.bytes_queued(),
@@ -241,6 +241,11 @@ pub fn wall_time() -> Duration {
 /// The CPU time of this process so far.
 fn cpu_time() -> Duration {
     clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default()
+}
+
+/// A rate as ustreamer tells it.
+fn whole(per_second: f32) -> u32 {
+    per_second.round() as u32
 }
 
 fn millis(duration: Duration) -> u64 {

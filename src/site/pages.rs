@@ -111,12 +111,12 @@ pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &
     let stale_will_do = request.parameter("stale").is_some_and(|stale| stale == "1");
     if let Some(outage) = scene.outage(camera) {
         return match scene.frame(camera).filter(|frame| stale_will_do && frame.sequence > after) {
-            Some(frame) => Ok(still(frame, request, scene)),
+            Some(frame) => Ok(still(frame, false, request, scene)),
             None => Err(Problem::not_now(outage, 1)),
         };
     }
     match scene.frame(camera) {
-        Some(frame) if frame.sequence > after && !too_old(frame) => Ok(still(frame, request, scene)),
+        Some(frame) if frame.sequence > after && !too_old(frame) => Ok(still(frame, true, request, scene)),
         _ if waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),
         Some(frame) => Ok(Answer::Wait { camera, after: frame.sequence.max(after) }),
         None => Ok(Answer::Wait { camera, after }),
@@ -202,7 +202,8 @@ pub fn unknown(request: &Request) -> Problem {
     ))
 }
 
-fn still(frame: &Frame, request: &Request, scene: &impl Scene) -> Answer {
+/// A picture, with ustreamer's fields for what it says of a picture too.
+fn still(frame: &Frame, online: bool, request: &Request, scene: &impl Scene) -> Answer {
     let captured = frame.captured_at;
     let tag = format!("\"{}-{}\"", frame.sequence, captured.as_micros());
     let fresh = is_known(request, &tag);
@@ -211,7 +212,10 @@ fn still(frame: &Frame, request: &Request, scene: &impl Scene) -> Answer {
         .field("ETag", tag)
         .field("X-Timestamp", format_args!("{}.{:06}", captured.as_secs(), captured.subsec_micros()))
         .field("X-Frame-Sequence", frame.sequence)
-        .field("X-Frame-Age", frame.age(scene.now()).as_millis());
+        .field("X-Frame-Age", frame.age(scene.now()).as_millis())
+        .field("X-UStreamer-Online", online)
+        .field("X-UStreamer-Width", frame.picture.width)
+        .field("X-UStreamer-Height", frame.picture.height);
     Answer::Respond(Response { head, body: (!fresh).then(|| frame.jpeg()) })
 }
 

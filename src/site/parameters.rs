@@ -66,7 +66,7 @@ fn bytes_per_second(request: &Request) -> Result<Option<NonZeroU64>, Problem> {
 /// A browser shows a part of an `<img>` only once the header block of the next one is there, so it is sent ahead;
 /// players and libraries want `Content-Length`. Measured in Chromium and WebKitGTK.
 pub fn framing(request: &Request) -> Result<Framing, Problem> {
-    match request.parameter("framing").as_deref() {
+    match request.parameter("framing").filter(|framing| !framing.is_empty()).as_deref() {
         Some("advance") => return Ok(Framing::Advance),
         Some("length") => return Ok(Framing::Length),
         Some(other) => {

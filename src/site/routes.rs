@@ -51,7 +51,11 @@ impl Route {
         }
     }
 
+    /// What follows the verb and the number is folklore (`stream?dummy=param.mjpg`), which reaches us with its `?`
+    /// escaped when a page has put another parameter behind it.
     fn of_action(action: &str) -> Self {
+        let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        let action = action.split(|character| !is_word(character)).next().unwrap_or_default();
         let (verb, number) = match action.split_once('_') {
             Some((verb, number)) => match number.parse() {
                 Ok(number) => (verb, Some(number)),

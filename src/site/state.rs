@@ -38,7 +38,8 @@ pub struct Summary {
     pub tls: Option<Tls>,
 }
 
-/// The camera that was asked for, in ustreamer's shape.
+/// The camera that was asked for, in ustreamer's shape. Rates are whole numbers there, as whoever reads them expects;
+/// [`Camera`] has them to the decimal.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Selected {
@@ -52,8 +53,8 @@ pub struct Selected {
 pub struct Source {
     pub online: bool,
     pub resolution: Resolution,
-    pub desired_fps: f32,
-    pub captured_fps: f32,
+    pub desired_fps: u32,
+    pub captured_fps: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -66,7 +67,7 @@ pub struct Resolution {
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Stream {
-    pub queued_fps: f32,
+    pub queued_fps: u32,
     pub clients: usize,
     pub clients_stat: BTreeMap<String, Viewer>,
 }
@@ -78,7 +79,7 @@ pub struct Viewer {
     pub key: String,
     pub peer: String,
     pub camera: String,
-    pub fps: f32,
+    pub fps: u32,
     pub advance_headers: bool,
     #[serde(flatten)]
     pub frames: FrameCounts,

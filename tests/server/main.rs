@@ -9,7 +9,6 @@ mod lifecycle;
 mod link;
 mod metrics;
 mod outages;
-mod players;
 mod pressure;
 mod supervised;
 #[path = "../support/mod.rs"]
