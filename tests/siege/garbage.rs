@@ -107,7 +107,8 @@ fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
         1 => out.extend_from_slice(&jpeg[KNOWN_BYTES + noise.below(PICTURE_BYTES)..jpeg.len() - 2]),
         2 => out.extend((0..noise.below(2000)).map(|_| noise.byte())),
         3 => out.resize(out.len() + noise.below(2000), [0x00, 0x7f, b'\n'][noise.below(3)]),
-        4 => out.extend_from_slice(b"\xff\xd8\xff\xd9"),
+        // Behind padding, or a picture that was cut just there would take its end for its own.
+        4 => out.extend([&[0; 500], b"\xff\xd8\xff\xd9".as_slice()].concat()),
         5 => out.extend_from_slice(b"\xff\xd8\xff\xd8\xff\xd8"),
         6 => out.extend_from_slice(b"\xff\xd8\xff\xfe\x00\x00"),
         7 => out.extend_from_slice(b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n"),
