@@ -16,6 +16,9 @@ const LAG_MAX: Duration = Duration::from_secs(1);
 /// How often a camera that has nothing to do looks whether it has.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
+/// A camera that writes as fast as it can has written all by then.
+const WRITING_TIME_MAX: Duration = Duration::from_secs(120);
+
 /// A folder through which a camera is told to be silent, and tells what it wrote.
 #[derive(Debug)]
 pub struct Baton {
@@ -51,6 +54,11 @@ impl Baton {
 
     /// What the camera that writes garbage has written, once it has written all.
     pub fn ledger(&self) -> garbage::Ledger {
+        // Some hundred megabytes go through a pipe first.
+        let begun = Instant::now();
+        while !self.folder.path().join("ledger").exists() && begun.elapsed() < WRITING_TIME_MAX {
+            std::thread::sleep(LOOK_INTERVAL);
+        }
         garbage::Ledger::parse(&self.await_word("ledger")).expect("a ledger")
     }
 

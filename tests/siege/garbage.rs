@@ -7,7 +7,7 @@ use std::time::Duration;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 
 use crate::camera::announce;
-use crate::picture::{BYTES_MIN, picture};
+use crate::picture::{BYTES_MIN, KNOWN_BYTES, picture};
 
 /// Frames between two that are larger than any may be.
 const TOO_LARGE_INTERVAL: usize = 20_000;
@@ -104,10 +104,11 @@ fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
         // Not within its comment, whose length would lead into later pictures: that may look like one picture of two.
         0 => out.extend_from_slice(&jpeg[..jpeg.len() - 2 - noise.below(PICTURE_BYTES - 2)]),
         // Without its end, which would be an end for a picture that was cut in its scan, too.
-        1 => out.extend_from_slice(&jpeg[2 + noise.below(jpeg.len() - 4)..jpeg.len() - 2]),
+        1 => out.extend_from_slice(&jpeg[KNOWN_BYTES + noise.below(PICTURE_BYTES)..jpeg.len() - 2]),
         2 => out.extend((0..noise.below(2000)).map(|_| noise.byte())),
         3 => out.resize(out.len() + noise.below(2000), [0x00, 0x7f, b'\n'][noise.below(3)]),
-        4 => out.extend_from_slice(b"\xff\xd8\xff\xd9"),
+        // Behind padding, or a picture that was cut just there would take its end for its own.
+        4 => out.extend([&[0; 500], b"\xff\xd8\xff\xd9".as_slice()].concat()),
         5 => out.extend_from_slice(b"\xff\xd8\xff\xd8\xff\xd8"),
         6 => out.extend_from_slice(b"\xff\xd8\xff\xfe\x00\x00"),
         7 => out.extend_from_slice(b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n"),
@@ -175,9 +176,8 @@ impl Noise {
         ((self.next() >> 16) % bound.max(1) as u64) as usize
     }
 
-    /// Any byte but the code of an end marker, which would be an end for a picture that was cut in its scan.
+    /// Any byte but FF: what begins with it by chance may end a picture that was cut, or lead into a later one.
     fn byte(&mut self) -> u8 {
-        let byte = (self.next() >> 24) as u8;
-        if byte == 0xd9 { 0xd8 } else { byte }
+        ((self.next() >> 24) as u8).min(0xfe)
     }
 }
