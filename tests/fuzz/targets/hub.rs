@@ -4,6 +4,8 @@
 
 #[path = "../../simulation/backlog.rs"]
 mod backlog;
+#[path = "../../simulation/body.rs"]
+mod body;
 #[path = "../../simulation/checks.rs"]
 mod checks;
 #[path = "../../simulation/ledger.rs"]
