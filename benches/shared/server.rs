@@ -39,6 +39,14 @@ pub(crate) fn pin(pid: Option<Pid>, core: usize) -> io::Result<()> {
     sched_setaffinity(pid, &cores).map_err(|errno| io::Error::other(format!("core {core} cannot be had: {errno}")))
 }
 
+/// Starts a child on the servers' core: it is born on the one that its parent is tied to.
+pub(crate) fn on_server_core<T>(start: impl FnOnce() -> T) -> io::Result<T> {
+    pin(None, SERVER_CORE)?;
+    let started = start();
+    pin(None, CROWD_CORE)?;
+    Ok(started)
+}
+
 /// framecast, showing the JPEGs of a directory.
 pub(crate) fn framecast(stills: &Path, fps: f64) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
@@ -61,10 +69,7 @@ impl Server {
     /// Unless `address` tells where it will listen, the last word of the first line that it prints does.
     pub(crate) fn start(mut command: Command, address: Option<String>, path: &str) -> io::Result<Self> {
         command.stdin(Stdio::null()).stdout(if address.is_some() { Stdio::null() } else { Stdio::piped() });
-        // A child is born on the core its parent is tied to.
-        pin(None, SERVER_CORE)?;
-        let spawned = command.spawn();
-        pin(None, CROWD_CORE)?;
+        let spawned = on_server_core(|| command.spawn())?;
         let mut server = Self { child: spawned?, _stdout: None, url: String::new() };
         let address = match address {
             Some(address) => address,
