@@ -134,7 +134,7 @@ impl EventLoop {
             poll,
             signals,
             listeners,
-            hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
+            hub: Hub::new(cameras.len(), settings.boundary.as_str(), settings.limits.clone()),
             cameras,
             settings,
             stats: LoopStats::new(Instant::now()),

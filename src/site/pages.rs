@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::assets::Asset;
 use super::{Scene, parameters};
-use crate::stream::{Answer, Frame, Response, Subscription};
+use crate::stream::{Answer, Awaited, Frame, Response, Subscription};
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
 use crate::wire::multipart;
 
@@ -117,8 +117,8 @@ pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &
     match scene.frame(camera) {
         Some(frame) if frame.sequence > after && !too_old(frame) => Ok(still(frame, request, scene)),
         _ if waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),
-        Some(frame) => Ok(Answer::Wait { camera, after: frame.sequence.max(after) }),
-        None => Ok(Answer::Wait { camera, after }),
+        Some(frame) => Ok(Answer::Wait(Awaited::Frame { camera, after: frame.sequence.max(after) })),
+        None => Ok(Answer::Wait(Awaited::Frame { camera, after })),
     }
 }
 

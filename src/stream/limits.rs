@@ -26,6 +26,8 @@ pub struct Limits {
     pub linger_bytes_max: usize,
     /// Requests answered on one kept connection.
     pub requests_per_connection_max: u32,
+    /// Connections of one household other than this machine.
+    pub connections_per_household_max: usize,
     /// Viewers of streams at one time.
     pub viewers_max: usize,
     /// Bytes of frames that are no longer the newest but are held by slow viewers, in total over all cameras.
@@ -48,6 +50,7 @@ impl Default for Limits {
             linger_timeout: Duration::from_secs(2),
             linger_bytes_max: 64 * 1024,
             requests_per_connection_max: 100,
+            connections_per_household_max: 256,
             viewers_max: 20_000,
             frames_pinned_bytes_max: 64 * 1024 * 1024,
             read_budget_bytes: 16 * 1024,

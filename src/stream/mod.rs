@@ -11,6 +11,7 @@ pub mod answer;
 pub mod channel;
 pub mod connection;
 pub mod frame;
+pub mod household;
 pub mod hub;
 pub mod limits;
 pub mod metrics;
@@ -20,8 +21,9 @@ pub mod sabotage;
 pub mod timers;
 pub mod viewer;
 
-pub use answer::{Answer, Response, Subscription};
+pub use answer::{Answer, Awaited, Response, Subscription};
 pub use connection::{Peer, Readiness, Transport};
 pub use frame::Frame;
+pub use household::Household;
 pub use hub::{Hub, Key};
 pub use limits::Limits;

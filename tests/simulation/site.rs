@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framecast::stream::hub::Call;
-use framecast::stream::{Answer, Hub, Limits, Response, Subscription};
+use framecast::stream::{Answer, Awaited, Hub, Limits, Response, Subscription};
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::multipart::{Framing, preamble};
 
@@ -49,7 +49,7 @@ pub fn answer(call: &Call, link: &mut Link, message: Message, hub: &Hub<End>, le
             None => {
                 let until = ledger.now + hub.limits().wait_timeout;
                 link.wait = Some(Wait { message, camera, after, until, is_given_up: false });
-                Answer::Wait { camera, after }
+                Answer::Wait(Awaited::Frame { camera, after })
             }
         },
         Ask::Stream { camera, framing, interval } => {

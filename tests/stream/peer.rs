@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use framecast::stream::hub::{Call, Shot};
-use framecast::stream::{Answer, Hub, Key, Limits, Peer, Readiness, Response, Subscription, Transport};
+use framecast::stream::{Answer, Awaited, Hub, Key, Limits, Peer, Readiness, Response, Subscription, Transport};
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
@@ -108,11 +108,13 @@ impl Transport for Line {
     }
 }
 
-/// A hub with one camera, its clock, and a site of four addresses.
+/// A hub with one camera, its clock, and a site of a few addresses.
 pub struct Studio {
     pub hub: Hub<Line>,
     pub now: Instant,
     pub published: u64,
+    /// Tickets whose checks are over.
+    pub decided: Vec<u64>,
 }
 
 impl Studio {
@@ -121,14 +123,19 @@ impl Studio {
     }
 
     pub fn with(limits: Limits) -> Self {
-        Self { hub: Hub::new(1, BOUNDARY, limits), now: Instant::now(), published: 0 }
+        Self { hub: Hub::new(1, BOUNDARY, limits), now: Instant::now(), published: 0, decided: Vec::new() }
     }
 
     /// A connection that takes everything and has sent nothing yet.
     pub fn connect(&mut self) -> (Line, Key) {
+        self.connect_from(Peer::Local)
+    }
+
+    /// The same from somewhere else.
+    pub fn connect_from(&mut self, peer: Peer) -> (Line, Key) {
         let line = Line::default();
         line.set_room(usize::MAX);
-        let key = self.hub.admit(line.clone(), Peer::Local, self.now);
+        let key = self.hub.admit(line.clone(), peer, self.now);
         (line, key)
     }
 
@@ -169,6 +176,13 @@ impl Studio {
 
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
+        self.turn();
+    }
+
+    /// The check that `ticket` stands for is over.
+    pub fn decide(&mut self, ticket: u64) {
+        self.decided.push(ticket);
+        self.hub.decided(ticket, self.now);
         self.turn();
     }
 
@@ -215,7 +229,15 @@ impl Studio {
                 match self.hub.frame(0) {
                     Some(frame) if frame.sequence > after => respond("frame".into()),
                     _ if call.waited => respond("given up".into()),
-                    _ => Answer::Wait { camera: 0, after },
+                    _ => Answer::Wait(Awaited::Frame { camera: 0, after }),
+                }
+            }
+            "/check" if call.waited => respond("given up".into()),
+            "/check" => {
+                let ticket = call.request.parameter("ticket").map_or(0, |ticket| ticket.parse().unwrap());
+                match self.decided.contains(&ticket) {
+                    true => respond("decided".into()),
+                    false => Answer::Wait(Awaited::Verdict { ticket }),
                 }
             }
             "/large" => respond("x".repeat(100_000)),
