@@ -18,15 +18,18 @@ use mio::{Events, Interest, Poll};
 
 use super::camera::{Camera, News};
 use super::listener::{Accepted, Listener};
+use super::passwords::Passwords;
 use super::scene::{Stage, wall_time};
 use super::settings::{ListenAddress, Settings};
 use super::signals::{self, Signals};
 use super::socket::Socket;
 use super::token::Owner;
 use crate::site;
+use crate::site::auth::{Guard, Policy};
 use crate::stream::hub::Shot;
 use crate::stream::{Hub, Readiness};
 use crate::wire::jpeg::with_standard_tables;
+use crate::wire::multipart::Division;
 use crate::wire::source::Part;
 
 /// Events taken from the kernel at once. More of them wait there; this only bounds one batch.
@@ -53,6 +56,8 @@ pub struct EventLoop {
     listeners: Vec<Listener>,
     cameras: Vec<Camera>,
     hub: Hub<Socket>,
+    guard: Guard,
+    passwords: Passwords,
     settings: Settings,
     stats: LoopStats,
     scratch: Box<[u8]>,
@@ -130,11 +135,15 @@ impl EventLoop {
         let cameras: Vec<Camera> = cameras
             .map(|(index, camera)| Camera::new(camera, index, program.clone(), settings.offline.clone(), linger))
             .collect();
+        let part_fields = settings.access.origins.part_fields();
+        let division = Division { boundary: &settings.boundary, fields: &part_fields };
         Ok(Self {
             poll,
             signals,
             listeners,
-            hub: Hub::new(cameras.len(), settings.boundary.as_str(), settings.limits.clone()),
+            hub: Hub::new(cameras.len(), division, settings.limits.clone()),
+            guard: guard(&settings)?,
+            passwords: Passwords::new(program),
             cameras,
             settings,
             stats: LoopStats::new(Instant::now()),
@@ -171,6 +180,7 @@ impl EventLoop {
         }
         self.accept(now);
         self.hub.expire(now);
+        self.hear_verdict(now);
         self.answer(now);
         self.attend_cameras(now);
         self.hub.flush(now);
@@ -195,7 +205,8 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
-        let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.accept_retry).chain(self.going_down);
+        let deadlines = cameras.chain(self.hub.next_deadline()).chain(self.passwords.next_deadline());
+        let deadlines = deadlines.chain(self.accept_retry).chain(self.going_down);
         deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
     }
 
@@ -292,11 +303,27 @@ impl EventLoop {
     /// Answers the requests that have come in whole.
     fn answer(&mut self, now: Instant) {
         while let Some(call) = self.hub.next_request() {
-            let stage =
-                Stage { hub: &self.hub, cameras: &self.cameras, settings: &self.settings, stats: &self.stats, now };
-            let answer = site::answer(&call, &stage);
+            let stage = Stage {
+                hub: &self.hub,
+                cameras: &self.cameras,
+                settings: &self.settings,
+                stats: &self.stats,
+                refused: self.guard.counts(),
+                now,
+            };
+            let answer = site::answer(&call, &mut self.guard, &stage);
             log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
             self.hub.respond(call, answer, now);
+        }
+        if let Some(ticket) = self.passwords.attend(&mut self.guard, now) {
+            self.hub.decided(ticket, now);
+        }
+    }
+
+    /// Lets the requests go on whose password has been checked.
+    fn hear_verdict(&mut self, now: Instant) {
+        if let Some(ticket) = self.passwords.hear(&mut self.guard, now) {
+            self.hub.decided(ticket, now);
         }
     }
 
@@ -310,7 +337,10 @@ impl EventLoop {
     fn obey_signals(&mut self, now: Instant) {
         for request in self.signals.pending().collect::<Vec<_>>() {
             match request {
-                signals::Request::Reap => self.cameras.iter_mut().for_each(Camera::child_ended),
+                signals::Request::Reap => {
+                    self.cameras.iter_mut().for_each(Camera::child_ended);
+                    self.passwords.child_ended();
+                }
                 signals::Request::ShutDown => self.shut_down(now),
             }
         }
@@ -368,6 +398,16 @@ fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Inst
         sequence: part.sequence,
     };
     show(hub, camera, shot, now);
+}
+
+/// The guard of this server, with a key that nobody has had before.
+fn guard(settings: &Settings) -> Result<Guard, ServeError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(io::Error::from).map_err(system("draw a random key"))?;
+    let mut policy: Policy = settings.access.clone();
+    policy.hosts.extend(super::own_names());
+    let cameras = settings.cameras.iter().map(|camera| camera.name.clone()).collect();
+    Ok(Guard::new(policy, cameras, &key))
 }
 
 fn spell(address: &ListenAddress) -> String {

@@ -1,12 +1,14 @@
 //! The edge: where the deterministic heart meets the kernel. One `mio::Poll`, one thread.
 //!
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
-//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`signals`].
-//! This room knows nothing of byte formats.
+//! owes), [`socket`] (what a connection is made of), [`camera`] (the child process behind each camera), [`passwords`]
+//! (another one, for what is slow on purpose), [`signals`]. This room knows nothing of byte formats.
 
 pub mod camera;
+pub mod child;
 pub mod event_loop;
 pub mod listener;
+pub mod passwords;
 pub mod scene;
 pub mod settings;
 pub mod signals;
@@ -27,6 +29,13 @@ pub use settings::{CameraSettings, ListenAddress, Offline, Settings};
 pub fn prepare(settings: &Settings) -> Result<(), capture::SourceError> {
     raise_descriptor_limit();
     settings.cameras.iter().try_for_each(|camera| camera.source.check())
+}
+
+/// The names that this machine has for itself, by which its cameras may be asked for.
+fn own_names() -> impl Iterator<Item = String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let first = name.split('.').next().map(str::to_owned);
+    std::iter::once(name.clone()).chain(first)
 }
 
 /// Every viewer is a descriptor, so as many as the system allows are asked for.

@@ -9,9 +9,10 @@ use super::settings::Settings;
 use super::socket::Socket;
 use crate::logging;
 use crate::site::Scene;
+use crate::site::auth::Counts;
 use crate::site::state::{self, Resolution, State, VIEWERS_LISTED_MAX};
 use crate::stream::{Frame, Hub};
-use crate::wire::multipart::Framing;
+use crate::wire::multipart::{Division, Framing};
 use crate::wire::source::{Reason, Tally};
 
 /// A camera that is watched and has given nothing for this long is worth a complaint.
@@ -28,6 +29,8 @@ pub struct Stage<'a> {
     pub settings: &'a Settings,
     /// What the loop counts.
     pub stats: &'a LoopStats,
+    /// Who was refused.
+    pub refused: Counts,
     /// The time of this turn.
     pub now: Instant,
 }
@@ -50,8 +53,8 @@ impl Scene for Stage<'_> {
         self.hub.viewers_len() < self.hub.limits().viewers_max
     }
 
-    fn boundary(&self) -> &str {
-        &self.settings.boundary
+    fn division(&self) -> Division<'_> {
+        self.hub.division()
     }
 
     fn state(&self, camera: usize, labels: Option<&[&str]>) -> State {
@@ -60,6 +63,7 @@ impl Scene for Stage<'_> {
             result: self.selected(camera, labels),
             cameras: (0..self.cameras.len()).map(|index| self.camera(index)).collect(),
             frames: self.hub.frame_counts(),
+            refused: self.refused,
             connections: state::Connections { open: self.hub.len(), totals: *self.hub.totals() },
             event_loop: self.event_loop(),
             limits: self.limits(),
@@ -172,6 +176,7 @@ impl Stage<'_> {
         state::Limits {
             viewers_max: limits.viewers_max,
             connections_max: self.settings.connections_max,
+            connections_per_address_max: limits.connections_per_household_max,
             request_timeout_ms: millis(limits.request_timeout),
             idle_timeout_ms: millis(limits.idle_timeout),
             stall_timeout_ms: millis(limits.stall_timeout),

@@ -7,7 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::assets::Asset;
-use super::{Scene, parameters};
+use super::origins::{Fields, Origins};
+use super::{Scene, parameters, token};
 use crate::stream::{Answer, Awaited, Frame, Response, Subscription};
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
 use crate::wire::multipart;
@@ -21,23 +22,40 @@ pub struct Problem {
     status: Status,
     sentence: String,
     retry_after_seconds: Option<u32>,
+    challenges: Vec<&'static str>,
 }
 
 impl Problem {
     /// There is no such thing.
     pub fn not_found(sentence: String) -> Self {
-        Self { status: Status::NotFound, sentence, retry_after_seconds: None }
+        Self::new(Status::NotFound, sentence)
     }
 
     /// A parameter has a bad value.
     pub fn bad(sentence: String) -> Self {
-        Self { status: Status::BadRequest, sentence, retry_after_seconds: None }
+        Self::new(Status::BadRequest, sentence)
     }
 
     /// Not now.
     pub fn not_now(sentence: String, retry_after_seconds: u32) -> Self {
-        let retry_after_seconds = Some(retry_after_seconds);
-        Self { status: Status::ServiceUnavailable, sentence, retry_after_seconds }
+        Self::new(Status::ServiceUnavailable, sentence).retry_after(retry_after_seconds)
+    }
+
+    /// It is refused with this status.
+    pub fn new(status: Status, sentence: String) -> Self {
+        Self { status, sentence, retry_after_seconds: None, challenges: Vec::new() }
+    }
+
+    /// The same, worth another try after a while.
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// The same, and what would have to be sent (RFC 9110, section 11.6.1).
+    pub fn challenge(mut self, challenge: &'static str) -> Self {
+        self.challenges.push(challenge);
+        self
     }
 
     /// The problem as a plain sentence.
@@ -45,6 +63,9 @@ impl Problem {
         let mut head = dynamic(self.status, "text/plain; charset=utf-8", scene);
         if let Some(seconds) = self.retry_after_seconds {
             head = head.field("Retry-After", seconds);
+        }
+        for challenge in self.challenges {
+            head = head.field("WWW-Authenticate", challenge);
         }
         respond(head, self.sentence + "\n")
     }
@@ -56,9 +77,13 @@ pub fn options() -> Answer {
 }
 
 /// A file of the page; the browser keeps it and asks whether it is still the same.
-pub fn asset(asset: &'static Asset, request: &Request, scene: &impl Scene) -> Answer {
+pub fn asset(asset: &'static Asset, request: &Request, origins: &Origins, scene: &impl Scene) -> Answer {
+    let body = match request.parameter("token") {
+        Some(token) if asset.is_page() => token::carry_on(asset.body, &token).into(),
+        _ => Bytes::from_static(asset.body.as_bytes()),
+    };
     let mut hasher = DefaultHasher::new();
-    asset.body.hash(&mut hasher);
+    body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
     let fresh = is_known(request, &tag);
     let head = dated(if fresh { Status::NotModified } else { Status::Ok }, scene)
@@ -67,26 +92,38 @@ pub fn asset(asset: &'static Asset, request: &Request, scene: &impl Scene) -> An
         .field("ETag", tag)
         .field("X-Content-Type-Options", "nosniff")
         .field("Referrer-Policy", "no-referrer")
-        .field("Content-Security-Policy", "default-src 'self'; frame-ancestors 'self'");
-    Answer::Respond(Response { head, body: (!fresh).then(|| asset.body.into()) })
+        .field("Content-Security-Policy", csp(origins));
+    Answer::Respond(Response { head, body: (!fresh).then_some(body) })
+}
+
+/// A page of ours takes nothing from elsewhere, sends nothing anywhere else, and is framed by whom it is for.
+fn csp(origins: &Origins) -> String {
+    let ancestors = origins.frame_ancestors();
+    format!("default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}")
 }
 
 /// Every frame of a camera from now on. Never chunked, never kept alive, not to be stored or held back by a proxy.
-pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+pub fn stream(
+    number: Option<usize>,
+    request: &Request,
+    fields: &Fields,
+    scene: &impl Scene,
+) -> Result<Answer, Problem> {
     let camera = parameters::camera(number, request, scene)?;
     let interval = parameters::interval(request)?;
     let framing = parameters::framing(request)?;
     if !scene.has_room() {
         return Err(Problem::not_now("There are as many viewers as there may be; try again later.".into(), 5));
     }
-    let boundary = scene.boundary();
+    let division = scene.division();
+    let boundary = division.boundary;
     let head = uncached(
         ResponseHead::new(Status::Ok)
             .field("Content-Type", format_args!("multipart/x-mixed-replace; boundary={boundary}")),
     )
     .field("Connection", "close")
-    .field("X-Accel-Buffering", "no")
-    .encode();
+    .field("X-Accel-Buffering", "no");
+    let head = fields.put(head).encode();
     if request.method == crate::wire::http::Method::Head {
         return Ok(Answer::Preformed(head));
     }
@@ -94,7 +131,7 @@ pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
     if label.len() > LABEL_BYTES_MAX {
         label.clear();
     }
-    let head = [head, multipart::preamble(boundary, framing)].concat().into();
+    let head = [head, multipart::preamble(division, framing)].concat().into();
     Ok(Answer::Subscribe(Subscription { camera, framing, interval, label, head }))
 }
 

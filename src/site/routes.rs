@@ -2,6 +2,7 @@
 //! one.
 
 use super::assets::{self, Asset};
+use super::parameters;
 use crate::wire::http::Request;
 
 /// What a request asks for.
@@ -42,6 +43,11 @@ impl Route {
         }
     }
 
+    /// Whether it is a picture, moving or not.
+    pub fn is_picture(self) -> bool {
+        matches!(self, Route::Stream { .. } | Route::Snapshot { .. })
+    }
+
     fn of_action(action: &str) -> Self {
         let (verb, number) = match action.split_once('_') {
             Some((verb, number)) => match number.parse() {
@@ -55,5 +61,13 @@ impl Route {
             "snapshot" => Route::Snapshot { number },
             _ => Route::Unknown,
         }
+    }
+}
+
+/// The camera whose stream or snapshot a request is for, by its place among `names`.
+pub fn camera(request: &Request, names: &[&str]) -> Option<usize> {
+    match Route::of(request) {
+        Route::Stream { number } | Route::Snapshot { number } => parameters::find_camera(number, request, names),
+        _ => None,
     }
 }

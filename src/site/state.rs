@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::auth::Counts;
 use crate::stream::metrics::{FrameCounts, Totals};
 
 /// Viewers listed in one answer, unless they are asked for by their keys: a crowd's figures would be megabytes.
@@ -18,6 +19,8 @@ pub struct State {
     pub cameras: Vec<Camera>,
     pub frames: FrameCounts,
     pub connections: Connections,
+    /// Requests refused before anybody looked what they are for, by reason.
+    pub refused: Counts,
     #[serde(rename = "loop")]
     pub event_loop: EventLoop,
     pub limits: Limits,
@@ -121,6 +124,7 @@ pub struct EventLoop {
 pub struct Limits {
     pub viewers_max: usize,
     pub connections_max: usize,
+    pub connections_per_address_max: usize,
     pub request_timeout_ms: u64,
     pub idle_timeout_ms: u64,
     pub stall_timeout_ms: u64,

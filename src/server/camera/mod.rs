@@ -19,6 +19,7 @@ use rustix::process::Signal;
 use self::outage::Outage;
 use self::process::Process;
 use self::words::{Words, presentable};
+use super::child;
 use super::settings::{CameraSettings, Offline};
 use super::token::Pipe;
 use crate::stream::Key;
@@ -402,15 +403,7 @@ impl Camera {
     }
 
     fn command(&self, what: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg(what);
-        // The server's own options are none of its children's business, least of all other cameras' passwords.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("FRAMECAST_") {
-                command.env_remove(name);
-            }
-        }
-        command
+        child::command(&self.program, what)
     }
 
     fn spawn(&mut self, mut command: Command, registry: &Registry, now: Instant) -> std::io::Result<Process> {
