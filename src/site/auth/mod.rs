@@ -1,8 +1,8 @@
 //! Who may see the cameras: one check, before anybody looks what is asked for.
 //!
 //! [`Guard::judge`] is given a request, its peer and the time, and says whether to go on. Where no credentials are set,
-//! peers from elsewhere are refused, and so are names that are not this server's ([`strangers`]). Where they are set,
-//! one of them is wanted on every address alike, known or not, so that an answer says nothing of what stands there.
+//! peers from elsewhere are refused, and so are names that are not this server's. Where they are set, one of them is
+//! wanted on every address alike, known or not, so that an answer says nothing of what stands there.
 //!
 //! Nothing here waits. A password that is kept as a hash takes tens of milliseconds to check, so the guard says what is
 //! to be checked ([`Guard::next_check`]), the request waits meanwhile as one that waits for a frame does, and whoever
