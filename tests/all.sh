@@ -28,5 +28,5 @@ cargo test --locked --profile optimised --test simulation -- --seeds 0..10000
 cargo test --locked --profile optimised --features sabotage --test simulation -- --sabotage
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
 # optimised: a camera that cannot keep its rate is no measure of a server.
-cargo test --locked --profile optimised --test browser --test drivers --test relay --test server --test v4l2 \
+cargo test --locked --profile optimised --test browser --test drivers --test relay --test server --test timing --test v4l2 \
     -- --ignored --test-threads=1
