@@ -1,15 +1,18 @@
 //! The `framecast` program.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use framecast::bench::BenchError;
 use framecast::generate::File;
-use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish, Serve};
+use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish, Serve, Sign};
 use framecast::server::EventLoop;
+use framecast::server::passwords::{RIGHT, WRONG};
+use framecast::server::scene::wall_time;
+use framecast::site::auth::{PASSWORD_BYTES_MAX, PasswordHash};
 use framecast::{bench, capture, health, logging, publish, server};
 
 /// The exit code for what could not be started, or could not go on; clap's for a command line nobody can follow is 2.
@@ -24,10 +27,12 @@ fn main() -> ExitCode {
             Some(file) => generate(file),
             None => serve(options.serve),
         },
-        Some(Command::Serve(options)) => serve(options),
+        Some(Command::Serve(options)) => serve(*options),
         Some(Command::Capture(options)) => run_capture(&options),
         Some(Command::Publish(options)) => run_publish(&options),
         Some(Command::DrawOffline(options)) => draw_offline(&options).map_err(failure),
+        Some(Command::Token(options)) => sign(options),
+        Some(Command::CheckPassword) => return check_password(),
         Some(Command::Cameras) => list_cameras(),
         Some(Command::Health(options)) => ask_health(&options),
         Some(Command::Bench(options)) => run_bench(&options),
@@ -76,6 +81,25 @@ fn draw_offline(options: &DrawOffline) -> io::Result<()> {
     let DrawOffline { name, reason, since, size: (width, height) } = options;
     let jpeg = capture::offline::draw(name, reason, Duration::from_secs(*since), *width, *height);
     io::stdout().write_all(&jpeg)
+}
+
+fn sign(mut options: Sign) -> Outcome {
+    let (camera, expires) = (options.camera.take(), wall_time() + options.valid);
+    let secret = options.secret().map_err(|error| (USAGE, error.into()))?;
+    let token = secret.sign(camera.as_deref(), expires).map_err(|error| (USAGE, error.into()))?;
+    writeln!(io::stdout(), "{token}").map_err(failure)
+}
+
+/// A hash and then, after the end of its line, the password: neither may stand in a list of processes.
+fn check_password() -> ExitCode {
+    let mut given = Vec::new();
+    let read = io::stdin().take(2 * PASSWORD_BYTES_MAX as u64 + 1).read_to_end(&mut given);
+    let (hash, password) = given.split_at(given.iter().position(|&byte| byte == b'\n').unwrap_or(given.len()));
+    let hash = str::from_utf8(hash).ok().and_then(|hash| hash.parse::<PasswordHash>().ok());
+    match (read, hash, password.strip_prefix(b"\n")) {
+        (Ok(_), Some(hash), Some(password)) => ExitCode::from(if hash.admits(password) { RIGHT } else { WRONG }),
+        _ => ExitCode::from(FAILURE),
+    }
 }
 
 fn list_cameras() -> Outcome {

@@ -54,7 +54,7 @@ bash tests/fuzz/run.sh 10
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
 # optimised: a camera that cannot keep its rate is no measure of a server.
 cargo test --locked --profile optimised --test browser --test clients --test drivers --test generate \
-    --test redis --test relay --test server --test v4l2 -- --ignored --test-threads=1
+    --test redis --test relay --test server --test timing --test v4l2 -- --ignored --test-threads=1
 # Attacks on the real server, in their short form: whatever the machine's speed, nobody may be harmed who did no harm.
 cargo test --locked --profile optimised --test siege -- --short
 # The package: made, installed, looked at and purged. Debian's own programs have the last word, where they are.

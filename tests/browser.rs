@@ -138,6 +138,32 @@ fn two_windows_and_a_hundred_viewers_see_pictures_at_once() {
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
+fn a_page_opened_with_credentials_shows_everything() {
+    let secrets = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| secrets.path().join(name).display().to_string();
+    std::fs::write(path("users"), "ann:s?cret").expect("a file");
+    std::fs::write(path("token"), "a+token&with=signs").expect("a file");
+    let cameras = ["--camera", "front=pattern:320x240?fps=10", "--camera", "back=pattern:320x240?fps=10"];
+    let access = ["--auth-file", &path("users"), "--token-file", &path("token")];
+    let server = Program::serve(&[&cameras[..], &access].concat());
+    let browser = Driver::start();
+    let live = "return [...document.querySelectorAll('article.live img')].filter((img) => img.naturalWidth).length";
+    let shows = || browser.run(live) == 2 && browser.text("#status") == "Connected";
+
+    browser.go(&server.url("/?token=a%2Btoken%26with%3Dsigns"));
+    eventually("the page opened with a token shows both cameras", shows);
+    let style = "return getComputedStyle(document.querySelector('main')).display";
+    assert_eq!(browser.run(style), "flex", "the style is there, too");
+    let linked = browser.run("return document.querySelector('article h2 a').search");
+    assert_eq!(linked, "?camera=front&token=a%2Btoken%26with%3Dsigns");
+
+    browser.go("about:blank");
+    browser.go(&format!("http://ann:s%3Fcret@{}/", server.address));
+    eventually("the page opened with a name and a password shows both cameras", shows);
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
 fn a_page_that_is_left_lets_go_of_its_stream() {
     let server = serve("127.0.0.1:0", "pattern:320x240?fps=30");
     let browser = Driver::start();

@@ -28,6 +28,7 @@ use super::bulletin::Bulletin;
 use super::camera::{Camera, News};
 use super::handover::{self, Successor};
 use super::listener::{Accepted, Listener};
+use super::passwords::Passwords;
 use super::publisher::Publisher;
 use super::scene::{Stage, wall_time};
 use super::settings::Settings;
@@ -37,6 +38,7 @@ use super::supervisor::Supervisor;
 use super::tls::Tls;
 use super::token::Owner;
 use crate::site;
+use crate::site::auth::Guard;
 use crate::stream::hub::Shot;
 use crate::stream::{Hub, Peer, Readiness, Topic};
 use crate::wire::jpeg::with_standard_tables;
@@ -69,6 +71,8 @@ pub struct EventLoop {
     cameras: Vec<Camera>,
     publishers: Vec<Publisher>,
     hub: Hub<Socket>,
+    guard: Guard,
+    passwords: Passwords,
     settings: Settings,
     stats: LoopStats,
     bulletin: Bulletin,
@@ -106,6 +110,7 @@ impl EventLoop {
         let count = self.dispatch_all(events, now)?;
         self.accept(now);
         self.hub.expire(asked_at);
+        self.hear_verdict(now);
         self.answer(now);
         self.attend_publishers(now);
         self.attend_cameras(asked_at, now);
@@ -145,8 +150,9 @@ impl EventLoop {
         }
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
         let children = cameras.chain(self.publishers.iter().filter_map(Publisher::next_deadline));
-        let ours = [self.hub.next_deadline(), self.bulletin.next_deadline(), self.supervisor.next_deadline()];
-        let ours = ours.into_iter().chain([self.accept_retry, self.going_down]).flatten();
+        let ours = [self.hub.next_deadline(), self.passwords.next_deadline(), self.bulletin.next_deadline()];
+        let ours =
+            ours.into_iter().chain([self.supervisor.next_deadline(), self.accept_retry, self.going_down]).flatten();
         children.chain(ours).min().map(|deadline| deadline.saturating_duration_since(now))
     }
 
@@ -287,15 +293,28 @@ impl EventLoop {
     /// Answers the requests that have come in whole.
     fn answer(&mut self, now: Instant) {
         while let Some(call) = self.hub.next_request() {
-            let answer = site::answer(&call, &self.stage(now));
+            let refused = self.guard.counts();
+            let Self { hub, cameras, publishers, tls, settings, stats, guard, .. } = self;
+            let stage = Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now };
+            let answer = site::answer(&call, guard, &stage);
             log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
             self.hub.respond(call, answer, now);
+        }
+        if let Some(ticket) = self.passwords.attend(&mut self.guard, now) {
+            self.hub.decided(ticket, now);
+        }
+    }
+
+    /// Lets the requests go on whose password has been checked.
+    fn hear_verdict(&mut self, now: Instant) {
+        if let Some(ticket) = self.passwords.hear(&mut self.guard, now) {
+            self.hub.decided(ticket, now);
         }
     }
 
     fn stage(&self, now: Instant) -> Stage<'_> {
-        let Self { hub, cameras, publishers, tls, settings, stats, .. } = self;
-        Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, now }
+        let Self { hub, cameras, publishers, tls, settings, stats, guard, .. } = self;
+        Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused: guard.counts(), now }
     }
 
     /// Tells whoever listens how things are, when it is time to: as the turn leaves them. It is sent with the next one.

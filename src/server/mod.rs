@@ -2,9 +2,9 @@
 //!
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
 //! owes), [`socket`] (what a connection is made of), [`tls`] (the same, encrypted), [`camera`] (the child process
-//! behind each camera), [`publisher`] (a child process that is a viewer), [`signals`], [`handover`] (restart without
-//! refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`] (who is told how the server fares). This room
-//! knows nothing of byte formats.
+//! behind each camera), [`publisher`] (one that is a viewer), [`passwords`] (one for what is slow on purpose),
+//! [`signals`], [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`] (who
+//! is told how the server fares). This room knows nothing of byte formats.
 
 pub mod bulletin;
 pub mod camera;
@@ -12,6 +12,7 @@ mod child;
 pub mod event_loop;
 pub mod handover;
 pub mod listener;
+pub mod passwords;
 pub mod publisher;
 pub mod scene;
 pub mod settings;
@@ -37,6 +38,13 @@ pub use settings::{CameraSettings, ListenAddress, Offline, PublisherSettings, Se
 pub fn prepare(settings: &Settings) -> Result<(), capture::SourceError> {
     raise_descriptor_limit();
     settings.cameras.iter().try_for_each(|camera| camera.source.check())
+}
+
+/// The names that this machine has for itself, by which its cameras may be asked for.
+fn own_names() -> impl Iterator<Item = String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let first = name.split('.').next().map(str::to_owned);
+    std::iter::once(name.clone()).chain(first)
 }
 
 /// Every viewer is a descriptor, so as many as the system allows are asked for.

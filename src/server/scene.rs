@@ -13,9 +13,10 @@ use super::socket::Socket;
 use super::tls::Tls;
 use crate::logging;
 use crate::site::Scene;
+use crate::site::auth::Counts;
 use crate::site::state::{self, Resolution, State, VIEWERS_LISTED_MAX};
 use crate::stream::{Frame, Hub, Journal, Purpose};
-use crate::wire::multipart::Framing;
+use crate::wire::multipart::{Division, Framing};
 use crate::wire::source::{Reason, Tally};
 
 /// A camera that is watched and has given nothing for this long is worth a complaint.
@@ -36,6 +37,8 @@ pub struct Stage<'a> {
     pub settings: &'a Settings,
     /// What the loop counts.
     pub stats: &'a LoopStats,
+    /// Who was refused.
+    pub refused: Counts,
     /// The time of this turn.
     pub now: Instant,
 }
@@ -58,8 +61,8 @@ impl Scene for Stage<'_> {
         self.hub.viewers_len() < self.hub.limits().viewers_max
     }
 
-    fn boundary(&self) -> &str {
-        &self.settings.boundary
+    fn division(&self) -> Division<'_> {
+        self.hub.division()
     }
 
     fn journal(&self) -> &Journal {
@@ -101,6 +104,7 @@ impl Stage<'_> {
             publishers: self.publishers.iter().map(|publisher| self.publisher(publisher)).collect(),
             viewers: self.hub.viewers_len(),
             frames: self.hub.frame_counts(),
+            refused: self.refused,
             pinned_bytes: self.hub.pinned_bytes(),
             connections: state::Connections {
                 open: self.hub.len(),
@@ -217,6 +221,7 @@ impl Stage<'_> {
             viewers_max: limits.viewers_max,
             connections_max: self.settings.connections_max,
             handshake_timeout_ms: millis(limits.handshake_timeout),
+            connections_per_address_max: limits.connections_per_household_max,
             request_timeout_ms: millis(limits.request_timeout),
             idle_timeout_ms: millis(limits.idle_timeout),
             stall_timeout_ms: millis(limits.stall_timeout),

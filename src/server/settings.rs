@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::capture::Source;
 use crate::publish::Target;
+use crate::site::auth::Policy;
 use crate::stream::Limits;
 use crate::wire::source::Part;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// After SIGTERM, this long is left to replies and streams to come to their end.
     pub shutdown_timeout: Duration,
+    /// Who may see the cameras.
+    pub access: Policy,
     /// What one peer may take of our time and memory.
     pub limits: Limits,
 }

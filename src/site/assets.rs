@@ -11,7 +11,14 @@ pub struct Asset {
     pub body: &'static str,
 }
 
-/// The page that shows every camera.
+impl Asset {
+    /// Whether it is a page, with links to others.
+    pub fn is_page(&self) -> bool {
+        self.content_type.starts_with("text/html")
+    }
+}
+
+/// The page itself.
 pub static VIEWER: Asset =
     Asset { path: "/", content_type: "text/html; charset=utf-8", body: include_str!("static/index.html") };
 

@@ -4,22 +4,29 @@
 //! served was built into the program or is made from the scene.
 
 mod assets;
+pub mod auth;
 pub mod events;
 pub mod lanes;
 mod metrics;
+pub mod origins;
 mod pages;
 mod parameters;
+mod refusals;
 mod routes;
 pub mod state;
 pub mod table;
+mod token;
 
 use std::time::{Duration, Instant};
 
 pub use routes::Route;
 
+use self::auth::{Guard, Judgement};
+use self::origins::{Fields, Origins};
 use crate::stream::hub::Call;
-use crate::stream::{Answer, Frame, Journal};
+use crate::stream::{Answer, Awaited, Frame, Journal};
 use crate::wire::http::Method;
+use crate::wire::multipart::Division;
 
 /// What the site may see of the server.
 pub trait Scene {
@@ -31,10 +38,10 @@ pub trait Scene {
     fn outage(&self, camera: usize) -> Option<String>;
     /// Whether there is room for one more viewer.
     fn has_room(&self) -> bool;
-    /// The word that divides the parts of a stream.
-    fn boundary(&self) -> &str;
     /// What is known of past frames.
     fn journal(&self) -> &Journal;
+    /// How streams are divided.
+    fn division(&self) -> Division<'_>;
     /// Figures of everything, seen from `camera`; of the viewers only those with one of `labels`, if given.
     fn state(&self, camera: usize, labels: Option<&[&str]>) -> state::State;
     /// Why the server does not do its work, if it does not.
@@ -45,17 +52,42 @@ pub trait Scene {
     fn wall_time(&self) -> Duration;
 }
 
-/// Answers one request.
-pub fn answer(call: &Call, scene: &impl Scene) -> Answer {
+/// Answers one request, if `guard` lets it pass.
+pub fn answer(call: &Call, guard: &mut Guard, scene: &impl Scene) -> Answer {
+    let judgement = guard.judge(call, scene.now(), scene.wall_time());
+    let policy = guard.policy();
+    let route = Route::of(&call.request);
+    let is_picture = judgement == Judgement::Pass && route.is_picture();
+    let fields = policy.origins.fields(&call.request, is_picture);
+    let answer = match judgement {
+        Judgement::Pass => pass(call, route, &policy.origins, &fields, scene),
+        Judgement::Refuse(reason) => refusals::problem(reason, policy).answer(scene),
+        Judgement::Wait { ticket } => Answer::Wait(Awaited::Verdict { ticket }),
+    };
+    match answer {
+        Answer::Respond(mut response) => {
+            response.head = fields.put(response.head);
+            Answer::Respond(response)
+        }
+        Answer::Produce(mut production) => {
+            production.head = fields.put(production.head);
+            Answer::Produce(production)
+        }
+        // The head of a stream has them already.
+        answer => answer,
+    }
+}
+
+fn pass(call: &Call, route: Route, origins: &Origins, fields: &Fields, scene: &impl Scene) -> Answer {
     let request = &*call.request;
     if request.method == Method::Options {
         return pages::options();
     }
-    let answered = match Route::of(request) {
-        Route::Asset(asset) => Ok(pages::asset(asset, request, scene)),
-        Route::Stream { number } => pages::stream(number, request, scene),
+    let answered = match route {
+        Route::Asset(asset) => Ok(pages::asset(asset, request, origins, scene)),
+        Route::Stream { number } => pages::stream(number, request, fields, scene),
         Route::Snapshot { number } => pages::snapshot(number, request, call.waited, scene),
-        Route::Table => pages::table(request, call.waited, scene),
+        Route::Table => pages::table(request, call.waited, origins, scene),
         Route::Events => pages::events(request, scene),
         Route::State => pages::state(request, scene),
         Route::Metrics => Ok(pages::metrics(request, scene)),

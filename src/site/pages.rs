@@ -9,9 +9,10 @@ use bytes::Bytes;
 use super::assets::Asset;
 use super::events::Events;
 use super::metrics::{self, Format};
+use super::origins::{Fields, Origins};
 use super::table::Table;
-use super::{Scene, parameters};
-use crate::stream::{Answer, Frame, Production, Purpose, Response, Subscription, Topic};
+use super::{Scene, parameters, token};
+use crate::stream::{Answer, Awaited, Frame, Production, Purpose, Response, Subscription, Topic};
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
 use crate::wire::{multipart, sse};
 
@@ -24,23 +25,40 @@ pub struct Problem {
     status: Status,
     sentence: String,
     retry_after_seconds: Option<u32>,
+    challenges: Vec<&'static str>,
 }
 
 impl Problem {
     /// There is no such thing.
     pub fn not_found(sentence: String) -> Self {
-        Self { status: Status::NotFound, sentence, retry_after_seconds: None }
+        Self::new(Status::NotFound, sentence)
     }
 
     /// A parameter has a bad value.
     pub fn bad(sentence: String) -> Self {
-        Self { status: Status::BadRequest, sentence, retry_after_seconds: None }
+        Self::new(Status::BadRequest, sentence)
     }
 
     /// Not now.
     pub fn not_now(sentence: String, retry_after_seconds: u32) -> Self {
-        let retry_after_seconds = Some(retry_after_seconds);
-        Self { status: Status::ServiceUnavailable, sentence, retry_after_seconds }
+        Self::new(Status::ServiceUnavailable, sentence).retry_after(retry_after_seconds)
+    }
+
+    /// It is refused with this status.
+    pub fn new(status: Status, sentence: String) -> Self {
+        Self { status, sentence, retry_after_seconds: None, challenges: Vec::new() }
+    }
+
+    /// The same, worth another try after a while.
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// The same, and what would have to be sent (RFC 9110, section 11.6.1).
+    pub fn challenge(mut self, challenge: &'static str) -> Self {
+        self.challenges.push(challenge);
+        self
     }
 
     /// The problem as a plain sentence.
@@ -48,6 +66,9 @@ impl Problem {
         let mut head = dynamic(self.status, "text/plain; charset=utf-8", scene);
         if let Some(seconds) = self.retry_after_seconds {
             head = head.field("Retry-After", seconds);
+        }
+        for challenge in self.challenges {
+            head = head.field("WWW-Authenticate", challenge);
         }
         respond(head, self.sentence + "\n")
     }
@@ -59,9 +80,13 @@ pub fn options() -> Answer {
 }
 
 /// A file of the page; the browser keeps it and asks whether it is still the same.
-pub fn asset(asset: &'static Asset, request: &Request, scene: &impl Scene) -> Answer {
+pub fn asset(asset: &'static Asset, request: &Request, origins: &Origins, scene: &impl Scene) -> Answer {
+    let body = match request.parameter("token") {
+        Some(token) if asset.is_page() => token::carry_on(asset.body, &token).into(),
+        _ => Bytes::from_static(asset.body.as_bytes()),
+    };
     let mut hasher = DefaultHasher::new();
-    asset.body.hash(&mut hasher);
+    body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
     let fresh = is_known(request, &tag);
     let head = dated(if fresh { Status::NotModified } else { Status::Ok }, scene)
@@ -69,25 +94,31 @@ pub fn asset(asset: &'static Asset, request: &Request, scene: &impl Scene) -> An
         .field("Cache-Control", "no-cache")
         .field("ETag", tag)
         .field("X-Content-Type-Options", "nosniff");
-    Answer::Respond(Response { head: secured(head), body: (!fresh).then(|| asset.body.into()) })
+    Answer::Respond(Response { head: secured(head, origins), body: (!fresh).then_some(body) })
 }
 
 /// Every frame of a camera from now on. Never chunked, never kept alive, not to be stored or held back by a proxy.
-pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+pub fn stream(
+    number: Option<usize>,
+    request: &Request,
+    fields: &Fields,
+    scene: &impl Scene,
+) -> Result<Answer, Problem> {
     let camera = parameters::camera(number, request, scene)?;
     let pace = parameters::pace(request)?;
     let framing = parameters::framing(request)?;
     if !scene.has_room() {
         return Err(Problem::not_now("There are as many viewers as there may be; try again later.".into(), 5));
     }
-    let boundary = scene.boundary();
+    let division = scene.division();
+    let boundary = division.boundary;
     let head = uncached(
         ResponseHead::new(Status::Ok)
             .field("Content-Type", format_args!("multipart/x-mixed-replace; boundary={boundary}")),
     )
     .field("Connection", "close")
-    .field("X-Accel-Buffering", "no")
-    .encode();
+    .field("X-Accel-Buffering", "no");
+    let head = fields.put(head).encode();
     if request.method == crate::wire::http::Method::Head {
         return Ok(Answer::Preformed(head));
     }
@@ -95,7 +126,7 @@ pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
     if label.len() > LABEL_BYTES_MAX {
         label.clear();
     }
-    let head = [head, multipart::preamble(boundary, framing)].concat().into();
+    let head = [head, multipart::preamble(division, framing)].concat().into();
     Ok(Answer::Subscribe(Subscription { camera, framing, pace, label, head }))
 }
 
@@ -118,13 +149,13 @@ pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &
     match scene.frame(camera) {
         Some(frame) if frame.sequence > after && !too_old(frame) => Ok(still(frame, true, request, scene)),
         _ if waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),
-        Some(frame) => Ok(Answer::Wait { camera, after: frame.sequence.max(after) }),
-        None => Ok(Answer::Wait { camera, after }),
+        Some(frame) => Ok(Answer::Wait(Awaited::Frame { camera, after: frame.sequence.max(after) })),
+        None => Ok(Answer::Wait(Awaited::Frame { camera, after })),
     }
 }
 
 /// A table of a camera's frames, made as it is sent.
-pub fn table(request: &Request, waited: bool, scene: &impl Scene) -> Result<Answer, Problem> {
+pub fn table(request: &Request, waited: bool, origins: &Origins, scene: &impl Scene) -> Result<Answer, Problem> {
     let camera = parameters::camera(None, request, scene)?;
     let rows = parameters::rows(request)?;
     let is_endless = rows.is_none();
@@ -133,11 +164,12 @@ pub fn table(request: &Request, waited: bool, scene: &impl Scene) -> Result<Answ
         return match scene.outage(camera) {
             Some(outage) => Err(Problem::not_now(outage, 1)),
             None if waited => Err(Problem::not_now("The camera has given no frame in time.".into(), 1)),
-            None => Ok(Answer::Wait { camera, after: 0 }),
+            None => Ok(Answer::Wait(Awaited::Frame { camera, after: 0 })),
         };
     }
     let name = scene.camera_names()[camera];
-    let head = secured(dynamic(Status::Ok, "text/html; charset=utf-8", scene)).field("X-Accel-Buffering", "no");
+    let head =
+        secured(dynamic(Status::Ok, "text/html; charset=utf-8", scene), origins).field("X-Accel-Buffering", "no");
     Ok(Answer::Produce(Production {
         head,
         producer: Box::new(Table::new(camera, name, rows)),
@@ -234,10 +266,13 @@ fn dynamic(status: Status, content_type: impl Display, scene: &impl Scene) -> Re
     uncached(dated(status, scene)).field("Content-Type", content_type).field("X-Content-Type-Options", "nosniff")
 }
 
-/// What a page may load, and who may show it.
-fn secured(head: ResponseHead) -> ResponseHead {
-    head.field("Referrer-Policy", "no-referrer")
-        .field("Content-Security-Policy", "default-src 'self'; frame-ancestors 'self'")
+/// A page of ours takes nothing from elsewhere, sends nothing anywhere else, and is framed by whom it is for.
+fn secured(head: ResponseHead, origins: &Origins) -> ResponseHead {
+    let ancestors = origins.frame_ancestors();
+    head.field("Referrer-Policy", "no-referrer").field(
+        "Content-Security-Policy",
+        format_args!("default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"),
+    )
 }
 
 fn dated(status: Status, scene: &impl Scene) -> ResponseHead {

@@ -1,6 +1,7 @@
 //! The parameters of our addresses. A name we do not know is nobody's business; a bad value of one we know is a 400
 //! that says what would be good.
 
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -22,16 +23,24 @@ const ROWS_MAX: u64 = 10_000_000;
 /// The camera that is asked for: by its place in the address, by its name, else the first.
 pub fn camera(number: Option<usize>, request: &Request, scene: &impl Scene) -> Result<usize, Problem> {
     let names = scene.camera_names();
-    let asked = request.parameter("camera").filter(|name| !name.is_empty());
-    let found = match (number, &asked) {
-        (Some(number), _) => Some(number).filter(|&number| number < names.len()),
-        (None, Some(asked)) => names.iter().position(|name| name == asked),
-        (None, None) => Some(0),
-    };
-    found.ok_or_else(|| {
+    find_camera(number, request, &names).ok_or_else(|| {
+        let asked = asked_camera(request);
         let asked = asked.map_or_else(|| format!("number {}", number.unwrap_or(0)), |name| format!("'{name}'"));
         Problem::not_found(format!("There is no camera {asked}; there is: {}.", names.join(", ")))
     })
+}
+
+/// The same, of cameras with these names; `None` if there is no such camera.
+pub fn find_camera(number: Option<usize>, request: &Request, names: &[&str]) -> Option<usize> {
+    match (number, asked_camera(request)) {
+        (Some(number), _) => Some(number).filter(|&number| number < names.len()),
+        (None, Some(asked)) => names.iter().position(|name| *name == asked),
+        (None, None) => Some(0),
+    }
+}
+
+fn asked_camera(request: &Request) -> Option<Cow<'_, str>> {
+    request.parameter("camera").filter(|name| !name.is_empty())
 }
 
 /// The most that a viewer wants to be given, from `fps=N` and `kbps=N`.

@@ -2,6 +2,7 @@
 //! one.
 
 use super::assets::{self, Asset};
+use super::parameters;
 use crate::wire::http::Request;
 
 /// What a request asks for.
@@ -51,8 +52,11 @@ impl Route {
         }
     }
 
-    /// What follows the verb and the number is folklore (`stream?dummy=param.mjpg`), which reaches us with its `?`
-    /// escaped when a page has put another parameter behind it.
+    /// Whether it is a picture, moving or not.
+    pub fn is_picture(self) -> bool {
+        matches!(self, Route::Stream { .. } | Route::Snapshot { .. })
+    }
+
     fn of_action(action: &str) -> Self {
         let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
         let action = action.split(|character| !is_word(character)).next().unwrap_or_default();
@@ -68,5 +72,13 @@ impl Route {
             "snapshot" => Route::Snapshot { number },
             _ => Route::Unknown,
         }
+    }
+}
+
+/// The camera whose stream or snapshot a request is for, by its place among `names`.
+pub fn camera(request: &Request, names: &[&str]) -> Option<usize> {
+    match Route::of(request) {
+        Route::Stream { number } | Route::Snapshot { number } => parameters::find_camera(number, request, names),
+        _ => None,
     }
 }

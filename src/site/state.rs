@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::auth::Counts;
 use crate::stream::Histogram;
 use crate::stream::metrics::{FrameCounts, Totals};
 
@@ -31,6 +32,8 @@ pub struct Summary {
     pub frames: FrameCounts,
     /// Bytes of past frames that slow viewers hold.
     pub pinned_bytes: usize,
+    /// Requests refused before anybody looked what they are for, by reason.
+    pub refused: Counts,
     pub connections: Connections,
     #[serde(rename = "loop")]
     pub event_loop: EventLoop,
@@ -181,6 +184,7 @@ pub struct Limits {
     pub handshake_timeout_ms: u64,
     pub viewers_max: usize,
     pub connections_max: usize,
+    pub connections_per_address_max: usize,
     pub request_timeout_ms: u64,
     pub idle_timeout_ms: u64,
     pub stall_timeout_ms: u64,

@@ -18,13 +18,24 @@ pub enum Answer {
     Subscribe(Subscription),
     /// Bytes that are made as they are sent.
     Produce(Production),
-    /// Hand the request out again once the camera has a frame with a higher sequence than `after`, or when
-    /// [`super::Limits::wait_timeout`] has passed.
-    Wait {
+    /// Hand the request out again once this has come, or when [`super::Limits::wait_timeout`] has passed.
+    Wait(Awaited),
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// A frame of a camera.
+    Frame {
         /// Which camera, from 0.
         camera: usize,
-        /// The sequence the requester has already; 0 for none.
+        /// The sequence the requester has already, which the frame's must exceed; 0 for none.
         after: u64,
+    },
+    /// Whether its credentials are right, which takes too long to find out within a turn.
+    Verdict {
+        /// The number under which it is being found out; see [`super::Hub::decided`].
+        ticket: u64,
     },
 }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::answer::{Response, Subscription};
+use super::answer::{Awaited, Response, Subscription};
 use super::limits::Limits;
 use super::producer::Reader;
 use super::queue::{Pause, Progress, WriteQueue};
@@ -83,17 +83,15 @@ pub enum State {
         /// It is looked at again then; the turn is long over, unless the process was stopped.
         until: Instant,
     },
-    /// The request waits for a frame and will be handed out again.
+    /// The request waits for something and will be handed out again.
     Waiting {
         /// How the reply must be shaped.
         exchange: Exchange,
         /// The request, as it was handed out.
         request: Box<Request>,
-        /// The camera whose frame it waits for.
-        camera: usize,
-        /// The sequence that is not enough.
-        after: u64,
-        /// It is handed out by then, frame or no frame.
+        /// What it waits for.
+        awaited: Awaited,
+        /// It is handed out by then, come what may.
         until: Instant,
     },
     /// Bytes until done.

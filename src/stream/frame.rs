@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::wire::jpeg::Picture;
-use crate::wire::multipart::{EncodedPart, Framing};
+use crate::wire::multipart::{Division, EncodedPart, Framing};
 
 /// One published picture. Cloning it, and taking a part or the JPEG from it, counts a reference and copies no byte.
 #[derive(Clone, Debug)]
@@ -25,10 +25,9 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Encodes `jpeg`, captured `age` ago, as a part between boundaries `boundary`. This is the only copy ever made of
-    /// a frame.
+    /// Encodes `jpeg`, captured `age` ago, as a part of a stream divided so. This is the only copy ever made of a frame.
     pub fn encode(
-        boundary: &str,
+        division: Division<'_>,
         sequence: u64,
         captured_at: Duration,
         age: Duration,
@@ -36,7 +35,7 @@ impl Frame {
         picture: Picture,
         jpeg: &[u8],
     ) -> Self {
-        let part = EncodedPart::encode(boundary, sequence, captured_at, jpeg);
+        let part = EncodedPart::encode(division, sequence, captured_at, jpeg);
         let captured_on = published_at.checked_sub(age).unwrap_or(published_at);
         Self { sequence, captured_at, captured_on, published_at, picture, part }
     }

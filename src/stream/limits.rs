@@ -32,6 +32,8 @@ pub struct Limits {
     pub last_call_timeout: Duration,
     /// Requests answered on one kept connection.
     pub requests_per_connection_max: u32,
+    /// Connections of one household other than this machine.
+    pub connections_per_household_max: usize,
     /// Viewers of streams at one time.
     pub viewers_max: usize,
     /// Bytes of frames that are no longer the newest but are held by slow viewers, in total over all cameras.
@@ -59,6 +61,7 @@ impl Default for Limits {
             linger_bytes_max: 64 * 1024,
             last_call_timeout: Duration::from_millis(500),
             requests_per_connection_max: 100,
+            connections_per_household_max: 256,
             viewers_max: 20_000,
             frames_pinned_bytes_max: 64 * 1024 * 1024,
             read_budget_bytes: 16 * 1024,

@@ -1,5 +1,6 @@
 //! The whole program, on real sockets and with real child processes.
 
+mod access;
 mod addresses;
 mod bodies;
 mod cameras;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use framecast::site::events::Events;
 use framecast::site::table::Table;
 use framecast::stream::hub::Call;
-use framecast::stream::{Answer, Hub, Limits, Producer, Production, Purpose, Response, Subscription, Topic};
+use framecast::stream::{Answer, Awaited, Hub, Limits, Producer, Production, Purpose, Response, Subscription, Topic};
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::multipart::{Framing, preamble};
 
@@ -65,7 +65,7 @@ pub fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) ->
             None => {
                 let until = ledger.now + hub.limits().wait_timeout;
                 link.wait = Some(Wait { message, camera, after, until, is_given_up: false });
-                Answer::Wait { camera, after }
+                Answer::Wait(Awaited::Frame { camera, after })
             }
         },
         Ask::Table { .. } | Ask::Events { .. } => reply.none(),

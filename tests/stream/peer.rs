@@ -11,8 +11,8 @@ use framecast::site::events::Events;
 use framecast::site::table::Table;
 use framecast::stream::hub::{Call, Shot};
 use framecast::stream::{
-    Answer, Hub, Key, Limits, Pace, Peer, Producer, Production, Purpose, Readiness, Response, Subscription, Topic,
-    Transport,
+    Answer, Awaited, Hub, Key, Limits, Pace, Peer, Producer, Production, Purpose, Readiness, Response, Subscription,
+    Topic, Transport,
 };
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
@@ -121,6 +121,8 @@ pub struct Studio {
     pub published: u64,
     /// How old the next picture is when it is published.
     pub age: Duration,
+    /// Tickets whose checks are over.
+    pub decided: Vec<u64>,
 }
 
 impl Studio {
@@ -129,14 +131,25 @@ impl Studio {
     }
 
     pub fn with(limits: Limits) -> Self {
-        Self { hub: Hub::new(1, BOUNDARY, limits), now: Instant::now(), published: 0, age: Duration::ZERO }
+        Self {
+            hub: Hub::new(1, BOUNDARY, limits),
+            now: Instant::now(),
+            published: 0,
+            age: Duration::ZERO,
+            decided: Vec::new(),
+        }
     }
 
     /// A connection that takes everything and has sent nothing yet.
     pub fn connect(&mut self) -> (Line, Key) {
+        self.connect_from(Peer::Local)
+    }
+
+    /// The same from somewhere else.
+    pub fn connect_from(&mut self, peer: Peer) -> (Line, Key) {
         let line = Line::default();
         line.set_room(usize::MAX);
-        let key = self.hub.admit(line.clone(), Peer::Local, self.now);
+        let key = self.hub.admit(line.clone(), peer, self.now);
         (line, key)
     }
 
@@ -177,6 +190,13 @@ impl Studio {
 
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
+        self.turn();
+    }
+
+    /// The check that `ticket` stands for is over.
+    pub fn decide(&mut self, ticket: u64) {
+        self.decided.push(ticket);
+        self.hub.decided(ticket, self.now);
         self.turn();
     }
 
@@ -221,7 +241,15 @@ impl Studio {
                 match self.hub.frame(0) {
                     Some(frame) if frame.sequence > after => respond("frame".into()),
                     _ if call.waited => respond("given up".into()),
-                    _ => Answer::Wait { camera: 0, after },
+                    _ => Answer::Wait(Awaited::Frame { camera: 0, after }),
+                }
+            }
+            "/check" if call.waited => respond("given up".into()),
+            "/check" => {
+                let ticket = call.request.parameter("ticket").map_or(0, |ticket| ticket.parse().unwrap());
+                match self.decided.contains(&ticket) {
+                    true => respond("decided".into()),
+                    false => Answer::Wait(Awaited::Verdict { ticket }),
                 }
             }
             "/table" => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::stream::{Limits, Readiness};
+use framecast::stream::{Limits, Peer, Readiness};
 
 use crate::peer::Studio;
 
@@ -182,4 +182,65 @@ fn a_request_that_waits_in_vain_is_answered_all_the_same() {
     let (line, _) = studio.ask("/wait");
     studio.pass(Duration::from_secs(10));
     assert!(line.take_text().ends_with("given up"));
+}
+
+#[test]
+fn requests_wait_for_the_verdict_on_their_own_credentials() {
+    let mut studio = Studio::new();
+    let (first, _) = studio.ask("/check?ticket=7");
+    let (same, _) = studio.ask("/check?ticket=7");
+    let (other, _) = studio.ask("/check?ticket=8");
+    let (left, left_key) = studio.ask("/check?ticket=7");
+    studio.hub.ready(left_key, Readiness { gone: true, ..Default::default() }, studio.now);
+    studio.publish(10);
+    assert_eq!(first.take_text() + &other.take_text(), "", "a frame is not what they wait for");
+    studio.decide(7);
+    assert!(first.take_text().ends_with("decided") && same.take_text().ends_with("decided"));
+    assert_eq!(other.take_text() + &left.take_text(), "");
+    studio.pass(Duration::from_secs(10));
+    assert!(other.take_text().ends_with("given up"));
+    studio.decide(8);
+    assert_eq!(other.take_text(), "");
+}
+
+#[test]
+fn an_address_has_so_many_connections_and_this_machine_any_number() {
+    let mut studio = Studio::with(Limits { connections_per_household_max: 2, ..Limits::default() });
+    let inet = |address: &str| Peer::Inet(address.parse().unwrap());
+    let mut peers = Vec::new();
+    for (address, is_let_in) in [
+        ("203.0.113.7:1", true),
+        ("203.0.113.7:2", true),
+        ("203.0.113.7:3", false),
+        ("[::ffff:203.0.113.7]:4", false),
+        ("203.0.113.8:1", true),
+        ("[2001:db8::1]:1", true),
+        ("[2001:db8::2]:1", true),
+        ("[2001:db8::3]:1", false),
+        ("127.0.0.1:1", true),
+        ("127.0.0.1:2", true),
+        ("127.0.0.1:3", true),
+    ] {
+        let (line, key) = studio.connect_from(inet(address));
+        studio.turn();
+        line.send(REQUEST);
+        studio.readable(key);
+        let text = line.take_text();
+        let expected = if is_let_in { "HTTP/1.1 200 OK" } else { "HTTP/1.1 429 Too Many Requests" };
+        assert!(text.starts_with(expected), "{address}: {text}");
+        assert_eq!(line.is_shut(), !is_let_in);
+        peers.push((line, key));
+    }
+    // Once they have gone there is room again.
+    for (line, key) in peers {
+        line.end();
+        studio.readable(key);
+    }
+    assert!(studio.hub.is_empty());
+    for number in 0..2 {
+        let (line, key) = studio.connect_from(inet("203.0.113.7:9"));
+        line.send(REQUEST);
+        studio.readable(key);
+        assert!(line.take_text().starts_with("HTTP/1.1 200 OK"), "{number}");
+    }
 }

@@ -17,6 +17,7 @@ impl EventLoop {
                 signals::Request::Reap => {
                     self.cameras.iter_mut().for_each(Camera::child_ended);
                     self.publishers.iter_mut().for_each(Publisher::child_ended);
+                    self.passwords.child_ended();
                     self.reap_successor();
                 }
                 signals::Request::Succeed => self.start_successor(),

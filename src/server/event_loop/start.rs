@@ -11,13 +11,17 @@ use crate::server::bulletin::Bulletin;
 use crate::server::camera::Camera;
 use crate::server::handover;
 use crate::server::listener::Listener;
+use crate::server::own_names;
+use crate::server::passwords::Passwords;
 use crate::server::publisher::Publisher;
 use crate::server::settings::{ListenAddress, Settings};
 use crate::server::signals::Signals;
 use crate::server::supervisor::Supervisor;
 use crate::server::tls::{CertificateError, Tls};
 use crate::server::token::Owner;
+use crate::site::auth::{Guard, Policy};
 use crate::stream::Hub;
+use crate::wire::multipart::Division;
 
 /// Bytes read from a pipe at once.
 const SCRATCH_BYTES: usize = 256 * 1024;
@@ -87,13 +91,17 @@ impl EventLoop {
                 Publisher::new(publisher.clone(), cameras[publisher.camera].name(), index, program.clone(), now)
             })
             .collect();
+        let part_fields = settings.access.origins.part_fields();
+        let division = Division { boundary: &settings.boundary, fields: &part_fields };
         Ok(Self {
             poll,
             signals,
             supervisor: Supervisor::of_environment(),
             listeners,
             tls,
-            hub: Hub::new(cameras.len(), &settings.boundary, settings.limits.clone()),
+            hub: Hub::new(cameras.len(), division, settings.limits.clone()),
+            guard: guard(&settings)?,
+            passwords: Passwords::new(program.clone()),
             cameras,
             publishers,
             settings,
@@ -111,6 +119,16 @@ impl EventLoop {
     pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
         self.listeners.iter().map(Listener::to_string)
     }
+}
+
+/// The guard of this server, with a key that nobody has had before.
+fn guard(settings: &Settings) -> Result<Guard, ServeError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(io::Error::from).map_err(system("draw a random key"))?;
+    let mut policy: Policy = settings.access.clone();
+    policy.hosts.extend(own_names());
+    let cameras = settings.cameras.iter().map(|camera| camera.name.clone()).collect();
+    Ok(Guard::new(policy, cameras, &key))
 }
 
 /// The sockets that were passed on, else those of the settings.

@@ -13,6 +13,12 @@ const GAP_PX = 16;
 const $ = (selector, within = document) => within.querySelector(selector);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// What the page was opened with opens all that it asks for.
+const token = new URLSearchParams(location.search).get('token');
+const carried = token ? `&token=${encodeURIComponent(token)}` : '';
+// A browser fetches nothing relative to a page whose address holds a name and a password.
+const here = location.origin + location.pathname;
+
 let cameras = []; // in the order of /state
 let live = []; // those with a stream, the oldest first
 let liveMax = LIVE_MAX;
@@ -26,7 +32,7 @@ class Camera {
   refreshed = 0;
 
   constructor(name) {
-    const query = `?camera=${encodeURIComponent(name)}`;
+    const query = `?camera=${encodeURIComponent(name)}${carried}`;
     const tile = $('template').content.firstElementChild.cloneNode(true);
     const address = $('input', tile);
     Object.assign(this, { name, tile, stream: `video_feed${query}`, still: `snapshot${query}` });
@@ -183,7 +189,7 @@ async function refreshFigures() {
   let state;
   try {
     const keys = live.map((camera) => camera.key).filter(Boolean);
-    const response = await fetch(`state?key=${keys}`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await fetch(new URL(`state?key=${keys}${carried}`, here), { signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (!response.ok) throw `The server answers ${response.status}. Trying again…`;
     state = await response.json();
     // A successor may have taken the server's place without a moment's silence: it does not know our streams.

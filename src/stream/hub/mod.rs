@@ -7,7 +7,7 @@
 mod readers;
 mod steps;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,12 @@ use bytes::Bytes;
 use slab::Slab;
 
 use self::steps::lookup;
-use super::answer::{Answer, Subscription};
+use super::answer::{Answer, Awaited, Subscription};
 use super::channel::Channel;
 use super::connection::{Connection, Peer, Readiness, State, Transport};
 use super::frame::Frame;
 use super::histogram::Histogram;
+use super::household::Household;
 use super::journal::{Journal, Topic};
 use super::limits::Limits;
 use super::metrics::{CloseReason, FrameCounts, Meter, Totals};
@@ -30,6 +31,7 @@ use super::timers::Timers;
 use super::viewer::Viewer;
 use crate::wire::http::Request;
 use crate::wire::jpeg::Picture;
+use crate::wire::multipart::Division;
 
 /// Which connection: its slot, and the number of the connection that has the slot. A key of one that has gone never
 /// means the one that came after it.
@@ -44,6 +46,9 @@ pub struct Key {
 impl Key {
     /// The bits of a number that are used, so that a key fits a 64-bit token with room for its owner.
     pub const NUMBER_MASK: u32 = 0x3fff_ffff;
+
+    /// The first of all in their order.
+    const FIRST: Self = Self { slot: 0, number: 0 };
 }
 
 /// A request that wants an answer.
@@ -55,7 +60,7 @@ pub struct Call {
     pub peer: Peer,
     /// What is asked.
     pub request: Box<Request>,
-    /// Whether it has waited for a frame as long as it may: it must not be made to wait again.
+    /// Whether it has waited as long as it may: it must not be made to wait again.
     pub waited: bool,
 }
 
@@ -80,9 +85,14 @@ pub struct Shot<'a> {
 pub struct Hub<T> {
     limits: Limits,
     boundary: String,
+    part_fields: String,
     connections: Slab<Connection<T>>,
     feeds: Vec<Feed>,
     journal: Journal,
+    /// Requests whose credentials are being checked, by the ticket of the check.
+    undecided: BTreeSet<(u64, Key)>,
+    /// Connections of each household other than this machine.
+    crowds: BTreeMap<Household, usize>,
     calls: VecDeque<Call>,
     /// Connections with work to do, each once.
     pending: Vec<Key>,
@@ -132,15 +142,19 @@ impl Default for Feed {
 }
 
 impl<T: Transport> Hub<T> {
-    /// A hub for `cameras` cameras whose streams are divided by `boundary`.
-    pub fn new(cameras: usize, boundary: &str, limits: Limits) -> Self {
+    /// A hub for `cameras` cameras whose streams are divided in this manner.
+    pub fn new<'a>(cameras: usize, division: impl Into<Division<'a>>, limits: Limits) -> Self {
+        let division = division.into();
         Self {
             scratch: vec![0; limits.read_budget_bytes].into_boxed_slice(),
             limits,
-            boundary: boundary.to_owned(),
+            boundary: division.boundary.to_owned(),
+            part_fields: division.fields.to_owned(),
             connections: Slab::new(),
             feeds: (0..cameras).map(|_| Feed::default()).collect(),
             journal: Journal::new(cameras),
+            undecided: BTreeSet::new(),
+            crowds: BTreeMap::new(),
             calls: VecDeque::new(),
             pending: Vec::new(),
             spare: Vec::new(),
@@ -159,12 +173,13 @@ impl<T: Transport> Hub<T> {
         Key { slot: self.connections.vacant_key() as u32, number }
     }
 
-    /// Takes in a new connection.
+    /// Takes in a new connection. One of a household that has too many already is told so, and closed.
     pub fn admit(&mut self, transport: T, peer: Peer, now: Instant) -> Key {
         let key = self.next_key();
         self.connections.insert(Connection::new(transport, peer, key.number, &self.limits, now));
         self.totals.admitted += 1;
         log::trace!("#{} {peer}: admitted", key.number);
+        self.join_crowd(key, now);
         self.arm(key);
         key
     }
@@ -221,10 +236,13 @@ impl<T: Transport> Hub<T> {
             Answer::Preformed(bytes) => connection.finish(bytes, now),
             Answer::Subscribe(subscription) => self.subscribe(key, subscription, now),
             Answer::Produce(production) => self.read_along(key, production, exchange, now),
-            Answer::Wait { camera, after } => {
+            Answer::Wait(awaited) => {
                 let until = now + self.limits.wait_timeout;
-                connection.state = State::Waiting { exchange, request: call.request, camera, after, until };
-                self.feeds[camera].waiting.insert(key);
+                connection.state = State::Waiting { exchange, request: call.request, awaited, until };
+                match awaited {
+                    Awaited::Frame { camera, .. } => self.feeds[camera].waiting.insert(key),
+                    Awaited::Verdict { ticket } => self.undecided.insert((ticket, key)),
+                };
                 if self.shutting_down {
                     self.ask_now(key, now);
                 }
@@ -257,6 +275,14 @@ impl<T: Transport> Hub<T> {
     pub fn give_up(&mut self, camera: usize, now: Instant) {
         for key in self.feeds[camera].waiting.clone() {
             self.ask_now(key, now);
+        }
+    }
+
+    /// The check that `ticket` stands for is over: whoever waits for its verdict is handed out again.
+    pub fn decided(&mut self, ticket: u64, now: Instant) {
+        let waiting = self.undecided.range((ticket, Key::FIRST)..(ticket + 1, Key::FIRST));
+        for key in waiting.map(|&(_, key)| key).collect::<Vec<_>>() {
+            self.ask(key, false, now);
         }
     }
 
@@ -487,6 +513,11 @@ impl<T: Transport> Hub<T> {
     /// What all connections together came to.
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// How its streams are divided.
+    pub fn division(&self) -> Division<'_> {
+        Division { boundary: &self.boundary, fields: &self.part_fields }
     }
 
     /// The bounds it was made with.

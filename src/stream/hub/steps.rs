@@ -1,5 +1,6 @@
 //! The steps inside a turn: what happens to one connection when it became ready, when its time is up, when it is over.
 
+use std::collections::btree_map::Entry;
 use std::io;
 use std::mem;
 use std::time::Instant;
@@ -8,9 +9,10 @@ use bytes::Bytes;
 use slab::Slab;
 
 use super::{Call, Hub, Key, Shot};
-use crate::stream::answer::Subscription;
+use crate::stream::answer::{Awaited, Subscription};
 use crate::stream::connection::{Connection, Received, State, Transport};
 use crate::stream::frame::Frame;
+use crate::stream::household::Household;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::CloseReason;
 use crate::stream::queue::{Offer, Pause, WriteQueue};
@@ -18,12 +20,42 @@ use crate::stream::sabotage::{self, Sabotage};
 use crate::stream::timers::Timers;
 use crate::stream::viewer::{Overdue, Viewer};
 use crate::wire::http::{Refusal, Status};
-use crate::wire::multipart::{self, Framing};
+use crate::wire::multipart::{self, Division, Framing};
 
 /// What is said to a peer whose request head is not whole in time.
 const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." };
 
+/// What is said to a peer of a household that has as many connections as it may.
+const TOO_MANY: Refusal = Refusal {
+    status: Status::TooManyRequests,
+    reason: "Your address has as many connections as it may have; close some, or have the limit raised with \
+        --connections-per-address.",
+};
+
 impl<T: Transport> Hub<T> {
+    /// Counts a new connection with those of its household. This machine's own are not counted: they may be a proxy's,
+    /// and stand for many.
+    pub(super) fn join_crowd(&mut self, key: Key, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
+        let household = Household::of(connection.peer);
+        if !household.is_here() {
+            let crowd = self.crowds.entry(household).or_default();
+            *crowd += 1;
+            if *crowd > self.limits.connections_per_household_max {
+                self.refuse(key, &TOO_MANY, now);
+            }
+        }
+    }
+
+    fn leave_crowd(&mut self, household: Household) {
+        if let Entry::Occupied(mut crowd) = self.crowds.entry(household) {
+            *crowd.get_mut() -= 1;
+            if *crowd.get() == 0 {
+                crowd.remove();
+            }
+        }
+    }
+
     pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         if connection.has_ended() {
@@ -46,7 +78,8 @@ impl<T: Transport> Hub<T> {
     pub(super) fn encode(&mut self, camera: usize, shot: Shot<'_>, now: Instant) -> Frame {
         let last = &mut self.feeds[camera].sequence;
         *last = shot.sequence.filter(|given| given > last).unwrap_or(*last + 1);
-        Frame::encode(&self.boundary, *last, shot.captured_at, shot.age, now, shot.picture, shot.jpeg)
+        let division = Division { boundary: &self.boundary, fields: &self.part_fields };
+        Frame::encode(division, *last, shot.captured_at, shot.age, now, shot.picture, shot.jpeg)
     }
 
     /// Shows a frame to everybody who watches, in the place of the one shown before and of `outdated`.
@@ -233,7 +266,7 @@ impl<T: Transport> Hub<T> {
         let waiting = self.feeds[camera].waiting.iter().copied();
         let served: Vec<Key> = waiting
             .filter(|key| match self.connections.get(key.slot as usize).map(|connection| &connection.state) {
-                Some(State::Waiting { after, .. }) => sequence > *after,
+                Some(State::Waiting { awaited: Awaited::Frame { after, .. }, .. }) => sequence > *after,
                 _ => true,
             })
             .collect();
@@ -247,17 +280,24 @@ impl<T: Transport> Hub<T> {
         self.ask(key, true, now);
     }
 
-    fn ask(&mut self, key: Key, waited: bool, now: Instant) {
+    pub(super) fn ask(&mut self, key: Key, waited: bool, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let answering_until = now + self.limits.request_timeout;
         match mem::replace(&mut connection.state, State::Closed) {
-            State::Waiting { exchange, request, camera, .. } => {
+            State::Waiting { exchange, request, awaited, .. } => {
                 connection.state = State::Answering { exchange, until: answering_until };
-                self.feeds[camera].waiting.remove(&key);
                 self.calls.push_back(Call { key, peer: connection.peer, request, waited });
+                self.wait_no_more(key, awaited);
             }
             other => connection.state = other,
         }
+    }
+
+    fn wait_no_more(&mut self, key: Key, awaited: Awaited) {
+        match awaited {
+            Awaited::Frame { camera, .. } => self.feeds[camera].waiting.remove(&key),
+            Awaited::Verdict { ticket } => self.undecided.remove(&(ticket, key)),
+        };
     }
 
     /// Ends a stream on a part boundary: what has begun goes out whole, then the closing delimiter.
@@ -307,14 +347,14 @@ impl<T: Transport> Hub<T> {
         log::debug!("#{} {}: closed ({reason:?})", key.number, connection.peer);
         // What is queued goes now, not with the slot: it may hold a frame that counts against the others.
         let queue = mem::take(&mut connection.queue);
+        let household = Household::of(connection.peer);
         match mem::replace(&mut connection.state, State::Closed) {
             State::Subscribed(viewer) | State::Ending(viewer) => self.settle(key, viewer, &queue),
             State::Reading(reader) => self.unfollow(key, &reader),
-            State::Waiting { camera, .. } => {
-                self.feeds[camera].waiting.remove(&key);
-            }
+            State::Waiting { awaited, .. } => self.wait_no_more(key, awaited),
             _ => {}
         }
+        self.leave_crowd(household);
         self.totals.closed.count(reason);
         if sabotage::is(Sabotage::FreeInBatch) {
             self.connections.remove(key.slot as usize);

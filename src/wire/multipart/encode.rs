@@ -5,8 +5,21 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// The header block that `advance` sends ahead of a frame.
-const ADVANCE_HEADER: &[u8] = b"Content-Type: image/jpeg\r\n\r\n";
+/// How a stream is divided: what is the same in all its parts.
+#[derive(Clone, Copy, Debug)]
+pub struct Division<'a> {
+    /// The word between two parts.
+    pub boundary: &'a str,
+    /// Whole header lines that every part has besides its own, each with its CRLF; may be empty.
+    pub fields: &'a str,
+}
+
+impl<'a> From<&'a str> for Division<'a> {
+    /// A boundary, and no fields but a part's own.
+    fn from(boundary: &'a str) -> Self {
+        Self { boundary, fields: "" }
+    }
+}
 
 /// Which slice of an encoded part a viewer is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,17 +36,20 @@ pub enum Framing {
 pub struct EncodedPart {
     bytes: Bytes,
     jpeg: Range<usize>,
+    /// Where the header of the next part begins, which `advance` sends ahead.
+    next: usize,
 }
 
 impl EncodedPart {
     /// Encodes `jpeg` as a part. `captured_at` is the wall time of capture, as a time since the Unix epoch.
-    pub fn encode(boundary: &str, sequence: u64, captured_at: Duration, jpeg: &[u8]) -> Self {
+    pub fn encode<'a>(division: impl Into<Division<'a>>, sequence: u64, captured_at: Duration, jpeg: &[u8]) -> Self {
         use std::io::Write;
-        let mut bytes = BytesMut::with_capacity(jpeg.len() + boundary.len() + 192).writer();
+        let Division { boundary, fields } = division.into();
+        let mut bytes = BytesMut::with_capacity(jpeg.len() + boundary.len() + 2 * fields.len() + 192).writer();
         let _ = write!(
             bytes,
             "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\
-             X-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {sequence}\r\n\r\n",
+             X-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {sequence}\r\n{fields}\r\n",
             jpeg.len(),
             captured_at.as_secs(),
             captured_at.subsec_micros(),
@@ -45,8 +61,11 @@ impl EncodedPart {
         bytes.put_slice(b"\r\n--");
         bytes.put_slice(boundary.as_bytes());
         bytes.put_slice(b"\r\n");
-        bytes.put_slice(ADVANCE_HEADER);
-        Self { bytes: bytes.freeze(), jpeg: start..end }
+        let next = bytes.len();
+        bytes.put_slice(b"Content-Type: image/jpeg\r\n");
+        bytes.put_slice(fields.as_bytes());
+        bytes.put_slice(b"\r\n");
+        Self { bytes: bytes.freeze(), jpeg: start..end, next }
     }
 
     /// The one allocation, of which everything else is a slice.
@@ -72,17 +91,18 @@ impl EncodedPart {
     /// The part as one framing sends it: a reference, not a copy.
     pub fn framed(&self, framing: Framing) -> Bytes {
         match framing {
-            Framing::Length => self.bytes.slice(..self.bytes.len() - ADVANCE_HEADER.len()),
+            Framing::Length => self.bytes.slice(..self.next),
             Framing::Advance => self.bytes.slice(self.jpeg.start..),
         }
     }
 }
 
 /// What precedes the first part of a body.
-pub fn preamble(boundary: &str, framing: Framing) -> Bytes {
+pub fn preamble<'a>(division: impl Into<Division<'a>>, framing: Framing) -> Bytes {
+    let Division { boundary, fields } = division.into();
     match framing {
         Framing::Length => format!("--{boundary}\r\n").into(),
-        Framing::Advance => format!("--{boundary}\r\nContent-Type: image/jpeg\r\n\r\n").into(),
+        Framing::Advance => format!("--{boundary}\r\nContent-Type: image/jpeg\r\n{fields}\r\n").into(),
     }
 }
 

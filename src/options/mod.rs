@@ -1,5 +1,7 @@
 //! The command line, and the `FRAMECAST_*` variables that stand in for it: read once and checked into plain values.
 
+mod access;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use log::LevelFilter;
 use rustix::process::Pid;
 
+use self::access::Access;
+pub use self::access::{AccessError, Sign};
 use crate::bench;
 use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
@@ -42,7 +46,7 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show cameras to browsers and players
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Be a camera: write frames to standard output, as the server's drivers do
     Capture(Capture),
     /// Pass frames from standard input on to Redis, for any number of machines
@@ -50,6 +54,11 @@ pub enum Command {
     /// Draw the picture of a camera that is offline and write it to standard output, as the server has it done
     #[command(hide = true)]
     DrawOffline(DrawOffline),
+    /// Print a token that opens one camera for a while
+    Token(Sign),
+    /// Read a hash and a password from standard input, and tell by the exit code whether they fit
+    #[command(hide = true)]
+    CheckPassword,
     /// List the cameras of this machine with their formats, sizes and rates
     Cameras,
     /// Ask a running server whether all is well; the exit status tells
@@ -205,10 +214,14 @@ pub struct Serve {
     /// After SIGTERM or Ctrl-C, streams and replies are given this long to come to an end
     #[arg(long, value_name = "TIME", env = "FRAMECAST_SHUTDOWN_TIMEOUT", value_parser = time, default_value = "3s")]
     shutdown_timeout: Duration,
+
+    /// Who may see the cameras
+    #[command(flatten)]
+    access: Access,
 }
 
-/// Options that each make sense, but not together. A camera's address is not repeated here as it was given: there may
-/// be a password in it.
+/// Options that each make sense, but not together, and credentials that cannot be had. A camera's address is not
+/// repeated here as it was given: there may be a password in it.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// A source that is none.
@@ -225,6 +238,9 @@ pub enum OptionsError {
         /// Those that could have been.
         known: String,
     },
+    /// Credentials.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// Two cameras of one name.
     #[error("two cameras are called '{0}'; give one of them another name with --camera NAME=SOURCE")]
     CameraTwice(String),
@@ -243,7 +259,8 @@ impl Serve {
     /// The options as the server takes them.
     ///
     /// # Errors
-    /// A camera cannot be had, or two not together; a certificate is missing, or not used.
+    /// A camera cannot be had, or two not together; a certificate is missing, or not used; or a file of credentials
+    /// cannot be followed.
     pub fn settings(self) -> Result<Settings, OptionsError> {
         let files = self.tls_cert.zip(self.tls_key);
         let tls = files.map(|(certificate, key)| TlsFiles { certificate, key });
@@ -254,6 +271,7 @@ impl Serve {
             stall_timeout: self.stall_timeout,
             frame_timeout: self.frame_timeout,
             repeat_after: self.repeat_after,
+            connections_per_household_max: self.access.connections_per_address as usize,
             viewers_max: self.viewers_max as usize,
             frames_pinned_bytes_max: self.pinned_max_mib as usize * 1024 * 1024,
             ..Limits::default()
@@ -270,6 +288,7 @@ impl Serve {
             boundary: self.boundary,
             connections_max: self.connections_max as usize,
             shutdown_timeout: self.shutdown_timeout,
+            access: self.access.policy()?,
             limits,
         })
     }

@@ -1,0 +1,192 @@
+//! Who may see the cameras: users, tokens, names and origins.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{is_name, time};
+use crate::site::auth::{AccountsError, Policy, Secret};
+use crate::site::origins::{Origin, Origins};
+
+/// The variable that stands in for `--token`.
+const TOKEN_VARIABLE: &str = "FRAMECAST_TOKEN";
+
+/// The options of `framecast serve` that say who may see the cameras.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Access")]
+pub struct Access {
+    /// Ask for a user and password: a file of lines user:password or user:hash, the hash by bcrypt (htpasswd -B) or
+    /// Argon2
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_AUTH_FILE")]
+    auth_file: Option<PathBuf>,
+
+    /// A token to ask for
+    #[command(flatten)]
+    token: Token,
+
+    /// Serve public addresses though there are no credentials
+    #[arg(long, env = "FRAMECAST_PUBLIC")]
+    public: bool,
+
+    /// A name by which this server is asked for, besides its addresses, localhost, names under .local and its own name;
+    /// without credentials, others are refused. May be given several times
+    #[arg(long, value_name = "NAME", env = "FRAMECAST_ALLOW_HOST", value_delimiter = ',', value_parser = host)]
+    allow_host: Vec<String>,
+
+    /// Let the pages of another origin, such as https://dash.example.org, use what is served; * for all. May be given
+    /// several times
+    #[arg(long, value_name = "ORIGIN", env = "FRAMECAST_ALLOW_ORIGIN", value_delimiter = ',')]
+    allow_origin: Vec<Origin>,
+
+    /// Connections at one time from one IPv4 address or IPv6 network (/64) other than this machine
+    #[arg(long, value_name = "N", env = "FRAMECAST_CONNECTIONS_PER_ADDRESS", default_value_t = 256)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) connections_per_address: u32,
+}
+
+/// A token, in one of the ways to give it.
+#[derive(Debug, Args)]
+pub struct Token {
+    /// Ask for this token, as ?token=TEXT or Authorization: Bearer; others see it in the list of processes, so rather
+    /// give it as a file or variable
+    #[arg(long, value_name = "TEXT", env = TOKEN_VARIABLE, hide_env_values = true)]
+    token: Option<Secret>,
+
+    /// The same, from the first line of a file
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// The options of `framecast token`.
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// Open only the streams and snapshots of this camera; without it, everything
+    #[arg(long, value_name = "NAME", value_parser = camera)]
+    pub camera: Option<String>,
+    /// For how long from now
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub valid: Duration,
+    /// The server's own token
+    #[command(flatten)]
+    token: Token,
+}
+
+/// Credentials that cannot be had. What is secret in them is not repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// A file cannot be read.
+    #[error("cannot read {option} {}: {error}", path.display())]
+    File {
+        /// What it was given with.
+        option: &'static str,
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A file of users says something else.
+    #[error("--auth-file {}: {error}", path.display())]
+    Accounts {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: AccountsError,
+    },
+    /// A file's first line is no token.
+    #[error("--token-file {}: {fault}", path.display())]
+    Token {
+        /// Which one.
+        path: PathBuf,
+        /// What a token is.
+        fault: &'static str,
+    },
+    /// Two ways to give a token.
+    #[error("--token and --token-file are both given; give one of them")]
+    TokenTwice,
+    /// Nothing to sign with.
+    #[error("a token is signed with the server's own: give it with --token-file FILE or FRAMECAST_TOKEN")]
+    NoToken,
+}
+
+impl Access {
+    /// The options as the server takes them. Files are read here, once.
+    pub(super) fn policy(self) -> Result<Policy, AccessError> {
+        let accounts = match &self.auth_file {
+            None => Default::default(),
+            Some(path) => {
+                let text = read("--auth-file", path)?;
+                text.parse().map_err(|error| AccessError::Accounts { path: path.clone(), error })?
+            }
+        };
+        let policy = Policy {
+            accounts,
+            secret: self.token.secret()?,
+            is_public: self.public,
+            hosts: self.allow_host,
+            origins: Origins::of(self.allow_origin),
+        };
+        if policy.is_public && !policy.has_credentials() {
+            log::warn!("--public: everybody who can reach this server can see its cameras");
+        }
+        Ok(policy)
+    }
+}
+
+impl Sign {
+    /// The token to sign with.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be had.
+    pub fn secret(self) -> Result<Secret, AccessError> {
+        self.token.secret()?.ok_or(AccessError::NoToken)
+    }
+}
+
+impl Token {
+    fn secret(self) -> Result<Option<Secret>, AccessError> {
+        match (self.token, self.token_file) {
+            (Some(_), Some(_)) => Err(AccessError::TokenTwice),
+            (None, None) => Ok(None),
+            (Some(token), None) => {
+                if std::env::var(TOKEN_VARIABLE).ok().as_deref() != Some(token.as_str()) {
+                    log::warn!("--token: others see it in the list of processes; rather give --token-file FILE");
+                }
+                Ok(Some(token))
+            }
+            (None, Some(path)) => {
+                let text = read("--token-file", &path)?;
+                let token = Secret::from_str(text.lines().next().unwrap_or_default().trim());
+                token.map(Some).map_err(|fault| AccessError::Token { path, fault })
+            }
+        }
+    }
+}
+
+/// A small file of secrets. That others may read it is worth a word.
+fn read(option: &'static str, path: &Path) -> Result<String, AccessError> {
+    let failed = |error| AccessError::File { option, path: path.to_owned(), error };
+    let is_open = |permissions: Permissions| permissions.mode() & 0o007 != 0;
+    if fs::metadata(path).is_ok_and(|metadata| is_open(metadata.permissions())) {
+        log::warn!("{option} {}: every user of this machine may read it; chmod 600 mends that", path.display());
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    match !text.is_empty() && text.bytes().all(is_plain) {
+        true => Ok(text.trim_end_matches('.').to_owned()),
+        false => Err("a host is a name without scheme and port, such as cam.example.org".into()),
+    }
+}
+
+fn camera(text: &str) -> Result<String, String> {
+    match is_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err("a camera's name is letters, digits, '-', '_' and '.'".into()),
+    }
+}
