@@ -269,8 +269,13 @@ impl<T: Transport> Hub<T> {
         for &key in &batch {
             if let Some(connection) = lookup(&mut self.connections, key) {
                 connection.scheduled = false;
-                self.receive(key, now);
-                if made < self.limits.produce_budget_bytes || sabotage::is(Sabotage::ForgetMakingBudget) {
+                // Most of them are viewers that have said nothing and read no body: nothing is looked for there.
+                let is_reading = matches!(connection.state, State::Reading(_));
+                if connection.wants_read() || matches!(connection.state, State::Receiving { .. }) {
+                    self.receive(key, now);
+                }
+                let may_make = made < self.limits.produce_budget_bytes || sabotage::is(Sabotage::ForgetMakingBudget);
+                if is_reading && may_make {
                     made += self.pull(key, now);
                 }
                 self.write(key, now);

@@ -13,7 +13,7 @@ use crate::stream::connection::{Connection, Received, State, Transport};
 use crate::stream::frame::Frame;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::CloseReason;
-use crate::stream::queue::{Offer, Pause, WriteQueue};
+use crate::stream::queue::{Offer, Pause, Progress, WriteQueue};
 use crate::stream::sabotage::{self, Sabotage};
 use crate::stream::timers::Timers;
 use crate::stream::viewer::{Overdue, Viewer};
@@ -145,7 +145,9 @@ impl<T: Transport> Hub<T> {
                 Ok(progress) => progress,
                 Err(error) => return self.fail(key, &error),
             };
-            log::trace!("#{}: wrote {} bytes, {}", key.number, progress.bytes, progress.pause);
+            if log::log_enabled!(log::Level::Trace) {
+                tell_write(key.number, &progress);
+            }
             self.totals.bytes_written += progress.bytes as u64;
             self.totals.partial_writes += progress.partial_writes;
             self.totals.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
@@ -308,6 +310,7 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Puts a connection on the list of those with work to do, if it has any.
+    #[inline]
     pub(super) fn schedule(&mut self, key: Key) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         if !connection.scheduled && (connection.wants_read() || connection.wants_write() || connection.wants_chunk()) {
@@ -370,14 +373,29 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
 }
 
 /// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
+#[inline]
 pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bool, now: Instant) {
     let State::Subscribed(viewer) = &mut connection.state else { return };
     let bytes = parts.framed(viewer.framing);
     viewer.offered(bytes.len(), &connection.queue, now);
-    log::trace!("#{}: offered frame {} of {} bytes", connection.number, parts.sequence, bytes.len());
+    let length = bytes.len();
     let skipped = connection.queue.offer(Offer { bytes, sequence: parts.sequence, repeat });
-    if skipped {
-        log::trace!("#{}: skipped the frame that waited", connection.number);
-    }
     viewer.counts.skipped_slow += u64::from(skipped) * (1 + u64::from(sabotage::is(Sabotage::SkipTwice)));
+    if log::log_enabled!(log::Level::Trace) {
+        tell_offer(connection.number, parts.sequence, length, skipped);
+    }
+}
+
+#[cold]
+fn tell_write(number: u32, progress: &Progress) {
+    log::trace!("#{number}: wrote {} bytes, {}", progress.bytes, progress.pause);
+}
+
+/// Kept out of the way of those who do not listen: this is the one step that is taken for every viewer and frame.
+#[cold]
+fn tell_offer(number: u32, sequence: u64, bytes: usize, skipped: bool) {
+    if skipped {
+        log::trace!("#{number}: skipped the frame that waited");
+    }
+    log::trace!("#{number}: offered frame {sequence} of {bytes} bytes");
 }
