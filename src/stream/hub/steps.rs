@@ -348,10 +348,10 @@ impl Parts {
         Self { sequence: frame.sequence, length: frame.part(Framing::Length), advance: frame.part(Framing::Advance) }
     }
 
-    fn framed(&self, framing: Framing) -> Bytes {
+    fn framed(&self, framing: Framing) -> &Bytes {
         match framing {
-            Framing::Length => self.length.clone(),
-            Framing::Advance => self.advance.clone(),
+            Framing::Length => &self.length,
+            Framing::Advance => &self.advance,
         }
     }
 }
@@ -376,13 +376,12 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
 #[inline]
 pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, repeat: bool, now: Instant) {
     let State::Subscribed(viewer) = &mut connection.state else { return };
-    let bytes = parts.framed(viewer.framing);
-    viewer.offered(bytes.len(), &connection.queue, now);
-    let length = bytes.len();
-    let skipped = connection.queue.offer(Offer { bytes, sequence: parts.sequence, repeat });
+    let part = parts.framed(viewer.framing);
+    viewer.offered(part.len(), &connection.queue, now);
+    let skipped = connection.queue.offer(Offer { bytes: part.clone(), sequence: parts.sequence, repeat });
     viewer.counts.skipped_slow += u64::from(skipped) * (1 + u64::from(sabotage::is(Sabotage::SkipTwice)));
     if log::log_enabled!(log::Level::Trace) {
-        tell_offer(connection.number, parts.sequence, length, skipped);
+        tell_offer(connection.number, parts.sequence, part.len(), skipped);
     }
 }
 
