@@ -30,6 +30,9 @@ impl<M> Channel<M> {
 
     /// Adds a message. Returns the one that is no longer kept for it.
     pub fn publish(&mut self, message: M) -> Option<M> {
+        if self.recent.capacity() == 0 {
+            self.recent.reserve_exact(self.depth);
+        }
         let oldest = if self.recent.len() == self.depth { self.recent.pop_front() } else { None };
         self.recent.push_back(message);
         oldest

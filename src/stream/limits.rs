@@ -40,7 +40,8 @@ pub struct Limits {
     pub frames_pinned_bytes_max: usize,
     /// Bytes read from one connection in one turn.
     pub read_budget_bytes: usize,
-    /// Bytes of bodies that are made in one turn; who comes after that is asked in the next.
+    /// Bytes of bodies that are made in one turn, in a fraction of a millisecond; who comes after that is asked in the
+    /// next. However many read as fast as they can, a frame waits no longer than that for its turn.
     pub produce_budget_bytes: usize,
     /// Bytes after which a connection's writing is put off to the next turn.
     pub write_budget_bytes: usize,
@@ -65,7 +66,7 @@ impl Default for Limits {
             viewers_max: 20_000,
             frames_pinned_bytes_max: 64 * 1024 * 1024,
             read_budget_bytes: 16 * 1024,
-            produce_budget_bytes: 512 * 1024,
+            produce_budget_bytes: 64 * 1024,
             write_budget_bytes: 256 * 1024,
         }
     }

@@ -26,7 +26,7 @@ pub struct Viewer {
     /// Frames delivered a second.
     pub rate: Meter,
     /// When its next frame is due, if it asked for fewer than there are, and whether one is held back until then.
-    schedule: Option<Schedule>,
+    schedule: Option<Box<Schedule>>,
     held: bool,
     /// When something was last offered, when the kernel last took a byte (or was first asked to), and when the frame
     /// in flight began to leave.
@@ -56,7 +56,7 @@ impl Viewer {
             since: now,
             counts: FrameCounts::default(),
             rate: Meter::default(),
-            schedule: (!subscription.pace.is_unlimited()).then(|| Schedule::new(subscription.pace, now)),
+            schedule: (!subscription.pace.is_unlimited()).then(|| Box::new(Schedule::new(subscription.pace, now))),
             held: false,
             offered_at: now,
             progress_at: now,
@@ -69,12 +69,15 @@ impl Viewer {
     pub fn take(&mut self, queue: &WriteQueue, now: Instant) -> bool {
         self.counts.published += 1;
         self.counts.skipped_rate += u64::from(self.held);
-        let replaces = queue.has_waiting() && !sabotage::is(Sabotage::HoldBehindOlder);
-        self.held = self.due().is_some_and(|due| now < due) && !replaces;
+        self.held = self.schedule.as_ref().is_some_and(|schedule| {
+            let replaces = queue.has_waiting() && !sabotage::is(Sabotage::HoldBehindOlder);
+            now < schedule.due() && !replaces
+        });
         !self.held
     }
 
     /// A part of so many bytes is about to be offered to `queue`.
+    #[inline]
     pub fn offered(&mut self, bytes: usize, queue: &WriteQueue, now: Instant) {
         self.held = false;
         self.offered_at = now;
@@ -97,17 +100,24 @@ impl Viewer {
     }
 
     /// When this viewer must be looked at again.
+    #[inline]
     pub fn deadline(&self, idle: bool, limits: &Limits) -> Instant {
         let mut deadline = match idle {
-            // A viewer that asked for a frame every ten seconds is not to be given one every two.
-            true => (self.offered_at + limits.repeat_after).max(self.due().unwrap_or(self.offered_at)),
+            true => self.offered_at + limits.repeat_after,
             false => self.progress_at + limits.stall_timeout,
         };
         if let Some(begun_at) = self.begun_at {
             deadline = deadline.min(begun_at + limits.frame_timeout);
         }
-        if let Some(due) = self.due().filter(|_| self.held) {
-            deadline = deadline.min(due);
+        if let Some(schedule) = &self.schedule {
+            let due = schedule.due();
+            if idle {
+                // A viewer that asked for a frame every ten seconds is not to be given one every two.
+                deadline = deadline.max(due);
+            }
+            if self.held {
+                deadline = deadline.min(due);
+            }
         }
         deadline
     }
@@ -145,9 +155,5 @@ impl Viewer {
         self.counts.skipped_slow += u64::from(queue.has_fresh_waiting());
         self.counts.skipped_rate += u64::from(self.held);
         self.counts
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.schedule.as_ref().map(Schedule::due)
     }
 }

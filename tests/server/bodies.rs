@@ -67,6 +67,35 @@ fn a_table_without_end_is_sent_row_by_row_and_watches_its_camera() {
     eventually("the camera is stopped", || program.state()["cameras"][0]["running"] == false);
 }
 
+/// What is in memory is the chunk on its way, whatever the length of the table and whoever reads it.
+#[test]
+fn tables_of_ten_million_rows_take_next_to_no_memory() {
+    let program = Program::serve(&["--camera", "stills:?fps=30"]);
+    let mut viewer = program.watch("/stream");
+    (0..30).for_each(|_| drop(viewer.part()));
+    let status = format!("/proc/{}/status", program.pid().as_raw_nonzero());
+    let most_kib = || -> u64 {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        most.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let idle = most_kib();
+    let request = "GET /table?rows=10000000 HTTP/1.1\r\nHost: cam\r\n\r\n";
+    let unread: Vec<_> = (0..20).map(|_| program.say(request)).collect();
+    let readers: Vec<_> = (0..20).map(|_| program.say(request)).collect();
+    let mut buffer = vec![0; 64 * 1024];
+    for mut reader in &readers {
+        let mut bytes = 0;
+        while bytes < 5_000_000 {
+            bytes += reader.read(&mut buffer).unwrap();
+        }
+    }
+    let grown = most_kib() - idle;
+    assert!(grown < 8 * 1024, "{grown} KiB for tables");
+    assert!(viewer.part().sequence > 0);
+    drop((unread, readers));
+}
+
 #[test]
 fn events_tell_of_frames_figures_and_turns() {
     let program = Program::serve(&["--camera", "front=stills:?fps=20"]);

@@ -81,7 +81,7 @@ fn draw_limits(random: &mut Random) -> Limits {
         frames_pinned_bytes_max: random.up_to(1 << 22).max(2_000),
         read_budget_bytes: random.pick(&[64, 1_000, 16 * 1024]),
         sign_of_life_after: Duration::from_millis(random.pick(&[300, 15_000])),
-        produce_budget_bytes: random.pick(&[1, 20_000, 512 * 1024]),
+        produce_budget_bytes: random.pick(&[1, 20_000, 64 * 1024]),
         write_budget_bytes: random.pick(&[500, 10_000, 256 * 1024]),
         ..Limits::default()
     }

@@ -11,8 +11,12 @@ const SLOW_READ_MS = 250;
 const $ = (selector, within = document) => within.querySelector(selector);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
-const camera = new URLSearchParams(location.search).get('camera');
-const query = camera ? `&camera=${encodeURIComponent(camera)}` : '';
+// What the page was opened with, it asks for too: a camera, and the token that opens all of it.
+const opened = new URLSearchParams(location.search);
+const carried = (name) => (opened.has(name) ? `&${name}=${encodeURIComponent(opened.get(name))}` : '');
+const query = carried('camera') + carried('token');
+// A browser fetches nothing relative to a page whose address holds a name and a password.
+const here = `${location.origin}${location.pathname.replace(/[^/]*$/, '')}`;
 
 let turns = [];
 let leftOut = []; // [time, how many] of turns that were too many to be told of
@@ -157,7 +161,7 @@ function showLanes({ lanes: shown, open }) {
 function open(manner) {
   const key = `loop-${Math.random().toString(36).slice(2, 8)}`;
   const card = $('#card').content.firstElementChild.cloneNode(true);
-  const address = `video_feed?key=${key}${query}`;
+  const address = `${here}video_feed?key=${key}${query}`;
   const close = { swift: watch, capped: watch, slow: readSlowly }[manner](card, address, manner);
   ours.add(key);
   $('button', card).onclick = () => {
@@ -205,7 +209,7 @@ for (const button of document.querySelectorAll('.buttons button')) {
   button.onclick = () => open(button.dataset.manner);
 }
 
-const source = new EventSource('events?loop=1');
+const source = new EventSource(`${here}events?loop=1${carried('token')}`);
 source.onopen = () => text('#status', 'Connected');
 source.onerror = () => text('#status', 'The server cannot be reached. Trying again…');
 source.addEventListener('loop', ({ data }) => {

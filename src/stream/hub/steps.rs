@@ -15,7 +15,7 @@ use crate::stream::frame::Frame;
 use crate::stream::household::Household;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::CloseReason;
-use crate::stream::queue::{Offer, Pause, WriteQueue};
+use crate::stream::queue::{Offer, Pause, Progress, WriteQueue};
 use crate::stream::sabotage::{self, Sabotage};
 use crate::stream::timers::Timers;
 use crate::stream::viewer::{Overdue, Viewer};
@@ -181,7 +181,9 @@ impl<T: Transport> Hub<T> {
                 Ok(progress) => progress,
                 Err(error) => return self.fail(key, &error, now),
             };
-            log::trace!("#{}: wrote {} bytes, {}", key.number, progress.bytes, progress.pause);
+            if log::log_enabled!(log::Level::Trace) {
+                tell_write(key.number, &progress);
+            }
             self.totals.bytes_written += progress.bytes as u64;
             self.totals.partial_writes += progress.partial_writes;
             self.totals.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
@@ -364,6 +366,7 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Puts a connection on the list of those with work to do, if it has any.
+    #[inline]
     pub(super) fn schedule(&mut self, key: Key) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         if !connection.scheduled && (connection.wants_read() || connection.wants_write() || connection.wants_chunk()) {
@@ -414,10 +417,10 @@ impl Parts {
         Self { sequence: frame.sequence, length, advance, captured_on: frame.captured_on }
     }
 
-    fn framed(&self, framing: Framing) -> Bytes {
+    fn framed(&self, framing: Framing) -> &Bytes {
         match framing {
-            Framing::Length => self.length.clone(),
-            Framing::Advance => self.advance.clone(),
+            Framing::Length => &self.length,
+            Framing::Advance => &self.advance,
         }
     }
 }
@@ -439,16 +442,33 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
 }
 
 /// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
+#[inline]
 pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, cause: Cause, now: Instant) {
     let State::Subscribed(viewer) = &mut connection.state else { return };
-    let bytes = parts.framed(viewer.framing);
-    viewer.offered(bytes.len(), &connection.queue, now);
-    log::trace!("#{}: offered frame {} of {} bytes", connection.number, parts.sequence, bytes.len());
-    let captured_on = (cause == Cause::Published).then_some(parts.captured_on);
-    let repeat = cause == Cause::Repeat;
-    let skipped = connection.queue.offer(Offer { bytes, sequence: parts.sequence, repeat, captured_on });
-    if skipped {
-        log::trace!("#{}: skipped the frame that waited", connection.number);
-    }
+    let part = parts.framed(viewer.framing);
+    viewer.offered(part.len(), &connection.queue, now);
+    let skipped = connection.queue.offer(Offer {
+        bytes: part.clone(),
+        sequence: parts.sequence,
+        repeat: cause == Cause::Repeat,
+        captured_on: (cause == Cause::Published).then_some(parts.captured_on),
+    });
     viewer.counts.skipped_slow += u64::from(skipped) * (1 + u64::from(sabotage::is(Sabotage::SkipTwice)));
+    if log::log_enabled!(log::Level::Trace) {
+        tell_offer(connection.number, parts.sequence, part.len(), skipped);
+    }
+}
+
+#[cold]
+fn tell_write(number: u32, progress: &Progress) {
+    log::trace!("#{number}: wrote {} bytes, {}", progress.bytes, progress.pause);
+}
+
+/// Kept out of the way of those who do not listen: this is the one step that is taken for every viewer and frame.
+#[cold]
+fn tell_offer(number: u32, sequence: u64, bytes: usize, skipped: bool) {
+    if skipped {
+        log::trace!("#{number}: skipped the frame that waited");
+    }
+    log::trace!("#{number}: offered frame {sequence} of {bytes} bytes");
 }
