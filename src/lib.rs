@@ -25,9 +25,10 @@
 //! 1. [`server::event_loop`]: the turn, which fits a screen.
 //! 2. [`stream::queue`]: what waits for one viewer, and why no picture is ever torn.
 //! 3. [`stream::connection`] and [`stream::hub`]: one peer's states, and all peers.
-//! 4. [`server::listener`], [`server::camera`]: where edges are owed, and where blocking is locked away.
-//! 5. [`wire::multipart`], [`wire::jpeg`], [`wire::http`]: the bytes themselves.
-//! 6. [`site`]: what stands at each address.
+//! 4. [`stream::channel`], [`stream::journal`] and [`stream::producer`]: everything that goes on for ever.
+//! 5. [`server::listener`], [`server::camera`]: where edges are owed, and where blocking is locked away.
+//! 6. [`wire::multipart`], [`wire::jpeg`], [`wire::http`]: the bytes themselves.
+//! 7. [`site`]: what stands at each address.
 //!
 //! # The life of a frame
 //!
@@ -41,8 +42,9 @@
 //!
 //! A listener accepts it, [`stream::Hub::admit`] gives it a slot and a number. It becomes readable; what came is parsed
 //! by [`wire::http::Request::parse`], which says "not yet" until the head is whole. [`site::answer`] looks at the
-//! [`site::Scene`] and says what is to follow: bytes until done, frames without end, or "ask me again when there is a
-//! frame". The connection's state tells what is next, and its deadline when that is too late.
+//! [`site::Scene`] and says what is to follow: bytes until done, frames without end, a body that a
+//! [`stream::Producer`] makes as it is sent, or "ask me again when there is a frame". The connection's state tells what
+//! is next, and its deadline when that is too late.
 
 pub mod bench;
 pub mod capture;
