@@ -3,8 +3,8 @@
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
 //! owes), [`socket`] (what a connection is made of), [`tls`] (the same, encrypted), [`camera`] (the child process
 //! behind each camera), [`publisher`] (one that is a viewer), [`passwords`] (one for what is slow on purpose),
-//! [`signals`], [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`] (who
-//! is told how the server fares). This room knows nothing of byte formats.
+//! [`signals`], [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`]
+//! (who is told how the server fares). This room knows nothing of byte formats.
 
 pub mod bulletin;
 pub mod camera;

@@ -25,7 +25,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Encodes `jpeg`, captured `age` ago, as a part of a stream divided so. This is the only copy ever made of a frame.
+    /// Encodes `jpeg`, captured `age` ago, as a part of a stream divided so. This is the only copy ever made of it.
     pub fn encode(
         division: Division<'_>,
         sequence: u64,

@@ -39,8 +39,6 @@ impl Program {
     /// Starts a command that becomes `framecast serve` on a port of the loopback interface.
     pub fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
-        // The name under which every test here asks for it.
-        command.env("FRAMECAST_ALLOW_HOST", "cam");
         let mut child = command.spawn().expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
         let mut stderr = child.stderr.take();

@@ -19,7 +19,8 @@ pub fn is_near(peer: Peer) -> bool {
 ///
 /// A page from elsewhere can have its own name lead to this server's address, and is then of the same origin for a
 /// browser ("DNS rebinding"). But the name is still the page's own, and says so in `Host`. Nobody else can make
-/// `localhost` (RFC 6761) or a name under `local` (RFC 6762) lead anywhere, and an address needs no lookup.
+/// `localhost` (RFC 6761), a name under `local` (RFC 6762) or one without a dot, which means a machine or a container of
+/// the same network, lead anywhere, and an address needs no lookup.
 pub fn is_own(host: &str, names: &[String]) -> bool {
     let name = match host.strip_prefix('[') {
         // It was parsed as an address when the request was.
@@ -29,7 +30,7 @@ pub fn is_own(host: &str, names: &[String]) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let is_address = name.parse::<Ipv4Addr>().is_ok();
     is_address
-        || name == "localhost"
+        || !name.contains('.')
         || [".localhost", ".local"].iter().any(|domain| name.ends_with(domain))
         || names.iter().any(|own| own.eq_ignore_ascii_case(&name))
 }
@@ -60,14 +61,14 @@ mod tests {
     fn a_host_is_our_own_or_another_pages() {
         let names = ["pi".to_owned(), "cam.example.org".to_owned()];
         for host in "localhost LOCALHOST localhost:8080 localhost. cam.localhost pi.local PI.local:80 127.0.0.1 \
-            127.0.0.1:8080 192.168.1.5 203.0.113.9:80 [::1] [::1]:8080 [2001:db8::1] pi PI:8080 cam.example.org \
+            127.0.0.1:8080 192.168.1.5 203.0.113.9:80 [::1] [::1]:8080 [2001:db8::1] pi PI:8080 nas mjpgstreamer1 cam.example.org \
             CAM.example.ORG:443 cam.example.org."
             .split_whitespace()
         {
             assert!(is_own(host, &names), "{host}");
         }
-        for host in "evil.example evil.example:8080 localhost.evil.example local .evil xlocal notlocalhost \
-            pi.evil.example cam.example.org.evil.example 127.0.0.1.evil.example 127.1 0x7f.0.0.1 2130706433 \
+        for host in "evil.example evil.example:8080 localhost.evil.example .evil not.localhost.evil \
+            pi.evil.example cam.example.org.evil.example 127.0.0.1.evil.example 127.1 0x7f.0.0.1 \
             127.0.0.1.nip.io a.cam.example.org example.org"
             .split_whitespace()
         {
