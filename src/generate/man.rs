@@ -87,15 +87,22 @@ const SECTIONS: [(&str, Entries); 6] = [
         "ADDRESSES",
         &[
             ("/", "A page that shows every camera."),
-            ("/stream, /video_feed", "A camera as motion JPEG: camera=NAME, fps=N."),
+            ("/stream, /video_feed", "A camera as motion JPEG: camera=NAME, fps=N, kbps=N."),
             ("/snapshot", "Its newest frame."),
+            ("/table", "A row for each frame, for ever, or rows=N."),
+            ("/events", "Server-sent events: figures each second, and with frames=1 each frame."),
+            ("/loop", "A page that shows the loop at work."),
             ("/state, /metrics", "Figures, as JSON and for Prometheus."),
             ("/healthz", "Whether all is well."),
         ],
     ),
     (
         "SIGNALS",
-        &[("SIGTERM, SIGINT", "Streams end on a whole frame, then the server does; a second one ends it at once.")],
+        &[
+            ("SIGTERM, SIGINT", "Streams end on a whole frame, then the server does; a second one ends it at once."),
+            ("SIGUSR2", "A successor is started and takes over the listening sockets; nobody is refused meanwhile."),
+            ("SIGHUP", "The certificate and its key are read again; without them, the server ends."),
+        ],
     ),
     (
         "ENVIRONMENT",

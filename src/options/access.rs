@@ -32,8 +32,8 @@ pub struct Access {
     #[arg(long, env = "FRAMECAST_PUBLIC")]
     public: bool,
 
-    /// A name by which this server is asked for, besides its addresses, its own name, those without a dot and those under
-    /// .local; without credentials, others are refused. May be given several times
+    /// A name by which this server is asked for, besides its addresses, its own name, names without a dot and those
+    /// under .local; without credentials, others are refused. May be given several times
     #[arg(long, value_name = "NAME", env = "FRAMECAST_ALLOW_HOST", value_delimiter = ',', value_parser = host)]
     allow_host: Vec<String>,
 

@@ -19,8 +19,8 @@ pub fn is_near(peer: Peer) -> bool {
 ///
 /// A page from elsewhere can have its own name lead to this server's address, and is then of the same origin for a
 /// browser ("DNS rebinding"). But the name is still the page's own, and says so in `Host`. Nobody else can make
-/// `localhost` (RFC 6761), a name under `local` (RFC 6762) or one without a dot, which means a machine or a container of
-/// the same network, lead anywhere, and an address needs no lookup.
+/// `localhost` (RFC 6761), a name under `local` (RFC 6762) or one without a dot, which means a machine or a container
+/// of the same network, lead anywhere, and an address needs no lookup.
 pub fn is_own(host: &str, names: &[String]) -> bool {
     let name = match host.strip_prefix('[') {
         // It was parsed as an address when the request was.
@@ -61,8 +61,8 @@ mod tests {
     fn a_host_is_our_own_or_another_pages() {
         let names = ["pi".to_owned(), "cam.example.org".to_owned()];
         for host in "localhost LOCALHOST localhost:8080 localhost. cam.localhost pi.local PI.local:80 127.0.0.1 \
-            127.0.0.1:8080 192.168.1.5 203.0.113.9:80 [::1] [::1]:8080 [2001:db8::1] pi PI:8080 nas mjpgstreamer1 cam.example.org \
-            CAM.example.ORG:443 cam.example.org."
+            127.0.0.1:8080 192.168.1.5 203.0.113.9:80 [::1] [::1]:8080 [2001:db8::1] pi PI:8080 nas mjpgstreamer1 \
+            cam.example.org CAM.example.ORG:443 cam.example.org."
             .split_whitespace()
         {
             assert!(is_own(host, &names), "{host}");
