@@ -111,8 +111,12 @@ fn produce(both: &Both<'_>, link: &mut Link, message: &Message, hub: &Hub<End>, 
     let coding = if is_chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
     let connection = if keeps { "keep-alive" } else { "close" };
     let head = format!("HTTP/1.1 200 OK\r\n{coding}Connection: {connection}\r\n\r\n");
-    link.transcript.expect(head.into());
-    if !message.head_only {
+    // Whoever has left by now is given none of a body without end.
+    let has_left = is_endless && link.end_consumed && !message.head_only;
+    if !has_left {
+        link.transcript.expect(head.into());
+    }
+    if !message.head_only && !has_left {
         let body = Body::new(reads, is_chunked, follows.clone(), told, ledger);
         match is_endless && ledger.stopping {
             true => link.transcript.expect(body.end()),
