@@ -42,6 +42,8 @@ pub struct Link {
     pub replied_at: Instant,
     /// The transport last took a byte then.
     pub wrote_at: Instant,
+    /// A signal came in the last call: none comes in the next, or nobody would ever get on.
+    was_interrupted: bool,
     /// The transport has refused bytes, and taken none, since then.
     pub blocked_since: Option<Instant>,
     /// The hub shut its side then.
@@ -108,6 +110,7 @@ impl Link {
             head_at: now,
             replied_at: now,
             wrote_at: now,
+            was_interrupted: false,
             blocked_since: None,
             shut_at: None,
             drained: 0,
@@ -203,6 +206,11 @@ impl Link {
         self.queued > 0 && self.sent > self.consumed && !self.reset
     }
 
+    fn is_interrupted(&mut self) -> bool {
+        self.was_interrupted = !self.was_interrupted && self.random.chance(self.manner.interrupts);
+        self.was_interrupted
+    }
+
     fn read(&mut self, buffer: &mut [u8], ledger: &mut Ledger) -> io::Result<usize> {
         if !self.reading.told {
             ledger.blame(|| format!("connection {} is read before the edge it owes", self.id));
@@ -210,7 +218,7 @@ impl Link {
         if self.reset {
             return Err(ErrorKind::ConnectionReset.into());
         }
-        if self.random.chance(self.manner.interrupts) {
+        if self.is_interrupted() {
             return Err(ErrorKind::Interrupted.into());
         }
         let available = self.sent - self.consumed;
@@ -245,7 +253,7 @@ impl Link {
         if self.reset {
             return Err(self.random.pick(&[ErrorKind::ConnectionReset, ErrorKind::BrokenPipe]).into());
         }
-        if self.random.chance(self.manner.interrupts) {
+        if self.is_interrupted() {
             return Err(ErrorKind::Interrupted.into());
         }
         let room = self.manner.send_buffer.saturating_sub(self.queued);
