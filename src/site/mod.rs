@@ -4,6 +4,7 @@
 //! served was built into the program or is made from the scene.
 
 mod assets;
+pub mod clip;
 pub mod events;
 pub mod lanes;
 mod metrics;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 pub use routes::Route;
 
 use crate::stream::hub::Call;
-use crate::stream::{Answer, Frame, Journal};
+use crate::stream::{Answer, Frame, History, Journal};
 use crate::wire::http::Method;
 
 /// What the site may see of the server.
@@ -31,6 +32,10 @@ pub trait Scene {
     fn outage(&self, camera: usize) -> Option<String>;
     /// Whether there is room for one more viewer.
     fn has_room(&self) -> bool;
+    /// The frames of a camera's last while.
+    fn history(&self, camera: usize) -> &History;
+    /// Whether there is room for one more clip to be sent.
+    fn has_room_for_clip(&self) -> bool;
     /// The word that divides the parts of a stream.
     fn boundary(&self) -> &str;
     /// What is known of past frames.
@@ -55,6 +60,7 @@ pub fn answer(call: &Call, scene: &impl Scene) -> Answer {
         Route::Asset(asset) => Ok(pages::asset(asset, request, scene)),
         Route::Stream { number } => pages::stream(number, request, scene),
         Route::Snapshot { number } => pages::snapshot(number, request, call.waited, scene),
+        Route::Clip(format) => clip::answer(format, request, scene),
         Route::Table => pages::table(request, call.waited, scene),
         Route::Events => pages::events(request, scene),
         Route::State => pages::state(request, scene),

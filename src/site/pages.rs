@@ -196,8 +196,8 @@ pub fn health(scene: &impl Scene) -> Answer {
 /// No such address.
 pub fn unknown(request: &Request) -> Problem {
     Problem::not_found(format!(
-        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /table, /events, \
-         /loop, /state, /metrics, /healthz.",
+        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /clip.mjpeg, \
+         /clip.avi, /table, /events, /loop, /state, /metrics, /healthz.",
         request.path
     ))
 }
@@ -230,7 +230,7 @@ fn respond(head: ResponseHead, body: impl Into<Bytes>) -> Answer {
 }
 
 /// The head of something made for this one request.
-fn dynamic(status: Status, content_type: impl Display, scene: &impl Scene) -> ResponseHead {
+pub(super) fn dynamic(status: Status, content_type: impl Display, scene: &impl Scene) -> ResponseHead {
     uncached(dated(status, scene)).field("Content-Type", content_type).field("X-Content-Type-Options", "nosniff")
 }
 

@@ -95,6 +95,20 @@ pub fn rows(request: &Request) -> Result<Option<u64>, Problem> {
     }
 }
 
+/// The length of a clip, from `seconds=N`: as much as a history reaches back to, by default `usual` seconds of it.
+pub fn seconds(request: &Request, span: Duration, usual: f64) -> Result<Duration, Problem> {
+    let longest = span.as_secs_f64();
+    let Some(seconds) = request.parameter("seconds").filter(|seconds| !seconds.is_empty()) else {
+        return Ok(Duration::from_secs_f64(longest.min(usual)));
+    };
+    match seconds.parse() {
+        Ok(number) if (1.0..=longest).contains(&number) => Ok(Duration::from_secs_f64(number)),
+        _ => Err(Problem::bad(format!(
+            "seconds takes a number from 1 to {longest}, as far as --history reaches, not '{seconds}'."
+        ))),
+    }
+}
+
 /// Whether a parameter that is 0 or 1 is 1.
 pub fn flag(name: &str, request: &Request) -> Result<bool, Problem> {
     match request.parameter(name).as_deref() {

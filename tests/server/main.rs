@@ -3,6 +3,7 @@
 mod addresses;
 mod bodies;
 mod cameras;
+mod clips;
 mod encrypted;
 mod handover;
 mod lifecycle;

@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use framecast::site::clip::{Clip, Format};
 use framecast::site::events::Events;
 use framecast::site::table::Table;
 use framecast::stream::hub::{Call, Shot};
@@ -234,6 +235,10 @@ impl Studio {
                 let events = Events::new(vec![(0, "camera".into())], true, last, self.hub.journal());
                 let follows = events.follows();
                 produce(Purpose::Events, Box::new(events), follows)
+            }
+            "/clip" => {
+                let frames: Vec<_> = self.hub.history(0).last(Duration::from_secs(10)).collect();
+                produce(Purpose::Clip, Box::new(Clip::new(Format::Mjpeg, &frames).unwrap()), Vec::new())
             }
             "/large" => respond("x".repeat(100_000)),
             "/nothing" => Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None }),

@@ -74,12 +74,13 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Frames of `camera` were replaced: from here on only slow viewers hold them. The newest live one is not let go
-    /// of while a picture stands in for it.
+    /// of while a picture stands in for it, nor one that is in the history before it leaves that.
     pub(super) fn let_go(&mut self, camera: usize, replaced: [Option<Frame>; 2]) {
-        let live = self.feeds[camera].live.as_ref().map(|live| live.sequence);
+        let feed = &self.feeds[camera];
+        let live = feed.live.as_ref().map(|live| live.sequence);
         let mut replaced: Vec<Frame> = replaced.into_iter().flatten().collect();
         replaced.dedup_by_key(|frame| frame.sequence);
-        replaced.retain(|frame| Some(frame.sequence) != live);
+        replaced.retain(|frame| Some(frame.sequence) != live && !feed.history.holds(frame.sequence));
         for frame in replaced {
             self.pinned.remember(frame.allocation().clone());
         }
@@ -280,7 +281,7 @@ impl<T: Transport> Hub<T> {
     pub(super) fn bound_pinned(&mut self) {
         while self.pinned.release() > self.limits.frames_pinned_bytes_max {
             let Some(oldest) = self.pinned.oldest().cloned() else { return };
-            let holders: Vec<Key> = self.keys_where(|connection| connection.queue.holds(&oldest));
+            let holders: Vec<Key> = self.keys_where(|connection| connection.holds(&oldest));
             if holders.is_empty() {
                 return;
             }
