@@ -54,7 +54,7 @@ pub fn answer(format: Format, request: &Request, scene: &impl Scene) -> Result<A
     let camera = parameters::camera(None, request, scene)?;
     let history = scene.history(camera);
     if history.span().is_zero() {
-        return Err(Problem::not_found("No history is kept; start the server with, say, --history 30s.".into()));
+        return Err(Problem::not_found(parameters::NO_HISTORY.into()));
     }
     let length = parameters::seconds(request, history.span(), SECONDS_DEFAULT)?;
     if !scene.has_room_for_clip() {

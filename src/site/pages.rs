@@ -77,6 +77,7 @@ pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
     let camera = parameters::camera(number, request, scene)?;
     let pace = parameters::pace(request)?;
     let framing = parameters::framing(request)?;
+    let delay = parameters::delay(request, scene.history(camera).span())?;
     if !scene.has_room() {
         return Err(Problem::not_now("There are as many viewers as there may be; try again later.".into(), 5));
     }
@@ -96,7 +97,7 @@ pub fn stream(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
         label.clear();
     }
     let head = [head, multipart::preamble(boundary, framing)].concat().into();
-    Ok(Answer::Subscribe(Subscription { camera, framing, pace, label, head }))
+    Ok(Answer::Subscribe(Subscription { camera, framing, delay, pace, label, head }))
 }
 
 /// One frame: the newest at once, or a newer one than the requester has.

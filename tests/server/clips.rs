@@ -72,3 +72,26 @@ fn a_clip_that_cannot_be_had_is_refused_with_a_sentence() {
         assert!(reply.text().starts_with("seconds takes a number from 1 to 5,"), "{}", reply.text());
     }
 }
+
+#[test]
+fn a_delayed_stream_shows_what_was_live_before() {
+    let program = recording(&["--history", "5s"]);
+    let mut live = program.watch("/stream");
+    let mut late = program.watch("/stream?delay=1.5s&key=late");
+    let first = live.part().sequence;
+    let mut last = late.part();
+    assert!(last.sequence + 5 < first, "frame {} where {first} is live", last.sequence);
+    while last.sequence < first {
+        let next = late.part();
+        assert!(next.sequence >= last.sequence && jpeg::check(&next.jpeg).is_ok());
+        last = next;
+    }
+    assert_eq!(program.state()["viewers"], 2);
+    for (target, status) in [("/stream?delay=6", 400), ("/video_feed?delay=soon", 400), ("/stream?delay=-1s", 400)] {
+        let reply = program.get(target);
+        assert_eq!(reply.status(), status, "{target}");
+        assert!(reply.text().starts_with("delay takes seconds from 0.1 to 5,"), "{}", reply.text());
+    }
+    let program = Program::serve(&CAMERA);
+    assert_eq!(program.get("/stream?delay=1").status(), 404);
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use framecast::stream::{Frame, History, Limits, Purpose};
 use framecast::wire::jpeg::Picture;
 
-use crate::peer::Studio;
+use crate::peer::{Line, Studio};
 
 fn limits() -> Limits {
     Limits {
@@ -90,7 +90,7 @@ fn frame(sequence: u64, published_at: Instant, bytes: usize) -> Frame {
 
 /// Adds a frame and drops what leaves for it.
 fn add(history: &mut History, sequence: u64, now: Instant, bytes: usize) {
-    history.push(&frame(sequence, now, bytes));
+    history.push(&frame(sequence, now, bytes), true);
     while history.pop_outdated(now).is_some() {}
 }
 
@@ -135,4 +135,95 @@ fn frames_leave_when_there_are_too_many_bytes_but_never_the_newest() {
     assert!(history.bytes() > 20_000);
     add(&mut history, 12, now, 1000);
     assert_eq!(sequences(history.last(Duration::ZERO)), [12]);
+}
+
+fn sequences_in(line: &Line) -> Vec<u64> {
+    let text = String::from_utf8_lossy(&line.take()).into_owned();
+    let numbers = text.lines().filter_map(|line| line.strip_prefix("X-Frame-Sequence: "));
+    numbers.map(|number| number.parse().unwrap()).collect()
+}
+
+/// Twenty frames, one each tenth of a second; says when which of them came.
+fn told(studio: &mut Studio, line: &Line) -> Vec<(u64, Vec<u64>)> {
+    let mut told = Vec::new();
+    for tenth in 0..20 {
+        studio.publish(100);
+        told.push((tenth, sequences_in(line)));
+        studio.pass(Duration::from_millis(100));
+    }
+    told.retain(|(_, sequences)| !sequences.is_empty());
+    told
+}
+
+#[test]
+fn a_delayed_viewer_sees_each_frame_at_its_own_pace_and_so_much_later() {
+    let mut studio = Studio::with(limits());
+    let (late, _) = studio.ask("/stream?delay_ms=500");
+    let (live, _) = studio.ask("/stream");
+    let told = told(&mut studio, &late);
+    assert_eq!(told, (5..20).map(|tenth| (tenth, vec![tenth - 4])).collect::<Vec<_>>());
+    assert_eq!(sequences_in(&live), (1..=20).collect::<Vec<_>>());
+    // Whoever comes now is greeted with what is due, and what is left comes while the camera is silent.
+    let (later, _) = studio.ask("/stream?delay_ms=500");
+    assert_eq!(sequences_in(&later), [16]);
+    studio.pass(Duration::from_millis(250));
+    assert_eq!(sequences_in(&later), [18]);
+    studio.pass(Duration::from_secs(1));
+    assert_eq!(sequences_in(&later), [20]);
+    studio.pass(Duration::from_secs(3));
+    assert_eq!(sequences_in(&later), [20]);
+    assert_eq!((studio.hub.viewers_of(0), studio.hub.viewers_len()), (3, 3));
+    let counts = studio.hub.frame_counts();
+    assert_eq!(counts.published, counts.delivered + counts.skipped_slow);
+}
+
+#[test]
+fn a_delayed_viewer_that_is_slow_skips_to_the_newest_that_is_due() {
+    let mut studio = Studio::with(limits());
+    let (slow, key) = studio.ask("/stream?delay_ms=500");
+    (0..10).for_each(|_| {
+        studio.publish(100);
+        studio.pass(Duration::from_millis(100));
+        slow.set_room(10);
+    });
+    slow.set_room(usize::MAX);
+    studio.writable(key);
+    assert_eq!(sequences_in(&slow), [1, 6]);
+    let counts = studio.hub.frame_counts();
+    assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (6, 2, 4));
+}
+
+#[test]
+fn what_leaves_the_history_early_is_shown_early() {
+    let mut studio = Studio::with(limits());
+    let (late, _) = studio.ask("/stream?delay_ms=5000");
+    // Of frames of 3.2 KB there is room for three.
+    let shown: Vec<Vec<u64>> = (0..6)
+        .map(|_| {
+            studio.publish(3000);
+            sequences_in(&late)
+        })
+        .collect();
+    assert_eq!(shown, [vec![], vec![], vec![], vec![1], vec![2], vec![3]]);
+    assert_eq!(studio.hub.pinned_bytes(), 0);
+}
+
+#[test]
+fn a_replay_that_nobody_watches_any_more_holds_nothing() {
+    let mut studio = Studio::with(limits());
+    let (line, key) = studio.ask("/stream?delay_ms=9000");
+    studio.publish(1000);
+    studio.pass(Duration::from_millis(9500));
+    studio.publish(1000);
+    studio.pass(Duration::from_secs(1));
+    // The first frame is out of the history, but still the newest that is shown.
+    assert_eq!((studio.hub.history(0).len(), sequences_in(&line)), (1, vec![1]));
+    line.end();
+    studio.readable(key);
+    studio.publish(1000);
+    studio.publish(1000);
+    assert_eq!((studio.hub.viewers_len(), studio.hub.pinned_bytes()), (0, 0));
+    studio.hub.retract(0);
+    studio.pass(Duration::from_secs(20));
+    assert_eq!((studio.hub.history(0).bytes(), studio.hub.pinned_bytes()), (0, 0));
 }

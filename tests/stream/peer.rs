@@ -215,7 +215,15 @@ impl Studio {
                     bytes_per_second: number("rate").and_then(NonZeroU64::new),
                 };
                 let head = [&b"HEAD\r\n\r\n"[..], &preamble(BOUNDARY, framing)].concat();
-                Answer::Subscribe(Subscription { camera: 0, framing, pace, label: String::new(), head: head.into() })
+                let delay = number("delay_ms").map_or(Duration::ZERO, Duration::from_millis);
+                Answer::Subscribe(Subscription {
+                    camera: 0,
+                    framing,
+                    delay,
+                    pace,
+                    label: String::new(),
+                    head: head.into(),
+                })
             }
             "/wait" => {
                 let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());

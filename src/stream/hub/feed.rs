@@ -1,6 +1,7 @@
-//! What the hub keeps of one camera.
+//! What the hub keeps of one camera, or of one that is replayed.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Key;
 use crate::stream::channel::Channel;
@@ -10,7 +11,7 @@ use crate::stream::history::History;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::{FrameCounts, Meter};
 
-/// One camera's frames and who wants them.
+/// A camera's frames and who wants them; or the same frames again, later.
 #[derive(Debug)]
 pub(super) struct Feed {
     /// What is shown: the newest live frame, or what stands in for one.
@@ -19,6 +20,8 @@ pub(super) struct Feed {
     pub(super) live: Option<Frame>,
     /// Those it gave before.
     pub(super) history: History,
+    /// Where the frames come from, if this is no camera's own feed.
+    pub(super) replay: Option<Replay>,
     pub(super) waiting: BTreeSet<Key>,
     pub(super) sequence: u64,
     pub(super) rate: Meter,
@@ -30,6 +33,17 @@ pub(super) struct Feed {
     pub(super) capture_to_last_byte: Histogram,
 }
 
+/// A camera's past, shown at its own pace. Whoever wants the same delay shares it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Replay {
+    /// Whose history is shown.
+    pub(super) camera: usize,
+    /// A frame is shown so long after it was published.
+    pub(super) delay: Duration,
+    /// The frames up to this sequence have been shown.
+    pub(super) shown: u64,
+}
+
 impl Feed {
     /// A camera that has given nothing yet.
     pub(super) fn new(limits: &Limits) -> Self {
@@ -37,6 +51,7 @@ impl Feed {
             channel: Channel::new(1),
             live: None,
             history: History::new(limits.history_span, limits.history_bytes_max),
+            replay: None,
             waiting: BTreeSet::new(),
             sequence: 0,
             rate: Meter::default(),

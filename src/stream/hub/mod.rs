@@ -211,7 +211,7 @@ impl<T: Transport> Hub<T> {
         self.wake(Topic::Frames { camera });
         let outdated = self.feeds[camera].live.replace(frame.clone());
         self.show(camera, frame.clone(), outdated, now);
-        self.keep(camera, &frame, now);
+        self.keep(camera, &frame, true, now);
         self.ask_again(camera, now);
     }
 
@@ -219,7 +219,8 @@ impl<T: Transport> Hub<T> {
     /// it is, and who waits for a newer one is not served by this.
     pub fn stand_in(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
         let frame = self.encode(camera, shot, now);
-        self.show(camera, frame, None, now);
+        self.show(camera, frame.clone(), None, now);
+        self.keep(camera, &frame, false, now);
     }
 
     /// No frame of `camera` is to be expected for now: whoever waits for one is answered.
@@ -244,7 +245,7 @@ impl<T: Transport> Hub<T> {
 
     /// Does what is due by `now`: closes who has run out of time, gives frames held back or repeated.
     pub fn expire(&mut self, now: Instant) {
-        self.outdate(now);
+        self.replay(now);
         while let Some((at, key)) = self.timers.pop(now) {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             if connection.armed != Some(at) {
@@ -302,7 +303,7 @@ impl<T: Transport> Hub<T> {
 
     /// When [`Hub::expire`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.timers.next(), self.histories_end_at()].into_iter().flatten().min()
+        [self.timers.next(), self.past_deadline()].into_iter().flatten().min()
     }
 
     /// Whether there is work that waits for no event: the caller must come back without delay.
@@ -369,7 +370,8 @@ impl<T: Transport> Hub<T> {
     /// What became of the frames of `camera`, over the viewers that are here and those that have gone.
     pub fn frame_counts_of(&self, camera: usize) -> FrameCounts {
         let mut counts = self.feeds[camera].departed;
-        self.viewers_at(&self.feeds[camera]).for_each(|(_, _, viewer)| counts.add(&viewer.counts));
+        let viewers = self.feeds_of(camera).flat_map(|feed| self.viewers_at(feed));
+        viewers.for_each(|(_, _, viewer)| counts.add(&viewer.counts));
         counts
     }
 
@@ -387,7 +389,7 @@ impl<T: Transport> Hub<T> {
 
     /// How many viewers `camera` has.
     pub fn viewers_of(&self, camera: usize) -> usize {
-        self.feeds[camera].channel.subscribers().len()
+        self.feeds_of(camera).map(|feed| feed.channel.subscribers().len()).sum()
     }
 
     /// How many viewers there are of all cameras.
@@ -397,9 +399,8 @@ impl<T: Transport> Hub<T> {
 
     /// Whether anybody watches `camera`, waits for a frame of it, or reads of each.
     pub fn is_wanted(&self, camera: usize) -> bool {
-        let feed = &self.feeds[camera];
-        feed.channel.subscribers().len() > 0
-            || !feed.waiting.is_empty()
+        self.viewers_of(camera) > 0
+            || !self.feeds[camera].waiting.is_empty()
             || self.journal.is_followed(Topic::Frames { camera })
     }
 
@@ -425,7 +426,7 @@ impl<T: Transport> Hub<T> {
         all.filter(|connection| !matches!(connection.state, State::Closed))
     }
 
-    /// Every viewer, camera by camera, with its connection.
+    /// Every viewer with its connection: camera by camera, then those who watch the past.
     pub fn viewers(&self) -> impl Iterator<Item = (Key, &Connection<T>, &Viewer)> {
         self.feeds.iter().flat_map(|feed| self.viewers_at(feed))
     }
