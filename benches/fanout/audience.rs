@@ -61,6 +61,7 @@ impl Audience {
             let subscription = Subscription {
                 camera: CAMERA,
                 framing: Framing::Length,
+                delay: Duration::ZERO,
                 pace: Pace::default(),
                 label: String::new(),
                 head: preamble(BOUNDARY, Framing::Length),

@@ -1,6 +1,7 @@
 //! The command line, and the `FRAMECAST_*` variables that stand in for it: read once and checked into plain values.
 
 mod access;
+mod history;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,6 +13,7 @@ use rustix::process::Pid;
 
 use self::access::Access;
 pub use self::access::{AccessError, Sign};
+use self::history::History;
 use crate::bench;
 use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
@@ -211,6 +213,9 @@ pub struct Serve {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pinned_max_mib: u32,
 
+    #[command(flatten)]
+    history: History,
+
     /// After SIGTERM or Ctrl-C, streams and replies are given this long to come to an end
     #[arg(long, value_name = "TIME", env = "FRAMECAST_SHUTDOWN_TIMEOUT", value_parser = time, default_value = "3s")]
     shutdown_timeout: Duration,
@@ -274,6 +279,8 @@ impl Serve {
             connections_per_household_max: self.access.connections_per_address as usize,
             viewers_max: self.viewers_max as usize,
             frames_pinned_bytes_max: self.pinned_max_mib as usize * 1024 * 1024,
+            history_span: self.history.span,
+            history_bytes_max: self.history.bytes_max(),
             ..Limits::default()
         };
         let cameras = read_cameras(&self.camera)?;

@@ -102,8 +102,11 @@ fn lane(connection: &Connection<Socket>) -> Lane {
     };
     let kind = match &connection.state {
         State::Subscribed(_) | State::Ending(_) => Kind::Viewer,
-        State::Reading(reader) if reader.purpose == Purpose::Table => Kind::Table,
-        State::Reading(_) => Kind::Events,
+        State::Reading(reader) => match reader.purpose {
+            Purpose::Table => Kind::Table,
+            Purpose::Events => Kind::Events,
+            Purpose::Clip => Kind::Request,
+        },
         _ => Kind::Request,
     };
     let in_flight = queue.in_flight().map(|part| InFlight {

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::Level;
 use mio::net::UnixStream;
@@ -212,7 +212,8 @@ impl Publisher {
         let framing = Framing::Length;
         let camera = self.settings.camera;
         let head = preamble(boundary, framing);
-        let subscription = Subscription { camera, framing, pace: Pace::default(), label: String::new(), head };
+        let subscription =
+            Subscription { camera, framing, delay: Duration::ZERO, pace: Pace::default(), label: String::new(), head };
         hub.admit_subscriber(socket, Peer::Publisher, subscription, now);
         self.life = Life::On { child, key };
         Ok(())

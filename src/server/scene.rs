@@ -15,7 +15,7 @@ use crate::logging;
 use crate::site::Scene;
 use crate::site::auth::Counts;
 use crate::site::state::{self, Resolution, State, VIEWERS_LISTED_MAX};
-use crate::stream::{Frame, Hub, Journal, Purpose};
+use crate::stream::{Frame, History, Hub, Journal, Purpose};
 use crate::wire::multipart::{Division, Framing};
 use crate::wire::source::{Reason, Tally};
 
@@ -59,6 +59,14 @@ impl Scene for Stage<'_> {
 
     fn has_room(&self) -> bool {
         self.hub.viewers_len() < self.hub.limits().viewers_max
+    }
+
+    fn history(&self, camera: usize) -> &History {
+        self.hub.history(camera)
+    }
+
+    fn has_room_for_clip(&self) -> bool {
+        self.hub.readers_of(Purpose::Clip) < self.hub.limits().clips_max
     }
 
     fn division(&self) -> Division<'_> {
@@ -110,6 +118,7 @@ impl Stage<'_> {
                 open: self.hub.len(),
                 tables: self.hub.readers_of(Purpose::Table),
                 listeners: self.hub.readers_of(Purpose::Events),
+                clips: self.hub.readers_of(Purpose::Clip),
                 totals: *self.hub.totals(),
             },
             event_loop: self.event_loop(),
@@ -167,6 +176,8 @@ impl Stage<'_> {
             sequence: frame.map_or(0, |frame| frame.sequence),
             frame_age_ms: frame.map(|frame| millis(frame.age(self.now))),
             viewers: self.hub.viewers_of(index),
+            history_frames: self.hub.history(index).len(),
+            history_bytes: self.hub.history(index).bytes(),
             restarts: camera.restarts(),
             accepted: tally.accepted.frames,
             rejected: rejected(&tally),
@@ -228,6 +239,9 @@ impl Stage<'_> {
             frame_timeout_ms: millis(limits.frame_timeout),
             repeat_after_ms: millis(limits.repeat_after),
             frames_pinned_bytes_max: limits.frames_pinned_bytes_max,
+            history_ms: millis(limits.history_span),
+            history_bytes_max: limits.history_bytes_max,
+            clips_max: limits.clips_max,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod assets;
 pub mod auth;
+pub mod clip;
 pub mod events;
 pub mod lanes;
 mod metrics;
@@ -24,7 +25,7 @@ pub use routes::Route;
 use self::auth::{Guard, Judgement};
 use self::origins::{Fields, Origins};
 use crate::stream::hub::Call;
-use crate::stream::{Answer, Awaited, Frame, Journal};
+use crate::stream::{Answer, Awaited, Frame, History, Journal};
 use crate::wire::http::Method;
 use crate::wire::multipart::Division;
 
@@ -38,6 +39,10 @@ pub trait Scene {
     fn outage(&self, camera: usize) -> Option<String>;
     /// Whether there is room for one more viewer.
     fn has_room(&self) -> bool;
+    /// The frames of a camera's last while.
+    fn history(&self, camera: usize) -> &History;
+    /// Whether there is room for one more clip to be sent.
+    fn has_room_for_clip(&self) -> bool;
     /// What is known of past frames.
     fn journal(&self) -> &Journal;
     /// How streams are divided.
@@ -87,6 +92,7 @@ fn pass(call: &Call, route: Route, origins: &Origins, fields: &Fields, scene: &i
         Route::Asset(asset) => Ok(pages::asset(asset, request, origins, scene)),
         Route::Stream { number } => pages::stream(number, request, fields, scene),
         Route::Snapshot { number } => pages::snapshot(number, request, call.waited, scene),
+        Route::Clip(format) => clip::answer(format, request, scene),
         Route::Table => pages::table(request, call.waited, origins, scene),
         Route::Events => pages::events(request, scene),
         Route::State => pages::state(request, scene),

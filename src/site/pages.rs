@@ -107,6 +107,7 @@ pub fn stream(
     let camera = parameters::camera(number, request, scene)?;
     let pace = parameters::pace(request)?;
     let framing = parameters::framing(request)?;
+    let delay = parameters::delay(request, scene.history(camera).span())?;
     if !scene.has_room() {
         return Err(Problem::not_now("There are as many viewers as there may be; try again later.".into(), 5));
     }
@@ -127,7 +128,7 @@ pub fn stream(
         label.clear();
     }
     let head = [head, multipart::preamble(division, framing)].concat().into();
-    Ok(Answer::Subscribe(Subscription { camera, framing, pace, label, head }))
+    Ok(Answer::Subscribe(Subscription { camera, framing, delay, pace, label, head }))
 }
 
 /// One frame: the newest at once, or a newer one than the requester has.
@@ -228,8 +229,8 @@ pub fn health(scene: &impl Scene) -> Answer {
 /// No such address.
 pub fn unknown(request: &Request) -> Problem {
     Problem::not_found(format!(
-        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /table, /events, \
-         /loop, /state, /metrics, /healthz.",
+        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /clip.mjpeg, \
+         /clip.avi, /table, /events, /loop, /state, /metrics, /healthz.",
         request.path
     ))
 }
@@ -262,7 +263,7 @@ fn respond(head: ResponseHead, body: impl Into<Bytes>) -> Answer {
 }
 
 /// The head of something made for this one request.
-fn dynamic(status: Status, content_type: impl Display, scene: &impl Scene) -> ResponseHead {
+pub(super) fn dynamic(status: Status, content_type: impl Display, scene: &impl Scene) -> ResponseHead {
     uncached(dated(status, scene)).field("Content-Type", content_type).field("X-Content-Type-Options", "nosniff")
 }
 

@@ -17,6 +17,9 @@ const FPS_MAX: f64 = 240.0;
 /// Kilobits a second that a viewer may ask for: ten gigabits, past which a limit means nothing.
 const KBPS_MAX: u64 = 10_000_000;
 
+/// What is said to whoever asks for the past where none is kept.
+pub const NO_HISTORY: &str = "No history is kept; start the server with, say, --history 30s.";
+
 /// Rows of a table with an end: some 700 megabytes of them.
 const ROWS_MAX: u64 = 10_000_000;
 
@@ -101,6 +104,37 @@ pub fn rows(request: &Request) -> Result<Option<u64>, Problem> {
             let rows = request.parameter("rows").unwrap_or_default();
             Err(Problem::bad(format!("rows takes a whole number from 1 to {ROWS_MAX}, not '{rows}'.")))
         }
+    }
+}
+
+/// The length of a clip, from `seconds=N`: as much as a history reaches back to, by default `usual` seconds of it.
+pub fn seconds(request: &Request, span: Duration, usual: f64) -> Result<Duration, Problem> {
+    let longest = span.as_secs_f64();
+    let Some(seconds) = request.parameter("seconds").filter(|seconds| !seconds.is_empty()) else {
+        return Ok(Duration::from_secs_f64(longest.min(usual)));
+    };
+    match seconds.parse() {
+        Ok(number) if (1.0..=longest).contains(&number) => Ok(Duration::from_secs_f64(number)),
+        _ => Err(Problem::bad(format!(
+            "seconds takes a number from 1 to {longest}, as far as --history reaches, not '{seconds}'."
+        ))),
+    }
+}
+
+/// How late a stream is to be, from `delay=TIME` in seconds with or without their unit: in tenths of a second, as much
+/// as a history reaches back to.
+pub fn delay(request: &Request, span: Duration) -> Result<Duration, Problem> {
+    let Some(delay) = request.parameter("delay").filter(|delay| !delay.is_empty()) else { return Ok(Duration::ZERO) };
+    let longest = span.as_secs_f64();
+    match delay.strip_suffix('s').unwrap_or(&delay).parse::<f64>() {
+        Ok(0.0) => Ok(Duration::ZERO),
+        Ok(_) if span.is_zero() => Err(Problem::not_found(NO_HISTORY.into())),
+        Ok(seconds) if (0.1..=longest).contains(&seconds) => {
+            Ok(Duration::from_millis(100 * (seconds * 10.0).round() as u64).min(span))
+        }
+        _ => Err(Problem::bad(format!(
+            "delay takes seconds from 0.1 to {longest}, as far as --history reaches, not '{delay}'."
+        ))),
     }
 }
 

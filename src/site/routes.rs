@@ -2,6 +2,7 @@
 //! one.
 
 use super::assets::{self, Asset};
+use super::clip::Format;
 use super::parameters;
 use crate::wire::http::Request;
 
@@ -20,6 +21,8 @@ pub enum Route {
         /// The camera's place, where the address itself names one (`/?action=snapshot_N`).
         number: Option<usize>,
     },
+    /// The last seconds of a camera, as a file.
+    Clip(Format),
     /// A table of frames, made as it is sent.
     Table,
     /// Server-sent events.
@@ -43,6 +46,8 @@ impl Route {
             }
             "/video_feed" | "/stream" => Route::Stream { number: None },
             "/snapshot" | "/snapshot.jpg" => Route::Snapshot { number: None },
+            "/clip.mjpeg" => Route::Clip(Format::Mjpeg),
+            "/clip.avi" => Route::Clip(Format::Avi),
             "/table" => Route::Table,
             "/events" => Route::Events,
             "/state" => Route::State,

@@ -104,6 +104,9 @@ pub struct Camera {
     pub sequence: u64,
     pub frame_age_ms: Option<u64>,
     pub viewers: usize,
+    /// What is kept of its past.
+    pub history_frames: usize,
+    pub history_bytes: usize,
     pub restarts: u32,
     pub accepted: u64,
     pub rejected: BTreeMap<&'static str, u64>,
@@ -141,9 +144,10 @@ pub struct Publisher {
 #[allow(missing_docs, reason = "see State")]
 pub struct Connections {
     pub open: usize,
-    /// Tables that are being read, and listeners to events.
+    /// Tables that are being read, listeners to events, and clips that are being sent.
     pub tables: usize,
     pub listeners: usize,
+    pub clips: usize,
     #[serde(flatten)]
     pub totals: Totals,
 }
@@ -191,4 +195,7 @@ pub struct Limits {
     pub frame_timeout_ms: u64,
     pub repeat_after_ms: u64,
     pub frames_pinned_bytes_max: usize,
+    pub history_ms: u64,
+    pub history_bytes_max: usize,
+    pub clips_max: usize,
 }

@@ -1,5 +1,7 @@
 //! What a request is answered with: bytes until done, frames without end, bytes made on the way, or "ask me again".
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::pace::Pace;
@@ -56,6 +58,9 @@ pub struct Subscription {
     pub camera: usize,
     /// How its parts are framed.
     pub framing: Framing,
+    /// How long after it was published it is given each frame; zero for at once. A whole number of tenths of a second,
+    /// and no more than the history's span.
+    pub delay: Duration,
     /// The most it is to be given.
     pub pace: Pace,
     /// The word by which the viewer asks for its own figures; may be empty.

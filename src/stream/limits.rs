@@ -38,6 +38,12 @@ pub struct Limits {
     pub viewers_max: usize,
     /// Bytes of frames that are no longer the newest but are held by slow viewers, in total over all cameras.
     pub frames_pinned_bytes_max: usize,
+    /// How far back a camera's history reaches; zero for none.
+    pub history_span: Duration,
+    /// Bytes of the frames in one camera's history.
+    pub history_bytes_max: usize,
+    /// Clips that are being sent at one time: each holds frames, and a list of them.
+    pub clips_max: usize,
     /// Bytes read from one connection in one turn.
     pub read_budget_bytes: usize,
     /// Bytes of bodies that are made in one turn, in a fraction of a millisecond; who comes after that is asked in the
@@ -65,6 +71,9 @@ impl Default for Limits {
             connections_per_household_max: 256,
             viewers_max: 20_000,
             frames_pinned_bytes_max: 64 * 1024 * 1024,
+            history_span: Duration::ZERO,
+            history_bytes_max: 64 * 1024 * 1024,
+            clips_max: 100,
             read_budget_bytes: 16 * 1024,
             produce_budget_bytes: 64 * 1024,
             write_budget_bytes: 256 * 1024,

@@ -5,13 +5,15 @@
 //! bytes come out. That is what lets a simulation drive this very code through a million accidents.
 //!
 //! Reading order: [`frame`] (what is shown), [`queue`] (what waits for one peer), [`channel`] (who is shown what),
-//! [`journal`] and [`producer`] (what is read on from where one is), [`connection`] (one peer), [`hub`] (all of them).
+//! [`history`] (what was shown before), [`journal`] and [`producer`] (what is read on from where one is),
+//! [`connection`] (one peer), [`hub`] (all of them).
 
 pub mod answer;
 pub mod channel;
 pub mod connection;
 pub mod frame;
 pub mod histogram;
+pub mod history;
 pub mod household;
 pub mod hub;
 pub mod journal;
@@ -29,6 +31,7 @@ pub use answer::{Answer, Awaited, Response, Subscription};
 pub use connection::{Peer, Readiness, Transport};
 pub use frame::Frame;
 pub use histogram::Histogram;
+pub use history::History;
 pub use household::Household;
 pub use hub::{Hub, Key};
 pub use journal::{Journal, Topic};

@@ -19,6 +19,17 @@ pub trait Producer: fmt::Debug {
     /// Bytes that mean nothing, sent after a long silence: a peer that has vanished is found out by them, and one that
     /// is there is not taken for vanished by whatever lies between.
     fn sign_of_life(&self) -> Bytes;
+
+    /// The length of the whole body in bytes, where it is known before it is made. Such a body has no room for a sign
+    /// of life, and always has a next chunk.
+    fn length(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether it holds a frame, of which this is the allocation, for what is yet to be made.
+    fn holds(&self, _allocation: &Bytes) -> bool {
+        false
+    }
 }
 
 /// What came of asking for a chunk.
@@ -39,6 +50,8 @@ pub enum Purpose {
     Table,
     /// Server-sent events.
     Events,
+    /// A clip of past frames.
+    Clip,
 }
 
 /// An answer whose body is made as it is sent.

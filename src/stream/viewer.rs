@@ -15,6 +15,8 @@ use crate::wire::multipart::Framing;
 pub struct Viewer {
     /// Which camera, from 0.
     pub camera: usize,
+    /// Which of the hub's feeds: that of the camera, or one that replays it.
+    pub(super) feed: usize,
     /// How its parts are framed.
     pub framing: Framing,
     /// The word by which it asks for its own figures; may be empty.
@@ -51,6 +53,7 @@ impl Viewer {
     pub fn new(subscription: &Subscription, now: Instant) -> Self {
         Self {
             camera: subscription.camera,
+            feed: subscription.camera,
             framing: subscription.framing,
             label: subscription.label.as_str().into(),
             since: now,

@@ -3,6 +3,7 @@
 //! Every parser has three outcomes: `Ok(Some(value))`, `Ok(None)` for "not yet, give me more bytes", and `Err` for
 //! "no more bytes can mend this".
 
+pub mod avi;
 pub mod http;
 pub mod jpeg;
 pub mod multipart;

@@ -5,6 +5,7 @@
 //! answer, is replayed by `replays`, which needs nothing. `--nocapture` prints what each client saw.
 
 mod browsers;
+mod clips;
 mod firefox;
 mod libraries;
 mod matrix;

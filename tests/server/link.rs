@@ -73,7 +73,8 @@ fn a_link_at_half_the_rate_shows_frames_that_are_new() {
 
     let mut serve = Command::new("ip");
     serve.args(["netns", "exec", &network.server, program, "serve", "--listen", &format!("{SERVER}:0")]);
-    serve.args(["--camera", &format!("stills:?fps={FPS}")]);
+    // The addresses are those of documentation, and nobody's own network.
+    serve.args(["--camera", &format!("stills:?fps={FPS}"), "--public"]);
     let server = Program::start(serve);
 
     let mut watch = Command::new("ip");

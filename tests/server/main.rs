@@ -4,6 +4,7 @@ mod access;
 mod addresses;
 mod bodies;
 mod cameras;
+mod clips;
 mod encrypted;
 mod handover;
 mod lifecycle;

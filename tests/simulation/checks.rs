@@ -139,14 +139,15 @@ fn up_to_date(viewing: &Viewing, limits: &Limits, ledger: &Ledger) -> Result<(),
     if ledger.stopping {
         return if viewing.is_ending { Ok(()) } else { Err("is not told of the end".into()) };
     }
-    let Some(newest) = ledger.cameras[viewing.camera].shown() else { return Ok(()) };
+    let Some(newest) = ledger.camera(viewing.camera).shown() else { return Ok(()) };
+    let shown_at = newest.at + ledger.delay_of(viewing.camera);
     let time = viewing.time_of_last();
     match viewing.last {
         Some((last, begun)) if last == newest.sequence => match ledger.now >= begun + time.max(limits.repeat_after) {
             true => Err(format!("is not given frame {last} again")),
             false => Ok(()),
         },
-        Some(_) if ledger.now < newest.at + time => Ok(()),
+        Some(_) if ledger.now < shown_at + time => Ok(()),
         last => {
             let last = last.map_or(0, |(last, _)| last);
             Err(format!("N4: is not given frame {} after {last}", newest.sequence))
@@ -222,7 +223,9 @@ fn followers_add_up(world: &World) -> Result<(), String> {
 /// Past frames that slow peers hold fit their bound, by the hub's account and by what is known to be on its way.
 fn memory_is_bounded(world: &World, ledger: &Ledger) -> Result<(), String> {
     let retracted: usize = ledger.cameras.iter().map(|camera| camera.retracted_bytes).sum();
-    let most = world.hub.limits().frames_pinned_bytes_max + retracted;
+    let late = ledger.late.iter().filter_map(|camera| camera.newest.as_ref());
+    let late: usize = late.map(|frame| frame.len()).sum();
+    let most = world.hub.limits().frames_pinned_bytes_max + retracted + late;
     let pinned = world.hub.pinned_bytes();
     if pinned > most {
         return Err(format!("{pinned} bytes of past frames are held, of {most}"));
@@ -231,7 +234,10 @@ fn memory_is_bounded(world: &World, ledger: &Ledger) -> Result<(), String> {
     for (_, link) in &world.links {
         for frame in link.borrow().transcript.frames_begun() {
             let camera = &ledger.cameras[frame.camera];
-            let current = [&camera.newest, &camera.live];
+            let current = [&camera.newest, &camera.live, &ledger.late[frame.camera].newest];
+            if camera.history.iter().any(|kept| kept.sequence == frame.sequence) {
+                continue;
+            }
             if current.iter().all(|current| current.as_ref().is_none_or(|current| current.sequence != frame.sequence)) {
                 held.push((frame.camera, frame.sequence, frame.len()));
             }

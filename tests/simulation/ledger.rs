@@ -108,9 +108,33 @@ pub struct Camera {
     /// The facts of its last frames, the oldest first.
     pub facts: VecDeque<Fact>,
     past: Vec<Rc<Published>>,
+    /// What its history holds, the oldest first.
+    pub history: VecDeque<Rc<Published>>,
 }
 
 impl Camera {
+    /// Those who watch the past come to a camera that shows what was newest at `time`.
+    pub fn show_again(&mut self, time: Option<Instant>, history: &VecDeque<Rc<Published>>) {
+        self.newest = time.and_then(|time| history.iter().rfind(|frame| frame.at <= time)).cloned();
+        self.is_shown = self.newest.is_some();
+        self.sequence = self.newest.as_ref().map_or(0, |frame| frame.sequence);
+    }
+
+    /// Takes what the bounds do not allow to be kept.
+    pub fn outdate(&mut self, span: Duration, bytes_max: usize, now: Instant) -> Vec<Rc<Published>> {
+        let mut outdated = Vec::new();
+        let mut bytes: usize = self.history.iter().map(|frame| frame.len()).sum();
+        while let Some(oldest) = self.history.front().cloned() {
+            if now - oldest.at < span && (bytes <= bytes_max || self.history.len() == 1) {
+                break;
+            }
+            bytes -= oldest.len();
+            self.history.pop_front();
+            outdated.push(oldest);
+        }
+        outdated
+    }
+
     pub fn show(&mut self, frame: Rc<Published>, is_live: bool) {
         self.past.truncate(PAST_FRAMES - 1);
         self.past.insert(0, frame.clone());
@@ -147,6 +171,9 @@ impl Camera {
 pub struct Ledger {
     pub now: Instant,
     pub cameras: Vec<Camera>,
+    /// Each of them as those see it who watch the past, and how far back that is.
+    pub late: Vec<Camera>,
+    pub delay: Duration,
     /// The hub was told to go down.
     pub stopping: bool,
     /// When it was told so.
@@ -173,10 +200,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn new(cameras: usize, now: Instant) -> Self {
+    pub fn new(cameras: usize, delay: Duration, now: Instant) -> Self {
         Self {
             now,
             cameras: (0..cameras).map(|_| Camera::default()).collect(),
+            late: (0..cameras).map(|_| Camera::default()).collect(),
+            delay,
             stopping: false,
             stopping_at: None,
             last_call_until: None,
@@ -192,6 +221,16 @@ impl Ledger {
             fault: None,
             calls: 0,
         }
+    }
+
+    /// A camera, or behind them all, one as it was.
+    pub fn camera(&self, place: usize) -> &Camera {
+        self.cameras.get(place).unwrap_or_else(|| &self.late[place - self.cameras.len()])
+    }
+
+    /// How late a camera is.
+    pub fn delay_of(&self, place: usize) -> Duration {
+        if place < self.cameras.len() { Duration::ZERO } else { self.delay }
     }
 
     /// Notes the first thing that went wrong; what follows from it says little.

@@ -17,6 +17,7 @@ mod ledger;
 mod link;
 mod manner;
 mod options;
+mod past;
 mod random;
 mod run;
 #[cfg(feature = "sabotage")]

@@ -128,8 +128,8 @@ fn end_calmly(world: &mut World, step: &mut usize) -> Result<(), String> {
         let link = link.borrow();
         let Some(viewing) = &link.transcript.viewing else { continue };
         let ledger = world.ledger.borrow();
-        let Some(newest) = ledger.cameras[viewing.camera].shown() else { continue };
-        let is_held = ledger.now < newest.at + viewing.time_of_last();
+        let Some(newest) = ledger.camera(viewing.camera).shown() else { continue };
+        let is_held = ledger.now < newest.at + ledger.delay_of(viewing.camera) + viewing.time_of_last();
         if viewing.part.is_some() || viewing.last.is_none_or(|(last, _)| last != newest.sequence && !is_held) {
             return Err(format!("N4: #{} has {:?} of {} in the end", key.number, viewing.last, newest.sequence));
         }

@@ -21,7 +21,7 @@ pub enum Ask {
     Newer { camera: usize, after: u64 },
     Table { camera: usize, rows: Option<u64> },
     Events { cameras: usize, tells_loop: bool, last: Option<u64> },
-    Stream { camera: usize, framing: Framing, pace: Pace },
+    Stream { camera: usize, is_late: bool, framing: Framing, pace: Pace },
 }
 
 /// One whole request.
@@ -107,12 +107,14 @@ impl Script {
 pub struct Writer {
     pub cameras: usize,
     pub request_timeout: Duration,
+    /// Whether the past can be asked for.
+    pub has_history: bool,
     number: u64,
 }
 
 impl Writer {
-    pub fn new(cameras: usize, request_timeout: Duration) -> Self {
-        Self { cameras, request_timeout, number: 0 }
+    pub fn new(cameras: usize, request_timeout: Duration, has_history: bool) -> Self {
+        Self { cameras, request_timeout, has_history, number: 0 }
     }
 
     /// A script of any kind. `sequences` are the cameras' last.
@@ -182,7 +184,8 @@ impl Writer {
         let pace = Pace { interval, bytes_per_second: rate.and_then(NonZeroU64::new) };
         let framing = random.pick(&[Framing::Length, Framing::Advance]);
         let camera = random.below(self.cameras);
-        self.request(script, random, Ask::Stream { camera, framing, pace });
+        let is_late = self.has_history && random.chance(400);
+        self.request(script, random, Ask::Stream { camera, is_late, framing, pace });
         if random.chance(100) {
             // What a viewer goes on to say is read and thrown away.
             script.bytes.resize(script.bytes.len() + random.up_to(40_000), b'?');

@@ -69,11 +69,15 @@ pub fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) ->
             }
         },
         Ask::Table { .. } | Ask::Events { .. } => reply.none(),
-        Ask::Stream { camera, framing, pace } => {
+        Ask::Stream { camera, is_late, framing, pace } => {
             let head = head(framing);
             link.transcript.expect(head.clone());
-            link.transcript.viewing = Some(Viewing::new(camera, framing, pace, ledger));
-            Answer::Subscribe(Subscription { camera, framing, pace, label: String::new(), head })
+            let (place, delay) = match is_late {
+                true => (ledger.cameras.len() + camera, ledger.delay),
+                false => (camera, Duration::ZERO),
+            };
+            link.transcript.viewing = Some(Viewing::new(place, framing, pace, ledger));
+            Answer::Subscribe(Subscription { camera, framing, delay, pace, label: String::new(), head })
         }
     }
 }

@@ -165,7 +165,7 @@ impl Transcript {
 
 impl Viewing {
     pub fn new(camera: usize, framing: Framing, pace: Pace, ledger: &Ledger) -> Self {
-        let camera_now = &ledger.cameras[camera];
+        let camera_now = ledger.camera(camera);
         Self {
             camera,
             framing,
@@ -186,7 +186,7 @@ impl Viewing {
 
     /// A part begins: it must be the newest frame, and one this viewer may be shown now.
     fn begin(&mut self, bytes: &[u8], ledger: &Ledger) -> Result<(), String> {
-        let camera = &ledger.cameras[self.camera];
+        let camera = ledger.camera(self.camera);
         let Some(newest) = &camera.newest else { return Err("N1: a part begins before there is a frame".into()) };
         let part = newest.part(self.framing);
         let head = bytes.len().min(part.len()).min(HEAD_BYTES);

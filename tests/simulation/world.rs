@@ -77,6 +77,8 @@ impl Weather {
 
 fn draw_limits(random: &mut Random) -> Limits {
     Limits {
+        history_span: Duration::from_millis(random.pick(&[0, 0, 1_000, 5_000])),
+        history_bytes_max: random.pick(&[10_000, 1 << 30]),
         requests_per_connection_max: random.pick(&[1, 3, 100]),
         frames_pinned_bytes_max: random.up_to(1 << 22).max(2_000),
         read_budget_bytes: random.pick(&[64, 1_000, 16 * 1024]),
@@ -92,10 +94,11 @@ impl World {
         let cameras = random.between(1, 3);
         let limits = draw_limits(&mut random);
         let weather = Weather::draw(&mut random);
+        let delay = limits.history_span.mul_f64(random.pick(&[0.1, 0.5, 1.0]));
         Self {
-            writer: Writer::new(cameras, limits.request_timeout),
+            writer: Writer::new(cameras, limits.request_timeout, !limits.history_span.is_zero()),
             hub: Hub::new(cameras, BOUNDARY, limits),
-            ledger: Rc::new(RefCell::new(Ledger::new(cameras, *BEGINNING))),
+            ledger: Rc::new(RefCell::new(Ledger::new(cameras, delay, *BEGINNING))),
             links: Vec::new(),
             backlog: Backlog::new(weather.peers_max),
             weather,
@@ -118,6 +121,11 @@ impl World {
     /// Whether something is still to be drawn.
     pub fn goes_on(&self) -> bool {
         self.random.goes_on()
+    }
+
+    /// How many cameras there are.
+    pub fn cameras(&self) -> usize {
+        self.sources.len()
     }
 
     pub fn now(&self) -> Instant {
@@ -284,6 +292,7 @@ impl World {
             }
         }
         (0..newcomers).for_each(|_| self.admit());
+        self.replay();
         self.hub.expire(now);
         self.answer()?;
         acts.into_iter().for_each(|(camera, act)| self.perform(camera, act));
@@ -352,6 +361,7 @@ impl World {
                     None => link.script.next(&call.request.path)?,
                 }
             };
+            self.late_again();
             let answer = site::answer(&call, &Both { link: &link, ledger: &self.ledger }, message, &self.hub);
             self.trace(|| format!("#{} asks for {}", key.number, call.request.path));
             let viewers = self.hub.viewers_len();
@@ -359,7 +369,7 @@ impl World {
             if let Some(viewing) = &mut link.borrow_mut().transcript.viewing {
                 let ledger = &mut *self.ledger.borrow_mut();
                 // A request whose peer has been reset meanwhile leads to nothing.
-                if self.hub.viewers_len() > viewers && ledger.cameras[viewing.camera].is_shown {
+                if self.hub.viewers_len() > viewers && ledger.camera(viewing.camera).is_shown {
                     viewing.published += 1;
                     ledger.counts.published += 1;
                 }
@@ -417,19 +427,17 @@ impl World {
         let captured_at = site::captured_at(sequence);
         let frame = Published::new(camera, sequence, captured_at, now, jpeg);
         ledger.cameras[camera].sequence = sequence;
-        ledger.cameras[camera].show(Rc::new(frame), is_live);
+        let frame = Rc::new(frame);
+        ledger.cameras[camera].show(frame.clone(), is_live);
         if is_live {
             ledger.record(camera, sequence, captured_at, bytes);
         }
-        let stopping = ledger.stopping;
-        for (key, ..) in self.hub.viewers().filter(|(_, _, viewer)| viewer.camera == camera && !stopping) {
-            let Some(link) = self.link(key) else { continue };
-            if let Some(viewing) = &mut link.borrow_mut().transcript.viewing {
-                viewing.published += 1;
-                ledger.counts.published += 1;
-            }
-        }
         drop(ledger);
+        self.shown(camera);
+        if !self.hub.limits().history_span.is_zero() {
+            self.ledger.borrow_mut().cameras[camera].history.push_back(frame);
+            self.outdate(camera);
+        }
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
         let shot = Shot { jpeg, picture, captured_at, age: Duration::ZERO, sequence: given };
         match is_live {

@@ -1,6 +1,7 @@
 //! The heart, driven by hand: bytes in, bytes out, and a clock that only moves when it is told to.
 
 mod deadlines;
+mod history;
 mod peer;
 mod queue;
 mod readers;

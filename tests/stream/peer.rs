@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use framecast::site::clip::{Clip, Format};
 use framecast::site::events::Events;
 use framecast::site::table::Table;
 use framecast::stream::hub::{Call, Shot};
@@ -234,7 +235,15 @@ impl Studio {
                     bytes_per_second: number("rate").and_then(NonZeroU64::new),
                 };
                 let head = [&b"HEAD\r\n\r\n"[..], &preamble(BOUNDARY, framing)].concat();
-                Answer::Subscribe(Subscription { camera: 0, framing, pace, label: String::new(), head: head.into() })
+                let delay = number("delay_ms").map_or(Duration::ZERO, Duration::from_millis);
+                Answer::Subscribe(Subscription {
+                    camera: 0,
+                    framing,
+                    delay,
+                    pace,
+                    label: String::new(),
+                    head: head.into(),
+                })
             }
             "/wait" => {
                 let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());
@@ -262,6 +271,10 @@ impl Studio {
                 let events = Events::new(vec![(0, "camera".into())], true, last, self.hub.journal());
                 let follows = events.follows();
                 produce(Purpose::Events, Box::new(events), follows)
+            }
+            "/clip" => {
+                let frames: Vec<_> = self.hub.history(0).last(Duration::from_secs(10)).collect();
+                produce(Purpose::Clip, Box::new(Clip::new(Format::Mjpeg, &frames).unwrap()), Vec::new())
             }
             "/large" => respond("x".repeat(100_000)),
             "/nothing" => Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None }),

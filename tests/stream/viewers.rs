@@ -25,7 +25,7 @@ fn who_asks_for_nothing_can_be_a_viewer_like_any_other() {
     line.set_room(usize::MAX);
     let head = preamble("frame", Framing::Length);
     let (framing, pace) = (Framing::Length, Pace::default());
-    let subscription = Subscription { camera: 0, framing, pace, label: String::new(), head };
+    let subscription = Subscription { camera: 0, framing, delay: Duration::ZERO, pace, label: String::new(), head };
     let key = studio.hub.admit_subscriber(line.clone(), Peer::Publisher, subscription, studio.now);
     studio.turn();
     assert_eq!(line.take(), [b"--frame\r\n", &part(1, &first)[..]].concat());

@@ -151,6 +151,7 @@ impl Studio {
                 "/stream" => Answer::Subscribe(Subscription {
                     camera: 0,
                     framing: Framing::Length,
+                    delay: Duration::ZERO,
                     pace: Pace::default(),
                     label: String::new(),
                     head: [HEAD, &preamble(BOUNDARY, Framing::Length)].concat().into(),

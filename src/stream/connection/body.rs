@@ -21,12 +21,28 @@ impl<T: Transport> Connection<T> {
 
     /// Makes the peer the reader of a body that is made as it is sent; or shows it the head of one.
     pub(in crate::stream) fn read_along(&mut self, production: Production, exchange: Exchange, now: Instant) {
-        let keep_alive = exchange.keep_alive && exchange.is_chunked && !production.is_endless && !self.ended;
-        self.queue.push(production.head.clone().encode_streamed(exchange.is_chunked, keep_alive));
+        let length = production.producer.length();
+        let is_chunked = exchange.is_chunked && length.is_none();
+        let is_delimited = is_chunked || length.is_some();
+        let keep_alive = exchange.keep_alive && is_delimited && !production.is_endless && !self.ended;
+        let head = production.head.clone();
+        self.queue.push(match length {
+            Some(length) => head.encode_finite(Some(length as usize), keep_alive),
+            None => head.encode_streamed(is_chunked, keep_alive),
+        });
         self.state = match exchange.head_only {
             true => State::Responding { keep_alive, progress_at: now },
-            false => State::Reading(Box::new(Reader::new(production, keep_alive, exchange.is_chunked, now))),
+            false => State::Reading(Box::new(Reader::new(production, keep_alive, is_chunked, now))),
         };
+    }
+
+    /// Whether a frame, of which this is the allocation, is queued for the peer or to become part of its body.
+    pub(in crate::stream) fn holds(&self, allocation: &Bytes) -> bool {
+        let is_to_be_made = match &self.state {
+            State::Reading(reader) => reader.producer.holds(allocation),
+            _ => false,
+        };
+        is_to_be_made || self.queue.holds(allocation)
     }
 
     /// Has the next chunk of a body made. Returns its size, and the reader once its body is complete.
@@ -64,8 +80,13 @@ impl<T: Transport> Connection<T> {
         if sabotage::is(Sabotage::StaySilent) {
             return reader.progressed(now);
         }
-        let bytes = reader.producer.sign_of_life();
-        self.say(bytes, now);
+        match reader.producer.length() {
+            Some(_) => reader.progressed(now),
+            None => {
+                let bytes = reader.producer.sign_of_life();
+                self.say(bytes, now);
+            }
+        }
     }
 
     /// Ends a body behind what is queued of it. Returns the reader that was.

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Feed, Hub, Key};
+use super::feed::Feed;
+use super::{Hub, Key};
 use crate::stream::connection::{Connection, State, Transport};
 use crate::stream::frame::Frame;
 use crate::stream::histogram::Histogram;
@@ -42,7 +43,8 @@ impl<T: Transport> Hub<T> {
     /// What became of the frames of `camera`, over the viewers that are here and those that have gone.
     pub fn frame_counts_of(&self, camera: usize) -> FrameCounts {
         let mut counts = self.feeds[camera].departed;
-        self.viewers_at(&self.feeds[camera]).for_each(|(_, _, viewer)| counts.add(&viewer.counts));
+        let viewers = self.feeds_of(camera).flat_map(|feed| self.viewers_at(feed));
+        viewers.for_each(|(_, _, viewer)| counts.add(&viewer.counts));
         counts
     }
 
@@ -60,7 +62,7 @@ impl<T: Transport> Hub<T> {
 
     /// How many viewers `camera` has.
     pub fn viewers_of(&self, camera: usize) -> usize {
-        self.feeds[camera].channel.subscribers().len()
+        self.feeds_of(camera).map(|feed| feed.channel.subscribers().len()).sum()
     }
 
     /// How many viewers there are of all cameras.
@@ -70,9 +72,8 @@ impl<T: Transport> Hub<T> {
 
     /// Whether anybody watches `camera`, waits for a frame of it, or reads of each.
     pub fn is_wanted(&self, camera: usize) -> bool {
-        let feed = &self.feeds[camera];
-        feed.channel.subscribers().len() > 0
-            || !feed.waiting.is_empty()
+        self.viewers_of(camera) > 0
+            || !self.feeds[camera].waiting.is_empty()
             || self.journal.is_followed(Topic::Frames { camera })
     }
 
@@ -98,7 +99,7 @@ impl<T: Transport> Hub<T> {
         all.filter(|connection| !matches!(connection.state, State::Closed))
     }
 
-    /// Every viewer, camera by camera, with its connection.
+    /// Every viewer with its connection: camera by camera, then those who watch the past.
     pub fn viewers(&self) -> impl Iterator<Item = (Key, &Connection<T>, &Viewer)> {
         self.feeds.iter().flat_map(|feed| self.viewers_at(feed))
     }

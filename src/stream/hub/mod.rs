@@ -4,7 +4,9 @@
 //! it knows no route. Whoever drives it goes through the same steps each turn: tell it what became ready, answer its
 //! requests, publish what the cameras gave, then [`Hub::expire`], [`Hub::flush`] and [`Hub::reap`].
 
+mod feed;
 mod figures;
+mod past;
 mod readers;
 mod steps;
 
@@ -15,16 +17,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use slab::Slab;
 
+use self::feed::Feed;
 use self::steps::lookup;
 use super::answer::{Answer, Awaited, Subscription};
-use super::channel::Channel;
 use super::connection::{Connection, Peer, Readiness, State, Transport};
-use super::frame::Frame;
-use super::histogram::Histogram;
 use super::household::Household;
 use super::journal::{Journal, Topic};
 use super::limits::Limits;
-use super::metrics::{CloseReason, FrameCounts, Meter, Totals};
+use super::metrics::{CloseReason, Totals};
 use super::pinned::Pinned;
 use super::sabotage::{self, Sabotage};
 use super::timers::Timers;
@@ -106,51 +106,17 @@ pub struct Hub<T> {
     scratch: Box<[u8]>,
 }
 
-/// What the hub keeps of one camera.
-#[derive(Debug)]
-struct Feed {
-    /// What is shown: the newest live frame, or what stands in for one.
-    channel: Channel<Frame>,
-    /// The newest frame the camera itself has given.
-    live: Option<Frame>,
-    waiting: BTreeSet<Key>,
-    sequence: u64,
-    rate: Meter,
-    /// Frames shown, those that stood in for live ones included.
-    published: u64,
-    /// What became of them, over the viewers that have gone.
-    departed: FrameCounts,
-    capture_to_publish: Histogram,
-    capture_to_last_byte: Histogram,
-}
-
-impl Default for Feed {
-    fn default() -> Self {
-        Self {
-            channel: Channel::new(1),
-            live: None,
-            waiting: BTreeSet::new(),
-            sequence: 0,
-            rate: Meter::default(),
-            published: 0,
-            departed: FrameCounts::default(),
-            capture_to_publish: Histogram::default(),
-            capture_to_last_byte: Histogram::default(),
-        }
-    }
-}
-
 impl<T: Transport> Hub<T> {
     /// A hub for `cameras` cameras whose streams are divided in this manner.
     pub fn new<'a>(cameras: usize, division: impl Into<Division<'a>>, limits: Limits) -> Self {
         let division = division.into();
         Self {
             scratch: vec![0; limits.read_budget_bytes].into_boxed_slice(),
+            feeds: (0..cameras).map(|_| Feed::new(&limits)).collect(),
             limits,
             boundary: division.boundary.to_owned(),
             part_fields: division.fields.to_owned(),
             connections: Slab::new(),
-            feeds: (0..cameras).map(|_| Feed::default()).collect(),
             journal: Journal::new(cameras),
             undecided: BTreeSet::new(),
             crowds: BTreeMap::new(),
@@ -259,7 +225,8 @@ impl<T: Transport> Hub<T> {
         self.journal.record(camera, &frame);
         self.wake(Topic::Frames { camera });
         let outdated = self.feeds[camera].live.replace(frame.clone());
-        self.show(camera, frame, outdated, now);
+        self.show(camera, frame.clone(), outdated, now);
+        self.keep(camera, &frame, true, now);
         self.ask_again(camera, now);
     }
 
@@ -267,7 +234,8 @@ impl<T: Transport> Hub<T> {
     /// it is, and who waits for a newer one is not served by this.
     pub fn stand_in(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
         let frame = self.encode(camera, shot, now);
-        self.show(camera, frame, None, now);
+        self.show(camera, frame.clone(), None, now);
+        self.keep(camera, &frame, false, now);
     }
 
     /// No frame of `camera` is to be expected for now: whoever waits for one is answered.
@@ -300,6 +268,7 @@ impl<T: Transport> Hub<T> {
 
     /// Does what is due by `now`: closes who has run out of time, gives frames held back or repeated.
     pub fn expire(&mut self, now: Instant) {
+        self.replay(now);
         while let Some((at, key)) = self.timers.pop(now) {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             if connection.armed != Some(at) {
@@ -362,7 +331,7 @@ impl<T: Transport> Hub<T> {
 
     /// When [`Hub::expire`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        [self.timers.next(), self.past_deadline()].into_iter().flatten().min()
     }
 
     /// Whether there is work that waits for no event: the caller must come back without delay.

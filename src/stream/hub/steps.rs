@@ -62,10 +62,14 @@ impl<T: Transport> Hub<T> {
             // A viewer's end means that it has left, and it is told only once.
             return self.close(key, CloseReason::Left);
         }
-        let feed = &mut self.feeds[subscription.camera];
+        let place = self.feed_for(subscription.camera, subscription.delay, now);
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
+        let feed = &mut self.feeds[place];
         feed.channel.subscribe(key);
         connection.subscribe(subscription, now);
-        if let (Some(frame), State::Subscribed(viewer)) = (feed.channel.latest(), &mut connection.state) {
+        let State::Subscribed(viewer) = &mut connection.state else { return };
+        viewer.feed = place;
+        if let Some(frame) = feed.channel.latest() {
             viewer.take(&connection.queue, now);
             offer(connection, &Parts::of(frame), Cause::Owed, now);
         }
@@ -84,35 +88,38 @@ impl<T: Transport> Hub<T> {
 
     /// Shows a frame to everybody who watches, in the place of the one shown before and of `outdated`.
     pub(super) fn show(&mut self, camera: usize, frame: Frame, outdated: Option<Frame>, now: Instant) {
-        let feed = &mut self.feeds[camera];
+        self.totals.published += 1;
+        let replaced = self.fan_out(camera, frame, Cause::Published, now);
+        self.let_go(camera, [replaced, outdated]);
+    }
+
+    /// Offers a frame to everybody who is at a feed. Returns the one shown there before.
+    pub(super) fn fan_out(&mut self, feed: usize, frame: Frame, cause: Cause, now: Instant) -> Option<Frame> {
+        let feed = &mut self.feeds[feed];
         let older = feed.channel.latest().filter(|_| sabotage::is(Sabotage::ShowOlder));
         let parts = Parts::of(older.unwrap_or(&frame));
         let replaced = feed.channel.publish(frame);
         feed.published += 1;
-        self.totals.published += 1;
-
         for key in feed.channel.subscribers() {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             let State::Subscribed(viewer) = &mut connection.state else { continue };
             if viewer.take(&connection.queue, now) {
-                offer(connection, &parts, Cause::Published, now);
+                offer(connection, &parts, cause, now);
                 if !mem::replace(&mut connection.scheduled, true) {
                     self.pending.push(key);
                 }
             }
             arm(connection, key, &mut self.timers, &self.limits);
         }
-        self.let_go(camera, [replaced, outdated]);
-        self.bound_pinned();
+        replaced
     }
 
     /// Frames of `camera` were replaced: from here on only slow viewers hold them. The newest live one is not let go
-    /// of while a picture stands in for it.
+    /// of while a picture stands in for it, nor one that is in the history or on show in a replay.
     pub(super) fn let_go(&mut self, camera: usize, replaced: [Option<Frame>; 2]) {
-        let live = self.feeds[camera].live.as_ref().map(|live| live.sequence);
         let mut replaced: Vec<Frame> = replaced.into_iter().flatten().collect();
         replaced.dedup_by_key(|frame| frame.sequence);
-        replaced.retain(|frame| Some(frame.sequence) != live);
+        replaced.retain(|frame| !self.is_kept(camera, frame.sequence));
         for frame in replaced {
             self.pinned.remember(frame.allocation().clone());
         }
@@ -255,7 +262,7 @@ impl<T: Transport> Hub<T> {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let State::Subscribed(viewer) = &mut connection.state else { return };
         let forgotten = sabotage::is(if cause == Cause::Repeat { Sabotage::ForgetRepeat } else { Sabotage::LoseHeld });
-        match self.feeds[viewer.camera].channel.latest().filter(|_| !forgotten) {
+        match self.feeds[viewer.feed].channel.latest().filter(|_| !forgotten) {
             Some(frame) => offer(connection, &Parts::of(frame), cause, now),
             None => viewer.nothing_to_offer(now),
         }
@@ -313,7 +320,7 @@ impl<T: Transport> Hub<T> {
     /// Closes the books of a viewer that is no longer one.
     fn settle(&mut self, key: Key, mut viewer: Viewer, queue: &WriteQueue) {
         if !sabotage::is(Sabotage::ForgetUnsubscribe) {
-            self.feeds[viewer.camera].channel.unsubscribe(key);
+            self.feeds[viewer.feed].channel.unsubscribe(key);
         }
         self.feeds[viewer.camera].departed.add(&viewer.settle(queue));
     }
@@ -322,7 +329,7 @@ impl<T: Transport> Hub<T> {
     pub(super) fn bound_pinned(&mut self) {
         while self.pinned.release() > self.limits.frames_pinned_bytes_max {
             let Some(oldest) = self.pinned.oldest().cloned() else { return };
-            let holders: Vec<Key> = self.keys_where(|connection| connection.queue.holds(&oldest));
+            let holders: Vec<Key> = self.keys_where(|connection| connection.holds(&oldest));
             if holders.is_empty() {
                 return;
             }

@@ -14,6 +14,8 @@ mod ledger;
 mod link;
 #[path = "../../simulation/manner.rs"]
 mod manner;
+#[path = "../../simulation/past.rs"]
+mod past;
 #[path = "../../simulation/random.rs"]
 mod random;
 #[allow(dead_code)]

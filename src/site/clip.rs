@@ -1,0 +1,178 @@
+//! The last seconds of a camera as a file: its pictures as they came, one after another or in an AVI.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use super::pages::{self, Problem};
+use super::{Scene, parameters};
+use crate::stream::{Answer, Frame, Journal, Produced, Producer, Production, Purpose};
+use crate::wire::avi::{self, Video};
+use crate::wire::http::{Request, Status};
+
+/// A clip has so many seconds unless it is asked for more or less.
+const SECONDS_DEFAULT: f64 = 10.0;
+
+/// A chunk has so many bytes: a system call's worth.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// And as many more, where a picture begins at the end of it.
+const FRAMING_BYTES_MAX: usize = 16;
+
+/// A single picture has no rate; it is shown for this long.
+const STILL: Duration = Duration::from_secs(1);
+
+/// How the pictures are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One after another and nothing else: players that open it know no times.
+    Mjpeg,
+    /// With a head, a rate and an index.
+    Avi,
+}
+
+impl Format {
+    fn content_type(self) -> &'static str {
+        match self {
+            Format::Mjpeg => "video/x-motion-jpeg",
+            Format::Avi => "video/x-msvideo",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Mjpeg => "mjpeg",
+            Format::Avi => "avi",
+        }
+    }
+}
+
+/// The last seconds that are kept of a camera: of one that has stopped, the last ones before that.
+pub fn answer(format: Format, request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+    let camera = parameters::camera(None, request, scene)?;
+    let history = scene.history(camera);
+    if history.span().is_zero() {
+        return Err(Problem::not_found(parameters::NO_HISTORY.into()));
+    }
+    let length = parameters::seconds(request, history.span(), SECONDS_DEFAULT)?;
+    if !scene.has_room_for_clip() {
+        return Err(Problem::not_now("As many clips as may be are being sent; try again later.".into(), 5));
+    }
+    let mut frames: Vec<&Frame> = history.last(length).collect();
+    if let (Format::Avi, Some(newest)) = (format, frames.last()) {
+        // One file has one size.
+        let size = |frame: &Frame| (frame.picture.width, frame.picture.height);
+        let newest = size(newest);
+        let first = frames.iter().rposition(|frame| size(frame) != newest).map_or(0, |other| other + 1);
+        frames.drain(..first);
+    }
+    let name = scene.camera_names()[camera];
+    let Some(first) = frames.first() else {
+        return Err(Problem::not_now(
+            format!("Nothing is kept of {name} yet: a camera runs while it is watched, or with --always-on."),
+            1,
+        ));
+    };
+    // Colons are nothing for the name of a file.
+    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + first.captured_at).to_string().replace(':', "");
+    let clip = Clip::new(format, &frames).map_err(|error| {
+        Problem::bad(format!("That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."))
+    })?;
+    let disposition = format!("attachment; filename=\"{name}-{time}.{}\"", format.extension());
+    let head = pages::dynamic(Status::Ok, format.content_type(), scene)
+        .field("Content-Disposition", disposition)
+        .field("X-Frames", frames.len());
+    Ok(Answer::Produce(Production {
+        head,
+        producer: Box::new(clip),
+        purpose: Purpose::Clip,
+        follows: Vec::new(),
+        is_endless: false,
+    }))
+}
+
+/// Makes the file of some frames, each of which it lets go of once it is through.
+#[derive(Debug)]
+pub struct Clip {
+    format: Format,
+    length: u64,
+    /// What is left of what precedes the first picture, of a picture, or of what follows the last.
+    sending: Bytes,
+    /// What follows that, if it is a picture.
+    padding: &'static [u8],
+    pictures: VecDeque<Bytes>,
+    /// What follows the last picture.
+    tail: Bytes,
+}
+
+impl Clip {
+    /// The file of `frames`, the oldest first.
+    ///
+    /// # Errors
+    /// The format cannot hold so much.
+    pub fn new(format: Format, frames: &[&Frame]) -> Result<Self, avi::TooLarge> {
+        let lengths: Vec<usize> = frames.iter().map(|frame| frame.jpeg_len()).collect();
+        let (head, tail, length) = match format {
+            Format::Mjpeg => (Vec::new(), Vec::new(), lengths.iter().map(|&length| length as u64).sum()),
+            Format::Avi => {
+                let length = avi::file_length(lengths.iter().copied())?;
+                (avi::head(&video(frames), &lengths), avi::index(&lengths), length)
+            }
+        };
+        let pictures = frames.iter().map(|frame| frame.jpeg()).collect();
+        Ok(Self { format, length, sending: head.into(), padding: b"", pictures, tail: tail.into() })
+    }
+
+    /// Writes what precedes a picture.
+    fn begin(&mut self, picture: Bytes, out: &mut Vec<u8>) -> Bytes {
+        if self.format == Format::Avi {
+            out.extend(avi::picture_head(picture.len()));
+            self.padding = avi::padding(picture.len());
+        }
+        picture
+    }
+}
+
+impl Producer for Clip {
+    fn produce(&mut self, _: &Journal) -> Produced {
+        let mut out = Vec::with_capacity(CHUNK_BYTES + FRAMING_BYTES_MAX);
+        while out.len() < CHUNK_BYTES {
+            if self.sending.is_empty() {
+                out.extend_from_slice(mem::take(&mut self.padding));
+                self.sending = match self.pictures.pop_front() {
+                    Some(picture) => self.begin(picture, &mut out),
+                    None if self.tail.is_empty() => break,
+                    None => mem::take(&mut self.tail),
+                };
+            }
+            let room = CHUNK_BYTES.saturating_sub(out.len());
+            out.extend_from_slice(&self.sending.split_to(self.sending.len().min(room)));
+        }
+        if out.is_empty() { Produced::End } else { Produced::Chunk(out.into()) }
+    }
+
+    fn sign_of_life(&self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(self.length)
+    }
+
+    fn holds(&self, allocation: &Bytes) -> bool {
+        let range = allocation.as_ptr_range();
+        self.pictures.iter().chain([&self.sending]).any(|bytes| range.contains(&bytes.as_ptr()))
+    }
+}
+
+/// What an AVI says of its pictures, of which there is at least one: the size of the last, and the mean time between.
+fn video(frames: &[&Frame]) -> Video {
+    let (width, height) = frames.last().map_or((0, 0), |frame| (frame.picture.width, frame.picture.height));
+    let interval = match frames {
+        [first, .., last] => (last.published_at - first.published_at) / (frames.len() - 1) as u32,
+        _ => STILL,
+    };
+    Video { width, height, interval }
+}

@@ -1,0 +1,62 @@
+//! Programs that open the last seconds of a camera as a file.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::{Program, eventually};
+
+/// A server whose camera has given frames for some seconds, and what it says when asked for the last three.
+fn clips() -> (Program, tempfile::TempDir) {
+    let camera = ["--camera", "front=pattern:320x240?fps=20", "--always-on", "--history", "30s"];
+    let program = Program::serve(&camera);
+    eventually("there is a history", || program.state()["cameras"][0]["history_frames"].as_u64() >= Some(70));
+    (program, tempfile::tempdir().unwrap())
+}
+
+fn output(program: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).output().unwrap_or_else(|error| panic!("{program} cannot be run: {error}"))
+}
+
+/// What ffprobe says of one field, decoding every picture; it must have nothing to complain of.
+fn probe(file: &Path, entry: &str) -> String {
+    let path = file.to_str().unwrap();
+    let entry = format!("stream={entry}");
+    let told = output("ffprobe", &["-v", "warning", "-count_frames", "-show_entries", &entry, "-of", "csv=p=0", path]);
+    assert_eq!(String::from_utf8_lossy(&told.stderr), "", "{path}");
+    String::from_utf8(told.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+#[ignore = "needs ffmpeg"]
+fn ffmpeg_opens_both_files_without_a_word() {
+    let (program, folder) = clips();
+    for name in ["clip.avi", "clip.mjpeg"] {
+        let file = folder.path().join(name);
+        let reply = program.get(&format!("/{name}?seconds=3"));
+        fs::write(&file, &reply.body).unwrap();
+        let frames = reply.field("X-Frames").unwrap();
+        assert_eq!(probe(&file, "nb_read_frames"), frames, "{name}");
+        assert_eq!(probe(&file, "codec_name,width,height"), "mjpeg,320,240", "{name}");
+        let decoded = output("ffmpeg", &["-v", "error", "-i", file.to_str().unwrap(), "-f", "null", "-"]);
+        assert!(decoded.status.success() && decoded.stderr.is_empty(), "{name}: {decoded:?}");
+    }
+    let seconds: f64 = probe(&folder.path().join("clip.avi"), "duration").parse().unwrap();
+    assert!((2.5..3.2).contains(&seconds), "{seconds} s");
+}
+
+/// It is asked for a picture in the middle of the file, so the index must be right.
+#[test]
+#[ignore = "needs aiohttp, opencv-python-headless and requests in target/clients"]
+fn opencv_finds_its_place_in_an_avi() {
+    let (program, folder) = clips();
+    let file = folder.path().join("clip.avi");
+    let reply = program.get("/clip.avi?seconds=3");
+    fs::write(&file, &reply.body).unwrap();
+    let script = "import cv2, sys; c = cv2.VideoCapture(sys.argv[1]); n = int(c.get(cv2.CAP_PROP_FRAME_COUNT)); \
+                  c.set(cv2.CAP_PROP_POS_FRAMES, n // 2); k = 0\nwhile c.read()[0]: k += 1\nprint(n, n - n // 2 == k)";
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/bin/python");
+    let told = output(python, &["-c", script, file.to_str().unwrap()]);
+    assert_eq!(String::from_utf8_lossy(&told.stdout).trim(), format!("{} True", reply.field("X-Frames").unwrap()));
+}
