@@ -29,8 +29,8 @@ impl Chance {
     }
 }
 
-/// The times of two kinds of guesses, in nanoseconds. Both are read from the same place: where in memory a guess lies is
-/// worth a nanosecond too.
+/// The times of two kinds of guesses, in nanoseconds. Both are read from the same place: where in memory a guess lies
+/// is worth a nanosecond too.
 fn measure(guard: &Guard, guesses: [&str; 2]) -> [Vec<f64>; 2] {
     let (mut chance, mut times) = (Chance(7), [Vec::new(), Vec::new()]);
     let mut place = vec![0; guesses[0].len()];
