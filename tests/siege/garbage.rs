@@ -145,7 +145,7 @@ fn put_too_large(out: &mut Vec<u8>, jpeg: &[u8], is_parts: bool) {
 /// The picture with a height of zero in its frame header (SOF0).
 fn without_size(jpeg: &[u8]) -> Vec<u8> {
     let mut jpeg = jpeg.to_vec();
-    if let Some(at) = memchr::memmem::find(&jpeg, &[0xff, 0xc0]) {
+    if let Some(at) = frame_header(&jpeg) {
         jpeg[at + 5] = 0;
         jpeg[at + 6] = 0;
     }
@@ -155,10 +155,15 @@ fn without_size(jpeg: &[u8]) -> Vec<u8> {
 /// The picture with a frame header that is too short for what it must hold.
 fn without_frame_header(jpeg: &[u8]) -> Vec<u8> {
     let mut jpeg = jpeg.to_vec();
-    if let Some(at) = memchr::memmem::find(&jpeg, &[0xff, 0xc0]) {
+    if let Some(at) = frame_header(&jpeg) {
         jpeg[at + 3] = 5;
     }
     jpeg
+}
+
+/// Where the frame header begins. The last one is meant: the picture's number, in its comment, may look like one.
+fn frame_header(jpeg: &[u8]) -> Option<usize> {
+    memchr::memmem::rfind(jpeg, &[0xff, 0xc0])
 }
 
 /// Numbers that look like chance and are always the same (xorshift).
