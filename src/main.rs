@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use framecast::bench::BenchError;
+use framecast::capture::Source;
 use framecast::generate::File;
 use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish, Serve, Sign};
+use framecast::publish::Target;
 use framecast::server::EventLoop;
 use framecast::server::passwords::{RIGHT, WRONG};
 use framecast::server::scene::wall_time;
@@ -49,7 +51,7 @@ fn main() -> ExitCode {
 type Outcome = Result<(), (u8, Box<dyn Error>)>;
 
 fn serve(options: Serve) -> Outcome {
-    let settings = options.settings().map_err(|error| (USAGE, error.into()))?;
+    let settings = options.settings().map_err(usage)?;
     server::prepare(&settings).map_err(failure)?;
     let program = std::env::current_exe().map_err(failure)?;
     let event_loop = EventLoop::new(settings, program).map_err(failure)?;
@@ -67,14 +69,16 @@ fn run_capture(options: &Capture) -> Outcome {
     if let Some(server) = options.server {
         capture::die_with(server).map_err(failure)?;
     }
-    capture::run(&options.source, &mut io::stdout().lock()).map_err(failure)
+    let source: Source = options.source.parse().map_err(usage)?;
+    capture::run(&source, &mut io::stdout().lock()).map_err(failure)
 }
 
 fn run_publish(options: &Publish) -> Outcome {
     if let Some(server) = options.server {
         capture::die_with(server).map_err(failure)?;
     }
-    publish::run(&options.target).map_err(failure)
+    let target: Target = options.target.parse().map_err(usage)?;
+    publish::run(&target).map_err(failure)
 }
 
 fn draw_offline(options: &DrawOffline) -> io::Result<()> {
@@ -85,8 +89,8 @@ fn draw_offline(options: &DrawOffline) -> io::Result<()> {
 
 fn sign(mut options: Sign) -> Outcome {
     let (camera, expires) = (options.camera.take(), wall_time() + options.valid);
-    let secret = options.secret().map_err(|error| (USAGE, error.into()))?;
-    let token = secret.sign(camera.as_deref(), expires).map_err(|error| (USAGE, error.into()))?;
+    let secret = options.secret().map_err(usage)?;
+    let token = secret.sign(camera.as_deref(), expires).map_err(usage)?;
     writeln!(io::stdout(), "{token}").map_err(failure)
 }
 
@@ -117,6 +121,10 @@ fn run_bench(options: &bench::Args) -> Outcome {
         BenchError::Plan(_) | BenchError::Url { .. } => (USAGE, error.into()),
         _ => failure(error),
     })
+}
+
+fn usage(error: impl Into<Box<dyn Error>>) -> (u8, Box<dyn Error>) {
+    (USAGE, error.into())
 }
 
 fn failure(error: impl Into<Box<dyn Error>>) -> (u8, Box<dyn Error>) {

@@ -18,7 +18,6 @@ use crate::bench;
 use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
 use crate::generate::File;
-use crate::publish::Target;
 use crate::server::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles};
 use crate::stream::Limits;
 use crate::wire::{self, source::Part};
@@ -93,8 +92,9 @@ pub struct Verbosity {
 #[command(after_help = format!("Sources:\n  {}", SOURCES.join("\n  ")))]
 pub struct Capture {
     /// Where the frames come from; from the variable, no list of processes shows a password in it
+    // Read by whoever runs it: a value that is refused here is repeated on the terminal, with the password in it.
     #[arg(env = "FRAMECAST_SOURCE", hide_env_values = true)]
-    pub source: Source,
+    pub source: String,
     /// The server that this is a driver of: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
     pub server: Option<Pid>,
@@ -105,8 +105,9 @@ pub struct Capture {
 pub struct Publish {
     /// Where to: redis://USER:PASSWORD@HOST:PORT/CHANNEL for all who subscribe, or redis+list://HOST:PORT/KEY?max=100
     /// for a pool of workers; from the variable, no list of processes shows a password in it
+    // As with a source.
     #[arg(value_name = "URL", env = "FRAMECAST_TARGET", hide_env_values = true)]
-    pub target: Target,
+    pub target: String,
     /// The server whose frames these are: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
     pub server: Option<Pid>,

@@ -41,8 +41,14 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn open() -> Self {
+        Self::open_with(&[])
+    }
+
+    /// The same with these options.
+    pub(crate) fn open_with(options: &[&str]) -> Self {
         let pictures = Pictures::write();
-        let server = Program::serve(&["--camera", &format!("camera={}", pictures.source(FPS))]);
+        let camera = format!("camera={}", pictures.source(FPS));
+        let server = Program::serve(&[&["--camera", &camera], options].concat());
         Self { server, _pictures: pictures }
     }
 

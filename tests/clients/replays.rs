@@ -69,9 +69,18 @@ const WATCHERS: [Watcher; 8] = [
     },
 ];
 
+/// The pages of printers are of another origin than their camera.
+const ORIGINS: [&str; 4] = ["--allow-origin", "http://mainsail.local", "--allow-origin", "http://fluidd.local"];
+
+/// A page that asks from another origin may read the answer.
+fn assert_readable(name: &str, request: &str, answer: &Answer) {
+    let origin = request.split("\r\n").find_map(|line| line.strip_prefix("Origin: "));
+    assert_eq!(answer.field("Access-Control-Allow-Origin"), origin, "{name}: {}", answer.head);
+}
+
 #[test]
 fn those_who_watch_see_the_camera_move() {
-    let show = Show::open();
+    let show = Show::open_with(&ORIGINS);
     thread::scope(|scope| {
         for watcher in &WATCHERS {
             let show = &show;
@@ -79,6 +88,7 @@ fn those_who_watch_see_the_camera_move() {
                 show.at_every_address(watcher.name, |url| {
                     let mut answer = Answer::to(watcher.request, url);
                     assert_eq!(answer.status(), 200, "{}: {}", watcher.name, answer.head);
+                    assert_readable(watcher.name, watcher.request, &answer);
                     let mut seen = Vec::new();
                     while !is_every_picture_among(&seen) && seen.len() < PICTURES_MAX {
                         seen.push(picture_of_jpeg(&(watcher.read)(&mut answer)));
@@ -127,10 +137,11 @@ const SNAPPERS: [(&str, &str, &str); 5] = [
 
 #[test]
 fn those_who_take_a_snapshot_get_a_picture_with_its_length() {
-    let show = Show::open();
+    let show = Show::open_with(&ORIGINS);
     for (name, target, request) in SNAPPERS {
         let mut answer = Answer::to(request, &show.server.url(target));
         assert_eq!((answer.status(), answer.field("Content-Type")), (200, Some("image/jpeg")), "{name}");
+        assert_readable(name, request, &answer);
         let length = answer.field("Content-Length").and_then(|length| length.parse().ok());
         let jpeg = answer.bytes(length.unwrap_or_else(|| panic!("{name} is not told a length: {}", answer.head)));
         picture_of_jpeg(&jpeg);

@@ -133,6 +133,15 @@ fn what_cannot_be_started_is_said_in_one_sentence() {
 }
 
 #[test]
+fn no_password_is_repeated_with_what_is_wrong_beside_it() {
+    for arguments in [["capture", "http://ann:secret@cam:99999/"], ["publish", "redis://ann:secret@redis:99999/cam"]] {
+        let (exit, words) = run(&arguments);
+        assert_eq!(exit, 2, "{words}");
+        assert!(!words.is_empty() && !words.contains("secret"), "{words}");
+    }
+}
+
+#[test]
 fn a_log_that_nobody_reads_holds_nobody_up() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     command.args(["serve", "--listen", "127.0.0.1:0", "-vv"]).stderr(Stdio::piped());
