@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes each target, or those named, for so many seconds: run.sh SECONDS [TARGET...]
-# A stable compiler will do. What is found anew goes to target/new/TARGET, what breaks something to artifacts/TARGET.
+# FUZZ_SEED, if set, has it begin alike each time. A stable compiler will do. What is found anew goes to target/new/TARGET, what breaks something to artifacts/TARGET.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -14,7 +14,7 @@ cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked --vers
 build=(--fuzz-dir . --sanitizer none --no-trace-compares)
 cargo fuzz build "${build[@]}"
 for target; do
-    options=(-max_total_time="$seconds" -max_len=512 -timeout=10 -print_final_stats=1 -verbosity=0)
+    options=(-seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -max_len=512 -timeout=10 -print_final_stats=1 -verbosity=0)
     if [[ $target != hub ]]; then
         dictionary=$([[ $target = request ]] && echo request || echo media)
         options+=(-dict="dictionaries/$dictionary.dict")
