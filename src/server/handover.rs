@@ -85,7 +85,7 @@ impl Successor {
             .args(env::args_os().skip(1))
             .env("LISTEN_FDS", count.to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
-            // It would have to be the number of a process that is not there yet; without it, whoever asks is meant.
+            // Each would have to be the number of a process that is not there yet; without it, whoever asks is meant.
             .env_remove("LISTEN_PID")
             .env_remove("WATCHDOG_PID")
             .env(PREDECESSOR, std::process::id().to_string())

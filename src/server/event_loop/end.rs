@@ -49,6 +49,7 @@ impl EventLoop {
         }
     }
 
+    /// A successor that is still ours to reap has failed: one that is up outlives us.
     fn reap_successor(&mut self) {
         let Some(successor) = &mut self.successor else { return };
         match successor.ended() {
@@ -87,6 +88,7 @@ impl EventLoop {
         self.begin_end(now);
     }
 
+    /// Brings streams, replies, drivers and publishers to their end; they have so long for it.
     fn begin_end(&mut self, now: Instant) {
         self.going_down = Some(now + self.settings.shutdown_timeout);
         self.hub.shut_down(now);

@@ -153,7 +153,7 @@ fn spell(address: &ListenAddress) -> String {
     }
 }
 
-/// What was tried when the kernel refused.
+/// Says what was tried when the kernel refused it.
 pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
     move |error| ServeError::System { what, error }
 }
