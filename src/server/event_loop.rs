@@ -293,10 +293,8 @@ impl EventLoop {
     /// Answers the requests that have come in whole.
     fn answer(&mut self, now: Instant) {
         while let Some(call) = self.hub.next_request() {
-            let refused = self.guard.counts();
-            let Self { hub, cameras, publishers, tls, settings, stats, guard, .. } = self;
-            let stage = Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now };
-            let answer = site::answer(&call, guard, &stage);
+            let judgement = self.guard.judge(&call, now, wall_time());
+            let answer = site::answer(&call, judgement, self.guard.policy(), &self.stage(now));
             log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
             self.hub.respond(call, answer, now);
         }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use routes::Route;
 
-use self::auth::{Guard, Judgement};
+use self::auth::{Judgement, Policy};
 use self::origins::{Fields, Origins};
 use crate::stream::hub::Call;
 use crate::stream::{Answer, Awaited, Frame, History, Journal};
@@ -57,10 +57,8 @@ pub trait Scene {
     fn wall_time(&self) -> Duration;
 }
 
-/// Answers one request, if `guard` lets it pass.
-pub fn answer(call: &Call, guard: &mut Guard, scene: &impl Scene) -> Answer {
-    let judgement = guard.judge(call, scene.now(), scene.wall_time());
-    let policy = guard.policy();
+/// Answers one request, as it was judged by a guard with this policy.
+pub fn answer(call: &Call, judgement: Judgement, policy: &Policy, scene: &impl Scene) -> Answer {
     let route = Route::of(&call.request);
     let is_picture = judgement == Judgement::Pass && route.is_picture();
     let fields = policy.origins.fields(&call.request, is_picture);
