@@ -269,7 +269,7 @@ impl EventLoop {
             if publisher.is_owed() {
                 publisher.read(None, &mut self.scratch, now);
             }
-            publisher.attend(&mut self.hub, &self.settings.boundary, self.poll.registry(), now);
+            publisher.attend(&mut self.hub, self.poll.registry(), now);
         }
     }
 

@@ -105,10 +105,10 @@ impl Publisher {
     }
 
     /// Starts the process if it is time, and sees to it that one who has left the hub goes altogether.
-    pub fn attend(&mut self, hub: &mut Hub<Socket>, boundary: &str, registry: &Registry, now: Instant) {
+    pub fn attend(&mut self, hub: &mut Hub<Socket>, registry: &Registry, now: Instant) {
         match &mut self.life {
             Life::Down { until } if now >= *until => {
-                if let Err(error) = self.start(hub, boundary, registry, now) {
+                if let Err(error) = self.start(hub, registry, now) {
                     let words = format!("its process cannot be started: {error}");
                     self.words.say(Level::Error, &words, now);
                     self.trouble = Some(words);
@@ -192,7 +192,7 @@ impl Publisher {
         self.child().is_none()
     }
 
-    fn start(&mut self, hub: &mut Hub<Socket>, boundary: &str, registry: &Registry, now: Instant) -> io::Result<()> {
+    fn start(&mut self, hub: &mut Hub<Socket>, registry: &Registry, now: Instant) -> io::Result<()> {
         self.runs += 1;
         self.was_well = false;
         let (ours, theirs) = StdUnixStream::pair()?;
@@ -211,7 +211,7 @@ impl Publisher {
 
         let framing = Framing::Length;
         let camera = self.settings.camera;
-        let head = preamble(boundary, framing);
+        let head = preamble(hub.division(), framing);
         let subscription =
             Subscription { camera, framing, delay: Duration::ZERO, pace: Pace::default(), label: String::new(), head };
         hub.admit_subscriber(socket, Peer::Publisher, subscription, now);
