@@ -83,8 +83,8 @@ impl Run {
     }
 }
 
-/// The median of a figure over runs.
-pub(crate) fn median(runs: &[Run], figure: Figure) -> f64 {
+/// The median of a figure over runs, of whatever each of them is.
+pub(crate) fn median<T>(runs: &[T], figure: impl Fn(&T) -> f64) -> f64 {
     let mut figures: Vec<f64> = runs.iter().map(figure).collect();
     figures.sort_unstable_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)

@@ -16,10 +16,11 @@ use clap::Parser;
 use framecast::bench::{self, Outcome, Plan};
 use tempfile::TempDir;
 
-#[allow(dead_code, reason = "its figures are of one server each, those of a tree of several")]
+#[allow(dead_code, reason = "most of its figures are of one server each, those of a tree of several")]
 #[path = "../shared/mod.rs"]
 mod shared;
 
+use shared::figures::median;
 use shared::server::{self, Server};
 
 /// Servers at the end of the tree, each with a crowd of its own.
@@ -49,13 +50,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    shared::conclude(run(&Options::parse()))
 }
 
 /// How frames come from the origin to the edges.
@@ -193,11 +188,7 @@ impl Row {
     }
 
     fn median(rows: &[Self]) -> Self {
-        let median = |figure: fn(&Self) -> f64| {
-            let mut figures: Vec<f64> = rows.iter().map(figure).collect();
-            figures.sort_unstable_by(f64::total_cmp);
-            figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-        };
+        let median = |figure: fn(&Self) -> f64| median(rows, figure);
         Self {
             p50_ms: median(|row| row.p50_ms),
             p99_ms: median(|row| row.p99_ms),

@@ -84,13 +84,7 @@ fn main() -> ExitCode {
         }
         None => run(&options),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    shared::conclude(done)
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
