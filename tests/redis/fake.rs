@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use framecast::capture::numbers::PICTURES;
 use rustix::process::{Pid, Signal, kill_process};
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
+use crate::support::certificate::Certificate;
 use crate::support::{self, eventually};
 
 /// Listens, hands each connection to `serve` and counts them.
@@ -135,12 +135,7 @@ fn a_publisher_takes_its_input_off_though_redis_takes_nothing() {
 
 #[test]
 fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
-    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()).into();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = builder.with_no_client_auth().with_single_cert(vec![pair.cert.der().clone()], key).unwrap();
-    let config = Arc::new(config);
+    let config = Certificate::new().server();
     let published = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&published);
     let (address, _) = listen(move |stream| {

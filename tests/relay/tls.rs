@@ -4,20 +4,15 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use framecast::capture::numbers::PICTURES;
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
 use crate::driver::Driver;
+use crate::support::certificate::Certificate;
 use crate::upstream::{Duplex, Upstream, field, stream_of};
 
 /// A camera with a certificate that it has signed itself, for the name `localhost`.
 fn encrypted() -> Upstream {
-    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()).into();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = builder.with_no_client_auth().with_single_cert(vec![pair.cert.der().clone()], key).unwrap();
-    let config = Arc::new(config);
+    let config = Certificate::new().server();
     let wrap = move |stream: TcpStream| -> Box<dyn Duplex> {
         Box::new(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream))
     };

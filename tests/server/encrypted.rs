@@ -8,9 +8,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rustix::process::Signal;
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
+use crate::support::certificate::Certificate;
 use crate::support::{PATIENCE, Program, eventually, field};
 
 const WATCH: &str = "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -46,18 +46,9 @@ impl Identity {
 
 /// Writes a certificate of its own, and its key, into `folder`.
 fn renew(folder: &Path) -> Arc<ClientConfig> {
-    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(folder.join("cert.pem"), pair.cert.pem()).unwrap();
-    std::fs::write(folder.join("key.pem"), pair.signing_key.serialize_pem()).unwrap();
-    trusting(pair.cert.der().clone())
-}
-
-fn trusting(certificate: CertificateDer<'static>) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+    let certificate = Certificate::new();
+    certificate.write(folder.join("cert.pem"), folder.join("key.pem"));
+    certificate.client()
 }
 
 type Encrypted = BufReader<StreamOwned<ClientConnection, TcpStream>>;

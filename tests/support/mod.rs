@@ -1,6 +1,7 @@
 //! The program under test, as a user starts it, and a bare socket to talk to it.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod certificate;
 pub mod dynasty;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -14,9 +14,9 @@ use framecast::stream::{Answer, Hub, Key, Limits, Peer, Response, Subscription};
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
+use crate::certificate::Certificate;
 use crate::wire::{End, Random, Weather};
 
 struct Identity {
@@ -26,21 +26,12 @@ struct Identity {
 
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = Certificate::new();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let files = TlsFiles { certificate: path("cert.pem"), key: path("key.pem") };
-    std::fs::write(&files.certificate, pair.cert.pem()).unwrap();
-    std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
-    Identity { server: tls::load(&files).unwrap(), client: trusting(pair.cert.der().clone()) }
+    certificate.write(&files.certificate, &files.key);
+    Identity { server: tls::load(&files).unwrap(), client: certificate.client() }
 });
-
-fn trusting(certificate: CertificateDer<'static>) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
-}
 
 /// One client and the way to it.
 pub struct Client {
