@@ -225,8 +225,8 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Reads until the transport would block, the peer has ended, or the budget is spent; tells which, and how many
-    /// bytes came. Kept is what may belong to a request; a viewer or a peer we are done with is read all the same, since
-    /// that is how its leaving is seen.
+    /// bytes came. Kept is what may belong to a request; a viewer or a peer we are done with is read all the same,
+    /// since that is how its leaving is seen.
     pub(super) fn receive(
         &mut self,
         scratch: &mut [u8],
