@@ -3,6 +3,8 @@
 //! A slow listener is told the newest of each kind once it has taken what it was told before. What was published before
 //! it came, it is told in full if it says where it stopped, as far as that is remembered.
 
+use std::mem;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -19,8 +21,8 @@ const RETRY_MS: u32 = 2000;
 /// Writes events for one listener.
 #[derive(Debug)]
 pub struct Events {
-    /// The cameras whose frames are told of, with their names.
-    cameras: Vec<(usize, String)>,
+    /// The cameras whose frames are told of.
+    cameras: Vec<Followed>,
     tells_loop: bool,
     /// Up to this number in the journal, frames were published before the listener came.
     past: u64,
@@ -28,7 +30,17 @@ pub struct Events {
     told: u64,
     /// And of frames: all up to this number are known, or not asked for.
     told_frames: u64,
+    untold: u64,
     is_greeted: bool,
+}
+
+/// A camera whose frames are told of.
+#[derive(Debug)]
+struct Followed {
+    camera: usize,
+    name: String,
+    /// The number, among its frames, of the last one told of or known.
+    told_number: u64,
 }
 
 impl Events {
@@ -37,30 +49,36 @@ impl Events {
     pub fn new(cameras: Vec<(usize, String)>, tells_loop: bool, last: Option<u64>, journal: &Journal) -> Self {
         let past = journal.last_id();
         let last = last.filter(|&last| last <= past);
+        let told_frames = last.unwrap_or(past);
+        let followed = |(camera, name)| {
+            let to_tell = journal.frames_after(camera, told_frames).len() as u64;
+            Followed { camera, name, told_number: journal.frames_noted(camera) - to_tell }
+        };
         Self {
-            cameras,
+            cameras: cameras.into_iter().map(followed).collect(),
             tells_loop,
             past,
             told: last.unwrap_or(0),
-            told_frames: last.unwrap_or(past),
+            told_frames,
+            untold: 0,
             is_greeted: false,
         }
     }
 
     /// What must be told of for these events to come.
     pub fn follows(&self) -> Vec<Topic> {
-        let frames = self.cameras.iter().map(|&(camera, _)| Topic::Frames { camera });
+        let frames = self.cameras.iter().map(|followed| Topic::Frames { camera: followed.camera });
         frames.chain([Topic::State]).chain(self.tells_loop.then_some(Topic::Loop)).collect()
     }
 
     /// Everything that is to be told now, in the order of its numbers.
-    fn pending<'a>(&'a self, journal: &'a Journal) -> Vec<(u64, Entry<'a>)> {
+    fn pending<'a>(&self, journal: &'a Journal) -> Vec<(u64, Entry<'a>)> {
         let mut pending = Vec::new();
-        for (camera, name) in &self.cameras {
+        for (place, Followed { camera, .. }) in self.cameras.iter().enumerate() {
             let facts = journal.frames_after(*camera, self.told_frames);
             let newest = facts.len().saturating_sub(1);
-            let told = facts.enumerate().filter(|(place, fact)| *place == newest || fact.id <= self.past);
-            pending.extend(told.map(|(_, fact)| (fact.id, Entry::Frame(name, fact))));
+            let told = facts.enumerate().filter(|(age, fact)| *age == newest || fact.id <= self.past);
+            pending.extend(told.map(|(_, fact)| (fact.id, Entry::Frame(place, fact))));
         }
         let topics = [(Topic::State, "state"), (Topic::Loop, "loop")];
         for (topic, name) in topics.into_iter().take(1 + usize::from(self.tells_loop)) {
@@ -84,7 +102,17 @@ impl Producer for Events {
             if out.len() >= CHUNK_BYTES {
                 break;
             }
-            entry.write(&mut out, id);
+            match entry {
+                Entry::Frame(place, fact) => {
+                    let followed = &mut self.cameras[place];
+                    self.untold += fact.number.saturating_sub(followed.told_number + 1);
+                    followed.told_number = fact.number;
+                    // Plain numbers and words always serialise.
+                    let data = serde_json::to_vec(&Frame::new(&followed.name, fact)).unwrap_or_default();
+                    sse::event(&mut out, id, "frame", &data);
+                }
+                Entry::News(name, news) => sse::event(&mut out, id, name, &news.data),
+            }
             told = id;
         }
         self.told_frames = self.told_frames.max(told);
@@ -95,25 +123,17 @@ impl Producer for Events {
     fn sign_of_life(&self) -> Bytes {
         Bytes::from_static(sse::COMMENT)
     }
+
+    fn take_untold(&mut self) -> u64 {
+        mem::take(&mut self.untold)
+    }
 }
 
 /// What one event tells.
 enum Entry<'a> {
-    Frame(&'a str, &'a Fact),
+    /// Of which of the cameras that are followed.
+    Frame(usize, &'a Fact),
     News(&'static str, &'a News),
-}
-
-impl Entry<'_> {
-    fn write(&self, out: &mut Vec<u8>, id: u64) {
-        match self {
-            Entry::Frame(camera, fact) => {
-                // Plain numbers and words always serialise.
-                let data = serde_json::to_vec(&Frame::new(camera, fact)).unwrap_or_default();
-                sse::event(out, id, "frame", &data);
-            }
-            Entry::News(name, news) => sse::event(out, id, name, &news.data),
-        }
-    }
 }
 
 /// The data of a `frame` event.

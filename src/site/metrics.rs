@@ -162,6 +162,7 @@ impl Figures {
         page.counter("framecast_would_blocks", "Reads and writes that would block.", None, one(totals.would_blocks))?;
         page.counter("framecast_budgets_spent", "Turns ended with work left over.", None, one(totals.budgets_spent))?;
         page.counter("framecast_stale_events", "Events for who had gone.", None, one(totals.stale_events))?;
+        page.counter("framecast_frames_untold", "Frames slow readers were not told of.", None, one(totals.untold))?;
         let pinned = summary.pinned_bytes as u64;
         page.gauge("framecast_pinned", "Past frames held by slow viewers.", Some(Unit::Bytes), one(pinned))?;
         let pinned_max = limits.frames_pinned_bytes_max as u64;

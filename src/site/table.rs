@@ -2,6 +2,7 @@
 //! number, for which the past is told again and again.
 
 use std::fmt::Write;
+use std::mem;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
@@ -24,6 +25,9 @@ pub struct Table {
     rows_left: Option<u64>,
     /// The number in the journal of the last frame told of.
     told: u64,
+    /// And among those of its camera, once there is one.
+    told_number: Option<u64>,
+    untold: u64,
     progress: Progress,
 }
 
@@ -38,7 +42,15 @@ impl Table {
     /// A table of `rows` rows, or one without end, of the frames of `camera`. It is called `name`, in which there is
     /// nothing that means something in HTML.
     pub fn new(camera: usize, name: &str, rows: Option<u64>) -> Self {
-        Self { camera, name: name.to_owned(), rows_left: rows, told: 0, progress: Progress::Opening }
+        Self {
+            camera,
+            name: name.to_owned(),
+            rows_left: rows,
+            told: 0,
+            told_number: None,
+            untold: 0,
+            progress: Progress::Opening,
+        }
     }
 
     /// Writes rows until the chunk is large enough or there are no more for now.
@@ -57,6 +69,10 @@ impl Table {
                     return;
                 }
                 row(out, fact);
+                if self.rows_left.is_none() {
+                    self.untold += self.told_number.map_or(0, |told| fact.number.saturating_sub(told + 1));
+                    self.told_number = Some(fact.number);
+                }
                 self.told = fact.id;
                 self.rows_left = self.rows_left.map(|rows| rows - 1);
             }
@@ -84,6 +100,10 @@ impl Producer for Table {
 
     fn sign_of_life(&self) -> Bytes {
         Bytes::from_static(b"\n")
+    }
+
+    fn take_untold(&mut self) -> u64 {
+        mem::take(&mut self.untold)
     }
 }
 

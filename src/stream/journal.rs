@@ -17,6 +17,8 @@ const FACTS_MAX: usize = 1000;
 pub struct Fact {
     /// Its number in the journal: it rises over all topics together.
     pub id: u64,
+    /// Its number among the facts of its camera: 1, 2, 3 and so on. So whoever reads them knows how many it has missed.
+    pub number: u64,
     /// The frame's sequence.
     pub sequence: u64,
     /// The wall time of capture, as a time since the Unix epoch.
@@ -77,10 +79,12 @@ impl Journal {
     /// Notes that a frame was published.
     pub fn record(&mut self, camera: usize, frame: &Frame) {
         self.last_id += 1;
+        let number = self.frames_noted(camera) + 1;
         let channel = &mut self.frames[camera];
         let interval = channel.latest().map(|last| frame.captured_at.saturating_sub(last.captured_at));
         channel.publish(Fact {
             id: self.last_id,
+            number,
             sequence: frame.sequence,
             captured_at: frame.captured_at,
             interval,
@@ -104,6 +108,11 @@ impl Journal {
     /// The number of the newest entry; 0 if there is none.
     pub fn last_id(&self) -> u64 {
         self.last_id
+    }
+
+    /// How many frames of a camera were noted so far.
+    pub fn frames_noted(&self, camera: usize) -> u64 {
+        self.frames[camera].latest().map_or(0, |fact| fact.number)
     }
 
     /// The facts of a camera's frames with numbers above `id`, as far as they are kept, the oldest first.

@@ -163,4 +163,6 @@ pub struct Totals {
     pub budgets_spent: u64,
     /// Events for a connection that was no longer there.
     pub stale_events: u64,
+    /// Frames that readers of tables and events were not told of, since they were too slow.
+    pub untold: u64,
 }

@@ -26,6 +26,12 @@ pub trait Producer: fmt::Debug {
         None
     }
 
+    /// How many frames the peer ought to have been told of and never will be, since it was too slow; of those, as many
+    /// as were found out since the last call.
+    fn take_untold(&mut self) -> u64 {
+        0
+    }
+
     /// Whether it holds a frame, of which this is the allocation, for what is yet to be made.
     fn holds(&self, _allocation: &Bytes) -> bool {
         false

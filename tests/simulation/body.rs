@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use bytes::Bytes;
 use framecast::stream::{Journal, Produced, Producer, Topic};
 
-use crate::ledger::{Fact, Ledger};
+use crate::ledger::{Camera, Fact, Ledger};
 use crate::link::Link;
 use crate::transcript::spell;
 
@@ -30,6 +30,10 @@ pub struct Body {
     /// The number in the journal of what was told last, and of the newest there was when it began.
     pub told: u64,
     pub joined: u64,
+    /// For each camera, how many of its frames there were up to the one that was told of or known last, if there is one;
+    /// and how many of all were passed over since the last look.
+    noted: Vec<Option<u64>>,
+    untold: u64,
     has_begun: bool,
     turn: u64,
 }
@@ -45,7 +49,12 @@ impl Body {
     pub fn new(reads: Reads, is_chunked: bool, follows: Vec<Topic>, told: u64, ledger: &Ledger) -> Self {
         let is_endless = !follows.is_empty();
         let (said_at, joined) = (ledger.now, ledger.journal_id);
-        Self { reads, is_chunked, follows, is_endless, said_at, told, joined, has_begun: false, turn: 0 }
+        // A listener that does not say what it knows is told from now on; a table begins with what is remembered then.
+        let known = if told == 0 { joined } else { told };
+        let noted = |camera: &Camera| matches!(reads, Reads::Events).then(|| camera.noted_up_to(known));
+        let noted = ledger.cameras.iter().map(noted).collect();
+        let (has_begun, turn, untold) = (false, 0, 0);
+        Self { reads, is_chunked, follows, is_endless, said_at, told, joined, noted, untold, has_begun, turn }
     }
 
     /// Bytes as they must leave.
@@ -94,6 +103,10 @@ impl Body {
                     let rest = text.strip_prefix(row.as_str());
                     text = rest.ok_or_else(|| format!("{row} is due, not {}", spell(text.as_bytes())))?;
                     self.told = fact.id;
+                    if rows_left.is_none() {
+                        let noted = ledger.cameras[*camera].noted_up_to(fact.id);
+                        self.untold += self.noted[*camera].replace(noted).map_or(0, |before| noted - before - 1);
+                    }
                     if let Some(rows) = rows_left {
                         *rows = rows.checked_sub(1).ok_or("a table has more rows than were asked for")?;
                     }
@@ -106,7 +119,20 @@ impl Body {
                 let whole = if text.is_empty() { Some("") } else { events };
                 let events = whole.ok_or_else(|| format!("an event is torn: {}", spell(text.as_bytes())))?;
                 events.split("\n\n").filter(|event| !event.is_empty()).try_for_each(|event| {
-                    self.told = check_event(event, self.told, &self.follows, ledger)?;
+                    let (number, camera) = check_event(event, self.told, &self.follows, ledger)?;
+                    self.told = number;
+                    if let Some(camera) = camera {
+                        let known = &ledger.cameras[camera];
+                        let noted = known.noted_up_to(number);
+                        let before = self.noted[camera].replace(noted).unwrap_or_default();
+                        self.untold += noted - before - 1;
+                        // What had happened before it came is told in full.
+                        let is_missed = |fact: &&Fact| fact.id < number.min(self.joined + 1);
+                        let missed = known.facts.iter().rfind(is_missed);
+                        if let Some(fact) = missed.filter(|fact| known.noted_up_to(fact.id) > before) {
+                            return Err(format!("is not told of entry {}, which it has missed", fact.id));
+                        }
+                    }
                     Ok(())
                 })
             }
@@ -114,8 +140,8 @@ impl Body {
     }
 }
 
-/// One event: its number rises, and it says what happened. Returns its number.
-fn check_event(event: &str, told: u64, follows: &[Topic], ledger: &Ledger) -> Result<u64, String> {
+/// One event: its number rises, and it says what happened. Returns its number, and whose frame it tells of.
+fn check_event(event: &str, told: u64, follows: &[Topic], ledger: &Ledger) -> Result<(u64, Option<usize>), String> {
     let mut lines = event.lines();
     let mut field = |name| lines.next().and_then(|line| line.strip_prefix(name)).unwrap_or_default();
     let (id, kind, data) = (field("id: "), field("event: "), field("data: "));
@@ -123,7 +149,7 @@ fn check_event(event: &str, told: u64, follows: &[Topic], ledger: &Ledger) -> Re
     if number <= told {
         return Err(format!("event {number} follows event {told}"));
     }
-    let is_known = follows.iter().any(|topic| match topic {
+    let topic = follows.iter().find(|topic| match topic {
         Topic::Frames { camera } => {
             let fact = ledger.cameras[*camera].facts.iter().find(|fact| fact.id == number);
             kind == "frame" && fact.is_some_and(|fact| data == frame(*camera, fact))
@@ -131,7 +157,11 @@ fn check_event(event: &str, told: u64, follows: &[Topic], ledger: &Ledger) -> Re
         Topic::State => kind == "state" && ledger.state == Some((number, data.to_owned())),
         Topic::Loop => kind == "loop" && ledger.turns == Some((number, data.to_owned())),
     });
-    if is_known { Ok(number) } else { Err(format!("nothing of the kind happened: {event}")) }
+    match topic {
+        Some(Topic::Frames { camera }) => Ok((number, Some(*camera))),
+        Some(_) => Ok((number, None)),
+        None => Err(format!("nothing of the kind happened: {event}")),
+    }
 }
 
 fn row(fact: &Fact) -> String {
@@ -185,6 +215,7 @@ impl Watched {
             if let Err(fault) = text.and_then(|text| body.take(text, ledger)) {
                 ledger.blame(|| format!("connection {id}: {fault}"));
             }
+            ledger.untold += std::mem::take(&mut body.untold);
         } else if ledger.now < body.said_at + self.silence {
             ledger.blame(|| format!("connection {id}: silence is broken too early"));
         }
@@ -225,5 +256,9 @@ impl Producer for Watched {
         let bytes = self.producer.sign_of_life();
         self.note(&bytes, false);
         bytes
+    }
+
+    fn take_untold(&mut self) -> u64 {
+        self.producer.take_untold()
     }
 }

@@ -105,8 +105,9 @@ pub struct Camera {
     pub sequence: u64,
     /// Bytes taken back since the last frame was shown.
     pub retracted_bytes: usize,
-    /// The facts of its last frames, the oldest first.
+    /// The facts of its last frames, the oldest first, and how many there were in all.
     pub facts: VecDeque<Fact>,
+    pub facts_noted: u64,
     past: Vec<Rc<Published>>,
     /// What its history holds, the oldest first.
     pub history: VecDeque<Rc<Published>>,
@@ -153,6 +154,11 @@ impl Camera {
         self.live = None;
     }
 
+    /// How many of its frames were noted up to entry `id` of the journal.
+    pub fn noted_up_to(&self, id: u64) -> u64 {
+        self.facts_noted - self.facts.iter().filter(|fact| fact.id > id).count() as u64
+    }
+
     /// The frame on show, if there is one.
     pub fn shown(&self) -> Option<&Rc<Published>> {
         self.newest.as_ref().filter(|_| self.is_shown)
@@ -190,6 +196,8 @@ pub struct Ledger {
     pub journal_id: u64,
     pub state: Option<(u64, String)>,
     pub turns: Option<(u64, String)>,
+    /// Frames that readers of tables and events were never told of.
+    pub untold: u64,
     /// Turns so far, and bytes of bodies made in this one.
     pub turns_begun: u64,
     pub made_bytes: usize,
@@ -215,6 +223,7 @@ impl Ledger {
             journal_id: 0,
             state: None,
             turns: None,
+            untold: 0,
             turns_begun: 0,
             made_bytes: 0,
             digest: 0,
@@ -247,6 +256,7 @@ impl Ledger {
     /// A frame of `camera` is published.
     pub fn record(&mut self, camera: usize, sequence: u64, captured_at: Duration, bytes: usize) {
         self.journal_id += 1;
+        self.cameras[camera].facts_noted += 1;
         let facts = &mut self.cameras[camera].facts;
         let interval = facts.back().map(|last| captured_at.saturating_sub(last.captured_at));
         facts.push_back(Fact { id: self.journal_id, sequence, captured_at, interval, bytes });

@@ -139,6 +139,28 @@ fn a_listener_that_is_slow_is_told_the_newest_of_each_kind_and_whole() {
     assert_eq!(told[2].1, "event: state\ndata: {\"state\":99}");
     assert_eq!(told[3].1, "event: loop\ndata: {\"loop\":99}");
     assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "the numbers rise");
+    assert_eq!(studio.hub.totals().untold, 98, "what it was not told is counted");
+}
+
+#[test]
+fn rows_that_a_slow_reader_will_never_see_are_counted() {
+    let mut studio = Studio::new();
+    studio.publish(100);
+    let (line, key) = studio.ask("/table");
+    assert_eq!(rows(&body(&line.take()).0).len(), 1);
+    line.set_room(0);
+    for _ in 0..1500 {
+        studio.publish(100);
+        studio.turn();
+    }
+    line.set_room(usize::MAX);
+    let mut told = 0;
+    for _ in 0..100 {
+        studio.writable(key);
+        told += rows(&body(&line.take()).0).len();
+    }
+    // The first of them was on its way, and the last thousand are remembered.
+    assert_eq!((told, studio.hub.totals().untold), (1001, 499));
 }
 
 #[test]

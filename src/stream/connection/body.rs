@@ -11,6 +11,17 @@ use crate::stream::producer::{Produced, Production, Reader};
 use crate::stream::sabotage::{self, Sabotage};
 use crate::wire::http;
 
+/// What came of asking for a chunk.
+#[derive(Debug, Default)]
+pub(in crate::stream) struct Pulled {
+    /// Its size.
+    pub bytes: usize,
+    /// Frames that the peer will not be told of.
+    pub untold: u64,
+    /// The reader, once its body is complete.
+    pub ended: Option<Box<Reader>>,
+}
+
 impl<T: Transport> Connection<T> {
     /// Whether the next chunk of a body is to be made: all before it has left, and there may be one.
     pub(in crate::stream) fn wants_chunk(&self) -> bool {
@@ -45,21 +56,21 @@ impl<T: Transport> Connection<T> {
         is_to_be_made || self.queue.holds(allocation)
     }
 
-    /// Has the next chunk of a body made. Returns its size, and the reader once its body is complete.
-    pub(in crate::stream) fn pull(&mut self, journal: &Journal, now: Instant) -> (usize, Option<Box<Reader>>) {
-        let State::Reading(reader) = &mut self.state else { return (0, None) };
-        match reader.producer.produce(journal) {
+    /// Has the next chunk of a body made.
+    pub(in crate::stream) fn pull(&mut self, journal: &Journal, now: Instant) -> Pulled {
+        let mut pulled = Pulled::default();
+        let State::Reading(reader) = &mut self.state else { return pulled };
+        let produced = reader.producer.produce(journal);
+        pulled.untold = reader.producer.take_untold();
+        match produced {
             Produced::Chunk(bytes) if !bytes.is_empty() => {
-                let length = bytes.len();
+                pulled.bytes = bytes.len();
                 self.say(bytes, now);
-                (length, None)
             }
-            Produced::Chunk(_) | Produced::NotYet => {
-                reader.is_ready = false;
-                (0, None)
-            }
-            Produced::End => (0, self.body_ended(now)),
+            Produced::Chunk(_) | Produced::NotYet => reader.is_ready = false,
+            Produced::End => pulled.ended = self.body_ended(now),
         }
+        pulled
     }
 
     /// Queues a piece of the body.

@@ -50,12 +50,13 @@ impl<T: Transport> Hub<T> {
         if !connection.wants_chunk() {
             return 0;
         }
-        let (bytes, ended) = connection.pull(&self.journal, now);
-        log::trace!("#{}: made {bytes} bytes", key.number);
-        if let Some(reader) = ended {
+        let pulled = connection.pull(&self.journal, now);
+        log::trace!("#{}: made {} bytes", key.number, pulled.bytes);
+        self.totals.untold += pulled.untold;
+        if let Some(reader) = pulled.ended {
             self.unfollow(key, &reader);
         }
-        bytes
+        pulled.bytes
     }
 
     /// Ends a body that has no end of its own.
