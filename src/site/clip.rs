@@ -2,18 +2,12 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::pages::{self, Problem};
-use super::{Scene, parameters};
-use crate::stream::{Answer, Frame, Journal, Produced, Producer, Production, Purpose};
+use crate::stream::{Frame, Journal, Produced, Producer};
 use crate::wire::avi::{self, Video};
-use crate::wire::http::{Request, Status};
-
-/// A clip has so many seconds unless it is asked for more or less.
-const SECONDS_DEFAULT: f64 = 10.0;
 
 /// A chunk has so many bytes: a system call's worth.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -34,63 +28,21 @@ pub enum Format {
 }
 
 impl Format {
-    fn content_type(self) -> &'static str {
+    /// The media type of a file.
+    pub fn content_type(self) -> &'static str {
         match self {
             Format::Mjpeg => "video/x-motion-jpeg",
             Format::Avi => "video/x-msvideo",
         }
     }
 
-    fn extension(self) -> &'static str {
+    /// What its name ends with.
+    pub fn extension(self) -> &'static str {
         match self {
             Format::Mjpeg => "mjpeg",
             Format::Avi => "avi",
         }
     }
-}
-
-/// The last seconds that are kept of a camera: of one that has stopped, the last ones before that.
-pub fn answer(format: Format, request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
-    let camera = parameters::camera(None, request, scene)?;
-    let history = scene.history(camera);
-    if history.span().is_zero() {
-        return Err(Problem::not_found(parameters::NO_HISTORY.into()));
-    }
-    let length = parameters::seconds(request, history.span(), SECONDS_DEFAULT)?;
-    if !scene.has_room_for_clip() {
-        return Err(Problem::not_now("As many clips as may be are being sent; try again later.".into(), 5));
-    }
-    let mut frames: Vec<&Frame> = history.last(length).collect();
-    if let (Format::Avi, Some(newest)) = (format, frames.last()) {
-        // One file has one size.
-        let size = |frame: &Frame| (frame.picture.width, frame.picture.height);
-        let newest = size(newest);
-        let first = frames.iter().rposition(|frame| size(frame) != newest).map_or(0, |other| other + 1);
-        frames.drain(..first);
-    }
-    let name = scene.camera_names()[camera];
-    let Some(first) = frames.first() else {
-        return Err(Problem::not_now(
-            format!("Nothing is kept of {name} yet: a camera runs while it is watched, or with --always-on."),
-            1,
-        ));
-    };
-    // Colons are nothing for the name of a file.
-    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + first.captured_at).to_string().replace(':', "");
-    let clip = Clip::new(format, &frames).map_err(|error| {
-        Problem::bad(format!("That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."))
-    })?;
-    let disposition = format!("attachment; filename=\"{name}-{time}.{}\"", format.extension());
-    let head = pages::dynamic(Status::Ok, format.content_type(), scene)
-        .field("Content-Disposition", disposition)
-        .field("X-Frames", frames.len());
-    Ok(Answer::Produce(Production {
-        head,
-        producer: Box::new(clip),
-        purpose: Purpose::Clip,
-        follows: Vec::new(),
-        is_endless: false,
-    }))
 }
 
 /// Makes the file of some frames, each of which it lets go of once it is through.

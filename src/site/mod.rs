@@ -90,7 +90,7 @@ fn pass(call: &Call, route: Route, origins: &Origins, fields: &Fields, scene: &i
         Route::Asset(asset) => Ok(pages::asset(asset, request, origins, scene)),
         Route::Stream { number } => pages::stream(number, request, fields, scene),
         Route::Snapshot { number } => pages::snapshot(number, request, call.waited, scene),
-        Route::Clip(format) => clip::answer(format, request, scene),
+        Route::Clip(format) => pages::clip(format, request, scene),
         Route::Table => pages::table(request, call.waited, origins, scene),
         Route::Events => pages::events(request, scene),
         Route::State => pages::state(request, scene),

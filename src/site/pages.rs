@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::assets::Asset;
+use super::clip::{self, Clip};
 use super::events::Events;
 use super::metrics::{self, Format};
 use super::origins::{Fields, Origins};
@@ -18,6 +19,9 @@ use crate::wire::{multipart, sse};
 
 /// A label by which a viewer asks for its own figures is kept up to this length.
 const LABEL_BYTES_MAX: usize = 64;
+
+/// A clip has so many seconds unless it is asked for more or less.
+const CLIP_SECONDS: f64 = 10.0;
 
 /// Why a request is not given what it asked for.
 #[derive(Debug)]
@@ -153,6 +157,50 @@ pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &
         Some(frame) => Ok(Answer::Wait(Awaited::Frame { camera, after: frame.sequence.max(after) })),
         None => Ok(Answer::Wait(Awaited::Frame { camera, after })),
     }
+}
+
+/// The last seconds that are kept of a camera: of one that has stopped, the last ones before that.
+pub fn clip(format: clip::Format, request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+    let camera = parameters::camera(None, request, scene)?;
+    let history = scene.history(camera);
+    if history.span().is_zero() {
+        return Err(Problem::not_found(parameters::NO_HISTORY.into()));
+    }
+    let length = parameters::seconds(request, history.span(), CLIP_SECONDS)?;
+    if !scene.has_room_for_clip() {
+        return Err(Problem::not_now("As many clips as may be are being sent; try again later.".into(), 5));
+    }
+    let mut frames: Vec<&Frame> = history.last(length).collect();
+    if let (clip::Format::Avi, Some(newest)) = (format, frames.last()) {
+        // One file has one size.
+        let size = |frame: &Frame| (frame.picture.width, frame.picture.height);
+        let newest = size(newest);
+        let first = frames.iter().rposition(|frame| size(frame) != newest).map_or(0, |other| other + 1);
+        frames.drain(..first);
+    }
+    let name = scene.camera_names()[camera];
+    let Some(first) = frames.first() else {
+        return Err(Problem::not_now(
+            format!("Nothing is kept of {name} yet: a camera runs while it is watched, or with --always-on."),
+            1,
+        ));
+    };
+    // Colons are nothing for the name of a file.
+    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + first.captured_at).to_string().replace(':', "");
+    let clip = Clip::new(format, &frames).map_err(|error| {
+        Problem::bad(format!("That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."))
+    })?;
+    let disposition = format!("attachment; filename=\"{name}-{time}.{}\"", format.extension());
+    let head = dynamic(Status::Ok, format.content_type(), scene)
+        .field("Content-Disposition", disposition)
+        .field("X-Frames", frames.len());
+    Ok(Answer::Produce(Production {
+        head,
+        producer: Box::new(clip),
+        purpose: Purpose::Clip,
+        follows: Vec::new(),
+        is_endless: false,
+    }))
 }
 
 /// A table of a camera's frames, made as it is sent.
