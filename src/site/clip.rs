@@ -115,7 +115,9 @@ impl Producer for Clip {
 
     fn holds(&self, allocation: &Bytes) -> bool {
         let range = allocation.as_ptr_range();
-        self.pictures.iter().chain([&self.sending]).any(|bytes| range.contains(&bytes.as_ptr()))
+        // Of what has been sent, an address is left and no memory.
+        let held = self.pictures.iter().chain([&self.sending]).filter(|bytes| !bytes.is_empty());
+        held.map(|bytes| bytes.as_ptr()).any(|start| range.contains(&start))
     }
 }
 

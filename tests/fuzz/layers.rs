@@ -8,6 +8,8 @@ pub mod wire;
 /// Of what is answered, the bodies that are made as they are sent: they are half of what the heart does with them.
 #[path = "."]
 pub mod site {
+    #[path = "../../src/site/clip.rs"]
+    pub mod clip;
     #[path = "../../src/site/events.rs"]
     pub mod events;
     #[path = "../../src/site/table.rs"]

@@ -4,13 +4,14 @@
 //! and it is read by one who knows every frame that was published.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use framecast::stream::{Journal, Produced, Producer, Topic};
 
-use crate::ledger::{Camera, Fact, Ledger};
+use crate::ledger::{Camera, Fact, Ledger, Published};
 use crate::link::Link;
 use crate::transcript::spell;
 
@@ -41,8 +42,17 @@ pub struct Body {
 /// What it is to be read as.
 #[derive(Debug)]
 pub enum Reads {
-    Table { camera: usize, rows_left: Option<u64>, has_ended: bool },
+    Table {
+        camera: usize,
+        rows_left: Option<u64>,
+        has_ended: bool,
+    },
     Events,
+    /// These pictures, one after another, of the first of which so many bytes have been made.
+    Clip {
+        pictures: VecDeque<Rc<Published>>,
+        made_bytes: usize,
+    },
 }
 
 impl Body {
@@ -81,13 +91,48 @@ impl Body {
         Ok(())
     }
 
+    /// The frames that are still to be made part of it.
+    pub fn frames(&self) -> impl Iterator<Item = &Rc<Published>> {
+        let pictures = match &self.reads {
+            Reads::Clip { pictures, .. } => Some(pictures),
+            _ => None,
+        };
+        pictures.into_iter().flatten()
+    }
+
+    /// Whether nothing is left to be made of it.
+    fn is_complete(&self) -> bool {
+        match &self.reads {
+            Reads::Table { rows_left, has_ended, .. } => *rows_left == Some(0) && *has_ended,
+            Reads::Events => false,
+            Reads::Clip { pictures, .. } => pictures.is_empty(),
+        }
+    }
+
     /// Reads a chunk.
-    fn take(&mut self, chunk: &str, ledger: &Ledger) -> Result<(), String> {
-        let mut text = chunk;
+    fn take(&mut self, mut chunk: &[u8], ledger: &Ledger) -> Result<(), String> {
+        if let Reads::Clip { pictures, made_bytes } = &mut self.reads {
+            while !chunk.is_empty() {
+                let picture = pictures.front().ok_or("a clip goes on behind its last picture")?.jpeg();
+                let left = &picture[*made_bytes..];
+                let (made, rest) = chunk.split_at(left.len().min(chunk.len()));
+                if !left.starts_with(made) {
+                    return Err(format!("N1: {} is due, not {}", spell(left), spell(made)));
+                }
+                *made_bytes += made.len();
+                if *made_bytes == picture.len() {
+                    pictures.pop_front();
+                    *made_bytes = 0;
+                }
+                chunk = rest;
+            }
+            return Ok(());
+        }
+        let mut text = std::str::from_utf8(chunk).map_err(|_| "no text")?;
         if !std::mem::replace(&mut self.has_begun, true) {
             let opening = match self.reads {
                 Reads::Table { .. } => "<tbody>\n",
-                Reads::Events => "retry: 2000\n\n",
+                _ => "retry: 2000\n\n",
             };
             let at = text.find(opening).ok_or("does not begin as it should")?;
             text = &text[at + opening.len()..];
@@ -114,7 +159,7 @@ impl Body {
                 *has_ended = !text.is_empty();
                 if *has_ended == (*rows_left == Some(0)) { Ok(()) } else { Err("a table ends elsewhere".into()) }
             }
-            Reads::Events => {
+            _ => {
                 let events = text.strip_suffix("\n\n").filter(|_| !text.is_empty());
                 let whole = if text.is_empty() { Some("") } else { events };
                 let events = whole.ok_or_else(|| format!("an event is torn: {}", spell(text.as_bytes())))?;
@@ -211,8 +256,7 @@ impl Watched {
             }
             body.turn = ledger.turns_begun;
             ledger.made_bytes += made.len();
-            let text = std::str::from_utf8(made).map_err(|_| "no text".to_owned());
-            if let Err(fault) = text.and_then(|text| body.take(text, ledger)) {
+            if let Err(fault) = body.take(made, ledger) {
                 ledger.blame(|| format!("connection {id}: {fault}"));
             }
             ledger.untold += std::mem::take(&mut body.untold);
@@ -230,14 +274,16 @@ impl Watched {
 
     fn end(&self) {
         let Some(link) = self.link.upgrade() else { return };
-        let transcript = &mut link.borrow_mut().transcript;
+        let link = &mut *link.borrow_mut();
         let ledger = &mut *self.ledger.borrow_mut();
         ledger.moves += 1;
-        let Some(body) = transcript.body.take() else { return };
-        if !matches!(body.reads, Reads::Table { rows_left: Some(0), has_ended: true, .. }) {
+        let Some(body) = link.transcript.body.take() else { return };
+        if !body.is_complete() {
             ledger.blame(|| format!("a body ends before its end: {body:?}"));
         }
-        transcript.expect(body.end());
+        link.transcript.expect(body.end());
+        // Where nothing follows the last picture of a clip, this is when it is through.
+        link.replied_at = ledger.now;
     }
 }
 
@@ -258,7 +304,15 @@ impl Producer for Watched {
         bytes
     }
 
+    fn length(&self) -> Option<u64> {
+        self.producer.length()
+    }
+
     fn take_untold(&mut self) -> u64 {
         self.producer.take_untold()
+    }
+
+    fn holds(&self, allocation: &Bytes) -> bool {
+        self.producer.holds(allocation)
     }
 }

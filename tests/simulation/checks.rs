@@ -239,7 +239,7 @@ fn memory_is_bounded(world: &World, ledger: &Ledger) -> Result<(), String> {
     }
     let mut held: Vec<(usize, u64, usize)> = Vec::new();
     for (_, link) in &world.links {
-        for frame in link.borrow().transcript.frames_begun() {
+        for frame in link.borrow().transcript.frames_held() {
             let camera = &ledger.cameras[frame.camera];
             let current = [&camera.newest, &camera.live, &ledger.late[frame.camera].newest];
             if camera.history.iter().any(|kept| kept.sequence == frame.sequence) {
@@ -295,7 +295,7 @@ fn has_reason(world: &World, link: &Link, ledger: &Ledger) -> bool {
     let lingered = link.shut_at.is_some_and(|shut_at| {
         now >= shut_at + limits.linger_timeout || link.drained > limits.linger_bytes_max || link.end_consumed
     });
-    let holds_frames = viewing.is_some() || transcript.frames_begun().next().is_some();
+    let holds_frames = viewing.is_some() || transcript.frames_held().next().is_some();
     let is_pinned = holds_frames && world.hub.totals().closed.pinned > world.pinned_before;
     let has_left = transcript.is_subscriber() && link.end_consumed;
     if is_stalled || is_too_slow || lingered || is_pinned || has_left {

@@ -45,6 +45,7 @@ pub struct Published {
     pub camera: usize,
     pub sequence: u64,
     pub at: Instant,
+    pub is_live: bool,
     bytes: Bytes,
     header_bytes: usize,
 }
@@ -52,7 +53,7 @@ pub struct Published {
 impl Published {
     const ADVANCE: &'static [u8] = b"Content-Type: image/jpeg\r\n\r\n";
 
-    pub fn new(camera: usize, sequence: u64, captured_at: Duration, at: Instant, jpeg: &[u8]) -> Self {
+    pub fn new(camera: usize, sequence: u64, captured_at: Duration, at: Instant, is_live: bool, jpeg: &[u8]) -> Self {
         let header = format!(
             "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {}\r\n\r\n",
             jpeg.len(),
@@ -61,7 +62,7 @@ impl Published {
             sequence,
         );
         let bytes = [header.as_bytes(), jpeg, b"\r\n--frame\r\n", Self::ADVANCE].concat().into();
-        Self { camera, sequence, at, bytes, header_bytes: header.len() }
+        Self { camera, sequence, at, is_live, bytes, header_bytes: header.len() }
     }
 
     pub fn part(&self, framing: Framing) -> Bytes {
@@ -119,6 +120,15 @@ impl Camera {
         self.newest = time.and_then(|time| history.iter().rfind(|frame| frame.at <= time)).cloned();
         self.is_shown = self.newest.is_some();
         self.sequence = self.newest.as_ref().map_or(0, |frame| frame.sequence);
+    }
+
+    /// The live frames of its history that are at most `span` older than the newest of them.
+    pub fn last_seconds(&self, span: Duration) -> VecDeque<Rc<Published>> {
+        let mut frames: VecDeque<_> = self.history.iter().filter(|frame| frame.is_live).cloned().collect();
+        if let Some(newest) = frames.back().map(|frame| frame.at) {
+            frames.retain(|frame| newest - frame.at <= span);
+        }
+        frames
     }
 
     /// Takes what the bounds do not allow to be kept.

@@ -21,6 +21,7 @@ pub enum Ask {
     Newer { camera: usize, after: u64 },
     Table { camera: usize, rows: Option<u64> },
     Events { cameras: usize, tells_loop: bool, last: Option<u64> },
+    Clip { camera: usize, span: Duration },
     Stream { camera: usize, is_late: bool, framing: Framing, pace: Pace },
 }
 
@@ -168,6 +169,9 @@ impl Writer {
                 5 if random.chance(100) => Ask::Last { bytes: random.up_to(10_000) },
                 5 => Ask::Snapshot { camera },
                 6 if random.chance(500) => Ask::Table { camera, rows: Some(random.up_to(5_000) as u64) },
+                6 if self.has_history && random.chance(500) => {
+                    Ask::Clip { camera, span: Duration::from_millis(random.up_to(5_000) as u64) }
+                }
                 6 => Ask::Snapshot { camera },
                 _ => Ask::Newer { camera, after: (sequences[camera] + random.below(4) as u64).saturating_sub(1) },
             };

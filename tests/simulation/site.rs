@@ -5,10 +5,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use framecast::site::clip::{Clip, Format};
 use framecast::site::events::Events;
 use framecast::site::table::Table;
 use framecast::stream::hub::Call;
-use framecast::stream::{Answer, Awaited, Hub, Limits, Producer, Production, Purpose, Response, Subscription, Topic};
+use framecast::stream::{
+    Answer, Awaited, Frame, Hub, Limits, Producer, Production, Purpose, Response, Subscription, Topic,
+};
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::multipart::{Framing, preamble};
 
@@ -42,7 +45,7 @@ pub struct Both<'a> {
 pub fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) -> Answer {
     let link = &mut *both.link.borrow_mut();
     let ledger = &mut *both.ledger.borrow_mut();
-    if let Ask::Table { .. } | Ask::Events { .. } = message.ask {
+    if let Ask::Table { .. } | Ask::Events { .. } | Ask::Clip { .. } = message.ask {
         return produce(both, link, &message, hub, ledger);
     }
     let mut reply = Due { link, message: &message, limits: hub.limits(), stopping: ledger.stopping };
@@ -68,7 +71,7 @@ pub fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) ->
                 Answer::Wait(Awaited::Frame { camera, after })
             }
         },
-        Ask::Table { .. } | Ask::Events { .. } => reply.none(),
+        Ask::Table { .. } | Ask::Events { .. } | Ask::Clip { .. } => reply.none(),
         Ask::Stream { camera, is_late, framing, pace } => {
             let head = head(framing);
             link.transcript.expect(head.clone());
@@ -101,20 +104,39 @@ fn produce(both: &Both<'_>, link: &mut Link, message: &Message, hub: &Hub<End>, 
             let told = last.filter(|&last| last <= ledger.journal_id).unwrap_or(0);
             (Box::new(events), Purpose::Events, Reads::Events, follows, told)
         }
-        _ => unreachable!("only tables and events are produced"),
+        Ask::Clip { camera, span } => {
+            let pictures = ledger.cameras[camera].last_seconds(span);
+            let frames: Vec<&Frame> = hub.history(camera).last(span).collect();
+            let numbers = pictures.iter().map(|picture| picture.sequence);
+            if !numbers.eq(frames.iter().map(|frame| frame.sequence)) {
+                ledger.blame(|| format!("the last {span:?} of camera {camera} are not what was shown then"));
+            }
+            if pictures.is_empty() {
+                return Due { link, message, limits: hub.limits(), stopping: ledger.stopping }.none();
+            }
+            // An AVI can be refused for its length; there is no such file here.
+            let Ok(clip) = Clip::new(Format::Mjpeg, &frames) else { unreachable!("a file of this kind has no bound") };
+            (Box::new(clip), Purpose::Clip, Reads::Clip { pictures, made_bytes: 0 }, Vec::new(), 0)
+        }
+        _ => unreachable!("no other body is produced"),
     };
     let is_endless = !follows.is_empty();
-    let is_chunked = !message.is_old;
+    let length = producer.length();
+    let is_chunked = !message.is_old && length.is_none();
     let keeps = message.keep_alive
-        && is_chunked
+        && (is_chunked || length.is_some())
         && !is_endless
         && link.script.asked < hub.limits().requests_per_connection_max
         && !link.end_consumed
         && !ledger.stopping;
     link.script.is_over = !keeps;
-    let coding = if is_chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
+    let framing = match length {
+        Some(length) => format!("Content-Length: {length}\r\n"),
+        None if is_chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
+        None => String::new(),
+    };
     let connection = if keeps { "keep-alive" } else { "close" };
-    let head = format!("HTTP/1.1 200 OK\r\n{coding}Connection: {connection}\r\n\r\n");
+    let head = format!("HTTP/1.1 200 OK\r\n{framing}Connection: {connection}\r\n\r\n");
     // Whoever has left by now is given none of a body without end.
     let has_left = is_endless && link.end_consumed && !message.head_only;
     if !has_left {

@@ -102,10 +102,11 @@ impl Transcript {
         is_mid_part || self.replies.front().is_some_and(|reply| reply.has_begun)
     }
 
-    /// The frames that are partly sent.
-    pub fn frames_begun(&self) -> impl Iterator<Item = &Rc<Published>> {
+    /// The frames that are partly sent, or promised.
+    pub fn frames_held(&self) -> impl Iterator<Item = &Rc<Published>> {
         let part = self.viewing.iter().filter_map(|viewing| viewing.part.as_ref()).map(|part| &part.frame);
-        part.chain(self.replies.iter().filter_map(|reply| reply.frame.as_ref()))
+        let replies = self.replies.iter().filter_map(|reply| reply.frame.as_ref());
+        part.chain(replies).chain(self.body.iter().flat_map(Body::frames))
     }
 
     /// Checks bytes that leave.

@@ -425,7 +425,7 @@ impl World {
         let sequence = given.filter(|&given| given > last).unwrap_or(last + 1);
         let jpeg = jpeg(camera, sequence, bytes);
         let captured_at = site::captured_at(sequence);
-        let frame = Published::new(camera, sequence, captured_at, now, jpeg);
+        let frame = Published::new(camera, sequence, captured_at, now, is_live, jpeg);
         ledger.cameras[camera].sequence = sequence;
         let frame = Rc::new(frame);
         ledger.cameras[camera].show(frame.clone(), is_live);

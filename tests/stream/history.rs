@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use framecast::stream::{Frame, History, Limits, Purpose};
+use framecast::site::clip::{Clip, Format};
+use framecast::stream::{Frame, History, Journal, Limits, Producer, Purpose};
 use framecast::wire::jpeg::Picture;
 
 use crate::peer::{Line, Studio};
@@ -64,6 +65,19 @@ fn a_clip_that_is_taken_too_slowly_is_let_go_of_before_it_holds_too_much() {
     assert!(studio.hub.contains(short) && !studio.hub.contains(long));
     studio.publish(1000);
     assert_eq!((studio.hub.totals().closed.pinned, studio.hub.pinned_bytes()), (1, 0));
+}
+
+#[test]
+fn a_clip_holds_what_it_has_yet_to_send() {
+    let now = Instant::now();
+    let frames = [frame(1, now, 20_000), frame(2, now, 20_000)];
+    let mut clip = Clip::new(Format::Mjpeg, &frames.each_ref()).unwrap();
+    let journal = Journal::new(1);
+    // Chunks of 16 KiB: the first ends within the first picture, the second within the other.
+    for held in [[true, true], [true, true], [false, true], [false, false]] {
+        assert_eq!(frames.each_ref().map(|frame| clip.holds(frame.allocation())), held);
+        clip.produce(&journal);
+    }
 }
 
 #[test]
