@@ -1,9 +1,12 @@
 //! Programs that open the last seconds of a camera as a file.
 
 use std::fs;
+use std::iter;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::matrix::{Show, picture_of_rgb};
+use crate::players::{recorded_until, vlc_to};
 use crate::support::{Program, eventually};
 
 /// A server whose camera has given frames for some seconds, and what it says when asked for the last three.
@@ -44,6 +47,49 @@ fn ffmpeg_opens_both_files_without_a_word() {
     }
     let seconds: f64 = probe(&folder.path().join("clip.avi"), "duration").parse().unwrap();
     assert!((2.5..3.2).contains(&seconds), "{seconds} s");
+}
+
+/// It shows each picture of the file in turn, and those from the middle on, where the index leads it, if it is told to
+/// begin there. The last is not waited for: VLC keeps that of an AVI to itself, also of one that ffmpeg wrote. What is
+/// one JPEG after another it takes for a still picture, unless it is told what reads it.
+#[test]
+#[ignore = "needs vlc-bin, vlc-plugin-base and ffmpeg"]
+fn vlc_plays_both_files_to_their_end() {
+    let show = Show::open_with(&["--always-on", "--history", "30s"]);
+    eventually("there is a history", || show.server.state()["cameras"][0]["history_frames"].as_u64() >= Some(35));
+    let folder = tempfile::tempdir().unwrap();
+    for (name, options) in
+        [("clip.avi", &[][..]), ("clip.avi", &["--start-time", "1.5"]), ("clip.mjpeg", &["--demux", "avformat"])]
+    {
+        let file = folder.path().join(name);
+        let reply = show.server.get(&format!("/{name}?seconds=3"));
+        fs::write(&file, &reply.body).unwrap();
+        let clip = pictures_in(&file);
+        assert_eq!(clip.len().to_string(), reply.field("X-Frames").unwrap(), "{name}");
+        let first = if options.contains(&"--start-time") { clip.len() / 2 - 2..=clip.len() / 2 + 2 } else { 0..=0 };
+        let expected: Vec<_> = first.map(|first| in_turn(&clip[first..clip.len() - 1])).collect();
+        println!("VLC {options:?} {name}: expected {:?}", expected[0]);
+        let scenes = tempfile::tempdir().unwrap();
+        fs::copy(&file, scenes.path().join(name)).unwrap();
+        let path = scenes.path().join(name);
+        let arguments = [&["--play-and-pause"], options, &[path.to_str().unwrap()]].concat();
+        // While there is no newer picture, it shows the same again.
+        recorded_until(vlc_to(scenes.path(), &arguments), scenes.path(), |seen| expected.contains(&in_turn(seen)));
+    }
+}
+
+/// Which pictures a file holds, by ffmpeg.
+fn pictures_in(file: &Path) -> Vec<usize> {
+    let decoded =
+        output("ffmpeg", &["-v", "error", "-i", file.to_str().unwrap(), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]);
+    let mut frames = decoded.stdout.as_slice();
+    iter::from_fn(|| picture_of_rgb(&mut frames).ok()).collect()
+}
+
+fn in_turn(pictures: &[usize]) -> Vec<usize> {
+    let mut turns = pictures.to_vec();
+    turns.dedup();
+    turns
 }
 
 /// It is asked for a picture in the middle of the file, so the index must be right.

@@ -114,21 +114,17 @@ fn vlc() {
     let show = Show::open();
     show.at_every_address("VLC", |url| {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new("cvlc");
-        command.args([
-            "--intf",
-            "dummy",
-            "--vout",
-            "dummy",
-            "--no-audio",
-            "--no-media-library",
-            "--video-filter",
-            "scene",
-        ]);
-        command.args(["--scene-format", "jpg", "--scene-ratio", "1", "--scene-prefix", "scene"]);
-        command.arg("--scene-path").arg(folder.path()).arg(url);
-        recorded(as_nobody(command, folder.path()), folder.path())
+        recorded(vlc_to(folder.path(), &[url]), folder.path())
     });
+}
+
+/// VLC, which writes each picture that it shows into a folder.
+pub(crate) fn vlc_to(folder: &Path, arguments: &[&str]) -> Command {
+    const SCENES: &str = "--intf dummy --vout dummy --no-audio --no-media-library --video-filter scene \
+        --scene-format jpg --scene-ratio 1 --scene-prefix scene --scene-path";
+    let mut command = Command::new("cvlc");
+    command.args(SCENES.split_whitespace()).arg(folder).args(arguments);
+    as_nobody(command, folder)
 }
 
 #[test]
@@ -151,7 +147,12 @@ fn motion() {
 }
 
 /// Lets a program write JPEGs into a folder until it has seen each of the camera's pictures.
-fn recorded(mut command: Command, folder: &Path) -> Vec<usize> {
+fn recorded(command: Command, folder: &Path) -> Vec<usize> {
+    recorded_until(command, folder, is_every_picture_among)
+}
+
+/// The same until what it has seen is enough.
+pub(crate) fn recorded_until(mut command: Command, folder: &Path, is_enough: impl Fn(&[usize]) -> bool) -> Vec<usize> {
     let log = fs::File::create(folder.join("log")).unwrap();
     command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
     let mut child = Running(command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}")));
@@ -166,13 +167,13 @@ fn recorded(mut command: Command, folder: &Path) -> Vec<usize> {
         // The last of them may be half written.
         jpegs.pop();
         seen.extend(jpegs[seen.len()..].iter().map(|path| picture_of_jpeg(&fs::read(path).unwrap())));
-        is_every_picture_among(&seen)
+        is_enough(&seen)
     });
     seen
 }
 
 /// Ends when this is dropped.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
