@@ -16,6 +16,7 @@ missing cc gcc
 missing c++ g++
 missing cvlc vlc-bin vlc-plugin-base
 missing firefox-esr firefox-esr
+missing Xvfb xvfb
 missing gst-launch-1.0 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 missing motion motion
 missing nginx nginx-light
@@ -30,6 +31,8 @@ missing zsh zsh
 missing fish fish
 missing systemd-analyze systemd
 missing promtool prometheus
+# GStreamer shows a window by a plugin, which is no program.
+if ! dpkg-query --show gstreamer1.0-x >/dev/null 2>&1; then need+=(gstreamer1.0-x); fi
 if ! /usr/bin/python3 -c "import prometheus_client" 2>/dev/null; then need+=(python3-prometheus-client); fi
 missing redis-server redis-server
 if ((${#need[@]})); then

@@ -12,6 +12,7 @@ mod matrix;
 mod neighbours;
 mod players;
 mod replays;
+mod screen;
 
 #[path = "../browser/driver.rs"]
 #[allow(dead_code, reason = "each test program uses its own part of this")]
