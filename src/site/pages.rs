@@ -1,5 +1,6 @@
 //! What stands at each address.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, UNIX_EPOCH};
@@ -217,11 +218,12 @@ pub fn table(request: &Request, waited: bool, origins: &Origins, scene: &impl Sc
         };
     }
     let name = scene.camera_names()[camera];
+    let token = request.parameter("token").map(Cow::into_owned);
     let head =
         secured(dynamic(Status::Ok, "text/html; charset=utf-8", scene), origins).field("X-Accel-Buffering", "no");
     Ok(Answer::Produce(Production {
         head,
-        producer: Box::new(Table::new(camera, name, rows)),
+        producer: Box::new(Table::new(camera, name, rows).carrying(token)),
         purpose: Purpose::Table,
         follows: if is_endless { vec![Topic::Frames { camera }] } else { Vec::new() },
         is_endless,

@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
+use super::token;
 use crate::stream::journal::Fact;
 use crate::stream::{Journal, Produced, Producer};
 
@@ -22,6 +23,8 @@ const ROW_BYTES_MAX: usize = 256;
 pub struct Table {
     camera: usize,
     name: String,
+    /// What its links carry on.
+    token: Option<String>,
     rows_left: Option<u64>,
     /// The number in the journal of the last frame told of.
     told: u64,
@@ -45,12 +48,18 @@ impl Table {
         Self {
             camera,
             name: name.to_owned(),
+            token: None,
             rows_left: rows,
             told: 0,
             told_number: None,
             untold: 0,
             progress: Progress::Opening,
         }
+    }
+
+    /// The same, with the token that it was asked for with in each of its links.
+    pub fn carrying(self, token: Option<String>) -> Self {
+        Self { token, ..self }
     }
 
     /// Writes rows until the chunk is large enough or there are no more for now.
@@ -88,7 +97,11 @@ impl Producer for Table {
         let mut out = String::with_capacity(CHUNK_BYTES + ROW_BYTES_MAX);
         if self.progress == Progress::Opening {
             self.progress = Progress::Rows;
-            opening(&mut out, &self.name);
+            let opening = opening(&self.name);
+            match self.token.take() {
+                Some(token) => out.push_str(&token::carry_on(&opening, &token)),
+                None => out.push_str(&opening),
+            }
         }
         self.rows(&mut out, journal);
         if self.rows_left == Some(0) {
@@ -109,9 +122,8 @@ impl Producer for Table {
 
 /// What precedes the first row. The columns have their widths at once (`table-layout: fixed`), so the rows stand still
 /// while more of them come; end tags that HTML lets go without are left out.
-fn opening(out: &mut String, name: &str) {
-    let _ = write!(
-        out,
+fn opening(name: &str) -> String {
+    format!(
         "<!DOCTYPE html>\n\
          <html lang=\"en\">\n\
          <meta charset=\"utf-8\">\n\
@@ -129,7 +141,7 @@ fn opening(out: &mut String, name: &str) {
          <thead><tr><th scope=\"col\">Frame<th scope=\"col\">Captured (UTC)<th scope=\"col\">Bytes\
          <th scope=\"col\">After (ms)<th scope=\"col\">Size\n\
          <tbody>\n"
-    );
+    )
 }
 
 fn row(out: &mut String, fact: &Fact) {

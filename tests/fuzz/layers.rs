@@ -14,4 +14,6 @@ pub mod site {
     pub mod events;
     #[path = "../../src/site/table.rs"]
     pub mod table;
+    #[path = "../../src/site/token.rs"]
+    pub mod token;
 }
