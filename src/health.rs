@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::http::Uri;
 
 /// How long the answer may take. The server gives it at once, or its loop hangs.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -13,8 +14,11 @@ const ANSWER_BYTES_MAX: u64 = 4096;
 /// Why a server is not well.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
+    /// The address is none.
+    #[error("{0:?} is no address of a server; write http://HOST:PORT/ or https://HOST:PORT/")]
+    Url(String),
     /// It does not answer.
-    #[error("{url} does not answer: {error}")]
+    #[error("{url} does not answer: {error}; check the address, and that the server runs")]
     Silent {
         /// What was asked.
         url: String,
@@ -36,8 +40,12 @@ pub enum HealthError {
 /// Asks the server at `url` for `/healthz`, and returns what it says.
 ///
 /// # Errors
-/// It does not answer in time, or says that something is wrong.
+/// The address is none, or the server does not answer in time, or it says that something is wrong.
 pub fn ask(url: &str) -> Result<String, HealthError> {
+    let is_address = |uri: Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    if !url.parse().is_ok_and(is_address) {
+        return Err(HealthError::Url(url.to_owned()));
+    }
     let url = format!("{}/healthz", url.trim_end_matches('/'));
     let config = Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(TIMEOUT));
     let silent = |error| HealthError::Silent { url: url.clone(), error };

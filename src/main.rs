@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser};
 use framecast::bench::BenchError;
 use framecast::capture::Source;
 use framecast::generate::File;
+use framecast::health::HealthError;
 use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish, Serve, Sign};
 use framecast::publish::Target;
 use framecast::server::EventLoop;
@@ -17,7 +18,8 @@ use framecast::server::scene::wall_time;
 use framecast::site::auth::{PASSWORD_BYTES_MAX, PasswordHash};
 use framecast::{bench, capture, health, logging, publish, server};
 
-/// The exit code for what could not be started, or could not go on; clap's for a command line nobody can follow is 2.
+/// The exit code for what could not be started, or could not go on: it may be otherwise the next time, as when an
+/// address becomes free or a certificate is renewed. Clap's for a command line nobody can follow is 2.
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
@@ -112,7 +114,10 @@ fn list_cameras() -> Outcome {
 }
 
 fn ask_health(options: &Health) -> Outcome {
-    let words = health::ask(&options.url).map_err(failure)?;
+    let words = health::ask(&options.url).map_err(|error| match error {
+        HealthError::Url(_) => usage(error),
+        _ => failure(error),
+    })?;
     writeln!(io::stdout(), "{words}").map_err(failure)
 }
 

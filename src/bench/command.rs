@@ -25,29 +25,30 @@ pub struct Args {
     /// The stream to watch: `http://HOST[:PORT][/PATH]`, or `https://`, where any certificate will do
     pub url: String,
     /// Viewers that read as fast as they can
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
     pub viewers: usize,
     /// Do the same with each of these numbers of viewers, one after the other, as in 100,1000,5000
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with = "viewers")]
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = whole, allow_negative_numbers = true)]
+    #[arg(conflicts_with = "viewers")]
     pub ramp: Vec<usize>,
     /// How long figures are taken, once everybody has joined
-    #[arg(long, default_value_t = 5.0, value_name = "S")]
+    #[arg(long, default_value_t = 5.0, value_name = "S", value_parser = number, allow_negative_numbers = true)]
     pub seconds: f64,
     /// Viewers on top that read at --slow-rate
-    #[arg(long, default_value_t = 0, value_name = "K")]
+    #[arg(long, default_value_t = 0, value_name = "K", value_parser = whole, allow_negative_numbers = true)]
     pub slow: usize,
     /// What a slow viewer reads, in bytes per second
-    #[arg(long, default_value_t = 50_000, value_name = "BYTES")]
+    #[arg(long, default_value_t = 50_000, value_name = "BYTES", value_parser = whole, allow_negative_numbers = true)]
     pub slow_rate: usize,
     /// Viewers on top that ask for the stream and never read it
-    #[arg(long, default_value_t = 0, value_name = "K")]
+    #[arg(long, default_value_t = 0, value_name = "K", value_parser = whole, allow_negative_numbers = true)]
     pub stalled: usize,
     /// Viewers on top that come each second, to stay for one second
-    #[arg(long, default_value_t = 0.0, value_name = "R")]
+    #[arg(long, default_value_t = 0.0, value_name = "R", value_parser = number, allow_negative_numbers = true)]
     pub churn: f64,
     /// The server's process, to report what it and its children used [default: whoever listens at the address, if that
     /// is on this machine]
-    #[arg(long)]
+    #[arg(long, value_parser = process, allow_negative_numbers = true)]
     pub pid: Option<u32>,
     /// Sum every byte, and compare pictures of the same number between viewers
     #[arg(long)]
@@ -61,6 +62,18 @@ pub struct Args {
     /// Exit with 0 although viewers failed or frames were torn, out of order or, with --verify, not the same for all
     #[arg(long)]
     pub allow_faults: bool,
+}
+
+fn whole(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "write a whole number, such as 100".into())
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "write a number, such as 5 or 0.5".into())
+}
+
+fn process(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "write the number of a process".into())
 }
 
 impl Args {

@@ -60,7 +60,7 @@ pub enum BenchError {
         why: &'static str,
     },
     /// The address's host is unknown.
-    #[error("the host of {url:?} was not found: {source}")]
+    #[error("the host of {url:?} was not found: {source}; check how it is spelt")]
     Lookup {
         /// The address as it was given.
         url: String,
@@ -78,7 +78,9 @@ pub enum BenchError {
         allowed: u64,
     },
     /// The process to be measured is not there.
-    #[error("the figures of process {pid} cannot be read: {source}")]
+    #[error(
+        "the figures of process {pid} cannot be read: {source}; --pid takes the number of one that runs on this machine"
+    )]
     Process {
         /// The process.
         pid: u32,
@@ -107,7 +109,9 @@ pub enum BenchError {
     #[error("{0}")]
     Faults(String),
     /// The report could not be written.
-    #[error("the report {path:?} cannot be written: {source}")]
+    #[error(
+        "the report {path:?} cannot be written: {source}; --report takes a file in a folder that may be written to"
+    )]
     Report {
         /// Where to.
         path: PathBuf,

@@ -76,16 +76,16 @@ impl Plan {
     pub fn check(&self) -> Result<(), BenchError> {
         let refuse = |what: &str| Err(BenchError::Plan(what.to_owned()));
         if self.connections() == 0 {
-            return refuse("a crowd needs at least one viewer");
+            return refuse("nobody would watch; ask for at least one viewer with --viewers");
         }
         if !(self.seconds > 0.0 && self.seconds <= SECONDS_MAX) {
-            return refuse("seconds must be more than 0 and at most 86400");
+            return refuse("--seconds takes a number above 0 and at most 86400");
         }
         if !(0.0..=CHURN_PER_SECOND_MAX).contains(&self.churn_per_second) {
-            return refuse("churn must be between 0 and 10000 viewers per second");
+            return refuse("--churn takes a number of viewers a second from 0 to 10000");
         }
         if self.slow > 0 && self.slow_bytes_per_second == 0 {
-            return refuse("slow viewers need a rate above 0; for viewers that read nothing, ask for stalled ones");
+            return refuse("--slow-rate takes a number above 0; for viewers that read nothing, ask for --stalled ones");
         }
         Ok(())
     }
@@ -120,8 +120,15 @@ impl Target {
         let rest = rest.split('#').next().unwrap_or(rest);
         let split = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(split);
-        if authority.contains('@') {
-            return Err(refuse("user names and passwords in it are not supported"));
+        if let Some((login, _)) = authority.rsplit_once('@') {
+            // What is secret is not repeated.
+            let why = "user names and passwords in it are not supported";
+            return Err(BenchError::Url { url: url.replace(login, "…"), why });
+        }
+        if !is_host(authority) {
+            return Err(refuse(
+                "write http://HOST:PORT/PATH with a port up to 65535, and brackets around IPv6 as in [::1]",
+            ));
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
         let request = format!("GET {slash}{path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: framecast-bench\r\n\r\n");
@@ -153,6 +160,16 @@ fn host(authority: &str) -> &str {
         false => authority,
     };
     host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// Whether an authority can be looked up: a host, its brackets closed, and a port that is a number.
+fn is_host(authority: &str) -> bool {
+    let (host, port) = match has_port(authority) {
+        true => authority.rsplit_once(':').unwrap_or((authority, "")),
+        false => (authority, "80"),
+    };
+    let is_closed = host.starts_with('[') == host.ends_with(']') && (host.starts_with('[') || !host.contains(':'));
+    !host.is_empty() && is_closed && port.parse::<u16>().is_ok()
 }
 
 /// Whether an authority names a port; the colons inside `[::1]` are not one.
@@ -199,6 +216,9 @@ mod tests {
     fn an_address_that_cannot_be_asked_is_refused() {
         for url in ["ftp://127.0.0.1/", "127.0.0.1:80", "http://a:b@127.0.0.1/", "http://127.0.0.1/a b", "http:///x"] {
             assert!(Target::resolve(url).is_err(), "{url}");
+        }
+        for url in ["http://127.0.0.1:99999/", "http://127.0.0.1:/", "http://[::1/", "http://::1/", "http://:80/"] {
+            assert!(matches!(Target::resolve(url), Err(BenchError::Url { .. })), "{url}");
         }
     }
 

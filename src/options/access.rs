@@ -1,6 +1,7 @@
 //! Who may see the cameras: users, tokens, names and origins.
 
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -8,9 +9,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{is_name, time};
+use super::values::{count, is_name, read_small, switch, time};
 use crate::site::auth::{AccountsError, Policy, Secret};
 use crate::site::origins::{Origin, Origins};
+
+/// More is no file of users or of a token.
+const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The variable that stands in for `--token`.
 const TOKEN_VARIABLE: &str = "FRAMECAST_TOKEN";
@@ -29,7 +33,7 @@ pub struct Access {
     token: Token,
 
     /// Serve public addresses though there are no credentials
-    #[arg(long, env = "FRAMECAST_PUBLIC")]
+    #[arg(long, env = "FRAMECAST_PUBLIC", value_parser = switch)]
     public: bool,
 
     /// A name by which this server is asked for, besides its addresses, its own name, names without a dot and those
@@ -44,7 +48,7 @@ pub struct Access {
 
     /// Connections at one time from one IPv4 address or IPv6 network (/64) other than this machine
     #[arg(long, value_name = "N", env = "FRAMECAST_CONNECTIONS_PER_ADDRESS", default_value_t = 256)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = count, allow_negative_numbers = true)]
     pub(super) connections_per_address: u32,
 }
 
@@ -54,7 +58,8 @@ pub struct Token {
     /// Ask for this token, as ?token=TEXT or Authorization: Bearer; others see it in the list of processes, so rather
     /// give it as a file or variable
     #[arg(long, value_name = "TEXT", env = TOKEN_VARIABLE, hide_env_values = true)]
-    token: Option<Secret>,
+    // Read later: a value that is refused here is repeated, on the terminal or in a log.
+    token: Option<String>,
 
     /// The same, from the first line of a file
     #[arg(long, value_name = "FILE", env = "FRAMECAST_TOKEN_FILE")]
@@ -79,10 +84,12 @@ pub struct Sign {
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// A file cannot be read.
-    #[error("cannot read {option} {}: {error}", path.display())]
+    #[error("cannot read {option} {}: {error}; it takes {content}", path.display())]
     File {
         /// What it was given with.
         option: &'static str,
+        /// What is to stand in it.
+        content: &'static str,
         /// Which one.
         path: PathBuf,
         /// What the system said.
@@ -104,6 +111,9 @@ pub enum AccessError {
         /// What a token is.
         fault: &'static str,
     },
+    /// What was given as a token is none.
+    #[error("--token: {0}")]
+    TokenText(&'static str),
     /// Two ways to give a token.
     #[error("--token and --token-file are both given; give one of them")]
     TokenTwice,
@@ -118,7 +128,7 @@ impl Access {
         let accounts = match &self.auth_file {
             None => Default::default(),
             Some(path) => {
-                let text = read("--auth-file", path)?;
+                let text = read("--auth-file", "a file of lines user:password or user:hash", path)?;
                 text.parse().map_err(|error| AccessError::Accounts { path: path.clone(), error })?
             }
         };
@@ -151,14 +161,15 @@ impl Token {
         match (self.token, self.token_file) {
             (Some(_), Some(_)) => Err(AccessError::TokenTwice),
             (None, None) => Ok(None),
-            (Some(token), None) => {
-                if std::env::var(TOKEN_VARIABLE).ok().as_deref() != Some(token.as_str()) {
+            (Some(text), None) => {
+                let token = Secret::from_str(&text).map_err(AccessError::TokenText)?;
+                if std::env::var(TOKEN_VARIABLE).ok().as_deref() != Some(text.as_str()) {
                     log::warn!("--token: others see it in the list of processes; rather give --token-file FILE");
                 }
                 Ok(Some(token))
             }
             (None, Some(path)) => {
-                let text = read("--token-file", &path)?;
+                let text = read("--token-file", "a file whose first line is the token", &path)?;
                 let token = Secret::from_str(text.lines().next().unwrap_or_default().trim());
                 token.map(Some).map_err(|fault| AccessError::Token { path, fault })
             }
@@ -167,13 +178,14 @@ impl Token {
 }
 
 /// A small file of secrets. That others may read it is worth a word.
-fn read(option: &'static str, path: &Path) -> Result<String, AccessError> {
-    let failed = |error| AccessError::File { option, path: path.to_owned(), error };
+fn read(option: &'static str, content: &'static str, path: &Path) -> Result<String, AccessError> {
+    let failed = |error| AccessError::File { option, content, path: path.to_owned(), error };
     let is_open = |permissions: Permissions| permissions.mode() & 0o007 != 0;
     if fs::metadata(path).is_ok_and(|metadata| is_open(metadata.permissions())) {
         log::warn!("{option} {}: every user of this machine may read it; chmod 600 mends that", path.display());
     }
-    fs::read_to_string(path).map_err(failed)
+    let bytes = read_small(path, FILE_BYTES_MAX).map_err(failed)?;
+    String::from_utf8(bytes).map_err(|_| failed(io::Error::other("it is no text in UTF-8")))
 }
 
 fn host(text: &str) -> Result<String, String> {

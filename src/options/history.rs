@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::values::mebibytes;
+
 /// The longest history: a day.
 const SPAN_MAX: Duration = Duration::from_secs(86_400);
 
@@ -16,7 +18,7 @@ pub(super) struct History {
 
     /// Frames kept of one camera in memory, in MiB; the history is shorter where they do not fit
     #[arg(long = "history-max-mib", value_name = "MIB", env = "FRAMECAST_HISTORY_MAX_MIB", default_value_t = 64)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    #[arg(value_parser = mebibytes, allow_negative_numbers = true)]
     max_mib: u32,
 }
 

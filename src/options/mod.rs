@@ -2,6 +2,7 @@
 
 mod access;
 mod history;
+mod values;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,13 +15,13 @@ use rustix::process::Pid;
 use self::access::Access;
 pub use self::access::{AccessError, Sign};
 use self::history::History;
+use self::values::{boundary, count, is_name, mebibytes, offline, pixels, process, switch, time};
 use crate::bench;
 use crate::capture::source::SOURCES;
 use crate::capture::{Source, SourceError};
 use crate::generate::File;
 use crate::server::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles};
 use crate::stream::Limits;
-use crate::wire::{self, source::Part};
 
 /// Shows live cameras to any number of browsers, from one thread.
 ///
@@ -162,7 +163,7 @@ pub struct Serve {
     publish: Vec<String>,
 
     /// Run the cameras even while nobody watches
-    #[arg(long, env = "FRAMECAST_ALWAYS_ON")]
+    #[arg(long, env = "FRAMECAST_ALWAYS_ON", value_parser = switch)]
     always_on: bool,
 
     /// What viewers are shown while a camera gives nothing: draw (a picture that says so), last (its last frame), or
@@ -181,12 +182,12 @@ pub struct Serve {
 
     /// Viewers at one time; one more is told to come back later
     #[arg(long, value_name = "N", env = "FRAMECAST_VIEWERS_MAX", default_value_t = 20_000)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = count, allow_negative_numbers = true)]
     viewers_max: u32,
 
     /// Connections of any kind at one time; further ones wait until one has closed
     #[arg(long, value_name = "N", env = "FRAMECAST_CONNECTIONS_MAX", default_value_t = 32_000)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = count, allow_negative_numbers = true)]
     connections_max: u32,
 
     /// A whole request head must be in after this long
@@ -211,7 +212,7 @@ pub struct Serve {
 
     /// Past frames that slow viewers may hold in memory, all together, in MiB
     #[arg(long, value_name = "MIB", env = "FRAMECAST_PINNED_MAX_MIB", default_value_t = 64)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    #[arg(value_parser = mebibytes, allow_negative_numbers = true)]
     pinned_max_mib: u32,
 
     #[command(flatten)]
@@ -410,50 +411,4 @@ fn read_publishers(given: &[String], cameras: &[CameraSettings]) -> Result<Vec<P
         Ok(PublisherSettings { camera, target: target.parse().map_err(OptionsError::Target)? })
     };
     given.iter().map(read).collect()
-}
-
-fn is_name(text: &str) -> bool {
-    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !text.is_empty() && text.bytes().all(is_name_byte)
-}
-
-fn process(text: &str) -> Result<Pid, String> {
-    text.parse().ok().and_then(Pid::from_raw).ok_or_else(|| "a process is a number above 0".into())
-}
-
-fn pixels(text: &str) -> Result<(u16, u16), String> {
-    let sides = text.split_once('x').and_then(|(width, height)| width.parse().ok().zip(height.parse().ok()));
-    sides.ok_or_else(|| "a size is WIDTHxHEIGHT, each at most 65535, such as 640x480".into())
-}
-
-/// A length of time with its unit. Zero is none: what it bounds would be over before it began.
-fn time(text: &str) -> Result<Duration, String> {
-    let parsed = humantime::parse_duration(text);
-    parsed.ok().filter(|time| !time.is_zero() && *time <= Duration::from_secs(366 * 86_400)).ok_or_else(|| {
-        "a time is a number above 0 with its unit, as in 250ms, 30s, 2m or 1h, and at most a year".into()
-    })
-}
-
-/// What is shown of a camera that is offline. A picture is read here, once: no request and no outage ever opens a file.
-fn offline(text: &str) -> Result<Offline, String> {
-    match text {
-        "draw" => Ok(Offline::Draw),
-        "last" => Ok(Offline::Last),
-        path => {
-            let jpeg = std::fs::read(path).map_err(|error| format!("cannot read the picture {path}: {error}"))?;
-            let picture = wire::jpeg::check(&jpeg)
-                .map_err(|flaw| format!("{path} cannot be shown: {flaw}; give one whole JPEG"))?;
-            Ok(Offline::Picture(Part { jpeg: jpeg.into(), picture, captured_at: None, sequence: None }))
-        }
-    }
-}
-
-/// RFC 2046, section 5.1.1, less what would have to be quoted in the header, which not every client understands.
-fn boundary(text: &str) -> Result<String, String> {
-    let fits = (1..=70).contains(&text.len());
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
-    match fits && text.bytes().all(is_plain) && !text.starts_with('-') {
-        true => Ok(text.to_owned()),
-        false => Err("a boundary is 1 to 70 letters, digits, '-', '_', '.' or '+', and does not begin with '-'".into()),
-    }
 }

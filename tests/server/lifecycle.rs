@@ -117,7 +117,10 @@ fn what_cannot_be_started_is_said_in_one_sentence() {
         (
             &["serve", "--listen", &taken],
             1,
-            format!("cannot listen on {taken}: Address already in use (os error 98); choose another with --listen"),
+            format!(
+                "cannot listen on {taken}: Address already in use (os error 98); end the program that has it, or \
+                 choose another with --listen"
+            ),
         ),
         (&["serve", "--camera", &format!("stills:{empty}")], 1, format!("no JPEG in {empty}")),
         (&["serve", "--camera", "stills:/not/there"], 1, "cannot read the directory /not/there".into()),

@@ -1,6 +1,6 @@
 //! Everything that may fail or block, before the first turn.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -30,10 +30,10 @@ const SCRATCH_BYTES: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {error}; choose another with --listen")]
+    #[error("cannot listen on {}: {error}; {}", spell(address), advice(address, error))]
     Listen {
-        /// As it was given.
-        address: String,
+        /// What was given.
+        address: ListenAddress,
         /// What the system said.
         error: io::Error,
     },
@@ -141,8 +141,23 @@ fn listen(settings: &Settings) -> Result<Vec<Listener>, ServeError> {
     if !inherited.is_empty() {
         return Ok(inherited);
     }
-    let bind = |address| Listener::bind(address).map_err(|error| ServeError::Listen { address: spell(address), error });
+    let bind =
+        |address| Listener::bind(address).map_err(|error| ServeError::Listen { address: address.clone(), error });
     settings.listen.iter().map(bind).collect()
+}
+
+/// What to do about an address that cannot be listened on.
+fn advice(address: &ListenAddress, error: &io::Error) -> &'static str {
+    match (address, error.kind()) {
+        (ListenAddress::Unix(_), ErrorKind::AddrInUse) => "remove what stands there, or choose another with --listen",
+        (ListenAddress::Unix(_), _) => "choose a path with --listen whose folder is there and may be written to",
+        (_, ErrorKind::AddrInUse) => "end the program that has it, or choose another with --listen",
+        (_, ErrorKind::AddrNotAvailable) => {
+            "choose one of this machine's own with --listen, or 0.0.0.0 or [::] for all of them"
+        }
+        (_, ErrorKind::PermissionDenied) => "choose a port from 1024 up with --listen: those below are the system's",
+        _ => "choose another with --listen",
+    }
 }
 
 fn spell(address: &ListenAddress) -> String {

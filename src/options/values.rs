@@ -1,0 +1,100 @@
+//! The values of options: each is read into what it stands for, or refused in a sentence that says what would do.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Pid;
+
+use crate::server::Offline;
+use crate::wire::jpeg::{self, FRAME_BYTES_MAX};
+use crate::wire::source::Part;
+
+/// The most memory that an option may give: a tebibyte, in MiB.
+const MEBIBYTES_MAX: u32 = 1_048_576;
+
+/// How many there may be of something.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    whole_number(text, u32::MAX)
+}
+
+/// An amount of memory.
+pub(super) fn mebibytes(text: &str) -> Result<u32, String> {
+    whole_number(text, MEBIBYTES_MAX)
+}
+
+fn whole_number(text: &str, max: u32) -> Result<u32, String> {
+    let parsed = text.parse().ok();
+    parsed.filter(|number| (1..=max).contains(number)).ok_or_else(|| format!("write a whole number from 1 to {max}"))
+}
+
+/// Whether something is wanted, as a variable says it. One that is empty says no.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" | "" => Ok(false),
+        _ => Err("write true or false".into()),
+    }
+}
+
+/// All of a small file. That of a device may have no end.
+pub(super) fn read_small(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() > bytes_max {
+        true => Err(io::Error::other(format!("it is larger than {} MiB", bytes_max / 1024 / 1024))),
+        false => Ok(bytes),
+    }
+}
+
+/// Whether a camera may be called so.
+pub(super) fn is_name(text: &str) -> bool {
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !text.is_empty() && text.bytes().all(is_name_byte)
+}
+
+/// The number of a process.
+pub(super) fn process(text: &str) -> Result<Pid, String> {
+    text.parse().ok().and_then(Pid::from_raw).ok_or_else(|| "a process is a number above 0".into())
+}
+
+/// The size of a picture.
+pub(super) fn pixels(text: &str) -> Result<(u16, u16), String> {
+    let sides = text.split_once('x').and_then(|(width, height)| width.parse().ok().zip(height.parse().ok()));
+    sides.ok_or_else(|| "a size is WIDTHxHEIGHT, each at most 65535, such as 640x480".into())
+}
+
+/// A length of time with its unit. Zero is none: what it bounds would be over before it began.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text);
+    parsed.ok().filter(|time| !time.is_zero() && *time <= Duration::from_secs(366 * 86_400)).ok_or_else(|| {
+        "a time is a number above 0 with its unit, as in 250ms, 30s, 2m or 1h, and at most a year".into()
+    })
+}
+
+/// What is shown of a camera that is offline. A picture is read here, once: no request and no outage ever opens a file.
+pub(super) fn offline(text: &str) -> Result<Offline, String> {
+    match text {
+        "draw" => Ok(Offline::Draw),
+        "last" => Ok(Offline::Last),
+        path => {
+            let unread =
+                |error| format!("cannot read the picture {path}: {error}; write draw, last or the path of a JPEG");
+            let jpeg = read_small(Path::new(path), FRAME_BYTES_MAX).map_err(unread)?;
+            let picture =
+                jpeg::check(&jpeg).map_err(|flaw| format!("{path} cannot be shown: {flaw}; give one whole JPEG"))?;
+            Ok(Offline::Picture(Part { jpeg: jpeg.into(), picture, captured_at: None, sequence: None }))
+        }
+    }
+}
+
+/// RFC 2046, section 5.1.1, less what would have to be quoted in the header, which not every client understands.
+pub(super) fn boundary(text: &str) -> Result<String, String> {
+    let fits = (1..=70).contains(&text.len());
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
+    match fits && text.bytes().all(is_plain) && !text.starts_with('-') {
+        true => Ok(text.to_owned()),
+        false => Err("a boundary is 1 to 70 letters, digits, '-', '_', '.' or '+', and does not begin with '-'".into()),
+    }
+}
