@@ -4,8 +4,16 @@
 
 #[path = "browser/driver.rs"]
 mod driver;
+#[path = "browser/either.rs"]
+mod either;
+#[path = "browser/elsewhere.rs"]
+mod elsewhere;
+#[path = "browser/firefox.rs"]
+mod firefox;
 #[path = "browser/made.rs"]
 mod made;
+#[path = "browser/origins.rs"]
+mod origins;
 #[path = "browser/pictures.rs"]
 mod pictures;
 #[path = "support/mod.rs"]

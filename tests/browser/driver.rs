@@ -13,7 +13,7 @@ use ureq::Agent;
 /// Longer than any script here runs.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-const CHROMIUM_ARGS: [&str; 8] = [
+const CHROMIUM_ARGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -22,6 +22,7 @@ const CHROMIUM_ARGS: [&str; 8] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--no-proxy-server",
 ];
 
 /// Two browsers at once would take the processor from each other, and make each other's pictures late.
@@ -41,15 +42,21 @@ pub(crate) struct Driver {
 impl Driver {
     /// Starts a browser that shows an empty page, once no other test has one.
     pub(crate) fn start() -> Self {
-        Self::start_with("normal")
+        Self::start_with("normal", &[])
+    }
+
+    /// The same, but these names lead to this machine, whoever may have them elsewhere.
+    pub(crate) fn start_at_home(names: &[&str]) -> Self {
+        let rules: Vec<String> = names.iter().map(|name| format!("MAP {name} 127.0.0.1")).collect();
+        Self::start_with("normal", &[format!("--host-resolver-rules={}", rules.join(","))])
     }
 
     /// The same, but it does not wait for a page to be whole: some never are.
     pub(crate) fn start_impatient() -> Self {
-        Self::start_with("none")
+        Self::start_with("none", &[])
     }
 
-    fn start_with(strategy: &str) -> Self {
+    fn start_with(strategy: &str, more: &[String]) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut chromedriver = Command::new("chromedriver")
             .arg("--port=0")
@@ -67,8 +74,13 @@ impl Driver {
             .iter()
             .map(|arg| arg.to_string())
             .chain([format!("--user-data-dir={}", profile.path().display())])
+            .chain(more.iter().cloned())
             .collect();
-        let wanted = json!({ "pageLoadStrategy": strategy, "goog:chromeOptions": { "args": args } });
+        let wanted = json!({
+            "pageLoadStrategy": strategy,
+            "goog:chromeOptions": { "args": args },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
         let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
         let sessions = format!("http://127.0.0.1:{port}/session");
         let session = value(agent.post(&sessions).send_json(wanted));
@@ -102,6 +114,19 @@ impl Driver {
     /// Runs the body of a function whose last argument is to be called with the result.
     pub(crate) fn run_async(&self, script: &str, args: Value) -> Value {
         self.post("execute/async", json!({ "script": script, "args": args }))
+    }
+
+    /// Sends commands to a frame of the page, from 0, or to the page again.
+    pub(crate) fn switch_to_frame(&self, frame: Option<usize>) {
+        self.post("frame", json!({ "id": frame }));
+    }
+
+    /// What stands on the console since this was asked last: violations of a policy, requests that failed, errors of
+    /// scripts.
+    pub(crate) fn console(&self) -> Vec<String> {
+        let entries = self.post("se/log", json!({ "type": "browser" }));
+        let words = |entry: &Value| entry["message"].as_str().expect("a message").to_owned();
+        entries.as_array().expect("a list of entries").iter().map(words).collect()
     }
 
     /// The text of the first element that `selector` finds, empty if there is none.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::chromium::Driver;
+use crate::driver::Driver;
+use crate::either::Browser;
 use crate::firefox::Firefox;
 use crate::matrix::{ADDRESSES, FPS, Show, assert_moving};
 use crate::pictures::Pictures;
@@ -112,23 +113,6 @@ const ADAPT: &str = "
     image.onerror = () => done('a snapshot cannot be shown');
     ask();";
 
-/// What a browser here can do.
-trait Browser {
-    fn run(&mut self, script: &str, arguments: Value) -> Value;
-}
-
-impl Browser for Driver {
-    fn run(&mut self, script: &str, arguments: Value) -> Value {
-        self.run_async(script, arguments)
-    }
-}
-
-impl Browser for Firefox {
-    fn run(&mut self, script: &str, arguments: Value) -> Value {
-        self.run_async(script, arguments)
-    }
-}
-
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
 fn chromium() {
@@ -151,18 +135,18 @@ fn show_everything(name: &str, show: &Show, browser: &mut impl Browser) {
     for kind in ["img", "iframe"] {
         for addresses in ADDRESSES.chunks(STREAMS_AT_ONCE) {
             let urls: Vec<_> = addresses.iter().map(|address| show.server.url(address)).collect();
-            let seen = browser.run(WATCH, json!([kind, urls, SECONDS]));
+            let seen = browser.run_async(WATCH, json!([kind, urls, SECONDS]));
             for (address, colours) in addresses.iter().zip(seen.as_array().expect("one list for each")) {
                 assert_moving(&format!("{name}, {kind}"), address, &pictures_of_colours(colours));
             }
         }
     }
     for address in ["/?action=stream&timestamp=1732454800123", "/stream?timestamp=1732454800123"] {
-        let colours = browser.run(FETCH, json!([show.server.url(address), SECONDS]));
+        let colours = browser.run_async(FETCH, json!([show.server.url(address), SECONDS]));
         assert_moving(&format!("{name}, fetch"), address, &pictures_of_colours(&colours));
     }
     for (address, buster) in [("/?action=snapshot", "bypassCache"), ("/snapshot", "cacheBust")] {
-        let colours = browser.run(ADAPT, json!([show.server.url(address), buster, 1000 / FPS / 2, SECONDS]));
+        let colours = browser.run_async(ADAPT, json!([show.server.url(address), buster, 1000 / FPS / 2, SECONDS]));
         assert_moving(&format!("{name}, adaptive"), address, &pictures_of_colours(&colours));
     }
 }

@@ -6,7 +6,6 @@
 
 mod browsers;
 mod clips;
-mod firefox;
 mod libraries;
 mod matrix;
 mod neighbours;
@@ -16,7 +15,12 @@ mod screen;
 
 #[path = "../browser/driver.rs"]
 #[allow(dead_code, reason = "each test program uses its own part of this")]
-mod chromium;
+mod driver;
+#[path = "../browser/either.rs"]
+mod either;
+#[path = "../browser/firefox.rs"]
+#[allow(dead_code, reason = "each test program uses its own part of this")]
+mod firefox;
 #[path = "../browser/pictures.rs"]
 #[allow(dead_code, reason = "each test program uses its own part of this")]
 mod pictures;

@@ -24,6 +24,7 @@ const SETTINGS: &str = "
     user_pref('app.update.enabled', false);
     user_pref('network.captive-portal-service.enabled', false);
     user_pref('network.connectivity-service.enabled', false);
+    user_pref('network.proxy.type', 0);
 ";
 
 /// One Firefox with an empty profile, ended when this is dropped.
@@ -37,8 +38,14 @@ pub(crate) struct Firefox {
 impl Firefox {
     /// Starts it, without a window.
     pub(crate) fn start() -> Self {
+        Self::start_at_home(&[])
+    }
+
+    /// The same, but these names lead to this machine, whoever may have them elsewhere.
+    pub(crate) fn start_at_home(names: &[&str]) -> Self {
         let profile = tempfile::tempdir().expect("a directory for the profile");
-        fs::write(profile.path().join("user.js"), SETTINGS).expect("room for the settings");
+        let names = format!("user_pref('network.dns.localDomains', '{}');", names.join(","));
+        fs::write(profile.path().join("user.js"), format!("{SETTINGS}{names}")).expect("room for the settings");
         let mut command = Command::new("firefox-esr");
         command.args(["--headless", "--marionette", "--no-remote", "--profile"]).arg(profile.path());
         command.env("HOME", profile.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -67,6 +74,11 @@ impl Firefox {
     pub(crate) fn run_async(&mut self, script: &str, arguments: Value) -> Value {
         let answer = self.command("WebDriver:ExecuteAsyncScript", json!({ "script": script, "args": arguments }));
         answer["value"].clone()
+    }
+
+    /// Sends commands to a frame of the page, from 0, or to the page again.
+    pub(crate) fn switch_to_frame(&mut self, frame: Option<usize>) {
+        self.command("WebDriver:SwitchToFrame", json!({ "id": frame }));
     }
 
     fn command(&mut self, name: &str, parameters: Value) -> Value {
