@@ -11,6 +11,7 @@ mod lifecycle;
 mod link;
 mod metrics;
 mod outages;
+mod peers;
 mod pressure;
 mod supervised;
 #[path = "../support/mod.rs"]

@@ -148,7 +148,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn parse(bytes: Vec<u8>) -> Self {
+    /// What came up to the end of the connection.
+    pub fn parse(bytes: Vec<u8>) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("the head has an end") + 4;
         let head = String::from_utf8(bytes[..end].to_vec()).expect("the head is text");
         Self { head, body: bytes[end..].to_vec() }
