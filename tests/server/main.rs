@@ -5,6 +5,7 @@ mod addresses;
 mod bodies;
 mod cameras;
 mod clips;
+mod dashboard;
 mod encrypted;
 mod handover;
 mod lifecycle;

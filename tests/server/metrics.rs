@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::dashboard::{dashboard, expressions};
 use crate::support::{Program, Reply};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -109,18 +110,6 @@ fn whoever_knows_openmetrics_is_given_it_and_everybody_else_the_older_format() {
         assert_eq!(reply.field("Content-Type"), Some(content_type), "{accept}");
         assert_eq!(reply.text().ends_with("# EOF\n"), content_type == OPEN_METRICS);
     }
-}
-
-fn dashboard() -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_framecast")).args(["--generate", "grafana"]).output().unwrap();
-    serde_json::from_slice(&output.stdout).expect("the dashboard is JSON")
-}
-
-/// What the panels of the dashboard ask for.
-fn expressions(dashboard: &Value) -> Vec<String> {
-    let panels = dashboard["panels"].as_array().expect("panels");
-    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
-    targets.map(|target| target["expr"].as_str().expect("an expression").to_owned()).collect()
 }
 
 #[test]
