@@ -63,6 +63,9 @@ fn the_dashboard_is_laid_out_without_gaps_in_sense() {
         }
         assert!(!title.is_empty() && panel["description"].as_str().is_some_and(|words| !words.is_empty()), "{title}");
         assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title} has no unit");
+        // Without steps of its own, Grafana shows what is over 80 in red.
+        let steps = &panel["fieldConfig"]["defaults"]["thresholds"]["steps"];
+        assert!(panel["type"] != "stat" || steps == &json!([{ "color": "green", "value": null }]), "{title}: {steps}");
         let mut letters = BTreeSet::new();
         for asks in std::iter::once(panel).chain(targets(panel)) {
             assert_eq!(asks["datasource"], json!({ "type": "prometheus", "uid": "${datasource}" }), "{title}");
