@@ -40,7 +40,7 @@ use super::token::Owner;
 use crate::site;
 use crate::site::auth::Guard;
 use crate::stream::hub::Shot;
-use crate::stream::{Hub, Peer, Readiness, Topic};
+use crate::stream::{Answer, Hub, Peer, Readiness, Topic};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
@@ -296,6 +296,9 @@ impl EventLoop {
             let judgement = self.guard.judge(&call, now, wall_time());
             let answer = site::answer(&call, judgement, self.guard.policy(), &self.stage(now));
             log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
+            if let Answer::Show { camera, .. } = answer {
+                self.cameras[camera].linger_on(now);
+            }
             self.hub.respond(call, answer, now);
         }
         if let Some(ticket) = self.passwords.attend(&mut self.guard, now) {

@@ -72,6 +72,10 @@ pub fn answer(call: &Call, judgement: Judgement, policy: &Policy, scene: &impl S
             response.head = fields.put(response.head);
             Answer::Respond(response)
         }
+        Answer::Show { camera, mut response } => {
+            response.head = fields.put(response.head);
+            Answer::Show { camera, response }
+        }
         Answer::Produce(mut production) => {
             production.head = fields.put(production.head);
             Answer::Produce(production)

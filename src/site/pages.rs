@@ -148,12 +148,14 @@ pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &
     let stale_will_do = request.parameter("stale").is_some_and(|stale| stale == "1");
     if let Some(outage) = scene.outage(camera) {
         return match scene.frame(camera).filter(|frame| stale_will_do && frame.sequence > after) {
-            Some(frame) => Ok(still(frame, false, request, scene)),
+            Some(frame) => Ok(Answer::Respond(still(frame, false, request, scene))),
             None => Err(Problem::not_now(outage, 1)),
         };
     }
     match scene.frame(camera) {
-        Some(frame) if frame.sequence > after && !too_old(frame) => Ok(still(frame, true, request, scene)),
+        Some(frame) if frame.sequence > after && !too_old(frame) => {
+            Ok(Answer::Show { camera, response: still(frame, true, request, scene) })
+        }
         _ if waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),
         Some(frame) => Ok(Answer::Wait(Awaited::Frame { camera, after: frame.sequence.max(after) })),
         None => Ok(Answer::Wait(Awaited::Frame { camera, after })),
@@ -286,7 +288,7 @@ pub fn unknown(request: &Request) -> Problem {
 }
 
 /// A picture, with ustreamer's fields for what it says of a picture too.
-fn still(frame: &Frame, online: bool, request: &Request, scene: &impl Scene) -> Answer {
+fn still(frame: &Frame, online: bool, request: &Request, scene: &impl Scene) -> Response {
     let captured = frame.captured_at;
     let tag = format!("\"{}-{}\"", frame.sequence, captured.as_micros());
     let fresh = is_known(request, &tag);
@@ -299,7 +301,7 @@ fn still(frame: &Frame, online: bool, request: &Request, scene: &impl Scene) -> 
         .field("X-UStreamer-Online", online)
         .field("X-UStreamer-Width", frame.picture.width)
         .field("X-UStreamer-Height", frame.picture.height);
-    Answer::Respond(Response { head, body: (!fresh).then(|| frame.jpeg()) })
+    Response { head, body: (!fresh).then(|| frame.jpeg()) }
 }
 
 /// Whether the requester says that it has what `tag` stands for (RFC 9110, section 13.1.2).

@@ -14,6 +14,13 @@ use crate::wire::multipart::Framing;
 pub enum Answer {
     /// Bytes until done.
     Respond(Response),
+    /// One frame of a running camera. Who asks again and again watches it, too.
+    Show {
+        /// Which camera, from 0.
+        camera: usize,
+        /// The frame, or word that the requester has it.
+        response: Response,
+    },
     /// These bytes, head and all, and then the end.
     Preformed(Bytes),
     /// Every frame of a camera from now on.

@@ -20,6 +20,23 @@ fn a_camera_runs_while_somebody_watches_and_stops_afterwards() {
     assert_eq!(program.children().len(), 1);
 }
 
+/// As programs do that make a timelapse, or show a still that they ask for again and again.
+#[test]
+fn a_camera_whose_snapshots_are_asked_for_goes_on_running() {
+    let program = Program::serve(&["--camera-linger", "1s"]);
+    let snapshot = || assert_eq!(program.get("/snapshot").status(), 200);
+    snapshot();
+    let driver = program.children();
+    let end = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(200));
+        snapshot();
+        assert_eq!(program.children(), driver, "the driver that gave the first snapshot still runs");
+    }
+    let time = eventually("the camera stops", || program.children().is_empty());
+    assert!(time >= Duration::from_millis(900), "it lingered for {time:?} only");
+}
+
 #[test]
 fn a_camera_that_is_always_on_runs_without_a_viewer() {
     let program = Program::serve(&["--always-on"]);

@@ -197,6 +197,11 @@ impl Camera {
         self.attend_outage(registry, now);
     }
 
+    /// A picture of it has been asked for: if nobody watches, it is kept as long as if somebody had just left.
+    pub fn linger_on(&mut self, now: Instant) {
+        self.unwanted_since = self.unwanted_since.map(|_| now);
+    }
+
     /// When [`Camera::attend`] must be called next, if nothing else happens.
     pub fn next_deadline(&self) -> Option<Instant> {
         let let_go = self.unwanted_since.map(|since| since + self.linger);

@@ -197,7 +197,7 @@ impl<T: Transport> Hub<T> {
         let State::Answering { mut exchange, .. } = connection.state else { return };
         exchange.keep_alive &= !self.shutting_down;
         match answer {
-            Answer::Respond(response) => connection.respond(response, exchange, now),
+            Answer::Respond(response) | Answer::Show { response, .. } => connection.respond(response, exchange, now),
             Answer::Preformed(bytes) => connection.finish(bytes, now),
             Answer::Subscribe(subscription) => self.subscribe(key, subscription, now),
             Answer::Produce(production) => self.read_along(key, production, exchange, now),
