@@ -98,6 +98,7 @@ const ADAPT: &str = "
     const context = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
     const colours = [];
     const image = new Image();
+    image.crossOrigin = 'anonymous';
     const ask = () => {
         const url = new URL(address, location);
         url.searchParams.set(buster, Date.now().toString());
@@ -131,6 +132,34 @@ fn firefox() {
     show_everything("Firefox", &show, &mut browser);
 }
 
+/// The page of a printer is of another origin than its camera. Any page will do for it: here it is another framecast's.
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
+fn chromium_on_a_printers_page() {
+    let page = Show::open();
+    let mut browser = Driver::start();
+    browser.go(&page.server.url("/healthz"));
+    show_to_scripts_of("Chromium, elsewhere", &page.server.url(""), &mut browser);
+}
+
+#[test]
+#[ignore = "needs firefox-esr"]
+fn firefox_on_a_printers_page() {
+    let page = Show::open();
+    let mut browser = Firefox::start();
+    browser.go(&page.server.url("/healthz"));
+    show_to_scripts_of("Firefox, elsewhere", &page.server.url(""), &mut browser);
+}
+
+fn show_to_scripts_of(name: &str, origin: &str, browser: &mut impl Browser) {
+    show_to_scripts(name, &Show::open_with(&["--allow-origin", origin]), browser);
+    let closed = Show::open();
+    let stream = browser.run_async(FETCH, json!([closed.server.url("/?action=stream"), SECONDS]));
+    assert!(stream.as_str().is_some_and(|error| error.starts_with("TypeError")), "{name} is not to read it: {stream}");
+    let still = browser.run_async(ADAPT, json!([closed.server.url("/snapshot"), "cacheBust", 50, SECONDS]));
+    assert_eq!(still, "a snapshot cannot be shown", "{name} is not to draw it on a canvas");
+}
+
 fn show_everything(name: &str, show: &Show, browser: &mut impl Browser) {
     for kind in ["img", "iframe"] {
         for addresses in ADDRESSES.chunks(STREAMS_AT_ONCE) {
@@ -141,6 +170,11 @@ fn show_everything(name: &str, show: &Show, browser: &mut impl Browser) {
             }
         }
     }
+    show_to_scripts(name, show, browser);
+}
+
+/// What Mainsail's and Fluidd's scripts read.
+fn show_to_scripts(name: &str, show: &Show, browser: &mut impl Browser) {
     for address in ["/?action=stream&timestamp=1732454800123", "/stream?timestamp=1732454800123"] {
         let colours = browser.run_async(FETCH, json!([show.server.url(address), SECONDS]));
         assert_moving(&format!("{name}, fetch"), address, &pictures_of_colours(&colours));
