@@ -31,7 +31,8 @@ fn viewers_that_never_read_are_let_go_and_cost_the_others_nothing() {
     while program.state()["connections"]["closed"]["stalled"].as_u64() < Some(50) {
         for (viewer, last) in healthy.iter_mut().zip(&mut sequences) {
             let sequence = viewer.part().sequence;
-            assert!(*last == 0 || sequence == *last + 1, "a healthy viewer lost a frame");
+            let follows = sequence == *last + 1 || sequence == *last;
+            assert!(*last == 0 || follows, "a healthy viewer lost a frame");
             *last = sequence;
         }
         frames += 1;
@@ -63,9 +64,10 @@ fn a_slow_viewer_is_shown_what_is_new() {
         lines.read_exact(&mut jpeg).unwrap();
         framecast::wire::jpeg::check(&jpeg).expect("a whole picture");
         let sequence: u64 = field(&block, "X-Frame-Sequence").unwrap().parse().unwrap();
-        assert!(sequence > last);
+        // Once more is what it is given where a busy machine has no newer one for two seconds.
+        assert!(sequence >= last);
+        parts += u64::from(sequence > last);
         last = sequence;
-        parts += 1;
     }
     let state = program.state();
     assert!(state["frames"]["skipped_slow"].as_u64() > Some(0));
