@@ -31,6 +31,7 @@ missing zsh zsh
 missing fish fish
 missing systemd-analyze systemd
 missing promtool prometheus
+missing lintian lintian
 # GStreamer shows a window by a plugin, which is no program.
 if ! dpkg-query --show gstreamer1.0-x >/dev/null 2>&1; then need+=(gstreamer1.0-x); fi
 if ! /usr/bin/python3 -c "import prometheus_client" 2>/dev/null; then need+=(python3-prometheus-client); fi

@@ -45,6 +45,9 @@ has_no_flaw() { # PAGE; what man warns of goes to its standard error
     warnings=$(man --warnings=w --local-file "$1" 2>&1 >/dev/null)
     [ -z "$warnings" ] || { echo "$warnings"; return 1; }
 }
+latest() { # CHANGELOG; the version that its first line tells of
+    sed -n '1s/.*(\(.*\)).*/\1/p' "$1"
+}
 is_hardened() { # UNIT; a threshold of 25 is an exposure of 2.5
     systemd-analyze security --offline=true --threshold=25 "$1"
 }
@@ -57,6 +60,8 @@ if dpkg-query --show framecast >/dev/null 2>&1; then
 fi
 version=$(dpkg-deb --field "$deb" Version)
 
+check "lintian has nothing to say of it" lintian --allow-root --fail-on error,warning "$deb"
+check "its changelog tells of its version" is "$version" latest src/generate/debian/changelog
 check "it can be installed" $sudo dpkg --install "$deb"
 trap '$sudo dpkg --purge framecast >/dev/null 2>&1' EXIT
 mapfile -t files < <(dpkg --listfiles framecast | while read -r path; do [ -d "$path" ] || echo "$path"; done)
