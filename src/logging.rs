@@ -1,13 +1,17 @@
 //! The log: to standard error by env_logger, through a writer that never blocks, escapes what came from outside, and
-//! counts what it had to drop.
+//! counts what it had to drop. systemd's journal has a time and a priority for each line: there, a line begins with
+//! its priority and has neither time nor level of its own.
 
+use std::env;
 use std::io::{self, Write};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use env_logger::{Builder, Env, Target};
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
 
 /// A line longer than this is cut. It is what a pipe takes whole when it says that it takes anything (pipe(7),
 /// PIPE_BUF).
@@ -18,16 +22,36 @@ const LINES_PER_SECOND_MAX: u32 = 1000;
 
 static LINES_LOST: AtomicU64 = AtomicU64::new(0);
 
+/// Whether standard error is the journal's: `JOURNAL_STREAM` names its device and inode, as it may have been led
+/// elsewhere since (systemd.exec(5)).
+static TO_JOURNAL: LazyLock<bool> = LazyLock::new(|| {
+    let Ok(journal) = env::var("JOURNAL_STREAM") else { return false };
+    fstat(io::stderr()).is_ok_and(|stderr| journal == format!("{}:{}", stderr.st_dev, stderr.st_ino))
+});
+
 /// Starts the log at `level`, unless `RUST_LOG` says otherwise.
 pub fn start(level: LevelFilter) {
     let mut builder = Builder::from_env(Env::default().default_filter_or(level.as_str()));
     builder.target(Target::Pipe(Box::new(Unblocking::default()))).format(|line, record| {
-        let time = line.timestamp_millis();
-        let level = record.level();
-        writeln!(line, "{time} {level:<5} {}", Escaped(record.args()))
+        let (level, words) = (record.level(), Escaped(record.args()));
+        match priority(level) {
+            "" => writeln!(line, "{} {level:<5} {words}", line.timestamp_millis()),
+            priority => writeln!(line, "{priority}{words}"),
+        }
     });
     // A second start, which only a test can make, changes nothing.
     let _ = builder.try_init();
+}
+
+/// What a line of this level begins with, so that the journal knows its priority (sd-daemon(3)); nothing elsewhere.
+pub fn priority(level: Level) -> &'static str {
+    match level {
+        _ if !*TO_JOURNAL => "",
+        Level::Error => "<3>",
+        Level::Warn => "<4>",
+        Level::Info => "<6>",
+        Level::Debug | Level::Trace => "<7>",
+    }
 }
 
 /// Log lines that were dropped because standard error took no more, or because there were too many of them.
@@ -70,7 +94,7 @@ impl Write for Unblocking {
         }
         let mut piece = Vec::with_capacity(LINE_BYTES_MAX);
         if self.lost > 0 {
-            let _ = writeln!(piece, "({} log lines were lost here)", self.lost);
+            let _ = writeln!(piece, "{}({} log lines were lost here)", priority(Level::Warn), self.lost);
             self.lost = 0;
         }
         let room = LINE_BYTES_MAX - piece.len() - 1;

@@ -17,6 +17,7 @@ use framecast::server::passwords::{RIGHT, WRONG};
 use framecast::server::scene::wall_time;
 use framecast::site::auth::{PASSWORD_BYTES_MAX, PasswordHash};
 use framecast::{bench, capture, health, logging, publish, server};
+use log::Level;
 
 /// The exit code for what could not be started, or could not go on: it may be otherwise the next time, as when an
 /// address becomes free or a certificate is renewed. Clap's for a command line nobody can follow is 2.
@@ -24,7 +25,12 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = Options::try_parse().unwrap_or_else(|error| {
+        if error.use_stderr() {
+            eprint!("{}", logging::priority(Level::Error));
+        }
+        error.exit()
+    });
     logging::start(options.verbosity.level());
     let done = match options.command {
         None => match options.generate {
@@ -44,7 +50,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, error)) => {
-            eprintln!("framecast: {error}");
+            eprintln!("{}framecast: {error}", logging::priority(Level::Error));
             ExitCode::from(code)
         }
     }

@@ -1,8 +1,10 @@
 //! Under a service manager: what it is told, when, and that it is never waited for.
 
+use std::fs::File;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -86,6 +88,41 @@ fn drivers_are_not_told_of_the_manager() {
     };
     assert!(environment.contains("PATH="));
     assert!(!environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"), "{environment}");
+}
+
+#[test]
+fn the_journal_is_told_the_priority_of_each_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stderr");
+    // What it says until `last` is said.
+    let said = |options: &[&str], is_journal: bool, last: &str| {
+        let stderr = File::create(&path).unwrap();
+        let (device, inode) = (stderr.metadata().unwrap().dev(), stderr.metadata().unwrap().ino());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
+        // No socket has so long a name.
+        command.args(options).env("NOTIFY_SOCKET", "/".repeat(200)).stdout(Stdio::null()).stderr(stderr);
+        command.env("JOURNAL_STREAM", format!("{device}:{}", if is_journal { inode } else { inode + 1 }));
+        let (mut child, begun) = (command.spawn().unwrap(), Instant::now());
+        let mut words = String::new();
+        while !words.contains(last) && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+            words = std::fs::read_to_string(&path).unwrap();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        words
+    };
+    let warning = "the service manager cannot be told";
+    let words = said(&["--listen", "127.0.0.1:0"], true, warning);
+    assert!(words.starts_with(&format!("<4>{warning}")), "{words}");
+    // No machine has this address.
+    let words = said(&["--listen", "192.0.2.1:80"], true, "--listen\n");
+    assert!(words.starts_with("<3>framecast: cannot listen"), "{words}");
+    let words = said(&["--speed", "9"], true, "--help");
+    assert!(words.starts_with("<3>error: unexpected argument '--speed'"), "{words}");
+    // A variable that came down from another service says nothing of where this one writes.
+    let words = said(&["--listen", "127.0.0.1:0"], false, warning);
+    assert!(words.contains(&format!("Z WARN  {warning}")), "{words}");
 }
 
 #[test]
