@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -61,12 +62,21 @@ type Outcome = Result<(), (u8, Box<dyn Error>)>;
 fn serve(options: Serve) -> Outcome {
     let settings = options.settings().map_err(usage)?;
     server::prepare(&settings).map_err(failure)?;
-    let program = std::env::current_exe().map_err(failure)?;
+    let program = program().map_err(failure)?;
     let event_loop = EventLoop::new(settings, program).map_err(failure)?;
     for address in event_loop.addresses() {
         println!("listening on {address}");
     }
     event_loop.run().map_err(failure)
+}
+
+/// Where this program is, for the drivers and the successors that are to run it. Without /proc, as in a bare chroot,
+/// the name that it was started by has to tell.
+fn program() -> io::Result<PathBuf> {
+    std::env::current_exe().or_else(|error| {
+        let name = std::env::args_os().next().map(PathBuf::from).filter(|name| name.components().count() > 1);
+        name.ok_or(error)?.canonicalize()
+    })
 }
 
 fn generate(file: File) -> Outcome {

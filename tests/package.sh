@@ -3,6 +3,7 @@
 # the profile that the other tests use, installed, looked at, and purged. Needs `cargo install cargo-deb --locked`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tests/support/checks.sh
 
 build() { # PROFILE
     cargo build --locked --quiet --profile "$1" --bin framecast
@@ -21,25 +22,6 @@ if [ "${1:-}" = build ]; then
     exit
 fi
 
-check() { # WHAT COMMAND...
-    if ! "${@:2}" >target/package/words 2>&1; then
-        echo "$1: no; ${*:2}" >&2
-        cat target/package/words >&2
-        exit 1
-    fi
-    echo "$1: ok"
-}
-is() { # EXPECTED COMMAND...
-    local said
-    said=$("${@:2}" 2>&1) || true
-    [ "$said" = "$1" ] || { echo "said: $said"; return 1; }
-}
-is_gone() { # PATH...
-    local path
-    for path in "$@"; do
-        if [ -e "$path" ] || [ -L "$path" ]; then echo "$path is still there"; return 1; fi
-    done
-}
 has_no_flaw() { # PAGE; what man warns of goes to its standard error
     local warnings
     warnings=$(man --warnings=w --local-file "$1" 2>&1 >/dev/null)

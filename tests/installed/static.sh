@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The static program, with a folder for its whole file system in which there is /dev/null and nothing else: no library,
+# no shell, no /proc. On request, not part of tests/all.sh: building for another target takes minutes. Needs rustup, and
+# a kernel that lets users have namespaces of their own.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+source tests/support/checks.sh
+
+need=()
+command -v curl >/dev/null || need+=(curl)
+command -v openssl >/dev/null || need+=(openssl)
+command -v readelf >/dev/null || need+=(binutils)
+if ((${#need[@]})); then
+    sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+    $sudo apt-get update
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
+fi
+target=$(uname -m)-unknown-linux-musl
+rustup target add "$target"
+cargo build --release --locked --target "$target" --bin framecast
+
+needs_nothing() { # PROGRAM; no interpreter that would load it, and no library
+    ! readelf --wide --program-headers --dynamic "$1" | grep -E 'INTERP|NEEDED'
+}
+folder=$(mktemp -d)
+trap 'kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; rm -r "$folder"' EXIT
+pid=
+mkdir --parents "$folder/root/dev"
+touch "$folder/root/dev/null"
+cp "${CARGO_TARGET_DIR:-target}/$target/release/framecast" "$folder/root"
+openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    -keyout "$folder/root/key.pem" -out "$folder/root/cert.pem" 2>/dev/null
+
+check "it needs nothing" needs_nothing "$folder/root/framecast"
+# /dev/null is there for this process alone.
+alone='mount --bind /dev/null "$0/dev/null"
+exec env --ignore-environment "$(command -v chroot)" "$0" /framecast "$@"'
+PATH=$PATH:/usr/sbin unshare --map-root-user --mount bash -c "$alone" "$folder/root" \
+    --listen http://127.0.0.1:18080 --listen https://127.0.0.1:18443 --tls-cert /cert.pem --tls-key /key.pem \
+    --camera emulated=stills: --camera card='pattern:320x240?fps=10' >"$folder/said" 2>&1 &
+pid=$!
+check "it listens" within 10 grep -q "listening on https://127.0.0.1:18443/" "$folder/said"
+check "it is well" "$folder/root/framecast" health http://127.0.0.1:18080
+check "it shows the emulated camera" is_picture "http://127.0.0.1:18080/snapshot?camera=emulated"
+check "it shows the test card" is_picture "http://127.0.0.1:18080/snapshot?camera=card"
+check "it speaks TLS" is_picture https://localhost:18443/snapshot --cacert "$folder/root/cert.pem"
+kill "$pid"
+status=0
+wait "$pid" || status=$?
+check "it ends well" test $status = 0
