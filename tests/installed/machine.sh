@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# The package on a machine of its own, where systemd is the first process: Debian in qemu, its disk made from packages,
+# its camera made up by its kernel. What is looked at there is in inside.sh.
+#
+# On request, not part of tests/all.sh: it takes some minutes and 2 GB, most of both for the disk, which is made once
+# and kept in target/machine. Needs Debian on x86-64, and root or sudo; what else it needs it installs.
+# `tests/installed/machine.sh [PROFILE]` takes the program from a profile other than release.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+need=()
+command -v qemu-system-x86_64 >/dev/null || need+=(qemu-system-x86)
+command -v mmdebstrap >/dev/null || need+=(mmdebstrap)
+command -v mke2fs >/dev/null || [ -x /sbin/mke2fs ] || need+=(e2fsprogs)
+if ((${#need[@]})); then
+    $sudo apt-get update
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
+fi
+PATH=$PATH:/sbin:/usr/sbin
+
+machine=target/machine
+mkdir -p $machine
+scratch=$(mktemp -d)
+trap '$sudo rm -rf "$scratch"' EXIT
+
+# Runs what the second disk holds, tells of it by the second serial line, and switches the machine off.
+make_unit() { # FILE
+    cat >"$1" <<'UNIT'
+[Service]
+ExecStart=/bin/bash -c 'mount -o ro /dev/vdb /mnt && exec bash /mnt/inside.sh'
+ExecStopPost=/bin/systemctl poweroff --no-block
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS1
+[Install]
+WantedBy=multi-user.target
+UNIT
+}
+
+make_disk() {
+    local suite packages
+    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    packages=systemd-sysv,udev,dbus,linux-image-amd64,initramfs-tools,init-system-helpers,curl,procps,kmod,iproute2
+    make_unit "$scratch/inside.service"
+    $sudo mmdebstrap --quiet --variant=minbase --include=$packages \
+        --customize-hook="copy-in $scratch/inside.service /etc/systemd/system" \
+        --customize-hook='chroot "$1" systemctl enable inside.service' "$suite" "$scratch/root"
+    # As its owner: the kernel and its first programs are read by qemu.
+    $sudo sh -c "cat $scratch/root/boot/vmlinuz-*" >$machine/kernel
+    $sudo sh -c "cat $scratch/root/boot/initrd.img-*" >$machine/initrd
+    $sudo mke2fs -q -t ext4 -d "$scratch/root" $machine/disk.new 2G >/dev/null
+    $sudo chown "$(id -u)" $machine/disk.new
+    mv $machine/disk.new $machine/disk
+}
+
+deb=$(bash tests/package.sh build "${1:-release}")
+[ -e $machine/disk ] || make_disk
+mkdir "$scratch/given"
+cp "$deb" tests/installed/inside.sh tests/support/checks.sh "$scratch/given"
+mke2fs -q -t ext4 -d "$scratch/given" "$scratch/given.disk" 64M >/dev/null
+
+# Some systems have the file and not the feature.
+accel=$(grep -qE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ] && echo kvm || echo tcg)
+# What is written to the disks is forgotten.
+timeout 1200 qemu-system-x86_64 -accel "$accel" -smp 2 -m 1G -no-reboot -nodefaults -display none \
+    -kernel $machine/kernel -initrd $machine/initrd -append "root=/dev/vda rw console=ttyS0" -snapshot \
+    -drive file=$machine/disk,format=raw,if=virtio -drive file="$scratch/given.disk",format=raw,if=virtio \
+    -serial file:$machine/console -serial stdio </dev/null | sed -u 's,\r$,,' | tee $machine/said
+grep -qx "all is well" $machine/said
