@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::mem;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -31,8 +32,8 @@ pub struct Body {
     /// The number in the journal of what was told last, and of the newest there was when it began.
     pub told: u64,
     pub joined: u64,
-    /// For each camera, how many of its frames there were up to the one that was told of or known last, if there is one;
-    /// and how many of all were passed over since the last look.
+    /// For each camera, how many of its frames there were up to the one that was told of or known last, if there is
+    /// one; and how many of all were passed over since the last look.
     noted: Vec<Option<u64>>,
     untold: u64,
     has_begun: bool,
@@ -110,79 +111,87 @@ impl Body {
     }
 
     /// Reads a chunk.
-    fn take(&mut self, mut chunk: &[u8], ledger: &Ledger) -> Result<(), String> {
+    fn take(&mut self, chunk: &[u8], ledger: &Ledger) -> Result<(), String> {
         if let Reads::Clip { pictures, made_bytes } = &mut self.reads {
-            while !chunk.is_empty() {
-                let picture = pictures.front().ok_or("a clip goes on behind its last picture")?.jpeg();
-                let left = &picture[*made_bytes..];
-                let (made, rest) = chunk.split_at(left.len().min(chunk.len()));
-                if !left.starts_with(made) {
-                    return Err(format!("N1: {} is due, not {}", spell(left), spell(made)));
-                }
-                *made_bytes += made.len();
-                if *made_bytes == picture.len() {
-                    pictures.pop_front();
-                    *made_bytes = 0;
-                }
-                chunk = rest;
-            }
-            return Ok(());
+            return take_pictures(chunk, pictures, made_bytes);
         }
         let mut text = std::str::from_utf8(chunk).map_err(|_| "no text")?;
-        if !std::mem::replace(&mut self.has_begun, true) {
-            let opening = match self.reads {
-                Reads::Table { .. } => "<tbody>\n",
-                _ => "retry: 2000\n\n",
-            };
+        let is_table = matches!(self.reads, Reads::Table { .. });
+        if !mem::replace(&mut self.has_begun, true) {
+            let opening = if is_table { "<tbody>\n" } else { "retry: 2000\n\n" };
             let at = text.find(opening).ok_or("does not begin as it should")?;
             text = &text[at + opening.len()..];
         }
-        match &mut self.reads {
-            Reads::Table { camera, rows_left, has_ended } => {
-                let facts = &ledger.cameras[*camera].facts;
-                while !text.is_empty() && text != "</table>\n" {
-                    let next = facts.iter().find(|fact| fact.id > self.told);
-                    let next = next.or_else(|| facts.front().filter(|_| rows_left.is_some()));
-                    let fact = next.ok_or_else(|| format!("there is no frame for row {}", spell(text.as_bytes())))?;
-                    let row = row(fact);
-                    let rest = text.strip_prefix(row.as_str());
-                    text = rest.ok_or_else(|| format!("{row} is due, not {}", spell(text.as_bytes())))?;
-                    self.told = fact.id;
-                    if rows_left.is_none() {
-                        let noted = ledger.cameras[*camera].noted_up_to(fact.id);
-                        self.untold += self.noted[*camera].replace(noted).map_or(0, |before| noted - before - 1);
-                    }
-                    if let Some(rows) = rows_left {
-                        *rows = rows.checked_sub(1).ok_or("a table has more rows than were asked for")?;
-                    }
-                }
-                *has_ended = !text.is_empty();
-                if *has_ended == (*rows_left == Some(0)) { Ok(()) } else { Err("a table ends elsewhere".into()) }
+        if is_table { self.take_rows(text, ledger) } else { self.take_events(text, ledger) }
+    }
+
+    fn take_rows(&mut self, mut text: &str, ledger: &Ledger) -> Result<(), String> {
+        let Reads::Table { camera, rows_left, has_ended } = &mut self.reads else { return Ok(()) };
+        let facts = &ledger.cameras[*camera].facts;
+        while !text.is_empty() && text != "</table>\n" {
+            let next = facts.iter().find(|fact| fact.id > self.told);
+            let next = next.or_else(|| facts.front().filter(|_| rows_left.is_some()));
+            let fact = next.ok_or_else(|| format!("there is no frame for row {}", spell(text.as_bytes())))?;
+            let row = row(fact);
+            let rest = text.strip_prefix(row.as_str());
+            text = rest.ok_or_else(|| format!("{row} is due, not {}", spell(text.as_bytes())))?;
+            self.told = fact.id;
+            if rows_left.is_none() {
+                let noted = ledger.cameras[*camera].noted_up_to(fact.id);
+                self.untold += self.noted[*camera].replace(noted).map_or(0, |before| noted - before - 1);
             }
-            _ => {
-                let events = text.strip_suffix("\n\n").filter(|_| !text.is_empty());
-                let whole = if text.is_empty() { Some("") } else { events };
-                let events = whole.ok_or_else(|| format!("an event is torn: {}", spell(text.as_bytes())))?;
-                events.split("\n\n").filter(|event| !event.is_empty()).try_for_each(|event| {
-                    let (number, camera) = check_event(event, self.told, &self.follows, ledger)?;
-                    self.told = number;
-                    if let Some(camera) = camera {
-                        let known = &ledger.cameras[camera];
-                        let noted = known.noted_up_to(number);
-                        let before = self.noted[camera].replace(noted).unwrap_or_default();
-                        self.untold += noted - before - 1;
-                        // What had happened before it came is told in full.
-                        let is_missed = |fact: &&Fact| fact.id < number.min(self.joined + 1);
-                        let missed = known.facts.iter().rfind(is_missed);
-                        if let Some(fact) = missed.filter(|fact| known.noted_up_to(fact.id) > before) {
-                            return Err(format!("is not told of entry {}, which it has missed", fact.id));
-                        }
-                    }
-                    Ok(())
-                })
+            if let Some(rows) = rows_left {
+                *rows = rows.checked_sub(1).ok_or("a table has more rows than were asked for")?;
             }
         }
+        *has_ended = !text.is_empty();
+        if *has_ended == (*rows_left == Some(0)) { Ok(()) } else { Err("a table ends elsewhere".into()) }
     }
+
+    fn take_events(&mut self, text: &str, ledger: &Ledger) -> Result<(), String> {
+        let events = text.strip_suffix("\n\n").filter(|_| !text.is_empty());
+        let whole = if text.is_empty() { Some("") } else { events };
+        let events = whole.ok_or_else(|| format!("an event is torn: {}", spell(text.as_bytes())))?;
+        for event in events.split("\n\n").filter(|event| !event.is_empty()) {
+            let (number, camera) = check_event(event, self.told, &self.follows, ledger)?;
+            self.told = number;
+            let Some(camera) = camera else { continue };
+            let known = &ledger.cameras[camera];
+            let noted = known.noted_up_to(number);
+            let before = self.noted[camera].replace(noted).unwrap_or_default();
+            self.untold += noted - before - 1;
+            // What had happened before it came is told in full.
+            let is_missed = |fact: &&Fact| fact.id < number.min(self.joined + 1);
+            let missed = known.facts.iter().rfind(is_missed);
+            if let Some(fact) = missed.filter(|fact| known.noted_up_to(fact.id) > before) {
+                return Err(format!("is not told of entry {}, which it has missed", fact.id));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a piece of a clip, of whose first picture so many bytes are made already.
+fn take_pictures(
+    mut piece: &[u8],
+    pictures: &mut VecDeque<Rc<Published>>,
+    made_bytes: &mut usize,
+) -> Result<(), String> {
+    while !piece.is_empty() {
+        let picture = pictures.front().ok_or("a clip goes on behind its last picture")?.jpeg();
+        let left = &picture[*made_bytes..];
+        let (made, rest) = piece.split_at(left.len().min(piece.len()));
+        if !left.starts_with(made) {
+            return Err(format!("N1: {} is due, not {}", spell(left), spell(made)));
+        }
+        *made_bytes += made.len();
+        if *made_bytes == picture.len() {
+            pictures.pop_front();
+            *made_bytes = 0;
+        }
+        piece = rest;
+    }
+    Ok(())
 }
 
 /// One event: its number rises, and it says what happened. Returns its number, and whose frame it tells of.
@@ -259,7 +268,7 @@ impl Watched {
             if let Err(fault) = body.take(made, ledger) {
                 ledger.blame(|| format!("connection {id}: {fault}"));
             }
-            ledger.untold += std::mem::take(&mut body.untold);
+            ledger.untold += mem::take(&mut body.untold);
         } else if ledger.now < body.said_at + self.silence {
             ledger.blame(|| format!("connection {id}: silence is broken too early"));
         }

@@ -85,13 +85,23 @@ pub fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) ->
     }
 }
 
-/// A body of the real site's, made as it is sent.
-fn produce(both: &Both<'_>, link: &mut Link, message: &Message, hub: &Hub<End>, ledger: &mut Ledger) -> Answer {
+/// What makes a body, and how that is to be read.
+struct Making {
+    producer: Box<dyn Producer>,
+    purpose: Purpose,
+    reads: Reads,
+    follows: Vec<Topic>,
+    /// The number in the journal of what the peer says it knows.
+    told: u64,
+}
+
+/// What makes the body that is asked for, if there is anything to make it of.
+fn making(message: &Message, hub: &Hub<End>, ledger: &mut Ledger) -> Option<Making> {
     let journal = hub.journal();
     let (producer, purpose, reads, follows, told): (Box<dyn Producer>, _, _, _, _) = match message.ask {
         Ask::Table { camera, rows } => {
             if rows.is_some() && ledger.cameras[camera].facts.is_empty() {
-                return Due { link, message, limits: hub.limits(), stopping: ledger.stopping }.none();
+                return None;
             }
             let follows = if rows.is_none() { vec![Topic::Frames { camera }] } else { Vec::new() };
             let reads = Reads::Table { camera, rows_left: rows, has_ended: false };
@@ -111,14 +121,19 @@ fn produce(both: &Both<'_>, link: &mut Link, message: &Message, hub: &Hub<End>, 
             if !numbers.eq(frames.iter().map(|frame| frame.sequence)) {
                 ledger.blame(|| format!("the last {span:?} of camera {camera} are not what was shown then"));
             }
-            if pictures.is_empty() {
-                return Due { link, message, limits: hub.limits(), stopping: ledger.stopping }.none();
-            }
-            // An AVI can be refused for its length; there is no such file here.
-            let Ok(clip) = Clip::new(Format::Mjpeg, &frames) else { unreachable!("a file of this kind has no bound") };
+            // An AVI can be refused for its length; a file of this kind has no bound.
+            let clip = Clip::new(Format::Mjpeg, &frames).ok().filter(|_| !pictures.is_empty())?;
             (Box::new(clip), Purpose::Clip, Reads::Clip { pictures, made_bytes: 0 }, Vec::new(), 0)
         }
-        _ => unreachable!("no other body is produced"),
+        _ => return None,
+    };
+    Some(Making { producer, purpose, reads, follows, told })
+}
+
+/// A body of the real site's, made as it is sent.
+fn produce(both: &Both<'_>, link: &mut Link, message: &Message, hub: &Hub<End>, ledger: &mut Ledger) -> Answer {
+    let Some(Making { producer, purpose, reads, follows, told }) = making(message, hub, ledger) else {
+        return Due { link, message, limits: hub.limits(), stopping: ledger.stopping }.none();
     };
     let is_endless = !follows.is_empty();
     let length = producer.length();
