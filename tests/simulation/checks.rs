@@ -242,7 +242,7 @@ fn memory_is_bounded(world: &World, ledger: &Ledger) -> Result<(), String> {
         for frame in link.borrow().transcript.frames_held() {
             let camera = &ledger.cameras[frame.camera];
             let current = [&camera.newest, &camera.live, &ledger.late[frame.camera].newest];
-            if camera.history.iter().any(|kept| kept.sequence == frame.sequence) {
+            if camera.history.binary_search_by_key(&frame.sequence, |kept| kept.sequence).is_ok() {
                 continue;
             }
             if current.iter().all(|current| current.as_ref().is_none_or(|current| current.sequence != frame.sequence)) {

@@ -166,7 +166,7 @@ impl Camera {
 
     /// How many of its frames were noted up to entry `id` of the journal.
     pub fn noted_up_to(&self, id: u64) -> u64 {
-        self.facts_noted - self.facts.iter().filter(|fact| fact.id > id).count() as u64
+        self.facts_noted - (self.facts.len() - self.facts.partition_point(|fact| fact.id <= id)) as u64
     }
 
     /// The frame on show, if there is one.

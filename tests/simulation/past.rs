@@ -48,7 +48,7 @@ impl World {
     }
 
     fn show_late(&self, camera: usize, frame: Rc<Published>) {
-        if !self.is_late_watched(camera) || self.ledger.borrow().late[camera].sequence >= frame.sequence {
+        if self.ledger.borrow().late[camera].sequence >= frame.sequence || !self.is_late_watched(camera) {
             return;
         }
         self.ledger.borrow_mut().late[camera].sequence = frame.sequence;

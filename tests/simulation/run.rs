@@ -8,6 +8,9 @@ use framecast::stream::metrics::{Closes, FrameCounts};
 use crate::random::Random;
 use crate::world::World;
 
+/// Steps in which an awkward moment for the end is waited for.
+const AWKWARD_STEPS_MAX: usize = 100;
+
 /// Steps of calm in which the cameras go on, and in which they are silent.
 const LIVE_STEPS: usize = 20;
 const SILENT_STEPS: usize = 40;
@@ -148,6 +151,14 @@ fn end_calmly(world: &mut World, step: &mut usize) -> Result<(), String> {
 
 /// The end comes in the middle of it all, and whoever is left at last is let go of.
 fn end_roughly(world: &mut World, steps: usize, step: &mut usize) -> Result<(), String> {
+    // It comes when it is most awkward: before the end of a reply that another request was to follow.
+    for _ in 0..AWKWARD_STEPS_MAX {
+        if world.is_in_the_middle_of_a_reply() || !world.goes_on() {
+            break;
+        }
+        *step += 1;
+        world.step()?;
+    }
     world.shut_down();
     for _ in 0..steps {
         *step += 1;

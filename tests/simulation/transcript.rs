@@ -96,6 +96,11 @@ impl Transcript {
         self.viewing.is_some() || self.body.as_ref().is_some_and(|body| body.is_endless)
     }
 
+    /// Whether all that is due is there already.
+    pub fn is_reply(&self) -> bool {
+        self.viewing.is_none() && self.body.is_none()
+    }
+
     /// Whether a part or a reply is partly sent.
     pub fn is_mid_chunk(&self) -> bool {
         let is_mid_part = self.viewing.as_ref().is_some_and(|viewing| viewing.part.is_some());

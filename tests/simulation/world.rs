@@ -185,6 +185,14 @@ impl World {
         self.around(acts)
     }
 
+    /// Whether somebody has part of a reply, and may ask for more behind it.
+    pub fn is_in_the_middle_of_a_reply(&self) -> bool {
+        self.links.iter().any(|(_, link)| {
+            let link = link.borrow();
+            link.transcript.is_mid_chunk() && link.transcript.is_reply() && !link.script.is_over
+        })
+    }
+
     /// The hub is told to go down.
     pub fn shut_down(&mut self) {
         self.trace(|| "going down".into());
