@@ -4,10 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-need=()
-missing() { # PROGRAM PACKAGE...
-    if ! command -v "$1" >/dev/null; then need+=("${@:2}"); fi
-}
+source tests/support/packages.sh
 missing chromium chromium
 missing chromedriver chromium-driver
 missing ffmpeg ffmpeg
@@ -36,11 +33,7 @@ missing lintian lintian
 if ! dpkg-query --show gstreamer1.0-x >/dev/null 2>&1; then need+=(gstreamer1.0-x); fi
 if ! /usr/bin/python3 -c "import prometheus_client" 2>/dev/null; then need+=(python3-prometheus-client); fi
 missing redis-server redis-server
-if ((${#need[@]})); then
-    sudo=$([ "$(id -u)" = 0 ] || echo sudo)
-    $sudo apt-get update
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
-fi
+install_missing
 if ! command -v cargo-deb >/dev/null; then cargo install cargo-deb --locked; fi
 # What programs written in Python ask a camera with.
 if ! target/clients/bin/python -c 'import aiohttp, cv2, requests' 2>/dev/null; then

@@ -30,6 +30,7 @@ pub struct Events {
     told: u64,
     /// And of frames: all up to this number are known, or not asked for.
     told_frames: u64,
+    /// Frames that it will never be told of, since somebody asked last.
     untold: u64,
     is_greeted: bool,
 }

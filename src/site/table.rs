@@ -30,6 +30,7 @@ pub struct Table {
     told: u64,
     /// And among those of its camera, once there is one.
     told_number: Option<u64>,
+    /// Frames that have no row and never will, since somebody asked last.
     untold: u64,
     progress: Progress,
 }

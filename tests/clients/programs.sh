@@ -9,10 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-need=()
-missing() { # PROGRAM PACKAGE...
-    if ! command -v "$1" >/dev/null; then need+=("${@:2}"); fi
-}
+source tests/support/packages.sh
 missing chromium chromium
 missing chromedriver chromium-driver
 missing ffmpeg ffmpeg
@@ -23,11 +20,7 @@ missing cc gcc libc6-dev
 if ! python3 -c 'import ensurepip, sysconfig; open(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null; then
     need+=(python3-venv python3-dev)
 fi
-if ((${#need[@]})); then
-    sudo=$([ "$(id -u)" = 0 ] || echo sudo)
-    $sudo apt-get update
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
-fi
+install_missing
 
 environment() { # FOLDER REQUIREMENT...; made again if it is to hold something else
     local folder=target/$1

@@ -7,14 +7,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 if [ "${1:-}" != inside ]; then
-    need=()
-    command -v zmc >/dev/null || need+=(zoneminder)
-    command -v mariadbd >/dev/null || need+=(mariadb-server)
-    command -v ffmpeg >/dev/null || need+=(ffmpeg)
-    if ((${#need[@]})); then
-        apt-get update
-        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
-    fi
+    source tests/support/packages.sh
+    missing zmc zoneminder
+    missing mariadbd mariadb-server
+    missing ffmpeg ffmpeg
+    install_missing
     cargo build --locked --quiet --profile optimised --bin framecast
     place=$(mktemp -d)
     trap 'rm -rf "$place"' EXIT

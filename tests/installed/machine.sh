@@ -8,16 +8,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-sudo=$([ "$(id -u)" = 0 ] || echo sudo)
-need=()
-command -v qemu-system-x86_64 >/dev/null || need+=(qemu-system-x86)
-command -v mmdebstrap >/dev/null || need+=(mmdebstrap)
-command -v mke2fs >/dev/null || [ -x /sbin/mke2fs ] || need+=(e2fsprogs)
-if ((${#need[@]})); then
-    $sudo apt-get update
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
-fi
+source tests/support/packages.sh
 PATH=$PATH:/sbin:/usr/sbin
+missing qemu-system-x86_64 qemu-system-x86
+missing mmdebstrap mmdebstrap
+missing mke2fs e2fsprogs
+install_missing
 
 machine=target/machine
 mkdir -p $machine

@@ -5,16 +5,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source tests/support/checks.sh
+source tests/support/packages.sh
 
-need=()
-command -v curl >/dev/null || need+=(curl)
-command -v openssl >/dev/null || need+=(openssl)
-command -v readelf >/dev/null || need+=(binutils)
-if ((${#need[@]})); then
-    sudo=$([ "$(id -u)" = 0 ] || echo sudo)
-    $sudo apt-get update
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
-fi
+missing curl curl
+missing openssl openssl
+missing readelf binutils
+install_missing
 target=$(uname -m)-unknown-linux-musl
 rustup target add "$target"
 cargo build --release --locked --target "$target" --bin framecast

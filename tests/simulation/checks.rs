@@ -42,10 +42,7 @@ pub fn after_step(world: &World) -> Result<(), String> {
     followers_add_up(world)?;
     let untold = world.hub.totals().untold;
     if untold != ledger.untold {
-        return Err(format!(
-            "of {untold} frames a reader is said to be told nothing, where {} are known",
-            ledger.untold
-        ));
+        return Err(format!("{untold} frames are counted as untold, where {} are known", ledger.untold));
     }
     memory_is_bounded(world, ledger)
 }

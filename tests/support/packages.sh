@@ -1,0 +1,13 @@
+# Debian's packages, for scripts that need programs of others: name them with `missing`, then `install_missing`.
+
+need=()
+sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+
+missing() { # PROGRAM PACKAGE...
+    if ! command -v "$1" >/dev/null; then need+=("${@:2}"); fi
+}
+install_missing() {
+    if ((${#need[@]} == 0)); then return; fi
+    $sudo apt-get update
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
+}
