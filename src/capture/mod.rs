@@ -39,6 +39,9 @@ use crate::wire::source::Part;
 /// A source whose rate is not known should give a frame within this.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// No rate asks for more patience than this: four months, in seconds.
+const PATIENCE_SECONDS_MAX: f64 = 1e7;
+
 /// The word between the parts that a driver writes.
 pub const BOUNDARY: &str = "frame";
 
@@ -89,9 +92,12 @@ pub(crate) trait Driver: fmt::Display {
     /// Sends frames until there are no more or `parts` fails.
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError>;
 
-    /// How long it may give no frame while all is well; nothing for one that may be silent for ever.
+    /// How long it may give no frame while all is well ([`patience`]); `None` for one that may be silent for ever.
+    ///
+    /// The driver and the server both go by this: within it a driver retries by itself, after it the server shows the
+    /// camera as offline and `/healthz` reports it.
     fn patience(&self) -> Option<Duration> {
-        Some(PATIENCE)
+        Some(patience(None, None))
     }
 
     /// Whether it gets over it by itself when its source gives nothing for a while: to kill it then helps nobody.
@@ -105,9 +111,11 @@ pub(crate) trait Driver: fmt::Display {
     }
 }
 
-/// The time of three frames at `fps`, but no less than [`PATIENCE`] and no more than four months.
-fn patience_at(fps: f64) -> Option<Duration> {
-    Some(Duration::from_secs_f64((3.0 / fps).min(1e7)).max(PATIENCE))
+/// The patience with a source: its parameter `timeout` ([`PATIENCE`] without it), but no less than the time of three
+/// frames at `fps`, its parameter of that name or the rate it is known to have.
+fn patience(timeout: Option<Duration>, fps: Option<f64>) -> Duration {
+    let three_frames = fps.map_or(0.0, |fps| (3.0 / fps).min(PATIENCE_SECONDS_MAX));
+    timeout.unwrap_or(PATIENCE).max(Duration::from_secs_f64(three_frames))
 }
 
 /// The output of a driver.

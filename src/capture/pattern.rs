@@ -8,7 +8,7 @@ use super::card::Card;
 use super::clock::Ticks;
 use super::size::Size;
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, patience_at};
+use super::{CaptureError, Driver, Parts, patience};
 
 const SIZE_DEFAULT: Size = Size { width: 1280, height: 720 };
 const FPS_DEFAULT: f64 = 30.0;
@@ -38,7 +38,7 @@ impl Pattern {
 
 impl Driver for Pattern {
     fn patience(&self) -> Option<Duration> {
-        patience_at(self.fps)
+        Some(patience(None, Some(self.fps)))
     }
 
     /// A test card needs nothing.

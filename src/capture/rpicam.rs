@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::exec::{become_program, find};
 use super::size::Size;
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, patience_at};
+use super::{CaptureError, Driver, Parts, patience};
 
 /// The program, by its name and by its older one.
 const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];
@@ -88,7 +88,7 @@ impl Rpicam {
 
 impl Driver for Rpicam {
     fn patience(&self) -> Option<Duration> {
-        patience_at(self.fps)
+        Some(patience(None, Some(self.fps)))
     }
 
     fn check(&self) -> Result<(), SourceError> {

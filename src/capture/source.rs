@@ -38,6 +38,7 @@ pub const SOURCES: [&str; 10] = [
 
 const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 /// What frames are captured from.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +76,8 @@ impl Source {
         matches!(self, Self::Stdin(_))
     }
 
-    /// How long the source may give no frame while all is well; nothing for one that may be silent for ever.
+    /// How long the source may give no frame while all is well, which `timeout=` and `fps=` set where it takes them;
+    /// `None` for one that may be silent for ever. Driver, server and `/healthz` all go by it.
     pub fn patience(&self) -> Option<Duration> {
         self.driver().patience()
     }
@@ -265,8 +267,20 @@ impl<'a> Parameters<'a> {
 
     /// The parameter `fps` (above 0, at most 240), or `default`.
     pub(crate) fn fps(&self, default: f64) -> Result<f64, SourceError> {
+        Ok(self.given_fps()?.unwrap_or(default))
+    }
+
+    /// The parameter `fps` (above 0, at most 240), if it is given.
+    pub(crate) fn given_fps(&self) -> Result<Option<f64>, SourceError> {
         let in_range = |&fps: &f64| fps > 0.0 && fps <= FPS_MAX;
-        self.value("fps", default, in_range, || format!("a number above 0 and at most {FPS_MAX}, such as 30 or 0.5"))
+        self.optional("fps", in_range, || format!("a number above 0 and at most {FPS_MAX}, such as 30 or 0.5"))
+    }
+
+    /// The parameter `timeout` (above 0, at most an hour), if it is given: the patience with the source.
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>, SourceError> {
+        let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= TIMEOUT_MAX;
+        let rule = || "a time with its unit, above 0 and at most 1h, such as 10s".to_owned();
+        Ok(self.optional("timeout", in_range, rule)?.map(Into::into))
     }
 
     /// The parameter `quality` of a JPEG (1 to 100), or `default`.
@@ -275,7 +289,6 @@ impl<'a> Parameters<'a> {
         self.value("quality", default, in_range, || format!("a whole number from 1 to {QUALITY_MAX}"))
     }
 
-    /// The parameter `name`, or `default`. `rule` says which values there are.
     /// The parameter `size` (each side from 16 to 8192), or `default`.
     pub(crate) fn size(&self, default: Size) -> Result<Size, SourceError> {
         self.value("size", default, |_| true, Size::rule)
@@ -286,6 +299,7 @@ impl<'a> Parameters<'a> {
         Ok(self.value(name, 0_u8, |&flag| flag <= 1, || "0 or 1".to_owned())? == 1)
     }
 
+    /// The parameter `name`, or `default`. `rule` says which values there are.
     pub(crate) fn value<T: FromStr>(
         &self,
         name: &'static str,

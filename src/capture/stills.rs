@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::clock::{Ticks, tick_at};
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, numbers, patience_at, watch};
+use super::{CaptureError, Driver, Parts, numbers, patience, watch};
 use crate::wire::jpeg::{FRAME_BYTES_MAX, Flaw, Splitter, check};
 
 const FPS_DEFAULT: f64 = 1.0;
@@ -72,7 +72,7 @@ impl Stills {
 
 impl Driver for Stills {
     fn patience(&self) -> Option<Duration> {
-        if self.watch { None } else { patience_at(self.fps) }
+        (!self.watch).then(|| patience(None, Some(self.fps)))
     }
 
     fn check(&self) -> Result<(), SourceError> {

@@ -19,9 +19,6 @@ use crate::stream::{Frame, History, Hub, Journal, Purpose};
 use crate::wire::multipart::{Division, Framing};
 use crate::wire::source::{Reason, Tally};
 
-/// A camera that is watched and has given nothing for this long is worth a complaint.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
-
 /// A look at the server, for the length of one answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage<'a> {
@@ -82,16 +79,21 @@ impl Scene for Stage<'_> {
     }
 
     fn complaint(&self) -> Option<String> {
-        let silence = |index: usize| match self.hub.frame(index) {
-            Some(frame) => Some(frame.age(self.now)),
-            None => self.cameras[index].wanted_for(self.now),
+        let is_silent = |index: usize| {
+            let silence = match self.hub.frame(index) {
+                Some(frame) => Some(frame.age(self.now)),
+                None => self.cameras[index].wanted_for(self.now),
+            };
+            silence.zip(self.cameras[index].patience()).is_some_and(|(silence, patience)| silence > patience)
         };
         let wanted = |index: usize| self.cameras[index].wanted_for(self.now).is_some();
         let watched: Vec<usize> = (0..self.cameras.len()).filter(|&index| wanted(index)).collect();
-        let silent = watched.iter().all(|&index| silence(index).is_some_and(|silence| silence > SILENCE_MAX));
+        let silent = watched.iter().all(|&index| is_silent(index));
         (silent && !watched.is_empty()).then(|| {
-            let names: Vec<&str> = watched.iter().map(|&index| self.cameras[index].name()).collect();
-            format!("No camera that is watched has given a frame for 5 s: {}.", names.join(", "))
+            let patience = |index: usize| self.cameras[index].patience().unwrap_or_default().as_secs();
+            let silent = |&index: &usize| format!("{} for {} s", self.cameras[index].name(), patience(index));
+            let silent: Vec<String> = watched.iter().map(silent).collect();
+            format!("Watched cameras give no frame: {}.", silent.join(", "))
         })
     }
 

@@ -9,13 +9,13 @@ fn parse(text: &str) -> Source {
 #[test]
 fn addresses_are_read_and_written_back() {
     for (text, canonical) in [
-        ("http://cam", "http://cam/#fps=1&timeout=10s&insecure=0"),
-        ("http://cam?action=stream", "http://cam/?action=stream#fps=1&timeout=10s&insecure=0"),
-        ("http://cam:81/a/b?fps=3&x=%20y#", "http://cam:81/a/b?fps=3&x=%20y#fps=1&timeout=10s&insecure=0"),
-        ("https://10.0.0.7/video#fps=0.5&insecure=1", "https://10.0.0.7/video#fps=0.5&timeout=10s&insecure=1"),
-        ("http://[::1]:8080/#timeout=1m%2030s", "http://[::1]:8080/#fps=1&timeout=1m30s&insecure=0"),
-        ("http://cam/#timeout=250ms&fps=240", "http://cam/#fps=240&timeout=250ms&insecure=0"),
-        ("http://cam/a@b?c@d", "http://cam/a@b?c@d#fps=1&timeout=10s&insecure=0"),
+        ("http://cam", "http://cam/"),
+        ("http://cam?action=stream", "http://cam/?action=stream"),
+        ("http://cam:81/a/b?fps=3&x=%20y#", "http://cam:81/a/b?fps=3&x=%20y"),
+        ("https://10.0.0.7/video#fps=0.5&insecure=1", "https://10.0.0.7/video#fps=0.5&insecure=1"),
+        ("http://[::1]:8080/#timeout=1m%2030s", "http://[::1]:8080/#timeout=1m30s"),
+        ("http://cam/#timeout=250ms&fps=240", "http://cam/#fps=240&timeout=250ms"),
+        ("http://cam/a@b?c@d", "http://cam/a@b?c@d"),
     ] {
         let source = parse(text);
         assert_eq!(source.to_string(), canonical, "{text}");
@@ -38,7 +38,7 @@ fn user_and_password_are_kept_but_not_shown() {
         ("user:100%", "user", "100%"),
     ] {
         let source = parse(&format!("http://{credentials}@cam/video?x#fps=2"));
-        assert_eq!(source.to_string(), "http://cam/video?x#fps=2&timeout=10s&insecure=0");
+        assert_eq!(source.to_string(), "http://cam/video?x#fps=2");
         let Source::Http(http) = &source else { panic!("{source:?}") };
         let known = http.credentials.as_ref().unwrap();
         assert_eq!((known.user.as_str(), known.password.as_str()), (user, password));
@@ -96,5 +96,22 @@ fn a_parameter_that_is_none_is_told_those_there_are() {
         let rule = "write a time with its unit, above 0 and at most 1h, such as 10s";
         let sentence = format!("{value:?} is no timeout for http; {rule}");
         assert_eq!(text.parse::<Source>().expect_err(&text).to_string(), sentence);
+    }
+}
+
+#[test]
+fn patience_follows_timeout_and_fps_in_driver_and_server_alike() {
+    for (text, seconds) in [
+        ("http://cam/", Some(10)),
+        ("http://cam/#timeout=60s", Some(60)),
+        ("http://cam/#timeout=2s", Some(2)),
+        ("http://cam/#fps=0.1", Some(30)),
+        ("http://cam/#fps=0.1&timeout=2s", Some(30)),
+        ("http://cam/#fps=0.1&timeout=1m", Some(60)),
+        ("pattern:?fps=0.2", Some(15)),
+        ("pattern:?fps=30", Some(5)),
+        ("-", None),
+    ] {
+        assert_eq!(parse(text).patience().map(|patience| patience.as_secs()), seconds, "{text}");
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct Answer<'a> {
 
 impl<'a> Client<'a> {
     pub(super) fn new(source: &'a Http) -> Self {
-        let timeout = Some(source.timeout);
+        let timeout = Some(source.timeout());
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // A camera stands in the same network; what a machine uses for the Internet does not lead there.
@@ -107,7 +107,7 @@ impl<'a> Client<'a> {
             // There are cameras that know the name in this spelling alone.
             request = request.header_raw("Authorization", authorization.as_bytes());
         }
-        request.call().map_err(|error| Fault::of(error, self.source.timeout))
+        request.call().map_err(|error| Fault::of(error, self.source.timeout()))
     }
 
     fn take_challenge(&mut self, uri: &Uri, headers: &HeaderMap) -> Result<(), Fault> {
@@ -153,7 +153,7 @@ impl Answer<'_> {
                 self.received.extend_from_slice(self.piece.get(..length).unwrap_or_default());
                 return Ok(length > 0);
             }
-            Err(error) => Fault::of(error.into(), self.source.timeout),
+            Err(error) => Fault::of(error.into(), self.source.timeout()),
         };
         if matches!(fault, Fault::Closed) { Ok(false) } else { Err(self.source.failed(fault)) }
     }

@@ -16,11 +16,13 @@ use ureq::http::Uri;
 pub use error::{Fault, HttpError};
 
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, patience_at};
+use super::{CaptureError, Driver, Parts, patience};
 
+/// How often a camera that gives single pictures is asked for one a second, unless the user says otherwise.
 const FPS_DEFAULT: f64 = 1.0;
+/// The patience with a camera on the network, unless the user says otherwise: a camera that wakes up needs 8 s for its
+/// first picture.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
-const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 /// `http://USER:PASSWORD@HOST:PORT/PATH?QUERY#fps=1&timeout=10s&insecure=0`: everything but `HOST` may be left out, and
 /// these are the defaults.
@@ -30,10 +32,10 @@ pub struct Http {
     pub uri: Uri,
     /// Who asks, where the camera wants to know.
     pub credentials: Option<Credentials>,
-    /// How often a camera that gives single pictures is asked for one a second, above 0 and at most 240.
-    pub fps: f64,
-    /// How long the camera may be silent, above 0 and at most an hour.
-    pub timeout: Duration,
+    /// How often a camera that gives single pictures is asked for one a second, above 0 and at most 240; 1 by default.
+    pub fps: Option<f64>,
+    /// How long the camera may be silent, above 0 and at most an hour; 10 s by default.
+    pub timeout: Option<Duration>,
     /// Whether any certificate will do, as for a camera that has signed its own.
     pub insecure: bool,
 }
@@ -54,12 +56,13 @@ impl Http {
         let read = parse_address(address).filter(|_| !fragment.contains('@'));
         let (uri, credentials) = read.ok_or(SourceError::Address)?;
         let parameters = Parameters::parse("http", fragment, &["fps", "timeout", "insecure"])?;
-        let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= TIMEOUT_MAX;
-        let rule = || "a time with its unit, above 0 and at most 1h, such as 10s".to_owned();
-        let timeout = parameters.value("timeout", TIMEOUT_DEFAULT.into(), in_range, rule)?;
-        let insecure = parameters.value("insecure", 0, |flag: &u8| *flag <= 1, || "0 or 1".to_owned())?;
-        let fps = parameters.fps(FPS_DEFAULT)?;
-        Ok(Self { uri, credentials, fps, timeout: timeout.into(), insecure: insecure == 1 })
+        let (fps, timeout) = (parameters.given_fps()?, parameters.timeout()?);
+        Ok(Self { uri, credentials, fps, timeout, insecure: parameters.flag("insecure")? })
+    }
+
+    /// How long one wait for the camera may last.
+    fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT_DEFAULT)
     }
 
     fn write(&self, credentials: &str) -> String {
@@ -67,9 +70,15 @@ impl Http {
         let scheme = uri.scheme_str().unwrap_or_default();
         let place = uri.authority().map_or("", |authority| authority.as_str());
         let path = uri.path_and_query().map_or("", |path| path.as_str());
-        let timeout = humantime::format_duration(*timeout).to_string().replace(' ', "");
-        let insecure = u8::from(*insecure);
-        format!("{scheme}://{credentials}{place}{path}#fps={fps}&timeout={timeout}&insecure={insecure}")
+        let timeout = timeout.map(|timeout| humantime::format_duration(timeout).to_string().replace(' ', ""));
+        let parameters = [
+            fps.map(|fps| format!("fps={fps}")),
+            timeout.map(|timeout| format!("timeout={timeout}")),
+            insecure.then(|| "insecure=1".to_owned()),
+        ];
+        let parameters: Vec<String> = parameters.into_iter().flatten().collect();
+        let hash = if parameters.is_empty() { "" } else { "#" };
+        format!("{scheme}://{credentials}{place}{path}{hash}{}", parameters.join("&"))
     }
 
     fn failed(&self, fault: Fault) -> HttpError {
@@ -79,7 +88,7 @@ impl Http {
 
 impl Driver for Http {
     fn patience(&self) -> Option<Duration> {
-        patience_at(self.fps)
+        Some(patience(Some(self.timeout()), self.fps))
     }
 
     /// The camera is not asked: it may be switched on later.

@@ -37,7 +37,7 @@ pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> 
             let mut decoder = SourceDecoder::new(FRAME_BYTES_MAX);
             relay.stream(answer, |received| decoder.decode(received))
         }
-        Kind::Picture => relay.poll(answer, &mut client, source.fps),
+        Kind::Picture => relay.poll(answer, &mut client, source.fps.unwrap_or(super::FPS_DEFAULT)),
     }
 }
 

@@ -395,8 +395,8 @@ impl Camera {
         self.life = Life::Down { until: now + self.backoff.next() };
     }
 
-    /// How long the driver may be silent while all is well.
-    fn patience(&self) -> Option<Duration> {
+    /// How long the camera may give no frame while all is well, as its source has it.
+    pub fn patience(&self) -> Option<Duration> {
         self.settings.source.patience()
     }
 
