@@ -33,8 +33,8 @@ pub use source::{Source, SourceError};
 
 use self::clock::wall_time;
 use crate::wire::jpeg::with_standard_tables;
-use crate::wire::multipart::{EncodedPart, Framing, preamble};
-use crate::wire::source::Part;
+use crate::wire::multipart::{EncodedPart, Framing, preamble, rejected_part};
+use crate::wire::source::{Part, Reason};
 
 /// A source whose rate is not known should give a frame within this.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -159,6 +159,12 @@ impl Parts<'_> {
             Some(sequence) => self.send_numbered(sequence, captured_at, &jpeg),
             None => self.send(captured_at, &jpeg),
         }
+    }
+
+    /// Reports a frame of the source that was rejected for `reason`, so that the server counts it. Logging it is left
+    /// to the caller.
+    fn report_rejected(&mut self, reason: Reason) -> Result<(), CaptureError> {
+        self.write(&rejected_part(BOUNDARY, reason)).map_err(CaptureError::Output)
     }
 
     /// Passes on what is framed already, at once.

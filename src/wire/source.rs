@@ -32,7 +32,13 @@ pub struct Rejected {
     pub reason: Reason,
     /// How many bytes went with it, framing included.
     pub bytes: usize,
+    /// Whether the driver rejected it and reports that in [`REJECTED_FIELD`]: then the driver has logged it, too.
+    pub by_driver: bool,
 }
+
+/// The field of a part without a picture, by which a driver reports a frame that it has rejected itself, such as one
+/// that came over a network. Its value is the [name of the reason](Reason::as_str).
+pub const REJECTED_FIELD: &str = "X-Frame-Rejected";
 
 /// Why a frame is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +73,11 @@ impl Reason {
         Self::ZeroSize,
         Self::TrailingBytes,
     ];
+
+    /// The reason of that [name](Self::as_str), in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str().eq_ignore_ascii_case(name))
+    }
 
     /// The name under which it is counted in the server's state. It never changes.
     pub fn as_str(self) -> &'static str {
@@ -168,7 +179,7 @@ impl Tally {
 
     pub(super) fn reject(&mut self, reason: Reason, bytes: usize) -> Rejected {
         self.rejected[reason as usize].add(bytes);
-        Rejected { reason, bytes }
+        Rejected { reason, bytes, by_driver: false }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use framecast::wire::multipart::{EncodedPart, Framing, HEAD_BYTES_MAX, PartDecoder, closing, preamble};
+use framecast::wire::multipart::{EncodedPart, Framing, HEAD_BYTES_MAX, PartDecoder, closing, preamble, rejected_part};
 use framecast::wire::source::Reason;
 
 use crate::feed::{FRAME_BYTES_MAX, Outcome, feed_every_way};
@@ -280,4 +280,25 @@ fn empty_lines_without_end_are_bounded_too() {
     let outcome = crate::feed::feed(PartDecoder::new(None, FRAME_BYTES_MAX), stream.chunks(100));
     assert_eq!(outcome.reasons(), [Reason::BadHeader]);
     assert_eq!(outcome.jpegs(), [a]);
+}
+
+#[test]
+fn frame_rejected_by_the_driver_is_counted_by_its_reason() {
+    let mut received = BytesMut::from(&b"--frame\r\n"[..]);
+    for reason in Reason::ALL {
+        received.extend_from_slice(&rejected_part("frame", reason));
+    }
+    let picture = frame(1);
+    received.extend_from_slice(&EncodedPart::encode("frame", 7, Duration::ZERO, &picture).framed(Framing::Length));
+    received.extend_from_slice(b"x-frame-rejected: nonsense\r\n\r\n--frame\r\n");
+    let mut decoder = PartDecoder::new(None, FRAME_BYTES_MAX);
+    let fed = received.len() as u64;
+    for reason in Reason::ALL {
+        let rejected = decoder.decode(&mut received).unwrap_err();
+        assert_eq!((rejected.reason, rejected.by_driver), (reason, true));
+        assert_eq!(decoder.tally().rejected(reason).frames, 1);
+    }
+    assert_eq!(decoder.decode(&mut received).unwrap().unwrap().jpeg, picture);
+    assert_eq!(decoder.decode(&mut received), Ok(None), "a reason that does not exist is no report");
+    assert_eq!(decoder.tally().bytes() + received.len() as u64, fed);
 }

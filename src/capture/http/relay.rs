@@ -101,7 +101,10 @@ impl Relay<'_, '_> {
                 Ok(Some(part)) => self.send(part)?,
                 Ok(None) if answer.read()? => {}
                 Ok(None) => return Err(answer.failed(Fault::Ended { frames: self.frames }).into()),
-                Err(rejected) => tell(&rejected),
+                Err(rejected) => {
+                    tell(&rejected);
+                    self.parts.report_rejected(rejected.reason)?;
+                }
             }
         }
     }

@@ -158,7 +158,7 @@ impl Process {
                     publish(part);
                 }
                 Ok(None) => return,
-                Err(rejected) if self.said.contains(&rejected.reason) => {}
+                Err(rejected) if rejected.by_driver || self.said.contains(&rejected.reason) => {}
                 Err(rejected) => {
                     self.said.push(rejected.reason);
                     say(&format!("{rejected}; others like it are only counted"));

@@ -12,7 +12,7 @@ use memchr::memchr;
 
 use super::boundary::{Boundary, Found, Line};
 use crate::wire::jpeg::{START, Step, Walk};
-use crate::wire::source::{Part, Reason, Rejected, Tally};
+use crate::wire::source::{Part, REJECTED_FIELD, Reason, Rejected, Tally};
 
 /// The longest header block of a part, in bytes, with its delimiter line.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
@@ -64,6 +64,8 @@ struct Fields {
     any: bool,
     captured_at: Option<Duration>,
     sequence: Option<u64>,
+    /// Why the driver has rejected the frame, in the place of which this header block stands.
+    rejected: Option<Reason>,
 }
 
 /// What one step through the bytes received has led to.
@@ -146,6 +148,9 @@ impl PartDecoder {
     fn read_head(&mut self, mut head: Head, received: &mut BytesMut) -> Result<Progress, Rejected> {
         loop {
             let at = head.line;
+            if let Some(reason) = head.fields.rejected.filter(|_| head.ended) {
+                return Err(Rejected { by_driver: true, ..self.reject(received, reason, at) });
+            }
             match self.boundary.line_at(received, at) {
                 Line::Other => {}
                 Line::Unfinished => return Ok(self.wait(State::Head(head))),
@@ -274,7 +279,7 @@ pub fn read_message(message: &[u8], frame_bytes_max: usize) -> Result<Part, Reje
     received.extend_from_slice(MESSAGE_DELIMITER);
     received.extend_from_slice(message.trim_ascii_start());
     let part = PartDecoder::new(None, frame_bytes_max).decode(&mut received)?;
-    part.ok_or(Rejected { reason: Reason::Truncated, bytes: message.len() })
+    part.ok_or(Rejected { reason: Reason::Truncated, bytes: message.len(), by_driver: false })
 }
 
 impl Head {
@@ -313,6 +318,8 @@ impl Fields {
             self.captured_at = parse_seconds(value);
         } else if name.eq_ignore_ascii_case("X-Frame-Sequence") {
             self.sequence = value.parse().ok();
+        } else if name.eq_ignore_ascii_case(REJECTED_FIELD) {
+            self.rejected = Reason::named(value);
         }
         true
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::wire::source::{REJECTED_FIELD, Reason};
+
 /// How a stream is divided: what is the same in all its parts.
 #[derive(Clone, Copy, Debug)]
 pub struct Division<'a> {
@@ -104,6 +106,11 @@ pub fn preamble<'a>(division: impl Into<Division<'a>>, framing: Framing) -> Byte
         Framing::Length => format!("--{boundary}\r\n").into(),
         Framing::Advance => format!("--{boundary}\r\nContent-Type: image/jpeg\r\n{fields}\r\n").into(),
     }
+}
+
+/// A part without a picture, in the place of a frame that the driver has rejected for `reason`.
+pub fn rejected_part(boundary: &str, reason: Reason) -> Bytes {
+    format!("{REJECTED_FIELD}: {reason}\r\n\r\n--{boundary}\r\n").into()
 }
 
 /// What ends a body after a whole part: an empty part, then the closing delimiter (RFC 2046, section 5.1.1).

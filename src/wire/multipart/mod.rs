@@ -21,4 +21,4 @@ mod decode;
 mod encode;
 
 pub use decode::{HEAD_BYTES_MAX, PartDecoder, read_message};
-pub use encode::{Division, EncodedPart, Framing, closing, preamble};
+pub use encode::{Division, EncodedPart, Framing, closing, preamble, rejected_part};
