@@ -3,6 +3,8 @@
 
 #[path = "drivers/commands.rs"]
 mod commands;
+#[path = "drivers/facts.rs"]
+mod facts;
 #[path = "drivers/folder.rs"]
 mod folder;
 #[path = "drivers/input.rs"]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use framecast::stream::hub::Shot;
 use framecast::stream::{Answer, Hub, Limits, Pace, Peer, Readiness, Subscription, Transport};
+use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
 
@@ -79,7 +80,7 @@ impl Audience {
 
     /// Publishes a frame: one copy of the picture, and a reference for each viewer.
     pub(crate) fn publish(&mut self) {
-        let captured_at = Duration::from_secs(1_700_000_000);
+        let captured_at = WallTime::nearest(Duration::from_secs(1_700_000_000));
         let shot = Shot { jpeg: &self.jpeg, picture: PICTURE, captured_at, age: Duration::ZERO, sequence: None };
         self.hub.publish(CAMERA, shot, self.now);
         if let Some(frame) = self.hub.frame(CAMERA) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use framecast::wire::facts::WallTime;
 use framecast::wire::http::Request;
 use framecast::wire::jpeg::{self, FRAME_BYTES_MAX, Splitter};
 use framecast::wire::multipart::{EncodedPart, Framing, PartDecoder, preamble};
@@ -89,7 +90,7 @@ fn splitter(criterion: &mut Criterion) {
 
 fn part_decoder(criterion: &mut Criterion) {
     let part = |number: u8, bytes| {
-        let captured_at = Duration::from_secs(1_700_000_000);
+        let captured_at = WallTime::nearest(Duration::from_secs(1_700_000_000));
         EncodedPart::encode("frame", number.into(), captured_at, &picture(number, bytes)).framed(Framing::Length)
     };
     let stream = |bytes| (1..=FRAMES).map(|number| part(number, bytes)).collect();

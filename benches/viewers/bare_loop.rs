@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Buf, Bytes};
+use framecast::wire::facts::WallTime;
 use framecast::wire::multipart::{self, EncodedPart, Framing};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
@@ -69,7 +70,7 @@ pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
             }
         }
         next_frame_at += interval;
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let now = WallTime::nearest(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default());
         let frame = EncodedPart::encode(BOUNDARY, sequence, now, jpeg).framed(Framing::Length);
         viewers.retain(|_, viewer| viewer.offer(&frame).is_ok());
     }

@@ -32,6 +32,7 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 pub use source::{Source, SourceError};
 
 use self::clock::wall_time;
+use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::multipart::{EncodedPart, Framing, preamble, rejected_part};
 use crate::wire::source::{Part, Reason};
@@ -118,6 +119,11 @@ fn patience(timeout: Option<Duration>, fps: Option<f64>) -> Duration {
     timeout.unwrap_or(PATIENCE).max(Duration::from_secs_f64(three_frames))
 }
 
+/// The wall time of a frame whose source states none.
+fn arrival_time() -> WallTime {
+    WallTime::nearest(wall_time())
+}
+
 /// The output of a driver.
 pub(crate) struct Parts<'a> {
     out: &'a mut dyn Write,
@@ -126,18 +132,20 @@ pub(crate) struct Parts<'a> {
     /// The number of the newest frame; the first one has 1, unless its source gives it another.
     sequence: u64,
     /// The number and the time of the newest relayed frame, if its source gave it a number.
-    relayed: Option<(u64, Option<Duration>)>,
+    relayed: Option<(Sequence, Option<WallTime>)>,
 }
 
 impl Parts<'_> {
     /// Sends one frame under the next number, whole and at once: a reader is woken once for it and never waits for the
-    /// rest in a buffer.
+    /// rest in a buffer. A `captured_at`, since the Unix epoch, outside the years 2000 to 9999 becomes the time that is
+    /// now.
     fn send(&mut self, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
+        let captured_at = WallTime::new(captured_at).unwrap_or_else(arrival_time);
         self.send_numbered(self.sequence.saturating_add(1), captured_at, jpeg)
     }
 
     /// Sends one frame under the number its source gave it.
-    fn send_numbered(&mut self, sequence: u64, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
+    fn send_numbered(&mut self, sequence: u64, captured_at: WallTime, jpeg: &[u8]) -> Result<(), CaptureError> {
         self.sequence = sequence;
         let part = EncodedPart::encode(BOUNDARY, sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
@@ -152,12 +160,12 @@ impl Parts<'_> {
             return Ok(());
         }
         self.relayed = newest;
-        let captured_at = part.captured_at.unwrap_or_else(wall_time);
+        let captured_at = part.captured_at.unwrap_or_else(arrival_time);
         let complete = part.picture.huffman_tables;
         let jpeg = if complete { part.jpeg } else { Bytes::from(with_standard_tables(&part.jpeg)) };
         match part.sequence {
-            Some(sequence) => self.send_numbered(sequence, captured_at, &jpeg),
-            None => self.send(captured_at, &jpeg),
+            Some(sequence) => self.send_numbered(sequence.get(), captured_at, &jpeg),
+            None => self.send_numbered(self.sequence.saturating_add(1), captured_at, &jpeg),
         }
     }
 

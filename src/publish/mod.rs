@@ -21,6 +21,7 @@ use self::newest::Newest;
 pub use self::target::Target;
 use crate::capture::clock::wall_time;
 use crate::capture::redis::{Fault, Link, Place, say};
+use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::{FRAME_BYTES_MAX, with_standard_tables};
 use crate::wire::multipart::EncodedPart;
 use crate::wire::source::{Part, Reason, SourceDecoder};
@@ -125,17 +126,17 @@ fn read_frames(newest: &Newest, repeats: bool) -> io::Result<()> {
 #[derive(Default)]
 struct Numbering {
     sequence: u64,
-    captured_at: Duration,
+    captured_at: Option<WallTime>,
 }
 
 impl Numbering {
     fn number(&mut self, part: &Part, repeats: bool) -> Option<Bytes> {
-        let captured_at = part.captured_at.unwrap_or_else(wall_time);
-        let sequence = part.sequence.unwrap_or(self.sequence.saturating_add(1));
-        if !repeats && (sequence, captured_at) == (self.sequence, self.captured_at) {
+        let captured_at = part.captured_at.unwrap_or_else(|| WallTime::nearest(wall_time()));
+        let sequence = part.sequence.map(Sequence::get).unwrap_or(self.sequence.saturating_add(1));
+        if !repeats && (sequence, Some(captured_at)) == (self.sequence, self.captured_at) {
             return None;
         }
-        (self.sequence, self.captured_at) = (sequence, captured_at);
+        (self.sequence, self.captured_at) = (sequence, Some(captured_at));
         let completed = (!part.picture.huffman_tables).then(|| with_standard_tables(&part.jpeg));
         let jpeg = completed.as_deref().unwrap_or(&part.jpeg);
         Some(EncodedPart::encode("", sequence, captured_at, jpeg).message())

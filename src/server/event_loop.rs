@@ -41,6 +41,7 @@ use crate::site;
 use crate::site::auth::Guard;
 use crate::stream::hub::Shot;
 use crate::stream::{Answer, Hub, Peer, Readiness, Topic};
+use crate::wire::facts::WallTime;
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
@@ -55,10 +56,6 @@ const ACCEPTS_MAX: usize = 64;
 
 /// When descriptors or memory have run out, accepting is tried again after this long, and whenever something closes.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-
-/// The year 2000. Some servers count the time of a frame from when they were started; that says nothing to anybody
-/// else.
-const WALL_TIME_MIN: Duration = Duration::from_secs(946_684_800);
 
 /// One thread's whole world.
 #[derive(Debug)]
@@ -351,14 +348,14 @@ type Show = fn(&mut Hub<Socket>, usize, Shot<'_>, Instant);
 /// Gives the hub a picture, with the Huffman tables that a camera may have left out: browsers show it only with them.
 fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Instant) {
     let completed = (!part.picture.huffman_tables).then(|| with_standard_tables(&part.jpeg));
-    let wall_now = wall_time();
-    let captured_at = part.captured_at.filter(|&time| time >= WALL_TIME_MIN).unwrap_or(wall_now);
+    let wall_now = WallTime::nearest(wall_time());
+    let captured_at = part.captured_at.unwrap_or(wall_now);
     let shot = Shot {
         jpeg: completed.as_deref().unwrap_or(&part.jpeg),
         picture: part.picture,
         captured_at,
         // Here, once a frame, the wall time of another program becomes a time on our own clock, which is never set.
-        age: wall_now.saturating_sub(captured_at),
+        age: wall_now.saturating_since(captured_at),
         sequence: part.sequence,
     };
     show(hub, camera, shot, now);

@@ -16,6 +16,7 @@ use crate::site::Scene;
 use crate::site::auth::Counts;
 use crate::site::state::{self, Resolution, State, VIEWERS_LISTED_MAX};
 use crate::stream::{Frame, History, Hub, Journal, Purpose};
+use crate::wire::facts::WallTime;
 use crate::wire::multipart::{Division, Framing};
 use crate::wire::source::{Reason, Tally};
 
@@ -101,8 +102,8 @@ impl Scene for Stage<'_> {
         self.now
     }
 
-    fn wall_time(&self) -> Duration {
-        wall_time()
+    fn wall_time(&self) -> WallTime {
+        WallTime::nearest(wall_time())
     }
 }
 
@@ -183,6 +184,8 @@ impl Stage<'_> {
             restarts: camera.restarts(),
             accepted: tally.accepted.frames,
             rejected: rejected(&tally),
+            timestamps_ignored: tally.timestamps_ignored,
+            sequences_ignored: tally.sequences_ignored.saturating_add(self.hub.sequences_ignored(index)),
             accepted_bytes: tally.accepted.bytes,
             rejected_bytes: tally.rejected_bytes(),
             skipped_bytes: tally.skipped_bytes,

@@ -152,6 +152,6 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     fn new(camera: &'a str, fact: &Fact) -> Self {
         let Fact { sequence, captured_at, bytes, width, height, .. } = *fact;
-        Self { camera, sequence, captured_at: captured_at.as_micros() as f64 / 1e6, bytes, width, height }
+        Self { camera, sequence, captured_at: captured_at.since_epoch().as_micros() as f64 / 1e6, bytes, width, height }
     }
 }

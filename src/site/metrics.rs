@@ -103,6 +103,10 @@ impl Figures {
                 reasons.map(move |reason| (labels([("camera", &camera.name), ("reason", reason)]), of(reason)))
             })
         })?;
+        let timestamps = each(cameras, |camera| camera.timestamps_ignored);
+        page.counter("framecast_timestamps_ignored", "Capture times out of range, not used.", None, timestamps)?;
+        let sequences = each(cameras, |camera| camera.sequences_ignored);
+        page.counter("framecast_sequences_ignored", "Frame numbers out of range, not used.", None, sequences)?;
         page.counter("framecast_frames_published", "Frames shown, stand-ins included.", None, {
             each(cameras, |camera| camera.published)
         })?;

@@ -18,7 +18,7 @@ pub mod state;
 pub mod table;
 mod token;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use routes::Route;
 
@@ -26,6 +26,7 @@ use self::auth::{Judgement, Policy};
 use self::origins::{Fields, Origins};
 use crate::stream::hub::Call;
 use crate::stream::{Answer, Awaited, Frame, History, Journal};
+use crate::wire::facts::WallTime;
 use crate::wire::http::Method;
 use crate::wire::multipart::Division;
 
@@ -53,8 +54,8 @@ pub trait Scene {
     fn complaint(&self) -> Option<String>;
     /// The monotonic time of this turn.
     fn now(&self) -> Instant;
-    /// The wall time of this turn, as a time since the Unix epoch.
-    fn wall_time(&self) -> Duration;
+    /// The wall time of this turn.
+    fn wall_time(&self) -> WallTime;
 }
 
 /// Answers one request, as it was judged by a guard with this policy.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -189,7 +189,7 @@ pub fn clip(format: clip::Format, request: &Request, scene: &impl Scene) -> Resu
         ));
     };
     // Colons are nothing for the name of a file.
-    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + first.captured_at).to_string().replace(':', "");
+    let time = humantime::format_rfc3339_seconds(first.captured_at.into()).to_string().replace(':', "");
     let clip = Clip::new(format, &frames).map_err(|error| {
         Problem::bad(format!("That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."))
     })?;
@@ -290,12 +290,12 @@ pub fn unknown(request: &Request) -> Problem {
 /// A picture, with ustreamer's fields for what it says of a picture too.
 fn still(frame: &Frame, online: bool, request: &Request, scene: &impl Scene) -> Response {
     let captured = frame.captured_at;
-    let tag = format!("\"{}-{}\"", frame.sequence, captured.as_micros());
+    let tag = format!("\"{}-{}\"", frame.sequence, captured.since_epoch().as_micros());
     let fresh = is_known(request, &tag);
     let head = uncached(dated(if fresh { Status::NotModified } else { Status::Ok }, scene))
         .field("Content-Type", "image/jpeg")
         .field("ETag", tag)
-        .field("X-Timestamp", format_args!("{}.{:06}", captured.as_secs(), captured.subsec_micros()))
+        .field("X-Timestamp", captured)
         .field("X-Frame-Sequence", frame.sequence)
         .field("X-Frame-Age", frame.age(scene.now()).as_millis())
         .field("X-UStreamer-Online", online)
@@ -329,7 +329,7 @@ fn secured(head: ResponseHead, origins: &Origins) -> ResponseHead {
 }
 
 fn dated(status: Status, scene: &impl Scene) -> ResponseHead {
-    ResponseHead::new(status).field("Date", httpdate::fmt_http_date(UNIX_EPOCH + scene.wall_time()))
+    ResponseHead::new(status).field("Date", httpdate::fmt_http_date(scene.wall_time().into()))
 }
 
 /// In every dialect that a cache or a proxy may understand.

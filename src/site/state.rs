@@ -110,6 +110,9 @@ pub struct Camera {
     pub restarts: u32,
     pub accepted: u64,
     pub rejected: BTreeMap<&'static str, u64>,
+    /// Times and numbers of frames that were out of range: the time of arrival and the next number stand for them.
+    pub timestamps_ignored: u64,
+    pub sequences_ignored: u64,
     /// All bytes that its drivers wrote are in one of these four: whole frames, flawed ones, none, and not known yet.
     pub accepted_bytes: u64,
     pub rejected_bytes: u64,

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 use std::mem;
-use std::time::UNIX_EPOCH;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -146,7 +146,7 @@ fn opening(name: &str) -> String {
 }
 
 fn row(out: &mut String, fact: &Fact) {
-    let captured = humantime::format_rfc3339_millis(UNIX_EPOCH + fact.captured_at);
+    let captured = humantime::format_rfc3339_millis(SystemTime::from(fact.captured_at));
     let _ = write!(out, "<tr><td>{}<td>{captured}<td>{}<td>", fact.sequence, fact.bytes);
     match fact.interval {
         Some(interval) => {

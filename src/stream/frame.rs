@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::wire::facts::WallTime;
 use crate::wire::jpeg::Picture;
 use crate::wire::multipart::{Division, EncodedPart, Framing};
 
@@ -12,8 +13,8 @@ use crate::wire::multipart::{Division, EncodedPart, Framing};
 pub struct Frame {
     /// Rises by at least one from frame to frame of a camera, from 1.
     pub sequence: u64,
-    /// The wall time of capture, as a time since the Unix epoch.
-    pub captured_at: Duration,
+    /// The wall time of capture.
+    pub captured_at: WallTime,
     /// The same on the monotonic clock, as well as it is known: what is measured from here no change of the wall clock
     /// can spoil.
     pub captured_on: Instant,
@@ -29,7 +30,7 @@ impl Frame {
     pub fn encode(
         division: Division<'_>,
         sequence: u64,
-        captured_at: Duration,
+        captured_at: WallTime,
         age: Duration,
         published_at: Instant,
         picture: Picture,

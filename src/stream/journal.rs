@@ -8,6 +8,7 @@ use super::channel::{Channel, Subscribers};
 use super::frame::Frame;
 use super::hub::Key;
 use super::sabotage::{self, Sabotage};
+use crate::wire::facts::WallTime;
 
 /// Frames of one camera of which the facts are kept.
 const FACTS_MAX: usize = 1000;
@@ -21,8 +22,8 @@ pub struct Fact {
     pub number: u64,
     /// The frame's sequence.
     pub sequence: u64,
-    /// The wall time of capture, as a time since the Unix epoch.
-    pub captured_at: Duration,
+    /// The wall time of capture.
+    pub captured_at: WallTime,
     /// How long before that the camera's last frame was captured, if there was one.
     pub interval: Option<Duration>,
     /// The size of the JPEG.
@@ -81,7 +82,7 @@ impl Journal {
         self.last_id += 1;
         let number = self.frames_noted(camera) + 1;
         let channel = &mut self.frames[camera];
-        let interval = channel.latest().map(|last| frame.captured_at.saturating_sub(last.captured_at));
+        let interval = channel.latest().map(|last| frame.captured_at.saturating_since(last.captured_at));
         channel.publish(Fact {
             id: self.last_id,
             number,

@@ -19,6 +19,7 @@ pub mod hub;
 pub mod journal;
 pub mod limits;
 pub mod metrics;
+pub mod numbering;
 pub mod pace;
 pub mod pinned;
 pub mod producer;

@@ -2,12 +2,12 @@
 //! decoders of frames have in common, and the one that finds out by itself which of the two it is given.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2_iter;
 use thiserror::Error;
 
+use super::facts::{Sequence, WallTime};
 use super::jpeg::{Flaw, Picture, Splitter};
 use super::multipart::PartDecoder;
 
@@ -18,10 +18,10 @@ pub struct Part {
     pub jpeg: Bytes,
     /// What its headers say of it.
     pub picture: Picture,
-    /// The wall time of capture, since the Unix epoch, if the source gives it.
-    pub captured_at: Option<Duration>,
-    /// The number the source gives the frame, if any.
-    pub sequence: Option<u64>,
+    /// The wall time of capture, if the source states one within the years 2000 to 9999.
+    pub captured_at: Option<WallTime>,
+    /// The frame's number, if the source states one within its bound.
+    pub sequence: Option<Sequence>,
 }
 
 /// One flawed frame, taken off the bytes received. It ends nothing: the next call goes on behind it.
@@ -141,6 +141,10 @@ pub struct Tally {
     pub accepted: Count,
     /// Bytes that belong to no frame: padding and garbage between frames.
     pub skipped_bytes: u64,
+    /// Times of capture that were out of range or no number: those frames have the time of their arrival.
+    pub timestamps_ignored: u64,
+    /// Numbers of frames that were out of range or no number: those frames are counted on.
+    pub sequences_ignored: u64,
     rejected: [Count; Reason::ALL.len()],
 }
 
@@ -164,6 +168,8 @@ impl Tally {
     pub fn merge(&mut self, other: &Self) {
         self.accepted.merge(other.accepted);
         self.skipped_bytes += other.skipped_bytes;
+        self.timestamps_ignored += other.timestamps_ignored;
+        self.sequences_ignored += other.sequences_ignored;
         for (count, other) in self.rejected.iter_mut().zip(other.rejected) {
             count.merge(other);
         }

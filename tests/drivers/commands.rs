@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use framecast::capture::BOUNDARY;
+use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::check;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 use rustix::process::Signal;
@@ -50,7 +51,7 @@ fn parts_are_shown_with_their_times_of_capture() {
     let path = folder.path().join("parts");
     let mut parts = preamble(BOUNDARY, Framing::Length).to_vec();
     for number in 1..=3_u16 {
-        let time = Duration::new(1_700_000_000 + u64::from(number), 250_000_000);
+        let time = WallTime::nearest(Duration::new(1_700_000_000 + u64::from(number), 250_000_000));
         parts.extend(EncodedPart::encode(BOUNDARY, number.into(), time, &picture(number)).framed(Framing::Length));
     }
     fs::write(&path, parts).unwrap();

@@ -91,7 +91,11 @@ fn the_newest_picture_is_shown_and_then_each_newer_one() {
     let part = watch.next();
     assert_eq!(part.jpeg, picture(1));
     let modified = fs::metadata(&newest).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
-    assert_eq!(part.captured_at.unwrap().as_micros(), modified.as_micros(), "it was captured when it was written");
+    assert_eq!(
+        part.captured_at.unwrap().since_epoch().as_micros(),
+        modified.as_micros(),
+        "it was captured when it was written"
+    );
 
     put(directory, "4.JPG", 4, MINUTE / 2);
     assert_eq!(watch.next().jpeg, picture(4));

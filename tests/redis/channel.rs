@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use framecast::capture::numbers::PICTURES;
+use framecast::wire::facts::Sequence;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::driver::Driver;
@@ -65,7 +66,7 @@ fn pictures_of_others_are_shown_and_what_is_none_is_left_out() {
     assert_eq!(driver.frame().jpeg, PICTURES[1], "a picture without a header is one too");
     publish(&[b"x-frame-sequence: 77\r\n\r\n", PICTURES[2]].concat());
     let frame = driver.frame();
-    assert_eq!((frame.jpeg, frame.sequence), (PICTURES[2].into(), Some(77)));
+    assert_eq!((frame.jpeg, frame.sequence), (PICTURES[2].into(), Sequence::new(77)));
 }
 
 #[test]

@@ -16,7 +16,8 @@ fn every_frame_goes_to_exactly_one_of_two_workers() {
     let mut workers = [Driver::start(&place), Driver::start(&place)];
     eventually("both wait for work", || redis.figure("blocked_clients") == 2);
     let _origin = Program::serve(&["--camera", "stills:?fps=30", "--publish", &place]);
-    let done = workers.each_mut().map(|worker| (0..60).map(|_| worker.frame().sequence.unwrap()).collect::<Vec<_>>());
+    let done =
+        workers.each_mut().map(|worker| (0..60).map(|_| worker.frame().sequence.unwrap().get()).collect::<Vec<_>>());
     for sequences in &done {
         assert!(sequences.is_sorted(), "the oldest comes first: {sequences:?}");
     }
@@ -39,7 +40,7 @@ fn no_more_frames_wait_than_are_wanted_and_the_others_are_counted() {
     }
     // What waits is the newest, in order.
     let mut worker = Driver::start(&place);
-    let sequences: Vec<u64> = (0..10).map(|_| worker.frame().sequence.unwrap()).collect();
+    let sequences: Vec<u64> = (0..10).map(|_| worker.frame().sequence.unwrap().get()).collect();
     assert!(sequences[0] > 40 && sequences.is_sorted(), "{sequences:?}");
     origin.signal(Signal::TERM);
     let (_, words) = origin.wait();

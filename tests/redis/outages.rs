@@ -106,7 +106,7 @@ fn redis_is_restarted_and_killed() {
     println!("back after {:?} in the median and {:?} at most", times[times.len() / 2], times[times.len() - 1]);
     let (mut last, newest) = (0, pair.copies[0].newest());
     while last < newest {
-        let sequence = driver.frame().sequence.expect("a number");
+        let sequence = driver.frame().sequence.expect("a number").get();
         assert!(sequence > last, "{sequence} after {last}");
         last = sequence;
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use framecast::capture::clock::wall_time;
 use framecast::capture::numbers::PICTURES;
+use framecast::wire::facts::{Sequence, WallTime};
 
 use crate::driver::Driver;
 use crate::upstream::Upstream;
@@ -24,17 +25,20 @@ fn numbers_and_times_are_kept_where_there_are_any() {
     let parts: [(&str, &[u8]); 5] = [
         ("X-Timestamp: 1760000000.250001\r\nX-Frame-Sequence: 41\r\n", PICTURES[0]),
         ("X-Frame-Sequence: 7\r\n", PICTURES[1]),
-        ("X-Timestamp: 3\r\n", PICTURES[2]),
+        ("X-Timestamp: 1760000003123\r\n", PICTURES[2]),
         ("", PICTURES[0]),
         ("X-Frame-Sequence: 18446744073709551615\r\n", PICTURES[1]),
     ];
     let begun = wall_time();
     let mut driver = Driver::start(Upstream::sending(stream(&parts)).url("/"));
     let frames: Vec<_> = (0..5).map(|_| driver.frame()).collect();
-    let numbers: Vec<_> = frames.iter().filter_map(|frame| frame.sequence).collect();
-    assert_eq!(numbers, [41, 7, 8, 9, u64::MAX]);
-    let times: Vec<_> = frames.iter().filter_map(|frame| frame.captured_at).collect();
-    assert_eq!((times[0], times[2]), (Duration::new(1_760_000_000, 250_001_000), Duration::from_secs(3)));
+    let numbers: Vec<_> = frames.iter().filter_map(|frame| frame.sequence).map(Sequence::get).collect();
+    assert_eq!(numbers, [41, 7, 8, 9, 10]);
+    let times: Vec<_> = frames.iter().filter_map(|frame| frame.captured_at).map(WallTime::since_epoch).collect();
+    assert_eq!(
+        (times[0], times[2]),
+        (Duration::new(1_760_000_000, 250_001_000), Duration::from_millis(1_760_000_003_123))
+    );
     // Headers have whole microseconds.
     let arrival = begun - Duration::from_micros(1)..=wall_time();
     assert!([1, 3, 4].iter().all(|&number| arrival.contains(&times[number])), "{times:?}");
@@ -42,14 +46,14 @@ fn numbers_and_times_are_kept_where_there_are_any() {
 
 #[test]
 fn a_frame_that_is_repeated_comes_out_once() {
-    let fields = |sequence, time| format!("X-Timestamp: {time}.5\r\nX-Frame-Sequence: {sequence}\r\n");
+    let fields = |sequence, time| format!("X-Timestamp: 176000000{time}.5\r\nX-Frame-Sequence: {sequence}\r\n");
     let (first, restarted, next) = (fields(1, 1), fields(1, 2), fields(2, 3));
     let [one, two, three] = PICTURES;
     let parts = [(&*first, one), (&*first, one), (&*restarted, two), (&*next, three), ("", three), ("", three)];
     let mut driver = Driver::start(Upstream::sending(stream(&parts)).url("/"));
     for (sequence, picture) in [(1, one), (1, two), (2, three), (3, three), (4, three)] {
         let frame = driver.frame();
-        assert_eq!((frame.sequence, frame.jpeg.as_ref()), (Some(sequence), picture));
+        assert_eq!((frame.sequence, frame.jpeg.as_ref()), (Sequence::new(sequence), picture));
     }
     assert!(driver.failure().contains("after 6 frames"));
 }

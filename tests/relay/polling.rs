@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use framecast::capture::numbers::PICTURES;
+use framecast::wire::facts::{Sequence, WallTime};
 
 use crate::driver::Driver;
 use crate::support::eventually;
@@ -19,7 +20,7 @@ fn a_picture_is_asked_for_again_and_again_over_one_connection() {
     let mut driver = Driver::start(upstream.url("/snapshot.jpg?x=1#fps=50"));
     for number in 0..7 {
         let frame = driver.frame();
-        assert_eq!((frame.sequence, frame.jpeg.as_ref()), (Some(number + 1), PICTURES[number as usize % 3]));
+        assert_eq!((frame.sequence, frame.jpeg.as_ref()), (Sequence::new(number + 1), PICTURES[number as usize % 3]));
     }
     assert_eq!(upstream.connections(), 1);
     for request in upstream.requests() {
@@ -76,7 +77,7 @@ fn a_picture_keeps_its_number_and_its_time() {
     let mut driver = Driver::start(upstream.url("/#fps=100"));
     let frame = driver.frame();
     let captured_at = Duration::from_millis(1_760_000_000_250);
-    assert_eq!((frame.sequence, frame.captured_at), (Some(9), Some(captured_at)));
+    assert_eq!((frame.sequence, frame.captured_at), (Sequence::new(9), WallTime::new(captured_at)));
     // It is the same one every time, so it comes once.
     eventually("it is asked for again", || upstream.requests().len() > 5);
     drop(upstream);

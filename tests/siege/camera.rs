@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use framecast::wire::facts::WallTime;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 
 use crate::garbage;
@@ -127,7 +128,7 @@ fn steady(fps: f64, bytes: usize, folder: &Path) -> io::Result<()> {
         number += 1;
         written += 1;
         let captured_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let part = EncodedPart::encode("frame", number, captured_at, &picture(number, bytes));
+        let part = EncodedPart::encode("frame", number, WallTime::nearest(captured_at), &picture(number, bytes));
         out.write_all(&part.framed(Framing::Length))?;
         out.flush()?;
     }

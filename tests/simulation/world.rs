@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use framecast::stream::hub::Shot;
 use framecast::stream::{Answer, Hub, Key, Limits, Peer, Readiness, Topic};
+use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 
 use crate::backlog::Backlog;
@@ -432,13 +433,13 @@ impl World {
         let last = ledger.cameras[camera].sequence;
         let sequence = given.filter(|&given| given > last).unwrap_or(last + 1);
         let jpeg = jpeg(camera, sequence, bytes);
-        let captured_at = site::captured_at(sequence);
-        let frame = Published::new(camera, sequence, captured_at, now, is_live, jpeg);
+        let captured_at = WallTime::nearest(site::captured_at(sequence));
+        let frame = Published::new(camera, sequence, captured_at.since_epoch(), now, is_live, jpeg);
         ledger.cameras[camera].sequence = sequence;
         let frame = Rc::new(frame);
         ledger.cameras[camera].show(frame.clone(), is_live);
         if is_live {
-            ledger.record(camera, sequence, captured_at, bytes);
+            ledger.record(camera, sequence, captured_at.since_epoch(), bytes);
         }
         drop(ledger);
         self.shown(camera);
@@ -447,7 +448,7 @@ impl World {
             self.outdate(camera);
         }
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let shot = Shot { jpeg, picture, captured_at, age: Duration::ZERO, sequence: given };
+        let shot = Shot { jpeg, picture, captured_at, age: Duration::ZERO, sequence: given.and_then(Sequence::new) };
         match is_live {
             true => self.hub.publish(camera, shot, now),
             false => self.hub.stand_in(camera, shot, now),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use framecast::site::clip::{Clip, Format};
 use framecast::stream::{Frame, History, Journal, Limits, Producer, Purpose};
+use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
 
 use crate::peer::{Line, Studio};
@@ -99,7 +100,7 @@ const MIB: usize = 1024 * 1024;
 
 fn frame(sequence: u64, published_at: Instant, bytes: usize) -> Frame {
     let picture = Picture { width: 64, height: 48, huffman_tables: true };
-    Frame::encode("frame".into(), sequence, Duration::ZERO, Duration::ZERO, published_at, picture, &vec![0; bytes])
+    Frame::encode("frame".into(), sequence, WallTime::MIN, Duration::ZERO, published_at, picture, &vec![0; bytes])
 }
 
 /// Adds a frame and drops what leaves for it.

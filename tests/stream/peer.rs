@@ -15,6 +15,7 @@ use framecast::stream::{
     Answer, Awaited, Hub, Key, Limits, Pace, Peer, Producer, Production, Purpose, Readiness, Response, Subscription,
     Topic, Transport,
 };
+use framecast::wire::facts::WallTime;
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
@@ -216,7 +217,7 @@ impl Studio {
         let mut jpeg = vec![self.published as u8; bytes];
         jpeg[..8].copy_from_slice(&self.published.to_be_bytes());
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let captured_at = Duration::from_millis(1_000_000 + self.published);
+        let captured_at = WallTime::nearest(Duration::from_millis(1_700_000_000_000 + self.published));
         show(&mut self.hub, 0, Shot { jpeg: &jpeg, picture, captured_at, age: self.age, sequence: None }, self.now);
         self.turn();
         jpeg
@@ -295,7 +296,7 @@ fn respond(body: String) -> Answer {
 
 /// The part a frame of [`Studio::publish`] becomes, delimiter included, as `length` frames it.
 pub fn part(number: u64, jpeg: &[u8]) -> Vec<u8> {
-    let captured = 1_000_000 + number;
+    let captured = 1_700_000_000_000 + number;
     let header = format!(
         "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}.{:03}000\r\n\
          X-Frame-Sequence: {number}\r\n\r\n",

@@ -11,6 +11,7 @@ use framecast::server::tls::{self, Session, Shared};
 use framecast::stream::hub::Shot;
 use framecast::stream::pace::Pace;
 use framecast::stream::{Answer, Hub, Key, Limits, Peer, Response, Subscription};
+use framecast::wire::facts::WallTime;
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
@@ -184,7 +185,7 @@ impl Studio {
         let shot = Shot {
             jpeg: &jpeg,
             picture,
-            captured_at: Duration::from_millis(number),
+            captured_at: WallTime::nearest(Duration::from_millis(1_700_000_000_000 + number)),
             age: Duration::ZERO,
             sequence: None,
         };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::multipart::{EncodedPart, Framing, HEAD_BYTES_MAX, PartDecoder, closing, preamble, rejected_part};
 use framecast::wire::source::Reason;
 
@@ -40,7 +41,7 @@ fn expect_both(declared: Option<&str>, stream: &[u8]) -> Outcome {
 }
 
 fn captured_at(outcome: &Outcome) -> Vec<Option<Duration>> {
-    outcome.parts().iter().map(|part| part.captured_at).collect()
+    outcome.parts().iter().map(|part| part.captured_at.map(WallTime::since_epoch)).collect()
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn both_of_our_own_framings() {
     for framing in [Framing::Length, Framing::Advance] {
         let mut stream = preamble("frame", framing).to_vec();
         for (sequence, jpeg) in [(41, &a), (42, &b)] {
-            let captured_at = Duration::new(1_760_000_000, 250_001_000);
+            let captured_at = WallTime::new(Duration::new(1_760_000_000, 250_001_000)).unwrap();
             stream.extend(EncodedPart::encode("frame", sequence, captured_at, jpeg).framed(framing));
         }
         let outcome = expect_both(Some("frame"), &stream);
@@ -67,7 +68,10 @@ fn both_of_our_own_framings() {
         expect_both(None, &stream);
         if framing == Framing::Length {
             assert_eq!(captured_at(&outcome), [Some(Duration::new(1_760_000_000, 250_001_000)); 2]);
-            assert_eq!(outcome.parts().iter().map(|part| part.sequence).collect::<Vec<_>>(), [Some(41), Some(42)]);
+            assert_eq!(
+                outcome.parts().iter().map(|part| part.sequence).collect::<Vec<_>>(),
+                [41, 42].map(Sequence::new)
+            );
         }
     }
 }
@@ -109,9 +113,9 @@ fn no_first_boundary_but_headers_at_once() {
 #[test]
 fn no_first_boundary_but_the_jpeg_at_once() {
     let (a, b) = frames();
-    let stream = [&a, b"\r\n--b\r\nX-Timestamp: 7.5\r\n\r\n".as_slice(), &b, b"\r\n--b\r\n"].concat();
+    let stream = [&a, b"\r\n--b\r\nX-Timestamp: 1760000007.5\r\n\r\n".as_slice(), &b, b"\r\n--b\r\n"].concat();
     let outcome = expect_both(None, &stream);
-    assert_eq!(captured_at(&outcome), [None, Some(Duration::from_millis(7500))]);
+    assert_eq!(captured_at(&outcome), [None, Some(Duration::from_millis(1_760_000_007_500))]);
 }
 
 #[test]
@@ -175,8 +179,8 @@ fn no_line_break_before_the_boundary() {
 
 #[test]
 fn bare_line_feeds() {
-    let outcome = expect_both(None, &body("--b\nContent-Type: image/jpeg\nX-Timestamp: 3.25\n\n", "\n"));
-    assert_eq!(captured_at(&outcome), [Some(Duration::from_millis(3250)); 2]);
+    let outcome = expect_both(None, &body("--b\nContent-Type: image/jpeg\nX-Timestamp: 1760000003.25\n\n", "\n"));
+    assert_eq!(captured_at(&outcome), [Some(Duration::from_millis(1_760_000_003_250)); 2]);
     assert_eq!(outcome.tally.skipped_bytes, 0);
 }
 
@@ -190,21 +194,32 @@ fn an_empty_line_too_many_or_none_before_the_picture() {
 
 #[test]
 fn header_names_in_any_case() {
-    let head = "--b\r\nCONTENT-TYPE:image/jpeg\r\nx-timestamp : 3.5 \r\nX-FRAME-sequence:9\r\n\r\n";
+    let head = "--b\r\nCONTENT-TYPE:image/jpeg\r\nx-timestamp : 1760000003.5 \r\nX-FRAME-sequence:9\r\n\r\n";
     let outcome = expect_both(None, &body(head, "\r\n"));
-    assert_eq!(captured_at(&outcome), [Some(Duration::from_millis(3500)); 2]);
-    assert_eq!(outcome.parts()[0].sequence, Some(9));
+    assert_eq!(captured_at(&outcome), [Some(Duration::from_millis(1_760_000_003_500)); 2]);
+    assert_eq!(outcome.parts()[0].sequence, Sequence::new(9));
 }
 
 #[test]
-fn a_timestamp_that_is_none_is_ignored() {
-    for value in ["", "now", "-1.5", "1.5.5", "1,5", "99999999999999999999", "1.x", "NaN"] {
+fn timestamp_out_of_range_is_ignored_and_counted() {
+    let values = ["", "now", "-1.5", "1.5.5", "1,5", "5", "99999999999999999999", "18446744073709551615", "1.x", "NaN"];
+    for value in values {
         let outcome = expect_both(None, &body(&format!("--b\r\nX-Timestamp: {value}\r\n\r\n"), "\r\n"));
-        assert_eq!(captured_at(&outcome), [None, None], "{value}");
+        assert_eq!((captured_at(&outcome), outcome.tally.timestamps_ignored), (vec![None, None], 2), "{value}");
     }
-    for (value, nanoseconds) in [("5", 0), ("5.", 0), ("5.000001", 1000), ("5.1234567899", 123_456_789)] {
+    let milliseconds = "1795783697704";
+    for (value, nanoseconds) in [("1795783697.7040001239", 704_000_123), (milliseconds, 704_000_000)] {
         let outcome = expect_both(None, &body(&format!("--b\r\nX-Timestamp: {value}\r\n\r\n"), "\r\n"));
-        assert_eq!(captured_at(&outcome)[0], Some(Duration::new(5, nanoseconds)), "{value}");
+        let expected = Some(Duration::new(1_795_783_697, nanoseconds));
+        assert_eq!((captured_at(&outcome)[0], outcome.tally.timestamps_ignored), (expected, 0), "{value}");
+    }
+}
+
+#[test]
+fn sequence_out_of_range_is_ignored_and_counted() {
+    for value in ["18446744073709551615", "9007199254740993", "-1", "one", ""] {
+        let outcome = expect_both(None, &body(&format!("--b\r\nX-Frame-Sequence: {value}\r\n\r\n"), "\r\n"));
+        assert_eq!((outcome.parts()[0].sequence, outcome.tally.sequences_ignored), (None, 2), "{value}");
     }
 }
 
@@ -289,7 +304,7 @@ fn frame_rejected_by_the_driver_is_counted_by_its_reason() {
         received.extend_from_slice(&rejected_part("frame", reason));
     }
     let picture = frame(1);
-    received.extend_from_slice(&EncodedPart::encode("frame", 7, Duration::ZERO, &picture).framed(Framing::Length));
+    received.extend_from_slice(&EncodedPart::encode("frame", 7, WallTime::MIN, &picture).framed(Framing::Length));
     received.extend_from_slice(b"x-frame-rejected: nonsense\r\n\r\n--frame\r\n");
     let mut decoder = PartDecoder::new(None, FRAME_BYTES_MAX);
     let fed = received.len() as u64;

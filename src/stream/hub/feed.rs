@@ -10,6 +10,7 @@ use crate::stream::histogram::Histogram;
 use crate::stream::history::History;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::{FrameCounts, Meter};
+use crate::stream::numbering::Numbering;
 
 /// A camera's frames and who wants them; or the same frames again, later.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) struct Feed {
     /// Where the frames come from, if this is no camera's own feed.
     pub(super) replay: Option<Replay>,
     pub(super) waiting: BTreeSet<Key>,
-    pub(super) sequence: u64,
+    pub(super) numbering: Numbering,
     pub(super) rate: Meter,
     /// Frames shown, those that stood in for live ones included.
     pub(super) published: u64,
@@ -53,7 +54,7 @@ impl Feed {
             history: History::new(limits.history_span, limits.history_bytes_max),
             replay: None,
             waiting: BTreeSet::new(),
-            sequence: 0,
+            numbering: Numbering::default(),
             rate: Meter::default(),
             published: 0,
             departed: FrameCounts::default(),

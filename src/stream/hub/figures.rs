@@ -40,6 +40,11 @@ impl<T: Transport> Hub<T> {
         self.feeds[camera].published
     }
 
+    /// Numbers that `camera` stated and that were not taken, because they jump.
+    pub fn sequences_ignored(&self, camera: usize) -> u64 {
+        self.feeds[camera].numbering.ignored()
+    }
+
     /// What became of the frames of `camera`, over the viewers that are here and those that have gone.
     pub fn frame_counts_of(&self, camera: usize) -> FrameCounts {
         let mut counts = self.feeds[camera].departed;

@@ -28,6 +28,7 @@ use super::metrics::{CloseReason, Totals};
 use super::pinned::Pinned;
 use super::sabotage::{self, Sabotage};
 use super::timers::Timers;
+use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::http::Request;
 use crate::wire::jpeg::Picture;
 use crate::wire::multipart::Division;
@@ -70,13 +71,13 @@ pub struct Shot<'a> {
     pub jpeg: &'a [u8],
     /// What is known of it.
     pub picture: Picture,
-    /// The wall time of capture, as a time since the Unix epoch.
-    pub captured_at: Duration,
+    /// The wall time of capture.
+    pub captured_at: WallTime,
     /// How long ago that was. A clock that was set meanwhile, or a camera's own that is wrong, makes this wrong too;
     /// zero where the time lies ahead.
     pub age: Duration,
-    /// The number the camera gave it. It is kept as long as numbers rise; otherwise the next one is taken.
-    pub sequence: Option<u64>,
+    /// The number that the camera states; see [`super::numbering`] for when it is taken.
+    pub sequence: Option<Sequence>,
 }
 
 /// All connections, and for each camera the newest frame and those who are shown it.

@@ -80,10 +80,9 @@ impl<T: Transport> Hub<T> {
 
     /// Makes a picture the next frame of `camera`.
     pub(super) fn encode(&mut self, camera: usize, shot: Shot<'_>, now: Instant) -> Frame {
-        let last = &mut self.feeds[camera].sequence;
-        *last = shot.sequence.filter(|given| given > last).unwrap_or(*last + 1);
+        let sequence = self.feeds[camera].numbering.next(shot.sequence);
         let division = Division { boundary: &self.boundary, fields: &self.part_fields };
-        Frame::encode(division, *last, shot.captured_at, shot.age, now, shot.picture, shot.jpeg)
+        Frame::encode(division, sequence, shot.captured_at, shot.age, now, shot.picture, shot.jpeg)
     }
 
     /// Shows a frame to everybody who watches, in the place of the one shown before and of `outdated`.
@@ -271,7 +270,7 @@ impl<T: Transport> Hub<T> {
 
     /// Hands out again the requests that have waited for the frame `camera` now has.
     pub(super) fn ask_again(&mut self, camera: usize, now: Instant) {
-        let sequence = self.feeds[camera].sequence;
+        let sequence = self.feeds[camera].numbering.last();
         let waiting = self.feeds[camera].waiting.iter().copied();
         let served: Vec<Key> = waiting
             .filter(|key| match self.connections.get(key.slot as usize).map(|connection| &connection.state) {

@@ -5,12 +5,12 @@
 //! for the boundary behind it. What the walk has not finished when the boundary comes is a frame cut short.
 
 use std::mem;
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use memchr::memchr;
 
 use super::boundary::{Boundary, Found, Line};
+use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::{START, Step, Walk};
 use crate::wire::source::{Part, REJECTED_FIELD, Reason, Rejected, Tally};
 
@@ -62,10 +62,20 @@ struct Head {
 struct Fields {
     /// Whether there was any field at all, known or not.
     any: bool,
-    captured_at: Option<Duration>,
-    sequence: Option<u64>,
+    captured_at: Stated<WallTime>,
+    sequence: Stated<Sequence>,
     /// Why the driver has rejected the frame, in the place of which this header block stands.
     rejected: Option<Reason>,
+}
+
+/// The value of a field that a part may have.
+#[derive(Clone, Copy, Debug, Default)]
+enum Stated<T> {
+    #[default]
+    Absent,
+    /// It is no number, or one out of range.
+    Ignored,
+    Value(T),
 }
 
 /// What one step through the bytes received has led to.
@@ -218,7 +228,9 @@ impl PartDecoder {
                 self.tally.accept(start + length);
                 received.advance(start);
                 let jpeg = received.split_to(length).freeze();
-                let Fields { captured_at, sequence, .. } = fields;
+                let (captured_at, sequence) = (fields.captured_at.value(), fields.sequence.value());
+                self.tally.timestamps_ignored += u64::from(fields.captured_at.is_ignored());
+                self.tally.sequences_ignored += u64::from(fields.sequence.is_ignored());
                 return Ok(Progress::Part(Part { jpeg, picture, captured_at, sequence }));
             }
             Step::End { length: end, .. } | Step::Broken { end, .. } if start == 0 && !walk.has_begun() => {
@@ -303,6 +315,26 @@ impl Head {
     }
 }
 
+impl<T> From<Option<T>> for Stated<T> {
+    /// A field that is there, with its value if that was accepted.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Ignored, Self::Value)
+    }
+}
+
+impl<T> Stated<T> {
+    fn value(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Ignored => None,
+        }
+    }
+
+    fn is_ignored(&self) -> bool {
+        matches!(self, Self::Ignored)
+    }
+}
+
 impl Fields {
     /// Reads one line. Whether it is a field at all: a name, which is a token (RFC 9110, section 5.1), and a colon.
     fn read(&mut self, line: &[u8]) -> bool {
@@ -315,24 +347,12 @@ impl Fields {
         }
         self.any = true;
         if name.eq_ignore_ascii_case("X-Timestamp") {
-            self.captured_at = parse_seconds(value);
+            self.captured_at = WallTime::parse(value).into();
         } else if name.eq_ignore_ascii_case("X-Frame-Sequence") {
-            self.sequence = value.parse().ok();
+            self.sequence = Sequence::parse(value).into();
         } else if name.eq_ignore_ascii_case(REJECTED_FIELD) {
             self.rejected = Reason::named(value);
         }
         true
     }
-}
-
-/// Reads seconds with up to nine decimals.
-fn parse_seconds(text: &str) -> Option<Duration> {
-    let (seconds, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let mut nanoseconds = 0;
-    let mut unit = 1_000_000_000;
-    for digit in decimals.chars() {
-        unit /= 10;
-        nanoseconds += digit.to_digit(10)? * unit;
-    }
-    Some(Duration::new(seconds.parse().ok()?, nanoseconds))
 }

@@ -1,10 +1,10 @@
 //! Parts as they are sent.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::wire::facts::WallTime;
 use crate::wire::source::{REJECTED_FIELD, Reason};
 
 /// How a stream is divided: what is the same in all its parts.
@@ -43,18 +43,16 @@ pub struct EncodedPart {
 }
 
 impl EncodedPart {
-    /// Encodes `jpeg` as a part. `captured_at` is the wall time of capture, as a time since the Unix epoch.
-    pub fn encode<'a>(division: impl Into<Division<'a>>, sequence: u64, captured_at: Duration, jpeg: &[u8]) -> Self {
+    /// Encodes `jpeg`, captured at the wall time `captured_at`, as a part.
+    pub fn encode<'a>(division: impl Into<Division<'a>>, sequence: u64, captured_at: WallTime, jpeg: &[u8]) -> Self {
         use std::io::Write;
         let Division { boundary, fields } = division.into();
         let mut bytes = BytesMut::with_capacity(jpeg.len() + boundary.len() + 2 * fields.len() + 192).writer();
         let _ = write!(
             bytes,
             "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\
-             X-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {sequence}\r\n{fields}\r\n",
+             X-Timestamp: {captured_at}\r\nX-Frame-Sequence: {sequence}\r\n{fields}\r\n",
             jpeg.len(),
-            captured_at.as_secs(),
-            captured_at.subsec_micros(),
         );
         let mut bytes = bytes.into_inner();
         let start = bytes.len();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::multipart::{EncodedPart, Framing, HEAD_BYTES_MAX, PartDecoder, preamble};
 use framecast::wire::source::Part;
 
@@ -56,10 +57,11 @@ pub fn survives(part: &Part) {
     if part.jpeg.windows(7).any(|window| window == b"--frame") {
         return;
     }
-    let sequence = part.sequence.unwrap_or(1);
-    let captured_at = part.captured_at.unwrap_or(Duration::from_micros(7_000_042));
+    let sequence = part.sequence.or(Sequence::new(1)).expect("1 is in range");
+    let captured_at = part.captured_at.unwrap_or(WallTime::MAX).since_epoch();
     let captured_at = Duration::new(captured_at.as_secs(), captured_at.subsec_micros() * 1000);
-    let encoded = EncodedPart::encode("frame", sequence, captured_at, &part.jpeg);
+    let captured_at = WallTime::new(captured_at).expect("whole microseconds of a time in range are in range");
+    let encoded = EncodedPart::encode("frame", sequence.get(), captured_at, &part.jpeg);
     assert_eq!(encoded.jpeg(), part.jpeg);
     for framing in [Framing::Length, Framing::Advance] {
         let body = [preamble("frame", framing), encoded.framed(framing), encoded.framed(framing)].concat();
