@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque, btree_set};
 use std::iter::Copied;
 
-use super::hub::Key;
+use super::key::Key;
 
 /// Subscribers of a channel, in the order of their slots.
 pub type Subscribers<'a> = Copied<btree_set::Iter<'a, Key>>;

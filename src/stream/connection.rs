@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::answer::{Awaited, Response, Subscription};
 use super::limits::Limits;
+use super::peer::Peer;
 use super::producer::Reader;
 use super::queue::{Pause, Progress, WriteQueue};
 use super::sabotage::{self, Sabotage};
@@ -39,17 +40,6 @@ pub trait Transport: Read + Write {
     /// # Errors
     /// What the transport says; the connection is then closed without more ado.
     fn shutdown_write(&mut self) -> io::Result<()>;
-}
-
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// An address on a network.
-    Inet(core::net::SocketAddr),
-    /// A process on this machine, through a Unix socket.
-    Local,
-    /// A process of our own that passes frames on.
-    Publisher,
 }
 
 /// An edge: what has become possible since the last one.
@@ -450,15 +440,5 @@ impl fmt::Display for Readiness {
         let words = [(self.readable, "readable"), (self.writable, "writable"), (self.gone, "gone")];
         let words: Vec<_> = words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
         f.write_str(&words.join(", "))
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Peer::Inet(address) => address.fmt(f),
-            Peer::Local => f.write_str("local"),
-            Peer::Publisher => f.write_str("publisher"),
-        }
     }
 }

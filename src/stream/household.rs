@@ -3,7 +3,7 @@
 // `core::net` holds addresses and their notation alone; nothing in it can open a socket.
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::connection::Peer;
+use super::peer::Peer;
 
 /// What is counted as one peer: an IPv4 address, or the 64 bits of an IPv6 network, in which whoever has one address
 /// has all of them (RFC 4291, section 2.5.1).

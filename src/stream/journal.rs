@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::channel::{Channel, Subscribers};
 use super::frame::Frame;
-use super::hub::Key;
+use super::key::Key;
 use super::sabotage::{self, Sabotage};
 use crate::wire::facts::WallTime;
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-use super::hub::Key;
+use super::key::Key;
 
 /// A heap of wake-up times that are never later than the deadline they stand for.
 ///

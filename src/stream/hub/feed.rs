@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Key;
 use crate::stream::channel::Channel;
 use crate::stream::frame::Frame;
 use crate::stream::histogram::Histogram;
 use crate::stream::history::History;
+use crate::stream::key::Key;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::{FrameCounts, Meter};
 use crate::stream::numbering::Numbering;

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
+use super::Hub;
 use super::feed::Feed;
-use super::{Hub, Key};
 use crate::stream::connection::{Connection, State, Transport};
 use crate::stream::frame::Frame;
 use crate::stream::histogram::Histogram;
 use crate::stream::journal::{Journal, Topic};
+use crate::stream::key::Key;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::{FrameCounts, Totals};
 use crate::stream::producer::Purpose;

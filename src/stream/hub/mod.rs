@@ -20,11 +20,13 @@ use slab::Slab;
 use self::feed::Feed;
 use self::steps::lookup;
 use super::answer::{Answer, Awaited, Subscription};
-use super::connection::{Connection, Peer, Readiness, State, Transport};
+use super::connection::{Connection, Readiness, State, Transport};
 use super::household::Household;
 use super::journal::{Journal, Topic};
+use super::key::Key;
 use super::limits::Limits;
 use super::metrics::{CloseReason, Totals};
+use super::peer::Peer;
 use super::pinned::Pinned;
 use super::sabotage::{self, Sabotage};
 use super::timers::Timers;
@@ -32,24 +34,6 @@ use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::http::Request;
 use crate::wire::jpeg::Picture;
 use crate::wire::multipart::Division;
-
-/// Which connection: its slot, and the number of the connection that has the slot. A key of one that has gone never
-/// means the one that came after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// The place in the hub's table.
-    pub slot: u32,
-    /// Counted up from 0 over all connections; wraps around within [`Key::NUMBER_MASK`].
-    pub number: u32,
-}
-
-impl Key {
-    /// The bits of a number that are used, so that a key fits a 64-bit token with room for its owner.
-    pub const NUMBER_MASK: u32 = 0x3fff_ffff;
-
-    /// The first of all in their order.
-    const FIRST: Self = Self { slot: 0, number: 0 };
-}
 
 /// A request that wants an answer.
 #[derive(Debug)]
@@ -248,7 +232,7 @@ impl<T: Transport> Hub<T> {
 
     /// The check that `ticket` stands for is over: whoever waits for its verdict is handed out again.
     pub fn decided(&mut self, ticket: u64, now: Instant) {
-        let waiting = self.undecided.range((ticket, Key::FIRST)..(ticket + 1, Key::FIRST));
+        let waiting = self.undecided.range((ticket, Key::MIN)..(ticket + 1, Key::MIN));
         for key in waiting.map(|&(_, key)| key).collect::<Vec<_>>() {
             self.ask(key, false, now);
         }

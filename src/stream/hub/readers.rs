@@ -3,10 +3,11 @@
 use std::mem;
 use std::time::Instant;
 
+use super::Hub;
 use super::steps::lookup;
-use super::{Hub, Key};
 use crate::stream::connection::{Exchange, State, Transport};
 use crate::stream::journal::Topic;
+use crate::stream::key::Key;
 use crate::stream::metrics::CloseReason;
 use crate::stream::producer::{Production, Reader};
 use crate::stream::queue::WriteQueue;

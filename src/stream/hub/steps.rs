@@ -8,11 +8,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use slab::Slab;
 
-use super::{Call, Hub, Key, Shot};
+use super::{Call, Hub, Shot};
 use crate::stream::answer::{Awaited, Subscription};
 use crate::stream::connection::{Connection, Received, State, Transport};
 use crate::stream::frame::Frame;
 use crate::stream::household::Household;
+use crate::stream::key::Key;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::CloseReason;
 use crate::stream::queue::{Offer, Pause, Progress, WriteQueue};
