@@ -15,7 +15,7 @@ mod end;
 mod start;
 mod stats;
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use mio::{Events, Interest, Poll};
 pub use start::ServeError;
 pub use stats::LoopStats;
 
+use super::batches::Batches;
 use super::bulletin::Bulletin;
 use super::camera::{Camera, News};
 use super::handover::{self, Successor};
@@ -48,7 +49,8 @@ use crate::wire::source::Part;
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
-/// Batches taken in one turn: enough for every connection there may be by default to be told of once.
+/// Batches taken in one turn: enough for an event of every connection there may be by default. After a pause of the
+/// process there are more events than one batch holds, and no deadline may be judged before they are handed out.
 const BATCHES_MAX: usize = 32;
 
 /// Connections accepted in one turn and from one listener, so that a burst of newcomers does not hold up the viewers.
@@ -102,9 +104,7 @@ impl EventLoop {
 
     /// One time around.
     fn turn(&mut self, events: &mut Events) -> Result<(), ServeError> {
-        let asked_at = self.wait(events)?;
-        let now = Instant::now();
-        let count = self.dispatch_all(events, now)?;
+        let (asked_at, now, count) = self.wait(events)?;
         self.accept(now);
         self.hub.expire(asked_at);
         self.hear_verdict(now);
@@ -120,23 +120,24 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Waits for events, no longer than to the nearest deadline, and not at all while work is left over. Returns when
-    /// that began: all that had happened by then is told now, so it is by that time that anybody may be judged late.
-    /// The time it ended will not do: a process that is stopped in its wait may come back with nothing, or with what it
-    /// was to be told before, and find that hours have passed in which nobody was heard.
-    fn wait(&mut self, events: &mut Events) -> Result<Instant, ServeError> {
+    /// Waits for events, no longer than to the nearest deadline, and not at all while work is left over; then hands
+    /// each event to its owner. Returns when the wait began and when it ended, and how many events there were.
+    ///
+    /// All that had happened when the wait began is reported by now, so it is by that time that a peer may be judged
+    /// late. The time it ended will not do: a process that is stopped in its wait may come back with nothing, or with
+    /// what was reported before, and find that hours have passed in which it heard none of its peers.
+    fn wait(&mut self, events: &mut Events) -> Result<(Instant, Instant, usize), ServeError> {
         let asked_at = Instant::now();
         let timeout = self.timeout(asked_at);
         self.stats.wakeups += u64::from(timeout != Some(Duration::ZERO));
-        self.poll(events, timeout)?;
-        Ok(asked_at)
-    }
-
-    fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> Result<(), ServeError> {
-        match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => Err(start::system("wait for events")(error)),
-            _ => Ok(()),
+        let mut batches = Batches::new(BATCHES_MAX, timeout);
+        let mut now = None;
+        let mut count = 0;
+        while batches.poll(&mut self.poll, events).map_err(start::system("wait for events"))? {
+            let now = *now.get_or_insert_with(Instant::now);
+            count += events.iter().map(|event| self.dispatch(event, now)).count();
         }
+        Ok((asked_at, now.unwrap_or(asked_at), count))
     }
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
@@ -151,22 +152,6 @@ impl EventLoop {
         let ours =
             ours.into_iter().chain([self.supervisor.next_deadline(), self.accept_retry, self.going_down]).flatten();
         children.chain(ours).min().map(|deadline| deadline.saturating_duration_since(now))
-    }
-
-    /// Hands each event to its owner, and those that did not fit into the batch: after a pause there is more to tell
-    /// than one holds, and no deadline may be judged before it is told. Returns how many there were.
-    fn dispatch_all(&mut self, events: &mut Events, now: Instant) -> Result<usize, ServeError> {
-        let mut count = 0;
-        for _ in 0..BATCHES_MAX {
-            let batch = events.iter().count();
-            events.iter().for_each(|event| self.dispatch(event, now));
-            count += batch;
-            if batch < EVENTS_MAX {
-                break;
-            }
-            self.poll(events, Some(Duration::ZERO))?;
-        }
-        Ok(count)
     }
 
     /// Hands an event to its owner.

@@ -6,6 +6,7 @@
 //! [`signals`], [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`]
 //! (who is told how the server fares). This room knows nothing of byte formats.
 
+mod batches;
 pub mod bulletin;
 pub mod camera;
 mod child;
