@@ -35,8 +35,7 @@
 //! A driver writes it to its pipe. The loop wakes, [`server::camera`] reads until the pipe would block,
 //! [`wire::source`] cuts out whole, checked JPEGs. [`stream::Hub::publish`] encodes it once, as a part with the
 //! boundary that follows it, and offers a reference to every subscriber's [`stream::queue::WriteQueue`], where it takes
-//! the place of an older one that has not begun to leave. At the end of the same turn [`stream::Hub::flush`] writes:
-//! one system call a viewer.
+//! the place of an older one that has not begun to leave. [`stream::Hub::turn`] then writes: one system call a viewer.
 //!
 //! # The life of a request
 //!

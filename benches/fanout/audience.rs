@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use framecast::stream::hub::Shot;
-use framecast::stream::{Answer, Hub, Limits, Pace, Peer, Readiness, Subscription, Transport};
+use framecast::stream::hub::{Call, Shot};
+use framecast::stream::{Answer, Hub, Limits, Pace, Peer, Readiness, Subscription, Tick, Transport};
 use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
@@ -56,26 +56,30 @@ impl Audience {
 
     fn join(&mut self) {
         let taker = Taker { request: b"GET /stream HTTP/1.0\r\n\r\n", witness: self.witness.clone() };
-        let key = self.hub.admit(taker, Peer::Local, self.now);
-        self.hub.ready(key, Readiness { readable: true, ..Default::default() }, self.now);
-        while let Some(call) = self.hub.next_request() {
-            let subscription = Subscription {
+        let key = self.hub.admit(Peer::Local, self.now, |_| Ok(taker));
+        let Ok(key) = key else { return };
+        self.hub.ready(key, Readiness { readable: true, ..Default::default() });
+        self.turn();
+    }
+
+    /// One turn, at which every viewer watches.
+    pub(crate) fn turn(&mut self) {
+        let watch = |_: &Call, _: &Hub<Taker>| {
+            Answer::Subscribe(Subscription {
                 camera: CAMERA,
                 framing: Framing::Length,
                 delay: Duration::ZERO,
                 pace: Pace::default(),
                 label: String::new(),
                 head: preamble(BOUNDARY, Framing::Length),
-            };
-            self.hub.respond(call, Answer::Subscribe(subscription), self.now);
-        }
-        self.hub.flush(self.now, Instant::now);
+            })
+        };
+        self.hub.turn(Tick::at(self.now), Instant::now, watch);
     }
 
-    /// Lets `time` pass and does what is then due, as the event loop does before it publishes.
+    /// Lets `time` pass.
     pub(crate) fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.hub.expire(self.now);
     }
 
     /// Publishes a frame: one copy of the picture, and a reference for each viewer.
@@ -87,11 +91,6 @@ impl Audience {
             let addresses = frame.allocation().as_ptr_range();
             self.witness.frame.replace(addresses.start as usize..addresses.end as usize);
         }
-    }
-
-    /// Writes it to everybody.
-    pub(crate) fn flush(&mut self) {
-        self.hub.flush(self.now, Instant::now);
     }
 }
 

@@ -1,8 +1,7 @@
 //! What handing one frame to many viewers costs without the kernel: time, allocations, copies.
 //!
 //! The viewers are in memory and take whatever they are given, so all that is measured is framecast's own heart:
-//! [`Hub::expire`](framecast::stream::Hub::expire), [`publish`](framecast::stream::Hub::publish) and
-//! [`flush`](framecast::stream::Hub::flush). An allocator counts what is asked of it meanwhile. That no byte is copied
+//! [`Hub::publish`](framecast::stream::Hub::publish) and [`turn`](framecast::stream::Hub::turn). An allocator counts what is asked of it meanwhile. That no byte is copied
 //! for a viewer is not inferred but seen: each looks whether what it is handed lies within the frame's one allocation.
 //!
 //! `cargo bench --bench fanout`
@@ -27,13 +26,13 @@ const DELIVERIES: usize = 5_000_000;
 fn main() {
     println!("a frame of {FRAME_BYTES} bytes to viewers in memory, a turn at a time\n");
     println!(
-        "{:<9}{:^42}{:^38}{:^28}",
+        "{:<9}{:^32}{:^38}{:^28}",
         "", "ns per viewer and frame", "allocated per frame", "bytes per viewer and frame"
     );
-    let [expire, publish, flush, sum] = ["expire", "publish", "flush", "all"];
+    let [publish, turn, sum] = ["publish", "turn", "all"];
     let [count, bytes, each, each_bytes] = ["count", "bytes", "/viewer", "bytes/v."];
     println!(
-        "{:<9}{expire:>10}{publish:>10}{flush:>10}{sum:>10}  {count:>9}{bytes:>9}{each:>9}{each_bytes:>9}  \
+        "{:<9}{publish:>10}{turn:>10}{sum:>10}  {count:>9}{bytes:>9}{each:>9}{each_bytes:>9}  \
          {:>9}{:>9}{:>8}",
         "viewers", "shared", "copied", "writes"
     );
@@ -46,7 +45,7 @@ fn measure(viewers: usize) {
     let mut audience = Audience::gather(viewers, FRAME_BYTES);
     let frames = (DELIVERIES / viewers).max(1);
     for _ in 0..WARM_UP_FRAMES {
-        turn(&mut audience, &mut Times::default());
+        show(&mut audience, &mut Times::default());
     }
     let witness = audience.witness.clone();
     for counted in [&witness.shared_bytes, &witness.copied_bytes, &witness.writes] {
@@ -55,21 +54,20 @@ fn measure(viewers: usize) {
     let before = Allocations::so_far();
     let mut times = Times::default();
     for _ in 0..frames {
-        turn(&mut audience, &mut times);
+        show(&mut audience, &mut times);
     }
     let allocated = Allocations::so_far() - before;
 
     let deliveries = (viewers * frames) as f64;
     let nanos = |time: Duration| time.as_nanos() as f64 / deliveries;
-    let Times { expire, publish, flush } = times;
+    let Times { publish, turn } = times;
     let per_frame = |count: u64| count as f64 / frames as f64;
     let per_viewer = |count: u64| count as f64 / deliveries;
     println!(
-        "{viewers:<9}{:>10.1}{:>10.1}{:>10.1}{:>10.1}  {:>9.1}{:>9.0}{:>9.4}{:>9.2}  {:>9.0}{:>9.0}{:>8.2}",
-        nanos(expire),
+        "{viewers:<9}{:>10.1}{:>10.1}{:>10.1}  {:>9.1}{:>9.0}{:>9.4}{:>9.2}  {:>9.0}{:>9.0}{:>8.2}",
         nanos(publish),
-        nanos(flush),
-        nanos(expire + publish + flush),
+        nanos(turn),
+        nanos(publish + turn),
         per_frame(allocated.count),
         per_frame(allocated.bytes),
         per_viewer(allocated.count),
@@ -80,18 +78,18 @@ fn measure(viewers: usize) {
     );
 }
 
-/// How long each step of all turns took.
+/// How long each step took, over all frames.
 #[derive(Default)]
 struct Times {
-    expire: Duration,
     publish: Duration,
-    flush: Duration,
+    turn: Duration,
 }
 
-fn turn(audience: &mut Audience, times: &mut Times) {
-    times.expire += timed(|| audience.pass(FRAME_TIME));
+/// Gives every viewer one frame.
+fn show(audience: &mut Audience, times: &mut Times) {
+    audience.pass(FRAME_TIME);
     times.publish += timed(|| audience.publish());
-    times.flush += timed(|| audience.flush());
+    times.turn += timed(|| audience.turn());
 }
 
 fn timed(step: impl FnOnce()) -> Duration {

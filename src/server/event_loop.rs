@@ -41,7 +41,7 @@ use super::token::Owner;
 use crate::site;
 use crate::site::auth::Guard;
 use crate::stream::hub::Shot;
-use crate::stream::{Answer, Hub, Peer, Readiness, Topic};
+use crate::stream::{Answer, Hub, Peer, Readiness, Tick, Topic, Wake};
 use crate::wire::facts::WallTime;
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
@@ -104,29 +104,23 @@ impl EventLoop {
 
     /// One time around.
     fn turn(&mut self, events: &mut Events) -> Result<(), ServeError> {
-        let (asked_at, now, count) = self.wait(events)?;
-        self.accept(now);
-        self.hub.expire(asked_at);
-        self.hear_verdict(now);
-        self.answer(now);
-        self.attend_publishers(now);
-        self.attend_cameras(asked_at, now);
-        self.tls.iter().for_each(Tls::allow_handshakes);
-        self.hub.flush(now, Instant::now);
-        self.reap();
-        self.report(now);
-        self.supervisor.attend(now);
-        self.turned(count, now);
+        let (tick, count) = self.wait(events)?;
+        self.hear_verdict(tick.now);
+        self.turn_hub(tick);
+        // After the hub's turn: only then is it known which cameras are wanted and which descriptors are free.
+        self.accept(tick.now);
+        self.check_passwords(tick.now);
+        self.attend_publishers(tick.now);
+        self.attend_cameras(tick);
+        self.report(tick.now);
+        self.supervisor.attend(tick.now);
+        self.turned(count, tick.now);
         Ok(())
     }
 
     /// Waits for events, no longer than to the nearest deadline, and not at all while work is left over; then hands
-    /// each event to its owner. Returns when the wait began and when it ended, and how many events there were.
-    ///
-    /// All that had happened when the wait began is reported by now, so it is by that time that a peer may be judged
-    /// late. The time it ended will not do: a process that is stopped in its wait may come back with nothing, or with
-    /// what was reported before, and find that hours have passed in which it heard none of its peers.
-    fn wait(&mut self, events: &mut Events) -> Result<(Instant, Instant, usize), ServeError> {
+    /// each event to its owner. Returns the time of the turn, and how many events there were.
+    fn wait(&mut self, events: &mut Events) -> Result<(Tick, usize), ServeError> {
         let asked_at = Instant::now();
         let timeout = self.timeout(asked_at);
         self.stats.wakeups += u64::from(timeout != Some(Duration::ZERO));
@@ -137,18 +131,22 @@ impl EventLoop {
             let now = *now.get_or_insert_with(Instant::now);
             count += events.iter().map(|event| self.dispatch(event, now)).count();
         }
-        Ok((asked_at, now.unwrap_or(asked_at), count))
+        Ok((Tick { asked_at, now: now.unwrap_or(asked_at) }, count))
     }
 
+    /// How long the wait may take; `None` without end.
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let accepts_owed = self.listeners.iter().any(Listener::is_owed) && self.may_accept();
         let children_owed = self.cameras.iter().any(Camera::is_owed) || self.publishers.iter().any(Publisher::is_owed);
-        if self.hub.has_pending() || accepts_owed || children_owed {
-            return Some(Duration::ZERO);
-        }
+        let hub = match self.hub.next_wake() {
+            Wake::Now => return Some(Duration::ZERO),
+            _ if accepts_owed || children_owed => return Some(Duration::ZERO),
+            Wake::At(at) => Some(at),
+            Wake::OnInput => None,
+        };
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
         let children = cameras.chain(self.publishers.iter().filter_map(Publisher::next_deadline));
-        let ours = [self.hub.next_deadline(), self.passwords.next_deadline(), self.bulletin.next_deadline()];
+        let ours = [hub, self.passwords.next_deadline(), self.bulletin.next_deadline()];
         let ours =
             ours.into_iter().chain([self.supervisor.next_deadline(), self.accept_retry, self.going_down]).flatten();
         children.chain(ours).min().map(|deadline| deadline.saturating_duration_since(now))
@@ -163,7 +161,7 @@ impl EventLoop {
                     writable: event.is_writable(),
                     gone: event.is_error() || event.is_write_closed(),
                 };
-                self.hub.ready(key, readiness, now);
+                self.hub.ready(key, readiness);
             }
             Owner::Listener(index) => self.listeners.get_mut(index).into_iter().for_each(Listener::ready),
             Owner::CameraOutput(pipe) | Owner::CameraErrors(pipe) => {
@@ -208,32 +206,21 @@ impl EventLoop {
     }
 
     fn admit(&mut self, listener: usize, socket: Socket, peer: Peer, now: Instant) {
-        let key = self.hub.next_key();
-        let both = Interest::READABLE | Interest::WRITABLE;
-        let registered = self.encrypt(listener, socket).and_then(|mut socket| {
-            self.poll.registry().register(&mut socket, Owner::Connection(key).token(), both)?;
+        let Self { hub, poll, listeners, tls, .. } = self;
+        let tls = tls.as_ref().filter(|_| listeners[listener].is_encrypted());
+        let admitted = hub.admit(peer, now, |key| {
+            let mut socket = encrypt(socket, tls)?;
+            let both = Interest::READABLE | Interest::WRITABLE;
+            poll.registry().register(&mut socket, Owner::Connection(key).token(), both)?;
             Ok(socket)
         });
-        match registered {
-            Ok(socket) => {
-                self.hub.admit(socket, peer, now);
-            }
-            Err(error) => log::warn!("{peer}: cannot be taken in: {error}"),
-        }
-    }
-
-    /// Puts TLS on top of what an encrypted listener has accepted.
-    fn encrypt(&self, listener: usize, socket: Socket) -> io::Result<Socket> {
-        match (socket, &self.tls) {
-            (Socket::Tcp(stream), Some(tls)) if self.listeners[listener].is_encrypted() => {
-                Ok(Socket::Tls(Box::new(tls.accept(stream)?)))
-            }
-            (socket, _) => Ok(socket),
+        if let Err(error) = admitted {
+            log::warn!("{peer}: cannot register connection: {error}");
         }
     }
 
     /// Starts, stops and restarts drivers, as is due by `asked_at`, and goes on with pipes whose reading ended early.
-    fn attend_cameras(&mut self, asked_at: Instant, now: Instant) {
+    fn attend_cameras(&mut self, Tick { asked_at, now }: Tick) {
         for index in 0..self.cameras.len() {
             if self.cameras[index].is_owed() {
                 self.read_camera(index, None, now);
@@ -272,17 +259,29 @@ impl EventLoop {
         }
     }
 
-    /// Answers the requests that have come in whole.
-    fn answer(&mut self, now: Instant) {
-        while let Some(call) = self.hub.next_request() {
-            let judgement = self.guard.judge(&call, now, wall_time());
-            let answer = site::answer(&call, judgement, self.guard.policy(), &self.stage(now));
+    /// Takes the hub's turn, in which the site answers the requests.
+    fn turn_hub(&mut self, tick: Tick) {
+        let Self { hub, cameras, publishers, tls, settings, stats, guard, .. } = self;
+        tls.iter().for_each(Tls::allow_handshakes);
+        let turned = hub.turn(tick, Instant::now, |call, hub| {
+            let judgement = guard.judge(call, tick.now, wall_time());
+            let refused = guard.counts();
+            let stage = Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now: tick.now };
+            let answer = site::answer(call, judgement, guard.policy(), &stage);
             log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
             if let Answer::Show { camera, .. } = answer {
-                self.cameras[camera].linger_on(now);
+                cameras[camera].linger_on(tick.now);
             }
-            self.hub.respond(call, answer, now);
+            answer
+        });
+        if !turned.closed.is_empty() {
+            // A descriptor less may be what a waiting connection needs.
+            self.accept_retry = None;
         }
+    }
+
+    /// Starts the next check of a password.
+    fn check_passwords(&mut self, now: Instant) {
         if let Some(ticket) = self.passwords.attend(&mut self.guard, now) {
             self.hub.decided(ticket, now);
         }
@@ -319,12 +318,13 @@ impl EventLoop {
         self.stats.turned(events, began, took);
         self.bulletin.turned(&self.hub, began.saturating_duration_since(self.stats.started_at), took, events);
     }
+}
 
-    /// Frees what was closed. A descriptor less may be what a waiting connection needs.
-    fn reap(&mut self) {
-        if self.hub.reap().count() > 0 {
-            self.accept_retry = None;
-        }
+/// Puts TLS on top of a socket, where its listener is encrypted.
+fn encrypt(socket: Socket, tls: Option<&Tls>) -> io::Result<Socket> {
+    match (socket, tls) {
+        (Socket::Tcp(stream), Some(tls)) => Ok(Socket::Tls(Box::new(tls.accept(stream)?))),
+        (socket, _) => Ok(socket),
     }
 }
 

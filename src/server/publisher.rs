@@ -197,11 +197,6 @@ impl Publisher {
         self.was_well = false;
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let key = hub.next_key();
-        let mut socket = Socket::Unix(UnixStream::from_std(ours));
-        let both = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut socket, Owner::Connection(key).token(), both)?;
-
         let mut command = child::command(&self.program, "publish");
         command.arg(child::server_argument()).stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
         // An argument can be read by everybody on this machine, the environment only by the same user.
@@ -214,7 +209,13 @@ impl Publisher {
         let head = preamble(hub.division(), framing);
         let subscription =
             Subscription { camera, framing, delay: Duration::ZERO, pace: Pace::default(), label: String::new(), head };
-        hub.admit_subscriber(socket, Peer::Publisher, subscription, now);
+        let key = hub.admit(Peer::Publisher, now, |key| {
+            let mut socket = Socket::Unix(UnixStream::from_std(ours));
+            let both = Interest::READABLE | Interest::WRITABLE;
+            registry.register(&mut socket, Owner::Connection(key).token(), both)?;
+            Ok(socket)
+        })?;
+        hub.subscribe_unasked(key, subscription, now);
         self.life = Life::On { child, key };
         Ok(())
     }

@@ -154,6 +154,8 @@ pub struct Connection<T> {
     pub readable: bool,
     /// There may be room for bytes to write, likewise.
     pub writable: bool,
+    /// The transport has reported that both directions have ended.
+    pub(super) gone: bool,
     /// On the hub's list of connections with work to do.
     pub(super) scheduled: bool,
     /// The time of this connection's earliest entry among the timers.
@@ -183,6 +185,7 @@ impl<T: Transport> Connection<T> {
             number,
             readable: true,
             writable: true,
+            gone: false,
             scheduled: false,
             armed: None,
             transport,
@@ -206,6 +209,12 @@ impl<T: Transport> Connection<T> {
             _ => false,
         };
         self.readable && is_listening
+    }
+
+    /// Whether a turn has something to do for it that waits for no event.
+    pub(super) fn has_work(&self) -> bool {
+        let is_through = matches!(self.state, State::Responding { .. }) && self.queue.is_empty();
+        self.wants_read() || self.wants_write() || self.wants_chunk() || is_through
     }
 
     /// Whether there is something to write and room for it.

@@ -36,7 +36,7 @@ pub use frame::Frame;
 pub use histogram::Histogram;
 pub use history::History;
 pub use household::Household;
-pub use hub::Hub;
+pub use hub::{Hub, Tick, Turned, Wake};
 pub use journal::{Journal, Topic};
 pub use key::Key;
 pub use limits::Limits;

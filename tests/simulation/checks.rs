@@ -2,7 +2,7 @@
 
 use framecast::stream::hub::Call;
 use framecast::stream::metrics::FrameCounts;
-use framecast::stream::{Limits, Topic};
+use framecast::stream::{Limits, Topic, Wake};
 
 use crate::ledger::Ledger;
 use crate::link::Link;
@@ -27,7 +27,7 @@ pub fn after_step(world: &World) -> Result<(), String> {
     if world.links.len() != world.hub.len() {
         return Err(format!("the hub counts {} connections of {}", world.hub.len(), world.links.len()));
     }
-    if world.hub.next_deadline().is_none() && !world.hub.is_empty() {
+    if world.hub.next_wake() == Wake::OnInput && !world.hub.is_empty() {
         return Err("there is a connection, but no deadline".into());
     }
     let is_quiet = world.sleeps();
@@ -267,12 +267,12 @@ pub fn asked_again(wait: &Wait, call: &Call, ledger: &Ledger) -> Result<(), Stri
 }
 
 /// A connection is over: there must be a reason, and the frame it was in is cut.
-pub fn on_close(world: &World, link: &Link, is_end: bool) -> Result<(), String> {
+pub fn on_close(world: &World, link: &Link) -> Result<(), String> {
     let ledger = &mut *world.ledger.borrow_mut();
     let viewing = link.transcript.viewing.as_ref();
     let is_cut = viewing.and_then(|viewing| viewing.part.as_ref()).is_some_and(|part| part.is_fresh);
     ledger.counts.cut += u64::from(is_cut);
-    if is_end || has_reason(world, link, ledger) {
+    if has_reason(world, link, ledger) {
         return Ok(());
     }
     Err(format!("connection {} is closed without a reason", link.id))

@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::ledger::Published;
-use crate::link::Link;
-use crate::world::World;
+use framecast::stream::Hub;
+
+use crate::ledger::{Ledger, Published};
+use crate::link::{End, Link};
+use crate::world::{Links, World};
 
 impl World {
     /// Everybody who watches a camera, or one as it was, has been shown a frame.
@@ -16,22 +18,6 @@ impl World {
                 viewing.published += 1;
                 ledger.counts.published += 1;
             }
-        }
-    }
-
-    /// Whether somebody watches the past of a camera.
-    fn is_late_watched(&self, camera: usize) -> bool {
-        let place = self.cameras() + camera;
-        let watches = |link: &Link| link.transcript.viewing.as_ref().is_some_and(|viewing| viewing.camera == place);
-        self.hub.viewers().any(|(key, ..)| self.link(key).is_some_and(|link| watches(&link.borrow())))
-    }
-
-    /// Where nobody has watched the past, a newcomer finds it as it is.
-    pub fn late_again(&self) {
-        for camera in (0..self.cameras()).filter(|&camera| !self.is_late_watched(camera)) {
-            let ledger = &mut *self.ledger.borrow_mut();
-            let time = ledger.now.checked_sub(ledger.delay);
-            ledger.late[camera].show_again(time, &ledger.cameras[camera].history);
         }
     }
 
@@ -48,7 +34,9 @@ impl World {
     }
 
     fn show_late(&self, camera: usize, frame: Rc<Published>) {
-        if self.ledger.borrow().late[camera].sequence >= frame.sequence || !self.is_late_watched(camera) {
+        if self.ledger.borrow().late[camera].sequence >= frame.sequence
+            || !is_late_watched(camera, &self.hub, &self.links, self.cameras())
+        {
             return;
         }
         self.ledger.borrow_mut().late[camera].sequence = frame.sequence;
@@ -63,5 +51,22 @@ impl World {
         let (span, bytes_max) = (limits.history_span, limits.history_bytes_max);
         let outdated = self.ledger.borrow_mut().cameras[camera].outdate(span, bytes_max, now);
         outdated.into_iter().for_each(|frame| self.show_late(camera, frame));
+    }
+}
+
+/// Whether a viewer watches the past of a camera, of so many.
+fn is_late_watched(camera: usize, hub: &Hub<End>, links: &Links, cameras: usize) -> bool {
+    let watches =
+        |link: &Link| link.transcript.viewing.as_ref().is_some_and(|viewing| viewing.camera == cameras + camera);
+    let mut viewers = hub.viewers().filter_map(|(key, ..)| links.iter().find(|(known, _)| *known == key));
+    viewers.any(|(_, link)| watches(&link.borrow()))
+}
+
+/// Where no viewer watches the past, the next one finds it as it is.
+pub fn late_again(hub: &Hub<End>, links: &Links, ledger: &mut Ledger) {
+    let cameras = ledger.cameras.len();
+    for camera in (0..cameras).filter(|&camera| !is_late_watched(camera, hub, links, cameras)) {
+        let time = ledger.now.checked_sub(ledger.delay);
+        ledger.late[camera].show_again(time, &ledger.cameras[camera].history);
     }
 }

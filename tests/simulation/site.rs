@@ -16,10 +16,13 @@ use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::multipart::{Framing, preamble};
 
 use crate::body::{Body, Reads, Watched};
+use crate::checks;
 use crate::ledger::{BOUNDARY, Ledger, jpeg};
 use crate::link::{End, Link};
+use crate::past::late_again;
 use crate::script::{Ask, Message};
 use crate::transcript::Viewing;
+use crate::world::Links;
 
 /// The camera number under which the bytes of pages are derived.
 const PAGES: usize = 99;
@@ -41,8 +44,60 @@ pub struct Both<'a> {
     pub ledger: &'a Rc<RefCell<Ledger>>,
 }
 
+/// Answers the requests of one turn.
+pub struct Desk<'a> {
+    pub links: &'a Links,
+    pub ledger: &'a Rc<RefCell<Ledger>>,
+    pub is_tracing: bool,
+}
+
+impl Desk<'_> {
+    /// Answers one call. What is wrong with it goes to the ledger.
+    pub fn answer(&self, call: &Call, hub: &Hub<End>) -> Answer {
+        self.try_answer(call, hub).unwrap_or_else(|fault| {
+            self.ledger.borrow_mut().blame(|| fault);
+            Answer::Preformed(Bytes::new())
+        })
+    }
+
+    fn try_answer(&self, call: &Call, hub: &Hub<End>) -> Result<Answer, String> {
+        let key = call.key;
+        let known = self.links.iter().find(|(known, _)| *known == key);
+        let Some((_, link)) = known.filter(|_| hub.contains(key)) else {
+            // It was handed out before its peer was lost; the answer is dropped.
+            return Ok(Answer::Preformed(Bytes::new()));
+        };
+        if self.is_tracing {
+            println!("#{} asks for {}", key.number, call.request.path);
+        }
+        let message = {
+            let link = &mut *link.borrow_mut();
+            let ledger = &mut *self.ledger.borrow_mut();
+            ledger.moves += 1;
+            match link.wait.take() {
+                Some(wait) => checks::asked_again(&wait, call, ledger).map(|()| wait.message)?,
+                None if link.transcript.has_reply_due() || link.transcript.is_subscriber() => {
+                    return Err(format!("#{} is asked for more than one thing at a time", key.number));
+                }
+                None => link.script.next(&call.request.path)?,
+            }
+        };
+        late_again(hub, self.links, &mut self.ledger.borrow_mut());
+        let answer = answer(call, &Both { link, ledger: self.ledger }, message, hub);
+        let link = &mut *link.borrow_mut();
+        if let Some(viewing) = link.transcript.viewing.as_mut().filter(|_| !link.end_consumed) {
+            let ledger = &mut *self.ledger.borrow_mut();
+            if ledger.camera(viewing.camera).is_shown {
+                viewing.published += 1;
+                ledger.counts.published += 1;
+            }
+        }
+        Ok(answer)
+    }
+}
+
 /// Answers one call, and notes in the transcript what is due for it.
-pub fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) -> Answer {
+fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) -> Answer {
     let link = &mut *both.link.borrow_mut();
     let ledger = &mut *both.ledger.borrow_mut();
     if let Ask::Table { .. } | Ask::Events { .. } | Ask::Clip { .. } = message.ask {

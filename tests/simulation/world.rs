@@ -5,9 +5,8 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use framecast::stream::hub::Shot;
-use framecast::stream::{Answer, Hub, Key, Limits, Peer, Readiness, Topic};
+use framecast::stream::{Hub, Key, Limits, Peer, Readiness, Tick, Topic, Wake};
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 
@@ -18,7 +17,7 @@ use crate::link::{End, Link};
 use crate::manner::Manner;
 use crate::random::Random;
 use crate::script::Writer;
-use crate::site::{self, Both};
+use crate::site::{self, Desk};
 use crate::source::{Act, Source};
 
 /// Where simulated time begins; it only ever moves by what a seed draws.
@@ -27,11 +26,14 @@ static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// Turns after which the hub must have come to rest, once nothing happens any more.
 const TURNS_MAX: usize = 20_000;
 
+/// The connections that are not closed.
+pub type Links = Vec<(Key, Rc<RefCell<Link>>)>;
+
 pub struct World {
     pub hub: Hub<End>,
     pub ledger: Rc<RefCell<Ledger>>,
     /// The connections there are.
-    pub links: Vec<(Key, Rc<RefCell<Link>>)>,
+    pub links: Links,
     pub backlog: Backlog,
     pub weather: Weather,
     /// Turns that did nothing though the hub said there was work.
@@ -221,20 +223,16 @@ impl World {
         Err(format!("the hub is not at rest after {TURNS_MAX} turns"))
     }
 
-    /// Everything that is left is closed.
-    pub fn close_all(&mut self) -> Result<(), String> {
-        self.hub.close_all();
-        self.reap(true)?;
-        if self.hub.is_empty() { Ok(()) } else { Err("a connection is left after all were closed".into()) }
-    }
-
     fn advance(&mut self) {
         let now = self.now();
         let mut time = Duration::from_micros(self.random.below(self.weather.tick_us) as u64);
         if self.random.chance(300) {
             time = Duration::ZERO;
         } else if self.random.chance(self.weather.leaps) {
-            let deadline = self.hub.next_deadline().map_or(Duration::ZERO, |deadline| deadline - now.min(deadline));
+            let deadline = match self.hub.next_wake() {
+                Wake::At(at) => at.saturating_duration_since(now),
+                Wake::Now | Wake::OnInput => Duration::ZERO,
+            };
             time = match self.random.below(4) {
                 0 => deadline,
                 1 => deadline.saturating_sub(Duration::from_nanos(1)),
@@ -274,10 +272,10 @@ impl World {
 
     /// Whether the loop would wait now, and not come straight back.
     pub fn sleeps(&self) -> bool {
-        !self.hub.has_pending() && self.hub.next_deadline().is_none_or(|deadline| deadline > self.now())
+        !self.hub.next_wake().is_due(self.now())
     }
 
-    /// The turn, in the order of `server::event_loop`.
+    /// The inputs of a turn, in any order, and the turn.
     fn turn(&mut self, mut acts: Vec<(usize, Act)>) -> Result<(), String> {
         let now = self.now();
         self.ledger.borrow_mut().turn_begins();
@@ -289,7 +287,7 @@ impl World {
             if let Some(link) = self.link(key) {
                 link.borrow_mut().told(readiness);
             }
-            self.hub.ready(key, readiness, now);
+            self.hub.ready(key, readiness);
             // A camera's pipe is one event among the others; so, once, were newcomers, and a slot must not care.
             if !acts.is_empty() && self.random.chance(100) {
                 let (camera, act) = acts.remove(0);
@@ -301,13 +299,18 @@ impl World {
             }
         }
         (0..newcomers).for_each(|_| self.admit());
-        self.replay();
-        self.hub.expire(now);
-        self.answer()?;
         acts.into_iter().for_each(|(camera, act)| self.perform(camera, act));
         self.announce();
-        self.hub.flush(now, || now);
-        self.reap(false)
+        self.turn_hub(now)
+    }
+
+    /// The hub's turn, and what it leaves.
+    fn turn_hub(&mut self, now: Instant) -> Result<(), String> {
+        // The hub begins with the frames of the past that are due.
+        self.replay();
+        let desk = Desk { links: &self.links, ledger: &self.ledger, is_tracing: self.is_tracing };
+        let turned = self.hub.turn(Tick::at(now), || now, |call, hub| desk.answer(call, hub));
+        self.reap(turned.closed)
     }
 
     /// The events of one batch: true ones in any order, some of them late; false ones, for anybody who is or was here.
@@ -343,48 +346,11 @@ impl World {
         let link = Rc::new(RefCell::new(link));
         let limits = self.hub.limits();
         let linger = (limits.linger_timeout, limits.linger_bytes_max);
-        let key = self.hub.admit(End { link: link.clone(), ledger: self.ledger.clone(), linger }, Peer::Local, now);
+        let end = End { link: link.clone(), ledger: self.ledger.clone(), linger };
+        let Ok(key) = self.hub.admit(Peer::Local, now, |_| Ok(end)) else { return };
         self.trace(|| format!("#{} comes to slot {}: {:?}", key.number, key.slot, link.borrow().manner));
         self.links.push((key, link));
         self.ledger.borrow_mut().moves += 1;
-    }
-
-    fn answer(&mut self) -> Result<(), String> {
-        let now = self.now();
-        while let Some(call) = self.hub.next_request() {
-            let key = call.key;
-            let Some(link) = self.link(key).cloned() else {
-                // It was handed out before its peer was lost; the answer is dropped.
-                self.hub.respond(call, Answer::Preformed(Bytes::new()), now);
-                continue;
-            };
-            let message = {
-                let link = &mut *link.borrow_mut();
-                let ledger = &mut *self.ledger.borrow_mut();
-                ledger.moves += 1;
-                match link.wait.take() {
-                    Some(wait) => checks::asked_again(&wait, &call, ledger).map(|()| wait.message)?,
-                    None if link.transcript.has_reply_due() || link.transcript.is_subscriber() => {
-                        return Err(format!("#{} is asked for more than one thing at a time", key.number));
-                    }
-                    None => link.script.next(&call.request.path)?,
-                }
-            };
-            self.late_again();
-            let answer = site::answer(&call, &Both { link: &link, ledger: &self.ledger }, message, &self.hub);
-            self.trace(|| format!("#{} asks for {}", key.number, call.request.path));
-            let viewers = self.hub.viewers_len();
-            self.hub.respond(call, answer, now);
-            if let Some(viewing) = &mut link.borrow_mut().transcript.viewing {
-                let ledger = &mut *self.ledger.borrow_mut();
-                // A request whose peer has been reset meanwhile leads to nothing.
-                if self.hub.viewers_len() > viewers && ledger.camera(viewing.camera).is_shown {
-                    viewing.published += 1;
-                    ledger.counts.published += 1;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn perform(&mut self, camera: usize, act: Act) {
@@ -455,16 +421,16 @@ impl World {
         }
     }
 
-    fn reap(&mut self, is_end: bool) -> Result<(), String> {
+    /// The connections that the hub has closed.
+    fn reap(&mut self, closed: Vec<End>) -> Result<(), String> {
         self.ledger.borrow_mut().reaping = true;
-        let closed: Vec<End> = self.hub.reap().collect();
         for end in &closed {
             let place = self.links.iter().position(|(_, link)| Rc::ptr_eq(link, &end.link));
-            let (key, link) = self.links.swap_remove(place.ok_or("a connection is let go of twice")?);
-            self.trace(|| format!("#{} is let go of", key.number));
+            let (key, link) = self.links.swap_remove(place.ok_or("a connection is closed twice")?);
+            self.trace(|| format!("#{} is closed", key.number));
             self.gone.push(key);
             self.gone.drain(..self.gone.len().saturating_sub(8));
-            checks::on_close(self, &link.borrow(), is_end)?;
+            checks::on_close(self, &link.borrow())?;
         }
         if !closed.is_empty() {
             self.backlog.freed();
@@ -473,5 +439,12 @@ impl World {
         drop(closed);
         self.ledger.borrow_mut().reaping = false;
         Ok(())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // What is left is closed with the hub.
+        self.ledger.borrow_mut().reaping = true;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::stream::{Limits, Readiness};
+use framecast::stream::{Limits, Readiness, Wake};
 
 use crate::peer::Studio;
 
@@ -128,7 +128,7 @@ fn a_request_is_answered_though_the_process_was_stopped_before_it_could_be() {
     let mut studio = Studio::new();
     let (line, key) = studio.connect();
     line.send("GET /page HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.hub.ready(key, Readiness { readable: true, ..Default::default() }, studio.now);
+    studio.hub.ready(key, Readiness { readable: true, ..Default::default() });
     studio.pass(Duration::from_secs(60));
     assert!(line.take_text().ends_with("/page"));
 }
@@ -149,9 +149,9 @@ fn a_viewer_is_not_closed_for_a_time_in_which_the_process_was_stopped() {
 #[test]
 fn there_is_a_deadline_as_long_as_there_is_a_connection() {
     let mut studio = Studio::with(Limits::default());
-    assert_eq!(studio.hub.next_deadline(), None);
+    assert_eq!(studio.hub.next_wake(), Wake::OnInput);
     for target in ["/page", "/stream", "/wait", "/stream?fps=0.5"] {
         studio.ask(target);
-        assert!(studio.hub.next_deadline().unwrap() > studio.now);
+        assert!(matches!(studio.hub.next_wake(), Wake::At(at) if at > studio.now));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use framecast::site::clip::{Clip, Format};
-use framecast::stream::{Frame, History, Journal, Limits, Producer, Purpose};
+use framecast::stream::{Frame, History, Journal, Limits, Producer, Purpose, Wake};
 use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
 
@@ -90,10 +90,10 @@ fn a_history_outlasts_its_camera_by_no_more_than_its_span() {
     studio.hub.retract(0);
     studio.pass(Duration::from_secs(6));
     assert_eq!(studio.hub.history(0).len(), 1);
-    assert_eq!(studio.hub.next_deadline(), Some(studio.now + Duration::from_secs(4)));
+    assert_eq!(studio.hub.next_wake(), Wake::At(studio.now + Duration::from_secs(4)));
     studio.pass(Duration::from_secs(4));
     assert_eq!((studio.hub.history(0).len(), studio.hub.history(0).bytes()), (0, 0));
-    assert_eq!(studio.hub.next_deadline(), None);
+    assert_eq!(studio.hub.next_wake(), Wake::OnInput);
 }
 
 const MIB: usize = 1024 * 1024;

@@ -13,7 +13,7 @@ use framecast::site::table::Table;
 use framecast::stream::hub::{Call, Shot};
 use framecast::stream::{
     Answer, Awaited, Hub, Key, Limits, Pace, Peer, Producer, Production, Purpose, Readiness, Response, Subscription,
-    Topic, Transport,
+    Tick, Topic, Transport, Wake,
 };
 use framecast::wire::facts::WallTime;
 use framecast::wire::http::{ResponseHead, Status};
@@ -151,7 +151,7 @@ impl Studio {
     pub fn connect_from(&mut self, peer: Peer) -> (Line, Key) {
         let line = Line::default();
         line.set_room(usize::MAX);
-        let key = self.hub.admit(line.clone(), peer, self.now);
+        let key = self.hub.admit(peer, self.now, |_| Ok(line.clone())).unwrap();
         (line, key)
     }
 
@@ -164,26 +164,25 @@ impl Studio {
     }
 
     pub fn readable(&mut self, key: Key) {
-        self.hub.ready(key, Readiness { readable: true, ..Default::default() }, self.now);
+        self.hub.ready(key, Readiness { readable: true, ..Default::default() });
         self.turn();
     }
 
     pub fn writable(&mut self, key: Key) {
-        self.hub.ready(key, Readiness { writable: true, ..Default::default() }, self.now);
+        self.hub.ready(key, Readiness { writable: true, ..Default::default() });
         self.turn();
     }
 
-    /// One turn as the event loop takes it, repeated while there is work left over.
+    pub fn turn_once(&mut self) {
+        let (now, decided) = (self.now, &self.decided);
+        self.hub.turn(Tick::at(now), || now, |call, hub| answer(call, hub, decided));
+    }
+
+    /// Turns, repeated while there is work left over.
     pub fn turn(&mut self) {
         for _ in 0..1000 {
-            self.hub.expire(self.now);
-            while let Some(call) = self.hub.next_request() {
-                let answer = self.answer(&call);
-                self.hub.respond(call, answer, self.now);
-            }
-            self.hub.flush(self.now, || self.now);
-            self.hub.reap().for_each(drop);
-            if !self.hub.has_pending() {
+            self.turn_once();
+            if self.hub.next_wake() != Wake::Now {
                 return;
             }
         }
@@ -204,12 +203,21 @@ impl Studio {
 
     /// Publishes a frame of `bytes` bytes that no other frame is equal to.
     pub fn publish(&mut self, bytes: usize) -> Vec<u8> {
+        let jpeg = self.publish_between_turns(bytes);
+        self.turn();
+        jpeg
+    }
+
+    /// The same without a turn after it.
+    pub fn publish_between_turns(&mut self, bytes: usize) -> Vec<u8> {
         self.shoot(bytes, Hub::publish)
     }
 
     /// Shows a picture in the place of a live one.
     pub fn stand_in(&mut self, bytes: usize) -> Vec<u8> {
-        self.shoot(bytes, Hub::stand_in)
+        let jpeg = self.shoot(bytes, Hub::stand_in);
+        self.turn();
+        jpeg
     }
 
     fn shoot(&mut self, bytes: usize, show: fn(&mut Hub<Line>, usize, Shot<'_>, Instant)) -> Vec<u8> {
@@ -219,68 +227,61 @@ impl Studio {
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
         let captured_at = WallTime::nearest(Duration::from_millis(1_700_000_000_000 + self.published));
         show(&mut self.hub, 0, Shot { jpeg: &jpeg, picture, captured_at, age: self.age, sequence: None }, self.now);
-        self.turn();
         jpeg
     }
+}
 
-    fn answer(&self, call: &Call) -> Answer {
-        match call.request.path.as_str() {
-            "/stream" => {
-                let framing = match call.request.parameter("framing").as_deref() {
-                    Some("advance") => Framing::Advance,
-                    _ => Framing::Length,
-                };
-                let number = |name: &str| call.request.parameter(name).map(|number| number.parse().unwrap());
-                let pace = Pace {
-                    interval: number("interval_ms").map(Duration::from_millis),
-                    bytes_per_second: number("rate").and_then(NonZeroU64::new),
-                };
-                let head = [&b"HEAD\r\n\r\n"[..], &preamble(BOUNDARY, framing)].concat();
-                let delay = number("delay_ms").map_or(Duration::ZERO, Duration::from_millis);
-                Answer::Subscribe(Subscription {
-                    camera: 0,
-                    framing,
-                    delay,
-                    pace,
-                    label: String::new(),
-                    head: head.into(),
-                })
-            }
-            "/wait" => {
-                let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());
-                match self.hub.frame(0) {
-                    Some(frame) if frame.sequence > after => respond("frame".into()),
-                    _ if call.waited => respond("given up".into()),
-                    _ => Answer::Wait(Awaited::Frame { camera: 0, after }),
-                }
-            }
-            "/check" if call.waited => respond("given up".into()),
-            "/check" => {
-                let ticket = call.request.parameter("ticket").map_or(0, |ticket| ticket.parse().unwrap());
-                match self.decided.contains(&ticket) {
-                    true => respond("decided".into()),
-                    false => Answer::Wait(Awaited::Verdict { ticket }),
-                }
-            }
-            "/table" => {
-                let rows = call.request.parameter("rows").map(|rows| rows.parse().unwrap());
-                let follows = if rows.is_none() { vec![Topic::Frames { camera: 0 }] } else { Vec::new() };
-                produce(Purpose::Table, Box::new(Table::new(0, "camera", rows)), follows)
-            }
-            "/events" => {
-                let last = call.request.parameter("last").map(|last| last.parse().unwrap());
-                let events = Events::new(vec![(0, "camera".into())], true, last, self.hub.journal());
-                let follows = events.follows();
-                produce(Purpose::Events, Box::new(events), follows)
-            }
-            "/clip" => {
-                let frames: Vec<_> = self.hub.history(0).last(Duration::from_secs(10)).collect();
-                produce(Purpose::Clip, Box::new(Clip::new(Format::Mjpeg, &frames).unwrap()), Vec::new())
-            }
-            "/large" => respond("x".repeat(100_000)),
-            "/nothing" => Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None }),
-            path => respond(path.to_owned()),
+/// A small site.
+fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
+    match call.request.path.as_str() {
+        "/stream" => {
+            let framing = match call.request.parameter("framing").as_deref() {
+                Some("advance") => Framing::Advance,
+                _ => Framing::Length,
+            };
+            let number = |name: &str| call.request.parameter(name).map(|number| number.parse().unwrap());
+            let pace = Pace {
+                interval: number("interval_ms").map(Duration::from_millis),
+                bytes_per_second: number("rate").and_then(NonZeroU64::new),
+            };
+            let head = [&b"HEAD\r\n\r\n"[..], &preamble(BOUNDARY, framing)].concat();
+            let delay = number("delay_ms").map_or(Duration::ZERO, Duration::from_millis);
+            Answer::Subscribe(Subscription { camera: 0, framing, delay, pace, label: String::new(), head: head.into() })
         }
+        "/wait" => {
+            let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());
+            match hub.frame(0) {
+                Some(frame) if frame.sequence > after => respond("frame".into()),
+                _ if call.waited => respond("given up".into()),
+                _ => Answer::Wait(Awaited::Frame { camera: 0, after }),
+            }
+        }
+        "/check" if call.waited => respond("given up".into()),
+        "/check" => {
+            let ticket = call.request.parameter("ticket").map_or(0, |ticket| ticket.parse().unwrap());
+            match decided.contains(&ticket) {
+                true => respond("decided".into()),
+                false => Answer::Wait(Awaited::Verdict { ticket }),
+            }
+        }
+        "/table" => {
+            let rows = call.request.parameter("rows").map(|rows| rows.parse().unwrap());
+            let follows = if rows.is_none() { vec![Topic::Frames { camera: 0 }] } else { Vec::new() };
+            produce(Purpose::Table, Box::new(Table::new(0, "camera", rows)), follows)
+        }
+        "/events" => {
+            let last = call.request.parameter("last").map(|last| last.parse().unwrap());
+            let events = Events::new(vec![(0, "camera".into())], true, last, hub.journal());
+            let follows = events.follows();
+            produce(Purpose::Events, Box::new(events), follows)
+        }
+        "/clip" => {
+            let frames: Vec<_> = hub.history(0).last(Duration::from_secs(10)).collect();
+            produce(Purpose::Clip, Box::new(Clip::new(Format::Mjpeg, &frames).unwrap()), Vec::new())
+        }
+        "/large" => respond("x".repeat(100_000)),
+        "/nothing" => Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None }),
+        path => respond(path.to_owned()),
     }
 }
 

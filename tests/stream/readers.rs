@@ -170,11 +170,11 @@ fn a_listener_that_says_where_it_stopped_is_told_the_rest_as_far_as_it_is_rememb
         studio.publish(100);
     }
     for (last, expected) in [("1400", 1401..1501), ("1500", 0..0), ("7", 501..1501), ("99999", 0..0)] {
-        let (line, _) = studio.ask(&format!("/events?last={last}"));
+        let (line, key) = studio.ask(&format!("/events?last={last}"));
         let told: Vec<u64> = events(&line).into_iter().map(|(id, _)| id).collect();
         assert_eq!(told, expected.collect::<Vec<_>>(), "after {last}");
-        studio.hub.close_all();
-        studio.turn();
+        line.end();
+        studio.readable(key);
     }
     let (line, _) = studio.ask("/events");
     assert_eq!(events(&line), []);

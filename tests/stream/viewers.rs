@@ -26,7 +26,8 @@ fn who_asks_for_nothing_can_be_a_viewer_like_any_other() {
     let head = preamble("frame", Framing::Length);
     let (framing, pace) = (Framing::Length, Pace::default());
     let subscription = Subscription { camera: 0, framing, delay: Duration::ZERO, pace, label: String::new(), head };
-    let key = studio.hub.admit_subscriber(line.clone(), Peer::Publisher, subscription, studio.now);
+    let key = studio.hub.admit(Peer::Publisher, studio.now, |_| Ok(line.clone())).unwrap();
+    studio.hub.subscribe_unasked(key, subscription, studio.now);
     studio.turn();
     assert_eq!(line.take(), [b"--frame\r\n", &part(1, &first)[..]].concat());
     assert!(studio.hub.contains(key) && studio.hub.is_wanted(0));
@@ -38,8 +39,8 @@ fn who_asks_for_nothing_can_be_a_viewer_like_any_other() {
     studio.hub.shut_down(studio.now);
     studio.writable(key);
     assert_eq!(line.take(), [&part(2, &begun)[..], b"\r\n--frame--\r\n"].concat(), "it ends after a whole part");
-    studio.hub.close_all();
-    studio.turn();
+    line.end();
+    studio.readable(key);
     assert!(!studio.hub.contains(key));
 }
 
@@ -266,21 +267,26 @@ fn an_event_for_one_that_has_gone_does_not_reach_the_one_that_came_after() {
     let mut studio = Studio::new();
     let (_, gone) = studio.ask("/stream");
     let hangup = Readiness { gone: true, ..Default::default() };
-    studio.hub.ready(gone, hangup, studio.now);
+    studio.hub.ready(gone, hangup);
     studio.turn();
     let (_, came) = studio.ask("/stream");
     assert_eq!(gone.slot, came.slot);
-    studio.hub.ready(gone, hangup, studio.now);
+    studio.hub.ready(gone, hangup);
     studio.turn();
     assert_eq!(studio.hub.len(), 1);
     assert_eq!(studio.hub.totals().stale_events, 1);
 }
 
 #[test]
-fn a_slot_is_not_given_away_before_the_turn_is_over() {
-    let mut studio = Studio::new();
-    let (_, gone) = studio.connect();
-    studio.hub.ready(gone, Readiness { gone: true, ..Default::default() }, studio.now);
+fn slot_of_closed_connection_is_kept_until_the_end_of_the_turn() {
+    let limits = Limits { frames_pinned_bytes_max: 1, ..Limits::default() };
+    let mut studio = Studio::with(limits);
+    let (line, gone) = studio.ask("/stream");
+    line.set_room(100);
+    studio.publish(1000);
+    // It holds the frame that this one replaces, and is closed for it, between two turns.
+    studio.publish_between_turns(1000);
+    assert!(!studio.hub.contains(gone));
     let (_, came) = studio.connect();
     assert_ne!(gone.slot, came.slot);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::stream::Limits;
+use framecast::stream::{Limits, Wake};
 
 use crate::studio::{Client, Studio, WATCH};
 use crate::wire::{Random, Weather};
@@ -21,7 +21,7 @@ fn a_burst_of_handshakes_is_spread_over_turns_and_none_is_lost() {
         studio.turn(&clients);
         let answered = clients.iter().filter(|client| !client.end.0.borrow().to_client.is_empty()).count();
         assert_eq!(answered, 2 * turn);
-        assert!(turn == 10 || studio.hub.has_pending(), "those that wait are remembered");
+        assert!(turn == 10 || studio.hub.next_wake() == Wake::Now, "those that wait are remembered");
     }
     studio.settle(&mut clients);
     assert_eq!(studio.hub.viewers_len(), 20);
@@ -114,7 +114,7 @@ fn a_peer_that_sends_what_is_no_data_does_not_hold_up_the_turn() {
     studio.turn(&clients);
     let read = before - clients[0].end.0.borrow().to_server.len();
     assert!((1..=100).contains(&read), "{read} bytes were read in one turn");
-    assert!(studio.hub.has_pending());
+    assert!(studio.hub.next_wake() == Wake::Now);
     studio.settle(&mut clients);
     assert_eq!(studio.hub.viewers_len(), 1);
 }

@@ -10,7 +10,7 @@ use framecast::server::TlsFiles;
 use framecast::server::tls::{self, Session, Shared};
 use framecast::stream::hub::Shot;
 use framecast::stream::pace::Pace;
-use framecast::stream::{Answer, Hub, Key, Limits, Peer, Response, Subscription};
+use framecast::stream::{Answer, Hub, Key, Limits, Peer, Response, Subscription, Tick, Wake};
 use framecast::wire::facts::WallTime;
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
@@ -124,22 +124,25 @@ impl Studio {
         let end = End::new(weather, random);
         let connection = ServerConnection::new(Arc::clone(&IDENTITY.server)).unwrap();
         let session = Session::new(connection, end.clone(), Rc::clone(&self.shared));
-        let key = self.hub.admit(session, Peer::Local, self.now);
+        let key = self.hub.admit(Peer::Local, self.now, |_| Ok(session)).unwrap();
         let name = "localhost".try_into().unwrap();
         let tls = ClientConnection::new(Arc::clone(&IDENTITY.client), name).unwrap();
         Client { key, end, tls, received: Vec::new(), has_ended: false, outgoing: VecDeque::new() }
     }
 
-    /// One turn as the event loop takes it.
+    /// One turn.
     pub fn turn(&mut self, clients: &[Client]) {
         for client in clients {
             if let Some(readiness) = client.end.edge() {
-                self.hub.ready(client.key, readiness, self.now);
+                self.hub.ready(client.key, readiness);
             }
         }
-        self.hub.expire(self.now);
-        while let Some(call) = self.hub.next_request() {
-            let answer = match call.request.path.as_str() {
+        self.shared.allow(self.steps);
+        let now = self.now;
+        self.hub.turn(
+            Tick::at(now),
+            || now,
+            |call, _| match call.request.path.as_str() {
                 "/stream" => Answer::Subscribe(Subscription {
                     camera: 0,
                     framing: Framing::Length,
@@ -152,12 +155,8 @@ impl Studio {
                     let body = Some(path.repeat(500).into());
                     Answer::Respond(Response { head: ResponseHead::new(Status::Ok), body })
                 }
-            };
-            self.hub.respond(call, answer, self.now);
-        }
-        self.shared.allow(self.steps);
-        self.hub.flush(self.now, || self.now);
-        self.hub.reap().for_each(drop);
+            },
+        );
     }
 
     /// Turns until nothing moves any more: every client sends and takes whatever there is.
@@ -168,9 +167,9 @@ impl Studio {
                 client.take(usize::MAX);
             }
             let waits = |client: &Client| client.end.is_moving() || client.tls.wants_write();
-            let is_moving = self.hub.has_pending() || clients.iter().any(waits);
+            let is_moving = self.hub.next_wake() == Wake::Now || clients.iter().any(waits);
             self.turn(clients);
-            if !is_moving && !self.hub.has_pending() && !clients.iter().any(waits) {
+            if !is_moving && self.hub.next_wake() != Wake::Now && !clients.iter().any(waits) {
                 return;
             }
         }

@@ -1,21 +1,25 @@
-//! All connections and all cameras' channels: admit, ready, publish, expire, flush, reap.
+//! All connections and all cameras' channels.
 //!
-//! The hub hands out the requests it has parsed ([`Hub::next_request`]) and takes their answers ([`Hub::respond`]), so
-//! it knows no route. Whoever drives it goes through the same steps each turn: tell it what became ready, answer its
-//! requests, publish what the cameras gave, then [`Hub::expire`], [`Hub::flush`] and [`Hub::reap`].
+//! Inputs come between two turns, in any number and order: [`Hub::admit`], [`Hub::ready`], [`Hub::publish`] and the
+//! like. [`Hub::turn`] does what they have made due, and [`Hub::next_wake`] says when to take the next turn. The hub
+//! hands each request it has parsed to its caller's `answer`, so it knows no route.
 
 mod feed;
 mod figures;
 mod past;
 mod readers;
 mod steps;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::mem;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use slab::Slab;
+
+pub use self::turn::{Tick, Turned, Wake};
 
 use self::feed::Feed;
 use self::steps::lookup;
@@ -117,30 +121,28 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// The key that the next [`Hub::admit`] will give, so that a transport can be registered under it first.
-    pub fn next_key(&self) -> Key {
+    /// Adds a connection. `make` is given its key, and returns the transport, which it has registered for events under
+    /// that key. A peer whose client network has too many connections is refused.
+    ///
+    /// # Errors
+    /// What `make` returns. Then no connection is added.
+    pub fn admit(&mut self, peer: Peer, now: Instant, make: impl FnOnce(Key) -> io::Result<T>) -> io::Result<Key> {
+        let slot = self.connections.vacant_entry();
         let number = self.totals.admitted as u32 & Key::NUMBER_MASK;
-        Key { slot: self.connections.vacant_key() as u32, number }
-    }
-
-    /// Takes in a new connection. One of a household that has too many already is told so, and closed.
-    pub fn admit(&mut self, transport: T, peer: Peer, now: Instant) -> Key {
-        let key = self.next_key();
-        self.connections.insert(Connection::new(transport, peer, key.number, &self.limits, now));
+        let key = Key { slot: slot.key() as u32, number };
+        slot.insert(Connection::new(make(key)?, peer, number, &self.limits, now));
         self.totals.admitted += 1;
-        log::trace!("#{} {peer}: admitted", key.number);
+        log::trace!("#{number} {peer}: admitted");
         self.join_crowd(key, now);
         self.arm(key);
-        key
+        Ok(key)
     }
 
-    /// Takes in a viewer that asks for nothing: it is given what `subscription` says as soon as it is there.
-    pub fn admit_subscriber(&mut self, transport: T, peer: Peer, subscription: Subscription, now: Instant) -> Key {
-        let key = self.admit(transport, peer, now);
+    /// Makes a new connection a viewer that has asked for nothing: it is sent what `subscription` says from now on.
+    pub fn subscribe_unasked(&mut self, key: Key, subscription: Subscription, now: Instant) {
         self.subscribe(key, subscription, now);
         self.schedule(key);
         self.arm(key);
-        key
     }
 
     /// Whether a connection is there and not over.
@@ -149,34 +151,23 @@ impl<T: Transport> Hub<T> {
         connection.is_some_and(|known| known.number == key.number && !matches!(known.state, State::Closed))
     }
 
-    /// An edge has come for a connection: what has come in is read at once, what is to go out goes with the flush.
-    pub fn ready(&mut self, key: Key, readiness: Readiness, now: Instant) {
+    /// Notes an edge of a connection, or that it has none any more. Nothing is read or written before the next turn.
+    pub fn ready(&mut self, key: Key, readiness: Readiness) {
         let Some(connection) = lookup(&mut self.connections, key) else {
             self.totals.stale_events += 1;
             return;
         };
         log::trace!("#{}: {readiness}", key.number);
-        // Whose last reply is on its way is read to the end even so: closing on unread input would lose the reply.
-        let is_closing = matches!(connection.state, State::Closing { .. });
         connection.readable |= readiness.readable || readiness.gone;
         connection.writable |= readiness.writable;
-        if readiness.gone && !is_closing {
-            self.close(key, CloseReason::Left);
-            return;
+        connection.gone |= readiness.gone;
+        if !mem::replace(&mut connection.scheduled, true) {
+            self.pending.push(key);
         }
-        self.receive(key, now);
-        self.schedule(key);
-        // The first byte of a request may bring the deadline nearer.
-        self.arm(key);
     }
 
-    /// The next request that wants an answer. Each must be given to [`Hub::respond`] within the turn.
-    pub fn next_request(&mut self) -> Option<Call> {
-        self.calls.pop_front()
-    }
-
-    /// Takes the answer to a call; an answer for a connection that has gone is dropped.
-    pub fn respond(&mut self, call: Call, answer: Answer, now: Instant) {
+    /// Carries out the answer to a call; an answer for a connection that is closed is dropped.
+    fn respond(&mut self, call: Call, answer: Answer, now: Instant) {
         let key = call.key;
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let State::Answering { mut exchange, .. } = connection.state else { return };
@@ -251,79 +242,6 @@ impl<T: Transport> Hub<T> {
         self.wake(topic);
     }
 
-    /// Does what is due by `now`: closes who has run out of time, gives frames held back or repeated.
-    pub fn expire(&mut self, now: Instant) {
-        self.replay(now);
-        while let Some((at, key)) = self.timers.pop(now) {
-            let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            if connection.armed != Some(at) {
-                continue;
-            }
-            connection.armed = None;
-            if connection.deadline(&self.limits) <= now && !sabotage::is(Sabotage::TimersFirst) {
-                // Room that was told of in this turn counts before the verdict: the delay may have been ours.
-                self.write(key, now, || now);
-            }
-            self.overdue(key, now);
-            if !sabotage::is(Sabotage::ForgetRearm) {
-                self.arm(key);
-            }
-        }
-    }
-
-    /// Writes what is queued, and goes on reading where a budget ran out: each connection with work to do has its go,
-    /// from a start that moves, so that nobody is always last.
-    ///
-    /// With many viewers this takes milliseconds, so when the last byte of a frame has left, it is `clock` that is
-    /// asked for the time. Nothing but a histogram depends on what it says.
-    pub fn flush(&mut self, now: Instant, clock: impl Fn() -> Instant) {
-        let mut batch = mem::replace(&mut self.pending, mem::take(&mut self.spare));
-        if !batch.is_empty() {
-            self.flushes = self.flushes.wrapping_add(1);
-            let start = self.flushes % batch.len();
-            batch.rotate_left(start);
-        }
-        let mut made = 0;
-        for &key in &batch {
-            if let Some(connection) = lookup(&mut self.connections, key) {
-                connection.scheduled = false;
-                // Most of them are viewers that have said nothing and read no body: nothing is looked for there.
-                let is_reading = matches!(connection.state, State::Reading(_));
-                if connection.wants_read() || matches!(connection.state, State::Receiving { .. }) {
-                    self.receive(key, now);
-                }
-                let may_make = made < self.limits.produce_budget_bytes || sabotage::is(Sabotage::ForgetMakingBudget);
-                if is_reading && may_make {
-                    made += self.pull(key, now);
-                }
-                self.write(key, now, &clock);
-                if !sabotage::is(Sabotage::ForgetReschedule) {
-                    self.schedule(key);
-                }
-                self.arm(key);
-            }
-        }
-        batch.clear();
-        self.spare = batch;
-    }
-
-    /// Frees the slots of the connections that were closed since the last time, and hands back their transports. Only
-    /// between two batches of events is that safe.
-    pub fn reap(&mut self) -> impl Iterator<Item = T> + '_ {
-        let connections = &mut self.connections;
-        self.closed.drain(..).map(|key| connections.remove(key.slot as usize).into_transport())
-    }
-
-    /// When [`Hub::expire`] must be called next.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        [self.timers.next(), self.past_deadline()].into_iter().flatten().min()
-    }
-
-    /// Whether there is work that waits for no event: the caller must come back without delay.
-    pub fn has_pending(&self) -> bool {
-        !self.pending.is_empty() || !self.calls.is_empty() || !self.closed.is_empty()
-    }
-
     /// Begins the end: streams end after the frame they are in, replies are finished, a request on its way is awaited
     /// for a moment, everybody else is let go.
     pub fn shut_down(&mut self, now: Instant) {
@@ -345,13 +263,6 @@ impl<T: Transport> Hub<T> {
                 _ => {}
             }
             self.arm(key);
-        }
-    }
-
-    /// Closes every connection that is left, wherever it stands.
-    pub fn close_all(&mut self) {
-        for key in self.keys() {
-            self.close(key, CloseReason::Shutdown);
         }
     }
 }

@@ -66,8 +66,6 @@ impl<T: Transport> Hub<T> {
         if let Some(reader) = connection.body_ended(now) {
             self.unfollow(key, &reader);
         }
-        // There may be nothing to write before the end can be shut.
-        self.write(key, now, || now);
         self.schedule(key);
         self.arm(key);
     }

@@ -376,7 +376,7 @@ impl<T: Transport> Hub<T> {
     #[inline]
     pub(super) fn schedule(&mut self, key: Key) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if !connection.scheduled && (connection.wants_read() || connection.wants_write() || connection.wants_chunk()) {
+        if !connection.scheduled && connection.has_work() {
             connection.scheduled = true;
             self.pending.push(key);
         }
