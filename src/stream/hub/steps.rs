@@ -350,7 +350,7 @@ impl<T: Transport> Hub<T> {
         self.close(key, if left { CloseReason::Left } else { CloseReason::Failed });
     }
 
-    /// Marks a connection closed and settles its accounts; its slot is freed by [`Hub::reap`].
+    /// Marks a connection closed and settles its accounts; its slot is freed at the end of the turn.
     pub(super) fn close(&mut self, key: Key, reason: CloseReason) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         log::debug!("#{} {}: closed ({reason:?})", key.number, connection.peer);
