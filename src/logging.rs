@@ -1,6 +1,6 @@
-//! The log: to standard error by env_logger, through a writer that never blocks, escapes what came from outside, and
-//! counts what it had to drop. systemd's journal has a time and a priority for each line: there, a line begins with
-//! its priority and has neither time nor level of its own.
+//! The log: to standard error by env_logger, through a writer that never blocks, masks credentials, escapes what came
+//! from outside, and counts what it had to drop. systemd's journal has a time and a priority for each line: there, a
+//! line begins with its priority and has neither time nor level of its own.
 
 use std::env;
 use std::io::{self, Write};
@@ -12,6 +12,9 @@ use env_logger::{Builder, Env, Target};
 use log::{Level, LevelFilter};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
+
+use crate::wire::printable::Printable;
+use crate::wire::secret::mask;
 
 /// A line longer than this is cut. It is what a pipe takes whole when it says that it takes anything (pipe(7),
 /// PIPE_BUF).
@@ -33,7 +36,7 @@ static TO_JOURNAL: LazyLock<bool> = LazyLock::new(|| {
 pub fn start(level: LevelFilter) {
     let mut builder = Builder::from_env(Env::default().default_filter_or(level.as_str()));
     builder.target(Target::Pipe(Box::new(Unblocking::default()))).format(|line, record| {
-        let (level, words) = (record.level(), Escaped(record.args()));
+        let (level, words) = (record.level(), Printable(mask(&record.args().to_string())));
         match priority(level) {
             "" => writeln!(line, "{} {level:<5} {words}", line.timestamp_millis()),
             priority => writeln!(line, "{priority}{words}"),
@@ -108,25 +111,5 @@ impl Write for Unblocking {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Text with its control characters spelt out, so that what came from outside can neither end a line nor steer a
-/// terminal.
-struct Escaped<T>(T);
-
-impl<T: std::fmt::Display> std::fmt::Display for Escaped<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use std::fmt::Write;
-        struct Escape<'a, 'b>(&'a mut std::fmt::Formatter<'b>);
-        impl Write for Escape<'_, '_> {
-            fn write_str(&mut self, text: &str) -> std::fmt::Result {
-                text.chars().try_for_each(|character| match character.is_control() {
-                    true => write!(self.0, "{}", character.escape_default()),
-                    false => self.0.write_char(character),
-                })
-            }
-        }
-        write!(Escape(f), "{}", self.0)
     }
 }

@@ -17,6 +17,7 @@ use framecast::server::EventLoop;
 use framecast::server::passwords::{RIGHT, WRONG};
 use framecast::server::scene::wall_time;
 use framecast::site::auth::{PASSWORD_BYTES_MAX, PasswordHash};
+use framecast::wire::secret::mask;
 use framecast::{bench, capture, health, logging, publish, server};
 use log::Level;
 
@@ -30,7 +31,14 @@ fn main() -> ExitCode {
         if error.use_stderr() {
             eprint!("{}", logging::priority(Level::Error));
         }
-        error.exit()
+        // Clap repeats what it refuses, and that may be an address with a password.
+        let text = error.to_string();
+        let masked = mask(&text);
+        if !error.use_stderr() || masked == text {
+            error.exit()
+        }
+        eprint!("{masked}");
+        std::process::exit(error.exit_code())
     });
     logging::start(options.verbosity.level());
     let done = match options.command {
@@ -51,7 +59,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, error)) => {
-            eprintln!("{}framecast: {error}", logging::priority(Level::Error));
+            eprintln!("{}framecast: {}", logging::priority(Level::Error), mask(&error.to_string()));
             ExitCode::from(code)
         }
     }
@@ -87,7 +95,7 @@ fn run_capture(options: &Capture) -> Outcome {
     if let Some(server) = options.server {
         capture::die_with(server).map_err(failure)?;
     }
-    let source: Source = options.source.parse().map_err(usage)?;
+    let source: Source = options.source.expose().parse().map_err(usage)?;
     capture::run(&source, &mut io::stdout().lock()).map_err(failure)
 }
 
@@ -95,7 +103,7 @@ fn run_publish(options: &Publish) -> Outcome {
     if let Some(server) = options.server {
         capture::die_with(server).map_err(failure)?;
     }
-    let target: Target = options.target.parse().map_err(usage)?;
+    let target: Target = options.target.expose().parse().map_err(usage)?;
     publish::run(&target).map_err(failure)
 }
 
@@ -130,7 +138,7 @@ fn list_cameras() -> Outcome {
 }
 
 fn ask_health(options: &Health) -> Outcome {
-    let words = health::ask(&options.url).map_err(|error| match error {
+    let words = health::ask(options.url.expose()).map_err(|error| match error {
         HealthError::Url(_) => usage(error),
         _ => failure(error),
     })?;

@@ -82,7 +82,7 @@ fn decode(jpeg: &[u8], width: usize, height: usize) -> Vec<u8> {
 }
 
 #[test]
-fn sources_are_read_and_written_back() {
+fn sources_are_read_and_shown_as_written() {
     for (text, canonical) in [
         ("stills", "stills:?fps=1"),
         ("stills:", "stills:?fps=1"),
@@ -99,7 +99,7 @@ fn sources_are_read_and_written_back() {
             "rpicam:size=640x480&hflip=1&vflip=1&rotation=180&camera=1&fps=5",
             "rpicam:?size=640x480&fps=5&quality=80&hflip=1&vflip=1&rotation=180&camera=1",
         ),
-        ("exec:a 'b c'  d?e=f", "exec:a 'b c'  d?e=f"),
+        ("exec:a 'b c'  d=e", "exec:a 'b c'  d=e"),
         ("-", "-"),
         ("pattern", "pattern:1280x720?fps=30&quality=80"),
         ("pattern:", "pattern:1280x720?fps=30&quality=80"),
@@ -110,7 +110,7 @@ fn sources_are_read_and_written_back() {
         ("pattern?fps=1&fps=%32", "pattern:1280x720?fps=2&quality=80"),
     ] {
         let source: Source = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(source.to_string(), canonical, "{text}");
+        assert_eq!(source.to_string(), text);
         assert_eq!(canonical.parse::<Source>().unwrap(), source, "{text}");
     }
 }

@@ -4,7 +4,6 @@
 //! straight into the server's pipe, and a signal to the driver is a signal to the command.
 
 use std::env;
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,17 +13,15 @@ use rustix::fs::{Access, access};
 
 use super::source::SourceError;
 use super::{CaptureError, Driver, Parts};
+use crate::wire::secret::mask;
 
 /// Where programs are looked for if `PATH` does not say.
 const PATH_DEFAULT: &str = "/bin:/usr/bin";
 
 /// `exec:COMMAND ARGUMENTS`: split into words as a shell does it, with its quotes, but run without one: no variable, no
 /// `~`, no `*` and no `|` means anything. Who wants those writes `exec:sh -c '...'`.
-///
-/// Its `Display` leaves out the users and passwords in the addresses of the command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Exec {
-    command: String,
     program: String,
     arguments: Vec<String>,
 }
@@ -33,8 +30,8 @@ impl Exec {
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
         let words = shlex::split(rest).filter(|_| !rest.contains('\0'));
         let mut words = words.unwrap_or_default().into_iter();
-        let program = words.next().ok_or_else(|| SourceError::Command(rest.to_owned()))?;
-        Ok(Self { command: rest.to_owned(), program, arguments: words.collect() })
+        let program = words.next().ok_or(SourceError::Command)?;
+        Ok(Self { program, arguments: words.collect() })
     }
 }
 
@@ -46,37 +43,19 @@ impl Driver for Exec {
     fn run(&self, _: &mut Parts) -> Result<(), CaptureError> {
         Err(become_program(&self.program, &self.arguments).into())
     }
-
-    fn with_secrets(&self) -> String {
-        format!("exec:{}", self.command)
-    }
-}
-
-impl fmt::Display for Exec {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "exec:{}", without_logins(&self.command))
-    }
-}
-
-/// `text` without the user and password of each address in it, as in `rtsp://USER:PASSWORD@HOST`.
-pub fn without_logins(text: &str) -> String {
-    let mut rest = text;
-    let mut shown = String::with_capacity(text.len());
-    while let Some((before, after)) = rest.split_once("://") {
-        shown.push_str(before);
-        shown.push_str("://");
-        let authority = after.find(|character: char| character == '/' || character.is_whitespace());
-        let authority = &after[..authority.unwrap_or(after.len())];
-        rest = authority.rfind('@').map_or(after, |at| &after[at + 1..]);
-    }
-    shown + rest
 }
 
 /// Replaces this process by `program`, which keeps our standard input, output and error and nothing else. It returns
 /// only if that fails.
 pub(super) fn become_program(program: &str, arguments: &[String]) -> SourceError {
-    let error = Command::new(program).args(arguments).exec();
-    SourceError::Program { program: program.to_owned(), error }
+    // The variable holds the whole address, with credentials that need not concern the program.
+    let error = Command::new(program).args(arguments).env_remove(super::SOURCE_VARIABLE).exec();
+    program_error(program, error)
+}
+
+/// An assignment such as `PASSWORD=x` may have been taken for the program.
+fn program_error(program: &str, error: io::Error) -> SourceError {
+    SourceError::Program { program: mask(program), error }
 }
 
 /// The file that `program` stands for: itself if it is a path, or else the first of its name in `PATH`.
@@ -84,7 +63,7 @@ pub(super) fn become_program(program: &str, arguments: &[String]) -> SourceError
 /// # Errors
 /// There is none that may be executed.
 pub(super) fn find(program: &str) -> Result<PathBuf, SourceError> {
-    let failed = |error| SourceError::Program { program: program.to_owned(), error };
+    let failed = |error| program_error(program, error);
     if program.contains('/') {
         return may_execute(Path::new(program)).map(|()| program.into()).map_err(failed);
     }

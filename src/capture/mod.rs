@@ -22,7 +22,6 @@ pub mod stills;
 pub mod v4l2;
 mod watch;
 
-use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -42,6 +41,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// No rate asks for more patience than this: four months, in seconds.
 const PATIENCE_SECONDS_MAX: f64 = 1e7;
+
+/// The variable by which a driver is given its source: every user of the machine can read an argument list, only the
+/// same user an environment.
+pub const SOURCE_VARIABLE: &str = "FRAMECAST_SOURCE";
 
 /// The word between the parts that a driver writes.
 pub const BOUNDARY: &str = "frame";
@@ -85,8 +88,8 @@ pub enum CaptureError {
     Output(io::Error),
 }
 
-/// What each source does; its `Display` gives back the words that name it, without secrets.
-pub(crate) trait Driver: fmt::Display {
+/// What each source does.
+pub(crate) trait Driver {
     /// Looks whether frames can be expected, without capturing any.
     fn check(&self) -> Result<(), SourceError>;
 
@@ -104,11 +107,6 @@ pub(crate) trait Driver: fmt::Display {
     /// Whether it gets over it by itself when its source gives nothing for a while: to kill it then helps nobody.
     fn heals(&self) -> bool {
         false
-    }
-
-    /// The words that name the source, with its secrets.
-    fn with_secrets(&self) -> String {
-        self.to_string()
     }
 }
 

@@ -1,7 +1,5 @@
 //! The source `pattern`: a moving test card with a clock, at the size and rate of any camera.
 
-use std::fmt;
-
 use std::time::Duration;
 
 use super::card::Card;
@@ -52,13 +50,6 @@ impl Driver for Pattern {
             parts.send(now, &card.frame(number, tick, now).to_jpeg(self.quality))?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { width, height, fps, quality } = self;
-        write!(f, "pattern:{width}x{height}?fps={fps}&quality={quality}")
     }
 }
 

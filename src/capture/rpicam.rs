@@ -1,6 +1,5 @@
 //! The source `rpicam`: the camera of a Raspberry Pi, through the program that its makers give with it.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::exec::{become_program, find};
@@ -97,15 +96,6 @@ impl Driver for Rpicam {
 
     fn run(&self, _: &mut Parts) -> Result<(), CaptureError> {
         Err(become_program(program()?, &self.arguments()).into())
-    }
-}
-
-impl fmt::Display for Rpicam {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { size, fps, quality, hflip, vflip, rotation, camera } = self;
-        let (hflip, vflip) = (u8::from(*hflip), u8::from(*vflip));
-        write!(f, "rpicam:?size={size}&fps={fps}&quality={quality}")?;
-        write!(f, "&hflip={hflip}&vflip={vflip}&rotation={rotation}&camera={camera}")
     }
 }
 

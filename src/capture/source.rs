@@ -21,6 +21,7 @@ use super::stdin::Stdin;
 use super::stills::Stills;
 use super::v4l2::V4l2;
 use super::v4l2::error::CameraError;
+use crate::wire::secret::SecretAddress;
 
 /// How each source is written: the list in the message about a source that does not exist.
 pub const SOURCES: [&str; 10] = [
@@ -40,9 +41,16 @@ const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
-/// What frames are captured from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Source {
+/// What frames are captured from. `Display` and `Debug` show it as the user wrote it, with credentials masked.
+#[derive(Clone)]
+pub struct Source {
+    address: SecretAddress,
+    kind: Kind,
+}
+
+/// What frames are captured from, by the driver that captures them.
+#[derive(Clone, PartialEq)]
+pub enum Kind {
     /// JPEG files, shown one after the other by the clock.
     Stills(Stills),
     /// A moving test card.
@@ -73,7 +81,7 @@ impl Source {
     /// Whether its driver reads standard input: one of them can, and only as long as what is written there is taken
     /// off.
     pub fn reads_stdin(&self) -> bool {
-        matches!(self, Self::Stdin(_))
+        matches!(self.kind, Kind::Stdin(_))
     }
 
     /// How long the source may give no frame while all is well, which `timeout=` and `fps=` set where it takes them;
@@ -87,22 +95,26 @@ impl Source {
         self.driver().heals()
     }
 
-    /// What [`Display`](fmt::Display) gives, and the user and password with it. It parses to an equal source, and is
-    /// for the driver alone: neither a log nor the list of processes may show it.
-    pub fn with_secrets(&self) -> String {
-        self.driver().with_secrets()
+    /// The source as the user wrote it, for its driver and for masking it in text that mentions it.
+    pub fn address(&self) -> &SecretAddress {
+        &self.address
+    }
+
+    /// What captures it.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     pub(crate) fn driver(&self) -> &dyn Driver {
-        match self {
-            Self::Stills(stills) => stills,
-            Self::Pattern(pattern) => pattern,
-            Self::Http(http) => http,
-            Self::Redis(redis) => redis,
-            Self::Rpicam(rpicam) => rpicam,
-            Self::Exec(exec) => exec,
-            Self::Stdin(stdin) => stdin,
-            Self::V4l2(camera) => camera,
+        match &self.kind {
+            Kind::Stills(stills) => stills,
+            Kind::Pattern(pattern) => pattern,
+            Kind::Http(http) => http,
+            Kind::Redis(redis) => redis,
+            Kind::Rpicam(rpicam) => rpicam,
+            Kind::Exec(exec) => exec,
+            Kind::Stdin(stdin) => stdin,
+            Kind::V4l2(camera) => camera,
         }
     }
 }
@@ -110,11 +122,19 @@ impl Source {
 /// The emulated camera: the three numbered pictures.
 impl Default for Source {
     fn default() -> Self {
-        Self::Stills(Stills::default())
+        Self { address: SecretAddress::new("stills:"), kind: Kind::Stills(Stills::default()) }
     }
 }
 
 impl FromStr for Source {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        Ok(Self { address: SecretAddress::new(text), kind: text.parse()? })
+    }
+}
+
+impl FromStr for Kind {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
@@ -137,11 +157,24 @@ impl FromStr for Source {
     }
 }
 
-/// The words that name the source, complete with its defaults and without secrets. They parse to an equal source, but
-/// for the secrets.
+/// Sources are equal if they capture the same in the same way, however they are written.
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+/// The source as the user wrote it, with credentials masked.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.driver().fmt(f)
+        self.address.fmt(f)
+    }
+}
+
+/// As `Display`, in quotes.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Debug::fmt(&self.address, f)
     }
 }
 
@@ -152,12 +185,12 @@ pub enum SourceError {
     #[error("there is no source {0:?}; the sources are {list}", list = SOURCES.join(", "))]
     Unknown(String),
     /// The source takes no parameter of that name.
-    #[error("{scheme} has no parameter {name:?}; it takes {known}")]
+    #[error("{scheme} has no {}; it takes {known}", unknown_parameter(name))]
     Parameter {
         /// The name of the source.
         scheme: &'static str,
-        /// The parameter that was given.
-        name: String,
+        /// The parameter that was given; `None` in a URL, where it may be a piece of a password.
+        name: Option<String>,
         /// Those that could have been.
         known: String,
     },
@@ -207,8 +240,8 @@ pub enum SourceError {
     #[error("there is no directory to watch; name one, as in stills:/srv/pictures?watch=1")]
     NothingToWatch,
     /// A command that is no row of words.
-    #[error("{0:?} is no command; write exec:PROGRAM ARGUMENTS, and close every quote, as for a shell")]
-    Command(String),
+    #[error("exec: expected a command; write exec:PROGRAM ARGUMENTS, and close every quote, as for a shell")]
+    Command,
     /// A program cannot be run.
     #[error("cannot run {program}: {error}; install it, or name a file that may be executed")]
     Program {
@@ -234,6 +267,10 @@ pub enum SourceError {
     Camera(#[from] CameraError),
 }
 
+fn unknown_parameter(name: &Option<String>) -> String {
+    name.as_ref().map_or("such parameter".to_owned(), |name| format!("parameter {name:?}"))
+}
+
 fn known_words(known: &[&str]) -> String {
     if known.is_empty() { "none here".to_owned() } else { known.join(" and ") }
 }
@@ -249,7 +286,10 @@ impl<'a> Parameters<'a> {
     pub(crate) fn parse(scheme: &'static str, query: &'a str, known: &[&str]) -> Result<Self, SourceError> {
         for (name, _) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&name.as_ref()) {
-                return Err(SourceError::Parameter { scheme, name: name.into_owned(), known: known_words(known) });
+                // Behind the unescaped `#` of a password stands the rest of it.
+                let is_url = scheme == "http" || Address::SCHEMES.contains(&scheme);
+                let name = (!is_url).then(|| name.into_owned());
+                return Err(SourceError::Parameter { scheme, name, known: known_words(known) });
             }
         }
         Ok(Self { scheme, query })

@@ -1,6 +1,5 @@
 //! The source `-`: frames that somebody else writes to standard input, passed on as they come.
 
-use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::time::Duration;
 
@@ -38,11 +37,5 @@ impl Driver for Stdin {
                 Err(error) => return Err(SourceError::Stdin(error).into()),
             }
         }
-    }
-}
-
-impl fmt::Display for Stdin {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("-")
     }
 }

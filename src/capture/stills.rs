@@ -1,7 +1,6 @@
 //! The source `stills`: the JPEG files of a directory, shown one after the other like the pictures of a camera.
 
 use std::cmp::Ordering;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -94,14 +93,6 @@ impl Driver for Stills {
             parts.send(now, &pictures[picture_at(now, self.fps, pictures.len())])?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Stills {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let directory = self.directory.as_deref().unwrap_or(Path::new(""));
-        let watch = if self.watch { "&watch=1" } else { "" };
-        write!(f, "stills:{}?fps={}{watch}", directory.display(), self.fps)
     }
 }
 

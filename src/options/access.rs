@@ -1,5 +1,6 @@
 //! Who may see the cameras: users, tokens, names and origins.
 
+use std::fmt;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +13,7 @@ use clap::Args;
 use super::values::{count, is_name, read_small, switch, time};
 use crate::site::auth::{AccountsError, Policy, Secret};
 use crate::site::origins::{Origin, Origins};
+use crate::wire::secret::MASK;
 
 /// More is no file of users or of a token.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -53,7 +55,7 @@ pub struct Access {
 }
 
 /// A token, in one of the ways to give it.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Token {
     /// Ask for this token, as ?token=TEXT or Authorization: Bearer; others see it in the list of processes, so rather
     /// give it as a file or variable
@@ -153,6 +155,14 @@ impl Sign {
     /// There is none, or it cannot be had.
     pub fn secret(self) -> Result<Secret, AccessError> {
         self.token.secret()?.ok_or(AccessError::NoToken)
+    }
+}
+
+/// The token is not shown.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let token = self.token.as_ref().map(|_| MASK);
+        f.debug_struct("Token").field("token", &token).field("token_file", &self.token_file).finish()
     }
 }
 

@@ -18,10 +18,12 @@ use self::history::History;
 use self::values::{boundary, count, is_name, mebibytes, offline, pixels, process, switch, time};
 use crate::bench;
 use crate::capture::source::SOURCES;
-use crate::capture::{Source, SourceError};
+use crate::capture::{SOURCE_VARIABLE, Source, SourceError};
 use crate::generate::File;
+use crate::publish::TARGET_VARIABLE;
 use crate::server::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles};
 use crate::stream::Limits;
+use crate::wire::secret::SecretAddress;
 
 /// Shows live cameras to any number of browsers, from one thread.
 ///
@@ -74,7 +76,7 @@ pub enum Command {
 pub struct Health {
     /// The server's address
     #[arg(default_value = "http://127.0.0.1:8080/")]
-    pub url: String,
+    pub url: SecretAddress,
 }
 
 /// How much goes to the log.
@@ -94,11 +96,14 @@ pub struct Verbosity {
 pub struct Capture {
     /// Where the frames come from; from the variable, no list of processes shows a password in it
     // Read by whoever runs it: a value that is refused here is repeated on the terminal, with the password in it.
-    #[arg(env = "FRAMECAST_SOURCE", hide_env_values = true)]
-    pub source: String,
+    #[arg(env = SOURCE_VARIABLE, hide_env_values = true)]
+    pub source: SecretAddress,
     /// The server that this is a driver of: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
     pub server: Option<Pid>,
+    /// The name that the server has for it, which makes it known in a list of processes
+    #[arg(long, hide = true, value_name = "NAME", allow_hyphen_values = true)]
+    pub camera: Option<String>,
 }
 
 /// The options of `framecast publish`.
@@ -107,8 +112,8 @@ pub struct Publish {
     /// Where to: redis://USER:PASSWORD@HOST:PORT/CHANNEL for all who subscribe, or redis+list://HOST:PORT/KEY?max=100
     /// for a pool of workers; from the variable, no list of processes shows a password in it
     // As with a source.
-    #[arg(value_name = "URL", env = "FRAMECAST_TARGET", hide_env_values = true)]
-    pub target: String,
+    #[arg(value_name = "URL", env = TARGET_VARIABLE, hide_env_values = true)]
+    pub target: SecretAddress,
     /// The server whose frames these are: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
     pub server: Option<Pid>,
@@ -154,13 +159,13 @@ pub struct Serve {
     /// times; in the variable, one on a line [default: three numbered pictures]
     #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = '\n')]
     #[arg(hide_env_values = true)]
-    camera: Vec<String>,
+    camera: Vec<SecretAddress>,
 
     /// Publish a camera in Redis, by default the first one: redis://HOST/CHANNEL or redis+list://HOST/KEY?max=100. It
     /// then runs even while nobody watches. May be given several times; in the variable, one on a line
     #[arg(long, value_name = "[CAMERA=]URL", env = "FRAMECAST_PUBLISH", value_delimiter = '\n')]
     #[arg(hide_env_values = true)]
-    publish: Vec<String>,
+    publish: Vec<SecretAddress>,
 
     /// Run the cameras even while nobody watches
     #[arg(long, env = "FRAMECAST_ALWAYS_ON", value_parser = switch)]
@@ -371,15 +376,15 @@ impl FromStr for Listen {
 
 /// Reads what was given, and gives a name to those without one: `camera`, then `camera2` and so on. Without any, there
 /// is the emulated camera.
-fn read_cameras(given: &[String]) -> Result<Vec<CameraSettings>, OptionsError> {
+fn read_cameras(given: &[SecretAddress]) -> Result<Vec<CameraSettings>, OptionsError> {
     let mut cameras: Vec<CameraSettings> = Vec::new();
-    for (index, text) in given.iter().enumerate() {
+    for (index, text) in given.iter().map(SecretAddress::expose).enumerate() {
         // The name ends at the first `=`, if only what a name is made of stands before it: `stills:DIR?fps=1` has none.
         let named = text.split_once('=').filter(|(name, _)| is_name(name));
         let (name, source) = match (named, index) {
             (Some((name, source)), _) => (name.to_owned(), source),
-            (None, 0) => ("camera".to_owned(), text.as_str()),
-            (None, _) => (format!("camera{}", index + 1), text.as_str()),
+            (None, 0) => ("camera".to_owned(), text),
+            (None, _) => (format!("camera{}", index + 1), text),
         };
         if cameras.iter().any(|camera| camera.name == name) {
             return Err(OptionsError::CameraTwice(name));
@@ -396,11 +401,15 @@ fn read_cameras(given: &[String]) -> Result<Vec<CameraSettings>, OptionsError> {
 }
 
 /// Reads where which camera is to be published.
-fn read_publishers(given: &[String], cameras: &[CameraSettings]) -> Result<Vec<PublisherSettings>, OptionsError> {
-    let read = |text: &String| {
+fn read_publishers(
+    given: &[SecretAddress],
+    cameras: &[CameraSettings],
+) -> Result<Vec<PublisherSettings>, OptionsError> {
+    let read = |given: &SecretAddress| {
+        let text = given.expose();
         let named = text.split_once('=').filter(|(name, _)| is_name(name));
         let (camera, target) = match named {
-            None => (0, text.as_str()),
+            None => (0, text),
             Some((name, target)) => {
                 let camera = cameras.iter().position(|camera| camera.name == name);
                 let known = || cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(", ");

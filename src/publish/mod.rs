@@ -29,6 +29,10 @@ use crate::wire::source::{Part, Reason, SourceDecoder};
 /// What is said once frames go out, the first time and after each outage. The server knows by it that all is well.
 pub const WELL: &str = "publishing to ";
 
+/// The variable by which a publisher is given its target: every user of the machine can read an argument list, only the
+/// same user an environment.
+pub const TARGET_VARIABLE: &str = "FRAMECAST_TARGET";
+
 /// Bytes read at once: what a pipe holds, unless it was told otherwise (pipe(7)).
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -202,7 +206,7 @@ impl Sender<'_> {
     }
 
     fn send(&mut self, connection: &mut Connection, message: &[u8]) -> Result<(), Fault> {
-        let Target { address, frames_max } = self.target;
+        let Target { address, frames_max, .. } = self.target;
         match address.place {
             Place::Channel => cmd("PUBLISH").arg(&address.name).arg(message).exec(connection)?,
             Place::List => {

@@ -4,14 +4,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::capture::SourceError;
-use crate::capture::redis::{Address, Place};
+use crate::capture::redis::Address;
+use crate::wire::secret::SecretAddress;
 
 const FRAMES_MAX_DEFAULT: u32 = 100;
 const FRAMES_MAX_MAX: u32 = 1_000_000;
 
-/// Where frames are published.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where frames are published. `Display` shows it as the user wrote it, with credentials masked.
+#[derive(Clone, Debug)]
 pub struct Target {
+    written: SecretAddress,
     /// The channel or list.
     pub address: Address,
     /// So many frames wait in a list at most; then the oldest are dropped. From 1 to 1,000,000.
@@ -19,18 +21,16 @@ pub struct Target {
 }
 
 impl Target {
-    /// What `Display` gives, and the user and password with it. It parses to an equal target, and is for the publisher
-    /// alone: neither a log nor the list of processes may show it.
-    pub fn with_secrets(&self) -> String {
-        self.write(&self.address.with_secrets())
+    /// The target as the user wrote it, for its publisher and for masking it in text that mentions it.
+    pub fn written(&self) -> &SecretAddress {
+        &self.written
     }
+}
 
-    fn write(&self, address: &str) -> String {
-        let query = match self.address.place {
-            Place::Channel => String::new(),
-            Place::List => format!("?max={}", self.frames_max),
-        };
-        format!("{address}{query}#insecure={}", u8::from(self.address.insecure))
+/// Targets are equal if frames end up in the same place, however they are written.
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.address, self.frames_max) == (&other.address, other.frames_max)
     }
 }
 
@@ -45,13 +45,13 @@ impl FromStr for Target {
         let in_range = |max: &u32| (1..=FRAMES_MAX_MAX).contains(max);
         let rule = || format!("a whole number from 1 to {FRAMES_MAX_MAX}");
         let frames_max = query.value("max", FRAMES_MAX_DEFAULT, in_range, rule)?;
-        Ok(Self { address, frames_max })
+        Ok(Self { written: SecretAddress::new(text), address, frames_max })
     }
 }
 
-/// The target without user and password.
+/// The target as the user wrote it, with credentials masked.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.write(&self.address.to_string()))
+        self.written.fmt(f)
     }
 }

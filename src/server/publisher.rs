@@ -21,7 +21,7 @@ use super::settings::PublisherSettings;
 use super::socket::Socket;
 use super::token::Owner;
 use super::words::{Words, presentable};
-use crate::publish::WELL;
+use crate::publish::{TARGET_VARIABLE, WELL};
 use crate::stream::{Hub, Key, Pace, Peer, Subscription};
 use crate::wire::multipart::{Framing, preamble};
 
@@ -81,7 +81,7 @@ impl Publisher {
         self.settings.camera
     }
 
-    /// Where to, as the user said it but without secrets.
+    /// Where to, as the user wrote it, with credentials masked.
     pub fn target(&self) -> String {
         self.settings.target.to_string()
     }
@@ -149,13 +149,13 @@ impl Publisher {
         if run.is_some_and(|run| run != self.runs & Key::NUMBER_MASK) {
             return;
         }
-        let Self { life, words, trouble, was_well, .. } = self;
+        let Self { life, words, trouble, was_well, settings, .. } = self;
         let (Life::On { child, .. } | Life::Ending { child, .. }) = life else {
             self.reap_owed = false;
             return;
         };
         child.read_words(scratch, |line| {
-            let line = presentable(line);
+            let line = presentable(line, settings.target.written());
             if line.starts_with(WELL) {
                 (*was_well, *trouble) = (true, None);
                 words.forget();
@@ -199,8 +199,7 @@ impl Publisher {
         ours.set_nonblocking(true)?;
         let mut command = child::command(&self.program, "publish");
         command.arg(child::server_argument()).stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
-        // An argument can be read by everybody on this machine, the environment only by the same user.
-        command.env("FRAMECAST_TARGET", self.settings.target.with_secrets());
+        command.env(TARGET_VARIABLE, self.settings.target.written().expose());
         let errors = Owner::PublisherErrors { index: self.index, run: self.runs & Key::NUMBER_MASK };
         let child = Child::spawn(&mut command, errors.token(), registry, now)?;
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use crate::capture::exec::without_logins;
+use crate::wire::printable::Printable;
+use crate::wire::secret::SecretAddress;
 
 /// So many lines a second are logged of one child.
 const LINES_PER_SECOND_MAX: u32 = 5;
@@ -59,10 +60,11 @@ impl Words {
     }
 }
 
-/// What a child said, as it may be shown to viewers: without our own program's name before it, and without the user
-/// and password of an address, which many programs repeat when they cannot reach it.
-pub(super) fn presentable(line: &str) -> String {
-    without_logins(line.strip_prefix("framecast: ").unwrap_or(line))
+/// A line of a child's standard error as it may be shown to viewers: without our own program's name before it, with the
+/// credentials of its source and of other addresses masked, and with control characters escaped.
+pub(super) fn presentable(line: &str, address: &SecretAddress) -> String {
+    let line = line.strip_prefix("framecast: ").unwrap_or(line);
+    Printable(address.redact(line)).to_string()
 }
 
 #[cfg(test)]
@@ -70,16 +72,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_shown_a_password() {
-        let cases = [
-            ("rtsp://user:pa@ss@cam:554/live: refused", "rtsp://cam:554/live: refused"),
-            ("from http://a:b@c to http://d:e@f.", "from http://c to http://f."),
+    fn child_stderr_is_masked_and_escaped() {
+        let address = SecretAddress::new("exec:grab rtsp://ann:s3cret@cam/");
+        for (line, shown) in [
+            ("rtsp://ann:s3cret@cam/: refused", "rtsp://***@cam/: refused"),
             ("framecast: no JPEG in /pictures", "no JPEG in /pictures"),
-            ("http://cam/path@2 and me@home", "http://cam/path@2 and me@home"),
-            ("cut short http://", "cut short http://"),
-        ];
-        for (line, shown) in cases {
-            assert_eq!(presentable(line), shown);
+            ("s3cret is \x1b[31mwrong\x07", "*** is \\u{1b}[31mwrong\\u{7}"),
+        ] {
+            assert_eq!(presentable(line, &address), shown);
         }
     }
 }

@@ -6,7 +6,7 @@ use framecast::capture::Source;
 use framecast::publish::Target;
 
 #[test]
-fn addresses_are_read_and_written_back() {
+fn addresses_are_read_and_shown_as_written() {
     for (text, canonical) in [
         ("redis://h/cam", "redis://h/cam#timeout=5s&insecure=0"),
         ("rediss://h:6380/2/cam#insecure=1&timeout=1m", "rediss://h:6380/2/cam#timeout=1m&insecure=1"),
@@ -14,7 +14,7 @@ fn addresses_are_read_and_written_back() {
         ("rediss+list://h/0/x%20y", "rediss+list://h/x%20y#timeout=5s&insecure=0"),
     ] {
         let source: Source = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(source.to_string(), canonical);
+        assert_eq!(source.to_string(), text);
         assert_eq!(canonical.parse::<Source>().unwrap(), source);
     }
     for (text, canonical) in [
@@ -23,7 +23,7 @@ fn addresses_are_read_and_written_back() {
         ("rediss+list://h/work?max=7#insecure=1", "rediss+list://h/work?max=7#insecure=1"),
     ] {
         let target: Target = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(target.to_string(), canonical);
+        assert_eq!(target.to_string(), text);
         assert_eq!(canonical.parse::<Target>().unwrap(), target);
     }
 }
@@ -32,13 +32,11 @@ fn addresses_are_read_and_written_back() {
 fn user_and_password_are_kept_but_not_shown() {
     for userinfo in ["user:se%40cret", ":se%40cret"] {
         let source: Source = format!("redis://{userinfo}@h/cam").parse().unwrap();
-        assert_eq!(source.to_string(), "redis://h/cam#timeout=5s&insecure=0");
-        assert!(source.with_secrets().contains("se%40cret"));
-        assert_eq!(source.with_secrets().parse::<Source>().unwrap(), source);
+        assert_eq!(source.to_string(), "redis://***@h/cam");
+        assert!(source.address().expose().contains("se%40cret"));
         assert!(!format!("{source:?}").contains("cret"));
         let target: Target = format!("redis+list://{userinfo}@h/work").parse().unwrap();
-        assert_eq!(target.to_string(), "redis+list://h/work?max=100#insecure=0");
-        assert_eq!(target.with_secrets().parse::<Target>().unwrap(), target);
+        assert_eq!(target.to_string(), "redis+list://***@h/work");
         assert!(!format!("{target:?}").contains("cret"));
     }
 }
@@ -60,10 +58,10 @@ fn what_is_no_address_is_told_how_to_write_one_and_not_shown() {
 fn a_bad_option_is_told_in_one_sentence() {
     let program = env!("CARGO_BIN_EXE_framecast");
     for (arguments, words) in [
-        (vec!["capture", "redis://h/cam?max=3"], "redis has no parameter \"max\"; it takes none here"),
+        (vec!["capture", "redis://h/cam?max=3"], "redis has no such parameter; it takes none here"),
         (vec!["capture", "redis://h/cam#timeout=0s"], "is no timeout for redis; write a time with its unit"),
         (vec!["publish", "redis+list://h/work?max=0"], "is no max for redis+list; write a whole number from 1"),
-        (vec!["publish", "redis://h/cam#timeout=1s"], "redis has no parameter \"timeout\"; it takes insecure"),
+        (vec!["publish", "redis://h/cam#timeout=1s"], "redis has no such parameter; it takes insecure"),
         (vec!["publish", "stills:"], "that is no address in Redis"),
         (vec!["serve", "--publish", "http://h/"], "--publish: that is no address in Redis"),
         (vec!["serve", "--publish", "x=redis://h/cam"], "there is no camera called 'x'; the cameras are camera"),

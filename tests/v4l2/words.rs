@@ -4,7 +4,7 @@ use framecast::capture::Source;
 use framecast::capture::v4l2::controls::spell;
 
 #[test]
-fn cameras_are_read_and_written_back() {
+fn cameras_are_read_and_shown_as_written() {
     for (text, canonical) in [
         ("/dev/video0", "v4l2:/dev/video0?fps=30&format=auto&quality=80"),
         ("v4l2", "v4l2:/dev/video0?fps=30&format=auto&quality=80"),
@@ -21,7 +21,7 @@ fn cameras_are_read_and_written_back() {
         ),
     ] {
         let source: Source = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(source.to_string(), canonical, "{text}");
+        assert_eq!(source.to_string(), text);
         assert_eq!(canonical.parse::<Source>().unwrap(), source, "{text}");
     }
 }

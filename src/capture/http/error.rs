@@ -7,13 +7,14 @@ use ureq::http::{StatusCode, Uri};
 
 use crate::capture::CaptureError;
 use crate::capture::source::SourceError;
+use crate::wire::secret::SecretAddress;
 
 /// What went wrong, and at which address.
 #[derive(Debug, thiserror::Error)]
 #[error("no frames from {address}: {fault}")]
 pub struct HttpError {
-    /// The address, without user and password.
-    pub address: String,
+    /// The address.
+    pub address: SecretAddress,
     /// What went wrong.
     pub fault: Fault,
 }
@@ -94,7 +95,7 @@ const TRY: &str = "try the address of the stream itself, such as /stream, /video
 
 impl HttpError {
     pub(super) fn new(uri: &Uri, fault: Fault) -> Self {
-        Self { address: uri.to_string(), fault }
+        Self { address: SecretAddress::new(uri.to_string()), fault }
     }
 }
 

@@ -7,8 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 
-use crate::capture::http::{Credentials, parse_address};
+use crate::capture::http::parse_address;
 use crate::capture::source::{Parameters, SourceError};
+use crate::wire::secret::Credentials;
 
 const PORT_DEFAULT: u16 = 6379;
 
@@ -84,22 +85,6 @@ impl Address {
         Ok((address, query, fragment))
     }
 
-    /// What `Display` gives, and the user and password with it.
-    pub(crate) fn with_secrets(&self) -> String {
-        let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-        let written = self.credentials.as_ref();
-        let written = written.map(|known| format!("{}:{}@", encode(&known.user), encode(&known.password)));
-        self.write(&written.unwrap_or_default())
-    }
-
-    fn write(&self, credentials: &str) -> String {
-        let scheme = Self::SCHEMES[usize::from(self.tls) + 2 * usize::from(self.place == Place::List)];
-        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let database = if self.database > 0 { format!("{}/", self.database) } else { String::new() };
-        let name = utf8_percent_encode(&self.name, NAME);
-        format!("{scheme}://{credentials}{}{port}/{database}{name}", self.host)
-    }
-
     /// What the client is told.
     pub(super) fn connection(&self) -> Result<ConnectionInfo, RedisError> {
         let host = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -125,7 +110,11 @@ impl Address {
 /// The address without user and password.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.write(""))
+        let scheme = Self::SCHEMES[usize::from(self.tls) + 2 * usize::from(self.place == Place::List)];
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let database = if self.database > 0 { format!("{}/", self.database) } else { String::new() };
+        let name = utf8_percent_encode(&self.name, NAME);
+        write!(f, "{scheme}://{}{port}/{database}{name}", self.host)
     }
 }
 

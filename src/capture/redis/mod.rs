@@ -8,7 +8,6 @@ mod address;
 mod error;
 mod link;
 
-use std::fmt;
 use std::time::Duration;
 
 use redis::{RedisError, cmd};
@@ -53,11 +52,6 @@ impl Redis {
         let timeout = own.value("timeout", PATIENCE.into(), in_range, rule)?;
         Ok(Self { address, timeout: timeout.into() })
     }
-
-    fn write(&self, address: &str) -> String {
-        let timeout = humantime::format_duration(self.timeout).to_string().replace(' ', "");
-        format!("{address}#timeout={timeout}&insecure={}", u8::from(self.address.insecure))
-    }
 }
 
 impl Driver for Redis {
@@ -93,16 +87,6 @@ impl Driver for Redis {
 
     fn heals(&self) -> bool {
         true
-    }
-
-    fn with_secrets(&self) -> String {
-        self.write(&self.address.with_secrets())
-    }
-}
-
-impl fmt::Display for Redis {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.write(&self.address.to_string()))
     }
 }
 

@@ -144,18 +144,6 @@ impl Driver for V4l2 {
     }
 }
 
-impl fmt::Display for V4l2 {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "v4l2:{}?", self.device.display())?;
-        if let Some(size) = self.size {
-            write!(f, "size={size}&")?;
-        }
-        let format = self.format.map_or("auto", PixelFormat::name);
-        write!(f, "fps={}&format={format}&quality={}", self.fps, self.quality)?;
-        self.controls.iter().try_for_each(|(name, value)| write!(f, "&{name}={value}"))
-    }
-}
-
 /// The parameter `format`.
 struct Choice(Option<PixelFormat>);
 
@@ -174,7 +162,7 @@ impl std::str::FromStr for Choice {
 fn parse_control(name: String, value: String) -> Result<(String, i64), SourceError> {
     if !controls::is_spelled(&name) {
         let known = format!("{} and the camera's controls, such as brightness", PARAMETERS.join(", "));
-        return Err(SourceError::Parameter { scheme: "v4l2", name, known });
+        return Err(SourceError::Parameter { scheme: "v4l2", name: Some(name), known });
     }
     match value.parse() {
         Ok(number) => Ok((name, number)),

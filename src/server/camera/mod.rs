@@ -21,6 +21,7 @@ use super::child::{self, Backoff, KILL_AFTER, WELL_AFTER};
 use super::settings::{CameraSettings, Offline};
 use super::token::Pipe;
 use super::words::{Words, presentable};
+use crate::capture::SOURCE_VARIABLE;
 use crate::stream::Key;
 use crate::wire::source::{Part, Tally};
 
@@ -113,7 +114,7 @@ impl Camera {
         &self.settings.name
     }
 
-    /// Where its frames come from, as the user said it but without secrets.
+    /// Where its frames come from, as the user wrote it, with credentials masked.
     pub fn source(&self) -> String {
         self.settings.source.to_string()
     }
@@ -280,13 +281,9 @@ impl Camera {
     fn start(&mut self, registry: &Registry, now: Instant) {
         self.starts += 1;
         let mut command = self.command("capture");
-        command.arg(child::server_argument());
-        let (shown, whole) = (self.settings.source.to_string(), self.settings.source.with_secrets());
-        // An argument can be read by everybody on this machine, the environment only by the same user.
-        match shown == whole {
-            true => command.arg(shown),
-            false => command.env("FRAMECAST_SOURCE", whole),
-        };
+        // The name is for the list of processes.
+        command.arg(child::server_argument()).arg(format!("--camera={}", self.settings.name));
+        command.env(SOURCE_VARIABLE, self.settings.source.address().expose());
         command.stdin(if self.settings.source.reads_stdin() { Stdio::inherit() } else { Stdio::null() });
         match self.spawn(command, registry, now) {
             Ok(driver) => {
@@ -308,7 +305,7 @@ impl Camera {
     }
 
     fn read_driver(&mut self, scratch: &mut [u8], now: Instant) {
-        let Self { life, words, trouble, news, size, .. } = self;
+        let Self { life, words, trouble, news, size, settings, .. } = self;
         let (driver, wanted) = match life {
             Life::On(driver) => (driver, true),
             Life::Ending { driver, .. } => (driver, false),
@@ -326,7 +323,7 @@ impl Camera {
             say(&format!("its pipe failed: {error}"));
         }
         driver.read_errors(scratch, |line| {
-            let line = presentable(line);
+            let line = presentable(line, settings.source.address());
             say(&line);
             *trouble = Some(line);
         });

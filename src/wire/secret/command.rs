@@ -1,0 +1,161 @@
+//! What is masked in a command line: what follows options and words such as `--password`, logins such as
+//! `-u USER:PASSWORD`, header fields with credentials, and what is masked in any text.
+
+use super::text::mask_text;
+use super::{Masked, is_sensitive, is_sensitive_word};
+
+/// Options whose value is a login if it has a colon, as of curl and wget.
+const LOGIN_OPTIONS: [&str; 6] = ["-u", "-U", "--user", "--proxy-user", "--login", "--username"];
+
+/// The option that is a password in some programs and a port in others.
+const PASSWORD_OR_PORT: &str = "-p";
+
+/// What the words before one say about it.
+#[derive(Clone, Copy, PartialEq)]
+enum Expected {
+    /// Nothing.
+    Argument,
+    /// It is a secret, unless it is an option that stands before the secret.
+    Secret,
+    /// It is `USER:PASSWORD`, or the name of a user alone.
+    Login,
+    /// It is a secret unless it is a number.
+    SecretOrPort,
+    /// All words from here on are a secret.
+    Secrets,
+}
+
+/// Masks the credentials of a command line. Where there are none it is shown as it was written.
+pub(super) fn mask(masked: &mut Masked, command: &str) {
+    let Some(words) = shlex::split(command) else {
+        masked.hide(command);
+        return;
+    };
+    let shown = mask_words(masked, &words);
+    match shown == words {
+        true => masked.show(command),
+        false => masked.show(&join(&shown)),
+    }
+}
+
+/// Masks each word by itself and by the words before it. The secrets are added to those of `masked`.
+fn mask_words(masked: &mut Masked, words: &[String]) -> Vec<String> {
+    let mut expected = Expected::Argument;
+    words
+        .iter()
+        .map(|word| {
+            let mut shown = Masked::default();
+            expected = mask_word(&mut shown, word, expected);
+            masked.secrets.append(&mut shown.secrets);
+            shown.shown
+        })
+        .collect()
+}
+
+fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
+    let option = is_option(word);
+    match expected {
+        Expected::Secrets => {
+            shown.hide_secret(word);
+            return Expected::Secrets;
+        }
+        Expected::Secret if !option => {
+            shown.hide_secret(word);
+            return Expected::Argument;
+        }
+        Expected::SecretOrPort if word.parse::<u16>().is_err() => {
+            shown.hide_secret(word);
+            return Expected::Argument;
+        }
+        Expected::Login if word.contains(':') => {
+            hide_login(shown, word);
+            return Expected::Argument;
+        }
+        _ => {}
+    }
+    match word {
+        _ if LOGIN_OPTIONS.contains(&word) => {
+            shown.show(word);
+            return Expected::Login;
+        }
+        PASSWORD_OR_PORT if expected != Expected::Secret => {
+            shown.show(word);
+            return Expected::SecretOrPort;
+        }
+        _ => {}
+    }
+    if let Some((name, login)) = attached_login(word) {
+        shown.show(name);
+        hide_login(shown, login);
+        return Expected::Argument;
+    }
+    if let Some((_, secret)) = word.split_once(['=', ':']).filter(|(name, _)| is_name(name) && is_sensitive(name)) {
+        let secret = secret.trim_start();
+        shown.show(&word[..word.len() - secret.len()]);
+        shown.hide_secret(secret);
+        return match secret.is_empty() && word.ends_with(':') {
+            true => Expected::Secrets,
+            false => Expected::Argument,
+        };
+    }
+    mask_whole(shown, word);
+    match option {
+        true if is_sensitive(word) => Expected::Secret,
+        // An option between a word such as `sshpass` and its secret.
+        true if expected == Expected::Secret => Expected::Secret,
+        false if is_sensitive_word(word.rsplit('/').next().unwrap_or(word)) => Expected::Secret,
+        _ => Expected::Argument,
+    }
+}
+
+/// Masks a word that is no option with a secret: a command line itself, as behind `sh -c`, or any text.
+fn mask_whole(shown: &mut Masked, word: &str) {
+    let words = match word.contains(char::is_whitespace) {
+        false => Vec::new(),
+        true => shlex::split(word).unwrap_or_else(|| word.split_whitespace().map(str::to_owned).collect()),
+    };
+    let parts = if words.len() < 2 { words.clone() } else { mask_words(shown, &words) };
+    match parts == words {
+        true => mask_text(shown, word),
+        false => mask_text(shown, &join(&parts)),
+    }
+}
+
+/// `-x`, `--word` or `-word`. What begins so but has other characters in it may be a password.
+fn is_option(word: &str) -> bool {
+    let name = word.trim_start_matches('-');
+    let is_long = word.starts_with("--") || name.len() == 1 || is_sensitive(name);
+    word.starts_with('-') && is_long && !name.is_empty() && is_name(name)
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// `--user=USER:PASSWORD` or `-uUSER:PASSWORD`, divided before the login.
+fn attached_login(word: &str) -> Option<(&str, &str)> {
+    LOGIN_OPTIONS.iter().find_map(|option| {
+        let login = word.strip_prefix(option)?;
+        let login = if option.starts_with("--") { login.strip_prefix('=')? } else { login };
+        login.contains(':').then(|| word.split_at(word.len() - login.len()))
+    })
+}
+
+fn hide_login(shown: &mut Masked, login: &str) {
+    let password = login.split_once(':').map_or(login, |(_, password)| password);
+    // `USER:` is a login without a password.
+    match password.is_empty() {
+        true => shown.hide(login),
+        false => shown.hide_secret(password),
+    }
+}
+
+/// Words as a shell needs them, but for `*`, `?` and the like: this is to be read.
+fn join(words: &[String]) -> String {
+    let divides = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'');
+    let quote = |word: &String| match word.is_empty() || word.contains(divides) {
+        true => format!("'{}'", word.replace('\'', "'\\''")),
+        false => word.clone(),
+    };
+    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+}

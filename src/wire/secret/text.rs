@@ -1,0 +1,129 @@
+//! What is masked in running text, such as what other programs write to standard error: URLs with credentials, header
+//! fields, and values that follow the name of a secret.
+
+use super::{Masked, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word, url};
+
+/// Masks the credentials in text: user and password of each URL and the values of its query, the header fields
+/// `Authorization` and `Cookie`, and what follows `password=`, `token:` and the like.
+pub fn mask(text: &str) -> String {
+    let mut masked = Masked::default();
+    mask_text(&mut masked, text);
+    masked.shown
+}
+
+/// What a word says about the text behind it.
+enum Next {
+    /// It is running text.
+    Text,
+    /// A word of it, or all that stands in quotes, is a secret.
+    Value,
+    /// The rest of its line is a secret.
+    Line,
+}
+
+/// Masks running text.
+pub(super) fn mask_text(masked: &mut Masked, text: &str) {
+    let mut rest = text;
+    let mut names_secret = false;
+    while !rest.is_empty() {
+        let (gap, behind) = rest.split_at(rest.find(|letter| !divides(letter)).unwrap_or(rest.len()));
+        masked.show(gap);
+        let (word, behind) = behind.split_at(behind.find(divides).unwrap_or(behind.len()));
+        // `password = x` and `"password": "x"`
+        let next = match names_secret && matches!(word, ":" | "=" | ":=" | "=>") {
+            true => {
+                masked.show(word);
+                Next::Value
+            }
+            false => mask_word(masked, word),
+        };
+        names_secret = is_sensitive_word(word);
+        rest = match next {
+            Next::Text => behind,
+            Next::Value => mask_value(masked, behind),
+            Next::Line => {
+                let (line, behind) = behind.split_at(behind.find(['\n', '\r']).unwrap_or(behind.len()));
+                masked.show(if line.starts_with(' ') { " " } else { "" });
+                masked.hide(line.trim_start());
+                behind
+            }
+        };
+    }
+}
+
+/// Whether a character ends a word, and a URL with it.
+fn divides(letter: char) -> bool {
+    letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '\'' | '`' | '<' | '>')
+}
+
+/// Masks the value at the beginning of `text`, and returns what follows it.
+fn mask_value<'a>(masked: &mut Masked, text: &'a str) -> &'a str {
+    let (gap, value) = text.split_at(text.find(|letter| !divides(letter)).unwrap_or(text.len()));
+    masked.show(gap);
+    let quote = gap.chars().next_back().filter(|letter| matches!(letter, '"' | '\'' | '`'));
+    let end = match quote {
+        Some(quote) => value.find(quote),
+        None => value.find(divides),
+    };
+    let (secret, behind) = value.split_at(end.unwrap_or(value.len()));
+    masked.hide_secret(secret);
+    behind
+}
+
+fn mask_word(masked: &mut Masked, word: &str) -> Next {
+    if let Some((name, value)) = assignment(word) {
+        masked.show(name);
+        masked.hide_secret(value);
+        return if value.is_empty() { Next::Value } else { Next::Text };
+    }
+    if let Some(end) = word.find("://") {
+        let is_scheme = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.');
+        let before = word[..end].trim_end_matches(is_scheme);
+        let url = without_sign(&word[before.len()..]);
+        masked.show(before);
+        url::mask(masked, url);
+        masked.show(&word[before.len() + url.len()..]);
+        return Next::Text;
+    }
+    if let Some((name, value)) = word.split_once(':') {
+        let is_field = is_sensitive_field(name);
+        // `--token: ...` begins a sentence about an option.
+        if is_field || (is_sensitive_word(name) && !name.starts_with('-')) {
+            masked.show(name);
+            masked.show(":");
+            masked.hide_secret(value);
+            return match value.is_empty() {
+                _ if is_field => Next::Line,
+                true => Next::Value,
+                false => Next::Text,
+            };
+        }
+        if value.contains('@') {
+            url::mask(masked, word);
+            return Next::Text;
+        }
+    }
+    let has_query = |at: &usize| word[*at..].contains('=') && !is_open_source(word);
+    match word.find('?').filter(has_query) {
+        Some(at) => {
+            let query = without_sign(&word[at..]);
+            masked.show(&word[..at]);
+            url::mask_query(masked, query);
+            masked.show(&word[at + query.len()..]);
+        }
+        None => masked.show(word),
+    }
+    Next::Text
+}
+
+/// A URL in running text without the sign that follows it.
+fn without_sign(url: &str) -> &str {
+    url.trim_end_matches([':', ',', ';', '.', ')', ']'])
+}
+
+/// Divides `NAME=SECRET` behind its sign, if the name is one of a secret. A URL has rules of its own.
+fn assignment(word: &str) -> Option<(&str, &str)> {
+    let (name, _) = word.split_once('=')?;
+    let is_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    (name.chars().all(is_name) && is_sensitive(name)).then(|| word.split_at(name.len() + 1))
+}

@@ -1,0 +1,121 @@
+//! What is masked in a URL: user, password, the values of the query, and secrets in the path.
+
+use super::{Masked, is_sensitive};
+
+/// The schemes whose query is framecast's own, as in `redis+list://HOST/KEY?max=100`.
+const OWN_QUERY: [&str; 4] = ["redis", "rediss", "redis+list", "rediss+list"];
+
+/// What stands for a login where it is explained how to write one.
+const PLACEHOLDERS: [&str; 2] = ["USER:PASSWORD", ":PASSWORD"];
+
+/// A value of one of framecast's own parameters is not longer than this, such as `1280x720` or `250ms`.
+const OWN_VALUE_BYTES_MAX: usize = 16;
+
+/// Masks `url`, which is whole: it may be malformed, as with a password that is not percent-encoded.
+pub(super) fn mask(masked: &mut Masked, url: &str) {
+    let (scheme, rest) = match url.find("://") {
+        Some(end) => url.split_at(end + 3),
+        None => ("", url),
+    };
+    masked.show(scheme);
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let rest = match authority.rfind('@') {
+        Some(at) => {
+            mask_userinfo(masked, &authority[..at]);
+            &rest[at..]
+        }
+        None if hides_userinfo(authority, &rest[authority.len()..]) => {
+            masked.hide(rest);
+            return;
+        }
+        None => rest,
+    };
+    let (rest, fragment) = divide(rest, '#');
+    let (path, query) = divide(rest, '?');
+    mask_path(masked, path);
+    let scheme = scheme.trim_end_matches("://");
+    match OWN_QUERY.contains(&scheme) {
+        true => mask_own(masked, query),
+        false => mask_query(masked, query),
+    }
+    mask_own(masked, fragment);
+}
+
+/// Masks `USER:PASSWORD`, or a user alone, which may be a token.
+fn mask_userinfo(masked: &mut Masked, userinfo: &str) {
+    match userinfo.split_once(':') {
+        _ if PLACEHOLDERS.contains(&userinfo) => masked.show(userinfo),
+        Some((_, "")) => masked.hide(userinfo),
+        Some((_, password)) => masked.hide_secret(password),
+        None => masked.hide_secret(userinfo),
+    }
+}
+
+/// Whether the beginning of a password may have been read as a port, because the password contains a `/`, `?` or `#`
+/// that is not percent-encoded: a port that is no number, or an `@` in what follows a port.
+fn hides_userinfo(authority: &str, rest: &str) -> bool {
+    let after_host = authority.rsplit(']').next().unwrap_or_default();
+    let Some((_, port)) = after_host.split_once(':') else { return false };
+    let (before_query, fragment) = (divide(rest, '?').0, divide(rest, '#').1);
+    // `PORT` stands for a number where it is explained how to write an address.
+    let is_number = port == "PORT" || port.bytes().all(|byte| byte.is_ascii_digit());
+    !is_number || before_query.contains('@') || fragment.contains('@')
+}
+
+/// `text` before the first `sign`, and from it on.
+fn divide(text: &str, sign: char) -> (&str, &str) {
+    text.split_at(text.find(sign).unwrap_or(text.len()))
+}
+
+/// Some cameras take their login in the path: `/user=admin&password=secret&channel=1`, `/user=admin_password=secret`.
+fn mask_path(masked: &mut Masked, path: &str) {
+    for piece in path.split_inclusive(['/', '&', ';']) {
+        let value = piece.trim_end_matches(['/', '&', ';']);
+        let sensitive = value.char_indices().filter(|(_, letter)| *letter == '=');
+        let mut sensitive = sensitive.map(|(at, _)| value.split_at(at + 1));
+        match sensitive.find(|(name, _)| is_sensitive(name)) {
+            Some((name, secret)) => {
+                masked.show(name);
+                masked.hide_secret(secret);
+            }
+            None => masked.show(value),
+        }
+        masked.show(&piece[value.len()..]);
+    }
+}
+
+/// Masks the values of a query, and what has no name in it. `action=stream` asks servers for their stream.
+pub(super) fn mask_query(masked: &mut Masked, query: &str) {
+    mask_pairs(masked, query, |name, value| {
+        let action = value.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
+        name == "action" && matches!(action, "stream" | "snapshot")
+    });
+}
+
+/// Masks whatever is not one of our own parameters.
+fn mask_own(masked: &mut Masked, parameters: &str) {
+    mask_pairs(masked, parameters, |name, value| {
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.%".contains(&byte));
+        is_plain(name) && !is_sensitive(name) && is_plain(value) && value.len() <= OWN_VALUE_BYTES_MAX
+    });
+}
+
+/// Masks `NAME=VALUE` pairs behind the sign that begins them, unless `is_open`.
+fn mask_pairs(masked: &mut Masked, pairs: &str, is_open: impl Fn(&str, &str) -> bool) {
+    let Some(first) = pairs.chars().next() else { return };
+    let (sign, pairs) = pairs.split_at(first.len_utf8());
+    masked.show(sign);
+    for piece in pairs.split_inclusive(['&', ';']) {
+        let pair = piece.trim_end_matches(['&', ';']);
+        match pair.split_once('=') {
+            Some((name, value)) if is_open(name, value) => masked.show(pair),
+            Some((name, value)) => {
+                masked.show(name);
+                masked.show("=");
+                if is_sensitive(name) { masked.hide_secret(value) } else { masked.hide(value) }
+            }
+            None => masked.hide(pair),
+        }
+        masked.show(&piece[pair.len()..]);
+    }
+}
