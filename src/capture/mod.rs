@@ -8,6 +8,7 @@ pub mod canvas;
 pub mod card;
 pub mod clock;
 pub mod exec;
+pub mod hints;
 pub mod http;
 pub mod numbers;
 pub mod offline;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::Driver;
 use super::exec::Exec;
+use super::hints::Unknown;
 use super::http::{Http, HttpError};
 use super::pattern::Pattern;
 use super::redis::{Address, FromRedisError, Redis};
@@ -130,8 +131,16 @@ impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
-        Ok(Self { address: SecretAddress::new(text), kind: text.parse()? })
+        let text = with_lower_scheme(text);
+        Ok(Self { kind: text.parse()?, address: SecretAddress::new(text) })
     }
+}
+
+/// `text` with its scheme in small letters: in capitals it is the same (RFC 3986, section 3.1).
+fn with_lower_scheme(text: &str) -> String {
+    let (scheme, rest) = text.split_at(text.find([':', '?']).unwrap_or(text.len()));
+    let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    if is_scheme { scheme.to_ascii_lowercase() + rest } else { text.to_owned() }
 }
 
 impl FromStr for Kind {
@@ -152,7 +161,7 @@ impl FromStr for Kind {
             "exec" => Exec::parse(rest).map(Self::Exec),
             "-" if rest.is_empty() => Ok(Self::Stdin(Stdin)),
             "v4l2" => V4l2::parse(rest).map(Self::V4l2),
-            _ => Err(SourceError::Unknown(scheme.to_owned())),
+            _ => Err(SourceError::Unknown(Unknown::new(text))),
         }
     }
 }
@@ -181,9 +190,9 @@ impl fmt::Debug for Source {
 /// Why there are no frames from a source.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// No source has that name.
-    #[error("there is no source {0:?}; the sources are {list}", list = SOURCES.join(", "))]
-    Unknown(String),
+    /// The text is no source.
+    #[error("{0}")]
+    Unknown(Unknown),
     /// The source takes no parameter of that name.
     #[error("{scheme} has no {}; it takes {known}", unknown_parameter(name))]
     Parameter {
@@ -269,6 +278,13 @@ pub enum SourceError {
 
 fn unknown_parameter(name: &Option<String>) -> String {
     name.as_ref().map_or("such parameter".to_owned(), |name| format!("parameter {name:?}"))
+}
+
+impl SourceError {
+    /// Whether the source can never give frames, whatever is plugged in, mounted or installed later.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Terminal)
+    }
 }
 
 fn known_words(known: &[&str]) -> String {
