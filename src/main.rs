@@ -1,12 +1,12 @@
 //! The `framecast` program.
 
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use framecast::bench::BenchError;
 use framecast::capture::Source;
 use framecast::generate::File;
@@ -27,7 +27,7 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let options = Options::try_parse().unwrap_or_else(|error| {
+    let options = Options::of_process().unwrap_or_else(|error| {
         if error.use_stderr() {
             eprint!("{}", logging::priority(Level::Error));
         }
@@ -41,6 +41,9 @@ fn main() -> ExitCode {
         std::process::exit(error.exit_code())
     });
     logging::start(options.verbosity.level());
+    for warning in Options::unknown_variables() {
+        log::warn!("{warning}");
+    }
     let done = match options.command {
         None => match options.generate {
             Some(file) => generate(file),
@@ -69,7 +72,7 @@ type Outcome = Result<(), (u8, Box<dyn Error>)>;
 
 fn serve(options: Serve) -> Outcome {
     let settings = options.settings().map_err(usage)?;
-    server::prepare(&settings).map_err(failure)?;
+    server::prepare(&settings).map_err(usage)?;
     let program = program().map_err(failure)?;
     let event_loop = EventLoop::new(settings, program).map_err(failure)?;
     for address in event_loop.addresses() {
@@ -96,6 +99,9 @@ fn run_capture(options: &Capture) -> Outcome {
         capture::die_with(server).map_err(failure)?;
     }
     let source: Source = options.source.expose().parse().map_err(usage)?;
+    if io::stdout().is_terminal() {
+        return Err(usage("standard output is a terminal; redirect it, as in framecast capture SOURCE | mpv -"));
+    }
     capture::run(&source, &mut io::stdout().lock()).map_err(failure)
 }
 

@@ -1,6 +1,10 @@
 //! Every option with values that make no sense: each is told in a sentence that says what is wrong with what, and what
 //! would do; and nothing has begun.
 
+#[path = "options/environment.rs"]
+mod environment;
+#[path = "options/start.rs"]
+mod start;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -23,7 +27,7 @@ const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 const NUMBER: &str = "write a whole number from 1 to 4294967295";
 const MEBIBYTES: &str = "write a whole number from 1 to 1048576";
 const TIME: &str = "a time is a number above 0 with its unit, as in 250ms, 30s, 2m or 1h, and at most a year";
-const ADDRESS: &str = "an address is HOST:PORT with a port up to 65535, [::]:PORT, https://HOST:PORT or unix:PATH";
+const ADDRESS: &str = "an address is HOST:PORT or PORT, with a port up to 65535, [::]:PORT, https://HOST:PORT or unix:";
 const TOKEN: &str = "a token is 1 to 256 letters, digits and signs of ASCII, without a space";
 const HOST: &str = "a host is a name without scheme and port, such as cam.example.org";
 const ORIGIN: &str = "an origin is a scheme, a host and perhaps a port, as in https://dash.example.org:8123, or *";
@@ -38,7 +42,14 @@ const TOKENS: &str = "it takes a file whose first line is the token";
 /// An option of `framecast serve`, values it does not take, and what is said of them. All of them can come by the
 /// option's variable, too.
 const WRONG: &[(&str, &[&str], &str)] = &[
-    ("listen", &["8080", "127.0.0.1:65536", "127.0.0.1:", ":8080", "ftp://cam:80", "https://cam/x", ""], ADDRESS),
+    (
+        "listen",
+        &["65536", "127.0.0.1:65536", "127.0.0.1:", ":", "ftp://cam:80", "https://cam/x", "a b:80", ""],
+        ADDRESS,
+    ),
+    ("listen", &["0.0.0.0"], "add a port, as in 0.0.0.0:8080"),
+    ("listen", &["::", "::1:8080", ":::8080"], "an IPv6 address stands in brackets, as in [::]:8080"),
+    ("listen", &["/run/framecast.sock"], "a socket's path is written unix:/run/framecast.sock"),
     ("listen", &["unix:"], "unix: takes the path of a socket, as in unix:/run/framecast.sock"),
     ("listen", &["https://127.0.0.1:0"], "needs a certificate: give its file with --tls-cert"),
     ("tls-cert", &["cert.pem"], "--tls-key <FILE>"),
@@ -87,6 +98,22 @@ const WRONG: &[(&str, &[&str], &str)] = &[
 
 /// What is said of whole command lines of the other commands, and of options that do not go together.
 const REFUSED: &[(&[&str], &str)] = &[
+    (&["--port", "8080"], "tip: the port is a part of the address: --listen 8080"),
+    (&["-p", "8080"], "tip: the port is a part of the address: --listen 8080"),
+    (&["--host=0.0.0.0"], "tip: the address is given with its port: --listen 0.0.0.0:8080"),
+    (&["--resolution", "640x480"], "tip: what a camera is to do follows its source"),
+    (&["--always-on", "true"], "unexpected argument 'true' found; an option such as --always-on takes no value"),
+    (&["/dev/video0", "bench"], "write the command first: framecast bench"),
+    (&["cameas"], "tip: a similar subcommand exists: 'cameras'"),
+    (&["serve", "carrier-pigeon:"], "SOURCE: there is no source"),
+    (&["/dev/video0?size=big"], "SOURCE: \"big\" is no size for v4l2"),
+    (&["0"], "a camera of this machine is /dev/video0"),
+    (&["--camera", "rtsp://user:secret@cam/live"], "exec:ffmpeg -nostdin -loglevel error -rtsp_transport tcp -i"),
+    (&["--camera", "/srv/pictures"], "a folder of JPEGs is stills:DIR"),
+    (&["--camera", "192.168.1.5:8080/video"], "write http:// in front of the host"),
+    (&["--camera", "=stills:"], "a camera's name is missing before the '='"),
+    (&["--camera", "a<b>=stills:"], "a camera's name cannot contain '<': 'a<b>'"),
+    (&["--camera", "a\tb=stills:"], "a camera's name cannot contain control characters"),
     (&["--colour"], "unexpected argument '--colour' found"),
     (&["record"], "unrecognized subcommand 'record'"),
     (&["-v", "-q"], "the argument '--verbose...' cannot be used with '--quiet...'"),
@@ -106,7 +133,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["token", "--valid", "1h"], "give it with --token-file FILE or FRAMECAST_TOKEN"),
     (&["token", "--valid", "0s"], TIME),
     (&["token", "--valid", "1h", "--token", "short"], "a token of fewer than 16 characters signs no others; take one"),
-    (&["token", "--valid", "1h", "--camera", "a b"], "a camera's name is letters, digits, '-', '_' and '.'"),
+    (&["token", "--valid", "1h", "--camera", "a/b"], "a camera's name cannot contain '/'"),
     (&["token", "--valid", "1h", "--token-file", "/not/there"], TOKENS),
     (&["health", "cam"], "\"cam\" is no address of a server; write http://HOST:PORT/"),
     (&["health", ""], "\"\" is no address of a server; write http://HOST:PORT/"),
@@ -198,19 +225,21 @@ fn every_option_says_what_it_takes() {
         for value in *values {
             let mut command = framecast();
             command.arg(format!("--{option}={value}"));
-            // A switch takes no value but by its variable.
-            if !["always-on", "public"].contains(option) {
-                let said = refused(command);
-                // What was given as a token is nowhere repeated.
-                assert!(*option != "token" || value.is_empty() || !said.1.contains(value), "{}", said.1);
-                assert_said(&format!("--{option}={value}"), said, (2, sentence));
+            let said = refused(command);
+            // What was given as a token is nowhere repeated.
+            assert!(*option != "token" || value.is_empty() || !said.1.contains(value), "{}", said.1);
+            assert_said(&format!("--{option}={value}"), said, (2, sentence));
+            // An empty variable is as good as none.
+            if value.is_empty() {
+                continue;
             }
             let variable = format!("FRAMECAST_{}", option.to_uppercase().replace('-', "_"));
             let mut command = framecast();
             command.env(&variable, value);
-            // Some read an empty path before they read it as ours.
             let said = refused(command);
             assert!(*option != "token" || value.is_empty() || !said.1.contains(value), "{}", said.1);
+            let is_named = said.1.contains(&variable) || !said.1.starts_with("error: ") || option.starts_with("tls-");
+            assert!(is_named && !said.1.contains("--camera: "), "{variable}: {}", said.1);
             assert_said(&format!("{variable}={value}"), said, (2, sentence));
         }
     }
@@ -321,13 +350,12 @@ impl Trouble {
 fn files_and_addresses_that_cannot_be_had_are_named() {
     let trouble = Trouble::make();
     let users = "a line is user:password or user:hash";
-    let cases: [(i32, &str, &str); 20] = [
+    let cases: [(i32, &str, &str); 19] = [
         (1, "--listen @taken", "cannot listen on @taken: Address already in use (os error 98); end the program that"),
         (1, "--listen unix:@text", "@text: Address already in use (os error 98); remove what stands there, or choose"),
         (1, "--listen unix:@no/socket", "@no/socket: No such file or directory (os error 2); choose a path with"),
         (1, "--listen 192.0.2.1:8080", "Cannot assign requested address (os error 99); choose one of this machine's"),
         (1, "--listen no..host:8080", "cannot listen on no..host:8080: "),
-        (1, "--listen 127.0.0.1:0 --camera stills:@no", "cannot read the directory @no: "),
         (1, "--tls-cert @no --tls-key @key", "cannot read @no: No such file or directory (os error 2); --tls-cert and"),
         (1, "--tls-cert @cert --tls-key @locked", "cannot read @locked: Permission denied (os error 13); --tls-cert"),
         (1, "--tls-cert @text --tls-key @key", "@text holds no certificate; --tls-cert takes a file in PEM form"),

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
-use super::values::{count, is_name, read_small, switch, time};
+use super::cameras::name;
+use super::given::{Each, Given, List, One, Placed};
+use super::values::{count, path, read_small, switch, text, time};
 use crate::site::auth::{AccountsError, Policy, Secret};
 use crate::site::origins::{Origin, Origins};
 use crate::wire::secret::MASK;
@@ -27,7 +29,7 @@ const TOKEN_VARIABLE: &str = "FRAMECAST_TOKEN";
 pub struct Access {
     /// Ask for a user and password: a file of lines user:password or user:hash, the hash by bcrypt (htpasswd -B) or
     /// Argon2
-    #[arg(long, value_name = "FILE", env = "FRAMECAST_AUTH_FILE")]
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_AUTH_FILE", value_parser = One(path))]
     auth_file: Option<PathBuf>,
 
     /// A token to ask for
@@ -35,22 +37,25 @@ pub struct Access {
     token: Token,
 
     /// Serve public addresses though there are no credentials
-    #[arg(long, env = "FRAMECAST_PUBLIC", value_parser = switch)]
+    #[arg(long, env = "FRAMECAST_PUBLIC", value_name = "BOOL", value_parser = One(switch), action = ArgAction::Set)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false)]
+    #[arg(hide_default_value = true)]
     public: bool,
 
     /// A name by which this server is asked for, besides its addresses, its own name, names without a dot and those
     /// under .local; without credentials, others are refused. May be given several times
-    #[arg(long, value_name = "NAME", env = "FRAMECAST_ALLOW_HOST", value_delimiter = ',', value_parser = host)]
-    allow_host: Vec<String>,
+    #[arg(long, value_name = "NAME", env = "FRAMECAST_ALLOW_HOST", value_parser = Each(host, Some(',')))]
+    allow_host: Vec<List<String>>,
 
     /// Let the pages of another origin, such as https://dash.example.org, use what is served; * for all. May be given
     /// several times
-    #[arg(long, value_name = "ORIGIN", env = "FRAMECAST_ALLOW_ORIGIN", value_delimiter = ',')]
-    allow_origin: Vec<Origin>,
+    #[arg(long, value_name = "ORIGIN", env = "FRAMECAST_ALLOW_ORIGIN")]
+    #[arg(value_parser = Each(origin, Some(',')))]
+    allow_origin: Vec<List<Origin>>,
 
     /// Connections at one time from one IPv4 address or IPv6 network (/64) other than this machine
     #[arg(long, value_name = "N", env = "FRAMECAST_CONNECTIONS_PER_ADDRESS", default_value_t = 256)]
-    #[arg(value_parser = count, allow_negative_numbers = true)]
+    #[arg(value_parser = One(count), allow_negative_numbers = true)]
     pub(super) connections_per_address: u32,
 }
 
@@ -60,11 +65,11 @@ pub struct Token {
     /// Ask for this token, as ?token=TEXT or Authorization: Bearer; others see it in the list of processes, so rather
     /// give it as a file or variable
     #[arg(long, value_name = "TEXT", env = TOKEN_VARIABLE, hide_env_values = true)]
-    // Read later: a value that is refused here is repeated, on the terminal or in a log.
-    token: Option<String>,
+    #[arg(value_parser = Placed(text))]
+    token: Option<Given<String>>,
 
     /// The same, from the first line of a file
-    #[arg(long, value_name = "FILE", env = "FRAMECAST_TOKEN_FILE")]
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_TOKEN_FILE", value_parser = One(path))]
     token_file: Option<PathBuf>,
 }
 
@@ -72,10 +77,10 @@ pub struct Token {
 #[derive(Debug, Args)]
 pub struct Sign {
     /// Open only the streams and snapshots of this camera; without it, everything
-    #[arg(long, value_name = "NAME", value_parser = camera)]
+    #[arg(long, value_name = "NAME", value_parser = One(name))]
     pub camera: Option<String>,
     /// For how long from now
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = One(time))]
     pub valid: Duration,
     /// The server's own token
     #[command(flatten)]
@@ -114,8 +119,14 @@ pub enum AccessError {
         fault: &'static str,
     },
     /// What was given as a token is none.
-    #[error("--token: {0}")]
-    TokenText(&'static str),
+    // Without a colon: what follows "token:" is masked as a secret.
+    #[error("{place} is not valid; {fault}")]
+    TokenText {
+        /// The option or variable that holds it.
+        place: String,
+        /// What a token is.
+        fault: &'static str,
+    },
     /// Two ways to give a token.
     #[error("--token and --token-file are both given; give one of them")]
     TokenTwice,
@@ -138,8 +149,8 @@ impl Access {
             accounts,
             secret: self.token.secret()?,
             is_public: self.public,
-            hosts: self.allow_host,
-            origins: Origins::of(self.allow_origin),
+            hosts: List::values(self.allow_host),
+            origins: Origins::of(List::values(self.allow_origin)),
         };
         if policy.is_public && !policy.has_credentials() {
             log::warn!("--public: everybody who can reach this server can see its cameras");
@@ -171,9 +182,10 @@ impl Token {
         match (self.token, self.token_file) {
             (Some(_), Some(_)) => Err(AccessError::TokenTwice),
             (None, None) => Ok(None),
-            (Some(text), None) => {
-                let token = Secret::from_str(&text).map_err(AccessError::TokenText)?;
-                if std::env::var(TOKEN_VARIABLE).ok().as_deref() != Some(text.as_str()) {
+            (Some(Given { value, place, is_variable }), None) => {
+                let token = Secret::from_str(&value);
+                let token = token.map_err(|fault| AccessError::TokenText { place, fault })?;
+                if !is_variable {
                     log::warn!("--token: others see it in the list of processes; rather give --token-file FILE");
                 }
                 Ok(Some(token))
@@ -206,9 +218,6 @@ fn host(text: &str) -> Result<String, String> {
     }
 }
 
-fn camera(text: &str) -> Result<String, String> {
-    match is_name(text) {
-        true => Ok(text.to_owned()),
-        false => Err("a camera's name is letters, digits, '-', '_' and '.'".into()),
-    }
+fn origin(text: &str) -> Result<Origin, String> {
+    text.parse().map_err(str::to_owned)
 }

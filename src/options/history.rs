@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::given::One;
 use super::values::mebibytes;
 
 /// The longest history: a day.
@@ -13,12 +14,13 @@ const SPAN_MAX: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Args)]
 pub(super) struct History {
     /// Keep the frames of so long a time, while a camera runs, for /clip.avi, /clip.mjpeg and ?delay=; 0s for none
-    #[arg(long = "history", value_name = "TIME", env = "FRAMECAST_HISTORY", value_parser = span, default_value = "0s")]
+    #[arg(long = "history", value_name = "TIME", env = "FRAMECAST_HISTORY")]
+    #[arg(value_parser = One(span), default_value = "0s")]
     pub(super) span: Duration,
 
     /// Frames kept of one camera in memory, in MiB; the history is shorter where they do not fit
     #[arg(long = "history-max-mib", value_name = "MIB", env = "FRAMECAST_HISTORY_MAX_MIB", default_value_t = 64)]
-    #[arg(value_parser = mebibytes, allow_negative_numbers = true)]
+    #[arg(value_parser = One(mebibytes), allow_negative_numbers = true)]
     max_mib: u32,
 }
 

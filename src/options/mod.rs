@@ -1,27 +1,32 @@
 //! The command line, and the `FRAMECAST_*` variables that stand in for it: read once and checked into plain values.
 
 mod access;
+mod cameras;
+mod given;
 mod history;
+mod listen;
+mod mistakes;
 mod values;
 
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 use rustix::process::Pid;
 
 use self::access::Access;
 pub use self::access::{AccessError, Sign};
+use self::given::{Each, List, One};
 use self::history::History;
-use self::values::{boundary, count, is_name, mebibytes, offline, pixels, process, switch, time};
+use self::listen::{Listen, settle};
+use self::values::{boundary, count, mebibytes, offline, pixels, process, secret, switch, text, time};
 use crate::bench;
+use crate::capture::SOURCE_VARIABLE;
+use crate::capture::SourceError;
 use crate::capture::source::SOURCES;
-use crate::capture::{SOURCE_VARIABLE, Source, SourceError};
 use crate::generate::File;
 use crate::publish::TARGET_VARIABLE;
-use crate::server::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles};
+use crate::server::{Offline, Settings, TlsFiles};
 use crate::stream::Limits;
 use crate::wire::secret::SecretAddress;
 
@@ -44,6 +49,28 @@ pub struct Options {
     /// systemd, dockerfile or grafana
     #[arg(long, value_name = "FILE", hide_possible_values = true)]
     pub generate: Option<File>,
+}
+
+impl Options {
+    /// Parses the command line and the `FRAMECAST_*` variables.
+    ///
+    /// # Errors
+    /// They cannot be followed, or ask for help.
+    pub fn of_process() -> Result<Self, clap::Error> {
+        let command = Self::command();
+        let parsed = mistakes::without_blank_variables(command.clone()).try_get_matches();
+        let matches = parsed.map_err(mistakes::explain)?;
+        let options = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))?;
+        if options.command.is_none() {
+            mistakes::check_words(&options.serve, &command)?;
+        }
+        Ok(options)
+    }
+
+    /// A warning for each `FRAMECAST_*` variable that no option has.
+    pub fn unknown_variables() -> Vec<String> {
+        mistakes::unknown_variables(&Self::command())
+    }
 }
 
 /// What framecast can do.
@@ -95,8 +122,7 @@ pub struct Verbosity {
 #[command(after_help = format!("Sources:\n  {}", SOURCES.join("\n  ")))]
 pub struct Capture {
     /// Where the frames come from; from the variable, no list of processes shows a password in it
-    // Read by whoever runs it: a value that is refused here is repeated on the terminal, with the password in it.
-    #[arg(env = SOURCE_VARIABLE, hide_env_values = true)]
+    #[arg(env = SOURCE_VARIABLE, hide_env_values = true, value_parser = One(secret))]
     pub source: SecretAddress,
     /// The server that this is a driver of: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
@@ -111,8 +137,7 @@ pub struct Capture {
 pub struct Publish {
     /// Where to: redis://USER:PASSWORD@HOST:PORT/CHANNEL for all who subscribe, or redis+list://HOST:PORT/KEY?max=100
     /// for a pool of workers; from the variable, no list of processes shows a password in it
-    // As with a source.
-    #[arg(value_name = "URL", env = TARGET_VARIABLE, hide_env_values = true)]
+    #[arg(value_name = "URL", env = TARGET_VARIABLE, hide_env_values = true, value_parser = One(secret))]
     pub target: SecretAddress,
     /// The server whose frames these are: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
@@ -139,92 +164,102 @@ pub struct DrawOffline {
 /// The options of `framecast serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
+    /// What to show, as with --camera
+    #[arg(value_name = "[NAME=]SOURCE", value_parser = Each(secret, None))]
+    source: Vec<List<SecretAddress>>,
+
     /// Where to listen: HOST:PORT, [::]:PORT or unix:PATH, with https:// or http:// before a host; without either it is
     /// https:// if there is a certificate. Port 0 lets the system choose. May be given several times
-    #[arg(long, short, value_name = "ADDRESS", env = "FRAMECAST_LISTEN", value_delimiter = ',')]
-    #[arg(default_value = "127.0.0.1:8080")]
-    listen: Vec<Listen>,
+    #[arg(long, short, value_name = "ADDRESS", env = "FRAMECAST_LISTEN")]
+    #[arg(default_value = "127.0.0.1:8080", value_parser = Each(listen::parse, Some(',')))]
+    listen: Vec<List<Listen>>,
 
     /// The certificate for https://, in PEM form: the server's own first, then those that vouch for it. SIGHUP has it
     /// and its key read again
-    #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_CERT", requires = "tls_key")]
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_CERT", requires = "tls_key", value_parser = One(text))]
     tls_cert: Option<String>,
 
     /// The private key of the certificate, in PEM form and without a password
-    #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_KEY", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_KEY", requires = "tls_cert", value_parser = One(text))]
     tls_key: Option<String>,
 
     /// What to show: /dev/video0, rpicam:, an http:// or https:// address, redis://HOST/CHANNEL, exec:COMMAND, - for
     /// standard input, stills:DIR or pattern:1280x720?fps=30; with a name before it if wanted. May be given several
     /// times; in the variable, one on a line [default: three numbered pictures]
-    #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA", value_delimiter = '\n')]
-    #[arg(hide_env_values = true)]
-    camera: Vec<SecretAddress>,
+    #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA")]
+    #[arg(hide_env_values = true, value_parser = Each(secret, None))]
+    camera: Vec<List<SecretAddress>>,
 
     /// Publish a camera in Redis, by default the first one: redis://HOST/CHANNEL or redis+list://HOST/KEY?max=100. It
     /// then runs even while nobody watches. May be given several times; in the variable, one on a line
-    #[arg(long, value_name = "[CAMERA=]URL", env = "FRAMECAST_PUBLISH", value_delimiter = '\n')]
-    #[arg(hide_env_values = true)]
-    publish: Vec<SecretAddress>,
+    #[arg(long, value_name = "[CAMERA=]URL", env = "FRAMECAST_PUBLISH")]
+    #[arg(hide_env_values = true, value_parser = Each(secret, None))]
+    publish: Vec<List<SecretAddress>>,
 
     /// Run the cameras even while nobody watches
-    #[arg(long, env = "FRAMECAST_ALWAYS_ON", value_parser = switch)]
+    #[arg(long, env = "FRAMECAST_ALWAYS_ON", value_name = "BOOL", value_parser = One(switch), action = ArgAction::Set)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false)]
+    #[arg(hide_default_value = true)]
     always_on: bool,
 
     /// What viewers are shown while a camera gives nothing: draw (a picture that says so), last (its last frame), or
     /// the path of a JPEG
     #[arg(long, value_name = "draw|last|FILE", env = "FRAMECAST_OFFLINE", default_value = "draw")]
-    #[arg(value_parser = offline)]
+    #[arg(value_parser = One(offline))]
     offline: Offline,
 
     /// Stop a camera this long after its last viewer has left
-    #[arg(long, value_name = "TIME", env = "FRAMECAST_CAMERA_LINGER", value_parser = time, default_value = "10s")]
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_CAMERA_LINGER")]
+    #[arg(value_parser = One(time), default_value = "10s")]
     camera_linger: Duration,
 
     /// The word that divides the parts of a stream; some relays insist on boundarydonotcross
-    #[arg(long, value_name = "TEXT", env = "FRAMECAST_BOUNDARY", value_parser = boundary, default_value = "frame")]
+    #[arg(long, value_name = "TEXT", env = "FRAMECAST_BOUNDARY", value_parser = One(boundary), default_value = "frame")]
     boundary: String,
 
     /// Viewers at one time; one more is told to come back later
     #[arg(long, value_name = "N", env = "FRAMECAST_VIEWERS_MAX", default_value_t = 20_000)]
-    #[arg(value_parser = count, allow_negative_numbers = true)]
+    #[arg(value_parser = One(count), allow_negative_numbers = true)]
     viewers_max: u32,
 
     /// Connections of any kind at one time; further ones wait until one has closed
     #[arg(long, value_name = "N", env = "FRAMECAST_CONNECTIONS_MAX", default_value_t = 32_000)]
-    #[arg(value_parser = count, allow_negative_numbers = true)]
+    #[arg(value_parser = One(count), allow_negative_numbers = true)]
     connections_max: u32,
 
     /// A whole request head must be in after this long
-    #[arg(long, value_name = "TIME", env = "FRAMECAST_REQUEST_TIMEOUT", value_parser = time, default_value = "10s")]
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_REQUEST_TIMEOUT")]
+    #[arg(value_parser = One(time), default_value = "10s")]
     request_timeout: Duration,
 
     /// A kept connection may be silent for this long between two requests
-    #[arg(long, value_name = "TIME", env = "FRAMECAST_IDLE_TIMEOUT", value_parser = time, default_value = "15s")]
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_IDLE_TIMEOUT", value_parser = One(time), default_value = "15s")]
     idle_timeout: Duration,
 
     /// A viewer whose network takes no byte for this long is let go
-    #[arg(long, value_name = "TIME", env = "FRAMECAST_STALL_TIMEOUT", value_parser = time, default_value = "30s")]
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_STALL_TIMEOUT")]
+    #[arg(value_parser = One(time), default_value = "30s")]
     stall_timeout: Duration,
 
     /// A viewer that needs longer than this for one frame is let go
-    #[arg(long, value_name = "TIME", env = "FRAMECAST_FRAME_TIMEOUT", value_parser = time, default_value = "60s")]
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_FRAME_TIMEOUT", value_parser = One(time), default_value = "60s")]
     frame_timeout: Duration,
 
     /// A viewer that was given nothing for this long is given the newest frame again
-    #[arg(long, value_name = "TIME", env = "FRAMECAST_REPEAT_AFTER", value_parser = time, default_value = "2s")]
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_REPEAT_AFTER", value_parser = One(time), default_value = "2s")]
     repeat_after: Duration,
 
     /// Past frames that slow viewers may hold in memory, all together, in MiB
     #[arg(long, value_name = "MIB", env = "FRAMECAST_PINNED_MAX_MIB", default_value_t = 64)]
-    #[arg(value_parser = mebibytes, allow_negative_numbers = true)]
+    #[arg(value_parser = One(mebibytes), allow_negative_numbers = true)]
     pinned_max_mib: u32,
 
     #[command(flatten)]
     history: History,
 
     /// After SIGTERM or Ctrl-C, streams and replies are given this long to come to an end
-    #[arg(long, value_name = "TIME", env = "FRAMECAST_SHUTDOWN_TIMEOUT", value_parser = time, default_value = "3s")]
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_SHUTDOWN_TIMEOUT")]
+    #[arg(value_parser = One(time), default_value = "3s")]
     shutdown_timeout: Duration,
 
     /// Who may see the cameras
@@ -237,14 +272,34 @@ pub struct Serve {
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// A source that is none.
-    #[error("--camera: {0}")]
-    Source(#[from] SourceError),
+    #[error("{place}: {error}")]
+    Source {
+        /// The option or variable that holds it.
+        place: String,
+        /// What is wrong with it.
+        error: SourceError,
+    },
+    /// A name that no camera may have.
+    #[error("{place}: {fault}")]
+    Name {
+        /// The option or variable that holds it.
+        place: String,
+        /// What a name is.
+        fault: String,
+    },
     /// A place to publish at that is none.
-    #[error("--publish: {0}")]
-    Target(SourceError),
+    #[error("{place}: {error}")]
+    Target {
+        /// The option or variable that holds it.
+        place: String,
+        /// What is wrong with it.
+        error: SourceError,
+    },
     /// A camera to be published that is not there.
-    #[error("--publish: there is no camera called '{name}'; the cameras are {known}")]
+    #[error("{place}: there is no camera called '{name}'; the cameras are {known}")]
     NoCamera {
+        /// The option or variable that holds it.
+        place: String,
         /// The name that was given.
         name: String,
         /// Those that could have been.
@@ -254,8 +309,13 @@ pub enum OptionsError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// Two cameras of one name.
-    #[error("two cameras are called '{0}'; give one of them another name with --camera NAME=SOURCE")]
-    CameraTwice(String),
+    #[error("{place}: two cameras are called '{name}'; give one of them another name, as in NAME=SOURCE")]
+    CameraTwice {
+        /// The option or variable that holds the second.
+        place: String,
+        /// Their name.
+        name: String,
+    },
     /// Two cameras that read standard input.
     #[error("two cameras read standard input, which can be had only once; give only one --camera -")]
     StdinTwice,
@@ -268,6 +328,11 @@ pub enum OptionsError {
 }
 
 impl Serve {
+    /// The sources that are given as arguments.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.source.iter().flat_map(List::iter).map(|given| given.value.expose())
+    }
+
     /// The options as the server takes them.
     ///
     /// # Errors
@@ -276,7 +341,7 @@ impl Serve {
     pub fn settings(self) -> Result<Settings, OptionsError> {
         let files = self.tls_cert.zip(self.tls_key);
         let tls = files.map(|(certificate, key)| TlsFiles { certificate, key });
-        let listen = settle(self.listen, tls.is_some())?;
+        let listen = settle(List::values(self.listen), tls.is_some())?;
         let limits = Limits {
             request_timeout: self.request_timeout,
             idle_timeout: self.idle_timeout,
@@ -290,11 +355,11 @@ impl Serve {
             history_bytes_max: self.history.bytes_max(),
             ..Limits::default()
         };
-        let cameras = read_cameras(&self.camera)?;
+        let cameras = cameras::read(List::concat(self.source), List::concat(self.camera))?;
         Ok(Settings {
             listen,
             tls,
-            publishers: read_publishers(&self.publish, &cameras)?,
+            publishers: cameras::read_publishers(List::concat(self.publish), &cameras)?,
             cameras,
             always_on: self.always_on,
             offline: self.offline,
@@ -319,105 +384,4 @@ impl Verbosity {
             2.. => LevelFilter::Trace,
         }
     }
-}
-
-/// An address to listen on, as it is typed: what it speaks may depend on another option.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Listen {
-    Http(String),
-    Https(String),
-    Either(String),
-    Unix(PathBuf),
-}
-
-/// Settles what each address speaks, and whether that can be had.
-fn settle(listen: Vec<Listen>, has_certificate: bool) -> Result<Vec<ListenAddress>, OptionsError> {
-    let settle = |listen| match listen {
-        Listen::Https(address) if !has_certificate => Err(OptionsError::NoCertificate(address)),
-        Listen::Either(address) if has_certificate => Ok(ListenAddress::Https(address)),
-        Listen::Https(address) => Ok(ListenAddress::Https(address)),
-        Listen::Http(address) | Listen::Either(address) => Ok(ListenAddress::Inet(address)),
-        Listen::Unix(path) => Ok(ListenAddress::Unix(path)),
-    };
-    let settled: Vec<ListenAddress> = listen.into_iter().map(settle).collect::<Result<_, _>>()?;
-    let is_encrypted = |address: &ListenAddress| matches!(address, ListenAddress::Https(_));
-    match has_certificate && !settled.iter().any(is_encrypted) {
-        true => Err(OptionsError::CertificateUnused),
-        false => Ok(settled),
-    }
-}
-
-impl FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match path.is_empty() {
-                true => Err("unix: takes the path of a socket, as in unix:/run/framecast.sock".into()),
-                false => Ok(Listen::Unix(PathBuf::from(path))),
-            };
-        }
-        let (spoken, address): (fn(String) -> Listen, _) = match text.split_once("://") {
-            Some(("http", address)) => (Listen::Http, address),
-            Some(("https", address)) => (Listen::Https, address),
-            _ => (Listen::Either, text),
-        };
-        let address = address.strip_suffix('/').unwrap_or(address);
-        match address.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok() => {
-                Ok(spoken(address.to_owned()))
-            }
-            _ => {
-                Err("an address is HOST:PORT with a port up to 65535, [::]:PORT, https://HOST:PORT or unix:PATH".into())
-            }
-        }
-    }
-}
-
-/// Reads what was given, and gives a name to those without one: `camera`, then `camera2` and so on. Without any, there
-/// is the emulated camera.
-fn read_cameras(given: &[SecretAddress]) -> Result<Vec<CameraSettings>, OptionsError> {
-    let mut cameras: Vec<CameraSettings> = Vec::new();
-    for (index, text) in given.iter().map(SecretAddress::expose).enumerate() {
-        // The name ends at the first `=`, if only what a name is made of stands before it: `stills:DIR?fps=1` has none.
-        let named = text.split_once('=').filter(|(name, _)| is_name(name));
-        let (name, source) = match (named, index) {
-            (Some((name, source)), _) => (name.to_owned(), source),
-            (None, 0) => ("camera".to_owned(), text),
-            (None, _) => (format!("camera{}", index + 1), text),
-        };
-        if cameras.iter().any(|camera| camera.name == name) {
-            return Err(OptionsError::CameraTwice(name));
-        }
-        cameras.push(CameraSettings { name, source: source.parse()? });
-    }
-    if cameras.iter().filter(|camera| camera.source.reads_stdin()).count() > 1 {
-        return Err(OptionsError::StdinTwice);
-    }
-    if cameras.is_empty() {
-        cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default() });
-    }
-    Ok(cameras)
-}
-
-/// Reads where which camera is to be published.
-fn read_publishers(
-    given: &[SecretAddress],
-    cameras: &[CameraSettings],
-) -> Result<Vec<PublisherSettings>, OptionsError> {
-    let read = |given: &SecretAddress| {
-        let text = given.expose();
-        let named = text.split_once('=').filter(|(name, _)| is_name(name));
-        let (camera, target) = match named {
-            None => (0, text),
-            Some((name, target)) => {
-                let camera = cameras.iter().position(|camera| camera.name == name);
-                let known = || cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(", ");
-                let missing = || OptionsError::NoCamera { name: name.to_owned(), known: known() };
-                (camera.ok_or_else(missing)?, target)
-            }
-        };
-        Ok(PublisherSettings { camera, target: target.parse().map_err(OptionsError::Target)? })
-    };
-    given.iter().map(read).collect()
 }

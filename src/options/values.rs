@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Pid;
 
 use crate::server::Offline;
 use crate::wire::jpeg::{self, FRAME_BYTES_MAX};
+use crate::wire::secret::SecretAddress;
 use crate::wire::source::Part;
 
 /// The most memory that an option may give: a tebibyte, in MiB.
@@ -48,10 +49,22 @@ pub(super) fn read_small(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Whether a camera may be called so.
-pub(super) fn is_name(text: &str) -> bool {
-    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !text.is_empty() && text.bytes().all(is_name_byte)
+/// A text that is checked later.
+pub(super) fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+/// An address that may hold a password; it is checked later.
+pub(super) fn secret(text: &str) -> Result<SecretAddress, String> {
+    Ok(SecretAddress::new(text))
+}
+
+/// The path of a file.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    match text.is_empty() {
+        true => Err("write the path of a file".into()),
+        false => Ok(text.into()),
+    }
 }
 
 /// The number of a process.

@@ -27,18 +27,28 @@ mod words;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::capture;
+use crate::capture::SourceError;
 
 pub use event_loop::{EventLoop, ServeError};
 pub use settings::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles};
 
-/// What is checked and set up before the loop is made: here a wait or a look at the disk holds nobody up.
+/// Checks and sets up what must not wait for a disk later, in the loop.
+///
+/// A source that is not there yet, such as a disk that is mounted late or a camera that is plugged in later, is only
+/// warned of: its driver tries again for as long as the camera is watched.
 ///
 /// # Errors
-/// A camera's source is not there.
-pub fn prepare(settings: &Settings) -> Result<(), capture::SourceError> {
+/// A source can never give frames.
+pub fn prepare(settings: &Settings) -> Result<(), SourceError> {
     raise_descriptor_limit();
-    settings.cameras.iter().try_for_each(|camera| camera.source.check())
+    for camera in &settings.cameras {
+        match camera.source.check() {
+            Ok(()) => {}
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => log::warn!("camera {}: {error}; offline until then", camera.name),
+        }
+    }
+    Ok(())
 }
 
 /// The names that this machine has for itself, by which its cameras may be asked for.

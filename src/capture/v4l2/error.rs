@@ -27,6 +27,9 @@ pub enum Problem {
     /// Nothing has that name; these cameras are there, each with what it is called.
     #[error("is not there; {}", Others(.0))]
     NotThere(Vec<(PathBuf, String)>),
+    /// Nothing has that name yet, and the other cameras have not been looked at.
+    #[error("is not there; plug it in, or name one that \"framecast cameras\" lists")]
+    Absent,
     /// Another program captures from it.
     #[error("is busy: another program holds it; end that program, which fuser -v names")]
     Busy,

@@ -25,7 +25,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub use list::{ListError, table};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::source::{Parameters, SourceError};
 use super::{CaptureError, Driver, Parts};
@@ -34,6 +35,7 @@ use abi::PictureFormat;
 use camera::{Camera, captured_at};
 use error::{CameraError, Problem};
 use kernel::Frame;
+pub use list::{ListError, table};
 use offer::{Mode, PixelFormat, SIDE_PIXELS_MAX, Size, choose};
 use raw::Layout;
 
@@ -115,9 +117,14 @@ impl V4l2 {
 }
 
 impl Driver for V4l2 {
-    /// A camera may be plugged in later, and opening it may be heard or seen: nothing is looked at.
+    /// Opening a camera may be heard or seen, so only its file is looked at.
     fn check(&self) -> Result<(), SourceError> {
-        Ok(())
+        let problem = match access(&self.device, Access::READ_OK | Access::WRITE_OK) {
+            Err(Errno::NOENT | Errno::NOTDIR) => Problem::Absent,
+            Err(Errno::ACCESS) => Problem::Denied,
+            Ok(()) | Err(_) => return Ok(()),
+        };
+        Err(CameraError::new(&self.device, problem).into())
     }
 
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {

@@ -1,0 +1,111 @@
+//! The cameras to show and where to publish them: `NAME=SOURCE` and `CAMERA=URL`.
+
+use super::OptionsError;
+use super::given::Given;
+use crate::capture::Source;
+use crate::server::{CameraSettings, PublisherSettings};
+use crate::wire::secret::SecretAddress;
+
+/// The longest name of a camera, in characters. It has to fit a page, a picture and a file's name (255 bytes).
+const NAME_CHARACTERS_MAX: usize = 60;
+
+/// What no name may contain: what ends a name or begins a source, separates the pieces of a token, or would have to be
+/// escaped in a header or a page.
+const FORBIDDEN: [char; 9] = ['=', ':', '/', '?', '~', '\\', '"', '<', '>'];
+
+/// The name of a camera: letters of any script, digits, spaces and most signs.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_invisible = |character: char| {
+        character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if text.is_empty() {
+        return Err("a camera's name is missing before the '='; write NAME=SOURCE, or SOURCE alone".into());
+    }
+    if text.chars().count() > NAME_CHARACTERS_MAX {
+        return Err(format!("a camera's name has at most {NAME_CHARACTERS_MAX} characters"));
+    }
+    if text.starts_with('#') {
+        return Err(format!("a camera's name cannot begin with '#', as a comment does: '{text}'"));
+    }
+    if text.starts_with("- ") {
+        return Err(format!("a camera's name cannot begin with a dash and a space: '{text}'; leave out the dash"));
+    }
+    if text.contains(is_invisible) {
+        return Err(format!("a camera's name cannot contain control characters: {text:?}"));
+    }
+    match text.chars().find(|character| FORBIDDEN.contains(character)) {
+        None => Ok(text.to_owned()),
+        Some(wrong) => Err(format!(
+            "a camera's name cannot contain {wrong:?}: '{text}'; letters of any script, digits, spaces and signs other \
+             than {} are allowed",
+            FORBIDDEN.map(String::from).join(" ")
+        )),
+    }
+}
+
+/// The name before the first `=` and what follows it. What holds a `:`, `/` or `?` before that is no name but an
+/// address, such as `stills:DIR?fps=1`.
+fn split(given: &Given<SecretAddress>) -> Result<(Option<String>, &str), OptionsError> {
+    match given.value.expose().split_once('=').filter(|(before, _)| !before.contains([':', '/', '?'])) {
+        None => Ok((None, given.value.expose().trim())),
+        Some((before, rest)) => match name(before) {
+            Ok(name) => Ok((Some(name), rest.trim())),
+            Err(fault) => Err(OptionsError::Name { place: given.place.clone(), fault }),
+        },
+    }
+}
+
+/// Reads the cameras of `arguments` and then of `options`, and gives a name to those without one: `camera`, then
+/// `camera2` and so on. Without any, there is the emulated camera.
+pub(super) fn read(
+    arguments: Vec<Given<SecretAddress>>,
+    options: Vec<Given<SecretAddress>>,
+) -> Result<Vec<CameraSettings>, OptionsError> {
+    // A command line overrides its environment.
+    let has_arguments = !arguments.is_empty();
+    let options = options.into_iter().filter(|given| !(has_arguments && given.is_variable));
+    let mut cameras: Vec<CameraSettings> = Vec::new();
+    for (index, given) in arguments.into_iter().chain(options).enumerate() {
+        let (name, text) = split(&given)?;
+        let name = name.unwrap_or_else(|| match index {
+            0 => "camera".to_owned(),
+            _ => format!("camera{}", index + 1),
+        });
+        let source: Source =
+            text.parse().map_err(|error| OptionsError::Source { place: given.place.clone(), error })?;
+        if cameras.iter().any(|camera| camera.name == name) {
+            return Err(OptionsError::CameraTwice { place: given.place, name });
+        }
+        cameras.push(CameraSettings { name, source });
+    }
+    if cameras.iter().filter(|camera| camera.source.reads_stdin()).count() > 1 {
+        return Err(OptionsError::StdinTwice);
+    }
+    if cameras.is_empty() {
+        cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default() });
+    }
+    Ok(cameras)
+}
+
+/// Reads where which camera is to be published.
+pub(super) fn read_publishers(
+    given: Vec<Given<SecretAddress>>,
+    cameras: &[CameraSettings],
+) -> Result<Vec<PublisherSettings>, OptionsError> {
+    let read = |given: Given<SecretAddress>| {
+        let (name, target) = split(&given)?;
+        let camera = match name {
+            None => 0,
+            Some(name) => {
+                let camera = cameras.iter().position(|camera| camera.name == name);
+                let known = || cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(", ");
+                camera.ok_or_else(|| OptionsError::NoCamera { place: given.place.clone(), name, known: known() })?
+            }
+        };
+        let target = target.parse();
+        let target = target.map_err(|error| OptionsError::Target { place: given.place.clone(), error })?;
+        Ok(PublisherSettings { camera, target })
+    };
+    given.into_iter().map(read).collect()
+}
