@@ -36,10 +36,18 @@ fn a_status_that_is_no_success() {
 #[test]
 fn a_type_that_is_no_video() {
     for (fields, body, what) in [
-        ("Content-Type: text/html; charset=utf-8\r\n", "<!-- page -->", "a page (text/html)"),
-        ("Content-Type: Application/JSON\r\n", "{}", "application/json"),
-        ("Content-Type: image/png\r\n", "\x7fPNG", "image/png"),
-        ("Content-Type: image/jpeg\r\n", "oops", "image/jpeg"),
+        (
+            "Content-Type: text/html; charset=utf-8\r\n",
+            "<!-- page -->",
+            "a page, such as that of its login (text/html)",
+        ),
+        (
+            "Content-Type: Application/JSON\r\n",
+            "{}",
+            "JSON, such as an error or the answer to a login (application/json)",
+        ),
+        ("Content-Type: text/plain\r\n", "oops", "text/plain"),
+        ("Content-Type: image/jpeg\r\n", "oops", "text (image/jpeg)"),
         ("", "x", "something of unknown type"),
     ] {
         let sentence = format!("that is {what} and not a stream or a picture; {TRY}");

@@ -64,6 +64,12 @@ impl Driver {
         words
     }
 
+    /// Kills it, and returns all that it has said up to then.
+    pub fn stop(mut self) -> String {
+        self.child.kill().expect("it runs");
+        self.words()
+    }
+
     fn words(&mut self) -> String {
         let mut words = String::new();
         let errors = self.child.stderr.as_mut().expect("its words are piped");

@@ -92,11 +92,12 @@ fn a_picture_that_is_cut_short_is_left_out_and_told() {
         2 => answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[2]),
         _ => answer("503 Busy", "", b""),
     });
-    let mut driver = Driver::start(upstream.url("/#fps=50"));
+    let mut driver = Driver::start(upstream.url("/#fps=50&timeout=2s"));
     assert_eq!(driver.frame().jpeg, PICTURES[2]);
     let words = driver.all_words();
-    assert!(words.contains("left out: a picture was cut short\n"), "{words}");
-    assert!(words.contains("rejected: not_jpeg\n"), "{words}");
+    assert!(words.contains("rejected: truncated;"), "{words}");
+    assert!(words.contains("that is text (image/jpeg)"), "{words}");
+    assert_eq!(words.matches("asking again").count(), 2, "each failure is logged once: {words}");
     assert!(words.contains("it answers 503 Service Unavailable"), "{words}");
 }
 
@@ -107,9 +108,9 @@ fn a_connection_that_closes_when_it_is_used_again_is_opened_again() {
         number @ (0 | 2) => answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[number]),
         _ => Vec::new(),
     });
-    let mut driver = Driver::start(upstream.url("/#fps=50"));
+    let mut driver = Driver::start(upstream.url("/#fps=50&timeout=2s"));
     assert_eq!(driver.frame().jpeg, PICTURES[0]);
     assert_eq!(driver.frame().jpeg, PICTURES[2]);
     assert!(driver.failure().contains("it closed the connection without an answer"), "but not for ever");
-    assert_eq!(upstream.requests().len(), 5);
+    assert!((5..20).contains(&upstream.requests().len()), "nor in haste");
 }

@@ -32,9 +32,6 @@ fn expect_coded(head: &str, before: impl Fn(usize) -> String, coding: impl Fn(&[
         let frame = driver.frame();
         assert!(frame.jpeg == picture, "picture {number} after {head:?} {:?}", before(number));
     }
-    drop(pieces);
-    let failure = driver.failure();
-    assert!(failure.contains("it has closed the stream, after 3 frames"), "{failure}");
     let request = upstream.requests().remove(0);
     assert!(request.starts_with("GET /video?size=2 HTTP/1.1\r\n"), "{request}");
     assert_eq!(field(&request, "Accept-Encoding"), None);
@@ -152,14 +149,15 @@ fn headers_of_every_kind() {
 fn what_is_no_picture_is_left_out_and_told() {
     let cut = &PICTURES[1][..1000];
     let bytes = stream_of(&[PICTURES[0], cut, b"no picture at all", PICTURES[2]]);
-    let mut driver = Driver::start(Upstream::sending(bytes).url("/"));
-    assert_eq!(driver.frame().jpeg, PICTURES[0]);
-    assert_eq!(driver.frame().jpeg, PICTURES[2]);
-    let words = driver.all_words();
-    for reason in ["truncated", "not_jpeg"] {
-        assert!(words.contains(&format!("was rejected: {reason}\n")), "{words}");
+    let mut driver = Driver::start(Upstream::sending(bytes).url("/#fps=20"));
+    for _ in 0..5 {
+        assert_eq!(driver.frame().jpeg, PICTURES[0]);
+        assert_eq!(driver.frame().jpeg, PICTURES[2]);
     }
-    assert!(words.contains("after 2 frames"), "{words}");
+    let words = driver.stop();
+    for reason in ["truncated", "not_jpeg"] {
+        assert_eq!(words.matches(&format!("rejected: {reason};")).count(), 1, "{words}");
+    }
 }
 
 #[test]
@@ -186,5 +184,5 @@ fn a_stream_may_last_longer_than_its_timeout() {
     for _ in 0..30 {
         driver.frame();
     }
-    assert!(driver.failure().contains("after 30 frames"));
+    assert_eq!(upstream.connections(), 1);
 }

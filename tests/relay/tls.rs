@@ -31,8 +31,8 @@ fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
         let url = format!("https://{host}:{}/video", upstream.address.port());
         let failure = Driver::start(&url).failure();
         let start = format!("no frames from {url}: its certificate is not accepted (");
-        let end = "); if it is your own camera, add insecure=1 behind the #";
-        assert!(failure.starts_with(&start) && failure.ends_with(end), "{failure}");
+        assert!(failure.starts_with(&start), "{failure}");
+        assert!(failure.contains("SSL_CERT_FILE") && failure.contains("insecure=1"), "{failure}");
         assert_eq!(upstream.requests().len(), 0, "nothing is sent to who is not trusted");
     }
     for host in ["localhost", "127.0.0.1"] {
@@ -40,7 +40,6 @@ fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
         for picture in PICTURES {
             assert_eq!(driver.frame().jpeg, picture);
         }
-        assert!(driver.failure().contains("after 3 frames"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -56,6 +57,17 @@ impl Upstream {
         Self::start(move |connection| {
             connection.request();
             connection.send(&bytes);
+        })
+    }
+
+    /// Starts a camera that sends `bytes` over its first connection, and then closes each without an answer.
+    pub fn sending_once(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        let first = AtomicBool::new(true);
+        Self::start(move |connection| {
+            if first.swap(false, Ordering::Relaxed) {
+                connection.request();
+                connection.send(&bytes);
+            }
         })
     }
 

@@ -1,171 +1,272 @@
-//! Asking a camera, and telling it who asks.
+//! Requests to a camera, and the login where it wants one.
 
-use std::io::Read;
+use std::io;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use http_auth::{PasswordClient, PasswordParams};
-use ureq::http::header::{IF_NONE_MATCH, WWW_AUTHENTICATE};
-use ureq::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
-use ureq::tls::TlsConfig;
-use ureq::{Agent, Body, BodyReader, ResponseExt};
 
-use super::{Fault, Http, HttpError};
+use super::auth::{Login, Tried};
+use super::body::{Found, Framing};
+use super::connection::Connection;
+use super::cookies::Cookies;
+use super::head::{Head, HeadReader, shown};
+use super::tls::Tls;
+use super::url::{Origin, Url};
+use super::{Fault, Http};
 
-/// The longest piece that is read at once: what the client has in its own buffer.
+/// The longest piece that is read at once.
 const PIECE_BYTES_MAX: usize = 128 * 1024;
 
-/// So many requests may precede an answer: each redirection may end at an address that wants a login of its own.
-const REQUESTS_MAX: usize = 4;
+/// So many requests may precede an answer: redirects, and each may end at an address that wants a login.
+const REQUESTS_MAX: usize = 20;
 
-/// Asks one camera, again and again if need be, over one connection where the camera keeps it open.
+/// The body of a response that only leads to another request is read up to this length, so that its connection can be
+/// used again.
+const DISCARDED_BYTES_MAX: usize = 64 * 1024;
+
+/// Sends requests to one camera, over one connection where the camera keeps it open.
 pub(super) struct Client<'a> {
     source: &'a Http,
-    agent: Agent,
-    /// What answers the camera's challenge, once there has been one. Later requests then come with their answer.
-    login: Option<PasswordClient>,
+    tls: Tls,
+    cookies: Cookies,
+    /// What answers the camera's challenge, once there has been one. Later requests are sent with their answer.
+    login: Option<Login>,
+    idle: Option<(Origin, Stream)>,
 }
 
-/// An answer: its head, and the body as it comes in.
-pub(super) struct Answer<'a> {
-    source: &'a Http,
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// Whether the length of the body is known.
-    pub(super) is_finite: bool,
-    /// What has been read of the body and not yet been taken.
-    pub(super) received: BytesMut,
-    body: BodyReader<'static>,
+/// A connection, and what has been received over it and not yet used.
+struct Stream {
+    connection: Connection,
+    received: BytesMut,
     piece: Box<[u8]>,
+}
+
+/// A response: its head, and the body as it arrives.
+pub(super) struct Answer {
+    pub(super) head: Head,
+    origin: Origin,
+    framing: Framing,
+    /// What has been read of the body and not yet been used.
+    pub(super) body: BytesMut,
+    stream: Stream,
+    ended: bool,
+}
+
+/// What a wait for more of a body has led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    More,
+    End,
+    Silence,
 }
 
 impl<'a> Client<'a> {
     pub(super) fn new(source: &'a Http) -> Self {
-        let timeout = Some(source.timeout());
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // A camera stands in the same network; what a machine uses for the Internet does not lead there.
-            .proxy(None)
-            .user_agent(concat!("framecast/", env!("CARGO_PKG_VERSION")))
-            .timeout_resolve(timeout)
-            .timeout_connect(timeout)
-            .timeout_recv_response(timeout)
-            // A stream has no end, so its body has no deadline as a whole.
-            .timeout_per_read(timeout)
-            .tls_config(TlsConfig::builder().disable_verification(source.insecure).build());
-        Self { source, agent: config.build().new_agent(), login: None }
+        let tls = Tls::new(source.insecure);
+        Self { source, tls, cookies: Cookies::default(), login: None, idle: None }
     }
 
-    /// Asks for what stands at the address, or for "not modified" if that still has the tag `known`.
-    pub(super) fn get(&mut self, known: Option<&HeaderValue>) -> Result<Answer<'a>, HttpError> {
-        let response = self.follow(known).map_err(|fault| self.source.failed(fault))?;
-        let (head, body) = response.into_parts();
-        Ok(Answer {
-            source: self.source,
-            status: head.status,
-            headers: head.headers,
-            is_finite: body.content_length().is_some(),
-            received: BytesMut::new(),
-            body: body.into_reader(),
-            piece: vec![0; PIECE_BYTES_MAX].into(),
-        })
-    }
-
-    /// Follows redirections and answers challenges, up to a response that is neither.
+    /// Asks for what stands at the address, or for "not modified" if that still has the tag `known`. Redirects are
+    /// followed and challenges answered.
     ///
-    /// Redirections are followed without credentials. So only who sends a challenge is told them, and only if it is the
-    /// host they were given for.
-    fn follow(&mut self, known: Option<&HeaderValue>) -> Result<Response<Body>, Fault> {
-        let mut uri = self.source.uri.clone();
-        let mut challenged = false;
+    /// Credentials are sent only to the origin they were given for, and only after its challenge.
+    pub(super) fn get(&mut self, known: Option<&[u8]>) -> Result<Answer, Fault> {
+        let mut url = self.source.url.clone();
+        let mut tried = Tried::default();
         for _ in 0..REQUESTS_MAX {
-            let response = self.request(&uri, known)?;
-            match response.status() {
-                StatusCode::OK => return Ok(response),
-                StatusCode::NOT_MODIFIED if known.is_some() => return Ok(response),
-                StatusCode::UNAUTHORIZED => {}
-                StatusCode::FORBIDDEN => return Err(Fault::Forbidden),
-                StatusCode::NOT_FOUND => return Err(Fault::NotFound),
-                status => return Err(Fault::Status(status)),
+            let answer = self.request(&url, known)?;
+            self.cookies.store(&url, &answer.head);
+            match answer.head.status {
+                304 if known.is_some() => return Ok(answer),
+                200..=299 if !matches!(answer.head.status, 204 | 205) => return Ok(answer),
+                300..=308 if answer.head.all("Location").next().is_some() && answer.head.status != 304 => {
+                    let location = answer.head.all("Location").next().unwrap_or_default();
+                    let next = url.join(location).ok_or(Fault::Redirects)?;
+                    if next != url {
+                        tried = Tried::default();
+                    }
+                    url = next;
+                }
+                401 => self.login = Some(self.next_login(&url, &answer.head, &mut tried)?),
+                403 => return Err(Fault::Forbidden),
+                404 => return Err(Fault::NotFound),
+                status => return Err(Fault::Status(named(status))),
             }
-            // An old answer may have expired; one to a challenge of just now has not.
-            if challenged && *response.get_uri() == uri {
-                return Err(Fault::CredentialsWrong);
-            }
-            uri = response.get_uri().clone();
-            self.take_challenge(&uri, response.headers())?;
-            challenged = true;
+            self.discard(answer);
         }
         Err(Fault::Redirects)
     }
 
-    fn request(&mut self, uri: &Uri, known: Option<&HeaderValue>) -> Result<Response<Body>, Fault> {
-        let mut request = self.agent.get(uri);
-        if let Some(known) = known {
-            request = request.header(IF_NONE_MATCH, known);
-        }
-        if let Some(authorization) = self.authorization(uri)? {
-            // There are cameras that know the name in this spelling alone.
-            request = request.header_raw("Authorization", authorization.as_bytes());
-        }
-        request.call().map_err(|error| Fault::of(error, self.source.timeout()))
-    }
-
-    fn take_challenge(&mut self, uri: &Uri, headers: &HeaderMap) -> Result<(), Fault> {
-        if origin(uri) != origin(&self.source.uri) {
-            return Err(Fault::CredentialsElsewhere(uri.host().unwrap_or_default().to_owned()));
+    fn next_login(&self, url: &Url, head: &Head, tried: &mut Tried) -> Result<Login, Fault> {
+        if url.origin() != self.source.url.origin() {
+            return Err(Fault::CredentialsElsewhere(shown(url.host().as_bytes())));
         }
         if self.source.credentials.is_none() {
             return Err(Fault::CredentialsMissing);
         }
-        let challenges = headers.get_all(WWW_AUTHENTICATE);
-        self.login = Some(PasswordClient::try_from(challenges).map_err(Fault::Challenge)?);
-        Ok(())
+        Login::next(head, tried)
     }
 
-    /// The answer to the newest challenge, in a request for `uri`.
-    fn authorization(&mut self, uri: &Uri) -> Result<Option<String>, Fault> {
-        let (Some(login), Some(credentials)) = (&mut self.login, &self.source.credentials) else { return Ok(None) };
-        let parameters = PasswordParams {
-            username: &credentials.user,
-            password: &credentials.password,
-            uri: uri.path_and_query().map_or("/", |path| path.as_str()),
-            method: "GET",
-            // Without it the plain proof is chosen where there is a choice, which every camera understands.
-            body: None,
-        };
-        login.respond(&parameters).map(Some).map_err(Fault::Challenge)
-    }
-}
-
-impl Answer<'_> {
-    /// The value of a field of the head, if there is one that is text.
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// Waits for more of the body. Whether there was any.
-    ///
-    /// # Errors
-    /// It was silent for too long, or speaks no HTTP. That the connection breaks is an end like any other.
-    pub(super) fn read(&mut self) -> Result<bool, HttpError> {
-        let fault = match self.body.read(&mut self.piece) {
-            Ok(length) => {
-                self.received.extend_from_slice(self.piece.get(..length).unwrap_or_default());
-                return Ok(length > 0);
+    /// Sends one request and reads the head of its response.
+    fn request(&mut self, url: &Url, known: Option<&[u8]>) -> Result<Answer, Fault> {
+        let request = self.encode(url, known);
+        // A connection that is kept open may be closed just when it is used again (RFC 9112, section 9.3.1).
+        if let Some((origin, stream)) = self.idle.take().filter(|(origin, _)| *origin == url.origin()) {
+            match self.exchange(stream, origin, &request) {
+                Err(Fault::Closed) => {}
+                outcome => return outcome,
             }
-            Err(error) => Fault::of(error.into(), self.source.timeout()),
-        };
-        if matches!(fault, Fault::Closed) { Ok(false) } else { Err(self.source.failed(fault)) }
+        }
+        let connection = Connection::open(url, &mut self.tls, self.source.timeout())?;
+        let stream = Stream { connection, received: BytesMut::new(), piece: vec![0; PIECE_BYTES_MAX].into() };
+        self.exchange(stream, url.origin(), &request)
     }
 
-    pub(super) fn failed(&self, fault: Fault) -> HttpError {
-        self.source.failed(fault)
+    /// A request for `url`. The names of its fields are spelled as cameras expect them: some heed their case.
+    fn encode(&mut self, url: &Url, known: Option<&[u8]>) -> Vec<u8> {
+        let mut request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: framecast/{}\r\nAccept: */*\r\n",
+            url.target(),
+            url.host_field(),
+            env!("CARGO_PKG_VERSION")
+        )
+        .into_bytes();
+        let mut put = |name: &[u8], value: &[u8]| request.extend([name, b": ", value, b"\r\n"].concat());
+        if let Some(known) = known {
+            put(b"If-None-Match", known);
+        }
+        let cookies = self.cookies.field(url);
+        if !cookies.is_empty() {
+            put(b"Cookie", &cookies);
+        }
+        if url.origin() == self.source.url.origin()
+            && let (Some(login), Some(credentials)) = (&mut self.login, &self.source.credentials)
+        {
+            put(b"Authorization", &login.answer(credentials, url.target()));
+        }
+        request.extend(b"\r\n");
+        request
+    }
+
+    fn exchange(&self, mut stream: Stream, origin: Origin, request: &[u8]) -> Result<Answer, Fault> {
+        let timeout = self.source.timeout();
+        stream.connection.send(request).map_err(|error| Fault::of_io(&error, timeout))?;
+        let deadline = Instant::now() + timeout;
+        let mut reader = HeadReader::default();
+        let head = loop {
+            if let Some(head) = reader.read(&mut stream.received)? {
+                break head;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match stream.read(left) {
+                Ok(Read::More) if !left.is_zero() => {}
+                Ok(Read::End) if !stream.received.is_empty() && !reader.has_begun() => {
+                    return Err(Fault::NotHttp(shown(&stream.received)));
+                }
+                Ok(Read::End) => return Err(Fault::Closed),
+                Ok(Read::Silence | Read::More) => return Err(Fault::Silent(timeout)),
+                Err(error) => return Err(Fault::of_io(&error, timeout)),
+            }
+        };
+        log::debug!("status {}", head.status);
+        let framing = Framing::of(&head);
+        let ended = matches!(framing, Framing::Length(0));
+        Ok(Answer { head, origin, framing, body: BytesMut::new(), stream, ended })
+    }
+
+    /// Keeps the connection of an answer for the next request, if its body has ended and the camera lets it.
+    pub(super) fn keep(&mut self, answer: Answer) {
+        if answer.ended && answer.framing.is_finite() && answer.head.keeps_connection() {
+            self.idle = Some((answer.origin, answer.stream));
+        }
+    }
+
+    fn discard(&mut self, mut answer: Answer) {
+        let deadline = Instant::now() + self.source.timeout().min(Duration::from_secs(1));
+        while answer.framing.is_finite() && answer.body.len() <= DISCARDED_BYTES_MAX {
+            match answer.read(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Read::More) => {}
+                Ok(Read::End | Read::Silence) | Err(_) => break,
+            }
+        }
+        self.keep(answer);
     }
 }
 
-/// What credentials are for: a scheme, a host and a port (RFC 9110, section 4.3.1). To another port may listen somebody
-/// else, and another scheme may tell them to everybody.
-fn origin(uri: &Uri) -> (Option<&str>, Option<String>, u16) {
-    let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    (uri.scheme_str(), uri.host().map(str::to_ascii_lowercase), uri.port_u16().unwrap_or(default))
+impl Answer {
+    /// Waits for more of the body, no longer than `wait`. That the connection breaks is an end like any other.
+    pub(super) fn read(&mut self, wait: Duration) -> Result<Read, Fault> {
+        let deadline = Instant::now() + wait;
+        while !self.ended {
+            match self.framing.take(&mut self.stream.received, &mut self.body) {
+                Found::Bytes => return Ok(Read::More),
+                Found::End => break,
+                Found::NeedsMore => {}
+            }
+            match self.stream.read(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Read::More) => {}
+                Ok(Read::End) => self.framing = Framing::UntilClose,
+                Ok(Read::Silence) => return Ok(Read::Silence),
+                Err(error) => match Fault::of_io(&error, wait) {
+                    Fault::Closed => self.framing = Framing::UntilClose,
+                    fault => return Err(fault),
+                },
+            }
+            if matches!(self.framing, Framing::UntilClose) && self.stream.received.is_empty() {
+                break;
+            }
+        }
+        self.ended = true;
+        Ok(Read::End)
+    }
+
+    /// Reads on where the length said the body ends: it was wrong.
+    pub(super) fn ignore_length(&mut self) {
+        (self.framing, self.ended) = (Framing::UntilClose, false);
+    }
+
+    /// Whether the body has ended where its length said.
+    pub(super) fn has_ended_by_length(&self) -> bool {
+        self.ended && matches!(self.framing, Framing::Length(_))
+    }
+}
+
+impl Stream {
+    fn read(&mut self, wait: Duration) -> io::Result<Read> {
+        match self.connection.read(&mut self.piece, wait) {
+            Ok(0) => Ok(Read::End),
+            Ok(count) => {
+                self.received.extend_from_slice(self.piece.get(..count).unwrap_or_default());
+                Ok(Read::More)
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Ok(Read::Silence)
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Read::End),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A status with its words (RFC 9110, section 15). A camera's own are not repeated.
+fn named(status: u16) -> String {
+    let words = match status {
+        204 => "No Content",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        410 => "Gone",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        454 => "Session Not Found",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => return status.to_string(),
+    };
+    format!("{status} {words}")
 }

@@ -3,11 +3,14 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use ureq::http::{StatusCode, Uri};
+use rustls::{AlertDescription, PeerIncompatible};
 
 use crate::capture::CaptureError;
 use crate::capture::source::SourceError;
 use crate::wire::secret::SecretAddress;
+
+/// What is said of a host that is known but has no address.
+pub(super) const NO_ADDRESS: &str = "the host has no address";
 
 /// What went wrong, and at which address.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +34,16 @@ pub enum Fault {
     /// There is no way to the host.
     #[error("there is no way to that host; check its address, and the network")]
     Unreachable,
-    /// The certificate of the camera is none, is for another name or is signed by nobody who is known.
-    #[error("its certificate is not accepted ({0}); if it is your own camera, add insecure=1 behind the #")]
+    /// The certificate of the camera is for another name, has expired, or is signed by an unknown authority.
+    #[error(
+        "its certificate is not accepted ({0}); add your own authority to the system's store or name its file in \
+         SSL_CERT_FILE, or, if it is your own camera, add insecure=1 behind the #"
+    )]
     Certificate(rustls::CertificateError),
-    /// There is no TLS, or none that both sides know.
+    /// The camera knows old TLS alone: no key exchange by ECDHE, no AEAD cipher, or no TLS 1.2.
+    #[error("its TLS is too old ({0}); update the camera, or use the source exec:curl -sk URL")]
+    OldTls(String),
+    /// There is no TLS.
     #[error("TLS fails ({0}); try the address with http:// instead of https://")]
     Tls(String),
     /// No bytes came.
@@ -43,13 +52,23 @@ pub enum Fault {
         time = humantime::format_duration(*.0)
     )]
     Silent(Duration),
+    /// Bytes came, but no whole picture.
+    #[error(
+        "it has sent no whole picture for {time}; lower its resolution, or allow it more than timeout={time} behind \
+         the #",
+        time = humantime::format_duration(*.0)
+    )]
+    NoPicture(Duration),
     /// The connection was closed before there was an answer.
     #[error("it closed the connection without an answer; check the port, and whether it wants https://")]
     Closed,
     /// What came is not HTTP.
     #[error("its answer is not HTTP ({0}); check the port")]
     NotHttp(String),
-    /// It sends us round in circles, or nowhere.
+    /// What came is the answer of an RTSP server.
+    #[error("it speaks RTSP and not HTTP; use the source exec:ffmpeg -i rtsp://... -f mjpeg -")]
+    Rtsp,
+    /// Redirects go round in circles, or to what is not HTTP.
     #[error("it redirects to other addresses without end; try the one that a browser ends up with")]
     Redirects,
     /// 401, and there are no credentials.
@@ -61,7 +80,7 @@ pub enum Fault {
     /// 401 from another host than the one the credentials are for.
     #[error("it redirects to {0}, which wants a user and a password of its own; give that address instead")]
     CredentialsElsewhere(String),
-    /// 401, and a challenge that is neither basic nor digest.
+    /// 401, a challenge that is neither basic nor digest, and no success with basic.
     #[error("it wants a login that is neither basic nor digest ({0}); choose one of these in its settings")]
     Challenge(String),
     /// 403.
@@ -72,10 +91,10 @@ pub enum Fault {
     NotFound,
     /// Any other status that is no success.
     #[error("it answers {0}; look at the address with a browser")]
-    Status(StatusCode),
-    /// Neither a stream nor a picture.
-    #[error("that is {0} and not a stream or a picture; {TRY}")]
-    NotVideo(String),
+    Status(String),
+    /// Neither a stream nor a picture: what it is, and what to do.
+    #[error("that is {0} and not a stream or a picture; {1}")]
+    NotVideo(String, String),
     /// The stream has ended.
     #[error(
         "it has closed the stream, after {frames} frames; it may have been restarted, or serve few viewers at once"
@@ -90,14 +109,8 @@ pub enum Fault {
 }
 
 /// Where common cameras and servers have their streams.
-const TRY: &str = "try the address of the stream itself, such as /stream, /video_feed, /?action=stream, /video or \
-    /mjpg/video.mjpg";
-
-impl HttpError {
-    pub(super) fn new(uri: &Uri, fault: Fault) -> Self {
-        Self { address: SecretAddress::new(uri.to_string()), fault }
-    }
-}
+pub(super) const TRY: &str = "try the address of the stream itself, such as /stream, /video_feed, /?action=stream, \
+    /video or /mjpg/video.mjpg";
 
 impl From<HttpError> for CaptureError {
     fn from(error: HttpError) -> Self {
@@ -106,41 +119,61 @@ impl From<HttpError> for CaptureError {
 }
 
 impl Fault {
-    /// What `error` means, where a camera may be silent for as long as `timeout`.
-    pub(super) fn of(error: ureq::Error, timeout: Duration) -> Self {
-        match error {
-            ureq::Error::Timeout(_) => Self::Silent(timeout),
-            ureq::Error::HostNotFound => Self::Host,
-            ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed | ureq::Error::BadUri(_) => Self::Redirects,
-            ureq::Error::Io(error) => Self::of_io(&error, timeout),
-            ureq::Error::Rustls(error) => Self::of_tls(&error),
-            ureq::Error::Tls(reason) => Self::Tls(reason.to_owned()),
-            ureq::Error::Protocol(error) => Self::NotHttp(error.to_string()),
-            error => Self::Other(error.to_string()),
-        }
+    /// Whether another attempt would do harm or no good: a camera may lock out a client that repeats a wrong login.
+    pub(super) fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Self::Certificate(_)
+                | Self::OldTls(_)
+                | Self::CredentialsMissing
+                | Self::CredentialsWrong
+                | Self::CredentialsElsewhere(_)
+                | Self::Challenge(_)
+        )
     }
 
-    fn of_io(error: &io::Error, timeout: Duration) -> Self {
+    /// What `error` means, where a camera may be silent for as long as `timeout`.
+    pub(super) fn of_io(error: &io::Error, timeout: Duration) -> Self {
         if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
             return Self::of_tls(error);
         }
         match error.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Self::Unreachable,
-            ErrorKind::TimedOut => Self::Silent(timeout),
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => Self::Silent(timeout),
             ErrorKind::UnexpectedEof
             | ErrorKind::ConnectionReset
             | ErrorKind::ConnectionAborted
             | ErrorKind::BrokenPipe => Self::Closed,
             // The standard library has no kind for a name that cannot be resolved.
             _ if error.to_string().starts_with("failed to lookup address") => Self::Host,
+            ErrorKind::NotFound => Self::Host,
             _ => Self::Other(error.to_string()),
         }
     }
 
-    fn of_tls(error: &rustls::Error) -> Self {
+    /// What an error of a TLS handshake means. Old cameras close the connection where they know nothing we offer.
+    pub(super) fn of_handshake(error: &io::Error, timeout: Duration) -> Self {
+        match Self::of_io(error, timeout) {
+            Self::Closed => Self::OldTls("it closed the connection during the handshake".to_owned()),
+            fault => fault,
+        }
+    }
+
+    pub(super) fn of_tls(error: &rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(error) => Self::Certificate(error.clone()),
+            rustls::Error::AlertReceived(
+                AlertDescription::HandshakeFailure
+                | AlertDescription::ProtocolVersion
+                | AlertDescription::InsufficientSecurity,
+            ) => Self::OldTls("it accepts neither ECDHE nor an AEAD cipher".to_owned()),
+            rustls::Error::PeerIncompatible(
+                reason @ (PeerIncompatible::ServerDoesNotSupportTls12Or13
+                | PeerIncompatible::ServerSentHelloRetryRequestWithUnknownExtension
+                | PeerIncompatible::NoKxGroupsInCommon
+                | PeerIncompatible::NoCipherSuitesInCommon),
+            ) => Self::OldTls(format!("{reason:?}")),
             error => Self::Tls(error.to_string()),
         }
     }

@@ -1,21 +1,47 @@
 //! The source `http://` or `https://`: a camera or server on the network, which gives motion JPEG or single pictures.
 //!
-//! The whole text is its address. Our own parameters stand behind the `#`, which is never sent:
+//! The whole text is its address. Our own parameters follow the `#`, which is never sent:
 //! `http://camera/video?size=2#timeout=30s`.
+//!
+//! # A client of its own
+//!
+//! ureq, hyper and reqwest parse heads by httparse, and refuse what curl, ffmpeg and browsers show: a status line in
+//! lower case, with two blanks or of HTTP/2.0, no head at all (HTTP/0.9), a `Content-Length` that is empty, negative or
+//! contradicts itself, a chunk of the wrong size. Their leniency, where they have any, ends at field lines, and none of
+//! them tells a body that has ended from one that says nothing any more. libcurl's binding would read all of that, but
+//! brings a C library. So this is a small blocking client over `std::net` and rustls; nothing here runs in the server.
+//!
+//! | File | What |
+//! |---|---|
+//! | `url` | addresses and redirect targets |
+//! | `connection`, `tls` | TCP to the first address that answers, certificates |
+//! | `head`, `body` | responses, read leniently |
+//! | `auth`, `cookies` | logins and sessions |
+//! | `client` | requests, redirects, connections that stay open |
+//! | `kind` | what a body is, and what it may be instead |
+//! | `relay` | frames, patience, what is tried again |
 
+mod auth;
+mod body;
 mod client;
+mod connection;
+mod cookies;
 mod error;
+mod head;
+mod kind;
 mod relay;
+mod tls;
+mod url;
 
 use std::time::Duration;
 
-use ureq::http::Uri;
-
 pub use error::{Fault, HttpError};
+pub use url::Url;
+pub(in crate::capture) use url::parse_address;
 
 use super::source::{Parameters, SourceError};
 use super::{CaptureError, Driver, Parts, patience};
-use crate::wire::secret::Credentials;
+use crate::wire::secret::{Credentials, SecretAddress};
 
 /// How often a camera that gives single pictures is asked for one a second, unless the user says otherwise.
 const FPS_DEFAULT: f64 = 1.0;
@@ -28,7 +54,7 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 #[derive(Clone, PartialEq)]
 pub struct Http {
     /// The address that is asked, without user and password.
-    pub uri: Uri,
+    pub url: Url,
     /// Who asks, where the camera wants to know.
     pub credentials: Option<Credentials>,
     /// How often a camera that gives single pictures is asked for one a second, above 0 and at most 240; 1 by default.
@@ -44,10 +70,10 @@ impl Http {
         let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
         // A password with a bare '#' would end up in a message about parameters.
         let read = parse_address(address).filter(|_| !fragment.contains('@'));
-        let (uri, credentials) = read.ok_or(SourceError::Address)?;
+        let (url, credentials) = read.ok_or(SourceError::Address)?;
         let parameters = Parameters::parse("http", fragment, &["fps", "timeout", "insecure"])?;
         let (fps, timeout) = (parameters.given_fps()?, parameters.timeout()?);
-        Ok(Self { uri, credentials, fps, timeout, insecure: parameters.flag("insecure")? })
+        Ok(Self { url, credentials, fps, timeout, insecure: parameters.flag("insecure")? })
     }
 
     /// How long one wait for the camera may last.
@@ -56,7 +82,7 @@ impl Http {
     }
 
     fn failed(&self, fault: Fault) -> HttpError {
-        HttpError::new(&self.uri, fault)
+        HttpError { address: SecretAddress::new(self.url.to_string()), fault }
     }
 }
 
@@ -73,20 +99,4 @@ impl Driver for Http {
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
         relay::run(self, parts)
     }
-}
-
-/// Takes user and password out of an address (RFC 3986, section 3.2).
-pub(in crate::capture) fn parse_address(address: &str) -> Option<(Uri, Option<Credentials>)> {
-    let (scheme, rest) = address.split_once("://")?;
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let (userinfo, place) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    let uri: Uri = format!("{scheme}://{place}{slash}{path}").parse().ok()?;
-    let (host, port) = (uri.host()?, uri.port_u16());
-    // What follows the host is a port, or the address means something else than it says.
-    if host.is_empty() || (port.is_none() && host.len() != place.len()) {
-        return None;
-    }
-    let credentials = if userinfo.is_empty() { None } else { Some(Credentials::from_userinfo(userinfo)?) };
-    Some((uri, credentials))
 }

@@ -1,166 +1,313 @@
 //! Handing on what a camera sends: a stream frame by frame, or single pictures by the clock.
+//!
+//! A source that gives whole pictures is well, whatever happens between them: a stream that ends, a connection that is
+//! refused or a status of 503 leads to another request, until the patience with the source is over. Then the driver
+//! ends with the last fault, and the server takes over: it shows the camera as offline and starts the driver again.
 
 use std::io::{self, Write};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use log::LevelFilter;
-use ureq::http::StatusCode;
-use ureq::http::header::ETAG;
 
-use super::client::{Answer, Client};
-use super::{Fault, Http, HttpError};
+use super::client::{Answer, Client, Read};
+use super::kind::{Kind, START_BYTES_MAX};
+use super::{Fault, Http};
 use crate::capture::clock::Ticks;
-use crate::capture::{CaptureError, Parts};
-use crate::wire::jpeg::FRAME_BYTES_MAX;
+use crate::capture::{CaptureError, Driver, Parts};
+use crate::wire::jpeg::{FRAME_BYTES_MAX, Splitter};
 use crate::wire::multipart::{PartDecoder, read_message};
-use crate::wire::source::{Part, Reason, Rejected, SourceDecoder};
+use crate::wire::source::{Part, Reason, Rejected};
 
-/// So much of a body of unknown kind is read to tell what it is. White space may precede a first boundary.
-const START_BYTES_MAX: usize = 1024;
+/// The fields of a response that concern its picture. A server that gives single pictures may send them with each.
+const PICTURE_FIELDS: [&str; 2] = ["X-Timestamp", "X-Frame-Sequence"];
 
-/// The fields of a part that concern us. A server that gives single pictures may send them with each.
-const PART_FIELDS: [&str; 2] = ["X-Timestamp", "X-Frame-Sequence"];
+/// The wait before a request that follows a failed one: at least the first, and no longer than the second even where
+/// pictures are asked for less often.
+const RETRY_MIN: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// Relays what `source` gives until it ends, which is an error, or nobody takes the frames any more.
+/// A picture without a length, on a connection that stays open, is alone if nothing follows it for this long.
+const ALONE_AFTER: Duration = Duration::from_secs(1);
+
+/// A line that was logged is not logged again before there was no reason to for this long.
+const WELL_AFTER: Duration = Duration::from_secs(60);
+
+/// Relays what `source` gives until that ends, which is an error, or the frames are not read any more.
 pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> {
-    // At the next level the HTTP client would log every byte, and the credentials among them.
-    log::set_max_level(log::max_level().min(LevelFilter::Debug));
+    let fps = source.fps.unwrap_or(super::FPS_DEFAULT);
+    let mut relay = Relay::new(source, parts);
     let mut client = Client::new(source);
-    let mut answer = client.get(None)?;
-    let mut relay = Relay { parts, frames: 0 };
-    match Kind::of(&mut answer)? {
-        Kind::Parts(boundary) => {
-            let mut decoder = PartDecoder::new(boundary.as_deref(), FRAME_BYTES_MAX);
-            relay.stream(answer, |received| decoder.decode(received))
-        }
-        Kind::Undeclared => {
-            let mut decoder = SourceDecoder::new(FRAME_BYTES_MAX);
-            relay.stream(answer, |received| decoder.decode(received))
-        }
-        Kind::Picture => relay.poll(answer, &mut client, source.fps.unwrap_or(super::FPS_DEFAULT)),
-    }
-}
-
-/// What a camera sends.
-enum Kind {
-    /// A multipart body and the boundary it declares.
-    Parts(Option<String>),
-    /// A stream of parts or pictures under a type that does not say so.
-    Undeclared,
-    /// One picture.
-    Picture,
-}
-
-impl Kind {
-    /// Tells the kind of an answer by its content type and, where that leaves it open, by how its body begins.
-    fn of(answer: &mut Answer) -> Result<Self, HttpError> {
-        let content_type = answer.field("Content-Type").unwrap_or_default().to_owned();
-        let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if kind.starts_with("multipart/") {
-            return Ok(Self::Parts(boundary_of(&content_type)));
-        }
-        while answer.received.trim_ascii_start().len() < 2 && answer.received.len() < START_BYTES_MAX {
-            if !answer.read()? {
-                break;
+    let mut ticks = Ticks::new(fps);
+    loop {
+        ticks.next();
+        while let Err(interruption) = relay.relay_next(&mut client).and_then(|()| relay.check_patience()) {
+            match interruption {
+                Interruption::Camera(fault) if relay.may_retry(&fault) => relay.log(&format!("{fault}; asking again")),
+                Interruption::Camera(fault) => return Err(source.failed(fault).into()),
+                Interruption::Output(error) => return Err(error),
             }
-        }
-        match answer.received.trim_ascii_start() {
-            [0xff, 0xd8, ..] if kind.starts_with("image/") || answer.is_finite => Ok(Self::Picture),
-            [0xff, 0xd8, ..] | [b'-', b'-', ..] => Ok(Self::Undeclared),
-            [] => Err(answer.failed(Fault::Ended { frames: 0 })),
-            _ if kind.is_empty() => Err(answer.failed(Fault::NotVideo("something of unknown type".to_owned()))),
-            _ if kind == "text/html" => Err(answer.failed(Fault::NotVideo("a page (text/html)".to_owned()))),
-            _ => Err(answer.failed(Fault::NotVideo(kind))),
+            thread::sleep(Duration::from_secs_f64((1.0 / fps).min(RETRY_MAX.as_secs_f64())).max(RETRY_MIN));
         }
     }
 }
 
-/// The boundary that a multipart type declares (RFC 2046, section 5.1.1). No boundary holds a semicolon.
-fn boundary_of(content_type: &str) -> Option<String> {
-    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let (_, boundary) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
-    Some(boundary.trim().to_owned())
+/// What ends the relay of one response.
+enum Interruption {
+    Camera(Fault),
+    Output(CaptureError),
 }
 
-/// Where the frames go.
-struct Relay<'a, 'b> {
-    parts: &'a mut Parts<'b>,
-    /// How many have come.
+impl From<Fault> for Interruption {
+    fn from(fault: Fault) -> Self {
+        Self::Camera(fault)
+    }
+}
+
+/// Finds the frames in a body.
+enum Decoder {
+    Parts(PartDecoder),
+    Jpegs(Splitter),
+}
+
+impl Decoder {
+    fn decode(&mut self, received: &mut BytesMut) -> Result<Option<Part>, Rejected> {
+        match self {
+            Self::Parts(decoder) => decoder.decode(received),
+            Self::Jpegs(splitter) => splitter.decode(received),
+        }
+    }
+}
+
+/// Where the frames go, and what is known of where they come from.
+struct Relay<'a, 'b, 'c> {
+    source: &'a Http,
+    parts: &'b mut Parts<'c>,
+    /// How many have come, flawed ones and others.
+    rejected: u64,
     frames: u64,
+    /// When the newest did; before the first, when the driver was started.
+    newest_at: Instant,
+    /// The newest picture of a camera that was asked for a single one.
+    newest: Option<Part>,
+    /// The tag of the newest picture (RFC 9110, section 8.8.3).
+    tag: Option<Vec<u8>>,
+    /// A picture has turned out to be alone on a connection that stays open.
+    is_alone: bool,
+    logged: Vec<(String, Instant)>,
 }
 
-impl Relay<'_, '_> {
-    /// Sends the frames of a body on as they come in.
-    fn stream(
-        &mut self,
-        mut answer: Answer,
-        mut decode: impl FnMut(&mut BytesMut) -> Result<Option<Part>, Rejected>,
-    ) -> Result<(), CaptureError> {
+impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
+    fn new(source: &'a Http, parts: &'b mut Parts<'c>) -> Self {
+        let newest_at = Instant::now();
+        Self {
+            source,
+            parts,
+            rejected: 0,
+            frames: 0,
+            newest_at,
+            newest: None,
+            tag: None,
+            is_alone: false,
+            logged: Vec::new(),
+        }
+    }
+
+    /// Whether the camera has been well, and may be again before the patience with it is over.
+    fn may_retry(&self, fault: &Fault) -> bool {
+        self.frames + self.rejected > 0 && !fault.is_lasting() && self.patience_left() > Duration::ZERO
+    }
+
+    /// Whether there still need not have been a whole picture, whatever was sent instead.
+    fn check_patience(&self) -> Result<(), Interruption> {
+        match self.patience_left().is_zero() {
+            true => Err(Fault::NoPicture(self.source.patience().unwrap_or_default()).into()),
+            false => Ok(()),
+        }
+    }
+
+    /// For how long there need not be a picture.
+    fn patience_left(&self) -> Duration {
+        self.source.patience().unwrap_or_default().saturating_sub(self.newest_at.elapsed())
+    }
+
+    /// Sends one request, and relays what comes of it.
+    fn relay_next(&mut self, client: &mut Client) -> Result<(), Interruption> {
+        let mut answer = client.get(self.tag.as_deref())?;
+        if answer.head.status == 304 {
+            client.keep(answer);
+            return self.confirm_newest();
+        }
+        self.tag = answer.head.all("ETag").next().map(<[u8]>::to_vec);
+        match self.kind(&mut answer)? {
+            Kind::Parts(boundary) => {
+                let decoder = PartDecoder::new(boundary.as_deref(), FRAME_BYTES_MAX);
+                self.stream(&mut answer, Decoder::Parts(decoder))?;
+            }
+            Kind::UndeclaredParts => {
+                self.stream(&mut answer, Decoder::Parts(PartDecoder::new(None, FRAME_BYTES_MAX)))?;
+            }
+            Kind::Jpegs => self.jpegs(&mut answer)?,
+        }
+        client.keep(answer);
+        Ok(())
+    }
+
+    /// The newest picture is still what the camera sees. It is sent again before the patience with the source is over:
+    /// what has no news is not offline.
+    fn confirm_newest(&mut self) -> Result<(), Interruption> {
+        match self.newest.clone().filter(|_| self.patience_left() < self.source.patience().unwrap_or_default() / 2) {
+            Some(part) => self.send(Part { captured_at: None, sequence: None, ..part }),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads as much of a body as tells what it is.
+    fn kind(&self, answer: &mut Answer) -> Result<Kind, Fault> {
+        let timeout = self.source.timeout();
         loop {
-            match decode(&mut answer.received) {
-                Ok(Some(part)) => self.send(part)?,
-                Ok(None) if answer.read()? => {}
-                Ok(None) => return Err(answer.failed(Fault::Ended { frames: self.frames }).into()),
-                Err(rejected) => {
-                    tell(&rejected);
-                    self.parts.report_rejected(rejected.reason)?;
+            if let Some(kind) = Kind::of(&answer.head, &answer.body) {
+                return Ok(kind);
+            }
+            if answer.body.len() >= START_BYTES_MAX || Kind::is_foreign(&answer.body) {
+                return Err(Kind::fault(&answer.head, &answer.body));
+            }
+            match answer.read(timeout)? {
+                Read::More => {}
+                Read::Silence if answer.body.is_empty() => return Err(Fault::Silent(timeout)),
+                Read::End | Read::Silence => return Err(Kind::fault(&answer.head, &answer.body)),
+            }
+        }
+    }
+
+    /// Relays the parts of a body.
+    fn stream(&mut self, answer: &mut Answer, mut decoder: Decoder) -> Result<(), Interruption> {
+        let before = self.frames;
+        loop {
+            self.decode(&mut decoder, &mut answer.body)?;
+            match self.read(answer)? {
+                Read::More => {}
+                Read::Silence => return Err(Fault::Silent(self.source.timeout()).into()),
+                // A length that ends before the first picture is none.
+                Read::End if self.frames == before && answer.has_ended_by_length() => {
+                    answer.ignore_length();
                 }
+                Read::End if self.frames == before => return Err(Fault::Ended { frames: self.frames }.into()),
+                Read::End => return Ok(()),
             }
         }
     }
 
-    /// Sends the picture of `first` on, then asks for another one at every tick.
-    fn poll(&mut self, first: Answer, client: &mut Client, fps: f64) -> Result<(), CaptureError> {
-        let mut known = first.headers.get(ETAG).cloned();
-        self.send_picture(first)?;
-        for _ in Ticks::new(fps).skip(1) {
-            let answer = match client.get(known.as_ref()) {
-                // A connection that is kept open may be closed just when it is used again (RFC 9112, section 9.3.1).
-                Err(HttpError { fault: Fault::Closed, .. }) => client.get(known.as_ref())?,
-                answer => answer?,
+    /// Relays JPEGs with nothing but a few bytes between them: one, or as many as come.
+    fn jpegs(&mut self, answer: &mut Answer) -> Result<(), Interruption> {
+        let before = self.frames;
+        let mut decoder = Decoder::Jpegs(Splitter::new(FRAME_BYTES_MAX));
+        let timeout = self.source.timeout();
+        let interval = Duration::from_secs_f64(1.0 / self.source.fps.unwrap_or(super::FPS_DEFAULT));
+        let wait = if self.is_alone { interval.min(ALONE_AFTER) } else { interval.max(ALONE_AFTER) };
+        loop {
+            self.decode_jpegs(&mut decoder, answer, before)?;
+            let read = match self.frames - before {
+                1 => answer.read(wait.min(timeout))?,
+                _ => self.read(answer)?,
             };
-            if answer.status != StatusCode::NOT_MODIFIED {
-                known = answer.headers.get(ETAG).cloned();
-                self.send_picture(answer)?;
+            match read {
+                Read::More => {}
+                Read::Silence if self.frames == before + 1 => {
+                    self.is_alone = true;
+                    return Ok(());
+                }
+                Read::Silence => return Err(Fault::Silent(timeout).into()),
+                Read::End => return self.end_jpegs(answer, before),
             }
         }
-        Ok(())
     }
 
-    fn send_picture(&mut self, answer: Answer) -> Result<(), CaptureError> {
-        match picture(answer)? {
-            Ok(part) => self.send(part)?,
-            Err(flaw) => tell(&flaw),
+    /// What is left at the end of a body is a picture without an end marker, or a part of one.
+    fn end_jpegs(&mut self, answer: &mut Answer, before: u64) -> Result<(), Interruption> {
+        if answer.body.starts_with(b"\xff\xd8") {
+            match read_message(&picture_message(answer, &answer.body), FRAME_BYTES_MAX) {
+                Ok(part) => self.send(part)?,
+                Err(rejected) => self.reject(&rejected)?,
+            }
+        } else if self.frames == before {
+            self.reject(&Rejected { reason: Reason::NotJpeg, bytes: answer.body.len(), by_driver: false })?;
         }
         Ok(())
     }
 
-    fn send(&mut self, part: Part) -> Result<(), CaptureError> {
+    /// Sends on what is whole of the JPEGs received. The first one has the fields of the response.
+    fn decode_jpegs(&mut self, decoder: &mut Decoder, answer: &mut Answer, before: u64) -> Result<(), Interruption> {
+        let has_fields = PICTURE_FIELDS.iter().any(|name| answer.head.all(name).next().is_some());
+        loop {
+            match decoder.decode(&mut answer.body) {
+                Ok(Some(part)) if has_fields && self.frames == before => {
+                    let part = read_message(&picture_message(answer, &part.jpeg), FRAME_BYTES_MAX).unwrap_or(part);
+                    self.send(part)?;
+                }
+                Ok(Some(part)) => self.send(part)?,
+                Ok(None) => return Ok(()),
+                Err(rejected) => self.reject(&rejected)?,
+            }
+        }
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder, received: &mut BytesMut) -> Result<(), Interruption> {
+        loop {
+            match decoder.decode(received) {
+                Ok(Some(part)) => self.send(part)?,
+                Ok(None) => return Ok(()),
+                Err(rejected) => self.reject(&rejected)?,
+            }
+        }
+    }
+
+    /// Waits for more of a body: each wait has its bound, and so have all of them without a whole picture.
+    fn read(&self, answer: &mut Answer) -> Result<Read, Interruption> {
+        match answer.read(self.source.timeout())? {
+            Read::More => self.check_patience().map(|()| Read::More),
+            read => Ok(read),
+        }
+    }
+
+    fn send(&mut self, part: Part) -> Result<(), Interruption> {
         self.frames += 1;
-        self.parts.relay(part)
+        self.newest = self.tag.is_some().then(|| part.clone());
+        self.newest_at = Instant::now();
+        self.parts.relay(part).map_err(Interruption::Output)
+    }
+
+    fn reject(&mut self, rejected: &Rejected) -> Result<(), Interruption> {
+        let reason = rejected.reason;
+        self.rejected += 1;
+        self.log(&format!("frames are rejected: {reason}; others like them are only counted"));
+        self.parts.report_rejected(reason).map_err(Interruption::Output)
+    }
+
+    /// Logs a line, unless it was logged already and there has been reason to since.
+    fn log(&mut self, line: &str) {
+        let now = Instant::now();
+        self.logged.retain(|(_, at)| now.duration_since(*at) < WELL_AFTER);
+        match self.logged.iter_mut().find(|(logged, _)| logged == line) {
+            Some((_, at)) => *at = now,
+            None => {
+                self.logged.push((line.to_owned(), now));
+                // Standard error may be closed, and that is no reason to stop.
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+        }
     }
 }
 
-/// Reads the single picture of an answer to its end, or says what is wrong with it.
-///
-/// It is decoded as a part with the fields of the answer: what holds for the pictures of a stream holds for it too.
-fn picture(mut answer: Answer) -> Result<Result<Part, String>, HttpError> {
-    while answer.received.len() <= FRAME_BYTES_MAX && answer.read()? {}
-    let mut message = Vec::new();
-    for name in PART_FIELDS {
-        let value = answer.field(name).unwrap_or_default();
-        message.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+/// The picture of a response as a message with its fields: what holds for the pictures of a stream holds for it too.
+fn picture_message(answer: &Answer, jpeg: &[u8]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(jpeg.len() + 256);
+    for name in PICTURE_FIELDS {
+        if let Some(value) = answer.head.all(name).next() {
+            message.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
     }
-    message.extend_from_slice(b"\r\n");
-    message.extend_from_slice(answer.received.trim_ascii_start());
-    match read_message(&message, FRAME_BYTES_MAX) {
-        Ok(part) => Ok(Ok(part)),
-        Err(Rejected { reason: Reason::Truncated, .. }) => Ok(Err("a picture was cut short".to_owned())),
-        Err(rejected) => Ok(Err(rejected.to_string())),
-    }
-}
-
-/// Tells of a flawed frame. Nobody may be listening, and that is no reason to stop.
-fn tell(flaw: &impl ToString) {
-    drop(writeln!(io::stderr(), "left out: {}", flaw.to_string()));
+    message.extend(b"\r\n");
+    message.extend(jpeg);
+    message
 }

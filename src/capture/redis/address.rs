@@ -65,10 +65,10 @@ impl Address {
         let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
         // A password with a bare '#' would end up in a message about parameters.
         let read = parse_address(address).filter(|_| !fragment.contains('@'));
-        let (uri, credentials) = read.ok_or(SourceError::RedisAddress)?;
-        let scheme = Self::SCHEMES.into_iter().find(|scheme| uri.scheme_str() == Some(scheme));
+        let (url, credentials) = read.ok_or(SourceError::RedisAddress)?;
+        let scheme = Self::SCHEMES.into_iter().find(|scheme| url.scheme() == *scheme);
         let scheme = scheme.ok_or(SourceError::RedisAddress)?;
-        let (database, name) = parse_path(uri.path()).ok_or(SourceError::RedisAddress)?;
+        let (database, name) = parse_path(url.path()).ok_or(SourceError::RedisAddress)?;
         let query = address.split_once('?').map_or("", |(_, query)| query);
         let query = Parameters::parse(scheme, query, known[0])?;
         let fragment = Parameters::parse(scheme, fragment, &[known[1], &["insecure"]].concat())?;
@@ -79,8 +79,8 @@ impl Address {
             credentials,
             tls: scheme.starts_with("rediss"),
             insecure: fragment.flag("insecure")?,
-            host: uri.host().unwrap_or_default().to_owned(),
-            port: uri.port_u16(),
+            host: url.host().to_owned(),
+            port: url.port(),
         };
         Ok((address, query, fragment))
     }

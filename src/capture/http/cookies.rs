@@ -1,0 +1,96 @@
+//! The cookies that a camera sets, kept while the driver runs (RFC 6265). Some cameras count a request without the
+//! cookie of their redirect as the first one, and redirect for ever.
+
+use std::time::SystemTime;
+
+use super::head::Head;
+use super::url::Url;
+
+/// So many are kept, and the oldest are dropped; no camera has use for more.
+const COOKIES_MAX: usize = 32;
+
+/// A longer one is ignored (RFC 6265, section 6.1).
+const COOKIE_BYTES_MAX: usize = 4096;
+
+/// The cookies of one run. They are sent to the very host that has set them: `Domain` is not heeded, as no camera's
+/// session reaches over hosts, and a list of public suffixes would be needed to tell one's own from others'.
+#[derive(Default)]
+pub(super) struct Cookies(Vec<Cookie>);
+
+struct Cookie {
+    host: String,
+    path: String,
+    /// Whether it is for encrypted connections alone.
+    secure: bool,
+    name: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Cookies {
+    /// Keeps what the response from `url` sets, and forgets what it deletes.
+    pub(super) fn store(&mut self, url: &Url, head: &Head) {
+        for field in head.all("Set-Cookie").filter(|field| field.len() <= COOKIE_BYTES_MAX) {
+            let Some((cookie, expired)) = Cookie::parse(url, field) else { continue };
+            self.0.retain(|known| !known.is_same(&cookie));
+            if !expired {
+                self.0.push(cookie);
+            }
+        }
+        let dropped = self.0.len().saturating_sub(COOKIES_MAX);
+        self.0.drain(..dropped);
+    }
+
+    /// The value of the `Cookie` field of a request for `url`; empty without one.
+    pub(super) fn field(&self, url: &Url) -> Vec<u8> {
+        let mut sent: Vec<&Cookie> = self.0.iter().filter(|cookie| cookie.is_for(url)).collect();
+        // The cookie of the longest path is the one that is meant (RFC 6265, section 5.4).
+        sent.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        sent.iter().map(|cookie| [&*cookie.name, &*cookie.value].join(&b'=')).collect::<Vec<_>>().join(&b"; "[..])
+    }
+}
+
+impl Cookie {
+    /// Reads `NAME=VALUE; ATTRIBUTE=VALUE; ...`. Returns whether it has expired already, too.
+    fn parse(url: &Url, field: &[u8]) -> Option<(Self, bool)> {
+        let mut pieces = field.split(|&byte| byte == b';');
+        let pair = pieces.next()?.trim_ascii();
+        let (name, value) = pair.split_at_checked(memchr::memchr(b'=', pair)?)?;
+        let folder = url.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut cookie = Self {
+            host: url.host().to_ascii_lowercase(),
+            path: if folder.is_empty() { "/" } else { folder }.to_owned(),
+            secure: false,
+            name: name.trim_ascii().to_vec(),
+            value: value.get(1..)?.trim_ascii().to_vec(),
+        };
+        let mut expired = false;
+        for piece in pieces {
+            let piece = String::from_utf8_lossy(piece);
+            let (name, value) = piece.split_once('=').unwrap_or((&piece, ""));
+            let value = value.trim();
+            match name.trim().to_ascii_lowercase().as_str() {
+                "path" if value.starts_with('/') => cookie.path = value.to_owned(),
+                "secure" => cookie.secure = true,
+                "max-age" => expired |= value.parse::<i64>().is_ok_and(|seconds| seconds <= 0),
+                "expires" => {
+                    expired |=
+                        httpdate::parse_http_date(&value.replace('-', " ")).is_ok_and(|time| time <= SystemTime::now());
+                }
+                _ => {}
+            }
+        }
+        (!cookie.name.is_empty()).then_some((cookie, expired))
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.host == other.host && self.path == other.path
+    }
+
+    fn is_for(&self, url: &Url) -> bool {
+        let under_path = url
+            .path()
+            .strip_prefix(self.path.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/'));
+        url.host().eq_ignore_ascii_case(&self.host) && under_path && (!self.secure || url.scheme() == "https")
+    }
+}

@@ -1,0 +1,276 @@
+//! Addresses as users and cameras write them, read leniently, and where they lead.
+
+// `core::net` holds addresses and their notation alone.
+use core::net::Ipv6Addr;
+use std::fmt::{self, Write};
+
+use percent_encoding::percent_decode_str;
+
+use crate::wire::secret::Credentials;
+
+/// An address without user, password and fragment: `SCHEME://HOST:PORT/PATH?QUERY` (RFC 3986).
+///
+/// Bytes that a request line cannot hold, such as blanks, are percent-encoded when it is read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    /// In lower case.
+    scheme: String,
+    /// As written; an IPv6 address with its brackets and its zone.
+    host: String,
+    port: Option<u16>,
+    /// Path and query, beginning with a slash.
+    target: String,
+}
+
+/// What credentials are for: a scheme, a host and a port (RFC 9110, section 4.3.1). Another port may be another
+/// service, and another scheme may send them in the clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    scheme: String,
+    host: String,
+    port: u16,
+}
+
+impl Url {
+    /// Reads `SCHEME://HOST:PORT/PATH?QUERY`, which has no userinfo. `None` if there is no host, or no port where one
+    /// is announced.
+    fn parse(address: &[u8]) -> Option<Self> {
+        let at = memchr::memmem::find(address, b"://")?;
+        let scheme = str::from_utf8(address.get(..at)?).ok()?.to_ascii_lowercase();
+        let rest = address.get(at + 3..)?;
+        let (place, path) = rest.split_at(rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len()));
+        let (host, port) = parse_place(str::from_utf8(place).ok()?)?;
+        let mut target = encode(path);
+        if !target.starts_with('/') {
+            target.insert(0, '/');
+        }
+        Some(Self { scheme, host: host.to_owned(), port, target })
+    }
+
+    /// Where `location` leads from here (RFC 3986, section 5.2), as the value of a `Location` field. What it has of
+    /// userinfo and fragment is left out. `None` if that is not HTTP.
+    pub(super) fn join(&self, location: &[u8]) -> Option<Self> {
+        let location = location.split(|&byte| byte == b'#').next().unwrap_or_default().trim_ascii();
+        let scheme_ends = location.iter().position(|&byte| byte == b':').filter(|&at| {
+            location.get(..at).is_some_and(|scheme| !scheme.is_empty() && scheme.iter().all(|&byte| is_scheme(byte)))
+        });
+        match (location, scheme_ends) {
+            ([b'/', b'/', ..], _) => Self::parse(&without_userinfo(&[self.scheme.as_bytes(), b":", location].concat())),
+            ([b'/', ..], _) => Some(self.with_target(encode(location))),
+            ([b'?', ..], _) => Some(self.with_target(self.path().to_owned() + &encode(location))),
+            ([], _) => Some(self.clone()),
+            (_, Some(_)) => Self::parse(&without_userinfo(location)).filter(Self::is_http),
+            (_, None) => {
+                let folder = self.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+                Some(self.with_target(format!("{folder}/{}", encode(location))))
+            }
+        }
+    }
+
+    fn with_target(&self, target: String) -> Self {
+        Self { target: without_dots(&target), ..self.clone() }
+    }
+
+    /// Whether it is an address of HTTP, encrypted or not.
+    pub(super) fn is_http(&self) -> bool {
+        matches!(self.scheme.as_str(), "http" | "https")
+    }
+
+    /// The scheme, in lower case.
+    pub(in crate::capture) fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// The host as written: an IPv6 address in brackets.
+    pub(in crate::capture) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, if the address names it.
+    pub(in crate::capture) fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The path without the query.
+    pub(in crate::capture) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// Path and query, as a request line has them.
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// `HOST` or `HOST:PORT`, as written.
+    pub(super) fn place(&self) -> String {
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
+    }
+
+    /// The value of a `Host` field: without the zone, which has a meaning on this machine alone (RFC 6874, section 1).
+    pub(super) fn host_field(&self) -> String {
+        let host = match self.host.split_once('%') {
+            Some((address, _)) if address.starts_with('[') => format!("{address}]"),
+            _ => self.host.clone(),
+        };
+        self.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    }
+
+    /// The name or address to look up, and the port to connect to. A zone follows its address behind one `%`, as
+    /// getaddrinfo(3) reads it.
+    pub(super) fn lookup(&self) -> (String, u16) {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let host = match host.split_once('%') {
+            Some((address, zone)) if self.host.starts_with('[') => {
+                let zone = percent_decode_str(zone.strip_prefix("25").unwrap_or(zone)).decode_utf8_lossy();
+                format!("{address}%{zone}")
+            }
+            _ => host.to_owned(),
+        };
+        (host, self.effective_port())
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin { scheme: self.scheme.clone(), host: self.host.to_ascii_lowercase(), port: self.effective_port() }
+    }
+
+    fn effective_port(&self) -> u16 {
+        self.port.unwrap_or(if self.scheme == "https" { 443 } else { 80 })
+    }
+}
+
+/// The whole address. Its query may hold secrets.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.place(), self.target)
+    }
+}
+
+/// Takes user and password out of an address (RFC 3986, section 3.2). The last `@` before the path ends them.
+pub(in crate::capture) fn parse_address(address: &str) -> Option<(Url, Option<Credentials>)> {
+    let (scheme, rest) = address.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (userinfo, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let url = Url::parse(format!("{scheme}://{place}{path}").as_bytes())?;
+    let credentials = if userinfo.is_empty() { None } else { Some(Credentials::from_userinfo(userinfo)?) };
+    Some((url, credentials))
+}
+
+/// Divides `HOST`, `HOST:PORT`, `[ADDRESS]` or `[ADDRESS%25ZONE]:PORT`.
+fn parse_place(place: &str) -> Option<(&str, Option<u16>)> {
+    let host_ends = match place.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => place.find(':').unwrap_or(place.len()),
+    };
+    let (host, port) = place.split_at_checked(host_ends)?;
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => {
+            let (address, zone) = address.split_once('%').unwrap_or((address, "0"));
+            address.parse::<Ipv6Addr>().is_ok() && is_name(zone)
+        }
+        None => is_name(host),
+    };
+    match port.strip_prefix(':') {
+        _ if !is_host => None,
+        None if port.is_empty() => Some((host, None)),
+        Some("") => Some((host, None)),
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some((host, Some(port.parse().ok()?))),
+        _ => None,
+    }
+}
+
+/// Whether `name` can be a host's or a zone's (RFC 3986, section 3.2.2).
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte))
+}
+
+fn is_scheme(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
+}
+
+fn without_userinfo(address: &[u8]) -> Vec<u8> {
+    let start = memchr::memmem::find(address, b"://").map_or(0, |at| at + 3);
+    let (scheme, rest) = address.split_at(start);
+    let authority = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
+    let userinfo = rest.get(..authority).and_then(|authority| authority.iter().rposition(|&byte| byte == b'@'));
+    [scheme, rest.get(userinfo.map_or(0, |at| at + 1)..).unwrap_or_default()].concat()
+}
+
+/// Percent-encodes what a request line cannot hold: blanks, control characters and what is not ASCII.
+fn encode(text: &[u8]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for &byte in text {
+        match byte {
+            b'!'..=b'~' => encoded.push(char::from(byte)),
+            _ => drop(write!(encoded, "%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Removes `.` and `..` from the path (RFC 3986, section 5.2.4).
+fn without_dots(target: &str) -> String {
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if is_last {
+                    kept.push("");
+                }
+            }
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        parse_address(text).unwrap_or_else(|| panic!("{text}")).0
+    }
+
+    #[test]
+    fn redirect_target_is_resolved_as_browsers_do() {
+        let base = url("http://cam:81/a/b?c");
+        for (location, place, target) in [
+            ("/y z", "cam:81", "/y%20z"),
+            ("y", "cam:81", "/a/y"),
+            ("../y/./z?a/../b", "cam:81", "/y/z?a/../b"),
+            ("../../..", "cam:81", "/"),
+            ("?q=1", "cam:81", "/a/b?q=1"),
+            ("", "cam:81", "/a/b?c"),
+            ("//other/x", "other", "/x"),
+            ("HTTP://other:82", "other:82", "/"),
+            ("https://user:pw@other/x#part", "other", "/x"),
+            ("/caf\u{e9}", "cam:81", "/caf%C3%A9"),
+            ("a:b/c", "", ""),
+            ("ftp://cam/", "", ""),
+            ("http:///x", "", ""),
+        ] {
+            let found = base.join(location.as_bytes());
+            let found = found.as_ref().map_or((String::new(), ""), |url| (url.place(), url.target()));
+            assert_eq!(found, (place.to_owned(), target), "{location}");
+        }
+    }
+
+    #[test]
+    fn ipv6_zone_reaches_the_resolver_and_not_the_host_field() {
+        for text in ["http://[fe80::1%25eth0]:81/", "http://[fe80::1%eth0]:81/"] {
+            assert_eq!(url(text).lookup(), ("fe80::1%eth0".to_owned(), 81));
+            assert_eq!(url(text).host_field(), "[fe80::1]:81");
+        }
+        assert_eq!(url("https://[::1]/").lookup(), ("::1".to_owned(), 443));
+        assert_eq!(url("http://my%5fcam/").lookup(), ("my%5fcam".to_owned(), 80));
+    }
+}
