@@ -1,10 +1,12 @@
 //! The picture that is shown while a camera is down.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, PrimitiveStyle, Rectangle};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::canvas::Canvas;
 use super::pen::Pen;
@@ -22,52 +24,84 @@ const QUALITY: u8 = 85;
 const SIDE_PIXELS_MIN: u16 = 16;
 const SIDE_PIXELS_MAX: u16 = 8192;
 
-/// The lines of a reason, and what is looked at of it at all.
-const REASON_LINES_MAX: usize = 3;
-const REASON_CHARACTERS_MAX: usize = 400;
+/// Characters drawn of a reason and of a name at most.
+const REASON_CHARACTERS_MAX: usize = 1000;
 const NAME_CHARACTERS_MAX: usize = 60;
 
 /// The last second whose year has four digits.
-const UNIX_SECONDS_MAX: u64 = 253_402_300_799;
+const UNIX_SECONDS_MAX: i64 = 253_402_207_200;
 
 /// The part of the picture's width that a line may take.
 const LINE_WIDTH: f32 = 0.88;
 
-/// Heights of digits and places of middles, in units of the layout, from the middle of the picture down.
-const SIGNAL_HEIGHT: f32 = 0.058;
-const SIGNAL_Y: f32 = -0.31;
-const NAME_HEIGHT: f32 = 0.13;
-const NAME_Y: f32 = -0.14;
-const RULE_Y: f32 = -0.005;
-const REASON_HEIGHT: f32 = 0.045;
-const REASON_Y: f32 = 0.095;
-const REASON_STEP: f32 = 0.085;
-const SINCE_HEIGHT: f32 = 0.040;
-const SINCE_Y: f32 = 0.385;
+/// Heights of digits, and of the space that each line takes, in units of the layout.
+const SIGNAL_HEIGHT: f32 = 0.050;
+const SIGNAL_STEP: f32 = 0.120;
+const NAME_HEIGHT: f32 = 0.110;
+const NAME_STEP: f32 = 0.190;
+const RULE_STEP: f32 = 0.075;
+const SINCE_HEIGHT: f32 = 0.036;
+const SINCE_STEP: f32 = 0.130;
+/// Kept free above and below.
+const MARGIN: f32 = 0.06;
+
+/// A reason is as large as fits, between these heights: the first in units of the layout, the second in pixels too.
+const REASON_HEIGHT_MAX: f32 = 0.055;
+const REASON_HEIGHT_MIN: f32 = 0.022;
+const REASON_PIXELS_MIN: f32 = 6.0;
+const REASON_SHRINK: f32 = 0.93;
+/// The space that a line of a reason takes, in heights of its digits.
+const LINE_STEP: f32 = 1.9;
 
 /// How many times as large a line is drawn before it is shrunk to smooth its edges.
 const SMOOTHING: u16 = 4;
 
 /// Draws the picture of the camera `name`, which is offline for `reason` since `since`, a time since the Unix epoch, as
-/// a JPEG of `width` x `height` pixels, each side from 16 to 8192 or else the nearest of these.
+/// a JPEG of `width` x `height` pixels, each side from 16 to 8192 or else the nearest of these. The time is written in
+/// the zone of this machine (`TZ`, else `/etc/localtime`), or in UTC if it has none.
 pub fn draw(name: &str, reason: &str, since: Duration, width: u16, height: u16) -> Vec<u8> {
     let [width, height] = [width, height].map(|side| side.clamp(SIDE_PIXELS_MIN, SIDE_PIXELS_MAX));
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let mut card = Card::new(width, height);
-    card.name(name);
+    let (cause, subject) = cause_first(reason);
+    let since = format!("since {}", spell(since, &zone));
+
+    let head = SIGNAL_STEP + NAME_STEP + RULE_STEP;
+    let room = f32::from(height) - card.unit * (head + SINCE_STEP + 2.0 * MARGIN);
+    let text = card.fit(&cause, subject, room);
+    // Everything stands in the middle, wide or high.
+    let all = card.unit * (head + SINCE_STEP) + text.height();
+    card.y = ((f32::from(height) - all) / 2.0).max(0.0);
     card.signal();
+    card.name(name);
     card.rule();
-    card.reason(reason);
-    card.write(&format!("since {} UTC", spell(since)), card.unit * SINCE_HEIGHT, card.at(SINCE_Y), SINCE);
+    card.text(&text);
+    let (step, at) = (card.unit * SINCE_STEP, card.unit * SINCE_HEIGHT);
+    card.line(&since, at, step, SINCE);
     card.canvas.to_jpeg(QUALITY)
 }
 
-/// The picture, and the measures that fit everything into it, wide or high.
+/// The picture, the measures that fit everything into it, and how far it is written.
 struct Card {
     canvas: Canvas,
     centre: Point,
     /// The unit of the layout, in pixels.
     unit: f32,
     line_width: f32,
+    /// Where the next line begins, in pixels from the top.
+    y: f32,
+}
+
+/// Lines that fit into the room they were made for.
+struct Text {
+    digit_height: f32,
+    lines: Vec<(String, Rgb888)>,
+}
+
+impl Text {
+    fn height(&self) -> f32 {
+        self.lines.len() as f32 * self.digit_height * LINE_STEP
+    }
 }
 
 impl Card {
@@ -78,6 +112,7 @@ impl Card {
             canvas,
             unit: f32::from(height).min(f32::from(width) * 0.75),
             line_width: f32::from(width) * LINE_WIDTH,
+            y: 0.0,
         }
     }
 
@@ -86,7 +121,7 @@ impl Card {
         let pen = pen(self.unit * SIGNAL_HEIGHT, SIGNAL);
         let (light, gap) = (pen.height * 0.6, pen.height * 0.5);
         let aside = |distance: f32| Point::new((distance / 2.0).round() as i32, 0);
-        let middle = self.at(SIGNAL_Y);
+        let middle = self.advance(self.unit * SIGNAL_STEP);
         self.write("offline", pen.height, middle + aside(light + gap), SIGNAL);
 
         let side = light * f32::from(SMOOTHING);
@@ -97,26 +132,62 @@ impl Card {
         self.paste(&tile.shrunk(SMOOTHING), middle - aside(pen.width("offline") + gap) + lower);
     }
 
-    /// The name as large as there is room for it.
     fn name(&mut self, name: &str) {
         let name: String = plain(name).take(NAME_CHARACTERS_MAX).collect();
-        let height = self.unit * NAME_HEIGHT;
-        let room = self.line_width / pen(height, NAME).width(&name).max(1.0);
-        self.write(&name, height * room.min(1.0), self.at(NAME_Y), NAME);
+        self.line(&name, self.unit * NAME_HEIGHT, self.unit * NAME_STEP, NAME);
     }
 
     fn rule(&mut self) {
+        let middle = self.advance(self.unit * RULE_STEP);
         let size = Size::new((self.unit * 0.16) as u32, (self.unit * 0.006).round().max(1.0) as u32);
-        let Ok(()) = self.canvas.fill_solid(&Rectangle::with_center(self.at(RULE_Y), size), RULE);
+        let Ok(()) = self.canvas.fill_solid(&Rectangle::with_center(middle, size), RULE);
     }
 
-    fn reason(&mut self, reason: &str) {
-        let reason: String = plain(reason).take(REASON_CHARACTERS_MAX).collect();
-        let pen = pen(self.unit * REASON_HEIGHT, REASON);
-        let lines = wrap(&reason, |line| pen.width(line) <= self.line_width);
-        for (line, y) in lines.iter().zip((0_u8..).map(|line| REASON_Y + REASON_STEP * f32::from(line))) {
-            self.write(line, pen.height, self.at(y), REASON);
+    /// Wraps the cause, and below it the subject, as large as they fit into `room` pixels of height. What does not fit
+    /// at the smallest size is cut off behind dots.
+    fn fit(&self, cause: &str, subject: &str, room: f32) -> Text {
+        let least = (self.unit * REASON_HEIGHT_MIN).max(REASON_PIXELS_MIN);
+        let mut digit_height = (self.unit * REASON_HEIGHT_MAX).max(least);
+        loop {
+            let fits = |line: &str| pen(digit_height, REASON).width(line) <= self.line_width;
+            let coloured = |text: &str, color| {
+                let text: String = plain(text).take(REASON_CHARACTERS_MAX).collect();
+                wrap(&text, fits).into_iter().map(move |line| (line, color))
+            };
+            let mut lines: Vec<_> = coloured(cause, REASON).chain(coloured(subject, SINCE)).collect();
+            let room_for = (room / (digit_height * LINE_STEP)) as usize;
+            if lines.len() > room_for && digit_height > least {
+                digit_height = (digit_height * REASON_SHRINK).max(least);
+                continue;
+            }
+            if lines.len() > room_for {
+                lines.truncate(room_for);
+                if let Some((last, _)) = lines.last_mut() {
+                    cut(last, fits);
+                }
+            }
+            return Text { digit_height, lines };
         }
+    }
+
+    fn text(&mut self, text: &Text) {
+        for (line, color) in &text.lines {
+            self.line(line, text.digit_height, text.digit_height * LINE_STEP, *color);
+        }
+    }
+
+    /// Writes the next line, which takes `step` pixels of height; smaller if it is too long.
+    fn line(&mut self, text: &str, height: f32, step: f32, color: Rgb888) {
+        let middle = self.advance(step);
+        let room = self.line_width / pen(height, color).width(text).max(1.0);
+        self.write(text, height * room.min(1.0), middle, color);
+    }
+
+    /// Goes `step` pixels down, and returns the middle of what it has passed.
+    fn advance(&mut self, step: f32) -> Point {
+        let middle = (self.y + step / 2.0).round() as i32;
+        self.y += step;
+        Point::new(self.centre.x, middle)
     }
 
     /// Writes one line with its middle at `centre`, its digits `height` pixels high.
@@ -135,9 +206,18 @@ impl Card {
         let half = tile.size() / 2;
         self.canvas.paste(tile, centre - Point::new(half.width as i32, half.height as i32));
     }
+}
 
-    fn at(&self, y: f32) -> Point {
-        self.centre + Point::new(0, (self.unit * y).round() as i32)
+/// Splits a reason that begins with an address or a path (`http://cam/x: no answer; check ...`) into what is wrong and
+/// what it is about: the cause comes first, however long the address is.
+fn cause_first(reason: &str) -> (String, &str) {
+    match reason.split_once(": ") {
+        Some((subject, cause)) if !subject.contains(char::is_whitespace) && subject.contains(['/', ':', '.']) => {
+            let mut letters = cause.chars();
+            let first = letters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+            (first + letters.as_str(), subject)
+        }
+        _ => (reason.to_owned(), ""),
     }
 }
 
@@ -173,7 +253,8 @@ fn plain(text: &str) -> impl Iterator<Item = char> + '_ {
     })
 }
 
-/// `text` in a few lines that fit. What does not fit into the last of them is replaced by dots.
+/// Wraps `text` into lines that fit. A word longer than a line, such as an address, is broken behind one of its marks
+/// if there is one, else wherever the line ends.
 fn wrap(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -184,36 +265,93 @@ fn wrap(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
             }
             None => lines.push(word.to_owned()),
         }
-        // A path may be longer than a line.
         while let Some(end) = lines.last().and_then(|line| overflow(line, &fits)) {
             let rest = lines.last_mut().map(|line| line.split_off(end)).unwrap_or_default();
             lines.push(rest);
         }
     }
-    if lines.len() > REASON_LINES_MAX {
-        lines.truncate(REASON_LINES_MAX);
-        let mut last = lines.pop().unwrap_or_default();
-        while !last.is_empty() && !fits(&format!("{last}...")) {
-            last.pop();
-        }
-        lines.push(last + "...");
-    }
     lines
 }
 
-/// Where the first character begins that has no room on the line any more; a line has room for one at least.
+/// Where a line that does not fit is to be broken. A line has room for one character at least.
 fn overflow(line: &str, fits: impl Fn(&str) -> bool) -> Option<usize> {
     let mut ends = line.char_indices().map(|(at, character)| at + character.len_utf8());
-    let first = ends.next()?;
-    ends.find(|&end| !fits(&line[..end])).map(|end| {
-        let last = line[..end].char_indices().last().map_or(first, |(at, _)| at);
-        last.max(first)
-    })
+    let mut end = ends.next()?;
+    if fits(line) {
+        return None;
+    }
+    end = ends.take_while(|&end| fits(&line[..end])).last().unwrap_or(end);
+    let mark = line[..end].rfind(['/', '?', '&', '=', '.', ',', ':', ';', '_', '-']).map(|mark| mark + 1);
+    // A few characters alone on a line help less than a word that is whole.
+    let at = mark.filter(|&mark| mark > end / 2).unwrap_or(end);
+    (at < line.len()).then_some(at)
 }
 
-/// The date and time that `unix` is, as in `2026-11-23 14:05:09`.
-fn spell(unix: Duration) -> String {
-    let whole = Duration::from_secs(unix.as_secs().min(UNIX_SECONDS_MAX));
-    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + whole).to_string();
-    time.replace('T', " ").replace('Z', "")
+/// Ends `line` with dots, in place of what has no room.
+fn cut(line: &mut String, fits: impl Fn(&str) -> bool) {
+    while !line.is_empty() && !fits(&format!("{line}...")) {
+        line.pop();
+    }
+    line.push_str("...");
+}
+
+/// The date, the time and the zone that `unix` is, as in `2026-11-23 14:05:09 CET`.
+fn spell(unix: Duration, zone: &TimeZone) -> String {
+    let seconds = i64::try_from(unix.as_secs()).unwrap_or(UNIX_SECONDS_MAX).min(UNIX_SECONDS_MAX);
+    let time = Timestamp::from_second(seconds).unwrap_or_default().to_zoned(zone.clone());
+    let text = time.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+    // A zone without a name of its own is called by its offset.
+    text.replace(" +", " UTC+").replace(" -", " UTC-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_spelt_in_the_zone_and_names_it() {
+        let spell = |zone: &str, seconds| spell(Duration::from_secs(seconds), &TimeZone::posix(zone).unwrap());
+        assert_eq!(spell("CET-1CEST,M3.5.0,M10.5.0/3", 1_795_788_309), "2026-11-27 15:05:09 CET");
+        assert_eq!(spell("CET-1CEST,M3.5.0,M10.5.0/3", 1_782_568_800), "2026-06-27 16:00:00 CEST");
+        assert_eq!(spell("<-03>3", 1_795_788_309), "2026-11-27 11:05:09 UTC-03");
+        assert_eq!(spell("UTC0", u64::MAX), "9999-12-30 22:00:00 UTC");
+    }
+
+    #[test]
+    fn cause_precedes_the_address_it_is_about() {
+        let (cause, subject) = cause_first("http://cam/a?b=c: no answer; check the address");
+        assert_eq!((cause.as_str(), subject), ("No answer; check the address", "http://cam/a?b=c"));
+        let (cause, subject) = cause_first("/dev/video9: no such device: plug it in");
+        assert_eq!((cause.as_str(), subject), ("No such device: plug it in", "/dev/video9"));
+        for whole in ["cannot open /dev/video0: no such file", "ended: exit status 1", "", ": ", "x: "] {
+            assert_eq!(cause_first(whole), (whole.to_owned(), ""));
+        }
+    }
+
+    #[test]
+    fn lines_hold_all_words_and_break_addresses_behind_a_mark() {
+        let fits = |line: &str| line.chars().count() <= 20;
+        let address = "http://camera.example.org/video/stream.cgi?user=admin";
+        let lines = wrap(&format!("no answer from {address}; check it"), fits);
+        assert!(lines.iter().all(|line| fits(line)), "{lines:?}");
+        assert_eq!(lines.concat().replace(' ', ""), format!("noanswerfrom{address};checkit"));
+        assert!(lines.iter().any(|line| line.ends_with('/')), "{lines:?}");
+        assert_eq!(wrap(&"\u{e4}".repeat(41), fits).len(), 3);
+    }
+
+    #[test]
+    fn long_reason_is_whole_at_the_usual_sizes() {
+        let reason = "http://camera.example.org/cgi-bin/mjpg/video.cgi?channel=1&subtype=1&user=***: ".to_owned()
+            + &"the camera does not answer, so try another address, please; ".repeat(5);
+        for (width, height) in [(640, 480), (480, 640), (1280, 720), (720, 1280), (320, 240)] {
+            let card = Card::new(width, height);
+            let room =
+                f32::from(height) - card.unit * (SIGNAL_STEP + NAME_STEP + RULE_STEP + SINCE_STEP + 2.0 * MARGIN);
+            let (cause, subject) = cause_first(&reason);
+            let text = card.fit(&cause, subject, room);
+            let written: String = text.lines.iter().map(|(line, _)| line.replace(' ', "")).collect();
+            assert_eq!(written, (cause + subject).replace(' ', ""), "{width}x{height}");
+            assert!(text.height() <= room);
+        }
+    }
 }
