@@ -194,8 +194,9 @@ impl Stage<'_> {
             frames: self.hub.frame_counts_of(index),
             capture_to_publish: *self.hub.capture_to_publish(index),
             capture_to_last_byte: *self.hub.capture_to_last_byte(index),
+            offline: camera.outage().is_some(),
             stood_in_for: camera.is_stood_in_for(),
-            error: camera.trouble().map(str::to_owned),
+            error: camera.outage().or(camera.trouble()).map(str::to_owned),
         }
     }
 

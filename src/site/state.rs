@@ -124,6 +124,8 @@ pub struct Camera {
     pub capture_to_publish: Histogram,
     #[serde(skip)]
     pub capture_to_last_byte: Histogram,
+    /// Whether it should give frames and does not, for longer than a restart takes.
+    pub offline: bool,
     /// Whether viewers are shown a picture that stands in for live ones.
     pub stood_in_for: bool,
     pub error: Option<String>,
