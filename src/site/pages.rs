@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use bytes::Bytes;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::assets::Asset;
 use super::clip::{self, Clip};
@@ -193,7 +194,7 @@ pub fn clip(format: clip::Format, request: &Request, scene: &impl Scene) -> Resu
     let clip = Clip::new(format, &frames).map_err(|error| {
         Problem::bad(format!("That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."))
     })?;
-    let disposition = format!("attachment; filename=\"{name}-{time}.{}\"", format.extension());
+    let disposition = attachment(&format!("{name}-{time}.{}", format.extension()));
     let head = dynamic(Status::Ok, format.content_type(), scene)
         .field("Content-Disposition", disposition)
         .field("X-Frames", frames.len());
@@ -304,6 +305,17 @@ fn still(frame: &Frame, online: bool, request: &Request, scene: &impl Scene) -> 
     Response { head, body: (!fresh).then(|| frame.jpeg()) }
 }
 
+/// Spells a `Content-Disposition` that saves a file as `name` (RFC 6266, section 4.3): in ASCII, and in UTF-8 for
+/// clients that know RFC 8187.
+fn attachment(name: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_graphic() && !matches!(character, '"' | '\\' | '/' | '%');
+    let plain: String = name.chars().map(|character| if is_plain(character) { character } else { '_' }).collect();
+    if plain == name {
+        return format!("attachment; filename=\"{plain}\"");
+    }
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+}
+
 /// Whether the requester says that it has what `tag` stands for (RFC 9110, section 13.1.2).
 fn is_known(request: &Request, tag: &str) -> bool {
     let known = request.field("If-None-Match").unwrap_or_default();
@@ -337,4 +349,16 @@ fn uncached(head: ResponseHead) -> ResponseHead {
     head.field("Cache-Control", "no-store, no-cache, must-revalidate, private, max-age=0")
         .field("Pragma", "no-cache")
         .field("Expires", "Mon, 3 Jan 2000 12:34:56 GMT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_name_in_any_script_is_spelt_in_ascii_too() {
+        assert_eq!(attachment("front-1.avi"), "attachment; filename=\"front-1.avi\"");
+        let spelt = "attachment; filename=\"K_che__.avi\"; filename*=UTF-8''K%C3%BCche%20%22%2Eavi";
+        assert_eq!(attachment("K\u{fc}che \".avi"), spelt);
+    }
 }
