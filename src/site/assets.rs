@@ -1,5 +1,11 @@
 //! The pages and what they need, built into the program.
 
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const MANIFEST: &str = "application/manifest+json";
+const PNG: &str = "image/png";
+
 /// One file.
 #[derive(Debug)]
 pub struct Asset {
@@ -8,32 +14,48 @@ pub struct Asset {
     /// Its media type.
     pub content_type: &'static str,
     /// All of it.
-    pub body: &'static str,
+    pub body: &'static [u8],
 }
 
 impl Asset {
-    /// Whether it is a page, with links to others.
-    pub fn is_page(&self) -> bool {
-        self.content_type.starts_with("text/html")
+    /// Returns its text if addresses of other files may stand in it: that of a page, a script or a manifest.
+    pub fn linking_text(&self) -> Option<&'static str> {
+        let links = [HTML, SCRIPT, MANIFEST].contains(&self.content_type);
+        links.then(|| std::str::from_utf8(self.body).ok()).flatten()
     }
 }
 
-/// The page itself.
-pub static VIEWER: Asset =
-    Asset { path: "/", content_type: "text/html; charset=utf-8", body: include_str!("static/index.html") };
+macro_rules! asset {
+    ($path:literal, $content_type:expr, $file:literal) => {
+        Asset { path: $path, content_type: $content_type, body: include_bytes!(concat!("static/", $file)) }
+    };
+}
 
-static OTHERS: [Asset; 7] = [
-    Asset { path: "/loop", content_type: "text/html; charset=utf-8", body: include_str!("static/loop.html") },
-    Asset { path: "/loop.css", content_type: "text/css; charset=utf-8", body: include_str!("static/loop.css") },
-    Asset { path: "/loop.js", content_type: "text/javascript; charset=utf-8", body: include_str!("static/loop.js") },
-    Asset { path: "/table.css", content_type: "text/css; charset=utf-8", body: include_str!("static/table.css") },
-    Asset { path: "/favicon.svg", content_type: "image/svg+xml", body: include_str!("static/favicon.svg") },
-    Asset { path: "/viewer.css", content_type: "text/css; charset=utf-8", body: include_str!("static/viewer.css") },
-    Asset {
-        path: "/viewer.js",
-        content_type: "text/javascript; charset=utf-8",
-        body: include_str!("static/viewer.js"),
-    },
+/// The page itself.
+pub static VIEWER: Asset = asset!("/", HTML, "index.html");
+
+static OTHERS: [Asset; 21] = [
+    asset!("/loop", HTML, "loop.html"),
+    asset!("/page.css", CSS, "page.css"),
+    asset!("/viewer.css", CSS, "viewer.css"),
+    asset!("/loop.css", CSS, "loop.css"),
+    asset!("/table.css", CSS, "table.css"),
+    asset!("/page.js", SCRIPT, "page.js"),
+    asset!("/viewer.js", SCRIPT, "viewer.js"),
+    asset!("/camera.js", SCRIPT, "camera.js"),
+    asset!("/status.js", SCRIPT, "status.js"),
+    asset!("/view.js", SCRIPT, "view.js"),
+    asset!("/save.js", SCRIPT, "save.js"),
+    asset!("/pip.js", SCRIPT, "pip.js"),
+    asset!("/ticks.js", SCRIPT, "ticks.js"),
+    asset!("/keys.js", SCRIPT, "keys.js"),
+    asset!("/loop.js", SCRIPT, "loop.js"),
+    asset!("/manifest.webmanifest", MANIFEST, "manifest.webmanifest"),
+    asset!("/favicon.svg", "image/svg+xml", "favicon.svg"),
+    asset!("/favicon.ico", "image/x-icon", "favicon.ico"),
+    asset!("/apple-touch-icon.png", PNG, "apple-touch-icon.png"),
+    asset!("/icon-192.png", PNG, "icon-192.png"),
+    asset!("/icon-512.png", PNG, "icon-512.png"),
 ];
 
 /// What stands at `path`, other than that page.

@@ -87,9 +87,9 @@ pub fn options() -> Answer {
 
 /// A file of the page; the browser keeps it and asks whether it is still the same.
 pub fn asset(asset: &'static Asset, request: &Request, origins: &Origins, scene: &impl Scene) -> Answer {
-    let body = match request.parameter("token") {
-        Some(token) if asset.is_page() => token::carry_on(asset.body, &token).into(),
-        _ => Bytes::from_static(asset.body.as_bytes()),
+    let body = match (request.parameter("token"), asset.linking_text()) {
+        (Some(token), Some(text)) => token::carry_on(text, &token).into(),
+        _ => Bytes::from_static(asset.body),
     };
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);

@@ -6,6 +6,7 @@ use std::mem;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::token;
 use crate::stream::journal::Fact;
@@ -43,8 +44,7 @@ enum Progress {
 }
 
 impl Table {
-    /// A table of `rows` rows, or one without end, of the frames of `camera`. It is called `name`, in which there is
-    /// nothing that means something in HTML.
+    /// A table of `rows` rows, or one without end, of the frames of `camera`, which is called `name`.
     pub fn new(camera: usize, name: &str, rows: Option<u64>) -> Self {
         Self {
             camera,
@@ -121,32 +121,22 @@ impl Producer for Table {
     }
 }
 
-/// What precedes the first row. The columns have their widths at once (`table-layout: fixed`), so the rows stand still
-/// while more of them come; end tags that HTML lets go without are left out.
+/// Returns what precedes the first row: end tags that HTML may omit are left out of it and of the rows.
 fn opening(name: &str) -> String {
-    format!(
-        "<!DOCTYPE html>\n\
-         <html lang=\"en\">\n\
-         <meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>{name}, frame by frame</title>\n\
-         <link rel=\"icon\" href=\"favicon.svg\">\n\
-         <link rel=\"stylesheet\" href=\"table.css\">\n\
-         <h1>{name}, frame by frame</h1>\n\
-         <p>This table is made while you read it. First come the frames that are remembered, at most the last\n\
-         thousand, then one row for each frame as it is published. The server keeps no page: it makes the next few\n\
-         rows once your browser has taken the last, and of a table of ten million rows it holds twelve kilobytes.\n\
-         <p><a href=\"./\">The live picture</a> · <a href=\"loop\">The loop at work</a> ·\n\
-         <a href=\"table?camera={name}&amp;rows=100000\">A table with an end</a>\n\
-         <table>\n\
-         <thead><tr><th scope=\"col\">Frame<th scope=\"col\">Captured (UTC)<th scope=\"col\">Bytes\
-         <th scope=\"col\">After (ms)<th scope=\"col\">Size\n\
-         <tbody>\n"
-    )
+    let query = utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
+    include_str!("static/table.html").replace("{query}", &query).replace("{name}", &escaped(name))
+}
+
+/// Returns `text` with every character replaced that means something in HTML (WHATWG HTML, section 13.3).
+fn escaped(text: &str) -> String {
+    let replacements = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#39;")];
+    replacements.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 fn row(out: &mut String, fact: &Fact) {
-    let captured = humantime::format_rfc3339_millis(SystemTime::from(fact.captured_at));
+    // With a space, date and time may wrap in a narrow window.
+    let captured = humantime::format_rfc3339_millis(SystemTime::from(fact.captured_at)).to_string();
+    let captured = captured.replace('T', " ").replace('Z', "");
     let _ = write!(out, "<tr><td>{}<td>{captured}<td>{}<td>", fact.sequence, fact.bytes);
     match fact.interval {
         Some(interval) => {
@@ -156,4 +146,30 @@ fn row(out: &mut String, fact: &Fact) {
         None => out.push('–'),
     }
     let _ = writeln!(out, "<td>{}×{}", fact.width, fact.height);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::assets::{VIEWER, find};
+
+    #[test]
+    fn camera_name_is_escaped_in_text_and_links() {
+        let page = opening("a<b> & \"K\u{fc}che\" {query}");
+        assert!(page.contains("<title>a&lt;b&gt; &amp; &quot;K\u{fc}che&quot; {query}, frame"), "{page}");
+        assert!(page.contains("table?camera=a%3Cb%3E%20%26%20%22K%C3%BCche%22%20%7Bquery%7D&amp;rows="), "{page}");
+    }
+
+    #[test]
+    fn all_pages_have_the_same_header() {
+        let header = |page: &str| {
+            let from = page.find("<header>").unwrap();
+            let until = page.find("</header>").unwrap();
+            page[from..until].replace(" aria-current=\"page\"", "")
+        };
+        let pages = [VIEWER.linking_text(), find("/loop").unwrap().linking_text()];
+        for page in pages {
+            assert_eq!(header(page.unwrap()), header(&opening("camera")));
+        }
+    }
 }

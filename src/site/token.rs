@@ -2,20 +2,20 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The attributes of a page of ours that hold an address.
-const ATTRIBUTES: [&str; 2] = ["href=\"", "src=\""];
+/// What precedes an address in a file of ours: in a page, in a script that imports another, and in the manifest.
+const MARKS: [&str; 5] = ["href=\"", "src=\"", "from \"", "\"src\": \"", "\"start_url\": \""];
 
-/// `page` with `token` in each of its links, which are all relative.
-pub fn carry_on(page: &str, token: &str) -> String {
-    // Everything but letters and digits is escaped, so nothing in it can end the attribute.
+/// `text` with `token` in each of its addresses, which are all relative.
+pub fn carry_on(text: &str, token: &str) -> String {
+    // Everything but letters and digits is escaped, so nothing in it can end the address.
     let parameter = format!("token={}", utf8_percent_encode(token, NON_ALPHANUMERIC));
-    ATTRIBUTES.iter().fold(page.to_owned(), |page, attribute| {
-        let mut pieces = page.split(attribute);
+    MARKS.iter().fold(text.to_owned(), |text, mark| {
+        let mut pieces = text.split(mark);
         let first = pieces.next().unwrap_or_default().to_owned();
         pieces.fold(first, |done, piece| {
             let (address, rest) = piece.split_once('"').unwrap_or((piece, ""));
-            let mark = if address.contains('?') { "&amp;" } else { "?" };
-            done + attribute + address + mark + &parameter + "\"" + rest
+            let separator = if address.contains('?') { "&amp;" } else { "?" };
+            done + mark + address + separator + &parameter + "\"" + rest
         })
     })
 }
@@ -23,7 +23,7 @@ pub fn carry_on(page: &str, token: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::assets::VIEWER;
+    use crate::site::assets::{VIEWER, find};
 
     #[test]
     fn every_link_of_a_page_carries_the_token_on() {
@@ -31,9 +31,38 @@ mod tests {
         assert_eq!(page, "<a href=\"./?token=a%22b%7E\"><img src=\"video_feed?token=a%22b%7E\" alt=\"x\"></a>");
         let linked = carry_on("<a href=\"table?rows=9\">", "abc");
         assert_eq!(linked, "<a href=\"table?rows=9&amp;token=abc\">");
-        let viewer = carry_on(VIEWER.body, "abc");
+        let page = VIEWER.linking_text().unwrap();
+        let viewer = carry_on(page, "abc");
         let links = viewer.matches("href=\"").count() + viewer.matches("src=\"").count();
         assert_eq!(viewer.matches("?token=abc\"").count(), links);
-        assert!(!VIEWER.body.contains("href=\"http"), "no address has a host");
+        assert!(!page.contains("href=\"http"), "no address has a host");
+    }
+
+    #[test]
+    fn imports_and_icons_carry_the_token_on() {
+        let script = carry_on("import { $ } from \"./page.js\";\nconst x = 'from';", "abc");
+        assert_eq!(script, "import { $ } from \"./page.js?token=abc\";\nconst x = 'from';");
+        let manifest = find("/manifest.webmanifest").and_then(|manifest| manifest.linking_text()).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&carry_on(manifest, "a\"b")).unwrap();
+        assert_eq!(manifest["start_url"], "./?token=a%22b");
+        for icon in manifest["icons"].as_array().unwrap() {
+            let source = icon["src"].as_str().and_then(|source| source.strip_suffix("?token=a%22b")).unwrap();
+            assert!(find(&format!("/{source}")).is_some(), "{source}");
+        }
+    }
+
+    #[test]
+    fn every_import_names_a_file_that_is_served() {
+        for path in
+            ["/viewer.js", "/camera.js", "/keys.js", "/pip.js", "/save.js", "/status.js", "/view.js", "/loop.js"]
+        {
+            let script = find(path).and_then(|script| script.linking_text()).unwrap();
+            let imports: Vec<_> = script.lines().filter(|line| line.starts_with("import ")).collect();
+            assert!(!imports.is_empty(), "{path}");
+            for line in imports {
+                let name = line.split_once("from \"./").and_then(|(_, name)| name.strip_suffix("\";")).unwrap();
+                assert!(find(&format!("/{name}")).is_some(), "{path} imports {name}");
+            }
+        }
     }
 }

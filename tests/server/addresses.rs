@@ -205,7 +205,21 @@ fn the_page_and_what_it_needs_are_served_and_revalidated() {
         ("/table.css", "text/css; charset=utf-8"),
         ("/viewer.css", "text/css; charset=utf-8"),
         ("/viewer.js", "text/javascript; charset=utf-8"),
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/camera.js", "text/javascript; charset=utf-8"),
+        ("/status.js", "text/javascript; charset=utf-8"),
+        ("/view.js", "text/javascript; charset=utf-8"),
+        ("/save.js", "text/javascript; charset=utf-8"),
+        ("/pip.js", "text/javascript; charset=utf-8"),
+        ("/ticks.js", "text/javascript; charset=utf-8"),
+        ("/keys.js", "text/javascript; charset=utf-8"),
         ("/favicon.svg", "image/svg+xml"),
+        ("/favicon.ico", "image/x-icon"),
+        ("/apple-touch-icon.png", "image/png"),
+        ("/icon-192.png", "image/png"),
+        ("/icon-512.png", "image/png"),
+        ("/manifest.webmanifest", "application/manifest+json"),
     ] {
         let reply = program.get(target);
         assert_eq!((reply.status(), reply.field("Content-Type")), (200, Some(content_type)));
@@ -213,5 +227,28 @@ fn the_page_and_what_it_needs_are_served_and_revalidated() {
         let again = program
             .ask(&format!("GET {target} HTTP/1.1\r\nHost: cam\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"));
         assert_eq!(again.status(), 304);
+    }
+}
+
+#[test]
+fn icons_have_the_sizes_that_the_manifest_and_the_page_name() {
+    let program = emulated();
+    let side = |png: &[u8]| {
+        assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+        let size = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+        assert_eq!(size(16), size(20), "it is square");
+        size(16)
+    };
+    assert_eq!(side(&program.get("/apple-touch-icon.png").body), 180);
+    let manifest: serde_json::Value = serde_json::from_str(program.get("/manifest.webmanifest").text()).unwrap();
+    for icon in manifest["icons"].as_array().unwrap().iter().filter(|icon| icon["type"] == "image/png") {
+        let side = side(&program.get(&format!("/{}", icon["src"].as_str().unwrap())).body);
+        assert_eq!(icon["sizes"], format!("{side}x{side}"));
+    }
+    let icon = program.get("/favicon.ico").body;
+    assert_eq!(icon[..6], [0, 0, 1, 0, 3, 0], "an icon of three pictures");
+    for (entry, expected) in icon[6..].chunks_exact(16).zip([16, 32, 48]) {
+        let number = |at: usize| u32::from_le_bytes(entry[at..at + 4].try_into().unwrap()) as usize;
+        assert_eq!(side(&icon[number(12)..number(12) + number(8)]), expected);
     }
 }

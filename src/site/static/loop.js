@@ -1,4 +1,6 @@
-// Draws what each `loop` event of /events tells. The server makes one ten times a second, while anybody listens.
+// Draws the `loop` events of /events. The server makes ten a second while a client listens.
+import { $, absolute, bytes, figures, micros, opened, sleep, status, text } from "./page.js";
+
 const WINDOW_US = 10e6; // what the strips show
 const SAMPLES = 100;
 const TURN_US_MIN = 1; // the axis of the turns, which is logarithmic
@@ -8,38 +10,13 @@ const STRIP_BYTES_MIN = 64 * 1024; // a strip is at least that high
 const SLOW_READ_BYTES = 4096;
 const SLOW_READ_MS = 250;
 
-const $ = (selector, within = document) => within.querySelector(selector);
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
-// What the page was opened with, it asks for too: a camera, and the token that opens all of it.
-const opened = new URLSearchParams(location.search);
-const carried = (name) => (opened.has(name) ? `&${name}=${encodeURIComponent(opened.get(name))}` : '');
-const query = carried('camera') + carried('token');
-// A browser fetches nothing relative to a page whose address holds a name and a password.
-const here = `${location.origin}${location.pathname.replace(/[^/]*$/, '')}`;
+const camera = opened.get('camera');
 
 let turns = [];
-let leftOut = []; // [time, how many] of turns that were too many to be told of
+let leftOut = []; // [time, how many] of turns that an event had no room for
 const lanes = new Map(); // by the connection's number
 const ours = new Set(); // keys of the viewers opened here
-
-function bytes(count) {
-  if (count < 1e4) return `${count} B`;
-  return count < 1e7 ? `${(count / 1e3).toFixed(0)} KB` : `${(count / 1e6).toFixed(1)} MB`;
-}
-
-function micros(us) {
-  return us < 1e3 ? `${Math.round(us)} µs` : `${+(us / 1e3).toFixed(1)} ms`;
-}
-
-function text(selector, value, within) {
-  const element = $(selector, within);
-  if (element.textContent !== `${value}`) element.textContent = value;
-}
-
-function figures(within, values) {
-  for (const name in values) text(`[data-figure=${name}]`, values[name], within);
-}
 
 // A canvas as large as it is shown, cleared.
 function paper(canvas) {
@@ -157,11 +134,11 @@ function showLanes({ lanes: shown, open }) {
   text('#lanes .more', more > 0 ? `and ${more} more` : '');
 }
 
-// What is opened is named by a key, so that its lane can be told from others'.
+// A viewer that is opened here has a key, by which its lane is found among the others.
 function open(manner) {
   const key = `loop-${Math.random().toString(36).slice(2, 8)}`;
   const card = $('#card').content.firstElementChild.cloneNode(true);
-  const address = `${here}video_feed?key=${key}${query}`;
+  const address = absolute('video_feed', camera ? { key, camera } : { key });
   const close = { swift: watch, capped: watch, slow: readSlowly }[manner](card, address, manner);
   ours.add(key);
   $('button', card).onclick = () => {
@@ -182,10 +159,10 @@ function watch(card, address, manner) {
     manner === 'capped' ? 'No more than 200 kbit/s: the server leaves out whole frames.' : 'Every frame.',
     card,
   );
-  return () => (img.src = ''); // what makes every browser let go of the connection
+  return () => (img.src = ''); // what makes every browser close the connection
 }
 
-// A socket that nobody reads is what the loop is about. The browser and the kernels take some megabytes first.
+// A socket that is not read is what the loop is about. The buffers of the browser and the kernels take some megabytes first.
 function readSlowly(card, address) {
   const leave = new AbortController();
   text('figcaption', 'Reads 16 KB a second. Its buffers fill first: wait a while.', card);
@@ -200,8 +177,8 @@ function readSlowly(card, address) {
       text('.view', `${bytes(read)} read`, card);
       await sleep(SLOW_READ_MS);
     }
-    text('.view', 'The server has let go of it.', card);
-  })().catch(() => leave.signal.aborted || text('.view', 'The server has let go of it.', card));
+    text('.view', 'The server has closed it.', card);
+  })().catch(() => leave.signal.aborted || text('.view', 'The server has closed it.', card));
   return () => leave.abort();
 }
 
@@ -209,11 +186,11 @@ for (const button of document.querySelectorAll('.buttons button')) {
   button.onclick = () => open(button.dataset.manner);
 }
 
-const source = new EventSource(`${here}events?loop=1${carried('token')}`);
-source.onopen = () => text('#status', 'Connected');
-source.onerror = () => text('#status', 'The server cannot be reached. Trying again…');
+const source = new EventSource(absolute('events', { loop: 1 }));
+source.onopen = () => status('good', 'Connected');
+source.onerror = () => status('bad', 'The server cannot be reached. Trying again…');
 source.addEventListener('loop', ({ data }) => {
-  const told = JSON.parse(data);
-  showTurns(told);
-  showLanes(told);
+  const event = JSON.parse(data);
+  showTurns(event);
+  showLanes(event);
 });

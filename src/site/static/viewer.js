@@ -1,129 +1,36 @@
+// The wall of cameras: which are shown, which have a stream, and how large they are.
+import { $, absolute, address, figures, opened, sleep, status, text } from "./page.js";
+import { Camera } from "./camera.js";
+import { listen } from "./keys.js";
+import { inPip, togglePip } from "./pip.js";
+import { overall } from "./status.js";
+
 // A browser opens six connections to a host at most, and a live picture holds one for as long as it is shown: four
-// live cameras leave one connection for /state and one for stills of the others.
+// live cameras leave one connection for /state and one for stills and snapshots.
 const LIVE_MAX = 4;
 const PERIOD_MS = 1000;
 const TIMEOUT_MS = 5000;
-const MISSING_MS = 3000;
 const HIDDEN_MS = 30000;
-const BACKOFF_MS_MIN = 500;
-const BACKOFF_MS_MAX = 8000;
+const MESSAGE_MS = 6000;
 const TILE_PX_MIN = 310;
 const GAP_PX = 16;
 
-const $ = (selector, within = document) => within.querySelector(selector);
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const only = opened.get('camera') || null; // the one camera that the page's address asks for
 
-// What the page was opened with opens all that it asks for.
-const token = new URLSearchParams(location.search).get('token');
-const carried = token ? `&token=${encodeURIComponent(token)}` : '';
-// A browser fetches nothing relative to a page whose address holds a name and a password.
-const here = location.origin + location.pathname;
-
-let cameras = []; // in the order of /state
+let cameras = []; // those shown, in the order of /state
+let names = []; // all there are
 let live = []; // those with a stream, the oldest first
 let liveMax = LIVE_MAX;
-let resting = false; // nobody looks: no streams, no requests
-let reachable = true;
-let uptime = 0; // of the server, as it last said
+let isResting = false; // the page is hidden: no streams, no requests
+let isReachable = true;
+let uptime = 0; // of the server, as last reported
 
-class Camera {
-  key = null; // marks our stream in /state; null while there is none
-  backoff = BACKOFF_MS_MIN;
-  refreshed = 0;
-
-  constructor(name) {
-    const query = `?camera=${encodeURIComponent(name)}${carried}`;
-    const tile = $('template').content.firstElementChild.cloneNode(true);
-    const address = $('input', tile);
-    Object.assign(this, { name, tile, stream: `video_feed${query}`, still: `snapshot${query}` });
-    tile.ariaLabel = name;
-    text('h2 a', name, tile);
-    $('h2 a', tile).href = query;
-    $('.snapshot', tile).href = this.still;
-    $('.promote', tile).onclick = () => promote(this);
-    $('.full', tile).onclick = () => $('.picture', tile).requestFullscreen();
-    if (!document.fullscreenEnabled) $('.full', tile).remove();
-    address.value = new URL(this.stream, location);
-    address.onfocus = () => address.select();
-    $('.copy', tile).onclick = () => {
-      address.focus();
-      document.execCommand('copy'); // navigator.clipboard is missing on plain HTTP
-      text('.copy', 'Copied', tile);
-    };
-    this.use($('img', tile));
-    $('main').append(tile);
-  }
-
-  use(img) {
-    img.alt = `Picture from ${this.name}`;
-    img.onerror = () => this.key && this.retry();
-    this.img = img;
-  }
-
-  // A new key each time, lest the last stream, still known to the server, be taken for this one.
-  open() {
-    this.close();
-    this.key = Math.random().toString(36).slice(2);
-    this.seen = Date.now();
-    this.img.hidden = false;
-    this.img.src = `${this.stream}&key=${this.key}`;
-  }
-
-  // An emptied `src` is what makes every browser let go of the connection.
-  close() {
-    clearTimeout(this.timer);
-    this.timer = this.key = null;
-    this.img.hidden = true;
-    this.img.src = '';
-  }
-
-  retry() {
-    this.close();
-    this.timer = setTimeout(() => this.open(), this.backoff);
-    this.backoff = Math.min(2 * this.backoff, BACKOFF_MS_MAX);
-  }
-
-  // A stream that ends does not always raise `error`, but then /state has no client of its key.
-  watch(client) {
-    if (client) this.seen = Date.now();
-    if (client?.delivered) this.backoff = BACKOFF_MS_MIN;
-    if (this.key && Date.now() - this.seen > MISSING_MS) this.retry();
-  }
-
-  show(state, client) {
-    const { width, height } = state.resolution;
-    const isLive = live.includes(this);
-    const presence = state.online ? 'online' : 'offline';
-    this.error = state.error;
-    this.ratio = width / height || 16 / 9;
-    const told = state.stood_in_for ? 'told' : ''; // the stream itself says what is wrong
-    this.tile.className = `${isLive ? 'live' : 'still'} ${presence} ${told}`;
-    text('.badge', presence, this.tile);
-    text('.notice', state.error ?? 'Waiting for a picture…', this.tile);
-    figures(this.tile, {
-      size: width ? `${width}×${height}` : null,
-      fps: state.captured_fps.toFixed(1),
-      viewers: state.viewers,
-      age: duration(state.frame_age_ms),
-      skipped: client?.skipped_slow,
-    });
-    if (isLive) this.watch(client);
-  }
-
-  // The new still loads beside the old one and then takes its place, so that nothing flickers.
-  async refresh() {
-    this.refreshed = Date.now();
-    const next = new Image();
-    next.src = `${this.still}&t=${this.refreshed}`;
-    await Promise.race([next.decode().catch(() => 0), sleep(TIMEOUT_MS)]);
-    if (!next.naturalWidth || live.includes(this)) return void (next.src = '');
-    this.img.replaceWith(next);
-    this.use(next);
-  }
-}
+const wall = { alone: false, promote, maximise, arrange, report };
 
 function demoteOldest() {
   const camera = live.shift();
+  camera.isLive = false;
+  camera.freeze();
   camera.close();
   camera.refresh();
 }
@@ -131,122 +38,224 @@ function demoteOldest() {
 function promote(camera) {
   while (live.length >= liveMax) demoteOldest();
   live.push(camera);
+  camera.isLive = true;
   camera.open();
+  camera.render();
+}
+
+// Shows the sentence that `promise` fails with.
+async function report(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    text('#message', error.message ?? error);
+    clearTimeout(report.timer);
+    report.timer = setTimeout(() => text('#message', ''), MESSAGE_MS);
+  }
+}
+
+// Shows `camera` alone in full screen, or the wall again without one. The page itself is put into full screen, so that
+// another camera can take the place; where a browser refuses that (an iPhone, a frame), the tile covers the page.
+function maximise(camera) {
+  cameras.forEach(({ tile }) => tile.classList.toggle('maximised', tile === camera?.tile));
+  if (camera && !document.fullscreenElement) document.documentElement.requestFullscreen?.().catch(() => {});
+  if (!camera && document.fullscreenElement) document.exitFullscreen();
+  entitle();
+}
+
+// Names the camera in the title, if there is one to name.
+function entitle() {
+  const camera = cameras.find(({ isFull }) => isFull) ?? (cameras.length === 1 ? cameras[0] : null);
+  document.title = camera ? `${camera.name} · framecast` : 'framecast';
+}
+
+function showNoSuch() {
+  if ($('.nosuch')) return;
+  const section = $('#nosuch').content.firstElementChild.cloneNode(true);
+  text('h2', `There is no camera named “${only}”.`, section);
+  for (const name of names) {
+    const link = Object.assign(document.createElement('a'), { textContent: name, href: address('', { camera: name }) });
+    const item = document.createElement('li');
+    item.append(link);
+    $('ul', section).append(item);
+  }
+  $('main').append(section);
+}
+
+function build(states) {
+  wall.alone = states.length === 1;
+  cameras = states.map(({ name }) => new Camera(name, wall));
+  cameras.slice(0, liveMax).forEach(promote);
+  if (wall.alone) $('header a[href^=table]').href = address('table', { camera: states[0].name });
+  entitle();
 }
 
 function show(state) {
-  const only = new URLSearchParams(location.search).get('camera');
   const wanted = state.cameras.filter(({ name }) => name === (only ?? name));
+  const same = (list) => list.map(({ name }) => name).join('\n') === cameras.map(({ name }) => name).join('\n');
   const clients = Object.values(state.result.stream.clients_stat);
-  const names = (list) => list.map(({ name }) => name).join();
-  if (!cameras.length) {
-    cameras = wanted.map(({ name }) => new Camera(name));
-    cameras.slice(0, liveMax).forEach(promote);
+  const hasHistory = state.limits.history_ms > 0;
+  names = state.cameras.map(({ name }) => name);
+  if (!cameras.length) build(wanted);
+  if (!same(wanted)) return location.reload();
+  cameras.forEach((camera, i) => camera.update(wanted[i], clients.find(({ key }) => key === camera.key), hasHistory));
+  figures($('footer'), { viewers: state.cameras.reduce((sum, { viewers }) => sum + viewers, 0) });
+  if (cameras.length) status(...overall(state.cameras, cameras));
+  else {
+    showNoSuch();
+    status('warn', 'No such camera');
   }
-  if (names(wanted) !== names(cameras)) return location.reload();
-  cameras.forEach((camera, i) => camera.show(wanted[i], clients.find(({ key }) => key === camera.key)));
-  figures($('footer'), {
-    viewers: state.cameras.reduce((sum, { viewers }) => sum + viewers, 0),
-    turns: state.loop.turns_per_second.toFixed(1),
-    longest: `${state.loop.longest_turn_us} µs`,
-  });
   arrange();
+}
+
+function showUnreachable(sentence) {
+  status('bad', sentence);
+  for (const camera of cameras) {
+    camera.unreachable = sentence;
+    camera.render();
+  }
 }
 
 // Chooses the columns that make the pictures largest while the whole wall fits the window.
 function arrange() {
+  if (!cameras.length) return;
   const main = $('main');
-  const ratio = cameras.every((camera) => camera.ratio === cameras[0].ratio) ? cameras[0]?.ratio : 16 / 9;
+  const ratios = cameras.map(({ ratio }) => ratio);
+  const ratio = ratios.every((other) => Math.abs(other - ratios[0]) < 0.01) ? ratios[0] : 16 / 9;
+  const caption = Math.min(...cameras.map(({ tile }) => $('.caption', tile).offsetHeight));
   const width = main.clientWidth - 2 * parseFloat(getComputedStyle(main).paddingLeft);
   const height = innerHeight - $('header').offsetHeight - $('footer').offsetHeight;
-  let tile = width < 2 * TILE_PX_MIN ? width : TILE_PX_MIN;
+  let tile = width < 2 * TILE_PX_MIN + GAP_PX ? width : TILE_PX_MIN;
   for (let columns = 1; columns <= cameras.length; columns += 1) {
     const across = (width + GAP_PX) / columns - GAP_PX;
-    const down = (height + GAP_PX) / Math.ceil(cameras.length / columns) - GAP_PX - $('.caption').offsetHeight;
+    const down = (height + GAP_PX) / Math.ceil(cameras.length / columns) - GAP_PX - caption;
     tile = Math.max(tile, Math.min(across, down * ratio));
   }
-  main.style.setProperty('--tile', `${Math.floor(tile)}px`);
+  main.style.setProperty('--tile', `${Math.floor(Math.min(tile, width))}px`);
   main.style.setProperty('--ratio', ratio);
-}
-
-// Writes what changed alone, lest a screen reader wake or a selection be lost each second.
-function text(selector, value, within) {
-  const element = $(selector, within);
-  if (element.textContent !== `${value}`) element.textContent = value;
-}
-
-function figures(within, values) {
-  for (const name in values) text(`[data-figure=${name}]`, values[name] ?? '–', within);
-}
-
-function duration(ms) {
-  if (ms === null) return null;
-  if (ms < 1e3) return `${ms} ms`;
-  return ms < 1e5 ? `${(ms / 1e3).toFixed(1)} s` : `${Math.round(ms / 6e4)} min`;
 }
 
 async function refreshFigures() {
   let state;
+  let problem;
   try {
     const keys = live.map((camera) => camera.key).filter(Boolean);
-    const response = await fetch(new URL(`state?key=${keys}${carried}`, here), { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    if (!response.ok) throw `The server answers ${response.status}. Trying again…`;
-    state = await response.json();
-    // A successor may have taken the server's place without a moment's silence: it does not know our streams.
-    const isNew = state.loop.uptime_ms < uptime;
-    uptime = state.loop.uptime_ms;
-    for (const camera of reachable && !isNew ? [] : live) {
-      if (camera.timer) camera.open();
-      else camera.seen = 0;
-    }
-    text('#status', 'Connected');
+    const response = await fetch(absolute('state', { key: keys }), { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (response.ok) state = await response.json();
+    else problem = `The server answers ${response.status}. Trying again…`;
   } catch (error) {
-    text('#status', error.name ? 'The server cannot be reached. Trying again…' : error);
+    problem = 'The server cannot be reached. Trying again…';
     // Other windows may hold all the connections that this host is allowed: give one up.
     if (error.name === 'TimeoutError' && live.length > 1) {
       liveMax = live.length - 1;
       demoteOldest();
     }
   }
-  reachable = !!state;
-  document.body.classList.toggle('unreachable', !reachable);
-  if (reachable && !resting) show(state);
+  if (isResting) return;
+  if (problem) showUnreachable(problem);
+  else {
+    // After a restart without a gap, the new process does not know our streams.
+    const isNew = state.loop.uptime_ms < uptime;
+    uptime = state.loop.uptime_ms;
+    for (const camera of isReachable && !isNew ? [] : live) {
+      if (camera.timer) camera.open();
+      else camera.seen = 0;
+    }
+    show(state);
+  }
+  isReachable = !problem;
 }
 
 async function refreshStill() {
-  const stills = cameras.filter((camera) => !camera.error && !live.includes(camera));
+  const stills = cameras.filter(({ isLive, isPaused, kind }) => !isLive && !isPaused && kind !== 'offline');
   const [oldest] = stills.sort((a, b) => a.refreshed - b.refreshed);
-  if (reachable) await oldest?.refresh();
+  if (isReachable) await oldest?.refresh();
 }
 
-// Never two at once: the next begins when the last has its answer or gave up.
+// Never two at once: the next begins when the last has its answer or has timed out.
 async function each(action) {
   for (;;) {
     const begun = Date.now();
-    if (!resting) await action().catch(console.error);
+    if (!isResting) await action().catch(console.error);
     await sleep(Math.max(PERIOD_MS - (Date.now() - begun), 100));
   }
 }
 
-// The back/forward cache would keep the streams of a page that was left.
+// Closes the streams: the back/forward cache would keep those of a page that was left.
 function rest() {
-  resting = true;
-  live.forEach((camera) => camera.close());
+  isResting = true;
+  live.forEach((camera) => {
+    camera.freeze();
+    camera.close();
+  });
 }
 
 function wake() {
-  if (resting) live.forEach((camera) => camera.open());
-  resting = false;
+  if (isResting) live.forEach((camera) => camera.open());
+  isResting = false;
   liveMax = LIVE_MAX;
 }
+
+// The camera that a hot key acts on.
+function chosen() {
+  const hasFocus = ({ tile }) => tile.contains(document.activeElement);
+  const isHovered = ({ tile }) => tile.matches(':hover');
+  return cameras.find(({ isFull }) => isFull) ?? cameras.find(hasFocus) ?? cameras.find(isHovered) ?? cameras[0];
+}
+
+const act = (action) => () => chosen() && action(chosen());
+
+// The next camera or the one before: in full screen too.
+function step(name) {
+  const from = cameras.indexOf(chosen());
+  const to = cameras.at((from + (name === 'ArrowRight' ? 1 : -1)) % cameras.length);
+  if (!to || cameras.length < 2) return;
+  const { isFull } = chosen();
+  if (!to.isLive) promote(to);
+  to.tile.focus();
+  if (isFull) maximise(to);
+}
+
+function showAlone(digit) {
+  const name = names[digit - 1];
+  if (digit === '0') location.href = address(location.pathname);
+  else if (name !== undefined) location.href = address(location.pathname, { camera: name });
+}
+
+listen([
+  { keys: ['Space', 'K'], does: 'Pause or resume', run: act((camera) => camera.pause(!camera.isPaused)) },
+  { keys: ['F'], does: 'Full screen', run: act((camera) => maximise(camera.isFull ? null : camera)) },
+  { keys: ['S'], does: 'Save a snapshot', run: act((camera) => camera.saveSnapshot()) },
+  { keys: ['C'], does: 'Save the last seconds, where a history is kept', run: act(({ tile }) => $('.clip:not([hidden])', tile)?.click()) },
+  { keys: ['P'], does: 'Picture-in-picture', run: act((camera) => $('.pip:not([hidden])', camera.tile) && report(togglePip(camera))) },
+  { keys: ['R'], does: 'Rotate right', run: act((camera) => camera.rotate(90)) },
+  { keys: ['Shift+R'], does: 'Rotate left', run: act((camera) => camera.rotate(-90)) },
+  { keys: ['M'], does: 'Mirror', run: act((camera) => camera.flip('h')) },
+  { keys: ['V'], does: 'Turn upside down', run: act((camera) => camera.flip('v')) },
+  { keys: ['ArrowLeft', 'ArrowRight'], shown: ['←', '→'], does: 'The camera before, the next one', run: step },
+  { keys: [...'123456789'], shown: ['1', '…', '9'], does: 'Only that camera', run: showAlone },
+  { keys: ['0'], does: 'All cameras', run: showAlone },
+]);
+
+// A menu closes by Escape, or when something else is pressed.
+function closeMenus(except) {
+  document.querySelectorAll('details[open]').forEach((details) => details.contains(except) || (details.open = false));
+}
+addEventListener('pointerdown', ({ target }) => closeMenus(target));
+addEventListener('keydown', ({ key }) => {
+  if (key !== 'Escape') return;
+  closeMenus(null);
+  maximise(null);
+});
 
 let hidden;
 addEventListener('pagehide', rest);
 addEventListener('pageshow', wake);
 addEventListener('resize', arrange);
-addEventListener('visibilitychange', () => {
+document.addEventListener('fullscreenchange', () => document.fullscreenElement || maximise(null));
+document.addEventListener('visibilitychange', () => {
   clearTimeout(hidden);
-  if (document.hidden) hidden = setTimeout(rest, HIDDEN_MS);
+  if (document.hidden) hidden = setTimeout(() => inPip() || rest(), HIDDEN_MS);
   else wake();
 });
 each(refreshFigures);
