@@ -14,6 +14,8 @@ mod firefox;
 mod made;
 #[path = "browser/origins.rs"]
 mod origins;
+#[path = "browser/page.rs"]
+mod page;
 #[path = "browser/pictures.rs"]
 mod pictures;
 #[path = "support/mod.rs"]

@@ -1,6 +1,7 @@
 //! A browser, driven through the WebDriver protocol (W3C WebDriver 2): JSON over HTTP to a `chromedriver` of its own.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -127,6 +128,29 @@ impl Driver {
         let entries = self.post("se/log", json!({ "type": "browser" }));
         let words = |entry: &Value| entry["message"].as_str().expect("a message").to_owned();
         entries.as_array().expect("a list of entries").iter().map(words).collect()
+    }
+
+    /// Presses keys one after another, as a person does.
+    pub(crate) fn press(&self, keys: &str) {
+        let strokes = keys.chars().flat_map(|key| {
+            let key = key.to_string();
+            [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
+        });
+        let strokes: Vec<Value> = strokes.collect();
+        self.post("actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] }));
+    }
+
+    /// Has files saved into `folder`.
+    pub(crate) fn save_into(&self, folder: &Path) {
+        let parameters = json!({ "behavior": "allow", "downloadPath": folder });
+        self.post("goog/cdp/execute", json!({ "cmd": "Browser.setDownloadBehavior", "params": parameters }));
+    }
+
+    /// Gives the page this size, in pixels.
+    pub(crate) fn resize(&self, width: u32, height: u32) {
+        let parameters = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let command = "Emulation.setDeviceMetricsOverride";
+        self.post("goog/cdp/execute", json!({ "cmd": command, "params": parameters }));
     }
 
     /// The text of the first element that `selector` finds, empty if there is none.

@@ -200,7 +200,7 @@ fn names_of_others(browser: &mut impl Browser) {
     for name in ["camera.local", "cam.example.org", "localhost"] {
         let page = opened(name);
         let text = page[0].as_str().expect("a text");
-        assert!(text.contains("The loop at work") && page[1] == 200, "{name}: {page}");
+        assert!(text.contains("Hot keys") && page[1] == 200, "{name}: {page}");
     }
 }
 
