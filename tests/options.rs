@@ -140,9 +140,9 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["health", "ftp://cam/"], "\"ftp://cam/\" is no address of a server; write http://HOST:PORT/"),
     (&["cameras", "all"], "unexpected argument 'all' found"),
     (&["bench"], "<URL>"),
-    (&["bench", "cam"], "\"cam\" cannot be watched: it must begin with http:// or https://"),
-    (&["bench", "http://ann:secret@cam/"], "\"http://***@cam/\" cannot be watched: user names and passwords"),
-    (&["bench", "http://cam:99999/"], "write http://HOST:PORT/PATH with a port up to 65535"),
+    (&["bench", "cam"], "cam cannot be watched: it must begin with http:// or https://"),
+    (&["bench", "http://ann:secret@cam:x/"], "http://***@cam:x/ cannot be watched: write http://USER:PASSWORD@HOST"),
+    (&["bench", "http://cam:99999/"], "write http://USER:PASSWORD@HOST:PORT/PATH with a port up to 65535"),
     (&["bench", "http://[::1/"], "brackets around IPv6 as in [::1]"),
     (&["bench", "http://cam/", "--viewers", "2", "--ramp", "1"], "cannot be used with '--ramp <N,N,...>'"),
 ];
@@ -393,7 +393,7 @@ fn files_and_addresses_that_cannot_be_had_are_named() {
         assert_said("a port of the system's", refused(trouble.command("--listen 127.0.0.1:1")), (1, sentence));
     }
     let bench = [
-        ("http://no..host/", "the host of \"http://no..host/\" was not found"),
+        ("http://no..host/", "the host of http://no..host/ was not found"),
         ("http://@taken/ --pid 4194305", "the figures of process 4194305 cannot be read: No such file or directory"),
         ("http://@taken/ --report @no/x.html", "x.html\" cannot be written: No such file or directory (os error 2); "),
     ];

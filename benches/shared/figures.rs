@@ -48,7 +48,7 @@ impl Run {
     /// Lets the crowd of a plan watch a server.
     pub(crate) fn watch(server: &Server, plan: Plan) -> Result<Self, Box<dyn Error>> {
         let rss_idle_bytes = Meter::start(server.pid())?.finish().own.rss_end_bytes;
-        let outcome = bench::run(&Plan { pid: Some(server.pid()), url: server.url.clone(), ..plan })?;
+        let outcome = bench::run(&Plan { pid: Some(server.pid()), url: server.url.clone().into(), ..plan })?;
         Ok(Self { outcome, rss_idle_bytes })
     }
 

@@ -10,7 +10,8 @@ use super::outcome::Outcome;
 use super::plan::{Plan, Target};
 use super::progress::Progress;
 use super::report::Report;
-use super::{BenchError, Crowd, table, verdict};
+use super::{BenchError, Crowd, table, terms, verdict};
+use crate::wire::secret::SecretAddress;
 
 /// Between two steps: what it takes a server to let one crowd go is not to be charged to the next.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -22,8 +23,9 @@ const PAUSE: Duration = Duration::from_secs(1);
     order; 1 if not, or if the server could not be watched; 2 for options that make no sense."
 )]
 pub struct Args {
-    /// The stream to watch: `http://HOST[:PORT][/PATH]`, or `https://`, where any certificate will do
-    pub url: String,
+    /// The stream to watch: `http://[USER:PASSWORD@]HOST[:PORT][/PATH]`, or `https://`, where any certificate is
+    /// accepted. The figures and the report mask the user, the password and all values behind the `?`
+    pub url: SecretAddress,
     /// Viewers that read as fast as they can
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
     pub viewers: usize,
@@ -87,7 +89,7 @@ impl Args {
             churn_per_second: self.churn,
             verify: self.verify,
             pid: self.pid,
-            ..Plan::new(&self.url, *viewers, self.seconds)
+            ..Plan::new(self.url.expose(), *viewers, self.seconds)
         };
         sizes.iter().map(plan).collect()
     }
@@ -163,6 +165,7 @@ fn print_end(steps: &[Outcome], args: &Args) -> io::Result<()> {
         (false, steps) => {
             write!(out, "\n{}", verdict::headline(steps))?;
             verdict::doubt(steps).map_or(Ok(()), |doubt| write!(out, "\n{doubt}"))?;
+            write!(out, "\n\nTerms:\n{}", terms::legend(steps).trim_end())?;
         }
     }
     writeln!(out)

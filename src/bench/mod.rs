@@ -17,6 +17,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::wire::secret::SecretAddress;
+
 mod answer;
 mod command;
 mod crowd;
@@ -30,6 +32,7 @@ pub mod process;
 mod progress;
 pub mod report;
 mod table;
+mod terms;
 mod tls;
 pub mod verdict;
 mod viewer;
@@ -52,18 +55,18 @@ pub enum BenchError {
     #[error("{0}")]
     Plan(String),
     /// The address is not one that can be watched.
-    #[error("{url:?} cannot be watched: {why}")]
+    #[error("{url} cannot be watched: {why}")]
     Url {
         /// The address as it was given.
-        url: String,
+        url: SecretAddress,
         /// What is wrong with it.
         why: &'static str,
     },
     /// The address's host is unknown.
-    #[error("the host of {url:?} was not found: {source}; check how it is spelt")]
+    #[error("the host of {url} was not found: {source}; check how it is spelt")]
     Lookup {
         /// The address as it was given.
-        url: String,
+        url: SecretAddress,
         /// What the resolver said.
         source: io::Error,
     },
@@ -91,7 +94,7 @@ pub enum BenchError {
     #[error("{url} cannot be watched: {why}")]
     Refused {
         /// The address as it was given.
-        url: String,
+        url: SecretAddress,
         /// What that viewer met.
         why: String,
     },
@@ -99,7 +102,7 @@ pub enum BenchError {
     #[error("the server of {url} ended every stream, after {seconds:.1} s of figures with {viewers} viewers")]
     Deserted {
         /// The address as it was given.
-        url: String,
+        url: SecretAddress,
         /// How many there were.
         viewers: usize,
         /// How long figures had been taken.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::parser::Tally;
 use super::plan::Plan;
 use super::process::{FamilyUsage, Usage};
+use super::terms::{PASSING, SLOW, STALLED, STEADY};
 
 /// A viewer is short when it got less than this share of the frames that the best one got ...
 const SHORT_SHARE: f64 = 0.99;
@@ -45,7 +46,7 @@ pub struct Outcome {
 impl Outcome {
     /// The groups with their names.
     pub fn groups(&self) -> [(&'static str, &Group); 4] {
-        [("steady", &self.steady), ("slow", &self.slow), ("stalled", &self.stalled), ("passing", &self.passing)]
+        [(STEADY, &self.steady), (SLOW, &self.slow), (STALLED, &self.stalled), (PASSING, &self.passing)]
     }
 
     /// Parts that all viewers got while figures were taken, repeats and torn ones included.

@@ -1,5 +1,6 @@
 //! What a crowd is asked to do: plain values, checked once.
 
+use std::fmt;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use serde::Serialize;
 
 use super::BenchError;
 use super::tls::Secrecy;
+use crate::wire::secret::{Credentials, SecretAddress};
+use crate::wire::url::ServerUrl;
 
 /// The longest run a plan may ask for. A day is more than any figure here needs to settle.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -20,8 +23,8 @@ const TRYING_TIME: Duration = Duration::from_secs(2);
 /// What a crowd does, and to whom.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
-    /// The stream: `http://HOST[:PORT][/PATH]`, or `https://`.
-    pub url: String,
+    /// The stream: `http://[USER:PASSWORD@]HOST[:PORT][/PATH]`, or `https://`.
+    pub url: SecretAddress,
     /// Viewers that stay for the whole run and read as fast as they can.
     pub viewers: usize,
     /// How long figures are taken, in seconds, once everybody has joined.
@@ -44,7 +47,7 @@ impl Plan {
     /// A crowd of `viewers` that read as fast as they can for `seconds`; everything else is added by field.
     pub fn new(url: &str, viewers: usize, seconds: f64) -> Self {
         Self {
-            url: url.to_owned(),
+            url: SecretAddress::new(url),
             viewers,
             seconds,
             slow: 0,
@@ -91,56 +94,37 @@ impl Plan {
     }
 }
 
-/// Where a plan's address leads, and what to say there.
-#[derive(Clone, Debug)]
+/// Where a plan's address leads, and what is sent there.
+#[derive(Clone)]
 pub struct Target {
     /// The server.
     pub address: SocketAddr,
-    /// The request head each viewer sends.
-    ///
-    /// It is HTTP/1.0 with a `Host`: every server answers that without chunks (RFC 9112, section 6.1), so no viewer
-    /// has to take chunks apart.
+    /// The request head that each viewer sends. There may be credentials in it.
     pub request: Vec<u8>,
-    /// What it is said through, on `https://`.
+    /// The encryption of `https://`.
     pub(super) secrecy: Option<Secrecy>,
 }
 
+/// Without the request, which may hold credentials.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Target").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 impl Target {
-    /// Takes an address apart and looks its host up, which may block: this happens before the loop starts.
-    pub fn resolve(url: &str) -> Result<Self, BenchError> {
-        let refuse = |why: &'static str| BenchError::Url { url: url.to_owned(), why };
-        let (is_encrypted, rest) = match url.split_once("://") {
-            Some(("http", rest)) => (false, rest),
-            Some(("https", rest)) => (true, rest),
-            _ => return Err(refuse("it must begin with http:// or https://")),
-        };
-        if rest.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
-            return Err(refuse("it holds a space or a byte outside ASCII; escape it"));
-        }
-        let rest = rest.split('#').next().unwrap_or(rest);
-        let split = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(split);
-        if let Some((login, _)) = authority.rsplit_once('@') {
-            // What is secret is not repeated.
-            let why = "user names and passwords in it are not supported";
-            return Err(BenchError::Url { url: url.replace(login, "…"), why });
-        }
-        if !is_host(authority) {
-            return Err(refuse(
-                "write http://HOST:PORT/PATH with a port up to 65535, and brackets around IPv6 as in [::1]",
-            ));
-        }
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let request = format!("GET {slash}{path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: framecast-bench\r\n\r\n");
-        let lookup = match has_port(authority) {
-            true => authority.to_socket_addrs(),
-            false => format!("{authority}:{}", if is_encrypted { 443 } else { 80 }).to_socket_addrs(),
-        };
-        let found = lookup.map_err(|source| BenchError::Lookup { url: url.to_owned(), source })?;
+    /// Divides an address and looks its host up, which may block: this happens before the loop starts.
+    pub fn resolve(url: &SecretAddress) -> Result<Self, BenchError> {
+        let refuse = |why: &'static str| BenchError::Url { url: url.clone(), why };
+        let parsed = ServerUrl::parse(url.expose()).map_err(refuse)?;
+        let authorization = parsed.credentials.as_ref().map(Credentials::basic);
+        let request = parsed.request("framecast-bench", authorization.as_deref());
+        let found =
+            parsed.place().to_socket_addrs().map_err(|source| BenchError::Lookup { url: url.clone(), source })?;
         let address = first_served(&found.collect::<Vec<_>>()).ok_or_else(|| refuse("its host has no address"))?;
-        let secrecy = is_encrypted.then(|| Secrecy::with(host(authority))).transpose();
+        let secrecy = parsed.is_encrypted.then(|| Secrecy::with(parsed.host())).transpose();
         let secrecy = secrecy.map_err(|_| refuse("its host cannot be the name of a server that encrypts"))?;
-        Ok(Self { address, request: request.into_bytes(), secrecy })
+        Ok(Self { address, request, secrecy })
     }
 }
 
@@ -153,31 +137,6 @@ fn first_served(addresses: &[SocketAddr]) -> Option<SocketAddr> {
     }
 }
 
-/// An authority without its port, and without brackets.
-fn host(authority: &str) -> &str {
-    let host = match has_port(authority) {
-        true => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-        false => authority,
-    };
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
-/// Whether an authority can be looked up: a host, its brackets closed, and a port that is a number.
-fn is_host(authority: &str) -> bool {
-    let (host, port) = match has_port(authority) {
-        true => authority.rsplit_once(':').unwrap_or((authority, "")),
-        false => (authority, "80"),
-    };
-    let is_closed = host.starts_with('[') == host.ends_with(']') && (host.starts_with('[') || !host.contains(':'));
-    !host.is_empty() && is_closed && port.parse::<u16>().is_ok()
-}
-
-/// Whether an authority names a port; the colons inside `[::1]` are not one.
-fn has_port(authority: &str) -> bool {
-    let after_brackets = authority.rsplit(']').next().unwrap_or(authority);
-    after_brackets.contains(':')
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -185,20 +144,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_taken_apart() {
-        for (url, address, line) in [
-            ("http://127.0.0.1:8080/stream", "127.0.0.1:8080", "GET /stream HTTP/1.0"),
-            ("http://127.0.0.1/?action=stream", "127.0.0.1:80", "GET /?action=stream HTTP/1.0"),
-            ("http://127.0.0.1:81?action=stream", "127.0.0.1:81", "GET /?action=stream HTTP/1.0"),
-            ("http://[::1]#top", "[::1]:80", "GET / HTTP/1.0"),
-            ("https://127.0.0.1/stream", "127.0.0.1:443", "GET /stream HTTP/1.0"),
-            ("https://[::1]:8443/", "[::1]:8443", "GET / HTTP/1.0"),
-        ] {
-            let target = Target::resolve(url).unwrap();
-            assert_eq!(target.address.to_string(), address, "{url}");
-            assert_eq!(target.secrecy.is_some(), url.starts_with("https"), "{url}");
-            assert!(String::from_utf8(target.request).unwrap().starts_with(line), "{url}");
-        }
+    fn credentials_of_the_address_are_sent_and_not_shown() {
+        let url = SecretAddress::new("http://ann:s3cret@127.0.0.1:1/stream?token=s3cret");
+        let target = Target::resolve(&url).unwrap();
+        let request = String::from_utf8(target.request.clone()).unwrap();
+        assert!(request.starts_with("GET /stream?token=s3cret HTTP/1.0\r\n"), "{request}");
+        assert!(request.contains("\r\nAuthorization: Basic YW5uOnMzY3JldA==\r\n"), "{request}");
+        let plan = Plan::new(url.expose(), 1, 1.0);
+        let shown = format!("{target:?} {plan:?} {}", serde_json::to_string(&plan).unwrap());
+        assert!(!shown.contains("s3cret") && shown.contains("http://***@127.0.0.1:1/stream?token=***"), "{shown}");
     }
 
     #[test]
@@ -214,11 +168,8 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_asked_is_refused() {
-        for url in ["ftp://127.0.0.1/", "127.0.0.1:80", "http://a:b@127.0.0.1/", "http://127.0.0.1/a b", "http:///x"] {
-            assert!(Target::resolve(url).is_err(), "{url}");
-        }
-        for url in ["http://127.0.0.1:99999/", "http://127.0.0.1:/", "http://[::1/", "http://::1/", "http://:80/"] {
-            assert!(matches!(Target::resolve(url), Err(BenchError::Url { .. })), "{url}");
+        for url in ["ftp://127.0.0.1/", "127.0.0.1:80", "http://127.0.0.1/a b", "http:///x", "http://[::1/"] {
+            assert!(matches!(Target::resolve(&SecretAddress::new(url)), Err(BenchError::Url { .. })), "{url}");
         }
     }
 

@@ -17,7 +17,7 @@ impl fmt::Display for Outcome {
         if let Some(server) = &self.server {
             self.write_server(out, server)?;
         }
-        write_usage(out, "this crowd", &self.crowd)?;
+        write_usage(out, "bench", &self.crowd)?;
         if let Some(failure) = &self.first_failure {
             writeln!(out, "\nthe first viewer that failed: {failure}")?;
         }
@@ -29,7 +29,7 @@ impl Outcome {
     fn write_deliveries(&self, out: &mut fmt::Formatter) -> fmt::Result {
         write!(out, "{:<9}{:>8}{:>8}{:>8}{:>10}", "viewers", "joined", "failed", "closed", "frames")?;
         write!(out, "{:>9}{:>8}{:>8}{:>8}", "fps min", "median", "max", "short")?;
-        writeln!(out, "{:>9}{:>9}{:>8}{:>6}{:>8}", "skipped", "repeats", "fallen", "torn", "differ")?;
+        writeln!(out, "{:>9}{:>9}{:>14}{:>6}{:>8}", "skipped", "repeats", "out of order", "torn", "differ")?;
         for (name, group) in self.present_groups() {
             let tally = &group.tally;
             let joined = group.viewers.saturating_sub(group.failed);
@@ -42,7 +42,7 @@ impl Outcome {
             }
             let differ = if self.plan.verify { group.mismatched.to_string() } else { "-".to_owned() };
             write!(out, "{:>9}{:>9}", tally.skipped, tally.repeats)?;
-            writeln!(out, "{:>8}{:>6}{differ:>8}", tally.out_of_order, tally.torn)?;
+            writeln!(out, "{:>14}{:>6}{differ:>8}", tally.out_of_order, tally.torn)?;
         }
         let bytes: u64 = self.groups().iter().map(|(_, group)| group.tally.bytes).sum();
         let megabytes = bytes as f64 / 1e6;
@@ -54,16 +54,16 @@ impl Outcome {
         writeln!(out, "{:<26}{p50:>10}{p90:>10}{p99:>10}{max:>10}", "milliseconds")?;
         for (name, group) in self.present_groups() {
             write_quantiles(out, &format!("{name}: latency"), &group.latency)?;
-            write_quantiles(out, &format!("{name}: first picture"), &group.first_picture)?;
+            write_quantiles(out, &format!("{name}: first frame"), &group.first_picture)?;
         }
-        write_quantiles(out, "first to last viewer", &self.spread)
+        write_quantiles(out, "spread", &self.spread)
     }
 
     fn write_server(&self, out: &mut fmt::Formatter, server: &FamilyUsage) -> fmt::Result {
         write_usage(out, "server", &server.own)?;
-        write_usage(out, "its children", &server.children)?;
+        write_usage(out, "children", &server.children)?;
         if let (Some(own), Some(family)) = (self.cpu_per_part_us(), self.family_cpu_per_part_us()) {
-            writeln!(out, "server CPU for a delivered part: {own:.2} us, with its children {family:.2} us")?;
+            writeln!(out, "CPU per frame: server {own:.2} us, with its children {family:.2} us")?;
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Outcome {
 
 /// What stands above the rows of a ramp.
 pub(super) const RAMP_HEADING: &str =
-    concat!(" viewers  joined  fps min  median  torn    p50 ms    p99 ms", "  us/frame  server %  server MiB  crowd %");
+    concat!(" viewers  joined  fps min  median  torn    p50 ms    p99 ms", "  us/frame  server %  server MiB  bench %");
 
 /// One step of a ramp: its steady viewers, and what the server's own process used.
 pub(super) fn ramp_row(step: &Outcome) -> String {

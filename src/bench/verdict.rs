@@ -48,9 +48,7 @@ pub fn doubt(steps: &[Outcome]) -> Option<String> {
     let percent = busiest.crowd.cpu_percent;
     (percent > CROWD_CPU_PERCENT_MAX).then(|| {
         let viewers = grouped(busiest.plan.viewers as u64);
-        format!(
-            "The crowd itself used {percent:.0} % of its core with {viewers} viewers, and may be what held them back."
-        )
+        format!("The bench itself used {percent:.0} % of its core with {viewers} viewers: it may be the limit itself.")
     })
 }
 

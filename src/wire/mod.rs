@@ -12,3 +12,4 @@ pub mod printable;
 pub mod secret;
 pub mod source;
 pub mod sse;
+pub mod url;

@@ -56,7 +56,7 @@ fn a_ramp_finds_the_server_and_tells_of_each_step() {
     }
     let page = std::fs::read_to_string(report).unwrap();
     assert_balanced(&page);
-    for words in [&url, "--ramp=1,4", "CPU per delivered frame", "Who was starved", "stalled", "Linux"] {
+    for words in [&url, "--ramp=1,4", "CPU per frame", "Who was starved", "stalled", "Linux"] {
         assert!(page.contains(words), "{words} is missing");
     }
 }
@@ -104,13 +104,65 @@ fn what_cannot_be_watched_is_told_in_one_line() {
         (server.url("/nothing"), "cannot be watched: the server answered with status 404"),
         (server.url("/"), "cannot be watched: the answer is no multipart stream but \"text/html"),
         (format!("http://{closed}/"), "cannot be watched: Connection refused"),
-        ("http://no..host/".to_owned(), "the host of \"http://no..host/\" was not found"),
+        ("http://no..host/".to_owned(), "the host of http://no..host/ was not found"),
     ] {
         let line = refusal(&[&url, "--ramp=3,5"]);
         assert!(line.contains(words), "{line}");
     }
     let line = refusal(&[&server.url("/stream"), "--report", "/no/such/folder/report.html"]);
     assert!(line.contains("the report \"/no/such/folder/report.html\" cannot be written"), "{line}");
+}
+
+#[test]
+fn credentials_are_sent_and_masked_in_text_json_report_and_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let (users, report) = (folder.path().join("users"), folder.path().join("report.html"));
+    std::fs::write(&users, "ann:canary7\n").unwrap();
+    let server = Program::serve(&[&CAMERA[..], &["--auth-file", users.to_str().unwrap()]].concat());
+    let url = server.url("/stream?note=canary7").replace("http://", "http://ann:canary7@");
+    let report = report.to_str().unwrap();
+    let run =
+        |options: &[&str]| bench(&[&[&url, "--viewers=2", "--seconds=0.3", "--report", report], options].concat());
+    let mut shown = String::new();
+    for output in [run(&[]), run(&["--json"]), bench(&[&url.replace("canary7@", "wrong-canary7@")])] {
+        shown += &(text(&output.stdout) + &text(&output.stderr));
+    }
+    shown += &std::fs::read_to_string(report).unwrap();
+    assert!(!shown.contains("canary7"), "{shown}");
+    // Text, JSON, a refusal, and the report's title, heading and command line.
+    assert!(shown.matches("http://***@127.0.0.1:").count() >= 6, "{shown}");
+    assert!(shown.contains("With 2 viewers, all had") && shown.contains("status 401"), "{shown}");
+}
+
+#[test]
+fn text_and_report_define_each_term_in_the_same_words() {
+    let server = TinyServer::start(stream(&[]), Then::Send(part));
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.html");
+    let output = bench(&[
+        &server.url(),
+        "--seconds=0.3",
+        "--viewers=1",
+        "--slow=1",
+        &this_pid(),
+        "--report",
+        report.to_str().unwrap(),
+    ]);
+    let (shown, page) = (text(&output.stdout), std::fs::read_to_string(report).unwrap());
+    let (figures, legend) = shown.split_once("\nTerms:\n").expect("there is a legend");
+    let terms: Vec<(&str, &str)> =
+        legend.lines().map(|line| line.trim_start().split_once("  ").expect("a term and its definition")).collect();
+    for (term, meaning) in &terms {
+        let meaning = meaning.trim().replace('&', "&amp;").replace('"', "&quot;");
+        assert!(page.contains(&format!("<dt>{term}</dt><dd>{meaning}</dd>")), "{term} is missing");
+    }
+    for term in
+        ["steady", "slow", "short", "skipped", "repeats", "out of order", "torn", "differ", "first frame", "spread"]
+    {
+        assert!(figures.contains(term) && terms.iter().any(|(known, _)| *known == term), "{term}: {shown}");
+        assert!(page.contains(&format!("<th>{term}<small>")) || page.contains(&format!("{term}</td>")), "{term}");
+    }
+    assert!(!legend.contains("stalled") && !figures.contains("passing"), "{shown}");
 }
 
 #[test]

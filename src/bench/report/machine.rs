@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
+use crate::wire::secret::mask_arguments;
+
 /// Processor, memory and kernel in one line; what the system does not tell is left out.
 pub(super) fn describe() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
@@ -17,9 +19,9 @@ pub(super) fn describe() -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// A command line as it could be typed again in a shell, its program by its name alone.
-pub(super) fn command_line(arguments: impl Iterator<Item = String>) -> String {
-    let mut words: Vec<String> = arguments.map(|argument| quote(&argument)).collect();
+/// A command line as it could be typed again in a shell, its program by its name alone and credentials masked.
+pub(super) fn command_line(arguments: Vec<String>) -> String {
+    let mut words: Vec<String> = mask_arguments(&arguments).iter().map(|argument| quote(argument)).collect();
     if let Some(program) = words.first_mut() {
         let name = Path::new(&*program).file_name().map(|name| name.to_string_lossy().into_owned());
         *program = name.unwrap_or_default();
@@ -52,10 +54,10 @@ mod tests {
 
     #[test]
     fn a_command_can_be_typed_again() {
-        let typed = ["/usr/bin/framecast", "bench", "http://a/?action=stream&x", "--ramp", "1,2", "it's", ""];
-        let line = command_line(typed.into_iter().map(str::to_owned));
-        assert_eq!(line, r"framecast bench 'http://a/?action=stream&x' --ramp 1,2 'it'\''s' ''");
-        assert_eq!(command_line(std::iter::empty()), "");
+        let typed = ["/usr/bin/framecast", "bench", "http://a:b@c/?action=stream&x=y", "--ramp", "1,2", "it's", ""];
+        let line = command_line(typed.map(str::to_owned).to_vec());
+        assert_eq!(line, r"framecast bench 'http://***@c/?action=stream&x=***' --ramp 1,2 'it'\''s' ''");
+        assert_eq!(command_line(Vec::new()), "");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use plot::PlotError;
 /// Where and how figures were taken.
 #[derive(Clone, Debug, Default)]
 pub struct Setting {
-    /// The command as it could be typed again.
+    /// The command as it could be typed again, with credentials masked.
     pub command: String,
     /// Processor, memory and kernel.
     pub machine: String,
@@ -39,7 +39,9 @@ impl Setting {
     pub fn current() -> Self {
         let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         Self {
-            command: machine::command_line(std::env::args_os().map(|word| word.to_string_lossy().into_owned())),
+            command: machine::command_line(
+                std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+            ),
             machine: machine::describe(),
             date: date.replace('T', " ").replace('Z', " UTC"),
         }

@@ -1,6 +1,7 @@
 //! What stands where on the page, and the words.
 
 use crate::bench::outcome::Outcome;
+use crate::bench::terms;
 use crate::bench::verdict::{self, grouped};
 
 use super::plot::{self, Plot, PlotError};
@@ -11,18 +12,19 @@ use super::{Setting, escape, strip, tables};
 /// # Errors
 /// A plot could not be drawn.
 pub fn page(steps: &[Outcome], setting: &Setting) -> Result<String, PlotError> {
-    let url = steps.first().map(|step| escape(&step.plan.url)).unwrap_or_default();
+    let url = steps.first().map(|step| escape(&step.plan.url.to_string())).unwrap_or_default();
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{url}: framecast bench</title>\n<style>\n{style}</style>\n</head>\n<body>\n\
-         {header}<main>\n{tiles}{plots}{strips}{tables}</main>\n{footer}</body>\n</html>\n",
+         {header}<main>\n{tiles}{plots}{strips}{tables}{legend}</main>\n{footer}</body>\n</html>\n",
         style = include_str!("style.css"),
         header = header(steps, &url),
         tiles = tiles(steps),
         plots = plots(steps)?,
         strips = strips(steps),
         tables = all_tables(steps),
+        legend = legend(steps),
         footer = footer(setting),
     ))
 }
@@ -51,8 +53,8 @@ fn tiles(steps: &[Outcome]) -> String {
     let time = |milliseconds: f64| (latency.count > 0).then(|| format!("{milliseconds:.1}"));
     let tiles = [
         ("viewers", Some(grouped(step.plan.viewers as u64)), ""),
-        ("lowest viewer", Some(format!("{:.2}", fps.min)), "fps"),
-        ("torn frames", Some(grouped(torn)), ""),
+        ("min", Some(format!("{:.2}", fps.min)), "fps"),
+        ("torn", Some(grouped(torn)), "frames"),
         ("latency p50", time(latency.p50_ms), "ms"),
         ("latency p99", time(latency.p99_ms), "ms"),
         ("CPU per frame", step.cpu_per_part_us().map(|time| format!("{time:.2}")), "µs"),
@@ -122,6 +124,13 @@ fn all_tables(steps: &[Outcome]) -> String {
         tables::times(steps),
         tables::processes(steps),
     )
+}
+
+/// What each word means that stands above or before a figure.
+fn legend(steps: &[Outcome]) -> String {
+    let term = |(term, meaning): (&str, &str)| format!("<dt>{term}</dt><dd>{}</dd>\n", escape(meaning));
+    let terms: String = terms::used_in(steps).map(term).collect();
+    format!("<section>\n<h2>Terms</h2>\n<dl class=\"terms\">\n{terms}</dl>\n</section>\n")
 }
 
 fn footer(setting: &Setting) -> String {

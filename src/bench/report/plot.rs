@@ -69,8 +69,8 @@ pub(super) fn frame_rates(steps: &[Outcome]) -> Plot {
         title: "Frames per second",
         unit: "fps by viewers",
         lines: vec![
-            line("median viewer", BLUE, |step| Some(step.steady.fps?.median)),
-            line("lowest viewer", ORANGE, |step| Some(step.steady.fps?.min)),
+            line("median", BLUE, |step| Some(step.steady.fps?.median)),
+            line("min", ORANGE, |step| Some(step.steady.fps?.min)),
         ],
         labels: viewer_labels(steps),
     }
@@ -79,10 +79,10 @@ pub(super) fn frame_rates(steps: &[Outcome]) -> Plot {
 /// The server's processor time for each delivered frame, against viewers.
 pub(super) fn processor_times(steps: &[Outcome]) -> Plot {
     Plot {
-        title: "CPU per delivered frame",
+        title: "CPU per frame",
         unit: "µs by viewers",
         lines: vec![
-            against_viewers(steps, "server and its children", ORANGE, Outcome::family_cpu_per_part_us),
+            against_viewers(steps, "server with its children", ORANGE, Outcome::family_cpu_per_part_us),
             against_viewers(steps, "server", BLUE, Outcome::cpu_per_part_us),
         ],
         labels: viewer_labels(steps),

@@ -11,7 +11,7 @@ type Column = (&'static str, &'static str);
 
 const SUMMARY: [Column; 11] = [
     ("viewers", ""),
-    ("lowest", "fps"),
+    ("min", "fps"),
     ("median", "fps"),
     ("torn", "frames"),
     ("latency p50", "ms"),
@@ -20,7 +20,7 @@ const SUMMARY: [Column; 11] = [
     ("with children", "µs"),
     ("server CPU", "% of a core"),
     ("server memory", "MiB"),
-    ("crowd CPU", "% of a core"),
+    ("bench CPU", "% of a core"),
 ];
 
 const DELIVERIES: [Column; 15] = [
@@ -30,9 +30,9 @@ const DELIVERIES: [Column; 15] = [
     ("failed", ""),
     ("closed", ""),
     ("frames", ""),
-    ("lowest", "fps"),
+    ("min", "fps"),
     ("median", "fps"),
-    ("highest", "fps"),
+    ("max", "fps"),
     ("short", "viewers"),
     ("skipped", "frames"),
     ("repeats", "frames"),
@@ -42,7 +42,7 @@ const DELIVERIES: [Column; 15] = [
 ];
 
 const TIMES: [Column; 7] =
-    [("viewers", ""), ("time", ""), ("count", ""), ("p50", "ms"), ("p90", "ms"), ("p99", "ms"), ("longest", "ms")];
+    [("viewers", ""), ("time", ""), ("count", ""), ("p50", "ms"), ("p90", "ms"), ("p99", "ms"), ("max", "ms")];
 
 const PROCESSES: [Column; 7] = [
     ("viewers", ""),
@@ -101,9 +101,9 @@ pub(super) fn times(steps: &[Outcome]) -> String {
     };
     let rows = steps.iter().flat_map(|step| {
         let groups = present(step).flat_map(|(kind, group)| {
-            [(format!("{kind}: latency"), &group.latency), (format!("{kind}: first picture"), &group.first_picture)]
+            [(format!("{kind}: latency"), &group.latency), (format!("{kind}: first frame"), &group.first_picture)]
         });
-        let all = groups.chain([("first to last viewer".to_owned(), &step.spread)]);
+        let all = groups.chain([("spread".to_owned(), &step.spread)]);
         all.filter(|(_, times)| times.count > 0).map(move |(what, times)| row(step, what, times))
     });
     table(&TIMES, rows)
@@ -119,9 +119,8 @@ pub(super) fn processes(steps: &[Outcome]) -> String {
         row
     };
     let rows = steps.iter().flat_map(|step| {
-        let server =
-            step.server.iter().flat_map(|server| [("server", &server.own), ("its children", &server.children)]);
-        server.chain([("this crowd", &step.crowd)]).map(move |(process, usage)| row(step, process, usage))
+        let server = step.server.iter().flat_map(|server| [("server", &server.own), ("children", &server.children)]);
+        server.chain([("bench", &step.crowd)]).map(move |(process, usage)| row(step, process, usage))
     });
     table(&PROCESSES, rows)
 }

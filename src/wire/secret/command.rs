@@ -38,6 +38,11 @@ pub(super) fn mask(masked: &mut Masked, command: &str) {
     }
 }
 
+/// Masks the credentials in the arguments of a command, each of which stays one argument.
+pub fn mask_arguments(arguments: &[String]) -> Vec<String> {
+    mask_words(&mut Masked::default(), arguments)
+}
+
 /// Masks each word by itself and by the words before it. The secrets are added to those of `masked`.
 fn mask_words(masked: &mut Masked, words: &[String]) -> Vec<String> {
     let mut expected = Expected::Argument;

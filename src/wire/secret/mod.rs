@@ -17,6 +17,7 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
 
+pub use self::command::mask_arguments;
 pub use self::text::mask;
 
 /// Stands in the place of whatever is masked.
