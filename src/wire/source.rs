@@ -22,11 +22,52 @@ pub struct Part {
     pub captured_at: Option<WallTime>,
     /// The frame's number, if the source states one within its bound.
     pub sequence: Option<Sequence>,
+    /// What was mended in it or its framing, if anything.
+    pub repair: Option<Repair>,
+}
+
+/// A flaw that does not keep a frame from being shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// The end marker (FF D9) was missing, and has been added. Every block of the picture is there.
+    EndMarker,
+    /// Bytes preceded the start marker (FF D8), and have been left out.
+    StartMarker,
+    /// The frame came behind another boundary than the frames before it, or without any.
+    Boundary,
+}
+
+impl Repair {
+    const ALL: [Self; 3] = [Self::EndMarker, Self::StartMarker, Self::Boundary];
+
+    /// The name that a driver gives it in the part of a frame.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EndMarker => "end_marker",
+            Self::StartMarker => "start_marker",
+            Self::Boundary => "boundary",
+        }
+    }
+
+    /// The repair of that [name](Self::as_str), in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|repair| repair.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EndMarker => "a frame lacks its end marker (FF D9), which was added",
+            Self::StartMarker => "bytes precede the start marker (FF D8) of a frame, and were skipped",
+            Self::Boundary => "the boundary between frames has changed, and the new one is used",
+        })
+    }
 }
 
 /// One flawed frame, taken off the bytes received. It ends nothing: the next call goes on behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a frame of {bytes} bytes was rejected: {reason}")]
+#[error("a frame of {bytes} bytes was rejected: {reason}{}", reason.remedy())]
 pub struct Rejected {
     /// What is wrong with it.
     pub reason: Reason,
@@ -39,6 +80,10 @@ pub struct Rejected {
 /// The field of a part without a picture, by which a driver reports a frame that it has rejected itself, such as one
 /// that came over a network. Its value is the [name of the reason](Reason::as_str).
 pub const REJECTED_FIELD: &str = "X-Frame-Rejected";
+
+/// The field of a part by which a driver reports that it has mended the frame. Its value is the
+/// [name of the repair](Repair::as_str).
+pub const REPAIRED_FIELD: &str = "X-Frame-Repaired";
 
 /// Why a frame is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +102,21 @@ pub enum Reason {
     NoFrame,
     /// See [`Flaw::ZeroSize`].
     ZeroSize,
+    /// See [`Flaw::TwelveBit`].
+    TwelveBit,
+    /// See [`Flaw::Lossless`].
+    Lossless,
+    /// See [`Flaw::Arithmetic`].
+    Arithmetic,
+    /// See [`Flaw::Hierarchical`].
+    Hierarchical,
     /// See [`Flaw::TrailingBytes`]. No decoder here gives it: they cut what follows a picture off.
     TrailingBytes,
 }
 
 impl Reason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::TooLarge,
         Self::BadHeader,
         Self::NotJpeg,
@@ -71,12 +124,27 @@ impl Reason {
         Self::BadSegment,
         Self::NoFrame,
         Self::ZeroSize,
+        Self::TwelveBit,
+        Self::Lossless,
+        Self::Arithmetic,
+        Self::Hierarchical,
         Self::TrailingBytes,
     ];
 
     /// The reason of that [name](Self::as_str), in any case.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// What there is to do about it, if that is clear, behind a semicolon.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::TwelveBit => "; browsers show 8 bits a sample only: set the camera to 8 bits",
+            Self::Lossless | Self::Arithmetic | Self::Hierarchical => {
+                "; browsers do not show that kind of JPEG: set the camera to baseline JPEG"
+            }
+            _ => "",
+        }
     }
 
     /// The name under which it is counted in the server's state. It never changes.
@@ -89,6 +157,10 @@ impl Reason {
             Self::BadSegment => "bad_segment",
             Self::NoFrame => "no_frame",
             Self::ZeroSize => "zero_size",
+            Self::TwelveBit => "twelve_bit",
+            Self::Lossless => "lossless",
+            Self::Arithmetic => "arithmetic",
+            Self::Hierarchical => "hierarchical",
             Self::TrailingBytes => "trailing_bytes",
         }
     }
@@ -108,6 +180,10 @@ impl From<Flaw> for Reason {
             Flaw::BadSegment => Self::BadSegment,
             Flaw::NoFrame => Self::NoFrame,
             Flaw::ZeroSize => Self::ZeroSize,
+            Flaw::TwelveBit => Self::TwelveBit,
+            Flaw::Lossless => Self::Lossless,
+            Flaw::Arithmetic => Self::Arithmetic,
+            Flaw::Hierarchical => Self::Hierarchical,
             Flaw::TrailingBytes => Self::TrailingBytes,
         }
     }
@@ -139,6 +215,8 @@ impl Count {
 pub struct Tally {
     /// Frames handed out.
     pub accepted: Count,
+    /// Those of them that were mended ([`Part::repair`]).
+    pub repaired_frames: u64,
     /// Bytes that belong to no frame: padding and garbage between frames.
     pub skipped_bytes: u64,
     /// Times of capture that were out of range or no number: those frames have the time of their arrival.
@@ -167,6 +245,7 @@ impl Tally {
     /// Adds what another decoder was given to this.
     pub fn merge(&mut self, other: &Self) {
         self.accepted.merge(other.accepted);
+        self.repaired_frames += other.repaired_frames;
         self.skipped_bytes += other.skipped_bytes;
         self.timestamps_ignored += other.timestamps_ignored;
         self.sequences_ignored += other.sequences_ignored;
@@ -175,8 +254,9 @@ impl Tally {
         }
     }
 
-    pub(super) fn accept(&mut self, bytes: usize) {
+    pub(super) fn accept(&mut self, bytes: usize, repair: Option<Repair>) {
         self.accepted.add(bytes);
+        self.repaired_frames += u64::from(repair.is_some());
     }
 
     pub(super) fn skip(&mut self, bytes: usize) {
@@ -224,6 +304,15 @@ impl SourceDecoder {
             Format::Unknown => Ok(None),
             Format::Jpegs(splitter) => splitter.decode(received),
             Format::Parts(decoder) => decoder.decode(received),
+        }
+    }
+
+    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes will come.
+    pub fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
+        match &mut self.format {
+            Format::Unknown => None,
+            Format::Jpegs(splitter) => splitter.finish(received),
+            Format::Parts(decoder) => decoder.finish(received),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `jpeg::check` and `jpeg::with_standard_tables`.
 
-use framecast::wire::jpeg::{Flaw, Picture, check, with_standard_tables};
+use framecast::wire::jpeg::{Flaw, Picture, check, mend, with_standard_tables};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
@@ -112,7 +112,7 @@ fn a_broken_segment_is_refused() {
         assert_eq!(check(&jpeg), Err(Flaw::BadSegment), "{bytes:02x?} at {at}");
     };
     broken(tables.start, &[0x00]);
-    for code in [0x00, 0x02, 0xbf, 0xc8, 0xd0, 0xde, 0xf0, 0xfd] {
+    for code in [0x00, 0x02, 0xbf, 0xc8, 0xd0, 0xf0, 0xfd] {
         broken(tables.start, &[0xff, code]);
     }
     broken(tables.start + 2, &[0, 0]);
@@ -123,6 +123,38 @@ fn a_broken_segment_is_refused() {
     broken(scan.start + 4, &[0]);
     broken(scan.start + 4, &[2]);
     broken(scan.end + 3, &[0xff, 0x17]);
+}
+
+#[test]
+fn a_picture_that_no_browser_shows_is_refused_with_its_kind() {
+    let jpeg = frame(0);
+    let header = segment(&jpeg, 0xc0);
+    let kinds = [
+        (0xc0, 12, Flaw::TwelveBit),
+        (0xc1, 12, Flaw::TwelveBit),
+        (0xc3, 8, Flaw::Lossless),
+        (0xc3, 12, Flaw::Lossless),
+        (0xf7, 8, Flaw::Lossless),
+        (0xc5, 8, Flaw::Hierarchical),
+        (0xc6, 8, Flaw::Hierarchical),
+        (0xc7, 8, Flaw::Hierarchical),
+        (0xc9, 8, Flaw::Arithmetic),
+        (0xca, 8, Flaw::Arithmetic),
+        (0xcb, 8, Flaw::Arithmetic),
+        (0xcd, 8, Flaw::Hierarchical),
+        (0xcf, 8, Flaw::Hierarchical),
+    ];
+    for (code, precision, flaw) in kinds {
+        let mut jpeg = jpeg.clone();
+        (jpeg[header.start + 1], jpeg[header.start + 4]) = (code, precision);
+        assert_eq!(check(&jpeg), Err(flaw), "{code:02x} with {precision} bits");
+        assert_eq!(mend(&jpeg), Err(flaw));
+    }
+    // A hierarchical picture begins with a header of its own (T.81, B.3.2) and has several frames.
+    let mut several = jpeg.clone();
+    let again = [&[0xff, 0xde], &jpeg[header.start + 2..header.end], &jpeg[header.clone()]].concat();
+    several.splice(header.start..header.start, again);
+    assert_eq!(check(&several), Err(Flaw::Hierarchical));
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub(crate) const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// What all decoders of frames can do.
 pub(crate) trait Decoder {
     fn decode(&mut self, received: &mut BytesMut) -> Result<Option<Part>, Rejected>;
+    fn finish(&mut self, received: &mut BytesMut) -> Option<Part>;
     fn tally(&self) -> Tally;
 }
 
@@ -19,6 +20,9 @@ macro_rules! decoders {
         impl Decoder for $decoder {
             fn decode(&mut self, received: &mut BytesMut) -> Result<Option<Part>, Rejected> {
                 self.decode(received)
+            }
+            fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
+                self.finish(received)
             }
             fn tally(&self) -> Tally {
                 self.tally()
@@ -35,6 +39,8 @@ pub(crate) struct Outcome {
     pub(crate) events: Vec<Result<Part, Rejected>>,
     pub(crate) tally: Tally,
     pub(crate) left: Vec<u8>,
+    /// The frame that is whole because nothing follows it.
+    pub(crate) last: Option<Part>,
 }
 
 impl Outcome {
@@ -71,12 +77,20 @@ pub(crate) fn feed<'a>(mut decoder: impl Decoder, pieces: impl IntoIterator<Item
         }
     }
     let tally = decoder.tally();
+    let left = received.to_vec();
+    let last = decoder.finish(&mut received);
+    assert_eq!(decoder.tally().bytes() + received.len() as u64, fed, "every byte is accounted for");
+    if let Some(part) = &last {
+        assert_eq!(jpeg::check(&part.jpeg), Ok(part.picture));
+    }
     assert_eq!(tally.accepted.frames, events.iter().filter(|event| event.is_ok()).count() as u64);
     for reason in Reason::ALL {
         let rejected = events.iter().flat_map(|event| event.as_ref().err()).filter(|event| event.reason == reason);
         assert_eq!(tally.rejected(reason).frames, rejected.count() as u64);
     }
-    Outcome { events, tally, left: received.to_vec() }
+    let repaired = events.iter().flatten().filter(|part| part.repair.is_some());
+    assert_eq!(tally.repaired_frames, repaired.count() as u64);
+    Outcome { events, tally, left, last }
 }
 
 /// Feeds the stream whole, byte by byte, and in two pieces cut at every place (at every 31st of a long stream): all the

@@ -6,6 +6,7 @@ mod feed;
 mod parts;
 mod pictures;
 mod recovery;
+mod repair;
 mod sources;
 mod splitter;
 mod thumbnails;

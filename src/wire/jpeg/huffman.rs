@@ -11,7 +11,7 @@ struct Table {
 }
 
 /// The tables of ITU T.81, K.3.3: "typical" ones that became the standard.
-const TABLES: [Table; 4] = [
+static TABLES: [Table; 4] = [
     // Table K.3.
     Table {
         class_and_number: 0x00,
@@ -63,6 +63,12 @@ const CHROMINANCE_AC: [u8; 162] = [
     0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda,
     0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa,
 ];
+
+/// The lengths and values of the table of one class and number.
+pub(super) fn standard(class: u8, number: u8) -> Option<(&'static [u8; 16], &'static [u8])> {
+    let table = TABLES.iter().find(|table| table.class_and_number == class << 4 | number)?;
+    Some((&table.lengths, table.values))
+}
 
 /// All four tables in one DHT segment, marker included.
 pub(super) fn standard_tables() -> Vec<u8> {

@@ -4,10 +4,15 @@
 //! passes over whatever they hold: an EXIF thumbnail is a JPEG within the picture, with an end marker of its own.
 
 mod huffman;
+mod mend;
+mod previews;
+mod scan;
 mod splitter;
 mod thumbnails;
 mod walk;
 
+pub(in crate::wire) use mend::with_end;
+pub use mend::{Mended, mend};
 pub use splitter::Splitter;
 pub use thumbnails::without_thumbnails;
 pub(in crate::wire) use walk::{Step, Walk};
@@ -20,6 +25,9 @@ pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The start-of-image marker.
 pub(in crate::wire) const START: [u8; 2] = [0xff, 0xd8];
+
+/// The end-of-image marker.
+pub(in crate::wire) const END: [u8; 2] = [0xff, 0xd9];
 
 /// What the headers of a JPEG say of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +59,18 @@ pub enum Flaw {
     /// A width or height of zero. T.81 allows a height that is told after the first scan (DNL); no browser does.
     #[error("the picture has a width or height of zero")]
     ZeroSize,
+    /// Twelve bits a sample (T.81, table B.2), which no browser shows.
+    #[error("the picture has 12 bits a sample, which browsers do not show; set the camera to 8 bits")]
+    TwelveBit,
+    /// Lossless coding (T.81, annex H, or JPEG-LS), which no browser shows.
+    #[error("the picture is lossless JPEG, which browsers do not show; set the camera to baseline JPEG")]
+    Lossless,
+    /// Arithmetic coding (T.81, annex D), which no browser shows.
+    #[error("the picture is arithmetic-coded JPEG, which browsers do not show; set the camera to baseline JPEG")]
+    Arithmetic,
+    /// Hierarchical coding (T.81, annex J), which no browser shows.
+    #[error("the picture is hierarchical JPEG, which browsers do not show; set the camera to baseline JPEG")]
+    Hierarchical,
     /// The picture is whole but something follows it.
     #[error("bytes follow the end of the picture")]
     TrailingBytes,

@@ -1,10 +1,11 @@
 //! A stream of JPEGs one after another, cut into frames.
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
 
-use super::{Flaw, START, Step, Walk};
-use crate::wire::source::{Part, Reason, Rejected, Tally};
+use super::previews::Previews;
+use super::{Flaw, Picture, START, Step, Walk, with_end};
+use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
 
 /// How often bytes that have been walked may be walked again from a start marker among them. Each cut frame needs one
 /// such look, or two; without a bound, bytes made for the purpose would be walked once for each start marker in them.
@@ -13,8 +14,9 @@ const SECOND_LOOKS_MAX: u32 = 8;
 /// Cuts a stream of JPEGs one after another, as `rpicam-vid --codec mjpeg -o -` and `ffmpeg -f mjpeg -` write it.
 ///
 /// A frame is out as soon as the last byte of its end marker is in. What is no frame is skipped up to the next start
-/// marker, and a frame that the next one interrupts costs that one nothing. Work is linear in the bytes received,
-/// however they are cut.
+/// marker, and a frame that the next one interrupts costs that one nothing: it is repaired if only its end marker is
+/// missing, and rejected if it was cut. Of a picture and its previews, only the first comes out. Work is linear in the
+/// bytes received, however they are cut.
 #[derive(Debug)]
 pub struct Splitter {
     frame_bytes_max: usize,
@@ -23,6 +25,7 @@ pub struct Splitter {
     /// How many of the bytes received an earlier walk, which broke, has looked at.
     walked: usize,
     second_looks: u32,
+    previews: Previews,
     tally: Tally,
 }
 
@@ -34,6 +37,7 @@ impl Splitter {
             walk: None,
             walked: 0,
             second_looks: 0,
+            previews: Previews::default(),
             tally: Tally::default(),
         }
     }
@@ -60,10 +64,9 @@ impl Splitter {
                     return Err(self.reject(received, Reason::TooLarge, bytes));
                 }
                 Step::End { picture: Ok(picture), length } => {
-                    self.leave(length);
-                    self.tally.accept(length);
-                    let jpeg = received.split_to(length).freeze();
-                    return Ok(Some(Part { jpeg, picture, captured_at: None, sequence: None }));
+                    if let Some(part) = self.take(received, length, picture, None) {
+                        return Ok(Some(part));
+                    }
                 }
                 Step::End { length: end, .. } | Step::Broken { end, .. } if !walk.has_begun() => {
                     self.skip(received, end);
@@ -73,11 +76,47 @@ impl Splitter {
                 }
                 Step::Broken { flaw, end } => {
                     let swallowed = walk.swallowed(frame, end).filter(|_| flaw != Flaw::Truncated);
+                    let unended = frame.get(..end).filter(|_| swallowed.is_none() && walk.has_scan());
+                    if let Some(mended) = unended.and_then(|unended| with_end(unended, walk, false)) {
+                        let jpeg = Some(mended.jpeg.into_owned().into());
+                        match self.take(received, end, mended.picture, jpeg) {
+                            Some(part) => return Ok(Some(part)),
+                            None => continue,
+                        }
+                    }
                     let (flaw, bytes) = self.resume(flaw, end, swallowed);
                     return Err(self.reject(received, flaw.into(), bytes));
                 }
             }
         }
+    }
+
+    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes will come.
+    pub fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
+        let walk = self.walk.as_ref().filter(|walk| walk.has_scan())?;
+        let mended = with_end(received, walk, false)?;
+        let jpeg = mended.jpeg.into_owned().into();
+        self.take(received, received.len(), mended.picture, Some(jpeg))
+    }
+
+    /// Takes the frame at the head of `received` off; none if it is a preview. `mended` is the frame with what it
+    /// lacked.
+    fn take(
+        &mut self,
+        received: &mut BytesMut,
+        length: usize,
+        picture: Picture,
+        mended: Option<Bytes>,
+    ) -> Option<Part> {
+        self.leave(length);
+        let jpeg = received.split_to(length).freeze();
+        if self.previews.is_follower(picture, &jpeg) {
+            self.tally.skip(length);
+            return None;
+        }
+        let repair = mended.is_some().then_some(Repair::EndMarker);
+        self.tally.accept(length, repair);
+        Some(Part { jpeg: mended.unwrap_or(jpeg), picture, captured_at: None, sequence: None, repair })
     }
 
     /// What has become of the bytes so far.

@@ -4,20 +4,24 @@ use memchr::{memchr, memmem};
 
 use super::{Flaw, Picture, START};
 
-const STUFFED: u8 = 0x00;
+pub(super) const STUFFED: u8 = 0x00;
 pub(super) const TEM: u8 = 0x01;
-const DHT: u8 = 0xc4;
+pub(super) const DHT: u8 = 0xc4;
 const JPG: u8 = 0xc8;
 const DAC: u8 = 0xcc;
-const RST0: u8 = 0xd0;
-const RST7: u8 = 0xd7;
+pub(super) const RST0: u8 = 0xd0;
+pub(super) const RST7: u8 = 0xd7;
 pub(super) const SOI: u8 = 0xd8;
 pub(super) const EOI: u8 = 0xd9;
 pub(super) const SOS: u8 = 0xda;
 const DQT: u8 = 0xdb;
-const DRI: u8 = 0xdd;
+pub(super) const DRI: u8 = 0xdd;
+const DHP: u8 = 0xde;
+const EXP: u8 = 0xdf;
 pub(super) const APP0: u8 = 0xe0;
 pub(super) const APP15: u8 = 0xef;
+/// The frame header of JPEG-LS (ITU T.87).
+const SOF55: u8 = 0xf7;
 const COM: u8 = 0xfe;
 pub(super) const FILL: u8 = 0xff;
 
@@ -54,6 +58,8 @@ pub(in crate::wire) struct Walk {
     suspect: Option<usize>,
     /// Height and width, as the frame header has them.
     size: Option<(u16, u16)>,
+    /// A way of coding that no browser shows.
+    unsupported: Option<Flaw>,
     first_scan: Option<usize>,
     huffman_tables: bool,
 }
@@ -67,6 +73,7 @@ impl Walk {
             segment: START.len(),
             suspect: None,
             size: None,
+            unsupported: None,
             first_scan: None,
             huffman_tables: false,
         }
@@ -91,6 +98,17 @@ impl Walk {
     /// Whether at least one segment was whole. What breaks earlier is hardly a picture, but stray bytes.
     pub(in crate::wire) fn has_begun(&self) -> bool {
         self.segment > START.len()
+    }
+
+    /// Whether a picture that broke by `flaw` was none: stray bytes, or a start marker that another one follows before
+    /// any frame header.
+    pub(in crate::wire) fn is_false_start(&self, flaw: Flaw) -> bool {
+        !self.has_begun() || (flaw == Flaw::Truncated && self.size.is_none())
+    }
+
+    /// Whether a scan has begun.
+    pub(in crate::wire) fn has_scan(&self) -> bool {
+        self.first_scan.is_some()
     }
 
     /// Where the next picture begins if this one, which broke before `end`, has swallowed its beginning: it was cut
@@ -138,8 +156,8 @@ impl Walk {
                 return Some(Step::End { picture: self.picture(), length: self.at + 2 });
             }
             0xc0..=0xcf if code != JPG => return self.cross_segment(code, rest),
-            SOS..=DRI | APP0..=APP15 | COM => return self.cross_segment(code, rest),
-            // Restarts outside a scan, and what T.81 reserves (table B.1) or has for hierarchical pictures alone.
+            SOS..=EXP | SOF55 | APP0..=APP15 | COM => return self.cross_segment(code, rest),
+            // Restarts outside a scan, and what T.81 reserves (table B.1).
             _ => return self.broken(2),
         }
         None
@@ -166,8 +184,12 @@ impl Walk {
                 self.huffman_tables |= self.first_scan.is_none();
                 true
             }
+            DHP | EXP => {
+                self.unsupported = Some(Flaw::Hierarchical);
+                true
+            }
             DAC | DQT..=DRI | APP0..=APP15 | COM => true,
-            _ => self.read_frame_header(parameters),
+            _ => self.read_frame_header(code, parameters),
         };
         if !sound {
             return self.broken(2 + length);
@@ -188,22 +210,39 @@ impl Walk {
     }
 
     /// There is one frame header, and it holds three bytes for each component (T.81, B.2.2). A second one is the next
-    /// picture's.
-    fn read_frame_header(&mut self, parameters: &[u8]) -> bool {
-        let [_precision, y1, y0, x1, x0, components, rest @ ..] = parameters else { return false };
+    /// picture's, unless the picture is hierarchical.
+    fn read_frame_header(&mut self, code: u8, parameters: &[u8]) -> bool {
+        let [precision, y1, y0, x1, x0, components, rest @ ..] = parameters else { return false };
         let size = (u16::from_be_bytes([*y1, *y0]), u16::from_be_bytes([*x1, *x0]));
-        self.size.replace(size).is_none() && *components > 0 && rest.len() == 3 * usize::from(*components)
+        let is_second = self.size.replace(size).is_some() && self.unsupported != Some(Flaw::Hierarchical);
+        self.unsupported = self.unsupported.or(unsupported(code, *precision));
+        !is_second && *components > 0 && rest.len() == 3 * usize::from(*components)
     }
 
-    fn picture(&self) -> Result<Picture, Flaw> {
-        match (self.size, self.first_scan) {
-            (None, _) | (_, None) => Err(Flaw::NoFrame),
-            (Some((0, _) | (_, 0)), _) => Err(Flaw::ZeroSize),
-            (Some((height, width)), _) => Ok(Picture { width, height, huffman_tables: self.huffman_tables }),
+    /// What the headers say of the picture.
+    pub(in crate::wire) fn picture(&self) -> Result<Picture, Flaw> {
+        match (self.size, self.first_scan, self.unsupported) {
+            (None, ..) | (_, None, _) => Err(Flaw::NoFrame),
+            (_, _, Some(flaw)) => Err(flaw),
+            (Some((0, _) | (_, 0)), ..) => Err(Flaw::ZeroSize),
+            (Some((height, width)), ..) => Ok(Picture { width, height, huffman_tables: self.huffman_tables }),
         }
     }
 
     fn broken(&self, looked_at: usize) -> Option<Step> {
-        Some(Step::Broken { flaw: Flaw::BadSegment, end: self.at + looked_at })
+        // JPEG-LS stuffs bits where JPEG stuffs bytes, so its scans break.
+        let flaw = self.unsupported.filter(|_| self.has_scan()).unwrap_or(Flaw::BadSegment);
+        Some(Step::Broken { flaw, end: self.at + looked_at })
+    }
+}
+
+/// Why no browser shows a picture with this frame header (T.81, table B.1; ITU T.87, C.1.1), if so. Sequential and
+/// progressive pictures with Huffman coding and eight bits a sample are shown.
+fn unsupported(code: u8, precision: u8) -> Option<Flaw> {
+    match code {
+        0xc3 | SOF55 => Some(Flaw::Lossless),
+        0xc5..=0xc7 | 0xcd..=0xcf => Some(Flaw::Hierarchical),
+        0xc9..=0xcb => Some(Flaw::Arithmetic),
+        _ => (precision != 8).then_some(Flaw::TwelveBit),
     }
 }

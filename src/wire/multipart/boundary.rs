@@ -15,7 +15,7 @@ const PADDING_BYTES_MAX: usize = 8;
 pub(super) enum Found {
     /// A delimiter line from `start`, where the line break before it begins, to `end`, behind its own.
     Delimiter { start: usize, end: usize },
-    /// A JPEG with nothing before it. Looked for only while the boundary is not settled.
+    /// A JPEG with nothing before it.
     Jpeg { start: usize },
     /// Nothing that begins before `clear`; what follows may be the beginning of something.
     Nothing { clear: usize },
@@ -29,11 +29,20 @@ pub(super) enum Line {
     Unfinished,
 }
 
+/// Which delimiters are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The known one: a picture may hold anything else.
+    Known,
+    /// Any line of the form `--word`: between two pictures, where the boundary may change.
+    Any,
+}
+
 /// What is known of the boundary.
 ///
-/// Cameras declare one boundary and use another, put its dashes into the declaration, or begin without any. So what
-/// the HTTP header declares is only a hint: until the boundary is settled, any line of the form `--word` is taken for a
-/// delimiter, and a JPEG for a part. From then on nothing but the boundary counts.
+/// Cameras declare one boundary and use another, put its dashes into the declaration, begin without any, or change it
+/// from part to part. So what the HTTP header declares is only a hint, and between two pictures any line of the form
+/// `--word` is taken for a delimiter. Within a picture nothing but the known one counts, once it is settled.
 #[derive(Debug)]
 pub(super) struct Boundary {
     /// The delimiter with its dashes, as declared or last seen; empty if neither.
@@ -58,17 +67,25 @@ impl Boundary {
         self.settled = true;
     }
 
-    /// Remembers the word of a delimiter line, unless it is the known one with more behind it, or the boundary is
-    /// settled. So what is known has a bound, as every byte that may begin a delimiter is compared with it.
-    pub(super) fn learn(&mut self, line: &[u8]) {
-        if !self.settled && !self.is_known(line.trim_ascii_end(), true) {
-            self.delimiter = delimiter_of(line).to_vec();
-        }
+    /// Pictures come without a delimiter between them.
+    pub(super) fn unsettle(&mut self) {
+        self.settled = false;
     }
 
-    /// Finds the first delimiter (or JPEG, while unsettled) in `bytes` that begins at `from` or later.
-    pub(super) fn find(&self, bytes: &[u8], from: usize) -> Found {
-        let other = if self.settled { b'-' } else { 0xff };
+    /// Whether `line` is the known delimiter.
+    pub(super) fn knows(&self, line: &[u8]) -> bool {
+        self.is_known(line.trim_ascii_end(), true)
+    }
+
+    /// Remembers the word of a delimiter line. What is known has a bound, as every byte that may begin a delimiter is
+    /// compared with it.
+    pub(super) fn learn(&mut self, line: &[u8]) {
+        self.delimiter = delimiter_of(line).to_vec();
+    }
+
+    /// Finds the first delimiter (or, if any is wanted, the first JPEG) in `bytes` that begins at `from` or later.
+    pub(super) fn find(&self, bytes: &[u8], from: usize, wanted: Wanted) -> Found {
+        let other = if wanted == Wanted::Known { b'-' } else { 0xff };
         for offset in memchr2_iter(b'-', other, bytes.get(from..).unwrap_or_default()) {
             let at = from + offset;
             if bytes.get(at) == Some(&0xff) {
@@ -78,7 +95,7 @@ impl Boundary {
                     Some(_) => continue,
                 }
             }
-            match self.line_at(bytes, at) {
+            match self.line_at(bytes, at, wanted) {
                 Line::Delimiter { end } => {
                     return Found::Delimiter { start: before_line_break(bytes, at), end };
                 }
@@ -93,7 +110,7 @@ impl Boundary {
 
     /// Tells whether a delimiter line begins at `at`. The known delimiter may begin anywhere, as some cameras end no
     /// line before it; any other one begins a line.
-    pub(super) fn line_at(&self, bytes: &[u8], at: usize) -> Line {
+    pub(super) fn line_at(&self, bytes: &[u8], at: usize, wanted: Wanted) -> Line {
         let rest = bytes.get(at..).unwrap_or_default();
         let bytes_max = self.delimiter.len().max(BOUNDARY_BYTES_MAX) + PADDING_BYTES_MAX;
         let window = rest.get(..bytes_max).unwrap_or(rest);
@@ -104,7 +121,7 @@ impl Boundary {
         };
         let begins_line = at == 0 || bytes.get(at - 1) == Some(&b'\n');
         let whole = end.is_some();
-        if !self.is_known(line, whole) && (self.settled || !begins_line || !is_plausible(line, whole)) {
+        if !self.is_known(line, whole) && (wanted == Wanted::Known || !begins_line || !is_plausible(line, whole)) {
             return Line::Other;
         }
         end.map_or(Line::Unfinished, |end| Line::Delimiter { end })

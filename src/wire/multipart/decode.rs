@@ -1,21 +1,29 @@
 //! Parts as drivers and cameras send them.
 //!
-//! `Content-Length` is not read. A JPEG tells itself where it ends, every one is walked to its end before it is handed
-//! out, and what follows up to the next boundary is padding. So no length can be missing or wrong, and no part waits
-//! for the boundary behind it. What the walk has not finished when the boundary comes is a frame cut short.
+//! A JPEG tells itself where it ends: every one is walked to its end before it is handed out, and what follows up to
+//! the next boundary is padding. So no length can be missing or wrong, and no part waits for the boundary behind it.
+//!
+//! `Content-Length` matters only where the walk has not met an end marker. There and at the boundary, the blocks of the
+//! picture are counted: if all are there, only the marker is missing, and it is added. Where they cannot be counted (in
+//! a progressive picture), a length that ends just at the boundary is believed. Everything else is a frame cut short.
+//!
+//! Between two pictures, the boundary may change, carry a counter, or give way to pictures without any.
 
 use std::mem;
 
-use bytes::{Buf, BytesMut};
-use memchr::memchr;
+use bytes::{Buf, Bytes, BytesMut};
 
-use super::boundary::{Boundary, Found, Line};
-use crate::wire::facts::{Sequence, WallTime};
-use crate::wire::jpeg::{START, Step, Walk};
-use crate::wire::source::{Part, REJECTED_FIELD, Reason, Rejected, Tally};
+use super::boundary::{Boundary, Found, Line, Wanted};
+use super::head::{Fields, Head};
+use crate::wire::jpeg::{END, Flaw, Picture, START, Step, Walk, with_end};
+use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
 
 /// The longest header block of a part, in bytes, with its delimiter line.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// A picture behind the one of a part is padding, such as a preview. So many of the same size as that one, and without
+/// a delimiter, are a stream that has done with boundaries.
+const STRAYS_MAX: u32 = 2;
 
 /// What a message is put behind to become a part.
 const MESSAGE_DELIMITER: &[u8] = b"--framecast-message\r\n";
@@ -29,53 +37,58 @@ pub struct PartDecoder {
     frame_bytes_max: usize,
     boundary: Boundary,
     state: State,
-    /// No delimiter begins before this offset in the bytes received; past the head of a part, at least.
+    /// Within a picture, the known delimiter does not begin before this offset in the bytes received.
     searched: usize,
+    /// The size of the newest picture, and how many of that size came since without a delimiter.
+    size: Option<(u16, u16)>,
+    strays: u32,
     tally: Tally,
 }
 
 /// Where the decoder is. In every state the part begins, with its delimiter, at the first byte received.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum State {
-    /// Between two parts, or before the first.
-    #[default]
-    Between,
+    /// Between two parts, or before the first. No part begins before the offset.
+    Between(usize),
     /// In the header block, behind the delimiter.
     Head(Head),
-    /// In the picture, which begins `start` bytes behind the delimiter.
-    Picture { start: usize, fields: Fields, walk: Walk },
+    /// In the body of a part, before its picture.
+    Lead(Lead),
+    /// In the picture.
+    Picture(Reading),
 }
 
+/// The body of a part up to its picture.
 #[derive(Debug)]
-struct Head {
-    /// Where the line to be read next begins.
-    line: usize,
-    /// Before this offset that line does not end.
-    scanned: usize,
-    /// Whether the blank line has come: what follows is the body.
-    ended: bool,
+struct Lead {
+    /// Where the body begins.
+    body: usize,
+    /// Where the search for the picture goes on.
+    from: usize,
+    /// Why the part is rejected if there is no picture.
+    reason: Reason,
     fields: Fields,
+    /// What was mended so far.
+    repair: Option<Repair>,
 }
 
-/// What the header block of a part says.
-#[derive(Clone, Copy, Debug, Default)]
-struct Fields {
-    /// Whether there was any field at all, known or not.
-    any: bool,
-    captured_at: Stated<WallTime>,
-    sequence: Stated<Sequence>,
-    /// Why the driver has rejected the frame, in the place of which this header block stands.
-    rejected: Option<Reason>,
+/// A picture that is being read.
+#[derive(Debug)]
+struct Reading {
+    lead: Lead,
+    /// Where the picture begins; [`Lead::body`] but for the bytes that are left out.
+    start: usize,
+    walk: Walk,
+    /// Whether the picture has been looked at where it ends by `Content-Length`.
+    length_passed: bool,
+    /// Whether it came without a delimiter, though the boundary is settled.
+    is_stray: bool,
 }
 
-/// The value of a field that a part may have.
-#[derive(Clone, Copy, Debug, Default)]
-enum Stated<T> {
-    #[default]
-    Absent,
-    /// It is no number, or one out of range.
-    Ignored,
-    Value(T),
+impl Default for State {
+    fn default() -> Self {
+        Self::Between(0)
+    }
 }
 
 /// What one step through the bytes received has led to.
@@ -95,8 +108,10 @@ impl PartDecoder {
         Self {
             frame_bytes_max: frame_bytes_max.max(START.len()),
             boundary: Boundary::new(boundary),
-            state: State::Between,
+            state: State::default(),
             searched: 0,
+            size: None,
+            strays: 0,
             tally: Tally::default(),
         }
     }
@@ -109,9 +124,10 @@ impl PartDecoder {
     pub fn decode(&mut self, received: &mut BytesMut) -> Result<Option<Part>, Rejected> {
         loop {
             let progress = match mem::take(&mut self.state) {
-                State::Between => self.find_part(received),
+                State::Between(searched) => self.find_part(searched, received),
                 State::Head(head) => self.read_head(head, received)?,
-                State::Picture { start, fields, walk } => self.read_picture(start, fields, walk, received)?,
+                State::Lead(lead) => self.find_picture(lead, received)?,
+                State::Picture(reading) => self.read_picture(reading, received)?,
             };
             match progress {
                 Progress::Moved => {}
@@ -121,14 +137,32 @@ impl PartDecoder {
         }
     }
 
+    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes will come.
+    pub fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
+        self.take_rest(received, false)
+    }
+
+    fn take_rest(&mut self, received: &mut BytesMut, length_is_known: bool) -> Option<Part> {
+        let State::Picture(reading) = mem::take(&mut self.state) else { return None };
+        let rest = received.get(reading.start..)?;
+        let length_is_known = length_is_known || reading.declared_end() == Some(received.len());
+        let mended = with_end(rest, &reading.walk, length_is_known)?;
+        let length = mended.jpeg.len() - END.len();
+        let jpeg = mended.jpeg.into_owned().into();
+        match self.accept(received, &reading, length, mended.picture, Some(jpeg)) {
+            Progress::Part(part) => Some(part),
+            Progress::Moved | Progress::NeedsMore => None,
+        }
+    }
+
     /// What has become of the bytes so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
     /// Skips what is between two parts.
-    fn find_part(&mut self, received: &mut BytesMut) -> Progress {
-        match self.boundary.find(received, self.searched) {
+    fn find_part(&mut self, searched: usize, received: &mut BytesMut) -> Progress {
+        match self.boundary.find(received, searched, Wanted::Any) {
             Found::Delimiter { start, end } => {
                 self.skip(received, start);
                 self.begin_head(received, end - start);
@@ -136,22 +170,26 @@ impl PartDecoder {
             }
             Found::Jpeg { start } => {
                 self.skip(received, start);
-                self.begin_picture(0, Fields::default());
+                let is_stray = self.boundary.is_settled();
+                self.state = State::Picture(Reading { is_stray, ..Reading::new(Lead::new(0, Fields::default()), 0) });
                 Progress::Moved
             }
             Found::Nothing { clear } => {
-                self.searched = clear;
                 // The byte before tells whether what follows begins a line.
-                self.skip(received, clear.saturating_sub(1));
-                Progress::NeedsMore
+                let skipped = clear.saturating_sub(1);
+                self.skip(received, skipped);
+                self.wait(State::Between(clear - skipped))
             }
         }
     }
 
     fn begin_head(&mut self, received: &[u8], line: usize) {
-        let delimiter = received.get(..line).unwrap_or_default();
-        self.boundary.learn(delimiter.trim_ascii_start());
-        self.state = State::Head(Head { line, scanned: line, ended: false, fields: Fields::default() });
+        let delimiter = received.get(..line).unwrap_or_default().trim_ascii_start();
+        let is_other = !self.boundary.knows(delimiter);
+        if is_other && !self.boundary.is_settled() {
+            self.boundary.learn(delimiter);
+        }
+        self.state = State::Head(Head::new(line, is_other && self.boundary.is_settled()));
     }
 
     /// Reads the header block line by line, up to the first two bytes of a picture.
@@ -161,7 +199,7 @@ impl PartDecoder {
             if let Some(reason) = head.fields.rejected.filter(|_| head.ended) {
                 return Err(Rejected { by_driver: true, ..self.reject(received, reason, at) });
             }
-            match self.boundary.line_at(received, at) {
+            match self.boundary.line_at(received, at, Wanted::Any) {
                 Line::Other => {}
                 Line::Unfinished => return Ok(self.wait(State::Head(head))),
                 // Where delimiters follow one another, the last one counts.
@@ -174,19 +212,16 @@ impl PartDecoder {
             let block = received.get(..HEAD_BYTES_MAX).unwrap_or(received);
             match block.get(at..).unwrap_or_default() {
                 [] | [0xff] | [b'\r'] => break,
-                [0xff, 0xd8, ..] => {
-                    self.begin_picture(at, head.fields);
-                    return Ok(Progress::Moved);
-                }
                 [b'\n', ..] => head.end(1),
                 [b'\r', b'\n', ..] => head.end(2),
                 [first, ..] if head.ended || *first == 0xff => {
-                    return Err(self.reject(received, Reason::NotJpeg, at));
+                    self.begin_body(&head, received);
+                    return Ok(Progress::Moved);
                 }
                 _ => match head.read_line(block) {
                     None => break,
                     // No delimiter after all, but something else that begins with dashes.
-                    Some(false) if !self.boundary.is_settled() => {
+                    Some(false) if head.is_other || !self.boundary.is_settled() => {
                         self.skip(received, at);
                         return Ok(Progress::Moved);
                     }
@@ -200,21 +235,46 @@ impl PartDecoder {
         Err(self.reject(received, Reason::BadHeader, head.line))
     }
 
-    fn begin_picture(&mut self, start: usize, fields: Fields) {
-        if fields.any {
+    /// Goes on behind the header block. Its delimiter becomes the boundary, if a field shows that it was one.
+    fn begin_body(&mut self, head: &Head, received: &[u8]) {
+        let mut lead = Lead::new(head.line, head.fields);
+        if head.is_other {
+            lead.repair = Some(Repair::Boundary);
+            if head.fields.any {
+                self.boundary.learn(received.get(..head.delimiter).unwrap_or_default().trim_ascii_start());
+            }
+        }
+        if head.fields.any {
             self.boundary.settle();
         }
-        self.state = State::Picture { start, fields, walk: Walk::new() };
+        self.state = State::Lead(lead);
     }
 
-    /// Walks the picture, no further than the next delimiter.
-    fn read_picture(
-        &mut self,
-        start: usize,
-        fields: Fields,
-        mut walk: Walk,
-        received: &mut BytesMut,
-    ) -> Result<Progress, Rejected> {
+    /// Finds the start marker of a part's picture. A few bytes may precede it.
+    fn find_picture(&mut self, mut lead: Lead, received: &mut BytesMut) -> Result<Progress, Rejected> {
+        let block = received.get(..HEAD_BYTES_MAX).unwrap_or(received);
+        match self.boundary.find(block, lead.from, Wanted::Any) {
+            Found::Jpeg { start } => {
+                if start > lead.body {
+                    lead.repair = lead.repair.or(Some(Repair::StartMarker));
+                }
+                self.state = State::Picture(Reading::new(lead, start));
+                Ok(Progress::Moved)
+            }
+            Found::Delimiter { start, .. } => Err(self.reject(received, lead.reason, start)),
+            Found::Nothing { clear } if block.len() == HEAD_BYTES_MAX => {
+                Err(self.reject(received, lead.reason, clear.max(lead.body)))
+            }
+            Found::Nothing { clear } => {
+                lead.from = clear.max(lead.from);
+                Ok(self.wait(State::Lead(lead)))
+            }
+        }
+    }
+
+    /// Walks the picture, no further than its declared length at first, and then than the next delimiter.
+    fn read_picture(&mut self, mut reading: Reading, received: &mut BytesMut) -> Result<Progress, Rejected> {
+        let start = reading.start;
         let part = received.get(..start.saturating_add(self.frame_bytes_max)).unwrap_or(received);
         let bytes_max_reached = part.len() - start == self.frame_bytes_max;
         let (limit, cut) = match self.find_end(part, start) {
@@ -222,28 +282,107 @@ impl PartDecoder {
             Found::Nothing { clear } if !bytes_max_reached => (clear, false),
             _ => (part.len(), false),
         };
-        let (reason, bytes) = match walk.advance(part.get(start..limit).unwrap_or_default()) {
+        let declared = reading.declared_end().filter(|end| *end <= limit);
+        let to_length = declared.filter(|_| !reading.length_passed);
+        let jpeg = part.get(start..to_length.unwrap_or(limit)).unwrap_or_default();
+        let mended = match reading.walk.advance(jpeg) {
             Step::End { picture: Ok(picture), length } => {
-                self.leave(start + length);
-                self.tally.accept(start + length);
-                received.advance(start);
-                let jpeg = received.split_to(length).freeze();
-                let (captured_at, sequence) = (fields.captured_at.value(), fields.sequence.value());
-                self.tally.timestamps_ignored += u64::from(fields.captured_at.is_ignored());
-                self.tally.sequences_ignored += u64::from(fields.sequence.is_ignored());
-                return Ok(Progress::Part(Part { jpeg, picture, captured_at, sequence }));
+                return Ok(self.accept(received, &reading, length, picture, None));
             }
-            Step::End { length: end, .. } | Step::Broken { end, .. } if start == 0 && !walk.has_begun() => {
-                self.skip(received, end);
-                return Ok(Progress::Moved);
+            Step::End { picture: Err(flaw), length: end } => return self.resume(received, reading, flaw, end),
+            Step::Broken { flaw, end } => {
+                let unended = jpeg.get(..end).unwrap_or(jpeg);
+                match with_end(unended, &reading.walk, false) {
+                    Some(mended) => mended,
+                    None => return self.resume(received, reading, flaw, end),
+                }
             }
-            Step::End { picture: Err(flaw), length: end } | Step::Broken { flaw, end } => (flaw.into(), start + end),
-            Step::More if cut => (Reason::Truncated, limit),
-            Step::More if bytes_max_reached => (Reason::TooLarge, limit),
-            Step::More => {
-                return Ok(self.wait(State::Picture { start, fields, walk }));
-            }
+            Step::More if to_length.is_some() => match with_end(jpeg, &reading.walk, cut && declared == Some(limit)) {
+                Some(mended) => mended,
+                None => {
+                    reading.length_passed = true;
+                    self.state = State::Picture(reading);
+                    return Ok(Progress::Moved);
+                }
+            },
+            Step::More if cut => match with_end(jpeg, &reading.walk, declared == Some(limit)) {
+                Some(mended) => mended,
+                None => return self.give_up(received, &reading, Reason::Truncated, limit),
+            },
+            Step::More if bytes_max_reached => return self.give_up(received, &reading, Reason::TooLarge, limit),
+            Step::More => return Ok(self.wait(State::Picture(reading))),
         };
+        let length = mended.jpeg.len() - END.len();
+        let jpeg = mended.jpeg.into_owned().into();
+        Ok(self.accept(received, &reading, length, mended.picture, Some(jpeg)))
+    }
+
+    /// Takes a picture of `length` bytes off; `mended` is the same with what it lacked. A stray one is skipped, but for
+    /// those that show that there are no boundaries any more.
+    fn accept(
+        &mut self,
+        received: &mut BytesMut,
+        reading: &Reading,
+        length: usize,
+        picture: Picture,
+        mended: Option<Bytes>,
+    ) -> Progress {
+        let Reading { lead: Lead { fields, mut repair, .. }, start, .. } = *reading;
+        let size = Some((picture.width, picture.height));
+        self.strays = if reading.is_stray { self.strays + u32::from(size == self.size) } else { 0 };
+        if reading.is_stray && (size != self.size || self.strays < STRAYS_MAX) {
+            self.skip(received, start + length);
+            return Progress::Moved;
+        }
+        if reading.is_stray {
+            self.boundary.unsettle();
+            repair = Some(Repair::Boundary);
+        }
+        self.size = size;
+        let repair = mended.is_some().then_some(Repair::EndMarker).or(repair).or(fields.repair);
+        self.leave(start + length);
+        self.tally.accept(start + length, repair);
+        received.advance(start);
+        let jpeg = received.split_to(length).freeze();
+        let (captured_at, sequence) = (fields.captured_at.value(), fields.sequence.value());
+        self.tally.timestamps_ignored += u64::from(fields.captured_at.is_ignored());
+        self.tally.sequences_ignored += u64::from(fields.sequence.is_ignored());
+        Progress::Part(Part { jpeg: mended.unwrap_or(jpeg), picture, captured_at, sequence, repair })
+    }
+
+    /// Goes on behind a picture that broke `end` bytes behind its start: with the next one in the same part, if any.
+    fn resume(
+        &mut self,
+        received: &mut BytesMut,
+        reading: Reading,
+        flaw: Flaw,
+        end: usize,
+    ) -> Result<Progress, Rejected> {
+        let bytes = reading.start + end;
+        let is_bare = reading.is_stray || (reading.start == 0 && !reading.walk.has_begun());
+        if !is_bare && reading.start > 0 && reading.walk.is_false_start(flaw) {
+            self.state = State::Lead(Lead { from: bytes, reason: flaw.into(), ..reading.lead });
+            return Ok(Progress::Moved);
+        }
+        let rejected = self.give_up(received, &reading, flaw.into(), bytes);
+        if !is_bare && flaw == Flaw::Truncated {
+            self.state = State::Lead(Lead::new(0, Fields { content_length: None, ..reading.lead.fields }));
+        }
+        rejected
+    }
+
+    /// Takes `bytes` of a flawed picture off: as one that is rejected, or as bytes that are none.
+    fn give_up(
+        &mut self,
+        received: &mut BytesMut,
+        reading: &Reading,
+        reason: Reason,
+        bytes: usize,
+    ) -> Result<Progress, Rejected> {
+        if reading.is_stray || (reading.start == 0 && !reading.walk.has_begun()) {
+            self.skip(received, bytes);
+            return Ok(Progress::Moved);
+        }
         Err(self.reject(received, reason, bytes))
     }
 
@@ -252,7 +391,7 @@ impl PartDecoder {
         if !self.boundary.is_settled() {
             return Found::Nothing { clear: part.len() };
         }
-        let found = self.boundary.find(part, self.searched.max(picture));
+        let found = self.boundary.find(part, self.searched.max(picture), Wanted::Known);
         if let Found::Delimiter { start: clear, .. } | Found::Nothing { clear } = found {
             self.searched = clear;
         }
@@ -290,69 +429,25 @@ pub fn read_message(message: &[u8], frame_bytes_max: usize) -> Result<Part, Reje
     let mut received = BytesMut::with_capacity(message.len() + MESSAGE_DELIMITER.len());
     received.extend_from_slice(MESSAGE_DELIMITER);
     received.extend_from_slice(message.trim_ascii_start());
-    let part = PartDecoder::new(None, frame_bytes_max).decode(&mut received)?;
+    let mut decoder = PartDecoder::new(None, frame_bytes_max);
+    let part = decoder.decode(&mut received)?.or_else(|| decoder.take_rest(&mut received, true));
     part.ok_or(Rejected { reason: Reason::Truncated, bytes: message.len(), by_driver: false })
 }
 
-impl Head {
-    fn end(&mut self, line_break: usize) {
-        self.ended = true;
-        self.line += line_break;
-        self.scanned = self.line;
-    }
-
-    /// Reads the next line of `block`, if it is whole. Whether it is a field.
-    fn read_line(&mut self, block: &[u8]) -> Option<bool> {
-        let Some(length) = memchr(b'\n', block.get(self.scanned..)?) else {
-            self.scanned = block.len();
-            return None;
-        };
-        let end = self.scanned + length;
-        let is_field = self.fields.read(block.get(self.line..end)?);
-        self.line = end + 1;
-        self.scanned = end + 1;
-        Some(is_field)
+impl Lead {
+    fn new(body: usize, fields: Fields) -> Self {
+        Self { body, from: body, reason: Reason::NotJpeg, fields, repair: None }
     }
 }
 
-impl<T> From<Option<T>> for Stated<T> {
-    /// A field that is there, with its value if that was accepted.
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Ignored, Self::Value)
-    }
-}
-
-impl<T> Stated<T> {
-    fn value(self) -> Option<T> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Absent | Self::Ignored => None,
-        }
+impl Reading {
+    fn new(lead: Lead, start: usize) -> Self {
+        Self { lead, start, walk: Walk::new(), length_passed: false, is_stray: false }
     }
 
-    fn is_ignored(&self) -> bool {
-        matches!(self, Self::Ignored)
-    }
-}
-
-impl Fields {
-    /// Reads one line. Whether it is a field at all: a name, which is a token (RFC 9110, section 5.1), and a colon.
-    fn read(&mut self, line: &[u8]) -> bool {
-        let Some((name, value)) = str::from_utf8(line).ok().and_then(|line| line.split_once(':')) else { return false };
-        let (name, value) = (name.trim_end(), value.trim());
-        if name.is_empty()
-            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-        {
-            return false;
-        }
-        self.any = true;
-        if name.eq_ignore_ascii_case("X-Timestamp") {
-            self.captured_at = WallTime::parse(value).into();
-        } else if name.eq_ignore_ascii_case("X-Frame-Sequence") {
-            self.sequence = Sequence::parse(value).into();
-        } else if name.eq_ignore_ascii_case(REJECTED_FIELD) {
-            self.rejected = Reason::named(value);
-        }
-        true
+    /// Where the body of the part ends by its `Content-Length`.
+    fn declared_end(&self) -> Option<usize> {
+        let length = self.lead.fields.content_length?;
+        self.lead.body.checked_add(length).filter(|end| *end > self.start)
     }
 }

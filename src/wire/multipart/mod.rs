@@ -19,6 +19,7 @@
 mod boundary;
 mod decode;
 mod encode;
+mod head;
 
 pub use decode::{HEAD_BYTES_MAX, PartDecoder, read_message};
 pub use encode::{Division, EncodedPart, Framing, closing, preamble, rejected_part};

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use framecast::wire::jpeg::{Flaw, Splitter, check, first, with_standard_tables, without_thumbnails};
+use framecast::wire::jpeg::{Flaw, Mended, Splitter, check, first, mend, with_standard_tables, without_thumbnails};
+use framecast::wire::source::Repair;
 
 use super::feed::{FRAME_BYTES_MAX, feed};
 use super::parts::{bound, cutting_changes_nothing};
@@ -35,6 +36,7 @@ fn is_judged_alike(bytes: &[u8]) {
         }
         Err(flaw) => {
             assert_eq!(check(bytes), Err(flaw));
+            is_mended(bytes);
             // Neither makes a picture of what is none, nor minds it.
             assert!(check(&with_standard_tables(bytes)).is_err());
             without_thumbnails(bytes);
@@ -42,10 +44,20 @@ fn is_judged_alike(bytes: &[u8]) {
     }
 }
 
+/// What is mended is a whole picture that is, but for its end, in the bytes as it was.
+fn is_mended(bytes: &[u8]) {
+    let Ok(mended) = mend(bytes) else { return };
+    assert_eq!(check(&mended.jpeg), Ok(mended.picture));
+    let (repair, data) = (mended.repair.expect("it was flawed"), &mended.jpeg[..mended.jpeg.len() - 2]);
+    let at = bytes.windows(data.len()).position(|window| window == data).expect("it was there");
+    assert!(at <= 4096 && (repair == Repair::EndMarker || at > 0));
+}
+
 /// What has passed the check is cut out of a stream as it is, is none without its end, and stays one with tables added
 /// and thumbnails left out.
 fn is_whole(jpeg: &[u8]) {
     let picture = check(jpeg).expect("it passed the check");
+    assert_eq!(mend(jpeg), Ok(Mended { jpeg: Cow::Borrowed(jpeg), picture, repair: None }));
     let twice = [jpeg, jpeg].concat();
     let outcome = feed(Splitter::new(FRAME_BYTES_MAX), [twice.as_slice()]);
     assert_eq!(outcome.jpegs(), [jpeg, jpeg]);

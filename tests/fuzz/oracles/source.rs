@@ -25,6 +25,6 @@ pub fn run(input: &[u8]) {
         true => feed(PartDecoder::new(None, bound), [stream]),
         false => feed(Splitter::new(bound), [stream]),
     };
-    assert_eq!((outcome.events, outcome.left), (expected.events, expected.left));
+    assert_eq!((outcome.events, outcome.left, outcome.last), (expected.events, expected.left, expected.last));
     assert_eq!(outcome.tally.skipped_bytes, expected.tally.skipped_bytes + skipped.len() as u64);
 }
