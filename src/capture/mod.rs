@@ -34,8 +34,8 @@ pub use source::{Source, SourceError};
 use self::clock::wall_time;
 use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::with_standard_tables;
-use crate::wire::multipart::{EncodedPart, Framing, preamble, rejected_part};
-use crate::wire::source::{Part, Reason};
+use crate::wire::multipart::{Division, EncodedPart, Framing, preamble, rejected_part};
+use crate::wire::source::{Part, REPAIRED_FIELD, Reason, Repair};
 
 /// A source whose rate is not known should give a frame within this.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -139,14 +139,32 @@ impl Parts<'_> {
     /// rest in a buffer. A `captured_at`, since the Unix epoch, outside the years 2000 to 9999 becomes the time that is
     /// now.
     fn send(&mut self, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
-        let captured_at = WallTime::new(captured_at).unwrap_or_else(arrival_time);
-        self.send_numbered(self.sequence.saturating_add(1), captured_at, jpeg)
+        self.send_repaired(captured_at, jpeg, None)
     }
 
-    /// Sends one frame under the number its source gave it.
-    fn send_numbered(&mut self, sequence: u64, captured_at: WallTime, jpeg: &[u8]) -> Result<(), CaptureError> {
+    /// Sends one frame as [`Parts::send`] does, and reports what was mended in it.
+    fn send_repaired(
+        &mut self,
+        captured_at: Duration,
+        jpeg: &[u8],
+        repair: Option<Repair>,
+    ) -> Result<(), CaptureError> {
+        let captured_at = WallTime::new(captured_at).unwrap_or_else(arrival_time);
+        self.send_numbered(self.sequence.saturating_add(1), captured_at, jpeg, repair)
+    }
+
+    /// Sends one frame under the number its source gave it. What was mended in it is for the server to count and log.
+    fn send_numbered(
+        &mut self,
+        sequence: u64,
+        captured_at: WallTime,
+        jpeg: &[u8],
+        repair: Option<Repair>,
+    ) -> Result<(), CaptureError> {
         self.sequence = sequence;
-        let part = EncodedPart::encode(BOUNDARY, sequence, captured_at, jpeg).framed(Framing::Length);
+        let fields = repair.map(|repair| format!("{REPAIRED_FIELD}: {}\r\n", repair.as_str())).unwrap_or_default();
+        let division = Division { boundary: BOUNDARY, fields: &fields };
+        let part = EncodedPart::encode(division, sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
     }
 
@@ -162,10 +180,8 @@ impl Parts<'_> {
         let captured_at = part.captured_at.unwrap_or_else(arrival_time);
         let complete = part.picture.huffman_tables;
         let jpeg = if complete { part.jpeg } else { Bytes::from(with_standard_tables(&part.jpeg)) };
-        match part.sequence {
-            Some(sequence) => self.send_numbered(sequence.get(), captured_at, &jpeg),
-            None => self.send_numbered(self.sequence.saturating_add(1), captured_at, &jpeg),
-        }
+        let next = self.sequence.saturating_add(1);
+        self.send_numbered(part.sequence.map_or(next, Sequence::get), captured_at, &jpeg, part.repair)
     }
 
     /// Reports a frame of the source that was rejected for `reason`, so that the server counts it. Logging it is left

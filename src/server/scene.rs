@@ -183,6 +183,7 @@ impl Stage<'_> {
             history_bytes: self.hub.history(index).bytes(),
             restarts: camera.restarts(),
             accepted: tally.accepted.frames,
+            repaired: tally.repaired_frames,
             rejected: rejected(&tally),
             timestamps_ignored: tally.timestamps_ignored,
             sequences_ignored: tally.sequences_ignored.saturating_add(self.hub.sequences_ignored(index)),

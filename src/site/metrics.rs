@@ -96,6 +96,9 @@ impl Figures {
         page.counter("framecast_frames_captured", "Whole frames that the camera gave.", None, {
             each(cameras, |camera| camera.accepted)
         })?;
+        page.counter("framecast_frames_repaired", "Those with a flaw that was mended, and shown.", None, {
+            each(cameras, |camera| camera.repaired)
+        })?;
         page.counter("framecast_frames_rejected", "Frames of it that were never shown, by what is wrong.", None, {
             cameras.iter().flat_map(|camera| {
                 let of = |reason: &str| camera.rejected.get(reason).copied().unwrap_or(0);

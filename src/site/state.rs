@@ -109,6 +109,8 @@ pub struct Camera {
     pub history_bytes: usize,
     pub restarts: u32,
     pub accepted: u64,
+    /// Accepted frames with a flaw in them or their framing that was mended.
+    pub repaired: u64,
     pub rejected: BTreeMap<&'static str, u64>,
     /// Times and numbers of frames that were out of range: the time of arrival and the next number stand for them.
     pub timestamps_ignored: u64,

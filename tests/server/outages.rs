@@ -141,6 +141,25 @@ fn garbage_is_skipped_counted_and_said_once() {
 }
 
 #[test]
+fn frames_without_end_marker_are_repaired_counted_and_logged_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let unended = folder.path().join("unended.jpg");
+    std::fs::write(&unended, PICTURES[0].strip_suffix(b"\xff\xd9").unwrap()).unwrap();
+    let source = script(folder.path(), &format!("while :; do cat {}; sleep 0.01; done", unended.display()));
+    let program = Program::serve(&["--camera", &source]);
+    let mut viewer = program.watch("/stream");
+    for _ in 0..10 {
+        assert!(viewer.part().jpeg == PICTURES[0]);
+    }
+    let camera = &program.state()["cameras"][0];
+    assert!(camera["repaired"].as_u64() >= Some(10), "{camera}");
+    assert!(program.get("/metrics").text().contains("framecast_frames_repaired_total{camera=\"camera\"} "));
+    program.signal(Signal::TERM);
+    let (_, words) = program.wait();
+    assert_eq!(words.matches("end marker").count(), 1, "{words}");
+}
+
+#[test]
 fn a_frame_of_100_mb_is_refused_and_costs_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let huge = folder.path().join("huge.jpg");

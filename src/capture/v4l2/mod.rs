@@ -30,7 +30,8 @@ use rustix::io::Errno;
 
 use super::source::{Parameters, SourceError};
 use super::{CaptureError, Driver, Parts};
-use crate::wire::jpeg;
+use crate::wire::jpeg::{self, Mended};
+use crate::wire::source::Repair;
 use abi::PictureFormat;
 use camera::{Camera, captured_at};
 use error::{CameraError, Problem};
@@ -141,8 +142,8 @@ impl Driver for V4l2 {
             // Of what an encoder is too slow for, the newest is worth its time. Passing on costs none.
             let Some(frame) = recording.next(encoding.is_work())? else { continue };
             match encoding.jpeg(&frame) {
-                Ok(jpeg) => {
-                    parts.send(captured_at(&frame), &jpeg)?;
+                Ok((jpeg, repair)) => {
+                    parts.send_repaired(captured_at(&frame), &jpeg, repair)?;
                     last_picture = Instant::now();
                 }
                 Err(flaw) => complaints.add(&self.device, &flaw),
@@ -208,22 +209,28 @@ impl Encoding {
         matches!(self, Self::Encoded(..))
     }
 
-    fn jpeg<'a>(&self, frame: &'a Frame) -> Result<Cow<'a, [u8]>, FrameError> {
+    fn jpeg<'a>(&self, frame: &'a Frame) -> Result<(Cow<'a, [u8]>, Option<Repair>), FrameError> {
         if frame.buffer.flags & abi::BUFFER_ERROR != 0 {
             return Err(FrameError::Damaged);
         }
         Ok(match self {
             Self::Passed => tidy(frame.bytes)?,
-            Self::Encoded(layout, quality) => layout.encode(frame.bytes, *quality)?.into(),
+            Self::Encoded(layout, quality) => (layout.encode(frame.bytes, *quality)?.into(), None),
         })
     }
 }
 
-/// A camera's JPEG as a browser wants it: nothing behind it, no picture within it, and with its Huffman tables.
-fn tidy(bytes: &[u8]) -> Result<Cow<'_, [u8]>, jpeg::Flaw> {
-    let (picture, whole) = jpeg::first(bytes)?;
-    let plain = jpeg::without_thumbnails(whole);
-    Ok(if picture.huffman_tables { plain } else { jpeg::with_standard_tables(&plain).into() })
+/// A camera's JPEG as a browser wants it: nothing before or behind it, no picture within it, and with its end marker
+/// and Huffman tables. Also what was mended.
+fn tidy(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Repair>), jpeg::Flaw> {
+    let Mended { jpeg, picture, repair } = jpeg::mend(bytes)?;
+    let stripped = match jpeg::without_thumbnails(&jpeg) {
+        Cow::Owned(stripped) => Some(stripped),
+        Cow::Borrowed(_) => None,
+    };
+    let plain = stripped.map_or(jpeg, Cow::Owned);
+    let complete = if picture.huffman_tables { plain } else { jpeg::with_standard_tables(&plain).into() };
+    Ok((complete, repair))
 }
 
 /// Why a frame is not shown.

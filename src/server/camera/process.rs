@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use crate::server::child::Child;
 use crate::server::token::{Owner, Pipe};
 use crate::wire::jpeg::FRAME_BYTES_MAX;
-use crate::wire::source::{Part, Reason, SourceDecoder, Tally};
+use crate::wire::source::{Part, Reason, Repair, SourceDecoder, Tally};
 
 /// Asked of the kernel for the pipe of frames, so that a large frame comes in one piece.
 const PIPE_BYTES: usize = 1024 * 1024;
@@ -34,6 +34,8 @@ pub(super) struct Process {
     heard_at: Instant,
     /// The reasons for which frames of it were rejected, as far as they have been said.
     said: Vec<Reason>,
+    /// What was mended in its frames, as far as it has been logged.
+    repairs_said: Vec<Repair>,
 }
 
 impl Process {
@@ -56,6 +58,7 @@ impl Process {
             received: BytesMut::new(),
             heard_at: now,
             said: Vec::new(),
+            repairs_said: Vec::new(),
         })
     }
 
@@ -133,7 +136,12 @@ impl Process {
                 break;
             }
             match output.read(scratch) {
-                Ok(0) => self.output = None,
+                Ok(0) => {
+                    self.output = None;
+                    if let Some(part) = self.decoder.finish(&mut self.received) {
+                        self.accept(part, now, &mut publish, &mut say);
+                    }
+                }
                 Ok(count) => {
                     total += count;
                     self.received.extend_from_slice(&scratch[..count]);
@@ -153,10 +161,7 @@ impl Process {
     fn decode(&mut self, now: Instant, publish: &mut impl FnMut(Part), say: &mut impl FnMut(&str)) {
         loop {
             match self.decoder.decode(&mut self.received) {
-                Ok(Some(part)) => {
-                    self.heard_at = now;
-                    publish(part);
-                }
+                Ok(Some(part)) => self.accept(part, now, publish, say),
                 Ok(None) => return,
                 Err(rejected) if rejected.by_driver || self.said.contains(&rejected.reason) => {}
                 Err(rejected) => {
@@ -165,6 +170,15 @@ impl Process {
                 }
             }
         }
+    }
+
+    fn accept(&mut self, part: Part, now: Instant, publish: &mut impl FnMut(Part), say: &mut impl FnMut(&str)) {
+        self.heard_at = now;
+        if let Some(repair) = part.repair.filter(|repair| !self.repairs_said.contains(repair)) {
+            self.repairs_said.push(repair);
+            say(&format!("{repair}; others like it are only counted"));
+        }
+        publish(part);
     }
 
     /// Reads words until the pipe would block or has ended, and hands on each line.
