@@ -64,6 +64,19 @@ impl Driver {
         words
     }
 
+    /// Whether a frame comes, or else all that it says until it ends by itself.
+    pub fn frame_or_words(mut self) -> (bool, String) {
+        match self.frames.recv_timeout(PATIENCE) {
+            Ok(_) => (true, self.stop()),
+            Err(RecvTimeoutError::Timeout) => panic!("no frame after {PATIENCE:?}"),
+            Err(RecvTimeoutError::Disconnected) => {
+                let words = self.words();
+                assert_eq!(self.child.wait().unwrap().code(), Some(1), "{words}");
+                (false, words)
+            }
+        }
+    }
+
     /// Kills it, and returns all that it has said up to then.
     pub fn stop(mut self) -> String {
         self.child.kill().expect("it runs");

@@ -2,6 +2,7 @@
 
 mod answers;
 mod driver;
+mod heads;
 mod login;
 mod numbering;
 mod pictures;

@@ -87,12 +87,14 @@ fn a_picture_keeps_its_number_and_its_time() {
 fn a_picture_that_is_cut_short_is_left_out_and_told() {
     let asked = AtomicUsize::new(0);
     let upstream = Upstream::answering(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
-        0 => answer("200 OK", "Content-Type: image/jpeg\r\n", &PICTURES[0][..999]),
-        1 => answer("200 OK", "Content-Type: image/jpeg\r\n", b"no picture"),
-        2 => answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[2]),
+        0 => answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[0]),
+        1 => answer("200 OK", "Content-Type: image/jpeg\r\n", &PICTURES[1][..999]),
+        2 => answer("200 OK", "Content-Type: image/jpeg\r\n", b"no picture"),
+        3 => answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[2]),
         _ => answer("503 Busy", "", b""),
     });
     let mut driver = Driver::start(upstream.url("/#fps=50&timeout=2s"));
+    assert_eq!(driver.frame().jpeg, PICTURES[0]);
     assert_eq!(driver.frame().jpeg, PICTURES[2]);
     let words = driver.all_words();
     assert!(words.contains("rejected: truncated;"), "{words}");

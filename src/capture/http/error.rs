@@ -8,6 +8,7 @@ use rustls::{AlertDescription, PeerIncompatible};
 use crate::capture::CaptureError;
 use crate::capture::source::SourceError;
 use crate::wire::secret::SecretAddress;
+use crate::wire::source::Reason;
 
 /// What is said of a host that is known but has no address.
 pub(super) const NO_ADDRESS: &str = "the host has no address";
@@ -41,7 +42,10 @@ pub enum Fault {
     )]
     Certificate(rustls::CertificateError),
     /// The camera knows old TLS alone: no key exchange by ECDHE, no AEAD cipher, or no TLS 1.2.
-    #[error("its TLS is too old ({0}); update the camera, or use the source exec:curl -sk URL")]
+    #[error(
+        "its TLS is too old, as TLS 1.2 with ECDHE and an AEAD cipher is the least ({0}); update the camera, or use \
+         the source exec:curl -sk URL"
+    )]
     OldTls(String),
     /// There is no TLS.
     #[error("TLS fails ({0}); try the address with http:// instead of https://")]
@@ -52,6 +56,9 @@ pub enum Fault {
         time = humantime::format_duration(*.0)
     )]
     Silent(Duration),
+    /// Pictures came, but not one without a flaw.
+    #[error("its pictures are flawed ({0}); look at the address with a browser, or restart the camera")]
+    Flawed(Reason),
     /// Bytes came, but no whole picture.
     #[error(
         "it has sent no whole picture for {time}; lower its resolution, or allow it more than timeout={time} behind \
@@ -164,10 +171,10 @@ impl Fault {
         match error {
             rustls::Error::InvalidCertificate(error) => Self::Certificate(error.clone()),
             rustls::Error::AlertReceived(
-                AlertDescription::HandshakeFailure
+                alert @ (AlertDescription::HandshakeFailure
                 | AlertDescription::ProtocolVersion
-                | AlertDescription::InsufficientSecurity,
-            ) => Self::OldTls("it accepts neither ECDHE nor an AEAD cipher".to_owned()),
+                | AlertDescription::InsufficientSecurity),
+            ) => Self::OldTls(format!("it sent the alert {alert:?}")),
             rustls::Error::PeerIncompatible(
                 reason @ (PeerIncompatible::ServerDoesNotSupportTls12Or13
                 | PeerIncompatible::ServerSentHelloRetryRequestWithUnknownExtension

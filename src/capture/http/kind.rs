@@ -57,11 +57,26 @@ impl Kind {
             // A type that only repeats what was found, as text/html for a page, or tells more of it.
             (Some(found), declared) => format!("{found} ({})", shown(declared.as_bytes())),
             // What has no head and no sign of a picture is not HTTP at all.
-            (None, "") if head.is_missing => return Fault::NotHttp(shown(start)),
+            (None, "") if head.is_missing => {
+                return Fault::NotHttp(shown(start.split(|&byte| byte == b'\n').next().unwrap_or_default()));
+            }
             (None, "") => "something of unknown type".to_owned(),
             (None, declared) => shown(declared.as_bytes()),
         };
         Fault::NotVideo(what, way.to_owned())
+    }
+
+    /// The same for a multipart body, of which the first part counts; `None` if that says nothing.
+    pub(super) fn part_fault(start: &[u8]) -> Option<Fault> {
+        let start = start.get(..START_BYTES_MAX).unwrap_or(start);
+        let body = ["\r\n\r\n", "\n\n"]
+            .into_iter()
+            .find_map(|blank| memmem::find(start, blank.as_bytes()).and_then(|at| start.get(at + blank.len()..)));
+        let (found, way) = look_at(body?, "");
+        // A page or a message may precede the pictures; a video does not.
+        found
+            .filter(|_| way == FFMPEG)
+            .map(|found| Fault::NotVideo(format!("a stream of parts, of which the first is {found},"), way.to_owned()))
     }
 
     /// Whether it is clear from `start` already that neither picture nor boundary will follow.

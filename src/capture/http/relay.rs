@@ -44,7 +44,7 @@ pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> 
         while let Err(interruption) = relay.relay_next(&mut client).and_then(|()| relay.check_patience()) {
             match interruption {
                 Interruption::Camera(fault) if relay.may_retry(&fault) => relay.log(&format!("{fault}; asking again")),
-                Interruption::Camera(fault) => return Err(source.failed(fault).into()),
+                Interruption::Camera(fault) => return Err(source.failed(relay.explain(fault)).into()),
                 Interruption::Output(error) => return Err(error),
             }
             thread::sleep(Duration::from_secs_f64((1.0 / fps).min(RETRY_MAX.as_secs_f64())).max(RETRY_MIN));
@@ -77,15 +77,26 @@ impl Decoder {
             Self::Jpegs(splitter) => splitter.decode(received),
         }
     }
+
+    /// How many bytes have been taken off what was received.
+    fn consumed(&self) -> usize {
+        let tally = match self {
+            Self::Parts(decoder) => decoder.tally(),
+            Self::Jpegs(splitter) => splitter.tally(),
+        };
+        usize::try_from(tally.bytes()).unwrap_or(usize::MAX)
+    }
 }
 
 /// Where the frames go, and what is known of where they come from.
 struct Relay<'a, 'b, 'c> {
     source: &'a Http,
     parts: &'b mut Parts<'c>,
-    /// How many have come, flawed ones and others.
-    rejected: u64,
+    /// How many have come.
     frames: u64,
+    /// Why flawed ones were rejected before the first whole one. They are not logged yet: if none comes, the error
+    /// says so.
+    flaws: Vec<Reason>,
     /// When the newest did; before the first, when the driver was started.
     newest_at: Instant,
     /// The newest picture of a camera that was asked for a single one.
@@ -103,8 +114,8 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         Self {
             source,
             parts,
-            rejected: 0,
             frames: 0,
+            flaws: Vec::new(),
             newest_at,
             newest: None,
             tag: None,
@@ -113,9 +124,17 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         }
     }
 
+    /// The fault, or what explains it better: flaws in all the pictures that came.
+    fn explain(&self, fault: Fault) -> Fault {
+        match (self.flaws.first(), fault) {
+            (Some(reason), Fault::Ended { .. } | Fault::NoPicture(_) | Fault::Silent(_)) => Fault::Flawed(*reason),
+            (_, fault) => fault,
+        }
+    }
+
     /// Whether the camera has been well, and may be again before the patience with it is over.
     fn may_retry(&self, fault: &Fault) -> bool {
-        self.frames + self.rejected > 0 && !fault.is_lasting() && self.patience_left() > Duration::ZERO
+        self.frames > 0 && !fault.is_lasting() && self.patience_left() > Duration::ZERO
     }
 
     /// Whether there still need not have been a whole picture, whatever was sent instead.
@@ -183,8 +202,16 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     /// Relays the parts of a body.
     fn stream(&mut self, answer: &mut Answer, mut decoder: Decoder) -> Result<(), Interruption> {
         let before = self.frames;
+        let mut start = Vec::new();
         loop {
+            if start.len() < START_BYTES_MAX {
+                let known = start.len().saturating_sub(decoder.consumed());
+                start.extend_from_slice(answer.body.get(known..).unwrap_or_default());
+            }
             self.decode(&mut decoder, &mut answer.body)?;
+            if let Some(fault) = Kind::part_fault(&start).filter(|_| self.frames == 0) {
+                return Err(fault.into());
+            }
             match self.read(answer)? {
                 Read::More => {}
                 Read::Silence => return Err(Fault::Silent(self.source.timeout()).into()),
@@ -272,6 +299,9 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
 
     fn send(&mut self, part: Part) -> Result<(), Interruption> {
         self.frames += 1;
+        for reason in std::mem::take(&mut self.flaws) {
+            self.log_rejected(reason);
+        }
         self.newest = self.tag.is_some().then(|| part.clone());
         self.newest_at = Instant::now();
         self.parts.relay(part).map_err(Interruption::Output)
@@ -279,9 +309,16 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
 
     fn reject(&mut self, rejected: &Rejected) -> Result<(), Interruption> {
         let reason = rejected.reason;
-        self.rejected += 1;
-        self.log(&format!("frames are rejected: {reason}; others like them are only counted"));
+        match self.frames {
+            0 if self.flaws.contains(&reason) => {}
+            0 => self.flaws.push(reason),
+            _ => self.log_rejected(reason),
+        }
         self.parts.report_rejected(reason).map_err(Interruption::Output)
+    }
+
+    fn log_rejected(&mut self, reason: Reason) {
+        self.log(&format!("frames are rejected: {reason}; others like them are only counted"));
     }
 
     /// Logs a line, unless it was logged already and there has been reason to since.
