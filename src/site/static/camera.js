@@ -9,6 +9,20 @@ const TIMEOUT_MS = 5000;
 const MISSING_MS = 3000;
 const BACKOFF_MS_MIN = 500;
 const BACKOFF_MS_MAX = 8000;
+const UNDECODABLE = 'Pictures arrive, but this browser cannot decode them.';
+
+// One pixel: a JPEG has no transparency, so what leaves it transparent could not be decoded.
+const probe = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+
+function isBlank(img) {
+  probe.clearRect(0, 0, 1, 1);
+  try {
+    probe.drawImage(img, 0, 0, 1, 1);
+  } catch {
+    return true;
+  }
+  return probe.getImageData(0, 0, 1, 1).data[3] === 0;
+}
 
 export class Camera {
   key = null; // marks our stream in /state; null while there is none
@@ -17,6 +31,8 @@ export class Camera {
   isLive = false; // it has one of the page's streams, or is about to have it again
   isPaused = false;
   unreachable = ''; // why the server does not answer
+  failures = 0; // streams in a row that ended without a picture
+  obstacle = ''; // why
   usualMs = 0; // between two frames
   state = null; // its part of /state
   kind = 'waiting';
@@ -72,8 +88,13 @@ export class Camera {
   use(img) {
     img.className = 'frame';
     img.alt = `Picture from ${this.name}`;
-    img.onerror = () => this.key && this.retry();
-    img.onload = () => this.render();
+    img.onerror = () => this.key && this.fail();
+    // Firefox reports each frame of a stream, Chromium the first.
+    img.onload = () => {
+      if (this.kind === 'live') return;
+      this.render();
+      this.wall.arrange();
+    };
     this.img = img;
   }
 
@@ -82,8 +103,7 @@ export class Camera {
     this.close();
     if (this.isPaused) return;
     this.key = Math.random().toString(36).slice(2);
-    this.seen = this.opened = Date.now();
-    this.delivered = 0;
+    this.seen = Date.now();
     this.img.hidden = false;
     this.img.src = absolute('video_feed', { camera: this.name, key: this.key });
   }
@@ -94,6 +114,29 @@ export class Camera {
     this.timer = this.key = null;
     this.img.hidden = true;
     this.img.src = '';
+  }
+
+  fail() {
+    this.failures += 1;
+    this.retry();
+    if (this.failures > 1) this.diagnose();
+  }
+
+  // An `img` does not report why it fails, but the same request by `fetch` has a status.
+  async diagnose() {
+    const leave = new AbortController();
+    const timer = setTimeout(() => leave.abort(), TIMEOUT_MS);
+    try {
+      const response = await fetch(absolute('video_feed', { camera: this.name }), { signal: leave.signal });
+      const refusal = response.ok ? UNDECODABLE : (await response.text()).trim();
+      if (this.failures) this.obstacle = refusal;
+    } catch {
+      // The server is gone, which /state shows too.
+    } finally {
+      clearTimeout(timer);
+      leave.abort();
+    }
+    this.render();
   }
 
   // The last picture stays, dimmed, until there is a new one.
@@ -185,8 +228,7 @@ export class Camera {
   // A stream that ends does not always raise `error`, but then /state has no client of its key.
   watch(client) {
     if (client) this.seen = Date.now();
-    this.delivered = client?.delivered ?? 0;
-    if (this.delivered) this.backoff = BACKOFF_MS_MIN;
+    if (client?.delivered) this.backoff = BACKOFF_MS_MIN;
     if (this.key && Date.now() - this.seen > MISSING_MS) this.retry();
   }
 
@@ -211,19 +253,25 @@ export class Camera {
   // Shows what may be claimed.
   render() {
     if (!this.state && !this.unreachable) return;
-    if (!this.img.hidden && this.img.naturalWidth) this.canvas.hidden = true;
-    const hasPicture = !!this.shownFrame();
-    const isUndecodable = this.isLive && this.delivered > 0 && !hasPicture && Date.now() - this.opened > MISSING_MS;
-    const { state, unreachable, isPaused, isLive, usualMs } = this;
-    const claim = judge({ state, unreachable, isPaused, isLive, usualMs, hasPicture, isUndecodable });
+    const frame = this.shownFrame();
+    if (frame === this.img) this.look();
+    const claim = judge({ ...this, hasPicture: !!frame });
     this.kind = claim.kind;
-    const classes = [claim.kind, isLive && 'has-stream', this.isFull && 'maximised'];
+    const classes = [claim.kind, this.isLive && 'has-stream', this.isFull && 'maximised'];
     this.tile.className = classes.filter(Boolean).join(' ');
     text('.mode', claim.label, this.tile);
     text('.notice', claim.notice, this.tile);
-    text('.reason', claim.kind === 'offline' && !claim.notice ? state.error ?? '' : '', this.tile);
+    text('.reason', claim.kind === 'offline' && !claim.notice ? this.state.error ?? '' : '', this.tile);
     text('time', new Date(this.capturedAt()).toLocaleString(), this.tile);
     this.applyView();
+  }
+
+  // Judges a picture that has loaded: some browsers notice only later that they cannot decode it.
+  look() {
+    this.canvas.hidden = true;
+    this.failures = isBlank(this.img) ? this.failures + 1 : 0;
+    if (!this.failures) this.obstacle = '';
+    else if (this.failures > 1) this.obstacle = UNDECODABLE;
   }
 
   // The new still loads beside the old one and then takes its place: nothing flickers.

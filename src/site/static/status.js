@@ -12,15 +12,14 @@ export function isStale({ state, usualMs }) {
 }
 
 // Returns the kind of a camera's tile (a class), the word on its picture, and the sentence in place of a picture.
-// `unreachable` is why the server does not answer, `hasPicture` whether there is one to see.
+// `unreachable` is why the server does not answer, `obstacle` why its pictures cannot be shown, `hasPicture` whether
+// there is one to see.
 export function judge(camera) {
-  const { state, unreachable, isPaused, isLive, hasPicture, isUndecodable } = camera;
+  const { state, unreachable, obstacle, isPaused, isLive, hasPicture } = camera;
   if (unreachable) return { kind: 'unreachable', label: 'No connection', notice: unreachable };
   if (isPaused && hasPicture) return { kind: 'paused', label: 'Paused', notice: '' };
   if (isOffline(state)) return { kind: 'offline', label: 'Offline', notice: hasPicture ? '' : state.error ?? 'Offline' };
-  if (isUndecodable) {
-    return { kind: 'undecodable', label: 'No picture', notice: 'Pictures arrive, but this browser cannot decode them.' };
-  }
+  if (obstacle) return { kind: 'obstructed', label: 'No picture', notice: obstacle };
   if (!hasPicture) return { kind: 'waiting', label: 'Waiting', notice: 'Waiting for a picture…' };
   if (isStale(camera)) return { kind: 'stale', label: `${duration(state.frame_age_ms)} old`, notice: '' };
   if (!state.online) return { kind: 'waiting', label: 'Waiting', notice: '' };
@@ -34,6 +33,6 @@ export function overall(states, shown) {
     const all = offline.length === states.length;
     return [all ? 'bad' : 'warn', all && offline.length > 1 ? 'All cameras are offline' : `Offline: ${offline.join(', ')}`];
   }
-  const late = shown.filter(({ kind }) => kind === 'stale' || kind === 'undecodable').map(({ name }) => name);
+  const late = shown.filter(({ kind }) => kind === 'stale' || kind === 'obstructed').map(({ name }) => name);
   return late.length ? ['warn', `No new picture: ${late.join(', ')}`] : ['good', 'Connected'];
 }
