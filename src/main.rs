@@ -16,7 +16,7 @@ use framecast::publish::Target;
 use framecast::server::EventLoop;
 use framecast::server::passwords::{RIGHT, WRONG};
 use framecast::server::scene::wall_time;
-use framecast::site::auth::{PASSWORD_BYTES_MAX, PasswordHash};
+use framecast::site::auth::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
 use framecast::wire::secret::mask;
 use framecast::{bench, capture, health, logging, publish, server};
 use log::Level;
@@ -120,20 +120,32 @@ fn draw_offline(options: &DrawOffline) -> io::Result<()> {
 }
 
 fn sign(mut options: Sign) -> Outcome {
+    let base = options.base().map_err(usage)?;
     let (camera, expires) = (options.camera.take(), wall_time() + options.valid);
     let secret = options.secret().map_err(usage)?;
     let token = secret.sign(camera.as_deref(), expires).map_err(usage)?;
-    writeln!(io::stdout(), "{token}").map_err(failure)
+    let printed = base.map_or_else(|| token.clone(), |base| base.link(&token));
+    writeln!(io::stdout(), "{printed}").map_err(failure)
 }
 
-/// A hash and then, after the end of its line, the password: neither may stand in a list of processes.
+/// Reads a hash, perhaps behind a space a costlier one, and then, after the end of that line, the password: none may
+/// stand in a list of processes. The costlier hash is checked where the first does not fit, for the time it takes.
 fn check_password() -> ExitCode {
     let mut given = Vec::new();
-    let read = io::stdin().take(2 * PASSWORD_BYTES_MAX as u64 + 1).read_to_end(&mut given);
-    let (hash, password) = given.split_at(given.iter().position(|&byte| byte == b'\n').unwrap_or(given.len()));
-    let hash = str::from_utf8(hash).ok().and_then(|hash| hash.parse::<PasswordHash>().ok());
-    match (read, hash, password.strip_prefix(b"\n")) {
-        (Ok(_), Some(hash), Some(password)) => ExitCode::from(if hash.admits(password) { RIGHT } else { WRONG }),
+    let bytes_max = (2 * (HASH_BYTES_MAX + 1) + PASSWORD_BYTES_MAX) as u64;
+    let read = io::stdin().take(bytes_max).read_to_end(&mut given);
+    let (hashes, password) = given.split_at(given.iter().position(|&byte| byte == b'\n').unwrap_or(given.len()));
+    let hashes = str::from_utf8(hashes).ok();
+    let hashes = hashes.and_then(|hashes| hashes.split(' ').map(|hash| hash.parse().ok()).collect());
+    match (read, hashes, password.strip_prefix(b"\n")) {
+        (Ok(_), Some::<Vec<PasswordHash>>(hashes), Some(password)) => {
+            let (hash, costlier) = hashes.split_at(1);
+            let fits = hash[0].admits(password);
+            if !fits {
+                costlier.iter().for_each(|hash| _ = std::hint::black_box(hash.admits(password)));
+            }
+            ExitCode::from(if fits { RIGHT } else { WRONG })
+        }
         _ => ExitCode::from(FAILURE),
     }
 }

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use framecast::site::auth::{Guard, Policy};
+use framecast::site::auth::{Authenticator, Policy};
 
 /// Tries of each kind.
 const TRIES: usize = 100_000;
@@ -31,7 +31,7 @@ impl Chance {
 
 /// The times of two kinds of guesses, in nanoseconds. Both are read from the same place: where in memory a guess lies
 /// is worth a nanosecond too.
-fn measure(guard: &Guard, guesses: [&str; 2]) -> [Vec<f64>; 2] {
+fn measure(authenticator: &Authenticator, guesses: [&str; 2]) -> [Vec<f64>; 2] {
     let (mut chance, mut times) = (Chance(7), [Vec::new(), Vec::new()]);
     let mut place = vec![0; guesses[0].len()];
     while times.iter().any(|times| times.len() < TRIES) {
@@ -40,7 +40,7 @@ fn measure(guard: &Guard, guesses: [&str; 2]) -> [Vec<f64>; 2] {
         let guess = black_box(&*place);
         let begun = Instant::now();
         for _ in 0..AT_ONCE {
-            black_box(guard.is_plain(black_box(guess)));
+            black_box(authenticator.is_plain(black_box(guess)));
         }
         times[kind].push(begun.elapsed().as_nanos() as f64);
     }
@@ -72,18 +72,18 @@ fn leaks(guess: &[u8]) -> bool {
 #[ignore = "measures nanoseconds"]
 fn the_time_of_a_refusal_says_nothing_of_the_guess() {
     let accounts = format!("bob:something else\nann:{PASSWORD}\neve:another").parse().unwrap();
-    let guard = Guard::new(Policy { accounts, ..Policy::default() }, Vec::new(), b"a key of this test");
+    let authenticator = Authenticator::new(Policy { accounts, ..Policy::default() }, Vec::new(), b"a key of this test");
     let right = format!("ann:{PASSWORD}");
     let last_is_wrong = format!("{}!", &right[..right.len() - 1]);
     let first_is_wrong = format!("ann:!{}", &PASSWORD[1..]);
     let other_user = format!("xnn:{PASSWORD}");
-    assert!(guard.is_plain(right.as_bytes()) && !guard.is_plain(last_is_wrong.as_bytes()));
+    assert!(authenticator.is_plain(right.as_bytes()) && !authenticator.is_plain(last_is_wrong.as_bytes()));
     for (name, guesses) in [
         ("right against wrong", [&*right, &*first_is_wrong]),
         ("a long common prefix against none", [&last_is_wrong, &first_is_wrong]),
         ("a known user against an unknown one", [&first_is_wrong, &other_user]),
     ] {
-        let t = welch(&measure(&guard, guesses));
+        let t = welch(&measure(&authenticator, guesses));
         println!("{name}: t = {t:.2} over {TRIES} tries each");
         assert!(t.abs() < T_MAX, "{name}: t = {t:.2}");
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use framecast::stream::hub::{Call, Shot};
-use framecast::stream::{Answer, Hub, Limits, Pace, Peer, Readiness, Subscription, Tick, Transport};
+use framecast::stream::{Answer, Hub, Limits, Pace, Peer, Readiness, Reply, Subscription, Tick, Transport};
 use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
@@ -64,15 +64,16 @@ impl Audience {
 
     /// One turn, at which every viewer watches.
     pub(crate) fn turn(&mut self) {
-        let watch = |_: &Call, _: &Hub<Taker>| {
-            Answer::Subscribe(Subscription {
+        let watch = |call: &Call, _: &Hub<Taker>| {
+            let answer = Answer::Subscribe(Subscription {
                 camera: CAMERA,
                 framing: Framing::Length,
                 delay: Duration::ZERO,
                 pace: Pace::default(),
                 label: String::new(),
                 head: preamble(BOUNDARY, Framing::Length),
-            })
+            });
+            Reply::to(call.peer, answer)
         };
         self.hub.turn(Tick::at(self.now), Instant::now, watch);
     }

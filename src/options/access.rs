@@ -1,4 +1,4 @@
-//! Who may see the cameras: users, tokens, names and origins.
+//! Access control: users, tokens, names, origins and proxies.
 
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -9,12 +9,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::cameras::name;
 use super::given::{Each, Given, List, One, Placed};
 use super::values::{count, path, read_small, switch, text, time};
 use crate::site::auth::{AccountsError, Policy, Secret};
 use crate::site::origins::{Origin, Origins};
+use crate::stream::client_net::NetworkError;
+use crate::stream::{Network, TrustedProxies};
 use crate::wire::secret::MASK;
 
 /// More is no file of users or of a token.
@@ -23,7 +26,10 @@ const FILE_BYTES_MAX: usize = 1024 * 1024;
 /// The variable that stands in for `--token`.
 const TOKEN_VARIABLE: &str = "FRAMECAST_TOKEN";
 
-/// The options of `framecast serve` that say who may see the cameras.
+/// What is escaped of a token in a link: all but the unreserved characters (RFC 3986, section 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The options of `framecast serve` for access control.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access")]
 pub struct Access {
@@ -42,8 +48,9 @@ pub struct Access {
     #[arg(hide_default_value = true)]
     public: bool,
 
-    /// A name by which this server is asked for, besides its addresses, its own name, names without a dot and those
-    /// under .local; without credentials, others are refused. May be given several times
+    /// A name by which this server is asked for, besides its addresses, its own name, names without a dot, those under
+    /// .local, and from private addresses those under .lan, .home, .home.arpa, .internal, .localdomain and .fritz.box;
+    /// without credentials, others are refused. May be given several times
     #[arg(long, value_name = "NAME", env = "FRAMECAST_ALLOW_HOST", value_parser = Each(host, Some(',')))]
     allow_host: Vec<List<String>>,
 
@@ -52,6 +59,11 @@ pub struct Access {
     #[arg(long, value_name = "ORIGIN", env = "FRAMECAST_ALLOW_ORIGIN")]
     #[arg(value_parser = Each(origin, Some(',')))]
     allow_origin: Vec<List<Origin>>,
+
+    /// A reverse proxy, as an address, a range such as 172.18.0.0/16, or unix for those behind a Unix socket: the client
+    /// is the one that its X-Forwarded-For or Forwarded names. May be given several times
+    #[arg(long, value_name = "NET", env = "FRAMECAST_TRUSTED_PROXY", value_parser = Each(proxy, Some(',')))]
+    trusted_proxy: Vec<List<TrustedProxy>>,
 
     /// Connections at one time from one IPv4 address or IPv6 network (/64) other than this machine
     #[arg(long, value_name = "N", env = "FRAMECAST_CONNECTIONS_PER_ADDRESS", default_value_t = 256)]
@@ -82,10 +94,25 @@ pub struct Sign {
     /// For how long from now
     #[arg(long, value_name = "TIME", value_parser = One(time))]
     pub valid: Duration,
+    /// Print a link instead: the address of the server, such as https://cam.example.org/, with the token in it
+    #[arg(long, value_name = "BASE")]
+    // Read later: a value that is refused here is repeated, and there may be a login in it.
+    url: Option<String>,
     /// The server's own token
     #[command(flatten)]
     token: Token,
 }
+
+/// A peer that may name its clients.
+#[derive(Clone, Copy, Debug)]
+enum TrustedProxy {
+    Network(Network),
+    Unix,
+}
+
+/// The address that a link begins with.
+#[derive(Clone, Debug)]
+pub struct Base(String);
 
 /// Credentials that cannot be had. What is secret in them is not repeated.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +157,9 @@ pub enum AccessError {
     /// Two ways to give a token.
     #[error("--token and --token-file are both given; give one of them")]
     TokenTwice,
+    /// No address to make a link of.
+    #[error("--url: a base is the server's address without a login, such as https://cam.example.org/")]
+    Base,
     /// Nothing to sign with.
     #[error("a token is signed with the server's own: give it with --token-file FILE or FRAMECAST_TOKEN")]
     NoToken,
@@ -151,6 +181,7 @@ impl Access {
             is_public: self.public,
             hosts: List::values(self.allow_host),
             origins: Origins::of(List::values(self.allow_origin)),
+            trusted_proxies: trusted_proxies(&List::values(self.trusted_proxy)),
         };
         if policy.is_public && !policy.has_credentials() {
             log::warn!("--public: everybody who can reach this server can see its cameras");
@@ -159,7 +190,60 @@ impl Access {
     }
 }
 
+/// Those proxies in one value.
+fn trusted_proxies(given: &[TrustedProxy]) -> TrustedProxies {
+    let network = |proxy: &TrustedProxy| match proxy {
+        TrustedProxy::Network(network) => Some(*network),
+        TrustedProxy::Unix => None,
+    };
+    let networks: Vec<Network> = given.iter().filter_map(network).collect();
+    TrustedProxies { local: networks.len() < given.len(), networks }
+}
+
+fn proxy(text: &str) -> Result<TrustedProxy, String> {
+    match text {
+        "unix" | "unix:" => Ok(TrustedProxy::Unix),
+        network => network.parse().map(TrustedProxy::Network).map_err(|error: NetworkError| error.to_string()),
+    }
+}
+
+impl Base {
+    /// The link that opens it with `token`.
+    pub fn link(&self, token: &str) -> String {
+        let Base(base) = self;
+        let mark = if base.contains('?') { '&' } else { '?' };
+        format!("{base}{mark}token={}", utf8_percent_encode(token, ESCAPED))
+    }
+}
+
+impl FromStr for Base {
+    type Err = AccessError;
+
+    /// Without a path it is the page.
+    fn from_str(text: &str) -> Result<Self, AccessError> {
+        let host_on = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte));
+        let end_of_host = |rest: &str| rest.find(['/', '?']).unwrap_or(rest.len());
+        match host_on.map(|rest| rest.split_at(end_of_host(rest))) {
+            Some((host, rest)) if is_plain && !host.is_empty() && !host.contains('@') => {
+                let path = if rest.starts_with('/') { "" } else { "/" };
+                let scheme = &text[..text.len() - host.len() - rest.len()];
+                Ok(Self(format!("{scheme}{host}{path}{rest}")))
+            }
+            _ => Err(AccessError::Base),
+        }
+    }
+}
+
 impl Sign {
+    /// The address to make a link of, if one is wanted.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn base(&self) -> Result<Option<Base>, AccessError> {
+        self.url.as_deref().map(str::parse).transpose()
+    }
+
     /// The token to sign with.
     ///
     /// # Errors

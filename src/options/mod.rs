@@ -342,13 +342,16 @@ impl Serve {
         let files = self.tls_cert.zip(self.tls_key);
         let tls = files.map(|(certificate, key)| TlsFiles { certificate, key });
         let listen = settle(List::values(self.listen), tls.is_some())?;
+        let connections_per_address = self.access.connections_per_address;
+        let access = self.access.policy()?;
         let limits = Limits {
+            trusted_proxies: access.trusted_proxies.clone(),
             request_timeout: self.request_timeout,
             idle_timeout: self.idle_timeout,
             stall_timeout: self.stall_timeout,
             frame_timeout: self.frame_timeout,
             repeat_after: self.repeat_after,
-            connections_per_household_max: self.access.connections_per_address as usize,
+            connections_per_client_max: connections_per_address as usize,
             viewers_max: self.viewers_max as usize,
             frames_pinned_bytes_max: self.pinned_max_mib as usize * 1024 * 1024,
             history_span: self.history.span,
@@ -367,7 +370,7 @@ impl Serve {
             boundary: self.boundary,
             connections_max: self.connections_max as usize,
             shutdown_timeout: self.shutdown_timeout,
-            access: self.access.policy()?,
+            access,
             limits,
         })
     }

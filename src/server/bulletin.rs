@@ -117,7 +117,7 @@ fn lane(connection: &Connection<Socket>) -> Lane {
     let counts = viewer.map(|viewer| viewer.counts).unwrap_or_default();
     Lane {
         number: connection.number,
-        peer: connection.peer.to_string(),
+        peer: connection.client.to_string(),
         key: viewer.map_or(String::new(), |viewer| viewer.label.to_string()),
         kind,
         readable: connection.readable,

@@ -39,9 +39,9 @@ use super::supervisor::Supervisor;
 use super::tls::Tls;
 use super::token::Owner;
 use crate::site;
-use crate::site::auth::Guard;
+use crate::site::auth::{Authenticator, Decision};
 use crate::stream::hub::Shot;
-use crate::stream::{Answer, Hub, Peer, Readiness, Tick, Topic, Wake};
+use crate::stream::{Answer, Hub, Peer, Permit, Readiness, Reply, Tick, Topic, Wake};
 use crate::wire::facts::WallTime;
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
@@ -70,7 +70,7 @@ pub struct EventLoop {
     cameras: Vec<Camera>,
     publishers: Vec<Publisher>,
     hub: Hub<Socket>,
-    guard: Guard,
+    authenticator: Authenticator,
     passwords: Passwords,
     settings: Settings,
     stats: LoopStats,
@@ -105,7 +105,7 @@ impl EventLoop {
     /// One time around.
     fn turn(&mut self, events: &mut Events) -> Result<(), ServeError> {
         let (tick, count) = self.wait(events)?;
-        self.hear_verdict(tick.now);
+        self.take_check_result(tick.now);
         self.turn_hub(tick);
         // After the hub's turn: only then is it known which cameras are wanted and which descriptors are free.
         self.accept(tick.now);
@@ -261,18 +261,20 @@ impl EventLoop {
 
     /// Takes the hub's turn, in which the site answers the requests.
     fn turn_hub(&mut self, tick: Tick) {
-        let Self { hub, cameras, publishers, tls, settings, stats, guard, .. } = self;
+        let Self { hub, cameras, publishers, tls, settings, stats, authenticator, .. } = self;
         tls.iter().for_each(Tls::allow_handshakes);
         let turned = hub.turn(tick, Instant::now, |call, hub| {
-            let judgement = guard.judge(call, tick.now, wall_time());
-            let refused = guard.counts();
+            let client = authenticator.client(call);
+            let decision = authenticator.authorize(call, tick.now, wall_time());
+            let refused = authenticator.counts();
             let stage = Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now: tick.now };
-            let answer = site::answer(call, judgement, guard.policy(), &stage);
-            log::debug!("#{} {}: {}", call.key.number, call.peer, call.request.path);
+            let answer = site::answer(call, decision, authenticator.policy(), &stage);
+            log::debug!("#{} {client}: {}", call.key.number, call.request.path);
             if let Answer::Show { camera, .. } = answer {
                 cameras[camera].linger_on(tick.now);
             }
-            answer
+            let permit = if let Decision::Pass(access) = decision { access.permit } else { Permit::default() };
+            Reply { answer, client, permit }
         });
         if !turned.closed.is_empty() {
             // A descriptor less may be what a waiting connection needs.
@@ -280,23 +282,26 @@ impl EventLoop {
         }
     }
 
-    /// Starts the next check of a password.
+    /// Starts the next check of a password, and hands out again the requests whose checks are not made after all.
     fn check_passwords(&mut self, now: Instant) {
-        if let Some(ticket) = self.passwords.attend(&mut self.guard, now) {
+        if let Some(ticket) = self.passwords.attend(&mut self.authenticator, now) {
+            self.hub.decided(ticket, now);
+        }
+        for ticket in self.authenticator.take_dropped() {
             self.hub.decided(ticket, now);
         }
     }
 
-    /// Lets the requests go on whose password has been checked.
-    fn hear_verdict(&mut self, now: Instant) {
-        if let Some(ticket) = self.passwords.hear(&mut self.guard, now) {
+    /// Hands out again the requests whose password has been checked.
+    fn take_check_result(&mut self, now: Instant) {
+        if let Some(ticket) = self.passwords.take_result(&mut self.authenticator, now) {
             self.hub.decided(ticket, now);
         }
     }
 
     fn stage(&self, now: Instant) -> Stage<'_> {
-        let Self { hub, cameras, publishers, tls, settings, stats, guard, .. } = self;
-        Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused: guard.counts(), now }
+        let Self { hub, cameras, publishers, tls, settings, stats, authenticator, .. } = self;
+        Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused: authenticator.counts(), now }
     }
 
     /// Tells whoever listens how things are, when it is time to: as the turn leaves them. It is sent with the next one.

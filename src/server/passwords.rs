@@ -1,9 +1,9 @@
 //! Checking passwords against their hashes, which is slow on purpose: tens of milliseconds that no viewer may wait.
 //!
-//! So each check is a child process, as everything that takes long is, and one at a time: who sends wrong passwords
-//! costs the other viewers no turn, and the machine one core at most. `SIGCHLD` tells that it is over, its exit code
-//! what came of it. A process is started for each because it is the simplest that is right: there is no protocol, none
-//! that hangs holds up the next, and what Argon2 takes of memory is given back at once.
+//! So each check is a child process, as everything that takes long is, and one at a time: wrong passwords cost the other
+//! viewers no turn, and the machine one core at most. `SIGCHLD` reports its end, its exit code the result. A process is
+//! started for each because it is the simplest that is right: a check that hangs does not hold up the next, and the
+//! memory that Argon2 takes is given back at once.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mio::unix::pipe::Sender;
 
 use super::child;
-use crate::site::auth::{Check, Guard, Verdict};
+use crate::site::auth::{Authenticator, Check, CheckResult};
 
 /// A check that takes longer is given up.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ pub const RIGHT: u8 = 0;
 /// See [`RIGHT`].
 pub const WRONG: u8 = 10;
 
-/// Who checks passwords.
+/// The check that is under way.
 #[derive(Debug)]
 pub struct Passwords {
     program: PathBuf,
@@ -52,22 +52,22 @@ impl Passwords {
         }
     }
 
-    /// Tells `guard` what came of the check that was made, if it is over, and returns its ticket.
-    pub fn hear(&mut self, guard: &mut Guard, now: Instant) -> Option<u64> {
+    /// Takes the result of the check if it is over, and returns its ticket.
+    pub fn take_result(&mut self, authenticator: &mut Authenticator, now: Instant) -> Option<u64> {
         let running = self.running.as_mut()?;
-        let verdict = running.verdict(now)?;
+        let result = running.result(now)?;
         let ticket = running.ticket;
         self.running = None;
-        guard.settle(ticket, verdict, now);
+        authenticator.finish(ticket, result, now);
         Some(ticket)
     }
 
     /// Starts the next check, if none is under way. Returns the ticket of one that could not be started.
-    pub fn attend(&mut self, guard: &mut Guard, now: Instant) -> Option<u64> {
+    pub fn attend(&mut self, authenticator: &mut Authenticator, now: Instant) -> Option<u64> {
         if self.running.is_some() {
             return None;
         }
-        let check = guard.next_check()?;
+        let check = authenticator.next_check()?;
         let ticket = check.ticket;
         match self.start(check) {
             Ok(child) => {
@@ -76,13 +76,13 @@ impl Passwords {
             }
             Err(error) => {
                 log::error!("a password cannot be checked: {error}");
-                guard.settle(ticket, Verdict::Unknown, now);
+                authenticator.finish(ticket, CheckResult::Unknown, now);
                 Some(ticket)
             }
         }
     }
 
-    /// When [`Passwords::hear`] must be called at the latest.
+    /// When [`Passwords::take_result`] must be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.running.as_ref().map(|running| running.until)
     }
@@ -92,22 +92,33 @@ impl Passwords {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let handed_over = child.stdin.take().map_or(Ok(()), |stdin| {
-            // Both together fit into an empty pipe, so this never waits; were it otherwise, it would fail instead.
+            // All together fit into an empty pipe, so this never waits; were it otherwise, it would fail instead.
             let mut stdin = Sender::from(stdin);
             stdin.set_nonblocking(true)?;
-            stdin.write_all(&[check.hash.as_str().as_bytes(), b"\n", &check.password].concat())
+            stdin.write_all(&request(check))
         });
         handed_over.inspect_err(|_| put_down(&mut child)).map(|()| child)
     }
 }
 
+/// What a check reads: one line of the hash and perhaps a costlier one, then the password.
+fn request(check: &Check) -> Vec<u8> {
+    let mut request = check.against.hash.as_str().to_owned();
+    if let Some(costlier) = &check.against.costlier {
+        request.push(' ');
+        request.push_str(costlier.as_str());
+    }
+    request.push('\n');
+    [request.as_bytes(), &check.password].concat()
+}
+
 impl Running {
     /// What came of it, if it is over.
-    fn verdict(&mut self, now: Instant) -> Option<Verdict> {
+    fn result(&mut self, now: Instant) -> Option<CheckResult> {
         if now >= self.until {
             log::error!("a password could not be checked within {} s", CHECK_TIMEOUT.as_secs());
             put_down(&mut self.child);
-            return Some(Verdict::Unknown);
+            return Some(CheckResult::Unknown);
         }
         if !std::mem::take(&mut self.may_be_over) {
             return None;
@@ -115,11 +126,11 @@ impl Running {
         let code = |code: Option<i32>| code.and_then(|code| u8::try_from(code).ok());
         match self.child.try_wait() {
             Ok(None) => None,
-            Ok(Some(status)) if code(status.code()) == Some(RIGHT) => Some(Verdict::Right),
-            Ok(Some(status)) if code(status.code()) == Some(WRONG) => Some(Verdict::Wrong),
+            Ok(Some(status)) if code(status.code()) == Some(RIGHT) => Some(CheckResult::Right),
+            Ok(Some(status)) if code(status.code()) == Some(WRONG) => Some(CheckResult::Wrong),
             failed => {
                 log::error!("a password could not be checked: {failed:?}");
-                Some(Verdict::Unknown)
+                Some(CheckResult::Unknown)
             }
         }
     }

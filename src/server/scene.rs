@@ -141,7 +141,7 @@ impl Stage<'_> {
             .map(|(key, connection, viewer)| {
                 let figures = state::Viewer {
                     key: viewer.label.to_string(),
-                    peer: connection.peer.to_string(),
+                    peer: connection.client.to_string(),
                     camera: self.cameras[viewer.camera].name().to_owned(),
                     fps: whole(viewer.rate.per_second(self.now)),
                     advance_headers: viewer.framing == Framing::Advance,
@@ -239,7 +239,7 @@ impl Stage<'_> {
             viewers_max: limits.viewers_max,
             connections_max: self.settings.connections_max,
             handshake_timeout_ms: millis(limits.handshake_timeout),
-            connections_per_address_max: limits.connections_per_household_max,
+            connections_per_address_max: limits.connections_per_client_max,
             request_timeout_ms: millis(limits.request_timeout),
             idle_timeout_ms: millis(limits.idle_timeout),
             stall_timeout_ms: millis(limits.stall_timeout),

@@ -24,6 +24,7 @@ pub struct Events {
     /// The cameras whose frames are told of.
     cameras: Vec<Followed>,
     tells_loop: bool,
+    tells_state: bool,
     /// Up to this number in the journal, frames were published before the listener came.
     past: u64,
     /// The number of the last event told, or of the last one that the listener says it knows.
@@ -58,6 +59,7 @@ impl Events {
         Self {
             cameras: cameras.into_iter().map(followed).collect(),
             tells_loop,
+            tells_state: true,
             past,
             told: last.unwrap_or(0),
             told_frames,
@@ -66,10 +68,21 @@ impl Events {
         }
     }
 
+    /// The same without the server's figures.
+    pub fn without_state(self) -> Self {
+        Self { tells_state: false, ..self }
+    }
+
     /// What must be told of for these events to come.
     pub fn follows(&self) -> Vec<Topic> {
         let frames = self.cameras.iter().map(|followed| Topic::Frames { camera: followed.camera });
-        frames.chain([Topic::State]).chain(self.tells_loop.then_some(Topic::Loop)).collect()
+        frames.chain(self.news().map(|(topic, _)| topic)).collect()
+    }
+
+    /// The topics of which only the newest entry is sent, with the names of the events.
+    fn news(&self) -> impl Iterator<Item = (Topic, &'static str)> {
+        let state = self.tells_state.then_some((Topic::State, "state"));
+        state.into_iter().chain(self.tells_loop.then_some((Topic::Loop, "loop")))
     }
 
     /// Everything that is to be told now, in the order of its numbers.
@@ -81,8 +94,7 @@ impl Events {
             let told = facts.enumerate().filter(|(age, fact)| *age == newest || fact.id <= self.past);
             pending.extend(told.map(|(_, fact)| (fact.id, Entry::Frame(place, fact))));
         }
-        let topics = [(Topic::State, "state"), (Topic::Loop, "loop")];
-        for (topic, name) in topics.into_iter().take(1 + usize::from(self.tells_loop)) {
+        for (topic, name) in self.news() {
             let news = journal.news(topic).filter(|news| news.id > self.told);
             pending.extend(news.map(|news| (news.id, Entry::News(name, news))));
         }

@@ -22,7 +22,7 @@ use std::time::Instant;
 
 pub use routes::Route;
 
-use self::auth::{Judgement, Policy};
+use self::auth::{Access, Decision, Policy, Scope};
 use self::origins::{Fields, Origins};
 use crate::stream::hub::Call;
 use crate::stream::{Answer, Awaited, Frame, History, Journal};
@@ -58,15 +58,15 @@ pub trait Scene {
     fn wall_time(&self) -> WallTime;
 }
 
-/// Answers one request, as it was judged by a guard with this policy.
-pub fn answer(call: &Call, judgement: Judgement, policy: &Policy, scene: &impl Scene) -> Answer {
+/// Answers one request, as an authenticator with this policy has decided.
+pub fn answer(call: &Call, decision: Decision, policy: &Policy, scene: &impl Scene) -> Answer {
     let route = Route::of(&call.request);
-    let is_picture = judgement == Judgement::Pass && route.is_picture();
+    let is_picture = matches!(decision, Decision::Pass(_)) && route.is_picture();
     let fields = policy.origins.fields(&call.request, is_picture);
-    let answer = match judgement {
-        Judgement::Pass => pass(call, route, &policy.origins, &fields, scene),
-        Judgement::Refuse(reason) => refusals::problem(reason, policy).answer(scene),
-        Judgement::Wait { ticket } => Answer::Wait(Awaited::Verdict { ticket }),
+    let answer = match decision {
+        Decision::Pass(Access { scope, .. }) => pass(call, (route, scope), &policy.origins, &fields, scene),
+        Decision::Refuse(reason) => refusals::problem(reason, policy).answer(scene),
+        Decision::Wait { ticket } => Answer::Wait(Awaited::CheckResult { ticket }),
     };
     match answer {
         Answer::Respond(mut response) => {
@@ -86,8 +86,15 @@ pub fn answer(call: &Call, judgement: Judgement, policy: &Policy, scene: &impl S
     }
 }
 
-fn pass(call: &Call, route: Route, origins: &Origins, fields: &Fields, scene: &impl Scene) -> Answer {
-    let request = &*call.request;
+fn pass(call: &Call, (route, scope): (Route, Scope), origins: &Origins, fields: &Fields, scene: &impl Scene) -> Answer {
+    let narrowed;
+    let request = match scope {
+        Scope::Everything => &*call.request,
+        Scope::Camera(camera) => {
+            narrowed = parameters::for_camera(&call.request, scene.camera_names()[camera]);
+            &narrowed
+        }
+    };
     if request.method == Method::Options {
         return pages::options();
     }
@@ -97,8 +104,8 @@ fn pass(call: &Call, route: Route, origins: &Origins, fields: &Fields, scene: &i
         Route::Snapshot { number } => pages::snapshot(number, request, call.waited, scene),
         Route::Clip(format) => pages::clip(format, request, scene),
         Route::Table => pages::table(request, call.waited, origins, scene),
-        Route::Events => pages::events(request, scene),
-        Route::State => pages::state(request, scene),
+        Route::Events => pages::events(request, scope, scene),
+        Route::State => pages::state(request, scope, scene),
         Route::Metrics => Ok(pages::metrics(request, scene)),
         Route::Health => Ok(pages::health(scene)),
         Route::Unknown => Err(pages::unknown(request)),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::assets::Asset;
+use super::auth::Scope;
 use super::clip::{self, Clip};
 use super::events::Events;
 use super::metrics::{self, Format};
@@ -85,12 +86,14 @@ pub fn options() -> Answer {
     Answer::Respond(Response { head: ResponseHead::new(Status::NoContent).field("Allow", ALLOW), body: None })
 }
 
-/// A file of the page; the browser keeps it and asks whether it is still the same.
+/// A file of the page. The browser keeps it and asks whether it is still the same, but never keeps a page that holds a
+/// token.
 pub fn asset(asset: &'static Asset, request: &Request, origins: &Origins, scene: &impl Scene) -> Answer {
-    let body = match (request.parameter("token"), asset.linking_text()) {
-        (Some(token), Some(text)) => token::carry_on(text, &token).into(),
-        _ => Bytes::from_static(asset.body),
-    };
+    if let Some((token, text)) = request.parameter("token").zip(asset.linking_text()) {
+        let head = secured(dynamic(Status::Ok, asset.content_type, scene), origins);
+        return respond(head, token::carry_on(text, &token));
+    }
+    let body = Bytes::from_static(asset.body);
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
@@ -233,8 +236,8 @@ pub fn table(request: &Request, waited: bool, origins: &Origins, scene: &impl Sc
     }))
 }
 
-/// Events from now on, or from where a listener stopped.
-pub fn events(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+/// Events from now on, or from where a listener stopped. In the scope of one camera, those of its frames alone.
+pub fn events(request: &Request, scope: Scope, scene: &impl Scene) -> Result<Answer, Problem> {
     let only = request.parameter("camera").is_some_and(|name| !name.is_empty());
     let chosen = parameters::camera(None, request, scene)?;
     let tells_frames = parameters::flag("frames", request)?;
@@ -242,7 +245,10 @@ pub fn events(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> 
     let last = parameters::last_event(request)?;
     let cameras = scene.camera_names().into_iter().map(str::to_owned).enumerate();
     let cameras = cameras.filter(|&(index, _)| tells_frames && (!only || index == chosen)).collect();
-    let events = Events::new(cameras, tells_loop, last, scene.journal());
+    let mut events = Events::new(cameras, tells_loop, last, scene.journal());
+    if scope != Scope::Everything {
+        events = events.without_state();
+    }
     Ok(Answer::Produce(Production {
         head: dynamic(Status::Ok, sse::CONTENT_TYPE, scene).field("X-Accel-Buffering", "no"),
         follows: events.follows(),
@@ -252,12 +258,18 @@ pub fn events(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> 
     }))
 }
 
-/// Figures, as JSON.
-pub fn state(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+/// Figures, as JSON. In the scope of one camera, its own: of viewers, only those whose keys the request knows.
+pub fn state(request: &Request, scope: Scope, scene: &impl Scene) -> Result<Answer, Problem> {
     let camera = parameters::camera(None, request, scene)?;
     let labels = request.parameter("key");
     let labels: Option<Vec<&str>> = labels.as_deref().map(|labels| labels.split(',').collect());
-    let state = scene.state(camera, labels.as_deref());
+    let state = match scope {
+        Scope::Everything => scene.state(camera, labels.as_deref()),
+        Scope::Camera(camera) => {
+            let labels: Vec<&str> = labels.unwrap_or_default().into_iter().filter(|label| !label.is_empty()).collect();
+            scene.state(camera, Some(&labels)).of_camera_alone(camera)
+        }
+    };
     let head = dynamic(Status::Ok, "application/json", scene);
     // Plain numbers and words always serialise; were it otherwise, an empty body would show it.
     Ok(respond(head, serde_json::to_vec(&state).unwrap_or_default()))

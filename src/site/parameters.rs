@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::Scene;
 use super::pages::Problem;
 use crate::stream::Pace;
@@ -40,6 +42,21 @@ pub fn find_camera(number: Option<usize>, request: &Request, names: &[&str]) -> 
         (None, Some(asked)) => names.iter().position(|name| *name == asked),
         (None, None) => Some(0),
     }
+}
+
+/// Whether a request leaves open which camera it is for.
+pub fn is_camera_open(number: Option<usize>, request: &Request) -> bool {
+    number.is_none() && asked_camera(request).is_none()
+}
+
+/// A request that asks for the camera `name` wherever it leaves that open.
+pub fn for_camera(request: &Request, name: &str) -> Request {
+    let mut request = request.clone();
+    if is_camera_open(None, &request) {
+        // The first parameter of a name is the one that counts.
+        request.query = format!("camera={}&{}", utf8_percent_encode(name, NON_ALPHANUMERIC), request.query);
+    }
+    request
 }
 
 fn asked_camera(request: &Request) -> Option<Cow<'_, str>> {

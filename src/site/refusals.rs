@@ -1,4 +1,4 @@
-//! What is said to who is not let in.
+//! Responses to requests that fail access control.
 
 use super::auth::{Policy, Reason};
 use super::pages::Problem;
@@ -8,34 +8,38 @@ use crate::wire::http::Status;
 const BASIC: &str = "Basic realm=\"framecast\", charset=\"UTF-8\"";
 const BEARER: &str = "Bearer realm=\"framecast\"";
 
-/// Whatever the address, the same words for the same reason.
-pub fn problem(reason: Reason, policy: &Policy) -> Problem {
+/// The status of the response.
+pub fn status(reason: Reason) -> Status {
     match reason {
-        Reason::Stranger => Problem::new(
-            Status::Forbidden,
-            "No credentials are set here, so only private addresses are served: set some with --auth-file or \
-             --token-file, or allow everybody with --public."
-                .into(),
-        ),
-        Reason::OtherHost => Problem::new(
-            Status::MisdirectedRequest,
-            "This server is not known by that name; if it is meant, allow it with --allow-host NAME.".into(),
-        ),
-        Reason::Credentials => {
-            let problem =
-                Problem::new(Status::Unauthorized, "The right credentials are needed to see anything here.".into());
-            match (policy.has_accounts(), policy.secret.is_some()) {
-                (true, true) => problem.challenge(BASIC).challenge(BEARER),
-                (true, false) => problem.challenge(BASIC),
-                (false, _) => problem.challenge(BEARER),
-            }
+        Reason::Anonymous => Status::Forbidden,
+        Reason::OtherHost => Status::MisdirectedRequest,
+        Reason::Credentials => Status::Unauthorized,
+        Reason::TooManyFailures { .. } => Status::TooManyRequests,
+        Reason::Busy => Status::ServiceUnavailable,
+    }
+}
+
+/// The response, the same for every address.
+pub fn problem(reason: Reason, policy: &Policy) -> Problem {
+    let sentence = match reason {
+        Reason::Anonymous => {
+            "No credentials are set, so only private addresses are served; set some with --auth-file or --token-file, \
+             or serve all addresses with --public."
         }
-        Reason::TooManyFailures { retry_after_seconds } => {
-            let sentence = "Too many wrong credentials have come from your address; try again later.";
-            Problem::new(Status::TooManyRequests, sentence.into()).retry_after(retry_after_seconds)
-        }
-        Reason::Busy => {
-            Problem::not_now("Too many credentials are being checked just now; try again in a moment.".into(), 1)
-        }
+        Reason::OtherHost => "Unknown host name; allow it with --allow-host NAME.",
+        Reason::Credentials => "Missing or wrong credentials.",
+        Reason::TooManyFailures { .. } => "Too many failed logins from your address; try again later.",
+        Reason::Busy => "Too many credentials are being checked; try again in a moment.",
+    };
+    let problem = Problem::new(status(reason), sentence.into());
+    match reason {
+        Reason::Anonymous | Reason::OtherHost => problem,
+        Reason::Credentials => match (policy.has_accounts(), policy.secret.is_some()) {
+            (true, true) => problem.challenge(BASIC).challenge(BEARER),
+            (true, false) => problem.challenge(BASIC),
+            (false, _) => problem.challenge(BEARER),
+        },
+        Reason::TooManyFailures { retry_after_seconds } => problem.retry_after(retry_after_seconds),
+        Reason::Busy => problem.retry_after(1),
     }
 }

@@ -80,10 +80,19 @@ impl Route {
     }
 }
 
-/// The camera whose stream or snapshot a request is for, by its place among `names`.
-pub fn camera(request: &Request, names: &[&str]) -> Option<usize> {
-    match Route::of(request) {
-        Route::Stream { number } | Route::Snapshot { number } => parameters::find_camera(number, request, names),
-        _ => None,
+/// Whether a request asks for something of the camera at place `camera` among `names` alone, or leaves open of which:
+/// the page and what it needs, pictures, clips, the table, figures and events, but not the figures of the loop and of the
+/// server as a whole.
+pub fn is_of_camera(request: &Request, camera: usize, names: &[&str]) -> bool {
+    let number = match Route::of(request) {
+        Route::Stream { number } | Route::Snapshot { number } => number,
+        Route::Events if request.parameter("loop").is_some_and(|wanted| wanted == "1") => return false,
+        Route::Asset(asset) if asset.path == "/loop" => return false,
+        Route::Asset(_) | Route::Clip(_) | Route::Table | Route::State | Route::Events => None,
+        Route::Metrics | Route::Health | Route::Unknown => return false,
+    };
+    match parameters::is_camera_open(number, request) {
+        true => true,
+        false => parameters::find_camera(number, request, names) == Some(camera),
     }
 }

@@ -41,6 +41,25 @@ pub struct Summary {
     pub tls: Option<Tls>,
 }
 
+impl State {
+    /// The figures of the camera at place `camera` alone, without those of the server as a whole, of other viewers, and
+    /// of where its frames come from: for the holder of a token that opens one camera.
+    pub fn of_camera_alone(mut self, camera: usize) -> Self {
+        let cameras = std::mem::take(&mut self.summary.cameras);
+        let own = cameras.into_iter().nth(camera).map(|camera| Camera { source: String::new(), ..camera });
+        let summary = &mut self.summary;
+        summary.viewers = own.as_ref().map_or(0, |camera| camera.viewers);
+        summary.frames = own.as_ref().map_or(FrameCounts::default(), |camera| camera.frames);
+        summary.cameras = own.into_iter().collect();
+        summary.publishers = Vec::new();
+        summary.refused = Counts::default();
+        summary.pinned_bytes = 0;
+        summary.connections = Connections::default();
+        summary.tls = None;
+        self
+    }
+}
+
 /// The camera that was asked for, in ustreamer's shape. Rates are whole numbers there, as whoever reads them expects;
 /// [`Camera`] has them to the decimal.
 #[derive(Debug, Serialize)]
@@ -147,7 +166,7 @@ pub struct Publisher {
     pub error: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Connections {
     pub open: usize,

@@ -1,10 +1,11 @@
 //! What a request is answered with: bytes until done, frames without end, bytes made on the way, or "ask me again".
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::pace::Pace;
+use super::peer::Peer;
 use super::producer::Production;
 use crate::wire::http::ResponseHead;
 use crate::wire::multipart::Framing;
@@ -31,6 +32,33 @@ pub enum Answer {
     Wait(Awaited),
 }
 
+/// The answer to a call, and what is known of the call by then.
+#[derive(Debug)]
+pub struct Reply {
+    /// The answer.
+    pub answer: Answer,
+    /// The client: the peer, or the one that the peer names if it is a trusted proxy.
+    pub client: Peer,
+    /// For how long the client may be sent it.
+    pub permit: Permit,
+}
+
+impl Reply {
+    /// An answer to a peer that is its own client, with a permit that never ends.
+    pub fn to(peer: Peer, answer: Answer) -> Self {
+        Self { answer, client: peer, permit: Permit::default() }
+    }
+}
+
+/// For how long a request's client may be sent what it asked for. The default never ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permit {
+    /// Streams and bodies end then: the token that opened them has expired.
+    pub until: Option<Instant>,
+    /// The credential that opened them, by a number of the caller's; see [`super::Hub::revoke`].
+    pub credential: u64,
+}
+
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
@@ -42,7 +70,7 @@ pub enum Awaited {
         after: u64,
     },
     /// Whether its credentials are right, which takes too long to find out within a turn.
-    Verdict {
+    CheckResult {
         /// The number under which it is being found out; see [`super::Hub::decided`].
         ticket: u64,
     },

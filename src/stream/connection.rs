@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::answer::{Awaited, Response, Subscription};
+use super::answer::{Awaited, Permit, Response, Subscription};
+use super::client_net::ClientNet;
 use super::limits::Limits;
 use super::peer::Peer;
 use super::producer::Reader;
@@ -134,8 +135,14 @@ pub enum Received {
 /// One peer's transport, state and buffers.
 #[derive(Debug)]
 pub struct Connection<T> {
-    /// Who is at the other end.
+    /// The other end of the transport.
     pub peer: Peer,
+    /// Whose requests these are: the peer, or the client that it names if it is a trusted proxy.
+    pub client: Peer,
+    /// For how long it may be sent what it last asked for.
+    pub(super) permit: Permit,
+    /// The network that it counts against, if it counts.
+    pub(super) counted: Option<ClientNet>,
     /// When it was admitted.
     pub since: Instant,
     /// Where it stands.
@@ -176,6 +183,9 @@ impl<T: Transport> Connection<T> {
         };
         Self {
             peer,
+            client: peer,
+            permit: Permit::default(),
+            counted: None,
             since: now,
             state,
             queue: WriteQueue::default(),
@@ -421,6 +431,17 @@ impl<T: Transport> Connection<T> {
 
     /// When this connection must be looked at again. There is such a time in every state.
     pub(super) fn deadline(&self, limits: &Limits) -> Instant {
+        let deadline = self.state_deadline(limits);
+        self.permitted_until().map_or(deadline, |until| until.min(deadline))
+    }
+
+    /// When what it is being sent must end, or wait no longer, because its permit does.
+    pub(super) fn permitted_until(&self) -> Option<Instant> {
+        let is_bound = matches!(self.state, State::Subscribed(_) | State::Reading(_) | State::Waiting { .. });
+        self.permit.until.filter(|_| is_bound)
+    }
+
+    fn state_deadline(&self, limits: &Limits) -> Instant {
         match &self.state {
             State::Handshaking { until }
             | State::Receiving { until }

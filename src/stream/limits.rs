@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::client_net::TrustedProxies;
+
 /// What a peer may take of our time and memory. The defaults are the values the documentation names.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -32,8 +34,10 @@ pub struct Limits {
     pub last_call_timeout: Duration,
     /// Requests answered on one kept connection.
     pub requests_per_connection_max: u32,
-    /// Connections of one household other than this machine.
-    pub connections_per_household_max: usize,
+    /// Connections of one client network other than this machine.
+    pub connections_per_client_max: usize,
+    /// Reverse proxies, whose connections are counted by the clients that they name.
+    pub trusted_proxies: TrustedProxies,
     /// Viewers of streams at one time.
     pub viewers_max: usize,
     /// Bytes of frames that are no longer the newest but are held by slow viewers, in total over all cameras.
@@ -68,7 +72,8 @@ impl Default for Limits {
             linger_bytes_max: 64 * 1024,
             last_call_timeout: Duration::from_millis(500),
             requests_per_connection_max: 100,
-            connections_per_household_max: 256,
+            connections_per_client_max: 256,
+            trusted_proxies: TrustedProxies::default(),
             viewers_max: 20_000,
             frames_pinned_bytes_max: 64 * 1024 * 1024,
             history_span: Duration::ZERO,

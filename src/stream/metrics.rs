@@ -59,6 +59,8 @@ pub enum CloseReason {
     Failed,
     /// The server is going down.
     Shutdown,
+    /// The credential that opened a clip expired, or was revoked, before its end.
+    Expired,
 }
 
 /// Connections closed, by reason.
@@ -73,13 +75,14 @@ pub struct Closes {
     pub pinned: u64,
     pub failed: u64,
     pub shutdown: u64,
+    pub expired: u64,
 }
 
 impl Closes {
     /// Every reason and its count.
-    pub fn by_reason(&self) -> [(&'static str, u64); 8] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 9] {
         // Taken apart by name, so that a new reason cannot be forgotten here.
-        let Self { left, finished, silent, stalled, frame_too_slow, pinned, failed, shutdown } = *self;
+        let Self { left, finished, silent, stalled, frame_too_slow, pinned, failed, shutdown, expired } = *self;
         [
             ("left", left),
             ("finished", finished),
@@ -89,6 +92,7 @@ impl Closes {
             ("pinned", pinned),
             ("failed", failed),
             ("shutdown", shutdown),
+            ("expired", expired),
         ]
     }
 
@@ -103,6 +107,7 @@ impl Closes {
             CloseReason::Pinned => &mut self.pinned,
             CloseReason::Failed => &mut self.failed,
             CloseReason::Shutdown => &mut self.shutdown,
+            CloseReason::Expired => &mut self.expired,
         };
         *count += 1;
     }
@@ -165,4 +170,6 @@ pub struct Totals {
     pub stale_events: u64,
     /// Frames that readers of tables and events were not told of, since they were too slow.
     pub untold: u64,
+    /// Streams and other bodies that ended because the credential that opened them expired or was revoked.
+    pub expired: u64,
 }

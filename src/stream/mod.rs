@@ -10,11 +10,11 @@
 
 pub mod answer;
 pub mod channel;
+pub mod client_net;
 pub mod connection;
 pub mod frame;
 pub mod histogram;
 pub mod history;
-pub mod household;
 pub mod hub;
 pub mod journal;
 pub mod key;
@@ -30,12 +30,12 @@ pub mod sabotage;
 pub mod timers;
 pub mod viewer;
 
-pub use answer::{Answer, Awaited, Response, Subscription};
+pub use answer::{Answer, Awaited, Permit, Reply, Response, Subscription};
+pub use client_net::{ClientNet, Network, TrustedProxies};
 pub use connection::{Readiness, Transport};
 pub use frame::Frame;
 pub use histogram::Histogram;
 pub use history::History;
-pub use household::Household;
 pub use hub::{Hub, Tick, Turned, Wake};
 pub use journal::{Journal, Topic};
 pub use key::Key;

@@ -11,6 +11,19 @@ pub enum Peer {
     Local,
     /// A process of our own that passes frames on.
     Publisher,
+    /// An address that a trusted reverse proxy names as its client's.
+    Forwarded(core::net::IpAddr),
+}
+
+impl Peer {
+    /// Its address, if it has one. An IPv4 address that is written as an IPv6 one is an IPv4 address.
+    pub fn ip(self) -> Option<core::net::IpAddr> {
+        match self {
+            Peer::Inet(address) => Some(address.ip().to_canonical()),
+            Peer::Forwarded(address) => Some(address.to_canonical()),
+            Peer::Local | Peer::Publisher => None,
+        }
+    }
 }
 
 impl fmt::Display for Peer {
@@ -19,6 +32,7 @@ impl fmt::Display for Peer {
             Peer::Inet(address) => address.fmt(f),
             Peer::Local => f.write_str("local"),
             Peer::Publisher => f.write_str("publisher"),
+            Peer::Forwarded(address) => address.fmt(f),
         }
     }
 }

@@ -195,8 +195,8 @@ fn names_of_others(browser: &mut impl Browser) {
         browser.go(NOTHING);
         read
     };
-    let refusal = "This server is not known by that name; if it is meant, allow it with --allow-host NAME.\n";
-    assert_eq!(opened("evil.example.com"), json!([refusal, 421]));
+    let refused = opened("evil.example.com");
+    assert!(refused[0].as_str().expect("a text").contains("--allow-host") && refused[1] == 421, "{refused}");
     for name in ["camera.local", "cam.example.org", "localhost"] {
         let page = opened(name);
         let text = page[0].as_str().expect("a text");
@@ -225,7 +225,7 @@ fn pages_opened_with_a_token_work_wholly_and_keep_it_to_themselves() {
     let program = serve(&["--token", TOKEN]);
     let browser = Driver::start();
     browser.go(&program.url("/"));
-    assert_eq!(browser.text("body").trim(), "The right credentials are needed to see anything here.");
+    assert!(browser.text("body").contains("credentials"));
     browser.console();
 
     for (path, element) in

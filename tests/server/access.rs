@@ -158,7 +158,7 @@ fn ten_mistakes_a_minute_are_the_most_that_is_listened_to() {
     }
     let refused = ask(&program, "/healthz", &basic("ann:secret"));
     assert_eq!(refused.status(), 429);
-    assert_eq!(refused.text(), "Too many wrong credentials have come from your address; try again later.\n");
+    assert!(refused.text().contains("Too many failed logins"), "{}", refused.text());
     assert!((1..=60).contains(&refused.field("Retry-After").unwrap().parse::<u32>().unwrap()));
 }
 
@@ -171,7 +171,7 @@ fn a_signed_token_opens_its_camera_for_its_time() {
     assert_eq!(ask(&program, "/snapshot", &format!("Authorization: Bearer {token}\r\n")).status(), 200);
     program.watch(&format!("/?action=stream_0&token={token}")).part();
     assert_eq!(status(&format!("/snapshot?camera=back&token={token}")), 401);
-    assert_eq!(status(&format!("/state?camera=front&token={token}")), 401);
+    assert_eq!(status(&format!("/metrics?token={token}")), 401);
     assert_eq!(status(&format!("/snapshot?camera=back&token={}", token.replace("front", "back"))), 401);
     let all = sign(&["--valid", "1h"]);
     assert_eq!(status(&format!("/state?token={all}")), 200);
@@ -186,10 +186,9 @@ fn a_page_opened_with_a_token_carries_it_on() {
     let escaped = TOKEN.replace('-', "%2D");
     assert!(page.text().contains(&format!("src=\"viewer.js?token={escaped}\"")), "{}", page.text());
     assert_eq!(program.get(&format!("/viewer.js?token={escaped}")).status(), 200);
-    let tag = page.field("ETag").unwrap();
-    let known = format!("If-None-Match: {tag}\r\n");
-    assert_eq!(ask(&program, &format!("/?token={TOKEN}"), &known).status(), 304);
-    assert_eq!(ask(&program, "/", &format!("{known}{}", basic("ann:secret"))).status(), 200);
+    assert!(page.field("Cache-Control").unwrap().contains("no-store") && page.field("ETag").is_none());
+    let plain = ask(&program, "/", &basic("ann:secret"));
+    assert!(plain.field("ETag").is_some() && plain.field("Cache-Control") == Some("no-cache"));
     assert_eq!(page.field("Referrer-Policy"), Some("no-referrer"));
 }
 
@@ -205,8 +204,7 @@ fn without_credentials_only_our_own_names_are_answered() {
     for host in ["evil.example", "cam.example.org.evil.example", "127.0.0.1.nip.io:8080"] {
         let refused = ask(host);
         assert_eq!(refused.status(), 421, "{host}");
-        let sentence = "This server is not known by that name; if it is meant, allow it with --allow-host NAME.\n";
-        assert_eq!(refused.text(), sentence);
+        assert!(refused.text().contains("--allow-host"), "{}", refused.text());
     }
     assert_eq!(program.ask("GET /healthz HTTP/1.0\r\n\r\n").status(), 200);
     assert_eq!(program.ask("GET /stream HTTP/1.1\r\nHost: evil.example\r\n\r\n").status(), 421);
@@ -314,7 +312,7 @@ fn credentials_that_cannot_be_followed_are_said_in_one_sentence() {
     let cases: [(&[&str], &str); 10] = [
         (&["--auth-file", "/not/there"], "cannot read --auth-file /not/there: No such file or directory"),
         (&["--auth-file", &bad], "line 2 has no colon; a line is user:password or user:hash"),
-        (&["--auth-file", &empty], "it names nobody; a line is user:password or user:hash"),
+        (&["--auth-file", &empty], "it names no user; a line is user:password or user:hash"),
         (&["--token-file", &empty], "a token is 1 to 256 letters, digits and signs of ASCII, without a space"),
         (&["--token", "two words"], "a token is 1 to 256 letters"),
         (&["--token", "x", "--token-file", &bad], "--token and --token-file are both given; give one of them"),

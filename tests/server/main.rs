@@ -17,3 +17,4 @@ mod pressure;
 mod supervised;
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens;

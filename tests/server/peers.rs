@@ -23,8 +23,8 @@ const TOKEN: &str = "a-token-of-more-than-16";
 const NEAR: [&str; 6] = ["192.168.77.", "10.77.0.", "172.16.77.", "169.254.77.", "fd00:77::", "fe80::77:"];
 const FAR: [&str; 4] = ["8.8.8.", "100.64.77.", "2001:4860:77:1::", "2001:4860:77:2::"];
 
-const STRANGERS: &str = "No credentials are set here, so only private addresses are served: set some with --auth-file \
-    or --token-file, or allow everybody with --public.\n";
+/// A key word of the response to public addresses without credentials.
+const REFUSED: &str = "--public";
 
 /// Two namespaces and the cable between them, gone when dropped.
 struct Cable {
@@ -142,11 +142,11 @@ fn without_credentials_only_peers_from_nearby_are_served() {
             {
                 let reply = cable.ask(network, 2, *port, target, "");
                 assert_eq!(reply.status(), status, "{network}2 {target} {}", reply.head);
-                assert!(status == 200 || reply.text() == STRANGERS, "{network}2 {target} {}", reply.text());
+                assert!(status == 200 || reply.text().contains(REFUSED), "{network}2 {target} {}", reply.text());
             }
         }
     }
-    assert_eq!(cable.ask(FAR[0], 2, both, "/stream", "").text(), STRANGERS);
+    assert!(cable.ask(FAR[0], 2, both, "/stream", "").text().contains(REFUSED));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn with_credentials_set_it_is_they_that_count_and_wrong_ones_are_counted_where_t
         for end in ends {
             let refused = cable.ask(network, end, port, "/healthz", &right);
             assert_eq!(refused.status(), 429, "{network}{end}");
-            assert!(refused.text().starts_with("Too many wrong credentials have come from your address;"));
+            assert!(refused.text().contains("Too many failed logins"), "{}", refused.text());
             assert!((1..=60).contains(&refused.field("Retry-After").unwrap().parse::<u32>().unwrap()));
         }
     }
@@ -222,9 +222,7 @@ fn connections_are_counted_where_they_come_from() {
         for end in [2, if network == v6 { 3 } else { 2 }] {
             let refused = cable.ask(network, end, port, "/healthz", "");
             assert_eq!(refused.status(), 429, "{network}{end}");
-            let sentence = "Your address has as many connections as it may have; close some, or have the limit raised \
-                with --connections-per-address.\n";
-            assert_eq!(refused.text(), sentence);
+            assert!(refused.text().contains("--connections-per-address"), "{}", refused.text());
         }
         for (network, end) in others {
             assert_eq!(cable.status(network, end, port, ""), 200, "{network}{end} has none yet");

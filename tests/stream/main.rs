@@ -3,6 +3,7 @@
 mod deadlines;
 mod history;
 mod peer;
+mod permits;
 mod queue;
 mod readers;
 mod requests;

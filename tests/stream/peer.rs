@@ -12,8 +12,8 @@ use framecast::site::events::Events;
 use framecast::site::table::Table;
 use framecast::stream::hub::{Call, Shot};
 use framecast::stream::{
-    Answer, Awaited, Hub, Key, Limits, Pace, Peer, Producer, Production, Purpose, Readiness, Response, Subscription,
-    Tick, Topic, Transport, Wake,
+    Answer, Awaited, Hub, Key, Limits, Pace, Peer, Permit, Producer, Production, Purpose, Readiness, Reply, Response,
+    Subscription, Tick, Topic, Transport, Wake,
 };
 use framecast::wire::facts::WallTime;
 use framecast::wire::http::{ResponseHead, Status};
@@ -119,6 +119,7 @@ impl Transport for Line {
 /// A hub with one camera, its clock, and a small site.
 pub struct Studio {
     pub hub: Hub<Line>,
+    pub began: Instant,
     pub now: Instant,
     pub published: u64,
     /// How old the next picture is when it is published.
@@ -133,9 +134,11 @@ impl Studio {
     }
 
     pub fn with(limits: Limits) -> Self {
+        let began = Instant::now();
         Self {
             hub: Hub::new(1, BOUNDARY, limits),
-            now: Instant::now(),
+            began,
+            now: began,
             published: 0,
             age: Duration::ZERO,
             decided: Vec::new(),
@@ -174,8 +177,12 @@ impl Studio {
     }
 
     pub fn turn_once(&mut self) {
-        let (now, decided) = (self.now, &self.decided);
-        self.hub.turn(Tick::at(now), || now, |call, hub| answer(call, hub, decided));
+        let (began, now, decided) = (self.began, self.now, &self.decided);
+        self.hub.turn(
+            Tick::at(now),
+            || now,
+            |call, hub| Reply { permit: permit(call, began), client: call.peer, answer: answer(call, hub, decided) },
+        );
     }
 
     /// Turns, repeated while there is work left over.
@@ -231,6 +238,13 @@ impl Studio {
     }
 }
 
+/// Permits what asks for it until so many milliseconds after the start of the test, by credential `credential=N`.
+fn permit(call: &Call, began: Instant) -> Permit {
+    let number = |name: &str| call.request.parameter(name).map(|number| number.parse().unwrap());
+    let until = number("until_ms").map(|until_ms| began + Duration::from_millis(until_ms));
+    Permit { until, credential: number("credential").unwrap_or(0) }
+}
+
 /// A small site.
 fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
     match call.request.path.as_str() {
@@ -261,7 +275,7 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
             let ticket = call.request.parameter("ticket").map_or(0, |ticket| ticket.parse().unwrap());
             match decided.contains(&ticket) {
                 true => respond("decided".into()),
-                false => Answer::Wait(Awaited::Verdict { ticket }),
+                false => Answer::Wait(Awaited::CheckResult { ticket }),
             }
         }
         "/table" => {

@@ -206,7 +206,7 @@ fn requests_wait_for_the_verdict_on_their_own_credentials() {
 
 #[test]
 fn an_address_has_so_many_connections_and_this_machine_any_number() {
-    let mut studio = Studio::with(Limits { connections_per_household_max: 2, ..Limits::default() });
+    let mut studio = Studio::with(Limits { connections_per_client_max: 2, ..Limits::default() });
     let inet = |address: &str| Peer::Inet(address.parse().unwrap());
     let mut peers = Vec::new();
     for (address, is_let_in) in [

@@ -10,7 +10,7 @@ use framecast::server::TlsFiles;
 use framecast::server::tls::{self, Session, Shared};
 use framecast::stream::hub::Shot;
 use framecast::stream::pace::Pace;
-use framecast::stream::{Answer, Hub, Key, Limits, Peer, Response, Subscription, Tick, Wake};
+use framecast::stream::{Answer, Hub, Key, Limits, Peer, Reply, Response, Subscription, Tick, Wake};
 use framecast::wire::facts::WallTime;
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
@@ -139,24 +139,21 @@ impl Studio {
         }
         self.shared.allow(self.steps);
         let now = self.now;
-        self.hub.turn(
-            Tick::at(now),
-            || now,
-            |call, _| match call.request.path.as_str() {
-                "/stream" => Answer::Subscribe(Subscription {
-                    camera: 0,
-                    framing: Framing::Length,
-                    delay: Duration::ZERO,
-                    pace: Pace::default(),
-                    label: String::new(),
-                    head: [HEAD, &preamble(BOUNDARY, Framing::Length)].concat().into(),
-                }),
-                path => {
-                    let body = Some(path.repeat(500).into());
-                    Answer::Respond(Response { head: ResponseHead::new(Status::Ok), body })
-                }
-            },
-        );
+        let answer = |path: &str| match path {
+            "/stream" => Answer::Subscribe(Subscription {
+                camera: 0,
+                framing: Framing::Length,
+                delay: Duration::ZERO,
+                pace: Pace::default(),
+                label: String::new(),
+                head: [HEAD, &preamble(BOUNDARY, Framing::Length)].concat().into(),
+            }),
+            path => {
+                let body = Some(path.repeat(500).into());
+                Answer::Respond(Response { head: ResponseHead::new(Status::Ok), body })
+            }
+        };
+        self.hub.turn(Tick::at(now), || now, |call, _| Reply::to(call.peer, answer(&call.request.path)));
     }
 
     /// Turns until nothing moves any more: every client sends and takes whatever there is.

@@ -19,7 +19,7 @@ use crate::server::signals::Signals;
 use crate::server::supervisor::Supervisor;
 use crate::server::tls::{CertificateError, Tls};
 use crate::server::token::Owner;
-use crate::site::auth::{Guard, Policy};
+use crate::site::auth::{Authenticator, Policy};
 use crate::stream::Hub;
 use crate::wire::multipart::Division;
 
@@ -100,7 +100,7 @@ impl EventLoop {
             listeners,
             tls,
             hub: Hub::new(cameras.len(), division, settings.limits.clone()),
-            guard: guard(&settings)?,
+            authenticator: authenticator(&settings)?,
             passwords: Passwords::new(program.clone()),
             cameras,
             publishers,
@@ -121,14 +121,14 @@ impl EventLoop {
     }
 }
 
-/// The guard of this server, with a key that nobody has had before.
-fn guard(settings: &Settings) -> Result<Guard, ServeError> {
+/// The authenticator of this server, with a random key.
+fn authenticator(settings: &Settings) -> Result<Authenticator, ServeError> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(io::Error::from).map_err(system("draw a random key"))?;
     let mut policy: Policy = settings.access.clone();
     policy.hosts.extend(own_names());
     let cameras = settings.cameras.iter().map(|camera| camera.name.clone()).collect();
-    Ok(Guard::new(policy, cameras, &key))
+    Ok(Authenticator::new(policy, cameras, &key))
 }
 
 /// The sockets that were passed on, else those of the settings.

@@ -1,4 +1,4 @@
-//! Who may see the cameras with a name and a password.
+//! The users of an `--auth-file`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use super::digest::{Digest, Digester};
 use super::password::PasswordHash;
 
 /// The users of an `--auth-file`: one `user:password` or `user:hash` on a line.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Accounts {
     plain: Vec<(String, String)>,
     hashed: Vec<(String, PasswordHash)>,
@@ -26,9 +26,9 @@ pub enum AccountsError {
         /// What is wrong with it.
         fault: &'static str,
     },
-    /// There is nobody in it.
-    #[error("it names nobody; a line is user:password or user:hash")]
-    Nobody,
+    /// There is no user in it.
+    #[error("it names no user; a line is user:password or user:hash")]
+    Empty,
 }
 
 impl FromStr for Accounts {
@@ -42,14 +42,14 @@ impl FromStr for Accounts {
             accounts.add(text).map_err(|fault| AccountsError::Line { line, fault })?;
         }
         match accounts.is_empty() {
-            true => Err(AccountsError::Nobody),
+            true => Err(AccountsError::Empty),
             false => Ok(accounts),
         }
     }
 }
 
 impl Accounts {
-    /// Whether there is nobody.
+    /// Whether there is no user.
     pub fn is_empty(&self) -> bool {
         self.plain.is_empty() && self.hashed.is_empty()
     }
@@ -86,35 +86,72 @@ impl fmt::Debug for Accounts {
 pub struct Ledger {
     /// Of `user:password`.
     plain: Vec<Digest>,
-    /// Of the user, and the hash of the password.
-    hashed: Vec<(Digest, PasswordHash)>,
+    hashed: Vec<Hashed>,
+    /// The hash that takes longest to check.
+    costliest: Option<PasswordHash>,
+}
+
+struct Hashed {
+    /// Of the user's name.
+    user: Digest,
+    hash: PasswordHash,
+    /// Of `user:hash`, see [`Digest::tag`].
+    tag: u64,
+}
+
+/// What a password is to be checked against.
+#[derive(Clone)]
+pub struct Against {
+    /// The hash.
+    pub hash: PasswordHash,
+    /// One that takes longer. It is checked too if the first does not fit, and whether it fits does not matter: every
+    /// refusal takes as long, whatever hash the user has, and whether there is such a user.
+    pub costlier: Option<PasswordHash>,
+    /// The credential, if the hash is the user's own.
+    pub tag: Option<u64>,
 }
 
 impl Ledger {
     /// The ledger of these accounts.
     pub fn new(accounts: &Accounts, digester: &Digester) -> Self {
-        let pair = |(user, password): &(String, String)| digester.digest(format!("{user}:{password}").as_bytes());
-        let named = |(user, hash): &(String, PasswordHash)| (digester.digest(user.as_bytes()), hash.clone());
-        Self { plain: accounts.plain.iter().map(pair).collect(), hashed: accounts.hashed.iter().map(named).collect() }
+        let pair = |user: &str, password: &str| digester.digest(format!("{user}:{password}").as_bytes());
+        let hashed = |(user, hash): &(String, PasswordHash)| Hashed {
+            user: digester.digest(user.as_bytes()),
+            hash: hash.clone(),
+            tag: pair(user, hash.as_str()).tag(),
+        };
+        let costliest = accounts.hashed.iter().max_by_key(|(_, hash)| hash.work());
+        Self {
+            plain: accounts.plain.iter().map(|(user, password)| pair(user, password)).collect(),
+            hashed: accounts.hashed.iter().map(hashed).collect(),
+            costliest: costliest.map(|(_, hash)| hash.clone()),
+        }
     }
 
-    /// Whether `pair`, the digest of a `user:password`, is that of a password kept in plain. All are looked at, and
-    /// each in constant time.
+    /// Whether `pair`, the digest of a `user:password`, is that of a password kept in plain. All are compared, each in
+    /// constant time.
     pub fn knows(&self, pair: &Digest) -> bool {
         let found = self.plain.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(pair));
         found.into()
     }
 
-    /// The hash that the password of `user` is to be checked against, and whether it is the user's own: who has none is
-    /// given another's, so that an unknown name is refused no sooner than a known one. `None` if all are kept in plain.
-    pub fn hash_of(&self, user: &Digest) -> Option<(&PasswordHash, bool)> {
-        let mut chosen = self.hashed.first().map(|(_, hash)| (hash, false));
-        for (name, hash) in &self.hashed {
-            if name.ct_eq(user).into() {
-                chosen = Some((hash, true));
+    /// What the password of a user is to be checked against, whose name may be one of `names`: for a user without a
+    /// hash, the costliest there is. `None` if all passwords are kept in plain.
+    pub fn against(&self, names: &[Digest]) -> Option<Against> {
+        let costliest = self.costliest.as_ref()?;
+        let mut chosen = Against { hash: costliest.clone(), costlier: None, tag: None };
+        for Hashed { user, hash, tag } in &self.hashed {
+            if names.iter().fold(Choice::from(0), |found, name| found | user.ct_eq(name)).into() {
+                let costlier = Some(costliest).filter(|costliest| costliest.work() > hash.work()).cloned();
+                chosen = Against { hash: hash.clone(), costlier, tag: Some(*tag) };
             }
         }
-        chosen
+        Some(chosen)
+    }
+
+    /// Whether a credential with this tag is one of these.
+    pub fn has_tag(&self, tag: u64) -> bool {
+        self.plain.iter().map(Digest::tag).chain(self.hashed.iter().map(|hashed| hashed.tag)).any(|known| known == tag)
     }
 }
 
@@ -132,8 +169,8 @@ mod tests {
         assert_eq!(accounts.hashed.len(), 1);
         assert!(!format!("{accounts:?}").contains("secret"));
         for (text, fault) in [
-            ("", "it names nobody; a line is user:password or user:hash"),
-            ("# nobody\n", "it names nobody; a line is user:password or user:hash"),
+            ("", "it names no user; a line is user:password or user:hash"),
+            ("# empty\n", "it names no user; a line is user:password or user:hash"),
             ("ann:x\nbob", "line 2 has no colon; a line is user:password or user:hash"),
             (":x", "line 1 has no user; a line is user:password or user:hash"),
             ("ann:", "line 1 has no password; a line is user:password or user:hash"),
@@ -150,14 +187,22 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_no_hash_is_checked_against_anothers() {
+    fn every_refusal_takes_as_long_as_the_costliest_hash() {
         let digester = Digester::new(b"key");
-        let of = |text: &str| {
+        let costlier = BCRYPT.replace("$04$", "$06$");
+        let against = |text: &str, user: &str| {
             let ledger = Ledger::new(&text.parse().unwrap(), &digester);
-            let own = |user: &str| ledger.hash_of(&digester.digest(user.as_bytes())).map(|(_, own)| own);
-            (own("ann"), own("bob"), own("eve"))
+            let against = ledger.against(&[digester.digest(user.as_bytes())])?;
+            let cost = |hash: &PasswordHash| hash.as_str()[4..6].to_owned();
+            Some((cost(&against.hash), against.costlier.as_ref().map(cost), against.tag.is_some()))
         };
-        assert_eq!(of(&format!("ann:plain\nbob:{BCRYPT}")), (Some(false), Some(true), Some(false)));
-        assert_eq!(of("ann:plain"), (None, None, None));
+        let text = format!("ann:plain\nbob:{BCRYPT}\ncat:{costlier}");
+        let own = |cost: &str, costlier: Option<&str>| Some((cost.to_owned(), costlier.map(str::to_owned), true));
+        assert_eq!(against(&text, "bob"), own("04", Some("06")));
+        assert_eq!(against(&text, "cat"), own("06", None));
+        for unknown in ["ann", "eve", ""] {
+            assert_eq!(against(&text, unknown), Some(("06".into(), None, false)), "{unknown}");
+        }
+        assert_eq!(against("ann:plain", "ann"), None);
     }
 }

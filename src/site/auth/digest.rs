@@ -1,14 +1,16 @@
-//! Digests that only this server can compute, so that what is compared says nothing of what was given.
+//! Digests that only this server can compute, so that comparing them reveals nothing of what they were made of.
+
+use std::fmt;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-/// HMAC-SHA256 (RFC 2104) under a key that is drawn anew at each start.
+/// HMAC-SHA256 (RFC 2104) under a key that is drawn at each start.
 pub struct Digester(Hmac<Sha256>);
 
-/// A digest of one thing. Nobody can steer it without the key, so the order of two of them gives nothing away; whether
-/// two are equal is found out in constant time all the same.
+/// A digest of one thing. Without the key it cannot be steered, so the order of two of them reveals nothing; whether two
+/// are equal is found out in constant time all the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
@@ -24,9 +26,23 @@ impl Digester {
     }
 }
 
+impl Digest {
+    /// The first 64 bits, by which a connection names the credential that it was opened with. Never zero.
+    pub fn tag(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1)
+    }
+}
+
 impl ConstantTimeEq for Digest {
     fn ct_eq(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest")
     }
 }
 

@@ -1,24 +1,38 @@
-//! How often a household has been wrong: who guesses is made to wait.
+//! Rate-limits failed logins per client network.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::stream::Household;
+use super::digest::Digest;
+use crate::stream::ClientNet;
 
-/// Wrong credentials that a household may send within the window.
+/// Failed logins of one client network within the window, after which more credentials of the subject are refused
+/// unread.
 pub const FAILURES_MAX: u32 = 10;
 
 /// The window begins with the first of them.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Households that are remembered. Past it the one whose window began first is forgotten: whoever has that many
-/// networks at hand is not stopped by counting.
-pub const HOUSEHOLDS_MAX: usize = 4096;
+/// Windows that are remembered. Past it the oldest is dropped: counting does not stop a client with that many networks.
+pub const WINDOWS_MAX: usize = 4096;
 
-/// The households that were wrong within the window.
+/// What failed logins are counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// Every login that any other subject but [`Subject::EmbeddedToken`] counts.
+    Any,
+    /// Logins of one user name, by its digest.
+    User(Digest),
+    /// Tokens in a header field, and those in the address of a page that the user opened.
+    Token,
+    /// Tokens in the address of a request that another site's page may have made, such as an `<img>` there.
+    EmbeddedToken,
+}
+
+/// The client networks with failed logins within the window.
 #[derive(Debug, Default)]
 pub struct Failures {
-    windows: BTreeMap<Household, Window>,
+    windows: BTreeMap<(ClientNet, Subject), Window>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,45 +42,57 @@ struct Window {
 }
 
 impl Failures {
-    /// Counts one.
-    pub fn count(&mut self, household: Household, now: Instant) {
-        if !self.windows.contains_key(&household) {
+    /// Counts one failed login.
+    pub fn count(&mut self, client_net: ClientNet, subject: Subject, now: Instant) {
+        self.count_one((client_net, subject), now);
+        if matches!(subject, Subject::User(_) | Subject::Token) {
+            self.count_one((client_net, Subject::Any), now);
+        }
+    }
+
+    fn count_one(&mut self, key: (ClientNet, Subject), now: Instant) {
+        if !self.windows.contains_key(&key) {
             self.make_room(now);
         }
-        let window = self.windows.entry(household).or_insert(Window { began: now, failures: 0 });
+        let window = self.windows.entry(key).or_insert(Window { began: now, failures: 0 });
         if now >= window.began + WINDOW {
             *window = Window { began: now, failures: 0 };
         }
-        window.failures += 1;
+        window.failures = window.failures.saturating_add(1);
     }
 
-    /// Households that are remembered.
-    pub fn households(&self) -> usize {
+    /// The number of windows that are remembered.
+    pub fn len(&self) -> usize {
         self.windows.len()
     }
 
-    /// Failures of a household in its window.
-    pub fn of(&self, household: Household, now: Instant) -> u32 {
-        self.window(household, now).map_or(0, |window| window.failures)
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.windows.is_empty()
     }
 
-    /// For how long a household is not listened to, if so.
-    pub fn blocked_for(&self, household: Household, now: Instant) -> Option<Duration> {
-        let window = self.window(household, now).filter(|window| window.failures >= FAILURES_MAX)?;
-        Some(window.began + WINDOW - now)
+    /// Failed logins in the current window.
+    pub fn of(&self, client_net: ClientNet, subject: Subject, now: Instant) -> u32 {
+        self.window(client_net, subject, now).map_or(0, |window| window.failures)
     }
 
-    fn window(&self, household: Household, now: Instant) -> Option<&Window> {
-        self.windows.get(&household).filter(|window| now < window.began + WINDOW)
+    /// For how long credentials of a subject are refused, if they are.
+    pub fn blocked_for(&self, client_net: ClientNet, subject: Subject, now: Instant) -> Option<Duration> {
+        let window = self.window(client_net, subject, now).filter(|window| window.failures >= FAILURES_MAX)?;
+        Some((window.began + WINDOW).saturating_duration_since(now))
+    }
+
+    fn window(&self, client_net: ClientNet, subject: Subject, now: Instant) -> Option<&Window> {
+        self.windows.get(&(client_net, subject)).filter(|window| now < window.began + WINDOW)
     }
 
     fn make_room(&mut self, now: Instant) {
-        if self.windows.len() < HOUSEHOLDS_MAX {
+        if self.windows.len() < WINDOWS_MAX {
             return;
         }
         self.windows.retain(|_, window| now < window.began + WINDOW);
-        if self.windows.len() >= HOUSEHOLDS_MAX {
-            let oldest = self.windows.iter().min_by_key(|(_, window)| window.began).map(|(&household, _)| household);
+        if self.windows.len() >= WINDOWS_MAX {
+            let oldest = self.windows.iter().min_by_key(|(_, window)| window.began).map(|(&key, _)| key);
             oldest.and_then(|oldest| self.windows.remove(&oldest));
         }
     }

@@ -1,139 +1,86 @@
-//! Who may see the cameras: one check, before anybody looks what is asked for.
+//! Access control: one check of every request, before it is routed.
 //!
-//! [`Guard::judge`] is given a request, its peer and the time, and says whether to go on. Where no credentials are set,
-//! peers from elsewhere are refused, and so are names that are not this server's. Where they are set, one of them is
-//! wanted on every address alike, known or not, so that an answer says nothing of what stands there.
+//! [`Authenticator::authorize`] takes a request, its peer and the time, and decides whether to go on. Where no
+//! credentials are set, public clients are refused, and so are names that are not this server's. Where they are set, one
+//! of them is wanted on every address alike, known or not, so that an answer says nothing of what stands there.
 //!
-//! Nothing here waits. A password that is kept as a hash takes tens of milliseconds to check, so the guard says what is
-//! to be checked ([`Guard::next_check`]), the request waits meanwhile as one that waits for a frame does, and whoever
-//! has had it checked, in a process of its own, says what came of it ([`Guard::settle`]).
+//! Nothing here waits. A password that is kept as a hash takes tens of milliseconds to check, so the authenticator names
+//! what is to be checked ([`Authenticator::next_check`]), the request waits meanwhile as one that waits for a frame
+//! does, and the caller, which has it checked in a process of its own, reports the result ([`Authenticator::finish`]).
 
 mod accounts;
+mod anonymous;
 mod checks;
+mod clients;
 mod credentials;
 mod digest;
 pub mod failures;
+mod logins;
 mod password;
+mod policy;
 mod secret;
-mod strangers;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use subtle::ConstantTimeEq;
 
-pub use self::accounts::{Accounts, AccountsError};
-pub use self::checks::{Check, Verdict};
-pub use self::password::{PASSWORD_BYTES_MAX, PasswordHash};
+pub use self::accounts::{Accounts, AccountsError, Against};
+pub use self::checks::{Check, CheckResult};
+pub use self::failures::Subject;
+pub use self::password::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
+pub use self::policy::{Access, Counts, Decision, Policy, Reason, Scope};
 pub use self::secret::{Grant, Secret, TooShort};
 
 use self::accounts::Ledger;
-use self::checks::Checks;
+use self::checks::{Checks, Recalled};
 use self::credentials::Credential;
 use self::digest::{Digest, Digester};
 use self::failures::{FAILURES_MAX, Failures};
-use super::origins::Origins;
+use self::logins::Logins;
 use super::routes;
 use crate::stream::hub::Call;
-use crate::stream::{Household, Peer};
-use crate::wire::http::Request;
+use crate::stream::{ClientNet, Network, Peer, Permit};
 
-/// Who is let in, as it was set.
-#[derive(Clone, Debug, Default)]
-pub struct Policy {
-    /// Users with passwords.
-    pub accounts: Accounts,
-    /// A token, with which others may be signed.
-    pub secret: Option<Secret>,
-    /// Whether peers from elsewhere are served though there are no credentials.
-    pub is_public: bool,
-    /// Names by which this server may be asked for, besides its addresses and those that mean no other.
-    pub hosts: Vec<String>,
-    /// Pages from elsewhere that may use what is served.
-    pub origins: Origins,
-}
-
-/// The policy at work: with what it must remember of those who were here.
-pub struct Guard {
+/// The policy at work, with what it must remember of earlier requests.
+pub struct Authenticator {
     policy: Policy,
     cameras: Vec<String>,
+    own_networks: Vec<Network>,
     digester: Digester,
     ledger: Ledger,
     secret: Option<Digest>,
     failures: Failures,
+    logins: Logins,
     checks: Checks,
     counts: Counts,
 }
 
-/// What becomes of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// It is answered.
-    Pass,
-    /// It is not.
-    Refuse(Reason),
-    /// Its credentials are being checked under this ticket.
-    Wait {
-        /// See [`Guard::settle`].
-        ticket: u64,
-    },
+/// The client of a request, and the time.
+#[derive(Clone, Copy)]
+struct Moment {
+    client_net: ClientNet,
+    /// Whether right credentials have come from there before.
+    is_known: bool,
+    now: Instant,
+    wall_time: Duration,
 }
 
-/// Why a request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// There are no credentials, and the peer is from elsewhere.
-    Stranger,
-    /// There are no credentials, and the name is not ours.
-    OtherHost,
-    /// No credentials, or not the right ones.
-    Credentials,
-    /// The peer's household was wrong too often.
-    TooManyFailures {
-        /// It is listened to again after this many seconds.
-        retry_after_seconds: u32,
-    },
-    /// More credentials wait to be checked than may, or one could not be.
-    Busy,
-}
-
-/// Requests refused, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "each field is the count of the reason of the same name")]
-pub struct Counts {
-    pub stranger: u64,
-    pub other_host: u64,
-    pub credentials: u64,
-    pub too_many_failures: u64,
-    pub busy: u64,
-}
-
-/// What a credential is worth.
-enum Worth {
-    Everything,
-    Camera(String),
-    /// It was right, or is for something else: no guess, and no pass.
+/// What came of one credential.
+enum Checked {
+    Right(Access),
+    /// Expired, or valid for another camera: grants nothing, but is not counted as a failed login.
     Nothing,
-    Wrong,
+    /// `is_counted` if it was counted already, when its check ended.
+    Wrong {
+        is_counted: bool,
+    },
     Undecided(u64),
     Busy,
 }
 
-impl Policy {
-    /// Whether anybody has to say who they are.
-    pub fn has_credentials(&self) -> bool {
-        self.secret.is_some() || self.has_accounts()
-    }
-
-    /// Whether there are users with passwords.
-    pub fn has_accounts(&self) -> bool {
-        !self.accounts.is_empty()
-    }
-}
-
-impl Guard {
-    /// A guard for these cameras, in their order. `key` must be one that nobody can guess, and lasts as long as it.
+impl Authenticator {
+    /// An authenticator for these cameras, in their order. `key` must be random, and lasts as long as it.
     pub fn new(policy: Policy, cameras: Vec<String>, key: &[u8]) -> Self {
         let digester = Digester::new(key);
         Self {
@@ -141,134 +88,266 @@ impl Guard {
             secret: policy.secret.as_ref().map(|secret| digester.digest(secret.as_str().as_bytes())),
             policy,
             cameras,
+            own_networks: Vec::new(),
             digester,
             failures: Failures::default(),
+            logins: Logins::default(),
             checks: Checks::default(),
             counts: Counts::default(),
         }
     }
 
-    /// Whether a request is answered. `wall_time` is a time since the Unix epoch; signed tokens end by it.
-    pub fn judge(&mut self, call: &Call, now: Instant, wall_time: Duration) -> Judgement {
-        let judgement = match self.policy.has_credentials() {
-            false => self.judge_stranger(call.peer, &call.request),
+    /// The client of a request: its peer, or the one that the peer names if it is a trusted proxy.
+    pub fn client(&self, call: &Call) -> Peer {
+        let is_private = |peer| anonymous::is_private(peer, &self.own_networks);
+        clients::client(call.peer, &call.request, &self.policy.trusted_proxies, is_private)
+    }
+
+    /// Decides whether a request is answered. `wall_time` is a time since the Unix epoch; signed tokens expire by it.
+    pub fn authorize(&mut self, call: &Call, now: Instant, wall_time: Duration) -> Decision {
+        let client = self.client(call);
+        let decision = match self.policy.has_credentials() {
+            false => self.authorize_anonymous(client, call),
             // A browser asks whether it may send credentials before it has any.
-            true if self.policy.origins.is_preflight(&call.request) => Judgement::Pass,
-            true => self.judge_credentials(call, now, wall_time),
+            true if self.policy.origins.is_preflight(&call.request) => Decision::Pass(Access::default()),
+            true => {
+                let client_net = ClientNet::of(client);
+                let is_known = self.logins.knows(client_net, now);
+                self.authorize_credentials(call, Moment { client_net, is_known, now, wall_time })
+            }
         };
-        if let Judgement::Refuse(reason) = judgement {
+        if let Decision::Refuse(reason) = decision {
             self.counts.count(reason);
         }
-        judgement
+        decision
     }
 
-    fn judge_stranger(&self, peer: Peer, request: &Request) -> Judgement {
-        let is_own = |host| strangers::is_own(host, &self.policy.hosts);
+    fn authorize_anonymous(&self, client: Peer, call: &Call) -> Decision {
+        let is_private = anonymous::is_private(client, &self.own_networks);
+        let is_known = |host: &str| anonymous::is_known_host(host, &self.policy.hosts, is_private);
+        // Only HTTP/1.0 may leave it out, which no browser speaks.
+        let mut hosts = clients::hosts(call.peer, &call.request, &self.policy.trusted_proxies);
+        hosts.extend(call.request.field("Host"));
         match () {
-            () if !self.policy.is_public && !strangers::is_near(peer) => Judgement::Refuse(Reason::Stranger),
-            // Only HTTP/1.0 may leave it out, which no browser speaks.
-            () if request.field("Host").is_some_and(|host| !is_own(host)) => Judgement::Refuse(Reason::OtherHost),
-            () => Judgement::Pass,
+            () if !self.policy.is_public && !is_private => Decision::Refuse(Reason::Anonymous),
+            () if !hosts.into_iter().all(is_known) => Decision::Refuse(Reason::OtherHost),
+            () => Decision::Pass(Access::default()),
         }
     }
 
-    fn judge_credentials(&mut self, call: &Call, now: Instant, wall_time: Duration) -> Judgement {
-        let household = Household::of(call.peer);
-        if let Some(wait) = self.failures.blocked_for(household, now) {
-            let retry_after_seconds = wait.as_secs() as u32 + 1;
-            return Judgement::Refuse(Reason::TooManyFailures { retry_after_seconds });
-        }
-        let (mut is_wrong, mut pending) = (false, None);
+    fn authorize_credentials(&mut self, call: &Call, moment: Moment) -> Decision {
+        let (mut has_any, mut blocked, mut pending) = (false, None, None);
         for credential in credentials::of(&call.request) {
-            match self.weigh(&credential, call, now, wall_time) {
-                Worth::Everything => return Judgement::Pass,
-                Worth::Camera(name) if self.is_of(&call.request, &name) => return Judgement::Pass,
-                Worth::Camera(_) | Worth::Nothing => {}
-                Worth::Wrong => is_wrong = true,
-                Worth::Undecided(ticket) => pending = Some(Judgement::Wait { ticket }),
-                Worth::Busy => pending = Some(Judgement::Refuse(Reason::Busy)),
+            has_any = true;
+            let (subject, digest) = self.subject(&credential);
+            if let Some(wait) = self.blocked_for(subject, &digest, moment) {
+                blocked = blocked.max(Some(wait));
+                continue;
+            }
+            match self.check(&credential, (subject, digest), call, moment) {
+                Checked::Right(access) if self.covers(access.scope, call) => {
+                    self.logins.remember(moment.client_net, digest, moment.now);
+                    return Decision::Pass(access);
+                }
+                Checked::Right(_) | Checked::Nothing => {}
+                Checked::Wrong { is_counted: true } => {}
+                Checked::Wrong { is_counted: false } => self.count_failure(moment.client_net, subject, moment.now),
+                Checked::Undecided(ticket) => pending = Some(Decision::Wait { ticket }),
+                Checked::Busy => pending = pending.or(Some(Decision::Refuse(Reason::Busy))),
             }
         }
-        if let Some(pending) = pending {
-            return pending;
+        if !has_any && !moment.is_known {
+            blocked = self.failures.blocked_for(moment.client_net, Subject::Any, moment.now);
         }
-        if is_wrong {
-            self.failures.count(household, now);
-        }
-        Judgement::Refuse(Reason::Credentials)
+        let too_many = blocked.map(|wait| Reason::TooManyFailures { retry_after_seconds: wait.as_secs() as u32 + 1 });
+        pending.unwrap_or_else(|| Decision::Refuse(too_many.unwrap_or(Reason::Credentials)))
     }
 
-    fn weigh(&mut self, credential: &Credential<'_>, call: &Call, now: Instant, wall_time: Duration) -> Worth {
+    /// What a failure of a credential is counted for, and the digest by which it is remembered.
+    fn subject(&self, credential: &Credential<'_>) -> (Subject, Digest) {
         match credential {
-            Credential::Pair(pair) => self.weigh_pair(pair, call, now),
-            Credential::Token(token) => self.weigh_token(token, wall_time),
-            Credential::Other => Worth::Wrong,
+            Credential::Pair(pair) => {
+                let (user, _) = Credential::split(pair);
+                (Subject::User(self.digester.digest(user)), self.digester.digest(pair))
+            }
+            Credential::Token(token) => (Subject::Token, self.digester.digest(token.as_bytes())),
+            Credential::EmbeddedToken(token) => (Subject::EmbeddedToken, self.digester.digest(token.as_bytes())),
+            Credential::Other => (Subject::Token, self.digester.digest(b"")),
         }
     }
 
-    fn weigh_token(&self, token: &str, wall_time: Duration) -> Worth {
-        let digest = self.digester.digest(token.as_bytes());
-        let is_secret = self.secret.is_some_and(|secret| secret.ct_eq(&digest).into());
-        match self.policy.secret.as_ref().and_then(|secret| secret.read(token, wall_time)) {
-            _ if is_secret => Worth::Everything,
-            Some(Ok(Grant::Everything)) => Worth::Everything,
-            Some(Ok(Grant::Camera(name))) => Worth::Camera(name),
-            // A page that was left open asks on with its old token, and is not to be taken for one who guesses.
-            Some(Err(secret::Expired)) => Worth::Nothing,
-            None => Worth::Wrong,
+    /// For how long a credential is refused unread, since too many like it were wrong. Where right ones have come from,
+    /// those are always read, tokens that may be another site's doing do not count, and a user's failures count against
+    /// that user alone.
+    fn blocked_for(&self, subject: Subject, digest: &Digest, moment: Moment) -> Option<Duration> {
+        let Moment { client_net, is_known, now, .. } = moment;
+        let counted = match (is_known, subject) {
+            (true, Subject::EmbeddedToken) => return None,
+            (true, _) if self.logins.has(client_net, digest, now) => return None,
+            (true, subject) | (false, subject @ Subject::EmbeddedToken) => subject,
+            (false, _) => Subject::Any,
+        };
+        self.failures.blocked_for(client_net, counted, now)
+    }
+
+    fn count_failure(&mut self, client_net: ClientNet, subject: Subject, now: Instant) {
+        if subject != Subject::EmbeddedToken || !self.logins.knows(client_net, now) {
+            self.failures.count(client_net, subject, now);
         }
     }
 
-    fn weigh_pair(&mut self, pair: &[u8], call: &Call, now: Instant) -> Worth {
-        if self.is_plain(pair) {
-            return Worth::Everything;
+    fn check(
+        &mut self,
+        credential: &Credential<'_>,
+        (subject, digest): (Subject, Digest),
+        call: &Call,
+        moment: Moment,
+    ) -> Checked {
+        match credential {
+            Credential::Pair(pair) => self.check_pair(pair, (subject, digest), call, moment),
+            Credential::Token(token) | Credential::EmbeddedToken(token) => self.check_token(token, &digest, moment),
+            Credential::Other => Checked::Wrong { is_counted: false },
         }
-        let digest = self.digester.digest(pair);
-        let colon = pair.iter().position(|&byte| byte == b':').unwrap_or(pair.len());
-        let (user, password) = (&pair[..colon], pair.get(colon + 1..).unwrap_or_default());
-        let Some(hash) = self.ledger.hash_of(&self.digester.digest(user)) else { return Worth::Wrong };
-        if password.len() > PASSWORD_BYTES_MAX {
-            return Worth::Wrong;
+    }
+
+    fn check_token(&self, token: &str, digest: &Digest, moment: Moment) -> Checked {
+        let Some((secret, known)) = self.policy.secret.as_ref().zip(self.secret) else {
+            return Checked::Wrong { is_counted: false };
+        };
+        let (credential, everything) = (known.tag(), Scope::Everything);
+        let is_secret: bool = known.ct_eq(digest).into();
+        match secret.read(token, moment.wall_time) {
+            _ if is_secret => Checked::Right(Access { scope: everything, permit: Permit { until: None, credential } }),
+            Some(Ok(Grant { camera, expires })) => {
+                let until = moment.now.checked_add(expires.saturating_sub(moment.wall_time));
+                let permit = Permit { until, credential };
+                match camera.map(|name| self.cameras.iter().position(|camera| *camera == name)) {
+                    None => Checked::Right(Access { scope: everything, permit }),
+                    Some(Some(camera)) => Checked::Right(Access { scope: Scope::Camera(camera), permit }),
+                    Some(None) => Checked::Nothing,
+                }
+            }
+            Some(Err(secret::Expired)) => Checked::Nothing,
+            None => Checked::Wrong { is_counted: false },
         }
-        match self.checks.recall(&digest, now) {
-            Some(Verdict::Right) => return Worth::Everything,
-            Some(Verdict::Wrong) => return Worth::Wrong,
-            Some(Verdict::Unknown) => return Worth::Busy,
-            None if call.waited => return Worth::Busy,
+    }
+
+    fn check_pair(
+        &mut self,
+        pair: &[u8],
+        (subject, digest): (Subject, Digest),
+        call: &Call,
+        moment: Moment,
+    ) -> Checked {
+        let right = |credential| {
+            let permit = Permit { until: None, credential };
+            Checked::Right(Access { scope: Scope::Everything, permit })
+        };
+        if let Some(tag) = self.find_plain(pair) {
+            return right(tag);
+        }
+        let (user, password) = Credential::split(pair);
+        let names: Vec<Digest> = password::encodings(user).iter().map(|name| self.digester.digest(name)).collect();
+        let Some(against) = self.ledger.against(&names).filter(|_| password.len() <= PASSWORD_BYTES_MAX) else {
+            return Checked::Wrong { is_counted: false };
+        };
+        match self.checks.recall(&digest, moment.client_net, moment.now) {
+            Some(Recalled::Right(tag)) => return right(tag),
+            Some(Recalled::Wrong { is_counted }) => return Checked::Wrong { is_counted },
+            Some(Recalled::Unknown) => return Checked::Busy,
+            None if call.waited => return Checked::Busy,
             None => {}
         }
-        // What waits for its check may be one more mistake, and is counted as one until it is known.
-        let household = Household::of(call.peer);
-        let mistakes = self.failures.of(household, now) as usize + self.checks.of(household);
-        if mistakes >= FAILURES_MAX as usize {
-            return Worth::Busy;
+        if self.has_too_many_checks(subject, moment) {
+            return Checked::Busy;
         }
-        self.checks.ask(digest, hash, password, household).map_or(Worth::Busy, Worth::Undecided)
+        let client = (moment.client_net, moment.is_known);
+        let ticket = self.checks.ask((digest, subject), (against, password), client, moment.now);
+        ticket.map_or(Checked::Busy, Checked::Undecided)
     }
 
-    /// Whether these bytes are the `user:password` of somebody whose password is kept in plain. How long that takes
-    /// says nothing of how near they are to being so.
+    /// Whether a network has no further check to its name: one that waits may end as a failure, and counts as one until
+    /// it has ended.
+    fn has_too_many_checks(&self, subject: Subject, moment: Moment) -> bool {
+        let Moment { client_net, is_known, now, .. } = moment;
+        let (failures, pending) = match is_known {
+            true => (self.failures.of(client_net, subject, now), self.checks.pending_of(client_net, subject)),
+            false => (self.failures.of(client_net, Subject::Any, now), self.checks.pending(client_net)),
+        };
+        let pending_all = self.checks.pending(client_net);
+        (failures as usize + pending).max(pending_all) >= FAILURES_MAX as usize
+    }
+
+    /// Whether these bytes are the `user:password` of a user whose password is kept in plain. The time that takes does
+    /// not depend on how many of the bytes are right.
     pub fn is_plain(&self, pair: &[u8]) -> bool {
-        self.ledger.knows(&self.digester.digest(pair))
+        self.find_plain(pair).is_some()
     }
 
-    /// Whether a request is for a stream or a snapshot of the camera `name`.
-    fn is_of(&self, request: &Request, name: &str) -> bool {
-        let names: Vec<&str> = self.cameras.iter().map(String::as_str).collect();
-        routes::camera(request, &names).is_some_and(|camera| names[camera] == name)
+    /// The tag of that credential.
+    fn find_plain(&self, pair: &[u8]) -> Option<u64> {
+        let encodings = password::encodings(pair);
+        let digests = encodings.iter().map(|pair| self.digester.digest(pair));
+        digests.fold(None, |found, digest| if self.ledger.knows(&digest) { Some(digest.tag()) } else { found })
     }
 
-    /// The password to check next, if one waits. It is named again until it is settled.
-    pub fn next_check(&self) -> Option<&Check> {
+    /// Whether a scope covers what a request asks for.
+    fn covers(&self, scope: Scope, call: &Call) -> bool {
+        match scope {
+            Scope::Everything => true,
+            Scope::Camera(camera) => {
+                let names: Vec<&str> = self.cameras.iter().map(String::as_str).collect();
+                routes::is_of_camera(&call.request, camera, &names)
+            }
+        }
+    }
+
+    /// The password to check next, if one waits. It stays the same until it is finished.
+    pub fn next_check(&mut self) -> Option<&Check> {
         self.checks.next()
     }
 
-    /// A check is over: the requests that wait for it can be judged.
-    pub fn settle(&mut self, ticket: u64, verdict: Verdict, now: Instant) {
-        self.checks.settle(ticket, verdict, now);
+    /// Takes the result of a check. A wrong password is counted as a failed login here, whether or not its connection is
+    /// still there. The requests that wait for it are to be authorized again.
+    pub fn finish(&mut self, ticket: u64, result: CheckResult, now: Instant) {
+        for (client_net, subject) in self.checks.finish(ticket, result, now) {
+            self.count_failure(client_net, subject, now);
+        }
     }
 
-    /// What was set.
+    /// Tickets of checks that are not made after all, once each. Their requests are to be authorized again.
+    pub fn take_dropped(&mut self) -> Vec<u64> {
+        self.checks.take_dropped()
+    }
+
+    /// Takes the networks of this machine's interfaces.
+    pub fn set_own_networks(&mut self, networks: Vec<Network>) {
+        self.own_networks = networks;
+    }
+
+    /// Replaces the credentials, if these are others. Returns whether they are; then [`Authenticator::is_valid`] tells
+    /// which permits have ended.
+    pub fn replace(&mut self, accounts: Accounts, secret: Option<Secret>) -> bool {
+        if (&self.policy.accounts, &self.policy.secret) == (&accounts, &secret) {
+            return false;
+        }
+        self.ledger = Ledger::new(&accounts, &self.digester);
+        self.secret = secret.as_ref().map(|secret| self.digester.digest(secret.as_str().as_bytes()));
+        (self.policy.accounts, self.policy.secret) = (accounts, secret);
+        self.checks.clear();
+        self.logins.clear();
+        true
+    }
+
+    /// Whether the credential behind a permit is still one.
+    pub fn is_valid(&self, permit: &Permit) -> bool {
+        let Permit { credential, .. } = *permit;
+        credential == Permit::default().credential
+            || self.secret.is_some_and(|secret| secret.tag() == credential)
+            || self.ledger.has_tag(credential)
+    }
+
+    /// The policy, with the credentials of now.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -279,21 +358,11 @@ impl Guard {
     }
 }
 
-impl Counts {
-    fn count(&mut self, reason: Reason) {
-        let count = match reason {
-            Reason::Stranger => &mut self.stranger,
-            Reason::OtherHost => &mut self.other_host,
-            Reason::Credentials => &mut self.credentials,
-            Reason::TooManyFailures { .. } => &mut self.too_many_failures,
-            Reason::Busy => &mut self.busy,
-        };
-        *count += 1;
-    }
-}
-
-impl fmt::Debug for Guard {
+impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("policy", &self.policy).field("counts", &self.counts).finish_non_exhaustive()
+        f.debug_struct("Authenticator")
+            .field("policy", &self.policy)
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::Mac;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::digest::keyed;
 
@@ -15,9 +16,11 @@ const SIGNING_BYTES_MIN: usize = 16;
 
 const SECRET_BYTES_MAX: usize = 256;
 
-/// What stands between the pieces of a signed token: it needs no escape in an address, and no camera has it in its
-/// name.
+/// What stands between the pieces of a signed token: it needs no escape in an address.
 const SEPARATOR: char = '~';
+
+/// What is escaped in a camera's name.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// The word of `--token` or `--token-file`.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,13 +31,13 @@ pub struct Secret(String);
 #[error("a token of fewer than {SIGNING_BYTES_MIN} characters signs no others; take one of openssl rand -hex 16")]
 pub struct TooShort;
 
-/// What a credential opens.
+/// What a signed token grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Grant {
-    /// Every address.
-    Everything,
-    /// The streams and snapshots of one camera.
-    Camera(String),
+pub struct Grant {
+    /// The one camera that it opens; without one, everything.
+    pub camera: Option<String>,
+    /// When it expires, as a time since the Unix epoch.
+    pub expires: Duration,
 }
 
 impl Secret {
@@ -51,28 +54,27 @@ impl Secret {
         if self.0.len() < SIGNING_BYTES_MIN {
             return Err(TooShort);
         }
-        let claim = format!("{}{SEPARATOR}{}", camera.unwrap_or_default(), expires.as_secs());
+        let claim = claim(camera.unwrap_or_default(), expires.as_secs());
         let signature = self.mac(&claim).finalize().into_bytes();
         Ok(format!("{claim}{SEPARATOR}{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// What `token` opens, if it was signed with this secret and its time is not over at `wall_time`, a time since the
-    /// Unix epoch. Of one that is only too old it says so.
+    /// What `token` grants, if it was signed with this secret. [`Expired`] if its time is over at `wall_time`, a time
+    /// since the Unix epoch.
     pub fn read(&self, token: &str, wall_time: Duration) -> Option<Result<Grant, Expired>> {
         if self.0.len() < SIGNING_BYTES_MIN {
             return None;
         }
-        let (claim, signature) = token.rsplit_once(SEPARATOR)?;
+        let (signed, signature) = token.rsplit_once(SEPARATOR)?;
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
-        // In constant time; what was signed is believed only afterwards.
-        self.mac(claim).verify_slice(&signature).ok()?;
-        let (camera, expires) = claim.rsplit_once(SEPARATOR)?;
-        let expires = Duration::from_secs(expires.parse().ok()?);
-        Some(match (camera, expires > wall_time) {
-            (_, false) => Err(Expired),
-            ("", true) => Ok(Grant::Everything),
-            (camera, true) => Ok(Grant::Camera(camera.to_owned())),
-        })
+        let (camera, expires) = signed.rsplit_once(SEPARATOR)?;
+        let camera = percent_decode_str(camera).decode_utf8().ok()?;
+        let expires = expires.parse().ok()?;
+        // In constant time. Nothing of the claim counts before.
+        self.mac(&claim(&camera, expires)).verify_slice(&signature).ok()?;
+        let camera = (!camera.is_empty()).then(|| camera.into_owned());
+        let expires = Duration::from_secs(expires);
+        Some(if expires > wall_time { Ok(Grant { camera, expires }) } else { Err(Expired) })
     }
 
     fn mac(&self, claim: &str) -> hmac::Hmac<sha2::Sha256> {
@@ -81,7 +83,13 @@ impl Secret {
     }
 }
 
-/// A token was right once.
+/// What is signed: the camera, or nothing, and the second of the end. A name may hold any letters, but a header field
+/// only those of ASCII. Pasted into an address by hand, the escapes are gone when the token comes; both are one claim.
+fn claim(camera: &str, expires: u64) -> String {
+    format!("{}{SEPARATOR}{expires}", utf8_percent_encode(camera, ESCAPED))
+}
+
+/// A token was valid once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired;
 
@@ -118,11 +126,29 @@ mod tests {
         let secret = secret("0123456789abcdef");
         let token = secret.sign(Some("front.door-2"), NOW + Duration::from_secs(60)).unwrap();
         let opens = |token: &str, seconds: u64| secret.read(token, NOW + Duration::from_secs(seconds));
-        assert_eq!(opens(&token, 0), Some(Ok(Grant::Camera("front.door-2".into()))));
-        assert_eq!(opens(&token, 59), Some(Ok(Grant::Camera("front.door-2".into()))));
+        let expires = NOW + Duration::from_secs(60);
+        let front = Grant { camera: Some("front.door-2".into()), expires };
+        assert_eq!(opens(&token, 0), Some(Ok(front.clone())));
+        assert_eq!(opens(&token, 59), Some(Ok(front)));
         assert_eq!(opens(&token, 60), Some(Err(Expired)));
         let all = secret.sign(None, NOW + Duration::from_secs(60)).unwrap();
-        assert_eq!(opens(&all, 0), Some(Ok(Grant::Everything)));
+        assert_eq!(opens(&all, 0), Some(Ok(Grant { camera: None, expires })));
+    }
+
+    #[test]
+    fn token_names_a_camera_in_any_script() {
+        let secret = secret("0123456789abcdef");
+        for name in ["K\u{fc}che", "front door", "a~b%41+c"] {
+            let token = secret.sign(Some(name), NOW + Duration::from_secs(60)).unwrap();
+            assert!(token.bytes().all(|byte| byte.is_ascii_graphic()), "{token}");
+            let decoded = percent_decode_str(&token).decode_utf8().unwrap();
+            let expected = Some(Some(name.to_owned()));
+            let camera = |token: &str| secret.read(token, NOW).map(|grant| grant.unwrap().camera);
+            assert_eq!(camera(&token), expected, "{token}");
+            if !name.contains('%') {
+                assert_eq!(camera(&decoded), expected, "{decoded}");
+            }
+        }
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! like. [`Hub::turn`] does what they have made due, and [`Hub::next_wake`] says when to take the next turn. The hub
 //! hands each request it has parsed to its caller's `answer`, so it knows no route.
 
+mod admission;
 mod feed;
 mod figures;
 mod past;
+mod permits;
 mod readers;
 mod steps;
 mod turn;
@@ -23,9 +25,9 @@ pub use self::turn::{Tick, Turned, Wake};
 
 use self::feed::Feed;
 use self::steps::lookup;
-use super::answer::{Answer, Awaited, Subscription};
+use super::answer::{Answer, Awaited, Permit, Subscription};
+use super::client_net::ClientNet;
 use super::connection::{Connection, Readiness, State, Transport};
-use super::household::Household;
 use super::journal::{Journal, Topic};
 use super::key::Key;
 use super::limits::Limits;
@@ -79,8 +81,8 @@ pub struct Hub<T> {
     journal: Journal,
     /// Requests whose credentials are being checked, by the ticket of the check.
     undecided: BTreeSet<(u64, Key)>,
-    /// Connections of each household other than this machine.
-    crowds: BTreeMap<Household, usize>,
+    /// Open connections of each client network other than this machine.
+    connections_per_client: BTreeMap<ClientNet, usize>,
     calls: VecDeque<Call>,
     /// Connections with work to do, each once.
     pending: Vec<Key>,
@@ -108,7 +110,7 @@ impl<T: Transport> Hub<T> {
             connections: Slab::new(),
             journal: Journal::new(cameras),
             undecided: BTreeSet::new(),
-            crowds: BTreeMap::new(),
+            connections_per_client: BTreeMap::new(),
             calls: VecDeque::new(),
             pending: Vec::new(),
             spare: Vec::new(),
@@ -133,7 +135,7 @@ impl<T: Transport> Hub<T> {
         slot.insert(Connection::new(make(key)?, peer, number, &self.limits, now));
         self.totals.admitted += 1;
         log::trace!("#{number} {peer}: admitted");
-        self.join_crowd(key, now);
+        self.count_new(key, now);
         self.arm(key);
         Ok(key)
     }
@@ -167,11 +169,12 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Carries out the answer to a call; an answer for a connection that is closed is dropped.
-    fn respond(&mut self, call: Call, answer: Answer, now: Instant) {
+    fn respond(&mut self, call: Call, answer: Answer, permit: Permit, now: Instant) {
         let key = call.key;
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let State::Answering { mut exchange, .. } = connection.state else { return };
         exchange.keep_alive &= !self.shutting_down;
+        connection.permit = permit;
         match answer {
             Answer::Respond(response) | Answer::Show { response, .. } => connection.respond(response, exchange, now),
             Answer::Preformed(bytes) => connection.finish(bytes, now),
@@ -182,7 +185,7 @@ impl<T: Transport> Hub<T> {
                 connection.state = State::Waiting { exchange, request: call.request, awaited, until };
                 match awaited {
                     Awaited::Frame { camera, .. } => self.feeds[camera].waiting.insert(key),
-                    Awaited::Verdict { ticket } => self.undecided.insert((ticket, key)),
+                    Awaited::CheckResult { ticket } => self.undecided.insert((ticket, key)),
                 };
                 if self.shutting_down {
                     self.ask_now(key, now);

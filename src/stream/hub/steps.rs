@@ -1,6 +1,5 @@
 //! The steps inside a turn: what happens to one connection when it became ready, when its time is up, when it is over.
 
-use std::collections::btree_map::Entry;
 use std::io;
 use std::mem;
 use std::time::Instant;
@@ -12,7 +11,6 @@ use super::{Call, Hub, Shot};
 use crate::stream::answer::{Awaited, Subscription};
 use crate::stream::connection::{Connection, Received, State, Transport};
 use crate::stream::frame::Frame;
-use crate::stream::household::Household;
 use crate::stream::key::Key;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::CloseReason;
@@ -26,37 +24,7 @@ use crate::wire::multipart::{self, Division, Framing};
 /// What is said to a peer whose request head is not whole in time.
 const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." };
 
-/// What is said to a peer of a household that has as many connections as it may.
-const TOO_MANY: Refusal = Refusal {
-    status: Status::TooManyRequests,
-    reason: "Your address has as many connections as it may have; close some, or have the limit raised with \
-        --connections-per-address.",
-};
-
 impl<T: Transport> Hub<T> {
-    /// Counts a new connection with those of its household. This machine's own are not counted: they may be a proxy's,
-    /// and stand for many.
-    pub(super) fn join_crowd(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let household = Household::of(connection.peer);
-        if !household.is_here() {
-            let crowd = self.crowds.entry(household).or_default();
-            *crowd += 1;
-            if *crowd > self.limits.connections_per_household_max {
-                self.refuse(key, &TOO_MANY, now);
-            }
-        }
-    }
-
-    fn leave_crowd(&mut self, household: Household) {
-        if let Entry::Occupied(mut crowd) = self.crowds.entry(household) {
-            *crowd.get_mut() -= 1;
-            if *crowd.get() == 0 {
-                crowd.remove();
-            }
-        }
-    }
-
     pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         if connection.has_ended() {
@@ -219,7 +187,7 @@ impl<T: Transport> Hub<T> {
     /// Answers what can never become a request that is served, and ends the connection.
     pub(super) fn refuse(&mut self, key: Key, refusal: &Refusal, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        log::debug!("#{} {}: {refusal}", key.number, connection.peer);
+        log::debug!("#{} {}: {refusal}", key.number, connection.client);
         connection.finish(refusal.response(), now);
         self.totals.refused += 1;
         self.schedule(key);
@@ -230,6 +198,9 @@ impl<T: Transport> Hub<T> {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         if connection.deadline(&self.limits) > now {
             return;
+        }
+        if connection.permitted_until().is_some_and(|until| until <= now) {
+            return self.end_permitted(key, now);
         }
         let idle = connection.queue.is_empty();
         let has_begun_request = connection.has_begun_request();
@@ -305,7 +276,7 @@ impl<T: Transport> Hub<T> {
     fn wait_no_more(&mut self, key: Key, awaited: Awaited) {
         match awaited {
             Awaited::Frame { camera, .. } => self.feeds[camera].waiting.remove(&key),
-            Awaited::Verdict { ticket } => self.undecided.remove(&(ticket, key)),
+            Awaited::CheckResult { ticket } => self.undecided.remove(&(ticket, key)),
         };
     }
 
@@ -353,17 +324,17 @@ impl<T: Transport> Hub<T> {
     /// Marks a connection closed and settles its accounts; its slot is freed at the end of the turn.
     pub(super) fn close(&mut self, key: Key, reason: CloseReason) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        log::debug!("#{} {}: closed ({reason:?})", key.number, connection.peer);
+        log::debug!("#{} {}: closed ({reason:?})", key.number, connection.client);
         // What is queued goes now, not with the slot: it may hold a frame that counts against the others.
         let queue = mem::take(&mut connection.queue);
-        let household = Household::of(connection.peer);
+        let counted = connection.counted.take();
         match mem::replace(&mut connection.state, State::Closed) {
             State::Subscribed(viewer) | State::Ending(viewer) => self.settle(key, viewer, &queue),
             State::Reading(reader) => self.unfollow(key, &reader),
             State::Waiting { awaited, .. } => self.wait_no_more(key, awaited),
             _ => {}
         }
-        self.leave_crowd(household);
+        self.release(counted);
         self.totals.closed.count(reason);
         if sabotage::is(Sabotage::FreeInBatch) {
             self.connections.remove(key.slot as usize);

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::steps::lookup;
 use super::{Call, Hub};
-use crate::stream::answer::Answer;
+use crate::stream::answer::Reply;
 use crate::stream::connection::{State, Transport};
 use crate::stream::metrics::CloseReason;
 use crate::stream::sabotage::{self, Sabotage};
@@ -68,7 +68,7 @@ impl<T: Transport> Hub<T> {
         &mut self,
         tick: Tick,
         clock: impl Fn() -> Instant,
-        answer: impl FnMut(&Call, &Self) -> Answer,
+        answer: impl FnMut(&Call, &Self) -> Reply,
     ) -> Turned<T> {
         // First, as the cameras' own frames were published between the turns.
         self.replay(tick.asked_at);
@@ -131,10 +131,12 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Answers the requests that have come in whole.
-    fn answer_calls(&mut self, now: Instant, mut answer: impl FnMut(&Call, &Self) -> Answer) {
+    fn answer_calls(&mut self, now: Instant, mut answer: impl FnMut(&Call, &Self) -> Reply) {
         while let Some(call) = self.calls.pop_front() {
-            let answer = answer(&call, self);
-            self.respond(call, answer, now);
+            let Reply { answer, client, permit } = answer(&call, self);
+            if self.attribute(call.key, client, now) {
+                self.respond(call, answer, permit, now);
+            }
         }
     }
 

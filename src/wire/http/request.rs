@@ -73,6 +73,11 @@ impl Request {
         self.fields.all(name).next()
     }
 
+    /// The values of all fields called `name`, in their order.
+    pub fn fields(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.fields.all(name)
+    }
+
     /// The decoded value of the first parameter called `name` in the query; empty if it has none.
     ///
     /// A `?` parts parameters as `&` does, because addresses such as `/?action=stream?dummy=param.mjpg` are told from

@@ -1,0 +1,185 @@
+//! Client networks: what connections and failed logins are counted by, and address ranges in CIDR notation.
+
+use std::fmt;
+use std::str::FromStr;
+
+// `core::net` holds addresses and their notation alone; nothing in it can open a socket.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::peer::Peer;
+
+/// What is counted as one client: an IPv4 address, or the 64 bits of an IPv6 network, since a host may use every address
+/// of its /64 (RFC 4291, section 2.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientNet {
+    /// One IPv4 address, also where it was written as an IPv6 one.
+    V4(Ipv4Addr),
+    /// The upper half of an IPv6 address.
+    V6(u64),
+    /// Every process that connects through a Unix socket, and our own.
+    Local,
+}
+
+impl ClientNet {
+    /// The client network of a peer.
+    pub fn of(peer: Peer) -> Self {
+        match peer.ip() {
+            None => ClientNet::Local,
+            Some(IpAddr::V4(address)) => ClientNet::V4(address),
+            Some(IpAddr::V6(address)) => ClientNet::V6((address.to_bits() >> 64) as u64),
+        }
+    }
+
+    /// Whether it is this machine itself.
+    pub fn is_here(self) -> bool {
+        match self {
+            ClientNet::V4(address) => address.is_loopback(),
+            ClientNet::V6(network) => network == (Ipv6Addr::LOCALHOST.to_bits() >> 64) as u64,
+            ClientNet::Local => true,
+        }
+    }
+}
+
+/// A range of addresses: all that begin with the same bits (CIDR, RFC 4632 and RFC 4291).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Network {
+    address: IpAddr,
+    prefix_bits: u8,
+}
+
+/// The peers whose word on who their client is counts: reverse proxies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// Their networks.
+    pub networks: Vec<Network>,
+    /// Whether processes that connect through a Unix socket are among them.
+    pub local: bool,
+}
+
+impl TrustedProxies {
+    /// Whether `peer` is one of them.
+    pub fn contains(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Local => self.local,
+            Peer::Publisher => false,
+            Peer::Inet(_) | Peer::Forwarded(_) => {
+                peer.ip().is_some_and(|address| self.networks.iter().any(|network| network.contains(address)))
+            }
+        }
+    }
+}
+
+/// The text is no address or range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a network is an address or a range in CIDR notation, such as 172.18.0.0/16, fd00::/8 or 192.168.1.2")]
+pub struct NetworkError;
+
+impl Network {
+    /// The addresses whose first `prefix_bits` bits are those of `address`. `None` where it has fewer.
+    pub fn new(address: IpAddr, prefix_bits: u8) -> Option<Self> {
+        let mapped = matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
+        // ::ffff:0:0/96 holds the IPv4 addresses (RFC 4291, section 2.5.5.2), and they are compared as such.
+        let (address, prefix_bits) = match (mapped, prefix_bits) {
+            (true, 96..=128) => (address.to_canonical(), prefix_bits - 96),
+            _ => (address, prefix_bits),
+        };
+        (prefix_bits <= width(address)).then_some(Self { address, prefix_bits })
+    }
+
+    /// Whether `address` is in the range. An IPv4 address may be written as an IPv6 one.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let ignored_bits = |address| u32::from(width(address) - self.prefix_bits);
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differing = own.to_bits() ^ other.to_bits();
+                differing.checked_shr(ignored_bits(self.address)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differing = own.to_bits() ^ other.to_bits();
+                differing.checked_shr(ignored_bits(self.address)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+
+    /// The address that it was made of; its bits behind the prefix need not be zero.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+/// The bits of an address of its kind.
+fn width(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let (address, prefix_bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+        let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
+        let is_number = |bits: &str| !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
+        let prefix_bits = match prefix_bits {
+            None => width(address),
+            Some(bits) => bits.parse().ok().filter(|_| is_number(bits)).ok_or(NetworkError)?,
+        };
+        Self::new(address, prefix_bits).ok_or(NetworkError)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.prefix_bits == width(self.address) {
+            true => write!(f, "{}", self.address),
+            false => write!(f, "{}/{}", self.address, self.prefix_bits),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(address: &str) -> ClientNet {
+        ClientNet::of(Peer::Inet(address.parse().unwrap()))
+    }
+
+    #[test]
+    fn client_net_is_an_ipv4_address_or_an_ipv6_network() {
+        assert_eq!(of("203.0.113.7:1"), of("[::ffff:203.0.113.7]:2"));
+        assert_ne!(of("203.0.113.7:1"), of("203.0.113.8:1"));
+        assert_eq!(of("[2001:db8:1:2::1]:1"), of("[2001:db8:1:2:ffff::9]:1"));
+        assert_ne!(of("[2001:db8:1:2::1]:1"), of("[2001:db8:1:3::1]:1"));
+        assert_eq!(of("203.0.113.7:1"), ClientNet::of(Peer::Forwarded("::ffff:203.0.113.7".parse().unwrap())));
+        assert!(of("127.3.2.1:1").is_here() && of("[::1]:1").is_here() && ClientNet::of(Peer::Local).is_here());
+        assert!(!of("192.168.1.2:1").is_here() && !of("[fe80::1]:1").is_here());
+    }
+
+    #[test]
+    fn network_contains_the_addresses_of_its_prefix() {
+        for (network, inside, outside) in [
+            ("172.18.0.0/16", "172.18.255.1 ::ffff:172.18.0.9", "172.19.0.1 ac12::"),
+            ("192.168.1.77/24", "192.168.1.1", "192.168.2.1"),
+            ("192.168.1.2", "192.168.1.2", "192.168.1.3"),
+            ("0.0.0.0/0", "203.0.113.9 ::ffff:10.0.0.1", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "203.0.113.9"),
+            ("2001:db8:1:2::5/64", "2001:db8:1:2:ffff::1", "2001:db8:1:3::1"),
+            ("[fd00::]/8", "fdff::1", "fc00::1"),
+            ("::1", "::1", "::2 127.0.0.1"),
+            ("::ffff:10.1.0.0/112", "10.1.2.3 ::ffff:10.1.9.9", "10.2.0.1"),
+        ] {
+            let range: Network = network.parse().unwrap();
+            let all = |text: &str| text.split(' ').map(|address| range.contains(address.parse().unwrap())).collect();
+            let (inside, outside): (Vec<bool>, Vec<bool>) = (all(inside), all(outside));
+            assert!(inside.iter().all(|inside| *inside) && !outside.iter().any(|inside| *inside), "{network}");
+        }
+        for text in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/+8", "10.0.0/8", "proxy", "10.0.0.0/8/8"] {
+            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
+        }
+    }
+}
