@@ -36,7 +36,7 @@ fn decision(authenticator: &mut Authenticator, call: &Call, now: Instant) -> &'s
         Decision::Wait { .. } => "wait",
         Decision::Refuse(Reason::Anonymous) => "anonymous",
         Decision::Refuse(Reason::OtherHost) => "host",
-        Decision::Refuse(Reason::Credentials) => "credentials",
+        Decision::Refuse(Reason::Credentials { .. }) => "credentials",
         Decision::Refuse(Reason::TooManyFailures { .. }) => "failures",
         Decision::Refuse(Reason::Busy) => "busy",
     }
@@ -455,4 +455,33 @@ fn table_of_failures_is_bounded_and_drops_the_oldest() {
     assert_eq!((failures.of(client_net(99), subject, now), failures.of(client_net(100), subject, now)), (0, 1));
     failures.count(client_net(7), subject, start + Duration::from_secs(120));
     assert_eq!(failures.len(), 1, "those whose minute is over go first");
+}
+
+#[test]
+fn logins_are_bounded_and_not_remembered_forever() {
+    let accounts = "ann:secret".parse().unwrap();
+    let (mut authenticator, start) = (authenticator(Policy { accounts, ..Policy::default() }), Instant::now());
+    let login = |authenticator: &mut Authenticator, number: u32, now: Instant| {
+        let peer = std::net::SocketAddr::from((std::net::Ipv4Addr::from(0xcb00_0000 + number), 1)).to_string();
+        decision(authenticator, &call(&peer, "/", &basic("ann:secret")), now)
+    };
+    let lock_out = |authenticator: &mut Authenticator, now: Instant| {
+        for _ in 0..10 {
+            let wrong = call("203.0.0.1:1", "/", &basic("ann:wrong"));
+            assert_eq!(decision(authenticator, &wrong, now), "credentials");
+        }
+    };
+    assert_eq!(login(&mut authenticator, 1, start), "pass");
+    lock_out(&mut authenticator, start);
+    assert_eq!(login(&mut authenticator, 1, start), "pass");
+    let later = start + Duration::from_secs(31 * 86_400);
+    lock_out(&mut authenticator, later);
+    assert_eq!(login(&mut authenticator, 1, later), "failures", "after a month");
+    // Past the bound, the network that logged in longest ago is dropped.
+    let (second, third) = (later + Duration::from_secs(61), later + Duration::from_secs(62));
+    assert_eq!(login(&mut authenticator, 1, second), "pass");
+    (0..4096).for_each(|number| assert_eq!(login(&mut authenticator, 1000 + number, third), "pass"));
+    lock_out(&mut authenticator, third);
+    assert_eq!(login(&mut authenticator, 1, third), "failures");
+    assert_eq!(login(&mut authenticator, 1000, third), "pass");
 }

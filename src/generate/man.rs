@@ -101,7 +101,7 @@ const SECTIONS: [(&str, Entries); 6] = [
         &[
             ("SIGTERM, SIGINT", "Streams end on a whole frame, then the server does; a second one ends it at once."),
             ("SIGUSR2", "A successor is started and takes over the listening sockets; nobody is refused meanwhile."),
-            ("SIGHUP", "The certificate and its key are read again; without them, the server ends."),
+            ("SIGHUP", "The files of certificate, users and token are read again; without any, the server ends."),
         ],
     ),
     (

@@ -1,10 +1,7 @@
 //! Access control: users, tokens, names, origins and proxies.
 
 use std::fmt;
-use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,15 +10,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::cameras::name;
 use super::given::{Each, Given, List, One, Placed};
-use super::values::{count, path, read_small, switch, text, time};
-use crate::site::auth::{AccountsError, Policy, Secret};
+use super::values::{count, path, switch, text, time};
+use crate::server::credentials::{CredentialSources, Credentials, CredentialsError, TokenSource};
+use crate::site::auth::{Policy, Secret};
 use crate::site::origins::{Origin, Origins};
 use crate::stream::client_net::NetworkError;
 use crate::stream::{Network, TrustedProxies};
 use crate::wire::secret::MASK;
-
-/// More is no file of users or of a token.
-const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The variable that stands in for `--token`.
 const TOKEN_VARIABLE: &str = "FRAMECAST_TOKEN";
@@ -60,8 +55,8 @@ pub struct Access {
     #[arg(value_parser = Each(origin, Some(',')))]
     allow_origin: Vec<List<Origin>>,
 
-    /// A reverse proxy, as an address, a range such as 172.18.0.0/16, or unix for those behind a Unix socket: the client
-    /// is the one that its X-Forwarded-For or Forwarded names. May be given several times
+    /// A reverse proxy, as an address, a range such as 172.18.0.0/16, or unix for those behind a Unix socket: the
+    /// client is the one that its X-Forwarded-For or Forwarded names. May be given several times
     #[arg(long, value_name = "NET", env = "FRAMECAST_TRUSTED_PROXY", value_parser = Each(proxy, Some(',')))]
     trusted_proxy: Vec<List<TrustedProxy>>,
 
@@ -117,34 +112,9 @@ pub struct Base(String);
 /// Credentials that cannot be had. What is secret in them is not repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// A file cannot be read.
-    #[error("cannot read {option} {}: {error}; it takes {content}", path.display())]
-    File {
-        /// What it was given with.
-        option: &'static str,
-        /// What is to stand in it.
-        content: &'static str,
-        /// Which one.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// A file of users says something else.
-    #[error("--auth-file {}: {error}", path.display())]
-    Accounts {
-        /// Which one.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: AccountsError,
-    },
-    /// A file's first line is no token.
-    #[error("--token-file {}: {fault}", path.display())]
-    Token {
-        /// Which one.
-        path: PathBuf,
-        /// What a token is.
-        fault: &'static str,
-    },
+    /// A file.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// What was given as a token is none.
     // Without a colon: what follows "token:" is masked as a secret.
     #[error("{place} is not valid; {fault}")]
@@ -166,18 +136,13 @@ pub enum AccessError {
 }
 
 impl Access {
-    /// The options as the server takes them. Files are read here, once.
-    pub(super) fn policy(self) -> Result<Policy, AccessError> {
-        let accounts = match &self.auth_file {
-            None => Default::default(),
-            Some(path) => {
-                let text = read("--auth-file", "a file of lines user:password or user:hash", path)?;
-                text.parse().map_err(|error| AccessError::Accounts { path: path.clone(), error })?
-            }
-        };
+    /// The options as the server takes them, and where the credentials are read again.
+    pub(super) fn policy(self) -> Result<(Policy, CredentialSources), AccessError> {
+        let sources = CredentialSources { auth_file: self.auth_file, token: self.token.source()? };
+        let Credentials { accounts, secret } = sources.load()?;
         let policy = Policy {
             accounts,
-            secret: self.token.secret()?,
+            secret,
             is_public: self.public,
             hosts: List::values(self.allow_host),
             origins: Origins::of(List::values(self.allow_origin)),
@@ -186,7 +151,7 @@ impl Access {
         if policy.is_public && !policy.has_credentials() {
             log::warn!("--public: everybody who can reach this server can see its cameras");
         }
-        Ok(policy)
+        Ok((policy, sources))
     }
 }
 
@@ -249,7 +214,8 @@ impl Sign {
     /// # Errors
     /// There is none, or it cannot be had.
     pub fn secret(self) -> Result<Secret, AccessError> {
-        self.token.secret()?.ok_or(AccessError::NoToken)
+        let sources = CredentialSources { auth_file: None, token: self.token.source()? };
+        sources.load()?.secret.ok_or(AccessError::NoToken)
     }
 }
 
@@ -262,36 +228,21 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    fn secret(self) -> Result<Option<Secret>, AccessError> {
+    fn source(self) -> Result<TokenSource, AccessError> {
         match (self.token, self.token_file) {
             (Some(_), Some(_)) => Err(AccessError::TokenTwice),
-            (None, None) => Ok(None),
+            (None, None) => Ok(TokenSource::None),
             (Some(Given { value, place, is_variable }), None) => {
                 let token = Secret::from_str(&value);
                 let token = token.map_err(|fault| AccessError::TokenText { place, fault })?;
                 if !is_variable {
                     log::warn!("--token: others see it in the list of processes; rather give --token-file FILE");
                 }
-                Ok(Some(token))
+                Ok(TokenSource::Given(token))
             }
-            (None, Some(path)) => {
-                let text = read("--token-file", "a file whose first line is the token", &path)?;
-                let token = Secret::from_str(text.lines().next().unwrap_or_default().trim());
-                token.map(Some).map_err(|fault| AccessError::Token { path, fault })
-            }
+            (None, Some(path)) => Ok(TokenSource::File(path)),
         }
     }
-}
-
-/// A small file of secrets. That others may read it is worth a word.
-fn read(option: &'static str, content: &'static str, path: &Path) -> Result<String, AccessError> {
-    let failed = |error| AccessError::File { option, content, path: path.to_owned(), error };
-    let is_open = |permissions: Permissions| permissions.mode() & 0o007 != 0;
-    if fs::metadata(path).is_ok_and(|metadata| is_open(metadata.permissions())) {
-        log::warn!("{option} {}: every user of this machine may read it; chmod 600 mends that", path.display());
-    }
-    let bytes = read_small(path, FILE_BYTES_MAX).map_err(failed)?;
-    String::from_utf8(bytes).map_err(|_| failed(io::Error::other("it is no text in UTF-8")))
 }
 
 fn host(text: &str) -> Result<String, String> {

@@ -343,7 +343,7 @@ impl Serve {
         let tls = files.map(|(certificate, key)| TlsFiles { certificate, key });
         let listen = settle(List::values(self.listen), tls.is_some())?;
         let connections_per_address = self.access.connections_per_address;
-        let access = self.access.policy()?;
+        let (access, credentials) = self.access.policy()?;
         let limits = Limits {
             trusted_proxies: access.trusted_proxies.clone(),
             request_timeout: self.request_timeout,
@@ -371,6 +371,7 @@ impl Serve {
             connections_max: self.connections_max as usize,
             shutdown_timeout: self.shutdown_timeout,
             access,
+            credentials,
             limits,
         })
     }

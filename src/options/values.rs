@@ -1,13 +1,12 @@
 //! The values of options: each is read into what it stands for, or refused in a sentence that says what would do.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Pid;
 
 use crate::server::Offline;
+use crate::server::credentials::read_small;
 use crate::wire::jpeg::{self, FRAME_BYTES_MAX};
 use crate::wire::secret::SecretAddress;
 use crate::wire::source::Part;
@@ -36,16 +35,6 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" | "" => Ok(false),
         _ => Err("write true or false".into()),
-    }
-}
-
-/// All of a small file. That of a device may have no end.
-pub(super) fn read_small(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
-    match bytes.len() > bytes_max {
-        true => Err(io::Error::other(format!("it is larger than {} MiB", bytes_max / 1024 / 1024))),
-        false => Ok(bytes),
     }
 }
 

@@ -12,6 +12,7 @@
 //! before the first turn is in `start`, what brings about the last one in `end`.
 
 mod end;
+mod reload;
 mod start;
 mod stats;
 
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll};
 
+use self::reload::Reloads;
 pub use start::ServeError;
 pub use stats::LoopStats;
 
@@ -38,8 +40,9 @@ use super::socket::Socket;
 use super::supervisor::Supervisor;
 use super::tls::Tls;
 use super::token::Owner;
-use crate::site;
+use crate::logging::RateLimit;
 use crate::site::auth::{Authenticator, Decision};
+use crate::site::{self, refusals};
 use crate::stream::hub::Shot;
 use crate::stream::{Answer, Hub, Peer, Permit, Readiness, Reply, Tick, Topic, Wake};
 use crate::wire::facts::WallTime;
@@ -71,6 +74,8 @@ pub struct EventLoop {
     publishers: Vec<Publisher>,
     hub: Hub<Socket>,
     authenticator: Authenticator,
+    reloads: Reloads,
+    refusal_log: RateLimit,
     passwords: Passwords,
     settings: Settings,
     stats: LoopStats,
@@ -171,7 +176,8 @@ impl EventLoop {
                 self.publishers[index as usize].read(Some(run), &mut self.scratch, now);
             }
             Owner::Signals => self.obey_signals(now),
-            Owner::Certificate => self.tls.iter_mut().for_each(Tls::take_renewed),
+            Owner::Background => self.take_reloaded(now),
+            Owner::Addresses => self.reloads.addresses_changed(),
         }
     }
 
@@ -261,7 +267,7 @@ impl EventLoop {
 
     /// Takes the hub's turn, in which the site answers the requests.
     fn turn_hub(&mut self, tick: Tick) {
-        let Self { hub, cameras, publishers, tls, settings, stats, authenticator, .. } = self;
+        let Self { hub, cameras, publishers, tls, settings, stats, authenticator, refusal_log, .. } = self;
         tls.iter().for_each(Tls::allow_handshakes);
         let turned = hub.turn(tick, Instant::now, |call, hub| {
             let client = authenticator.client(call);
@@ -272,6 +278,11 @@ impl EventLoop {
             log::debug!("#{} {client}: {}", call.key.number, call.request.path);
             if let Answer::Show { camera, .. } = answer {
                 cameras[camera].linger_on(tick.now);
+            }
+            if let Decision::Refuse(reason) = decision
+                && refusal_log.admit("refused requests", tick.now)
+            {
+                log::info!("{client}: {} ({reason})", refusals::status(reason).code());
             }
             let permit = if let Decision::Pass(access) = decision { access.permit } else { Permit::default() };
             Reply { answer, client, permit }

@@ -6,13 +6,16 @@
 //! [`signals`], [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`]
 //! (who is told how the server fares). This room knows nothing of byte formats.
 
+pub mod background;
 mod batches;
 pub mod bulletin;
 pub mod camera;
 mod child;
+pub mod credentials;
 pub mod event_loop;
 pub mod handover;
 pub mod listener;
+pub mod networks;
 pub mod passwords;
 pub mod publisher;
 pub mod scene;

@@ -1,9 +1,9 @@
 //! Checking passwords against their hashes, which is slow on purpose: tens of milliseconds that no viewer may wait.
 //!
-//! So each check is a child process, as everything that takes long is, and one at a time: wrong passwords cost the other
-//! viewers no turn, and the machine one core at most. `SIGCHLD` reports its end, its exit code the result. A process is
-//! started for each because it is the simplest that is right: a check that hangs does not hold up the next, and the
-//! memory that Argon2 takes is given back at once.
+//! So each check is a child process, as everything that takes long is, and one at a time: wrong passwords cost the
+//! other viewers no turn, and the machine one core at most. `SIGCHLD` reports its end, its exit code the result. A
+//! process is started for each because it is the simplest that is right: a check that hangs does not hold up the next,
+//! and the memory that Argon2 takes is given back at once.
 
 use std::io::{self, Write};
 use std::path::PathBuf;

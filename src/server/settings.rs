@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::credentials::CredentialSources;
 use crate::capture::Source;
 use crate::publish::Target;
 use crate::site::auth::Policy;
@@ -32,8 +33,10 @@ pub struct Settings {
     pub connections_max: usize,
     /// After SIGTERM, this long is left to replies and streams to come to their end.
     pub shutdown_timeout: Duration,
-    /// Who may see the cameras.
+    /// Access control, with the credentials as they were at the start.
     pub access: Policy,
+    /// Where the credentials are read again.
+    pub credentials: CredentialSources,
     /// What one peer may take of our time and memory.
     pub limits: Limits,
 }

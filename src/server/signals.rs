@@ -22,8 +22,8 @@ pub enum Request {
     Succeed,
     /// SIGUSR1, from that successor: it is up.
     HandOver,
-    /// SIGHUP: the certificate was renewed.
-    Renew,
+    /// SIGHUP: the files of the certificate, of users or of the token have changed.
+    Reload,
 }
 
 impl Signals {
@@ -36,12 +36,12 @@ impl Signals {
         SignalPipe::new(signals.map(Signal::as_raw)).map(Self)
     }
 
-    /// Takes over SIGHUP as well. Who has nothing to renew is better off with what it does by itself: a terminal that
-    /// is closed ends what it runs.
+    /// Takes over SIGHUP as well. A server with nothing to reload is better off with what it does by itself: a terminal
+    /// that is closed ends what it runs.
     ///
     /// # Errors
     /// The handler cannot be set.
-    pub fn take_over_renewal(&self) -> io::Result<()> {
+    pub fn take_over_reload(&self) -> io::Result<()> {
         self.0.add_signal(Signal::HUP.as_raw())
     }
 
@@ -51,7 +51,7 @@ impl Signals {
             Some(Signal::CHILD) => Request::Reap,
             Some(Signal::USR1) => Request::HandOver,
             Some(Signal::USR2) => Request::Succeed,
-            Some(Signal::HUP) => Request::Renew,
+            Some(Signal::HUP) => Request::Reload,
             _ => Request::ShutDown,
         })
     }

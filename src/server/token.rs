@@ -25,8 +25,10 @@ pub enum Owner {
     },
     /// The pipe that signal handlers write to.
     Signals,
-    /// The thread that reads a renewed certificate.
-    Certificate,
+    /// A thread that has read something in the background.
+    Background,
+    /// The kernel's reports of changed addresses.
+    Addresses,
 }
 
 /// Which pipe of which camera, and of which of the drivers it has had.
@@ -46,7 +48,8 @@ const CAMERA_OUTPUT: usize = 1;
 const CAMERA_ERRORS: usize = 2;
 const OTHER: usize = 3;
 const SIGNALS: usize = u32::MAX as usize;
-const CERTIFICATE: usize = SIGNALS - 1;
+const BACKGROUND: usize = SIGNALS - 1;
+const ADDRESSES: usize = SIGNALS - 2;
 /// Of the other kind, the upper half of the slots is the publishers'.
 const PUBLISHERS: u32 = 1 << 31;
 
@@ -60,7 +63,8 @@ impl Owner {
             Owner::Listener(index) => (OTHER, 0, index),
             Owner::PublisherErrors { index, run } => (OTHER, run, (PUBLISHERS | index) as usize),
             Owner::Signals => (OTHER, 0, SIGNALS),
-            Owner::Certificate => (OTHER, 0, CERTIFICATE),
+            Owner::Background => (OTHER, 0, BACKGROUND),
+            Owner::Addresses => (OTHER, 0, ADDRESSES),
         };
         Token(kind << KIND_SHIFT | ((number & Key::NUMBER_MASK) as usize) << NUMBER_SHIFT | slot)
     }
@@ -75,7 +79,8 @@ impl Owner {
             CAMERA_ERRORS => Owner::CameraErrors(Pipe { camera: slot, run: number }),
             _ => match slot as usize {
                 SIGNALS => Owner::Signals,
-                CERTIFICATE => Owner::Certificate,
+                BACKGROUND => Owner::Background,
+                ADDRESSES => Owner::Addresses,
                 _ if slot & PUBLISHERS != 0 => Owner::PublisherErrors { index: slot & !PUBLISHERS, run: number },
                 index => Owner::Listener(index),
             },
@@ -99,7 +104,8 @@ mod tests {
             Owner::PublisherErrors { index: 0, run: 0 },
             Owner::PublisherErrors { index: 7, run: Key::NUMBER_MASK },
             Owner::Signals,
-            Owner::Certificate,
+            Owner::Background,
+            Owner::Addresses,
         ];
         for owner in owners {
             assert_eq!(Owner::of(owner.token()), owner);

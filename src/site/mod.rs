@@ -12,7 +12,7 @@ mod metrics;
 pub mod origins;
 mod pages;
 mod parameters;
-mod refusals;
+pub mod refusals;
 mod routes;
 pub mod state;
 pub mod table;

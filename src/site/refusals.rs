@@ -13,7 +13,7 @@ pub fn status(reason: Reason) -> Status {
     match reason {
         Reason::Anonymous => Status::Forbidden,
         Reason::OtherHost => Status::MisdirectedRequest,
-        Reason::Credentials => Status::Unauthorized,
+        Reason::Credentials { .. } => Status::Unauthorized,
         Reason::TooManyFailures { .. } => Status::TooManyRequests,
         Reason::Busy => Status::ServiceUnavailable,
     }
@@ -27,14 +27,14 @@ pub fn problem(reason: Reason, policy: &Policy) -> Problem {
              or serve all addresses with --public."
         }
         Reason::OtherHost => "Unknown host name; allow it with --allow-host NAME.",
-        Reason::Credentials => "Missing or wrong credentials.",
+        Reason::Credentials { .. } => "Missing or wrong credentials.",
         Reason::TooManyFailures { .. } => "Too many failed logins from your address; try again later.",
         Reason::Busy => "Too many credentials are being checked; try again in a moment.",
     };
     let problem = Problem::new(status(reason), sentence.into());
     match reason {
         Reason::Anonymous | Reason::OtherHost => problem,
-        Reason::Credentials => match (policy.has_accounts(), policy.secret.is_some()) {
+        Reason::Credentials { .. } => match (policy.has_accounts(), policy.secret.is_some()) {
             (true, true) => problem.challenge(BASIC).challenge(BEARER),
             (true, false) => problem.challenge(BASIC),
             (false, _) => problem.challenge(BEARER),

@@ -81,8 +81,8 @@ impl Route {
 }
 
 /// Whether a request asks for something of the camera at place `camera` among `names` alone, or leaves open of which:
-/// the page and what it needs, pictures, clips, the table, figures and events, but not the figures of the loop and of the
-/// server as a whole.
+/// the page and what it needs, pictures, clips, the table, figures and events, but not the figures of the loop and of
+/// the server as a whole.
 pub fn is_of_camera(request: &Request, camera: usize, names: &[&str]) -> bool {
     let number = match Route::of(request) {
         Route::Stream { number } | Route::Snapshot { number } => number,

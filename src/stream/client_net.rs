@@ -8,8 +8,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::peer::Peer;
 
-/// What is counted as one client: an IPv4 address, or the 64 bits of an IPv6 network, since a host may use every address
-/// of its /64 (RFC 4291, section 2.5.1).
+/// What is counted as one client: an IPv4 address, or the 64 bits of an IPv6 network, since a host may use every
+/// address of its /64 (RFC 4291, section 2.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClientNet {
     /// One IPv4 address, also where it was written as an IPv6 one.

@@ -14,6 +14,8 @@ mod metrics;
 mod outages;
 mod peers;
 mod pressure;
+mod proxies;
+mod reload;
 mod supervised;
 #[path = "../support/mod.rs"]
 mod support;

@@ -18,10 +18,11 @@ use crate::support::{PATIENCE, Program, Reply, eventually};
 
 const TOKEN: &str = "a-token-of-more-than-16";
 
-/// Networks that are this machine's own, and those of strangers. In each, the server's address ends with 1 and the
-/// client's with 2 and 3.
+/// Networks of private addresses; of public ones that the server reaches over the cable; and of public ones that its
+/// interface is in. In each, the server's address ends with 1 and the client's with 2 and 3.
 const NEAR: [&str; 6] = ["192.168.77.", "10.77.0.", "172.16.77.", "169.254.77.", "fd00:77::", "fe80::77:"];
 const FAR: [&str; 4] = ["8.8.8.", "100.64.77.", "2001:4860:77:1::", "2001:4860:77:2::"];
+const OWN: [&str; 2] = ["9.9.9.", "2001:4860:77:3::"];
 
 /// A key word of the response to public addresses without credentials.
 const REFUSED: &str = "--public";
@@ -44,14 +45,21 @@ impl Cable {
         }
         ip(&format!("link add name cable netns {} type veth peer name cable netns {}", cable.server, cable.client));
         for (name, ends) in [(&cable.server, &[1][..]), (&cable.client, &[2, 3])] {
-            for network in NEAR.iter().chain(&FAR) {
-                // Nobody else could have the address, so none has to be asked for before it is used.
-                let length = if network.contains(':') { "64 nodad" } else { "24" };
-                for end in ends {
-                    ip(&format!("-n {name} address add {network}{end}/{length} dev cable"));
-                }
-            }
             ip(&format!("-n {name} link set cable up"));
+            for network in NEAR.iter().chain(&OWN) {
+                ends.iter().for_each(|end| add_address(name, network, *end));
+            }
+            // A prefix of the client's end alone: for the server these networks are elsewhere, and led to the cable.
+            for network in &FAR {
+                let is_server = *name == cable.server;
+                let (alone, whole) = if network.contains(':') { ("128 nodad", "64") } else { ("32", "24") };
+                for end in ends.iter().filter(|_| is_server) {
+                    ip(&format!("-n {name} address add {network}{end}/{alone} dev cable"));
+                    let start = if network.contains(':') { "" } else { "0" };
+                    ip(&format!("-n {name} route add {network}{start}/{whole} dev cable"));
+                }
+                ends.iter().filter(|_| !is_server).for_each(|end| add_address(name, network, *end));
+            }
         }
         cable
     }
@@ -106,6 +114,13 @@ impl Drop for Cable {
     }
 }
 
+/// Gives an end of the cable an address in a network that it is in.
+fn add_address(namespace: &str, network: &str, end: u8) {
+    // No other machine could have the address, so none has to be asked for before it is used.
+    let length = if network.contains(':') { "64 nodad" } else { "24" };
+    ip(&format!("-n {namespace} address add {network}{end}/{length} dev cable"));
+}
+
 /// Any socket of the namespace that the thread is in, to ask for its devices.
 fn namespace_socket() -> Socket {
     Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket")
@@ -134,7 +149,7 @@ fn without_credentials_only_peers_from_nearby_are_served() {
     let both = server.address.port();
     let line = server.line();
     let v4 = line.trim().trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
-    for (networks, status) in [(&NEAR[..], 200), (&FAR, 403)] {
+    for (networks, status) in [(&NEAR[..], 200), (&FAR, 403), (&OWN, 200)] {
         for network in networks {
             let ports = if network.contains(':') { vec![both] } else { vec![both, v4.expect("a port")] };
             for (port, target) in
@@ -147,6 +162,28 @@ fn without_credentials_only_peers_from_nearby_are_served() {
         }
     }
     assert!(cable.ask(FAR[0], 2, both, "/stream", "").text().contains(REFUSED));
+}
+
+#[test]
+#[ignore = "needs iproute2, and root to make network namespaces"]
+fn peers_become_private_when_an_interface_joins_their_network() {
+    let cable = Cable::lay();
+    let server = cable.serve(&["--listen", "[::]:0"]);
+    let port = server.address.port();
+    let status = |network: &str| cable.status(network, 2, port, "");
+    let [v4, shared, v6, other] = FAR;
+    for (network, added) in [(v4, "address add 8.8.8.9/24"), (v6, "address add 2001:4860:77:1::9/64 nodad")] {
+        assert_eq!(status(network), 403, "{network}");
+        ip(&format!("-n {} {added} dev cable", cable.server));
+        eventually("the network is known", || status(network) == 200);
+    }
+    assert_eq!((status(shared), status(other)), (403, 403));
+    ip(&format!("-n {} address del 2001:4860:77:1::9/64 dev cable", cable.server));
+    eventually("the network is known no longer", || status(v6) == 403);
+    // Tailscale gives its interface one address out of 100.64.0.0/10, and leads all of them to it.
+    ip(&format!("-n {} link add tailscale0 type veth peer name other", cable.server));
+    ip(&format!("-n {} address add 100.101.102.103/32 dev tailscale0", cable.server));
+    eventually("Tailscale's network is known", || status(shared) == 200);
 }
 
 #[test]
@@ -179,11 +216,6 @@ fn with_credentials_set_it_is_they_that_count_and_wrong_ones_are_counted_where_t
     let port = server.address.port();
     let (right, wrong, bearer) =
         (basic("ann:secret"), basic("ann:guess"), format!("Authorization: Bearer {TOKEN}\r\n"));
-    for network in NEAR.iter().chain(&FAR) {
-        for (fields, status) in [("", 401), (&*right, 200), (&bearer, 200)] {
-            assert_eq!(cable.status(network, 2, port, fields), status, "{network}2 {fields}");
-        }
-    }
     let [v4, _, v6, neighbour] = FAR;
     // An IPv4 address is one peer; of IPv6, it is all that share the first half of their address.
     for (network, ends) in [(v4, [2, 2]), (v6, [2, 3])] {
@@ -198,7 +230,12 @@ fn with_credentials_set_it_is_they_that_count_and_wrong_ones_are_counted_where_t
         }
     }
     for (network, end) in [(v4, 3), (neighbour, 2), (NEAR[0], 2)] {
-        assert_eq!(cable.status(network, end, port, &right), 200, "{network}{end} has done no wrong");
+        assert_eq!(cable.status(network, end, port, &right), 200, "{network}{end} has no failed login");
+    }
+    for network in NEAR {
+        for (fields, status) in [("", 401), (&*right, 200), (&bearer, 200)] {
+            assert_eq!(cable.status(network, 2, port, fields), status, "{network}2 {fields}");
+        }
     }
 }
 

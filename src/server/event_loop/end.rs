@@ -1,4 +1,4 @@
-//! What signals ask for: an end, a successor, a new certificate.
+//! What signals ask for: an end, a successor, files to be read again.
 
 use std::time::Instant;
 
@@ -7,7 +7,6 @@ use crate::server::camera::Camera;
 use crate::server::handover::Successor;
 use crate::server::publisher::Publisher;
 use crate::server::signals;
-use crate::server::tls::Tls;
 
 impl EventLoop {
     /// Does what the signals ask for that have come.
@@ -22,7 +21,7 @@ impl EventLoop {
                 }
                 signals::Request::Succeed => self.start_successor(),
                 signals::Request::HandOver => self.hand_over(now),
-                signals::Request::Renew => self.tls.iter_mut().for_each(Tls::renew),
+                signals::Request::Reload => self.reload(),
                 signals::Request::ShutDown => self.shut_down(now),
             }
         }

@@ -2,15 +2,19 @@
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::{Interest, Poll, Waker};
 
+use super::reload::{self, Reloads};
 use super::{EventLoop, LoopStats};
+use crate::logging::RateLimit;
 use crate::server::bulletin::Bulletin;
 use crate::server::camera::Camera;
 use crate::server::handover;
 use crate::server::listener::Listener;
+use crate::server::networks;
 use crate::server::own_names;
 use crate::server::passwords::Passwords;
 use crate::server::publisher::Publisher;
@@ -67,12 +71,13 @@ impl EventLoop {
         let readable = Interest::READABLE;
         poll.registry().register(&mut signals, Owner::Signals.token(), readable).map_err(system(register))?;
 
-        let mut tls = None;
-        if let Some(files) = &settings.tls {
-            let waker = Waker::new(poll.registry(), Owner::Certificate.token()).map_err(system("make a waker"))?;
-            tls = Some(Tls::new(files.clone(), waker)?);
-            signals.take_over_renewal().map_err(system("take over signals"))?;
+        let waker = Waker::new(poll.registry(), Owner::Background.token()).map_err(system("make a waker"))?;
+        let waker = Arc::new(waker);
+        let tls = settings.tls.as_ref().map(|files| Tls::new(files.clone(), Arc::clone(&waker))).transpose()?;
+        if tls.is_some() || settings.credentials.has_files() {
+            signals.take_over_reload().map_err(system("take over signals"))?;
         }
+        let reloads = Reloads::new(&waker, poll.registry());
 
         let mut listeners = listen(&settings)?;
         for (index, listener) in listeners.iter_mut().enumerate() {
@@ -101,6 +106,8 @@ impl EventLoop {
             tls,
             hub: Hub::new(cameras.len(), division, settings.limits.clone()),
             authenticator: authenticator(&settings)?,
+            reloads,
+            refusal_log: RateLimit::default(),
             passwords: Passwords::new(program.clone()),
             cameras,
             publishers,
@@ -128,7 +135,9 @@ fn authenticator(settings: &Settings) -> Result<Authenticator, ServeError> {
     let mut policy: Policy = settings.access.clone();
     policy.hosts.extend(own_names());
     let cameras = settings.cameras.iter().map(|camera| camera.name.clone()).collect();
-    Ok(Authenticator::new(policy, cameras, &key))
+    let mut authenticator = Authenticator::new(policy, cameras, &key);
+    reload::set_own_networks(&mut authenticator, networks::own_networks());
+    Ok(authenticator)
 }
 
 /// The sockets that were passed on, else those of the settings.

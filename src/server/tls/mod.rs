@@ -4,10 +4,9 @@
 //! all sessions have in common is here: the certificate, how many steps of handshakes a turn may take, and what came of
 //! them.
 //!
-//! A renewed certificate is read by a thread that lives for that alone. The loop must not read files: a disk may be
-//! slow, and a network's may be gone. The other things that may block are programs of their own, because they may also
-//! crash, and what comes of them is bytes. Of this comes a value that is checked and ready to use, and the private key
-//! never leaves the process.
+//! A renewed certificate is read in the [background](super::background). Most things that may block are programs of
+//! their own, because they may also crash, and what comes of them is bytes. Of this comes a value that is checked and
+//! ready to use, and the private key never leaves the process.
 
 mod certificate;
 mod session;
@@ -16,12 +15,11 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, TryRecvError};
-use std::thread;
 
 use mio::Waker;
 use rustls::{ServerConfig, ServerConnection};
 
+use super::background::{Background, Taken};
 use super::settings::TlsFiles;
 use crate::site::state;
 use crate::stream::Transport;
@@ -39,10 +37,8 @@ pub struct Tls {
     files: TlsFiles,
     config: Arc<ServerConfig>,
     shared: Rc<Shared>,
-    waker: Arc<Waker>,
-    /// A renewed certificate is being read, and whether it was renewed once more meanwhile.
-    renewal: Option<Receiver<Loaded>>,
-    is_renewed_again: bool,
+    /// A renewed certificate.
+    renewal: Background<Loaded>,
 }
 
 type Loaded = Result<Arc<ServerConfig>, CertificateError>;
@@ -61,10 +57,9 @@ impl Tls {
     ///
     /// # Errors
     /// A file cannot be read, or the two cannot be used.
-    pub fn new(files: TlsFiles, waker: Waker) -> Result<Self, CertificateError> {
+    pub fn new(files: TlsFiles, waker: Arc<Waker>) -> Result<Self, CertificateError> {
         let config = load(&files)?;
-        let waker = Arc::new(waker);
-        Ok(Self { files, config, shared: Rc::default(), waker, renewal: None, is_renewed_again: false })
+        Ok(Self { files, config, shared: Rc::default(), renewal: Background::new("certificate", waker) })
     }
 
     /// Encrypts a connection that has just been accepted.
@@ -83,41 +78,25 @@ impl Tls {
 
     /// Has the certificate and its key read again. Until they are, and if they cannot be used, the old ones are.
     pub fn renew(&mut self) {
-        if self.renewal.is_some() {
-            self.is_renewed_again = true;
-            return;
-        }
-        let (sender, receiver) = mpsc::channel();
-        let (files, waker) = (self.files.clone(), Arc::clone(&self.waker));
-        let read = move || {
-            // If nobody waits for it any more, the server is gone.
-            let _ = sender.send(load(&files));
-            let _ = waker.wake();
-        };
-        match thread::Builder::new().name("certificate".to_owned()).spawn(read) {
-            Ok(_) => self.renewal = Some(receiver),
-            Err(error) => self.keep_old(&error.to_string()),
+        let files = self.files.clone();
+        if let Err(error) = self.renewal.start(move || load(&files)) {
+            self.keep_old(&error.to_string());
         }
     }
 
-    /// The thread that reads has something to tell. New connections are given the renewed certificate; those that are
-    /// there go on with theirs.
+    /// Takes a certificate that has been read. New connections are given it; those that are there go on with theirs.
     pub fn take_renewed(&mut self) {
-        let Some(renewal) = self.renewal.take() else { return };
-        match renewal.try_recv() {
-            Err(TryRecvError::Empty) => {
-                self.renewal = Some(renewal);
-                return;
-            }
-            Ok(Ok(config)) => {
+        let Some(Taken { value, is_stale }) = self.renewal.take() else { return };
+        match value {
+            Some(Ok(config)) => {
                 self.config = config;
                 self.shared.count(|counts| counts.renewals += 1);
                 log::info!("new connections are given the certificate that {} holds now", self.files.certificate);
             }
-            Ok(Err(error)) => self.keep_old(&error.to_string()),
-            Err(TryRecvError::Disconnected) => self.keep_old("reading it was cut short"),
+            Some(Err(error)) => self.keep_old(&error.to_string()),
+            None => self.keep_old("reading it was cut short"),
         }
-        if std::mem::take(&mut self.is_renewed_again) {
+        if is_stale {
             self.renew();
         }
     }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use mio::Waker;
 
@@ -29,7 +30,7 @@ impl Tls {
     ///
     /// # Errors
     /// Always.
-    pub fn new(_: TlsFiles, _: Waker) -> Result<Self, CertificateError> {
+    pub fn new(_: TlsFiles, _: Arc<Waker>) -> Result<Self, CertificateError> {
         Err(CertificateError)
     }
 

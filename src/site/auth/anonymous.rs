@@ -27,8 +27,8 @@ pub fn is_private(peer: Peer, own_networks: &[Network]) -> bool {
 /// A page from elsewhere can have its own name lead to this server's address, and is then of the same origin for a
 /// browser ("DNS rebinding"). But the name is still the page's own, and says so in `Host`. No one else can make
 /// `localhost`, a name under `local`, or one without a dot, which means a machine or a container of the same network,
-/// lead anywhere, and an address needs no lookup. In a private network the same holds for names under a router's domain;
-/// elsewhere such a domain may be delegated some day.
+/// lead anywhere, and an address needs no lookup. In a private network the same holds for names under a router's
+/// domain; elsewhere such a domain may be delegated some day.
 pub fn is_known_host(host: &str, names: &[String], is_private: bool) -> bool {
     let name = match host.strip_prefix('[') {
         // It was parsed as an address when the request was.
@@ -97,8 +97,8 @@ mod tests {
         }
         for host in "evil.example evil.example:8080 localhost.evil.example .evil not.localhost.evil \
             pi.evil.example cam.example.org.evil.example 127.0.0.1.evil.example 127.1 0x7f.0.0.1 \
-            127.0.0.1.nip.io a.cam.example.org example.org pi.lan.evil.example fritz.box xfritz.box pi.arpa evilhome.arpa \
-            pi.homes lan.example pi.internal.example"
+            127.0.0.1.nip.io a.cam.example.org example.org pi.lan.evil.example fritz.box xfritz.box pi.arpa \
+            evilhome.arpa pi.homes lan.example pi.internal.example"
             .split_whitespace()
         {
             assert!(!is_known_host(host, &names, true), "{host}");

@@ -1,4 +1,5 @@
-//! The client behind a reverse proxy: whom `X-Forwarded-For` or `Forwarded` (RFC 7239) names, if a trusted proxy says so.
+//! The client behind a reverse proxy: whom `X-Forwarded-For` or `Forwarded` (RFC 7239) names, if a trusted proxy says
+//! so.
 //!
 //! Each proxy appends the address that it was connected from, so what stands on the right was written by the nearest
 //! one, and what stands on the left may be the client's own invention. The client is the rightmost address that is not
@@ -40,7 +41,7 @@ pub fn hosts<'a>(peer: Peer, request: &'a Request, proxies: &TrustedProxies) -> 
 /// The rightmost address that is not a trusted proxy's; if all are, the leftmost.
 fn nearest(addresses: Vec<IpAddr>, proxies: &TrustedProxies) -> Option<Peer> {
     let clients = || addresses.iter().rev().map(|&address| Peer::Forwarded(address));
-    clients().find(|client| !proxies.contains(*client)).or_else(|| clients().last())
+    clients().find(|client| !proxies.contains(*client)).or_else(|| clients().next_back())
 }
 
 /// The elements of a `Forwarded` field. A comma in a quoted string parts nothing.

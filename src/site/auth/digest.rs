@@ -9,8 +9,8 @@ use subtle::{Choice, ConstantTimeEq};
 /// HMAC-SHA256 (RFC 2104) under a key that is drawn at each start.
 pub struct Digester(Hmac<Sha256>);
 
-/// A digest of one thing. Without the key it cannot be steered, so the order of two of them reveals nothing; whether two
-/// are equal is found out in constant time all the same.
+/// A digest of one thing. Without the key it cannot be steered, so the order of two of them reveals nothing; whether
+/// two are equal is found out in constant time all the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 

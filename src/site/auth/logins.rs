@@ -74,27 +74,3 @@ impl Logins {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::digest::Digester;
-    use super::*;
-
-    #[test]
-    fn logins_are_bounded_and_drop_the_least_recently_used() {
-        let (mut logins, start, digester) = (Logins::default(), Instant::now(), Digester::new(b"key"));
-        let network = |number: usize| ClientNet::V4((number as u32).into());
-        let digest = |number: usize| digester.digest(&number.to_be_bytes());
-        for number in 0..NETWORKS_MAX + 2 {
-            logins.remember(network(number), digest(0), start + Duration::from_millis(number as u64));
-        }
-        let now = start + Duration::from_secs(10);
-        assert_eq!([1, 2].map(|number| logins.knows(network(number), now)), [false, true]);
-        for number in 1..=CREDENTIALS_MAX {
-            logins.remember(network(2), digest(number), now);
-        }
-        assert_eq!([0, 1].map(|number| logins.has(network(2), &digest(number), now)), [false, true]);
-        assert!(!logins.has(network(3), &digest(1), now));
-        assert!(!logins.knows(network(2), now + REMEMBERED_FOR), "not forever");
-    }
-}

@@ -1,12 +1,13 @@
 //! Access control: one check of every request, before it is routed.
 //!
 //! [`Authenticator::authorize`] takes a request, its peer and the time, and decides whether to go on. Where no
-//! credentials are set, public clients are refused, and so are names that are not this server's. Where they are set, one
-//! of them is wanted on every address alike, known or not, so that an answer says nothing of what stands there.
+//! credentials are set, public clients are refused, and so are names that are not this server's. Where they are set,
+//! one of them is wanted on every address alike, known or not, so that an answer says nothing of what stands there.
 //!
-//! Nothing here waits. A password that is kept as a hash takes tens of milliseconds to check, so the authenticator names
-//! what is to be checked ([`Authenticator::next_check`]), the request waits meanwhile as one that waits for a frame
-//! does, and the caller, which has it checked in a process of its own, reports the result ([`Authenticator::finish`]).
+//! Nothing here waits. A password that is kept as a hash takes tens of milliseconds to check, so the authenticator
+//! names what is to be checked ([`Authenticator::next_check`]), the request waits meanwhile as one that waits for a
+//! frame does, and the caller, which has it checked in a process of its own, reports the result
+//! ([`Authenticator::finish`]).
 
 mod accounts;
 mod anonymous;
@@ -160,7 +161,7 @@ impl Authenticator {
             blocked = self.failures.blocked_for(moment.client_net, Subject::Any, moment.now);
         }
         let too_many = blocked.map(|wait| Reason::TooManyFailures { retry_after_seconds: wait.as_secs() as u32 + 1 });
-        pending.unwrap_or_else(|| Decision::Refuse(too_many.unwrap_or(Reason::Credentials)))
+        pending.unwrap_or_else(|| Decision::Refuse(too_many.unwrap_or(Reason::Credentials { given: has_any })))
     }
 
     /// What a failure of a credential is counted for, and the digest by which it is remembered.
@@ -307,8 +308,8 @@ impl Authenticator {
         self.checks.next()
     }
 
-    /// Takes the result of a check. A wrong password is counted as a failed login here, whether or not its connection is
-    /// still there. The requests that wait for it are to be authorized again.
+    /// Takes the result of a check. A wrong password is counted as a failed login here, whether or not its connection
+    /// is still there. The requests that wait for it are to be authorized again.
     pub fn finish(&mut self, ticket: u64, result: CheckResult, now: Instant) {
         for (client_net, subject) in self.checks.finish(ticket, result, now) {
             self.count_failure(client_net, subject, now);
@@ -320,9 +321,13 @@ impl Authenticator {
         self.checks.take_dropped()
     }
 
-    /// Takes the networks of this machine's interfaces.
-    pub fn set_own_networks(&mut self, networks: Vec<Network>) {
-        self.own_networks = networks;
+    /// Takes the networks of this machine's interfaces. Returns those whose addresses are private for that alone, if
+    /// they are others than before.
+    pub fn set_own_networks(&mut self, networks: Vec<Network>) -> &[Network] {
+        let is_reserved = |network: &Network| anonymous::is_private(Peer::Forwarded(network.address()), &[]);
+        let networks = networks.into_iter().filter(|network| !is_reserved(network)).collect();
+        let before = std::mem::replace(&mut self.own_networks, networks);
+        if self.own_networks == before { &[] } else { &self.own_networks }
     }
 
     /// Replaces the credentials, if these are others. Returns whether they are; then [`Authenticator::is_valid`] tells

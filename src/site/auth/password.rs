@@ -34,8 +34,8 @@ impl PasswordHash {
             || ["{SHA}", "{SSHA}"].iter().any(|scheme| text.starts_with(scheme))
     }
 
-    /// Whether this is the hash of `password`, in the encoding it was sent in, in UTF-8 or in Latin-1. Takes long: never
-    /// call it from the event loop.
+    /// Whether this is the hash of `password`, in the encoding it was sent in, in UTF-8 or in Latin-1. Takes long:
+    /// never call it from the event loop.
     pub fn admits(&self, password: &[u8]) -> bool {
         // All are tried, so the time depends on nothing but the password that was sent.
         encodings(password).iter().fold(false, |found, password| self.admits_bytes(password) | found)

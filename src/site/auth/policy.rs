@@ -66,8 +66,11 @@ pub enum Reason {
     Anonymous,
     /// There are no credentials, and the name is not ours.
     OtherHost,
-    /// No credentials, or not the right ones.
-    Credentials,
+    /// No credentials, or not the right ones. The response is the same.
+    Credentials {
+        /// Whether there were any.
+        given: bool,
+    },
     /// Too many failed logins from the client's network.
     TooManyFailures {
         /// Credentials are read again after this many seconds.
@@ -106,7 +109,7 @@ impl Counts {
         let count = match reason {
             Reason::Anonymous => &mut self.anonymous,
             Reason::OtherHost => &mut self.other_host,
-            Reason::Credentials => &mut self.credentials,
+            Reason::Credentials { .. } => &mut self.credentials,
             Reason::TooManyFailures { .. } => &mut self.too_many_failures,
             Reason::Busy => &mut self.busy,
         };
@@ -119,7 +122,8 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Reason::Anonymous => "public address, and no credentials are set",
             Reason::OtherHost => "unknown host name",
-            Reason::Credentials => "missing or wrong credentials",
+            Reason::Credentials { given: false } => "no credentials",
+            Reason::Credentials { given: true } => "wrong or expired credentials",
             Reason::TooManyFailures { .. } => "too many failed logins",
             Reason::Busy => "too many credentials are being checked",
         })

@@ -18,8 +18,8 @@ const TOO_MANY: Refusal = Refusal {
 };
 
 impl<T: Transport> Hub<T> {
-    /// Counts a connection for `client`, which has sent a request through it, perhaps by way of a trusted proxy. Returns
-    /// whether the request is to be answered: one connection too many of a client network is answered 429 here.
+    /// Counts a connection for `client`, which has sent a request through it, perhaps by way of a trusted proxy.
+    /// Returns whether the request is to be answered: one connection too many of a client network is answered 429 here.
     pub(super) fn attribute(&mut self, key: Key, client: Peer, now: Instant) -> bool {
         let Some(connection) = lookup(&mut self.connections, key) else { return false };
         if connection.client == client {
@@ -53,6 +53,9 @@ impl<T: Transport> Hub<T> {
         *count += 1;
         if *count <= self.limits.connections_per_client_max {
             return true;
+        }
+        if self.refusal_log.admit("refused connections", now) {
+            log::info!("{client}: {} ({})", TOO_MANY.status.code(), "too many connections from its network");
         }
         self.refuse(key, &TOO_MANY, now);
         false

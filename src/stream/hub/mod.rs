@@ -36,6 +36,7 @@ use super::peer::Peer;
 use super::pinned::Pinned;
 use super::sabotage::{self, Sabotage};
 use super::timers::Timers;
+use crate::logging::RateLimit;
 use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::http::Request;
 use crate::wire::jpeg::Picture;
@@ -83,6 +84,7 @@ pub struct Hub<T> {
     undecided: BTreeSet<(u64, Key)>,
     /// Open connections of each client network other than this machine.
     connections_per_client: BTreeMap<ClientNet, usize>,
+    refusal_log: RateLimit,
     calls: VecDeque<Call>,
     /// Connections with work to do, each once.
     pending: Vec<Key>,
@@ -111,6 +113,7 @@ impl<T: Transport> Hub<T> {
             journal: Journal::new(cameras),
             undecided: BTreeSet::new(),
             connections_per_client: BTreeMap::new(),
+            refusal_log: RateLimit::default(),
             calls: VecDeque::new(),
             pending: Vec::new(),
             spare: Vec::new(),

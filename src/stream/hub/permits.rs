@@ -17,8 +17,8 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Ends what a connection is sent: a stream and a body without end where they may end; a clip at once, since it must
-    /// not seem complete. A request that waits is handed out again, to be authorized again.
+    /// Ends what a connection is sent: a stream and a body without end where they may end; a clip at once, since it
+    /// must not seem complete. A request that waits is handed out again, to be authorized again.
     pub(super) fn end_permitted(&mut self, key: Key, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let is_endless = match &connection.state {
