@@ -15,8 +15,12 @@ mod life;
 mod offline;
 #[path = "drivers/rpicam.rs"]
 mod rpicam;
+#[path = "drivers/still.rs"]
+mod still;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "drivers/useless.rs"]
+mod useless;
 
 use std::fs;
 use std::io::Write;

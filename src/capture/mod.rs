@@ -14,6 +14,7 @@ pub mod numbers;
 pub mod offline;
 pub mod pattern;
 pub mod pen;
+mod program;
 pub mod redis;
 pub mod rpicam;
 pub mod size;
@@ -108,6 +109,12 @@ pub(crate) trait Driver {
     /// Whether it gets over it by itself when its source gives nothing for a while: to kill it then helps nobody.
     fn heals(&self) -> bool {
         false
+    }
+
+    /// How often, from start to start, it is run again when it gives a picture and ends well; `None` for one that is
+    /// not to end.
+    fn repeats_every(&self) -> Option<Duration> {
+        None
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::exec::{become_program, find};
+use super::program::{become_program, find};
 use super::size::Size;
 use super::source::{Parameters, SourceError};
 use super::{CaptureError, Driver, Parts, patience};

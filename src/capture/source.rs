@@ -31,7 +31,7 @@ pub const SOURCES: [&str; 10] = [
     "http://USER:PASSWORD@HOST/PATH#fps=1",
     "redis://USER:PASSWORD@HOST/CHANNEL#timeout=5s",
     "redis+list://USER:PASSWORD@HOST/KEY#timeout=5s",
-    "exec:COMMAND ARGUMENTS",
+    "exec:COMMAND ARGUMENTS#every=1s",
     "- (standard input)",
     "stills:DIR?fps=1",
     "stills:DIR?watch=1",
@@ -94,6 +94,11 @@ impl Source {
     /// Whether its driver gets over it by itself when the source gives nothing for a while.
     pub fn heals(&self) -> bool {
         self.driver().heals()
+    }
+
+    /// How often, from start to start, its driver is run again when it gives a picture and ends with exit status 0.
+    pub fn repeats_every(&self) -> Option<Duration> {
+        self.driver().repeats_every()
     }
 
     /// The source as the user wrote it, for its driver and for masking it in text that mentions it.
@@ -252,13 +257,18 @@ pub enum SourceError {
     #[error("exec: expected a command; write exec:PROGRAM ARGUMENTS, and close every quote, as for a shell")]
     Command,
     /// A program cannot be run.
-    #[error("cannot run {program}: {error}; install it, or name a file that may be executed")]
+    #[error("cannot run {program}: {problem}; {remedy}")]
     Program {
         /// The program that was named.
         program: String,
-        /// What the system said.
-        error: io::Error,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        remedy: String,
     },
+    /// A command has a word that only a shell understands: an operator, a redirection, a variable.
+    #[error("exec: there is no shell for {0:?}; write exec:sh -c 'COMMAND', or quote it if the program is to get it")]
+    NoShell(String),
     /// Neither of the programs that know the camera of a Raspberry Pi is in `PATH`.
     #[error("there is no rpicam-vid and no libcamera-vid; install the package rpicam-apps")]
     NoRpicam,

@@ -110,7 +110,7 @@ impl Publisher {
             Life::Down { until } if now >= *until => {
                 if let Err(error) = self.start(hub, registry, now) {
                     let words = format!("its process cannot be started: {error}");
-                    self.words.say(Level::Error, &words, now);
+                    self.words.say(Level::Error, &words);
                     self.trouble = Some(words);
                     self.life = Life::Down { until: now + self.backoff.next() };
                 }
@@ -159,9 +159,9 @@ impl Publisher {
             if line.starts_with(WELL) {
                 (*was_well, *trouble) = (true, None);
                 words.forget();
-                words.say(Level::Info, &line, now);
+                words.relay(Level::Info, &line, now);
             } else {
-                words.say(Level::Warn, &line, now);
+                words.relay(Level::Warn, &line, now);
                 *trouble = Some(line);
             }
         });
@@ -249,7 +249,7 @@ impl Publisher {
             self.backoff = Backoff::default();
         }
         let words = format!("its process ended ({status}) and is started again");
-        self.words.say(Level::Warn, &words, now);
+        self.words.say(Level::Warn, &words);
         self.trouble.get_or_insert(words);
         self.life = Life::Down { until: now + self.backoff.next() };
     }

@@ -8,48 +8,95 @@ use log::Level;
 use crate::wire::printable::Printable;
 use crate::wire::secret::SecretAddress;
 
-/// So many lines a second are logged of one child.
-const LINES_PER_SECOND_MAX: u32 = 5;
+/// So many lines are logged of one child in a second. A child that goes on writing more is logged less and less often,
+/// down to one line in [`WINDOW_MAX`].
+const LINES_PER_WINDOW: u32 = 5;
+const WINDOW_MIN: Duration = Duration::from_secs(1);
+const WINDOW_MAX: Duration = Duration::from_secs(60);
 
 /// So many different lines are remembered as said.
 const LINES_REMEMBERED_MAX: usize = 16;
 
-/// What is logged of one camera or publisher: each line once until it is well again, and a few a second at most. A
-/// child that is restarted for hours says the same each time.
+/// What is logged of one camera or publisher: each line once until it is well again, and of its child's lines a few at
+/// most. A child that is restarted for hours says the same each time.
 #[derive(Debug)]
 pub(super) struct Words {
     whose: String,
-    window_started: Option<Instant>,
-    said_in_window: u32,
-    kept_back: u32,
+    cap: Cap,
     said: VecDeque<String>,
+}
+
+/// A bound of the lines of a child: some in a second, and fewer and fewer while there are more than that.
+#[derive(Debug)]
+struct Cap {
+    window: Duration,
+    /// When the window ends that began with the first line in it.
+    ends_at: Option<Instant>,
+    /// Lines logged in it, and left out.
+    logged: u32,
+    left_out: u32,
+}
+
+impl Cap {
+    /// Whether a line may be logged at `now`, and how many were left out before it.
+    fn admits(&mut self, now: Instant) -> Option<u32> {
+        let mut left_out = 0;
+        if self.ends_at.is_none_or(|ends_at| now >= ends_at) {
+            left_out = std::mem::take(&mut self.left_out);
+            let is_quiet = self.ends_at.is_none_or(|ends_at| now >= ends_at + self.window);
+            self.window = match left_out {
+                0 if is_quiet => WINDOW_MIN,
+                0 => self.window,
+                _ => (self.window * 2).min(WINDOW_MAX),
+            };
+            (self.ends_at, self.logged) = (Some(now + self.window), 0);
+        }
+        if self.logged == if self.window == WINDOW_MIN { LINES_PER_WINDOW } else { 1 } {
+            self.left_out += 1;
+            return None;
+        }
+        self.logged += 1;
+        Some(left_out)
+    }
 }
 
 impl Words {
     /// The words of `whose`, with which each line begins.
     pub(super) fn new(whose: String) -> Self {
-        Self { whose, window_started: None, said_in_window: 0, kept_back: 0, said: VecDeque::new() }
+        let cap = Cap { window: WINDOW_MIN, ends_at: None, logged: 0, left_out: 0 };
+        Self { whose, cap, said: VecDeque::new() }
     }
 
-    /// Says a line, or keeps it back.
-    pub(super) fn say(&mut self, level: Level, line: &str, now: Instant) {
-        let whose = &self.whose;
-        if self.said.iter().any(|said| said == line) {
-            log::debug!("{whose}: {line}");
+    /// Logs a line of the child, unless it was logged already or there are too many.
+    pub(super) fn relay(&mut self, level: Level, line: &str, now: Instant) {
+        if self.is_known(line) {
             return;
         }
-        if self.window_started.is_none_or(|started| now >= started + Duration::from_secs(1)) {
-            if self.kept_back > 0 {
-                log::warn!("{whose}: ({} more lines were left out)", self.kept_back);
-            }
-            (self.window_started, self.said_in_window, self.kept_back) = (Some(now), 0, 0);
+        match self.cap.admits(now) {
+            None => return,
+            Some(0) => {}
+            Some(left_out) => log::warn!("{}: ({left_out} more lines were left out)", self.whose),
         }
-        if self.said_in_window == LINES_PER_SECOND_MAX {
-            self.kept_back += 1;
-            return;
+        self.log(level, line);
+    }
+
+    /// Logs a line of our own, unless it was logged already.
+    pub(super) fn say(&mut self, level: Level, line: &str) {
+        if !self.is_known(line) {
+            self.log(level, line);
         }
-        self.said_in_window += 1;
-        log::log!(level, "{whose}: {line}");
+    }
+
+    fn is_known(&self, line: &str) -> bool {
+        let is_known = self.said.iter().any(|said| said == line);
+        if is_known {
+            log::debug!("{}: {line}", self.whose);
+        }
+        is_known
+    }
+
+    fn log(&mut self, level: Level, line: &str) {
+        log::log!(level, "{}: {line}", self.whose);
         self.said.truncate(LINES_REMEMBERED_MAX - 1);
         self.said.push_front(line.to_owned());
     }
@@ -70,6 +117,25 @@ pub(super) fn presentable(line: &str, address: &SecretAddress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn endless_lines_are_logged_once_a_minute() {
+        let mut cap = Words::new(String::new()).cap;
+        let start = Instant::now();
+        let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
+        let logged = |cap: &mut Cap, from: u32, to: u32| {
+            (from * 10..to * 10).filter(|tenth| cap.admits(at(f64::from(*tenth) / 10.0)).is_some()).count()
+        };
+        assert_eq!(logged(&mut cap, 0, 1), 5, "a few at once");
+        assert!(logged(&mut cap, 1, 120) < 10);
+        assert_eq!(logged(&mut cap, 120, 1320), 20, "one a minute");
+        assert_eq!(
+            cap.admits(at(1500.0)).map(|left_out| left_out > 100),
+            Some(true),
+            "how many were left out is known"
+        );
+        assert_eq!(logged(&mut cap, 1700, 1701), 5, "after a rest, all is as before");
+    }
 
     #[test]
     fn child_stderr_is_masked_and_escaped() {

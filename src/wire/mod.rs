@@ -10,6 +10,7 @@ pub mod jpeg;
 pub mod multipart;
 pub mod printable;
 pub mod secret;
+pub mod sniff;
 pub mod source;
 pub mod sse;
 pub mod url;

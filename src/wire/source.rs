@@ -137,7 +137,7 @@ impl Reason {
     }
 
     /// What there is to do about it, if that is clear, behind a semicolon.
-    fn remedy(self) -> &'static str {
+    pub fn remedy(self) -> &'static str {
         match self {
             Self::TwelveBit => "; browsers show 8 bits a sample only: set the camera to 8 bits",
             Self::Lossless | Self::Arithmetic | Self::Hierarchical => {

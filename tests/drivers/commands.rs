@@ -17,7 +17,7 @@ use crate::{FRAMECAST, picture, run, watch_for};
 fn a_command_is_split_as_a_shell_does_it_and_nothing_else_of_a_shell_is_done() {
     for (command, words) in [
         (r#"printf "%s|" 'a b' "c'd" e\ f "" g"#, "a b|c'd|e f||g|"),
-        (r#"printf %s| $HOME * ~ a;b "$(date)" >x"#, "$HOME|*|~|a;b|$(date)|>x|"),
+        (r#"printf %s| '$HOME' * ~ a;b "$(date)" '>x' p$w"#, "$HOME|*|~|a;b|$(date)|>x|p$w|"),
         (
             r#"  printf  '%s|'  "tab	and
 line"  "#,

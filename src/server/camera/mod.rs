@@ -6,6 +6,7 @@
 
 mod outage;
 mod process;
+mod useless;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -44,6 +45,8 @@ pub struct Camera {
     /// Processes started for it, of either kind, and drivers among them.
     runs: u32,
     starts: u32,
+    /// The driver's last run gave a picture and ended well: the camera is online from one run to the next.
+    is_still: bool,
     /// A process has ended, but there may be frames and words left in its pipes.
     reap_owed: bool,
     wanted_since: Option<Instant>,
@@ -77,6 +80,8 @@ enum Life {
     Off,
     /// The driver runs.
     On(Process),
+    /// The driver has given a picture and ended well; it is run again then.
+    Resting { until: Instant },
     /// The driver died; it is started again then.
     Down { until: Instant },
     /// The driver was told to end, and is killed then.
@@ -97,6 +102,7 @@ impl Camera {
             backoff: Backoff::default(),
             runs: 0,
             starts: 0,
+            is_still: false,
             reap_owed: false,
             wanted_since: None,
             unwanted_since: None,
@@ -126,12 +132,17 @@ impl Camera {
 
     /// Whether a driver runs and is wanted.
     pub fn is_running(&self) -> bool {
-        matches!(self.life, Life::On(_))
+        matches!(self.life, Life::On(_) | Life::Resting { .. })
     }
 
     /// Whether a driver runs and gives frames.
     pub fn is_online(&self) -> bool {
-        self.outage.is_none() && matches!(&self.life, Life::On(driver) if driver.has_given_frames())
+        let gives_frames = match &self.life {
+            Life::On(driver) => self.is_still || driver.has_given_frames(),
+            Life::Resting { .. } => true,
+            Life::Off | Life::Down { .. } | Life::Ending { .. } => false,
+        };
+        gives_frames && self.outage.is_none()
     }
 
     /// Why viewers are shown that it is offline, if they are.
@@ -154,9 +165,9 @@ impl Camera {
         self.wanted_since.map(|since| now.saturating_duration_since(since))
     }
 
-    /// What went wrong last, while it is not made good.
+    /// What went wrong last, while no frames come. What a driver writes to its standard error meanwhile is no trouble.
     pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+        self.trouble.as_deref().filter(|_| !self.is_online())
     }
 
     /// What became of the bytes that all its drivers wrote.
@@ -187,8 +198,9 @@ impl Camera {
         let let_go = self.unwanted_since.is_some_and(|since| now >= since + self.linger);
         match &mut self.life {
             Life::Off if wanted => self.start(registry, now),
-            Life::Down { until } if wanted && now >= *until => self.start(registry, now),
-            Life::On(_) | Life::Down { .. } if let_go => self.let_go(now),
+            Life::Resting { until } | Life::Down { until } if wanted && now >= *until => self.start(registry, now),
+            Life::On(_) | Life::Resting { .. } | Life::Down { .. } if let_go => self.let_go(now),
+            Life::On(driver) => driver.hurry(now),
             Life::Ending { driver, kill_at } if now >= *kill_at => {
                 driver.signal(Signal::KILL);
                 *kill_at = now + KILL_AFTER;
@@ -209,13 +221,15 @@ impl Camera {
         let next = match &self.life {
             Life::Off => None,
             Life::On(driver) => {
-                let patience = self.patience().map(|patience| match self.outage {
-                    None => driver.silent_since() + patience,
-                    Some(_) => driver.silent_since() + patience * HOPELESS_FACTOR,
+                let patience = self.patience().and_then(|patience| match self.outage {
+                    None => Some(driver.silent_since() + patience),
+                    Some(_) if self.settings.source.heals() => None,
+                    Some(_) => Some(driver.silent_since() + patience * HOPELESS_FACTOR),
                 });
-                let_go.into_iter().chain(patience).min()
+                let complaint = driver.complaint_at().filter(|_| self.outage.is_none());
+                let_go.into_iter().chain(patience).chain(driver.hurry_at()).chain(complaint).min()
             }
-            Life::Down { until } => let_go.or(Some(*until)),
+            Life::Resting { until } | Life::Down { until } => let_go.or(Some(*until)),
             Life::Ending { kill_at, .. } => Some(*kill_at),
         };
         let tell = self.outage.as_ref().filter(|_| self.artist.is_none()).and_then(Outage::tell_at);
@@ -258,8 +272,9 @@ impl Camera {
                 self.life = Life::Ending { driver, kill_at: now + KILL_AFTER };
             }
             ending @ Life::Ending { .. } => self.life = ending,
-            Life::Off | Life::Down { .. } => {}
+            Life::Off | Life::Resting { .. } | Life::Down { .. } => {}
         }
+        self.is_still = false;
     }
 
     /// Ends its processes and all they have started, now.
@@ -279,7 +294,7 @@ impl Camera {
     }
 
     fn start(&mut self, registry: &Registry, now: Instant) {
-        self.starts += 1;
+        self.starts += u32::from(!self.is_still);
         let mut command = self.command("capture");
         // The name is for the list of processes.
         command.arg(child::server_argument()).arg(format!("--camera={}", self.settings.name));
@@ -288,7 +303,7 @@ impl Camera {
         match self.spawn(command, registry, now) {
             Ok(driver) => {
                 let words = format!("started ({})", self.settings.source);
-                self.words.say(Level::Info, &words, now);
+                self.words.say(Level::Info, &words);
                 self.life = Life::On(driver);
             }
             Err(error) => {
@@ -309,10 +324,10 @@ impl Camera {
         let (driver, wanted) = match life {
             Life::On(driver) => (driver, true),
             Life::Ending { driver, .. } => (driver, false),
-            Life::Off | Life::Down { .. } => return,
+            Life::Off | Life::Resting { .. } | Life::Down { .. } => return,
         };
         let count = news.len();
-        let mut say = |line: &str| words.say(Level::Warn, line, now);
+        let mut say = |line: &str| words.say(Level::Warn, line);
         let publish = |part: Part| {
             if wanted {
                 *size = (part.picture.width, part.picture.height);
@@ -324,21 +339,21 @@ impl Camera {
         }
         driver.read_errors(scratch, |line| {
             let line = presentable(line, settings.source.address());
-            say(&line);
+            words.relay(Level::Warn, &line, now);
             *trouble = Some(line);
         });
         if self.news.len() > count {
-            self.recovered(now);
+            self.recovered();
         }
         self.reap(now);
     }
 
     /// A live frame has come.
-    fn recovered(&mut self, now: Instant) {
+    fn recovered(&mut self) {
         self.trouble = None;
         if self.outage().is_some() {
             self.words.forget();
-            self.words.say(Level::Info, "gives pictures again", now);
+            self.words.say(Level::Info, "gives pictures again");
         }
         self.end_outage();
     }
@@ -347,7 +362,7 @@ impl Camera {
     fn reap(&mut self, now: Instant) {
         let looks_over = self.reap_owed;
         let Some(driver) = self.driver_mut() else { return };
-        if driver.is_owed() || !(looks_over || driver.has_closed_output()) {
+        if driver.is_owed() || !(looks_over || driver.closed_at().is_some()) {
             return;
         }
         match driver.has_ended() {
@@ -355,8 +370,6 @@ impl Camera {
                 Ok(status) => self.ended(status, now),
                 Err(error) => log::error!("camera {}: its driver cannot be reaped: {error}", self.settings.name),
             },
-            // It has closed its output, but goes on: nothing is to be had from it any more.
-            Ok(false) if driver.has_closed_output() => driver.signal(Signal::KILL),
             Ok(false) => {}
             Err(error) => log::error!("camera {}: its driver cannot be waited for: {error}", self.settings.name),
         }
@@ -378,13 +391,20 @@ impl Camera {
             log::debug!("camera {}: stopped ({status})", self.settings.name);
             return;
         }
+        self.is_still = status.success() && driver.has_given_frames();
+        if let Some(every) = self.settings.source.repeats_every().filter(|_| self.is_still) {
+            self.backoff = Backoff::default();
+            self.life = Life::Resting { until: driver.started_at() + every };
+            return;
+        }
+        self.is_still = false;
         if now.saturating_duration_since(driver.started_at()) >= WELL_AFTER && driver.has_given_frames() {
             self.backoff = Backoff::default();
             self.words.forget();
         }
         self.trouble.get_or_insert_with(|| format!("its driver ended ({status})"));
         let words = format!("its driver ended ({status}) and is started again");
-        self.words.say(Level::Warn, &words, now);
+        self.words.say(Level::Warn, &words);
         self.back_off(now);
     }
 
@@ -410,14 +430,14 @@ impl Camera {
     fn driver(&self) -> Option<&Process> {
         match &self.life {
             Life::On(driver) | Life::Ending { driver, .. } => Some(driver),
-            Life::Off | Life::Down { .. } => None,
+            Life::Off | Life::Resting { .. } | Life::Down { .. } => None,
         }
     }
 
     fn driver_mut(&mut self) -> Option<&mut Process> {
         match &mut self.life {
             Life::On(driver) | Life::Ending { driver, .. } => Some(driver),
-            Life::Off | Life::Down { .. } => None,
+            Life::Off | Life::Resting { .. } | Life::Down { .. } => None,
         }
     }
 }

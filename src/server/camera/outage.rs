@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use log::Level;
 use mio::Registry;
 use rustix::process::Signal;
 
@@ -90,14 +91,20 @@ impl Camera {
         let patience = self.patience();
         let last_words = || self.trouble.clone().unwrap_or_else(|| "its driver ended".to_owned());
         match &self.life {
-            Life::Off | Life::Ending { .. } => None,
+            Life::Off | Life::Resting { .. } | Life::Ending { .. } => None,
             Life::Down { .. } => Some(last_words()),
             Life::On(driver) => {
                 let silent_for = now.saturating_duration_since(driver.silent_since());
-                let patience = patience.filter(|patience| silent_for >= *patience)?;
-                if silent_for >= patience * HOPELESS_FACTOR && !self.settings.source.heals() {
+                let is_hopeless = patience.is_some_and(|patience| silent_for >= patience * HOPELESS_FACTOR);
+                if is_hopeless && !self.settings.source.heals() {
                     driver.signal(Signal::KILL);
                 }
+                if let Some(complaint) = driver.complaint(now) {
+                    self.words.say(Level::Warn, &complaint);
+                    self.trouble = Some(complaint.clone());
+                    return Some(complaint);
+                }
+                let patience = patience.filter(|patience| silent_for >= *patience)?;
                 let silence = format!("it has given no picture for {} s", patience.as_secs());
                 Some(self.trouble.clone().unwrap_or(silence))
             }
@@ -126,7 +133,7 @@ impl Camera {
         let say = |line: &str| log::error!("camera {}: drawing that it is offline: {line}", settings.name);
         let read = drawing.read_output(scratch, now, |part| news.push(News::StandIn(part)), say);
         drawing.read_errors(scratch, say);
-        if read.is_err() || drawing.has_closed_output() {
+        if read.is_err() || drawing.closed_at().is_some() {
             // It writes one picture and ends; killing it makes sure that this wait is short.
             let _ = drawing.reap();
             *artist = None;

@@ -2,20 +2,24 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use mio::unix::pipe::Receiver;
 use mio::{Interest, Registry};
 use rustix::process::Signal;
 
-use crate::server::child::Child;
+use super::useless::Useless;
+use crate::server::child::{Child, KILL_AFTER};
 use crate::server::token::{Owner, Pipe};
 use crate::wire::jpeg::FRAME_BYTES_MAX;
 use crate::wire::source::{Part, Reason, Repair, SourceDecoder, Tally};
 
 /// Asked of the kernel for the pipe of frames, so that a large frame comes in one piece.
 const PIPE_BYTES: usize = 1024 * 1024;
+
+/// A driver that has closed its standard output is given so long to end by itself.
+const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 /// Bytes read from one driver in one turn.
 const OUTPUT_BUDGET_BYTES: usize = 4 * 1024 * 1024;
@@ -30,6 +34,12 @@ pub(super) struct Process {
     output_owed: bool,
     decoder: SourceDecoder,
     received: BytesMut,
+    /// When its output ended.
+    closed_at: Option<Instant>,
+    /// When it was told to end after that.
+    told_to_end_at: Option<Instant>,
+    /// What it wrote since its newest frame.
+    useless: Useless,
     /// When it gave its newest frame; before the first, when it was started.
     heard_at: Instant,
     /// The reasons for which frames of it were rejected, as far as they have been said.
@@ -56,6 +66,9 @@ impl Process {
             output_owed: false,
             decoder: SourceDecoder::new(FRAME_BYTES_MAX),
             received: BytesMut::new(),
+            closed_at: None,
+            told_to_end_at: None,
+            useless: Useless::default(),
             heard_at: now,
             said: Vec::new(),
             repairs_said: Vec::new(),
@@ -97,9 +110,32 @@ impl Process {
         self.output_owed || self.child.is_owed()
     }
 
-    /// Whether nothing more can come of it.
-    pub(super) fn has_closed_output(&self) -> bool {
-        self.output.is_none()
+    /// When its output ended: nothing more can come of it.
+    pub(super) fn closed_at(&self) -> Option<Instant> {
+        self.closed_at
+    }
+
+    /// A driver whose output has ended is to end, too: it is given [`EXIT_GRACE`], then told to, then killed.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        let Some(at) = self.hurry_at().filter(|at| now >= *at) else { return };
+        self.child.signal(if self.told_to_end_at.is_none() { Signal::TERM } else { Signal::KILL });
+        self.told_to_end_at = Some(at.max(now));
+    }
+
+    /// When [`Process::hurry`] must be called, if the process does not end before.
+    pub(super) fn hurry_at(&self) -> Option<Instant> {
+        let closed_at = self.closed_at?;
+        Some(self.told_to_end_at.map_or(closed_at + EXIT_GRACE, |told_at| told_at + KILL_AFTER))
+    }
+
+    /// Why what it writes is useless, once that is beyond doubt.
+    pub(super) fn complaint(&self, now: Instant) -> Option<String> {
+        self.useless.complaint(&self.tally(), now)
+    }
+
+    /// When there may be a complaint next, if nothing more comes of it.
+    pub(super) fn complaint_at(&self) -> Option<Instant> {
+        self.useless.complaint_at(&self.tally())
     }
 
     /// Whether the process has come to its end. It stays to be reaped.
@@ -138,12 +174,14 @@ impl Process {
             match output.read(scratch) {
                 Ok(0) => {
                     self.output = None;
+                    self.closed_at = Some(now);
                     if let Some(part) = self.decoder.finish(&mut self.received) {
                         self.accept(part, now, &mut publish, &mut say);
                     }
                 }
                 Ok(count) => {
                     total += count;
+                    self.useless.note(&scratch[..count], now);
                     self.received.extend_from_slice(&scratch[..count]);
                     self.decode(now, &mut publish, &mut say);
                 }
@@ -151,6 +189,7 @@ impl Process {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => {
                     self.output = None;
+                    self.closed_at = Some(now);
                     return Err(error);
                 }
             }
@@ -163,10 +202,12 @@ impl Process {
             match self.decoder.decode(&mut self.received) {
                 Ok(Some(part)) => self.accept(part, now, publish, say),
                 Ok(None) => return,
-                Err(rejected) if rejected.by_driver || self.said.contains(&rejected.reason) => {}
                 Err(rejected) => {
-                    self.said.push(rejected.reason);
-                    say(&format!("{rejected}; others like it are only counted"));
+                    self.useless.rejected = Some(rejected.reason);
+                    if !rejected.by_driver && !self.said.contains(&rejected.reason) {
+                        self.said.push(rejected.reason);
+                        say(&format!("{rejected}; others like it are only counted"));
+                    }
                 }
             }
         }
@@ -174,6 +215,7 @@ impl Process {
 
     fn accept(&mut self, part: Part, now: Instant, publish: &mut impl FnMut(Part), say: &mut impl FnMut(&str)) {
         self.heard_at = now;
+        self.useless = Useless::after(&self.tally());
         if let Some(repair) = part.repair.filter(|repair| !self.repairs_said.contains(repair)) {
             self.repairs_said.push(repair);
             say(&format!("{repair}; others like it are only counted"));

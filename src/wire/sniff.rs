@@ -1,0 +1,209 @@
+//! What bytes look like that are no JPEG, told by how they begin, and the way to get JPEGs from them.
+
+use std::fmt;
+
+use memchr::memmem;
+
+/// So many bytes are enough to tell.
+pub const HEAD_BYTES: usize = 512;
+
+/// What a source sends in the place of JPEGs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing at all.
+    Nothing,
+    /// Pictures of another kind, such as PNG.
+    Pictures(&'static str),
+    /// Video in a container or without one, such as MP4 or H.264.
+    Video(&'static str),
+    /// A list of addresses of video, as HLS has it.
+    Playlist,
+    /// A page, as a camera's login has it.
+    Page,
+    /// JSON or XML: the reply of some interface.
+    Data(&'static str),
+    /// Bytes compressed as a whole.
+    Compressed(&'static str),
+    /// The head of an HTTP response: it was fetched with it.
+    HttpHead,
+    /// Text, such as the output of a program that gives none to standard error.
+    Text,
+    /// Something else: pixels that are not encoded, perhaps.
+    Binary,
+}
+
+/// What begins with which bytes. ISO media files (ISO/IEC 14496-12) and MPEG transport streams are told otherwise.
+const MAGIC: [(&[u8], Content); 24] = [
+    (b"\x89PNG\r\n\x1a\n", Content::Pictures("PNG")),
+    (b"GIF8", Content::Pictures("GIF")),
+    (b"BM", Content::Pictures("BMP")),
+    (b"II*\0", Content::Pictures("TIFF")),
+    (b"MM\0*", Content::Pictures("TIFF")),
+    (b"P6", Content::Pictures("PPM")),
+    (b"P5", Content::Pictures("PGM")),
+    (b"\0\0\0\x0cjP  ", Content::Pictures("JPEG 2000")),
+    (b"\xff\x4f\xff\x51", Content::Pictures("JPEG 2000")),
+    (b"\x1a\x45\xdf\xa3", Content::Video("Matroska or WebM")),
+    (b"FLV\x01", Content::Video("FLV")),
+    (b"OggS", Content::Video("Ogg")),
+    (b"YUV4MPEG2", Content::Video("YUV4MPEG2")),
+    (b"\0\0\x01\xba", Content::Video("MPEG")),
+    (b"\0\0\x01\xb3", Content::Video("MPEG")),
+    (b"DKIF", Content::Video("IVF")),
+    (b"#EXTM3U", Content::Playlist),
+    (b"\x1f\x8b", Content::Compressed("gzip")),
+    (b"\x28\xb5\x2f\xfd", Content::Compressed("zstd")),
+    (b"BZh", Content::Compressed("bzip2")),
+    (b"\xfd7zXZ\0", Content::Compressed("xz")),
+    (b"PK\x03\x04", Content::Compressed("zip")),
+    (b"HTTP/1.", Content::HttpHead),
+    (b"<?xml", Content::Data("XML")),
+];
+
+/// The size of a packet of an MPEG transport stream, and the byte each begins with (ISO/IEC 13818-1, 2.4.3.2).
+const TRANSPORT_PACKET_BYTES: usize = 188;
+const TRANSPORT_SYNC: u8 = 0x47;
+
+impl Content {
+    /// What bytes look like that begin with `head`, or with a part whose body does. Up to [`HEAD_BYTES`] count.
+    pub fn of(head: &[u8]) -> Self {
+        let head = head.get(..HEAD_BYTES).unwrap_or(head);
+        if head.is_empty() {
+            return Self::Nothing;
+        }
+        if let Some(end) = memmem::find(head, b"\r\n\r\n").filter(|_| head.starts_with(b"--")) {
+            return Self::of(head.get(end + 4..).unwrap_or_default());
+        }
+        let magic = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
+        if let Some((_, content)) = magic {
+            return *content;
+        }
+        match head {
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Self::Pictures("WebP"),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Self::Video("AVI"),
+            [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.get(..4) {
+                Some(b"avif" | b"heic" | b"heix" | b"mif1") => Self::Pictures("HEIF or AVIF"),
+                _ => Self::Video("MP4"),
+            },
+            [_, _, _, _, b's', b't', b'y', b'p' | b'm', ..] | [_, _, _, _, b'm', b'o', b'o', b'f' | b'v', ..] => {
+                Self::Video("MP4")
+            }
+            _ => Self::of_stream(head),
+        }
+    }
+
+    /// Tells what has no magic number.
+    fn of_stream(head: &[u8]) -> Self {
+        if head.first() == Some(&TRANSPORT_SYNC) && head.get(TRANSPORT_PACKET_BYTES) == Some(&TRANSPORT_SYNC) {
+            return Self::Video("MPEG-TS");
+        }
+        if let Some(video) = byte_stream(head) {
+            return Self::Video(video);
+        }
+        if !is_text(head) {
+            return Self::Binary;
+        }
+        let text = head.trim_ascii_start();
+        let begins =
+            |word: &str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()));
+        match text.first() {
+            Some(b'<') if begins("<!doctype html") || begins("<html") || begins("<head") || begins("<body") => {
+                Self::Page
+            }
+            Some(b'<') => Self::Data("XML"),
+            Some(b'{' | b'[') => Self::Data("JSON"),
+            _ => Self::Text,
+        }
+    }
+
+    /// The way to JPEGs.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Nothing => "check that the source is switched on",
+            Self::Pictures(_) | Self::Binary => {
+                "let it write JPEGs, or convert them, as by exec:ffmpeg -i INPUT -f mjpeg -"
+            }
+            Self::Video(_) | Self::Playlist => {
+                "convert it to motion JPEG, as by exec:ffmpeg -i INPUT -an -f mjpeg -q:v 5 -"
+            }
+            Self::Page => "check the address and the credentials; a camera's stream has an address of its own",
+            Self::Data(_) => "check the address: that is an interface, and not a stream",
+            Self::Compressed(_) => "let it write JPEGs without compression around them",
+            Self::HttpHead => "name the address as the camera, as in http://HOST/PATH, or leave the head out",
+            Self::Text => "let it write JPEGs to standard output, and what it logs to standard error",
+        }
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Pictures(kind) => write!(f, "{kind} pictures"),
+            Self::Video(kind) => write!(f, "{kind} video"),
+            Self::Playlist => f.write_str("an HLS playlist"),
+            Self::Page => f.write_str("a web page (HTML)"),
+            Self::Data(kind) => f.write_str(kind),
+            Self::Compressed(kind) => write!(f, "{kind} data"),
+            Self::HttpHead => f.write_str("an HTTP response with its head"),
+            Self::Text => f.write_str("text"),
+            Self::Binary => f.write_str("binary data of no known kind"),
+        }
+    }
+}
+
+/// The kind of a video byte stream that begins with a start code (ITU-T H.264 and H.265, annex B).
+fn byte_stream(head: &[u8]) -> Option<&'static str> {
+    let unit = head.strip_prefix(b"\0\0\0\x01").or_else(|| head.strip_prefix(b"\0\0\x01"))?;
+    match *unit {
+        // Type 7, 8, 9, 5 or 6: parameter sets, delimiter, picture, supplement (H.264, table 7-1).
+        [first, ..] if first & 0x80 == 0 && matches!(first & 0x1f, 5..=9) && first & 0x60 != 0 => Some("H.264"),
+        // Layer 0, temporal id 1, and a type among VPS, SPS, PPS, delimiter (H.265, table 7-1).
+        [first, 0x01, ..] if first & 0x80 == 0 && matches!(first >> 1, 32..=35) => Some("H.265"),
+        [first, ..] if first & 0x80 == 0 && matches!(first & 0x1f, 1 | 5..=9) => Some("H.264"),
+        _ => Some("MPEG"),
+    }
+}
+
+/// Whether `head` is text in UTF-8 or another superset of ASCII.
+fn is_text(head: &[u8]) -> bool {
+    let controls = head.iter().filter(|&&byte| (byte < 0x20 && !b"\t\r\n\x1b".contains(&byte)) || byte == 0x7f);
+    let printable = head.iter().filter(|&&byte| (0x20..0x7f).contains(&byte) || b"\r\n\t".contains(&byte));
+    controls.count() == 0 && printable.count() * 4 >= head.len() * 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_told_by_its_first_bytes() {
+        let transport = [[0x47].as_slice(), &[0; 187], &[0x47], &[0; 187]].concat();
+        let luma = [[16, 235, 128, 3].as_slice(); 200].concat();
+        for (head, content) in [
+            (b"".as_slice(), Content::Nothing),
+            (b"\x89PNG\r\n\x1a\n\0\0", Content::Pictures("PNG")),
+            (b"RIFF\0\0\0\0WEBPVP8 ", Content::Pictures("WebP")),
+            (b"\0\0\0\x18ftypavif", Content::Pictures("HEIF or AVIF")),
+            (b"\0\0\0\x18ftypisom", Content::Video("MP4")),
+            (b"\0\0\0\x01\x67\x42", Content::Video("H.264")),
+            (b"\0\0\0\x01\x09\xf0", Content::Video("H.264")),
+            (b"\0\0\x01\x27\x42", Content::Video("H.264")),
+            (b"\0\0\0\x01\x40\x01\x0c", Content::Video("H.265")),
+            (&transport, Content::Video("MPEG-TS")),
+            (b"#EXTM3U\n#EXT-X", Content::Playlist),
+            (b"\x1f\x8b\x08\0", Content::Compressed("gzip")),
+            (b"  <!DOCTYPE HTML><html>", Content::Page),
+            (b"<html><body>", Content::Page),
+            (b"{\"error\": 1}", Content::Data("JSON")),
+            (b"HTTP/1.1 200 OK\r\n", Content::HttpHead),
+            (b"--b\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n\x1a\n", Content::Pictures("PNG")),
+            (b"starting camera 1\n", Content::Text),
+            ("kamera lässt grüßen, es gibt kein Bild\n".as_bytes(), Content::Text),
+            (&luma, Content::Binary),
+        ] {
+            assert_eq!(Content::of(head), content, "{head:02x?}");
+            assert!(!content.remedy().is_empty());
+        }
+    }
+}
