@@ -203,6 +203,34 @@ fn snapshot_and_clip_are_saved_as_files_named_after_the_camera() {
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
+fn names_in_any_script_work_in_every_address() {
+    const NAME: &str = "Küche & Bad (1) 前+%41";
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(&[(NAME, PATTERN), ("other", PATTERN)], &["--history", "10s"]);
+    let browser = Driver::start();
+    browser.save_into(folder.path());
+    open(&browser, &server, "/", "live");
+    browser.run("document.querySelector('h2 a').click()");
+    eventually("the link shows that camera alone", || browser.text("title") == format!("{NAME} · framecast"));
+    eventually("it is live", || browser.run("return !!document.querySelector('article.live')") == true);
+    browser.press("r");
+    eventually("there is a history", || sees(&browser, ".clip"));
+    browser.press("s");
+    browser.press("c");
+    let saved = || fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let is_saved = |ending: &str| saved().any(|name| name.starts_with(NAME) && name.ends_with(ending));
+    eventually("both files have its name", || is_saved(".jpg") && is_saved(".avi"));
+    browser.run("location.reload()");
+    eventually("it is live", || browser.run("return !!document.querySelector('article.live')") == true);
+    assert_eq!((browser.text("h2"), style(&browser, "rotate")), (NAME.to_owned(), json!("90deg")));
+    let table = browser.run("return document.querySelector('header a[href^=table]').href");
+    browser.go(&format!("{}&rows=3", table.as_str().unwrap()));
+    assert_eq!(browser.text("main h2"), format!("{NAME}, frame by frame"));
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
 fn snapshot_that_fails_is_reported() {
     let server = serve(&[("camera", BROKEN)], &[]);
     let browser = Driver::start();

@@ -26,13 +26,21 @@ export function judge(camera) {
   return isLive ? { kind: 'live', label: 'Live', notice: '' } : { kind: 'still', label: '', notice: '' };
 }
 
+const NAMES_MAX = 3;
+
+// `names` as they fit into a header.
+function listed(names) {
+  const more = names.length - NAMES_MAX;
+  return names.slice(0, NAMES_MAX).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
 // Returns the level and the words of the header: cameras that are offline first, then those that show nothing new.
 export function overall(states, shown) {
   const offline = states.filter(isOffline).map(({ name }) => name);
   if (offline.length) {
     const all = offline.length === states.length;
-    return [all ? 'bad' : 'warn', all && offline.length > 1 ? 'All cameras are offline' : `Offline: ${offline.join(', ')}`];
+    return [all ? 'bad' : 'warn', all && offline.length > 1 ? 'All cameras are offline' : `Offline: ${listed(offline)}`];
   }
   const late = shown.filter(({ kind }) => kind === 'stale' || kind === 'obstructed').map(({ name }) => name);
-  return late.length ? ['warn', `No new picture: ${late.join(', ')}`] : ['good', 'Connected'];
+  return late.length ? ['warn', `No new picture: ${listed(late)}`] : ['good', 'Connected'];
 }
