@@ -1,6 +1,7 @@
 //! The program under test, as the server starts it.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -26,8 +27,13 @@ impl Driver {
 
     /// Starts it with a log of `level`.
     pub fn start_logging(url: impl AsRef<str>, level: &str) -> Self {
+        Self::start_in(url, ("RUST_LOG", level.as_ref()))
+    }
+
+    /// Starts it with a variable of its environment set.
+    pub fn start_in(url: impl AsRef<str>, (name, value): (&str, &Path)) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-        command.args(["capture", url.as_ref()]).env("RUST_LOG", level);
+        command.args(["capture", url.as_ref()]).env("RUST_LOG", "info").env(name, value);
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the program starts");
         let output = child.stdout.take().expect("its output is piped");

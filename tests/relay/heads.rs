@@ -110,6 +110,7 @@ fn what_is_neither_stream_nor_picture_is_named_with_the_way_out() {
         ("HTTP/1.1 200 OK\r\nContent-Type: video/h264\r\n\r\n", "\0\0\0\x01\x67", "H.264"),
         ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", "\x1f", "exec:curl -s --compressed"),
         ("HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n", "--b\r\n\r\n\0\0\0\x01\x67", "H.264"),
+        ("HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n", "<html>", "a page"),
     ] {
         let refused = outcome(head, body.as_bytes()).expect_err(head);
         assert!(refused.contains(words), "{head} {body}: {refused}");

@@ -164,3 +164,57 @@ fn secrets_are_in_no_log() {
         assert!(!words.contains(secret), "{secret}: {words}");
     }
 }
+
+#[test]
+fn challenge_that_breaks_the_grammar_is_answered_with_basic() {
+    let challenges: [&[u8]; 9] = [
+        b"",
+        b"WWW-Authenticate: Basic\r\n",
+        b"www-authenticate: basic realm=\"IP \"Camera\"\"\r\n",
+        b"WWW-Authenticate: Basic realm=\"x\" charset=\"UTF-8\"\r\n",
+        b"WWW-Authenticate: Basic realm=\"x\r\n",
+        b"WWW-Authenticate: Basic realm=\"caf\xe9\"\r\n",
+        b"WWW-Authenticate: realm=x\r\n",
+        b"WWW-Authenticate: Digest realm=\"x\", nonce=\"1\", algorithm=SHA-1\r\n",
+        b"WWW-Authenticate: Digest realm=\"x\", nonce=\"1\"\r\nWWW-Authenticate: Basic realm=\"x\"\r\n",
+    ];
+    for challenge in challenges {
+        let upstream = Upstream::answering(move |request| match field(request, "Authorization") {
+            Some(BASIC) => stream_of(&PICTURES),
+            _ => [b"HTTP/1.1 401 Who\r\nContent-Length: 0\r\n", challenge, b"\r\n"].concat(),
+        });
+        let mut driver = Driver::start(with_credentials(&upstream.url("/"), IN_ADDRESS));
+        assert_eq!(driver.frame().jpeg, PICTURES[0], "{}", challenge.escape_ascii());
+    }
+}
+
+#[test]
+fn digest_is_computed_from_the_bytes_of_an_odd_challenge() {
+    type Check = fn(&str, &str) -> bool;
+    let kinds: [(&str, Check); 5] = [
+        ("Digest realm=\"the camera\", nonce=\"n1\", algorithm=md5", proves::<Md5>),
+        ("digest realm=\"the camera, nonce=\"n1\", qop=\"auth\"", proves::<Md5>),
+        ("Digest realm=\"the camera\" nonce=\"n1\" qop=auth opaque=\"\"", proves::<Md5>),
+        ("Digest realm=\"the camera\", nonce=\"n1\", algorithm=sha-256", proves::<Sha256>),
+        ("Digest realm=\"the camera\", nonce=\"n1\", qop=\"auth-int\"", proves_with_body::<Md5>),
+    ];
+    for (challenge, check) in kinds {
+        let upstream = Upstream::answering(move |request| match check(request, "n1") {
+            true => stream_of(&PICTURES),
+            false => refuse(&[challenge]),
+        });
+        let mut driver = Driver::start(with_credentials(&upstream.url("/video"), IN_ADDRESS));
+        assert_eq!(driver.frame().jpeg, PICTURES[0], "{challenge}");
+    }
+}
+
+/// As [`proves`], for a challenge that has the body protected, too (RFC 7616, section 3.4.3).
+fn proves_with_body<H: Digest>(request: &str, nonce: &str) -> bool {
+    let Some(authorization) = field(request, "Authorization") else { return false };
+    let get = |name| parameter(authorization, name).unwrap_or_default();
+    let target = request.split(' ').nth(1).unwrap();
+    let secret = hash::<H>(&format!("{USER}:the camera:{PASSWORD}"));
+    let asked = hash::<H>(&format!("GET:{target}:{}", hash::<H>("")));
+    let proof = hash::<H>(&format!("{secret}:{nonce}:{}:{}:auth-int:{asked}", get("nc"), get("cnonce")));
+    (get("qop"), get("response")) == ("auth-int", &proof)
+}

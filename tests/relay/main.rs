@@ -9,6 +9,7 @@ mod pictures;
 mod polling;
 mod redirects;
 mod servers;
+mod sessions;
 mod sources;
 mod streams;
 mod tls;

@@ -12,7 +12,11 @@ use crate::upstream::{Duplex, Upstream, field, stream_of};
 
 /// A camera with a certificate that it has signed itself, for the name `localhost`.
 fn encrypted() -> Upstream {
-    let config = Certificate::new().server();
+    encrypted_with(&Certificate::new())
+}
+
+fn encrypted_with(certificate: &Certificate) -> Upstream {
+    let config = certificate.server();
     let wrap = move |stream: TcpStream| -> Box<dyn Duplex> {
         Box::new(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream))
     };
@@ -51,4 +55,31 @@ fn a_camera_that_does_not_encrypt_is_told_from_one_that_does() {
     let encrypted = encrypted();
     let failure = Driver::start(encrypted.url("/")).failure();
     assert!(failure.contains("check the port"), "{failure}");
+}
+
+#[test]
+fn certificate_of_an_authority_in_the_platforms_store_is_accepted() {
+    let certificate = Certificate::new();
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.pem");
+    certificate.write(&store, folder.path().join("key.pem"));
+    let upstream = encrypted_with(&certificate);
+    let url = format!("https://localhost:{}/video", upstream.address.port());
+    let mut driver = Driver::start_in(&url, ("SSL_CERT_FILE", &store));
+    assert_eq!(driver.frame().jpeg, PICTURES[0]);
+    let missing = Driver::start_in(&url, ("SSL_CERT_FILE", "/nonexistent".as_ref()));
+    assert!(missing.failure().contains("certificate is not accepted"));
+}
+
+#[test]
+fn tls_that_is_too_old_is_refused_with_a_way_out() {
+    // A fatal alert: handshake_failure, then protocol_version (RFC 8446, section 6).
+    for alert in [b"\x15\x03\x03\x00\x02\x02\x28", b"\x15\x03\x01\x00\x02\x02\x46"] {
+        let upstream = Upstream::start(move |connection| {
+            connection.first_bytes();
+            connection.send(alert);
+        });
+        let failure = Driver::start(upstream.url("/").replacen("http", "https", 1)).failure();
+        assert!(failure.contains("too old") && failure.contains("exec:curl -sk"), "{failure}");
+    }
 }

@@ -123,6 +123,11 @@ impl Connection {
         Some(head)
     }
 
+    /// Waits for the first bytes of the next request, whatever they are.
+    pub fn first_bytes(&mut self) {
+        let _ = self.stream.fill_buf();
+    }
+
     /// Sends `bytes` at once. That nobody reads them any more is for the driver to explain.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let stream = self.stream.get_mut();

@@ -11,6 +11,7 @@ mod handover;
 mod lifecycle;
 mod link;
 mod metrics;
+mod network;
 mod outages;
 mod peers;
 mod pressure;
@@ -20,3 +21,6 @@ mod supervised;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+#[allow(dead_code, reason = "the relay's tests use more of it")]
+#[path = "../relay/upstream.rs"]
+mod upstream;

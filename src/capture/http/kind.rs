@@ -66,6 +66,13 @@ impl Kind {
         Fault::NotVideo(what, way.to_owned())
     }
 
+    /// The same for a body that is declared as multipart and was none, now that it is over; `None` if that says
+    /// nothing.
+    pub(super) fn undeclared_fault(head: &Head, start: &[u8]) -> Option<Fault> {
+        let is_foreign = !has_delimiter(start) && look_at(start, "").0.is_some();
+        is_foreign.then(|| Self::fault(head, start))
+    }
+
     /// The same for a multipart body, of which the first part counts; `None` if that says nothing.
     pub(super) fn part_fault(start: &[u8]) -> Option<Fault> {
         let start = start.get(..START_BYTES_MAX).unwrap_or(start);

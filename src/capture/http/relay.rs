@@ -78,6 +78,14 @@ impl Decoder {
         }
     }
 
+    /// Takes the frame that `received` ends with, if only its end marker is missing.
+    fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
+        match self {
+            Self::Parts(decoder) => decoder.finish(received),
+            Self::Jpegs(splitter) => splitter.finish(received),
+        }
+    }
+
     /// How many bytes have been taken off what was received.
     fn consumed(&self) -> usize {
         let tally = match self {
@@ -209,19 +217,30 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
                 start.extend_from_slice(answer.body.get(known..).unwrap_or_default());
             }
             self.decode(&mut decoder, &mut answer.body)?;
-            if let Some(fault) = Kind::part_fault(&start).filter(|_| self.frames == 0) {
+            if self.frames == 0
+                && let Some(fault) = Kind::part_fault(&start)
+            {
                 return Err(fault.into());
             }
-            match self.read(answer)? {
-                Read::More => {}
-                Read::Silence => return Err(Fault::Silent(self.source.timeout()).into()),
-                // A length that ends before the first picture is none.
-                Read::End if self.frames == before && answer.has_ended_by_length() => {
-                    answer.ignore_length();
-                }
-                Read::End if self.frames == before => return Err(Fault::Ended { frames: self.frames }.into()),
-                Read::End => return Ok(()),
+            let read = self.read(answer)?;
+            if read == Read::End
+                && let Some(part) = decoder.finish(&mut answer.body)
+            {
+                self.send(part)?;
             }
+            let fault = match read {
+                Read::More => continue,
+                Read::End if self.frames > before => return Ok(()),
+                // A length that ends before the first picture is none.
+                Read::End if answer.has_ended_by_length() => {
+                    answer.ignore_length();
+                    continue;
+                }
+                Read::End => Fault::Ended { frames: self.frames },
+                Read::Silence => Fault::Silent(self.source.timeout()),
+            };
+            let foreign = Kind::undeclared_fault(&answer.head, &start).filter(|_| self.frames == 0);
+            return Err(foreign.unwrap_or(fault).into());
         }
     }
 
@@ -244,7 +263,10 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
                     self.is_alone = true;
                     return Ok(());
                 }
-                Read::Silence => return Err(Fault::Silent(timeout).into()),
+                Read::Silence => match decoder.finish(&mut answer.body) {
+                    Some(part) => return self.send(part),
+                    None => return Err(Fault::Silent(timeout).into()),
+                },
                 Read::End => return self.end_jpegs(answer, before),
             }
         }

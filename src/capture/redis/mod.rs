@@ -156,11 +156,12 @@ impl Receiver<'_, '_> {
                 }
                 self.parts.relay(part).map_err(Interruption::Output)
             }
-            Err(rejected) if self.said.contains(&rejected.reason) => Ok(()),
             Err(rejected) => {
-                self.said.push(rejected.reason);
-                say(&format!("a message that is no frame was left out ({rejected}); others like it will be too"));
-                Ok(())
+                if !self.said.contains(&rejected.reason) {
+                    self.said.push(rejected.reason);
+                    say(&format!("a message that is no frame was left out ({rejected}); others like it will be too"));
+                }
+                self.parts.report_rejected(rejected.reason).map_err(Interruption::Output)
             }
         }
     }
