@@ -219,7 +219,8 @@ fn check_event(event: &str, told: u64, follows: &[Topic], ledger: &Ledger) -> Re
 }
 
 fn row(fact: &Fact) -> String {
-    let captured = humantime::format_rfc3339_millis(UNIX_EPOCH + fact.captured_at);
+    let captured = humantime::format_rfc3339_millis(UNIX_EPOCH + fact.captured_at).to_string();
+    let captured = captured.replace('T', " ").replace('Z', "");
     let interval = match fact.interval {
         Some(interval) => format!("{}.{}", interval.as_millis(), interval.as_micros() / 100 % 10),
         None => "–".into(),
