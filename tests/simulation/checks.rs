@@ -52,7 +52,9 @@ fn on_time(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
     let now = ledger.now;
     let viewing = link.transcript.viewing.as_ref();
     let has_reply_due = link.transcript.has_reply_due();
-    if let Some(blocked) = link.blocked_since.map(|since| since.max(ledger.stopping_at.unwrap_or(since))) {
+    // At its end a stream is given the time of a stall once more.
+    let ended_at = viewing.and_then(|viewing| viewing.ended_at).max(ledger.stopping_at);
+    if let Some(blocked) = link.blocked_since.map(|since| since.max(ended_at.unwrap_or(since))) {
         if now >= blocked + limits.stall_timeout {
             return Err("has taken no byte for too long, and is still there".into());
         }
@@ -122,7 +124,7 @@ fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
     }
     let is_subscriber = transcript.is_subscriber() && !ledger.stopping;
     let is_read = is_subscriber || link.shut_at.is_some() || !(has_reply_due || is_ended);
-    if is_read && link.end_consumed && viewing.is_none_or(|_| !ledger.stopping) {
+    if is_read && link.end_consumed && viewing.is_none_or(|viewing| !viewing.is_over(ledger)) {
         return Err("has left, and is still there".into());
     }
     if is_read && !link.reading.is_owed && !link.end_consumed {
@@ -140,7 +142,7 @@ fn up_to_date(viewing: &Viewing, limits: &Limits, ledger: &Ledger) -> Result<(),
     if viewing.part.is_some() {
         return Err("N4: is in the middle of a frame, and nothing will tell the loop to go on".into());
     }
-    if ledger.stopping {
+    if viewing.is_over(ledger) {
         return if viewing.is_ending { Ok(()) } else { Err("is not told of the end".into()) };
     }
     let Some(newest) = ledger.camera(viewing.camera).shown() else { return Ok(()) };

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use framecast::stream::Hub;
+use framecast::stream::connection::{Connection, State};
 
 use crate::ledger::{Ledger, Published};
 use crate::link::{End, Link};
@@ -12,7 +13,8 @@ impl World {
     /// Everybody who watches a camera, or one as it was, has been shown a frame.
     pub fn shown(&self, place: usize) {
         let ledger = &mut *self.ledger.borrow_mut();
-        for (key, ..) in self.hub.viewers().filter(|_| !ledger.stopping) {
+        let is_shown = |connection: &Connection<End>| matches!(connection.state, State::Subscribed(_));
+        for (key, ..) in self.hub.viewers().filter(|(_, connection, _)| is_shown(connection)) {
             let Some(link) = self.link(key) else { continue };
             if let Some(viewing) = link.borrow_mut().transcript.viewing.as_mut().filter(|of| of.camera == place) {
                 viewing.published += 1;

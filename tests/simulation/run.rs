@@ -129,8 +129,9 @@ fn end_calmly(world: &mut World, step: &mut usize) -> Result<(), String> {
     }
     for (key, link) in &world.links {
         let link = link.borrow();
-        let Some(viewing) = &link.transcript.viewing else { continue };
         let ledger = world.ledger.borrow();
+        let viewing = link.transcript.viewing.as_ref().filter(|viewing| !viewing.is_over(&ledger));
+        let Some(viewing) = viewing else { continue };
         let Some(newest) = ledger.camera(viewing.camera).shown() else { continue };
         let is_held = ledger.now < newest.at + ledger.delay_of(viewing.camera) + viewing.time_of_last();
         if viewing.part.is_some() || viewing.last.is_none_or(|(last, _)| last != newest.sequence && !is_held) {

@@ -14,15 +14,41 @@ use crate::random::Random;
 /// What a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask {
-    Page { bytes: usize },
+    Page {
+        bytes: usize,
+    },
     Nothing,
-    Last { bytes: usize },
-    Snapshot { camera: usize },
-    Newer { camera: usize, after: u64 },
-    Table { camera: usize, rows: Option<u64> },
-    Events { cameras: usize, tells_loop: bool, last: Option<u64> },
-    Clip { camera: usize, span: Duration },
-    Stream { camera: usize, is_late: bool, framing: Framing, pace: Pace },
+    Last {
+        bytes: usize,
+    },
+    Snapshot {
+        camera: usize,
+    },
+    Newer {
+        camera: usize,
+        after: u64,
+    },
+    Table {
+        camera: usize,
+        rows: Option<u64>,
+    },
+    Events {
+        cameras: usize,
+        tells_loop: bool,
+        last: Option<u64>,
+    },
+    Clip {
+        camera: usize,
+        span: Duration,
+    },
+    /// `permitted` is for how long, if not for ever.
+    Stream {
+        camera: usize,
+        is_late: bool,
+        framing: Framing,
+        pace: Pace,
+        permitted: Option<Duration>,
+    },
 }
 
 /// One whole request.
@@ -189,7 +215,9 @@ impl Writer {
         let framing = random.pick(&[Framing::Length, Framing::Advance]);
         let camera = random.below(self.cameras);
         let is_late = self.has_history && random.chance(400);
-        self.request(script, random, Ask::Stream { camera, is_late, framing, pace });
+        // Not drawn, so that what is drawn next is the same for every other peer.
+        let permitted = (self.number % 4 == 3).then(|| Duration::from_millis(self.number * 37 % 5_000));
+        self.request(script, random, Ask::Stream { camera, is_late, framing, pace, permitted });
         if random.chance(100) {
             // What a viewer goes on to say is read and thrown away.
             script.bytes.resize(script.bytes.len() + random.up_to(40_000), b'?');

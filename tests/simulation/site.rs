@@ -10,7 +10,7 @@ use framecast::site::events::Events;
 use framecast::site::table::Table;
 use framecast::stream::hub::Call;
 use framecast::stream::{
-    Answer, Awaited, Frame, Hub, Limits, Producer, Production, Purpose, Response, Subscription, Topic,
+    Answer, Awaited, Frame, Hub, Limits, Permit, Producer, Production, Purpose, Reply, Response, Subscription, Topic,
 };
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::multipart::{Framing, preamble};
@@ -53,11 +53,14 @@ pub struct Desk<'a> {
 
 impl Desk<'_> {
     /// Answers one call. What is wrong with it goes to the ledger.
-    pub fn answer(&self, call: &Call, hub: &Hub<End>) -> Answer {
-        self.try_answer(call, hub).unwrap_or_else(|fault| {
+    pub fn reply(&self, call: &Call, hub: &Hub<End>) -> Reply {
+        let answer = self.try_answer(call, hub).unwrap_or_else(|fault| {
             self.ledger.borrow_mut().blame(|| fault);
             Answer::Preformed(Bytes::new())
-        })
+        });
+        let link = self.links.iter().find(|(known, _)| *known == call.key).map(|(_, link)| link.borrow());
+        let until = link.and_then(|link| link.transcript.viewing.as_ref()?.until);
+        Reply { answer, client: call.peer, permit: Permit { until, credential: 0 } }
     }
 
     fn try_answer(&self, call: &Call, hub: &Hub<End>) -> Result<Answer, String> {
@@ -127,14 +130,16 @@ fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) -> Ans
             }
         },
         Ask::Table { .. } | Ask::Events { .. } | Ask::Clip { .. } => reply.none(),
-        Ask::Stream { camera, is_late, framing, pace } => {
+        Ask::Stream { camera, is_late, framing, pace, permitted } => {
             let head = head(framing);
             link.transcript.expect(head.clone());
             let (place, delay) = match is_late {
                 true => (ledger.cameras.len() + camera, ledger.delay),
                 false => (camera, Duration::ZERO),
             };
-            link.transcript.viewing = Some(Viewing::new(place, framing, pace, ledger));
+            let mut viewing = Viewing::new(place, framing, pace, ledger);
+            viewing.until = permitted.map(|permitted| ledger.now + permitted);
+            link.transcript.viewing = Some(viewing);
             Answer::Subscribe(Subscription { camera, framing, delay, pace, label: String::new(), head })
         }
     }

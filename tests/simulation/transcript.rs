@@ -55,6 +55,9 @@ pub struct Viewing {
     begun: u64,
     paid_bytes: usize,
     last_bytes: usize,
+    /// When its permit ends, if it does, and the first turn at or after that.
+    pub until: Option<Instant>,
+    pub ended_at: Option<Instant>,
     /// The closing delimiter is due, or has been sent.
     pub is_ending: bool,
 }
@@ -145,7 +148,7 @@ impl Transcript {
         if !self.replies.is_empty() || viewing.is_ending {
             return Ok(());
         }
-        if ledger.stopping {
+        if viewing.is_over(ledger) {
             viewing.is_ending = true;
             self.replies.push_back(Reply { left: CLOSING, has_begun: false, frame: None });
             return Ok(());
@@ -186,7 +189,21 @@ impl Viewing {
             begun: 0,
             paid_bytes: 0,
             last_bytes: 0,
+            until: None,
+            ended_at: None,
             is_ending: false,
+        }
+    }
+
+    /// Whether no further part may begin: the server is going down, or its permit has ended.
+    pub fn is_over(&self, ledger: &Ledger) -> bool {
+        ledger.stopping || self.until.is_some_and(|until| ledger.now >= until)
+    }
+
+    /// A turn begins, in which its permit may end.
+    pub fn turn(&mut self, now: Instant) {
+        if self.until.is_some_and(|until| now >= until) {
+            self.ended_at.get_or_insert(now);
         }
     }
 

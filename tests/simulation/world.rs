@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use framecast::stream::hub::Shot;
-use framecast::stream::{Hub, Key, Limits, Peer, Readiness, Reply, Tick, Topic, Wake};
+use framecast::stream::{Hub, Key, Limits, Peer, Readiness, Tick, Topic, Wake};
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 
@@ -308,8 +308,11 @@ impl World {
     fn turn_hub(&mut self, now: Instant) -> Result<(), String> {
         // The hub begins with the frames of the past that are due.
         self.replay();
+        for (_, link) in &self.links {
+            link.borrow_mut().transcript.viewing.iter_mut().for_each(|viewing| viewing.turn(now));
+        }
         let desk = Desk { links: &self.links, ledger: &self.ledger, is_tracing: self.is_tracing };
-        let turned = self.hub.turn(Tick::at(now), || now, |call, hub| Reply::to(call.peer, desk.answer(call, hub)));
+        let turned = self.hub.turn(Tick::at(now), || now, |call, hub| desk.reply(call, hub));
         self.reap(turned.closed)
     }
 

@@ -119,8 +119,10 @@ impl<T: Transport> Hub<T> {
                 continue;
             }
             connection.armed = None;
-            if connection.deadline(&self.limits) <= now && !sabotage::is(Sabotage::TimersFirst) {
-                // Room that was reported in this turn counts before the verdict: the delay may have been ours.
+            let may_send = connection.permitted_until().is_none_or(|until| until > now);
+            if connection.deadline(&self.limits) <= now && may_send && !sabotage::is(Sabotage::TimersFirst) {
+                // Room that was reported in this turn counts before the verdict: the delay may have been ours. A frame
+                // that only waits when a permit ends is not sent.
                 self.write(key, now, || now);
             }
             self.overdue(key, now);
