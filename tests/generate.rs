@@ -52,7 +52,7 @@ fn every_file_can_be_had_anywhere() {
 #[test]
 fn the_manual_and_the_completions_know_every_option_and_every_command() {
     let help = run(env!("CARGO_BIN_EXE_framecast"), &["--help"]);
-    let words = || help.split([' ', '\n', ',', '.']);
+    let words = || help.split([' ', '\n', ',', '.', '[']);
     let options: Vec<&str> =
         words().filter_map(|word| word.strip_prefix("--")).filter(|word| !word.is_empty()).collect();
     let section = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("commands");
@@ -117,6 +117,40 @@ fn the_programs_they_are_for_take_them() {
     let (_folder, fish) = written("fish", "framecast.fish");
     let said = run("fish", &["--no-config", "-c", &format!("source {fish}; complete -C 'framecast --stall'")]);
     assert!(said.starts_with("--stall-timeout"), "{said}");
+}
+
+/// The unit with the lines for files of secrets switched on, for a program that is there.
+fn unit_with_secrets() -> String {
+    let unit = text("systemd").replace("/usr/bin/framecast", env!("CARGO_BIN_EXE_framecast"));
+    let is_optional = |line: &str| line.starts_with("#LoadCredential=") || line.starts_with("#Environment=");
+    let lines = unit.lines().map(|line| if is_optional(line) { &line[1..] } else { line });
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn unit_passes_on_every_file_of_secrets_under_the_variable_of_its_option() {
+    let unit = unit_with_secrets();
+    let values = |name: &str| unit.lines().filter_map(|line| line.strip_prefix(name)).collect::<Vec<_>>();
+    let passed: Vec<&str> = values("LoadCredential=").into_iter().map(|line| line.split(':').next().unwrap()).collect();
+    let variables = values("Environment=").join(" ");
+    assert_eq!(passed, ["users", "token", "certificate", "key"]);
+    let help = run(env!("CARGO_BIN_EXE_framecast"), &["--help"]);
+    let mut used = Vec::new();
+    for assignment in variables.split(' ') {
+        let (variable, file) = assignment.split_once("=%d/").expect("VARIABLE=%d/FILE");
+        assert!(help.contains(&format!("[env: {variable}=")), "there is no {variable}");
+        used.push(file);
+    }
+    assert_eq!(used, passed);
+}
+
+#[test]
+#[ignore = "needs systemd-analyze"]
+fn systemd_takes_the_unit_with_its_files_of_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("framecast.service");
+    std::fs::write(&path, unit_with_secrets()).unwrap();
+    assert_eq!(run("systemd-analyze", &["verify", "--man=no", path.to_str().unwrap()]), "");
 }
 
 #[test]
