@@ -17,7 +17,8 @@
 //!
 //! Beside them, [`capture`] (the drivers, which are programs of their own) and [`mod@bench`] (a crowd of viewers) stand
 //! on [`wire`] alone, [`publish`] (another program of its own, which passes frames on) on [`capture`] too, for the way
-//! to Redis; [`logging`] and [`health`] (a question to a running server) stand on [`wire`] too, [`generate`] (what goes
+//! to Redis; [`logging`] and [`health`] (a question to a running server) stand on [`wire`] too (and
+//! [`health`] on [`capture`], for the platform's certificates), [`generate`] (what goes
 //! with the program when it is installed) on nothing.
 //!
 //! # The reading order

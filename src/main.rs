@@ -17,7 +17,7 @@ use framecast::server::EventLoop;
 use framecast::server::passwords::{RIGHT, WRONG};
 use framecast::server::scene::wall_time;
 use framecast::site::auth::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
-use framecast::wire::secret::mask;
+use framecast::wire::secret::{SecretAddress, mask};
 use framecast::{bench, capture, health, logging, publish, server};
 use log::Level;
 
@@ -33,7 +33,9 @@ fn main() -> ExitCode {
         }
         // Clap repeats what it refuses, and that may be an address with a password.
         let text = error.to_string();
-        let masked = mask(&text);
+        let masked = std::env::args_os().fold(mask(&text), |text, argument| {
+            SecretAddress::new(argument.to_string_lossy().trim_start_matches('-')).redact(&text)
+        });
         if !error.use_stderr() || masked == text {
             error.exit()
         }
@@ -56,7 +58,7 @@ fn main() -> ExitCode {
         Some(Command::Token(options)) => sign(options),
         Some(Command::CheckPassword) => return check_password(),
         Some(Command::Cameras) => list_cameras(),
-        Some(Command::Health(options)) => ask_health(&options),
+        Some(Command::Health(options)) => ask_health(options),
         Some(Command::Bench(options)) => run_bench(&options),
     };
     match done {
@@ -155,9 +157,10 @@ fn list_cameras() -> Outcome {
     io::stdout().write_all(table.as_bytes()).map_err(failure)
 }
 
-fn ask_health(options: &Health) -> Outcome {
-    let words = health::ask(options.url.expose()).map_err(|error| match error {
-        HealthError::Url(_) => usage(error),
+fn ask_health(options: Health) -> Outcome {
+    let query = options.query().map_err(usage)?;
+    let words = health::ask(&query).map_err(|error| match error {
+        HealthError::Url { .. } | HealthError::Certificates { .. } => usage(error),
         _ => failure(error),
     })?;
     writeln!(io::stdout(), "{words}").map_err(failure)

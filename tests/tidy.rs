@@ -17,7 +17,7 @@ const FORBIDDEN: [(&str, &[&str]); 10] = [
     ("publish", &["crate::stream", "crate::site", "crate::server", "crate::bench", "crate::options"]),
     ("bench", &["crate::stream", "crate::site", "crate::server", "crate::capture", "crate::options"]),
     ("logging.rs", &ABOVE_WIRE),
-    ("health.rs", &ABOVE_WIRE),
+    ("health", &["crate::stream", "crate::site", "crate::server", "crate::publish", "crate::bench", "crate::options"]),
     ("generate", &["crate::"]),
 ];
 

@@ -74,8 +74,10 @@ impl Outcome {
 }
 
 /// What stands above the rows of a ramp.
-pub(super) const RAMP_HEADING: &str =
-    concat!(" viewers  joined  fps min  median  torn    p50 ms    p99 ms", "  us/frame  server %  server MiB  bench %");
+pub(super) const RAMP_HEADING: &str = concat!(
+    " viewers  joined  fps min  median  torn    p50 ms    p99 ms",
+    "  CPU us/frame  server %  server MiB  bench %"
+);
 
 /// One step of a ramp: its steady viewers, and what the server's own process used.
 pub(super) fn ramp_row(step: &Outcome) -> String {
@@ -85,7 +87,7 @@ pub(super) fn ramp_row(step: &Outcome) -> String {
     let timed = |milliseconds| known((latency.count > 0).then_some(milliseconds));
     let server = step.server.map(|server| server.own);
     format!(
-        "{:>8}{:>8}{:>9.2}{:>8.2}{:>6}{:>10}{:>10}{:>10}{:>10}{:>12}{:>9.1}",
+        "{:>8}{:>8}{:>9.2}{:>8.2}{:>6}{:>10}{:>10}{:>14}{:>10}{:>12}{:>9.1}",
         steady.viewers,
         steady.viewers - steady.failed,
         fps.min,

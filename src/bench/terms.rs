@@ -21,8 +21,8 @@ const KINDS: [(&str, &str); 4] = [
 
 /// The figures of a kind of viewers.
 const FIGURES: [(&str, &str); 12] = [
-    ("joined", "viewers that got a first whole frame"),
-    ("failed", "viewers that got none: refused, timed out, or no stream"),
+    ("joined", "viewers that did not fail"),
+    ("failed", "viewers that got no first frame: refused, timed out, or no stream"),
     ("closed", "viewers whose stream the server ended"),
     ("frames", "whole frames, summed over the viewers, without repeats"),
     (

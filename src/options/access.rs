@@ -214,8 +214,7 @@ impl Sign {
     /// # Errors
     /// There is none, or it cannot be had.
     pub fn secret(self) -> Result<Secret, AccessError> {
-        let sources = CredentialSources { auth_file: None, token: self.token.source()? };
-        sources.load()?.secret.ok_or(AccessError::NoToken)
+        self.token.secret()?.ok_or(AccessError::NoToken)
     }
 }
 
@@ -228,6 +227,12 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
+    /// The token, if one is given. A file is read here.
+    pub(super) fn secret(self) -> Result<Option<Secret>, AccessError> {
+        let sources = CredentialSources { auth_file: None, token: self.source()? };
+        Ok(sources.load()?.secret)
+    }
+
     fn source(self) -> Result<TokenSource, AccessError> {
         match (self.token, self.token_file) {
             (Some(_), Some(_)) => Err(AccessError::TokenTwice),

@@ -56,12 +56,20 @@ fn split(given: &Given<SecretAddress>) -> Result<(Option<String>, &str), Options
     }
 }
 
+/// Warns of passwords in an argument list, which every user of the machine can read.
+fn warn_of_secrets<'a>(mut given: impl Iterator<Item = &'a Given<SecretAddress>>, variable: &str) {
+    if let Some(given) = given.find(|given| !given.is_variable && given.value.has_secrets()) {
+        log::warn!("{}: the argument list shows its password to every user; set {variable} instead", given.place);
+    }
+}
+
 /// Reads the cameras of `arguments` and then of `options`, and gives a name to those without one: `camera`, then
 /// `camera2` and so on. Without any, there is the emulated camera.
 pub(super) fn read(
     arguments: Vec<Given<SecretAddress>>,
     options: Vec<Given<SecretAddress>>,
 ) -> Result<Vec<CameraSettings>, OptionsError> {
+    warn_of_secrets(arguments.iter().chain(&options), "FRAMECAST_CAMERA");
     // A command line overrides its environment.
     let has_arguments = !arguments.is_empty();
     let options = options.into_iter().filter(|given| !(has_arguments && given.is_variable));
@@ -93,6 +101,7 @@ pub(super) fn read_publishers(
     given: Vec<Given<SecretAddress>>,
     cameras: &[CameraSettings],
 ) -> Result<Vec<PublisherSettings>, OptionsError> {
+    warn_of_secrets(given.iter(), "FRAMECAST_PUBLISH");
     let read = |given: Given<SecretAddress>| {
         let (name, target) = split(&given)?;
         let camera = match name {

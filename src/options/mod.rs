@@ -3,6 +3,7 @@
 mod access;
 mod cameras;
 mod given;
+mod health;
 mod history;
 mod listen;
 mod mistakes;
@@ -17,6 +18,7 @@ use rustix::process::Pid;
 use self::access::Access;
 pub use self::access::{AccessError, Sign};
 use self::given::{Each, List, One};
+pub use self::health::Health;
 use self::history::History;
 use self::listen::{Listen, settle};
 use self::values::{boundary, count, mebibytes, offline, pixels, process, secret, switch, text, time};
@@ -96,14 +98,6 @@ pub enum Command {
     Health(Health),
     /// Watch a stream as a crowd of viewers, and tell what it cost and who was starved
     Bench(bench::Args),
-}
-
-/// The options of `framecast health`.
-#[derive(Debug, Args)]
-pub struct Health {
-    /// The server's address
-    #[arg(default_value = "http://127.0.0.1:8080/")]
-    pub url: SecretAddress,
 }
 
 /// How much goes to the log.

@@ -56,7 +56,7 @@ fn a_ramp_finds_the_server_and_tells_of_each_step() {
     }
     let page = std::fs::read_to_string(report).unwrap();
     assert_balanced(&page);
-    for words in [&url, "--ramp=1,4", "CPU per frame", "Who was starved", "stalled", "Linux"] {
+    for words in [&url, "--ramp=1,4", "CPU per frame", "Frame rate of each viewer", "stalled", "Linux"] {
         assert!(page.contains(words), "{words} is missing");
     }
 }

@@ -8,6 +8,7 @@ mod clips;
 mod dashboard;
 mod encrypted;
 mod handover;
+mod health;
 mod lifecycle;
 mod link;
 mod metrics;
@@ -17,6 +18,7 @@ mod peers;
 mod pressure;
 mod proxies;
 mod reload;
+mod secrets;
 mod supervised;
 #[path = "../support/mod.rs"]
 mod support;

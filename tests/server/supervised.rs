@@ -143,7 +143,7 @@ fn a_server_can_be_asked_whether_it_is_well() {
         std::thread::sleep(Duration::from_millis(200));
     };
     assert_eq!(code, Some(1), "{words}");
-    assert!(words.contains("is not well (status 503): Watched cameras give no frame"), "{words}");
+    assert!(words.contains("is not healthy (status 503): Watched cameras give no frame"), "{words}");
     let url = program.url("/");
     drop(program);
     let (code, words) = ask(&url);

@@ -53,7 +53,7 @@ fn tiles(steps: &[Outcome]) -> String {
     let time = |milliseconds: f64| (latency.count > 0).then(|| format!("{milliseconds:.1}"));
     let tiles = [
         ("viewers", Some(grouped(step.plan.viewers as u64)), ""),
-        ("min", Some(format!("{:.2}", fps.min)), "fps"),
+        ("fps min", Some(format!("{:.2}", fps.min)), ""),
         ("torn", Some(grouped(torn)), "frames"),
         ("latency p50", time(latency.p50_ms), "ms"),
         ("latency p99", time(latency.p99_ms), "ms"),
@@ -108,7 +108,7 @@ fn strips(steps: &[Outcome]) -> String {
     let key = |(index, (_, name)): (usize, &(f64, &str))| format!("<span><i class=\"level{index}\"></i>{name}</span>");
     let watched = steps.iter().filter(|step| step.steady.viewers > 0);
     format!(
-        "<section>\n<h2>Who was starved<small>each viewer's share of {full_fps:.1} fps, in the order of joining; where \
+        "<section>\n<h2>Frame rate of each viewer<small>its share of {full_fps:.1} fps, in the order of joining; where \
          several share a bar, the lowest of them</small></h2>\n<p class=\"key\">{}</p>\n\
          <table class=\"strips\">\n{}</table>\n</section>\n",
         strip::LEVELS.iter().enumerate().map(key).collect::<String>(),

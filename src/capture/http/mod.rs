@@ -36,6 +36,7 @@ mod url;
 use std::time::Duration;
 
 pub use error::{Fault, HttpError};
+pub(crate) use tls::platform_roots;
 pub use url::Url;
 pub(in crate::capture) use url::parse_address;
 

@@ -31,14 +31,14 @@ fn configure(insecure: bool) -> ClientConfig {
     let builder = builder.expect("ring has what the default versions of TLS need");
     match insecure {
         true => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
-        false => builder.with_root_certificates(roots()),
+        false => builder.with_root_certificates(platform_roots()),
     }
     .with_no_client_auth()
 }
 
 /// The platform's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; Mozilla's where there are none, as in a
 /// container that holds this program alone.
-fn roots() -> RootCertStore {
+pub(crate) fn platform_roots() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         log::warn!("certificates: {error}");

@@ -7,8 +7,8 @@ use super::{Masked, is_sensitive, is_sensitive_word};
 /// Options whose value is a login if it has a colon, as of curl and wget.
 const LOGIN_OPTIONS: [&str; 6] = ["-u", "-U", "--user", "--proxy-user", "--login", "--username"];
 
-/// The option that is a password in some programs and a port in others.
-const PASSWORD_OR_PORT: &str = "-p";
+/// The options that are a password in some programs and a port in others.
+const PASSWORDS_OR_PORTS: [&str; 2] = ["-p", "-P"];
 
 /// What the words before one say about it.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +28,7 @@ enum Expected {
 /// Masks the credentials of a command line. Where there are none it is shown as it was written.
 pub(super) fn mask(masked: &mut Masked, command: &str) {
     let Some(words) = shlex::split(command) else {
-        masked.hide(command);
+        masked.hide_secret(command);
         return;
     };
     let shown = mask_words(masked, &words);
@@ -79,11 +79,11 @@ fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
         _ => {}
     }
     match word {
-        _ if LOGIN_OPTIONS.contains(&word) => {
+        _ if LOGIN_OPTIONS.contains(&word) || is_login_cluster(word) => {
             shown.show(word);
             return Expected::Login;
         }
-        PASSWORD_OR_PORT if expected != Expected::Secret => {
+        _ if PASSWORDS_OR_PORTS.contains(&word) && expected != Expected::Secret => {
             shown.show(word);
             return Expected::SecretOrPort;
         }
@@ -124,6 +124,12 @@ fn mask_whole(shown: &mut Masked, word: &str) {
         true => mask_text(shown, word),
         false => mask_text(shown, &join(&parts)),
     }
+}
+
+/// Short options of which the last is `-u`, as in `curl -sSu USER:PASSWORD`.
+fn is_login_cluster(word: &str) -> bool {
+    let letters = word.strip_prefix('-').unwrap_or_default();
+    letters.ends_with(['u', 'U']) && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 /// `-x`, `--word` or `-word`. What begins so but has other characters in it may be a password.

@@ -23,6 +23,9 @@ pub use self::text::mask;
 /// Stands in the place of whatever is masked.
 pub const MASK: &str = "***";
 
+/// What stands for a login where it is explained how to write one.
+const PLACEHOLDERS: [&str; 2] = ["USER:PASSWORD", ":PASSWORD"];
+
 /// A shorter value is masked where it was written, but is not searched for in other text: it would be found in words
 /// and numbers that have nothing to do with it.
 const SEARCHED_BYTES_MIN: usize = 4;
@@ -59,6 +62,11 @@ impl SecretAddress {
             text = text.replace(&secret, MASK);
         }
         mask(&text)
+    }
+
+    /// Whether it holds a password or a token.
+    pub fn has_secrets(&self) -> bool {
+        !self.masked().secrets.is_empty()
     }
 
     fn masked(&self) -> Masked {

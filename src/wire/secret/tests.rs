@@ -63,6 +63,8 @@ fn malformed_address_does_not_show_its_password() {
         "ann:s3cret@cam/video",
         "192.0.2.5:8080/video?pwd=s3cret",
         "http:ann:s3cret@cam",
+        "http//ann:s3cret@cam/video",
+        "http:/ann:s3cret@cam/video",
         "exec:curl 'http://ann:s3cret@cam/",
     ] {
         let shown = shown(address);
@@ -74,6 +76,8 @@ fn malformed_address_does_not_show_its_password() {
 fn arguments_after_names_of_secrets_are_masked() {
     for (command, masked) in [
         ("curl -u ann:s3cret http://cam/", "curl -u *** http://cam/"),
+        ("curl -fsSu ann:s3cret http://cam/", "curl -fsSu *** http://cam/"),
+        ("mosquitto_sub -P s3cret -p 1883", "mosquitto_sub -P *** -p 1883"),
         ("curl -uann:s3cret http://cam/?pwd=s3cret", "curl -u*** http://cam/?pwd=***"),
         ("curl --user=ann:s3cret http://cam/", "curl --user=*** http://cam/"),
         ("curl -H 'Authorization: Basic s3cret' http://cam/", "curl -H 'Authorization: ***' http://cam/"),
@@ -129,8 +133,14 @@ fn text_of_other_programs_is_masked() {
         ),
         ("no key frame yet: waiting", "no key frame yet: waiting"),
         ("write http://USER:PASSWORD@HOST/PATH", "write http://USER:PASSWORD@HOST/PATH"),
+        ("set FRAMECAST_AUTH=USER:PASSWORD", "set FRAMECAST_AUTH=USER:PASSWORD"),
         ("write https://HOST:PORT/ or unix:PATH", "write https://HOST:PORT/ or unix:PATH"),
         ("--token: a token is a word", "--token: a token is a word"),
+        ("--token-file /etc/token: every user may read it", "--token-file /etc/token: every user may read it"),
+        (
+            "registered: token=Token(4294967295) interests=READABLE",
+            "registered: token=Token(4294967295) interests=READABLE",
+        ),
     ] {
         assert_eq!(mask(text), masked);
     }

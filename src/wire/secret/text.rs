@@ -1,7 +1,7 @@
 //! What is masked in running text, such as what other programs write to standard error: URLs with credentials, header
 //! fields, and values that follow the name of a secret.
 
-use super::{Masked, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word, url};
+use super::{Masked, PLACEHOLDERS, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word, url};
 
 /// Masks the credentials in text: user and password of each URL and the values of its query, the header fields
 /// `Authorization` and `Cookie`, and what follows `password=`, `token:` and the like.
@@ -87,8 +87,9 @@ fn mask_word(masked: &mut Masked, word: &str) -> Next {
     }
     if let Some((name, value)) = word.split_once(':') {
         let is_field = is_sensitive_field(name);
-        // `--token: ...` begins a sentence about an option.
-        if is_field || (is_sensitive_word(name) && !name.starts_with('-')) {
+        // `--token: ...` begins a sentence about an option, `/etc/token: ...` one about a file.
+        let is_subject = name.starts_with('-') || !is_name(name);
+        if is_field || (is_sensitive_word(name) && !is_subject) {
             masked.show(name);
             masked.show(":");
             masked.hide_secret(value);
@@ -123,7 +124,12 @@ fn without_sign(url: &str) -> &str {
 
 /// Divides `NAME=SECRET` behind its sign, if the name is one of a secret. A URL has rules of its own.
 fn assignment(word: &str) -> Option<(&str, &str)> {
-    let (name, _) = word.split_once('=')?;
-    let is_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    (name.chars().all(is_name) && is_sensitive(name)).then(|| word.split_at(name.len() + 1))
+    let (name, value) = word.split_once('=')?;
+    // mio's log numbers what is registered; a sentence says how a login is written.
+    let is_open = value.starts_with("Token(") || PLACEHOLDERS.contains(&value);
+    (is_name(name) && is_sensitive(name) && !is_open).then(|| word.split_at(name.len() + 1))
+}
+
+fn is_name(text: &str) -> bool {
+    text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.'))
 }

@@ -1,12 +1,9 @@
 //! What is masked in a URL: user, password, the values of the query, and secrets in the path.
 
-use super::{Masked, is_sensitive};
+use super::{Masked, PLACEHOLDERS, is_sensitive};
 
 /// The schemes whose query is framecast's own, as in `redis+list://HOST/KEY?max=100`.
 const OWN_QUERY: [&str; 4] = ["redis", "rediss", "redis+list", "rediss+list"];
-
-/// What stands for a login where it is explained how to write one.
-const PLACEHOLDERS: [&str; 2] = ["USER:PASSWORD", ":PASSWORD"];
 
 /// A value of one of framecast's own parameters is not longer than this, such as `1280x720` or `250ms`.
 const OWN_VALUE_BYTES_MAX: usize = 16;
@@ -70,7 +67,15 @@ fn divide(text: &str, sign: char) -> (&str, &str) {
 /// Some cameras take their login in the path: `/user=admin&password=secret&channel=1`, `/user=admin_password=secret`.
 fn mask_path(masked: &mut Masked, path: &str) {
     for piece in path.split_inclusive(['/', '&', ';']) {
-        let value = piece.trim_end_matches(['/', '&', ';']);
+        let whole = piece.trim_end_matches(['/', '&', ';']);
+        // `http//USER:PASSWORD@HOST`
+        let value = match whole.rfind('@').filter(|&at| whole[..at].contains(':')) {
+            Some(at) => {
+                mask_userinfo(masked, &whole[..at]);
+                &whole[at..]
+            }
+            None => whole,
+        };
         let sensitive = value.char_indices().filter(|(_, letter)| *letter == '=');
         let mut sensitive = sensitive.map(|(at, _)| value.split_at(at + 1));
         match sensitive.find(|(name, _)| is_sensitive(name)) {
@@ -80,7 +85,7 @@ fn mask_path(masked: &mut Masked, path: &str) {
             }
             None => masked.show(value),
         }
-        masked.show(&piece[value.len()..]);
+        masked.show(&piece[whole.len()..]);
     }
 }
 
