@@ -2,9 +2,6 @@
 
 use super::{Masked, PLACEHOLDERS, is_sensitive};
 
-/// The schemes whose query is framecast's own, as in `redis+list://HOST/KEY?max=100`.
-const OWN_QUERY: [&str; 4] = ["redis", "rediss", "redis+list", "rediss+list"];
-
 /// A value of one of framecast's own parameters is not longer than this, such as `1280x720` or `250ms`.
 const OWN_VALUE_BYTES_MAX: usize = 16;
 
@@ -30,9 +27,9 @@ pub(super) fn mask(masked: &mut Masked, url: &str) {
     let (rest, fragment) = divide(rest, '#');
     let (path, query) = divide(rest, '?');
     mask_path(masked, path);
-    let scheme = scheme.trim_end_matches("://");
-    match OWN_QUERY.contains(&scheme) {
-        true => mask_own(masked, query),
+    match scheme.starts_with("redis") {
+        // Redis has no queries: `redis+list://HOST/KEY?max=100` is framecast's own.
+        true => mask_pairs(masked, query, |name, value| name == "max" && is_whole_number(value)),
         false => mask_query(masked, query),
     }
     mask_own(masked, fragment);
@@ -55,8 +52,12 @@ fn hides_userinfo(authority: &str, rest: &str) -> bool {
     let Some((_, port)) = after_host.split_once(':') else { return false };
     let (before_query, fragment) = (divide(rest, '?').0, divide(rest, '#').1);
     // `PORT` stands for a number where it is explained how to write an address.
-    let is_number = port == "PORT" || port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = port == "PORT" || is_whole_number(port);
     !is_number || before_query.contains('@') || fragment.contains('@')
+}
+
+fn is_whole_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `text` before the first `sign`, and from it on.
