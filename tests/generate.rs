@@ -137,7 +137,8 @@ fn unit_passes_on_every_file_of_secrets_under_the_variable_of_its_option() {
     let help = run(env!("CARGO_BIN_EXE_framecast"), &["--help"]);
     let mut used = Vec::new();
     for assignment in variables.split(' ') {
-        let (variable, file) = assignment.split_once("=%d/").expect("VARIABLE=%d/FILE");
+        let (variable, file) =
+            assignment.split_once("=/run/credentials/%n/").expect("VARIABLE=/run/credentials/%n/FILE");
         assert!(help.contains(&format!("[env: {variable}=")), "there is no {variable}");
         used.push(file);
     }

@@ -78,6 +78,27 @@ sleep 15
 check "systemd hears from the successor" is "$after" property MainPID
 check "the successor shows the camera" is_picture http://127.0.0.1:8080/snapshot
 
+status() { # ARGUMENTS OF CURL...
+    curl --silent --output /dev/null --write-out '%{http_code}' "$@"
+}
+install -d -m 700 /etc/framecast
+echo 'ann:a password' >/etc/framecast/users
+chmod 600 /etc/framecast/users
+mkdir /etc/systemd/system/framecast.service.d
+{
+    echo '[Service]'
+    systemctl cat framecast | grep -E '^#(LoadCredential=users|Environment=FRAMECAST_AUTH_FILE)' | sed 's/^#//'
+} >/etc/systemd/system/framecast.service.d/secrets.conf
+systemctl daemon-reload
+systemctl restart framecast
+check "with a file of users it wants a password" is 401 status http://127.0.0.1:8080/healthz
+check "it reads the file, which root alone can read" is 200 status --user 'ann:a password' http://127.0.0.1:8080/healthz
+check "its health check has the password from a variable" is ok env FRAMECAST_AUTH='ann:a password' framecast health
+rm -r /etc/systemd/system/framecast.service.d /etc/framecast
+systemctl daemon-reload
+systemctl restart framecast
+after=$(property MainPID)
+
 check "it can be installed again" apt-get install --yes --reinstall ./framecast.deb
 check "that starts it again" within 10 is_active_as_another "$after"
 check "that leaves the settings alone" grep -q /dev/video0 $settings
