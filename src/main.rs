@@ -104,7 +104,8 @@ fn run_capture(options: &Capture) -> Outcome {
     if io::stdout().is_terminal() {
         return Err(usage("standard output is a terminal; redirect it, as in framecast capture SOURCE | mpv -"));
     }
-    capture::run(&source, &mut io::stdout().lock()).map_err(failure)
+    let frame_bytes_max = options.frame_max_mib as usize * 1024 * 1024;
+    capture::run(&source, frame_bytes_max, &mut io::stdout().lock()).map_err(failure)
 }
 
 fn run_publish(options: &Publish) -> Outcome {

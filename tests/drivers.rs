@@ -19,6 +19,8 @@ mod rpicam;
 mod still;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "drivers/turn.rs"]
+mod turn;
 #[path = "drivers/useless.rs"]
 mod useless;
 

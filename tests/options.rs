@@ -80,6 +80,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("stall-timeout", &["0s", "10", "soon"], TIME),
     ("frame-timeout", &["0s", "10", "soon"], TIME),
     ("repeat-after", &["0s", "10", "soon"], TIME),
+    ("frame-max-mib", &["0", "-1", "8MiB", "65"], "write a whole number from 1 to 64"),
     ("pinned-max-mib", &["0", "-1", "64MiB", "1048577"], MEBIBYTES),
     ("history", &["25h", "10", "500ms", "soon", ""], HISTORY),
     ("history-max-mib", &["0", "-1", "64MiB", "1048577"], MEBIBYTES),

@@ -8,6 +8,7 @@ pub mod canvas;
 pub mod card;
 pub mod clock;
 pub mod exec;
+mod folder;
 pub mod hints;
 pub mod http;
 pub mod numbers;
@@ -21,6 +22,7 @@ pub mod size;
 pub mod source;
 pub mod stdin;
 pub mod stills;
+mod turn;
 pub mod v4l2;
 mod watch;
 
@@ -52,14 +54,15 @@ pub const SOURCE_VARIABLE: &str = "FRAMECAST_SOURCE";
 pub const BOUNDARY: &str = "frame";
 
 /// Captures from `source` and writes its frames to `out` as multipart parts, each with its wall time of capture.
+/// A frame of the source larger than `frame_bytes_max` is rejected.
 ///
 /// Returns `Ok` when nobody reads `out` any more, which is how a driver is told to end, or when the source has no
 /// more frames.
 ///
 /// # Errors
 /// The source cannot be read, or `out` fails in any other way.
-pub fn run(source: &Source, out: &mut impl Write) -> Result<(), CaptureError> {
-    match source.driver().run(&mut Parts { out, begun: false, sequence: 0, relayed: None }) {
+pub fn run(source: &Source, frame_bytes_max: usize, out: &mut impl Write) -> Result<(), CaptureError> {
+    match source.driver().run(&mut Parts { out, frame_bytes_max, begun: false, sequence: 0, relayed: None }) {
         Err(CaptureError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
@@ -133,6 +136,8 @@ fn arrival_time() -> WallTime {
 /// The output of a driver.
 pub(crate) struct Parts<'a> {
     out: &'a mut dyn Write,
+    /// See [`Parts::frame_bytes_max`].
+    frame_bytes_max: usize,
     /// Whether the preamble has been sent.
     begun: bool,
     /// The number of the newest frame; the first one has 1, unless its source gives it another.
@@ -142,6 +147,11 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Parts<'_> {
+    /// The largest frame that is accepted from the source, in bytes.
+    fn frame_bytes_max(&self) -> usize {
+        self.frame_bytes_max
+    }
+
     /// Sends one frame under the next number, whole and at once: a reader is woken once for it and never waits for the
     /// rest in a buffer. A `captured_at`, since the Unix epoch, outside the years 2000 to 9999 becomes the time that is
     /// now.

@@ -231,6 +231,14 @@ pub enum SourceError {
     /// The directory holds no picture.
     #[error("no JPEG in {}: put at least one whole .jpg or .jpeg file there", .0.display())]
     NoJpeg(PathBuf),
+    /// The directory holds files, but none that can be shown.
+    #[error("no JPEG can be shown: {}: {problem}", file.display())]
+    NotShown {
+        /// One of the files.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The address of a camera on the network cannot be read. It is not shown, as any part of it may be a secret.
     #[error(
         "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH, and within USER and PASSWORD %40 \

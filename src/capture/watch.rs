@@ -4,39 +4,36 @@
 //! server, ends when the folder goes away, and loses events when there are too many of them, so that the look at
 //! everything would be needed all the same. What looking costs is bounded instead ([`REST_PER_LOOK`]).
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-
 use super::clock::{Ticks, wall_time};
-use super::stills::{by_name, jpeg_files, read_picture};
+use super::folder::{Still, Version, list, read};
+use super::source::SourceError;
 use super::{CaptureError, Parts};
 
 /// After a look, this many times as long as it took is rested: a folder of a hundred thousand files is looked at less
 /// often, and takes a tenth of one processor at most.
 const REST_PER_LOOK: u32 = 9;
 
-/// A file that was left alone for this long is no longer being written.
-const SETTLED_AFTER: Duration = Duration::from_secs(5);
+/// A folder may be gone for this long, as when another one takes its place. Then the driver ends with the reason, and
+/// the server starts it again until the folder is back.
+const GONE_MAX: Duration = Duration::from_secs(2);
 
-/// Sends the newest picture in `directory` and then each that is newer than the one sent before, looking `fps` times a
-/// second. A directory that cannot be read is waited for.
+/// Sends the newest picture in `directory` and then each that comes into it, looking `fps` times a second.
 pub(super) fn run(directory: &Path, fps: f64, parts: &mut Parts) -> Result<(), CaptureError> {
-    let mut folder = Folder { directory, shown: None, flawed: HashSet::new(), gone: false };
+    let mut folder = Folder { directory, known: HashSet::new(), flawed: HashSet::new(), gone_since: None };
     for _ in Ticks::new(fps) {
         let began = Instant::now();
-        let newer = folder.newer_picture();
+        let newer = folder.newer_picture(parts.frame_bytes_max())?;
         let rest = began.elapsed() * REST_PER_LOOK;
-        if let Some((modified, jpeg)) = newer {
+        if let Some((modified, still)) = newer {
             let modified = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
             // The clock of a file server may be ahead of ours, but nothing was captured after now.
-            parts.send(modified.min(wall_time()), &jpeg)?;
+            parts.send_repaired(modified.min(wall_time()), &still.jpeg, still.repair)?;
         }
         thread::sleep(rest);
     }
@@ -44,91 +41,77 @@ pub(super) fn run(directory: &Path, fps: f64, parts: &mut Parts) -> Result<(), C
 }
 
 /// What is known of the folder from one look to the next.
+///
+/// What comes into it is new, whatever time it bears: a camera's clock may be wrong, an archive is older than what was
+/// shown before, and a file from the future would otherwise be the newest for ever.
 struct Folder<'a> {
     directory: &'a Path,
-    /// The newest picture that was sent.
-    shown: Option<Version>,
-    /// Newer files that are settled and no pictures: they are not read again.
-    flawed: HashSet<Version>,
-    /// The directory could not be read, which has been said.
-    gone: bool,
+    /// The files that were there when a picture was shown, and those that have come since and are older than it.
+    known: HashSet<(u64, SystemTime, u64)>,
+    /// Files that are settled and no pictures: they are not read again.
+    flawed: HashSet<(u64, (i64, i64))>,
+    /// Since when the directory cannot be read, which has been logged.
+    gone_since: Option<Instant>,
 }
 
 impl Folder<'_> {
-    /// The newest whole picture, if it is newer than the one before, and when it was written.
-    fn newer_picture(&mut self) -> Option<(SystemTime, Bytes)> {
-        let versions = self.list();
-        if versions.is_empty() {
-            // Whatever comes into an empty folder is news, even files that are older than those that were there.
-            self.shown = None;
-        }
-        let is_newer = |version: &Version| self.shown.as_ref().is_none_or(|shown| version.by_age(shown).is_gt());
-        let newer = versions.into_iter().filter(is_newer);
-        let (flawed, mut newer): (_, Vec<_>) = newer.partition(|version| self.flawed.contains(version));
-        self.flawed = HashSet::from_iter::<Vec<_>>(flawed);
-        newer.sort_unstable_by(|a, b| b.by_age(a));
-        newer.into_iter().find_map(|version| self.read(version))
-    }
-
-    /// Reads one file. What is no whole picture may be about to become one, so it is tried again at the next look;
-    /// given up is only what has stayed as it is for a while.
-    fn read(&mut self, version: Version) -> Option<(SystemTime, Bytes)> {
-        match read_picture(&version.path) {
-            Ok(jpeg) => {
-                let modified = version.modified;
-                self.shown = Some(version);
-                Some((modified, jpeg))
-            }
-            Err(error) => {
-                if version.modified.elapsed().is_ok_and(|age| age >= SETTLED_AFTER) {
-                    say(&format!("left out {:?}: {error}", version.path));
-                    self.flawed.insert(version);
+    /// The newest picture that has come since the one before, and when it was written.
+    fn newer_picture(&mut self, frame_bytes_max: usize) -> Result<Option<(SystemTime, Still)>, SourceError> {
+        let versions = self.list()?;
+        let now = SystemTime::now();
+        let is_new =
+            |version: &&Version| !self.known.contains(&version.identity()) && !self.flawed.contains(&version.state());
+        let mut new: Vec<_> = versions.iter().filter(is_new).collect();
+        new.sort_unstable_by(|a, b| b.by_age(a, now));
+        let mut pending = HashSet::new();
+        let mut found = None;
+        for version in new {
+            match read(version, frame_bytes_max) {
+                Ok(still) => {
+                    found = Some((version.modified, still));
+                    break;
                 }
-                None
+                // What is no whole picture may be about to become one, so it is read again at the next look; given up
+                // is only what has stayed as it is for a while.
+                Err(error) if version.is_settled() => {
+                    say(&format!("left out {:?}: {error}", version.path));
+                    self.flawed.insert(version.state());
+                }
+                Err(_) => drop(pending.insert(version.identity())),
             }
         }
+        let states: HashSet<_> = versions.iter().map(Version::state).collect();
+        self.flawed.retain(|state| states.contains(state));
+        let seen = versions.iter().map(Version::identity).filter(|identity| !pending.contains(identity));
+        match found {
+            Some(_) => self.known = seen.collect(),
+            None => {
+                let there: HashSet<_> = seen.collect();
+                self.known.retain(|identity| there.contains(identity));
+            }
+        }
+        Ok(found)
     }
 
-    /// The files there are now.
-    fn list(&mut self) -> Vec<Version> {
-        match jpeg_files(self.directory) {
-            Ok(paths) => {
-                self.gone = false;
-                paths.into_iter().filter_map(Version::of).collect()
+    /// The files there are now. None while the directory cannot be read, for a short time.
+    fn list(&mut self) -> Result<Vec<Version>, SourceError> {
+        match list(self.directory) {
+            Ok(versions) => {
+                self.gone_since = None;
+                Ok(versions)
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.gone, true) {
+                let now = Instant::now();
+                if self.gone_since.is_none() {
                     say(&format!("{error}; waiting for it"));
                 }
-                Vec::new()
+                if now >= *self.gone_since.get_or_insert(now) + GONE_MAX { Err(error) } else { Ok(Vec::new()) }
             }
         }
     }
 }
 
-/// One state of a file: written anew, it is another version.
-#[derive(PartialEq, Eq, Hash)]
-struct Version {
-    path: PathBuf,
-    modified: SystemTime,
-    bytes: u64,
-}
-
-impl Version {
-    /// What there is at `path`, if it is a file: opening a pipe would wait for somebody to write into it.
-    fn of(path: PathBuf) -> Option<Self> {
-        let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        Some(Self { path, modified: metadata.modified().ok()?, bytes: metadata.len() })
-    }
-
-    /// The older one first. Some file systems count in steps of 2 s: of two files of one time, the later name is newer.
-    fn by_age(&self, other: &Self) -> Ordering {
-        let by_time = self.modified.cmp(&other.modified);
-        by_time.then_with(|| by_name(&self.path, &other.path)).then(self.bytes.cmp(&other.bytes))
-    }
-}
-
-/// Nobody may be listening, and that is no reason to stop showing pictures.
+/// The reader of standard error may be gone, and that is no reason to stop.
 fn say(words: &str) {
     let _ = writeln!(io::stderr(), "{words}");
 }

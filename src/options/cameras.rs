@@ -68,6 +68,7 @@ fn warn_of_secrets<'a>(mut given: impl Iterator<Item = &'a Given<SecretAddress>>
 pub(super) fn read(
     arguments: Vec<Given<SecretAddress>>,
     options: Vec<Given<SecretAddress>>,
+    frame_bytes_max: usize,
 ) -> Result<Vec<CameraSettings>, OptionsError> {
     warn_of_secrets(arguments.iter().chain(&options), "FRAMECAST_CAMERA");
     // A command line overrides its environment.
@@ -85,13 +86,13 @@ pub(super) fn read(
         if cameras.iter().any(|camera| camera.name == name) {
             return Err(OptionsError::CameraTwice { place: given.place, name });
         }
-        cameras.push(CameraSettings { name, source });
+        cameras.push(CameraSettings { name, source, frame_bytes_max });
     }
     if cameras.iter().filter(|camera| camera.source.reads_stdin()).count() > 1 {
         return Err(OptionsError::StdinTwice);
     }
     if cameras.is_empty() {
-        cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default() });
+        cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default(), frame_bytes_max });
     }
     Ok(cameras)
 }

@@ -21,7 +21,7 @@ use self::given::{Each, List, One};
 pub use self::health::Health;
 use self::history::History;
 use self::listen::{Listen, settle};
-use self::values::{boundary, count, mebibytes, offline, pixels, process, secret, switch, text, time};
+use self::values::{boundary, count, frame_mebibytes, mebibytes, offline, pixels, process, secret, switch, text, time};
 use crate::bench;
 use crate::capture::SOURCE_VARIABLE;
 use crate::capture::SourceError;
@@ -118,6 +118,9 @@ pub struct Capture {
     /// Where the frames come from; from the variable, no list of processes shows a password in it
     #[arg(env = SOURCE_VARIABLE, hide_env_values = true, value_parser = One(secret))]
     pub source: SecretAddress,
+    /// The largest frame accepted from the source, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = frame_mebibytes)]
+    pub frame_max_mib: u32,
     /// The server that this is a driver of: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
     pub server: Option<Pid>,
@@ -243,6 +246,11 @@ pub struct Serve {
     #[arg(long, value_name = "TIME", env = "FRAMECAST_REPEAT_AFTER", value_parser = One(time), default_value = "2s")]
     repeat_after: Duration,
 
+    /// The largest frame accepted from a camera, in MiB
+    #[arg(long, value_name = "MIB", env = "FRAMECAST_FRAME_MAX_MIB", default_value_t = 8)]
+    #[arg(value_parser = One(frame_mebibytes), allow_negative_numbers = true)]
+    frame_max_mib: u32,
+
     /// Past frames that slow viewers may hold in memory, all together, in MiB
     #[arg(long, value_name = "MIB", env = "FRAMECAST_PINNED_MAX_MIB", default_value_t = 64)]
     #[arg(value_parser = One(mebibytes), allow_negative_numbers = true)]
@@ -352,7 +360,8 @@ impl Serve {
             history_bytes_max: self.history.bytes_max(),
             ..Limits::default()
         };
-        let cameras = cameras::read(List::concat(self.source), List::concat(self.camera))?;
+        let frame_bytes_max = self.frame_max_mib as usize * 1024 * 1024;
+        let cameras = cameras::read(List::concat(self.source), List::concat(self.camera), frame_bytes_max)?;
         Ok(Settings {
             listen,
             tls,

@@ -12,6 +12,9 @@ use crate::wire::secret::SecretAddress;
 use crate::wire::source::Part;
 
 /// The most memory that an option may give: a tebibyte, in MiB.
+/// The largest frame that may be allowed, in MiB. Slow viewers each hold one, and so does every driver.
+const FRAME_MEBIBYTES_MAX: u32 = 64;
+
 const MEBIBYTES_MAX: u32 = 1_048_576;
 
 /// How many there may be of something.
@@ -22,6 +25,11 @@ pub(super) fn count(text: &str) -> Result<u32, String> {
 /// An amount of memory.
 pub(super) fn mebibytes(text: &str) -> Result<u32, String> {
     whole_number(text, MEBIBYTES_MAX)
+}
+
+/// The size of a frame, in MiB.
+pub(super) fn frame_mebibytes(text: &str) -> Result<u32, String> {
+    whole_number(text, FRAME_MEBIBYTES_MAX)
 }
 
 fn whole_number(text: &str, max: u32) -> Result<u32, String> {

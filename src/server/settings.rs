@@ -48,6 +48,8 @@ pub struct CameraSettings {
     pub name: String,
     /// What its driver is told.
     pub source: Source,
+    /// The largest frame accepted from it, in bytes.
+    pub frame_bytes_max: usize,
 }
 
 /// The files behind encrypted listeners, both in PEM form.

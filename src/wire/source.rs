@@ -143,6 +143,7 @@ impl Reason {
             Self::Lossless | Self::Arithmetic | Self::Hierarchical => {
                 "; browsers do not show that kind of JPEG: set the camera to baseline JPEG"
             }
+            Self::TooLarge => "; it is larger than --frame-max-mib allows",
             _ => "",
         }
     }

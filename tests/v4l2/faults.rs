@@ -34,7 +34,9 @@ fn a_camera_that_cannot_be_had_is_told_from_one_that_is_not_there() {
 fn what_is_no_camera_at_all_is_told_so() {
     for (file, expected) in [("/dev/null", true), ("/dev", true), ("/dev/null/video0", false)] {
         let source = format!("v4l2:{file}").parse().unwrap();
-        let words = framecast::capture::run(&source, &mut Vec::new()).unwrap_err().to_string();
+        let words = framecast::capture::run(&source, framecast::wire::jpeg::FRAME_BYTES_MAX, &mut Vec::new())
+            .unwrap_err()
+            .to_string();
         assert_eq!(words == format!("{file} is not a capture device; name one that framecast cameras lists"), expected);
         assert_eq!(words.starts_with(&format!("{file} is not there; n")), !expected, "{words}");
     }

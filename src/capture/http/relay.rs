@@ -15,7 +15,7 @@ use super::kind::{Kind, START_BYTES_MAX};
 use super::{Fault, Http};
 use crate::capture::clock::Ticks;
 use crate::capture::{CaptureError, Driver, Parts};
-use crate::wire::jpeg::{FRAME_BYTES_MAX, Splitter};
+use crate::wire::jpeg::Splitter;
 use crate::wire::multipart::{PartDecoder, read_message};
 use crate::wire::source::{Part, Reason, Rejected};
 
@@ -168,11 +168,11 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         self.tag = answer.head.all("ETag").next().map(<[u8]>::to_vec);
         match self.kind(&mut answer)? {
             Kind::Parts(boundary) => {
-                let decoder = PartDecoder::new(boundary.as_deref(), FRAME_BYTES_MAX);
+                let decoder = PartDecoder::new(boundary.as_deref(), self.parts.frame_bytes_max());
                 self.stream(&mut answer, Decoder::Parts(decoder))?;
             }
             Kind::UndeclaredParts => {
-                self.stream(&mut answer, Decoder::Parts(PartDecoder::new(None, FRAME_BYTES_MAX)))?;
+                self.stream(&mut answer, Decoder::Parts(PartDecoder::new(None, self.parts.frame_bytes_max())))?;
             }
             Kind::Jpegs => self.jpegs(&mut answer)?,
         }
@@ -247,7 +247,7 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     /// Relays JPEGs with nothing but a few bytes between them: one, or as many as come.
     fn jpegs(&mut self, answer: &mut Answer) -> Result<(), Interruption> {
         let before = self.frames;
-        let mut decoder = Decoder::Jpegs(Splitter::new(FRAME_BYTES_MAX));
+        let mut decoder = Decoder::Jpegs(Splitter::new(self.parts.frame_bytes_max()));
         let timeout = self.source.timeout();
         let interval = Duration::from_secs_f64(1.0 / self.source.fps.unwrap_or(super::FPS_DEFAULT));
         let wait = if self.is_alone { interval.min(ALONE_AFTER) } else { interval.max(ALONE_AFTER) };
@@ -275,7 +275,7 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     /// What is left at the end of a body is a picture without an end marker, or a part of one.
     fn end_jpegs(&mut self, answer: &mut Answer, before: u64) -> Result<(), Interruption> {
         if answer.body.starts_with(b"\xff\xd8") {
-            match read_message(&picture_message(answer, &answer.body), FRAME_BYTES_MAX) {
+            match read_message(&picture_message(answer, &answer.body), self.parts.frame_bytes_max()) {
                 Ok(part) => self.send(part)?,
                 Err(rejected) => self.reject(&rejected)?,
             }
@@ -291,7 +291,8 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         loop {
             match decoder.decode(&mut answer.body) {
                 Ok(Some(part)) if has_fields && self.frames == before => {
-                    let part = read_message(&picture_message(answer, &part.jpeg), FRAME_BYTES_MAX).unwrap_or(part);
+                    let part = read_message(&picture_message(answer, &part.jpeg), self.parts.frame_bytes_max())
+                        .unwrap_or(part);
                     self.send(part)?;
                 }
                 Ok(Some(part)) => self.send(part)?,

@@ -18,7 +18,6 @@ pub(crate) use self::link::{ANSWER_TIMEOUT, Link, say};
 
 use super::source::SourceError;
 use super::{CaptureError, Driver, PATIENCE, Parts};
-use crate::wire::jpeg::FRAME_BYTES_MAX;
 use crate::wire::multipart::read_message;
 use crate::wire::source::Reason;
 
@@ -149,7 +148,7 @@ impl Receiver<'_, '_> {
     }
 
     fn hand_on(&mut self, message: &[u8]) -> Result<(), Interruption> {
-        match read_message(message, FRAME_BYTES_MAX) {
+        match read_message(message, self.parts.frame_bytes_max()) {
             Ok(part) => {
                 if self.link.well() {
                     say("frames come again");

@@ -296,6 +296,7 @@ impl Camera {
     fn start(&mut self, registry: &Registry, now: Instant) {
         self.starts += u32::from(!self.is_still);
         let mut command = self.command("capture");
+        command.arg(format!("--frame-max-mib={}", self.settings.frame_bytes_max >> 20));
         // The name is for the list of processes.
         command.arg(child::server_argument()).arg(format!("--camera={}", self.settings.name));
         command.env(SOURCE_VARIABLE, self.settings.source.address().expose());
@@ -424,7 +425,7 @@ impl Camera {
     fn spawn(&mut self, mut command: Command, registry: &Registry, now: Instant) -> std::io::Result<Process> {
         self.runs += 1;
         let pipe = Pipe { camera: self.index, run: self.runs & Key::NUMBER_MASK };
-        Process::spawn(&mut command, pipe, registry, now)
+        Process::spawn(&mut command, self.settings.frame_bytes_max, pipe, registry, now)
     }
 
     fn driver(&self) -> Option<&Process> {

@@ -12,7 +12,6 @@ use rustix::process::Signal;
 use super::useless::Useless;
 use crate::server::child::{Child, KILL_AFTER};
 use crate::server::token::{Owner, Pipe};
-use crate::wire::jpeg::FRAME_BYTES_MAX;
 use crate::wire::source::{Part, Reason, Repair, SourceDecoder, Tally};
 
 /// Asked of the kernel for the pipe of frames, so that a large frame comes in one piece.
@@ -50,7 +49,13 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `command` in a process group of its own and registers its pipes.
-    pub(super) fn spawn(command: &mut Command, pipe: Pipe, registry: &Registry, now: Instant) -> io::Result<Self> {
+    pub(super) fn spawn(
+        command: &mut Command,
+        frame_bytes_max: usize,
+        pipe: Pipe,
+        registry: &Registry,
+        now: Instant,
+    ) -> io::Result<Self> {
         let errors = Owner::CameraErrors(pipe).token();
         let mut child = Child::spawn(command.stdout(Stdio::piped()), errors, registry, now)?;
         let missing = || io::Error::other("a pipe to it is missing");
@@ -64,7 +69,7 @@ impl Process {
             child,
             output: Some(output),
             output_owed: false,
-            decoder: SourceDecoder::new(FRAME_BYTES_MAX),
+            decoder: SourceDecoder::new(frame_bytes_max),
             received: BytesMut::new(),
             closed_at: None,
             told_to_end_at: None,
