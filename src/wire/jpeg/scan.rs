@@ -3,6 +3,8 @@
 //! Some cameras leave the end marker (FF D9) out. From outside, their pictures look like pictures cut short; only the
 //! entropy-coded data show whether every block is there. Nothing is decoded: the value of a coefficient is skipped.
 
+use memchr::memchr;
+
 use super::walk::{DHT, DRI, EOI, FILL, RST0, RST7, SOI, SOS, STUFFED, TEM};
 use super::{START, huffman};
 
@@ -69,7 +71,14 @@ pub(in crate::wire) fn ending(jpeg: &[u8]) -> Ending {
 
 /// Where the entropy-coded `data` end with a marker other than a restart.
 fn next_marker(data: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(0xff, data).find(|at| !matches!(data.get(at + 1), None | Some(&(STUFFED | FILL | RST0..=RST7))))
+    let mut at = 0;
+    loop {
+        at += memchr(0xff, data.get(at..)?)?;
+        match data.get(at + 1) {
+            None | Some(&(STUFFED | FILL | RST0..=RST7)) => at += 1,
+            Some(_) => return Some(at),
+        }
+    }
 }
 
 /// What the headers before a scan say of it.
