@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use super::scan::{Ending, ending};
-use super::{END, Flaw, Picture, START, Step, Walk};
+use super::{END, Flaw, Picture, START, Step, Walk, check};
 use crate::wire::source::Repair;
 
 /// So many bytes may precede a start marker, at most. A preview in the middle of another file is not its picture.
@@ -72,5 +72,7 @@ pub(in crate::wire) fn with_end<'a>(jpeg: &[u8], walk: &Walk, length_is_known: b
         Ending::Unknown | Ending::Cut => return None,
     };
     let jpeg = [jpeg.get(..length)?, &END].concat();
+    // What broke before its scan ended may hold as many blocks, and yet a segment that no reader accepts.
+    let picture = check(&jpeg).ok().filter(|checked| *checked == picture)?;
     Some(Mended { jpeg: Cow::Owned(jpeg), picture, repair: Some(Repair::EndMarker) })
 }
