@@ -5,5 +5,6 @@ mod camera;
 mod driver;
 mod faults;
 mod offers;
+mod pack;
 mod raw;
 mod words;

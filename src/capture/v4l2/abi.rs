@@ -34,8 +34,15 @@ pub(super) const CONTROL_READ_ONLY: u32 = 0x0004;
 /// The kinds of controls that take one number: integer, boolean, menu, menu of integers.
 pub(super) const NUMERIC_CONTROLS: [u32; 4] = [1, 2, 3, 9];
 
-/// `v4l2_pix_format`: values of `colorspace` and `quantization` that tell the range of the colours.
+/// Values of [`PictureFormat::colorspace`], [`PictureFormat::encoding`] and [`PictureFormat::quantization`].
+pub(super) const COLORSPACE_REC709: u32 = 3;
 pub(super) const COLORSPACE_JPEG: u32 = 7;
+pub(super) const COLORSPACE_BT2020: u32 = 10;
+pub(super) const COLORSPACE_DCI_P3: u32 = 12;
+pub(super) const ENCODING_DEFAULT: u32 = 0;
+pub(super) const ENCODING_709: u32 = 2;
+pub(super) const ENCODING_XV709: u32 = 4;
+pub(super) const ENCODING_BT2020: u32 = 6;
 pub(super) const QUANTIZATION_DEFAULT: u32 = 0;
 pub(super) const QUANTIZATION_FULL: u32 = 1;
 

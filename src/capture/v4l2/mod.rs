@@ -12,8 +12,10 @@
 
 mod abi;
 mod camera;
+pub mod color;
 pub mod controls;
 pub mod error;
+mod format;
 mod kernel;
 mod list;
 pub mod offer;
@@ -34,6 +36,7 @@ use crate::wire::jpeg::{self, Mended};
 use crate::wire::source::Repair;
 use abi::PictureFormat;
 use camera::{Camera, captured_at};
+use color::Colors;
 use error::{CameraError, Problem};
 use kernel::Frame;
 pub use list::{ListError, table};
@@ -159,8 +162,8 @@ impl std::str::FromStr for Choice {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        match PixelFormat::ALL.into_iter().find(|format| format.name() == text) {
-            None if text != "auto" => Err(()),
+        match PixelFormat::named(text) {
+            None if !text.eq_ignore_ascii_case("auto") => Err(()),
             format => Ok(Self(format)),
         }
     }
@@ -192,16 +195,11 @@ enum Encoding {
 impl Encoding {
     fn new(picture: &PictureFormat, quality: u8) -> Option<Self> {
         let format = PixelFormat::of(picture.pixel_format)?;
-        if matches!(format, PixelFormat::Mjpg | PixelFormat::Jpeg) {
+        if format.is_jpeg() {
             return Some(Self::Passed);
         }
-        // What the driver leaves open is by V4L2 full with the colours of JFIF and limited with all others. Cameras
-        // without colour use all of a byte.
-        let full = match picture.quantization {
-            abi::QUANTIZATION_DEFAULT => picture.colorspace == abi::COLORSPACE_JPEG || format == PixelFormat::Grey,
-            quantization => quantization == abi::QUANTIZATION_FULL,
-        };
-        let layout = Layout::new(format, picture.width, picture.height, picture.bytes_per_line, full)?;
+        let layout =
+            Layout::new(format, picture.width, picture.height, picture.bytes_per_line, Colors::new(format, picture))?;
         Some(Self::Encoded(layout, quality))
     }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+pub use super::format::PixelFormat;
+
 /// Rates closer than this, as a part of the wanted one, are the same: 29.97 is 30.
 const SAME_RATE: f64 = 0.01;
 
@@ -15,56 +17,6 @@ const HEIGHT_SENSIBLE_MIN: u32 = 240;
 
 /// The longest side, in pixels, of a baseline JPEG (ITU T.81, B.2.2).
 pub(super) const SIDE_PIXELS_MAX: u32 = 65_535;
-
-/// What a picture may be made of. The order is that of preference: what is a JPEG already costs nothing, and of the
-/// others those with more colour come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PixelFormat {
-    /// JPEGs without what they all have in common (UVC's motion JPEG).
-    Mjpg,
-    /// JPEGs.
-    Jpeg,
-    /// Y'CbCr 4:2:2, two pixels in four bytes.
-    Yuyv,
-    /// Y'CbCr 4:2:0, a plane of Y' and one of CbCr.
-    Nv12,
-    /// Red, green, blue, a byte each.
-    Rgb24,
-    /// Luma alone.
-    Grey,
-}
-
-impl PixelFormat {
-    /// All there are, the best first.
-    pub const ALL: [Self; 6] = [Self::Mjpg, Self::Jpeg, Self::Yuyv, Self::Nv12, Self::Rgb24, Self::Grey];
-
-    /// Its name on the command line, and the four characters that V4L2 calls it by.
-    const fn names(self) -> (&'static str, &'static [u8; 4]) {
-        match self {
-            Self::Mjpg => ("mjpg", b"MJPG"),
-            Self::Jpeg => ("jpeg", b"JPEG"),
-            Self::Yuyv => ("yuyv", b"YUYV"),
-            Self::Nv12 => ("nv12", b"NV12"),
-            Self::Rgb24 => ("rgb24", b"RGB3"),
-            Self::Grey => ("grey", b"GREY"),
-        }
-    }
-
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        self.names().0
-    }
-
-    /// V4L2's number for it.
-    pub fn fourcc(self) -> u32 {
-        u32::from_le_bytes(*self.names().1)
-    }
-
-    /// The format that V4L2 has this number for.
-    pub fn of(fourcc: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.fourcc() == fourcc)
-    }
-}
 
 /// A width and a height, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
