@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use framecast::capture::v4l2::offer::PixelFormat;
 use framecast::wire::facts::Sequence;
 use framecast::wire::jpeg::with_standard_tables;
 use tempfile::TempDir;
@@ -13,7 +14,7 @@ use crate::camera::{Setting, capture, program};
 
 const NUMBER: &[u8] = include_bytes!("../../frames/1.jpg");
 
-/// The colours of the fake's bars.
+/// The colors of the fake's bars.
 const BARS: [[u8; 3]; 8] =
     [[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255], [0, 0, 0]];
 
@@ -39,7 +40,7 @@ impl Desk {
     }
 }
 
-/// The colours in the middle of the eight bars of the first frame, and its size.
+/// The colors in the middle of the eight bars of the first frame, and its size.
 fn bars(source: &str, setting: Setting) -> (Vec<Vec<u8>>, (usize, usize)) {
     let (frames, _) = capture(source, setting, 1);
     let mut decoder = JpegDecoder::new(ZCursor::new(&frames[0].jpeg));
@@ -57,15 +58,22 @@ fn assert_near(found: &[u8], wanted: &[u8], tolerance: u8) {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn raw_pictures_keep_their_colours_in_full_range() {
-    for (format, name) in [("YUYV", "yuyv"), ("NV12", "nv12"), ("RGB3", "rgb24")] {
-        for (wanted, size) in [("640x480", (640, 480)), ("1280x720", (1280, 720))] {
-            let source = format!("v4l2:/dev/video0?size={wanted}&format={name}&quality=95");
-            let (colours, found) = bars(&source, &[("FORMATS", format)]);
-            assert_eq!(found, size);
-            colours.iter().zip(&BARS).for_each(|(found, wanted)| assert_near(found, wanted, 6));
-            assert_near(&colours[0], &BARS[0], 1);
-            assert_near(&colours[7], &BARS[7], 1);
+fn raw_pictures_keep_their_colors_in_full_range() {
+    for format in PixelFormat::ALL.into_iter().filter(|format| !format.is_jpeg() && *format != PixelFormat::Grey) {
+        let fourcc = String::from_utf8(format.fourcc().to_le_bytes().to_vec()).unwrap();
+        for (wanted, size, gap) in
+            [("640x480", (640, 480), "0"), ("1280x720", (1280, 720), "0"), ("321x241", (321, 241), "7")]
+        {
+            let source = format!("v4l2:/dev/video0?size={wanted}&format={}&quality=95", format.name());
+            let mut setting = vec![("FORMATS", fourcc.as_str()), ("GAP", gap)];
+            if gap != "0" {
+                setting.push(("SIZE", wanted));
+            }
+            let (colors, found) = bars(&source, &setting);
+            assert_eq!(found, size, "{fourcc}");
+            colors.iter().zip(&BARS).for_each(|(found, wanted)| assert_near(found, wanted, 6));
+            assert_near(&colors[0], &BARS[0], 1);
+            assert_near(&colors[7], &BARS[7], 1);
         }
     }
 }
@@ -75,9 +83,9 @@ fn raw_pictures_keep_their_colours_in_full_range() {
 fn grey_and_full_range_stay_as_they_are() {
     let (greys, _) = bars("/dev/video0?quality=95", &[("FORMATS", "GREY")]);
     greys.iter().zip(0..).for_each(|(found, bar)| assert_near(&found[..1], &[bar * 36], 2));
-    let (colours, _) = bars("/dev/video0?quality=95", &[("FORMATS", "YUYV"), ("FULL", "1")]);
-    assert_near(&colours[0], &[235; 3], 1);
-    assert_near(&colours[7], &[16; 3], 1);
+    let (colors, _) = bars("/dev/video0?quality=95", &[("FORMATS", "YUYV"), ("FULL", "1")]);
+    assert_near(&colors[0], &[235; 3], 1);
+    assert_near(&colors[7], &[16; 3], 1);
 }
 
 #[test]
@@ -178,6 +186,49 @@ fn controls_are_set_in_their_order_before_the_first_picture() {
     capture(source, &[("JPEG", &jpeg), ("LOG", &desk.path("log"))], 1);
     let controls = "control 0x980900 is -64\ncontrol 0x9a0901 is 1\ncontrol 0x9a0902 is 2047\n";
     assert_eq!(desk.log(), format!("{controls}start 640x480 MJPG at 30\n"));
+}
+
+#[test]
+#[ignore = "needs a C compiler"]
+fn controls_go_by_the_names_of_any_kernel() {
+    let desk = Desk::new();
+    let jpeg = desk.write("1.jpg", NUMBER);
+    let both = [("exposure_auto=1&exposure_absolute=99", false), ("auto_exposure=1&exposure_time_absolute=99", false)];
+    for (controls, names) in both.into_iter().chain(both.map(|(controls, _)| (controls, true))) {
+        let _ = fs::remove_file(desk.path("log"));
+        let log = desk.path("log");
+        let mut setting = vec![("JPEG", jpeg.as_str()), ("LOG", &log)];
+        if names {
+            setting.push(("NAMES", "1"));
+        }
+        let (_, words) = capture(&format!("/dev/video0?{controls}"), &setting, 1);
+        assert_eq!(words, "", "{controls}");
+        assert!(desk.log().starts_with("control 0x9a0901 is 1\ncontrol 0x9a0902 is 99\n"), "{}", desk.log());
+    }
+}
+
+/// Exposure depends on its mode, which is named after it.
+#[test]
+#[ignore = "needs a C compiler"]
+fn controls_in_the_wrong_order_are_set_all_the_same() {
+    let desk = Desk::new();
+    let jpeg = desk.write("1.jpg", NUMBER);
+    let setting = [("JPEG", jpeg.as_str()), ("LOG", &desk.path("log"))];
+    let (_, words) = capture("/dev/video0?exposure_absolute=99&exposure_auto=1", &setting, 1);
+    assert_eq!(words, "");
+    assert!(desk.log().starts_with("control 0x9a0901 is 1\ncontrol 0x9a0902 is 99\n"), "{}", desk.log());
+}
+
+#[test]
+#[ignore = "needs a C compiler"]
+fn another_format_than_the_wanted_one_is_taken_if_it_is_known() {
+    let setting = [("FORMATS", "MJPG YUYV"), ("FORCE", "UYVY")];
+    for source in ["/dev/video0?quality=95", "/dev/video0?format=yuyv&quality=95"] {
+        let (colors, _) = bars(source, &setting);
+        colors.iter().zip(&BARS).for_each(|(found, wanted)| assert_near(found, wanted, 6));
+    }
+    let (_, words) = capture("/dev/video0?format=yuyv", &setting, 1);
+    assert!(words.contains("gives uyvy") && words.contains("nearest"), "{words}");
 }
 
 #[test]

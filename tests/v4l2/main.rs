@@ -7,4 +7,5 @@ mod faults;
 mod offers;
 mod pack;
 mod raw;
+mod signal;
 mod words;

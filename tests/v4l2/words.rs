@@ -6,19 +6,19 @@ use framecast::capture::v4l2::controls::spell;
 #[test]
 fn cameras_are_read_and_shown_as_written() {
     for (text, canonical) in [
-        ("/dev/video0", "v4l2:/dev/video0?fps=30&format=auto&quality=80"),
-        ("v4l2", "v4l2:/dev/video0?fps=30&format=auto&quality=80"),
-        ("v4l2:/dev/video7", "v4l2:/dev/video7?fps=30&format=auto&quality=80"),
-        ("/dev/video12?format=mjpg", "v4l2:/dev/video12?fps=30&format=mjpg&quality=80"),
-        ("/dev/v4l/by-path/pci-0000:00-0:1", "v4l2:/dev/v4l/by-path/pci-0000:00-0:1?fps=30&format=auto&quality=80"),
+        ("/dev/video0", "v4l2:/dev/video0"),
+        ("v4l2", "v4l2:/dev/video0"),
+        ("v4l2:/dev/video7?format=auto&quality=80", "v4l2:/dev/video7"),
+        ("/dev/video12?format=mjpg", "v4l2:/dev/video12?format=mjpg"),
+        ("/dev/v4l/by-path/pci-0000:00-0:1", "v4l2:/dev/v4l/by-path/pci-0000:00-0:1"),
         (
-            "v4l2:/dev/video0?size=1280x720&fps=7.5&format=yuyv&quality=9",
-            "v4l2:/dev/video0?size=1280x720&fps=7.5&format=yuyv&quality=9",
+            "v4l2:/dev/video0?quality=9&format=yuyv&fps=7.5&size=1280x720&timeout=1m30s",
+            "v4l2:/dev/video0?size=1280x720&fps=7.5&format=yuyv&quality=9&timeout=1m30s",
         ),
-        (
-            "v4l2:?exposure_auto=1&fps=30&brightness=-3&format=auto",
-            "v4l2:/dev/video0?fps=30&format=auto&quality=80&exposure_auto=1&brightness=-3",
-        ),
+        ("v4l2:?exposure_auto=1&fps=30&brightness=-3", "v4l2:/dev/video0?fps=30&exposure_auto=1&brightness=-3"),
+        ("v4l2:?Exposure,+Auto=1&White%20Balance=0", "v4l2:/dev/video0?exposure_auto=1&white_balance=0"),
+        ("/dev/video0?resolution=640x480", "v4l2:/dev/video0?size=640x480"),
+        ("/dev/video0?input=HDMI+1&standard=PAL_BG", "v4l2:/dev/video0?input=HDMI+1&standard=pal-bg"),
     ] {
         let source: Source = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(source.to_string(), text);
@@ -27,8 +27,48 @@ fn cameras_are_read_and_shown_as_written() {
 }
 
 #[test]
+fn formats_go_by_the_names_that_other_programs_have_for_them() {
+    for (names, format) in [
+        ("mjpg mjpeg MJPG MJPEG jpg", "mjpg"),
+        ("jpeg JPEG", "jpeg"),
+        ("yuyv YUYV yuyv422 YUY2", "yuyv"),
+        ("uyvy UYVY uyvy422", "uyvy"),
+        ("yuv420 YU12 yuv420p I420", "yuv420"),
+        ("yvu420 YV12", "yvu420"),
+        ("rgb24 RGB3", "rgb24"),
+        ("bgr24 BGR3 BGR", "bgr24"),
+        ("xbgr32 XR24 bgr0", "xbgr32"),
+        ("rgb565 RGBP rgb565le", "rgb565"),
+        ("grey gray GREY gray8", "grey"),
+    ] {
+        for name in names.split(' ') {
+            let source: Source = format!("/dev/video0?format={name}").parse().unwrap();
+            assert_eq!(source, format!("/dev/video0?format={format}").parse().unwrap(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn patience_follows_timeout_rate_and_exposure() {
+    for (query, seconds) in [
+        ("", 5),
+        ("?fps=0.2", 15),
+        ("?timeout=20s", 20),
+        ("?timeout=1s", 1),
+        ("?fps=0.1&timeout=10s", 30),
+        ("?exposure_time_absolute=60000", 18),
+        ("?exposure_absolute=60000&fps=30", 18),
+        ("?exposure_auto=60000", 5),
+    ] {
+        let source: Source = format!("/dev/video0{query}").parse().unwrap();
+        assert_eq!(source.patience(), Some(std::time::Duration::from_secs(seconds)), "{query}");
+    }
+}
+
+#[test]
 fn a_camera_may_be_plugged_in_later() {
-    assert!("v4l2:/dev/there/is/none".parse::<Source>().unwrap().check().is_ok());
+    let problem = "v4l2:/dev/there/is/none".parse::<Source>().unwrap().check().unwrap_err().to_string();
+    assert!(problem.contains("is not there; plug it in"), "{problem}");
 }
 
 #[test]
@@ -40,9 +80,11 @@ fn what_cannot_be_meant_is_told_the_rule() {
     }
     let format = r#""h264" is no format for v4l2; write auto, mjpg, jpeg, yuyv, "#;
     assert!(refusal("/dev/video0?format=h264").starts_with(format));
-    let known = "it takes size, fps, format, quality and the camera's controls, such as brightness";
-    for name in ["Brightness", "", "white balance", "_gain"] {
-        assert_eq!(refusal(&format!("v4l2?{name}=1")), format!("v4l2 has no parameter {name:?}; {known}"));
+    assert!(refusal("/dev/video0?standard=pal-x").contains("write auto, pal, ntsc, secam"));
+    assert!(refusal("/dev/video0?timeout=5").contains("a time with its unit"));
+    for name in ["", "%20", "_"] {
+        let sentence = refusal(&format!("v4l2?{name}=1"));
+        assert!(sentence.starts_with("v4l2 has no parameter") && sentence.contains("controls"), "{sentence}");
     }
     for value in ["", "1.5", "on"] {
         let rule = "write gain=NUMBER, a whole one";

@@ -8,13 +8,15 @@ use std::ffi::c_long;
 /// A pixel format: four characters, the first in the lowest byte.
 pub(super) type FourCc = u32;
 
-/// The one kind of buffer used here: pictures in a single plane (`V4L2_BUF_TYPE_VIDEO_CAPTURE`).
+/// The two kinds of buffers that hold captured pictures (`V4L2_BUF_TYPE_VIDEO_CAPTURE`, `.._MPLANE`).
 pub(super) const VIDEO_CAPTURE: u32 = 1;
+pub(super) const VIDEO_CAPTURE_MULTI: u32 = 9;
 /// Buffers of the driver's own, which we map (`V4L2_MEMORY_MMAP`).
 pub(super) const MEMORY_MMAP: u32 = 1;
 
 /// Bits of [`Capability::capabilities`] and [`Capability::device_caps`].
 pub(super) const CAP_VIDEO_CAPTURE: u32 = 0x0000_0001;
+pub(super) const CAP_VIDEO_CAPTURE_MULTI: u32 = 0x0000_1000;
 pub(super) const CAP_STREAMING: u32 = 0x0400_0000;
 pub(super) const CAP_DEVICE_CAPS: u32 = 0x8000_0000;
 
@@ -173,12 +175,120 @@ pub(super) struct Buffer {
     pub sequence: u32,
     pub memory: u32,
     pub align: [usize; 0],
-    /// A union as large as a pointer, which begins with the offset to map.
-    pub offset: [u32; size_of::<usize>() / 4],
+    /// A union as large as a pointer: the offset to map, or where the planes are ([`Plane`]).
+    pub place: usize,
+    /// The bytes of the buffer, or how many planes there are.
     pub length: u32,
     pub reserved: u32,
     pub request: i32,
 }
+
+/// `v4l2_plane`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Plane {
+    pub bytes_used: u32,
+    pub length: u32,
+    /// A union as large as a pointer: the offset to map.
+    pub place: usize,
+    /// Where in the plane the picture begins.
+    pub data_offset: u32,
+    pub reserved: [u32; 11],
+}
+
+/// The offset to map, from the union of a buffer or a plane that begins with it.
+pub(super) fn offset(place: usize) -> u32 {
+    place.to_ne_bytes().first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+}
+
+/// `v4l2_plane_pix_format`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PlaneFormat {
+    pub image_bytes: u32,
+    pub bytes_per_line: u32,
+    pub reserved: [u16; 6],
+}
+
+/// `v4l2_format` with a `v4l2_pix_format_mplane` in its union.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct FormatMulti {
+    pub kind: u32,
+    pub align: [usize; 0],
+    pub width: u32,
+    pub height: u32,
+    pub pixel_format: FourCc,
+    pub field: u32,
+    pub colorspace: u32,
+    pub planes: [PlaneFormat; 8],
+    pub planes_used: u8,
+    pub flags: u8,
+    pub encoding: u8,
+    pub quantization: u8,
+    pub transfer: u8,
+    pub reserved: [u8; 7],
+    pub rest: [u32; 2],
+}
+
+/// `v4l2_input`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct InputAt {
+    pub index: u32,
+    pub name: [u8; 32],
+    pub kind: u32,
+    pub audio: u32,
+    pub tuner: u32,
+    pub standards: u64,
+    pub status: u32,
+    pub capabilities: u32,
+    pub reserved: [u32; 3],
+}
+
+/// Bits of [`InputAt::status`]: no power, no signal.
+pub(super) const INPUT_SILENT: u32 = 0x0000_0003;
+
+/// `v4l2_dv_timings`, of which only the size is looked at.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct DvTimings {
+    pub kind: u32,
+    pub width: u32,
+    pub height: u32,
+    pub rest: [u32; 30],
+}
+
+/// `v4l2_event_subscription`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Subscription {
+    pub kind: u32,
+    pub id: u32,
+    pub flags: u32,
+    pub reserved: [u32; 5],
+}
+
+/// `v4l2_event`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Event {
+    pub kind: u32,
+    pub align: [u64; 0],
+    /// A union; for [`EVENT_SOURCE_CHANGE`] it begins with what has changed.
+    pub changes: u32,
+    pub rest: [u32; 15],
+    pub pending: u32,
+    pub sequence: u32,
+    /// Seconds and nanoseconds.
+    pub timestamp: [c_long; 2],
+    pub id: u32,
+    pub reserved: [u32; 8],
+}
+
+/// A kind of [`Event`], and the change that matters in it.
+pub(super) const EVENT_SOURCE_CHANGE: u32 = 5;
+pub(super) const CHANGED_RESOLUTION: u32 = 1;
 
 /// `v4l2_queryctrl`.
 #[repr(C)]

@@ -29,13 +29,48 @@ impl fmt::Display for Control {
     }
 }
 
+/// Controls that the kernel, or its drivers, have called by several names, with their numbers (`v4l2-controls.h`).
+const RENAMED: [(&str, u32); 20] = [
+    ("white_balance_temperature_auto", 0x0098_090c),
+    ("white_balance_automatic", 0x0098_090c),
+    ("auto_white_balance", 0x0098_090c),
+    ("gain_auto", 0x0098_0912),
+    ("gain_automatic", 0x0098_0912),
+    ("autogain", 0x0098_0912),
+    ("hue_auto", 0x0098_0919),
+    ("hue_automatic", 0x0098_0919),
+    ("exposure_auto", 0x009a_0901),
+    ("auto_exposure", 0x009a_0901),
+    ("exposure_absolute", EXPOSURE),
+    ("exposure_time_absolute", EXPOSURE),
+    ("exposure_auto_priority", 0x009a_0903),
+    ("exposure_dynamic_framerate", 0x009a_0903),
+    ("focus_auto", 0x009a_090c),
+    ("focus_automatic_continuous", 0x009a_090c),
+    ("autofocus", 0x009a_090c),
+    ("auto_brightness", 0x0098_0920),
+    ("brightness_automatic", 0x0098_0920),
+    ("white_balance_component_auto", 0x0098_090c),
+];
+
+/// The number of the control for the time of exposure, in 100 microseconds.
+const EXPOSURE: u32 = 0x009a_0902;
+
+/// The control of that name; or, under whatever name, the one that had or has that name in another kernel.
+pub fn find<'a>(controls: &'a [Control], name: &str) -> Option<&'a Control> {
+    let id = || RENAMED.iter().find(|(renamed, _)| *renamed == name).map(|(_, id)| *id);
+    let named = controls.iter().find(|control| control.name == name);
+    named.or_else(|| controls.iter().find(|control| Some(control.id) == id()))
+}
+
+/// The rate in frames a second that an exposure of so long leaves; `None` for any other control.
+pub(super) fn rate_limit(name: &str, value: i64) -> Option<f64> {
+    let is_exposure = RENAMED.contains(&(name, EXPOSURE));
+    (is_exposure && value > 0).then(|| 10_000.0 / value as f64)
+}
+
 /// A control's name as `v4l2-ctl` spells it: what the driver calls "Exposure, Auto" is `exposure_auto`.
 pub fn spell(name: &str) -> String {
     let words = name.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_")
-}
-
-/// Whether a control can be called `name`.
-pub fn is_spelled(name: &str) -> bool {
-    !name.is_empty() && spell(name) == name
 }

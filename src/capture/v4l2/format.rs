@@ -204,3 +204,20 @@ impl PixelFormat {
         matches!(self.packing(), Rgb { .. } | Rgb565)
     }
 }
+
+/// Whether V4L2 has this number for what an image sensor gives without a picture processor: a Bayer pattern, of 8 to 16
+/// bits, packed or not (`pixfmt-bayer`).
+pub(super) fn is_bayer(fourcc: u32) -> bool {
+    matches!(
+        &fourcc.to_le_bytes(),
+        b"BA81" | b"GBRG" | b"GRBG" | b"RGGB" | b"BYR2"
+            // BG10, GB12, BA14 ..: 10 to 16 bits, each sample in two bytes.
+            | [b'B' | b'G' | b'R', b'A' | b'B' | b'G' | b'R', b'1', b'0' | b'2' | b'4' | b'6']
+            // pBAA, pgCC ..: packed. aBA8, bBA8 ..: compressed to 8 bits.
+            | [b'p', b'B' | b'G' | b'g' | b'R', b'A' | b'C' | b'E', b'A' | b'C' | b'E']
+            | [b'a' | b'b', b'B' | b'G' | b'g' | b'R', b'A', b'8']
+            // ip3b ..: Intel's. PC1B ..: PiSP's.
+            | [b'i', b'p', b'3', _]
+            | [b'P', b'C', b'1' | b'2', b'B' | b'G' | b'g' | b'R' | b'M']
+    )
+}

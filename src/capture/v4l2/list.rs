@@ -32,7 +32,7 @@ pub fn table() -> Result<String, ListError> {
     if cameras.is_empty() {
         return Err(failures.into_iter().next().map_or(ListError::NoCamera, ListError::Camera));
     }
-    // Nobody may be listening, and the table is what was asked for.
+    // Standard error may be closed, and the table is what was asked for.
     failures.iter().for_each(|failure| drop(io::Write::write_fmt(&mut io::stderr(), format_args!("{failure}\n"))));
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     cameras.iter().for_each(|camera| rows.extend(rows_of(camera)));

@@ -7,8 +7,8 @@
 //! driver answers oddly; `v4l2r` builds only where libclang is. They go through the C library, so that a camera made
 //! of software can be put in a real one's place with `LD_PRELOAD`.
 //!
-//! Reading order: [`offer`] (what to take of what there is), `camera` (how to get it), [`raw`] (pictures that are no
-//! JPEGs yet), `kernel` and `abi`.
+//! Reading order: [`offer`] (what to take of what there is), `camera` (how to get it), [`signal`] (inputs, HDMI),
+//! [`raw`] and [`color`] (pictures that are no JPEGs yet), `kernel` and `abi`.
 
 mod abi;
 mod camera;
@@ -20,56 +20,69 @@ mod kernel;
 mod list;
 pub mod offer;
 pub mod raw;
+pub mod signal;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts};
+use super::{CaptureError, Driver, Parts, patience};
 use crate::wire::jpeg::{self, Mended};
-use crate::wire::source::Repair;
+use crate::wire::source::{Reason, Repair};
 use abi::PictureFormat;
-use camera::{Camera, captured_at};
+use camera::{Camera, Recording, captured_at};
 use color::Colors;
 use error::{CameraError, Problem};
 use kernel::Frame;
 pub use list::{ListError, table};
 use offer::{Mode, PixelFormat, SIDE_PIXELS_MAX, Size, choose};
 use raw::Layout;
+use signal::Standard;
 
 const DEVICE_DEFAULT: &str = "/dev/video0";
 const FPS_DEFAULT: f64 = 30.0;
 const QUALITY_DEFAULT: u8 = 80;
 
 /// The parameters that are no controls.
-const PARAMETERS: [&str; 4] = ["size", "fps", "format", "quality"];
+const PARAMETERS: [&str; 8] = ["size", "resolution", "fps", "format", "quality", "timeout", "input", "standard"];
 
-/// A camera that gives nothing for as long as this hangs. Long exposures take a second or two.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// A device that fails to give a picture for as long as this, and does nothing else, is opened again.
+const FAILING_MAX: Duration = Duration::from_secs(2);
+
+/// The time between two attempts to fetch a picture from a device that fails to give one.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Complaints about single frames come no closer than this.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// `v4l2:/dev/video0?size=1280x720&fps=30&format=auto&quality=80`, or the device's path alone. Every part may be left
-/// out. All other parameters are controls of the camera, such as `brightness=128`.
+/// out. All parameters but these, `timeout`, `input` and `standard` are controls of the camera, such as
+/// `brightness=128`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct V4l2 {
     /// The device's file.
     pub device: PathBuf,
     /// The size of the pictures; without one, that which the camera is set to, or 1280x720.
     pub size: Option<Size>,
-    /// Frames a second, above 0 and at most 240.
-    pub fps: f64,
+    /// Frames a second, above 0 and at most 240; 30 by default.
+    pub fps: Option<f64>,
     /// What the camera is to give; without one, what costs least.
     pub format: Option<PixelFormat>,
     /// The quality of JPEGs that are encoded here, 1 to 100. Those of the camera stay as they are.
     pub quality: u8,
+    /// How long the camera may be silent, above 0 and at most an hour; 5 s by default.
+    pub timeout: Option<Duration>,
+    /// The number or name of the input to capture from, of those that the device has.
+    pub input: Option<String>,
+    /// The television standard of an analog input.
+    pub standard: Option<Standard>,
     /// Controls by their names, in the order in which they are set.
     pub controls: Vec<(String, i64)>,
 }
@@ -89,12 +102,16 @@ impl V4l2 {
         }
         let size_rule = || format!("WIDTHxHEIGHT, each from 1 to {SIDE_PIXELS_MAX}, such as 1280x720");
         let format_rule = || format!("auto, {}", PixelFormat::ALL.map(PixelFormat::name).join(", "));
+        let size = parameters.optional("size", |_| true, size_rule)?;
         Ok(Self {
             device: PathBuf::from(if device.is_empty() { DEVICE_DEFAULT } else { device }),
-            size: parameters.optional("size", |_| true, size_rule)?,
-            fps: parameters.fps(FPS_DEFAULT)?,
+            size: size.map_or_else(|| parameters.optional("resolution", |_| true, size_rule), |size| Ok(Some(size)))?,
+            fps: parameters.given_fps()?,
             format: parameters.optional::<Choice>("format", |_| true, format_rule)?.and_then(|Choice(format)| format),
             quality: parameters.quality(QUALITY_DEFAULT)?,
+            timeout: parameters.timeout()?,
+            input: parameters.optional("input", |_| true, || "the number or name of an input".to_owned())?,
+            standard: parameters.optional("standard", |_| true, Standard::rule)?,
             controls,
         })
     }
@@ -104,20 +121,96 @@ impl V4l2 {
         let wanted = |format| self.format.is_none_or(|wanted| wanted == format);
         let offers: Vec<_> = camera.offers().into_iter().filter(|offer| wanted(offer.format)).collect();
         let size = self.size.or_else(|| camera.size().filter(|size| size.is_sensible())).unwrap_or_default();
-        let mode = choose(&offers, size, self.fps, |format, size| camera.rates(format.fourcc(), size));
+        let fps = self.fps.unwrap_or(FPS_DEFAULT);
+        let mode = choose(&offers, size, fps, |format, size| camera.rates(format.fourcc(), size));
         mode.ok_or_else(|| camera.no_format(self.format))
     }
 
-    /// Sets up `camera`; says so if it does not give what was asked for.
-    fn set_up(&self, camera: &Camera) -> Result<Encoding, CameraError> {
+    /// Sets up `camera`; logs it if that does not give what was asked for.
+    fn set_up(&self, camera: &mut Camera) -> Result<Setup, CameraError> {
+        if let Some(input) = &self.input {
+            camera.select_input(input)?;
+        }
+        if let Some(standard) = self.standard {
+            camera.set_standard(standard);
+        }
+        camera.lock_signal()?;
         camera.set_controls(&self.controls)?;
-        let (mode, picture) = camera.set_mode(self.choose(camera)?)?;
-        if !mode.is_like(self.size.unwrap_or(mode.size), self.fps) {
+        let (mode, picture) = camera.set_mode(self.choose(camera)?, self.fps.is_some())?;
+        let is_format = self.format.is_none_or(|format| format == mode.format);
+        if !is_format || !mode.is_like(self.size.unwrap_or(mode.size), self.fps.unwrap_or(FPS_DEFAULT)) {
             let device = self.device.display();
             say(format_args!("{device} gives {mode}, which is the nearest to what was asked for"));
         }
-        Encoding::new(&picture, self.quality).ok_or_else(|| camera.error(Problem::NoSuchSize(mode.size)))
+        let encoding = Encoding::new(&picture, self.quality);
+        let encoding = encoding.ok_or_else(|| camera.error(Problem::NoSuchSize(mode.size)))?;
+        // A camera may be slower than it was asked to be, or than it reports.
+        let fps = self.fps.map_or(mode.fps, |fps| fps.min(mode.fps));
+        Ok(Setup { encoding, patience: self.patience_at(fps) })
     }
+
+    /// The patience with a camera that gives pictures at this rate, or at the one that its exposure leaves.
+    fn patience_at(&self, fps: f64) -> Duration {
+        let exposures = self.controls.iter().filter_map(|(name, value)| controls::rate_limit(name, *value));
+        patience(self.timeout, Some(exposures.fold(fps, f64::min)))
+    }
+
+    fn cannot_give(&self, error: io::Error) -> CameraError {
+        CameraError::failed(&self.device, "give a picture (VIDIOC_DQBUF)", error)
+    }
+
+    /// Sends frames until the signal changes, for which the camera has to be set up again.
+    fn record(&self, mut recording: Recording, setup: &Setup, parts: &mut Parts) -> Result<(), CaptureError> {
+        let Setup { encoding, patience } = setup;
+        let mut complaints = Complaints::default();
+        let mut last_picture = Instant::now();
+        let mut failing_since = None;
+        loop {
+            let left = patience.saturating_sub(last_picture.elapsed());
+            if left.is_zero() || !recording.wait(left)? {
+                let problem = if recording.has_no_signal() { Problem::NoSignal } else { Problem::Silent(*patience) };
+                return Err(CameraError::new(&self.device, problem).into());
+            }
+            if recording.has_other_signal() {
+                return Ok(());
+            }
+            // Of what an encoder is too slow for, the newest is worth its time. Passing on costs none.
+            let outcome = match recording.next(encoding.is_work()) {
+                Ok(None) => continue,
+                Ok(Some(frame)) => {
+                    let jpeg = encoding.jpeg(&frame);
+                    jpeg.map(|(jpeg, repair)| parts.send_repaired(captured_at(&frame), &jpeg, repair))
+                }
+                // One picture is lost; the device goes on, says the manual of VIDIOC_DQBUF. If it does not:
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => {
+                    if failing_since.get_or_insert_with(Instant::now).elapsed() > FAILING_MAX {
+                        return Err(self.cannot_give(error).into());
+                    }
+                    thread::sleep(RETRY_INTERVAL);
+                    Err(FrameError::Lost(error))
+                }
+                Err(error) => return Err(self.cannot_give(error).into()),
+            };
+            match outcome {
+                Ok(sent) => {
+                    sent?;
+                    last_picture = Instant::now();
+                    failing_since = None;
+                }
+                Err(flaw) => {
+                    complaints.add(&self.device, &flaw);
+                    parts.report_rejected(flaw.reason())?;
+                }
+            }
+        }
+    }
+}
+
+/// How a camera is set up.
+struct Setup {
+    encoding: Encoding,
+    /// How long it may give no picture.
+    patience: Duration,
 }
 
 impl Driver for V4l2 {
@@ -132,26 +225,16 @@ impl Driver for V4l2 {
     }
 
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
-        let camera = Camera::open(&self.device)?;
-        let encoding = self.set_up(&camera)?;
-        let mut recording = camera.start()?;
-        let mut complaints = Complaints::default();
-        let mut last_picture = Instant::now();
         loop {
-            let patience = SILENCE_MAX.saturating_sub(last_picture.elapsed());
-            if patience.is_zero() || !recording.wait(patience)? {
-                return Err(CameraError::new(&self.device, Problem::Silent(SILENCE_MAX.as_secs())).into());
-            }
-            // Of what an encoder is too slow for, the newest is worth its time. Passing on costs none.
-            let Some(frame) = recording.next(encoding.is_work())? else { continue };
-            match encoding.jpeg(&frame) {
-                Ok((jpeg, repair)) => {
-                    parts.send_repaired(captured_at(&frame), &jpeg, repair)?;
-                    last_picture = Instant::now();
-                }
-                Err(flaw) => complaints.add(&self.device, &flaw),
-            }
+            let mut camera = Camera::open(&self.device)?;
+            let setup = self.set_up(&mut camera)?;
+            self.record(camera.start()?, &setup, parts)?;
+            say(format_args!("{}: the signal on its input has changed; starting again", self.device.display()));
         }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        Some(self.patience_at(self.fps.unwrap_or(FPS_DEFAULT)))
     }
 }
 
@@ -169,12 +252,16 @@ impl std::str::FromStr for Choice {
     }
 }
 
-/// Which controls there are only the camera knows; what could not be one is refused before.
+/// Which controls there are only the camera knows. Their names are written as they like: "White Balance" is
+/// `white_balance`.
 fn parse_control(name: String, value: String) -> Result<(String, i64), SourceError> {
-    if !controls::is_spelled(&name) {
-        let known = format!("{} and the camera's controls, such as brightness", PARAMETERS.join(", "));
-        return Err(SourceError::Parameter { scheme: "v4l2", name: Some(name), known });
-    }
+    let name = match controls::spell(&name) {
+        spelled if spelled.is_empty() => {
+            let known = format!("{} and the camera's controls, such as brightness", PARAMETERS.join(", "));
+            return Err(SourceError::Parameter { scheme: "v4l2", name: Some(name), known });
+        }
+        spelled => spelled,
+    };
     match value.parse() {
         Ok(number) => Ok((name, number)),
         Err(_) => {
@@ -234,15 +321,27 @@ fn tidy(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Repair>), jpeg::Flaw> {
 /// Why a frame is not shown.
 #[derive(Debug, thiserror::Error)]
 enum FrameError {
-    #[error("its driver says that it is damaged")]
+    #[error("its driver reports that it is damaged")]
     Damaged,
+    #[error("its driver lost it ({0})")]
+    Lost(io::Error),
     #[error(transparent)]
     Flawed(#[from] jpeg::Flaw),
     #[error(transparent)]
     Short(#[from] raw::TooShort),
 }
 
-/// What is said about frames that are not shown: not too often.
+impl FrameError {
+    /// Under which reason it is counted.
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Damaged | Self::Lost(_) | Self::Short(_) => Reason::Truncated,
+            Self::Flawed(flaw) => (*flaw).into(),
+        }
+    }
+}
+
+/// Warnings about frames that are not shown: not too many.
 #[derive(Default)]
 struct Complaints {
     last: Option<Instant>,
@@ -265,7 +364,7 @@ impl Complaints {
     }
 }
 
-/// Nobody may be listening, and that is no reason to stop showing pictures.
+/// Logs a line. Standard error may be closed, which is no reason to stop.
 fn say(words: fmt::Arguments) {
     drop(writeln!(io::stderr(), "{words}"));
 }
