@@ -106,6 +106,22 @@ fn the_cameras_jpegs_are_passed_through() {
 
 #[test]
 #[ignore = "needs a C compiler"]
+fn jpegs_without_their_markers_are_repaired() {
+    let desk = Desk::new();
+    let without_end = &NUMBER[..NUMBER.len() - 2];
+    for (name, picture, padding) in [
+        ("end.jpg", without_end.to_vec(), "0"),
+        ("lead.jpg", [&[0, 0, 0, 9], NUMBER].concat(), "0"),
+        ("start.jpg", [&NUMBER[..2], NUMBER].concat(), "512"),
+    ] {
+        let path = desk.write(name, &picture);
+        let (frames, _) = capture("/dev/video0", &[("JPEG", &path), ("PADDING", padding)], 3);
+        assert!(frames.iter().all(|frame| frame.jpeg == NUMBER), "{name}");
+    }
+}
+
+#[test]
+#[ignore = "needs a C compiler"]
 fn missing_tables_are_put_in_and_thumbnails_taken_out() {
     let desk = Desk::new();
     let mut plain = Vec::new();

@@ -74,7 +74,7 @@ fn a_control_that_cannot_be_set_is_a_warning_and_the_others_are_set() {
         .map(|value| (format!("brightness={value}"), "", format!("takes no {value} for brightness; write a whole")));
     let errors = ["5", "22", "16", "34", "13"]
         .map(|errno| (format!("brightness={errno}"), errno, format!("refuses brightness={errno}: ")));
-    let depends = (String::from("exposure_absolute=9"), "", String::from("first set what it depends on"));
+    let depends = (String::from("exposure_absolute=9"), "", String::from("set what it depends on"));
     for (control, errno, problem) in unknown.into_iter().chain(range).chain(errors).chain([depends]) {
         let error = format!("S_CTRL={errno}");
         let (_, words) =

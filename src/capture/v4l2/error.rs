@@ -114,8 +114,8 @@ pub enum Problem {
     },
     /// A control cannot be set although the value is in its range.
     #[error(
-        "refuses {name}={value}: {error}; first set what it depends on, such as exposure to manual; its controls \
-        are {}",
+        "refuses {name}={value}: {error}; leave it out, or set what it depends on, such as exposure to manual; its \
+         controls are {}",
         Controls(controls)
     )]
     Refused {

@@ -59,8 +59,9 @@ const FAILING_MAX: Duration = Duration::from_secs(2);
 /// The time between two attempts to fetch a picture from a device that fails to give one.
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Complaints about single frames come no closer than this.
+/// Warnings about single frames come no closer than this, and in the end no closer than that.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
+const COMPLAINT_INTERVAL_MAX: Duration = Duration::from_secs(60);
 
 /// `v4l2:/dev/video0?size=1280x720&fps=30&format=auto&quality=80`, or the device's path alone. Every part may be left
 /// out. All parameters but these, `timeout`, `input` and `standard` are controls of the camera, such as
@@ -341,20 +342,26 @@ impl FrameError {
     }
 }
 
-/// Warnings about frames that are not shown: not too many.
+/// Warnings about frames that are not shown: the more there are, the fewer of them are logged.
 #[derive(Default)]
 struct Complaints {
     last: Option<Instant>,
+    /// From the last warning to the next.
+    interval: Duration,
     unsaid: u64,
 }
 
 impl Complaints {
     fn add(&mut self, device: &Path, flaw: &FrameError) {
         let now = Instant::now();
-        if self.last.is_some_and(|last| now - last < COMPLAINT_INTERVAL) {
+        let since = self.last.map(|last| now - last);
+        if since.is_some_and(|since| since < self.interval) {
             self.unsaid += 1;
             return;
         }
+        // Nothing for long: it was well in between.
+        let is_new = since.is_none_or(|since| since > self.interval + COMPLAINT_INTERVAL_MAX);
+        self.interval = if is_new { COMPLAINT_INTERVAL } else { (self.interval * 2).min(COMPLAINT_INTERVAL_MAX) };
         let more = match std::mem::take(&mut self.unsaid) {
             0 => String::new(),
             more => format!(", as {more} before it"),
