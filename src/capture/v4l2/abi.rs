@@ -313,6 +313,14 @@ pub(super) struct Control {
     pub value: i32,
 }
 
+/// A pixel format as its four characters; the highest bit is a mark for big-endian ones (`v4l2_fourcc_be`).
+pub(super) fn format_name(fourcc: FourCc) -> String {
+    let name = text(&(fourcc & !BIG_ENDIAN).to_le_bytes());
+    if fourcc & BIG_ENDIAN == 0 { name } else { name + "-BE" }
+}
+
+const BIG_ENDIAN: FourCc = 1 << 31;
+
 /// The text in a field of fixed length that a zero ends.
 pub(super) fn text(field: &[u8]) -> String {
     let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());

@@ -126,7 +126,8 @@ impl Camera {
                 height: Steps { least: h0, greatest: h1, step: h },
             },
         });
-        sizes.collect()
+        // Some drivers have an entry with nothing in it.
+        sizes.filter(|sizes| sizes.width.greatest > 0 && sizes.height.greatest > 0).collect()
     }
 
     /// The rates it gives a format and size at; none if only trying tells.
@@ -350,7 +351,7 @@ impl Recording {
 
 /// V4L2's names of formats.
 fn words(formats: &[u32]) -> String {
-    formats.iter().map(|fourcc| abi::text(&fourcc.to_le_bytes())).collect::<Vec<_>>().join(", ")
+    formats.iter().copied().map(abi::format_name).collect::<Vec<_>>().join(", ")
 }
 
 /// The wall time of the capture of `frame`: its driver notes it by the monotonic clock.

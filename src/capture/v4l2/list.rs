@@ -44,7 +44,7 @@ fn rows_of(camera: &Camera) -> Vec<[String; COLUMNS]> {
     let mut rows = Vec::new();
     let mut head = [camera.path.display().to_string(), camera.name.clone()];
     for fourcc in camera.formats() {
-        let mut name = abi::text(&fourcc.to_le_bytes());
+        let mut name = abi::format_name(fourcc);
         if PixelFormat::of(fourcc).is_none() {
             name.push_str(" (not shown)");
         }
