@@ -137,6 +137,11 @@ rm /etc/systemd/system/framecast.socket
 systemctl daemon-reload
 systemctl start framecast
 
+systemctl stop framecast
+bash ./devices.sh
+modprobe vivid n_devs=1 node_types=0x1
+systemctl start framecast
+
 mapfile -t files < <(dpkg --listfiles framecast | while read -r path; do [ -d "$path" ] || echo "$path"; done)
 check "it can be purged while it runs" apt-get purge --yes framecast
 check "it runs no more" is "" pgrep framecast

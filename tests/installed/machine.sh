@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The package on a machine of its own, where systemd is the first process: Debian in qemu, its disk made from packages,
-# its camera made up by its kernel. What is looked at there is in inside.sh.
+# its cameras made up by its kernel. What is looked at there is in inside.sh and devices.sh.
 #
 # On request, not part of tests/all.sh: it takes some minutes and 2 GB, most of both for the disk, which is made once
 # and kept in target/machine. Needs Debian on x86-64, and root or sudo; what else it needs it installs.
@@ -37,7 +37,7 @@ UNIT
 make_disk() {
     local suite packages
     suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    packages=systemd-sysv,udev,dbus,linux-image-amd64,initramfs-tools,init-system-helpers,curl,procps,kmod,iproute2
+    packages=systemd-sysv,udev,dbus,linux-image-amd64,initramfs-tools,init-system-helpers,curl,procps,kmod,iproute2,v4l-utils
     make_unit "$scratch/inside.service"
     $sudo mmdebstrap --quiet --variant=minbase --include=$packages \
         --customize-hook="copy-in $scratch/inside.service /etc/systemd/system" \
@@ -51,9 +51,10 @@ make_disk() {
 }
 
 deb=$(bash tests/package.sh build "${1:-release}")
-[ -e $machine/disk ] || make_disk
+# Another version of this file may have another disk.
+[ $machine/disk -nt tests/installed/machine.sh ] || make_disk
 mkdir "$scratch/given"
-cp "$deb" tests/installed/inside.sh tests/support/checks.sh "$scratch/given"
+cp "$deb" tests/installed/inside.sh tests/installed/devices.sh tests/support/checks.sh "$scratch/given"
 mke2fs -q -t ext4 -d "$scratch/given" "$scratch/given.disk" 64M >/dev/null
 
 # Some systems have the file and not the feature.
