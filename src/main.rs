@@ -29,7 +29,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let options = Options::of_process().unwrap_or_else(|error| {
         if error.use_stderr() {
-            eprint!("{}", logging::priority(Level::Error));
+            let _ = write!(io::stderr(), "{}", logging::priority(Level::Error));
         }
         // Clap repeats what it refuses, and that may be an address with a password.
         let text = error.to_string();
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         if !error.use_stderr() || masked == text {
             error.exit()
         }
-        eprint!("{masked}");
+        let _ = write!(io::stderr(), "{masked}");
         std::process::exit(error.exit_code())
     });
     logging::start(options.verbosity.level());
@@ -64,7 +64,9 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, error)) => {
-            eprintln!("{}framecast: {}", logging::priority(Level::Error), mask(&error.to_string()));
+            // Where stderr takes nothing, the exit code is all there is.
+            let _ =
+                writeln!(io::stderr(), "{}framecast: {}", logging::priority(Level::Error), mask(&error.to_string()));
             ExitCode::from(code)
         }
     }
@@ -78,7 +80,10 @@ fn serve(options: Serve) -> Outcome {
     let program = program().map_err(failure)?;
     let event_loop = EventLoop::new(settings, program).map_err(failure)?;
     for address in event_loop.addresses() {
-        println!("listening on {address}");
+        // A full disk or a closed pipe behind stdout is no reason not to serve.
+        if let Err(error) = writeln!(io::stdout(), "listening on {address}") {
+            log::warn!("cannot write to standard output: {error}; listening on {address}");
+        }
     }
     event_loop.run().map_err(failure)
 }

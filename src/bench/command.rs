@@ -115,7 +115,9 @@ pub fn command(args: &Args) -> Result<(), BenchError> {
     if !steps.is_empty() {
         print_end(&steps, args).map_err(BenchError::Print)?;
         report.map(|report| report.write(&steps)).transpose()?;
-        unknown_server.inspect(|why| eprintln!("framecast: {why}"));
+        if let Some(why) = unknown_server {
+            let _ = writeln!(io::stderr(), "framecast: {why}");
+        }
     }
     ended?;
     match steps.iter().find_map(verdict::faults) {

@@ -14,6 +14,7 @@ mod link;
 mod metrics;
 mod network;
 mod outages;
+mod outputs;
 mod peers;
 mod pressure;
 mod proxies;

@@ -1,0 +1,86 @@
+//! Standard input, output and error that are closed, full or without a reader: never a reason to fail.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::dynasty::{heir, is_over};
+use crate::support::eventually;
+
+const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
+
+/// `framecast` with its standard streams redirected as a shell is told.
+fn redirected(redirection: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), FRAMECAST]).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A server on a path, killed when dropped.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The reply to `GET target`, or an empty one.
+fn get(path: &Path, target: &str) -> String {
+    let mut reply = Vec::new();
+    if let Ok(mut stream) = UnixStream::connect(path) {
+        let _ = stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes());
+        let _ = stream.read_to_end(&mut reply);
+    }
+    String::from_utf8_lossy(&reply).into_owned()
+}
+
+fn is_well(path: &Path) -> bool {
+    get(path, "/snapshot").starts_with("HTTP/1.1 200 OK\r\n") && get(path, "/healthz").ends_with("ok\n")
+}
+
+#[test]
+fn server_starts_whatever_its_standard_streams_are() {
+    for redirection in [">/dev/full", ">&-", "2>/dev/full", "2>&-", "<&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listen = format!("unix:{}", path.display());
+        let _server = Server(redirected(redirection, &["serve", "--listen", &listen]).spawn().unwrap());
+        eventually(redirection, || is_well(&path));
+    }
+}
+
+#[test]
+fn successor_starts_though_nothing_reads_its_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listen = format!("unix:{}", path.display());
+    let mut server = Server(redirected("", &["serve", "--listen", &listen]).spawn().unwrap());
+    eventually("the server is up", || is_well(&path));
+    drop((server.0.stdout.take(), server.0.stderr.take()));
+    let before = Pid::from_child(&server.0);
+    kill_process(before, Signal::USR2).unwrap();
+    eventually("there is a successor", || heir(before).is_some());
+    let successor = heir(before).unwrap();
+    eventually("the server before has gone", || is_over(before));
+    assert!(is_well(&path));
+    kill_process(successor, Signal::KILL).unwrap();
+}
+
+#[test]
+fn failure_keeps_its_exit_code_where_stderr_takes_nothing() {
+    for (code, arguments) in
+        [(2, &["--no-such-option"][..]), (2, &["capture", "nosuch:"]), (1, &["health", "http://127.0.0.1:1/"])]
+    {
+        let status = redirected(">/dev/full 2>/dev/full", arguments).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+    // What is asked for and cannot be written is a failure, and no panic.
+    let status = redirected(">/dev/full", &["--generate", "man"]).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
