@@ -22,8 +22,9 @@ pub(super) const WELL_AFTER: Duration = Duration::from_secs(2);
 /// A child that was told to end is killed after this long.
 pub(super) const KILL_AFTER: Duration = Duration::from_secs(2);
 
-/// Bytes of words read from one child in one turn.
-const WORDS_BUDGET_BYTES: usize = 64 * 1024;
+/// Bytes of stderr read from one child in one turn: of the shortest lines there are, no more than a few milliseconds'
+/// work.
+const WORDS_BUDGET_BYTES: usize = 8 * 1024;
 
 /// A line of a child's words is kept up to this length.
 const LINE_BYTES_MAX: usize = 1024;
@@ -138,7 +139,7 @@ impl Child {
                 self.errors_owed = true;
                 return;
             }
-            match errors.read(scratch) {
+            match errors.read(&mut scratch[..WORDS_BUDGET_BYTES]) {
                 Ok(0) => self.errors = None,
                 Ok(count) => {
                     total += count;

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod http;
 pub mod jpeg;
 pub mod multipart;
+pub mod pieces;
 pub mod printable;
 pub mod secret;
 pub mod sniff;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use framecast::wire::facts::WallTime;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 
-use crate::garbage;
 use crate::picture::picture;
+use crate::{garbage, hostile};
 
 /// A camera that has been held up for longer than this goes on from now.
 const LAG_MAX: Duration = Duration::from_secs(1);
@@ -39,6 +39,11 @@ impl Baton {
     /// The source that writes so many frames, good ones among garbage, as fast as they are taken.
     pub fn garbage(&self, format: &str, frames: usize) -> String {
         exec(&["garbage", format, &frames.to_string(), &self.path()])
+    }
+
+    /// The source that writes endless bytes of one kind, see [`crate::hostile`].
+    pub fn hostile(&self, kind: &str) -> String {
+        exec(&["hostile", kind])
     }
 
     /// Tells the steady camera to write no more. Returns the number of its last frame.
@@ -86,7 +91,8 @@ fn exec(words: &[&str]) -> String {
 /// Is a camera until nobody reads it any more.
 pub fn run(words: &[String]) -> io::Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let wrong = || io::Error::other("a camera is steady FPS BYTES FOLDER or garbage FORMAT FRAMES FOLDER");
+    let wrong =
+        || io::Error::other("a camera is steady FPS BYTES FOLDER, garbage FORMAT FRAMES FOLDER, or hostile KIND");
     match words[..] {
         ["steady", fps, bytes, folder] => {
             let fps = fps.parse().map_err(|_| wrong())?;
@@ -95,6 +101,7 @@ pub fn run(words: &[String]) -> io::Result<()> {
         ["garbage", format, frames, folder] => {
             garbage::run(format == "parts", frames.parse().map_err(|_| wrong())?, Path::new(folder))
         }
+        ["hostile", kind] => hostile::run(kind),
         _ => Err(wrong()),
     }
 }

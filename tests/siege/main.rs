@@ -21,6 +21,7 @@ mod camera;
 mod crowd;
 mod follower;
 mod garbage;
+mod hostile;
 mod options;
 mod picture;
 #[path = "../support/requests.rs"]

@@ -133,7 +133,7 @@ impl Camera {
         let say = |line: &str| log::error!("camera {}: drawing that it is offline: {line}", settings.name);
         let read = drawing.read_output(scratch, now, |part| news.push(News::StandIn(part)), say);
         drawing.read_errors(scratch, say);
-        if read.is_err() || drawing.closed_at().is_some() {
+        if read.is_err() || (drawing.closed_at().is_some() && !drawing.is_owed()) {
             // It writes one picture and ends; killing it makes sure that this wait is short.
             let _ = drawing.reap();
             *artist = None;

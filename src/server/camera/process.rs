@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind, Read};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use mio::unix::pipe::Receiver;
 use mio::{Interest, Registry};
 use rustix::process::Signal;
@@ -12,7 +11,8 @@ use rustix::process::Signal;
 use super::useless::Useless;
 use crate::server::child::{Child, KILL_AFTER};
 use crate::server::token::{Owner, Pipe};
-use crate::wire::source::{Part, Reason, Repair, SourceDecoder, Tally};
+use crate::wire::pieces::{PieceDecoder, Work};
+use crate::wire::source::{Part, Reason, Repair, Tally};
 
 /// Asked of the kernel for the pipe of frames, so that a large frame comes in one piece.
 const PIPE_BYTES: usize = 1024 * 1024;
@@ -20,8 +20,8 @@ const PIPE_BYTES: usize = 1024 * 1024;
 /// A driver that has closed its standard output is given so long to end by itself.
 const EXIT_GRACE: Duration = Duration::from_secs(2);
 
-/// Bytes read from one driver in one turn.
-const OUTPUT_BUDGET_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes read from the pipe of frames at once: no more than is decoded soon.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// A running child process that writes frames: a driver, or who draws the picture that stands in for its frames.
 #[derive(Debug)]
@@ -29,16 +29,17 @@ pub(super) struct Process {
     run: u32,
     child: Child,
     output: Option<Receiver>,
-    /// A budget ended the reading of the output early: there may be more, and no edge will tell.
+    /// A budget ended the reading or decoding of the output early: there may be more, and no edge will tell.
     output_owed: bool,
-    decoder: SourceDecoder,
-    received: BytesMut,
     /// When its output ended.
     closed_at: Option<Instant>,
     /// When it was told to end after that.
     told_to_end_at: Option<Instant>,
     /// What it wrote since its newest frame.
     useless: Useless,
+    decoder: PieceDecoder,
+    /// What decoding may still cost in the turn that began at this time.
+    work: (Instant, Work),
     /// When it gave its newest frame; before the first, when it was started.
     heard_at: Instant,
     /// The reasons for which frames of it were rejected, as far as they have been said.
@@ -69,11 +70,11 @@ impl Process {
             child,
             output: Some(output),
             output_owed: false,
-            decoder: SourceDecoder::new(frame_bytes_max),
-            received: BytesMut::new(),
             closed_at: None,
             told_to_end_at: None,
             useless: Useless::default(),
+            decoder: PieceDecoder::new(frame_bytes_max),
+            work: (now, Work::TURN),
             heard_at: now,
             said: Vec::new(),
             repairs_said: Vec::new(),
@@ -107,7 +108,7 @@ impl Process {
 
     /// Bytes that are not yet known to be a frame or none.
     pub(super) fn bytes_undecided(&self) -> u64 {
-        self.received.len() as u64
+        self.decoder.undecided_bytes() as u64
     }
 
     /// Whether reading ended early and must go on without an edge.
@@ -158,7 +159,7 @@ impl Process {
         self.child.signal(signal);
     }
 
-    /// Reads until the pipe would block, has ended, or the budget is spent.
+    /// Reads and decodes until the pipe would block, has ended, or the budget of the turn that began at `now` is spent.
     ///
     /// # Errors
     /// The pipe failed. A frame that was rejected is no error; the first for each reason is handed to `say`.
@@ -169,26 +170,30 @@ impl Process {
         mut publish: impl FnMut(Part),
         mut say: impl FnMut(&str),
     ) -> io::Result<()> {
-        self.output_owed = false;
-        let mut total = 0;
-        while let Some(output) = &mut self.output {
-            if total >= OUTPUT_BUDGET_BYTES {
-                self.output_owed = true;
+        if self.work.0 != now {
+            self.work = (now, Work::TURN);
+        }
+        loop {
+            // What an earlier turn has left comes first.
+            self.decode(now, &mut publish, &mut say);
+            self.output_owed = self.work.1.is_spent();
+            if self.output_owed {
                 break;
             }
-            match output.read(scratch) {
+            let Some(output) = &mut self.output else {
+                if let Some(part) = self.decoder.finish() {
+                    self.accept(part, now, &mut publish, &mut say);
+                }
+                break;
+            };
+            match output.read(&mut scratch[..PIECE_BYTES]) {
                 Ok(0) => {
                     self.output = None;
                     self.closed_at = Some(now);
-                    if let Some(part) = self.decoder.finish(&mut self.received) {
-                        self.accept(part, now, &mut publish, &mut say);
-                    }
                 }
                 Ok(count) => {
-                    total += count;
                     self.useless.note(&scratch[..count], now);
-                    self.received.extend_from_slice(&scratch[..count]);
-                    self.decode(now, &mut publish, &mut say);
+                    self.decoder.push(&scratch[..count]);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -204,7 +209,7 @@ impl Process {
 
     fn decode(&mut self, now: Instant, publish: &mut impl FnMut(Part), say: &mut impl FnMut(&str)) {
         loop {
-            match self.decoder.decode(&mut self.received) {
+            match self.decoder.decode(&mut self.work.1) {
                 Ok(Some(part)) => self.accept(part, now, publish, say),
                 Ok(None) => return,
                 Err(rejected) => {

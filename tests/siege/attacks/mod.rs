@@ -5,6 +5,7 @@ use crate::stand::{Form, Report};
 mod clock;
 mod descriptors;
 mod garbage;
+mod hostile;
 mod logs;
 mod malformed;
 mod resets;
@@ -24,7 +25,7 @@ pub struct Attack {
 }
 
 /// All of them.
-pub const ATTACKS: [Attack; 12] = [
+pub const ATTACKS: [Attack; 13] = [
     Attack { name: "slowloris", what: "requests that never end", make: slowloris::attack },
     Attack { name: "stalled", what: "viewers that do not read, or hardly", make: stalled::attack },
     Attack { name: "resets", what: "connections reset at every moment", make: resets::attack },
@@ -32,6 +33,7 @@ pub const ATTACKS: [Attack; 12] = [
     Attack { name: "malformed", what: "malformed requests, whole and in pieces", make: malformed::attack },
     Attack { name: "garbage-jpegs", what: "garbage between a camera's JPEGs", make: garbage::among_jpegs },
     Attack { name: "garbage-parts", what: "garbage between a camera's parts", make: garbage::among_parts },
+    Attack { name: "hostile", what: "drivers whose output is costly to decode", make: hostile::attack },
     Attack { name: "logs", what: "a log that nobody reads, or that is closed", make: logs::attack },
     Attack { name: "stopped", what: "the server stopped and continued", make: stopped::attack },
     Attack { name: "clock", what: "the clock a year off", make: clock::attack },
