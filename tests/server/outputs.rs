@@ -12,7 +12,7 @@ use crate::support::eventually;
 
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 
-/// `framecast` with its standard streams redirected as a shell is told.
+/// `framecast` with its standard streams redirected by a shell.
 fn redirected(redirection: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), FRAMECAST]).args(arguments);
