@@ -12,7 +12,7 @@ use crate::stream::metrics::{FrameCounts, Totals};
 pub const VIEWERS_LISTED_MAX: usize = 256;
 
 /// All of `/state`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "the names are the documentation, in the reader's JSON as here")]
 pub struct State {
     pub ok: bool,
@@ -23,7 +23,7 @@ pub struct State {
 }
 
 /// What changes: the data of a `state` event, and most of `/state`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Summary {
     pub cameras: Vec<Camera>,
@@ -62,7 +62,7 @@ impl State {
 
 /// The camera that was asked for, in ustreamer's shape. Rates are whole numbers there, as whoever reads them expects;
 /// [`Camera`] has them to the decimal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Selected {
     pub instance_id: String,
@@ -70,7 +70,7 @@ pub struct Selected {
     pub stream: Stream,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Source {
     pub online: bool,
@@ -86,7 +86,7 @@ pub struct Resolution {
     pub height: u16,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Stream {
     pub queued_fps: u32,
@@ -95,7 +95,7 @@ pub struct Stream {
 }
 
 /// One viewer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Viewer {
     pub key: String,
@@ -111,7 +111,7 @@ pub struct Viewer {
 }
 
 /// One camera.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Camera {
     pub name: String,
@@ -153,7 +153,7 @@ pub struct Camera {
 }
 
 /// One place where a camera is published.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Publisher {
     pub camera: String,
@@ -208,7 +208,7 @@ pub struct Tls {
     pub renewals_failed: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Limits {
     pub handshake_timeout_ms: u64,

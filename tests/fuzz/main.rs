@@ -45,6 +45,11 @@ fn sources_hold() {
 }
 
 #[test]
+fn everything_served_holds() {
+    replay("site", oracles::site::run);
+}
+
+#[test]
 fn tapes_are_kept() {
     replay("hub", |tape| assert!(!tape.is_empty()));
 }

@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 seconds=$1
 shift
-if (($# == 0)); then set -- request parts jpeg source hub; fi
+if (($# == 0)); then set -- request parts jpeg source site hub; fi
 cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked --version 0.13.2
 
 # With neither sanitizer (there is no unsafe code here) nor traced comparisons (the dictionaries know what they would
@@ -18,7 +18,10 @@ export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=1000000000
 for target; do
     options=(-seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -max_len=512 -timeout=10 -print_final_stats=1 -verbosity=0)
     if [[ $target != hub ]]; then
-        dictionary=$([[ $target = request ]] && echo request || echo media)
+        case $target in
+            request | site) dictionary=$target ;;
+            *) dictionary=media ;;
+        esac
         options+=(-dict="dictionaries/$dictionary.dict")
     fi
     mkdir -p "target/new/$target"

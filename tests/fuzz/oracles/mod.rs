@@ -8,5 +8,6 @@ pub mod jpeg;
 pub mod parts;
 pub mod request;
 mod sample;
+pub mod site;
 pub mod source;
 mod work;

@@ -1,0 +1,233 @@
+//! A server as the site sees it, of whose facts none is what a real one would have.
+
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use framecast::site::Scene;
+use framecast::site::state::{self, State};
+use framecast::stream::hub::Shot;
+use framecast::stream::metrics::{FrameCounts, Totals};
+use framecast::stream::{Frame, History, Hub, Journal, Limits, Topic, Transport};
+use framecast::wire::facts::{Sequence, WallTime};
+use framecast::wire::jpeg::Picture;
+use framecast::wire::multipart::{Division, Framing, PartDecoder};
+
+const CAMERAS: [&str; 2] = ["front", "back-2"];
+
+/// What a source states about one frame, and what is true of it.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    pub camera: usize,
+    pub is_live: bool,
+    /// The values of `X-Timestamp` and `X-Frame-Sequence`.
+    pub time: String,
+    pub sequence: String,
+    pub width: u16,
+    pub height: u16,
+    /// Since the frame before.
+    pub pause_ms: u64,
+    pub bytes: usize,
+}
+
+/// What the figures are made of.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    pub seed: u64,
+    pub text: String,
+}
+
+#[derive(Debug)]
+pub struct World {
+    hub: Hub<Nowhere>,
+    figures: Figures,
+    now: Instant,
+    wall: WallTime,
+    /// Bits by which the site is to be led on different ways.
+    pub choice: u8,
+}
+
+impl World {
+    pub fn new(facts: &[Fact], figures: Figures, choice: u8) -> Self {
+        let limits = Limits { history_span: Duration::from_secs(10), ..Limits::default() };
+        let mut hub = Hub::new(CAMERAS.len(), "frame", limits);
+        let mut now = Instant::now();
+        let mut wall = WallTime::nearest(Duration::from_secs(figures.seed >> 24));
+        for fact in facts {
+            now += Duration::from_millis(fact.pause_ms);
+            let captured_at = WallTime::parse(&fact.time).unwrap_or(wall);
+            wall = WallTime::nearest(wall.since_epoch() + Duration::from_millis(fact.pause_ms));
+            let picture = Picture { width: fact.width.max(1), height: fact.height.max(1), huffman_tables: true };
+            let shot = Shot {
+                jpeg: &vec![0x55; fact.bytes],
+                picture,
+                captured_at,
+                age: wall.saturating_since(captured_at),
+                sequence: Sequence::parse(&fact.sequence),
+            };
+            match fact.is_live {
+                true => hub.publish(fact.camera, shot, now),
+                false => hub.stand_in(fact.camera, shot, now),
+            }
+        }
+        hub.announce(Topic::State, b"{}"[..].into());
+        Self { hub, figures, now, wall, choice }
+    }
+
+    /// What a viewer is sent of each camera's newest frame says the same of it again.
+    pub fn check_frames(&self) {
+        for frame in (0..CAMERAS.len()).filter_map(|camera| self.hub.frame(camera)) {
+            let part = frame.part(Framing::Length);
+            let end = part.windows(4).position(|window| window == b"\r\n\r\n").expect("a header block");
+            let header = std::str::from_utf8(&part[..end]).expect("text");
+            let value = |name: &str| header.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
+            assert_eq!(value("Content-Length: ").parse(), Ok(frame.jpeg_len()));
+            assert_eq!(value("X-Frame-Sequence: ").parse(), Ok(frame.sequence));
+            let time = WallTime::parse(value("X-Timestamp: ")).expect("a time in range");
+            assert!(frame.captured_at.saturating_since(time) < Duration::from_micros(1));
+            // The picture is none, but all around it can be read.
+            let mut received = BytesMut::from(&b"--frame\r\n"[..]);
+            received.extend_from_slice(&part);
+            let mut decoder = PartDecoder::new(Some("frame"), 1024);
+            while decoder.decode(&mut received).is_err() {}
+            assert_eq!(decoder.tally().timestamps_ignored, 0);
+        }
+    }
+
+    /// Numbers that have nothing to do with one another.
+    fn number(&self, salt: u64) -> u64 {
+        let mixed = (self.figures.seed ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed.rotate_left(31) >> (mixed & 63)
+    }
+
+    fn counts(&self, salt: u64) -> FrameCounts {
+        let number = |offset: u64| self.number(salt.wrapping_add(offset));
+        FrameCounts {
+            published: number(0),
+            delivered: number(1),
+            repeated: number(2),
+            skipped_slow: number(3),
+            skipped_rate: number(4),
+            cut: number(5),
+        }
+    }
+
+    fn camera(&self, index: usize) -> state::Camera {
+        let number = |offset: u64| self.number(offset.wrapping_mul(7).wrapping_add(index as u64));
+        let frame = self.hub.frame(index);
+        state::Camera {
+            name: CAMERAS[index].to_owned(),
+            source: self.figures.text.clone(),
+            captured_fps: f32::from_bits(number(1) as u32),
+            sequence: frame.map_or(number(2), |frame| frame.sequence),
+            frame_age_ms: Some(number(3)),
+            restarts: number(4) as u32,
+            accepted: number(5),
+            accepted_bytes: number(6),
+            rejected_bytes: number(7),
+            skipped_bytes: number(8),
+            undecided_bytes: number(9),
+            timestamps_ignored: number(10),
+            sequences_ignored: number(11),
+            published: number(12),
+            frames: self.counts(number(13)),
+            error: Some(self.figures.text.clone()),
+            ..state::Camera::default()
+        }
+    }
+}
+
+impl Scene for World {
+    fn camera_names(&self) -> Vec<&str> {
+        CAMERAS.to_vec()
+    }
+
+    fn frame(&self, camera: usize) -> Option<&Frame> {
+        self.hub.frame(camera)
+    }
+
+    fn outage(&self, _: usize) -> Option<String> {
+        (self.choice & 0x20 > 0).then(|| self.figures.text.clone())
+    }
+
+    fn has_room(&self) -> bool {
+        self.choice & 0x40 == 0
+    }
+
+    fn history(&self, camera: usize) -> &History {
+        self.hub.history(camera)
+    }
+
+    fn has_room_for_clip(&self) -> bool {
+        self.choice & 0x40 == 0
+    }
+
+    fn journal(&self) -> &Journal {
+        self.hub.journal()
+    }
+
+    fn division(&self) -> Division<'_> {
+        self.hub.division()
+    }
+
+    fn state(&self, _: usize, _: Option<&[&str]>) -> State {
+        let totals = Totals { bytes_read: self.number(20), bytes_written: self.number(21), ..Totals::default() };
+        State {
+            ok: true,
+            result: state::Selected::default(),
+            summary: state::Summary {
+                cameras: (0..CAMERAS.len()).map(|index| self.camera(index)).collect(),
+                frames: self.counts(30),
+                connections: state::Connections { totals, ..state::Connections::default() },
+                event_loop: state::EventLoop {
+                    turns: self.number(40),
+                    turns_per_second: f32::from_bits(self.number(41) as u32),
+                    longest_turn_us: self.number(42),
+                    cpu_ms: self.number(43),
+                    uptime_ms: self.number(44),
+                    ..state::EventLoop::default()
+                },
+                ..state::Summary::default()
+            },
+            limits: state::Limits::default(),
+        }
+    }
+
+    fn complaint(&self) -> Option<String> {
+        (self.choice & 0x80 > 0).then(|| self.figures.text.clone())
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn wall_time(&self) -> WallTime {
+        self.wall
+    }
+}
+
+/// The transport of connections that there are none of.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Read for Nowhere {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl Write for Nowhere {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Nowhere {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
