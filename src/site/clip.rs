@@ -125,7 +125,10 @@ impl Producer for Clip {
 fn video(frames: &[&Frame]) -> Video {
     let (width, height) = frames.last().map_or((0, 0), |frame| (frame.picture.width, frame.picture.height));
     let interval = match frames {
-        [first, .., last] => (last.published_at - first.published_at) / (frames.len() - 1) as u32,
+        [first, .., last] => {
+            let steps = u32::try_from(frames.len().saturating_sub(1)).unwrap_or(u32::MAX);
+            last.published_at.saturating_duration_since(first.published_at).checked_div(steps).unwrap_or(STILL)
+        }
         _ => STILL,
     };
     Video { width, height, interval }

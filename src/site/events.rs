@@ -54,7 +54,7 @@ impl Events {
         let told_frames = last.unwrap_or(past);
         let followed = |(camera, name)| {
             let to_tell = journal.frames_after(camera, told_frames).len() as u64;
-            Followed { camera, name, told_number: journal.frames_noted(camera) - to_tell }
+            Followed { camera, name, told_number: journal.frames_noted(camera).saturating_sub(to_tell) }
         };
         Self {
             cameras: cameras.into_iter().map(followed).collect(),
@@ -118,7 +118,8 @@ impl Producer for Events {
             match entry {
                 Entry::Frame(place, fact) => {
                     let followed = &mut self.cameras[place];
-                    self.untold += fact.number.saturating_sub(followed.told_number + 1);
+                    let missed = fact.number.saturating_sub(followed.told_number.saturating_add(1));
+                    self.untold = self.untold.saturating_add(missed);
                     followed.told_number = fact.number;
                     // Plain numbers and words always serialise.
                     let data = serde_json::to_vec(&Frame::new(&followed.name, fact)).unwrap_or_default();

@@ -87,7 +87,9 @@ impl Figures {
         })?;
         page.counter("framecast_camera_received", "Bytes that the drivers wrote.", Some(Unit::Bytes), {
             each(cameras, |camera| {
-                camera.accepted_bytes + camera.rejected_bytes + camera.skipped_bytes + camera.undecided_bytes
+                [camera.rejected_bytes, camera.skipped_bytes, camera.undecided_bytes]
+                    .into_iter()
+                    .fold(camera.accepted_bytes, u64::saturating_add)
             })
         })?;
         page.counter("framecast_camera_skipped", "Bytes of it that belong to no frame.", Some(Unit::Bytes), {

@@ -3,7 +3,11 @@
 //! A request and the [`Scene`] go in, an [`Answer`] comes out. Nothing here knows a connection or a file: what is
 //! served was built into the program or is made from the scene.
 
+// Facts from outside meet arithmetic here: times, numbers and sizes that a camera states.
+#![deny(clippy::arithmetic_side_effects)]
+
 mod assets;
+#[allow(clippy::arithmetic_side_effects, reason = "its clocks and counts are the server's own")]
 pub mod auth;
 pub mod clip;
 pub mod events;

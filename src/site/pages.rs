@@ -182,7 +182,7 @@ pub fn clip(format: clip::Format, request: &Request, scene: &impl Scene) -> Resu
         // One file has one size.
         let size = |frame: &Frame| (frame.picture.width, frame.picture.height);
         let newest = size(newest);
-        let first = frames.iter().rposition(|frame| size(frame) != newest).map_or(0, |other| other + 1);
+        let first = frames.iter().rposition(|frame| size(frame) != newest).map_or(0, |other| other.saturating_add(1));
         frames.drain(..first);
     }
     let name = scene.camera_names()[camera];

@@ -85,7 +85,7 @@ fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
 fn bytes_per_second(request: &Request) -> Result<Option<NonZeroU64>, Problem> {
     let Some(kbps) = request.parameter("kbps").filter(|kbps| !kbps.is_empty()) else { return Ok(None) };
     match kbps.parse() {
-        Ok(number) if (1..=KBPS_MAX).contains(&number) => Ok(NonZeroU64::new(number * 1000 / 8)),
+        Ok(number) if (1..=KBPS_MAX).contains(&number) => Ok(NonZeroU64::new(number.saturating_mul(125))),
         _ => Err(Problem::bad(format!("kbps takes a whole number from 1 to {KBPS_MAX}, not '{kbps}'."))),
     }
 }
@@ -147,7 +147,7 @@ pub fn delay(request: &Request, span: Duration) -> Result<Duration, Problem> {
         Ok(0.0) => Ok(Duration::ZERO),
         Ok(_) if span.is_zero() => Err(Problem::not_found(NO_HISTORY.into())),
         Ok(seconds) if (0.1..=longest).contains(&seconds) => {
-            Ok(Duration::from_millis(100 * (seconds * 10.0).round() as u64).min(span))
+            Ok(Duration::from_millis(((seconds * 10.0).round() as u64).saturating_mul(100)).min(span))
         }
         _ => Err(Problem::bad(format!(
             "delay takes seconds from 0.1 to {longest}, as far as --history reaches, not '{delay}'."

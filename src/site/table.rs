@@ -80,11 +80,12 @@ impl Table {
                 }
                 row(out, fact);
                 if self.rows_left.is_none() {
-                    self.untold += self.told_number.map_or(0, |told| fact.number.saturating_sub(told + 1));
+                    let expected = self.told_number.map_or(fact.number, |told| told.saturating_add(1));
+                    self.untold = self.untold.saturating_add(fact.number.saturating_sub(expected));
                     self.told_number = Some(fact.number);
                 }
                 self.told = fact.id;
-                self.rows_left = self.rows_left.map(|rows| rows - 1);
+                self.rows_left = self.rows_left.map(|rows| rows.saturating_sub(1));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! A frame: one picture of one camera, encoded once and shared by everybody who is shown it.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

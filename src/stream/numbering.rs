@@ -1,5 +1,7 @@
 //! The numbers of a camera's frames: they rise, whatever the camera states.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use crate::wire::facts::Sequence;
 
 /// The largest step from one number that a camera states to the next. A camera that numbers its frames by microseconds

@@ -4,6 +4,8 @@
 //! each chunk is a code of four letters, the length of its data in 32 little-endian bits, and the data, padded to an
 //! even length by a byte that the length does not count. A file has one rate, so a clip is played at the mean one.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::time::Duration;
 
 use thiserror::Error;
@@ -55,9 +57,9 @@ pub struct TooLarge {
 /// # Errors
 /// It would be larger than [`FILE_BYTES_MAX`].
 pub fn file_length(pictures: impl IntoIterator<Item = usize>) -> Result<u64, TooLarge> {
-    let chunk = |length: usize| CHUNK_HEAD_BYTES + padded(length as u64) + ENTRY_BYTES;
-    let chunks: u64 = pictures.into_iter().map(chunk).sum();
-    let bytes = HEAD_BYTES + chunks + CHUNK_HEAD_BYTES;
+    let entries = |length: usize| chunk_bytes(length).saturating_add(ENTRY_BYTES);
+    let chunks = pictures.into_iter().map(entries).fold(0, u64::saturating_add);
+    let bytes = chunks.saturating_add(HEAD_BYTES).saturating_add(CHUNK_HEAD_BYTES);
     if bytes > FILE_BYTES_MAX { Err(TooLarge { bytes }) } else { Ok(bytes) }
 }
 
@@ -65,14 +67,19 @@ pub fn file_length(pictures: impl IntoIterator<Item = usize>) -> Result<u64, Too
 pub fn head(video: &Video, pictures: &[usize]) -> Vec<u8> {
     let count = number(pictures.len() as u64);
     let largest = number(pictures.iter().copied().max().unwrap_or(0) as u64);
-    let data: u64 = pictures.iter().map(|&length| CHUNK_HEAD_BYTES + padded(length as u64)).sum();
-    let index = CHUNK_HEAD_BYTES + ENTRY_BYTES * pictures.len() as u64;
+    let data = pictures.iter().map(|&length| chunk_bytes(length)).fold(0, u64::saturating_add);
+    let index = index_bytes(pictures).saturating_add(CHUNK_HEAD_BYTES);
     let interval_us = number(u64::try_from(video.interval.as_micros()).unwrap_or(u64::MAX)).max(1);
     let (width, height) = (u32::from(video.width), u32::from(video.height));
-    let bytes_per_second = number(u64::from(largest) * 1_000_000 / u64::from(interval_us));
+    let bytes_per_second =
+        number(u64::from(largest).saturating_mul(1_000_000).checked_div(u64::from(interval_us)).unwrap_or(0));
 
     let mut out = Vec::with_capacity(HEAD_BYTES as usize);
-    chunk(&mut out, *b"RIFF", number(HEAD_BYTES - CHUNK_HEAD_BYTES + data + index));
+    chunk(
+        &mut out,
+        *b"RIFF",
+        number(data.saturating_add(index).saturating_add(HEAD_BYTES).saturating_sub(CHUNK_HEAD_BYTES)),
+    );
     out.extend(b"AVI ");
     chunk(&mut out, *b"LIST", 192);
     out.extend(b"hdrl");
@@ -92,7 +99,7 @@ pub fn head(video: &Video, pictures: &[usize]) -> Vec<u8> {
     numbers(&mut out, &[40, width, height, 1 | 24 << 16]);
     out.extend(b"MJPG");
     numbers(&mut out, &[width.saturating_mul(height).saturating_mul(3), 0, 0, 0, 0]);
-    chunk(&mut out, *b"LIST", number(4 + data));
+    chunk(&mut out, *b"LIST", number(data.saturating_add(4)));
     out.extend(b"movi");
     out
 }
@@ -111,13 +118,13 @@ pub fn padding(length: usize) -> &'static [u8] {
 
 /// What follows the last of pictures of such lengths: where each lies, counted from the word `movi`.
 pub fn index(pictures: &[usize]) -> Vec<u8> {
-    let mut out = Vec::with_capacity((CHUNK_HEAD_BYTES + ENTRY_BYTES * pictures.len() as u64) as usize);
-    chunk(&mut out, *b"idx1", number(ENTRY_BYTES * pictures.len() as u64));
-    let mut offset = 4;
+    let mut out = Vec::with_capacity(index_bytes(pictures).saturating_add(CHUNK_HEAD_BYTES) as usize);
+    chunk(&mut out, *b"idx1", number(index_bytes(pictures)));
+    let mut offset = 4_u64;
     for &length in pictures {
         out.extend(PICTURE);
         numbers(&mut out, &[KEYFRAME, number(offset), number(length as u64)]);
-        offset += CHUNK_HEAD_BYTES + padded(length as u64);
+        offset = offset.saturating_add(chunk_bytes(length));
     }
     out
 }
@@ -131,8 +138,14 @@ fn numbers(out: &mut Vec<u8>, numbers: &[u32]) {
     numbers.iter().for_each(|number| out.extend(number.to_le_bytes()));
 }
 
-fn padded(length: u64) -> u64 {
-    length.next_multiple_of(2)
+/// The chunk of a picture of `length` bytes, with its padding.
+fn chunk_bytes(length: usize) -> u64 {
+    (length as u64).next_multiple_of(2).saturating_add(CHUNK_HEAD_BYTES)
+}
+
+/// The entries of the index of such pictures.
+fn index_bytes(pictures: &[usize]) -> u64 {
+    ENTRY_BYTES.saturating_mul(pictures.len() as u64)
 }
 
 /// What fits the format's 32 bits: all that has to does, once the file is not too large.

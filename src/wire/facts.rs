@@ -3,6 +3,8 @@
 //! Both come from other programs and machines, so both are bounded where they are read, by types that hold no other
 //! value. Formatting a time, adding to it or subtracting from it can then neither overflow nor panic further in.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -5,6 +5,8 @@
 //! what has been received is shown to the decoder in pieces: between two of them it can stop, and go on in the next
 //! turn.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use bytes::BytesMut;
 
 use super::source::{Part, Rejected, SourceDecoder, Tally};
