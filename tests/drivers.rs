@@ -13,6 +13,8 @@ mod input;
 mod life;
 #[path = "drivers/offline.rs"]
 mod offline;
+#[path = "drivers/orphans.rs"]
+mod orphans;
 #[path = "drivers/rpicam.rs"]
 mod rpicam;
 #[path = "drivers/still.rs"]

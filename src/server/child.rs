@@ -10,7 +10,7 @@ use mio::unix::pipe::Receiver;
 use mio::{Interest, Registry, Token};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::supervisor;
+use super::{orphans, supervisor};
 
 /// The wait before a child that died is started again doubles from the first to the last of these.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
@@ -71,6 +71,8 @@ impl Backoff {
 #[derive(Debug)]
 pub(super) struct Child {
     process: process::Child,
+    /// What its descendants carry in their environment, see [`orphans`].
+    mark: String,
     errors: Option<Receiver>,
     /// A budget ended the reading of the words early: there may be more, and no edge will tell.
     errors_owed: bool,
@@ -81,7 +83,9 @@ pub(super) struct Child {
 impl Child {
     /// Starts `command` in a process group of its own, and registers the pipe of its words as `errors`.
     pub(super) fn spawn(command: &mut Command, errors: Token, registry: &Registry, now: Instant) -> io::Result<Self> {
+        let mark = orphans::mark(errors.0);
         let mut process = command
+            .env(orphans::MARK, &mark)
             .stderr(Stdio::piped())
             // Its own group: Ctrl-C at the terminal is for us to pass on, and a kill reaches all that it starts.
             .process_group(0)
@@ -90,7 +94,7 @@ impl Child {
         let mut words: Receiver = process.stderr.take().ok_or_else(missing)?.into();
         words.set_nonblocking(true)?;
         registry.register(&mut words, errors, Interest::READABLE)?;
-        Ok(Self { process, errors: Some(words), errors_owed: false, line: Vec::new(), started_at: now })
+        Ok(Self { process, mark, errors: Some(words), errors_owed: false, line: Vec::new(), started_at: now })
     }
 
     /// Its standard output, once, if it is a pipe.
@@ -126,7 +130,12 @@ impl Child {
         let _ = kill_process_group(self.pid(), signal);
     }
 
-    fn pid(&self) -> Pid {
+    /// What its descendants carry in their environment.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    pub(super) fn pid(&self) -> Pid {
         Pid::from_child(&self.process)
     }
 

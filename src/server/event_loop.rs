@@ -84,6 +84,8 @@ pub struct EventLoop {
     /// What drivers and a successor are started from.
     program: PathBuf,
     successor: Option<Successor>,
+    /// Children when orphans were last looked for; none if a child has ended since.
+    children_swept: Option<usize>,
     /// Accepting has failed for want of descriptors or memory: try again then.
     accept_retry: Option<Instant>,
     /// The server is going down, and is gone by then.
@@ -104,6 +106,7 @@ impl EventLoop {
         }
         self.cameras.iter_mut().for_each(Camera::kill);
         self.publishers.iter_mut().for_each(Publisher::kill);
+        self.end_orphans();
         Ok(())
     }
 
@@ -117,6 +120,7 @@ impl EventLoop {
         self.check_passwords(tick.now);
         self.attend_publishers(tick.now);
         self.attend_cameras(tick);
+        self.sweep_orphans();
         self.report(tick.now);
         self.supervisor.attend(tick.now);
         self.turned(count, tick.now);

@@ -16,6 +16,7 @@ pub mod event_loop;
 pub mod handover;
 pub mod listener;
 pub mod networks;
+mod orphans;
 pub mod passwords;
 pub mod publisher;
 pub mod scene;
@@ -44,6 +45,7 @@ pub use settings::{CameraSettings, ListenAddress, Offline, PublisherSettings, Se
 /// A source can never give frames.
 pub fn prepare(settings: &Settings) -> Result<(), SourceError> {
     raise_descriptor_limit();
+    orphans::adopt();
     for camera in &settings.cameras {
         match camera.source.check() {
             Ok(()) => {}

@@ -11,6 +11,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use mio::unix::pipe::Sender;
+use rustix::process::Pid;
 
 use super::child;
 use crate::site::auth::{Authenticator, Check, CheckResult};
@@ -43,6 +44,11 @@ impl Passwords {
     /// Checks are made by `program check-password`.
     pub fn new(program: PathBuf) -> Self {
         Self { program, running: None }
+    }
+
+    /// The process that checks a password now.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.running.as_ref().map(|running| Pid::from_child(&running.child))
     }
 
     /// Some child of ours has ended.

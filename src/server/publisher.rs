@@ -254,7 +254,7 @@ impl Publisher {
         self.life = Life::Down { until: now + self.backoff.next() };
     }
 
-    fn child(&self) -> Option<&Child> {
+    pub(super) fn child(&self) -> Option<&Child> {
         match &self.life {
             Life::On { child, .. } | Life::Ending { child, .. } => Some(child),
             Life::Down { .. } | Life::Over => None,

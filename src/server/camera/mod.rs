@@ -18,7 +18,7 @@ use rustix::process::Signal;
 
 use self::outage::Outage;
 use self::process::Process;
-use super::child::{self, Backoff, KILL_AFTER, WELL_AFTER};
+use super::child::{self, Backoff, Child, KILL_AFTER, WELL_AFTER};
 use super::settings::{CameraSettings, Offline};
 use super::token::Pipe;
 use super::words::{Words, presentable};
@@ -261,6 +261,11 @@ impl Camera {
         if run.is_none() {
             self.reap_owed &= self.driver().is_some_and(Process::is_owed);
         }
+    }
+
+    /// Its processes, of either kind.
+    pub(super) fn children(&self) -> impl Iterator<Item = &Child> {
+        self.driver().into_iter().chain(&self.artist).map(Process::child)
     }
 
     /// Tells its processes to end.

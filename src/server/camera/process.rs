@@ -86,6 +86,11 @@ impl Process {
         self.run
     }
 
+    /// The process itself.
+    pub(super) fn child(&self) -> &Child {
+        &self.child
+    }
+
     /// When it was started.
     pub(super) fn started_at(&self) -> Instant {
         self.child.started_at()

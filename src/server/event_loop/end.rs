@@ -1,12 +1,21 @@
 //! What signals ask for: an end, a successor, files to be read again.
 
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
 
 use super::EventLoop;
 use crate::server::camera::Camera;
+use crate::server::child::Child;
 use crate::server::handover::Successor;
+use crate::server::orphans::{self, Known};
 use crate::server::publisher::Publisher;
 use crate::server::signals;
+
+/// At its end, the server looks so often whether orphans that were killed have ended.
+const ORPHAN_LOOKS_MAX: u32 = 200;
+const ORPHAN_LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
 impl EventLoop {
     /// Does what the signals ask for that have come.
@@ -14,6 +23,7 @@ impl EventLoop {
         for request in self.signals.pending().collect::<Vec<_>>() {
             match request {
                 signals::Request::Reap => {
+                    self.children_swept = None;
                     self.cameras.iter_mut().for_each(Camera::child_ended);
                     self.publishers.iter_mut().for_each(Publisher::child_ended);
                     self.passwords.child_ended();
@@ -93,6 +103,38 @@ impl EventLoop {
         self.hub.shut_down(now);
         self.cameras.iter_mut().for_each(|camera| camera.stop(now));
         self.publishers.iter_mut().for_each(|publisher| publisher.stop(now));
+    }
+
+    /// Ends what drivers that have ended have left behind: after each SIGCHLD, and once such a driver has been reaped.
+    pub(super) fn sweep_orphans(&mut self) {
+        let children = self.children().count();
+        if self.children_swept != Some(children) {
+            orphans::sweep(&self.known());
+            self.children_swept = Some(children);
+        }
+    }
+
+    /// The same at the end of the server, when all its children have been reaped: waits until the orphans are gone.
+    pub(super) fn end_orphans(&mut self) {
+        for _ in 0..ORPHAN_LOOKS_MAX {
+            if !orphans::sweep(&self.known()) {
+                return;
+            }
+            thread::sleep(ORPHAN_LOOK_INTERVAL);
+        }
+    }
+
+    fn children(&self) -> impl Iterator<Item = &Child> {
+        self.cameras.iter().flat_map(Camera::children).chain(self.publishers.iter().filter_map(Publisher::child))
+    }
+
+    fn known(&self) -> Known {
+        let successor = self.successor.as_ref().and_then(|successor| Pid::from_raw(successor.id() as i32));
+        let others = self.passwords.pid().into_iter().chain(successor);
+        Known {
+            pids: self.children().map(Child::pid).chain(others).collect(),
+            marks: self.children().map(|child| child.mark().to_owned()).collect(),
+        }
     }
 
     /// Whether there is no next turn.

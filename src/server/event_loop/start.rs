@@ -117,6 +117,7 @@ impl EventLoop {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             program,
             successor: None,
+            children_swept: None,
             accept_retry: None,
             going_down: None,
         })
