@@ -15,12 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use redis::{Connection, cmd, pipe};
+use redis::{cmd, pipe};
 
 use self::newest::Newest;
 pub use self::target::Target;
 use crate::capture::clock::wall_time;
-use crate::capture::redis::{Fault, Link, Place, say};
+use crate::capture::redis::{Connection, Fault, Link, Place, say};
 use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::{FRAME_BYTES_MAX, with_standard_tables};
 use crate::wire::multipart::EncodedPart;

@@ -81,7 +81,7 @@ fn a_published_camera_runs_without_a_viewer_and_its_publisher_ends_with_the_serv
     let state = origin.state();
     let publisher = &state["publishers"][0];
     assert_eq!((&publisher["camera"], &publisher["running"]), (&"b".into(), &true.into()), "{publisher}");
-    assert_eq!(publisher["target"], format!("{place}#insecure=0"));
+    assert_eq!(publisher["target"], format!("{place}"));
     assert!(publisher["error"].is_null(), "{publisher}");
     assert_eq!(state["cameras"][0]["running"], false);
     assert_eq!(origin.children().len(), 2);

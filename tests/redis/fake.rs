@@ -185,3 +185,30 @@ fn certificate_is_accepted_from_the_platforms_store_or_if_that_is_wanted() {
         assert_eq!(told, accepted == 0, "{words}");
     }
 }
+
+/// What a driver may have resident, beside a reply of ten gigabytes.
+const RESIDENT_KIB_MAX: u64 = 64 * 1024;
+
+#[test]
+fn reply_that_announces_too_much_is_not_read() {
+    for announced in ["$10000000000\r\n", "*1000000000\r\n", "*3\r\n$7\r\nmessage\r\n$3\r\ncam\r\n$10000000000\r\n"] {
+        for scheme in ["redis", "redis+list"] {
+            let (address, count) = listen(move |mut stream| {
+                let mut received = [0; 4096];
+                let _ = stream.read(&mut received).and_then(|_| stream.write_all(b"+PONG\r\n"));
+                // To what is asked next, with an answer that has no end.
+                let _ = stream.read(&mut received).and_then(|_| stream.write_all(announced.as_bytes()));
+                while stream.write_all(&[b'x'; 64 * 1024]).is_ok() {}
+            });
+            let program = Program::start(&["capture", &format!("{scheme}://{address}/cam")]);
+            eventually("it tries again", || count.load(Ordering::Relaxed) >= 3);
+            let status = std::fs::read_to_string(format!("/proc/{}/status", program.0.id())).unwrap();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+            let peak: u64 = peak.and_then(|peak| peak.parse().ok()).expect("its peak");
+            assert!(peak < RESIDENT_KIB_MAX, "{announced:?} took {peak} KiB");
+            let words = program.words();
+            assert!(words.contains("its reply announces 1000000000"), "{words}");
+            assert_eq!(words.lines().count(), 1, "{words}");
+        }
+    }
+}

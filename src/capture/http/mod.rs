@@ -30,7 +30,7 @@ mod error;
 mod head;
 mod kind;
 mod relay;
-mod tls;
+pub(super) mod tls;
 mod url;
 
 use std::time::Duration;

@@ -9,18 +9,18 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 
 /// The settings of encrypted connections. The platform's store of certificates is read with the first of them.
 #[derive(Debug)]
-pub(super) struct Tls {
+pub(in crate::capture) struct Tls {
     insecure: bool,
     config: Option<Arc<ClientConfig>>,
 }
 
 impl Tls {
     /// Accepts any certificate if `insecure`.
-    pub(super) fn new(insecure: bool) -> Self {
+    pub(in crate::capture) fn new(insecure: bool) -> Self {
         Self { insecure, config: None }
     }
 
-    pub(super) fn config(&mut self) -> Arc<ClientConfig> {
+    pub(in crate::capture) fn config(&mut self) -> Arc<ClientConfig> {
         Arc::clone(self.config.get_or_insert_with(|| Arc::new(configure(self.insecure))))
     }
 }

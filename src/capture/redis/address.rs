@@ -1,25 +1,14 @@
 //! Where frames lie in Redis: `redis://USER:PASSWORD@HOST:PORT/DB/NAME`, of which only `HOST` and `NAME` must be there.
 
 use std::fmt;
-use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 
 use crate::capture::http::parse_address;
 use crate::capture::source::{Parameters, SourceError};
 use crate::wire::secret::Credentials;
 
 const PORT_DEFAULT: u16 = 6379;
-
-/// A machine that has gone says nothing, so a connection that is silent is tried after this long, and given up after
-/// two more tries.
-const KEEPALIVE: Duration = Duration::from_secs(1);
-const KEEPALIVE_PROBES: u32 = 2;
-
-/// Bytes that nobody acknowledges for this long are taken for lost, and the connection with them.
-const USER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What need not be escaped in the name of a channel or a key.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b':').remove(b'~');
@@ -85,25 +74,13 @@ impl Address {
         Ok((address, query, fragment))
     }
 
-    /// What the client is told.
-    pub(super) fn connection(&self) -> Result<ConnectionInfo, RedisError> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = self.port.unwrap_or(PORT_DEFAULT);
-        let address = match self.tls {
-            false => ConnectionAddr::Tcp(host, port),
-            true => ConnectionAddr::TcpTls { host, port, insecure: self.insecure, tls_params: None },
-        };
-        let mut login = RedisConnectionInfo::default().set_db(self.database.into()).set_skip_set_lib_name();
-        if let Some(Credentials { user, password }) = &self.credentials {
-            login = login.set_password(password);
-            if !user.is_empty() {
-                login = login.set_username(user);
-            }
-        }
-        let keepalive =
-            TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(KEEPALIVE_PROBES);
-        let socket = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(USER_TIMEOUT);
-        Ok(address.into_connection_info()?.set_redis_settings(login).set_tcp_settings(socket))
+    /// The name or the address of the host, without brackets.
+    pub(super) fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port.unwrap_or(PORT_DEFAULT)
     }
 }
 

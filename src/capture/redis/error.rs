@@ -1,6 +1,10 @@
 //! Why frames do not come from Redis or get there, in sentences that say what to do.
 
+use std::io;
+
 use redis::{ErrorKind, RedisError};
+
+use super::connection::too_large;
 
 /// What can go wrong with a Redis.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +38,9 @@ pub enum Fault {
     /// The key holds something else.
     #[error("the key holds something that is no list; choose another one")]
     NoList,
+    /// A reply is larger than a frame may be.
+    #[error("{0}; write whole JPEGs or parts to the channel or the list")]
+    TooLarge(String),
     /// The certificate is none, is for another name or is signed by nobody who is known.
     #[error("its certificate is not accepted ({0}); if it is your own Redis, add insecure=1 behind the #")]
     Certificate(String),
@@ -52,7 +59,7 @@ impl Fault {
             | Self::Database(_)
             | Self::NoList
             | Self::Certificate(_) => true,
-            Self::Host | Self::Refused | Self::Silent | Self::Closed | Self::Other(_) => false,
+            Self::Host | Self::Refused | Self::Silent | Self::Closed | Self::TooLarge(_) | Self::Other(_) => false,
         }
     }
 }
@@ -72,8 +79,8 @@ impl From<RedisError> for Fault {
             Self::NotAllowed(detail())
         } else if says("WRONGTYPE") {
             Self::NoList
-        } else if text.contains("refused to switch database") {
-            Self::Database(detail())
+        } else if let Some(announced) = too_large(&error) {
+            Self::TooLarge(announced)
         } else if let Some((_, reason)) = text.split_once("invalid peer certificate: ") {
             Self::Certificate(reason.to_owned())
         } else if text.starts_with("failed to lookup address") {
@@ -87,5 +94,11 @@ impl From<RedisError> for Fault {
         } else {
             Self::Other(text)
         }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        RedisError::from(error).into()
     }
 }

@@ -4,10 +4,12 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use redis::{Client, Connection, RedisError, ServerErrorKind, cmd};
+use redis::{ErrorKind, RedisError, ServerErrorKind, cmd};
 
 use super::address::Address;
+use super::connection::Connection;
 use super::error::Fault;
+use crate::wire::secret::Credentials;
 
 /// From the beginning of one attempt to that of the next: four a second at most.
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(250);
@@ -36,19 +38,37 @@ impl<'a> Link<'a> {
             thread::sleep((attempted_at + ATTEMPT_INTERVAL).saturating_duration_since(Instant::now()));
         }
         self.attempted_at = Some(Instant::now());
-        if self.address.insecure {
-            // The client wants one to be there before it goes without checking certificates. There may be one already.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let client = Client::open(self.address.connection()?)?;
-        let mut connection = client.get_connection_with_timeout(ANSWER_TIMEOUT)?;
-        connection.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        let mut connection = Connection::open(self.address, ANSWER_TIMEOUT)?;
+        self.log_in(&mut connection)?;
         match cmd("PING").exec(&mut connection) {
             // That it must not ask is an answer too.
-            Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(connection),
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(connection),
             answer => answer.map(|()| connection).map_err(RedisError::into),
         }
+    }
+
+    /// Sends the credentials, and chooses the database.
+    fn log_in(&self, connection: &mut Connection) -> Result<(), Fault> {
+        if let Some(Credentials { user, password }) = &self.address.credentials {
+            let mut auth = cmd("AUTH");
+            if !user.is_empty() {
+                auth.arg(user);
+            }
+            auth.arg(password).exec(connection).map_err(|error| match error.kind() {
+                ErrorKind::Server(ServerErrorKind::BusyLoading) => Fault::from(error),
+                ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => Fault::PasswordWrong,
+                _ => Fault::from(error),
+            })?;
+        }
+        if self.address.database == 0 {
+            return Ok(());
+        }
+        cmd("SELECT").arg(self.address.database).exec(connection).map_err(|error| match error.kind() {
+            ErrorKind::Server(ServerErrorKind::ResponseError) => {
+                Fault::Database(error.detail().unwrap_or_default().to_owned())
+            }
+            _ => Fault::from(error),
+        })
     }
 
     /// An attempt or a connection has failed. It is said, with `what` is missing, unless it has been.

@@ -5,16 +5,19 @@
 //! for the next frame.
 
 mod address;
+mod connection;
 mod error;
 mod link;
 
+use std::io;
 use std::time::Duration;
 
-use redis::{RedisError, cmd};
+use redis::{RedisError, Value, cmd};
 
 pub use self::address::{Address, Place};
+pub(crate) use self::connection::Connection;
 pub use self::error::Fault;
-pub(crate) use self::link::{ANSWER_TIMEOUT, Link, say};
+pub(crate) use self::link::{Link, say};
 
 use super::source::SourceError;
 use super::{CaptureError, Driver, PATIENCE, Parts};
@@ -101,6 +104,12 @@ impl From<RedisError> for Interruption {
     }
 }
 
+impl From<io::Error> for Interruption {
+    fn from(error: io::Error) -> Self {
+        Self::Redis(error.into())
+    }
+}
+
 impl From<Fault> for Interruption {
     fn from(fault: Fault) -> Self {
         Self::Redis(fault)
@@ -120,21 +129,16 @@ impl Receiver<'_, '_> {
     fn subscribe(&mut self, channel: &str) -> Result<(), Interruption> {
         let mut connection = self.link.connect()?;
         cmd("SUBSCRIBE").arg(channel).exec(&mut connection)?;
-        let mut subscription = connection.as_pubsub();
-        subscription.set_read_timeout(None)?;
-        let ended = loop {
-            match subscription.get_message() {
-                Ok(message) => {
-                    if let Err(ended) = self.hand_on(message.get_payload_bytes()) {
-                        break ended;
-                    }
-                }
-                Err(error) => break error.into(),
+        connection.set_read_timeout(None)?;
+        loop {
+            // Whatever else comes, as the confirmation of a subscription, is no message.
+            let Value::Array(parts) = connection.read()?.extract_error()? else { continue };
+            if let [Value::BulkString(kind), _, Value::BulkString(message)] = parts.as_slice()
+                && kind == b"message"
+            {
+                self.hand_on(message)?;
             }
-        };
-        // A subscription says goodbye when it is dropped, and waits for the answer.
-        let _ = subscription.set_read_timeout(Some(ANSWER_TIMEOUT));
-        Err(ended)
+        }
     }
 
     /// Takes frame after frame off the old end of a list.

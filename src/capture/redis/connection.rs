@@ -1,0 +1,268 @@
+//! A connection to a Redis, whose replies are bounded before they are read.
+//!
+//! The client library reads whatever length a reply announces. So commands and values are its own, and the bytes
+//! between them are read here: a reply is looked at line by line (RESP, the Redis serialization protocol), and none of
+//! it is read that announces more than a frame may have.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use redis::{ConnectionLike, RedisError, RedisResult, Value, parse_redis_value};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+use socket2::{SockRef, TcpKeepalive};
+
+use super::address::Address;
+use crate::capture::http::tls::Tls;
+use crate::wire::jpeg::FRAME_BYTES_MAX;
+use crate::wire::multipart::HEAD_BYTES_MAX;
+
+/// Bytes of one reply, all its parts together: a frame with its header block, and the name of its channel.
+const REPLY_BYTES_MAX: usize = FRAME_BYTES_MAX + 2 * HEAD_BYTES_MAX;
+
+/// A line of a reply: a length, a status or an error.
+const LINE_BYTES_MAX: u64 = 8 * 1024;
+
+/// Parts of one reply. A message of a channel has three.
+const PARTS_MAX: usize = 64;
+
+/// A machine that has gone says nothing, so a connection that is silent is tried after this long, and given up after
+/// two more tries.
+const KEEPALIVE: Duration = Duration::from_secs(1);
+const KEEPALIVE_PROBES: u32 = 2;
+
+/// Bytes that nothing acknowledges for this long are taken for lost, and the connection with them.
+const USER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A reply that announces more than is read of one.
+#[derive(Debug, thiserror::Error)]
+#[error("its reply announces {what}, which is more than a frame may have ({REPLY_BYTES_MAX} bytes)")]
+pub(super) struct TooLarge {
+    what: String,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(crate) struct Connection(BufReader<Stream>);
+
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Encrypted(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Connection {
+    /// Connects to `address`, each step within `timeout`.
+    pub(super) fn open(address: &Address, timeout: Duration) -> io::Result<Self> {
+        let mut last = io::Error::new(ErrorKind::NotFound, "failed to lookup address");
+        for socket in (address.host(), address.port()).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&socket, timeout) {
+                Ok(stream) => return Self::over(stream, address, timeout),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn over(stream: TcpStream, address: &Address, timeout: Duration) -> io::Result<Self> {
+        let socket = SockRef::from(&stream);
+        let keepalive =
+            TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(KEEPALIVE_PROBES);
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        stream.set_read_timeout(Some(timeout))?;
+        stream.set_write_timeout(Some(timeout))?;
+        let stream = match address.tls {
+            false => Stream::Plain(stream),
+            true => {
+                let name = ServerName::try_from(address.host().to_owned()).map_err(io::Error::other)?;
+                let session = ClientConnection::new(Tls::new(address.insecure).config(), name);
+                Stream::Encrypted(Box::new(StreamOwned::new(session.map_err(io::Error::other)?, stream)))
+            }
+        };
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// How long a reply may be awaited; `None` without end.
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get_ref().tcp().set_read_timeout(timeout)
+    }
+
+    /// How long a command may take to be sent.
+    pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get_ref().tcp().set_write_timeout(timeout)
+    }
+
+    /// The next reply, or message of a channel.
+    pub(super) fn read(&mut self) -> RedisResult<Value> {
+        parse_redis_value(&read_reply(&mut self.0)?)
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command(&mut self, command: &[u8]) -> RedisResult<Value> {
+        self.0.get_mut().write_all(command)?;
+        self.read()
+    }
+
+    /// Sends commands at once. Of `offset + count` replies, the last `count` are returned; the first error among the
+    /// others, which are those of a transaction, is the error of all.
+    fn req_packed_commands(&mut self, commands: &[u8], offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+        self.0.get_mut().write_all(commands)?;
+        let replies = (0..offset.saturating_add(count)).map(|_| self.read()).collect::<RedisResult<Vec<_>>>()?;
+        let (first, last) = replies.split_at(offset.min(replies.len()));
+        first.iter().try_for_each(|reply| reply.clone().extract_error().map(drop))?;
+        Ok(last.to_vec())
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+
+    fn check_connection(&mut self) -> bool {
+        self.is_open()
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.get_ref().tcp().peer_addr().is_ok()
+    }
+}
+
+/// Reads one whole reply, as it is. It is checked for nothing but its size.
+fn read_reply(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut reply = Vec::new();
+    let mut parts = 1_usize;
+    let mut parts_seen = 0_usize;
+    while parts_seen < parts {
+        parts_seen = parts_seen.saturating_add(1);
+        let line = reply.len();
+        reader.take(LINE_BYTES_MAX).read_until(b'\n', &mut reply)?;
+        let line = reply.get(line..).unwrap_or_default();
+        if line.is_empty() {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let Some((&kind, number)) = line.strip_suffix(b"\r\n").and_then(<[u8]>::split_first) else {
+            return Err(io::Error::other("it does not speak the protocol of Redis"));
+        };
+        // A length of -1 stands for a value that is missing, which has no bytes.
+        let number = std::str::from_utf8(number).ok().and_then(|number| number.parse::<i64>().ok());
+        let number = number.map(|number| usize::try_from(number).unwrap_or(0));
+        match (kind, number) {
+            (b'$', Some(bytes)) => {
+                if bytes > REPLY_BYTES_MAX.saturating_sub(reply.len()) {
+                    return Err(io::Error::other(TooLarge { what: format!("{bytes} bytes") }));
+                }
+                let is_missing = line.get(1) == Some(&b'-');
+                let whole = if is_missing { 0 } else { bytes.saturating_add(2) };
+                if reader.take(whole as u64).read_to_end(&mut reply)? < whole {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
+            }
+            (b'*', Some(more)) => {
+                parts = parts.saturating_add(more);
+                if parts > PARTS_MAX {
+                    return Err(io::Error::other(TooLarge { what: format!("{more} parts") }));
+                }
+            }
+            (b'+' | b'-', _) | (b':', Some(_)) => {}
+            _ => return Err(io::Error::other("it does not speak the protocol of Redis")),
+        }
+    }
+    Ok(reply)
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Stream::Plain(stream) => stream,
+            Stream::Encrypted(session) => &session.sock,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(stream) => stream.read(bytes),
+            Stream::Encrypted(session) => session.read(bytes),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(stream) => stream.write(bytes),
+            Stream::Encrypted(session) => session.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Plain(stream) => stream.flush(),
+            Stream::Encrypted(session) => session.flush(),
+        }
+    }
+}
+
+/// The announced size, if that is what is wrong.
+pub(super) fn too_large(error: &RedisError) -> Option<String> {
+    let text = error.to_string();
+    text.contains("its reply announces ").then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Vec<u8>, String> {
+        read_reply(&mut &*bytes).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn whole_replies_are_read_to_their_end_and_no_further() {
+        for reply in [
+            &b"+OK\r\n"[..],
+            b"-ERR no\r\n",
+            b":42\r\n",
+            b"$-1\r\n",
+            b"*-1\r\n",
+            b"*0\r\n",
+            b"$0\r\n\r\n",
+            b"$5\r\na\r\nbc\r\n",
+            b"*3\r\n$7\r\nmessage\r\n$3\r\ncam\r\n$2\r\n\xff\xd8\r\n",
+            b"*2\r\n*1\r\n:1\r\n$1\r\nx\r\n",
+        ] {
+            assert_eq!(read(&[reply, b"+NEXT\r\n"].concat()), Ok(reply.to_vec()), "{}", reply.escape_ascii());
+            for end in 0..reply.len() {
+                assert!(read(&reply[..end]).is_err(), "{}", reply[..end].escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn reply_that_announces_too_much_is_rejected_before_it_is_read() {
+        for reply in [
+            "$10000000000\r\n",
+            "$9223372036854775807\r\n",
+            "*1000000000\r\n",
+            "*65\r\n",
+            "*3\r\n$7\r\nmessage\r\n$3\r\ncam\r\n$10000000000\r\n",
+            "*2\r\n$8000000\r\n",
+        ] {
+            // What follows the announcement is endless, and would be read for ever.
+            let mut endless = BufReader::new(reply.as_bytes().chain(io::repeat(b'x')));
+            let error = read_reply(&mut endless).unwrap_err().to_string();
+            let is_second = reply.starts_with("*2\r\n$8000000");
+            assert!(error.contains("its reply announces") || is_second, "{reply}: {error}");
+        }
+        let lines = ["x".repeat(100_000), "$1x\r\n".to_owned(), "%1\r\n".to_owned(), "HTTP/1.1 400\r\n".to_owned()];
+        for line in lines {
+            assert!(read(line.as_bytes()).unwrap_err().contains("protocol"), "{line:.20}");
+        }
+    }
+}
