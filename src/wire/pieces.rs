@@ -75,6 +75,10 @@ impl PieceDecoder {
             self.shown = if outcome.is_err() { 0 } else { self.received.len() };
             self.received.unsplit(hidden);
             let wasted = wasted_bytes(&after).saturating_sub(wasted_bytes(&before));
+            // Whether a frame without an end marker is whole is found out block by block.
+            let repaired =
+                outcome.iter().flatten().filter(|part| part.repair.is_some()).map(|part| part.jpeg.len() as u64);
+            let wasted = repaired.fold(wasted, u64::saturating_add);
             let newly = reach.saturating_sub(seen) as u64;
             work.spend(
                 newly.saturating_mul(UNITS_PER_BYTE).saturating_add(wasted.saturating_mul(UNITS_PER_WASTED_BYTE)),
@@ -110,4 +114,71 @@ impl PieceDecoder {
 
 fn wasted_bytes(tally: &Tally) -> u64 {
     tally.skipped_bytes.saturating_add(tally.rejected_bytes())
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test")]
+mod tests {
+    use super::*;
+
+    const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+    /// A JPEG by structure, of `bytes` bytes.
+    fn jpeg(bytes: usize) -> Vec<u8> {
+        let head = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0";
+        let scan = vec![0x55; bytes.saturating_sub(head.len() + 2)];
+        [&head[..], &scan, b"\xff\xd9"].concat()
+    }
+
+    /// Frames and rejected elements of one turn, with the bytes that were decided in it.
+    fn turn(decoder: &mut PieceDecoder) -> (Vec<Result<Part, Rejected>>, usize) {
+        let mut work = Work::TURN;
+        let before = decoder.undecided_bytes();
+        let mut elements = Vec::new();
+        while let Some(element) = decoder.decode(&mut work).transpose() {
+            elements.push(element);
+        }
+        (elements, before.saturating_sub(decoder.undecided_bytes()))
+    }
+
+    #[test]
+    fn budget_changes_nothing_but_when_a_frame_comes() {
+        let stream =
+            [vec![0xff; 100_000], jpeg(40_000), jpeg(600_000), vec![b'-'; 50_000], jpeg(28).repeat(300)].concat();
+        let mut whole = SourceDecoder::new(FRAME_BYTES_MAX);
+        let mut received = BytesMut::from(stream.as_slice());
+        let expected: Vec<_> = std::iter::from_fn(|| whole.decode(&mut received).transpose()).collect();
+        let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
+        decoder.push(&stream);
+        let turns: Vec<_> = std::iter::repeat_with(|| turn(&mut decoder).0).take(50).collect();
+        assert_eq!(turns.concat(), expected);
+        assert_eq!((decoder.tally(), decoder.undecided_bytes()), (whole.tally(), received.len()));
+        assert!(turns.iter().filter(|elements| !elements.is_empty()).count() >= 4, "one turn did all");
+    }
+
+    #[test]
+    fn turn_ends_after_a_bounded_number_of_elements() {
+        for unit in [jpeg(28), jpeg(28)[..26].to_vec(), b"--b\r\nA: b\r\n\r\n".to_vec()] {
+            let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
+            decoder.push(&unit.repeat(10_000));
+            let count = turn(&mut decoder).0.len();
+            assert!((10..=128).contains(&count), "{count} elements of {}", unit.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn turn_ends_after_a_bounded_number_of_bytes() {
+        for (unit, most) in
+            [(&b"\xff\xd8\xff"[..], 100_000), (b"\xff", 100_000), (b"-", 100_000), (b"--b\r\n", 100_000)]
+        {
+            let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
+            decoder.push(&unit.repeat(500_000));
+            let (elements, bytes) = turn(&mut decoder);
+            assert!(elements.is_empty() && (10_000..most).contains(&bytes), "{bytes} of {}", unit.escape_ascii());
+        }
+        let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
+        decoder.push(&jpeg(900_000));
+        assert!(turn(&mut decoder).0.is_empty(), "half a mebibyte is a turn's work");
+        assert_eq!(turn(&mut decoder).0.len(), 1);
+    }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
+use jpeg_encoder::{ColorType, Encoder};
 
 use crate::picture::picture;
 
@@ -13,8 +14,13 @@ const PIECE_BYTES: usize = 64 * 1024;
 const TINY_JPEG: &[u8] =
     b"\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0\0\xff\xd9";
 
-/// What each kind writes again and again.
-pub const KINDS: [(&str, fn() -> Vec<u8>); 13] = [
+/// What precedes a picture in a stream of parts.
+const PART: &[u8] = b"--b\r\nContent-Type: image/jpeg\r\n\r\n";
+
+/// A kind by its name, and what it writes again and again.
+type Kind = (&'static str, fn() -> Vec<u8>);
+
+pub const KINDS: [Kind; 15] = [
     ("start-markers", || vec![0xff, 0xd8, 0xff]),
     ("fill-bytes", || vec![0xff]),
     ("tiny-jpegs", || TINY_JPEG.to_vec()),
@@ -26,9 +32,26 @@ pub const KINDS: [(&str, fn() -> Vec<u8>); 13] = [
     ("headers", || [&b"--b\r\n"[..], &b"X: y\r\n".repeat(PIECE_BYTES)].concat()),
     ("empty-parts", || b"--b\r\nA: b\r\n\r\n".to_vec()),
     ("reported-rejections", || b"--b\r\nX-Frame-Rejected: truncated\r\n\r\n".to_vec()),
+    ("unended-parts", || [PART, &noise(1000)[..], b"\r\n"].concat()),
+    ("cut-parts", || [PART, &noise(1000)[..400_000], b"\r\n"].concat()),
     ("single-bytes", || picture(1, 1000)),
     ("stderr-lines", || b"a\n".to_vec()),
 ];
+
+/// A square picture of noise, whose scan is as large as can be, without its end marker: whether it is whole shows only
+/// when its blocks are counted.
+fn noise(side: u16) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut sample = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let samples: Vec<u8> = (0..usize::from(side) * usize::from(side)).map(|_| sample()).collect();
+    let mut jpeg = Vec::new();
+    Encoder::new(&mut jpeg, 90).encode(&samples, side, side, ColorType::Luma).expect("it fits");
+    jpeg.truncate(jpeg.len() - 2);
+    jpeg
+}
 
 /// Writes bytes of a kind until nothing reads them any more.
 pub fn run(kind: &str) -> io::Result<()> {
