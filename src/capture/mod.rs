@@ -128,6 +128,11 @@ fn patience(timeout: Option<Duration>, fps: Option<f64>) -> Duration {
     timeout.unwrap_or(PATIENCE).max(Duration::from_secs_f64(three_frames))
 }
 
+/// The header line that reports what was mended in a frame, if anything.
+fn repaired_line(repair: Option<Repair>) -> String {
+    repair.map(|repair| format!("{REPAIRED_FIELD}: {}\r\n", repair.as_str())).unwrap_or_default()
+}
+
 /// The wall time of a frame whose source states none.
 fn arrival_time() -> WallTime {
     WallTime::nearest(wall_time())
@@ -167,20 +172,20 @@ impl Parts<'_> {
         repair: Option<Repair>,
     ) -> Result<(), CaptureError> {
         let captured_at = WallTime::new(captured_at).unwrap_or_else(arrival_time);
-        self.send_numbered(self.sequence.saturating_add(1), captured_at, jpeg, repair)
+        self.send_numbered(self.sequence.saturating_add(1), captured_at, jpeg, &repaired_line(repair))
     }
 
-    /// Sends one frame under the number its source gave it. What was mended in it is for the server to count and log.
+    /// Sends one frame under the number its source gave it. `fields` are header lines by which the driver reports what
+    /// was mended in it or ignored of it, for the server to count and log.
     fn send_numbered(
         &mut self,
         sequence: u64,
         captured_at: WallTime,
         jpeg: &[u8],
-        repair: Option<Repair>,
+        fields: &str,
     ) -> Result<(), CaptureError> {
         self.sequence = sequence;
-        let fields = repair.map(|repair| format!("{REPAIRED_FIELD}: {}\r\n", repair.as_str())).unwrap_or_default();
-        let division = Division { boundary: BOUNDARY, fields: &fields };
+        let division = Division { boundary: BOUNDARY, fields };
         let part = EncodedPart::encode(division, sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
     }
@@ -198,7 +203,8 @@ impl Parts<'_> {
         let complete = part.picture.huffman_tables;
         let jpeg = if complete { part.jpeg } else { Bytes::from(with_standard_tables(&part.jpeg)) };
         let next = self.sequence.saturating_add(1);
-        self.send_numbered(part.sequence.map_or(next, Sequence::get), captured_at, &jpeg, part.repair)
+        let fields = repaired_line(part.repair) + &part.ignored.header_line();
+        self.send_numbered(part.sequence.map_or(next, Sequence::get), captured_at, &jpeg, &fields)
     }
 
     /// Reports a frame of the source that was rejected for `reason`, so that the server counts it. Logging it is left

@@ -7,6 +7,7 @@ use rustix::process::Pid;
 
 use crate::server::Offline;
 use crate::server::credentials::read_small;
+use crate::wire::facts::Ignored;
 use crate::wire::jpeg::{self, FRAME_BYTES_MAX};
 use crate::wire::secret::SecretAddress;
 use crate::wire::source::Part;
@@ -94,7 +95,14 @@ pub(super) fn offline(text: &str) -> Result<Offline, String> {
             let jpeg = read_small(Path::new(path), FRAME_BYTES_MAX).map_err(unread)?;
             let picture =
                 jpeg::check(&jpeg).map_err(|flaw| format!("{path} cannot be shown: {flaw}; give one whole JPEG"))?;
-            Ok(Offline::Picture(Part { jpeg: jpeg.into(), picture, captured_at: None, sequence: None, repair: None }))
+            Ok(Offline::Picture(Part {
+                jpeg: jpeg.into(),
+                picture,
+                captured_at: None,
+                sequence: None,
+                ignored: Ignored::default(),
+                repair: None,
+            }))
         }
     }
 }

@@ -124,6 +124,38 @@ impl fmt::Display for Sequence {
     }
 }
 
+/// Which facts of a frame were stated and not used: they were out of range, or no number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// The time of capture.
+    pub timestamp: bool,
+    /// The number.
+    pub sequence: bool,
+}
+
+impl Ignored {
+    /// The field of a part by which a driver reports what it has ignored of a frame that it passes on.
+    pub const FIELD: &str = "X-Frame-Ignored";
+
+    /// Reads the value of that field: words with commas between them, of which unknown ones mean nothing.
+    pub fn parse(value: &str) -> Self {
+        let names = |word: &str| value.split(',').any(|name| name.trim().eq_ignore_ascii_case(word));
+        Self { timestamp: names("timestamp"), sequence: names("sequence") }
+    }
+
+    /// The field as a header line with its CRLF; nothing if nothing was ignored.
+    pub fn header_line(self) -> String {
+        let words = [("timestamp", self.timestamp), ("sequence", self.sequence)];
+        let words: Vec<&str> = words.into_iter().filter(|(_, is_ignored)| *is_ignored).map(|(word, _)| word).collect();
+        if words.is_empty() { String::new() } else { format!("{}: {}\r\n", Self::FIELD, words.join(", ")) }
+    }
+
+    /// What either of two has.
+    pub fn or(self, other: Self) -> Self {
+        Self { timestamp: self.timestamp || other.timestamp, sequence: self.sequence || other.sequence }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2_iter;
 use thiserror::Error;
 
-use super::facts::{Sequence, WallTime};
+use super::facts::{Ignored, Sequence, WallTime};
 use super::jpeg::{Flaw, Picture, Splitter};
 use super::multipart::PartDecoder;
 
@@ -22,6 +22,8 @@ pub struct Part {
     pub captured_at: Option<WallTime>,
     /// The frame's number, if the source states one within its bound.
     pub sequence: Option<Sequence>,
+    /// Which of these two the source states, but not so that they can be used.
+    pub ignored: Ignored,
     /// What was mended in it or its framing, if anything.
     pub repair: Option<Repair>,
 }

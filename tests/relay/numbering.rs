@@ -7,6 +7,7 @@ use framecast::capture::numbers::PICTURES;
 use framecast::wire::facts::{Sequence, WallTime};
 
 use crate::driver::Driver;
+use crate::support::{Program, eventually};
 use crate::upstream::Upstream;
 
 /// A stream of parts with these fields.
@@ -56,4 +57,14 @@ fn a_frame_that_is_repeated_comes_out_once() {
         assert_eq!((frame.sequence, frame.jpeg.as_ref()), (Sequence::new(sequence), picture));
     }
     assert!(driver.failure().contains("closed the connection"));
+}
+
+#[test]
+fn facts_out_of_range_are_counted_by_the_server() {
+    let bad = "X-Timestamp: 18446744073709551615\r\nX-Frame-Sequence: 18446744073709551615\r\n";
+    let upstream = Upstream::sending(stream(&[("", PICTURES[0]), (bad, PICTURES[1]), ("", PICTURES[2])]));
+    let program = Program::serve(&["--always-on", "--camera", &upstream.url("/")]);
+    let count = |name: &str| program.state()["cameras"][0][name].as_u64();
+    eventually("both are counted", || count("timestamps_ignored") >= Some(1) && count("sequences_ignored") >= Some(1));
+    assert!(count("accepted") >= count("timestamps_ignored").map(|ignored| 2 * ignored), "{}", program.state());
 }

@@ -5,6 +5,7 @@ use memchr::memmem;
 
 use super::previews::Previews;
 use super::{Flaw, Picture, START, Step, Walk, with_end};
+use crate::wire::facts::Ignored;
 use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
 
 /// How often bytes that have been walked may be walked again from a start marker among them. Each cut frame needs one
@@ -116,7 +117,14 @@ impl Splitter {
         }
         let repair = mended.is_some().then_some(Repair::EndMarker);
         self.tally.accept(length, repair);
-        Some(Part { jpeg: mended.unwrap_or(jpeg), picture, captured_at: None, sequence: None, repair })
+        Some(Part {
+            jpeg: mended.unwrap_or(jpeg),
+            picture,
+            captured_at: None,
+            sequence: None,
+            ignored: Ignored::default(),
+            repair,
+        })
     }
 
     /// What has become of the bytes so far.

@@ -344,10 +344,10 @@ impl PartDecoder {
         self.tally.accept(start + length, repair);
         received.advance(start);
         let jpeg = received.split_to(length).freeze();
-        let (captured_at, sequence) = (fields.captured_at.value(), fields.sequence.value());
-        self.tally.timestamps_ignored += u64::from(fields.captured_at.is_ignored());
-        self.tally.sequences_ignored += u64::from(fields.sequence.is_ignored());
-        Progress::Part(Part { jpeg: mended.unwrap_or(jpeg), picture, captured_at, sequence, repair })
+        let (captured_at, sequence, ignored) = (fields.captured_at.value(), fields.sequence.value(), fields.ignored());
+        self.tally.timestamps_ignored += u64::from(ignored.timestamp);
+        self.tally.sequences_ignored += u64::from(ignored.sequence);
+        Progress::Part(Part { jpeg: mended.unwrap_or(jpeg), picture, captured_at, sequence, ignored, repair })
     }
 
     /// Goes on behind a picture that broke `end` bytes behind its start: with the next one in the same part, if any.

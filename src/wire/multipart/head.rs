@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::wire::facts::{Sequence, WallTime};
+use crate::wire::facts::{Ignored, Sequence, WallTime};
 use crate::wire::source::{REJECTED_FIELD, REPAIRED_FIELD, Reason, Repair};
 
 /// A header block that is being read.
@@ -27,6 +27,8 @@ pub(super) struct Fields {
     pub(super) any: bool,
     pub(super) captured_at: Stated<WallTime>,
     pub(super) sequence: Stated<Sequence>,
+    /// What the driver has ignored of the frame.
+    pub(super) ignored: Ignored,
     pub(super) content_length: Option<usize>,
     /// What the driver has mended in the frame.
     pub(super) repair: Option<Repair>,
@@ -86,12 +88,18 @@ impl<T> Stated<T> {
         }
     }
 
-    pub(super) fn is_ignored(&self) -> bool {
+    fn is_ignored(&self) -> bool {
         matches!(self, Self::Ignored)
     }
 }
 
 impl Fields {
+    /// Which facts the source or its driver stated, but not so that they can be used.
+    pub(super) fn ignored(&self) -> Ignored {
+        let ours = Ignored { timestamp: self.captured_at.is_ignored(), sequence: self.sequence.is_ignored() };
+        ours.or(self.ignored)
+    }
+
     /// Reads one line. Whether it is a field at all: a name, which is a token (RFC 9110, section 5.1), and a colon.
     fn read(&mut self, line: &[u8]) -> bool {
         let Some((name, value)) = str::from_utf8(line).ok().and_then(|line| line.split_once(':')) else { return false };
@@ -106,6 +114,8 @@ impl Fields {
             self.captured_at = WallTime::parse(value).into();
         } else if name.eq_ignore_ascii_case("X-Frame-Sequence") {
             self.sequence = Sequence::parse(value).into();
+        } else if name.eq_ignore_ascii_case(Ignored::FIELD) {
+            self.ignored = Ignored::parse(value);
         } else if name.eq_ignore_ascii_case("Content-Length") {
             self.content_length = value.parse().ok();
         } else if name.eq_ignore_ascii_case(REPAIRED_FIELD) {
