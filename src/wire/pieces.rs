@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn turn_ends_after_a_bounded_number_of_elements() {
-        for unit in [jpeg(28), jpeg(28)[..26].to_vec(), b"--b\r\nA: b\r\n\r\n".to_vec()] {
+        for unit in [jpeg(28), jpeg(28)[..26].to_vec()] {
             let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
             decoder.push(&unit.repeat(10_000));
             let count = turn(&mut decoder).0.len();
