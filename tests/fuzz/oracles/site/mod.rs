@@ -7,7 +7,7 @@ mod checks;
 mod world;
 
 use bytes::Bytes;
-use framecast::site::auth::{Judgement, Policy, Reason};
+use framecast::site::auth::{Access, Decision, Policy, Reason, Scope};
 use framecast::site::origins::Origins;
 use framecast::stream::hub::Call;
 use framecast::stream::{Answer, Key, Peer};
@@ -53,7 +53,7 @@ pub fn run(input: &[u8]) {
         _ => input.0.to_vec(),
     };
     if let Ok(Some((request, _))) = Request::parse(&head) {
-        ask(&world, request, judgement(choice));
+        ask(&world, request, decision(choice));
     }
 }
 
@@ -62,19 +62,20 @@ pub fn run(input: &[u8]) {
 pub fn get(world: &World, target: &str) {
     let head = format!("GET {target} HTTP/1.1\r\nHost: cam\r\nLast-Event-ID: 0\r\n\r\n");
     let (request, _) = Request::parse(head.as_bytes()).expect("a sound request").expect("a whole one");
-    ask(world, request, Judgement::Pass);
+    ask(world, request, Decision::Pass(Access::default()));
 }
 
-fn judgement(choice: u8) -> Judgement {
+fn decision(choice: u8) -> Decision {
     match choice >> 3 {
-        0 => Judgement::Refuse(Reason::TooManyFailures { retry_after_seconds: u32::MAX }),
-        1 => Judgement::Refuse(Reason::Credentials),
-        2 => Judgement::Wait { ticket: u64::MAX },
-        _ => Judgement::Pass,
+        0 => Decision::Refuse(Reason::TooManyFailures { retry_after_seconds: u32::MAX }),
+        1 => Decision::Refuse(Reason::Credentials { given: true }),
+        2 => Decision::Wait { ticket: u64::MAX },
+        3 => Decision::Pass(Access { scope: Scope::Camera(1), ..Access::default() }),
+        _ => Decision::Pass(Access::default()),
     }
 }
 
-fn ask(world: &World, request: Request, judgement: Judgement) {
+fn ask(world: &World, request: Request, decision: Decision) {
     let origins = match world.choice & 3 {
         0 => Origins::Any,
         1 => Origins::These(vec!["http://a.example".to_owned(), "https://b.example".to_owned()]),
@@ -84,7 +85,7 @@ fn ask(world: &World, request: Request, judgement: Judgement) {
     let path = request.path.clone();
     let key = Key { slot: 0, number: 0 };
     let call = Call { key, peer: Peer::Local, request: Box::new(request), waited: world.choice & 4 > 0 };
-    match framecast::site::answer(&call, judgement, &policy, world) {
+    match framecast::site::answer(&call, decision, &policy, world) {
         Answer::Respond(response) | Answer::Show { response, .. } => {
             let length = response.body.as_ref().map(Bytes::len);
             let head = checks::head(&response.head.encode_finite(length, true));
