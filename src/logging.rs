@@ -2,6 +2,8 @@
 //! from outside, and counts what it had to drop. systemd's journal has a time and a priority for each line: there, a
 //! line begins with its priority and has neither time nor level of its own.
 
+mod rate_limit;
+
 use std::env;
 use std::io::{self, Write};
 use std::sync::LazyLock;
@@ -13,6 +15,7 @@ use log::{Level, LevelFilter};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 
+pub use self::rate_limit::RateLimit;
 use crate::wire::printable::Printable;
 use crate::wire::secret::mask;
 
@@ -54,34 +57,6 @@ pub fn priority(level: Level) -> &'static str {
         Level::Warn => "<4>",
         Level::Info => "<6>",
         Level::Debug | Level::Trace => "<7>",
-    }
-}
-
-/// Bounds how often lines of one kind are logged; those left out are counted and told with the next one.
-#[derive(Debug, Default)]
-pub struct RateLimit {
-    window_started: Option<Instant>,
-    lines: u32,
-    left_out: u32,
-}
-
-impl RateLimit {
-    /// Lines of one kind in one second.
-    pub const LINES_PER_SECOND_MAX: u32 = 5;
-
-    /// Whether a line may be logged at `now`. If others were left out since the last one, their number is logged here,
-    /// as of `what`.
-    pub fn admit(&mut self, what: &str, now: Instant) -> bool {
-        if self.window_started.is_none_or(|started| now >= started + Duration::from_secs(1)) {
-            if self.left_out > 0 {
-                log::info!("{what}: {} more lines were left out", self.left_out);
-            }
-            *self = Self { window_started: Some(now), lines: 0, left_out: 0 };
-        }
-        let admitted = self.lines < Self::LINES_PER_SECOND_MAX;
-        self.lines += u32::from(admitted);
-        self.left_out += u32::from(!admitted);
-        admitted
     }
 }
 

@@ -1,5 +1,7 @@
 //! The pure layers of framecast, under its name.
 
+#[path = "../../src/logging/rate_limit.rs"]
+pub mod logging;
 #[path = "../../src/site/mod.rs"]
 pub mod site;
 #[path = "../../src/stream/mod.rs"]

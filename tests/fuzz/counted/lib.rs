@@ -26,6 +26,15 @@ pub fn memchr2(first: u8, second: u8, haystack: &[u8]) -> Option<usize> {
     count(haystack, 1, real::memchr2(first, second, haystack))
 }
 
+pub fn memchr_iter(needle: u8, haystack: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let at = from + memchr(needle, &haystack[from..])?;
+        from = at + 1;
+        Some(at)
+    })
+}
+
 pub fn memchr2_iter(first: u8, second: u8, haystack: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let mut from = 0;
     std::iter::from_fn(move || {
