@@ -20,8 +20,8 @@ use crate::capture::http::tls::Tls;
 use crate::wire::jpeg::FRAME_BYTES_MAX;
 use crate::wire::multipart::HEAD_BYTES_MAX;
 
-/// Bytes of one reply, all its parts together: a frame with its header block, and the name of its channel.
-const REPLY_BYTES_MAX: usize = FRAME_BYTES_MAX + 2 * HEAD_BYTES_MAX;
+/// Bytes of one reply besides those of a frame: its header block, and the name of its channel.
+const REPLY_OVERHEAD_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 
 /// A line of a reply: a length, a status or an error.
 const LINE_BYTES_MAX: u64 = 8 * 1024;
@@ -39,14 +39,18 @@ const USER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A reply that announces more than is read of one.
 #[derive(Debug, thiserror::Error)]
-#[error("its reply announces {what}, which is more than a frame may have ({REPLY_BYTES_MAX} bytes)")]
+#[error("its reply announces {what}, which is more than a frame may have ({bytes_max} bytes)")]
 pub(super) struct TooLarge {
     what: String,
+    bytes_max: usize,
 }
 
 /// An open connection.
 #[derive(Debug)]
-pub(crate) struct Connection(BufReader<Stream>);
+pub(crate) struct Connection {
+    reader: BufReader<Stream>,
+    reply_bytes_max: usize,
+}
 
 #[derive(Debug)]
 enum Stream {
@@ -84,35 +88,42 @@ impl Connection {
                 Stream::Encrypted(Box::new(StreamOwned::new(session.map_err(io::Error::other)?, stream)))
             }
         };
-        Ok(Self(BufReader::new(stream)))
+        let mut connection = Self { reader: BufReader::new(stream), reply_bytes_max: 0 };
+        connection.bound_frames(FRAME_BYTES_MAX);
+        Ok(connection)
+    }
+
+    /// Reads no reply that announces more than a frame of `bytes` bytes has.
+    pub(super) fn bound_frames(&mut self, bytes: usize) {
+        self.reply_bytes_max = bytes.saturating_add(REPLY_OVERHEAD_BYTES_MAX);
     }
 
     /// How long a reply may be awaited; `None` without end.
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.get_ref().tcp().set_read_timeout(timeout)
+        self.reader.get_ref().tcp().set_read_timeout(timeout)
     }
 
     /// How long a command may take to be sent.
     pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.get_ref().tcp().set_write_timeout(timeout)
+        self.reader.get_ref().tcp().set_write_timeout(timeout)
     }
 
     /// The next reply, or message of a channel.
     pub(super) fn read(&mut self) -> RedisResult<Value> {
-        parse_redis_value(&read_reply(&mut self.0)?)
+        parse_redis_value(&read_reply(&mut self.reader, self.reply_bytes_max)?)
     }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command(&mut self, command: &[u8]) -> RedisResult<Value> {
-        self.0.get_mut().write_all(command)?;
+        self.reader.get_mut().write_all(command)?;
         self.read()
     }
 
     /// Sends commands at once. Of `offset + count` replies, the last `count` are returned; the first error among the
     /// others, which are those of a transaction, is the error of all.
     fn req_packed_commands(&mut self, commands: &[u8], offset: usize, count: usize) -> RedisResult<Vec<Value>> {
-        self.0.get_mut().write_all(commands)?;
+        self.reader.get_mut().write_all(commands)?;
         let replies = (0..offset.saturating_add(count)).map(|_| self.read()).collect::<RedisResult<Vec<_>>>()?;
         let (first, last) = replies.split_at(offset.min(replies.len()));
         first.iter().try_for_each(|reply| reply.clone().extract_error().map(drop))?;
@@ -128,12 +139,12 @@ impl ConnectionLike for Connection {
     }
 
     fn is_open(&self) -> bool {
-        self.0.get_ref().tcp().peer_addr().is_ok()
+        self.reader.get_ref().tcp().peer_addr().is_ok()
     }
 }
 
 /// Reads one whole reply, as it is. It is checked for nothing but its size.
-fn read_reply(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
+fn read_reply(reader: &mut impl BufRead, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut reply = Vec::new();
     let mut parts = 1_usize;
     let mut parts_seen = 0_usize;
@@ -153,8 +164,8 @@ fn read_reply(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
         let number = number.map(|number| usize::try_from(number).unwrap_or(0));
         match (kind, number) {
             (b'$', Some(bytes)) => {
-                if bytes > REPLY_BYTES_MAX.saturating_sub(reply.len()) {
-                    return Err(io::Error::other(TooLarge { what: format!("{bytes} bytes") }));
+                if bytes > bytes_max.saturating_sub(reply.len()) {
+                    return Err(io::Error::other(TooLarge { what: format!("{bytes} bytes"), bytes_max }));
                 }
                 let is_missing = line.get(1) == Some(&b'-');
                 let whole = if is_missing { 0 } else { bytes.saturating_add(2) };
@@ -165,7 +176,7 @@ fn read_reply(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
             (b'*', Some(more)) => {
                 parts = parts.saturating_add(more);
                 if parts > PARTS_MAX {
-                    return Err(io::Error::other(TooLarge { what: format!("{more} parts") }));
+                    return Err(io::Error::other(TooLarge { what: format!("{more} parts"), bytes_max }));
                 }
             }
             (b'+' | b'-', _) | (b':', Some(_)) => {}
@@ -220,7 +231,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Vec<u8>, String> {
-        read_reply(&mut &*bytes).map_err(|error| error.to_string())
+        read_reply(&mut &*bytes, FRAME_BYTES_MAX).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -256,7 +267,7 @@ mod tests {
         ] {
             // What follows the announcement is endless, and would be read for ever.
             let mut endless = BufReader::new(reply.as_bytes().chain(io::repeat(b'x')));
-            let error = read_reply(&mut endless).unwrap_err().to_string();
+            let error = read_reply(&mut endless, FRAME_BYTES_MAX).unwrap_err().to_string();
             let is_second = reply.starts_with("*2\r\n$8000000");
             assert!(error.contains("its reply announces") || is_second, "{reply}: {error}");
         }

@@ -128,6 +128,7 @@ impl Receiver<'_, '_> {
     /// Hands on each message of a channel. That Redis has gone is seen by TCP's own probes.
     fn subscribe(&mut self, channel: &str) -> Result<(), Interruption> {
         let mut connection = self.link.connect()?;
+        connection.bound_frames(self.parts.frame_bytes_max());
         cmd("SUBSCRIBE").arg(channel).exec(&mut connection)?;
         connection.set_read_timeout(None)?;
         loop {
@@ -144,6 +145,7 @@ impl Receiver<'_, '_> {
     /// Takes frame after frame off the old end of a list.
     fn take(&mut self, key: &str) -> Result<(), Interruption> {
         let mut connection = self.link.connect()?;
+        connection.bound_frames(self.parts.frame_bytes_max());
         connection.set_read_timeout(None)?;
         loop {
             let ((), message): ((), Vec<u8>) = cmd("BRPOP").arg(key).arg(0).query(&mut connection)?;
