@@ -85,6 +85,9 @@ fn serve(options: Serve) -> Outcome {
             log::warn!("cannot write to standard output: {error}; listening on {address}");
         }
     }
+    for sentence in event_loop.reach() {
+        let _ = writeln!(io::stdout(), "{sentence}");
+    }
     event_loop.run().map_err(failure)
 }
 

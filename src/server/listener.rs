@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
@@ -65,19 +65,30 @@ pub enum Accepted {
 }
 
 impl Listener {
-    /// Starts to listen. This may look names up, so it belongs before the loop.
+    /// Starts to listen on every address that a name has. This may look names up, so it belongs before the loop.
     ///
     /// # Errors
-    /// The name is unknown, or the kernel refuses the address.
-    pub fn bind(address: &ListenAddress) -> io::Result<Self> {
+    /// The name is unknown, or the kernel refuses its addresses.
+    pub fn bind(address: &ListenAddress) -> io::Result<Vec<Self>> {
         let inner = match address {
-            ListenAddress::Inet(address) | ListenAddress::Https(address) => Inner::Tcp(bind_inet(address)?),
+            ListenAddress::Inet(address) | ListenAddress::Https(address) => {
+                bind_inet(address)?.into_iter().map(Inner::Tcp).collect()
+            }
             ListenAddress::Unix(path) => {
                 remove_stale(path)?;
-                Inner::Unix(UnixListener::bind(path)?, path.clone())
+                vec![Inner::Unix(UnixListener::bind(path)?, path.clone())]
             }
         };
-        Ok(Self::new(inner, matches!(address, ListenAddress::Https(_))))
+        let is_encrypted = matches!(address, ListenAddress::Https(_));
+        Ok(inner.into_iter().map(|inner| Self::new(inner, is_encrypted)).collect())
+    }
+
+    /// The address of a network that it is bound to; a Unix socket has none.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match &self.inner {
+            Inner::Tcp(listener) => listener.local_addr().ok(),
+            Inner::Unix(..) => None,
+        }
     }
 
     /// Goes on with a TCP socket that another process has made.
@@ -208,16 +219,37 @@ impl Drop for Listener {
     }
 }
 
-/// Binds the first address of `HOST:PORT` that can be bound.
-fn bind_inet(address: &str) -> io::Result<TcpListener> {
+/// Binds the addresses of `HOST:PORT`: `localhost` has two, and a client may try either. One that this machine does not
+/// have is left out, unless it is the only one; one that is in use is an error.
+fn bind_inet(address: &str) -> io::Result<Vec<TcpListener>> {
     let mut refused = io::Error::new(ErrorKind::NotFound, "the name has no address");
-    for address in address.to_socket_addrs()? {
-        match bind_address(address) {
-            Ok(listener) => return Ok(listener),
+    let mut bound: Vec<TcpListener> = Vec::new();
+    for mut address in address.to_socket_addrs()? {
+        // The port that the kernel chose for the first address is the port of all.
+        if let (0, Some(Ok(first))) = (address.port(), bound.first().map(TcpListener::local_addr)) {
+            address.set_port(first.port());
+        }
+        let is_bound = |listener: &TcpListener| listener.local_addr().is_ok_and(|bound| bound == address);
+        if bound.iter().any(is_bound) {
+            continue;
+        }
+        match bind_address(address).or_else(|error| bind_without_ipv6(address, error)) {
+            Ok(listener) => bound.push(listener),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(error),
             Err(error) => refused = error,
         }
     }
-    Err(refused)
+    if bound.is_empty() { Err(refused) } else { Ok(bound) }
+}
+
+/// Binds all addresses of IPv4 in place of `[::]`, if the kernel has no IPv6.
+fn bind_without_ipv6(address: SocketAddr, error: io::Error) -> io::Result<TcpListener> {
+    match Errno::from_io_error(&error) {
+        Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) if address.is_ipv6() && address.ip().is_unspecified() => {
+            bind_address((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        _ => Err(error),
+    }
 }
 
 fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
@@ -292,12 +324,23 @@ mod tests {
     }
 
     #[test]
+    fn name_is_bound_with_all_its_addresses_on_one_port() {
+        let bound = bind_inet("localhost:0").unwrap();
+        let addresses: Vec<SocketAddr> = bound.iter().map(|listener| listener.local_addr().unwrap()).collect();
+        let names: Vec<SocketAddr> = ("localhost", addresses[0].port()).to_socket_addrs().unwrap().collect();
+        assert!(addresses.iter().all(|address| names.contains(address)), "{addresses:?}");
+        assert!(addresses.iter().any(SocketAddr::is_ipv4), "{addresses:?}");
+        assert_eq!(bind_inet(&addresses[0].to_string()).unwrap_err().kind(), ErrorKind::AddrInUse);
+    }
+
+    #[test]
     fn a_dead_servers_socket_is_replaced_and_a_living_ones_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let address = ListenAddress::Unix(path.clone());
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let living = Listener::bind(&address).unwrap();
+        assert_eq!(living.len(), 1);
         assert_eq!(Listener::bind(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
         drop(living);
         assert!(!path.exists());

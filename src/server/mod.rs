@@ -14,6 +14,7 @@ mod child;
 pub mod credentials;
 pub mod event_loop;
 pub mod handover;
+pub mod interfaces;
 pub mod listener;
 pub mod networks;
 mod orphans;
@@ -29,12 +30,17 @@ pub mod tls;
 pub mod token;
 mod words;
 
+use std::path::Path;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::capture::SourceError;
 
 pub use event_loop::{EventLoop, ServeError};
 pub use settings::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles};
+
+/// The socket of avahi-daemon, which announces the machine's name (RFC 6762).
+const AVAHI: &str = "/run/avahi-daemon/socket";
 
 /// Checks and sets up what must not wait for a disk later, in the loop.
 ///
@@ -61,6 +67,12 @@ fn own_names() -> impl Iterator<Item = String> {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let first = name.split('.').next().map(str::to_owned);
     std::iter::once(name.clone()).chain(first)
+}
+
+/// The name by which devices on the same network find this machine, if it announces one by multicast DNS.
+fn local_name() -> Option<String> {
+    let is_announced = Path::new(AVAHI).exists();
+    own_names().last().filter(|name| is_announced && !name.is_empty()).map(|name| format!("{name}.local"))
 }
 
 /// Every viewer is a descriptor, so as many as the system allows are asked for.

@@ -1,7 +1,9 @@
 //! What a server does at its start with sources and addresses as people give them.
 
+use std::net::Ipv4Addr;
 use std::process::Stdio;
 
+use framecast::server::interfaces;
 use rustix::process::Signal;
 
 use super::support::Program;
@@ -68,6 +70,38 @@ fn listen_addresses_are_read_as_in_other_programs() {
         child.wait().expect("it ends");
         assert!(line.starts_with(expected) || line.starts_with("listening on http://0.0.0.0:"), "{address}: {line}");
     }
+}
+
+#[test]
+fn listener_on_all_interfaces_says_how_other_devices_reach_it() {
+    let addresses = interfaces::addresses().expect("the kernel lists them");
+    let urls = |port| interfaces::urls("http", (Ipv4Addr::UNSPECIFIED, port).into(), &addresses, None);
+    for (arguments, credentials) in [
+        (&["--always-on"][..], "no user, password or token is asked for"),
+        (&["--token", "0123456789abcdef"], "a token is asked for"),
+    ] {
+        let mut program = Program::serve_on("0.0.0.0:0", arguments);
+        let urls = urls(program.address.port());
+        if !urls.is_empty() {
+            let line = program.line();
+            assert!(line.starts_with("other devices: ") && urls.iter().all(|url| line.contains(url)), "{line}");
+            assert!(program.line().starts_with(credentials));
+        }
+    }
+}
+
+#[test]
+fn listener_on_localhost_is_reached_by_each_of_its_addresses() {
+    let mut command = framecast();
+    let mut child = command.args(["--listen", "localhost:0"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("a pipe");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("text");
+    let port = line.trim_end_matches("/\n").rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
+    let connected = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert!(connected.is_ok(), "{line}");
 }
 
 #[test]

@@ -13,9 +13,9 @@ use crate::logging::RateLimit;
 use crate::server::bulletin::Bulletin;
 use crate::server::camera::Camera;
 use crate::server::handover;
+use crate::server::interfaces;
 use crate::server::listener::Listener;
 use crate::server::networks;
-use crate::server::own_names;
 use crate::server::passwords::Passwords;
 use crate::server::publisher::Publisher;
 use crate::server::settings::{ListenAddress, Settings};
@@ -23,6 +23,7 @@ use crate::server::signals::Signals;
 use crate::server::supervisor::Supervisor;
 use crate::server::tls::{CertificateError, Tls};
 use crate::server::token::Owner;
+use crate::server::{local_name, own_names};
 use crate::site::auth::{Authenticator, Policy};
 use crate::stream::Hub;
 use crate::wire::multipart::Division;
@@ -127,6 +128,34 @@ impl EventLoop {
     pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
         self.listeners.iter().map(Listener::to_string)
     }
+
+    /// Sentences about how other devices reach it, and whether they need credentials; none if they cannot reach it.
+    pub fn reach(&self) -> Vec<String> {
+        let interfaces = interfaces::addresses().unwrap_or_else(|error| {
+            log::warn!("cannot list the network interfaces: {error}");
+            Vec::new()
+        });
+        let name = local_name();
+        let urls: Vec<String> = self
+            .listeners
+            .iter()
+            .filter_map(|listener| {
+                Some((if listener.is_encrypted() { "https" } else { "http" }, listener.local_address()?))
+            })
+            .flat_map(|(scheme, bound)| interfaces::urls(scheme, bound, &interfaces, name.as_deref()))
+            .collect();
+        if urls.is_empty() {
+            return Vec::new();
+        }
+        let access = &self.settings.access;
+        let credentials = match (access.has_accounts(), access.secret.is_some()) {
+            (false, false) => "no user, password or token is asked for; --auth-file or --token-file changes that",
+            (true, false) => "a user and password are asked for",
+            (false, true) => "a token is asked for",
+            (true, true) => "a user and password, or a token, are asked for",
+        };
+        vec![format!("other devices: {}", urls.join(" ")), credentials.to_owned()]
+    }
 }
 
 /// The authenticator of this server, with a random key.
@@ -153,7 +182,8 @@ fn listen(settings: &Settings) -> Result<Vec<Listener>, ServeError> {
     }
     let bind =
         |address| Listener::bind(address).map_err(|error| ServeError::Listen { address: address.clone(), error });
-    settings.listen.iter().map(bind).collect()
+    let bound: Vec<Vec<Listener>> = settings.listen.iter().map(bind).collect::<Result<_, _>>()?;
+    Ok(bound.into_iter().flatten().collect())
 }
 
 /// What to do about an address that cannot be listened on.

@@ -1,0 +1,104 @@
+//! The addresses of this machine's network interfaces, and the URLs by which other devices reach a listener.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::SockaddrStorage;
+
+/// Interfaces of containers and virtual machines on this machine, by the beginnings of their names: no other device is
+/// behind them.
+const INTERNAL: [&str; 8] = ["docker", "br-", "veth", "virbr", "cni", "flannel", "podman", "lxc"];
+
+/// More addresses would hide the ones that matter.
+const URLS_MAX: usize = 8;
+
+/// An address of an interface that is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// The name of the interface, such as `eth0`.
+    pub interface: String,
+    /// The address.
+    pub ip: IpAddr,
+}
+
+/// The addresses of all interfaces that are up, in the order of the kernel. It asks the kernel and nothing else, but it
+/// makes several system calls, so it belongs before the loop.
+///
+/// # Errors
+/// The kernel refuses (getifaddrs(3)).
+pub fn addresses() -> io::Result<Vec<InterfaceAddress>> {
+    let up = getifaddrs()?.filter(|entry| entry.flags.contains(InterfaceFlags::IFF_UP));
+    let read = |entry: nix::ifaddrs::InterfaceAddress| {
+        let ip = ip(&entry.address?)?;
+        Some(InterfaceAddress { interface: entry.interface_name, ip })
+    };
+    Ok(up.filter_map(read).collect())
+}
+
+fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| address.ip().into());
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| address.ip().into()))
+}
+
+/// The URLs by which other devices reach a listener that is bound to `bound`, of which `name` is the machine's name on
+/// the network, if it has one. A listener on the loopback interface has none.
+pub fn urls(scheme: &str, bound: SocketAddr, interfaces: &[InterfaceAddress], name: Option<&str>) -> Vec<String> {
+    if !bound.ip().is_unspecified() {
+        let url = format!("{scheme}://{bound}/");
+        return if bound.ip().is_loopback() { Vec::new() } else { vec![url] };
+    }
+    let is_outer = |interface: &&InterfaceAddress| {
+        !interface.ip.is_loopback() && !INTERNAL.iter().any(|name| interface.interface.starts_with(name))
+    };
+    let all: Vec<IpAddr> = interfaces.iter().filter(is_outer).map(|interface| interface.ip).collect();
+    let v4 = all.iter().copied().filter(IpAddr::is_ipv4);
+    // A link-local address would need the name of an interface of the other device (RFC 6874).
+    let is_global = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if !ip.is_unicast_link_local());
+    let v6 = all.iter().copied().filter(|ip| bound.is_ipv6() && is_global(ip));
+    let addresses = v4.chain(v6).map(|ip| format!("{scheme}://{}/", SocketAddr::new(ip, bound.port())));
+    let named = name.map(|name| format!("{scheme}://{name}:{}/", bound.port()));
+    addresses.take(URLS_MAX).chain(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interfaces() -> Vec<InterfaceAddress> {
+        let all = [
+            ("lo", "127.0.0.1"),
+            ("lo", "::1"),
+            ("eth0", "192.168.1.20"),
+            ("docker0", "172.17.0.1"),
+            ("eth0", "2001:db8::20"),
+            ("eth0", "fe80::20"),
+        ];
+        let make =
+            |(interface, ip): (&str, &str)| InterfaceAddress { interface: interface.into(), ip: ip.parse().unwrap() };
+        all.map(make).to_vec()
+    }
+
+    #[test]
+    fn unspecified_address_is_reached_by_those_of_outer_interfaces() {
+        let of = |bound: &str, name| urls("http", bound.parse().unwrap(), &interfaces(), name);
+        assert_eq!(of("0.0.0.0:8080", None), ["http://192.168.1.20:8080/"]);
+        let both = ["http://192.168.1.20:8080/", "http://[2001:db8::20]:8080/", "http://pi.local:8080/"];
+        assert_eq!(of("[::]:8080", Some("pi.local")), both);
+    }
+
+    #[test]
+    fn listener_on_one_address_is_reached_by_it_alone() {
+        let of = |bound: &str| urls("https", bound.parse().unwrap(), &interfaces(), Some("pi.local"));
+        assert_eq!(of("192.168.1.20:443"), ["https://192.168.1.20:443/"]);
+        assert_eq!(of("127.0.0.1:443"), [""; 0]);
+        assert_eq!(of("[::1]:443"), [""; 0]);
+    }
+
+    #[test]
+    fn loopback_interface_is_found() {
+        let all = addresses().unwrap();
+        assert!(all.iter().any(|address| address.ip == IpAddr::from([127, 0, 0, 1])), "{all:?}");
+    }
+}
