@@ -3,7 +3,9 @@
 #[path = "support/requests.rs"]
 mod requests;
 
-use framecast::wire::http::{FIELDS_MAX, HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+use framecast::wire::http::{
+    EMPTY_LINES_BYTES_MAX, FIELDS_MAX, HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX,
+};
 use framecast::wire::http::{Method, Refusal, Request, Version};
 
 use requests::{Refused, get, line, with};
@@ -190,7 +192,7 @@ fn targets_are_left_as_sent() {
     let targets = [
         ("/", "/", ""),
         ("/?", "/", ""),
-        ("//evil/../x", "//evil/../x", ""),
+        ("//evil/../x", "/evil/../x", ""),
         ("/a%2Fb%2f..", "/a%2Fb%2f..", ""),
         ("/a?b=%41?c", "/a", "b=%41?c"),
         ("/|{}\"<>\\^`[]?|\\", "/|{}\"<>\\^`[]", "|\\"),
@@ -199,7 +201,10 @@ fn targets_are_left_as_sent() {
         ("http://cam", "/", ""),
         ("http://cam/", "/", ""),
         ("http://cam?a/b", "/", "a/b"),
-        ("HTTPS://CAM//x", "//x", ""),
+        ("HTTPS://CAM//x", "/x", ""),
+        ("http://other:80/x", "/x", ""),
+        ("//?action=stream", "/", "action=stream"),
+        ("///stream//x", "/stream//x", ""),
     ];
     for (target, path, query) in targets {
         let request = accepted(get(target));
@@ -244,13 +249,39 @@ fn field_values_are_text_whatever_they_hold() {
 #[test]
 fn valid_hosts_are_accepted() {
     let hosts = "cam CAM.local cam. my_cam 10.0.0.7 10.0.0.7:8080 cam:0 cam:65535 cam: cam:080 [::1] \
-        [::1]:8080 [fe80::1:2]: [::ffff:10.0.0.7]:80 xn--kmera-ira.example a%41b a~b!$&'()*+,;=";
+        [::1]:8080 [fe80::1:2]: [fe80::1%25eth0]:8080 [fe80::1%eth0] \
+        [::ffff:10.0.0.7]:80 xn--kmera-ira.example a%41b a~b!$&'()*+,;=";
     for host in hosts.split(' ') {
         for version in ["1.0", "1.1"] {
             let request = accepted(format!("GET / HTTP/{version}\r\nhOST:{host}\r\n\r\n"));
             assert_eq!(request.field("Host"), Some(host));
         }
     }
+}
+
+#[test]
+fn absolute_target_names_the_host() {
+    let named = ["http://cam:80", "http://CAM", "http://other:8080", "http://[fe80::1%25eth0]:8080"];
+    for target in named {
+        let authority = target.strip_prefix("http://");
+        let request = accepted(format!("GET {target}/x HTTP/1.1\r\nHost: cam\r\n\r\n"));
+        assert_eq!((request.host.as_deref(), request.path.as_str()), (authority, "/x"));
+        let request = accepted(format!("GET {target}/x HTTP/1.0\r\n\r\n"));
+        assert_eq!(request.host.as_deref(), authority);
+    }
+    assert_eq!(accepted(with("")).host.as_deref(), Some("cam"));
+    assert_eq!(accepted("GET / HTTP/1.0\r\n\r\n").host, None);
+}
+
+#[test]
+fn empty_lines_before_a_request_are_ignored() {
+    for count in 1..=EMPTY_LINES_BYTES_MAX / 2 {
+        let request = "\r\n".repeat(count) + &with("A: b\r\n");
+        assert_eq!(Request::parse(request.as_bytes()).unwrap().unwrap().1, request.len());
+        assert_eq!(accepted(request).field("A"), Some("b"));
+    }
+    let longest = get(&format!("/{}", "a".repeat(REQUEST_LINE_BYTES_MAX - "GET / HTTP/1.1".len())));
+    accepted(format!("\r\n\r\n{longest}"));
 }
 
 #[test]

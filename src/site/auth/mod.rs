@@ -128,7 +128,7 @@ impl Authenticator {
         let is_known = |host: &str| anonymous::is_known_host(host, &self.policy.hosts, is_private);
         // Only HTTP/1.0 may leave it out, which no browser speaks.
         let mut hosts = clients::hosts(call.peer, &call.request, &self.policy.trusted_proxies);
-        hosts.extend(call.request.field("Host"));
+        hosts.extend(call.request.host.as_deref());
         match () {
             () if !self.policy.is_public && !is_private => Decision::Refuse(Reason::Anonymous),
             () if !hosts.into_iter().all(is_known) => Decision::Refuse(Reason::OtherHost),

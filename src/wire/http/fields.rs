@@ -109,10 +109,10 @@ fn check_content_length(length: &str) -> Result<(), Refusal> {
 
 /// Whether `text` is `host [":" port]` (RFC 3986, section 3.2): a name, an IPv4 address (which has the shape of a
 /// name) or an IPv6 address in brackets. The host must not be empty, as that of an `http` address never is.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let (is_valid_host, port) = match text.strip_prefix('[') {
         Some(bracketed) => match bracketed.split_once(']') {
-            Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
+            Some((address, port)) => (is_zoned_ipv6(address), port),
             None => return false,
         },
         None => {
@@ -121,6 +121,15 @@ fn is_host(text: &str) -> bool {
         }
     };
     is_valid_host && is_port(port)
+}
+
+/// An IPv6 address, and perhaps the zone it is in: after `%25` (RFC 6874) or, as many clients send it, after `%`.
+fn is_zoned_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let zone = zone.map(|zone| zone.strip_prefix("25").filter(|rest| !rest.is_empty()).unwrap_or(zone));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_zone = |zone: &str| !zone.is_empty() && zone.bytes().all(is_plain);
+    address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
 }
 
 /// RFC 3986's `reg-name`, which includes an underscore and much that DNS does not.

@@ -10,6 +10,9 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
 /// The longest method that is still called unknown rather than malformed; the longest registered one has 17 bytes.
 pub const METHOD_BYTES_MAX: usize = 32;
+/// Empty lines before a request are ignored, up to so many bytes (RFC 9112, section 2.2): some clients end a request
+/// with one line break too many.
+pub const EMPTY_LINES_BYTES_MAX: usize = 16;
 
 /// A whole head.
 pub(super) struct Head<'a> {
@@ -17,7 +20,7 @@ pub(super) struct Head<'a> {
     pub(super) request_line: &'a [u8],
     /// The field lines, the blank line, and whatever was received after it.
     pub(super) fields: &'a [u8],
-    /// Length of the whole head, in bytes.
+    /// Length of the whole head and of the empty lines before it, in bytes.
     pub(super) length: usize,
 }
 
@@ -25,6 +28,8 @@ pub(super) struct Head<'a> {
 /// a peer that sends its head byte by byte costs no more than one that sends it at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeadSearch {
+    /// Where the request line begins, behind empty lines.
+    start: usize,
     /// Where the line to be read next begins.
     line: usize,
     /// Before this offset that line does not end.
@@ -41,12 +46,18 @@ pub struct HeadSearch {
 pub(super) fn find<'a>(received: &'a [u8], search: &mut HeadSearch) -> Result<Option<Head<'a>>, Refusal> {
     let window = received.get(..HEAD_BYTES_MAX).unwrap_or(received);
     if search.is_in_request_line() {
-        check_method(window)?;
+        search.skip_empty_lines(window);
+        let line = window.get(search.start..).unwrap_or_default();
+        if line == b"\r" && search.start < EMPTY_LINES_BYTES_MAX {
+            return Ok(None);
+        }
+        check_method(line)?;
     }
     while let Some(line) = search.next_line(window)? {
         if line.is_empty() {
             let length = search.line;
-            return Ok(split(window).map(|(request_line, fields)| Head { request_line, fields, length }));
+            let request = window.get(search.start..).unwrap_or_default();
+            return Ok(split(request).map(|(request_line, fields)| Head { request_line, fields, length }));
         }
     }
     if window.len() == HEAD_BYTES_MAX {
@@ -60,7 +71,16 @@ pub(super) fn find<'a>(received: &'a [u8], search: &mut HeadSearch) -> Result<Op
 
 impl HeadSearch {
     fn is_in_request_line(&self) -> bool {
-        self.line == 0
+        self.line == self.start
+    }
+
+    fn skip_empty_lines(&mut self, window: &[u8]) {
+        let is_empty = |start: usize| window.get(start..).is_some_and(|rest| rest.starts_with(b"\r\n"));
+        while self.start < EMPTY_LINES_BYTES_MAX && is_empty(self.start) {
+            self.start += 2;
+            self.line = self.start;
+            self.scanned = self.start;
+        }
     }
 
     /// The next line without its CRLF; `Ok(None)` if its end has not arrived.
@@ -71,7 +91,7 @@ impl HeadSearch {
         let unseen = window.get(self.scanned..).unwrap_or_default();
         let (clear, end) = unseen.split_at(memchr2(b'\r', b'\n', unseen).unwrap_or(unseen.len()));
         self.scanned += clear.len();
-        if self.is_in_request_line() && self.scanned > REQUEST_LINE_BYTES_MAX {
+        if self.is_in_request_line() && self.scanned - self.start > REQUEST_LINE_BYTES_MAX {
             return Err(Refusal { status: Status::UriTooLong, reason: "The request line is longer than 8,192 bytes." });
         }
         match end {

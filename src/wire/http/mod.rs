@@ -25,7 +25,7 @@ mod tests;
 
 pub use chunked::{BODY_END, CHUNK_END, chunk_start};
 pub use fields::FIELDS_MAX;
-pub use head::{HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+pub use head::{EMPTY_LINES_BYTES_MAX, HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 pub use request::{Method, Request, Version};
 pub use response::{Refusal, ResponseHead, Status};
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fields::{Fields, has_valid_escapes};
+use super::fields::{Fields, has_valid_escapes, is_host};
 use super::head::{self, Head, HeadSearch};
 use super::{Refusal, Status};
 
@@ -15,8 +15,10 @@ pub struct Request {
     pub version: Version,
     /// Whether the peer wants the connection kept after the answer.
     pub keep_alive: bool,
-    /// The path as it was sent, escapes included: bytes 0x21 to 0x7e, beginning with `/`, or `*` for `OPTIONS *`.
+    /// The path as it was sent, escapes included: bytes 0x21 to 0x7e, beginning with one `/`, or `*` for `OPTIONS *`.
     pub path: String,
+    /// The host that is asked, and its port if it was named: that of an absolute target, or else the `Host` field.
+    pub host: Option<String>,
     /// The query as it was sent, without its first `?`; empty if there is none. [`Request::parameter`] reads it.
     pub query: String,
     fields: Fields,
@@ -95,7 +97,7 @@ impl Request {
         let fields = Fields::parse(head.fields)?;
         check_target(line.target)?;
         let host = fields.host(version)?;
-        let origin_form = origin_form(line.target, method, host)?;
+        let (authority, origin_form) = origin_form(line.target, method)?;
         fields.check_body(version)?;
         fields.check_expect()?;
 
@@ -104,8 +106,8 @@ impl Request {
             method,
             version,
             keep_alive: fields.keep_alive(version),
-            // `http://host` and `http://host?query` leave out the only path they can mean.
-            path: if path.is_empty() { "/" } else { path }.to_owned(),
+            host: authority.or(host).map(str::to_owned),
+            path: one_slash(path),
             query: query.to_owned(),
             fields,
         })
@@ -178,11 +180,20 @@ fn check_target(target: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Reduces a target to path and query. An absolute one must name the authority that `Host` names (RFC 9112, section
-/// 3.2.2): a server that believed either of two would answer for a host that a proxy in front of it never let through.
-fn origin_form<'a>(target: &'a str, method: Method, host: Option<&str>) -> Result<&'a str, Refusal> {
+/// `path` with one slash at its front: proxies that put a prefix before a path leave two of them there, and
+/// `http://host` or `http://host?query` leaves out the only path it can mean.
+fn one_slash(path: &str) -> String {
+    match path {
+        "*" => path.to_owned(),
+        path => format!("/{}", path.trim_start_matches('/')),
+    }
+}
+
+/// Reduces a target to path and query. The authority of an absolute one counts, and the `Host` field does not (RFC
+/// 9112, section 3.2.2).
+fn origin_form(target: &str, method: Method) -> Result<(Option<&str>, &str), Refusal> {
     if target.starts_with('/') || (target == "*" && method == Method::Options) {
-        return Ok(target);
+        return Ok((None, target));
     }
     let authority_and_path = match target.split_once("://") {
         Some((scheme, rest)) if is_http(scheme) => rest,
@@ -192,10 +203,9 @@ fn origin_form<'a>(target: &'a str, method: Method, host: Option<&str>) -> Resul
     };
     let path_start = authority_and_path.find(['/', '?']).unwrap_or(authority_and_path.len());
     let (authority, path) = authority_and_path.split_at(path_start);
-    if host.is_some_and(|host| host.eq_ignore_ascii_case(authority)) {
-        Ok(path)
-    } else {
-        Err(Refusal::malformed("The target names another host than the Host field."))
+    match is_host(authority) {
+        true => Ok((Some(authority), path)),
+        false => Err(Refusal::malformed("The target does not name a host with an optional port.")),
     }
 }
 

@@ -63,7 +63,7 @@ prop_compose! {
     fn written()(
         method in prop::sample::select(METHODS.as_slice()),
         version in prop::sample::select(vec![("HTTP/1.0", Version::Http10), ("HTTP/1.1", Version::Http11)]),
-        path in "/([!-\"$&->@-~]|%[1-9a-f][0-9A-F]){0,20}",
+        path in "/(([!-\"$&-.0->@-~]|%[1-9a-f][0-9A-F])([!-\"$&->@-~]|%[1-9a-f][0-9A-F]){0,20})?",
         query in "([!-\"$&-~]|%[1-9a-f][0-9A-F]){0,20}",
         // `X-` keeps a generated field from being one that means something.
         fields in prop::collection::vec(("X-[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}", "([!-~]([ -~]{0,20}[!-~])?)?"), 0..8),
