@@ -119,6 +119,8 @@ pub struct Exchange {
     pub head_only: bool,
     /// Whether it understands a body in chunks.
     pub is_chunked: bool,
+    /// When the request had come in whole.
+    pub asked_at: Instant,
 }
 
 /// How a round of reading ended.
@@ -218,7 +220,7 @@ impl<T: Transport> Connection<T> {
             State::Reading(reader) => reader.is_endless,
             _ => false,
         };
-        self.readable && is_listening
+        self.readable && is_listening && !self.ended
     }
 
     /// Whether a turn has something to do for it that waits for no event.
@@ -256,10 +258,11 @@ impl<T: Transport> Connection<T> {
                 }
                 Ok(count) => {
                     total += count;
+                    let has_begun = self.has_begun_request();
                     match &mut self.state {
                         State::Receiving { until } => {
                             // On a kept connection, the time for a head begins with its first byte.
-                            let is_first = self.requests > 0 && self.received.is_empty();
+                            let is_first = self.requests > 0 && !has_begun;
                             if is_first || sabotage::is(Sabotage::TimePerByte) {
                                 *until = now + limits.request_timeout;
                             }
@@ -303,12 +306,12 @@ impl<T: Transport> Connection<T> {
         self.requests += 1;
         let keep_alive = request.keep_alive && self.requests < limits.requests_per_connection_max;
         let is_chunked = request.version == Version::Http11;
-        let exchange = Exchange { keep_alive, head_only: request.method == Method::Head, is_chunked };
+        let exchange = Exchange { keep_alive, head_only: request.method == Method::Head, is_chunked, asked_at: now };
         self.state = State::Answering { exchange, until: now + limits.request_timeout };
         Ok(Some(request))
     }
 
-    /// Whether the peer has said that it will send no more.
+    /// Whether the peer will send no more.
     pub(super) fn has_ended(&self) -> bool {
         self.ended
     }
@@ -318,9 +321,9 @@ impl<T: Transport> Connection<T> {
         self.requests == 0
     }
 
-    /// Whether part of a request has come.
+    /// Whether part of a request has come. The empty lines that are ignored before one are no part of it.
     pub(super) fn has_begun_request(&self) -> bool {
-        !self.received.is_empty()
+        self.received.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
     /// Answers with bytes until done.
@@ -415,8 +418,8 @@ impl<T: Transport> Connection<T> {
     /// The write side could not be shut.
     pub(super) fn responded(&mut self, limits: &Limits, now: Instant) -> io::Result<bool> {
         let State::Responding { keep_alive, .. } = self.state else { return Ok(false) };
-        if keep_alive {
-            let timeout = if self.received.is_empty() { limits.idle_timeout } else { limits.request_timeout };
+        if keep_alive && !self.ended {
+            let timeout = if self.has_begun_request() { limits.request_timeout } else { limits.idle_timeout };
             self.state = State::Receiving { until: now + timeout };
             return Ok(false);
         }

@@ -124,7 +124,8 @@ fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
     }
     let is_subscriber = transcript.is_subscriber() && !ledger.stopping;
     let is_read = is_subscriber || link.shut_at.is_some() || !(has_reply_due || is_ended);
-    if is_read && link.end_consumed && viewing.is_none_or(|viewing| !viewing.is_over(ledger)) {
+    // A peer that has shut down its write side alone is still sent a stream.
+    if is_read && link.end_consumed && !transcript.is_subscriber() {
         return Err("has left, and is still there".into());
     }
     if is_read && !link.reading.is_owed && !link.end_consumed {
@@ -285,7 +286,12 @@ fn has_reason(world: &World, link: &Link, ledger: &Ledger) -> bool {
     let now = ledger.now;
     let transcript = &link.transcript;
     let viewing = transcript.viewing.as_ref();
-    if link.reset || link.told_gone || (link.end_consumed && !transcript.has_reply_due()) {
+    let is_streamed_to = match (viewing, &transcript.body) {
+        (Some(viewing), _) => !viewing.is_ending,
+        (None, body) => body.as_ref().is_some_and(|body| body.is_endless),
+    };
+    let is_told_all = !is_streamed_to && !transcript.has_reply_due();
+    if link.reset || link.told_gone || (link.end_consumed && is_told_all) {
         return true;
     }
     let is_stalled = link.blocked_since.is_some_and(|since| now >= since + limits.stall_timeout) && !link.writing.told;
@@ -296,7 +302,11 @@ fn has_reason(world: &World, link: &Link, ledger: &Ledger) -> bool {
     });
     let holds_frames = viewing.is_some() || transcript.frames_held().next().is_some();
     let is_pinned = holds_frames && world.hub.totals().closed.pinned > world.pinned_before;
-    let has_left = transcript.is_subscriber() && link.end_consumed;
+    // Without a frame to write, nothing shows whether it still reads.
+    let has_left = link.end_consumed
+        && viewing.is_some_and(|viewing| {
+            !ledger.camera(viewing.camera).is_shown && now >= viewing.since + limits.wait_timeout
+        });
     if is_stalled || is_too_slow || lingered || is_pinned || has_left {
         return true;
     }

@@ -88,7 +88,7 @@ impl Desk<'_> {
         late_again(hub, self.links, &mut self.ledger.borrow_mut());
         let answer = answer(call, &Both { link, ledger: self.ledger }, message, hub);
         let link = &mut *link.borrow_mut();
-        if let Some(viewing) = link.transcript.viewing.as_mut().filter(|_| !link.end_consumed) {
+        if let Some(viewing) = link.transcript.viewing.as_mut() {
             let ledger = &mut *self.ledger.borrow_mut();
             if ledger.camera(viewing.camera).is_shown {
                 viewing.published += 1;
@@ -212,12 +212,8 @@ fn produce(both: &Both<'_>, link: &mut Link, message: &Message, hub: &Hub<End>, 
     };
     let connection = if keeps { "keep-alive" } else { "close" };
     let head = format!("HTTP/1.1 200 OK\r\n{framing}Connection: {connection}\r\n\r\n");
-    // Whoever has left by now is given none of a body without end.
-    let has_left = is_endless && link.end_consumed && !message.head_only;
-    if !has_left {
-        link.transcript.expect(head.into());
-    }
-    if !message.head_only && !has_left {
+    link.transcript.expect(head.into());
+    if !message.head_only {
         let body = Body::new(reads, is_chunked, follows.clone(), told, ledger);
         match is_endless && ledger.stopping {
             true => link.transcript.expect(body.end()),

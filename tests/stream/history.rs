@@ -233,8 +233,7 @@ fn a_replay_that_nobody_watches_any_more_holds_nothing() {
     studio.pass(Duration::from_secs(1));
     // The first frame is out of the history, but still the newest that is shown.
     assert_eq!((studio.hub.history(0).len(), sequences_in(&line)), (1, vec![1]));
-    line.end();
-    studio.readable(key);
+    studio.gone(key);
     studio.publish(1000);
     studio.publish(1000);
     assert_eq!((studio.hub.viewers_len(), studio.hub.pinned_bytes()), (0, 0));

@@ -36,6 +36,7 @@ struct Ends {
     /// Where in memory the last byte written came from.
     source: usize,
     shut: bool,
+    is_reset: bool,
 }
 
 impl Line {
@@ -45,6 +46,11 @@ impl Line {
 
     pub fn end(&self) {
         self.0.borrow_mut().ended = true;
+    }
+
+    /// The peer has closed its socket: it answers what it is sent with a reset.
+    pub fn reset(&self) {
+        self.0.borrow_mut().is_reset = true;
     }
 
     pub fn set_room(&self, bytes: usize) {
@@ -90,6 +96,9 @@ impl Write for Line {
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut ends = self.0.borrow_mut();
         ends.writes += 1;
+        if ends.is_reset {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
         if ends.room_bytes == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }
@@ -168,6 +177,12 @@ impl Studio {
 
     pub fn readable(&mut self, key: Key) {
         self.hub.ready(key, Readiness { readable: true, ..Default::default() });
+        self.turn();
+    }
+
+    /// Both directions of the connection have ended.
+    pub fn gone(&mut self, key: Key) {
+        self.hub.ready(key, Readiness { gone: true, ..Default::default() });
         self.turn();
     }
 

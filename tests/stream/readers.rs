@@ -100,6 +100,10 @@ fn a_table_without_end_has_a_row_for_each_frame_and_watches_the_camera() {
     }
     line.end();
     studio.readable(key);
+    studio.publish(200);
+    assert_eq!(rows(&body(&line.take()).0).len(), 1, "a half-closed reader is sent rows");
+    line.reset();
+    studio.publish(201);
     assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
 }
 
@@ -185,14 +189,13 @@ fn a_listener_that_says_where_it_stopped_is_told_the_rest_as_far_as_it_is_rememb
 #[test]
 fn news_that_nobody_keeps_up_to_date_is_not_told() {
     let mut studio = Studio::new();
-    let (line, key) = studio.ask("/events");
+    let (_line, key) = studio.ask("/events");
     studio.hub.announce(Topic::State, "{}".into());
     studio.turn();
     let (newcomer, newcomer_key) = studio.ask("/events");
     assert_eq!(events(&newcomer).len(), 1, "while others listen, a newcomer is told at once");
-    for (line, key) in [(line, key), (newcomer, newcomer_key)] {
-        line.end();
-        studio.readable(key);
+    for key in [key, newcomer_key] {
+        studio.gone(key);
     }
     assert!(!studio.hub.journal().is_followed(Topic::State));
     let (late, _) = studio.ask("/events");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::stream::{Limits, Pace, Peer, Readiness, Subscription};
+use framecast::stream::{Limits, Pace, Peer, Readiness, Subscription, Wake};
 use framecast::wire::multipart::{Framing, preamble};
 
 use crate::peer::{Line, Studio, part};
@@ -236,18 +236,17 @@ fn the_newest_frame_is_repeated_to_a_viewer_that_has_had_none_for_a_while() {
 }
 
 #[test]
-fn a_viewer_that_leaves_is_seen_without_a_frame_being_written() {
+fn viewer_whose_peer_has_gone_is_closed_without_a_frame_being_written() {
     let mut studio = Studio::new();
-    let (line, key) = studio.ask("/stream");
+    let (_line, key) = studio.ask("/stream");
     assert!(studio.hub.is_wanted(0));
-    line.end();
-    studio.readable(key);
+    studio.gone(key);
     assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
     assert_eq!(studio.hub.totals().closed.left, 1);
 }
 
 #[test]
-fn a_viewer_that_has_left_with_its_request_is_none() {
+fn half_closed_viewer_is_sent_frames_until_a_write_fails() {
     for ends_later in [false, true] {
         let mut studio = Studio::new();
         let (line, key) = studio.connect();
@@ -257,8 +256,45 @@ fn a_viewer_that_has_left_with_its_request_is_none() {
         }
         line.end();
         studio.readable(key);
+        line.take();
+        for number in 1..=3 {
+            let jpeg = studio.publish(100);
+            assert_eq!(line.take(), part(number, &jpeg));
+        }
+        // The end is no work: the hub waits for its next deadline.
+        studio.readable(key);
+        assert_ne!(studio.hub.next_wake(), Wake::Now);
+        line.reset();
+        studio.publish(100);
         assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
         assert_eq!(studio.hub.totals().closed.left, 1);
+    }
+}
+
+#[test]
+fn half_closed_viewer_without_a_frame_is_closed_in_the_end() {
+    let mut studio = Studio::new();
+    let (line, key) = studio.ask("/stream");
+    line.end();
+    studio.readable(key);
+    studio.pass(Duration::from_secs(9));
+    assert_eq!(studio.hub.viewers_len(), 1);
+    for _ in 0..2 {
+        studio.pass(Duration::from_secs(2));
+    }
+    assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
+}
+
+#[test]
+fn half_closed_connection_without_a_request_is_closed() {
+    for begun in ["", "GET /str"] {
+        let mut studio = Studio::new();
+        let (line, key) = studio.connect();
+        line.send(begun);
+        studio.readable(key);
+        line.end();
+        studio.readable(key);
+        assert!(studio.hub.is_empty(), "{begun:?}");
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Call {
     pub request: Box<Request>,
     /// Whether it has waited as long as it may: it must not be made to wait again.
     pub waited: bool,
+    /// When the request had come in whole.
+    pub asked_at: Instant,
 }
 
 /// A picture as a camera gave it, on its way to become a frame.

@@ -8,7 +8,6 @@ use super::steps::lookup;
 use crate::stream::connection::{Exchange, State, Transport};
 use crate::stream::journal::Topic;
 use crate::stream::key::Key;
-use crate::stream::metrics::CloseReason;
 use crate::stream::producer::{Production, Reader};
 use crate::stream::queue::WriteQueue;
 use crate::stream::sabotage::{self, Sabotage};
@@ -17,9 +16,6 @@ impl<T: Transport> Hub<T> {
     /// Makes a connection the reader of a body that is made as it is sent.
     pub(super) fn read_along(&mut self, key: Key, production: Production, exchange: Exchange, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if connection.has_ended() && production.is_endless && !exchange.head_only {
-            return self.close(key, CloseReason::Left);
-        }
         if !exchange.head_only {
             production.follows.iter().for_each(|&topic| self.journal.follow(topic, key));
         }

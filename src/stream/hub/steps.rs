@@ -26,11 +26,6 @@ const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The
 
 impl<T: Transport> Hub<T> {
     pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if connection.has_ended() {
-            // A viewer's end means that it has left, and it is told only once.
-            return self.close(key, CloseReason::Left);
-        }
         let place = self.feed_for(subscription.camera, subscription.delay, now);
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         let feed = &mut self.feeds[place];
@@ -121,22 +116,22 @@ impl<T: Transport> Hub<T> {
             Ok(Some(request)) => {
                 self.totals.requests += 1;
                 let peer = connection.peer;
-                self.calls.push_back(Call { key, peer, request: Box::new(request), waited: false });
+                self.calls.push_back(Call { key, peer, request: Box::new(request), waited: false, asked_at: now });
             }
             Ok(None) => {}
             Err(refusal) => self.refuse(key, &refusal, now),
         }
     }
 
-    /// The peer will send no more. A reply under way is finished; a viewer, or one who has asked nothing, has left.
+    /// Handles the end of what the peer sends. A reply or stream under way goes on: the peer may have shut down its
+    /// write side alone (shutdown(2)), as `nc -N` does. If it has closed both, the kernel answers the next write with a
+    /// reset. Without a request there is nothing to go on with.
     fn peer_ended(&mut self, key: Key) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         match connection.state {
             _ if sabotage::is(Sabotage::ForgetEnd) => {}
             State::Closing { .. } => self.close(key, CloseReason::Finished),
-            State::Handshaking { .. } | State::Receiving { .. } | State::Subscribed(_) | State::Reading(_) => {
-                self.close(key, CloseReason::Left);
-            }
+            State::Handshaking { .. } | State::Receiving { .. } => self.close(key, CloseReason::Left),
             _ => {}
         }
     }
@@ -235,7 +230,14 @@ impl<T: Transport> Hub<T> {
         let forgotten = sabotage::is(if cause == Cause::Repeat { Sabotage::ForgetRepeat } else { Sabotage::LoseHeld });
         match self.feeds[viewer.feed].channel.latest().filter(|_| !forgotten) {
             Some(frame) => offer(connection, &Parts::of(frame), cause, now),
-            None => viewer.nothing_to_offer(now),
+            None => {
+                viewer.nothing_to_offer(now);
+                // Only a write shows whether a peer that sends no more still reads.
+                let waiting = now.saturating_duration_since(viewer.since);
+                if connection.has_ended() && waiting >= self.limits.wait_timeout {
+                    return self.close(key, CloseReason::Left);
+                }
+            }
         }
         self.schedule(key);
     }
@@ -266,7 +268,8 @@ impl<T: Transport> Hub<T> {
         match mem::replace(&mut connection.state, State::Closed) {
             State::Waiting { exchange, request, awaited, .. } => {
                 connection.state = State::Answering { exchange, until: answering_until };
-                self.calls.push_back(Call { key, peer: connection.peer, request, waited });
+                let asked_at = exchange.asked_at;
+                self.calls.push_back(Call { key, peer: connection.peer, request, waited, asked_at });
                 self.wait_no_more(key, awaited);
             }
             other => connection.state = other,
