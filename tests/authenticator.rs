@@ -22,7 +22,13 @@ fn call(peer: &str, target: &str, fields: &str) -> Call {
     let head = format!("GET {target} HTTP/1.0\r\n{fields}\r\n");
     let (request, _) = Request::parse(head.as_bytes()).unwrap().unwrap();
     let key = Key { slot: 0, number: 0 };
-    Call { key, peer: Peer::Inet(peer.parse().unwrap()), request: Box::new(request), waited: false, asked_at: Instant::now() }
+    Call {
+        key,
+        peer: Peer::Inet(peer.parse().unwrap()),
+        request: Box::new(request),
+        waited: false,
+        asked_at: Instant::now(),
+    }
 }
 
 fn basic(pair: &str) -> String {

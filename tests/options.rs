@@ -71,6 +71,8 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("offline", &["/not/there.jpg", "", "/dev"], "write draw, last or the path of a JPEG"),
     ("offline", &["/dev/zero"], "it is larger than 8 MiB; write draw, last or the path of a JPEG"),
     ("offline", &["/dev/null"], "/dev/null cannot be shown: "),
+    ("warm-up", &["-1", "soon", "6s", "101", ""], "a warm-up is a time as in 500ms, up to 5s, or a number of frames"),
+    ("snapshot-max-age", &["-1s", "10", "2h", ""], "an age is a number with its unit, as in 0s, 250ms or 2s"),
     ("camera-linger", &["0s", "10", "-1s", "soon", "", "2years"], TIME),
     ("boundary", &["", "two words", "-x", "a:b"], BOUNDARY),
     ("viewers-max", &["0", "-1", "many", "1.5", "4294967296", ""], NUMBER),

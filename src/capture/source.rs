@@ -85,6 +85,11 @@ impl Source {
         matches!(self.kind, Kind::Stdin(_))
     }
 
+    /// Whether starting its driver starts a sensor, whose first pictures may be dark or out of focus.
+    pub fn has_cold_sensor(&self) -> bool {
+        matches!(self.kind, Kind::V4l2(_) | Kind::Rpicam(_))
+    }
+
     /// How long the source may give no frame while all is well, which `timeout=` and `fps=` set where it takes them;
     /// `None` for one that may be silent for ever. Driver, server and `/healthz` all go by it.
     pub fn patience(&self) -> Option<Duration> {

@@ -1,13 +1,18 @@
 //! The cameras to show and where to publish them: `NAME=SOURCE` and `CAMERA=URL`.
 
+use std::time::Duration;
+
 use super::OptionsError;
 use super::given::Given;
 use crate::capture::Source;
-use crate::server::{CameraSettings, PublisherSettings};
+use crate::server::{CameraSettings, PublisherSettings, WarmUp};
 use crate::wire::secret::SecretAddress;
 
 /// The longest name of a camera, in characters. It has to fit a page, a picture and a file's name (255 bytes).
 const NAME_CHARACTERS_MAX: usize = 60;
+
+/// Automatic exposure and white balance take some frames to settle after a sensor was started.
+const WARM_UP_DEFAULT: Duration = Duration::from_millis(500);
 
 /// What no name may contain: what ends a name or begins a source, separates the pieces of a token, or would have to be
 /// escaped in a header or a page.
@@ -63,12 +68,21 @@ fn warn_of_secrets<'a>(mut given: impl Iterator<Item = &'a Given<SecretAddress>>
     }
 }
 
+/// A sensor of this machine was off and finds its exposure in its first pictures; other cameras were on all along.
+fn default_warm_up(source: &Source) -> WarmUp {
+    match source.has_cold_sensor() {
+        true => WarmUp::Time(WARM_UP_DEFAULT),
+        false => WarmUp::Frames(0),
+    }
+}
+
 /// Reads the cameras of `arguments` and then of `options`, and gives a name to those without one: `camera`, then
 /// `camera2` and so on. Without any, there is the emulated camera.
 pub(super) fn read(
     arguments: Vec<Given<SecretAddress>>,
     options: Vec<Given<SecretAddress>>,
     frame_bytes_max: usize,
+    warm_up: Option<WarmUp>,
 ) -> Result<Vec<CameraSettings>, OptionsError> {
     warn_of_secrets(arguments.iter().chain(&options), "FRAMECAST_CAMERA");
     // A command line overrides its environment.
@@ -86,13 +100,15 @@ pub(super) fn read(
         if cameras.iter().any(|camera| camera.name == name) {
             return Err(OptionsError::CameraTwice { place: given.place, name });
         }
-        cameras.push(CameraSettings { name, source, frame_bytes_max });
+        let warm_up = warm_up.unwrap_or_else(|| default_warm_up(&source));
+        cameras.push(CameraSettings { name, source, frame_bytes_max, warm_up });
     }
     if cameras.iter().filter(|camera| camera.source.reads_stdin()).count() > 1 {
         return Err(OptionsError::StdinTwice);
     }
     if cameras.is_empty() {
-        cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default(), frame_bytes_max });
+        let warm_up = warm_up.unwrap_or(WarmUp::Frames(0));
+        cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default(), frame_bytes_max, warm_up });
     }
     Ok(cameras)
 }

@@ -21,14 +21,16 @@ use self::given::{Each, List, One};
 pub use self::health::Health;
 use self::history::History;
 use self::listen::{Listen, settle};
-use self::values::{boundary, count, frame_mebibytes, mebibytes, offline, pixels, process, secret, switch, text, time};
+use self::values::{
+    age, boundary, count, frame_mebibytes, mebibytes, offline, pixels, process, secret, switch, text, time, warm_up,
+};
 use crate::bench;
 use crate::capture::SOURCE_VARIABLE;
 use crate::capture::SourceError;
 use crate::capture::source::SOURCES;
 use crate::generate::File;
 use crate::publish::TARGET_VARIABLE;
-use crate::server::{Offline, Settings, TlsFiles};
+use crate::server::{Offline, Settings, TlsFiles, WarmUp};
 use crate::stream::Limits;
 use crate::wire::secret::SecretAddress;
 
@@ -205,6 +207,16 @@ pub struct Serve {
     #[arg(value_parser = One(offline))]
     offline: Offline,
 
+    /// Pass over this much of a camera that has just been started before its first snapshot: a time such as 500ms, or a
+    /// number of frames [default: 500ms for cameras of this machine, which are dark at first; nothing for others]
+    #[arg(long, value_name = "TIME|FRAMES", env = "FRAMECAST_WARM_UP", value_parser = One(warm_up))]
+    warm_up: Option<WarmUp>,
+
+    /// Answer a snapshot with a frame of this age at most, or else with the next one; 0s for one that is captured after
+    /// the request. max_age=MS in its address overrides it [default: the newest frame, whatever its age]
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_SNAPSHOT_MAX_AGE", value_parser = One(age))]
+    snapshot_max_age: Option<Duration>,
+
     /// Stop a camera this long after its last viewer has left
     #[arg(long, value_name = "TIME", env = "FRAMECAST_CAMERA_LINGER")]
     #[arg(value_parser = One(time), default_value = "10s")]
@@ -361,7 +373,8 @@ impl Serve {
             ..Limits::default()
         };
         let frame_bytes_max = self.frame_max_mib as usize * 1024 * 1024;
-        let cameras = cameras::read(List::concat(self.source), List::concat(self.camera), frame_bytes_max)?;
+        let (arguments, options) = (List::concat(self.source), List::concat(self.camera));
+        let cameras = cameras::read(arguments, options, frame_bytes_max, self.warm_up)?;
         Ok(Settings {
             listen,
             tls,
@@ -370,6 +383,7 @@ impl Serve {
             always_on: self.always_on,
             offline: self.offline,
             camera_linger: self.camera_linger,
+            snapshot_max_age: self.snapshot_max_age,
             boundary: self.boundary,
             connections_max: self.connections_max as usize,
             shutdown_timeout: self.shutdown_timeout,

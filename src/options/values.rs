@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
-use crate::server::Offline;
 use crate::server::credentials::read_small;
+use crate::server::{Offline, WarmUp};
 use crate::wire::facts::Ignored;
 use crate::wire::jpeg::{self, FRAME_BYTES_MAX};
 use crate::wire::secret::SecretAddress;
@@ -17,6 +17,13 @@ use crate::wire::source::Part;
 const FRAME_MEBIBYTES_MAX: u32 = 64;
 
 const MEBIBYTES_MAX: u32 = 1_048_576;
+
+/// The oldest frame that an option may ask for.
+const AGE_MAX: Duration = Duration::from_secs(3600);
+
+/// The longest warm-ups: a snapshot is waited for no longer than 10 s.
+const WARM_UP_TIME_MAX: Duration = Duration::from_secs(5);
+const WARM_UP_FRAMES_MAX: u32 = 100;
 
 /// How many there may be of something.
 pub(super) fn count(text: &str) -> Result<u32, String> {
@@ -81,6 +88,21 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text);
     parsed.ok().filter(|time| !time.is_zero() && *time <= Duration::from_secs(366 * 86_400)).ok_or_else(|| {
         "a time is a number above 0 with its unit, as in 250ms, 30s, 2m or 1h, and at most a year".into()
+    })
+}
+
+/// A length of time that may be zero.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text).ok().filter(|age| *age <= AGE_MAX);
+    parsed.ok_or_else(|| "an age is a number with its unit, as in 0s, 250ms or 2s, and at most an hour".into())
+}
+
+/// What is passed over before a snapshot: frames, or a time.
+pub(super) fn warm_up(text: &str) -> Result<WarmUp, String> {
+    let frames = text.parse().ok().filter(|&frames| frames <= WARM_UP_FRAMES_MAX).map(WarmUp::Frames);
+    let time = || humantime::parse_duration(text).ok().filter(|time| *time <= WARM_UP_TIME_MAX).map(WarmUp::Time);
+    frames.or_else(time).ok_or_else(|| {
+        format!("a warm-up is a time as in 500ms, up to 5s, or a number of frames up to {WARM_UP_FRAMES_MAX}")
     })
 }
 

@@ -37,7 +37,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::capture::SourceError;
 
 pub use event_loop::{EventLoop, ServeError};
-pub use settings::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles};
+pub use settings::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles, WarmUp};
 
 /// The socket of avahi-daemon, which announces the machine's name (RFC 6762).
 const AVAHI: &str = "/run/avahi-daemon/socket";

@@ -46,6 +46,14 @@ impl Scene for Stage<'_> {
         self.cameras.iter().map(Camera::name).collect()
     }
 
+    fn is_warming_up(&self, camera: usize) -> bool {
+        self.cameras[camera].is_warming_up(self.now)
+    }
+
+    fn snapshot_max_age(&self) -> Option<Duration> {
+        self.settings.snapshot_max_age
+    }
+
     fn frame(&self, camera: usize) -> Option<&Frame> {
         self.hub.frame(camera)
     }

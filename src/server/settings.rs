@@ -27,6 +27,9 @@ pub struct Settings {
     pub offline: Offline,
     /// A camera nobody watches any more is stopped after this long.
     pub camera_linger: Duration,
+    /// The age up to which a frame will do for a snapshot that asks for no other; the newest does, whatever its age, if
+    /// there is none.
+    pub snapshot_max_age: Option<Duration>,
     /// The word that divides the parts of a stream.
     pub boundary: String,
     /// Connections of any kind at one time. More wait in the kernel's backlog until one has closed.
@@ -44,12 +47,24 @@ pub struct Settings {
 /// One camera: what it is called, and where its frames come from.
 #[derive(Clone, Debug)]
 pub struct CameraSettings {
-    /// Letters, digits, `-`, `_` and `.`; what `camera=NAME` asks for.
+    /// What `camera=NAME` asks for.
     pub name: String,
     /// What its driver is told.
     pub source: Source,
     /// The largest frame accepted from it, in bytes.
     pub frame_bytes_max: usize,
+    /// What is passed over before its first snapshot.
+    pub warm_up: WarmUp,
+}
+
+/// What of a camera that has just been started is passed over before a snapshot is taken: a sensor needs some pictures
+/// to find its exposure, white balance and focus. Streams show them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WarmUp {
+    /// So many frames.
+    Frames(u32),
+    /// The frames of this time after the first one.
+    Time(Duration),
 }
 
 /// The files behind encrypted listeners, both in PEM form.

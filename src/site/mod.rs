@@ -22,7 +22,7 @@ pub mod state;
 pub mod table;
 mod token;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use routes::Route;
 
@@ -38,6 +38,14 @@ use crate::wire::multipart::Division;
 pub trait Scene {
     /// The cameras' names, in the order they were given.
     fn camera_names(&self) -> Vec<&str>;
+    /// Whether a camera has just been started, so that its pictures may still be dark or out of focus.
+    fn is_warming_up(&self, _camera: usize) -> bool {
+        false
+    }
+    /// The age up to which a frame will do for a snapshot that asks for no other.
+    fn snapshot_max_age(&self) -> Option<Duration> {
+        None
+    }
     /// The newest frame of a camera, from 0.
     fn frame(&self, camera: usize) -> Option<&Frame>;
     /// Why a camera gives no frames, if its viewers are being told so.
@@ -105,13 +113,14 @@ fn pass(call: &Call, (route, scope): (Route, Scope), origins: &Origins, fields: 
     let answered = match route {
         Route::Asset(asset) => Ok(pages::asset(asset, request, origins, scene)),
         Route::Stream { number } => pages::stream(number, request, fields, scene),
-        Route::Snapshot { number } => pages::snapshot(number, request, call.waited, scene),
+        Route::Snapshot { number } => pages::snapshot(number, call, scene),
         Route::Clip(format) => pages::clip(format, request, scene),
         Route::Table => pages::table(request, call.waited, origins, scene),
         Route::Events => pages::events(request, scope, scene),
         Route::State => pages::state(request, scope, scene),
         Route::Metrics => Ok(pages::metrics(request, scene)),
-        Route::Health => Ok(pages::health(scene)),
+        Route::Health => pages::health(request, scene),
+        Route::Control => Err(pages::control()),
         Route::Unknown => Err(pages::unknown(request)),
     };
     answered.unwrap_or_else(|problem| problem.answer(scene))

@@ -16,6 +16,7 @@ use super::metrics::{self, Format};
 use super::origins::{Fields, Origins};
 use super::table::Table;
 use super::{Scene, parameters, token};
+use crate::stream::hub::Call;
 use crate::stream::{Answer, Awaited, Frame, Production, Purpose, Response, Subscription, Topic};
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
 use crate::wire::{multipart, sse};
@@ -49,6 +50,11 @@ impl Problem {
     /// Not now.
     pub fn not_now(sentence: String, retry_after_seconds: u32) -> Self {
         Self::new(Status::ServiceUnavailable, sentence).retry_after(retry_after_seconds)
+    }
+
+    /// The server does not do that.
+    pub fn not_implemented(sentence: String) -> Self {
+        Self::new(Status::NotImplemented, sentence)
     }
 
     /// It is refused with this status.
@@ -142,13 +148,19 @@ pub fn stream(
 
 /// One frame: the newest at once, or a newer one than the requester has.
 ///
-/// A camera that nobody watched is not running; it is started by the asking, and the answer waits for its first frame.
-pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &impl Scene) -> Result<Answer, Problem> {
+/// A camera without viewers is not running: the request starts it, and the answer waits for a frame from after its
+/// warm-up.
+pub fn snapshot(number: Option<usize>, call: &Call, scene: &impl Scene) -> Result<Answer, Problem> {
+    let request = &*call.request;
     let camera = parameters::camera(number, request, scene)?;
     let after = parameters::whole_number("after", request)?.unwrap_or(0);
     let age_max = parameters::whole_number("max_age", request)?.map(Duration::from_millis);
+    let age_max = age_max.or_else(|| scene.snapshot_max_age());
 
-    let too_old = |frame: &Frame| age_max.is_some_and(|age_max| frame.age(scene.now()) > age_max);
+    // A frame that was captured after the request is never too old for it.
+    let waiting = scene.now().saturating_duration_since(call.asked_at);
+    let too_old = |frame: &Frame| age_max.is_some_and(|age_max| frame.age(scene.now()) > age_max.max(waiting));
+    let is_cold = !call.waited && scene.is_warming_up(camera);
     let stale_will_do = request.parameter("stale").is_some_and(|stale| stale == "1");
     if let Some(outage) = scene.outage(camera) {
         return match scene.frame(camera).filter(|frame| stale_will_do && frame.sequence > after) {
@@ -157,10 +169,10 @@ pub fn snapshot(number: Option<usize>, request: &Request, waited: bool, scene: &
         };
     }
     match scene.frame(camera) {
-        Some(frame) if frame.sequence > after && !too_old(frame) => {
+        Some(frame) if frame.sequence > after && !too_old(frame) && !is_cold => {
             Ok(Answer::Show { camera, response: still(frame, true, request, scene) })
         }
-        _ if waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),
+        _ if call.waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),
         Some(frame) => Ok(Answer::Wait(Awaited::Frame { camera, after: frame.sequence.max(after) })),
         None => Ok(Answer::Wait(Awaited::Frame { camera, after })),
     }
@@ -284,11 +296,25 @@ pub fn metrics(request: &Request, scene: &impl Scene) -> Answer {
 }
 
 /// Whether all is well, for whoever restarts or balances servers.
-pub fn health(scene: &impl Scene) -> Answer {
-    match scene.complaint() {
-        None => respond(dynamic(Status::Ok, "text/plain; charset=utf-8", scene), "ok\n"),
-        Some(complaint) => Problem::not_now(complaint, 5).answer(scene),
+pub fn health(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+    let is_strict = parameters::flag("strict", request)?;
+    let offline = || {
+        let outages: Vec<String> = (0..scene.camera_names().len()).filter_map(|index| scene.outage(index)).collect();
+        (is_strict && !outages.is_empty()).then(|| outages.join(" "))
+    };
+    match scene.complaint().or_else(offline) {
+        None => Ok(respond(dynamic(Status::Ok, "text/plain; charset=utf-8", scene), "ok\n")),
+        Some(complaint) => Err(Problem::not_now(complaint, 5)),
     }
+}
+
+/// Reports that a camera cannot be controlled by a request.
+pub fn control() -> Problem {
+    Problem::not_implemented(
+        "framecast does not control cameras by requests; set controls with the source, as in --camera \
+         '/dev/video0?brightness=128'."
+            .into(),
+    )
 }
 
 /// No such address.

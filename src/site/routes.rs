@@ -33,6 +33,8 @@ pub enum Route {
     Metrics,
     /// Whether all is well.
     Health,
+    /// A control of mjpg-streamer, which framecast does not have.
+    Control,
     /// None of these.
     Unknown,
 }
@@ -53,6 +55,7 @@ impl Route {
             "/state" => Route::State,
             "/metrics" => Route::Metrics,
             "/healthz" => Route::Health,
+            path if is_control(path) => Route::Control,
             path => assets::find(path).map_or(Route::Unknown, Route::Asset),
         }
     }
@@ -75,9 +78,21 @@ impl Route {
         match verb {
             "stream" => Route::Stream { number },
             "snapshot" => Route::Snapshot { number },
-            _ => Route::Unknown,
+            "" => Route::Asset(&assets::VIEWER),
+            _ => Route::Control,
         }
     }
+}
+
+/// Whether `path` is one of those by which pages and programs for mjpg-streamer list and set what a camera can do.
+fn is_control(path: &str) -> bool {
+    let name = path.strip_prefix('/').unwrap_or_default();
+    let name = name.strip_suffix(".json").or_else(|| name.strip_suffix(".htm")).unwrap_or_default();
+    let word = name.split_once('_').map_or(name, |(word, number)| match number.parse::<u8>() {
+        Ok(_) => word,
+        Err(_) => name,
+    });
+    matches!(word, "input" | "output" | "program" | "control")
 }
 
 /// Whether a request asks for something of the camera at place `camera` among `names` alone, or leaves open of which:
@@ -89,7 +104,7 @@ pub fn is_of_camera(request: &Request, camera: usize, names: &[&str]) -> bool {
         Route::Events if request.parameter("loop").is_some_and(|wanted| wanted == "1") => return false,
         Route::Asset(asset) if asset.path == "/loop" => return false,
         Route::Asset(_) | Route::Clip(_) | Route::Table | Route::State | Route::Events => None,
-        Route::Metrics | Route::Health | Route::Unknown => return false,
+        Route::Metrics | Route::Health | Route::Control | Route::Unknown => return false,
     };
     match parameters::is_camera_open(number, request) {
         true => true,

@@ -9,6 +9,7 @@ mod dashboard;
 mod encrypted;
 mod handover;
 mod health;
+mod lenient;
 mod lifecycle;
 mod link;
 mod metrics;

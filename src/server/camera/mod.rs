@@ -135,6 +135,11 @@ impl Camera {
         matches!(self.life, Life::On(_) | Life::Resting { .. })
     }
 
+    /// Whether its driver has just been started, so that its pictures may still be dark or out of focus.
+    pub fn is_warming_up(&self, now: Instant) -> bool {
+        matches!(&self.life, Life::On(driver) if driver.is_warming_up(self.settings.warm_up, now))
+    }
+
     /// Whether a driver runs and gives frames.
     pub fn is_online(&self) -> bool {
         let gives_frames = match &self.life {

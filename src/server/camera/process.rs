@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use super::useless::Useless;
 use crate::server::child::{Child, KILL_AFTER};
+use crate::server::settings::WarmUp;
 use crate::server::token::{Owner, Pipe};
 use crate::wire::pieces::{PieceDecoder, Work};
 use crate::wire::source::{Part, Reason, Repair, Tally};
@@ -42,6 +43,8 @@ pub(super) struct Process {
     work: (Instant, Work),
     /// When it gave its newest frame; before the first, when it was started.
     heard_at: Instant,
+    /// When it gave its first frame.
+    first_heard_at: Option<Instant>,
     /// The reasons for which frames of it were rejected, as far as they have been said.
     said: Vec<Reason>,
     /// What was mended in its frames, as far as it has been logged.
@@ -76,6 +79,7 @@ impl Process {
             decoder: PieceDecoder::new(frame_bytes_max),
             work: (now, Work::TURN),
             heard_at: now,
+            first_heard_at: None,
             said: Vec::new(),
             repairs_said: Vec::new(),
         })
@@ -104,6 +108,14 @@ impl Process {
     /// Whether a frame has come of it.
     pub(super) fn has_given_frames(&self) -> bool {
         self.decoder.tally().accepted.frames > 0
+    }
+
+    /// Whether its pictures may still be dark or out of focus.
+    pub(super) fn is_warming_up(&self, warm_up: WarmUp, now: Instant) -> bool {
+        match warm_up {
+            WarmUp::Frames(count) => self.decoder.tally().accepted.frames <= u64::from(count),
+            WarmUp::Time(time) => self.first_heard_at.is_none_or(|first| now.saturating_duration_since(first) < time),
+        }
     }
 
     /// What became of the bytes it wrote.
@@ -230,6 +242,7 @@ impl Process {
 
     fn accept(&mut self, part: Part, now: Instant, publish: &mut impl FnMut(Part), say: &mut impl FnMut(&str)) {
         self.heard_at = now;
+        self.first_heard_at.get_or_insert(now);
         self.useless = Useless::after(&self.tally());
         if let Some(repair) = part.repair.filter(|repair| !self.repairs_said.contains(repair)) {
             self.repairs_said.push(repair);

@@ -7,6 +7,7 @@ mod checks;
 mod world;
 
 use bytes::Bytes;
+use framecast::site::Scene;
 use framecast::site::auth::{Access, Decision, Policy, Reason, Scope};
 use framecast::site::origins::Origins;
 use framecast::stream::hub::Call;
@@ -84,7 +85,8 @@ fn ask(world: &World, request: Request, decision: Decision) {
     let policy = Policy { origins, ..Policy::default() };
     let path = request.path.clone();
     let key = Key { slot: 0, number: 0 };
-    let call = Call { key, peer: Peer::Local, request: Box::new(request), waited: world.choice & 4 > 0 };
+    let (waited, asked_at) = (world.choice & 4 > 0, Scene::now(world));
+    let call = Call { key, peer: Peer::Local, request: Box::new(request), waited, asked_at };
     match framecast::site::answer(&call, decision, &policy, world) {
         Answer::Respond(response) | Answer::Show { response, .. } => {
             let length = response.body.as_ref().map(Bytes::len);
