@@ -37,6 +37,7 @@ fn sources_without_credentials_stay_readable() {
         "v4l2:/dev/video0?size=640x480&fps=15",
         "/dev/video0?size=640x480",
         "stills:/srv/pictures?fps=1",
+        "stills:/srv/my pictures?fps=0.5&watch=1",
         "pattern:1280x720?fps=30&quality=80",
         "rpicam:?hflip=1",
         "door=pattern:64x48",
@@ -45,6 +46,24 @@ fn sources_without_credentials_stay_readable() {
         "exec:ffmpeg -f v4l2 -i /dev/video0 -vf 'scale=640:480, fps=5' -f mjpeg -",
     ] {
         assert_eq!(shown(address), address);
+        for text in [format!("camera a: started ({address})"), format!("[{address}]: {address}, 2 frames")] {
+            assert_eq!(mask(&text), text);
+        }
+    }
+}
+
+#[test]
+fn own_parameters_behind_the_hash_are_masked_in_text_as_in_the_address() {
+    for address in [
+        "http://cam/video#fps=2&timeout=30s&insecure=1",
+        "http://ann:s3cret@cam/?pwd=s3cret#fps=2",
+        "redis://ann:s3cret@h/cam#timeout=5s",
+        "front=redis+list://:s3cret@h/work?max=7#insecure=1",
+        "exec:curl -su ann:s3cret http://cam/?x=s3cret#every=1s",
+    ] {
+        let line = format!("camera a: started ({})", shown(address));
+        assert_eq!(mask(&line), line);
+        assert!(line.contains('#') && !line.contains("s3cret"), "{line}");
     }
 }
 

@@ -1,7 +1,9 @@
 //! What is masked in running text, such as what other programs write to standard error: URLs with credentials, header
 //! fields, and values that follow the name of a secret.
 
-use super::{Masked, PLACEHOLDERS, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word, url};
+use super::{
+    Masked, PLACEHOLDERS, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word, split_name, url,
+};
 
 /// Masks the credentials in text: user and password of each URL and the values of its query, the header fields
 /// `Authorization` and `Cookie`, and what follows `password=`, `token:` and the like.
@@ -104,12 +106,13 @@ fn mask_word(masked: &mut Masked, word: &str) -> Next {
             return Next::Text;
         }
     }
-    let has_query = |at: &usize| word[*at..].contains('=') && !is_open_source(word);
+    let open = word.trim_start_matches(['(', '[', '{']);
+    let has_query = |at: &usize| word[*at..].contains('=') && !is_open_source(split_name(open).1);
     match word.find('?').filter(has_query) {
         Some(at) => {
             let query = without_sign(&word[at..]);
             masked.show(&word[..at]);
-            url::mask_query(masked, query);
+            url::mask_query_of_word(masked, query);
             masked.show(&word[at + query.len()..]);
         }
         None => masked.show(word),

@@ -91,11 +91,20 @@ fn mask_path(masked: &mut Masked, path: &str) {
 }
 
 /// Masks the values of a query, and what has no name in it. `action=stream` asks servers for their stream.
-pub(super) fn mask_query(masked: &mut Masked, query: &str) {
-    mask_pairs(masked, query, |name, value| {
-        let action = value.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
-        name == "action" && matches!(action, "stream" | "snapshot")
-    });
+fn mask_query(masked: &mut Masked, query: &str) {
+    mask_pairs(masked, query, is_action);
+}
+
+/// Masks the query of a word of running text that is no URL. It may end the path of a folder that has blanks, as in
+/// `stills:/srv/my pictures?fps=1`: numbers of its parameters stay readable.
+pub(super) fn mask_query_of_word(masked: &mut Masked, query: &str) {
+    let is_of_folder = |name: &str, value: &str| matches!(name, "fps" | "watch") && value.parse::<f64>().is_ok();
+    mask_pairs(masked, query, |name, value| is_action(name, value) || is_of_folder(name, value));
+}
+
+fn is_action(name: &str, value: &str) -> bool {
+    let action = value.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
+    name == "action" && matches!(action, "stream" | "snapshot")
 }
 
 /// Masks whatever is not one of our own parameters.
