@@ -112,8 +112,7 @@ fn run_capture(options: &Capture) -> Outcome {
     if io::stdout().is_terminal() {
         return Err(usage("standard output is a terminal; redirect it, as in framecast capture SOURCE | mpv -"));
     }
-    let frame_bytes_max = options.frame_max_mib as usize * 1024 * 1024;
-    capture::run(&source, frame_bytes_max, &mut io::stdout().lock()).map_err(failure)
+    capture::run(&source, options.frame_max.bytes(), &mut io::stdout().lock()).map_err(failure)
 }
 
 fn run_publish(options: &Publish) -> Outcome {
@@ -121,7 +120,7 @@ fn run_publish(options: &Publish) -> Outcome {
         capture::die_with(server).map_err(failure)?;
     }
     let target: Target = options.target.expose().parse().map_err(usage)?;
-    publish::run(&target).map_err(failure)
+    publish::run(&target, options.frame_max.bytes()).map_err(failure)
 }
 
 fn draw_offline(options: &DrawOffline) -> io::Result<()> {

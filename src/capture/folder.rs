@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use super::source::SourceError;
 use crate::wire::jpeg::{Flaw, mend, with_standard_tables};
-use crate::wire::source::Repair;
+use crate::wire::source::{Repair, too_large};
 
 /// A file that was left alone for this long is no longer being written.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ pub(super) enum Unshown {
     Unread(#[from] io::Error),
     #[error("it is no file")]
     NoFile,
-    #[error("it is larger than {} MiB; raise --frame-max-mib", .0 / (1024 * 1024))]
+    #[error("{}", too_large(*.0))]
     TooLarge(usize),
     #[error(transparent)]
     Flawed(#[from] Flaw),

@@ -131,7 +131,7 @@ pub(super) fn read_publishers(
         };
         let target = target.parse();
         let target = target.map_err(|error| OptionsError::Target { place: given.place.clone(), error })?;
-        Ok(PublisherSettings { camera, target })
+        Ok(PublisherSettings { camera, target, frame_bytes_max: cameras[camera].frame_bytes_max })
     };
     given.into_iter().map(read).collect()
 }

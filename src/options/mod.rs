@@ -120,15 +120,30 @@ pub struct Capture {
     /// Where the frames come from; from the variable, no list of processes shows a password in it
     #[arg(env = SOURCE_VARIABLE, hide_env_values = true, value_parser = One(secret))]
     pub source: SecretAddress,
-    /// The largest frame accepted from the source, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = frame_mebibytes)]
-    pub frame_max_mib: u32,
+    /// The bound of a frame.
+    #[command(flatten)]
+    pub frame_max: FrameMax,
     /// The server that this is a driver of: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
     pub server: Option<Pid>,
     /// The name that the server has for it, which makes it known in a list of processes
     #[arg(long, hide = true, value_name = "NAME", allow_hyphen_values = true)]
     pub camera: Option<String>,
+}
+
+/// The bound of a frame, which a server hands to its drivers and publishers.
+#[derive(Debug, Args)]
+pub struct FrameMax {
+    /// The largest frame accepted, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = frame_mebibytes)]
+    frame_max_mib: u32,
+}
+
+impl FrameMax {
+    /// The bound in bytes.
+    pub fn bytes(&self) -> usize {
+        self.frame_max_mib as usize * 1024 * 1024
+    }
 }
 
 /// The options of `framecast publish`.
@@ -138,6 +153,9 @@ pub struct Publish {
     /// for a pool of workers; from the variable, no list of processes shows a password in it
     #[arg(value_name = "URL", env = TARGET_VARIABLE, hide_env_values = true, value_parser = One(secret))]
     pub target: SecretAddress,
+    /// The bound of a frame.
+    #[command(flatten)]
+    pub frame_max: FrameMax,
     /// The server whose frames these are: it must end with it
     #[arg(long, hide = true, value_name = "PID", value_parser = process)]
     pub server: Option<Pid>,

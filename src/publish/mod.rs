@@ -22,7 +22,7 @@ pub use self::target::Target;
 use crate::capture::clock::wall_time;
 use crate::capture::redis::{Connection, Fault, Link, Place, say};
 use crate::wire::facts::{Sequence, WallTime};
-use crate::wire::jpeg::{FRAME_BYTES_MAX, with_standard_tables};
+use crate::wire::jpeg::with_standard_tables;
 use crate::wire::multipart::EncodedPart;
 use crate::wire::source::{Part, Reason, SourceDecoder};
 
@@ -65,11 +65,12 @@ pub enum PublishError {
     Stdin(io::Error),
 }
 
-/// Publishes what comes in on standard input at `target` until it ends.
+/// Publishes what comes in on standard input at `target` until it ends. A frame larger than `frame_bytes_max` is left
+/// out.
 ///
 /// # Errors
 /// Standard input cannot be read, or somebody must change something at Redis first. That Redis is away is no error.
-pub fn run(target: &Target) -> Result<(), PublishError> {
+pub fn run(target: &Target, frame_bytes_max: usize) -> Result<(), PublishError> {
     if io::stdin().is_terminal() {
         return Err(PublishError::Terminal);
     }
@@ -78,7 +79,7 @@ pub fn run(target: &Target) -> Result<(), PublishError> {
         let newest = Arc::clone(&newest);
         let repeats = target.address.place == Place::Channel;
         thread::Builder::new().spawn(move || {
-            let read = read_frames(&newest, repeats);
+            let read = read_frames(&newest, frame_bytes_max, repeats);
             newest.close();
             read
         })
@@ -94,9 +95,9 @@ pub fn run(target: &Target) -> Result<(), PublishError> {
 
 /// Reads frames until there are no more, and makes each the newest. A frame that a server `repeats` for want of a newer
 /// one lets those who have just subscribed see something; it is no new work.
-fn read_frames(newest: &Newest, repeats: bool) -> io::Result<()> {
+fn read_frames(newest: &Newest, frame_bytes_max: usize, repeats: bool) -> io::Result<()> {
     let mut input = io::stdin().lock();
-    let mut decoder = SourceDecoder::new(FRAME_BYTES_MAX);
+    let mut decoder = SourceDecoder::new(frame_bytes_max);
     let mut received = BytesMut::new();
     let mut piece = vec![0; PIECE_BYTES];
     let mut said: Vec<Reason> = Vec::new();
@@ -112,7 +113,7 @@ fn read_frames(newest: &Newest, repeats: bool) -> io::Result<()> {
             Err(rejected) if said.contains(&rejected.reason) => continue,
             Err(rejected) => {
                 said.push(rejected.reason);
-                say(&format!("{rejected}; others like it are left out silently"));
+                say(&format!("{}; others like it are left out silently", rejected.sentence(frame_bytes_max)));
                 continue;
             }
             Ok(None) => {}

@@ -48,6 +48,11 @@ pub(super) fn server_argument() -> String {
     format!("--server={}", process::id())
 }
 
+/// The argument that gives a child the largest frame, `bytes` long, of its camera.
+pub(super) fn frame_max_argument(bytes: usize) -> String {
+    format!("--frame-max-mib={}", bytes / (1024 * 1024))
+}
+
 /// The wait before a child is started again.
 #[derive(Debug)]
 pub(super) struct Backoff(Duration);

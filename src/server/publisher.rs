@@ -199,6 +199,7 @@ impl Publisher {
         ours.set_nonblocking(true)?;
         let mut command = child::command(&self.program, "publish");
         command.arg(child::server_argument()).stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
+        command.arg(child::frame_max_argument(self.settings.frame_bytes_max));
         command.env(TARGET_VARIABLE, self.settings.target.written().expose());
         let errors = Owner::PublisherErrors { index: self.index, run: self.runs & Key::NUMBER_MASK };
         let child = Child::spawn(&mut command, errors.token(), registry, now)?;

@@ -83,6 +83,8 @@ pub struct PublisherSettings {
     pub camera: usize,
     /// What its publisher is told.
     pub target: Target,
+    /// The largest frame of that camera, in bytes.
+    pub frame_bytes_max: usize,
 }
 
 /// What viewers are shown while a camera gives nothing.

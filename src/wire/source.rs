@@ -69,7 +69,7 @@ impl fmt::Display for Repair {
 
 /// One flawed frame, taken off the bytes received. It ends nothing: the next call goes on behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a frame of {bytes} bytes was rejected: {reason}{}", reason.remedy())]
+#[error("a frame of {bytes} bytes was rejected: {reason}")]
 pub struct Rejected {
     /// What is wrong with it.
     pub reason: Reason,
@@ -77,6 +77,18 @@ pub struct Rejected {
     pub bytes: usize,
     /// Whether the driver rejected it and reports that in [`REJECTED_FIELD`]: then the driver has logged it, too.
     pub by_driver: bool,
+}
+
+impl Rejected {
+    /// The error, and the remedy if there is one, where frames may have `frame_bytes_max` bytes.
+    pub fn sentence(&self, frame_bytes_max: usize) -> String {
+        format!("a frame of {} bytes was rejected: {}", self.bytes, self.reason.sentence(frame_bytes_max))
+    }
+}
+
+/// Names the bound of a frame, in whole MiB, and the option that raises it.
+pub fn too_large(frame_bytes_max: usize) -> String {
+    format!("it is larger than {} MiB; raise --frame-max-mib", frame_bytes_max / (1024 * 1024))
 }
 
 /// The field of a part without a picture, by which a driver reports a frame that it has rejected itself, such as one
@@ -138,15 +150,21 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// What there is to do about it, if that is clear, behind a semicolon.
-    pub fn remedy(self) -> &'static str {
+    /// Its name, and the remedy if there is one, where frames may have `frame_bytes_max` bytes.
+    pub fn sentence(self, frame_bytes_max: usize) -> String {
+        let remedy = self.remedy(frame_bytes_max).map(|remedy| format!("; {remedy}"));
+        format!("{self}{}", remedy.unwrap_or_default())
+    }
+
+    /// What there is to do about it, if that is clear, where frames may have `frame_bytes_max` bytes.
+    pub fn remedy(self, frame_bytes_max: usize) -> Option<String> {
         match self {
-            Self::TwelveBit => "; browsers show 8 bits a sample only: set the camera to 8 bits",
+            Self::TwelveBit => Some("browsers show 8 bits a sample only: set the camera to 8 bits".to_owned()),
             Self::Lossless | Self::Arithmetic | Self::Hierarchical => {
-                "; browsers do not show that kind of JPEG: set the camera to baseline JPEG"
+                Some("browsers do not show that kind of JPEG: set the camera to baseline JPEG".to_owned())
             }
-            Self::TooLarge => "; it is larger than --frame-max-mib allows",
-            _ => "",
+            Self::TooLarge => Some(too_large(frame_bytes_max)),
+            _ => None,
         }
     }
 

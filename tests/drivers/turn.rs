@@ -7,16 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use framecast::capture::numbers::PICTURES;
-
-use crate::support::{PATIENCE, Program, eventually};
+use crate::support::{PATIENCE, Program, eventually, large_jpeg};
 use crate::{FRAMECAST, fifo, picture, watch_for};
-
-/// A picture of about `mebibytes`, most of them in application segments.
-fn large(mebibytes: usize) -> Vec<u8> {
-    let segment = [[0xff, 0xef, 0xff, 0xff].as_slice(), &[0; 0xffff - 2]].concat();
-    [&PICTURES[0][..2], &segment.repeat(mebibytes * 16), &PICTURES[0][2..]].concat()
-}
 
 fn serve(folder: &Path, more: &[&str]) -> Program {
     let camera = format!("stills:{}?fps=50", folder.display());
@@ -50,7 +42,7 @@ fn new_files_join_in_and_deleted_ones_leave() {
 #[test]
 fn one_picture_is_in_memory_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
-    let jpeg = large(4);
+    let jpeg = large_jpeg(4);
     for number in 0..30 {
         fs::write(folder.path().join(format!("{number}.jpg")), &jpeg).unwrap();
     }
@@ -108,7 +100,7 @@ fn what_is_no_regular_file_is_left_out() {
 #[test]
 fn picture_over_the_bound_is_refused_with_the_option_that_raises_it() {
     let folder = tempfile::tempdir().unwrap();
-    let jpeg = large(9);
+    let jpeg = large_jpeg(9);
     fs::write(folder.path().join("large.jpg"), &jpeg).unwrap();
     let program = serve(folder.path(), &[]);
     eventually("the bound is named", || error_of(&program).contains("8 MiB; raise --frame-max-mib"));

@@ -141,6 +141,39 @@ fn a_publisher_takes_its_input_off_though_redis_takes_nothing() {
 }
 
 #[test]
+fn frame_larger_than_the_default_is_published_if_the_option_allows_it() {
+    let jpeg = support::large_jpeg(9);
+    let received = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&received);
+    let (address, _) = listen(move |mut stream| {
+        let mut piece = vec![0; 64 * 1024];
+        let _ = stream.read(&mut piece).and_then(|_| stream.write_all(b"+PONG\r\n"));
+        while let Ok(count @ 1..) = stream.read(&mut piece) {
+            counted.fetch_add(count, Ordering::Relaxed);
+        }
+    });
+    let url = format!("redis://{address}/cam");
+    let publish = |arguments: &[&str]| {
+        let mut program = Program::start(arguments);
+        program.0.stdin.take().unwrap().write_all(&jpeg).unwrap();
+        program
+    };
+    let mut refusing = publish(&["publish", &url]);
+    assert!(refusing.0.wait().unwrap().success());
+    let words = refusing.words();
+    assert!(words.contains("8 MiB; raise --frame-max-mib"), "{words}");
+    assert_eq!(received.load(Ordering::Relaxed), 0);
+    let _publisher = publish(&["publish", "--frame-max-mib", "16", &url]);
+    eventually("it is published", || received.load(Ordering::Relaxed) > jpeg.len());
+    received.store(0, Ordering::Relaxed);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("large.jpg"), &jpeg).unwrap();
+    let camera = format!("stills:{}", folder.path().display());
+    let _server = support::Program::serve(&["--frame-max-mib", "16", "--camera", &camera, "--publish", &url]);
+    eventually("a server hands its bound on", || received.load(Ordering::Relaxed) > jpeg.len());
+}
+
+#[test]
 fn certificate_is_accepted_from_the_platforms_store_or_if_that_is_wanted() {
     let certificate = Certificate::new();
     let folder = tempfile::tempdir().unwrap();
@@ -208,6 +241,7 @@ fn reply_that_announces_too_much_is_not_read() {
             assert!(peak < RESIDENT_KIB_MAX, "{announced:?} took {peak} KiB");
             let words = program.words();
             assert!(words.contains("its reply announces 1000000000"), "{words}");
+            assert!(words.contains("8 MiB; raise --frame-max-mib"), "{words}");
             assert_eq!(words.lines().count(), 1, "{words}");
         }
     }

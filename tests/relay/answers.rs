@@ -6,6 +6,7 @@ use std::thread;
 use framecast::capture::numbers::PICTURES;
 
 use crate::driver::Driver;
+use crate::support::{Program, large_jpeg};
 use crate::upstream::{Upstream, answer, stream_of};
 
 const TRY: &str = "try the address of the stream itself, such as /stream, /video_feed, /?action=stream, /video or \
@@ -52,6 +53,18 @@ fn a_type_that_is_no_video() {
     ] {
         let sentence = format!("that is {what} and not a stream or a picture; {TRY}");
         assert_eq!(failure(answer("200 OK", fields, body.as_bytes())), sentence);
+    }
+}
+
+#[test]
+fn picture_over_the_bound_is_refused_with_the_option_that_raises_it() {
+    let jpeg = large_jpeg(9);
+    for bytes in [stream_of(&[&jpeg]), answer("200 OK", "Content-Type: image/jpeg\r\n", &jpeg)] {
+        let upstream = Upstream::sending(bytes);
+        let failure = Driver::start(upstream.url("/#timeout=2s")).failure();
+        assert!(failure.contains("8 MiB; raise --frame-max-mib"), "{failure}");
+        let program = Program::serve(&["--frame-max-mib", "16", "--camera", &upstream.url("/#fps=10")]);
+        assert!(program.watch("/stream").part().jpeg == jpeg);
     }
 }
 

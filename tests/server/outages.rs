@@ -177,6 +177,9 @@ fn a_frame_of_100_mb_is_refused_and_costs_no_memory() {
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak_kib < 64 * 1024, "{peak_kib} KiB");
+    program.signal(Signal::TERM);
+    let (_, log) = program.wait();
+    assert!(log.contains("8 MiB; raise --frame-max-mib"), "{log}");
 }
 
 #[test]

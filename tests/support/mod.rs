@@ -168,6 +168,13 @@ impl Reply {
     }
 }
 
+/// A JPEG that is larger than so many MiB, by application segments before its picture.
+pub fn large_jpeg(mebibytes: usize) -> Vec<u8> {
+    let segment = [[0xff, 0xef, 0xff, 0xff].as_slice(), &[0; 0xffff - 2]].concat();
+    let [first, ..] = framecast::capture::numbers::PICTURES;
+    [&first[..2], &segment.repeat(mebibytes * 16), &first[2..]].concat()
+}
+
 /// The value of a field in a block of them.
 pub fn field<'a>(block: &'a str, name: &str) -> Option<&'a str> {
     block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))

@@ -54,6 +54,7 @@ fn reasons_have_names_of_their_own() {
     names.dedup();
     assert_eq!(names.len(), Reason::ALL.len());
     assert_eq!(Reason::TooLarge.to_string(), "too_large");
+    assert!(Reason::TooLarge.remedy(16 << 20).is_some_and(|remedy| remedy.contains("16 MiB; raise --frame-max-mib")));
     assert!(Reason::ALL.iter().enumerate().all(|(n, reason)| *reason as usize == n), "in the order of their counts");
 }
 

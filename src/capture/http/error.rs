@@ -56,9 +56,9 @@ pub enum Fault {
         time = humantime::format_duration(*.0)
     )]
     Silent(Duration),
-    /// Pictures came, but not one without a flaw.
-    #[error("its pictures are flawed ({0}); look at the address with a browser, or restart the camera")]
-    Flawed(Reason),
+    /// Pictures came, but not one without a flaw: its name, and what to do.
+    #[error("its pictures are flawed ({0}); {1}")]
+    Flawed(Reason, String),
     /// Bytes came, but no whole picture.
     #[error(
         "it has sent no whole picture for {time}; lower its resolution, or allow it more than timeout={time} behind \

@@ -52,6 +52,9 @@ pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> 
     }
 }
 
+/// What to do about a flaw that has no remedy of its own.
+const FLAWED_REMEDY: &str = "look at the address with a browser, or restart the camera";
+
 /// What ends the relay of one response.
 enum Interruption {
     Camera(Fault),
@@ -135,7 +138,10 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     /// The fault, or what explains it better: flaws in all the pictures that came.
     fn explain(&self, fault: Fault) -> Fault {
         match (self.flaws.first(), fault) {
-            (Some(reason), Fault::Ended { .. } | Fault::NoPicture(_) | Fault::Silent(_)) => Fault::Flawed(*reason),
+            (Some(reason), Fault::Ended { .. } | Fault::NoPicture(_) | Fault::Silent(_)) => {
+                let remedy = reason.remedy(self.parts.frame_bytes_max());
+                Fault::Flawed(*reason, remedy.unwrap_or_else(|| FLAWED_REMEDY.to_owned()))
+            }
             (_, fault) => fault,
         }
     }
@@ -341,7 +347,8 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     }
 
     fn log_rejected(&mut self, reason: Reason) {
-        self.log(&format!("frames are rejected: {reason}; others like them are only counted"));
+        let sentence = reason.sentence(self.parts.frame_bytes_max());
+        self.log(&format!("frames are rejected: {sentence}; others like them are only counted"));
     }
 
     /// Logs a line, unless it was logged already and there has been reason to since.

@@ -19,6 +19,7 @@ use super::address::Address;
 use crate::capture::http::tls::Tls;
 use crate::wire::jpeg::FRAME_BYTES_MAX;
 use crate::wire::multipart::HEAD_BYTES_MAX;
+use crate::wire::source;
 
 /// Bytes of one reply besides those of a frame: its header block, and the name of its channel.
 const REPLY_OVERHEAD_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
@@ -39,17 +40,17 @@ const USER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A reply that announces more than is read of one.
 #[derive(Debug, thiserror::Error)]
-#[error("its reply announces {what}, which is more than a frame may have ({bytes_max} bytes)")]
+#[error("its reply announces {what}; {}", source::too_large(*frame_bytes_max))]
 pub(super) struct TooLarge {
     what: String,
-    bytes_max: usize,
+    frame_bytes_max: usize,
 }
 
 /// An open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     reader: BufReader<Stream>,
-    reply_bytes_max: usize,
+    frame_bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -88,14 +89,12 @@ impl Connection {
                 Stream::Encrypted(Box::new(StreamOwned::new(session.map_err(io::Error::other)?, stream)))
             }
         };
-        let mut connection = Self { reader: BufReader::new(stream), reply_bytes_max: 0 };
-        connection.bound_frames(FRAME_BYTES_MAX);
-        Ok(connection)
+        Ok(Self { reader: BufReader::new(stream), frame_bytes_max: FRAME_BYTES_MAX })
     }
 
     /// Reads no reply that announces more than a frame of `bytes` bytes has.
     pub(super) fn bound_frames(&mut self, bytes: usize) {
-        self.reply_bytes_max = bytes.saturating_add(REPLY_OVERHEAD_BYTES_MAX);
+        self.frame_bytes_max = bytes;
     }
 
     /// How long a reply may be awaited; `None` without end.
@@ -110,7 +109,7 @@ impl Connection {
 
     /// The next reply, or message of a channel.
     pub(super) fn read(&mut self) -> RedisResult<Value> {
-        parse_redis_value(&read_reply(&mut self.reader, self.reply_bytes_max)?)
+        parse_redis_value(&read_reply(&mut self.reader, self.frame_bytes_max)?)
     }
 }
 
@@ -143,8 +142,9 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Reads one whole reply, as it is. It is checked for nothing but its size.
-fn read_reply(reader: &mut impl BufRead, bytes_max: usize) -> io::Result<Vec<u8>> {
+/// Reads one whole reply, as it is. It is checked for nothing but its size: a frame may have `frame_bytes_max` bytes.
+fn read_reply(reader: &mut impl BufRead, frame_bytes_max: usize) -> io::Result<Vec<u8>> {
+    let bytes_max = frame_bytes_max.saturating_add(REPLY_OVERHEAD_BYTES_MAX);
     let mut reply = Vec::new();
     let mut parts = 1_usize;
     let mut parts_seen = 0_usize;
@@ -165,7 +165,7 @@ fn read_reply(reader: &mut impl BufRead, bytes_max: usize) -> io::Result<Vec<u8>
         match (kind, number) {
             (b'$', Some(bytes)) => {
                 if bytes > bytes_max.saturating_sub(reply.len()) {
-                    return Err(io::Error::other(TooLarge { what: format!("{bytes} bytes"), bytes_max }));
+                    return Err(io::Error::other(TooLarge { what: format!("{bytes} bytes"), frame_bytes_max }));
                 }
                 let is_missing = line.get(1) == Some(&b'-');
                 let whole = if is_missing { 0 } else { bytes.saturating_add(2) };
@@ -176,7 +176,7 @@ fn read_reply(reader: &mut impl BufRead, bytes_max: usize) -> io::Result<Vec<u8>
             (b'*', Some(more)) => {
                 parts = parts.saturating_add(more);
                 if parts > PARTS_MAX {
-                    return Err(io::Error::other(TooLarge { what: format!("{more} parts"), bytes_max }));
+                    return Err(io::Error::other(TooLarge { what: format!("{more} parts"), frame_bytes_max }));
                 }
             }
             (b'+' | b'-', _) | (b':', Some(_)) => {}

@@ -39,7 +39,7 @@ pub enum Fault {
     #[error("the key holds something that is no list; choose another one")]
     NoList,
     /// A reply is larger than a frame may be.
-    #[error("{0}; write whole JPEGs or parts to the channel or the list")]
+    #[error("{0}, or write whole JPEGs or parts to the channel or the list")]
     TooLarge(String),
     /// The certificate is none, is for another name or is signed by nobody who is known.
     #[error("its certificate is not accepted ({0}); if it is your own Redis, add insecure=1 behind the #")]

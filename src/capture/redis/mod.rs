@@ -164,7 +164,8 @@ impl Receiver<'_, '_> {
             Err(rejected) => {
                 if !self.said.contains(&rejected.reason) {
                     self.said.push(rejected.reason);
-                    say(&format!("a message that is no frame was left out ({rejected}); others like it will be too"));
+                    let sentence = rejected.sentence(self.parts.frame_bytes_max());
+                    say(&format!("a message that is no frame was left out ({sentence}); others like it will be too"));
                 }
                 self.parts.report_rejected(rejected.reason).map_err(Interruption::Output)
             }

@@ -306,7 +306,7 @@ impl Camera {
     fn start(&mut self, registry: &Registry, now: Instant) {
         self.starts += u32::from(!self.is_still);
         let mut command = self.command("capture");
-        command.arg(format!("--frame-max-mib={}", self.settings.frame_bytes_max >> 20));
+        command.arg(child::frame_max_argument(self.settings.frame_bytes_max));
         // The name is for the list of processes.
         command.arg(child::server_argument()).arg(format!("--camera={}", self.settings.name));
         command.env(SOURCE_VARIABLE, self.settings.source.address().expose());

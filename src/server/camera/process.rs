@@ -39,6 +39,8 @@ pub(super) struct Process {
     /// What it wrote since its newest frame.
     useless: Useless,
     decoder: PieceDecoder,
+    /// The largest frame accepted, in bytes.
+    frame_bytes_max: usize,
     /// What decoding may still cost in the turn that began at this time.
     work: (Instant, Work),
     /// When it gave its newest frame; before the first, when it was started.
@@ -77,6 +79,7 @@ impl Process {
             told_to_end_at: None,
             useless: Useless::default(),
             decoder: PieceDecoder::new(frame_bytes_max),
+            frame_bytes_max,
             work: (now, Work::TURN),
             heard_at: now,
             first_heard_at: None,
@@ -153,7 +156,7 @@ impl Process {
 
     /// Why what it writes is useless, once that is beyond doubt.
     pub(super) fn complaint(&self, now: Instant) -> Option<String> {
-        self.useless.complaint(&self.tally(), now)
+        self.useless.complaint(&self.tally(), self.frame_bytes_max, now)
     }
 
     /// When there may be a complaint next, if nothing more comes of it.
@@ -233,7 +236,7 @@ impl Process {
                     self.useless.rejected = Some(rejected.reason);
                     if !rejected.by_driver && !self.said.contains(&rejected.reason) {
                         self.said.push(rejected.reason);
-                        say(&format!("{rejected}; others like it are only counted"));
+                        say(&format!("{}; others like it are only counted", rejected.sentence(self.frame_bytes_max)));
                     }
                 }
             }

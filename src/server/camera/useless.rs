@@ -37,14 +37,14 @@ impl Useless {
         self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
-    /// What is wrong with it and what to do, if it is useless beyond doubt.
-    pub(super) fn complaint(&self, tally: &Tally, now: Instant) -> Option<String> {
+    /// What is wrong with it and what to do, if it is useless beyond doubt. A frame may have `frame_bytes_max` bytes.
+    pub(super) fn complaint(&self, tally: &Tally, frame_bytes_max: usize, now: Instant) -> Option<String> {
         let is_due = self.bytes(tally) >= USELESS_BYTES || self.complaint_at(tally).is_some_and(|at| now >= at);
         if !is_due {
             return None;
         }
         if let Some(reason) = self.rejected {
-            return Some(format!("its frames are rejected: {reason}{}", reason.remedy()));
+            return Some(format!("its frames are rejected: {}", reason.sentence(frame_bytes_max)));
         }
         let content = Content::of(&self.head);
         Some(format!("it writes no JPEG but {content}; {}", content.remedy()))
