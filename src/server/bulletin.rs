@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::socket::Socket;
 use crate::site::lanes::{InFlight, Kind, LANES_MAX, Lane, Lanes, Turn};
-use crate::stream::connection::{Connection, State};
+use crate::stream::connection::{Body, Connection, State};
 use crate::stream::metrics::Totals;
 use crate::stream::{Hub, Purpose, Topic};
 
@@ -68,7 +68,7 @@ impl Bulletin {
             turns: self.turns.drain(..).collect(),
             turns_left_out: std::mem::take(&mut self.turns_left_out),
             open: hub.len(),
-            lanes: hub.connections().take(LANES_MAX).map(lane).collect(),
+            lanes: hub.connections().take(LANES_MAX).map(|connection| lane(hub, connection, now)).collect(),
         })
     }
 
@@ -94,27 +94,26 @@ impl Bulletin {
     }
 }
 
-fn lane(connection: &Connection<Socket>) -> Lane {
+fn lane(hub: &Hub<Socket>, connection: &Connection<Socket>, now: Instant) -> Lane {
     let queue = &connection.queue;
-    let viewer = match &connection.state {
-        State::Subscribed(viewer) | State::Ending(viewer) => Some(viewer),
-        _ => None,
+    let (viewer, kind) = match &connection.state {
+        State::Sending(Body::Frames(viewer)) => (Some(viewer), Kind::Viewer),
+        State::Sending(Body::Made(reader)) => (
+            None,
+            match reader.purpose {
+                Purpose::Table => Kind::Table,
+                Purpose::Events => Kind::Events,
+                Purpose::Clip => Kind::Request,
+            },
+        ),
+        _ => (None, Kind::Request),
     };
-    let kind = match &connection.state {
-        State::Subscribed(_) | State::Ending(_) => Kind::Viewer,
-        State::Reading(reader) => match reader.purpose {
-            Purpose::Table => Kind::Table,
-            Purpose::Events => Kind::Events,
-            Purpose::Clip => Kind::Request,
-        },
-        _ => Kind::Request,
-    };
-    let in_flight = queue.in_flight().map(|part| InFlight {
-        sequence: part.sequence,
-        bytes: part.bytes,
-        bytes_left: part.bytes_left,
+    let in_flight = queue.in_flight().map(|(frame, bytes_left)| InFlight {
+        sequence: frame.sequence,
+        bytes: frame.bytes,
+        bytes_left,
     });
-    let counts = viewer.map(|viewer| viewer.counts).unwrap_or_default();
+    let counts = viewer.map(|viewer| hub.counts(viewer, now)).unwrap_or_default();
     Lane {
         number: connection.number,
         peer: connection.client.to_string(),
@@ -124,7 +123,7 @@ fn lane(connection: &Connection<Socket>) -> Lane {
         writable: connection.writable,
         queued_bytes: queue.bytes_queued(),
         in_flight,
-        waiting: queue.waiting_sequence(),
+        waiting: viewer.and_then(|viewer| hub.waiting(viewer, now)),
         would_blocks: connection.would_blocks,
         delivered: counts.delivered + counts.repeated,
         skipped_slow: counts.skipped_slow,

@@ -122,7 +122,7 @@ impl Stage<'_> {
             cameras: (0..self.cameras.len()).map(|index| self.camera(index)).collect(),
             publishers: self.publishers.iter().map(|publisher| self.publisher(publisher)).collect(),
             viewers: self.hub.viewers_len(),
-            frames: self.hub.frame_counts(),
+            frames: self.hub.frame_counts(self.now),
             refused: self.refused,
             pinned_bytes: self.hub.pinned_bytes(),
             connections: state::Connections {
@@ -153,7 +153,7 @@ impl Stage<'_> {
                     camera: self.cameras[viewer.camera].name().to_owned(),
                     fps: whole(viewer.rate.per_second(self.now)),
                     advance_headers: viewer.framing == Framing::Advance,
-                    frames: viewer.counts,
+                    frames: self.hub.counts(viewer, self.now),
                     queued_bytes: connection.queue.bytes_queued(),
                     partial_writes: connection.partial_writes,
                     age_ms: millis(self.now.saturating_duration_since(viewer.since)),
@@ -200,7 +200,7 @@ impl Stage<'_> {
             skipped_bytes: tally.skipped_bytes,
             undecided_bytes: camera.bytes_undecided(),
             published: self.hub.frames_published(index),
-            frames: self.hub.frame_counts_of(index),
+            frames: self.hub.frame_counts_of(index, self.now),
             capture_to_publish: *self.hub.capture_to_publish(index),
             capture_to_last_byte: *self.hub.capture_to_last_byte(index),
             offline: camera.outage().is_some(),
@@ -216,7 +216,7 @@ impl Stage<'_> {
             target: publisher.target(),
             running: publisher.key().is_some(),
             restarts: publisher.restarts(),
-            frames: viewer.map(|(_, _, viewer)| viewer.counts).unwrap_or_default(),
+            frames: viewer.map(|(_, _, viewer)| self.hub.counts(viewer, self.now)).unwrap_or_default(),
             error: publisher.trouble().map(str::to_owned),
         }
     }

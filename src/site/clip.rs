@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::stream::{Frame, Journal, Produced, Producer};
+use crate::stream::{Frame, Journal, Next, Producer};
 use crate::wire::avi::{self, Video};
 
 /// A chunk has so many bytes: a system call's worth.
@@ -88,7 +88,7 @@ impl Clip {
 }
 
 impl Producer for Clip {
-    fn produce(&mut self, _: &Journal) -> Produced {
+    fn next(&mut self, _: &Journal) -> Next {
         let mut out = Vec::with_capacity(CHUNK_BYTES + FRAMING_BYTES_MAX);
         while out.len() < CHUNK_BYTES {
             if self.sending.is_empty() {
@@ -102,7 +102,7 @@ impl Producer for Clip {
             let room = CHUNK_BYTES.saturating_sub(out.len());
             out.extend_from_slice(&self.sending.split_to(self.sending.len().min(room)));
         }
-        if out.is_empty() { Produced::End } else { Produced::Chunk(out.into()) }
+        if out.is_empty() { Next::End } else { Next::bytes(out) }
     }
 
     fn sign_of_life(&self) -> Bytes {

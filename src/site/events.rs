@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::stream::journal::{Fact, News};
-use crate::stream::{Journal, Produced, Producer, Topic};
+use crate::stream::{Journal, Next, Producer, Topic};
 use crate::wire::sse;
 
 /// What is told at once is sent once it has grown to this size.
@@ -104,7 +104,7 @@ impl Events {
 }
 
 impl Producer for Events {
-    fn produce(&mut self, journal: &Journal) -> Produced {
+    fn next(&mut self, journal: &Journal) -> Next {
         let mut out = Vec::new();
         if !self.is_greeted {
             self.is_greeted = true;
@@ -131,7 +131,7 @@ impl Producer for Events {
         }
         self.told_frames = self.told_frames.max(told);
         self.told = told;
-        if out.is_empty() { Produced::NotYet } else { Produced::Chunk(out.into()) }
+        Next::bytes(out)
     }
 
     fn sign_of_life(&self) -> Bytes {

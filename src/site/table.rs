@@ -10,7 +10,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::token;
 use crate::stream::journal::Fact;
-use crate::stream::{Journal, Produced, Producer};
+use crate::stream::{Journal, Next, Producer};
 
 /// A chunk is sent once it has grown to this size.
 const CHUNK_BYTES: usize = 12 * 1024;
@@ -92,9 +92,9 @@ impl Table {
 }
 
 impl Producer for Table {
-    fn produce(&mut self, journal: &Journal) -> Produced {
+    fn next(&mut self, journal: &Journal) -> Next {
         if self.progress == Progress::Closed {
-            return Produced::End;
+            return Next::End;
         }
         let mut out = String::with_capacity(CHUNK_BYTES + ROW_BYTES_MAX);
         if self.progress == Progress::Opening {
@@ -110,7 +110,7 @@ impl Producer for Table {
             self.progress = Progress::Closed;
             out.push_str("</table>\n");
         }
-        if out.is_empty() { Produced::NotYet } else { Produced::Chunk(out.into()) }
+        Next::bytes(out)
     }
 
     fn sign_of_life(&self) -> Bytes {

@@ -4,12 +4,11 @@ mod body;
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::mem;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::answer::{Awaited, Permit, Response, Subscription};
+use super::answer::{Awaited, Permit, Response};
 use super::client_net::ClientNet;
 use super::limits::Limits;
 use super::peer::Peer;
@@ -56,6 +55,7 @@ pub struct Readiness {
 
 /// Where a connection stands between its first request and its end.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most connections are viewers; a box would be one more place to look at")]
 pub enum State {
     /// The transport has yet to be agreed upon with the peer.
     Handshaking {
@@ -85,19 +85,8 @@ pub enum State {
         /// It is handed out by then, come what may.
         until: Instant,
     },
-    /// Bytes until done.
-    Responding {
-        /// Whether another request may follow.
-        keep_alive: bool,
-        /// The kernel last took a byte then, or was first asked to.
-        progress_at: Instant,
-    },
-    /// Frames without end.
-    Subscribed(Viewer),
-    /// Bytes that are made as they are sent.
-    Reading(Box<Reader>),
-    /// The stream ends: what has begun of it goes out, then the closing delimiter.
-    Ending(Viewer),
+    /// A reply is sent: its body is asked for the next chunk whenever the last one has left.
+    Sending(Body),
     /// The last reply has been sent and the write side shut; what the peer still sends is thrown away, since closing on
     /// unread input would make the kernel reset the connection and the peer lose the reply.
     Closing {
@@ -106,8 +95,25 @@ pub enum State {
         /// Bytes thrown away so far.
         drained: usize,
     },
-    /// Over. The slot stays taken until the end of the turn, so that no event of this batch finds a stranger in it.
+    /// Over. The slot stays taken until the end of the turn, so a stale event cannot reach a new connection.
     Closed,
+}
+
+/// Where the next chunk of a reply comes from.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most connections are viewers; a box would be one more place to look at")]
+pub enum Body {
+    /// All of it is queued.
+    Queued {
+        /// Whether another request may follow.
+        keep_alive: bool,
+        /// The transport last took a byte then, or was first asked to.
+        progress_at: Instant,
+    },
+    /// A camera's newest frame.
+    Frames(Viewer),
+    /// It is made as it is sent.
+    Made(Box<Reader>),
 }
 
 /// What of a request shapes the reply to it.
@@ -214,10 +220,9 @@ impl<T: Transport> Connection<T> {
         let is_listening = match &self.state {
             State::Handshaking { .. }
             | State::Receiving { .. }
-            | State::Subscribed(_)
-            | State::Ending(_)
+            | State::Sending(Body::Frames(_))
             | State::Closing { .. } => true,
-            State::Reading(reader) => reader.is_endless,
+            State::Sending(Body::Made(reader)) => reader.is_endless,
             _ => false,
         };
         self.readable && is_listening && !self.ended
@@ -225,8 +230,21 @@ impl<T: Transport> Connection<T> {
 
     /// Whether a turn has something to do for it that waits for no event.
     pub(super) fn has_work(&self) -> bool {
-        let is_through = matches!(self.state, State::Responding { .. }) && self.queue.is_empty();
-        self.wants_read() || self.wants_write() || self.wants_chunk() || is_through
+        self.wants_read() || self.wants_write() || self.wants_chunk()
+    }
+
+    /// Whether the body is to be asked for its next chunk: the transport has room, nothing has begun, and there may be
+    /// a chunk.
+    pub(super) fn wants_chunk(&self) -> bool {
+        let is_ready = match &self.state {
+            State::Sending(Body::Queued { .. }) => self.queue.is_empty(),
+            // The first frame leaves together with the head, the end of a stream behind all that is queued.
+            State::Sending(Body::Frames(viewer)) => viewer.is_ready && (viewer.is_live() || self.queue.is_empty()),
+            State::Sending(Body::Made(reader)) if sabotage::is(Sabotage::PullEarly) => return reader.is_ready,
+            State::Sending(Body::Made(reader)) => reader.is_ready && self.queue.is_empty(),
+            _ => false,
+        };
+        is_ready && self.writable && self.queue.has_room()
     }
 
     /// Whether there is something to write and room for it.
@@ -326,7 +344,7 @@ impl<T: Transport> Connection<T> {
         self.received.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
-    /// Answers with bytes until done.
+    /// Answers with a whole response.
     pub(super) fn respond(&mut self, response: Response, exchange: Exchange, now: Instant) {
         let keep_alive = exchange.keep_alive && !self.ended;
         let length = response.body.as_ref().map(Bytes::len);
@@ -334,58 +352,32 @@ impl<T: Transport> Connection<T> {
         if let Some(body) = response.body.filter(|_| !exchange.head_only) {
             self.queue.push(body);
         }
-        self.state = State::Responding { keep_alive, progress_at: now };
+        self.state = State::Sending(Body::Queued { keep_alive, progress_at: now });
     }
 
     /// Sends these last bytes and then no more.
     pub(super) fn finish(&mut self, bytes: Bytes, now: Instant) {
         self.queue.push(bytes);
-        self.state = State::Responding { keep_alive: false, progress_at: now };
+        self.state = State::Sending(Body::Queued { keep_alive: false, progress_at: now });
     }
 
-    /// Makes the peer a viewer.
-    pub(super) fn subscribe(&mut self, subscription: Subscription, now: Instant) {
-        self.state = State::Subscribed(Viewer::new(&subscription, now));
-        self.queue.push(subscription.head);
+    /// Makes the peer a viewer, behind the head of its stream.
+    pub(super) fn subscribe(&mut self, viewer: Viewer, head: Bytes) {
+        self.queue.push(head);
+        self.state = State::Sending(Body::Frames(viewer));
     }
 
-    /// Ends a stream with `closing`: the frame that has begun still goes out whole, the one that waits does not.
-    pub(super) fn end_stream(&mut self, closing: Bytes, now: Instant) {
-        match mem::replace(&mut self.state, State::Closed) {
-            State::Subscribed(mut viewer) => {
-                if sabotage::is(Sabotage::CloseInsidePart) {
-                    self.queue = WriteQueue::default();
-                }
-                viewer.counts.skipped_slow += u64::from(self.queue.withdraw());
-                viewer.ending(now);
-                self.queue.push(closing);
-                self.state = State::Ending(viewer);
-            }
-            other => self.state = other,
-        }
-    }
-
-    /// Once the end of a stream is through: what follows is what follows any last reply. Returns the viewer that was.
-    pub(super) fn stream_ended(&mut self, now: Instant) -> Option<Viewer> {
-        if !matches!(self.state, State::Ending(_)) {
-            return None;
-        }
-        match mem::replace(&mut self.state, State::Responding { keep_alive: false, progress_at: now }) {
-            State::Ending(viewer) => Some(viewer),
-            _ => None,
-        }
-    }
-
-    /// The camera whose frames it is given, if it is a viewer.
-    pub(super) fn watches(&self) -> Option<usize> {
+    /// The viewer that its peer is, if it is one.
+    pub(super) fn viewer(&self) -> Option<&Viewer> {
         match &self.state {
-            State::Subscribed(viewer) | State::Ending(viewer) => Some(viewer.camera),
+            State::Sending(Body::Frames(viewer)) => Some(viewer),
             _ => None,
         }
     }
 
-    /// Writes what the transport takes, and tells the state of it.
+    /// Writes what the transport takes, and notes what came of it.
     pub(super) fn write(&mut self, budget_bytes: usize, now: Instant) -> io::Result<Progress> {
+        let waiting = self.queue.frame().filter(|_| self.queue.has_untouched_frame());
         let progress = self.queue.write_to(&mut self.transport, budget_bytes)?;
         self.writable = progress.pause != Pause::WouldBlock;
         if sabotage::is(Sabotage::ForgetWritable) {
@@ -395,16 +387,23 @@ impl<T: Transport> Connection<T> {
         self.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
         self.bytes_sent += progress.bytes as u64;
         match &mut self.state {
-            State::Responding { progress_at, .. } if progress.has_moved() => *progress_at = now,
-            State::Reading(reader) if progress.has_moved() => reader.progressed(now),
-            State::Subscribed(viewer) | State::Ending(viewer) => {
-                viewer.counts.delivered += progress.delivered;
-                viewer.counts.repeated += progress.repeated;
-                for _ in 0..progress.delivered {
-                    viewer.rate.tick(now);
-                }
+            State::Sending(Body::Queued { progress_at, .. }) if progress.has_moved() => *progress_at = now,
+            State::Sending(Body::Made(reader)) if progress.has_moved() => reader.progressed(now),
+            State::Sending(Body::Frames(viewer)) => {
                 if progress.has_moved() {
-                    viewer.progressed(self.queue.is_mid_offer(), progress.delivered + progress.repeated, now);
+                    viewer.progressed(now);
+                }
+                if let Some(frame) = waiting {
+                    // A frame of which no byte has left goes back: by the next pull there may be a newer one.
+                    if self.queue.take_back() {
+                        viewer.blocked(now);
+                    } else {
+                        let skipped = viewer.begun(frame, now);
+                        log::trace!("#{}: frame {} begins, {skipped} skipped", self.number, frame.sequence);
+                    }
+                }
+                if let Some(frame) = progress.delivered {
+                    viewer.delivered(frame, now);
                 }
             }
             _ => {}
@@ -412,12 +411,12 @@ impl<T: Transport> Connection<T> {
         Ok(progress)
     }
 
-    /// Goes on once a reply is through: to the next request, or to the end. Returns whether the connection is over.
+    /// Called when a reply has been fully written: waits for the next request, or shuts down writing. Returns whether
+    /// the connection is over.
     ///
     /// # Errors
     /// The write side could not be shut.
-    pub(super) fn responded(&mut self, limits: &Limits, now: Instant) -> io::Result<bool> {
-        let State::Responding { keep_alive, .. } = self.state else { return Ok(false) };
+    pub(super) fn replied(&mut self, keep_alive: bool, limits: &Limits, now: Instant) -> io::Result<bool> {
         if keep_alive && !self.ended {
             let timeout = if self.has_begun_request() { limits.request_timeout } else { limits.idle_timeout };
             self.state = State::Receiving { until: now + timeout };
@@ -440,7 +439,11 @@ impl<T: Transport> Connection<T> {
 
     /// When what it is being sent must end, or wait no longer, because its permit does.
     pub(super) fn permitted_until(&self) -> Option<Instant> {
-        let is_bound = matches!(self.state, State::Subscribed(_) | State::Reading(_) | State::Waiting { .. });
+        let is_bound = match &self.state {
+            State::Sending(Body::Frames(viewer)) => viewer.is_live(),
+            State::Sending(Body::Made(_)) | State::Waiting { .. } => true,
+            _ => false,
+        };
         self.permit.until.filter(|_| is_bound)
     }
 
@@ -451,15 +454,19 @@ impl<T: Transport> Connection<T> {
             | State::Answering { until, .. }
             | State::Waiting { until, .. }
             | State::Closing { until, .. } => *until,
-            State::Responding { .. } | State::Subscribed(_) if sabotage::is(Sabotage::NoDeadlineAfterHead) => {
+            State::Sending(_) if sabotage::is(Sabotage::NoDeadlineAfterHead) => {
                 self.since + limits.stall_timeout * 1000
             }
-            State::Responding { progress_at, .. } => *progress_at + limits.stall_timeout,
-            State::Subscribed(viewer) => viewer.deadline(self.queue.is_empty(), limits),
-            State::Reading(reader) => reader.deadline(self.queue.is_empty(), limits),
-            State::Ending(viewer) => viewer.deadline(false, limits),
+            State::Sending(Body::Queued { progress_at, .. }) => *progress_at + limits.stall_timeout,
+            State::Sending(Body::Frames(viewer)) => viewer.deadline(self.is_idle(), limits),
+            State::Sending(Body::Made(reader)) => reader.deadline(self.queue.is_empty(), limits),
             State::Closed => self.since,
         }
+    }
+
+    /// Whether nothing is queued, though the transport would take it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.writable && self.queue.is_empty()
     }
 
     /// The transport, for what is left to do with it once the connection is over.

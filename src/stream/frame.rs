@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::wire::facts::WallTime;
+use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::Picture;
 use crate::wire::multipart::{Division, EncodedPart, Framing};
 
 /// One published picture. Cloning it, and taking a part or the JPEG from it, counts a reference and copies no byte.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// Rises by at least one from frame to frame of a camera, from 1.
+    /// Its place among the frames of its camera: 1, 2, 3 and so on.
+    pub number: u64,
+    /// What clients know it by: its source's own number where that rises; at least one above the frame's before it.
     pub sequence: u64,
     /// The wall time of capture.
     pub captured_at: WallTime,
@@ -27,20 +29,29 @@ pub struct Frame {
     part: EncodedPart,
 }
 
+/// A picture as a camera gave it, on its way to become a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Shot<'a> {
+    /// One whole JPEG.
+    pub jpeg: &'a [u8],
+    /// What is known of it.
+    pub picture: Picture,
+    /// The wall time of capture.
+    pub captured_at: WallTime,
+    /// How long ago that was. A clock that was set meanwhile, or a camera's own that is wrong, makes this wrong too;
+    /// zero where the time lies ahead.
+    pub age: Duration,
+    /// The number that the camera states; see [`super::numbering`] for when it is taken.
+    pub sequence: Option<Sequence>,
+}
+
 impl Frame {
-    /// Encodes `jpeg`, captured `age` ago, as a part of a stream divided so. This is the only copy ever made of it.
-    pub fn encode(
-        division: Division<'_>,
-        sequence: u64,
-        captured_at: WallTime,
-        age: Duration,
-        published_at: Instant,
-        picture: Picture,
-        jpeg: &[u8],
-    ) -> Self {
-        let part = EncodedPart::encode(division, sequence, captured_at, jpeg);
-        let captured_on = published_at.checked_sub(age).unwrap_or(published_at);
-        Self { sequence, captured_at, captured_on, published_at, picture, part }
+    /// Encodes a picture as a part of a stream divided so. This is the only copy ever made of it.
+    pub fn encode(division: Division<'_>, number: u64, sequence: u64, shot: &Shot<'_>, published_at: Instant) -> Self {
+        let Shot { picture, captured_at, .. } = *shot;
+        let part = EncodedPart::encode(division, sequence, captured_at, shot.jpeg);
+        let captured_on = published_at.checked_sub(shot.age).unwrap_or(published_at);
+        Self { number, sequence, captured_at, captured_on, published_at, picture, part }
     }
 
     /// The frame as a part of a stream, with the delimiter that follows it.

@@ -15,6 +15,9 @@ pub struct History {
     bytes_max: usize,
     bytes: usize,
     frames: VecDeque<Kept>,
+    /// The number of the newest frame that was dropped, and whether it was for its bytes rather than its age.
+    dropped: u64,
+    is_cut_short: bool,
 }
 
 #[derive(Debug)]
@@ -26,7 +29,7 @@ struct Kept {
 impl History {
     /// An empty history of such bounds. A `span` of zero keeps nothing.
     pub fn new(span: Duration, bytes_max: usize) -> Self {
-        Self { span, bytes_max, bytes: 0, frames: VecDeque::new() }
+        Self { span, bytes_max, bytes: 0, frames: VecDeque::new(), dropped: 0, is_cut_short: false }
     }
 
     /// How far back it reaches at most; zero if nothing is kept.
@@ -58,12 +61,22 @@ impl History {
         }
     }
 
-    /// Takes the oldest frame, if it is older than the span, or one too many for the bytes there may be.
+    /// Removes and returns the oldest frame, if there are too many bytes with it, or if the one after it is older than
+    /// the span, too: until then, it is what there was to see a span ago.
     pub fn pop_outdated(&mut self, now: Instant) -> Option<Frame> {
         let is_too_much = self.bytes > self.bytes_max && self.frames.len() > 1;
-        let oldest = self.frames.pop_front_if(|oldest| is_too_much || oldest.frame.age(now) >= self.span)?;
+        let next = self.frames.get(1).or(self.frames.front());
+        let is_outdated = next.is_some_and(|next| next.frame.age(now) >= self.span);
+        let oldest = self.frames.pop_front_if(|_| is_too_much || is_outdated)?;
         self.bytes -= oldest.frame.allocation().len();
+        self.dropped = oldest.frame.number;
+        self.is_cut_short = !is_outdated;
         Some(oldest.frame)
+    }
+
+    /// The number of the newest frame that has left; 0 if none has.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// When the last frame leaves, if no more of them come.
@@ -71,9 +84,9 @@ impl History {
         self.frames.back().map(|newest| newest.frame.published_at + self.span)
     }
 
-    /// Whether the frame of this sequence is kept.
-    pub fn holds(&self, sequence: u64) -> bool {
-        self.frames.binary_search_by_key(&sequence, |kept| kept.frame.sequence).is_ok()
+    /// Whether the frame of this number is kept.
+    pub fn holds(&self, number: u64) -> bool {
+        self.frames.binary_search_by_key(&number, |kept| kept.frame.number).is_ok()
     }
 
     /// The live frames of the last while that ends with the newest of them, oldest first.
@@ -83,15 +96,17 @@ impl History {
         live().filter(move |frame| newest.is_some_and(|newest| frame.age(newest) <= length))
     }
 
-    /// The first frame with a sequence above `sequence`.
-    pub fn next_after(&self, sequence: u64) -> Option<&Frame> {
-        let place = self.frames.partition_point(|kept| kept.frame.sequence <= sequence);
+    /// The first frame with a number above `number`.
+    pub fn next_after(&self, number: u64) -> Option<&Frame> {
+        let place = self.frames.partition_point(|kept| kept.frame.number <= number);
         self.frames.get(place).map(|kept| &kept.frame)
     }
 
-    /// The newest frame that was published at `time` or before.
+    /// The newest frame that was published at `time` or before. Where frames have left before their time, because
+    /// there were too many bytes, that is the oldest that is left.
     pub fn newest_at(&self, time: Instant) -> Option<&Frame> {
         let place = self.frames.partition_point(|kept| kept.frame.published_at <= time);
+        let place = if self.is_cut_short { place.max(1) } else { place };
         self.frames.get(place.checked_sub(1)?).map(|kept| &kept.frame)
     }
 }

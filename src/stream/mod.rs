@@ -42,4 +42,4 @@ pub use key::Key;
 pub use limits::Limits;
 pub use pace::Pace;
 pub use peer::Peer;
-pub use producer::{Produced, Producer, Production, Purpose};
+pub use producer::{Next, Producer, Production, Purpose};

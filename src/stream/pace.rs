@@ -40,15 +40,13 @@ impl Pace {
 #[derive(Debug)]
 pub struct Schedule {
     pace: Pace,
-    /// The frame offered last was due then, and the next one is due then.
-    last_due: Instant,
     due: Instant,
 }
 
 impl Schedule {
     /// The schedule of a viewer whose first frame is due at once.
     pub fn new(pace: Pace, now: Instant) -> Self {
-        Self { pace, last_due: now, due: now }
+        Self { pace, due: now }
     }
 
     /// When the next frame is due.
@@ -56,18 +54,14 @@ impl Schedule {
         self.due
     }
 
-    /// A part of so many bytes is offered. One that replaces another, of which no byte has left, takes its place in the
-    /// schedule too, and costs only what it is itself.
-    pub fn offered(&mut self, bytes: usize, replaces: bool, now: Instant) {
-        if !replaces || sabotage::is(Sabotage::PayTwice) {
-            self.last_due = self.due;
-        }
+    /// Charges for a part of so many bytes that has begun to leave.
+    pub fn charge(&mut self, bytes: usize, now: Instant) {
+        let mut time = self.pace.time_of(bytes);
         if sabotage::is(Sabotage::NeverRefill) && self.pace.bytes_per_second.is_some() {
-            self.due += self.pace.time_of(bytes) * 1000;
-            return;
+            time *= 1000;
         }
         // On a grid, so that a late frame does not push back all that follow; but a viewer that fell behind the grid
         // is not given a burst to catch up.
-        self.due = (self.last_due + self.pace.time_of(bytes)).max(now);
+        self.due = (self.due + time).max(now);
     }
 }

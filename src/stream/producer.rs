@@ -8,13 +8,14 @@ use bytes::Bytes;
 
 use super::journal::{Journal, Topic};
 use super::limits::Limits;
+use super::queue::Chunk;
 use crate::wire::http::ResponseHead;
 
 /// Makes a body piece by piece. It is asked for the next chunk once everything before it has left, and once a turn at
 /// the most, so a peer that takes nothing makes no work, and a peer that takes everything holds up nobody.
 pub trait Producer: fmt::Debug {
     /// The next chunk: a few KiB, and 16 KiB at the most, since that much is made in one go.
-    fn produce(&mut self, journal: &Journal) -> Produced;
+    fn next(&mut self, journal: &Journal) -> Next;
 
     /// Bytes that mean nothing, sent after a long silence: a peer that has vanished is found out by them, and one that
     /// is there is not taken for vanished by whatever lies between.
@@ -38,15 +39,23 @@ pub trait Producer: fmt::Debug {
     }
 }
 
-/// What came of asking for a chunk.
+/// What a body answers when it is asked for its next chunk.
 #[derive(Clone, Debug)]
-pub enum Produced {
+pub enum Next {
     /// These bytes follow. They are not empty.
-    Chunk(Bytes),
-    /// Nothing follows until there is something new in a topic that is followed.
+    Chunk(Chunk),
+    /// Nothing follows until there is something new in what the body is made of.
     NotYet,
     /// The body is complete.
     End,
+}
+
+impl Next {
+    /// The bytes that follow; nothing yet, if there are none.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        let bytes: Bytes = bytes.into();
+        if bytes.is_empty() { Next::NotYet } else { Next::Chunk(bytes.into()) }
+    }
 }
 
 /// What a produced body is, for whoever counts them.

@@ -1,9 +1,9 @@
-//! What waits to be written to one peer.
+//! The bytes that are on their way to one peer.
 //!
-//! There are two ways in. [`WriteQueue::push`] is for bytes that must arrive: heads, pages, the end of a stream.
-//! [`WriteQueue::offer`] is for live ones: an offer that has not begun to leave is replaced by a newer one, and the
-//! one replaced is a skip. What has begun goes out whole, whichever way it came in: a viewer that cannot keep up
-//! finishes the frame it began and then gets the newest, so it is late by about one frame and never sees a torn one.
+//! A queue holds what has been asked of a body and not yet taken by the transport: a head, a page, a piece of a table,
+//! or one frame. Nothing is queued ahead of time, so there is never an old frame in it that waits behind another. A
+//! frame of which no byte has left is taken back ([`WriteQueue::take_back`]), so that the next pull gets the newest;
+//! one that has begun goes out whole.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,60 +17,46 @@ use super::sabotage::{self, Sabotage};
 /// How many chunks one vectored write gathers at most: a head, a preamble and a frame are three.
 const SLICES_MAX: usize = 4;
 
-/// Bytes that may be replaced as long as none of them has left.
+/// Bytes to send, and what they are.
 #[derive(Clone, Debug)]
-pub struct Offer {
-    /// The whole chunk.
+pub struct Chunk {
+    /// The bytes that are left to send.
     pub bytes: Bytes,
-    /// The frame's sequence, for whoever looks on.
-    pub sequence: u64,
-    /// Whether the peer has been given this chunk before: a repeat is delivered, but is no new frame.
-    pub repeat: bool,
-    /// When it was captured, if its way to the peer is to be timed.
-    pub captured_on: Option<Instant>,
+    /// The frame they are, if they are one.
+    pub frame: Option<Shown>,
 }
 
-/// How many offers may be through with one [`WriteQueue::write_to`]: the one that had begun, and the one that waited.
-const THROUGH_MAX: usize = 2;
-
-/// What is queued for one peer, in the order it leaves: what has begun, what must follow, and the newest offer.
-#[derive(Debug, Default)]
-pub struct WriteQueue {
-    sending: Option<Sending>,
-    pushed: VecDeque<Bytes>,
-    waiting: Option<Offer>,
-}
-
-/// A chunk that the transport has begun to take: what is still to go, and what it counts as once it is through. With
-/// nothing left to go it stays until the transport has flushed what it took.
-#[derive(Debug)]
-struct Sending {
-    left: Bytes,
-    kind: Kind,
-    sequence: u64,
-    length: usize,
-    captured_on: Option<Instant>,
-}
-
-/// A frame of which some bytes have left.
+/// A frame on its way to a viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InFlight {
+pub struct Shown {
+    /// Its place among the frames of its camera; see [`Frame::number`](super::Frame::number).
+    pub number: u64,
     /// Its sequence.
     pub sequence: u64,
-    /// The bytes of its part.
+    /// The size of its part, in bytes.
     pub bytes: usize,
-    /// Those that have not left.
-    pub bytes_left: usize,
+    /// Whether the viewer has been sent it before: a repeat is delivered, but is no new frame.
+    pub is_repeat: bool,
+    /// When it was captured, if its way to the viewer is to be timed.
+    pub captured: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Pushed,
-    Fresh,
-    Repeat,
+impl From<Bytes> for Chunk {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, frame: None }
+    }
 }
 
-/// Why a write came to its end. There is no fourth way: this is what keeps an edge-triggered loop from losing an edge.
+/// The chunks for one peer, in the order they leave.
+#[derive(Debug, Default)]
+pub struct WriteQueue {
+    chunks: VecDeque<Chunk>,
+    /// Whether the transport has taken bytes of the first chunk. With no byte left, the chunk stays until the
+    /// transport has flushed what it took.
+    has_begun: bool,
+}
+
+/// Why writing stopped. There is no fourth reason: this is what keeps an edge-triggered loop from losing an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
     /// The kernel took no more; it owes an edge.
@@ -86,136 +72,103 @@ impl fmt::Display for Pause {
         f.write_str(match self {
             Pause::WouldBlock => "would block",
             Pause::Drained => "drained",
-            Pause::Budget => "budget spent",
+            Pause::Budget => "budget reached",
         })
     }
 }
 
-/// What one [`WriteQueue::write_to`] achieved.
+/// The result of one [`WriteQueue::write_to`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes the transport took.
     pub bytes: usize,
-    /// Fresh offers whose last byte left.
-    pub delivered: u64,
-    /// When those of them were captured that are to be timed.
-    pub captured_on: [Option<Instant>; THROUGH_MAX],
-    /// Repeats whose last byte left.
-    pub repeated: u64,
+    /// The frame whose last byte left. A queue holds one frame at most, so no second one can.
+    pub delivered: Option<Shown>,
+    /// Whether a chunk's last byte left.
+    pub is_through: bool,
     /// 1 if the kernel took some bytes, but had no room for all of them; otherwise 0.
     pub partial_writes: u64,
-    /// Why it stopped.
+    /// Why writing stopped.
     pub pause: Pause,
 }
 
 impl Progress {
     /// Whether the transport took bytes, or the last of those it had taken have left.
     pub fn has_moved(&self) -> bool {
-        self.bytes > 0 || self.delivered + self.repeated > 0
-    }
-
-    /// Counts a chunk that is through.
-    fn count(&mut self, through: &Sending) {
-        match through.kind {
-            Kind::Pushed => {}
-            Kind::Fresh => {
-                self.captured_on[self.delivered as usize % THROUGH_MAX] = through.captured_on;
-                self.delivered += 1;
-            }
-            Kind::Repeat => self.repeated += 1,
-        }
+        self.bytes > 0 || self.is_through
     }
 }
 
 impl WriteQueue {
-    /// Queues bytes that must arrive, behind what was pushed before and ahead of any offer that has not begun.
-    pub fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.pushed.push_back(bytes);
+    /// Queues bytes behind those that are queued.
+    pub fn push(&mut self, chunk: impl Into<Chunk>) {
+        let chunk = chunk.into();
+        if chunk.bytes.is_empty() {
+            return;
         }
+        if self.chunks.capacity() == 0 {
+            self.chunks.reserve_exact(1);
+        }
+        self.chunks.push_back(chunk);
     }
 
-    /// Queues a live chunk in the place of the one that waits, if any. Returns whether a fresh chunk was skipped.
-    pub fn offer(&mut self, offer: Offer) -> bool {
-        if sabotage::is(Sabotage::ReplaceBegun) {
-            self.sending = None;
-        }
-        if let Some(sending) = self.sending.as_mut().filter(|_| sabotage::is(Sabotage::SwapInsidePart)) {
-            sending.left = offer.bytes.slice(offer.bytes.len().saturating_sub(sending.left.len())..);
-        }
-        self.waiting.replace(offer).is_some_and(|skipped| !skipped.repeat)
+    /// Whether a frame is queued of which no byte has left. It is the last chunk, and only the first can have begun.
+    pub fn has_untouched_frame(&self) -> bool {
+        self.frame().is_some() && !(self.has_begun && self.chunks.len() == 1)
     }
 
-    /// Takes back the offer that has not begun, if any. Returns whether a fresh chunk was skipped.
-    pub fn withdraw(&mut self) -> bool {
-        self.waiting.take().is_some_and(|skipped| !skipped.repeat)
+    /// Removes the frame of which no byte has left, if there is one. Returns whether there was.
+    pub fn take_back(&mut self) -> bool {
+        let is_untouched = self.has_untouched_frame();
+        if is_untouched && !sabotage::is(Sabotage::KeepUntouched) {
+            self.chunks.pop_back();
+        } else if sabotage::is(Sabotage::TakeBackBegun) && self.frame().is_some() {
+            self.chunks.pop_back();
+            self.has_begun = false;
+        }
+        is_untouched
     }
 
-    /// Whether nothing at all is queued.
+    /// Whether nothing is queued.
     pub fn is_empty(&self) -> bool {
-        self.sending.is_none() && self.pushed.is_empty() && self.waiting.is_none()
+        self.chunks.is_empty()
     }
 
-    /// Whether an offer, fresh or not, has begun to leave and is not through.
-    pub fn is_mid_offer(&self) -> bool {
-        self.sending.as_ref().is_some_and(|sending| sending.kind != Kind::Pushed)
+    /// Whether the next chunk may be asked for: none has begun, and no frame waits.
+    pub fn has_room(&self) -> bool {
+        !self.has_begun && self.frame().is_none()
     }
 
-    /// Whether a fresh frame has begun to leave and is not through: closing now would cut it.
-    pub fn is_mid_frame(&self) -> bool {
-        self.sending.as_ref().is_some_and(|sending| sending.kind == Kind::Fresh)
+    /// The frame that is queued: it is always the last chunk.
+    pub fn frame(&self) -> Option<Shown> {
+        self.chunks.back().and_then(|chunk| chunk.frame)
     }
 
-    /// Whether an offer, fresh or not, waits for its turn.
-    pub fn has_waiting(&self) -> bool {
-        self.waiting.is_some()
+    /// The frame of which some bytes have left, and how many have not.
+    pub fn in_flight(&self) -> Option<(Shown, usize)> {
+        let chunk = self.chunks.back().filter(|_| !self.has_untouched_frame())?;
+        chunk.frame.map(|frame| (frame, chunk.bytes.len()))
     }
 
-    /// Whether a fresh frame waits for its turn: closing now would skip it.
-    pub fn has_fresh_waiting(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|offer| !offer.repeat)
-    }
-
-    /// The frame that has begun to leave and is not through.
-    pub fn in_flight(&self) -> Option<InFlight> {
-        let sending = self.sending.as_ref().filter(|sending| sending.kind != Kind::Pushed)?;
-        Some(InFlight { sequence: sending.sequence, bytes: sending.length, bytes_left: sending.left.len() })
-    }
-
-    /// The sequence of the frame that waits for its turn.
-    pub fn waiting_sequence(&self) -> Option<u64> {
-        self.waiting.as_ref().map(|offer| offer.sequence)
-    }
-
-    /// Bytes queued, the newest offer included.
+    /// Bytes queued.
     pub fn bytes_queued(&self) -> usize {
-        let sending = self.sending.as_ref().map_or(0, |sending| sending.left.len());
-        let waiting = self.waiting.as_ref().map_or(0, |offer| offer.bytes.len());
-        sending + self.pushed.iter().map(Bytes::len).sum::<usize>() + waiting
+        self.chunks.iter().map(|chunk| chunk.bytes.len()).sum()
     }
 
     /// Whether any queued chunk is a slice of `allocation`, and so keeps it in memory.
     pub fn holds(&self, allocation: &Bytes) -> bool {
         let range = allocation.as_ptr_range();
-        let sending = self.sending.iter().map(|sending| &sending.left);
-        let waiting = self.waiting.iter().map(|offer| &offer.bytes);
-        sending.chain(&self.pushed).chain(waiting).any(|bytes| range.contains(&bytes.as_ptr()))
+        self.chunks.iter().any(|chunk| range.contains(&chunk.bytes.as_ptr()))
     }
 
     /// Writes until the transport would block, nothing is left, or at least `budget_bytes` have gone. A chunk is
     /// through only when it is flushed: a transport that encrypts takes bytes that the kernel has yet to take from it.
     ///
     /// # Errors
-    /// What the transport said, other than "would block" and "interrupted"; also when it took no byte at all.
+    /// What the transport returns, other than "would block" and "interrupted"; also when it took no byte at all.
     pub fn write_to(&mut self, transport: &mut impl Write, budget_bytes: usize) -> io::Result<Progress> {
-        let mut progress = Progress {
-            bytes: 0,
-            delivered: 0,
-            captured_on: [None; THROUGH_MAX],
-            repeated: 0,
-            partial_writes: 0,
-            pause: Pause::Drained,
-        };
+        let mut progress =
+            Progress { bytes: 0, delivered: None, is_through: false, partial_writes: 0, pause: Pause::Drained };
         loop {
             match self.write_step(transport, budget_bytes, &mut progress) {
                 Ok(None) => {}
@@ -230,7 +183,7 @@ impl WriteQueue {
         }
     }
 
-    /// Sees off what was taken before, then has the transport take more. Says why there is no next step, if so it is.
+    /// Flushes, then writes once. Returns why writing must stop, or `None` to go on.
     fn write_step(
         &mut self,
         transport: &mut impl Write,
@@ -238,8 +191,8 @@ impl WriteQueue {
         progress: &mut Progress,
     ) -> io::Result<Option<Pause>> {
         transport.flush()?;
-        if let Some(through) = self.sending.take_if(|sending| sending.left.is_empty()) {
-            progress.count(&through);
+        if self.chunks.front().is_some_and(|chunk| chunk.bytes.is_empty()) {
+            self.pop(progress);
         }
         if self.is_empty() {
             return Ok(Some(Pause::Drained));
@@ -258,54 +211,47 @@ impl WriteQueue {
 
     /// One system call for all that is there: a plain write for the usual single chunk, else a vectored one.
     fn write_once(&self, transport: &mut impl Write) -> io::Result<usize> {
+        if let [only] = self.chunks.as_slices().0
+            && self.chunks.len() == 1
+        {
+            return transport.write(&only.bytes);
+        }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-        let mut count = 0;
-        let sending = self.sending.iter().map(|sending| &sending.left);
-        let waiting = self.waiting.iter().map(|offer| &offer.bytes);
-        for (slot, bytes) in slices.iter_mut().zip(sending.chain(&self.pushed).chain(waiting)) {
-            *slot = IoSlice::new(bytes);
-            count += 1;
+        for (slot, chunk) in slices.iter_mut().zip(&self.chunks) {
+            *slot = IoSlice::new(&chunk.bytes);
         }
-        match &slices[..count] {
-            [one] => transport.write(one),
-            several => transport.write_vectored(several),
-        }
+        transport.write_vectored(&slices[..self.chunks.len().min(SLICES_MAX)])
     }
 
-    /// Strikes `written` bytes off the head of the queue. The last chunk they reach into stays at the head.
+    /// Removes `written` bytes from the front. The last chunk they reach into stays there.
     fn advance(&mut self, mut written: usize, progress: &mut Progress) {
-        while written > 0 {
-            let Some(mut head) = self.take_head() else { return };
-            let mut taken = written.min(head.left.len());
+        while let Some(first) = self.chunks.front_mut() {
+            let mut taken = written.min(first.bytes.len());
             if sabotage::is(Sabotage::TrustShortWrite) {
-                (taken, written) = (head.left.len(), head.left.len().max(written));
+                (taken, written) = (first.bytes.len(), first.bytes.len().max(written));
             }
-            head.left.advance(taken);
+            first.bytes.advance(taken);
+            if first.bytes.is_empty() {
+                // The memory it was a slice of is not needed here any more.
+                first.bytes = Bytes::new();
+            }
+            self.has_begun = true;
             written -= taken;
-            if head.left.is_empty() {
-                // Whatever memory it was a slice of is needed here no more.
-                head.left = Bytes::new();
+            if written == 0 {
+                return;
             }
-            match written {
-                0 => self.sending = Some(head),
-                _ => progress.count(&head),
-            }
-        }
-        if self.pushed.is_empty() {
-            // A viewer pushes a head once and then only offers: it need not keep the room for it.
-            self.pushed = VecDeque::new();
+            self.pop(progress);
         }
     }
 
-    fn take_head(&mut self) -> Option<Sending> {
-        if let Some(sending) = self.sending.take() {
-            return Some(sending);
+    /// Removes the first chunk, whose last byte has left.
+    fn pop(&mut self, progress: &mut Progress) {
+        progress.delivered = self.chunks.pop_front().and_then(|chunk| chunk.frame).or(progress.delivered);
+        progress.is_through = true;
+        self.has_begun = false;
+        if self.chunks.is_empty() && self.chunks.capacity() > 1 {
+            // A viewer is sent a head once and then one frame at a time: it need not keep the room for both.
+            self.chunks = VecDeque::new();
         }
-        if let Some(left) = self.pushed.pop_front() {
-            return Some(Sending { length: left.len(), left, kind: Kind::Pushed, sequence: 0, captured_on: None });
-        }
-        let Offer { bytes, sequence, repeat, captured_on } = self.waiting.take()?;
-        let kind = if repeat { Kind::Repeat } else { Kind::Fresh };
-        Some(Sending { length: bytes.len(), left: bytes, kind, sequence, captured_on })
     }
 }

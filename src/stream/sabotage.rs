@@ -47,18 +47,18 @@ sabotages! {
     FreeInBatch,
     /// Take a short write for a whole one.
     TrustShortWrite,
-    /// Let a newer frame take the place of one that has begun.
-    ReplaceBegun,
-    /// Go on with the newer frame's bytes in the middle of a part.
-    SwapInsidePart,
-    /// Show the frame before the newest.
-    ShowOlder,
-    /// Hold back for a viewer's rate what should have replaced an older frame.
-    HoldBehindOlder,
+    /// Take back a frame that has begun to leave.
+    TakeBackBegun,
+    /// Keep a frame that found no room, and send it when there is some, though there is a newer one.
+    KeepUntouched,
     /// Forget the frame that a viewer's rate held back.
     LoseHeld,
-    /// Let a frame pay for the place of the one it replaces once more.
+    /// Charge a frame twice to its viewer's rate.
     PayTwice,
+    /// Forget the viewers of a camera that has a new frame.
+    ForgetViewer,
+    /// Take a viewer whose transport has no room for an idle one.
+    BlockedIsIdle,
     /// Refill a viewer's bucket a thousand times too slowly.
     NeverRefill,
     /// Never give a frame again.

@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
-use framecast::stream::{Journal, Produced, Producer, Topic};
+use framecast::stream::{Journal, Next, Producer, Topic};
 
 use crate::ledger::{Camera, Fact, Ledger, Published};
 use crate::link::Link;
@@ -298,12 +298,12 @@ impl Watched {
 }
 
 impl Producer for Watched {
-    fn produce(&mut self, journal: &Journal) -> Produced {
-        let produced = self.producer.produce(journal);
+    fn next(&mut self, journal: &Journal) -> Next {
+        let produced = self.producer.next(journal);
         match &produced {
-            Produced::Chunk(bytes) => self.note(bytes, true),
-            Produced::NotYet => {}
-            Produced::End => self.end(),
+            Next::Chunk(chunk) => self.note(&chunk.bytes, true),
+            Next::NotYet => {}
+            Next::End => self.end(),
         }
         produced
     }

@@ -14,6 +14,7 @@ use crate::world::World;
 const IDLE_TURNS_MAX: usize = 3;
 
 pub fn after_step(world: &World) -> Result<(), String> {
+    world.look_back();
     let ledger = &*world.ledger.borrow();
     if let Some(fault) = &ledger.fault {
         return Err(fault.clone());
@@ -171,7 +172,8 @@ fn frames_add_up(world: &World, ledger: &Ledger) -> Result<(), String> {
     let mut viewers = 0;
     for (key, connection, viewer) in world.hub.viewers() {
         viewers += 1;
-        total.add(&viewer.counts);
+        let counts = &world.hub.counts(viewer, ledger.now);
+        total.add(counts);
         let Some(link) = world.link(key) else {
             return Err(format!("#{} is a viewer, but has gone", key.number));
         };
@@ -179,19 +181,17 @@ fn frames_add_up(world: &World, ledger: &Ledger) -> Result<(), String> {
         let Some(viewing) = &link.transcript.viewing else {
             return Err(format!("#{} is a viewer, but has not asked for it", key.number));
         };
-        let counts = &viewer.counts;
         let known = (viewing.published, viewing.delivered, viewing.repeated);
         if known != (counts.published, counts.delivered, counts.repeated) {
             return Err(format!("N5: #{} was given {known:?}, not {counts:?}", key.number));
         }
-        let queue = &connection.queue;
-        let in_flight = i64::from(queue.is_mid_frame()) + i64::from(queue.has_fresh_waiting());
-        let held = balance(counts) - in_flight;
-        if held != 0 && (held != 1 || viewing.pace.is_unlimited()) {
-            return Err(format!("N5: #{}: {held} frames are nowhere: {counts:?}", key.number));
+        let in_flight = connection.queue.in_flight().is_some_and(|(frame, _)| !frame.is_repeat);
+        let waiting = balance(counts) - i64::from(in_flight);
+        if !(0..=1).contains(&waiting) {
+            return Err(format!("N5: #{}: {waiting} frames are nowhere: {counts:?}", key.number));
         }
     }
-    let counts = world.hub.frame_counts();
+    let counts = world.hub.frame_counts(ledger.now);
     let known = &ledger.counts;
     if counts != total
         || (known.published, known.delivered, known.repeated, known.cut)
@@ -230,9 +230,7 @@ fn followers_add_up(world: &World) -> Result<(), String> {
 /// Past frames that slow peers hold fit their bound, by the hub's account and by what is known to be on its way.
 fn memory_is_bounded(world: &World, ledger: &Ledger) -> Result<(), String> {
     let retracted: usize = ledger.cameras.iter().map(|camera| camera.retracted_bytes).sum();
-    let late = ledger.late.iter().filter_map(|camera| camera.newest.as_ref());
-    let late: usize = late.map(|frame| frame.len()).sum();
-    let most = world.hub.limits().frames_pinned_bytes_max + retracted + late;
+    let most = world.hub.limits().frames_pinned_bytes_max + retracted;
     let pinned = world.hub.pinned_bytes();
     if pinned > most {
         return Err(format!("{pinned} bytes of past frames are held, of {most}"));
@@ -241,7 +239,7 @@ fn memory_is_bounded(world: &World, ledger: &Ledger) -> Result<(), String> {
     for (_, link) in &world.links {
         for frame in link.borrow().transcript.frames_held() {
             let camera = &ledger.cameras[frame.camera];
-            let current = [&camera.newest, &camera.live, &ledger.late[frame.camera].newest];
+            let current = [&camera.newest, &camera.live];
             if camera.history.binary_search_by_key(&frame.sequence, |kept| kept.sequence).is_ok() {
                 continue;
             }

@@ -43,6 +43,8 @@ pub fn jpeg(camera: usize, number: u64, bytes: usize) -> &'static [u8] {
 #[derive(Debug)]
 pub struct Published {
     pub camera: usize,
+    /// Its place among the frames of its camera.
+    pub number: u64,
     pub sequence: u64,
     pub at: Instant,
     pub is_live: bool,
@@ -53,7 +55,14 @@ pub struct Published {
 impl Published {
     const ADVANCE: &'static [u8] = b"Content-Type: image/jpeg\r\n\r\n";
 
-    pub fn new(camera: usize, sequence: u64, captured_at: Duration, at: Instant, is_live: bool, jpeg: &[u8]) -> Self {
+    pub fn new(
+        camera: usize,
+        (number, sequence): (u64, u64),
+        captured_at: Duration,
+        at: Instant,
+        is_live: bool,
+        jpeg: &[u8],
+    ) -> Self {
         let header = format!(
             "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {}\r\n\r\n",
             jpeg.len(),
@@ -62,7 +71,7 @@ impl Published {
             sequence,
         );
         let bytes = [header.as_bytes(), jpeg, b"\r\n--frame\r\n", Self::ADVANCE].concat().into();
-        Self { camera, sequence, at, is_live, bytes, header_bytes: header.len() }
+        Self { camera, number, sequence, at, is_live, bytes, header_bytes: header.len() }
     }
 
     pub fn part(&self, framing: Framing) -> Bytes {
@@ -112,14 +121,25 @@ pub struct Camera {
     past: Vec<Rc<Published>>,
     /// What its history holds, the oldest first.
     pub history: VecDeque<Rc<Published>>,
+    /// Frames shown; of one that is watched late, those that were due.
+    pub published: u64,
+    /// The number of the last frame that left the history, and whether it did so before its time.
+    dropped: u64,
+    is_cut_short: bool,
 }
 
 impl Camera {
-    /// Those who watch the past come to a camera that shows what was newest at `time`.
-    pub fn show_again(&mut self, time: Option<Instant>, history: &VecDeque<Rc<Published>>) {
-        self.newest = time.and_then(|time| history.iter().rfind(|frame| frame.at <= time)).cloned();
-        self.is_shown = self.newest.is_some();
-        self.sequence = self.newest.as_ref().map_or(0, |frame| frame.sequence);
+    /// The camera as it is seen `delay` later.
+    fn seen_late(&self, delay: Duration, now: Instant) -> Self {
+        let is_due = |frame: &&Rc<Published>| frame.at + delay <= now;
+        let newest = self.history.iter().rfind(is_due).or(self.history.front().filter(|_| self.is_cut_short)).cloned();
+        Self {
+            is_shown: newest.is_some(),
+            sequence: newest.as_ref().map_or(0, |frame| frame.sequence),
+            published: newest.as_ref().map_or(self.dropped, |frame| frame.number),
+            newest,
+            ..Self::default()
+        }
     }
 
     /// The live frames of its history that are at most `span` older than the newest of them.
@@ -131,22 +151,24 @@ impl Camera {
         frames
     }
 
-    /// Takes what the bounds do not allow to be kept.
-    pub fn outdate(&mut self, span: Duration, bytes_max: usize, now: Instant) -> Vec<Rc<Published>> {
-        let mut outdated = Vec::new();
+    /// Drops what the bounds do not allow to be kept.
+    pub fn outdate(&mut self, span: Duration, bytes_max: usize, now: Instant) {
         let mut bytes: usize = self.history.iter().map(|frame| frame.len()).sum();
         while let Some(oldest) = self.history.front().cloned() {
-            if now - oldest.at < span && (bytes <= bytes_max || self.history.len() == 1) {
+            let next = self.history.get(1).unwrap_or(&oldest);
+            let is_outdated = now - next.at >= span;
+            if !is_outdated && (bytes <= bytes_max || self.history.len() == 1) {
                 break;
             }
             bytes -= oldest.len();
+            self.dropped = oldest.number;
+            self.is_cut_short = !is_outdated;
             self.history.pop_front();
-            outdated.push(oldest);
         }
-        outdated
     }
 
     pub fn show(&mut self, frame: Rc<Published>, is_live: bool) {
+        self.published += 1;
         self.past.truncate(PAST_FRAMES - 1);
         self.past.insert(0, frame.clone());
         if is_live {
@@ -242,7 +264,12 @@ impl Ledger {
         }
     }
 
-    /// A camera, or behind them all, one as it was.
+    /// Looks at the cameras as they are seen late, now.
+    pub fn look_back(&mut self) {
+        self.late = self.cameras.iter().map(|camera| camera.seen_late(self.delay, self.now)).collect();
+    }
+
+    /// A camera, or behind them all, one as it is seen late.
     pub fn camera(&self, place: usize) -> &Camera {
         self.cameras.get(place).unwrap_or_else(|| &self.late[place - self.cameras.len()])
     }

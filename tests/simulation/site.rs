@@ -19,7 +19,6 @@ use crate::body::{Body, Reads, Watched};
 use crate::checks;
 use crate::ledger::{BOUNDARY, Ledger, jpeg};
 use crate::link::{End, Link};
-use crate::past::late_again;
 use crate::script::{Ask, Message};
 use crate::transcript::Viewing;
 use crate::world::Links;
@@ -85,15 +84,14 @@ impl Desk<'_> {
                 None => link.script.next(&call.request.path)?,
             }
         };
-        late_again(hub, self.links, &mut self.ledger.borrow_mut());
         let answer = answer(call, &Both { link, ledger: self.ledger }, message, hub);
         let link = &mut *link.borrow_mut();
         if let Some(viewing) = link.transcript.viewing.as_mut() {
             let ledger = &mut *self.ledger.borrow_mut();
-            if ledger.camera(viewing.camera).is_shown {
-                viewing.published += 1;
-                ledger.counts.published += 1;
-            }
+            let is_greeted = u64::from(ledger.camera(viewing.camera).is_shown);
+            viewing.start = ledger.camera(viewing.camera).published - is_greeted;
+            viewing.published += is_greeted;
+            ledger.counts.published += is_greeted;
         }
         Ok(answer)
     }

@@ -48,6 +48,8 @@ pub struct Viewing {
     pub last: Option<(u64, Instant)>,
     /// The camera's frames before this one were never to be shown to this viewer.
     pub first: u64,
+    /// Frames up to this number were not for it.
+    pub start: u64,
     pub published: u64,
     pub delivered: u64,
     pub repeated: u64,
@@ -183,6 +185,7 @@ impl Viewing {
             part: None,
             last: None,
             first: camera_now.shown().map_or(camera_now.sequence + 1, |frame| frame.sequence),
+            start: 0,
             published: 0,
             delivered: 0,
             repeated: 0,

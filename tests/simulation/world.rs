@@ -199,6 +199,7 @@ impl World {
     /// The hub is told to go down.
     pub fn shut_down(&mut self) {
         self.trace(|| "going down".into());
+        self.look_back();
         let now = self.now();
         self.ledger.borrow_mut().stopping = true;
         self.ledger.borrow_mut().stopping_at = Some(now);
@@ -306,13 +307,13 @@ impl World {
 
     /// The hub's turn, and what it leaves.
     fn turn_hub(&mut self, now: Instant) -> Result<(), String> {
-        // The hub begins with the frames of the past that are due.
-        self.replay();
+        self.look_back();
         for (_, link) in &self.links {
             link.borrow_mut().transcript.viewing.iter_mut().for_each(|viewing| viewing.turn(now));
         }
         let desk = Desk { links: &self.links, ledger: &self.ledger, is_tracing: self.is_tracing };
         let turned = self.hub.turn(Tick::at(now), || now, |call, hub| desk.reply(call, hub));
+        self.outdate_all();
         self.reap(turned.closed)
     }
 
@@ -403,7 +404,8 @@ impl World {
         let sequence = given.filter(|&given| given > last).unwrap_or(last + 1);
         let jpeg = jpeg(camera, sequence, bytes);
         let captured_at = WallTime::nearest(site::captured_at(sequence));
-        let frame = Published::new(camera, sequence, captured_at.since_epoch(), now, is_live, jpeg);
+        let number = ledger.cameras[camera].published + 1;
+        let frame = Published::new(camera, (number, sequence), captured_at.since_epoch(), now, is_live, jpeg);
         ledger.cameras[camera].sequence = sequence;
         let frame = Rc::new(frame);
         ledger.cameras[camera].show(frame.clone(), is_live);
@@ -415,6 +417,7 @@ impl World {
         if !self.hub.limits().history_span.is_zero() {
             self.ledger.borrow_mut().cameras[camera].history.push_back(frame);
             self.outdate(camera);
+            self.look_back();
         }
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
         let shot = Shot { jpeg, picture, captured_at, age: Duration::ZERO, sequence: given.and_then(Sequence::new) };

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use framecast::site::clip::{Clip, Format};
+use framecast::stream::hub::Shot;
 use framecast::stream::{Frame, History, Journal, Limits, Producer, Purpose, Wake};
 use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
@@ -77,7 +78,7 @@ fn a_clip_holds_what_it_has_yet_to_send() {
     // Chunks of 16 KiB: the first ends within the first picture, the second within the other.
     for held in [[true, true], [true, true], [false, true], [false, false]] {
         assert_eq!(frames.each_ref().map(|frame| clip.holds(frame.allocation())), held);
-        clip.produce(&journal);
+        clip.next(&journal);
     }
 }
 
@@ -89,7 +90,7 @@ fn a_history_outlasts_its_camera_by_no_more_than_its_span() {
     studio.publish(1000);
     studio.hub.retract(0);
     studio.pass(Duration::from_secs(6));
-    assert_eq!(studio.hub.history(0).len(), 1);
+    assert_eq!(studio.hub.history(0).len(), 2, "the first is what there was to see ten seconds ago");
     assert_eq!(studio.hub.next_wake(), Wake::At(studio.now + Duration::from_secs(4)));
     studio.pass(Duration::from_secs(4));
     assert_eq!((studio.hub.history(0).len(), studio.hub.history(0).bytes()), (0, 0));
@@ -100,7 +101,9 @@ const MIB: usize = 1024 * 1024;
 
 fn frame(sequence: u64, published_at: Instant, bytes: usize) -> Frame {
     let picture = Picture { width: 64, height: 48, huffman_tables: true };
-    Frame::encode("frame".into(), sequence, WallTime::MIN, Duration::ZERO, published_at, picture, &vec![0; bytes])
+    let (jpeg, captured_at) = (&vec![0; bytes], WallTime::MIN);
+    let shot = Shot { jpeg, picture, captured_at, age: Duration::ZERO, sequence: None };
+    Frame::encode("frame".into(), sequence, sequence, &shot, published_at)
 }
 
 /// Adds a frame and drops what leaves for it.
@@ -127,9 +130,10 @@ fn frames_leave_when_they_are_older_than_the_span() {
     for second in 0..10 {
         add(&mut history, second + 1, start + Duration::from_secs(second), 1000);
     }
-    assert_eq!(sequences(history.last(Duration::from_secs(60))), [8, 9, 10]);
+    // The seventh is three seconds old: it is what there was to see three seconds ago.
+    assert_eq!(sequences(history.last(Duration::from_secs(60))), [7, 8, 9, 10]);
     assert_eq!(sequences(history.last(Duration::from_secs(1))), [9, 10]);
-    assert!(history.holds(8) && !history.holds(7));
+    assert!(history.holds(7) && !history.holds(6));
     let end = history.ends_at().unwrap();
     assert_eq!(end, start + Duration::from_secs(12));
     while history.pop_outdated(end).is_some() {}
@@ -188,7 +192,7 @@ fn a_delayed_viewer_sees_each_frame_at_its_own_pace_and_so_much_later() {
     studio.pass(Duration::from_secs(3));
     assert_eq!(sequences_in(&later), [20]);
     assert_eq!((studio.hub.viewers_of(0), studio.hub.viewers_len()), (3, 3));
-    let counts = studio.hub.frame_counts();
+    let counts = studio.hub.frame_counts(studio.now);
     assert_eq!(counts.published, counts.delivered + counts.skipped_slow);
 }
 
@@ -204,12 +208,12 @@ fn a_delayed_viewer_that_is_slow_skips_to_the_newest_that_is_due() {
     slow.set_room(usize::MAX);
     studio.writable(key);
     assert_eq!(sequences_in(&slow), [1, 6]);
-    let counts = studio.hub.frame_counts();
+    let counts = studio.hub.frame_counts(studio.now);
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (6, 2, 4));
 }
 
 #[test]
-fn what_leaves_the_history_early_is_shown_early() {
+fn frames_that_leave_the_history_early_make_later_ones_due() {
     let mut studio = Studio::with(limits());
     let (late, _) = studio.ask("/stream?delay_ms=5000");
     // Of frames of 3.2 KB there is room for three.
@@ -219,7 +223,7 @@ fn what_leaves_the_history_early_is_shown_early() {
             sequences_in(&late)
         })
         .collect();
-    assert_eq!(shown, [vec![], vec![], vec![], vec![1], vec![2], vec![3]]);
+    assert_eq!(shown, [vec![], vec![], vec![], vec![2], vec![3], vec![4]]);
     assert_eq!(studio.hub.pinned_bytes(), 0);
 }
 
@@ -231,8 +235,8 @@ fn a_replay_that_nobody_watches_any_more_holds_nothing() {
     studio.pass(Duration::from_millis(9500));
     studio.publish(1000);
     studio.pass(Duration::from_secs(1));
-    // The first frame is out of the history, but still the newest that is shown.
-    assert_eq!((studio.hub.history(0).len(), sequences_in(&line)), (1, vec![1]));
+    // The first frame is older than the span, but still what there was to see nine seconds ago.
+    assert_eq!((studio.hub.history(0).len(), sequences_in(&line)), (2, vec![1]));
     studio.gone(key);
     studio.publish(1000);
     studio.publish(1000);

@@ -70,7 +70,7 @@ fn each_frame_costs_each_viewer_one_write() {
             assert_eq!(line.writes() as u64, 1 + number);
         }
     }
-    let counts = studio.hub.frame_counts();
+    let counts = studio.hub.frame_counts(studio.now);
     assert_eq!((counts.published, counts.delivered), (600, 600));
 }
 
@@ -101,9 +101,8 @@ fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
     line.set_room(usize::MAX);
     studio.writable(key);
     assert_eq!(line.take(), [part(1, &first), part(10, &last)].concat());
-    let (_, _, viewer) = studio.hub.viewers().next().unwrap();
-    assert_eq!((viewer.counts.published, viewer.counts.delivered), (10, 2));
-    assert_eq!(viewer.counts.skipped_slow, 8);
+    let counts = studio.hub.frame_counts(studio.now);
+    assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (10, 2, 8));
 }
 
 #[test]
@@ -133,8 +132,7 @@ fn a_capped_viewer_gets_the_newest_on_its_own_grid() {
     assert!((10..=11).contains(&parts), "{parts} frames in a second at 10 fps");
     // The source falls silent: the frame held back still comes when it is due.
     studio.pass(Duration::from_millis(100));
-    let (_, _, viewer) = studio.hub.viewers().next().unwrap();
-    let counts = viewer.counts;
+    let counts = studio.hub.frame_counts(studio.now);
     assert_eq!(counts.published, 100);
     assert_eq!(counts.delivered + counts.skipped_rate, 100);
     assert_eq!(counts.skipped_slow, 0);
@@ -156,7 +154,7 @@ fn a_capped_viewer_that_was_blocked_gets_the_newest_and_not_the_one_that_waited(
     studio.pass(Duration::from_millis(900));
     let next = studio.publish(50);
     assert_eq!(line.take(), part(3, &next));
-    let counts = studio.hub.frame_counts();
+    let counts = studio.hub.frame_counts(studio.now);
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (3, 2, 1));
 }
 
@@ -182,7 +180,7 @@ fn a_viewer_with_a_rate_is_given_whole_frames_and_no_more_bytes_than_that() {
     }
     assert!(bytes + 2 * (1000 + 200) > 10_000, "{bytes} bytes in a second at 10,000 a second");
     studio.pass(Duration::from_secs(1));
-    let counts = studio.hub.frame_counts();
+    let counts = studio.hub.frame_counts(studio.now);
     assert_eq!(counts.delivered + counts.skipped_rate, 1000);
     assert_eq!((counts.skipped_slow, counts.cut), (0, 0));
     assert!(head > 0 && parts > 0);
@@ -231,7 +229,7 @@ fn the_newest_frame_is_repeated_to_a_viewer_that_has_had_none_for_a_while() {
     assert_eq!(line.take(), part(1, &jpeg));
     studio.pass(Duration::from_secs(2));
     assert_eq!(line.take(), part(1, &jpeg));
-    let counts = studio.hub.frame_counts();
+    let counts = studio.hub.frame_counts(studio.now);
     assert_eq!((counts.delivered, counts.repeated), (1, 2));
 }
 
@@ -347,7 +345,7 @@ fn frames_pinned_by_slow_viewers_are_bounded_in_total() {
     fast.take();
     let jpeg = studio.publish(1000);
     assert_eq!(fast.take(), part(studio.published, &jpeg));
-    let counts = studio.hub.frame_counts();
+    let counts = studio.hub.frame_counts(studio.now);
     drop(slow);
     assert_eq!(counts.cut, 12);
 }
@@ -371,7 +369,7 @@ fn a_shutdown_ends_streams_on_a_part_boundary() {
     studio.writable(slow_key);
     let expected = [&part(1, &jpeg)[..], b"\r\n--frame--\r\n"].concat();
     assert_eq!(slow.take(), expected);
-    let counts = studio.hub.frame_counts();
+    let counts = studio.hub.frame_counts(studio.now);
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (4, 3, 1));
     assert_eq!(counts.cut, 0);
 }
@@ -415,6 +413,6 @@ fn a_delivered_frame_is_timed_from_its_capture_to_its_last_byte() {
     assert!((timed.sum_seconds() - (0.04 + 0.24)).abs() < 1e-6, "{timed:?}");
     assert!((studio.hub.capture_to_publish(0).sum_seconds() - 2.0 * 0.04).abs() < 1e-6);
     studio.pass(Duration::from_secs(3));
-    assert_eq!(studio.hub.frame_counts().repeated, 2);
+    assert_eq!(studio.hub.frame_counts(studio.now).repeated, 2);
     assert_eq!(studio.hub.capture_to_last_byte(0).count(), 2, "a repeat is no new frame");
 }

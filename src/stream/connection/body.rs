@@ -1,36 +1,16 @@
 //! A connection whose peer is sent a body while it is made.
 
-use std::mem;
+use bytes::Bytes;
 use std::time::Instant;
 
-use bytes::Bytes;
-
-use super::{Connection, Exchange, State, Transport};
+use super::{Body, Connection, Exchange, State, Transport};
 use crate::stream::journal::Journal;
-use crate::stream::producer::{Produced, Production, Reader};
+use crate::stream::producer::{Next, Production, Reader};
 use crate::stream::sabotage::{self, Sabotage};
 use crate::wire::http;
 
-/// What came of asking for a chunk.
-#[derive(Debug, Default)]
-pub(in crate::stream) struct Pulled {
-    /// Its size.
-    pub bytes: usize,
-    /// Frames that the peer will not be told of.
-    pub untold: u64,
-    /// The reader, once its body is complete.
-    pub ended: Option<Box<Reader>>,
-}
-
 impl<T: Transport> Connection<T> {
-    /// Whether the next chunk of a body is to be made: all before it has left, and there may be one.
-    pub(in crate::stream) fn wants_chunk(&self) -> bool {
-        let State::Reading(reader) = &self.state else { return false };
-        let is_drained = self.queue.is_empty() || sabotage::is(Sabotage::PullEarly);
-        reader.is_ready && is_drained && self.writable
-    }
-
-    /// Makes the peer the reader of a body that is made as it is sent; or shows it the head of one.
+    /// Makes the peer the reader of a body that is made as it is sent; or sends it the head of one.
     pub(in crate::stream) fn read_along(&mut self, production: Production, exchange: Exchange, now: Instant) {
         let length = production.producer.length();
         let is_chunked = exchange.is_chunked && length.is_none();
@@ -41,41 +21,41 @@ impl<T: Transport> Connection<T> {
             Some(length) => head.encode_finite(Some(length as usize), keep_alive),
             None => head.encode_streamed(is_chunked, keep_alive),
         });
-        self.state = match exchange.head_only {
-            true => State::Responding { keep_alive, progress_at: now },
-            false => State::Reading(Box::new(Reader::new(production, keep_alive, is_chunked, now))),
-        };
+        self.state = State::Sending(match exchange.head_only {
+            true => Body::Queued { keep_alive, progress_at: now },
+            false => Body::Made(Box::new(Reader::new(production, keep_alive, is_chunked, now))),
+        });
     }
 
     /// Whether a frame, of which this is the allocation, is queued for the peer or to become part of its body.
     pub(in crate::stream) fn holds(&self, allocation: &Bytes) -> bool {
         let is_to_be_made = match &self.state {
-            State::Reading(reader) => reader.producer.holds(allocation),
+            State::Sending(Body::Made(reader)) => reader.producer.holds(allocation),
             _ => false,
         };
         is_to_be_made || self.queue.holds(allocation)
     }
 
-    /// Has the next chunk of a body made.
-    pub(in crate::stream) fn pull(&mut self, journal: &Journal, now: Instant) -> Pulled {
-        let mut pulled = Pulled::default();
-        let State::Reading(reader) = &mut self.state else { return pulled };
-        let produced = reader.producer.produce(journal);
-        pulled.untold = reader.producer.take_untold();
-        match produced {
-            Produced::Chunk(bytes) if !bytes.is_empty() => {
-                pulled.bytes = bytes.len();
+    /// Asks a body that is made for its next chunk, and queues it. Returns what came of it, and how many frames the
+    /// peer will not be sent anything about.
+    pub(in crate::stream) fn make(&mut self, journal: &Journal, now: Instant) -> (Next, u64) {
+        let State::Sending(Body::Made(reader)) = &mut self.state else { return (Next::NotYet, 0) };
+        let next = reader.producer.next(journal);
+        let untold = reader.producer.take_untold();
+        match &next {
+            Next::Chunk(chunk) => {
+                let bytes = chunk.bytes.clone();
                 self.say(bytes, now);
             }
-            Produced::Chunk(_) | Produced::NotYet => reader.is_ready = false,
-            Produced::End => pulled.ended = self.body_ended(now),
+            Next::NotYet => reader.is_ready = false,
+            Next::End => {}
         }
-        pulled
+        (next, untold)
     }
 
     /// Queues a piece of the body.
     fn say(&mut self, bytes: Bytes, now: Instant) {
-        let State::Reading(reader) = &mut self.state else { return };
+        let State::Sending(Body::Made(reader)) = &mut self.state else { return };
         reader.progressed(now);
         if !reader.is_chunked {
             return self.queue.push(bytes);
@@ -85,9 +65,9 @@ impl<T: Transport> Connection<T> {
         self.queue.push(http::CHUNK_END);
     }
 
-    /// Says something to a reader that has been told nothing for a while.
+    /// Sends bytes without meaning to a reader that has been sent nothing for a while.
     pub(in crate::stream) fn sign_of_life(&mut self, now: Instant) {
-        let State::Reading(reader) = &mut self.state else { return };
+        let State::Sending(Body::Made(reader)) = &mut self.state else { return };
         if sabotage::is(Sabotage::StaySilent) {
             return reader.progressed(now);
         }
@@ -100,17 +80,16 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Ends a body behind what is queued of it. Returns the reader that was.
+    /// Ends a body that is made, behind what is queued of it. Returns the reader that was.
     pub(in crate::stream) fn body_ended(&mut self, now: Instant) -> Option<Box<Reader>> {
-        let State::Reading(reader) = &self.state else { return None };
-        let is_chunked = reader.is_chunked;
-        let reply = State::Responding { keep_alive: reader.keep_alive && !self.ended, progress_at: now };
-        if is_chunked {
+        let State::Sending(body @ Body::Made(_)) = &mut self.state else { return None };
+        let Body::Made(reader) = std::mem::replace(body, Body::Queued { keep_alive: false, progress_at: now }) else {
+            return None;
+        };
+        *body = Body::Queued { keep_alive: reader.keep_alive && !self.ended, progress_at: now };
+        if reader.is_chunked {
             self.queue.push(http::BODY_END);
         }
-        match mem::replace(&mut self.state, reply) {
-            State::Reading(reader) => Some(reader),
-            _ => None,
-        }
+        Some(reader)
     }
 }

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use super::Hub;
 use super::feed::Feed;
-use crate::stream::connection::{Connection, State, Transport};
+use crate::stream::connection::{Body, Connection, State, Transport};
 use crate::stream::frame::Frame;
 use crate::stream::histogram::Histogram;
+use crate::stream::history::History;
 use crate::stream::journal::{Journal, Topic};
 use crate::stream::key::Key;
 use crate::stream::limits::Limits;
@@ -46,12 +47,27 @@ impl<T: Transport> Hub<T> {
         self.feeds[camera].numbering.ignored()
     }
 
-    /// What became of the frames of `camera`, over the viewers that are here and those that have gone.
-    pub fn frame_counts_of(&self, camera: usize) -> FrameCounts {
+    /// The sequence of the newest frame for a viewer, if it has not begun to leave.
+    pub fn waiting(&self, viewer: &Viewer, now: Instant) -> Option<u64> {
+        let (newest, _) = self.feeds[viewer.camera].newest(viewer.delay, now);
+        newest.filter(|frame| viewer.is_new(frame)).map(|frame| frame.sequence)
+    }
+
+    /// What has become of the frames of a viewer's camera since it came.
+    pub fn counts(&self, viewer: &Viewer, now: Instant) -> FrameCounts {
+        viewer.counts(self.feeds[viewer.camera].newest_number(viewer.delay, now))
+    }
+
+    /// What became of the frames of `camera`, over its viewers now and those that are closed.
+    pub fn frame_counts_of(&self, camera: usize, now: Instant) -> FrameCounts {
         let mut counts = self.feeds[camera].departed;
-        let viewers = self.feeds_of(camera).flat_map(|feed| self.viewers_at(feed));
-        viewers.for_each(|(_, _, viewer)| counts.add(&viewer.counts));
+        self.viewers_at(&self.feeds[camera]).for_each(|(_, _, viewer)| counts.add(&self.counts(viewer, now)));
         counts
+    }
+
+    /// What is kept of the frames of `camera`.
+    pub fn history(&self, camera: usize) -> &History {
+        &self.feeds[camera].history
     }
 
     /// How old the frames of `camera` were when they were published.
@@ -68,7 +84,7 @@ impl<T: Transport> Hub<T> {
 
     /// How many viewers `camera` has.
     pub fn viewers_of(&self, camera: usize) -> usize {
-        self.feeds_of(camera).map(|feed| feed.channel.subscribers().len()).sum()
+        self.feeds[camera].channel.subscribers().len()
     }
 
     /// How many viewers there are of all cameras.
@@ -90,7 +106,7 @@ impl<T: Transport> Hub<T> {
 
     /// How many are sent such a body while it is made.
     pub fn readers_of(&self, purpose: Purpose) -> usize {
-        let reads = |state: &State| matches!(state, State::Reading(reader) if reader.purpose == purpose);
+        let reads = |state: &State| matches!(state, State::Sending(Body::Made(reader)) if reader.purpose == purpose);
         self.connections().filter(|connection| reads(&connection.state)).count()
     }
 
@@ -105,7 +121,7 @@ impl<T: Transport> Hub<T> {
         all.filter(|connection| !matches!(connection.state, State::Closed))
     }
 
-    /// Every viewer with its connection: camera by camera, then those who watch the past.
+    /// Every viewer with its connection, camera by camera.
     pub fn viewers(&self) -> impl Iterator<Item = (Key, &Connection<T>, &Viewer)> {
         self.feeds.iter().flat_map(|feed| self.viewers_at(feed))
     }
@@ -113,17 +129,14 @@ impl<T: Transport> Hub<T> {
     fn viewers_at<'a>(&'a self, feed: &'a Feed) -> impl Iterator<Item = (Key, &'a Connection<T>, &'a Viewer)> {
         feed.channel.subscribers().filter_map(|key| {
             let connection = self.connections.get(key.slot as usize)?;
-            match &connection.state {
-                State::Subscribed(viewer) | State::Ending(viewer) => Some((key, connection, viewer)),
-                _ => None,
-            }
+            Some((key, connection, connection.viewer()?))
         })
     }
 
     /// What became of all published frames, over the viewers that are here and those that have gone.
-    pub fn frame_counts(&self) -> FrameCounts {
+    pub fn frame_counts(&self, now: Instant) -> FrameCounts {
         let mut counts = self.departed();
-        self.viewers().for_each(|(_, _, viewer)| counts.add(&viewer.counts));
+        self.viewers().for_each(|(_, _, viewer)| counts.add(&self.counts(viewer, now)));
         counts
     }
 

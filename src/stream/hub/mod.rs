@@ -7,7 +7,6 @@
 mod admission;
 mod feed;
 mod figures;
-mod past;
 mod permits;
 mod readers;
 mod steps;
@@ -16,7 +15,7 @@ mod turn;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -27,7 +26,8 @@ use self::feed::Feed;
 use self::steps::lookup;
 use super::answer::{Answer, Awaited, Permit, Subscription};
 use super::client_net::ClientNet;
-use super::connection::{Connection, Readiness, State, Transport};
+use super::connection::{Body, Connection, Readiness, State, Transport};
+pub use super::frame::Shot;
 use super::journal::{Journal, Topic};
 use super::key::Key;
 use super::limits::Limits;
@@ -37,9 +37,7 @@ use super::pinned::Pinned;
 use super::sabotage::{self, Sabotage};
 use super::timers::Timers;
 use crate::logging::RateLimit;
-use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::http::Request;
-use crate::wire::jpeg::Picture;
 use crate::wire::multipart::Division;
 
 /// A request that wants an answer.
@@ -55,22 +53,6 @@ pub struct Call {
     pub waited: bool,
     /// When the request had come in whole.
     pub asked_at: Instant,
-}
-
-/// A picture as a camera gave it, on its way to become a frame.
-#[derive(Clone, Copy, Debug)]
-pub struct Shot<'a> {
-    /// One whole JPEG.
-    pub jpeg: &'a [u8],
-    /// What is known of it.
-    pub picture: Picture,
-    /// The wall time of capture.
-    pub captured_at: WallTime,
-    /// How long ago that was. A clock that was set meanwhile, or a camera's own that is wrong, makes this wrong too;
-    /// zero where the time lies ahead.
-    pub age: Duration,
-    /// The number that the camera states; see [`super::numbering`] for when it is taken.
-    pub sequence: Option<Sequence>,
 }
 
 /// All connections, and for each camera the newest frame and those who are shown it.
@@ -201,7 +183,7 @@ impl<T: Transport> Hub<T> {
         self.arm(key);
     }
 
-    /// Makes a picture the newest frame of `camera`, and offers it to everybody who watches.
+    /// Makes a picture the newest frame of `camera`. Its viewers are sent it in the next turn.
     pub fn publish(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
         let frame = self.encode(camera, shot, now);
         self.feeds[camera].rate.tick(now);
@@ -209,17 +191,19 @@ impl<T: Transport> Hub<T> {
         self.journal.record(camera, &frame);
         self.wake(Topic::Frames { camera });
         let outdated = self.feeds[camera].live.replace(frame.clone());
-        self.show(camera, frame.clone(), outdated, now);
+        self.show(camera, frame.clone(), outdated);
         self.keep(camera, &frame, true, now);
+        self.bound_pinned(now);
         self.ask_again(camera, now);
     }
 
-    /// Shows everybody who watches `camera` a picture that stands in for a live one. Its newest live frame stays what
-    /// it is, and who waits for a newer one is not served by this.
+    /// Shows the viewers of `camera` a placeholder. Its newest live frame stays what it is, and a request that waits
+    /// for a newer one is not answered by this.
     pub fn stand_in(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
         let frame = self.encode(camera, shot, now);
-        self.show(camera, frame.clone(), None, now);
+        self.show(camera, frame.clone(), None);
         self.keep(camera, &frame, false, now);
+        self.bound_pinned(now);
     }
 
     /// No frame of `camera` is to be expected for now: whoever waits for one is answered.
@@ -241,7 +225,7 @@ impl<T: Transport> Hub<T> {
     pub fn retract(&mut self, camera: usize) {
         let feed = &mut self.feeds[camera];
         let forgotten = [feed.channel.retract(), feed.live.take()];
-        self.let_go(camera, forgotten);
+        self.retire(camera, forgotten);
     }
 
     /// Tells everybody who follows `topic` the server's news of itself: one line, which takes the place of the last.
@@ -262,12 +246,14 @@ impl<T: Transport> Hub<T> {
                 State::Handshaking { until } | State::Receiving { until } if is_asking => {
                     *until = (*until).min(now + last_call)
                 }
-                State::Handshaking { .. } | State::Receiving { .. } => self.close(key, CloseReason::Shutdown),
+                State::Handshaking { .. } | State::Receiving { .. } => self.close(key, now, CloseReason::Shutdown),
                 State::Waiting { .. } => self.ask_now(key, now),
-                State::Subscribed(_) => self.end_stream(key, now),
-                State::Reading(reader) if reader.is_endless => self.end_body(key, now),
-                State::Reading(reader) => reader.keep_alive = false,
-                State::Responding { keep_alive, .. } => *keep_alive &= sabotage::is(Sabotage::KeepAliveAtShutdown),
+                State::Sending(Body::Frames(_)) => self.end_stream(key, now),
+                State::Sending(Body::Made(reader)) if reader.is_endless => self.end_body(key, now),
+                State::Sending(Body::Made(reader)) => reader.keep_alive = false,
+                State::Sending(Body::Queued { keep_alive, .. }) => {
+                    *keep_alive &= sabotage::is(Sabotage::KeepAliveAtShutdown)
+                }
                 _ => {}
             }
             self.arm(key);

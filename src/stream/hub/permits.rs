@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Hub;
 use super::steps::lookup;
 use crate::stream::answer::Permit;
-use crate::stream::connection::{State, Transport};
+use crate::stream::connection::{Body, State, Transport};
 use crate::stream::key::Key;
 use crate::stream::metrics::CloseReason;
 
@@ -21,19 +21,16 @@ impl<T: Transport> Hub<T> {
     /// must not seem complete. A request that waits is handed out again, to be authorized again.
     pub(super) fn end_permitted(&mut self, key: Key, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let is_endless = match &connection.state {
+        let end: fn(&mut Self, Key, Instant) = match &connection.state {
             State::Waiting { .. } => return self.ask_now(key, now),
-            State::Subscribed(_) => true,
-            State::Reading(reader) => reader.is_endless,
+            State::Sending(Body::Frames(_)) => Self::end_stream,
+            State::Sending(Body::Made(reader)) if reader.is_endless => Self::end_body,
+            State::Sending(Body::Made(_)) => |hub, key, now| hub.close(key, now, CloseReason::Expired),
             // What has begun to be answered is short, and what follows is authorized again.
             _ => return,
         };
         log::debug!("#{} {}: its credential has expired or was revoked", key.number, connection.client);
         self.totals.expired += 1;
-        match connection.watches() {
-            Some(_) => self.end_stream(key, now),
-            None if is_endless => self.end_body(key, now),
-            None => self.close(key, CloseReason::Expired),
-        }
+        end(self, key, now);
     }
 }

@@ -1,14 +1,14 @@
-//! The steps of those who are sent a body while it is made.
+//! The steps of bodies that are made as they are sent.
 
 use std::mem;
 use std::time::Instant;
 
 use super::Hub;
 use super::steps::lookup;
-use crate::stream::connection::{Exchange, State, Transport};
+use crate::stream::connection::{Body, Exchange, State, Transport};
 use crate::stream::journal::Topic;
 use crate::stream::key::Key;
-use crate::stream::producer::{Production, Reader};
+use crate::stream::producer::{Next, Production, Reader};
 use crate::stream::queue::WriteQueue;
 use crate::stream::sabotage::{self, Sabotage};
 
@@ -30,7 +30,7 @@ impl<T: Transport> Hub<T> {
     pub(super) fn wake(&mut self, topic: Topic) {
         for key in self.journal.followers(topic) {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            let State::Reading(reader) = &mut connection.state else { continue };
+            let State::Sending(Body::Made(reader)) = &mut connection.state else { continue };
             reader.is_ready |= !sabotage::is(Sabotage::ForgetReader);
             if sabotage::is(Sabotage::TearEvent) {
                 connection.queue = WriteQueue::default();
@@ -41,19 +41,24 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Has the next chunk of a body made, if it is time for it. Returns its size in bytes.
-    pub(super) fn pull(&mut self, key: Key, now: Instant) -> usize {
+    /// Asks a body that is made for its next chunk. Returns the bytes that were made.
+    pub(super) fn make(&mut self, key: Key, now: Instant) -> usize {
         let Some(connection) = lookup(&mut self.connections, key) else { return 0 };
-        if !connection.wants_chunk() {
-            return 0;
+        let (next, untold) = connection.make(&self.journal, now);
+        self.totals.untold += untold;
+        match next {
+            Next::Chunk(chunk) => {
+                log::trace!("#{}: made {} bytes", key.number, chunk.bytes.len());
+                chunk.bytes.len()
+            }
+            Next::NotYet => 0,
+            Next::End => {
+                if let Some(reader) = connection.body_ended(now) {
+                    self.unfollow(key, &reader);
+                }
+                0
+            }
         }
-        let pulled = connection.pull(&self.journal, now);
-        log::trace!("#{}: made {} bytes", key.number, pulled.bytes);
-        self.totals.untold += pulled.untold;
-        if let Some(reader) = pulled.ended {
-            self.unfollow(key, &reader);
-        }
-        pulled.bytes
     }
 
     /// Ends a body that has no end of its own.
@@ -66,7 +71,7 @@ impl<T: Transport> Hub<T> {
         self.arm(key);
     }
 
-    /// Has somebody who reads no more told of nothing more.
+    /// Unsubscribes a finished reader from its topics.
     pub(super) fn unfollow(&mut self, key: Key, reader: &Reader) {
         reader.follows.iter().for_each(|&topic| self.journal.unfollow(topic, key));
     }

@@ -4,39 +4,38 @@ use std::io;
 use std::mem;
 use std::time::Instant;
 
-use bytes::Bytes;
 use slab::Slab;
 
+use super::feed::Feed;
 use super::{Call, Hub, Shot};
 use crate::stream::answer::{Awaited, Subscription};
-use crate::stream::connection::{Connection, Received, State, Transport};
+use crate::stream::connection::{Body, Connection, Received, State, Transport};
 use crate::stream::frame::Frame;
 use crate::stream::key::Key;
 use crate::stream::limits::Limits;
 use crate::stream::metrics::CloseReason;
-use crate::stream::queue::{Offer, Pause, Progress, WriteQueue};
+use crate::stream::producer::Next;
+use crate::stream::queue::{Pause, Shown, WriteQueue};
 use crate::stream::sabotage::{self, Sabotage};
 use crate::stream::timers::Timers;
-use crate::stream::viewer::{Overdue, Viewer};
+use crate::stream::viewer::Viewer;
 use crate::wire::http::{Refusal, Status};
-use crate::wire::multipart::{self, Division, Framing};
+use crate::wire::multipart::{self, Division};
+
+/// Rounds of asking and writing for one connection in a turn: what had begun, the newest frame, and one more look.
+const ROUNDS_MAX: usize = 3;
 
 /// What is said to a peer whose request head is not whole in time.
 const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." };
 
 impl<T: Transport> Hub<T> {
     pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
-        let place = self.feed_for(subscription.camera, subscription.delay, now);
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let feed = &mut self.feeds[place];
+        let feed = &mut self.feeds[subscription.camera];
+        let newest = feed.newest_number(subscription.delay, now);
+        let is_shown = feed.newest(subscription.delay, now).0.is_some();
         feed.channel.subscribe(key);
-        connection.subscribe(subscription, now);
-        let State::Subscribed(viewer) = &mut connection.state else { return };
-        viewer.feed = place;
-        if let Some(frame) = feed.channel.latest() {
-            viewer.take(&connection.queue, now);
-            offer(connection, &Parts::of(frame), Cause::Owed, now);
-        }
+        connection.subscribe(Viewer::new(&subscription, newest, is_shown, now), subscription.head);
         if self.shutting_down {
             self.end_stream(key, now);
         }
@@ -44,45 +43,60 @@ impl<T: Transport> Hub<T> {
 
     /// Makes a picture the next frame of `camera`.
     pub(super) fn encode(&mut self, camera: usize, shot: Shot<'_>, now: Instant) -> Frame {
-        let sequence = self.feeds[camera].numbering.next(shot.sequence);
-        let division = Division { boundary: &self.boundary, fields: &self.part_fields };
-        Frame::encode(division, sequence, shot.captured_at, shot.age, now, shot.picture, shot.jpeg)
-    }
-
-    /// Shows a frame to everybody who watches, in the place of the one shown before and of `outdated`.
-    pub(super) fn show(&mut self, camera: usize, frame: Frame, outdated: Option<Frame>, now: Instant) {
-        self.totals.published += 1;
-        let replaced = self.fan_out(camera, frame, Cause::Published, now);
-        self.let_go(camera, [replaced, outdated]);
-    }
-
-    /// Offers a frame to everybody who is at a feed. Returns the one shown there before.
-    pub(super) fn fan_out(&mut self, feed: usize, frame: Frame, cause: Cause, now: Instant) -> Option<Frame> {
-        let feed = &mut self.feeds[feed];
-        let older = feed.channel.latest().filter(|_| sabotage::is(Sabotage::ShowOlder));
-        let parts = Parts::of(older.unwrap_or(&frame));
-        let replaced = feed.channel.publish(frame);
+        let feed = &mut self.feeds[camera];
         feed.published += 1;
+        let (number, sequence) = (feed.published, feed.numbering.next(shot.sequence));
+        let division = Division { boundary: &self.boundary, fields: &self.part_fields };
+        Frame::encode(division, number, sequence, &shot, now)
+    }
+
+    /// Shows a frame to every viewer of `camera`, in the place of the one shown before and of `outdated`. They ask for
+    /// it when their turn comes.
+    pub(super) fn show(&mut self, camera: usize, frame: Frame, outdated: Option<Frame>) {
+        self.totals.published += 1;
+        let feed = &mut self.feeds[camera];
+        let replaced = feed.channel.publish(frame);
         for key in feed.channel.subscribers() {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            let State::Subscribed(viewer) = &mut connection.state else { continue };
-            if viewer.take(&connection.queue, now) {
-                offer(connection, &parts, cause, now);
-                if !mem::replace(&mut connection.scheduled, true) {
+            if let State::Sending(Body::Frames(viewer)) = &mut connection.state {
+                viewer.is_ready |= !sabotage::is(Sabotage::ForgetViewer);
+                if connection.wants_chunk() && !mem::replace(&mut connection.scheduled, true) {
                     self.pending.push(key);
                 }
             }
-            arm(connection, key, &mut self.timers, &self.limits);
         }
-        replaced
+        self.retire(camera, [replaced, outdated]);
     }
 
-    /// Frames of `camera` were replaced: from here on only slow viewers hold them. The newest live one is not let go
-    /// of while a picture stands in for it, nor one that is in the history or on show in a replay.
-    pub(super) fn let_go(&mut self, camera: usize, replaced: [Option<Frame>; 2]) {
+    /// Keeps a frame of `camera` in its history, and drops what has no room beside it.
+    pub(super) fn keep(&mut self, camera: usize, frame: &Frame, is_live: bool, now: Instant) {
+        self.feeds[camera].history.push(frame, is_live);
+        self.outdate_history(camera, now);
+    }
+
+    /// Drops the frames that are older than the histories reach.
+    pub(super) fn outdate(&mut self, now: Instant) {
+        let is_outdated = |feed: &Feed| feed.history.ends_at().is_some_and(|end| end <= now);
+        for camera in 0..self.feeds.len() {
+            if is_outdated(&self.feeds[camera]) {
+                self.outdate_history(camera, now);
+                self.bound_pinned(now);
+            }
+        }
+    }
+
+    fn outdate_history(&mut self, camera: usize, now: Instant) {
+        while let Some(frame) = self.feeds[camera].history.pop_outdated(now) {
+            self.retire(camera, [Some(frame), None]);
+        }
+    }
+
+    /// Called when frames of `camera` were replaced: from here on only slow viewers hold them. The newest live one is
+    /// kept while a placeholder is shown, and those of the history are.
+    pub(super) fn retire(&mut self, camera: usize, replaced: [Option<Frame>; 2]) {
         let mut replaced: Vec<Frame> = replaced.into_iter().flatten().collect();
-        replaced.dedup_by_key(|frame| frame.sequence);
-        replaced.retain(|frame| !self.is_kept(camera, frame.sequence));
+        replaced.dedup_by_key(|frame| frame.number);
+        replaced.retain(|frame| !self.feeds[camera].is_kept(frame.number));
         for frame in replaced {
             self.pinned.remember(frame.allocation().clone());
         }
@@ -104,8 +118,8 @@ impl<T: Transport> Hub<T> {
         }
         self.take_request(key, now);
         match received {
-            Received::End => self.peer_ended(key),
-            Received::WouldBlock | Received::Budget => self.bound_drained(key),
+            Received::End => self.peer_ended(key, now),
+            Received::WouldBlock | Received::Budget => self.bound_drained(key, now),
         }
     }
 
@@ -126,57 +140,115 @@ impl<T: Transport> Hub<T> {
     /// Handles the end of what the peer sends. A reply or stream under way goes on: the peer may have shut down its
     /// write side alone (shutdown(2)), as `nc -N` does. If it has closed both, the kernel answers the next write with a
     /// reset. Without a request there is nothing to go on with.
-    fn peer_ended(&mut self, key: Key) {
+    fn peer_ended(&mut self, key: Key, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         match connection.state {
             _ if sabotage::is(Sabotage::ForgetEnd) => {}
-            State::Closing { .. } => self.close(key, CloseReason::Finished),
-            State::Handshaking { .. } | State::Receiving { .. } => self.close(key, CloseReason::Left),
+            State::Closing { .. } => self.close(key, now, CloseReason::Finished),
+            State::Handshaking { .. } | State::Receiving { .. } => self.close(key, now, CloseReason::Left),
             _ => {}
         }
     }
 
-    fn bound_drained(&mut self, key: Key) {
+    fn bound_drained(&mut self, key: Key, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         if matches!(connection.state, State::Closing { drained, .. } if drained > self.limits.linger_bytes_max) {
-            self.close(key, CloseReason::Finished);
+            self.close(key, now, CloseReason::Finished);
         }
     }
 
-    /// Writes what is queued, counts it, and goes on where a reply is through.
-    pub(super) fn write(&mut self, key: Key, now: Instant, clock: impl Fn() -> Instant) {
+    /// Asks the body for its next chunk and writes it, until the body has none or the transport takes no more. Returns
+    /// the bytes that were made for it.
+    pub(super) fn send(&mut self, key: Key, may_make: bool, now: Instant, clock: impl Fn() -> Instant) -> usize {
+        let mut made = 0;
+        for _ in 0..ROUNDS_MAX {
+            let Some(connection) = lookup(&mut self.connections, key) else { break };
+            let wants_chunk = connection.wants_chunk();
+            if !wants_chunk && !connection.wants_write() {
+                break;
+            }
+            let is_made = matches!(connection.state, State::Sending(Body::Made(_)));
+            if wants_chunk && (!is_made || (may_make && made == 0)) {
+                made += self.pull(key, now);
+            }
+            if self.write(key, now, &clock).is_some_and(|pause| pause != Pause::Drained) {
+                break;
+            }
+        }
+        made
+    }
+
+    /// Asks the body for its next chunk, and queues it. Returns the bytes that were made for it.
+    fn pull(&mut self, key: Key, now: Instant) -> usize {
+        let Some(connection) = lookup(&mut self.connections, key) else { return 0 };
+        let next = match &mut connection.state {
+            State::Sending(Body::Queued { keep_alive, .. }) => {
+                let keep_alive = *keep_alive;
+                self.replied(key, keep_alive, now);
+                return 0;
+            }
+            State::Sending(Body::Made(_)) => return self.make(key, now),
+            State::Sending(Body::Frames(viewer)) => {
+                let feed = &self.feeds[viewer.camera];
+                let (newest, next_at) = feed.newest(viewer.delay, now);
+                viewer.next(newest, next_at, &self.limits, now)
+            }
+            _ => return 0,
+        };
+        match next {
+            Next::Chunk(chunk) => connection.queue.push(chunk),
+            Next::NotYet => {}
+            Next::End => self.stream_ended(key, now),
+        }
+        0
+    }
+
+    /// Writes what is queued, and counts it. Returns why writing stopped, if there was anything to write.
+    pub(super) fn write(&mut self, key: Key, now: Instant, clock: impl Fn() -> Instant) -> Option<Pause> {
+        let connection = lookup(&mut self.connections, key)?;
+        if !connection.wants_write() {
+            return None;
+        }
+        let progress = match connection.write(self.limits.write_budget_bytes, now) {
+            Ok(progress) => progress,
+            Err(error) => {
+                self.fail(key, &error, now);
+                return None;
+            }
+        };
+        log::trace!("#{}: wrote {} bytes, {}", key.number, progress.bytes, progress.pause);
+        self.totals.bytes_written += progress.bytes as u64;
+        self.totals.partial_writes += progress.partial_writes;
+        self.totals.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
+        self.totals.budgets_spent += u64::from(progress.pause == Pause::Budget);
+        if let Some(captured) = progress.delivered.and_then(|frame| frame.captured)
+            && let Some(viewer) = connection.viewer()
+        {
+            let latency = clock().saturating_duration_since(captured);
+            self.feeds[viewer.camera].capture_to_last_byte.add(latency);
+        }
+        Some(progress.pause)
+    }
+
+    /// Called when a reply has been fully written.
+    fn replied(&mut self, key: Key, keep_alive: bool, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if connection.wants_write() {
-            let progress = match connection.write(self.limits.write_budget_bytes, now) {
-                Ok(progress) => progress,
-                Err(error) => return self.fail(key, &error, now),
-            };
-            if log::log_enabled!(log::Level::Trace) {
-                tell_write(key.number, &progress);
-            }
-            self.totals.bytes_written += progress.bytes as u64;
-            self.totals.partial_writes += progress.partial_writes;
-            self.totals.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
-            self.totals.budgets_spent += u64::from(progress.pause == Pause::Budget);
-            if let Some(camera) = connection.watches().filter(|_| progress.delivered > 0) {
-                let at = clock();
-                for captured_on in progress.captured_on.into_iter().flatten() {
-                    self.feeds[camera].capture_to_last_byte.add(at.saturating_duration_since(captured_on));
-                }
-            }
+        match connection.replied(keep_alive, &self.limits, now) {
+            // The next request may have come in together with the last.
+            Ok(false) => self.take_request(key, now),
+            Ok(true) => self.close(key, now, CloseReason::Finished),
+            Err(error) => self.fail(key, &error, now),
         }
-        if connection.queue.is_empty() {
-            if let Some(viewer) = connection.stream_ended(now) {
-                self.settle(key, viewer, &WriteQueue::default());
-            }
-            let Some(connection) = lookup(&mut self.connections, key) else { return };
-            match connection.responded(&self.limits, now) {
-                // The next request may have come in together with the last.
-                Ok(false) => self.take_request(key, now),
-                Ok(true) => self.close(key, CloseReason::Finished),
-                Err(error) => self.fail(key, &error, now),
-            }
+    }
+
+    /// Called when the closing delimiter of a stream has been fully written.
+    fn stream_ended(&mut self, key: Key, now: Instant) {
+        let Some(connection) = lookup(&mut self.connections, key) else { return };
+        let over = State::Sending(Body::Queued { keep_alive: false, progress_at: now });
+        if let State::Sending(Body::Frames(viewer)) = mem::replace(&mut connection.state, over) {
+            self.settle(key, viewer, None, now);
         }
+        self.replied(key, false, now);
     }
 
     /// Answers what can never become a request that is served, and ends the connection.
@@ -197,49 +269,41 @@ impl<T: Transport> Hub<T> {
         if connection.permitted_until().is_some_and(|until| until <= now) {
             return self.end_permitted(key, now);
         }
-        let idle = connection.queue.is_empty();
+        let is_idle = connection.is_idle();
+        let is_drained = connection.queue.is_empty();
         let has_begun_request = connection.has_begun_request();
         let is_owed_read = connection.readable;
+        let has_ended = connection.has_ended();
         match &mut connection.state {
-            // What the peer has said was not looked at yet: the delay is ours.
+            // What the peer has sent was not looked at yet: the delay is ours.
             State::Handshaking { until } if is_owed_read => *until = now + self.limits.handshake_timeout,
             State::Receiving { .. } if has_begun_request => self.refuse(key, &TOO_SLOW, now),
-            State::Handshaking { .. } | State::Receiving { .. } => self.close(key, CloseReason::Silent),
+            State::Handshaking { .. } | State::Receiving { .. } => self.close(key, now, CloseReason::Silent),
             // The delay is ours: the process was stopped, say, and the call still waits to be handed out.
             State::Answering { until, .. } => *until = now + self.limits.request_timeout,
             State::Waiting { .. } => self.ask_now(key, now),
-            State::Reading(_) if idle => {
+            State::Sending(Body::Made(_)) if is_drained => {
                 connection.sign_of_life(now);
                 self.schedule(key);
             }
-            State::Responding { .. } | State::Ending(_) | State::Reading(_) => self.close(key, CloseReason::Stalled),
-            State::Closing { .. } => self.close(key, CloseReason::Finished),
-            State::Closed => {}
-            State::Subscribed(viewer) => match viewer.overdue(idle, &self.limits, now) {
-                Overdue::Close(reason) => self.close(key, reason),
-                Overdue::Held => self.offer_latest(key, Cause::Owed, now),
-                Overdue::Repeat => self.offer_latest(key, Cause::Repeat, now),
-            },
-        }
-    }
-
-    /// Gives one viewer the newest frame.
-    fn offer_latest(&mut self, key: Key, cause: Cause, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let State::Subscribed(viewer) = &mut connection.state else { return };
-        let forgotten = sabotage::is(if cause == Cause::Repeat { Sabotage::ForgetRepeat } else { Sabotage::LoseHeld });
-        match self.feeds[viewer.feed].channel.latest().filter(|_| !forgotten) {
-            Some(frame) => offer(connection, &Parts::of(frame), cause, now),
-            None => {
-                viewer.nothing_to_offer(now);
-                // Only a write shows whether a peer that sends no more still reads.
-                let waiting = now.saturating_duration_since(viewer.since);
-                if connection.has_ended() && waiting >= self.limits.wait_timeout {
-                    return self.close(key, CloseReason::Left);
+            State::Sending(Body::Queued { .. } | Body::Made(_)) => self.close(key, now, CloseReason::Stalled),
+            State::Sending(Body::Frames(viewer)) => match viewer.overdue(is_idle, &self.limits, now) {
+                Some(reason) => self.close(key, now, reason),
+                // Only a write shows whether a peer that sends no more still reads, and there is nothing to write.
+                None if has_ended
+                    && now >= viewer.since + self.limits.wait_timeout
+                    && self.feeds[viewer.camera].newest(viewer.delay, now).0.is_none() =>
+                {
+                    self.close(key, now, CloseReason::Left);
                 }
-            }
+                None => {
+                    viewer.wake(&self.limits, now);
+                    self.schedule(key);
+                }
+            },
+            State::Closing { .. } => self.close(key, now, CloseReason::Finished),
+            State::Closed => {}
         }
-        self.schedule(key);
     }
 
     /// Hands out again the requests that have waited for the frame `camera` now has.
@@ -286,21 +350,29 @@ impl<T: Transport> Hub<T> {
     /// Ends a stream on a part boundary: what has begun goes out whole, then the closing delimiter.
     pub(super) fn end_stream(&mut self, key: Key, now: Instant) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
-        connection.end_stream(multipart::closing(&self.boundary), now);
+        if sabotage::is(Sabotage::CloseInsidePart) {
+            connection.queue = WriteQueue::default();
+        }
+        if let State::Sending(Body::Frames(viewer)) = &mut connection.state {
+            let newest = self.feeds[viewer.camera].newest_number(viewer.delay, now);
+            viewer.end(multipart::closing(&self.boundary), newest, now);
+        }
         self.schedule(key);
         self.arm(key);
     }
 
-    /// Closes the books of a viewer that is no longer one.
-    fn settle(&mut self, key: Key, mut viewer: Viewer, queue: &WriteQueue) {
+    /// Final accounting of a viewer that is no longer one.
+    fn settle(&mut self, key: Key, mut viewer: Viewer, in_flight: Option<Shown>, now: Instant) {
+        let feed = &mut self.feeds[viewer.camera];
         if !sabotage::is(Sabotage::ForgetUnsubscribe) {
-            self.feeds[viewer.feed].channel.unsubscribe(key);
+            feed.channel.unsubscribe(key);
         }
-        self.feeds[viewer.camera].departed.add(&viewer.settle(queue));
+        let newest = feed.newest_number(viewer.delay, now);
+        feed.departed.add(&viewer.settle(in_flight, newest));
     }
 
-    /// Lets go of whoever holds the oldest frames, until those held fit their bound.
-    pub(super) fn bound_pinned(&mut self) {
+    /// Closes the holders of the oldest frames, until those that are held fit their bound.
+    pub(super) fn bound_pinned(&mut self, now: Instant) {
         while self.pinned.release() > self.limits.frames_pinned_bytes_max {
             let Some(oldest) = self.pinned.oldest().cloned() else { return };
             let holders: Vec<Key> = self.keys_where(|connection| connection.holds(&oldest));
@@ -309,7 +381,7 @@ impl<T: Transport> Hub<T> {
             }
             drop(oldest);
             for key in holders {
-                self.close(key, CloseReason::Pinned);
+                self.close(key, now, CloseReason::Pinned);
             }
         }
     }
@@ -321,19 +393,21 @@ impl<T: Transport> Hub<T> {
         use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
         log::debug!("#{}: {error}", key.number);
         let left = matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected);
-        self.close(key, if left { CloseReason::Left } else { CloseReason::Failed });
+        self.close(key, now, if left { CloseReason::Left } else { CloseReason::Failed });
     }
 
     /// Marks a connection closed and settles its accounts; its slot is freed at the end of the turn.
-    pub(super) fn close(&mut self, key: Key, reason: CloseReason) {
+    pub(super) fn close(&mut self, key: Key, now: Instant, reason: CloseReason) {
         let Some(connection) = lookup(&mut self.connections, key) else { return };
         log::debug!("#{} {}: closed ({reason:?})", key.number, connection.client);
         // What is queued goes now, not with the slot: it may hold a frame that counts against the others.
         let queue = mem::take(&mut connection.queue);
         let counted = connection.counted.take();
         match mem::replace(&mut connection.state, State::Closed) {
-            State::Subscribed(viewer) | State::Ending(viewer) => self.settle(key, viewer, &queue),
-            State::Reading(reader) => self.unfollow(key, &reader),
+            State::Sending(Body::Frames(viewer)) => {
+                self.settle(key, viewer, queue.in_flight().map(|(frame, _)| frame), now)
+            }
+            State::Sending(Body::Made(reader)) => self.unfollow(key, &reader),
             State::Waiting { awaited, .. } => self.wait_no_more(key, awaited),
             _ => {}
         }
@@ -373,39 +447,6 @@ impl<T: Transport> Hub<T> {
     }
 }
 
-/// Why a viewer is given a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// It has just been published: its way to the viewer is timed.
-    Published,
-    /// It was there before: a newcomer's first, or one that was held back.
-    Owed,
-    /// Nothing newer has come.
-    Repeat,
-}
-
-/// A frame's part in either framing, cut once for all viewers.
-pub(super) struct Parts {
-    sequence: u64,
-    length: Bytes,
-    advance: Bytes,
-    captured_on: Instant,
-}
-
-impl Parts {
-    pub(super) fn of(frame: &Frame) -> Self {
-        let (length, advance) = (frame.part(Framing::Length), frame.part(Framing::Advance));
-        Self { sequence: frame.sequence, length, advance, captured_on: frame.captured_on }
-    }
-
-    fn framed(&self, framing: Framing) -> &Bytes {
-        match framing {
-            Framing::Length => &self.length,
-            Framing::Advance => &self.advance,
-        }
-    }
-}
-
 /// The connection a key means, if it is still there and not over.
 pub(super) fn lookup<T>(connections: &mut Slab<Connection<T>>, key: Key) -> Option<&mut Connection<T>> {
     let connection = connections.get_mut(key.slot as usize)?;
@@ -420,36 +461,4 @@ pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers
         connection.armed = Some(deadline);
         timers.arm(deadline, key);
     }
-}
-
-/// Puts a frame in the place of the one that waits for a viewer, and counts that one as skipped.
-#[inline]
-pub(super) fn offer<T>(connection: &mut Connection<T>, parts: &Parts, cause: Cause, now: Instant) {
-    let State::Subscribed(viewer) = &mut connection.state else { return };
-    let part = parts.framed(viewer.framing);
-    viewer.offered(part.len(), &connection.queue, now);
-    let skipped = connection.queue.offer(Offer {
-        bytes: part.clone(),
-        sequence: parts.sequence,
-        repeat: cause == Cause::Repeat,
-        captured_on: (cause == Cause::Published).then_some(parts.captured_on),
-    });
-    viewer.counts.skipped_slow += u64::from(skipped) * (1 + u64::from(sabotage::is(Sabotage::SkipTwice)));
-    if log::log_enabled!(log::Level::Trace) {
-        tell_offer(connection.number, parts.sequence, part.len(), skipped);
-    }
-}
-
-#[cold]
-fn tell_write(number: u32, progress: &Progress) {
-    log::trace!("#{number}: wrote {} bytes, {}", progress.bytes, progress.pause);
-}
-
-/// Kept out of the way of those who do not listen: this is the one step that is taken for every viewer and frame.
-#[cold]
-fn tell_offer(number: u32, sequence: u64, bytes: usize, skipped: bool) {
-    if skipped {
-        log::trace!("#{number}: skipped the frame that waited");
-    }
-    log::trace!("#{number}: offered frame {sequence} of {bytes} bytes");
 }

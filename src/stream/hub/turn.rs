@@ -70,9 +70,7 @@ impl<T: Transport> Hub<T> {
         clock: impl Fn() -> Instant,
         answer: impl FnMut(&Call, &Self) -> Reply,
     ) -> Turned<T> {
-        // First, as the cameras' own frames were published between the turns.
-        self.replay(tick.asked_at);
-        // Before deadlines: what has arrived counts before any peer is found late.
+        // First: what has arrived counts before any peer is found late.
         self.receive_pending(tick.now);
         // Before the answers: a request that has waited long enough is answered in this turn, not in the next.
         self.expire(tick.asked_at);
@@ -80,6 +78,8 @@ impl<T: Transport> Hub<T> {
         self.answer_calls(tick.now, answer);
         // After everything that can give a connection something to send: one write for all of it.
         self.send_pending(tick.now, clock);
+        // After sending: a frame that is due to the most delayed viewer leaves the history at the same moment.
+        self.outdate(tick.asked_at);
         // Last: until here, a late event or a list of keys may still name a closed connection.
         Turned { closed: self.reap() }
     }
@@ -89,7 +89,8 @@ impl<T: Transport> Hub<T> {
         if !self.pending.is_empty() || !self.calls.is_empty() || !self.closed.is_empty() {
             return Wake::Now;
         }
-        match [self.timers.next(), self.past_deadline()].into_iter().flatten().min() {
+        let history_ends = self.feeds.iter().filter_map(|feed| feed.history.ends_at()).min();
+        match [self.timers.next(), history_ends].into_iter().flatten().min() {
             Some(at) => Wake::At(at),
             None => Wake::OnInput,
         }
@@ -102,7 +103,7 @@ impl<T: Transport> Hub<T> {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             // A reply on its way is drained to the end even so: closing on unread input would lose the reply.
             if connection.gone && !matches!(connection.state, State::Closing { .. }) {
-                self.close(key, CloseReason::Left);
+                self.close(key, now, CloseReason::Left);
             } else if connection.wants_read() || matches!(connection.state, State::Receiving { .. }) {
                 self.receive(key, now);
                 // The first byte of a request may bring the deadline nearer.
@@ -111,7 +112,7 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Handles expired deadlines: closes late peers, repeats frames to idle viewers, sends frames that were held back.
+    /// Handles expired deadlines: closes late peers, and has viewers asked again that are due a frame.
     fn expire(&mut self, now: Instant) {
         while let Some((at, key)) = self.timers.pop(now) {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
@@ -119,10 +120,9 @@ impl<T: Transport> Hub<T> {
                 continue;
             }
             connection.armed = None;
-            let may_send = connection.permitted_until().is_none_or(|until| until > now);
-            if connection.deadline(&self.limits) <= now && may_send && !sabotage::is(Sabotage::TimersFirst) {
-                // Room that was reported in this turn counts before the verdict: the delay may have been ours. A frame
-                // that only waits when a permit ends is not sent.
+            if connection.deadline(&self.limits) <= now && !sabotage::is(Sabotage::TimersFirst) {
+                // Room that was reported in this turn counts before the verdict: the delay may have been ours. Only
+                // what has begun is written; no body is asked for more.
                 self.write(key, now, || now);
             }
             self.overdue(key, now);
@@ -142,8 +142,8 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Makes and writes what is due on each connection with work to do, from a start that moves, so that no connection
-    /// is always last.
+    /// Asks each body for what is next and writes it, on every connection with work to do, from a start that moves, so
+    /// that no connection is always last.
     fn send_pending(&mut self, now: Instant, clock: impl Fn() -> Instant) {
         let mut batch = mem::replace(&mut self.pending, mem::take(&mut self.spare));
         if !batch.is_empty() {
@@ -156,10 +156,7 @@ impl<T: Transport> Hub<T> {
             let Some(connection) = lookup(&mut self.connections, key) else { continue };
             connection.scheduled = false;
             let may_make = made < self.limits.produce_budget_bytes || sabotage::is(Sabotage::ForgetMakingBudget);
-            if may_make && matches!(connection.state, State::Reading(_)) {
-                made += self.pull(key, now);
-            }
-            self.write(key, now, &clock);
+            made += self.send(key, may_make, now, &clock);
             if !sabotage::is(Sabotage::ForgetReschedule) {
                 self.schedule(key);
             }

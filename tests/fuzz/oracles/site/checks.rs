@@ -1,6 +1,6 @@
 //! What each answer must be.
 
-use framecast::stream::{Produced, Producer, Purpose, Subscription};
+use framecast::stream::{Next, Producer, Purpose, Subscription};
 use framecast::wire::avi::FILE_BYTES_MAX;
 use serde::de::IgnoredAny;
 
@@ -64,13 +64,14 @@ pub fn produce(world: &World, producer: &mut dyn Producer, chunks_max: usize) ->
     use framecast::site::Scene;
     let mut made = Vec::new();
     for _ in 0..chunks_max {
-        match producer.produce(world.journal()) {
-            Produced::Chunk(chunk) => {
+        match producer.next(world.journal()) {
+            Next::Chunk(chunk) => {
+                let chunk = chunk.bytes;
                 assert!(!chunk.is_empty() && chunk.len() <= 16 * 1024, "a chunk of {} bytes", chunk.len());
                 made.extend_from_slice(&chunk);
             }
-            Produced::NotYet => break,
-            Produced::End => return (made, true),
+            Next::NotYet => break,
+            Next::End => return (made, true),
         }
     }
     producer.take_untold();
