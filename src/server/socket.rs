@@ -37,6 +37,13 @@ impl Transport for Socket {
         }
     }
 
+    fn ends_with_its_peer(&self) -> bool {
+        match self {
+            Socket::Tcp(_) | Socket::Unix(_) => false,
+            Socket::Tls(session) => session.ends_with_its_peer(),
+        }
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         match self {
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),

@@ -35,6 +35,11 @@ pub trait Transport: Read + Write {
         false
     }
 
+    /// Whether a peer that sends no more has left. A TCP peer may have shut down its write side alone.
+    fn ends_with_its_peer(&self) -> bool {
+        false
+    }
+
     /// Tells the peer that nothing more will come. What was written before still arrives.
     ///
     /// # Errors
@@ -327,6 +332,11 @@ impl<T: Transport> Connection<T> {
         let exchange = Exchange { keep_alive, head_only: request.method == Method::Head, is_chunked, asked_at: now };
         self.state = State::Answering { exchange, until: now + limits.request_timeout };
         Ok(Some(request))
+    }
+
+    /// Whether a peer that sends no more has left.
+    pub(super) fn ends_with_its_peer(&self) -> bool {
+        self.transport.ends_with_its_peer()
     }
 
     /// Whether the peer will send no more.

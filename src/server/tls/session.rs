@@ -118,6 +118,12 @@ impl<S: Transport> Transport for Session<S> {
         self.stage != Stage::Plain && (self.connection.wants_write() || self.farewell == Farewell::Said)
     }
 
+    /// Clients of TLS do not shut down one side alone: a browser that leaves a page ends both, with or without
+    /// `close_notify`, and without it the end may be an attacker's (RFC 8446, section 6.1).
+    fn ends_with_its_peer(&self) -> bool {
+        true
+    }
+
     /// Says farewell (`close_notify`), and shuts the socket's side once that has left.
     fn shutdown_write(&mut self) -> io::Result<()> {
         if self.stage == Stage::Plain {

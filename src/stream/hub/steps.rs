@@ -146,6 +146,9 @@ impl<T: Transport> Hub<T> {
             _ if sabotage::is(Sabotage::ForgetEnd) => {}
             State::Closing { .. } => self.close(key, now, CloseReason::Finished),
             State::Handshaking { .. } | State::Receiving { .. } => self.close(key, now, CloseReason::Left),
+            State::Sending(Body::Frames(_) | Body::Made(_)) if connection.ends_with_its_peer() => {
+                self.close(key, now, CloseReason::Left)
+            }
             _ => {}
         }
     }
