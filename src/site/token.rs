@@ -5,8 +5,15 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 /// What precedes an address in a file of ours: in a page, in a script that imports another, and in the manifest.
 const MARKS: [&str; 5] = ["href=\"", "src=\"", "from \"", "\"src\": \"", "\"start_url\": \""];
 
+/// A longer token is not carried on: a secret has at most 256 bytes, and a signed token the name of a camera besides
+/// its signature. Written into every address, one as long as a request may have would make a chunk of its own.
+const CARRIED_BYTES_MAX: usize = 384;
+
 /// `text` with `token` in each of its addresses, which are all relative.
 pub fn carry_on(text: &str, token: &str) -> String {
+    if token.len() > CARRIED_BYTES_MAX {
+        return text.to_owned();
+    }
     // Everything but letters and digits is escaped, so nothing in it can end the address.
     let parameter = format!("token={}", utf8_percent_encode(token, NON_ALPHANUMERIC));
     MARKS.iter().fold(text.to_owned(), |text, mark| {
@@ -24,6 +31,13 @@ pub fn carry_on(text: &str, token: &str) -> String {
 mod tests {
     use super::*;
     use crate::site::assets::{VIEWER, find};
+
+    #[test]
+    fn token_longer_than_any_real_one_is_not_carried_on() {
+        let link = "<a href=\"./\">";
+        assert_ne!(carry_on(link, &"a".repeat(CARRIED_BYTES_MAX)), link);
+        assert_eq!(carry_on(link, &"a".repeat(CARRIED_BYTES_MAX + 1)), link);
+    }
 
     #[test]
     fn every_link_of_a_page_carries_the_token_on() {
