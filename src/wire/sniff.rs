@@ -16,8 +16,8 @@ pub enum Content {
     Pictures(&'static str),
     /// Video in a container or without one, such as MP4 or H.264.
     Video(&'static str),
-    /// A list of addresses of video, as HLS has it.
-    Playlist,
+    /// A list of addresses of video: HLS or DASH.
+    Playlist(&'static str),
     /// A page, as a camera's login has it.
     Page,
     /// JSON or XML: the reply of some interface.
@@ -33,14 +33,11 @@ pub enum Content {
 }
 
 /// What begins with which bytes. ISO media files (ISO/IEC 14496-12) and MPEG transport streams are told otherwise.
-const MAGIC: [(&[u8], Content); 24] = [
+const MAGIC: [(&[u8], Content); 20] = [
     (b"\x89PNG\r\n\x1a\n", Content::Pictures("PNG")),
     (b"GIF8", Content::Pictures("GIF")),
-    (b"BM", Content::Pictures("BMP")),
     (b"II*\0", Content::Pictures("TIFF")),
     (b"MM\0*", Content::Pictures("TIFF")),
-    (b"P6", Content::Pictures("PPM")),
-    (b"P5", Content::Pictures("PGM")),
     (b"\0\0\0\x0cjP  ", Content::Pictures("JPEG 2000")),
     (b"\xff\x4f\xff\x51", Content::Pictures("JPEG 2000")),
     (b"\x1a\x45\xdf\xa3", Content::Video("Matroska or WebM")),
@@ -50,15 +47,35 @@ const MAGIC: [(&[u8], Content); 24] = [
     (b"\0\0\x01\xba", Content::Video("MPEG")),
     (b"\0\0\x01\xb3", Content::Video("MPEG")),
     (b"DKIF", Content::Video("IVF")),
-    (b"#EXTM3U", Content::Playlist),
+    (b"#EXTM3U", Content::Playlist("HLS")),
     (b"\x1f\x8b", Content::Compressed("gzip")),
     (b"\x28\xb5\x2f\xfd", Content::Compressed("zstd")),
     (b"BZh", Content::Compressed("bzip2")),
     (b"\xfd7zXZ\0", Content::Compressed("xz")),
     (b"PK\x03\x04", Content::Compressed("zip")),
     (b"HTTP/1.", Content::HttpHead),
-    (b"<?xml", Content::Data("XML")),
 ];
+
+/// What is in a page near its beginning, in lower case. Cameras leave out what a page should begin with.
+const PAGE_TAGS: [&str; 13] = [
+    "<!doctype html",
+    "<html",
+    "<head>",
+    "<body",
+    "<title",
+    "<meta",
+    "<script",
+    "<style",
+    "<center",
+    "<h1",
+    "<div",
+    "<table",
+    "<frameset",
+];
+
+/// What to do where an address leads to something other than a stream: where common cameras and servers have theirs.
+pub const STREAM_ADDRESSES: &str = "try the address of the stream itself, such as /stream, /video_feed, \
+    /?action=stream, /video or /mjpg/video.mjpg";
 
 /// The size of a packet of an MPEG transport stream, and the byte each begins with (ISO/IEC 13818-1, 2.4.3.2).
 const TRANSPORT_PACKET_BYTES: usize = 188;
@@ -71,14 +88,19 @@ impl Content {
         if head.is_empty() {
             return Self::Nothing;
         }
-        if let Some(end) = memmem::find(head, b"\r\n\r\n").filter(|_| head.starts_with(b"--")) {
-            return Self::of(head.get(end + 4..).unwrap_or_default());
+        if let Some(body) = part_body(head).filter(|_| head.starts_with(b"--")) {
+            return Self::of(body);
         }
+        let head = without_leading_blanks(head);
         let magic = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
         if let Some((_, content)) = magic {
             return *content;
         }
         match head {
+            // Four bytes behind its size are reserved and zero.
+            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Self::Pictures("BMP"),
+            [b'P', b'5', b'\n' | b' ', ..] => Self::Pictures("PGM"),
+            [b'P', b'6', b'\n' | b' ', ..] => Self::Pictures("PPM"),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Self::Pictures("WebP"),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Self::Video("AVI"),
             [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.get(..4) {
@@ -103,17 +125,20 @@ impl Content {
         if !is_text(head) {
             return Self::Binary;
         }
-        let text = head.trim_ascii_start();
-        let begins =
-            |word: &str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()));
-        match text.first() {
-            Some(b'<') if begins("<!doctype html") || begins("<html") || begins("<head") || begins("<body") => {
-                Self::Page
-            }
+        let text = head.to_ascii_lowercase();
+        let has = |word: &str| memmem::find(&text, word.as_bytes()).is_some();
+        match head.first() {
+            Some(b'<') if has("<mpd") => Self::Playlist("DASH"),
+            Some(b'<') if text.starts_with(b"<!--") || PAGE_TAGS.into_iter().any(has) => Self::Page,
             Some(b'<') => Self::Data("XML"),
             Some(b'{' | b'[') => Self::Data("JSON"),
             _ => Self::Text,
         }
+    }
+
+    /// Whether the bytes show that neither JPEGs nor parts follow.
+    pub fn is_foreign(self) -> bool {
+        !matches!(self, Self::Nothing | Self::HttpHead | Self::Text | Self::Binary)
     }
 
     /// The way to JPEGs.
@@ -123,12 +148,11 @@ impl Content {
             Self::Pictures(_) | Self::Binary => {
                 "let it write JPEGs, or convert them, as by exec:ffmpeg -i INPUT -f mjpeg -"
             }
-            Self::Video(_) | Self::Playlist => {
+            Self::Video(_) | Self::Playlist(_) => {
                 "convert it to motion JPEG, as by exec:ffmpeg -i INPUT -an -f mjpeg -q:v 5 -"
             }
-            Self::Page => "check the address and the credentials; a camera's stream has an address of its own",
-            Self::Data(_) => "check the address: that is an interface, and not a stream",
-            Self::Compressed(_) => "let it write JPEGs without compression around them",
+            Self::Page | Self::Data(_) => STREAM_ADDRESSES,
+            Self::Compressed(_) => "switch the compression off, or undo it, as by exec:curl -s --compressed URL",
             Self::HttpHead => "name the address as the camera, as in http://HOST/PATH, or leave the head out",
             Self::Text => "let it write JPEGs to standard output, and what it logs to standard error",
         }
@@ -141,15 +165,29 @@ impl fmt::Display for Content {
             Self::Nothing => f.write_str("nothing"),
             Self::Pictures(kind) => write!(f, "{kind} pictures"),
             Self::Video(kind) => write!(f, "{kind} video"),
-            Self::Playlist => f.write_str("an HLS playlist"),
-            Self::Page => f.write_str("a web page (HTML)"),
-            Self::Data(kind) => f.write_str(kind),
+            Self::Playlist(kind) => write!(f, "a playlist of {kind}"),
+            Self::Page => f.write_str("a web page, such as that of a login"),
+            Self::Data(kind) => write!(f, "{kind}, such as an error or the answer to a login"),
             Self::Compressed(kind) => write!(f, "{kind} data"),
             Self::HttpHead => f.write_str("an HTTP response with its head"),
             Self::Text => f.write_str("text"),
             Self::Binary => f.write_str("binary data of no known kind"),
         }
     }
+}
+
+/// The body of the first of some parts, if its header block is there.
+pub fn part_body(parts: &[u8]) -> Option<&[u8]> {
+    let blank_lines = [b"\r\n\r\n".as_slice(), b"\n\n"].into_iter();
+    let bodies = blank_lines.filter_map(|blank| memmem::find(parts, blank).map(|at| at + blank.len()));
+    bodies.min().and_then(|at| parts.get(at..))
+}
+
+/// `head` without the blanks and the byte order mark that may precede text; all of it where it is no text.
+fn without_leading_blanks(head: &[u8]) -> &[u8] {
+    let text = head.trim_ascii_start();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    if is_text(text) { text } else { head }
 }
 
 /// The kind of a video byte stream that begins with a start code (ITU-T H.264 and H.265, annex B).
@@ -191,13 +229,21 @@ mod tests {
             (b"\0\0\x01\x27\x42", Content::Video("H.264")),
             (b"\0\0\0\x01\x40\x01\x0c", Content::Video("H.265")),
             (&transport, Content::Video("MPEG-TS")),
-            (b"#EXTM3U\n#EXT-X", Content::Playlist),
+            (b"#EXTM3U\n#EXT-X", Content::Playlist("HLS")),
+            (b"\xef\xbb\xbf\r\n#EXTM3U\n", Content::Playlist("HLS")),
+            (b"<?xml version=\"1.0\"?>\n<MPD xmlns=\"urn:mpeg:dash\">", Content::Playlist("DASH")),
+            (b"<?xml version=\"1.0\"?>\n<error code=\"4\"/>", Content::Data("XML")),
+            (b"<?xml version=\"1.0\"?>\n<!DOCTYPE html>", Content::Page),
+            (b"BM\x36\0\x0c\0\0\0\0\0", Content::Pictures("BMP")),
+            (b"BMW, the camera on the car\n", Content::Text),
+            (b"P6\n640 480\n255\n", Content::Pictures("PPM")),
             (b"\x1f\x8b\x08\0", Content::Compressed("gzip")),
             (b"  <!DOCTYPE HTML><html>", Content::Page),
             (b"<html><body>", Content::Page),
             (b"{\"error\": 1}", Content::Data("JSON")),
             (b"HTTP/1.1 200 OK\r\n", Content::HttpHead),
             (b"--b\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n\x1a\n", Content::Pictures("PNG")),
+            (b"--b\nContent-Type: image/png\n\n\x89PNG\r\n\x1a\n", Content::Pictures("PNG")),
             (b"starting camera 1\n", Content::Text),
             ("kamera lässt grüßen, es gibt kein Bild\n".as_bytes(), Content::Text),
             (&luma, Content::Binary),

@@ -37,22 +37,15 @@ fn a_status_that_is_no_success() {
 #[test]
 fn a_type_that_is_no_video() {
     for (fields, body, what) in [
-        (
-            "Content-Type: text/html; charset=utf-8\r\n",
-            "<!-- page -->",
-            "a page, such as that of its login (text/html)",
-        ),
-        (
-            "Content-Type: Application/JSON\r\n",
-            "{}",
-            "JSON, such as an error or the answer to a login (application/json)",
-        ),
-        ("Content-Type: text/plain\r\n", "oops", "text/plain"),
+        ("Content-Type: text/html; charset=utf-8\r\n", "<!-- page -->", "a web page"),
+        ("Content-Type: Application/JSON\r\n", "{}", "JSON"),
+        ("Content-Type: text/plain\r\n", "oops", "text (text/plain)"),
         ("Content-Type: image/jpeg\r\n", "oops", "text (image/jpeg)"),
-        ("", "x", "something of unknown type"),
+        ("", "x", "text"),
     ] {
-        let sentence = format!("that is {what} and not a stream or a picture; {TRY}");
-        assert_eq!(failure(answer("200 OK", fields, body.as_bytes())), sentence);
+        let failure = failure(answer("200 OK", fields, body.as_bytes()));
+        assert!(failure.starts_with(&format!("it sends no JPEG but {what}")), "{failure}");
+        assert!(failure.ends_with(&format!("; {TRY}")), "{failure}");
     }
 }
 

@@ -101,16 +101,18 @@ fn what_is_neither_stream_nor_picture_is_named_with_the_way_out() {
         ("HTTP/1.1 20 OK\r\n\r\n", "", "status is 20"),
         ("HTTP/1.1 204 No Content\r\n\r\n", "", "204 No Content"),
         ("HTTP/1.1 302 Found\r\n\r\n", "", "302"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", "<html>", "a page"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", "<html>", "a page"),
+        ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", "<html>", "a web page"),
+        ("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", "<html>", "a web page"),
         ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", "{\"error\": 1}", "JSON"),
         ("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n", "\u{89}PNG", "image/png"),
         ("HTTP/1.1 200 OK\r\n\r\n", "#EXTM3U\n", "exec:ffmpeg -i"),
+        ("HTTP/1.1 200 OK\r\nContent-Type: audio/mpegurl\r\n\r\n", "/a.ts\n", "playlist of HLS"),
+        ("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", "\0\x10\x02", "exec:ffmpeg -i"),
         ("HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", "\0\0\0\x20ftypisom", "exec:ffmpeg -i"),
         ("HTTP/1.1 200 OK\r\nContent-Type: video/h264\r\n\r\n", "\0\0\0\x01\x67", "H.264"),
         ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", "\x1f", "exec:curl -s --compressed"),
         ("HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n", "--b\r\n\r\n\0\0\0\x01\x67", "H.264"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n", "<html>", "a page"),
+        ("HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n", "<html>", "a web page"),
     ] {
         let refused = outcome(head, body.as_bytes()).expect_err(head);
         assert!(refused.contains(words), "{head} {body}: {refused}");

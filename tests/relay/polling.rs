@@ -98,7 +98,7 @@ fn a_picture_that_is_cut_short_is_left_out_and_told() {
     assert_eq!(driver.frame().jpeg, PICTURES[2]);
     let words = driver.all_words();
     assert!(words.contains("rejected: truncated;"), "{words}");
-    assert!(words.contains("that is text (image/jpeg)"), "{words}");
+    assert!(words.contains("no JPEG but text (image/jpeg)"), "{words}");
     assert_eq!(words.matches("asking again").count(), 2, "each failure is logged once: {words}");
     assert!(words.contains("it answers 503 Service Unavailable"), "{words}");
 }

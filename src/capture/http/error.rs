@@ -8,6 +8,7 @@ use rustls::{AlertDescription, PeerIncompatible};
 use crate::capture::CaptureError;
 use crate::capture::source::SourceError;
 use crate::wire::secret::SecretAddress;
+use crate::wire::sniff::STREAM_ADDRESSES;
 use crate::wire::source::Reason;
 
 /// What is said of a host that is known but has no address.
@@ -94,14 +95,14 @@ pub enum Fault {
     #[error("it forbids this (403 Forbidden); check what the user may see, and who may connect")]
     Forbidden,
     /// 404.
-    #[error("nothing is there (404 Not Found); {TRY}")]
+    #[error("nothing is there (404 Not Found); {STREAM_ADDRESSES}")]
     NotFound,
     /// Any other status that is no success.
     #[error("it answers {0}; look at the address with a browser")]
     Status(String),
     /// Neither a stream nor a picture: what it is, and what to do.
-    #[error("that is {0} and not a stream or a picture; {1}")]
-    NotVideo(String, String),
+    #[error("it sends no JPEG but {0}; {1}")]
+    NotVideo(String, &'static str),
     /// The stream has ended.
     #[error(
         "it has closed the stream, after {frames} frames; it may have been restarted, or serve few viewers at once"
@@ -114,10 +115,6 @@ pub enum Fault {
     #[error("asking it fails ({0}); look at the address with a browser")]
     Other(String),
 }
-
-/// Where common cameras and servers have their streams.
-pub(super) const TRY: &str = "try the address of the stream itself, such as /stream, /video_feed, /?action=stream, \
-    /video or /mjpg/video.mjpg";
 
 impl From<HttpError> for CaptureError {
     fn from(error: HttpError) -> Self {
