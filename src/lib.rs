@@ -3,6 +3,27 @@
 //! One `mio::Poll`, one loop, no thread per viewer: this is what the whole program is about, and it is written to be
 //! read.
 //!
+//! # The life of an edge
+//!
+//! A kernel reports readiness in one of two ways. *Level*: it repeats, at every wait, that a socket can be read or
+//! written. *Edge*: it reports once that this has changed, and not again until an attempt has ended in "would block".
+//! framecast uses edges, so that ten thousand idle viewers cost nothing, and each socket is registered once, for both
+//! directions.
+//!
+//! 1. An edge comes with a batch of events. [`stream::Hub::ready`] sets a bit on the connection, `readable` or
+//!    `writable`, and puts the connection on the list of those with work to do. It reads and writes nothing.
+//! 2. The turn tries: [`stream::Hub::turn`] reads, answers and writes where a bit is set.
+//! 3. "Would block" clears the bit: the kernel owes the next edge.
+//! 4. Anything else that ends an attempt early is a budget of our own. The bit stays set, the connection stays on the
+//!    list, and the next wait takes no time. A bit that was cleared, or a connection that was forgotten, without "would
+//!    block" would be a lost edge, and with it a lost viewer.
+//!
+//! The list is for work that waits for no event, the timers are for what becomes due while nothing happens. Time is read
+//! in three places, each for its own reason: `asked_at`, when the wait began, is what deadlines are judged by, since a
+//! process that was stopped in its wait has heard its peers up to then; `now`, when the wait ended, is the time of all
+//! that the turn does; and a histogram reads the clock once more for each delivered frame, since sending to many viewers
+//! takes milliseconds.
+//!
 //! # The layers
 //!
 //! Imports only go down. What a layer must not know is as much of its design as what it does.
@@ -23,20 +44,23 @@
 //!
 //! # The reading order
 //!
-//! 1. [`server::event_loop`]: the turn, which fits a screen.
-//! 2. [`stream::queue`]: what waits for one viewer, and why no picture is ever torn.
-//! 3. [`stream::connection`] and [`stream::hub`]: one peer's states, and all peers.
-//! 4. [`stream::channel`], [`stream::journal`] and [`stream::producer`]: everything that goes on for ever.
-//! 5. [`server::listener`], [`server::camera`]: where edges are owed, and where blocking is locked away.
-//! 6. [`wire::multipart`], [`wire::jpeg`], [`wire::http`]: the bytes themselves.
-//! 7. [`site`]: what stands at each address.
+//! 1. [`server::event_loop`]: the turn of the loop, and [`stream::hub`], whose own turn is its largest step.
+//! 2. [`stream::connection`]: the seven states of one peer.
+//! 3. [`stream::queue`]: the bytes on their way to it, and why no picture is ever torn.
+//! 4. [`stream::viewer`]: a body that is pulled, and why what is sent next is always the newest.
+//! 5. [`stream::channel`], [`stream::journal`] and [`stream::producer`]: everything else that goes on without end.
+//! 6. [`server::listener`], [`server::camera`]: where edges are owed, and where blocking is locked away.
+//! 7. [`wire::multipart`], [`wire::jpeg`], [`wire::http`]: the bytes themselves.
+//! 8. [`site`]: what stands at each address.
 //!
 //! # The life of a frame
 //!
 //! A driver writes it to its pipe. The loop wakes, [`server::camera`] reads until the pipe would block,
 //! [`wire::source`] cuts out whole, checked JPEGs. [`stream::Hub::publish`] encodes it once, as a part with the
-//! boundary that follows it, and offers a reference to every subscriber's [`stream::queue::WriteQueue`], where it takes
-//! the place of an older one that has not begun to leave. [`stream::Hub::turn`] then writes: one system call a viewer.
+//! boundary that follows it, and puts every viewer of the camera on the list of connections with work to do. In
+//! [`stream::Hub::turn`], a viewer that has no frame on its way and room for one asks for the newest: it is queued by
+//! reference ([`stream::queue::WriteQueue`]) and written with one system call. A frame of which the kernel takes no byte
+//! is taken back, so that the viewer asks for the newest again when there is room.
 //!
 //! # The life of a request
 //!

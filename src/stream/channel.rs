@@ -1,4 +1,4 @@
-//! A channel: the newest of something, as much of the past as is kept, and who wants to be told of each.
+//! A channel: the newest of something, as much of the past as is kept, and its subscribers.
 
 use std::collections::{BTreeSet, VecDeque, btree_set};
 use std::iter::Copied;
@@ -8,12 +8,11 @@ use super::key::Key;
 /// Subscribers of a channel, in the order of their slots.
 pub type Subscribers<'a> = Copied<btree_set::Iter<'a, Key>>;
 
-/// The last few `M` and the set of its subscribers. Who watches is this set and nothing else: there is no count to keep
-/// in step with it.
+/// The last few `M` and the set of its subscribers. There is no count beside the set that could disagree with it.
 ///
-/// Everything that goes on for ever is one of these. Of a camera's frames only the newest is kept, and every subscriber
-/// is handed it; of what is known about them, and of the server's own news, more is kept, and subscribers read on from
-/// where they are.
+/// Everything that goes on without end is one of these. Of a camera's frames only the newest is kept, and a subscriber
+/// asks for it; of the facts about frames, and of the server's own figures, more is kept, and a subscriber reads on from
+/// where it is.
 #[derive(Debug)]
 pub struct Channel<M> {
     depth: usize,
