@@ -10,7 +10,7 @@ const STEP_MAX: u64 = 1 << 40;
 
 /// Numbers the frames of one camera.
 ///
-/// A number that the camera states is taken if it exceeds all before it, and is at most [`STEP_MAX`] above the last
+/// A number that the camera states is taken if it exceeds all before it, and is at most `STEP_MAX` above the last
 /// one taken. Otherwise the next number is taken: the camera has restarted, states none, or states garbage.
 #[derive(Debug, Default)]
 pub struct Numbering {

@@ -59,7 +59,7 @@ impl Secret {
         Ok(format!("{claim}{SEPARATOR}{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// What `token` grants, if it was signed with this secret. [`Expired`] if its time is over at `wall_time`, a time
+    /// What `token` grants, if it was signed with this secret. `Expired` if its time is over at `wall_time`, a time
     /// since the Unix epoch.
     pub fn read(&self, token: &str, wall_time: Duration) -> Option<Result<Grant, Expired>> {
         if self.0.len() < SIGNING_BYTES_MIN {
