@@ -18,11 +18,11 @@
 //!    list, and the next wait takes no time. A bit that was cleared, or a connection that was forgotten, without "would
 //!    block" would be a lost edge, and with it a lost viewer.
 //!
-//! The list is for work that waits for no event, the timers are for what becomes due while nothing happens. Time is read
-//! in three places, each for its own reason: `asked_at`, when the wait began, is what deadlines are judged by, since a
-//! process that was stopped in its wait has heard its peers up to then; `now`, when the wait ended, is the time of all
-//! that the turn does; and a histogram reads the clock once more for each delivered frame, since sending to many viewers
-//! takes milliseconds.
+//! The list is for work that waits for no event, the timers are for what becomes due while nothing happens. Time is
+//! read in three places, each for its own reason: `asked_at`, when the wait began, is what deadlines are judged by,
+//! since a process that was stopped in its wait has heard its peers up to then; `now`, when the wait ended, is the time
+//! of all that the turn does; and a histogram reads the clock once more for each delivered frame, since sending to many
+//! viewers takes milliseconds.
 //!
 //! # The layers
 //!
@@ -59,8 +59,8 @@
 //! [`wire::source`] cuts out whole, checked JPEGs. [`stream::Hub::publish`] encodes it once, as a part with the
 //! boundary that follows it, and puts every viewer of the camera on the list of connections with work to do. In
 //! [`stream::Hub::turn`], a viewer that has no frame on its way and room for one asks for the newest: it is queued by
-//! reference ([`stream::queue::WriteQueue`]) and written with one system call. A frame of which the kernel takes no byte
-//! is taken back, so that the viewer asks for the newest again when there is room.
+//! reference ([`stream::queue::WriteQueue`]) and written with one system call. A frame of which the kernel takes no
+//! byte is taken back, so that the viewer asks for the newest again when there is room.
 //!
 //! # The life of a request
 //!

@@ -89,7 +89,7 @@ pub struct Sign {
     /// For how long from now
     #[arg(long, value_name = "TIME", value_parser = One(time))]
     pub valid: Duration,
-    /// Print a link instead: the address of the server, such as "https://cam.example.org/", with the token in it
+    /// Print a link instead: the address of the server, such as `https://cam.example.org/`, with the token in it
     #[arg(long, value_name = "BASE")]
     // Read later: a value that is refused here is repeated, and there may be a login in it.
     url: Option<String>,

@@ -11,8 +11,8 @@ pub type Subscribers<'a> = Copied<btree_set::Iter<'a, Key>>;
 /// The last few `M` and the set of its subscribers. There is no count beside the set that could disagree with it.
 ///
 /// Everything that goes on without end is one of these. Of a camera's frames only the newest is kept, and a subscriber
-/// asks for it; of the facts about frames, and of the server's own figures, more is kept, and a subscriber reads on from
-/// where it is.
+/// asks for it; of the facts about frames, and of the server's own figures, more is kept, and a subscriber reads on
+/// from where it is.
 #[derive(Debug)]
 pub struct Channel<M> {
     depth: usize,

@@ -4,9 +4,10 @@
 //! argument called `now`, and everything is an ordinary value: feed the same calls in the same order and the same
 //! bytes come out. That is what lets a simulation drive this very code through a million accidents.
 //!
-//! Reading order: [`frame`] (one picture), [`queue`] (the bytes on their way to one peer), [`viewer`] (what asks for the
-//! next frame), [`connection`] (one peer), [`hub`] (all of them, and their turn), [`channel`] (the newest frame and its
-//! subscribers), [`history`] (frames before it), [`journal`] and [`producer`] (bodies that are made as they are sent).
+//! Reading order: [`frame`] (one picture), [`queue`] (the bytes on their way to one peer), [`viewer`] (what asks for
+//! the next frame), [`connection`] (one peer), [`hub`] (all of them, and their turn), [`channel`] (the newest frame and
+//! its subscribers), [`history`] (frames before it), [`journal`] and [`producer`] (bodies that are made as they are
+//! sent).
 
 pub mod answer;
 pub mod channel;
