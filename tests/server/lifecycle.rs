@@ -122,10 +122,10 @@ fn what_cannot_be_started_is_said_in_one_sentence() {
                  choose another with --listen"
             ),
         ),
-        (&["serve", "--camera", &format!("stills:{empty}")], 1, format!("no JPEG in {empty}")),
-        (&["serve", "--camera", "stills:/not/there"], 1, "cannot read the directory /not/there".into()),
+        (&["capture", &format!("stills:{empty}")], 1, format!("no JPEG in {empty}")),
+        (&["capture", "stills:/not/there"], 1, "cannot read the directory /not/there".into()),
         (&["serve", "--camera", "carrier-pigeon:"], 2, "there is no source \"carrier-pigeon\"".into()),
-        (&["--listen", "8080"], 2, "an address is HOST:PORT".into()),
+        (&["--listen", "65536"], 2, "an address is HOST:PORT".into()),
         (&["--camera", "a=stills:", "--camera", "a=stills:"], 2, "two cameras are called 'a'".into()),
     ];
     for (arguments, code, sentence) in cases {
