@@ -113,7 +113,7 @@ fn pass(call: &Call, (route, scope): (Route, Scope), origins: &Origins, fields: 
     let answered = match route {
         Route::Asset(asset) => Ok(pages::asset(asset, request, origins, scene)),
         Route::Stream { number } => pages::stream(number, request, fields, scene),
-        Route::Snapshot { number } => pages::snapshot(number, call, scene),
+        Route::Snapshot { number } => pages::snapshot(number, request, call, scene),
         Route::Clip(format) => pages::clip(format, request, scene),
         Route::Table => pages::table(request, call.waited, origins, scene),
         Route::Events => pages::events(request, scope, scene),

