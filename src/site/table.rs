@@ -26,6 +26,8 @@ pub struct Table {
     name: String,
     /// What its links carry on.
     token: Option<String>,
+    /// What is left of the opening, where links with a long token make it larger than a chunk.
+    opening: Bytes,
     rows_left: Option<u64>,
     /// The number in the journal of the last frame told of.
     told: u64,
@@ -50,6 +52,7 @@ impl Table {
             camera,
             name: name.to_owned(),
             token: None,
+            opening: Bytes::new(),
             rows_left: rows,
             told: 0,
             told_number: None,
@@ -99,11 +102,17 @@ impl Producer for Table {
         let mut out = String::with_capacity(CHUNK_BYTES + ROW_BYTES_MAX);
         if self.progress == Progress::Opening {
             self.progress = Progress::Rows;
-            let opening = opening(&self.name);
-            match self.token.take() {
-                Some(token) => out.push_str(&token::carry_on(&opening, &token)),
-                None => out.push_str(&opening),
+            let mut opening = opening(&self.name);
+            if let Some(token) = self.token.take() {
+                opening = token::carry_on(&opening, &token);
             }
+            match opening.len() {
+                ..=CHUNK_BYTES => out.push_str(&opening),
+                _ => self.opening = opening.into(),
+            }
+        }
+        if !self.opening.is_empty() {
+            return Next::bytes(self.opening.split_to(self.opening.len().min(CHUNK_BYTES)));
         }
         self.rows(&mut out, journal);
         if self.rows_left == Some(0) {

@@ -5,9 +5,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 /// What precedes an address in a file of ours: in a page, in a script that imports another, and in the manifest.
 const MARKS: [&str; 5] = ["href=\"", "src=\"", "from \"", "\"src\": \"", "\"start_url\": \""];
 
-/// A longer token is not carried on: a secret has at most 256 bytes, and a signed token the name of a camera besides
-/// its signature. Written into every address, one as long as a request may have would make a chunk of its own.
-const CARRIED_BYTES_MAX: usize = 384;
+/// A longer token is not carried on: a secret has at most 256 bytes, and a signed token holds the name of a camera, at
+/// most 60 characters of any script with each byte escaped, besides its signature.
+const CARRIED_BYTES_MAX: usize = 1024;
 
 /// `text` with `token` in each of its addresses, which are all relative.
 pub fn carry_on(text: &str, token: &str) -> String {
