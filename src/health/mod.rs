@@ -14,7 +14,7 @@ use rustls::{ClientConnection, StreamOwned};
 pub use self::tls::Trust;
 use crate::wire::printable::Printable;
 use crate::wire::secret::{Credentials, SecretAddress, mask};
-use crate::wire::url::ServerUrl;
+use crate::wire::url::Url;
 
 /// How long the answer may take. The server gives it at once, or its loop hangs.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -102,9 +102,9 @@ pub struct Query {
 /// The address cannot be asked, the server does not answer within 5 s or refuses access, or it reports a fault.
 pub fn ask(query: &Query) -> Result<String, HealthError> {
     let url = || query.url.clone();
-    let server = ServerUrl::parse(query.url.expose()).map_err(|why| HealthError::Url { url: url(), why })?;
-    let config = server.is_encrypted.then(|| query.trust.config()).transpose()?;
-    let credentials = server.credentials.as_ref().or(query.credentials.as_ref()).map(Credentials::basic);
+    let (server, given) = Url::of_server(query.url.expose()).map_err(|why| HealthError::Url { url: url(), why })?;
+    let config = server.is_encrypted().then(|| query.trust.config()).transpose()?;
+    let credentials = given.as_ref().or(query.credentials.as_ref()).map(Credentials::basic);
     let bearer = query.token.as_ref().map(|token| format!("Bearer {token}"));
     let request = server.below("healthz").request("framecast-health", credentials.or(bearer).as_deref());
     let response = exchange(&server, &request, config).map_err(|error| match tls::is_about_certificate(&error) {
@@ -124,14 +124,14 @@ pub fn ask(query: &Query) -> Result<String, HealthError> {
 }
 
 /// Sends a request, and returns what comes until the server closes the connection.
-fn exchange(server: &ServerUrl, request: &[u8], config: Option<Arc<rustls::ClientConfig>>) -> io::Result<Vec<u8>> {
+fn exchange(server: &Url, request: &[u8], config: Option<Arc<rustls::ClientConfig>>) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + TIMEOUT;
-    let stream = connect(&server.place(), deadline)?;
+    let stream = connect(server, deadline)?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let mut stream: Box<dyn Stream> = match config {
         None => Box::new(stream),
         Some(config) => {
-            let name = ServerName::try_from(server.host().to_owned()).map_err(io::Error::other)?;
+            let name = ServerName::try_from(server.server_name().to_owned()).map_err(io::Error::other)?;
             let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
             Box::new(StreamOwned::new(connection, stream))
         }
@@ -155,10 +155,11 @@ fn exchange(server: &ServerUrl, request: &[u8], config: Option<Arc<rustls::Clien
     Ok(response)
 }
 
-/// Connects to the first address of `place` that accepts.
-fn connect(place: &str, deadline: Instant) -> io::Result<TcpStream> {
+/// Connects to the first address of `server` that accepts.
+fn connect(server: &Url, deadline: Instant) -> io::Result<TcpStream> {
     let mut failure = io::Error::other("its host has no address");
-    for address in place.to_socket_addrs()? {
+    let (host, port) = server.lookup();
+    for address in (host.as_str(), port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, remaining(deadline)?) {
             Ok(stream) => return Ok(stream),
             Err(error) => failure = error,

@@ -1,72 +1,180 @@
-//! The address of a server: `http://USER:PASSWORD@HOST:PORT/PATH?QUERY` or `https://` (RFC 9110, section 4.2).
+//! Addresses of servers and cameras, read leniently as users and redirects write them, and where they lead.
+
+// `core::net` holds addresses and their notation alone.
+use core::net::Ipv6Addr;
+use std::fmt::{self, Write};
+
+use percent_encoding::percent_decode_str;
 
 use super::secret::Credentials;
 
-/// The address of a server, checked and divided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerUrl {
-    /// Whether it is `https://`.
-    pub is_encrypted: bool,
-    /// The user and password that stand in it.
-    pub credentials: Option<Credentials>,
-    /// `HOST` or `HOST:PORT`, as a `Host` field has it.
-    authority: String,
-    /// The path and the query, beginning with a slash. There may be a token in it.
+/// An address without user, password and fragment: `SCHEME://HOST:PORT/PATH?QUERY` (RFC 3986).
+///
+/// Bytes that a request line cannot hold, such as blanks, are percent-encoded when it is read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    /// In lower case.
+    scheme: String,
+    /// As written; an IPv6 address with its brackets and its zone.
+    host: String,
+    port: Option<u16>,
+    /// Path and query, beginning with a slash.
     target: String,
 }
 
-impl ServerUrl {
-    /// Reads an address. What follows a `#` is left out.
+/// What credentials are for: a scheme, a host and a port (RFC 9110, section 4.3.1). Another port may be another
+/// service, and another scheme may send them in the clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    scheme: String,
+    host: String,
+    port: u16,
+}
+
+/// How to write an address that cannot be asked as it is; it does not repeat the address.
+const FORM: &str = "write http://USER:PASSWORD@HOST:PORT/PATH with a port up to 65535, brackets around IPv6 as in \
+    [::1], and in USER and PASSWORD %40 for @, %2F for /, %3F for ? and %23 for #";
+
+impl Url {
+    /// Takes an address apart that a user wrote: the address itself, user and password, and what follows the `#`. The
+    /// last `@` before the path ends the password (RFC 3986, section 3.2).
+    ///
+    /// `None` if it leads to no host, if its user or password are no text, or if there is an `@` behind the `#`, which
+    /// is more likely the rest of a password.
+    pub fn read(text: &str) -> Option<(Self, Option<Credentials>, &str)> {
+        let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
+        let (scheme, rest) = address.split_once("://").filter(|_| !fragment.contains('@'))?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (userinfo, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let url = Self::parse(format!("{scheme}://{place}{path}").as_bytes())?;
+        let credentials = if userinfo.is_empty() { None } else { Some(Credentials::from_userinfo(userinfo)?) };
+        Some((url, credentials, fragment))
+    }
+
+    /// Reads the address of a server as [`read`](Self::read) does. What follows a `#` is left out.
     ///
     /// # Errors
     /// It cannot be asked, for the reason returned, which does not repeat it.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let scheme = |name: &str| text.get(..name.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(name));
-        let (is_encrypted, rest) = match (scheme("http://"), scheme("https://")) {
-            (true, _) => (false, &text["http://".len()..]),
-            (_, true) => (true, &text["https://".len()..]),
-            _ => return Err("it must begin with http:// or https://"),
-        };
-        if rest.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
-            return Err("it holds a space or a byte outside ASCII; percent-encode it");
+    pub fn of_server(text: &str) -> Result<(Self, Option<Credentials>), &'static str> {
+        let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|text| text.eq_ignore_ascii_case(scheme));
+        if !begins("http://") && !begins("https://") {
+            return Err("it must begin with http:// or https://");
         }
-        let rest = rest.split('#').next().unwrap_or(rest);
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (userinfo, authority) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let credentials = match userinfo {
-            "" => None,
-            userinfo => Some(Credentials::from_userinfo(userinfo).ok_or("its user or password is not UTF-8 text")?),
-        };
-        if !is_host(authority) {
-            return Err(
-                "write http://USER:PASSWORD@HOST:PORT/PATH with a port up to 65535, brackets around IPv6 as in [::1], \
-                 and in USER and PASSWORD %40 for @, %2F for / and %3F for ?",
-            );
-        }
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        Ok(Self { is_encrypted, credentials, authority: authority.to_owned(), target: format!("{slash}{path}") })
+        let (url, credentials, _) = Self::read(text).ok_or(FORM)?;
+        Ok((url, credentials))
     }
 
-    /// `HOST` or `HOST:PORT`, as a `Host` field has it.
-    pub fn authority(&self) -> &str {
-        &self.authority
+    /// Reads `SCHEME://HOST:PORT/PATH?QUERY`, which has no userinfo. `None` if there is no host, or no port where one
+    /// is announced.
+    fn parse(address: &[u8]) -> Option<Self> {
+        let at = memchr::memmem::find(address, b"://")?;
+        let scheme = str::from_utf8(address.get(..at)?).ok()?.to_ascii_lowercase();
+        let rest = address.get(at + 3..)?;
+        let (place, path) = rest.split_at(rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len()));
+        let (host, port) = parse_place(str::from_utf8(place).ok()?)?;
+        let mut target = encode(path);
+        if !target.starts_with('/') {
+            target.insert(0, '/');
+        }
+        Some(Self { scheme, host: host.to_owned(), port, target })
     }
 
-    /// The host without its port, and without brackets.
+    /// Where `location` leads from here (RFC 3986, section 5.2), as the value of a `Location` field. What it has of
+    /// userinfo and fragment is left out. `None` if that is not HTTP.
+    pub fn join(&self, location: &[u8]) -> Option<Self> {
+        let location = location.split(|&byte| byte == b'#').next().unwrap_or_default().trim_ascii();
+        let scheme_ends = location.iter().position(|&byte| byte == b':').filter(|&at| {
+            location.get(..at).is_some_and(|scheme| !scheme.is_empty() && scheme.iter().all(|&byte| is_scheme(byte)))
+        });
+        match (location, scheme_ends) {
+            ([b'/', b'/', ..], _) => Self::parse(&without_userinfo(&[self.scheme.as_bytes(), b":", location].concat())),
+            ([b'/', ..], _) => Some(self.with_target(encode(location))),
+            ([b'?', ..], _) => Some(self.with_target(self.path().to_owned() + &encode(location))),
+            ([], _) => Some(self.clone()),
+            (_, Some(_)) => Self::parse(&without_userinfo(location)).filter(Self::is_http),
+            (_, None) => {
+                let folder = self.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+                Some(self.with_target(format!("{folder}/{}", encode(location))))
+            }
+        }
+    }
+
+    fn with_target(&self, target: String) -> Self {
+        Self { target: without_dots(&target), ..self.clone() }
+    }
+
+    /// Whether it is an address of HTTP, encrypted or not.
+    fn is_http(&self) -> bool {
+        matches!(self.scheme.as_str(), "http" | "https")
+    }
+
+    /// Whether it is `https`.
+    pub fn is_encrypted(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    /// The scheme, in lower case.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// The host as written: an IPv6 address in brackets.
     pub fn host(&self) -> &str {
-        let host = match has_port(&self.authority) {
-            true => self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, _)| host),
-            false => &self.authority,
-        };
-        host.trim_start_matches('[').trim_end_matches(']')
+        &self.host
     }
 
-    /// `HOST:PORT`, to be looked up.
+    /// The port, if the address names it.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The path without the query.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// Path and query, as a request line has them.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// `HOST` or `HOST:PORT`, as written.
     pub fn place(&self) -> String {
-        match has_port(&self.authority) {
-            true => self.authority.clone(),
-            false => format!("{}:{}", self.authority, if self.is_encrypted { 443 } else { 80 }),
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
         }
+    }
+
+    /// The value of a `Host` field: without the zone, which has a meaning on this machine alone (RFC 6874, section 1).
+    pub fn host_field(&self) -> String {
+        let host = match self.host.split_once('%') {
+            Some((address, _)) if address.starts_with('[') => format!("{address}]"),
+            _ => self.host.clone(),
+        };
+        self.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    }
+
+    /// The host as certificates name it: without brackets and zone.
+    pub fn server_name(&self) -> &str {
+        match self.host.strip_prefix('[') {
+            Some(address) => address.split(['%', ']']).next().unwrap_or_default(),
+            None => &self.host,
+        }
+    }
+
+    /// The name or address to look up, and the port to connect to. A zone follows its address behind one `%`, as
+    /// getaddrinfo(3) reads it.
+    pub fn lookup(&self) -> (String, u16) {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let host = match host.split_once('%') {
+            Some((address, zone)) if self.host.starts_with('[') => {
+                let zone = percent_decode_str(zone.strip_prefix("25").unwrap_or(zone)).decode_utf8_lossy();
+                format!("{address}%{zone}")
+            }
+            _ => host.to_owned(),
+        };
+        (host, self.effective_port())
     }
 
     /// The address of `path` on the same server, below the path of this address and with its query.
@@ -81,49 +189,163 @@ impl ServerUrl {
     /// Every server answers HTTP/1.0 without chunks (RFC 9112, section 6.1) and closes the connection after it.
     pub fn request(&self, user_agent: &str, authorization: Option<&str>) -> Vec<u8> {
         let authorization = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
-        let Self { target, authority, .. } = self;
-        format!("GET {target} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n{authorization}\r\n").into()
+        let (target, host) = (&self.target, self.host_field());
+        format!("GET {target} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: {user_agent}\r\n{authorization}\r\n").into()
+    }
+
+    /// What credentials for this address are for.
+    pub fn origin(&self) -> Origin {
+        Origin { scheme: self.scheme.clone(), host: self.host.to_ascii_lowercase(), port: self.effective_port() }
+    }
+
+    fn effective_port(&self) -> u16 {
+        self.port.unwrap_or(if self.is_encrypted() { 443 } else { 80 })
     }
 }
 
-/// Whether an authority can be looked up: a host, its brackets closed, and a port that is a number.
-fn is_host(authority: &str) -> bool {
-    let (host, port) = match has_port(authority) {
-        true => authority.rsplit_once(':').unwrap_or((authority, "")),
-        false => (authority, "80"),
-    };
-    let is_closed = host.starts_with('[') == host.ends_with(']') && (host.starts_with('[') || !host.contains(':'));
-    !host.is_empty() && is_closed && port.parse::<u16>().is_ok()
+/// The whole address. Its query may hold secrets.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.place(), self.target)
+    }
 }
 
-/// Whether an authority names a port; the colons inside `[::1]` are not one.
-fn has_port(authority: &str) -> bool {
-    let after_brackets = authority.rsplit(']').next().unwrap_or(authority);
-    after_brackets.contains(':')
+/// Divides `HOST`, `HOST:PORT`, `[ADDRESS]` or `[ADDRESS%25ZONE]:PORT`.
+fn parse_place(place: &str) -> Option<(&str, Option<u16>)> {
+    let host_ends = match place.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => place.find(':').unwrap_or(place.len()),
+    };
+    let (host, port) = place.split_at_checked(host_ends)?;
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => {
+            let (address, zone) = address.split_once('%').unwrap_or((address, "0"));
+            address.parse::<Ipv6Addr>().is_ok() && is_name(zone)
+        }
+        None => is_name(host),
+    };
+    match port.strip_prefix(':') {
+        _ if !is_host => None,
+        None if port.is_empty() => Some((host, None)),
+        Some("") => Some((host, None)),
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some((host, Some(port.parse().ok()?))),
+        _ => None,
+    }
+}
+
+/// Whether `name` can be a host's or a zone's (RFC 3986, section 3.2.2).
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte))
+}
+
+fn is_scheme(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
+}
+
+fn without_userinfo(address: &[u8]) -> Vec<u8> {
+    let start = memchr::memmem::find(address, b"://").map_or(0, |at| at + 3);
+    let (scheme, rest) = address.split_at(start);
+    let authority = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
+    let userinfo = rest.get(..authority).and_then(|authority| authority.iter().rposition(|&byte| byte == b'@'));
+    [scheme, rest.get(userinfo.map_or(0, |at| at + 1)..).unwrap_or_default()].concat()
+}
+
+/// Percent-encodes what a request line cannot hold: blanks, control characters and what is not ASCII.
+fn encode(text: &[u8]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for &byte in text {
+        match byte {
+            b'!'..=b'~' => encoded.push(char::from(byte)),
+            _ => drop(write!(encoded, "%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Removes `.` and `..` from the path (RFC 3986, section 5.2.4).
+fn without_dots(target: &str) -> String {
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if is_last {
+                    kept.push("");
+                }
+            }
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn url(text: &str) -> Url {
+        Url::read(text).unwrap_or_else(|| panic!("{text}")).0
+    }
+
+    #[test]
+    fn redirect_target_is_resolved_as_browsers_do() {
+        let base = url("http://cam:81/a/b?c");
+        for (location, place, target) in [
+            ("/y z", "cam:81", "/y%20z"),
+            ("y", "cam:81", "/a/y"),
+            ("../y/./z?a/../b", "cam:81", "/y/z?a/../b"),
+            ("../../..", "cam:81", "/"),
+            ("?q=1", "cam:81", "/a/b?q=1"),
+            ("", "cam:81", "/a/b?c"),
+            ("//other/x", "other", "/x"),
+            ("HTTP://other:82", "other:82", "/"),
+            ("https://user:pw@other/x#part", "other", "/x"),
+            ("/caf\u{e9}", "cam:81", "/caf%C3%A9"),
+            ("a:b/c", "", ""),
+            ("ftp://cam/", "", ""),
+            ("http:///x", "", ""),
+        ] {
+            let found = base.join(location.as_bytes());
+            let found = found.as_ref().map_or((String::new(), ""), |url| (url.place(), url.target()));
+            assert_eq!(found, (place.to_owned(), target), "{location}");
+        }
+    }
+
+    #[test]
+    fn ipv6_zone_reaches_the_resolver_and_not_the_host_field() {
+        for text in ["http://[fe80::1%25eth0]:81/", "http://[fe80::1%eth0]:81/"] {
+            assert_eq!(url(text).lookup(), ("fe80::1%eth0".to_owned(), 81));
+            assert_eq!((url(text).host_field().as_str(), url(text).server_name()), ("[fe80::1]:81", "fe80::1"));
+        }
+        assert_eq!(url("https://[::1]/").lookup(), ("::1".to_owned(), 443));
+        assert_eq!(url("http://my%5fcam/").lookup(), ("my%5fcam".to_owned(), 80));
+    }
+
     #[test]
     fn address_is_divided() {
-        for (text, place, host, line) in [
-            ("http://127.0.0.1:8080/stream", "127.0.0.1:8080", "127.0.0.1", "GET /stream HTTP/1.0"),
-            ("http://h/?action=stream", "h:80", "h", "GET /?action=stream HTTP/1.0"),
-            ("HTTP://h:81?action=stream", "h:81", "h", "GET /?action=stream HTTP/1.0"),
-            ("http://[::1]#top", "[::1]:80", "::1", "GET / HTTP/1.0"),
-            ("https://h/stream", "h:443", "h", "GET /stream HTTP/1.0"),
-            ("https://ann:p%40w@[::1]:8443/", "[::1]:8443", "::1", "GET / HTTP/1.0"),
+        for (text, place, line) in [
+            ("http://127.0.0.1:8080/stream", ("127.0.0.1", 8080), "GET /stream HTTP/1.0"),
+            ("http://h/?action=stream", ("h", 80), "GET /?action=stream HTTP/1.0"),
+            ("http://h:/a b", ("h", 80), "GET /a%20b HTTP/1.0"),
+            ("HTTP://h:81?action=stream", ("h", 81), "GET /?action=stream HTTP/1.0"),
+            ("http://[::1]#top", ("::1", 80), "GET / HTTP/1.0"),
+            ("https://h/stream", ("h", 443), "GET /stream HTTP/1.0"),
+            ("https://ann:p%40w@[::1]:8443/", ("::1", 8443), "GET / HTTP/1.0"),
         ] {
-            let url = ServerUrl::parse(text).unwrap();
-            assert_eq!((url.place().as_str(), url.host()), (place, host), "{text}");
+            let url = Url::of_server(text).unwrap().0;
+            let (host, port) = url.lookup();
+            assert_eq!((host.as_str(), port, url.server_name()), (place.0, place.1, place.0), "{text}");
             let request = String::from_utf8(url.request("test", None)).unwrap();
             assert!(request.starts_with(line) && request.ends_with("\r\n\r\n"), "{request}");
             assert!(!request.contains("ann"), "{request}");
         }
-        let url = ServerUrl::parse("http://ann:p%40w@h/").unwrap();
-        assert_eq!(url.credentials, Credentials::from_pair("ann:p@w"));
+        let (_, credentials, fragment) = Url::read("http://ann:p%40w@h/#fps=1").unwrap();
+        assert_eq!((credentials, fragment), (Credentials::from_pair("ann:p@w"), "fps=1"));
     }
 
     #[test]
@@ -134,7 +356,7 @@ mod tests {
             ("http://h", "GET /healthz "),
             ("http://h/cams/?a=b", "GET /cams/healthz?a=b "),
         ] {
-            let request = ServerUrl::parse(text).unwrap().below("healthz").request("test", Some("Basic x"));
+            let request = Url::of_server(text).unwrap().0.below("healthz").request("test", Some("Basic x"));
             let request = String::from_utf8(request).unwrap();
             assert!(request.starts_with(line) && request.contains("\r\nAuthorization: Basic x\r\n"), "{request}");
         }
@@ -145,17 +367,16 @@ mod tests {
         for text in [
             "ftp://s3cret/",
             "s3cret:80",
-            "http://s3cret/a b",
             "http:///s3cret",
             "http://s3cret:99999/",
-            "http://s3cret:/",
             "http://[s3cret/",
             "http://s3cret::1/",
             "http://:80/s3cret",
             "http://ann:%ffs3cret@h/",
             "http://ann:s3/cret@h/",
+            "http://ann:80#s3cret@h/",
         ] {
-            let why = ServerUrl::parse(text).expect_err(text);
+            let why = Url::of_server(text).err().expect(text);
             assert!(!why.contains("s3"), "{why}");
         }
     }

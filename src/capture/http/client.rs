@@ -11,8 +11,8 @@ use super::connection::Connection;
 use super::cookies::Cookies;
 use super::head::{Head, HeadReader, shown};
 use super::tls::Tls;
-use super::url::{Origin, Url};
 use super::{Fault, Http};
+use crate::wire::url::{Origin, Url};
 
 /// The longest piece that is read at once.
 const PIECE_BYTES_MAX: usize = 128 * 1024;

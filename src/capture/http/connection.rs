@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::Fault;
 use super::tls::Tls;
-use super::url::Url;
+use crate::wire::url::Url;
 
 /// The next address of a host is tried after this, while the ones before have not answered (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -37,11 +37,10 @@ impl Connection {
         let (host, port) = url.lookup();
         let stream = connect(&host, port, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
         Self::prepare(&stream, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
-        if url.scheme() != "https" {
+        if !url.is_encrypted() {
             return Ok(Self::Plain(stream));
         }
-        let address = host.split('%').next().unwrap_or_default().to_owned();
-        let name = ServerName::try_from(address).map_err(|error| Fault::Tls(error.to_string()))?;
+        let name = ServerName::try_from(url.server_name().to_owned()).map_err(|error| Fault::Tls(error.to_string()))?;
         let session = ClientConnection::new(tls.config(), name).map_err(|error| Fault::of_tls(&error))?;
         let mut stream = StreamOwned::new(session, stream);
         while stream.conn.is_handshaking() {

@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use super::head::Head;
-use super::url::Url;
+use crate::wire::url::Url;
 
 /// So many are kept, and the oldest are dropped; no camera has use for more.
 const COOKIES_MAX: usize = 32;
@@ -91,6 +91,6 @@ impl Cookie {
             .path()
             .strip_prefix(self.path.as_str())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/'));
-        url.host().eq_ignore_ascii_case(&self.host) && under_path && (!self.secure || url.scheme() == "https")
+        url.host().eq_ignore_ascii_case(&self.host) && under_path && (!self.secure || url.is_encrypted())
     }
 }

@@ -13,7 +13,6 @@
 //!
 //! | File | What |
 //! |---|---|
-//! | `url` | addresses and redirect targets |
 //! | `connection`, `tls` | TCP to the first address that answers, certificates |
 //! | `head`, `body` | responses, read leniently |
 //! | `auth`, `cookies` | logins and sessions |
@@ -31,18 +30,16 @@ mod head;
 mod kind;
 mod relay;
 pub(super) mod tls;
-mod url;
 
 use std::time::Duration;
 
 pub use error::{Fault, HttpError};
 pub(crate) use tls::platform_roots;
-pub use url::Url;
-pub(in crate::capture) use url::parse_address;
 
 use super::source::{Parameters, SourceError};
 use super::{CaptureError, Driver, Parts, patience};
 use crate::wire::secret::{Credentials, SecretAddress};
+use crate::wire::url::Url;
 
 /// How often a camera that gives single pictures is asked for one a second, unless the user says otherwise.
 const FPS_DEFAULT: f64 = 1.0;
@@ -68,10 +65,7 @@ pub struct Http {
 
 impl Http {
     pub(crate) fn parse(text: &str) -> Result<Self, SourceError> {
-        let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
-        // A password with a bare '#' would end up in a message about parameters.
-        let read = parse_address(address).filter(|_| !fragment.contains('@'));
-        let (url, credentials) = read.ok_or(SourceError::Address)?;
+        let (url, credentials, fragment) = Url::read(text).ok_or(SourceError::Address)?;
         let parameters = Parameters::parse("http", fragment, &["fps", "timeout", "insecure"])?;
         let (fps, timeout) = (parameters.given_fps()?, parameters.timeout()?);
         Ok(Self { url, credentials, fps, timeout, insecure: parameters.flag("insecure")? })

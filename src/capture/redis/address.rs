@@ -4,9 +4,9 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::capture::http::parse_address;
 use crate::capture::source::{Parameters, SourceError};
 use crate::wire::secret::Credentials;
+use crate::wire::url::Url;
 
 const PORT_DEFAULT: u16 = 6379;
 
@@ -51,14 +51,11 @@ impl Address {
         text: &'a str,
         known: [&[&str]; 2],
     ) -> Result<(Self, Parameters<'a>, Parameters<'a>), SourceError> {
-        let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
-        // A password with a bare '#' would end up in a message about parameters.
-        let read = parse_address(address).filter(|_| !fragment.contains('@'));
-        let (url, credentials) = read.ok_or(SourceError::RedisAddress)?;
+        let (url, credentials, fragment) = Url::read(text).ok_or(SourceError::RedisAddress)?;
         let scheme = Self::SCHEMES.into_iter().find(|scheme| url.scheme() == *scheme);
         let scheme = scheme.ok_or(SourceError::RedisAddress)?;
         let (database, name) = parse_path(url.path()).ok_or(SourceError::RedisAddress)?;
-        let query = address.split_once('?').map_or("", |(_, query)| query);
+        let query = text.split('#').next().and_then(|address| address.split_once('?')).map_or("", |(_, query)| query);
         let query = Parameters::parse(scheme, query, known[0])?;
         let fragment = Parameters::parse(scheme, fragment, &[known[1], &["insecure"]].concat())?;
         let address = Self {
