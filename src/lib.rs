@@ -36,11 +36,10 @@
 //! | [`stream`] | the heart: frames, write queues, channels, connections, the hub | sockets, the clock |
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
-//! Beside them, [`capture`] (the drivers, which are programs of their own) and [`mod@bench`] (a crowd of viewers) stand
-//! on [`wire`] alone, [`publish`] (another program of its own, which passes frames on) on [`capture`] too, for the way
-//! to Redis; [`logging`] and [`health`] (a question to a running server) stand on [`wire`] too (and
-//! [`health`] on [`capture`], for the platform's certificates), [`generate`] (what goes
-//! with the program when it is installed) on nothing.
+//! Beside them, [`capture`] (the drivers, which are programs of their own), [`mod@bench`] (a crowd of viewers),
+//! [`health`] (a question to a running server) and [`logging`] stand on [`wire`], those that connect to others also on
+//! [`trust`] (the certificates that are accepted); [`publish`] (another program of its own, which passes frames on) on
+//! [`capture`] too, for the way to Redis; [`generate`] (what goes with the program when it is installed) on nothing.
 //!
 //! # The reading order
 //!
@@ -80,4 +79,5 @@ pub mod publish;
 pub mod server;
 pub mod site;
 pub mod stream;
+pub mod trust;
 pub mod wire;

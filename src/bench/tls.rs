@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use mio::net::TcpStream;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Error};
+
+use crate::trust::Trust;
 
 /// What the sessions of a crowd have in common.
 #[derive(Clone, Debug)]
@@ -24,11 +24,7 @@ impl Secrecy {
     /// For a server called `host`. Fails if that can be no server's name.
     pub(super) fn with(host: &str) -> Result<Self, Error> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| Error::General(error.to_string()))?;
-        let provider: CryptoProvider = ring::default_provider();
-        let verifier = Arc::new(Anybody(provider.signature_verification_algorithms));
-        let builder = ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions()?;
-        let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-        Ok(Self { config: Arc::new(config), name })
+        Ok(Self { config: Trust::client_config(true), name })
     }
 
     /// A session that will say `request` as soon as it can.
@@ -74,44 +70,5 @@ impl Session {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
             flushed => flushed,
         }
-    }
-}
-
-/// Takes anybody for whom it says it is, as long as its signature is its own.
-#[derive(Debug)]
-struct Anybody(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
     }
 }

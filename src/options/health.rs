@@ -9,7 +9,8 @@ use super::access::{AccessError, Token};
 use super::given::{Each, List, One};
 use super::listen::{self, Listen};
 use super::values::{path, secret};
-use crate::health::{Query, Trust};
+use crate::health::Query;
+use crate::trust::Trust;
 use crate::wire::secret::{Credentials, SecretAddress};
 
 /// What is asked unless an address is given, on the command line or for the server by a variable.

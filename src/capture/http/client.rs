@@ -1,17 +1,20 @@
 //! Requests to a camera, and the login where it wants one.
 
+use std::cell::OnceCell;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use rustls::ClientConfig;
 
 use super::auth::{Login, Tried};
 use super::body::{Found, Framing};
 use super::connection::Connection;
 use super::cookies::Cookies;
 use super::head::{Head, HeadReader, shown};
-use super::tls::Tls;
 use super::{Fault, Http};
+use crate::trust::Trust;
 use crate::wire::url::{Origin, Url};
 
 /// The longest piece that is read at once.
@@ -27,7 +30,8 @@ const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 /// Sends requests to one camera, over one connection where the camera keeps it open.
 pub(super) struct Client<'a> {
     source: &'a Http,
-    tls: Tls,
+    /// The settings of encrypted connections. The platform's store of certificates is read with the first of them.
+    tls: OnceCell<Arc<ClientConfig>>,
     cookies: Cookies,
     /// What answers the camera's challenge, once there has been one. Later requests are sent with their answer.
     login: Option<Login>,
@@ -62,8 +66,7 @@ pub(super) enum Read {
 
 impl<'a> Client<'a> {
     pub(super) fn new(source: &'a Http) -> Self {
-        let tls = Tls::new(source.insecure);
-        Self { source, tls, cookies: Cookies::default(), login: None, idle: None }
+        Self { source, tls: OnceCell::new(), cookies: Cookies::default(), login: None, idle: None }
     }
 
     /// Asks for what stands at the address, or for "not modified" if that still has the tag `known`. Redirects are
@@ -117,9 +120,13 @@ impl<'a> Client<'a> {
                 outcome => return outcome,
             }
         }
-        let connection = Connection::open(url, &mut self.tls, self.source.timeout())?;
+        let connection = Connection::open(url, || self.tls_config(), self.source.timeout())?;
         let stream = Stream { connection, received: BytesMut::new(), piece: vec![0; PIECE_BYTES_MAX].into() };
         self.exchange(stream, url.origin(), &request)
+    }
+
+    fn tls_config(&self) -> Arc<ClientConfig> {
+        Arc::clone(self.tls.get_or_init(|| Trust::client_config(self.source.insecure)))
     }
 
     /// A request for `url`. The names of its fields are spelled as cameras expect them: some heed their case.

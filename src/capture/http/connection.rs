@@ -2,16 +2,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::Fault;
-use super::tls::Tls;
 use crate::wire::url::Url;
 
 /// The next address of a host is tried after this, while the ones before have not answered (RFC 8305, section 5).
@@ -32,8 +32,9 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    /// Connects to where `url` leads, by whichever of the host's addresses answers first.
-    pub(super) fn open(url: &Url, tls: &mut Tls, timeout: Duration) -> Result<Self, Fault> {
+    /// Connects to where `url` leads, by whichever of the host's addresses answers first. `tls` has the settings of an
+    /// encrypted connection.
+    pub(super) fn open(url: &Url, tls: impl FnOnce() -> Arc<ClientConfig>, timeout: Duration) -> Result<Self, Fault> {
         let (host, port) = url.lookup();
         let stream = connect(&host, port, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
         Self::prepare(&stream, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
@@ -41,7 +42,7 @@ impl Connection {
             return Ok(Self::Plain(stream));
         }
         let name = ServerName::try_from(url.server_name().to_owned()).map_err(|error| Fault::Tls(error.to_string()))?;
-        let session = ClientConnection::new(tls.config(), name).map_err(|error| Fault::of_tls(&error))?;
+        let session = ClientConnection::new(tls(), name).map_err(|error| Fault::of_tls(&error))?;
         let mut stream = StreamOwned::new(session, stream);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).map_err(|error| Fault::of_handshake(&error, timeout))?;

@@ -13,7 +13,7 @@
 //!
 //! | File | What |
 //! |---|---|
-//! | `connection`, `tls` | TCP to the first address that answers, certificates |
+//! | `connection` | TCP to the first address that answers, TLS over it |
 //! | `head`, `body` | responses, read leniently |
 //! | `auth`, `cookies` | logins and sessions |
 //! | `client` | requests, redirects, connections that stay open |
@@ -29,12 +29,10 @@ mod error;
 mod head;
 mod kind;
 mod relay;
-pub(super) mod tls;
 
 use std::time::Duration;
 
 pub use error::{Fault, HttpError};
-pub(crate) use tls::platform_roots;
 
 use super::source::{Parameters, SourceError};
 use super::{CaptureError, Driver, Parts, patience};

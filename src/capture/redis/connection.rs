@@ -16,7 +16,7 @@ use rustls::{ClientConnection, StreamOwned};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::address::Address;
-use crate::capture::http::tls::Tls;
+use crate::trust::Trust;
 use crate::wire::jpeg::FRAME_BYTES_MAX;
 use crate::wire::multipart::HEAD_BYTES_MAX;
 use crate::wire::source;
@@ -85,7 +85,7 @@ impl Connection {
             false => Stream::Plain(stream),
             true => {
                 let name = ServerName::try_from(address.host().to_owned()).map_err(io::Error::other)?;
-                let session = ClientConnection::new(Tls::new(address.insecure).config(), name);
+                let session = ClientConnection::new(Trust::client_config(address.insecure), name);
                 Stream::Encrypted(Box::new(StreamOwned::new(session.map_err(io::Error::other)?, stream)))
             }
         };

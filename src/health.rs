@@ -1,7 +1,5 @@
 //! `framecast health`: asks a server for `/healthz`, where there is no other program that could.
 
-mod tls;
-
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
@@ -11,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
-pub use self::tls::Trust;
+use crate::trust::Trust;
 use crate::wire::printable::Printable;
 use crate::wire::secret::{Credentials, SecretAddress, mask};
 use crate::wire::url::Url;
@@ -103,11 +101,14 @@ pub struct Query {
 pub fn ask(query: &Query) -> Result<String, HealthError> {
     let url = || query.url.clone();
     let (server, given) = Url::of_server(query.url.expose()).map_err(|why| HealthError::Url { url: url(), why })?;
-    let config = server.is_encrypted().then(|| query.trust.config()).transpose()?;
+    let config = server.is_encrypted().then(|| query.trust.config()).transpose().map_err(|error| {
+        let path = query.trust.certificates.clone().unwrap_or_default();
+        HealthError::Certificates { path, error }
+    })?;
     let credentials = given.as_ref().or(query.credentials.as_ref()).map(Credentials::basic);
     let bearer = query.token.as_ref().map(|token| format!("Bearer {token}"));
     let request = server.below("healthz").request("framecast-health", credentials.or(bearer).as_deref());
-    let response = exchange(&server, &request, config).map_err(|error| match tls::is_about_certificate(&error) {
+    let response = exchange(&server, &request, config).map_err(|error| match is_about_certificate(&error) {
         true => HealthError::Certificate { url: url(), error },
         false => HealthError::Silent { url: url(), error },
     })?;
@@ -121,6 +122,12 @@ pub fn ask(query: &Query) -> Result<String, HealthError> {
         UNAUTHORIZED => Err(HealthError::Access { url: url() }),
         status => Err(HealthError::Unhealthy { url: url(), status, reason }),
     }
+}
+
+/// Whether a connection failed because its certificate is not accepted.
+fn is_about_certificate(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Sends a request, and returns what comes until the server closes the connection.

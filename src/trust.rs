@@ -1,4 +1,4 @@
-//! Which certificates of a server are accepted.
+//! Which certificates of servers and cameras are accepted.
 
 use std::fs;
 use std::io;
@@ -12,10 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::HealthError;
-use crate::capture::http::platform_roots;
-
-/// The certificates that are accepted.
+/// The certificates that are accepted: those that the platform's authorities have signed, and others by choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// A file in PEM form. The certificates in it are accepted themselves, whatever name they are for, and so are those
@@ -26,18 +23,24 @@ pub struct Trust {
 }
 
 impl Trust {
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, HealthError> {
-        let pinned = match &self.certificates {
-            None => Vec::new(),
-            Some(path) => read(path).map_err(|error| HealthError::Certificates { path: path.clone(), error })?,
-        };
+    /// The settings of connections to servers that have any certificate if `is_insecure`, and otherwise one that the
+    /// platform's authorities have signed. Reads the platform's store.
+    pub fn client_config(is_insecure: bool) -> Arc<ClientConfig> {
+        Self { certificates: None, is_insecure }.config().expect("no file is read, which alone can fail")
+    }
+
+    /// The settings of a connection. Reads the file and the platform's store.
+    ///
+    /// # Errors
+    /// The file of certificates cannot be read, or there is none in it. Without a file there is no error.
+    pub fn config(&self) -> io::Result<Arc<ClientConfig>> {
+        let pinned = self.certificates.as_deref().map(read).transpose()?.unwrap_or_default();
         let provider = Arc::new(ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(pinned.clone());
         let rule = match self.is_insecure {
             true => None,
             false => {
-                roots.extend(platform_roots().roots);
+                let mut roots = platform_roots();
+                roots.add_parsable_certificates(pinned.clone());
                 let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
                 Some(verifier.build().expect("the platform's or Mozilla's certificates are never none"))
             }
@@ -49,12 +52,6 @@ impl Trust {
     }
 }
 
-/// Whether a connection failed because its certificate is not accepted.
-pub(super) fn is_about_certificate(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    matches!(inner, Some(Error::InvalidCertificate(_)))
-}
-
 /// Reads the certificates of a file, which are at least one.
 fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&fs::read(path)?).collect();
@@ -63,6 +60,22 @@ fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
         Ok(_) => Err(io::Error::other("there is no certificate in it")),
         Err(error) => Err(io::Error::other(error)),
     }
+}
+
+/// The platform's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; Mozilla's where there are none, as in a
+/// container that holds this program alone.
+fn platform_roots() -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        log::warn!("certificates: {error}");
+    }
+    let mut roots = RootCertStore::empty();
+    let (added, ignored) = roots.add_parsable_certificates(found.certs);
+    log::debug!("certificates: {added} trusted, {ignored} not readable");
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
 }
 
 /// Accepts the certificates that are `pinned`, and then by the `rule`; without one, any.
@@ -96,7 +109,15 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        match self.rule {
+            Some(_) => {
+                let algorithms = &self.provider.signature_verification_algorithms;
+                verify_tls12_signature(message, certificate, signature, algorithms)
+            }
+            // A signature by a certificate of unknown origin proves nothing, and old cameras have some that
+            // cannot be read.
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn verify_tls13_signature(
@@ -105,7 +126,13 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        match self.rule {
+            Some(_) => {
+                let algorithms = &self.provider.signature_verification_algorithms;
+                verify_tls13_signature(message, certificate, signature, algorithms)
+            }
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
