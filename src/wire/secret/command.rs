@@ -10,6 +10,9 @@ const LOGIN_OPTIONS: [&str; 6] = ["-u", "-U", "--user", "--proxy-user", "--login
 /// The options that are a password in some programs and a port in others.
 const PASSWORDS_OR_PORTS: [&str; 2] = ["-p", "-P"];
 
+/// The option of curl whose value is cookies.
+const COOKIES: &str = "-b";
+
 /// What the words before one say about it.
 #[derive(Clone, Copy, PartialEq)]
 enum Expected {
@@ -21,6 +24,8 @@ enum Expected {
     Login,
     /// It is a secret unless it is a number.
     SecretOrPort,
+    /// It is cookies, `NAME=SECRET; ...`, or the name of a file of them.
+    Cookies,
     /// All words from here on are a secret.
     Secrets,
 }
@@ -72,6 +77,10 @@ fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
             shown.hide_secret(word);
             return Expected::Argument;
         }
+        Expected::Cookies if word.contains('=') => {
+            shown.hide_secret(word);
+            return Expected::Argument;
+        }
         Expected::Login if word.contains(':') => {
             hide_login(shown, word);
             return Expected::Argument;
@@ -86,6 +95,10 @@ fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
         _ if PASSWORDS_OR_PORTS.contains(&word) && expected != Expected::Secret => {
             shown.show(word);
             return Expected::SecretOrPort;
+        }
+        COOKIES => {
+            shown.show(word);
+            return Expected::Cookies;
         }
         _ => {}
     }
@@ -102,6 +115,10 @@ fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
             true => Expected::Secrets,
             false => Expected::Argument,
         };
+    }
+    if let Some((name, value)) = attached_value(word) {
+        shown.show(name);
+        return mask_word(shown, value, Expected::Argument);
     }
     mask_whole(shown, word);
     match option {
@@ -150,6 +167,12 @@ fn attached_login(word: &str) -> Option<(&str, &str)> {
         let login = if option.starts_with("--") { login.strip_prefix('=')? } else { login };
         login.contains(':').then(|| word.split_at(word.len() - login.len()))
     })
+}
+
+/// `--header=X-Api-Key: KEY`, divided before what is masked like a word of its own.
+fn attached_value(word: &str) -> Option<(&str, &str)> {
+    let (name, value) = word.split_once('=')?;
+    (name.starts_with("--") && is_name(name) && !value.is_empty()).then(|| word.split_at(name.len() + 1))
 }
 
 fn hide_login(shown: &mut Masked, login: &str) {

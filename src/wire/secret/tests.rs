@@ -100,6 +100,8 @@ fn arguments_after_names_of_secrets_are_masked() {
         ("curl -uann:s3cret http://cam/?pwd=s3cret", "curl -u*** http://cam/?pwd=***"),
         ("curl --user=ann:s3cret http://cam/", "curl --user=*** http://cam/"),
         ("curl -H 'Authorization: Basic s3cret' http://cam/", "curl -H 'Authorization: ***' http://cam/"),
+        ("curl -b sid=s3cret -b jar.txt http://cam/", "curl -b *** -b jar.txt http://cam/"),
+        ("wget --header='X-Api-Key: s3cret' -O - http://cam/", "wget '--header=X-Api-Key: ***' -O - http://cam/"),
         (
             "ffmpeg -headers 'X-A: b\r\nAuthorization: Digest a=\"s3cret\"\r\n' -i x",
             "ffmpeg -headers 'X-A: b Authorization: *** ***' -i x",
