@@ -219,12 +219,23 @@ impl Drop for Listener {
     }
 }
 
+/// The addresses of `HOST:PORT`. Those of a link have a zone, `[fe80::1%eth0]:PORT`, which getaddrinfo(3) takes without
+/// the brackets.
+fn addresses(address: &str) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    let zoned = address.strip_prefix('[').and_then(|rest| rest.split_once("]:"));
+    let zoned = zoned.filter(|(host, _)| host.contains('%')).and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    match zoned {
+        Some((host, port)) => (host, port).to_socket_addrs(),
+        None => address.to_socket_addrs(),
+    }
+}
+
 /// Binds the addresses of `HOST:PORT`: `localhost` has two, and a client may try either. One that this machine does not
 /// have is left out, unless it is the only one; one that is in use is an error.
 fn bind_inet(address: &str) -> io::Result<Vec<TcpListener>> {
     let mut refused = io::Error::new(ErrorKind::NotFound, "the name has no address");
     let mut bound: Vec<TcpListener> = Vec::new();
-    for mut address in address.to_socket_addrs()? {
+    for mut address in addresses(address)? {
         // The port that the kernel chose for the first address is the port of all.
         if let (0, Some(Ok(first))) = (address.port(), bound.first().map(TcpListener::local_addr)) {
             address.set_port(first.port());
