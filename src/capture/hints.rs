@@ -31,6 +31,7 @@ const PATTERN: &str = "a test picture is pattern:1280x720?fps=30";
 const COMMAND: &str = "a command that writes JPEGs is exec:COMMAND ARGUMENTS";
 const WINDOWS: &str =
     "framecast runs on Linux, where a folder is named like stills:/mnt/pictures and a camera /dev/video0";
+const NAME: &str = "a name stands before =, as in front=/dev/video0";
 const DASH: &str = "write each source on a line of its own, without a dash before it";
 
 /// Endings of files that hold a video.
@@ -124,13 +125,15 @@ fn hint(text: &str, scheme: &str) -> Option<&'static str> {
     let word = WORDS.iter().find(|(words, _)| words.contains(&scheme)).map(|(_, hint)| *hint);
     match scheme {
         _ if text.starts_with("- ") => Some(DASH),
+        _ if rest.starts_with(": ") => Some(NAME),
+        "http" | "https" if rest.starts_with("//") => Some(HTTP),
         _ if is_drive || text.contains('\\') || is_numbered("com", text) => Some(WINDOWS),
         _ if text.starts_with("/dev/") => Some(OTHER_DEVICE),
         _ if text.starts_with(['/', '~']) || text.starts_with("./") || text.starts_with("../") || text == "." => {
             Some(file())
         }
         "file" | "dir" | "folder" | "path" if rest.starts_with(':') => Some(file()),
-        _ if is_numbered("", text) || is_numbered("video", text) || is_numbered("/video", text) => Some(DEVICE),
+        _ if ["", "video", "/video", "dev/video"].iter().any(|word| is_numbered(word, text)) => Some(DEVICE),
         _ if word.is_some() && is_word && !is_port => word,
         _ if text.contains(char::is_whitespace) && !text.contains("://") => Some(COMMAND),
         _ if is_host(text) => Some(HTTP),
@@ -220,6 +223,9 @@ mod tests {
             ("ffmpeg -i rtsp", "exec:COMMAND"),
             ("my-driver --fast", "exec:COMMAND"),
             ("- /dev/video0", "without a dash"),
+            ("a: pattern:64x48", "front=/dev/video0"),
+            ("http//cam/video", "write http://"),
+            ("dev/video0", "/dev/video0"),
             ("testsrc", "pattern:"),
             ("x11grab", "x11grab"),
             ("stils:DIR", "did you mean stills:?"),

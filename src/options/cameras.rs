@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::OptionsError;
-use super::given::Given;
+use super::given::{Given, unwrapped};
 use crate::capture::Source;
 use crate::server::{CameraSettings, PublisherSettings, WarmUp};
+use crate::wire::printable::composed;
 use crate::wire::secret::SecretAddress;
 
 /// The longest name of a camera, in characters. It has to fit a page, a picture and a file's name (255 bytes).
@@ -40,7 +41,8 @@ pub(super) fn name(text: &str) -> Result<String, String> {
         return Err(format!("a camera's name cannot contain control characters: {text:?}"));
     }
     match text.chars().find(|character| FORBIDDEN.contains(character)) {
-        None => Ok(text.to_owned()),
+        // Keyboards and file systems write one letter in several ways.
+        None => Ok(composed(text).into_owned()),
         Some(wrong) => Err(format!(
             "a camera's name cannot contain {wrong:?}: '{text}'; letters of any script, digits, spaces and signs other \
              than {} are allowed",
@@ -52,13 +54,24 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 /// The name before the first `=` and what follows it. What holds a `:`, `/` or `?` before that is no name but an
 /// address, such as `stills:DIR?fps=1`.
 fn split(given: &Given<SecretAddress>) -> Result<(Option<String>, &str), OptionsError> {
+    // Quotes of a shell stay in a variable.
+    let plain = |text| if given.is_variable { unwrapped(text) } else { text };
     match given.value.expose().split_once('=').filter(|(before, _)| !before.contains([':', '/', '?'])) {
         None => Ok((None, given.value.expose().trim())),
-        Some((before, rest)) => match name(before) {
-            Ok(name) => Ok((Some(name), rest.trim())),
+        Some((before, rest)) => match name(plain(before)) {
+            Ok(name) => Ok((Some(name), plain(rest.trim()))),
             Err(fault) => Err(OptionsError::Name { place: given.place.clone(), fault }),
         },
     }
+}
+
+/// What is wrong with the name, if `text` is no source because its name holds what names cannot.
+fn fault_of_name(text: &str) -> Option<String> {
+    let (before, rest) = text.rsplit_once('=')?;
+    // An address may hold a password.
+    let is_name = !before.contains('@') && !before.contains("://");
+    let is_source = rest.contains(':') || rest.trim_start().starts_with("/dev/");
+    (is_name && is_source && rest.trim().parse::<Source>().is_ok()).then(|| name(before).err()).flatten()
 }
 
 /// Warns of passwords in an argument list, which every user of the machine can read.
@@ -95,8 +108,10 @@ pub(super) fn read(
             0 => "camera".to_owned(),
             _ => format!("camera{}", index + 1),
         });
-        let source: Source =
-            text.parse().map_err(|error| OptionsError::Source { place: given.place.clone(), error })?;
+        let source: Source = text.parse().map_err(|error| match fault_of_name(given.value.expose()) {
+            Some(fault) => OptionsError::Name { place: given.place.clone(), fault },
+            None => OptionsError::Source { place: given.place.clone(), error },
+        })?;
         if cameras.iter().any(|camera| camera.name == name) {
             return Err(OptionsError::CameraTwice { place: given.place, name });
         }

@@ -11,8 +11,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, Command, Error};
 
-/// Editors of other systems begin a file with it.
-const BYTE_ORDER_MARK: char = '\u{feff}';
+/// Invisible signs at the edges of a value: editors of other systems begin a file with U+FEFF, and texts copied from a
+/// page hold U+200B.
+const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
 
 /// Parses the text of one value.
 type Parse<T> = fn(&str) -> Result<T, String>;
@@ -49,7 +50,8 @@ impl<T> List<T> {
     }
 }
 
-/// A parser of one value; of a variable without the blanks and quotes around it.
+/// A parser of one value; of a variable without the blanks and quotes around it and the comment behind it, which stay
+/// in a secret but for the blanks: they may belong to it.
 #[derive(Clone)]
 pub(super) struct One<T>(pub Parse<T>);
 
@@ -90,7 +92,11 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Placed<T> {
     ) -> Result<Given<T>, Error> {
         let origin = Origin::of(cmd, arg, source);
         let text = origin.text(value)?;
-        let text = if origin.is_variable { unwrapped(text, origin.is_secret) } else { text };
+        let text = match (origin.is_variable, origin.is_secret) {
+            (false, _) => text,
+            (true, true) => trimmed(text),
+            (true, false) => unwrapped(without_comment(trimmed(text))),
+        };
         origin.parse(self.0, text, None)
     }
 }
@@ -112,13 +118,13 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Each<T> {
         let Self(parse, delimiter) = *self;
         let origin = Origin::of(cmd, arg, source);
         let text = origin.text(value)?;
-        let split = |text| split_at(text, delimiter);
         if !origin.is_variable {
-            let texts = text.split('\n').flat_map(split);
+            let texts = text.split('\n').flat_map(|text| split_at(text, delimiter, false));
             return texts.map(|text| origin.parse(parse, text, None)).collect::<Result<_, _>>().map(List);
         }
-        let has_lines = unwrapped(text, false).contains('\n');
-        let lines = elements(text).flat_map(|(line, text)| split(text).map(move |text| (line, unwrapped(text, false))));
+        let has_lines = unwrapped(text).contains(['\n', '\r']);
+        let split = |text| split_at(text, delimiter, true);
+        let lines = elements(text).flat_map(|(line, text)| split(text).map(move |text| (line, unwrapped(text))));
         let given = lines.filter(|(_, text)| !text.is_empty());
         given
             .map(|(line, text)| origin.parse(parse, text, has_lines.then_some(line)))
@@ -132,7 +138,7 @@ pub(super) fn is_blank(arg: &Arg, value: &OsStr) -> bool {
     let Some(text) = value.to_str() else { return false };
     match arg.get_action() {
         ArgAction::Append => elements(text).next().is_none(),
-        _ => unwrapped(text, false).is_empty(),
+        _ => unwrapped(text).is_empty(),
     }
 }
 
@@ -161,11 +167,10 @@ impl<'a> Origin<'a> {
     }
 
     fn parse<T>(&self, parse: Parse<T>, text: &str, line: Option<usize>) -> Result<Given<T>, Error> {
-        let short = self.name.split([' ', '.', '[']).find(|word| !word.is_empty()).unwrap_or_default();
         let place = match line {
             Some(line) => format!("{}, line {line}", self.name),
             None if self.is_variable => self.name.clone(),
-            None => short.trim_matches(['<', '>', ']']).to_owned(),
+            None => short(&self.name).to_owned(),
         };
         let refused = |fault| match self.is_secret {
             true => self.refuse(&format!("{place}: {fault}")),
@@ -184,28 +189,62 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// The lines of a variable that are neither empty nor comments, with their numbers from 1.
+/// The name of an option without its value, `--camera` of `--camera <[NAME=]SOURCE>`; of an argument, the last word of
+/// its value, `SOURCE` of `[[NAME=]SOURCE]...`.
+fn short(name: &str) -> &str {
+    match name.starts_with('-') {
+        true => name.split([' ', '.', '[']).next().unwrap_or_default(),
+        false => name.trim_end_matches(['.', ']', '>']).rsplit([']', '[', '<']).next().unwrap_or_default(),
+    }
+}
+
+/// The lines of a variable that are neither empty nor comments, with their numbers from 1. A carriage return ends a
+/// line where nothing else does.
 fn elements(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = unquoted(text.trim())
-        .unwrap_or(text)
-        .split('\n')
-        .zip(1..)
-        .map(|(line, number)| (number, unwrapped(line, false)));
+    let inner = unquoted(trimmed(text)).unwrap_or(text);
+    let lines = inner.split(if inner.contains('\n') { '\n' } else { '\r' });
+    let lines = lines.zip(1..).map(|(line, number)| (number, unwrapped(without_comment(trimmed(line)))));
     lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-fn split_at(text: &str, delimiter: Option<char>) -> impl Iterator<Item = &str> {
-    text.split(move |character| Some(character) == delimiter)
+/// The elements of a line. In a variable, blanks divide them as a delimiter does, but for the path of a socket.
+fn split_at(text: &str, delimiter: Option<char>, is_variable: bool) -> impl Iterator<Item = &str> {
+    let by_blanks = is_variable && delimiter.is_some() && !text.contains("unix:");
+    text.split(move |character: char| Some(character) == delimiter || by_blanks && character.is_whitespace())
 }
 
-/// `text` without blanks around it and without one pair of quotes, which `docker run --env-file` leaves in place. In a
-/// secret, quotes stay: they may belong to it.
-fn unwrapped(text: &str, is_secret: bool) -> &str {
-    let text = text.trim_start_matches(BYTE_ORDER_MARK).trim();
-    match unquoted(text) {
-        Some(inner) if !is_secret => inner.trim(),
-        _ => text,
+/// `text` without the comment at its end: what follows a `#` behind a blank, outside quotes. Parameters of a source
+/// begin with `#`, too, but a name and `=` follow it at once.
+fn without_comment(text: &str) -> &str {
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, character) in text.char_indices() {
+        match (quote, character) {
+            (None, '"' | '\'') if before.is_whitespace() || before == '=' => quote = Some(character),
+            (Some(open), _) if open == character => quote = None,
+            (None, '#') if before.is_whitespace() && !begins_parameter(&text[at + 1..]) => {
+                return text[..at].trim_end();
+            }
+            _ => {}
+        }
+        before = character;
     }
+    text
+}
+
+fn begins_parameter(text: &str) -> bool {
+    let name = text.split_once('=').map(|(name, _)| name);
+    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|character: char| character.is_whitespace() || INVISIBLE.contains(&character))
+}
+
+/// `text` without blanks around it and without one pair of quotes, which `docker run --env-file` leaves in place.
+pub(super) fn unwrapped(text: &str) -> &str {
+    let text = trimmed(text);
+    unquoted(text).map_or(text, str::trim)
 }
 
 fn unquoted(text: &str) -> Option<&str> {

@@ -19,14 +19,26 @@ const INTERNAL: [&str; 1] = ["FRAMECAST_PREDECESSOR"];
 const LIKENESS_MIN: f64 = 0.85;
 
 /// Options of other programs, and what to write instead.
-const OPTIONS: [(&[&str], &str); 8] = [
+const OPTIONS: [(&[&str], &str); 11] = [
     (
         &["--port", "-p", "--http-port", "--https-port", "--listen-port"],
         "the port is a part of the address: --listen 8080, or --listen 0.0.0.0:8080 for other devices",
     ),
     (
-        &["--host", "--bind", "--address", "--addr", "--ip", "--interface", "-b", "-a", "-H"],
+        &["--host", "--bind", "--address", "--addr", "--ip", "--interface", "-b", "-a", "-H", "-s"],
         "the address is given with its port: --listen 0.0.0.0:8080",
+    ),
+    (
+        &["--output", "-o"],
+        "streams are served at --listen, as in --listen 0.0.0.0:8080; framecast capture writes to standard output",
+    ),
+    (
+        &["--www", "--static", "--web", "--htdocs"],
+        "framecast serves its own page; another web server serves files, and embeds /stream",
+    ),
+    (
+        &["--debug", "--log-level", "--loglevel", "--log", "--trace"],
+        "-v logs more, -vv everything, -q less; RUST_LOG overrides them",
     ),
     (
         &["--device", "--source", "--input", "--url", "--video", "--stream", "--cam", "-d", "-i"],
@@ -128,6 +140,9 @@ fn unknown_command(word: &str, command: &Command) -> Error {
     let known = command.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name);
     if let Some(meant) = most_like(word, known) {
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![meant.to_owned()]));
+    } else {
+        let tip = "a source is like /dev/video0 or http://HOST/PATH; framecast alone serves an emulated camera";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error
 }

@@ -12,6 +12,7 @@ use super::pages::Problem;
 use crate::stream::Pace;
 use crate::wire::http::Request;
 use crate::wire::multipart::Framing;
+use crate::wire::printable::composed;
 
 /// Frames a second that a viewer may ask for.
 const FPS_MAX: f64 = 240.0;
@@ -39,7 +40,10 @@ pub fn camera(number: Option<usize>, request: &Request, scene: &impl Scene) -> R
 pub fn find_camera(number: Option<usize>, request: &Request, names: &[&str]) -> Option<usize> {
     match (number, asked_camera(request)) {
         (Some(number), _) => Some(number).filter(|&number| number < names.len()),
-        (None, Some(asked)) => names.iter().position(|name| *name == asked),
+        (None, Some(asked)) => {
+            let asked = composed(&asked);
+            names.iter().position(|name| *name == asked)
+        }
         (None, None) => Some(0),
     }
 }

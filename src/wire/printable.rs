@@ -1,6 +1,15 @@
 //! Text from outside as it may be shown on a terminal, in a log or in a response.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+/// `text` in Normalization Form C (Unicode Standard Annex 15), in which equal letters are equal characters: `é` is one
+/// character on most keyboards and two in the file names of macOS.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    ComposingNormalizerBorrowed::new_nfc().normalize(text)
+}
 
 /// Text whose `Display` escapes control characters (`\u{1b}`, `\n`) and the characters that reorder text, so that it
 /// can neither end a line nor control a terminal.

@@ -44,6 +44,10 @@ fn camera_variable_with_lines_blanks_and_comments_lists_cameras() {
         "\u{feff}a=pattern:64x48\n\"b=pattern:32x32\"",
         "'a=pattern:64x48\nb=pattern:32x32'",
         "a = pattern:64x48\nb= pattern:32x32",
+        "a=pattern:64x48 # the yard\nb=pattern:32x32\t# the door",
+        "a=\"pattern:64x48\"\n'b'='pattern:32x32'  # quoted",
+        "a=pattern:64x48\rb=pattern:32x32",
+        "\u{200b}a=pattern:64x48\u{200b}\nb=pattern:32x32\u{a0}",
     ];
     for text in texts {
         let cameras = cameras(&serve(&[("FRAMECAST_CAMERA", text)]));
@@ -53,9 +57,32 @@ fn camera_variable_with_lines_blanks_and_comments_lists_cameras() {
 }
 
 #[test]
+fn hash_that_begins_no_comment_stays_in_the_camera_variable() {
+    let text = "a#1=exec:sh -c 'exit # 2'\nb=exec:false#every=5s\nc=exec:false #every=5s";
+    let cameras = cameras(&serve(&[("FRAMECAST_CAMERA", text)]));
+    assert_eq!(cameras.keys().collect::<Vec<_>>(), ["a#1", "b", "c"]);
+    assert!(cameras["a#1"].contains("exit # 2") && cameras["b"].contains("every=5s"), "{cameras:?}");
+}
+
+#[test]
+fn camera_names_that_differ_in_normal_form_are_one_name() {
+    let composed = serve(&[("FRAMECAST_CAMERA", "Ku\u{308}che=pattern:64x48")]);
+    assert_eq!(cameras(&composed).keys().collect::<Vec<_>>(), ["K\u{fc}che"]);
+    assert!(composed.get("/snapshot?camera=Ku%CC%88che").head.starts_with("HTTP/1.1 200 "));
+    let twice = "K\u{fc}che=pattern:64x48\nKu\u{308}che=pattern:32x32";
+    let mut command = framecast();
+    command.env("FRAMECAST_CAMERA", twice);
+    assert_said(twice, refused(command), (2, "two cameras are called 'K\u{fc}che'"));
+}
+
+#[test]
 fn listen_variable_with_lines_and_commas_lists_addresses() {
-    for text in ["127.0.0.1:0\n127.0.0.2:0\n", " 127.0.0.1:0 , 127.0.0.2:0 ", "# local\n127.0.0.1:0\r\n\r\n127.0.0.2:0"]
-    {
+    for text in [
+        "127.0.0.1:0\n127.0.0.2:0\n",
+        " 127.0.0.1:0 , 127.0.0.2:0 ",
+        "# local\n127.0.0.1:0\r\n\r\n127.0.0.2:0",
+        "127.0.0.1:0 127.0.0.2:0 # both",
+    ] {
         let mut program = serve(&[("FRAMECAST_LISTEN", text)]);
         assert!(program.line().contains("127.0.0.2:"), "{text:?}");
     }
