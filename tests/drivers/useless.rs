@@ -44,6 +44,17 @@ fn driver_that_writes_no_jpeg_is_offline_with_what_it_writes_and_the_remedy() {
 }
 
 #[test]
+fn driver_that_ends_after_a_few_bytes_is_offline_with_what_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("output");
+    for (output, what) in [(b"\x89PNG\r\n\x1a\n\0\0".as_slice(), "PNG"), (b"no camera\n", "text")] {
+        fs::write(&path, output).unwrap();
+        let program = Program::serve(&["--always-on", "--camera", &format!("exec:cat {}", path.display())]);
+        eventually("what it has written is named", || error_of(&program).contains(what));
+    }
+}
+
+#[test]
 fn jpegs_that_no_browser_shows_take_a_camera_offline_with_their_kind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("output");

@@ -413,6 +413,10 @@ impl Camera {
             self.backoff = Backoff::default();
             self.words.forget();
         }
+        if let (None, Some(complaint)) = (&self.trouble, driver.last_complaint()) {
+            self.words.say(Level::Warn, &complaint);
+            self.trouble = Some(complaint);
+        }
         self.trouble.get_or_insert_with(|| format!("its driver ended ({status})"));
         let words = format!("its driver ended ({status}) and is started again");
         self.words.say(Level::Warn, &words);

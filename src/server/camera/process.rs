@@ -159,6 +159,11 @@ impl Process {
         self.useless.complaint(&self.tally(), self.frame_bytes_max, now)
     }
 
+    /// Why what it has written is useless, once it has ended.
+    pub(super) fn last_complaint(&self) -> Option<String> {
+        self.useless.last_complaint(&self.tally(), self.frame_bytes_max)
+    }
+
     /// When there may be a complaint next, if nothing more comes of it.
     pub(super) fn complaint_at(&self) -> Option<Instant> {
         self.useless.complaint_at(&self.tally())

@@ -40,14 +40,21 @@ impl Useless {
     /// What is wrong with it and what to do, if it is useless beyond doubt. A frame may have `frame_bytes_max` bytes.
     pub(super) fn complaint(&self, tally: &Tally, frame_bytes_max: usize, now: Instant) -> Option<String> {
         let is_due = self.bytes(tally) >= USELESS_BYTES || self.complaint_at(tally).is_some_and(|at| now >= at);
-        if !is_due {
-            return None;
-        }
+        is_due.then(|| self.described(frame_bytes_max))
+    }
+
+    /// The same of a driver that has ended: nothing will follow what it has written, unless that begins a JPEG.
+    pub(super) fn last_complaint(&self, tally: &Tally, frame_bytes_max: usize) -> Option<String> {
+        let is_useless = self.rejected.is_some() || !self.head.is_empty() && !self.head.starts_with(b"\xff\xd8");
+        (is_useless && tally.accepted.frames == 0).then(|| self.described(frame_bytes_max))
+    }
+
+    fn described(&self, frame_bytes_max: usize) -> String {
         if let Some(reason) = self.rejected {
-            return Some(format!("its frames are rejected: {}", reason.sentence(frame_bytes_max)));
+            return format!("its frames are rejected: {}", reason.sentence(frame_bytes_max));
         }
         let content = Content::of(&self.head);
-        Some(format!("it writes no JPEG but {content}; {}", content.remedy()))
+        format!("it writes no JPEG but {content}; {}", content.remedy())
     }
 
     /// When there is a complaint even if nothing more is written. A driver that has given frames may pause with a few
