@@ -127,7 +127,7 @@ pub(super) fn list(directory: &Path) -> Result<Vec<Version>, SourceError> {
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let is = |wanted| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
-        if is("jpg") || is("jpeg") {
+        if ["jpg", "jpeg", "jpe", "jfif"].into_iter().any(is) {
             versions.extend(Version::of(path));
         }
     }
