@@ -111,11 +111,11 @@ fn pass(call: &Call, (route, scope): (Route, Scope), origins: &Origins, fields: 
         return pages::options();
     }
     let answered = match route {
-        Route::Asset(asset) => Ok(pages::asset(asset, request, origins, scene)),
+        Route::Asset(asset) => Ok(pages::asset(asset, request, scope, origins, scene)),
         Route::Stream { number } => pages::stream(number, request, fields, scene),
         Route::Snapshot { number } => pages::snapshot(number, request, call, scene),
         Route::Clip(format) => pages::clip(format, request, scene),
-        Route::Table => pages::table(request, call.waited, origins, scene),
+        Route::Table => pages::table(request, scope, call.waited, origins, scene),
         Route::Events => pages::events(request, scope, scene),
         Route::State => pages::state(request, scope, scene),
         Route::Metrics => Ok(pages::metrics(request, scene)),

@@ -1,6 +1,5 @@
 //! What stands at each address.
 
-use std::borrow::Cow;
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -94,10 +93,10 @@ pub fn options() -> Answer {
 
 /// A file of the page. The browser keeps it and asks whether it is still the same, but never keeps a page that holds a
 /// token.
-pub fn asset(asset: &'static Asset, request: &Request, origins: &Origins, scene: &impl Scene) -> Answer {
+pub fn asset(asset: &'static Asset, request: &Request, scope: Scope, origins: &Origins, scene: &impl Scene) -> Answer {
     if let Some((token, text)) = request.parameter("token").zip(asset.linking_text()) {
         let head = secured(dynamic(Status::Ok, asset.content_type, scene), origins);
-        return respond(head, token::carry_on(text, &token));
+        return respond(head, token::carry_on(text, &token, scope));
     }
     let body = Bytes::from_static(asset.body);
     let mut hasher = DefaultHasher::new();
@@ -222,7 +221,13 @@ pub fn clip(format: clip::Format, request: &Request, scene: &impl Scene) -> Resu
 }
 
 /// A table of a camera's frames, made as it is sent.
-pub fn table(request: &Request, waited: bool, origins: &Origins, scene: &impl Scene) -> Result<Answer, Problem> {
+pub fn table(
+    request: &Request,
+    scope: Scope,
+    waited: bool,
+    origins: &Origins,
+    scene: &impl Scene,
+) -> Result<Answer, Problem> {
     let camera = parameters::camera(None, request, scene)?;
     let rows = parameters::rows(request)?;
     let is_endless = rows.is_none();
@@ -235,7 +240,7 @@ pub fn table(request: &Request, waited: bool, origins: &Origins, scene: &impl Sc
         };
     }
     let name = scene.camera_names()[camera];
-    let token = request.parameter("token").map(Cow::into_owned);
+    let token = request.parameter("token").map(|token| (token.into_owned(), scope));
     let head =
         secured(dynamic(Status::Ok, "text/html; charset=utf-8", scene), origins).field("X-Accel-Buffering", "no");
     Ok(Answer::Produce(Production {

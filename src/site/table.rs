@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::auth::Scope;
 use super::token;
 use crate::stream::journal::Fact;
 use crate::stream::{Journal, Next, Producer};
@@ -24,8 +25,8 @@ const ROW_BYTES_MAX: usize = 256;
 pub struct Table {
     camera: usize,
     name: String,
-    /// What its links carry on.
-    token: Option<String>,
+    /// What its links carry on, and what that opens.
+    token: Option<(String, Scope)>,
     /// What is left of the opening, where links with a long token make it larger than a chunk.
     opening: Bytes,
     rows_left: Option<u64>,
@@ -62,7 +63,7 @@ impl Table {
     }
 
     /// The same, with the token that it was asked for with in each of its links.
-    pub fn carrying(self, token: Option<String>) -> Self {
+    pub fn carrying(self, token: Option<(String, Scope)>) -> Self {
         Self { token, ..self }
     }
 
@@ -103,8 +104,8 @@ impl Producer for Table {
         if self.progress == Progress::Opening {
             self.progress = Progress::Rows;
             let mut opening = opening(&self.name);
-            if let Some(token) = self.token.take() {
-                opening = token::carry_on(&opening, &token);
+            if let Some((token, scope)) = self.token.take() {
+                opening = token::carry_on(&opening, &token, scope);
             }
             match opening.len() {
                 ..=CHUNK_BYTES => out.push_str(&opening),

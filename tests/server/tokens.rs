@@ -36,6 +36,9 @@ fn one_camera_token_makes_its_camera_the_default() {
     program.watch(&format!("/stream?token={token}")).part();
     let page = get("/?");
     assert!(page.status() == 200 && page.text().contains(&format!("token={}", token.split('~').next().unwrap())));
+    let has_loop = |token: &str| program.get(&format!("/?token={token}")).text().contains("href=\"loop");
+    assert!(has_loop(TOKEN) && !has_loop(&token), "a page links what its token opens");
+    assert!(!get("/table?rows=3&").text().contains("href=\"loop"));
     for needed in ["/viewer.js?", "/viewer.css?", "/favicon.svg?", "/clip.mjpeg?"] {
         assert_eq!(get(needed).status(), 200, "{needed}");
     }
