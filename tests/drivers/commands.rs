@@ -11,7 +11,7 @@ use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 use rustix::process::Signal;
 
 use crate::support::{PATIENCE, Program, eventually, field};
-use crate::{FRAMECAST, picture, run, watch_for};
+use crate::{FRAMECAST, picture, run, script, watch_for};
 
 #[test]
 fn a_command_is_split_as_a_shell_does_it_and_nothing_else_of_a_shell_is_done() {
@@ -67,42 +67,67 @@ fn a_password_in_a_command_reaches_the_command_and_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("told");
     let command = "echo \"$1\" >\"$0\"; exec sleep 1000";
-    let camera = format!("exec:sh -c '{command}' {} rtsp://user:pass@cam:554/live", path.display());
+    let camera = format!("exec:sh -c '{command}' {} rtsp://user:hunter2@cam:554/live", path.display());
     let program = Program::serve(&["--always-on", "--camera", &camera]);
     let told = || fs::read_to_string(&path).unwrap_or_default();
-    eventually("the command is told", || told() == "rtsp://user:pass@cam:554/live\n");
+    eventually("the command is told", || told() == "rtsp://user:hunter2@cam:554/live\n");
     let state = program.state();
     let source = state["cameras"][0]["source"].as_str().unwrap();
     assert!(source.ends_with(" rtsp://***@cam:554/live"), "{source}");
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
-    assert!(words.contains("rtsp://***@cam:554/live") && !words.contains(":pass@"), "{words}");
+    assert!(words.contains("rtsp://***@cam:554/live") && !words.contains("hunter2"), "{words}");
 }
 
 #[test]
-fn what_cannot_be_run_is_said_in_one_sentence() {
+fn command_that_cannot_be_split_is_refused_at_start() {
+    for command in ["", "  ", "cat 'x"] {
+        let source = format!("exec:{command}");
+        let (exit, words) = run(&["serve", "--listen", "127.0.0.1:0", "--camera", &source]);
+        assert_eq!(exit, 2, "{command}: {words}");
+        assert!(words.contains("expected a command; write exec:PROGRAM ARGUMENTS, and close every quote"), "{words}");
+    }
+}
+
+#[test]
+fn program_that_cannot_run_leaves_its_camera_offline_with_problem_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text");
     fs::write(&text, "no program").unwrap();
     let (text, folder) = (text.display().to_string(), folder.path().display().to_string());
-    let advice = "install it, or name a file that may be executed";
-    for (command, code, sentence) in [
-        ("", 2, "expected a command; write exec:PROGRAM ARGUMENTS".to_owned()),
-        ("  ", 2, "expected a command".to_owned()),
-        ("cat 'x", 2, "expected a command; write exec:PROGRAM ARGUMENTS, and close every quote".to_owned()),
-        ("no-such-program -x", 1, format!("cannot run no-such-program: it is not in PATH; {advice}")),
-        ("./no/such -x", 1, format!("cannot run ./no/such: No such file or directory (os error 2); {advice}")),
-        (&text, 1, format!("cannot run {text}: it is not executable; run chmod +x {text}")),
-        (&folder, 1, format!("cannot run {folder}: it is a directory; name a program in it")),
+    let chmod = format!("chmod +x {text}");
+    for (command, words) in [
+        ("no-such-program -x", ["no-such-program", "not in PATH", "install it"]),
+        ("./no/such -x", ["./no/such", "No such file", "install it"]),
+        (&text, [&text, "not executable", &chmod]),
+        (&folder, [&folder, "directory", "name a program in it"]),
     ] {
         let source = format!("exec:{command}");
-        let (exit, words) = run(&["capture", &source]);
-        assert_eq!(exit, code, "{command}: {words}");
-        assert!(words.contains(&sentence), "{command}: {words}");
+        let program = Program::serve(&["--camera", &source, "--camera", "healthy=stills:"]);
+        let snapshot = program.get("/snapshot");
+        assert_eq!(snapshot.status(), 503, "{command}");
+        assert_eq!(program.get("/snapshot?camera=healthy").status(), 200, "{command}");
+        let state = program.state();
+        let error = state["cameras"][0]["error"].as_str().unwrap_or_default();
+        let (exit, ending) = run(&["capture", &source]);
+        assert_eq!(exit, 1, "{ending}");
+        for word in words {
+            let places = [error, ending.trim(), &String::from_utf8_lossy(&snapshot.body)];
+            assert!(places.iter().all(|place| place.contains(word)), "{command}: {places:?}");
+        }
+        assert_eq!(ending.lines().count(), 1, "{ending}");
     }
-    let (exit, words) = run(&["capture", "exec:/not/there"]);
-    assert_eq!(exit, 1);
-    assert_eq!(words, format!("framecast: cannot run /not/there: No such file or directory (os error 2); {advice}\n"));
+}
+
+#[test]
+fn offline_camera_comes_back_for_a_client_that_polls_snapshots() {
+    let folder = tempfile::tempdir().unwrap();
+    let late = folder.path().join("late");
+    fs::write(folder.path().join("picture.jpg"), picture(1)).unwrap();
+    let program = Program::serve(&["--camera", &format!("exec:{}", late.display())]);
+    assert_eq!(program.get("/snapshot").status(), 503);
+    script(&late, &format!("#!/bin/sh\ncat '{}/picture.jpg'\nexec sleep 1000\n", folder.path().display()));
+    eventually("its picture is shown", || program.get("/snapshot").body == picture(1));
 }
 
 #[test]

@@ -203,8 +203,10 @@ impl Camera {
         let let_go = self.unwanted_since.is_some_and(|since| now >= since + self.linger);
         match &mut self.life {
             Life::Off if wanted => self.start(registry, now),
-            Life::Resting { until } | Life::Down { until } if wanted && now >= *until => self.start(registry, now),
             Life::On(_) | Life::Resting { .. } | Life::Down { .. } if let_go => self.let_go(now),
+            // Not only while it is wanted: a client that polls snapshots of an offline camera is answered at once, and
+            // would never find it back.
+            Life::Resting { until } | Life::Down { until } if now >= *until => self.start(registry, now),
             Life::On(driver) => driver.hurry(now),
             Life::Ending { driver, kill_at } if now >= *kill_at => {
                 driver.signal(Signal::KILL);
@@ -234,7 +236,7 @@ impl Camera {
                 let complaint = driver.complaint_at().filter(|_| self.outage.is_none());
                 let_go.into_iter().chain(patience).chain(driver.hurry_at()).chain(complaint).min()
             }
-            Life::Resting { until } | Life::Down { until } => let_go.or(Some(*until)),
+            Life::Resting { until } | Life::Down { until } => let_go.into_iter().chain([*until]).min(),
             Life::Ending { kill_at, .. } => Some(*kill_at),
         };
         let tell = self.outage.as_ref().filter(|_| self.artist.is_none()).and_then(Outage::tell_at);
