@@ -125,10 +125,18 @@ fn refusal(text: &str) -> String {
 fn what_is_no_source_is_told_the_sources_there_are() {
     let sources = format!("the sources are {}", SOURCES.join(", "));
     assert_eq!(refusal(""), format!("that is no source; {sources}"));
-    assert_eq!(refusal("carrier-pigeon:secret"), format!("there is no source \"carrier-pigeon\"; {sources}"));
-    for (text, hint) in [("/dev/null", "/dev/video*"), ("webcam:user:secret?token=secret", "/dev/video0")] {
+    assert_eq!(
+        refusal("carrier-pigeon:user:secret?token=secret"),
+        format!("there is no source \"carrier-pigeon\"; {sources}")
+    );
+    for (text, hint) in [
+        ("/dev/null", "/dev/video"),
+        ("webcam:user:secret?token=secret", "/dev/video0"),
+        ("patern:", "pattern:"),
+        ("192.168.1.5:8080/secret", "http://"),
+    ] {
         let refusal = refusal(text);
-        assert!(refusal.contains(hint) && !refusal.contains("secret"), "{refusal}");
+        assert!(refusal.contains(hint) && !refusal.contains("secret") && !refusal.contains(&sources), "{refusal}");
     }
 }
 
@@ -240,16 +248,19 @@ fn no_tick_comes_twice() {
 #[test]
 fn stills_show_the_picture_of_the_moment() {
     let directory = tempfile::tempdir().unwrap();
-    let pictures = [Rgb888::RED, Rgb888::GREEN, Rgb888::BLUE].map(|color| Canvas::new(8, 8, color).to_jpeg(80));
-    for (name, picture) in ["1.jpg", "2.jpg", "10.jpg"].iter().zip(&pictures) {
+    let colors = [Rgb888::RED, Rgb888::GREEN, Rgb888::WHITE, Rgb888::BLUE];
+    let [red, green, white, blue] = colors.map(|color| Canvas::new(8, 8, color).to_jpeg(80));
+    for (name, picture) in [("1.jpg", &red), ("2.jpg", &green), ("10.jpg", &blue)] {
         fs::write(directory.path().join(name), [picture, &b"what a phone appends \xff\xd9"[..]].concat()).unwrap();
     }
-    fs::write(directory.path().join("5.jpg"), &pictures[0][..pictures[0].len() - 1]).unwrap();
-    fs::write(directory.path().join("6.jpg"), [b"no JPEG", &pictures[0][..]].concat()).unwrap();
+    // Just written and not whole: the next picture is shown in its place.
+    fs::write(directory.path().join("5.jpg"), &red[..red.len() - 1]).unwrap();
+    fs::write(directory.path().join("6.jpg"), [b"no JPEG", &white[..]].concat()).unwrap();
+    let pictures = [&red, &green, &white, &white, &blue];
     for frame in frames(&format!("stills:{}?fps=240", directory.path().display()), 8) {
         // The header has whole microseconds: the picture is that of its beginning or, at the turn of a tick, its end.
         let moments = [frame.captured_at, frame.captured_at + Duration::from_micros(1)];
-        assert!(moments.iter().any(|&moment| frame.jpeg == pictures[picture_at(moment, 240.0, 3)]));
+        assert!(moments.iter().any(|&moment| &frame.jpeg == pictures[picture_at(moment, 240.0, 5)]));
     }
 }
 

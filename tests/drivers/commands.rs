@@ -70,7 +70,7 @@ fn a_password_in_a_command_reaches_the_command_and_nobody_else() {
     let camera = format!("exec:sh -c '{command}' {} rtsp://user:hunter2@cam:554/live", path.display());
     let program = Program::serve(&["--always-on", "--camera", &camera]);
     let told = || fs::read_to_string(&path).unwrap_or_default();
-    eventually("the command is told", || told() == "rtsp://user:hunter2@cam:554/live\n");
+    eventually("the command has its arguments", || told() == "rtsp://user:hunter2@cam:554/live\n");
     let state = program.state();
     let source = state["cameras"][0]["source"].as_str().unwrap();
     assert!(source.ends_with(" rtsp://***@cam:554/live"), "{source}");

@@ -64,11 +64,16 @@ fn the_older_program_does_as_well_and_is_told_no_more_than_needed() {
 }
 
 #[test]
-fn without_the_programs_it_is_said_what_to_install() {
-    let empty = tempfile::tempdir().unwrap();
-    let output = Command::new(FRAMECAST).args(["capture", "rpicam:"]).env("PATH", empty.path()).output().unwrap();
+fn camera_is_offline_until_its_program_is_installed() {
+    let folder = tempfile::tempdir().unwrap();
+    let advice = "no rpicam-vid and no libcamera-vid; install the package rpicam-apps";
+    let output = Command::new(FRAMECAST).args(["capture", "rpicam:"]).env("PATH", folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let words = String::from_utf8(output.stderr).unwrap();
-    let sentence = "there is no rpicam-vid and no libcamera-vid; install the package rpicam-apps";
-    assert_eq!(words, format!("framecast: {sentence}\n"));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("framecast: there is {advice}\n"));
+
+    let program = serve(folder.path(), "rpicam:");
+    assert_eq!(program.get("/snapshot").status(), 503);
+    assert!(program.state()["cameras"][0]["error"].as_str().is_some_and(|error| error.contains(advice)));
+    imitation(folder.path(), "rpicam-vid");
+    watch_for(&mut program.watch("/stream"), &picture(1));
 }

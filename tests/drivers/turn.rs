@@ -81,6 +81,20 @@ fn folder_that_is_gone_takes_the_camera_offline_until_it_is_back() {
 }
 
 #[test]
+fn folder_without_pictures_at_start_is_offline_until_one_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    for (directory, reason) in [(missing.as_path(), "cannot read the directory"), (folder.path(), "no JPEG in")] {
+        let program = serve(directory, &[]);
+        assert_eq!(program.get("/snapshot").status(), 503);
+        eventually("the reason is given", || error_of(&program).contains(reason));
+        fs::create_dir_all(directory).unwrap();
+        fs::write(directory.join("1.jpg"), picture(1)).unwrap();
+        eventually("its picture is shown", || program.get("/snapshot").body == picture(1));
+    }
+}
+
+#[test]
 fn what_is_no_regular_file_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
     fifo(&folder.path().join("a.jpg"));
