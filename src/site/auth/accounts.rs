@@ -130,9 +130,8 @@ impl Ledger {
 
     /// Whether `pair`, the digest of a `user:password`, is that of a password kept in plain. All are compared, each in
     /// constant time.
-    pub fn knows(&self, pair: &Digest) -> bool {
-        let found = self.plain.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(pair));
-        found.into()
+    pub fn knows(&self, pair: &Digest) -> Choice {
+        self.plain.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(pair))
     }
 
     /// What the password of a user is to be checked against, whose name may be one of `names`: for a user without a

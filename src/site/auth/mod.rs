@@ -24,7 +24,7 @@ mod secret;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use subtle::ConstantTimeEq;
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 pub use self::accounts::{Accounts, AccountsError, Against};
 pub use self::checks::{Check, CheckResult};
@@ -285,11 +285,14 @@ impl Authenticator {
         self.find_plain(pair).is_some()
     }
 
-    /// The tag of that credential.
+    /// The tag of that credential, in the same time whether there is one or not.
     fn find_plain(&self, pair: &[u8]) -> Option<u64> {
         let encodings = password::encodings(pair);
         let digests = encodings.iter().map(|pair| self.digester.digest(pair));
-        digests.fold(None, |found, digest| if self.ledger.knows(&digest) { Some(digest.tag()) } else { found })
+        let tag =
+            digests.fold(0, |found, digest| u64::conditional_select(&found, &digest.tag(), self.ledger.knows(&digest)));
+        // No tag is zero.
+        (tag != 0).then_some(tag)
     }
 
     /// Whether a scope covers what a request asks for.
