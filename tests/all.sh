@@ -22,6 +22,10 @@ missing ustreamer ustreamer
 missing ip iproute2
 missing tc iproute2
 missing faketime faketime
+missing openssl openssl
+missing strace strace
+missing prlimit util-linux
+missing script bsdutils
 missing groff groff-base
 missing man man-db
 missing zsh zsh
