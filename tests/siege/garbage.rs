@@ -18,11 +18,19 @@ pub const GOOD_AT_LAST: usize = 100;
 /// The tables and the scan of each picture take more than this.
 const PICTURE_BYTES: usize = 300;
 
+/// The last block of each picture and its end marker take less than this: a picture that ends there is repaired.
+const LAST_BLOCK_BYTES: usize = 100;
+
+/// One good frame in so many lacks its end marker.
+const UNENDED_INTERVAL: usize = 20;
+
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// Good frames.
+    /// Good frames, those without an end marker among them.
     pub good: u64,
+    /// Good frames without an end marker.
+    pub unended: u64,
     /// Flawed ones, and stretches of what is none.
     pub flawed: u64,
     /// All bytes.
@@ -33,7 +41,7 @@ impl Ledger {
     pub fn parse(words: &str) -> Option<Self> {
         let figures: Option<Vec<u64>> = words.split(' ').map(|word| word.parse().ok()).collect();
         match figures?[..] {
-            [good, flawed, bytes] => Some(Self { good, flawed, bytes }),
+            [good, unended, flawed, bytes] => Some(Self { good, unended, flawed, bytes }),
             _ => None,
         }
     }
@@ -51,16 +59,22 @@ pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
     for number in 1..=frames {
         let is_good = noise.below(2) == 0 || number == 1;
         let jpeg = picture(number as u64, BYTES_MIN + noise.below(3000));
+        let is_unended = is_good && noise.below(UNENDED_INTERVAL) == 0;
+        let whole = if is_unended { &jpeg[..jpeg.len() - 2] } else { &jpeg };
         match (is_good, is_parts) {
-            (true, false) => pending.extend_from_slice(&jpeg),
-            (true, true) => put_part(&mut pending, &headers(jpeg.len()), &jpeg),
+            (true, false) => pending.extend_from_slice(whole),
+            (true, true) => put_part(&mut pending, &headers(whole.len()), whole),
             (false, false) => put_flawed_jpeg(&mut pending, &jpeg, &mut noise),
             (false, true) => put_flawed_part(&mut pending, &jpeg, &mut noise),
+        }
+        if is_unended {
+            put_interruption(&mut pending, is_parts);
         }
         if number % TOO_LARGE_INTERVAL == TOO_LARGE_INTERVAL / 2 {
             put_too_large(&mut pending, &jpeg, is_parts);
         }
         ledger.good += u64::from(is_good);
+        ledger.unended += u64::from(is_unended);
         ledger.flawed += u64::from(!is_good);
         ledger.bytes += pending.len() as u64;
         out.write_all(&pending)?;
@@ -77,7 +91,7 @@ pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
     ledger.bytes += pending.len() as u64;
     out.write_all(&pending)?;
     out.flush()?;
-    announce(folder, "ledger", &format!("{} {} {}", ledger.good, ledger.flawed, ledger.bytes))?;
+    announce(folder, "ledger", &format!("{} {} {} {}", ledger.good, ledger.unended, ledger.flawed, ledger.bytes))?;
     rest()
 }
 
@@ -102,7 +116,11 @@ fn headers(length: usize) -> String {
 fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     match noise.below(10) {
         // Not within its comment, whose length would lead into later pictures: that may look like one picture of two.
-        0 => out.extend_from_slice(&jpeg[..jpeg.len() - 2 - noise.below(PICTURE_BYTES - 2)]),
+        0 => {
+            let missing = LAST_BLOCK_BYTES + noise.below(PICTURE_BYTES - LAST_BLOCK_BYTES);
+            out.extend_from_slice(&jpeg[..jpeg.len() - missing]);
+            put_interruption(out, false);
+        }
         // Without its end, which would be an end for a picture that was cut in its scan, too.
         1 => out.extend_from_slice(&jpeg[KNOWN_BYTES + noise.below(PICTURE_BYTES)..jpeg.len() - 2]),
         2 => out.extend((0..noise.below(2000)).map(|_| noise.byte())),
@@ -120,7 +138,10 @@ fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
 /// One of the ways in which a part can be broken.
 fn put_flawed_part(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     match noise.below(9) {
-        0 => put_part(out, &headers(jpeg.len()), &jpeg[..noise.below(jpeg.len() - 1)]),
+        0 => {
+            put_part(out, &headers(jpeg.len()), &jpeg[..noise.below(jpeg.len() - LAST_BLOCK_BYTES)]);
+            put_interruption(out, true);
+        }
         1 => put_part(out, &headers(jpeg.len()), &jpeg[1 + noise.below(jpeg.len() - 2)..]),
         2 => put_part(out, &headers(5), b"hello"),
         3 => put_part(out, "", b""),
@@ -130,6 +151,11 @@ fn put_flawed_part(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
         7 => out.extend((0..noise.below(2000)).map(|_| noise.byte())),
         _ => out.extend_from_slice(b"\r\n--frame\r\n\r\n--frame\r\n\r\n--fra"),
     }
+}
+
+/// What ends a picture without an end marker for certain: other bytes behind its scan may read as its missing blocks.
+fn put_interruption(out: &mut Vec<u8>, is_parts: bool) {
+    out.extend_from_slice(if is_parts { b"\r\n--frame\r\n" } else { b"\xff\xd8" });
 }
 
 /// A scan without an end, longer than any frame may be.

@@ -24,8 +24,9 @@ pub fn all_refused() -> Vec<Refused> {
 
 /// Requests that are understood, with their status.
 pub fn answered() -> Vec<(u16, Vec<u8>)> {
-    let found = "/ /?x /healthz /state http://cam/healthz HTTP://CAM/healthz".split(' ').map(|target| (200, target));
-    let unknown = "/nothing /.. //healthz /healthz/ /%68ealthz /healthz%2f /a/../healthz".split(' ');
+    let found =
+        "/ /?x /healthz //healthz /state http://cam/healthz HTTP://CAM/healthz".split(' ').map(|target| (200, target));
+    let unknown = "/nothing /.. /healthz/ /%68ealthz /healthz%2f /a/../healthz".split(' ');
     let targets = found.chain(unknown.map(|target| (404, target)));
     let closing = |line: &str| format!("{line}\r\nHost: cam\r\nConnection: close\r\n\r\n").into_bytes();
     let mut rows: Vec<_> = targets.map(|(code, target)| (code, closing(&format!("GET {target} HTTP/1.1")))).collect();

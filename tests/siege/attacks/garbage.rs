@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::audience::{Audience, Seat};
 use crate::camera::Baton;
 use crate::garbage::GOOD_AT_LAST;
-use crate::stand::{Form, Report, Stand, check_streams};
+use crate::stand::{Form, Report, Stand, await_only_the_control_group, check_streams};
 use crate::support::eventually;
 
 pub fn among_jpegs(form: Form, report: &mut Report) {
@@ -34,6 +34,8 @@ fn attack(format: &str, form: Form, report: &mut Report) {
     report.must(sum(&camera) == ledger.bytes, format!("{} bytes were written, counted are {camera}", ledger.bytes));
     let accepted = count(&camera, "accepted");
     report.must(accepted == ledger.good, format!("of {} good frames {accepted} were accepted", ledger.good));
+    let repaired = count(&camera, "repaired");
+    report.must(repaired == ledger.unended, format!("of {} that were to be, {repaired} are repaired", ledger.unended));
     let last = (frames + GOOD_AT_LAST) as u64;
     eventually("whoever watches has the last good frame", || {
         watchers.look().iter().all(|watched| watched.seen.last == last || watched.fault.is_some())
@@ -41,8 +43,8 @@ fn attack(format: &str, form: Form, report: &mut Report) {
     check_streams(&watchers.look(), report);
     let shown = watchers.look().iter().map(|watched| watched.seen.frames).min().unwrap_or(0);
     report.figure(format!(
-        "{} frames, {:.0} MiB: {accepted} good ones accepted of {} written, rejected {}, {:.1} MiB \
-         between frames skipped, \
+        "{} frames, {:.0} MiB: {accepted} good ones accepted of {} written, {repaired} of them repaired, rejected {}, \
+         {:.1} MiB between frames skipped, \
          {} bytes in all as written; {:.1} s after the last byte; {shown} or more shown",
         ledger.good + ledger.flawed,
         ledger.bytes as f64 / 1048576.0,
@@ -53,5 +55,7 @@ fn attack(format: &str, form: Form, report: &mut Report) {
         took.as_secs_f64(),
     ));
     drop(watchers);
+    // Their keys are those of the control group, and each is served until a write to it fails.
+    await_only_the_control_group(&stand);
     stand.settle(report);
 }
