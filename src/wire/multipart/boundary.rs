@@ -108,11 +108,16 @@ impl Boundary {
         Found::Nothing { clear: before_line_break(bytes, bytes.len()) }
     }
 
+    /// No delimiter line is longer.
+    pub(super) fn line_bytes_max(&self) -> usize {
+        self.delimiter.len().max(BOUNDARY_BYTES_MAX) + PADDING_BYTES_MAX
+    }
+
     /// Tells whether a delimiter line begins at `at`. The known delimiter may begin anywhere, as some cameras end no
     /// line before it; any other one begins a line.
     pub(super) fn line_at(&self, bytes: &[u8], at: usize, wanted: Wanted) -> Line {
         let rest = bytes.get(at..).unwrap_or_default();
-        let bytes_max = self.delimiter.len().max(BOUNDARY_BYTES_MAX) + PADDING_BYTES_MAX;
+        let bytes_max = self.line_bytes_max();
         let window = rest.get(..bytes_max).unwrap_or(rest);
         let (line, end) = match memchr(b'\n', window) {
             Some(length) => (&window[..length], Some(at + length + 1)),

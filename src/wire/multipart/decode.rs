@@ -25,6 +25,10 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// a delimiter, are a stream that has done with boundaries.
 const STRAYS_MAX: u32 = 2;
 
+/// Within a picture, the delimiter is looked for so far ahead of the walk: the next part may have another, for which
+/// the same bytes are looked through again.
+const SEARCH_AHEAD_BYTES: usize = 256;
+
 /// What a message is put behind to become a part.
 const MESSAGE_DELIMITER: &[u8] = b"--framecast-message\r\n";
 
@@ -187,7 +191,7 @@ impl PartDecoder {
         let delimiter = received.get(..line).unwrap_or_default().trim_ascii_start();
         let is_other = !self.boundary.knows(delimiter);
         if is_other && !self.boundary.is_settled() {
-            self.boundary.learn(delimiter);
+            self.learn(delimiter);
         }
         self.state = State::Head(Head::new(line, is_other && self.boundary.is_settled()));
     }
@@ -235,13 +239,19 @@ impl PartDecoder {
         Err(self.reject(received, Reason::BadHeader, head.line))
     }
 
+    /// Takes another boundary. What was searched was searched for the old one.
+    fn learn(&mut self, delimiter: &[u8]) {
+        self.boundary.learn(delimiter);
+        self.searched = 0;
+    }
+
     /// Goes on behind the header block. Its delimiter becomes the boundary, if a field shows that it was one.
     fn begin_body(&mut self, head: &Head, received: &[u8]) {
         let mut lead = Lead::new(head.line, head.fields);
         if head.is_other {
             lead.repair = Some(Repair::Boundary);
             if head.fields.any {
-                self.boundary.learn(received.get(..head.delimiter).unwrap_or_default().trim_ascii_start());
+                self.learn(received.get(..head.delimiter).unwrap_or_default().trim_ascii_start());
             }
         }
         if head.fields.any {
@@ -276,8 +286,10 @@ impl PartDecoder {
     fn read_picture(&mut self, mut reading: Reading, received: &mut BytesMut) -> Result<Progress, Rejected> {
         let start = reading.start;
         let part = received.get(..start.saturating_add(self.frame_bytes_max)).unwrap_or(received);
-        let bytes_max_reached = part.len() - start == self.frame_bytes_max;
-        let (limit, cut) = match self.find_end(part, start) {
+        let (ahead, found) = self.find_end(part, start);
+        let is_searched = ahead == part.len();
+        let bytes_max_reached = is_searched && part.len() - start == self.frame_bytes_max;
+        let (limit, cut) = match found {
             Found::Delimiter { start, .. } => (start, true),
             Found::Nothing { clear } if !bytes_max_reached => (clear, false),
             _ => (part.len(), false),
@@ -310,7 +322,11 @@ impl PartDecoder {
                 None => return self.give_up(received, &reading, Reason::Truncated, limit),
             },
             Step::More if bytes_max_reached => return self.give_up(received, &reading, Reason::TooLarge, limit),
-            Step::More => return Ok(self.wait(State::Picture(reading))),
+            Step::More if is_searched => return Ok(self.wait(State::Picture(reading))),
+            Step::More => {
+                self.state = State::Picture(reading);
+                return Ok(Progress::Moved);
+            }
         };
         let length = mended.jpeg.len() - END.len();
         let jpeg = mended.jpeg.into_owned().into();
@@ -386,16 +402,19 @@ impl PartDecoder {
         Err(self.reject(received, reason, bytes))
     }
 
-    /// Looks for the delimiter behind a part. While the boundary is not settled, only the picture tells its end.
-    fn find_end(&mut self, part: &[u8], picture: usize) -> Found {
+    /// Looks for the delimiter behind a part, a little further than before. Returns how far, and what it found. While
+    /// the boundary is not settled, only the picture tells its end.
+    fn find_end(&mut self, part: &[u8], picture: usize) -> (usize, Found) {
         if !self.boundary.is_settled() {
-            return Found::Nothing { clear: part.len() };
+            return (part.len(), Found::Nothing { clear: part.len() });
         }
-        let found = self.boundary.find(part, self.searched.max(picture), Wanted::Known);
+        let from = self.searched.max(picture);
+        let ahead = part.len().min(from + self.boundary.line_bytes_max() + SEARCH_AHEAD_BYTES);
+        let found = self.boundary.find(part.get(..ahead).unwrap_or(part), from, Wanted::Known);
         if let Found::Delimiter { start: clear, .. } | Found::Nothing { clear } = found {
             self.searched = clear;
         }
-        found
+        (ahead, found)
     }
 
     fn wait(&mut self, state: State) -> Progress {
