@@ -1,6 +1,6 @@
 //! A browser, driven through the WebDriver protocol (W3C WebDriver 2): JSON over HTTP to a `chromedriver` of its own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::Agent;
+
+/// How often chromedriver is started until it has a port.
+const STARTS_MAX: usize = 5;
 
 /// Longer than any script here runs.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -59,14 +62,8 @@ impl Driver {
 
     fn start_with(strategy: &str, more: &[String]) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut chromedriver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed");
-        let mut stdout = BufReader::new(chromedriver.stdout.take().expect("its output is piped"));
-        let port = port_announced(&mut stdout);
+        let (chromedriver, stdout, port) =
+            (0..STARTS_MAX).find_map(|_| start_chromedriver()).expect("chromedriver starts");
         let agent: Agent =
             Agent::config_builder().timeout_global(Some(COMMAND_TIMEOUT)).http_status_as_error(false).build().into();
 
@@ -190,12 +187,19 @@ impl Drop for Driver {
     }
 }
 
-fn port_announced(stdout: &mut impl BufRead) -> u16 {
-    stdout
-        .lines()
-        .map_while(Result::ok)
-        .find_map(|line| line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok())
-        .expect("chromedriver tells its port")
+/// Starts chromedriver, and returns it with its output and port; `None` if it ends instead. With port 0 it takes a free
+/// port of IPv4 and then the same one of IPv6, which another program may have.
+fn start_chromedriver() -> Option<(Child, BufReader<ChildStdout>, u16)> {
+    let mut command = Command::new("chromedriver");
+    command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut chromedriver = command.spawn().expect("chromedriver is installed");
+    let mut stdout = BufReader::new(chromedriver.stdout.take().expect("its output is piped"));
+    let port = |line: String| line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok();
+    let Some(port) = stdout.by_ref().lines().map_while(Result::ok).find_map(port) else {
+        let _ = chromedriver.wait();
+        return None;
+    };
+    Some((chromedriver, stdout, port))
 }
 
 fn value(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Value {
