@@ -207,7 +207,8 @@ fn without_credentials_only_our_own_names_are_answered() {
         assert!(refused.text().contains("--allow-host"), "{}", refused.text());
     }
     assert_eq!(program.ask("GET /healthz HTTP/1.0\r\n\r\n").status(), 200);
-    assert_eq!(program.ask("GET /stream HTTP/1.1\r\nHost: evil.example\r\n\r\n").status(), 421);
+    let stream = "GET /stream HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(program.ask(stream).status(), 421);
     assert_eq!(guarded("ann:secret").get("/healthz").status(), 401);
 }
 

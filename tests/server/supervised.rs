@@ -116,7 +116,7 @@ fn the_journal_is_told_the_priority_of_each_line() {
     let words = said(&["--listen", "127.0.0.1:0"], true, warning);
     assert!(words.starts_with(&format!("<4>{warning}")), "{words}");
     // No machine has this address.
-    let words = said(&["--listen", "192.0.2.1:80"], true, "--listen\n");
+    let words = said(&["--listen", "192.0.2.1:80"], true, "--listen");
     assert!(words.starts_with("<3>framecast: cannot listen"), "{words}");
     let words = said(&["--speed", "9"], true, "--help");
     assert!(words.starts_with("<3>error: unexpected argument '--speed'"), "{words}");
