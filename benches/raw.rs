@@ -10,9 +10,9 @@ mod pack;
 use std::hint::black_box;
 use std::time::Duration;
 
-use framecast::capture::v4l2::color::{Colors, Matrix};
-use framecast::capture::v4l2::offer::PixelFormat::{self, *};
-use framecast::capture::v4l2::raw::Layout;
+use framecast::drivers::v4l2::color::{Colors, Matrix};
+use framecast::drivers::v4l2::offer::PixelFormat::{self, *};
+use framecast::drivers::v4l2::raw::Layout;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use rustix::time::{ClockId, clock_gettime};
 

@@ -10,9 +10,9 @@
 //! framecast uses edges, so that ten thousand idle viewers cost nothing, and each socket is registered once, for both
 //! directions.
 //!
-//! 1. An edge comes with a batch of events. [`stream::Hub::ready`] sets a bit on the connection, `readable` or
+//! 1. An edge comes with a batch of events. [`hub::Hub::ready`] sets a bit on the connection, `readable` or
 //!    `writable`, and puts the connection on the list of those with work to do. It reads and writes nothing.
-//! 2. The turn tries: [`stream::Hub::turn`] reads, answers and writes where a bit is set.
+//! 2. The turn tries: [`hub::Hub::turn`] reads, answers and writes where a bit is set.
 //! 3. "Would block" clears the bit: the kernel owes the next edge.
 //! 4. Anything else that ends an attempt early is a budget of our own. The bit stays set, the connection stays on the
 //!    list, and the next wait takes no time. A bit that was cleared, or a connection that was forgotten, without "would
@@ -33,21 +33,22 @@
 //! | [`options`] | the command line, checked once into plain values | sockets |
 //! | [`server`] | the edge: the event loop, listeners, sockets, cameras' processes | byte formats |
 //! | [`site`] | what is answered: which address means what, and what stands there | connections, the kernel |
-//! | [`stream`] | the heart: frames, write queues, channels, connections, the hub | sockets, the clock |
+//! | [`hub`] | the deterministic core: connections, bodies, channels, the turn | sockets, the clock, addresses |
+//! | [`stream`] | what a stream is made of: frames, their history and counts, peers | connections |
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
-//! Beside them, [`capture`] (the drivers, which are programs of their own), [`mod@bench`] (a crowd of viewers),
+//! Beside them, [`drivers`] (the drivers, which are programs of their own), [`mod@bench`] (a crowd of viewers),
 //! [`health`] (a question to a running server) and [`logging`] stand on [`wire`], those that connect to others also on
 //! [`trust`] (the certificates that are accepted); [`publish`] (another program of its own, which passes frames on) on
-//! [`capture`] too, for the way to Redis; [`generate`] (what goes with the program when it is installed) on nothing.
+//! [`drivers`] too, for the way to Redis; [`generate`] (what goes with the program when it is installed) on nothing.
 //!
 //! # The reading order
 //!
-//! 1. [`server::event_loop`]: the turn of the loop, and [`stream::hub`], whose own turn is its largest step.
-//! 2. [`stream::connection`]: the seven states of one peer.
-//! 3. [`stream::queue`]: the bytes on their way to it, and why no picture is ever torn.
-//! 4. [`stream::viewer`]: a body that is pulled, and why what is sent next is always the newest.
-//! 5. [`stream::channel`], [`stream::journal`] and [`stream::producer`]: everything else that goes on without end.
+//! 1. [`server::event_loop`]: the turn of the loop, and [`hub`], whose own turn is its largest step.
+//! 2. [`hub::connection`]: the seven states of one peer.
+//! 3. [`hub::queue`]: the bytes on their way to it, and why no picture is ever torn.
+//! 4. [`hub::viewer`]: a body that is pulled, and why what is sent next is always the newest.
+//! 5. [`hub::channel`], [`hub::journal`] and [`hub::producer`]: everything else that goes on without end.
 //! 6. [`server::listener`], [`server::camera`]: where edges are owed, and where blocking is locked away.
 //! 7. [`wire::multipart`], [`wire::jpeg`], [`wire::http`]: the bytes themselves.
 //! 8. [`site`]: what stands at each address.
@@ -55,24 +56,25 @@
 //! # The life of a frame
 //!
 //! A driver writes it to its pipe. The loop wakes, [`server::camera`] reads until the pipe would block,
-//! [`wire::source`] cuts out whole, checked JPEGs. [`stream::Hub::publish`] encodes it once, as a part with the
+//! [`wire::source`] cuts out whole, checked JPEGs. [`hub::Hub::publish`] encodes it once, as a part with the
 //! boundary that follows it, and puts every viewer of the camera on the list of connections with work to do. In
-//! [`stream::Hub::turn`], a viewer that has no frame on its way and room for one asks for the newest: it is queued by
-//! reference ([`stream::queue::WriteQueue`]) and written with one system call. A frame of which the kernel takes no
+//! [`hub::Hub::turn`], a viewer that has no frame on its way and room for one asks for the newest: it is queued by
+//! reference ([`hub::queue::WriteQueue`]) and written with one system call. A frame of which the kernel takes no
 //! byte is taken back, so that the viewer asks for the newest again when there is room.
 //!
 //! # The life of a request
 //!
-//! A listener accepts it, [`stream::Hub::admit`] gives it a slot and a number. It becomes readable; what came is parsed
+//! A listener accepts it, [`hub::Hub::admit`] gives it a slot and a number. It becomes readable; what came is parsed
 //! by [`wire::http::Request::parse`], which says "not yet" until the head is whole. [`site::answer`] looks at the
 //! [`site::Scene`] and says what is to follow: bytes until done, frames without end, a body that a
-//! [`stream::Producer`] makes as it is sent, or "ask me again when there is a frame". The connection's state tells what
+//! [`hub::Producer`] makes as it is sent, or "ask me again when there is a frame". The connection's state tells what
 //! is next, and its deadline when that is too late.
 
 pub mod bench;
-pub mod capture;
+pub mod drivers;
 pub mod generate;
 pub mod health;
+pub mod hub;
 pub mod logging;
 pub mod options;
 pub mod publish;

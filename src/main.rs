@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use framecast::bench::BenchError;
-use framecast::capture::Source;
+use framecast::drivers::Source;
 use framecast::generate::File;
 use framecast::health::HealthError;
 use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish, Serve, Sign};
@@ -18,7 +18,7 @@ use framecast::server::passwords::{RIGHT, WRONG};
 use framecast::server::scene::wall_time;
 use framecast::site::auth::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
 use framecast::wire::secret::{SecretAddress, mask};
-use framecast::{bench, capture, health, logging, publish, server};
+use framecast::{bench, drivers, health, logging, publish, server};
 use log::Level;
 
 /// The exit code for what could not be started, or could not go on: it may be otherwise the next time, as when an
@@ -106,18 +106,18 @@ fn generate(file: File) -> Outcome {
 
 fn run_capture(options: &Capture) -> Outcome {
     if let Some(server) = options.server {
-        capture::die_with(server).map_err(failure)?;
+        drivers::die_with(server).map_err(failure)?;
     }
     let source: Source = options.source.expose().parse().map_err(usage)?;
     if io::stdout().is_terminal() {
         return Err(usage("standard output is a terminal; redirect it, as in framecast capture SOURCE | mpv -"));
     }
-    capture::run(&source, options.frame_max.bytes(), &mut io::stdout().lock()).map_err(failure)
+    drivers::run(&source, options.frame_max.bytes(), &mut io::stdout().lock()).map_err(failure)
 }
 
 fn run_publish(options: &Publish) -> Outcome {
     if let Some(server) = options.server {
-        capture::die_with(server).map_err(failure)?;
+        drivers::die_with(server).map_err(failure)?;
     }
     let target: Target = options.target.expose().parse().map_err(usage)?;
     publish::run(&target, options.frame_max.bytes()).map_err(failure)
@@ -125,7 +125,7 @@ fn run_publish(options: &Publish) -> Outcome {
 
 fn draw_offline(options: &DrawOffline) -> io::Result<()> {
     let DrawOffline { name, reason, since, size: (width, height) } = options;
-    let jpeg = capture::offline::draw(name, reason, Duration::from_secs(*since), *width, *height);
+    let jpeg = drivers::offline::draw(name, reason, Duration::from_secs(*since), *width, *height);
     io::stdout().write_all(&jpeg)
 }
 
@@ -161,7 +161,7 @@ fn check_password() -> ExitCode {
 }
 
 fn list_cameras() -> Outcome {
-    let table = capture::v4l2::table().map_err(failure)?;
+    let table = drivers::v4l2::table().map_err(failure)?;
     io::stdout().write_all(table.as_bytes()).map_err(failure)
 }
 

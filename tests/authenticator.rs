@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use framecast::hub::Call;
+use framecast::hub::Key;
 use framecast::site::auth::failures::{FAILURES_MAX, Failures, WINDOWS_MAX};
 use framecast::site::auth::{Access, Authenticator, CheckResult, Decision, Policy, Reason, Scope, Secret, Subject};
-use framecast::stream::hub::Call;
-use framecast::stream::{ClientNet, Key, Peer, TrustedProxies};
+use framecast::stream::{ClientNet, Peer, TrustedProxies};
 use framecast::wire::http::Request;
 
 const WALL: Duration = Duration::from_secs(1_700_000_000);

@@ -5,11 +5,11 @@ use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use framecast::capture::canvas::Canvas;
-use framecast::capture::clock::Ticks;
-use framecast::capture::source::SOURCES;
-use framecast::capture::stills::{jpeg_files, picture_at};
-use framecast::capture::{CaptureError, Source, numbers, run};
+use framecast::drivers::canvas::Canvas;
+use framecast::drivers::clock::Ticks;
+use framecast::drivers::source::SOURCES;
+use framecast::drivers::stills::{jpeg_files, picture_at};
+use framecast::drivers::{CaptureError, Source, numbers, run};
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;

@@ -33,7 +33,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use framecast::capture::canvas::Canvas;
+use framecast::drivers::canvas::Canvas;
 
 use support::{PATIENCE, Part, Viewer};
 

@@ -6,8 +6,9 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use framecast::stream::hub::{Call, Shot};
-use framecast::stream::{Answer, Hub, Limits, Pace, Peer, Readiness, Reply, Subscription, Tick, Transport};
+use framecast::hub::{Answer, Hub, Limits, Readiness, Reply, Subscription, Tick, Transport};
+use framecast::hub::{Call, Shot};
+use framecast::stream::{Pace, Peer};
 use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};

@@ -1,7 +1,7 @@
 //! What handing one frame to many viewers costs without the kernel: time, allocations, copies.
 //!
 //! The viewers are in memory and take whatever they are given, so all that is measured is framecast's own code:
-//! [`Hub::publish`](framecast::stream::Hub::publish) and [`turn`](framecast::stream::Hub::turn). An allocator counts
+//! [`Hub::publish`](framecast::hub::Hub::publish) and [`turn`](framecast::hub::Hub::turn). An allocator counts
 //! what is asked of it meanwhile. That no byte is copied for a viewer is not inferred but seen: each looks whether what
 //! it is handed lies within the frame's one allocation.
 //!

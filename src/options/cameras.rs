@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::OptionsError;
 use super::given::{Given, unwrapped};
-use crate::capture::Source;
+use crate::drivers::Source;
 use crate::server::{CameraSettings, PublisherSettings, WarmUp};
 use crate::wire::printable::composed;
 use crate::wire::secret::SecretAddress;

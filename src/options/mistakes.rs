@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 
 use super::{Serve, given};
-use crate::capture::{Source, SourceError};
+use crate::drivers::{Source, SourceError};
 
 /// What every variable of ours begins with.
 const PREFIX: &str = "FRAMECAST_";

@@ -25,13 +25,13 @@ use self::values::{
     age, boundary, count, frame_mebibytes, mebibytes, offline, pixels, process, secret, switch, text, time, warm_up,
 };
 use crate::bench;
-use crate::capture::SOURCE_VARIABLE;
-use crate::capture::SourceError;
-use crate::capture::source::SOURCES;
+use crate::drivers::SOURCE_VARIABLE;
+use crate::drivers::SourceError;
+use crate::drivers::source::SOURCES;
 use crate::generate::File;
+use crate::hub::Limits;
 use crate::publish::TARGET_VARIABLE;
 use crate::server::{Offline, Settings, TlsFiles, WarmUp};
-use crate::stream::Limits;
 use crate::wire::secret::SecretAddress;
 
 /// Shows live cameras to any number of browsers, from one thread.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::capture::SourceError;
-use crate::capture::redis::Address;
+use crate::drivers::SourceError;
+use crate::drivers::redis::Address;
 use crate::wire::secret::SecretAddress;
 
 const FRAMES_MAX_DEFAULT: u32 = 100;

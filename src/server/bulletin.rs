@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::socket::Socket;
+use crate::hub::connection::{Body, Connection, State};
+use crate::hub::{Hub, Purpose, Topic};
 use crate::site::lanes::{InFlight, Kind, LANES_MAX, Lane, Lanes, Turn};
-use crate::stream::connection::{Body, Connection, State};
 use crate::stream::metrics::Totals;
-use crate::stream::{Hub, Purpose, Topic};
 
 /// A viewer of figures wants them as often as that.
 const STATE_PERIOD: Duration = Duration::from_secs(1);

@@ -34,7 +34,7 @@ use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::capture::SourceError;
+use crate::drivers::SourceError;
 
 pub use event_loop::{EventLoop, ServeError};
 pub use settings::{CameraSettings, ListenAddress, Offline, PublisherSettings, Settings, TlsFiles, WarmUp};

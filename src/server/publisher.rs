@@ -21,8 +21,9 @@ use super::settings::PublisherSettings;
 use super::socket::Socket;
 use super::token::Owner;
 use super::words::{Words, presentable};
+use crate::hub::{Hub, Key, Subscription};
 use crate::publish::{TARGET_VARIABLE, WELL};
-use crate::stream::{Hub, Key, Pace, Peer, Subscription};
+use crate::stream::{Pace, Peer};
 use crate::wire::multipart::{Framing, preamble};
 
 /// One place where a camera is published and, but for a moment after it died, its process.

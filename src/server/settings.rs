@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::credentials::CredentialSources;
-use crate::capture::Source;
+use crate::drivers::Source;
+use crate::hub::Limits;
 use crate::publish::Target;
 use crate::site::auth::Policy;
-use crate::stream::Limits;
 use crate::wire::source::Part;
 
 /// Everything `framecast serve` can be told.

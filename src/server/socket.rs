@@ -8,7 +8,7 @@ use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 
 use super::tls::Session;
-use crate::stream::Transport;
+use crate::hub::Transport;
 
 /// A connected socket. Its options (no delay, little unsent data in the kernel, keepalive) were set once on the
 /// listening socket, whose accepted sockets inherit them: see [`super::listener`].

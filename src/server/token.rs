@@ -2,7 +2,7 @@
 
 use mio::Token;
 
-use crate::stream::Key;
+use crate::hub::Key;
 
 /// Who asked for an event. A connection and a camera's pipe are named with a number that is never used again, so that
 /// an event that was on its way when its owner went means nobody, and not whoever has the slot now.

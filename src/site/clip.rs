@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::stream::{Frame, Journal, Next, Producer};
+use crate::hub::{Journal, Next, Producer};
+use crate::stream::Frame;
 use crate::wire::avi::{self, Video};
 
 /// A chunk has so many bytes: a system call's worth.

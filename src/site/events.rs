@@ -8,8 +8,8 @@ use std::mem;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::stream::journal::{Fact, News};
-use crate::stream::{Journal, Next, Producer, Topic};
+use crate::hub::journal::{Fact, News};
+use crate::hub::{Journal, Next, Producer, Topic};
 use crate::wire::sse;
 
 /// What is told at once is sent once it has grown to this size.

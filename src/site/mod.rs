@@ -28,8 +28,9 @@ pub use routes::Route;
 
 use self::auth::{Access, Decision, Policy, Scope};
 use self::origins::{Fields, Origins};
-use crate::stream::hub::Call;
-use crate::stream::{Answer, Awaited, Frame, History, Journal};
+use crate::hub::Call;
+use crate::hub::{Answer, Awaited, Journal};
+use crate::stream::{Frame, History};
 use crate::wire::facts::WallTime;
 use crate::wire::http::Method;
 use crate::wire::multipart::Division;

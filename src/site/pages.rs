@@ -15,8 +15,9 @@ use super::metrics::{self, Format};
 use super::origins::{Fields, Origins};
 use super::table::Table;
 use super::{Scene, parameters, token};
-use crate::stream::hub::Call;
-use crate::stream::{Answer, Awaited, Frame, Production, Purpose, Response, Subscription, Topic};
+use crate::hub::Call;
+use crate::hub::{Answer, Awaited, Production, Purpose, Response, Subscription, Topic};
+use crate::stream::Frame;
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
 use crate::wire::{multipart, sse};
 

@@ -10,8 +10,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::auth::Scope;
 use super::token;
-use crate::stream::journal::Fact;
-use crate::stream::{Journal, Next, Producer};
+use crate::hub::journal::Fact;
+use crate::hub::{Journal, Next, Producer};
 
 /// A chunk is sent once it has grown to this size.
 const CHUNK_BYTES: usize = 12 * 1024;

@@ -10,7 +10,7 @@ thread_local! {
 
 /// Whether this fault is to be committed now.
 #[inline(always)]
-pub(super) fn is(sabotage: Sabotage) -> bool {
+pub(crate) fn is(sabotage: Sabotage) -> bool {
     cfg!(feature = "sabotage") && ACTIVE.get() == Some(sabotage)
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use framecast::capture::BOUNDARY;
+use framecast::drivers::BOUNDARY;
 use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::check;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
-use framecast::capture::Source;
+use framecast::drivers::Source;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use framecast::wire::source::{Part, SourceDecoder};
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use framecast::capture::numbers::PICTURES;
+use framecast::drivers::numbers::PICTURES;
 use rustix::process::Signal;
 
 use crate::support::{PATIENCE, Program, eventually};

@@ -1,5 +1,7 @@
 //! The pure layers of framecast, under its name.
 
+#[path = "../../src/hub/mod.rs"]
+pub mod hub;
 #[path = "../../src/logging/rate_limit.rs"]
 pub mod logging;
 #[path = "../../src/site/mod.rs"]

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use framecast::capture::Source;
+use framecast::drivers::Source;
 use framecast::publish::Target;
 
 #[test]

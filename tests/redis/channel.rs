@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use framecast::capture::numbers::PICTURES;
+use framecast::drivers::numbers::PICTURES;
 use framecast::wire::facts::Sequence;
 use rustix::process::{Pid, Signal, kill_process};
 

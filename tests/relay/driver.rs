@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 
 use bytes::BytesMut;
-use framecast::capture::BOUNDARY;
+use framecast::drivers::BOUNDARY;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use framecast::wire::multipart::PartDecoder;
 use framecast::wire::source::Part;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use framecast::capture::clock::wall_time;
-use framecast::capture::numbers::PICTURES;
+use framecast::drivers::clock::wall_time;
+use framecast::drivers::numbers::PICTURES;
 use framecast::wire::facts::{Sequence, WallTime};
 
 use crate::driver::Driver;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use framecast::capture::numbers::PICTURES;
+use framecast::drivers::numbers::PICTURES;
 use framecast::wire::facts::Sequence;
 
 use crate::driver::Driver;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use framecast::capture::numbers::PICTURES;
+use framecast::drivers::numbers::PICTURES;
 use framecast::wire::facts::Sequence;
 
 use crate::driver::Driver;

@@ -1,7 +1,7 @@
 //! Addresses as they are given, and what is shown of them.
 
-use framecast::capture::Source;
-use framecast::capture::source::Kind;
+use framecast::drivers::Source;
+use framecast::drivers::source::Kind;
 
 fn parse(text: &str) -> Source {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))

@@ -1,6 +1,6 @@
 //! What stands at each address, to the byte.
 
-use framecast::capture::numbers::PICTURES;
+use framecast::drivers::numbers::PICTURES;
 use serde_json::Value;
 
 use crate::support::{Program, field};

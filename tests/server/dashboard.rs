@@ -186,7 +186,7 @@ fn legend(format: &str, labels: &Value) -> String {
 /// wants less, and a camera whose frames are not all good.
 fn busy_server(folder: &TempDir) -> (Program, Vec<Child>) {
     let good = folder.path().join("good.jpg");
-    std::fs::write(&good, framecast::capture::numbers::PICTURES[0]).expect("a file");
+    std::fs::write(&good, framecast::drivers::numbers::PICTURES[0]).expect("a file");
     let good = good.display();
     let script = format!("while :; do head -c 999 {good}; cat {good}; printf garbage; cat {good}; sleep 0.1; done");
     let flawed = format!("flawed=exec:sh -c \"{script}\"");

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use framecast::capture::numbers::PICTURES;
+use framecast::drivers::numbers::PICTURES;
 
 use crate::support::Program;
 

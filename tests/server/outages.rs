@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use framecast::capture::numbers::PICTURES;
+use framecast::drivers::numbers::PICTURES;
 use framecast::wire::jpeg;
 use rustix::process::{Pid, Signal, kill_process};
 

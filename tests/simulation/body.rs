@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
-use framecast::stream::{Journal, Next, Producer, Topic};
+use framecast::hub::{Journal, Next, Producer, Topic};
 
 use crate::ledger::{Camera, Fact, Ledger, Published};
 use crate::link::Link;

@@ -1,8 +1,8 @@
 //! What must hold after every step, whatever happened in it.
 
-use framecast::stream::hub::Call;
+use framecast::hub::Call;
+use framecast::hub::{Limits, Topic, Wake};
 use framecast::stream::metrics::FrameCounts;
-use framecast::stream::{Limits, Topic, Wake};
 
 use crate::ledger::Ledger;
 use crate::link::Link;

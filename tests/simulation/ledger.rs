@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use framecast::stream::Topic;
+use framecast::hub::Topic;
 use framecast::stream::metrics::FrameCounts;
 use framecast::wire::multipart::Framing;
 

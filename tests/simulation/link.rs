@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use framecast::stream::{Readiness, Transport};
+use framecast::hub::{Readiness, Transport};
 
 use crate::ledger::Ledger;
 use crate::manner::Manner;

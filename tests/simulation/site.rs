@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use framecast::hub::Call;
+use framecast::hub::{
+    Answer, Awaited, Hub, Limits, Permit, Producer, Production, Purpose, Reply, Response, Subscription, Topic,
+};
 use framecast::site::clip::{Clip, Format};
 use framecast::site::events::Events;
 use framecast::site::table::Table;
-use framecast::stream::hub::Call;
-use framecast::stream::{
-    Answer, Awaited, Frame, Hub, Limits, Permit, Producer, Production, Purpose, Reply, Response, Subscription, Topic,
-};
+use framecast::stream::Frame;
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::multipart::{Framing, preamble};
 

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use framecast::stream::hub::Shot;
-use framecast::stream::{Hub, Key, Limits, Peer, Readiness, Tick, Topic, Wake};
+use framecast::hub::Shot;
+use framecast::hub::{Hub, Key, Limits, Readiness, Tick, Topic, Wake};
+use framecast::stream::Peer;
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 

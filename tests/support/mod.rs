@@ -171,7 +171,7 @@ impl Reply {
 /// A JPEG that is larger than so many MiB, by application segments before its picture.
 pub fn large_jpeg(mebibytes: usize) -> Vec<u8> {
     let segment = [[0xff, 0xef, 0xff, 0xff].as_slice(), &[0; 0xffff - 2]].concat();
-    let [first, ..] = framecast::capture::numbers::PICTURES;
+    let [first, ..] = framecast::drivers::numbers::PICTURES;
     [&first[..2], &segment.repeat(mebibytes * 16), &first[2..]].concat()
 }
 

@@ -1,6 +1,6 @@
 //! No edge is lost and no byte, whatever the way to the peer does to them.
 
-use framecast::stream::Limits;
+use framecast::hub::Limits;
 use framecast::stream::metrics::FrameCounts;
 
 use crate::studio::{Client, Studio, WATCH};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::stream::{Limits, Wake};
+use framecast::hub::{Limits, Wake};
 
 use crate::studio::{Client, Studio, WATCH};
 use crate::wire::{Random, Weather};

@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use framecast::hub::Shot;
+use framecast::hub::{Answer, Hub, Key, Limits, Reply, Response, Subscription, Tick, Wake};
 use framecast::server::TlsFiles;
 use framecast::server::tls::{self, Session, Shared};
-use framecast::stream::hub::Shot;
+use framecast::stream::Peer;
 use framecast::stream::pace::Pace;
-use framecast::stream::{Answer, Hub, Key, Limits, Peer, Reply, Response, Subscription, Tick, Wake};
 use framecast::wire::facts::WallTime;
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 
-use framecast::stream::{Readiness, Transport};
+use framecast::hub::{Readiness, Transport};
 
 /// Numbers that look drawn by lot and are the same for the same seed (xorshift64*).
 #[derive(Clone, Debug)]

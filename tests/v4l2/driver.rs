@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use framecast::capture::v4l2::offer::PixelFormat;
+use framecast::drivers::v4l2::offer::PixelFormat;
 use framecast::wire::facts::Sequence;
 use framecast::wire::jpeg::with_standard_tables;
 use tempfile::TempDir;

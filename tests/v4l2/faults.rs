@@ -42,7 +42,7 @@ fn a_camera_that_cannot_be_had_is_told_from_one_that_is_not_there() {
 fn what_is_no_camera_at_all_is_told_so() {
     for (file, expected) in [("/dev/null", true), ("/dev", true), ("/dev/null/video0", false)] {
         let source = format!("v4l2:{file}").parse().unwrap();
-        let words = framecast::capture::run(&source, framecast::wire::jpeg::FRAME_BYTES_MAX, &mut Vec::new())
+        let words = framecast::drivers::run(&source, framecast::wire::jpeg::FRAME_BYTES_MAX, &mut Vec::new())
             .unwrap_err()
             .to_string();
         assert_eq!(words == format!("{file} is not a capture device; name one that framecast cameras lists"), expected);

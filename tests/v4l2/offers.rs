@@ -1,7 +1,7 @@
 //! What is taken of what a camera offers.
 
-use framecast::capture::v4l2::offer::PixelFormat::{Grey, Jpeg, Mjpg, Nv12, Rgb24, Yuyv};
-use framecast::capture::v4l2::offer::{Mode, Offer, PixelFormat, Rates, Size, Sizes, Steps, choose, rate};
+use framecast::drivers::v4l2::offer::PixelFormat::{Grey, Jpeg, Mjpg, Nv12, Rgb24, Yuyv};
+use framecast::drivers::v4l2::offer::{Mode, Offer, PixelFormat, Rates, Size, Sizes, Steps, choose, rate};
 use proptest::prelude::*;
 
 const VGA: Size = Size { width: 640, height: 480 };

@@ -1,6 +1,6 @@
 //! Pictures in each raw format, as devices lay them out. The bench `raw` has them from here too.
 
-use framecast::capture::v4l2::offer::PixelFormat::{self, *};
+use framecast::drivers::v4l2::offer::PixelFormat::{self, *};
 
 /// A picture in `format`, made of what `color` gives for each x and y: Y', Cb, Cr, or red, green, blue if the format is
 /// RGB. `stride` is the distance of two rows of the first plane in bytes; gaps hold 0xee.

@@ -1,8 +1,8 @@
 //! Pictures without compression.
 
-use framecast::capture::v4l2::color::{Colors, Matrix};
-use framecast::capture::v4l2::offer::PixelFormat::{self, *};
-use framecast::capture::v4l2::raw::{Layout, TooShort};
+use framecast::drivers::v4l2::color::{Colors, Matrix};
+use framecast::drivers::v4l2::offer::PixelFormat::{self, *};
+use framecast::drivers::v4l2::raw::{Layout, TooShort};
 use framecast::wire::jpeg::check;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;

@@ -1,7 +1,7 @@
 //! What is written on the command line.
 
-use framecast::capture::Source;
-use framecast::capture::v4l2::controls::spell;
+use framecast::drivers::Source;
+use framecast::drivers::v4l2::controls::spell;
 
 #[test]
 fn cameras_are_read_and_shown_as_written() {

@@ -22,8 +22,8 @@ use super::child::{self, Backoff, Child, KILL_AFTER, WELL_AFTER};
 use super::settings::{CameraSettings, Offline};
 use super::token::Pipe;
 use super::words::{Words, presentable};
-use crate::capture::SOURCE_VARIABLE;
-use crate::stream::Key;
+use crate::drivers::SOURCE_VARIABLE;
+use crate::hub::Key;
 use crate::wire::source::{Part, Tally};
 
 /// A driver that should have given a frame by now, and has not for this many times as long, is beyond help.

@@ -9,6 +9,7 @@ use mio::{Interest, Poll, Waker};
 
 use super::reload::{self, Reloads};
 use super::{EventLoop, LoopStats};
+use crate::hub::Hub;
 use crate::logging::RateLimit;
 use crate::server::bulletin::Bulletin;
 use crate::server::camera::Camera;
@@ -25,7 +26,6 @@ use crate::server::tls::{CertificateError, Tls};
 use crate::server::token::Owner;
 use crate::server::{local_name, own_names};
 use crate::site::auth::{Authenticator, Policy};
-use crate::stream::Hub;
 use crate::wire::multipart::Division;
 
 /// Bytes read from a pipe at once.

@@ -21,8 +21,8 @@ use rustls::{ServerConfig, ServerConnection};
 
 use super::background::{Background, Taken};
 use super::settings::TlsFiles;
+use crate::hub::Transport;
 use crate::site::state;
-use crate::stream::Transport;
 
 pub use certificate::{CertificateError, load};
 pub use session::Session;

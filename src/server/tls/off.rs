@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mio::Waker;
 
 use super::settings::TlsFiles;
+use crate::hub::Transport;
 use crate::site::state;
-use crate::stream::Transport;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]

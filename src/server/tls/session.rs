@@ -19,7 +19,7 @@ use std::rc::Rc;
 use rustls::ServerConnection;
 
 use super::Shared;
-use crate::stream::Transport;
+use crate::hub::Transport;
 use crate::wire::http::{Refusal, Status};
 
 /// Bytes that are taken at once: those of two records (RFC 8446, section 5.1). With one, a frame of 84 KB costs half as

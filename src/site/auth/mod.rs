@@ -40,8 +40,9 @@ use self::digest::{Digest, Digester};
 use self::failures::{FAILURES_MAX, Failures};
 use self::logins::Logins;
 use super::routes;
-use crate::stream::hub::Call;
-use crate::stream::{ClientNet, Network, Peer, Permit};
+use crate::hub::Call;
+use crate::hub::Permit;
+use crate::stream::{ClientNet, Network, Peer};
 
 /// The policy at work, with what it must remember of earlier requests.
 pub struct Authenticator {

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::accounts::Accounts;
 use super::secret::Secret;
+use crate::hub::Permit;
 use crate::site::origins::Origins;
-use crate::stream::{Permit, TrustedProxies};
+use crate::stream::TrustedProxies;
 
 /// The options of access control.
 #[derive(Clone, Debug, Default)]

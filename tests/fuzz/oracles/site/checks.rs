@@ -1,6 +1,6 @@
 //! What each answer must be.
 
-use framecast::stream::{Next, Producer, Purpose, Subscription};
+use framecast::hub::{Next, Producer, Purpose, Subscription};
 use framecast::wire::avi::FILE_BYTES_MAX;
 use serde::de::IgnoredAny;
 

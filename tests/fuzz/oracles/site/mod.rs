@@ -7,11 +7,12 @@ mod checks;
 mod world;
 
 use bytes::Bytes;
+use framecast::hub::Call;
+use framecast::hub::{Answer, Key};
 use framecast::site::Scene;
 use framecast::site::auth::{Access, Decision, Policy, Reason, Scope};
 use framecast::site::origins::Origins;
-use framecast::stream::hub::Call;
-use framecast::stream::{Answer, Key, Peer};
+use framecast::stream::Peer;
 use framecast::wire::http::Request;
 
 pub use world::{Fact, Figures, World};

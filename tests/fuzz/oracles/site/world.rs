@@ -4,11 +4,12 @@ use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use framecast::hub::Shot;
+use framecast::hub::{Hub, Journal, Limits, Topic, Transport};
 use framecast::site::Scene;
 use framecast::site::state::{self, State};
-use framecast::stream::hub::Shot;
 use framecast::stream::metrics::{FrameCounts, Totals};
-use framecast::stream::{Frame, History, Hub, Journal, Limits, Topic, Transport};
+use framecast::stream::{Frame, History};
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Division, Framing, PartDecoder};
