@@ -86,8 +86,8 @@ impl Audience {
 
     /// Publishes a frame: one copy of the picture, and a reference for each viewer.
     pub(crate) fn publish(&mut self) {
-        let captured_at = WallTime::nearest(Duration::from_secs(1_700_000_000));
-        let shot = Shot { jpeg: &self.jpeg, picture: PICTURE, captured_at, age: Duration::ZERO, sequence: None };
+        let captured_wall = WallTime::nearest(Duration::from_secs(1_700_000_000));
+        let shot = Shot { jpeg: &self.jpeg, picture: PICTURE, captured_wall, age: Duration::ZERO, sequence: None };
         self.hub.publish(CAMERA, shot, self.now);
         if let Some(frame) = self.hub.frame(CAMERA) {
             let addresses = frame.allocation().as_ptr_range();

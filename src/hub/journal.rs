@@ -23,7 +23,7 @@ pub struct Fact {
     /// The frame's sequence.
     pub sequence: u64,
     /// The wall time of capture.
-    pub captured_at: WallTime,
+    pub captured_wall: WallTime,
     /// How long before that the camera's last frame was captured, if there was one.
     pub interval: Option<Duration>,
     /// The size of the JPEG.
@@ -82,12 +82,12 @@ impl Journal {
         self.last_id += 1;
         let number = self.frames_noted(camera) + 1;
         let channel = &mut self.frames[camera];
-        let interval = channel.latest().map(|last| frame.captured_at.saturating_since(last.captured_at));
+        let interval = channel.latest().map(|last| frame.captured_wall.saturating_since(last.captured_wall));
         channel.publish(Fact {
             id: self.last_id,
             number,
             sequence: frame.sequence,
-            captured_at: frame.captured_at,
+            captured_wall: frame.captured_wall,
             interval,
             bytes: frame.jpeg_len(),
             width: frame.picture.width,

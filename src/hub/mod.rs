@@ -199,7 +199,7 @@ impl<T: Transport> Hub<T> {
     pub fn publish(&mut self, camera: usize, shot: Shot<'_>, now: Instant) {
         let frame = self.encode(camera, shot, now);
         self.feeds[camera].rate.tick(now);
-        self.feeds[camera].capture_to_publish.add(now.saturating_duration_since(frame.captured_on));
+        self.feeds[camera].capture_to_publish.add(now.saturating_duration_since(frame.captured));
         self.journal.record(camera, &frame);
         self.wake(Topic::Frames { camera });
         let outdated = self.feeds[camera].live.replace(frame.clone());

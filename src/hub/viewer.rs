@@ -139,7 +139,7 @@ impl Viewer {
             sequence: frame.sequence,
             bytes: bytes.len(),
             is_repeat,
-            captured: is_timed.then_some(frame.captured_on),
+            captured: is_timed.then_some(frame.captured),
         };
         Chunk { bytes, frame: Some(shown) }
     }

@@ -355,13 +355,13 @@ type Show = fn(&mut Hub<Socket>, usize, Shot<'_>, Instant);
 fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Instant) {
     let completed = (!part.picture.huffman_tables).then(|| with_standard_tables(&part.jpeg));
     let wall_now = WallTime::nearest(wall_time());
-    let captured_at = part.captured_at.unwrap_or(wall_now);
+    let captured_wall = part.captured_at.unwrap_or(wall_now);
     let shot = Shot {
         jpeg: completed.as_deref().unwrap_or(&part.jpeg),
         picture: part.picture,
-        captured_at,
+        captured_wall,
         // Here, once a frame, the wall time of another program becomes a time on our own clock, which is never set.
-        age: wall_now.saturating_since(captured_at),
+        age: wall_now.saturating_since(captured_wall),
         sequence: part.sequence,
     };
     show(hub, camera, shot, now);

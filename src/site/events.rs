@@ -164,7 +164,14 @@ struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     fn new(camera: &'a str, fact: &Fact) -> Self {
-        let Fact { sequence, captured_at, bytes, width, height, .. } = *fact;
-        Self { camera, sequence, captured_at: captured_at.since_epoch().as_micros() as f64 / 1e6, bytes, width, height }
+        let Fact { sequence, captured_wall, bytes, width, height, .. } = *fact;
+        Self {
+            camera,
+            sequence,
+            captured_at: captured_wall.since_epoch().as_micros() as f64 / 1e6,
+            bytes,
+            width,
+            height,
+        }
     }
 }

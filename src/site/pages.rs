@@ -204,7 +204,7 @@ pub fn clip(format: clip::Format, request: &Request, scene: &impl Scene) -> Resu
         ));
     };
     // Colons are nothing for the name of a file.
-    let time = humantime::format_rfc3339_seconds(first.captured_at.into()).to_string().replace(':', "");
+    let time = humantime::format_rfc3339_seconds(first.captured_wall.into()).to_string().replace(':', "");
     let clip = Clip::new(format, &frames).map_err(|error| {
         Problem::bad(format!("That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."))
     })?;
@@ -333,7 +333,7 @@ pub fn unknown(request: &Request) -> Problem {
 
 /// A picture, with ustreamer's fields for what it says of a picture too.
 fn still(frame: &Frame, online: bool, request: &Request, scene: &impl Scene) -> Response {
-    let captured = frame.captured_at;
+    let captured = frame.captured_wall;
     let tag = format!("\"{}-{}\"", frame.sequence, captured.since_epoch().as_micros());
     let fresh = is_known(request, &tag);
     let head = uncached(dated(if fresh { Status::NotModified } else { Status::Ok }, scene))

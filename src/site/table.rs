@@ -146,7 +146,7 @@ fn escaped(text: &str) -> String {
 
 fn row(out: &mut String, fact: &Fact) {
     // With a space, date and time may wrap in a narrow window.
-    let captured = humantime::format_rfc3339_millis(SystemTime::from(fact.captured_at)).to_string();
+    let captured = humantime::format_rfc3339_millis(SystemTime::from(fact.captured_wall)).to_string();
     let captured = captured.replace('T', " ").replace('Z', "");
     let _ = write!(out, "<tr><td>{}<td>{captured}<td>{}<td>", fact.sequence, fact.bytes);
     match fact.interval {

@@ -18,10 +18,10 @@ pub struct Frame {
     /// What clients know it by: its source's own number where that rises; at least one above the frame's before it.
     pub sequence: u64,
     /// The wall time of capture.
-    pub captured_at: WallTime,
-    /// The same on the monotonic clock, as well as it is known: what is measured from here no change of the wall clock
-    /// can spoil.
-    pub captured_on: Instant,
+    pub captured_wall: WallTime,
+    /// The time of capture on the monotonic clock, as well as it is known: a change of the wall clock does not affect
+    /// durations measured from here.
+    pub captured: Instant,
     /// When the frame was published, on the monotonic clock.
     pub published_at: Instant,
     /// Width and height in pixels.
@@ -37,7 +37,7 @@ pub struct Shot<'a> {
     /// What is known of it.
     pub picture: Picture,
     /// The wall time of capture.
-    pub captured_at: WallTime,
+    pub captured_wall: WallTime,
     /// How long ago that was. A clock that was set meanwhile, or a camera's own that is wrong, makes this wrong too;
     /// zero where the time lies ahead.
     pub age: Duration,
@@ -48,10 +48,10 @@ pub struct Shot<'a> {
 impl Frame {
     /// Encodes a picture as a part of a stream divided so. This is the only copy ever made of it.
     pub fn encode(division: Division<'_>, number: u64, sequence: u64, shot: &Shot<'_>, published_at: Instant) -> Self {
-        let Shot { picture, captured_at, .. } = *shot;
-        let part = EncodedPart::encode(division, sequence, captured_at, shot.jpeg);
-        let captured_on = published_at.checked_sub(shot.age).unwrap_or(published_at);
-        Self { number, sequence, captured_at, captured_on, published_at, picture, part }
+        let Shot { picture, captured_wall, .. } = *shot;
+        let part = EncodedPart::encode(division, sequence, captured_wall, shot.jpeg);
+        let captured = published_at.checked_sub(shot.age).unwrap_or(published_at);
+        Self { number, sequence, captured_wall, captured, published_at, picture, part }
     }
 
     /// The frame as a part of a stream, with the delimiter that follows it.

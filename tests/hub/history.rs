@@ -102,8 +102,8 @@ const MIB: usize = 1024 * 1024;
 
 fn frame(sequence: u64, published_at: Instant, bytes: usize) -> Frame {
     let picture = Picture { width: 64, height: 48, huffman_tables: true };
-    let (jpeg, captured_at) = (&vec![0; bytes], WallTime::MIN);
-    let shot = Shot { jpeg, picture, captured_at, age: Duration::ZERO, sequence: None };
+    let (jpeg, captured_wall) = (&vec![0; bytes], WallTime::MIN);
+    let shot = Shot { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: None };
     Frame::encode("frame".into(), sequence, sequence, &shot, published_at)
 }
 

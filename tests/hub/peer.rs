@@ -248,8 +248,8 @@ impl Studio {
         let mut jpeg = vec![self.published as u8; bytes];
         jpeg[..8].copy_from_slice(&self.published.to_be_bytes());
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let captured_at = WallTime::nearest(Duration::from_millis(1_700_000_000_000 + self.published));
-        show(&mut self.hub, 0, Shot { jpeg: &jpeg, picture, captured_at, age: self.age, sequence: None }, self.now);
+        let captured_wall = WallTime::nearest(Duration::from_millis(1_700_000_000_000 + self.published));
+        show(&mut self.hub, 0, Shot { jpeg: &jpeg, picture, captured_wall, age: self.age, sequence: None }, self.now);
         jpeg
     }
 }

@@ -404,14 +404,14 @@ impl World {
         let last = ledger.cameras[camera].sequence;
         let sequence = given.filter(|&given| given > last).unwrap_or(last + 1);
         let jpeg = jpeg(camera, sequence, bytes);
-        let captured_at = WallTime::nearest(site::captured_at(sequence));
+        let captured_wall = WallTime::nearest(site::captured_at(sequence));
         let number = ledger.cameras[camera].published + 1;
-        let frame = Published::new(camera, (number, sequence), captured_at.since_epoch(), now, is_live, jpeg);
+        let frame = Published::new(camera, (number, sequence), captured_wall.since_epoch(), now, is_live, jpeg);
         ledger.cameras[camera].sequence = sequence;
         let frame = Rc::new(frame);
         ledger.cameras[camera].show(frame.clone(), is_live);
         if is_live {
-            ledger.record(camera, sequence, captured_at.since_epoch(), bytes);
+            ledger.record(camera, sequence, captured_wall.since_epoch(), bytes);
         }
         drop(ledger);
         self.shown(camera);
@@ -421,7 +421,7 @@ impl World {
             self.look_back();
         }
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let shot = Shot { jpeg, picture, captured_at, age: Duration::ZERO, sequence: given.and_then(Sequence::new) };
+        let shot = Shot { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: given.and_then(Sequence::new) };
         match is_live {
             true => self.hub.publish(camera, shot, now),
             false => self.hub.stand_in(camera, shot, now),

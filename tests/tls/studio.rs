@@ -182,7 +182,7 @@ impl Studio {
         let shot = Shot {
             jpeg: &jpeg,
             picture,
-            captured_at: WallTime::nearest(Duration::from_millis(1_700_000_000_000 + number)),
+            captured_wall: WallTime::nearest(Duration::from_millis(1_700_000_000_000 + number)),
             age: Duration::ZERO,
             sequence: None,
         };

@@ -56,14 +56,14 @@ impl World {
         let mut wall = WallTime::nearest(Duration::from_secs(figures.seed >> 24));
         for fact in facts {
             now += Duration::from_millis(fact.pause_ms);
-            let captured_at = WallTime::parse(&fact.time).unwrap_or(wall);
+            let captured_wall = WallTime::parse(&fact.time).unwrap_or(wall);
             wall = WallTime::nearest(wall.since_epoch() + Duration::from_millis(fact.pause_ms));
             let picture = Picture { width: fact.width.max(1), height: fact.height.max(1), huffman_tables: true };
             let shot = Shot {
                 jpeg: &vec![0x55; fact.bytes],
                 picture,
-                captured_at,
-                age: wall.saturating_since(captured_at),
+                captured_wall,
+                age: wall.saturating_since(captured_wall),
                 sequence: Sequence::parse(&fact.sequence),
             };
             match fact.is_live {
@@ -85,7 +85,7 @@ impl World {
             assert_eq!(value("Content-Length: ").parse(), Ok(frame.jpeg_len()));
             assert_eq!(value("X-Frame-Sequence: ").parse(), Ok(frame.sequence));
             let time = WallTime::parse(value("X-Timestamp: ")).expect("a time in range");
-            assert!(frame.captured_at.saturating_since(time) < Duration::from_micros(1));
+            assert!(frame.captured_wall.saturating_since(time) < Duration::from_micros(1));
             // The picture is none, but all around it can be read.
             let mut received = BytesMut::from(&b"--frame\r\n"[..]);
             received.extend_from_slice(&part);
