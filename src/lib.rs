@@ -44,14 +44,26 @@
 //!
 //! # The reading order
 //!
-//! 1. [`server::event_loop`]: the turn of the loop, and [`hub`], whose own turn is its largest step.
-//! 2. [`hub::connection`]: the seven states of one peer.
-//! 3. [`hub::queue`]: the bytes on their way to it, and why no picture is ever torn.
-//! 4. [`hub::viewer`]: a body that is pulled, and why what is sent next is always the newest.
-//! 5. [`hub::channel`], [`hub::journal`] and [`hub::producer`]: everything else that goes on without end.
-//! 6. [`server::listener`], [`server::camera`]: where edges are owed, and where blocking is locked away.
-//! 7. [`wire::multipart`], [`wire::jpeg`], [`wire::http`]: the bytes themselves.
-//! 8. [`site`]: what stands at each address.
+//! With the lines of each file, unit tests left out. The first eight are enough to understand the loop.
+//!
+//! | File | Lines | What it shows |
+//! |---|---|---|
+//! | `server/event_loop.rs` | 370 | the turn of the loop |
+//! | `hub/turn.rs` | 175 | its largest step: receive, answer, expire, send, reap, and why in this order |
+//! | `hub/connection.rs` | 495 | the seven states of one peer |
+//! | `hub/queue.rs` | 255 | the bytes on their way to it, and why no picture is ever torn |
+//! | `hub/viewer.rs` | 280 | a body that is pulled, and why what is sent next is always the newest |
+//! | `hub/channel.rs` | 70 | subscribers of a topic, and how far each has read |
+//! | `hub/timers.rs` | 39 | deadlines that move with each frame at no cost |
+//! | `server/listener.rs` | 300 | accepting when descriptors run out: the edge that never comes again |
+//! | `server/token.rs` | 95 | events that are late: a token names a slot and the connection it was for |
+//! | `server/camera` | 950 | a child process as an event source: pipes, SIGCHLD, restart, on demand |
+//! | `wire/http` | 870 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
+//! | `wire/jpeg` | 1150 | where a JPEG ends, and whether it is whole |
+//! | `wire/multipart` | 870 | parts, to be written and to be read |
+//! | `site/routes.rs` | 113 | which address means what |
+//! | `site/pages.rs` | 390 | what each address answers |
+//! | `site/auth` | 1600 | access control: one check before routing, without a clock and without blocking |
 //!
 //! # The life of a frame
 //!

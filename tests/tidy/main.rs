@@ -1,4 +1,8 @@
-//! The house rules, held by a test: who may import whom, and how long a file, a function or a line may be.
+//! Checks the rules that the source itself must keep: which layer may import which, which files may not import each
+//! other, how long a file, a function or a line may be, and that the map in `lib.rs` matches what is there.
+
+mod imports;
+mod map;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,9 +39,35 @@ const ABOVE_WIRE: [&str; 8] = [
     "crate::options",
 ];
 
-/// The pure layers know neither a socket nor a clock.
+/// The pure layers use no socket, no clock and no file. Addresses are plain values: `std::net::IpAddr` is fine.
 const PURE: [&str; 4] = ["wire", "stream", "hub", "site"];
-const IMPURE: [&str; 5] = ["mio::", "std::net", "Instant::now", "SystemTime::now", "std::fs"];
+const IMPURE: [&str; 9] = [
+    "mio::",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "Listener",
+    "Instant::now",
+    "SystemTime::now",
+    "std::fs",
+];
+
+/// What must be readable in an hour: a file or a folder, the files and lines it may have. Comments and blank lines
+/// count, unit tests do not.
+const BUDGETS: [(&str, usize, usize); 2] = [("hub", 19, 3090), ("server/event_loop.rs", 1, 368)];
+
+/// Rooms whose files do not import in a circle.
+const WITHOUT_CYCLES: [&str; 3] = ["hub", "server", "stream"];
+
+/// Imports, of the second file by the first, that are left out of the search for cycles.
+const EXCEPTED: [(&str, &str); 5] = [
+    ("hub/steps.rs", "hub/mod.rs"),
+    ("server/camera/outage.rs", "server/camera/mod.rs"),
+    ("server/scene.rs", "server/camera/mod.rs"),
+    ("server/event_loop/reload.rs", "server/event_loop.rs"),
+    ("server/event_loop/start.rs", "server/event_loop.rs"),
+];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -78,7 +108,7 @@ fn imports_only_go_down() {
 }
 
 #[test]
-fn the_pure_layers_know_neither_socket_nor_clock() {
+fn pure_layers_use_no_socket_clock_or_file() {
     let mut faults = Vec::new();
     for layer in PURE {
         for file in rust_files(&root().join("src").join(layer)) {
@@ -146,4 +176,34 @@ fn a_long_function_is_seen() {
     assert_eq!(long_functions(&text).count(), 1);
     let text = format!("fn short() {{\n}}\n{}", "// words\n".repeat(100));
     assert_eq!(long_functions(&text).count(), 0);
+}
+
+#[test]
+fn files_of_a_room_do_not_import_in_a_circle() {
+    for room in WITHOUT_CYCLES {
+        let mut graph = imports::graph_of_room(&root().join("src"), room);
+        for (importer, imported) in EXCEPTED {
+            if let Some(imports) = graph.get_mut(importer) {
+                imports.remove(imported);
+            }
+        }
+        assert_eq!(imports::cycle(&graph), None);
+    }
+}
+
+/// Returns the lines of the file, or of each file of the folder, `src/NAME`, without unit tests.
+fn line_counts(name: &str) -> Vec<usize> {
+    let place = root().join("src").join(name);
+    let files = if place.is_dir() { rust_files(&place) } else { vec![place] };
+    let count = |file: &PathBuf| imports::without_unit_tests(&fs::read_to_string(file).unwrap()).lines().count();
+    files.iter().map(count).collect()
+}
+
+#[test]
+fn the_core_stays_within_its_budget() {
+    for (name, files_max, lines_max) in BUDGETS {
+        let counts = line_counts(name);
+        let (files, lines) = (counts.len(), counts.iter().sum::<usize>());
+        assert!(files <= files_max && lines <= lines_max, "src/{name}: {lines} lines in {files} files");
+    }
 }
