@@ -1,10 +1,8 @@
 //! Client networks: what connections and failed logins are counted by, and address ranges in CIDR notation.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
-
-// `core::net` holds addresses and their notation alone; nothing in it can open a socket.
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::peer::Peer;
 

@@ -6,18 +6,18 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// An address on a network.
-    Inet(core::net::SocketAddr),
+    Inet(std::net::SocketAddr),
     /// A process on this machine, through a Unix socket.
     Local,
     /// A process of our own that passes frames on.
     Publisher,
     /// An address that a trusted reverse proxy names as its client's.
-    Forwarded(core::net::IpAddr),
+    Forwarded(std::net::IpAddr),
 }
 
 impl Peer {
     /// Its address, if it has one. An IPv4 address that is written as an IPv6 one is an IPv4 address.
-    pub fn ip(self) -> Option<core::net::IpAddr> {
+    pub fn ip(self) -> Option<std::net::IpAddr> {
         match self {
             Peer::Inet(address) => Some(address.ip().to_canonical()),
             Peer::Forwarded(address) => Some(address.to_canonical()),

@@ -1,8 +1,7 @@
 //! Addresses of servers and cameras, read leniently as users and redirects write them, and where they lead.
 
-// `core::net` holds addresses and their notation alone.
-use core::net::Ipv6Addr;
 use std::fmt::{self, Write};
+use std::net::Ipv6Addr;
 
 use percent_encoding::percent_decode_str;
 

@@ -1,6 +1,6 @@
 //! Access without credentials: private peers, and names that cannot be another site's.
 
-use core::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::stream::{Network, Peer};
 
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     fn peer(address: &str) -> Peer {
-        Peer::Inet(core::net::SocketAddr::new(address.parse().unwrap(), 4711))
+        Peer::Inet(std::net::SocketAddr::new(address.parse().unwrap(), 4711))
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! one, and what stands on the left may be the client's own invention. The client is the rightmost address that is not
 //! a trusted proxy's.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::stream::{Peer, TrustedProxies};
 use crate::wire::http::Request;

@@ -1,7 +1,6 @@
 //! The header fields of a request, and what they say of its host, its body and its connection.
 
-// `core::net` holds addresses and their notation alone; nothing in it can open a socket.
-use core::net::Ipv6Addr;
+use std::net::Ipv6Addr;
 
 use super::{Refusal, Status, Version};
 
