@@ -83,6 +83,7 @@
 //! is next, and its deadline when that is too late.
 
 pub mod bench;
+pub mod clock;
 pub mod drivers;
 pub mod generate;
 pub mod health;

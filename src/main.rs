@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use framecast::bench::BenchError;
+use framecast::clock::wall_time;
 use framecast::drivers::Source;
 use framecast::generate::File;
 use framecast::health::HealthError;
@@ -15,7 +16,6 @@ use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish
 use framecast::publish::Target;
 use framecast::server::EventLoop;
 use framecast::server::passwords::{RIGHT, WRONG};
-use framecast::server::scene::wall_time;
 use framecast::site::auth::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
 use framecast::wire::secret::{SecretAddress, mask};
 use framecast::{bench, drivers, health, logging, publish, server};

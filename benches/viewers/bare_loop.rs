@@ -12,9 +12,10 @@ use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
+use framecast::clock::wall_time;
 use framecast::wire::facts::WallTime;
 use framecast::wire::multipart::{self, EncodedPart, Framing};
 use mio::event::Event;
@@ -70,7 +71,7 @@ pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
             }
         }
         next_frame_at += interval;
-        let now = WallTime::nearest(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default());
+        let now = WallTime::nearest(wall_time());
         let frame = EncodedPart::encode(BOUNDARY, sequence, now, jpeg).framed(Framing::Length);
         viewers.retain(|_, viewer| viewer.offer(&frame).is_ok());
     }

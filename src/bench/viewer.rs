@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use rustix::io::Errno;
@@ -13,6 +13,7 @@ use super::ledger::Ledger;
 use super::parser::{Parser, Scrutiny};
 use super::plan::Target;
 use super::tls::Session;
+use crate::clock::wall_time;
 
 /// The receive buffer asked for by viewers that do not keep up. The kernel doubles it, and the server's share of what
 /// is under way comes on top; with the usual buffers a slow viewer would look fast for its first megabytes.
@@ -386,11 +387,6 @@ fn send_whole(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
         sent if sent == request.len() => Ok(()),
         _ => Err(io::Error::other("the request did not fit into the socket's buffer")),
     }
-}
-
-/// Wall time since the Unix epoch: the clock that servers stamp their pictures with.
-fn wall_time() -> Duration {
-    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,15 +4,12 @@
 //! suspended goes on with the tick that is now: it neither drifts nor catches up.
 
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use crate::clock::wall_time;
 
 /// The longest sleep, in seconds, before the clock is read again: it may have been set meanwhile.
 const SLEEP_SECONDS_MAX: f64 = 1.0;
-
-/// The wall time as a time since the Unix epoch.
-pub fn wall_time() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
 
 /// The tick that a clock of `fps` ticks a second shows at `unix`, a time since the Unix epoch.
 pub fn tick_at(unix: Duration, fps: f64) -> u64 {

@@ -34,7 +34,7 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 pub use source::{Source, SourceError};
 
-use self::clock::wall_time;
+use crate::clock::wall_time;
 use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::with_standard_tables;
 use crate::wire::multipart::{Division, EncodedPart, Framing, preamble, rejected_part};

@@ -19,7 +19,7 @@ use redis::{cmd, pipe};
 
 use self::newest::Newest;
 pub use self::target::Target;
-use crate::drivers::clock::wall_time;
+use crate::clock::wall_time;
 use crate::drivers::redis::{Connection, Fault, Link, Place, say};
 use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::with_standard_tables;

@@ -1,7 +1,7 @@
 //! What the site is shown of the server.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -11,6 +11,7 @@ use super::publisher::Publisher;
 use super::settings::Settings;
 use super::socket::Socket;
 use super::tls::Tls;
+use crate::clock::wall_time;
 use crate::hub::{Hub, Journal, Purpose};
 use crate::logging;
 use crate::site::Scene;
@@ -266,11 +267,6 @@ impl Stage<'_> {
 fn rejected(tally: &Tally) -> BTreeMap<&'static str, u64> {
     let counts = Reason::ALL.iter().map(|&reason| (reason.as_str(), tally.rejected(reason).frames));
     counts.filter(|&(_, frames)| frames > 0).collect()
-}
-
-/// The wall time, as a time since the Unix epoch. A clock set before it reads as the epoch.
-pub fn wall_time() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The CPU time of this process so far.

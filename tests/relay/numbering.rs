@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::drivers::clock::wall_time;
+use framecast::clock::wall_time;
 use framecast::drivers::numbers::PICTURES;
 use framecast::wire::facts::{Sequence, WallTime};
 

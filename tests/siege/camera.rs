@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use framecast::clock::wall_time;
 use framecast::wire::facts::WallTime;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 
@@ -134,8 +135,8 @@ fn steady(fps: f64, bytes: usize, folder: &Path) -> io::Result<()> {
         }
         number += 1;
         written += 1;
-        let captured_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let part = EncodedPart::encode("frame", number, WallTime::nearest(captured_at), &picture(number, bytes));
+        let captured = WallTime::nearest(wall_time());
+        let part = EncodedPart::encode("frame", number, captured, &picture(number, bytes));
         out.write_all(&part.framed(Framing::Length))?;
         out.flush()?;
     }

@@ -17,7 +17,7 @@ use super::format::is_bayer;
 use super::kernel::{self, Device, Frame, Planes, Request, StartError, Stream};
 use super::offer::{Mode, Offer, PixelFormat, Rates, Size, Sizes, Steps};
 use super::say;
-use crate::drivers::clock::wall_time;
+use crate::clock::wall_time;
 
 /// As many `/dev/videoN` as Linux has (`VIDEO_NUM_DEVICES`).
 const DEVICES_MAX: u32 = 256;

@@ -8,7 +8,7 @@ use mio::Registry;
 use rustix::process::Signal;
 
 use super::{Camera, HOPELESS_FACTOR, Life, News};
-use crate::server::scene::wall_time;
+use crate::clock::wall_time;
 use crate::server::settings::Offline;
 
 /// A camera may be gone for this long before its viewers are told: a driver that is back by then was never missed.
