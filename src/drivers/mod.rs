@@ -29,14 +29,12 @@ mod watch;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 pub use source::{Source, SourceError};
 
 use crate::clock::wall_time;
 use crate::wire::facts::{Sequence, WallTime};
-use crate::wire::jpeg::with_standard_tables;
 use crate::wire::multipart::{Division, EncodedPart, Framing, preamble, rejected_part};
 use crate::wire::source::{Part, REPAIRED_FIELD, Reason, Repair};
 
@@ -200,11 +198,10 @@ impl Parts<'_> {
         }
         self.relayed = newest;
         let captured_at = part.captured_at.unwrap_or_else(arrival_time);
-        let complete = part.picture.huffman_tables;
-        let jpeg = if complete { part.jpeg } else { Bytes::from(with_standard_tables(&part.jpeg)) };
         let next = self.sequence.saturating_add(1);
         let fields = repaired_line(part.repair) + &part.ignored.header_line();
-        self.send_numbered(part.sequence.map_or(next, Sequence::get), captured_at, &jpeg, &fields)
+        let number = part.sequence.map_or(next, Sequence::get);
+        self.send_numbered(number, captured_at, &part.with_tables().jpeg, &fields)
     }
 
     /// Reports a frame of the source that was rejected for `reason`, so that the server counts it. Logging it is left

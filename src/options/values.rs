@@ -117,14 +117,15 @@ pub(super) fn offline(text: &str) -> Result<Offline, String> {
             let jpeg = read_small(Path::new(path), FRAME_BYTES_MAX).map_err(unread)?;
             let picture =
                 jpeg::check(&jpeg).map_err(|flaw| format!("{path} cannot be shown: {flaw}; give one whole JPEG"))?;
-            Ok(Offline::Picture(Part {
+            let part = Part {
                 jpeg: jpeg.into(),
                 picture,
                 captured_at: None,
                 sequence: None,
                 ignored: Ignored::default(),
                 repair: None,
-            }))
+            };
+            Ok(Offline::Picture(part.with_tables()))
         }
     }
 }

@@ -22,7 +22,6 @@ pub use self::target::Target;
 use crate::clock::wall_time;
 use crate::drivers::redis::{Connection, Fault, Link, Place, say};
 use crate::wire::facts::{Sequence, WallTime};
-use crate::wire::jpeg::with_standard_tables;
 use crate::wire::multipart::EncodedPart;
 use crate::wire::source::{Part, Reason, SourceDecoder};
 
@@ -142,9 +141,7 @@ impl Numbering {
             return None;
         }
         (self.sequence, self.captured_at) = (sequence, Some(captured_at));
-        let completed = (!part.picture.huffman_tables).then(|| with_standard_tables(&part.jpeg));
-        let jpeg = completed.as_deref().unwrap_or(&part.jpeg);
-        Some(EncodedPart::encode("", sequence, captured_at, jpeg).message())
+        Some(EncodedPart::encode("", sequence, captured_at, &part.clone().with_tables().jpeg).message())
     }
 }
 

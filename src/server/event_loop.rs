@@ -48,7 +48,6 @@ use crate::site::auth::{Authenticator, Decision};
 use crate::site::{self, refusals};
 use crate::stream::Peer;
 use crate::wire::facts::WallTime;
-use crate::wire::jpeg::with_standard_tables;
 use crate::wire::source::Part;
 
 /// Events taken from the kernel at once.
@@ -352,13 +351,12 @@ fn encrypt(socket: Socket, tls: Option<&Tls>) -> io::Result<Socket> {
 
 type Show = fn(&mut Hub<Socket>, usize, Shot<'_>, Instant);
 
-/// Gives the hub a picture, with the Huffman tables that a camera may have left out: browsers show it only with them.
+/// Hands a picture to the hub.
 fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Instant) {
-    let completed = (!part.picture.huffman_tables).then(|| with_standard_tables(&part.jpeg));
     let wall_now = WallTime::nearest(wall_time());
     let captured_wall = part.captured_at.unwrap_or(wall_now);
     let shot = Shot {
-        jpeg: completed.as_deref().unwrap_or(&part.jpeg),
+        jpeg: &part.jpeg,
         picture: part.picture,
         captured_wall,
         // Here, once a frame, the wall time of another program becomes a time on our own clock, which is never set.

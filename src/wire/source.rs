@@ -8,7 +8,7 @@ use memchr::memchr2_iter;
 use thiserror::Error;
 
 use super::facts::{Ignored, Sequence, WallTime};
-use super::jpeg::{Flaw, Picture, Splitter};
+use super::jpeg::{Flaw, Picture, Splitter, with_standard_tables};
 use super::multipart::PartDecoder;
 
 /// One whole frame.
@@ -26,6 +26,17 @@ pub struct Part {
     pub ignored: Ignored,
     /// What was mended in it or its framing, if anything.
     pub repair: Option<Repair>,
+}
+
+impl Part {
+    /// The frame with the standard Huffman tables where the camera left them out (UVC): browsers show it only so.
+    pub fn with_tables(mut self) -> Self {
+        if !self.picture.huffman_tables {
+            self.jpeg = with_standard_tables(&self.jpeg).into();
+            self.picture.huffman_tables = true;
+        }
+        self
+    }
 }
 
 /// A flaw that does not keep a frame from being shown.

@@ -256,7 +256,7 @@ impl Process {
             self.repairs_said.push(repair);
             say(&format!("{repair}; others like it are only counted"));
         }
-        publish(part);
+        publish(part.with_tables());
     }
 
     /// Reads words until the pipe would block or has ended, and hands on each line.
