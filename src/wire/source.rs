@@ -135,13 +135,11 @@ pub enum Reason {
     Arithmetic,
     /// See [`Flaw::Hierarchical`].
     Hierarchical,
-    /// See [`Flaw::TrailingBytes`]. No decoder here gives it: they cut what follows a picture off.
-    TrailingBytes,
 }
 
 impl Reason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::TooLarge,
         Self::BadHeader,
         Self::NotJpeg,
@@ -153,7 +151,6 @@ impl Reason {
         Self::Lossless,
         Self::Arithmetic,
         Self::Hierarchical,
-        Self::TrailingBytes,
     ];
 
     /// The reason of that [name](Self::as_str), in any case.
@@ -193,7 +190,6 @@ impl Reason {
             Self::Lossless => "lossless",
             Self::Arithmetic => "arithmetic",
             Self::Hierarchical => "hierarchical",
-            Self::TrailingBytes => "trailing_bytes",
         }
     }
 }
@@ -207,7 +203,8 @@ impl fmt::Display for Reason {
 impl From<Flaw> for Reason {
     fn from(flaw: Flaw) -> Self {
         match flaw {
-            Flaw::NotJpeg => Self::NotJpeg,
+            // No decoder meets trailing bytes: it cuts off what follows a picture, and looks for the next one in it.
+            Flaw::NotJpeg | Flaw::TrailingBytes => Self::NotJpeg,
             Flaw::Truncated => Self::Truncated,
             Flaw::BadSegment => Self::BadSegment,
             Flaw::NoFrame => Self::NoFrame,
@@ -216,7 +213,6 @@ impl From<Flaw> for Reason {
             Flaw::Lossless => Self::Lossless,
             Flaw::Arithmetic => Self::Arithmetic,
             Flaw::Hierarchical => Self::Hierarchical,
-            Flaw::TrailingBytes => Self::TrailingBytes,
         }
     }
 }
