@@ -15,13 +15,6 @@ use crate::wire::multipart::Framing;
 pub enum Answer {
     /// Bytes until done.
     Respond(Response),
-    /// One frame of a running camera. Who asks again and again watches it, too.
-    Show {
-        /// Which camera, from 0.
-        camera: usize,
-        /// The frame, or word that the requester has it.
-        response: Response,
-    },
     /// These bytes, head and all, and then the end.
     Preformed(Bytes),
     /// Every frame of a camera from now on.
@@ -50,7 +43,7 @@ impl Reply {
     }
 }
 
-/// For how long a request's client may be sent what it asked for. The default never ends.
+/// How long a client may be sent what it asked for. The default never ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permit {
     /// Streams and bodies end then: the token that opened them has expired.
@@ -76,14 +69,22 @@ pub enum Awaited {
     },
 }
 
-/// A finite response. The connection adds `Content-Length` and `Connection`, and leaves the body out where the request
-/// was a `HEAD` (RFC 9110, section 9.3.2).
+/// A finite response. The connection adds `Content-Length` and `Connection`, and omits the body for a `HEAD` request.
 #[derive(Debug)]
 pub struct Response {
     /// The status line and the fields that are the answer's own.
     pub head: ResponseHead,
     /// The body; a status may forbid one (204, 304).
     pub body: Option<Bytes>,
+    /// The camera, from 0, of which this is a live picture. The hub does not read it.
+    pub still_of: Option<usize>,
+}
+
+impl Response {
+    /// A response that shows no camera.
+    pub fn new(head: ResponseHead, body: Option<Bytes>) -> Self {
+        Self { head, body, still_of: None }
+    }
 }
 
 /// What a viewer of a stream asked for.
@@ -93,8 +94,7 @@ pub struct Subscription {
     pub camera: usize,
     /// How its parts are framed.
     pub framing: Framing,
-    /// How long after it was published it is given each frame; zero for at once. A whole number of tenths of a second,
-    /// and no more than the history's span.
+    /// Each frame is sent so long after it was published: tenths of a second, at most the history's span.
     pub delay: Duration,
     /// The most it is to be given.
     pub pace: Pace,

@@ -175,7 +175,7 @@ impl<T: Transport> Hub<T> {
         exchange.keep_alive &= !self.shutting_down;
         connection.permit = permit;
         match answer {
-            Answer::Respond(response) | Answer::Show { response, .. } => connection.respond(response, exchange, now),
+            Answer::Respond(response) => connection.respond(response, exchange, now),
             Answer::Preformed(bytes) => connection.finish(bytes, now),
             Answer::Subscribe(subscription) => self.subscribe(key, subscription, now),
             Answer::Produce(production) => self.read_along(key, production, exchange, now),

@@ -42,7 +42,7 @@ use super::tls::Tls;
 use super::token::Owner;
 use crate::clock::wall_time;
 use crate::hub::Shot;
-use crate::hub::{Answer, Hub, Permit, Readiness, Reply, Tick, Topic, Wake};
+use crate::hub::{Answer, Hub, Permit, Readiness, Reply, Response, Tick, Topic, Wake};
 use crate::logging::RateLimit;
 use crate::site::auth::{Authenticator, Decision};
 use crate::site::{self, refusals};
@@ -281,7 +281,7 @@ impl EventLoop {
             let stage = Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now: tick.now };
             let answer = site::answer(call, decision, authenticator.policy(), &stage);
             log::debug!("#{} {client}: {}", call.key.number, call.request.path);
-            if let Answer::Show { camera, .. } = answer {
+            if let Answer::Respond(Response { still_of: Some(camera), .. }) = answer {
                 cameras[camera].linger_on(tick.now);
             }
             if let Decision::Refuse(reason) = decision

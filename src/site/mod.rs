@@ -86,10 +86,6 @@ pub fn answer(call: &Call, decision: Decision, policy: &Policy, scene: &impl Sce
             response.head = fields.put(response.head);
             Answer::Respond(response)
         }
-        Answer::Show { camera, mut response } => {
-            response.head = fields.put(response.head);
-            Answer::Show { camera, response }
-        }
         Answer::Produce(mut production) => {
             production.head = fields.put(production.head);
             Answer::Produce(production)

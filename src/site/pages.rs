@@ -89,7 +89,7 @@ impl Problem {
 
 /// What may be asked of any address (RFC 9110, section 9.3.7).
 pub fn options() -> Answer {
-    Answer::Respond(Response { head: ResponseHead::new(Status::NoContent).field("Allow", ALLOW), body: None })
+    Answer::Respond(Response::new(ResponseHead::new(Status::NoContent).field("Allow", ALLOW), None))
 }
 
 /// A file of the page. The browser keeps it and asks whether it is still the same, but never keeps a page that holds a
@@ -109,7 +109,7 @@ pub fn asset(asset: &'static Asset, request: &Request, scope: Scope, origins: &O
         .field("Cache-Control", "no-cache")
         .field("ETag", tag)
         .field("X-Content-Type-Options", "nosniff");
-    Answer::Respond(Response { head: secured(head, origins), body: (!fresh).then_some(body) })
+    Answer::Respond(Response::new(secured(head, origins), (!fresh).then_some(body)))
 }
 
 /// Every frame of a camera from now on. Never chunked, never kept alive, not to be stored or held back by a proxy.
@@ -169,7 +169,7 @@ pub fn snapshot(number: Option<usize>, request: &Request, call: &Call, scene: &i
     }
     match scene.frame(camera) {
         Some(frame) if frame.sequence > after && !too_old(frame) && !is_cold => {
-            Ok(Answer::Show { camera, response: still(frame, true, request, scene) })
+            Ok(Answer::Respond(Response { still_of: Some(camera), ..still(frame, true, request, scene) }))
         }
         _ if call.waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),
         Some(frame) => Ok(Answer::Wait(Awaited::Frame { camera, after: frame.sequence.max(after) })),
@@ -345,7 +345,7 @@ fn still(frame: &Frame, online: bool, request: &Request, scene: &impl Scene) -> 
         .field("X-UStreamer-Online", online)
         .field("X-UStreamer-Width", frame.picture.width)
         .field("X-UStreamer-Height", frame.picture.height);
-    Response { head, body: (!fresh).then(|| frame.jpeg()) }
+    Response::new(head, (!fresh).then(|| frame.jpeg()))
 }
 
 /// Spells a `Content-Disposition` that saves a file as `name` (RFC 6266, section 4.3): in ASCII, and in UTF-8 for
@@ -366,7 +366,7 @@ fn is_known(request: &Request, tag: &str) -> bool {
 }
 
 fn respond(head: ResponseHead, body: impl Into<Bytes>) -> Answer {
-    Answer::Respond(Response { head, body: Some(body.into()) })
+    Answer::Respond(Response::new(head, Some(body.into())))
 }
 
 /// The head of something made for this one request.

@@ -310,7 +310,7 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
             produce(Purpose::Clip, Box::new(Clip::new(Format::Mjpeg, &frames).unwrap()), Vec::new())
         }
         "/large" => respond("x".repeat(100_000)),
-        "/nothing" => Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None }),
+        "/nothing" => Answer::Respond(Response::new(ResponseHead::new(Status::NoContent), None)),
         path => respond(path.to_owned()),
     }
 }
@@ -322,7 +322,7 @@ fn produce(purpose: Purpose, producer: Box<dyn Producer>, follows: Vec<Topic>) -
 }
 
 fn respond(body: String) -> Answer {
-    Answer::Respond(Response { head: ResponseHead::new(Status::Ok), body: Some(body.into()) })
+    Answer::Respond(Response::new(ResponseHead::new(Status::Ok), Some(body.into())))
 }
 
 /// The part a frame of [`Studio::publish`] becomes, delimiter included, as `length` frames it.

@@ -110,7 +110,7 @@ fn answer(call: &Call, both: &Both<'_>, message: Message, hub: &Hub<End>) -> Ans
         Ask::Page { bytes } => reply.with(Status::Ok, Bytes::from_static(jpeg(PAGES, bytes as u64, bytes))),
         Ask::Nothing => {
             reply.head(Status::NoContent, None);
-            Answer::Respond(Response { head: ResponseHead::new(Status::NoContent), body: None })
+            Answer::Respond(Response::new(ResponseHead::new(Status::NoContent), None))
         }
         Ask::Last { bytes } => {
             let bytes = Bytes::from_static(jpeg(PAGES, bytes as u64, bytes));
@@ -267,7 +267,7 @@ impl Due<'_> {
         if !self.message.head_only {
             self.link.transcript.expect(body.clone());
         }
-        Answer::Respond(Response { head: ResponseHead::new(status), body: Some(body) })
+        Answer::Respond(Response::new(ResponseHead::new(status), Some(body)))
     }
 
     fn none(&mut self) -> Answer {
@@ -290,7 +290,7 @@ impl Due<'_> {
         if !self.message.head_only {
             self.link.transcript.expect_picture(due);
         }
-        Some(Answer::Respond(Response { head: ResponseHead::new(Status::Ok), body: Some(body) }))
+        Some(Answer::Respond(Response::new(ResponseHead::new(Status::Ok), Some(body))))
     }
 }
 

@@ -151,7 +151,7 @@ impl Studio {
             }),
             path => {
                 let body = Some(path.repeat(500).into());
-                Answer::Respond(Response { head: ResponseHead::new(Status::Ok), body })
+                Answer::Respond(Response::new(ResponseHead::new(Status::Ok), body))
             }
         };
         self.hub.turn(Tick::at(now), || now, |call, _| Reply::to(call.peer, answer(&call.request.path)));

@@ -89,7 +89,7 @@ fn ask(world: &World, request: Request, decision: Decision) {
     let (waited, asked_at) = (world.choice & 4 > 0, Scene::now(world));
     let call = Call { key, peer: Peer::Local, request: Box::new(request), waited, asked_at };
     match framecast::site::answer(&call, decision, &policy, world) {
-        Answer::Respond(response) | Answer::Show { response, .. } => {
+        Answer::Respond(response) => {
             let length = response.body.as_ref().map(Bytes::len);
             let head = checks::head(&response.head.encode_finite(length, true));
             let body = response.body.unwrap_or_default();
