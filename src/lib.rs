@@ -62,7 +62,8 @@
 //! | `wire/jpeg` | 1150 | where a JPEG ends, and whether it is whole |
 //! | `wire/multipart` | 870 | parts, to be written and to be read |
 //! | `site/routes.rs` | 113 | which address means what |
-//! | `site/pages.rs` | 390 | what each address answers |
+//! | `site/pages.rs` | 320 | what each address answers |
+//! | `site/snapshot.rs` | 290 | statistics: one snapshot behind `/state`, `/metrics` and `/events` |
 //! | `site/auth` | 1600 | access control: one check before routing, without a clock and without blocking |
 //!
 //! # The life of a frame
@@ -78,7 +79,7 @@
 //!
 //! A listener accepts it, [`hub::Hub::admit`] gives it a slot and a number. It becomes readable; what came is parsed
 //! by [`wire::http::Request::parse`], which says "not yet" until the head is whole. [`site::answer`] looks at the
-//! [`site::Scene`] and says what is to follow: bytes until done, frames without end, a body that a
+//! [`site::View`] and says what is to follow: bytes until done, frames without end, a body that a
 //! [`hub::Producer`] makes as it is sent, or "ask me again when there is a frame". The connection's state tells what
 //! is next, and its deadline when that is too late.
 

@@ -89,7 +89,7 @@ impl Audience {
         let captured_wall = WallTime::nearest(Duration::from_secs(1_700_000_000));
         let shot = Shot { jpeg: &self.jpeg, picture: PICTURE, captured_wall, age: Duration::ZERO, sequence: None };
         self.hub.publish(CAMERA, shot, self.now);
-        if let Some(frame) = self.hub.frame(CAMERA) {
+        if let Some(frame) = &self.hub.channels()[CAMERA].live {
             let addresses = frame.allocation().as_ptr_range();
             self.witness.frame.replace(addresses.start as usize..addresses.end as usize);
         }

@@ -378,7 +378,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// The viewer that its peer is, if it is one.
-    pub(super) fn viewer(&self) -> Option<&Viewer> {
+    pub fn viewer(&self) -> Option<&Viewer> {
         match &self.state {
             State::Sending(Body::Frames(viewer)) => Some(viewer),
             _ => None,

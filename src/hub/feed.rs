@@ -14,23 +14,29 @@ use crate::stream::numbering::Numbering;
 
 /// A camera's frames and its viewers.
 #[derive(Debug)]
-pub(super) struct Feed {
+pub struct Feed {
     /// What is shown: the newest live frame, or a placeholder; and every viewer, delayed or not.
     pub(super) channel: Channel<Frame>,
     /// The newest frame the camera itself has given.
-    pub(super) live: Option<Frame>,
+    pub live: Option<Frame>,
     /// Those it gave before.
-    pub(super) history: History,
+    pub history: History,
     /// Requests that wait for a frame.
     pub(super) waiting: BTreeSet<Key>,
-    pub(super) numbering: Numbering,
+    /// Numbers its frames.
+    pub numbering: Numbering,
     /// Frames shown, placeholders included: the number of the newest one.
-    pub(super) published: u64,
-    pub(super) rate: Meter,
+    pub published: u64,
+    /// Live frames a second.
+    pub rate: Meter,
     /// What became of the frames, over the viewers that are closed.
-    pub(super) departed: FrameCounts,
-    pub(super) capture_to_publish: Histogram,
-    pub(super) capture_to_last_byte: Histogram,
+    pub departed: FrameCounts,
+    /// How old live frames were when they were published.
+    pub capture_to_publish: Histogram,
+    /// How old live frames were when the transport took their last byte: one count for each viewer that a frame was
+    /// delivered to. Left out are the frame that greets a newcomer, those held back by the rate that a viewer asked
+    /// for, and repeats.
+    pub capture_to_last_byte: Histogram,
 }
 
 impl Feed {
@@ -53,7 +59,7 @@ impl Feed {
     /// The newest frame there is for a viewer that is shown frames `delay` late, and when it is due the one after it,
     /// if that is known.
     #[inline]
-    pub(super) fn newest(&self, delay: Duration, now: Instant) -> (Option<&Frame>, Option<Instant>) {
+    pub fn newest(&self, delay: Duration, now: Instant) -> (Option<&Frame>, Option<Instant>) {
         if delay.is_zero() {
             return (self.channel.latest(), None);
         }
@@ -64,11 +70,16 @@ impl Feed {
 
     /// The number of that frame, or of the one that was it last.
     #[inline]
-    pub(super) fn newest_number(&self, delay: Duration, now: Instant) -> u64 {
+    pub fn newest_number(&self, delay: Duration, now: Instant) -> u64 {
         match delay.is_zero() {
             true => self.published,
             false => self.newest(delay, now).0.map_or(self.history.dropped(), |frame| frame.number),
         }
+    }
+
+    /// Returns how many viewers it has.
+    pub fn viewers_len(&self) -> usize {
+        self.channel.subscribers().len()
     }
 
     /// Whether a frame is in memory even if no connection holds it: as the newest, or as one of the history.

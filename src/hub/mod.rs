@@ -8,7 +8,7 @@ mod admission;
 pub mod answer;
 pub mod channel;
 pub mod connection;
-mod feed;
+pub mod feed;
 mod figures;
 pub mod journal;
 pub mod key;

@@ -151,7 +151,7 @@ impl Viewer {
     }
 
     /// Whether a frame has not begun to leave before.
-    pub(super) fn is_new(&self, frame: &Frame) -> bool {
+    pub fn is_new(&self, frame: &Frame) -> bool {
         frame.number > self.last
     }
 
@@ -237,7 +237,7 @@ impl Viewer {
     }
 
     /// What became of the frames up to the number `newest`. The newest one, if it has not begun, is in no count yet.
-    pub(super) fn counts(&self, newest: u64) -> FrameCounts {
+    pub fn counts(&self, newest: u64) -> FrameCounts {
         let newest = self.last_for_it(newest);
         let mut counts = self.counts;
         counts.published = newest - self.start;

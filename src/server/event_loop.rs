@@ -27,16 +27,16 @@ pub use start::ServeError;
 pub use stats::LoopStats;
 
 use super::batches::Batches;
-use super::bulletin::Bulletin;
 use super::camera::{Camera, News};
 use super::handover::{self, Successor};
 use super::listener::{Accepted, Listener};
 use super::passwords::Passwords;
 use super::publisher::Publisher;
-use super::scene::Stage;
 use super::settings::Settings;
 use super::signals::Signals;
+use super::snapshot::Parts;
 use super::socket::Socket;
+use super::stats_ticker::StatsTicker;
 use super::supervisor::Supervisor;
 use super::tls::Tls;
 use super::token::Owner;
@@ -80,7 +80,7 @@ pub struct EventLoop {
     passwords: Passwords,
     settings: Settings,
     stats: LoopStats,
-    bulletin: Bulletin,
+    stats_ticker: StatsTicker,
     scratch: Box<[u8]>,
     /// What drivers and a successor are started from.
     program: PathBuf,
@@ -156,7 +156,7 @@ impl EventLoop {
         };
         let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
         let children = cameras.chain(self.publishers.iter().filter_map(Publisher::next_deadline));
-        let ours = [hub, self.passwords.next_deadline(), self.bulletin.next_deadline()];
+        let ours = [hub, self.passwords.next_deadline(), self.stats_ticker.next_deadline()];
         let ours =
             ours.into_iter().chain([self.supervisor.next_deadline(), self.accept_retry, self.going_down]).flatten();
         children.chain(ours).min().map(|deadline| deadline.saturating_duration_since(now))
@@ -278,8 +278,9 @@ impl EventLoop {
             let client = authenticator.client(call);
             let decision = authenticator.authorize(call, tick.now, wall_time());
             let refused = authenticator.counts();
-            let stage = Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now: tick.now };
-            let answer = site::answer(call, decision, authenticator.policy(), &stage);
+            let parts = Parts { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now: tick.now };
+            let snapshot = |labels: Option<&[&str]>| parts.snapshot(labels);
+            let answer = site::answer(call, decision, authenticator.policy(), &parts.view(), snapshot);
             log::debug!("#{} {client}: {}", call.key.number, call.request.path);
             if let Answer::Respond(Response { still_of: Some(camera), .. }) = answer {
                 cameras[camera].linger_on(tick.now);
@@ -315,21 +316,16 @@ impl EventLoop {
         }
     }
 
-    fn stage(&self, now: Instant) -> Stage<'_> {
-        let Self { hub, cameras, publishers, tls, settings, stats, authenticator, .. } = self;
-        Stage { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused: authenticator.counts(), now }
-    }
-
-    /// Tells whoever listens how things are, when it is time to: as the turn leaves them. It is sent with the next one.
+    /// Publishes periodic statistics to `/events` subscribers: as this turn leaves them, and sent with the next one.
     fn report(&mut self, now: Instant) {
-        // Plain numbers and words always serialise; were it otherwise, empty news would show it.
-        if self.bulletin.is_state_due(&self.hub, now) {
-            let summary = serde_json::to_vec(&self.stage(now).summary()).unwrap_or_default();
-            self.hub.announce(Topic::State, summary.into());
-        }
-        if let Some(lanes) = self.bulletin.lanes(&self.hub, now) {
-            let lanes = serde_json::to_vec(&lanes).unwrap_or_default();
-            self.hub.announce(Topic::Loop, lanes.into());
+        let Self { hub, cameras, publishers, tls, settings, stats, authenticator, stats_ticker, .. } = self;
+        let refused = authenticator.counts();
+        let parts = Parts { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now };
+        // Plain numbers and words always serialise; were it otherwise, an empty event would show it.
+        let state = stats_ticker.state(parts).map(|snapshot| serde_json::to_vec(&snapshot).unwrap_or_default());
+        let turns = stats_ticker.turns(parts).map(|event| serde_json::to_vec(&event).unwrap_or_default());
+        for (topic, data) in [(Topic::State, state), (Topic::Loop, turns)] {
+            data.into_iter().for_each(|data| hub.announce(topic, data.into()));
         }
     }
 
@@ -337,7 +333,7 @@ impl EventLoop {
     fn turned(&mut self, events: usize, began: Instant) {
         let took = began.elapsed();
         self.stats.turned(events, began, took);
-        self.bulletin.turned(&self.hub, began.saturating_duration_since(self.stats.started_at), took, events);
+        self.stats_ticker.turned(&self.hub, began.saturating_duration_since(self.stats.started_at), took, events);
     }
 }
 

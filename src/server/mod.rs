@@ -3,12 +3,11 @@
 //! Reading order: [`event_loop`] (the turn), [`token`] (whose event is it), [`listener`] (accepting, and the edges it
 //! owes), [`socket`] (what a connection is made of), [`tls`] (the same, encrypted), [`camera`] (the child process
 //! behind each camera), [`publisher`] (one that is a viewer), [`passwords`] (one for what is slow on purpose),
-//! [`signals`], [`handover`] (restart without refusal), [`bulletin`] (what the loop tells of itself), [`supervisor`]
+//! [`signals`], [`handover`] (restart without refusal), [`stats_ticker`] (periodic statistics), [`supervisor`]
 //! (who is told how the server fares). This room knows nothing of byte formats.
 
 pub mod background;
 mod batches;
-pub mod bulletin;
 pub mod camera;
 mod child;
 pub mod credentials;
@@ -20,10 +19,11 @@ pub mod networks;
 mod orphans;
 pub mod passwords;
 pub mod publisher;
-pub mod scene;
 pub mod settings;
 pub mod signals;
+pub mod snapshot;
 pub mod socket;
+pub mod stats_ticker;
 pub mod supervisor;
 #[cfg_attr(not(feature = "tls"), path = "tls/off.rs")]
 pub mod tls;

@@ -1,7 +1,7 @@
-//! The figures of `/metrics`, for Prometheus and whoever reads its formats: those of [`State`] that are counts, sizes
-//! or times, under names that say their unit.
+//! The metrics of `/metrics`, for Prometheus and what else reads its formats: those of a [`Snapshot`] that are counts,
+//! sizes or times, under names that state their unit.
 //!
-//! No viewer has a label of its own: a series for each that ever came would outgrow whoever collects them.
+//! No viewer has a label of its own: a series for each viewer that ever came would be too many to collect.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::state::{Camera, State};
+use super::snapshot::{Camera, Snapshot};
 use crate::stream::Histogram;
 use crate::wire::http::Request;
 use crate::wire::source::Reason;
@@ -44,13 +44,13 @@ impl Format {
     }
 }
 
-/// Writes the figures of `state`.
+/// Writes the figures of `snapshot`.
 ///
 /// # Errors
 /// None is known: memory that grows takes what is written to it.
-pub fn write(state: State, format: Format) -> Result<String, fmt::Error> {
+pub fn write(snapshot: Snapshot, format: Format) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Figures(state)));
+    registry.register_collector(Box::new(Figures(snapshot)));
     let mut page = String::new();
     match format {
         Format::OpenMetrics => text::encode(&mut page, &registry)?,
@@ -61,7 +61,7 @@ pub fn write(state: State, format: Format) -> Result<String, fmt::Error> {
 
 /// The figures at one moment.
 #[derive(Debug)]
-struct Figures(State);
+struct Figures(Snapshot);
 
 impl Collector for Figures {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -75,49 +75,49 @@ impl Collector for Figures {
 
 impl Figures {
     fn cameras(&self, page: &mut Page<'_>) -> fmt::Result {
-        let cameras = &self.0.summary.cameras;
+        let cameras = &self.0.cameras;
         page.gauge("framecast_camera_running", "Whether the driver of the camera runs.", None, {
-            each(cameras, |camera| u64::from(camera.running))
+            each(cameras, |camera| u64::from(camera.driver.running))
         })?;
         page.gauge("framecast_camera_online", "Whether the camera gives frames.", None, {
-            each(cameras, |camera| u64::from(camera.online))
+            each(cameras, |camera| u64::from(camera.driver.online))
         })?;
         page.counter("framecast_camera_restarts", "Times the driver was started after the first.", None, {
-            each(cameras, |camera| u64::from(camera.restarts))
+            each(cameras, |camera| u64::from(camera.driver.restarts))
         })?;
         page.counter("framecast_camera_received", "Bytes that the drivers wrote.", Some(Unit::Bytes), {
             each(cameras, |camera| {
-                [camera.rejected_bytes, camera.skipped_bytes, camera.undecided_bytes]
+                [camera.driver.rejected_bytes, camera.driver.skipped_bytes, camera.driver.undecided_bytes]
                     .into_iter()
-                    .fold(camera.accepted_bytes, u64::saturating_add)
+                    .fold(camera.driver.accepted_bytes, u64::saturating_add)
             })
         })?;
         page.counter("framecast_camera_skipped", "Bytes of it that belong to no frame.", Some(Unit::Bytes), {
-            each(cameras, |camera| camera.skipped_bytes)
+            each(cameras, |camera| camera.driver.skipped_bytes)
         })?;
         page.counter("framecast_frames_captured", "Whole frames that the camera gave.", None, {
-            each(cameras, |camera| camera.accepted)
+            each(cameras, |camera| camera.driver.accepted)
         })?;
         page.counter("framecast_frames_repaired", "Those with a flaw that was mended, and shown.", None, {
-            each(cameras, |camera| camera.repaired)
+            each(cameras, |camera| camera.driver.repaired)
         })?;
         page.counter("framecast_frames_rejected", "Frames of it that were never shown, by what is wrong.", None, {
             cameras.iter().flat_map(|camera| {
-                let of = |reason: &str| camera.rejected.get(reason).copied().unwrap_or(0);
+                let of = |reason: &str| camera.driver.rejected.get(reason).copied().unwrap_or(0);
                 let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
-                reasons.map(move |reason| (labels([("camera", &camera.name), ("reason", reason)]), of(reason)))
+                reasons.map(move |reason| (labels([("camera", &camera.driver.name), ("reason", reason)]), of(reason)))
             })
         })?;
-        let timestamps = each(cameras, |camera| camera.timestamps_ignored);
+        let timestamps = each(cameras, |camera| camera.driver.timestamps_ignored);
         page.counter("framecast_timestamps_ignored", "Capture times out of range, not used.", None, timestamps)?;
-        let sequences = each(cameras, |camera| camera.sequences_ignored);
+        let sequences = each(cameras, |camera| camera.driver.sequences_ignored);
         page.counter("framecast_sequences_ignored", "Frame numbers out of range, not used.", None, sequences)?;
         page.counter("framecast_frames_published", "Frames shown, stand-ins included.", None, {
             each(cameras, |camera| camera.published)
         })?;
         page.gauge("framecast_frame_age", "Time since the newest live frame was published.", Some(Unit::Seconds), {
             let aged = cameras.iter().filter_map(|camera| Some((camera, camera.frame_age_ms?)));
-            aged.map(|(camera, millis)| (labels([("camera", &camera.name)]), millis as f64 / 1e3))
+            aged.map(|(camera, millis)| (labels([("camera", &camera.driver.name)]), millis as f64 / 1e3))
         })?;
         page.histogram("framecast_capture_to_publish", "Age of live frames when they were published.", {
             each(cameras, |camera| camera.capture_to_publish)
@@ -125,7 +125,7 @@ impl Figures {
     }
 
     fn viewers(&self, page: &mut Page<'_>) -> fmt::Result {
-        let cameras = &self.0.summary.cameras;
+        let cameras = &self.0.cameras;
         page.gauge("framecast_viewers", "Viewers of streams.", None, each(cameras, |camera| camera.viewers as u64))?;
         page.counter("framecast_frames_offered", "Frames there were for viewers, each counted for each.", None, {
             each(cameras, |camera| camera.frames.published)
@@ -143,7 +143,7 @@ impl Figures {
             {
                 cameras.iter().flat_map(|camera| {
                     let counts = [("slow", camera.frames.skipped_slow), ("rate", camera.frames.skipped_rate)];
-                    counts.map(|(reason, count)| (labels([("camera", &camera.name), ("reason", reason)]), count))
+                    counts.map(|(reason, count)| (labels([("camera", &camera.driver.name), ("reason", reason)]), count))
                 })
             },
         )?;
@@ -156,8 +156,7 @@ impl Figures {
     }
 
     fn connections(&self, page: &mut Page<'_>) -> fmt::Result {
-        let State { summary, limits, .. } = &self.0;
-        let connections = &summary.connections;
+        let Snapshot { connections, limits, .. } = &self.0;
         let totals = &connections.totals;
         page.gauge("framecast_connections", "Connections of any kind.", None, one(connections.open as u64))?;
         page.counter("framecast_connections_accepted", "Connections taken in.", None, one(totals.admitted))?;
@@ -172,7 +171,7 @@ impl Figures {
         page.counter("framecast_budgets_spent", "Turns ended with work left over.", None, one(totals.budgets_spent))?;
         page.counter("framecast_stale_events", "Events for who had gone.", None, one(totals.stale_events))?;
         page.counter("framecast_frames_untold", "Frames slow readers were not told of.", None, one(totals.untold))?;
-        let pinned = summary.pinned_bytes as u64;
+        let pinned = self.0.pinned_bytes as u64;
         page.gauge("framecast_pinned", "Past frames held by slow viewers.", Some(Unit::Bytes), one(pinned))?;
         let pinned_max = limits.frames_pinned_bytes_max as u64;
         page.gauge("framecast_pinned_max", "The bound of that.", Some(Unit::Bytes), one(pinned_max))?;
@@ -182,7 +181,7 @@ impl Figures {
     }
 
     fn event_loop(&self, page: &mut Page<'_>) -> fmt::Result {
-        let event_loop = &self.0.summary.event_loop;
+        let event_loop = &self.0.event_loop;
         page.counter("framecast_loop_turns", "Times around the loop.", None, one(event_loop.turns))?;
         page.counter("framecast_loop_wakeups", "Turns that had waited.", None, one(event_loop.wakeups))?;
         page.counter("framecast_loop_events", "Events handled.", None, one(event_loop.events))?;
@@ -212,7 +211,7 @@ fn one<V>(value: V) -> [(Labels<'static>, V); 1] {
 
 /// A sample for each camera.
 fn each<V>(cameras: &[Camera], value: impl Fn(&Camera) -> V) -> impl Iterator<Item = (Labels<'_>, V)> {
-    cameras.iter().map(move |camera| (labels([("camera", &camera.name)]), value(camera)))
+    cameras.iter().map(move |camera| (labels([("camera", &camera.driver.name)]), value(camera)))
 }
 
 /// What is being written. The ends of names that follow from kind and unit are added by the encoder.

@@ -1,7 +1,7 @@
 //! What is answered: which address means what, and what stands there.
 //!
-//! A request and the [`Scene`] go in, an [`Answer`] comes out. Nothing here knows a connection or a file: what is
-//! served was built into the program or is made from the scene.
+//! A request and a [`View`] of the server go in, an [`Answer`] comes out. Nothing here knows a socket or a file: what
+//! is served was built into the program or is made of what the view shows.
 
 // Facts from outside meet arithmetic here: times, numbers and sizes that a camera states.
 #![deny(clippy::arithmetic_side_effects)]
@@ -10,75 +10,47 @@ mod assets;
 #[allow(clippy::arithmetic_side_effects, reason = "its clocks and counts are the server's own")]
 pub mod auth;
 pub mod clip;
+pub mod connection_view;
 pub mod events;
-pub mod lanes;
 mod metrics;
 pub mod origins;
 mod pages;
 mod parameters;
 pub mod refusals;
+mod reply;
 mod routes;
-pub mod state;
+pub mod snapshot;
+mod state;
 pub mod table;
 mod token;
-
-use std::time::{Duration, Instant};
+pub mod view;
 
 pub use routes::Route;
+pub use view::View;
 
 use self::auth::{Access, Decision, Policy, Scope};
 use self::origins::{Fields, Origins};
-use crate::hub::Call;
-use crate::hub::{Answer, Awaited, Journal};
-use crate::stream::{Frame, History};
-use crate::wire::facts::WallTime;
+use self::reply::Problem;
+use self::snapshot::Snapshot;
+use crate::hub::{Answer, Awaited, Call, Transport};
 use crate::wire::http::Method;
-use crate::wire::multipart::Division;
 
-/// What the site may see of the server.
-pub trait Scene {
-    /// The cameras' names, in the order they were given.
-    fn camera_names(&self) -> Vec<&str>;
-    /// Whether a camera has just been started, so that its pictures may still be dark or out of focus.
-    fn is_warming_up(&self, _camera: usize) -> bool {
-        false
-    }
-    /// The age up to which a frame will do for a snapshot that asks for no other.
-    fn snapshot_max_age(&self) -> Option<Duration> {
-        None
-    }
-    /// The newest frame of a camera, from 0.
-    fn frame(&self, camera: usize) -> Option<&Frame>;
-    /// Why a camera gives no frames, if its viewers are being told so.
-    fn outage(&self, camera: usize) -> Option<String>;
-    /// Whether there is room for one more viewer.
-    fn has_room(&self) -> bool;
-    /// The frames of a camera's last while.
-    fn history(&self, camera: usize) -> &History;
-    /// Whether there is room for one more clip to be sent.
-    fn has_room_for_clip(&self) -> bool;
-    /// What is known of past frames.
-    fn journal(&self) -> &Journal;
-    /// How streams are divided.
-    fn division(&self) -> Division<'_>;
-    /// Figures of everything, seen from `camera`; of the viewers only those with one of `labels`, if given.
-    fn state(&self, camera: usize, labels: Option<&[&str]>) -> state::State;
-    /// Why the server does not do its work, if it does not.
-    fn complaint(&self) -> Option<String>;
-    /// The monotonic time of this turn.
-    fn now(&self) -> Instant;
-    /// The wall time of this turn.
-    fn wall_time(&self) -> WallTime;
-}
-
-/// Answers one request, as an authenticator with this policy has decided.
-pub fn answer(call: &Call, decision: Decision, policy: &Policy, scene: &impl Scene) -> Answer {
+/// Answers one request, as an authenticator with this policy has decided. `snapshot` takes a snapshot that lists the
+/// viewers with these labels, or the first ones; only the addresses that show it call it.
+pub fn answer<T: Transport>(
+    call: &Call,
+    decision: Decision,
+    policy: &Policy,
+    view: &View<'_, T>,
+    snapshot: impl FnOnce(Option<&[&str]>) -> Snapshot,
+) -> Answer {
     let route = Route::of(&call.request);
     let is_picture = matches!(decision, Decision::Pass(_)) && route.is_picture();
     let fields = policy.origins.fields(&call.request, is_picture);
     let answer = match decision {
-        Decision::Pass(Access { scope, .. }) => pass(call, (route, scope), &policy.origins, &fields, scene),
-        Decision::Refuse(reason) => refusals::problem(reason, policy).answer(scene),
+        Decision::Pass(Access { scope, .. }) => pass(call, (route, scope), &policy.origins, &fields, view, snapshot)
+            .unwrap_or_else(|problem| problem.answer(view.wall_time)),
+        Decision::Refuse(reason) => refusals::problem(reason, policy).answer(view.wall_time),
         Decision::Wait { ticket } => Answer::Wait(Awaited::CheckResult { ticket }),
     };
     match answer {
@@ -95,30 +67,36 @@ pub fn answer(call: &Call, decision: Decision, policy: &Policy, scene: &impl Sce
     }
 }
 
-fn pass(call: &Call, (route, scope): (Route, Scope), origins: &Origins, fields: &Fields, scene: &impl Scene) -> Answer {
+fn pass<T: Transport>(
+    call: &Call,
+    (route, scope): (Route, Scope),
+    origins: &Origins,
+    fields: &Fields,
+    view: &View<'_, T>,
+    snapshot: impl FnOnce(Option<&[&str]>) -> Snapshot,
+) -> Result<Answer, Problem> {
     let narrowed;
     let request = match scope {
         Scope::Everything => &*call.request,
         Scope::Camera(camera) => {
-            narrowed = parameters::for_camera(&call.request, scene.camera_names()[camera]);
+            narrowed = parameters::for_camera(&call.request, view.cameras[camera].name);
             &narrowed
         }
     };
     if request.method == Method::Options {
-        return pages::options();
+        return Ok(pages::options());
     }
-    let answered = match route {
-        Route::Asset(asset) => Ok(pages::asset(asset, request, scope, origins, scene)),
-        Route::Stream { number } => pages::stream(number, request, fields, scene),
-        Route::Snapshot { number } => pages::snapshot(number, request, call, scene),
-        Route::Clip(format) => pages::clip(format, request, scene),
-        Route::Table => pages::table(request, scope, call.waited, origins, scene),
-        Route::Events => pages::events(request, scope, scene),
-        Route::State => pages::state(request, scope, scene),
-        Route::Metrics => Ok(pages::metrics(request, scene)),
-        Route::Health => pages::health(request, scene),
+    match route {
+        Route::Asset(asset) => Ok(pages::asset(asset, request, scope, origins, view.wall_time)),
+        Route::Stream { number } => pages::stream(number, request, fields, view),
+        Route::Snapshot { number } => pages::snapshot(number, request, call, view),
+        Route::Clip(format) => pages::clip(format, request, view),
+        Route::Table => pages::table(request, scope, call.waited, origins, view),
+        Route::Events => pages::events(request, scope, view),
+        Route::State => pages::state(request, scope, view, snapshot),
+        Route::Metrics => Ok(pages::metrics(request, view.wall_time, snapshot)),
+        Route::Health => pages::health(request, view),
         Route::Control => Err(pages::control()),
         Route::Unknown => Err(pages::unknown(request)),
-    };
-    answered.unwrap_or_else(|problem| problem.answer(scene))
+    }
 }

@@ -1,6 +1,5 @@
 //! What stands at each address.
 
-use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -13,11 +12,15 @@ use super::clip::{self, Clip};
 use super::events::Events;
 use super::metrics::{self, Format};
 use super::origins::{Fields, Origins};
+use super::reply::{Problem, dated, dynamic, respond, secured, uncached};
+use super::snapshot::Snapshot;
+use super::state::State;
 use super::table::Table;
-use super::{Scene, parameters, token};
-use crate::hub::Call;
-use crate::hub::{Answer, Awaited, Production, Purpose, Response, Subscription, Topic};
+use super::view::{CameraView, View};
+use super::{parameters, token};
+use crate::hub::{Answer, Awaited, Call, Production, Purpose, Response, Subscription, Topic, Transport};
 use crate::stream::Frame;
+use crate::wire::facts::WallTime;
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
 use crate::wire::{multipart, sse};
 
@@ -27,66 +30,6 @@ const LABEL_BYTES_MAX: usize = 64;
 /// A clip has so many seconds unless it is asked for more or less.
 const CLIP_SECONDS: f64 = 10.0;
 
-/// Why a request is not given what it asked for.
-#[derive(Debug)]
-pub struct Problem {
-    status: Status,
-    sentence: String,
-    retry_after_seconds: Option<u32>,
-    challenges: Vec<&'static str>,
-}
-
-impl Problem {
-    /// There is no such thing.
-    pub fn not_found(sentence: String) -> Self {
-        Self::new(Status::NotFound, sentence)
-    }
-
-    /// A parameter has a bad value.
-    pub fn bad(sentence: String) -> Self {
-        Self::new(Status::BadRequest, sentence)
-    }
-
-    /// Not now.
-    pub fn not_now(sentence: String, retry_after_seconds: u32) -> Self {
-        Self::new(Status::ServiceUnavailable, sentence).retry_after(retry_after_seconds)
-    }
-
-    /// The server does not do that.
-    pub fn not_implemented(sentence: String) -> Self {
-        Self::new(Status::NotImplemented, sentence)
-    }
-
-    /// It is refused with this status.
-    pub fn new(status: Status, sentence: String) -> Self {
-        Self { status, sentence, retry_after_seconds: None, challenges: Vec::new() }
-    }
-
-    /// The same, worth another try after a while.
-    pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_seconds = Some(seconds);
-        self
-    }
-
-    /// The same, and what would have to be sent (RFC 9110, section 11.6.1).
-    pub fn challenge(mut self, challenge: &'static str) -> Self {
-        self.challenges.push(challenge);
-        self
-    }
-
-    /// The problem as a plain sentence.
-    pub fn answer(self, scene: &impl Scene) -> Answer {
-        let mut head = dynamic(self.status, "text/plain; charset=utf-8", scene);
-        if let Some(seconds) = self.retry_after_seconds {
-            head = head.field("Retry-After", seconds);
-        }
-        for challenge in self.challenges {
-            head = head.field("WWW-Authenticate", challenge);
-        }
-        respond(head, self.sentence + "\n")
-    }
-}
-
 /// What may be asked of any address (RFC 9110, section 9.3.7).
 pub fn options() -> Answer {
     Answer::Respond(Response::new(ResponseHead::new(Status::NoContent).field("Allow", ALLOW), None))
@@ -94,9 +37,9 @@ pub fn options() -> Answer {
 
 /// A file of the page. The browser keeps it and asks whether it is still the same, but never keeps a page that holds a
 /// token.
-pub fn asset(asset: &'static Asset, request: &Request, scope: Scope, origins: &Origins, scene: &impl Scene) -> Answer {
+pub fn asset(asset: &'static Asset, request: &Request, scope: Scope, origins: &Origins, date: WallTime) -> Answer {
     if let Some((token, text)) = request.parameter("token").zip(asset.linking_text()) {
-        let head = secured(dynamic(Status::Ok, asset.content_type, scene), origins);
+        let head = secured(dynamic(Status::Ok, asset.content_type, date), origins);
         return respond(head, token::carry_on(text, &token, scope));
     }
     let body = Bytes::from_static(asset.body);
@@ -104,7 +47,7 @@ pub fn asset(asset: &'static Asset, request: &Request, scope: Scope, origins: &O
     body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
     let fresh = is_known(request, &tag);
-    let head = dated(if fresh { Status::NotModified } else { Status::Ok }, scene)
+    let head = dated(if fresh { Status::NotModified } else { Status::Ok }, date)
         .field("Content-Type", asset.content_type)
         .field("Cache-Control", "no-cache")
         .field("ETag", tag)
@@ -117,16 +60,16 @@ pub fn stream(
     number: Option<usize>,
     request: &Request,
     fields: &Fields,
-    scene: &impl Scene,
+    view: &View<'_, impl Transport>,
 ) -> Result<Answer, Problem> {
-    let camera = parameters::camera(number, request, scene)?;
+    let camera = parameters::camera(number, request, &view.camera_names())?;
     let pace = parameters::pace(request)?;
     let framing = parameters::framing(request)?;
-    let delay = parameters::delay(request, scene.history(camera).span())?;
-    if !scene.has_room() {
-        return Err(Problem::not_now("There are as many viewers as there may be; try again later.".into(), 5));
+    let delay = parameters::delay(request, view.hub.channels()[camera].history.span())?;
+    if !view.has_room() {
+        return Err(Problem::not_now("Too many viewers; try again later.", 5));
     }
-    let division = scene.division();
+    let division = view.hub.division();
     let boundary = division.boundary;
     let head = uncached(
         ResponseHead::new(Status::Ok)
@@ -150,43 +93,49 @@ pub fn stream(
 ///
 /// A camera without viewers is not running: the request starts it, and the answer waits for a frame from after its
 /// warm-up. `request` is that of `call`, perhaps narrowed to the camera that it may see.
-pub fn snapshot(number: Option<usize>, request: &Request, call: &Call, scene: &impl Scene) -> Result<Answer, Problem> {
-    let camera = parameters::camera(number, request, scene)?;
+pub fn snapshot(
+    number: Option<usize>,
+    request: &Request,
+    call: &Call,
+    view: &View<'_, impl Transport>,
+) -> Result<Answer, Problem> {
+    let camera = parameters::camera(number, request, &view.camera_names())?;
     let after = parameters::whole_number("after", request)?.unwrap_or(0);
     let age_max = parameters::whole_number("max_age", request)?.map(Duration::from_millis);
-    let age_max = age_max.or_else(|| scene.snapshot_max_age());
+    let age_max = age_max.or(view.snapshot_max_age);
 
+    let live = view.hub.channels()[camera].live.as_ref();
     // A frame that was captured after the request is never too old for it.
-    let waiting = scene.now().saturating_duration_since(call.asked_at);
-    let too_old = |frame: &Frame| age_max.is_some_and(|age_max| frame.age(scene.now()) > age_max.max(waiting));
-    let is_cold = !call.waited && scene.is_warming_up(camera);
+    let waiting = view.now.saturating_duration_since(call.asked_at);
+    let too_old = |frame: &Frame| age_max.is_some_and(|age_max| frame.age(view.now) > age_max.max(waiting));
+    let is_cold = !call.waited && view.cameras[camera].is_warming_up;
     let stale_will_do = request.parameter("stale").is_some_and(|stale| stale == "1");
-    if let Some(outage) = scene.outage(camera) {
-        return match scene.frame(camera).filter(|frame| stale_will_do && frame.sequence > after) {
-            Some(frame) => Ok(Answer::Respond(still(frame, false, request, scene))),
+    if let Some(outage) = view.cameras[camera].outage_sentence() {
+        return match live.filter(|frame| stale_will_do && frame.sequence > after) {
+            Some(frame) => Ok(Answer::Respond(still(frame, false, request, view))),
             None => Err(Problem::not_now(outage, 1)),
         };
     }
-    match scene.frame(camera) {
+    match live {
         Some(frame) if frame.sequence > after && !too_old(frame) && !is_cold => {
-            Ok(Answer::Respond(Response { still_of: Some(camera), ..still(frame, true, request, scene) }))
+            Ok(Answer::Respond(Response { still_of: Some(camera), ..still(frame, true, request, view) }))
         }
-        _ if call.waited => Err(Problem::not_now("The camera has given no such frame in time.".into(), 1)),
+        _ if call.waited => Err(Problem::not_now("Timed out waiting for a frame.", 1)),
         Some(frame) => Ok(Answer::Wait(Awaited::Frame { camera, after: frame.sequence.max(after) })),
         None => Ok(Answer::Wait(Awaited::Frame { camera, after })),
     }
 }
 
 /// The last seconds that are kept of a camera: of one that has stopped, the last ones before that.
-pub fn clip(format: clip::Format, request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
-    let camera = parameters::camera(None, request, scene)?;
-    let history = scene.history(camera);
+pub fn clip(format: clip::Format, request: &Request, view: &View<'_, impl Transport>) -> Result<Answer, Problem> {
+    let camera = parameters::camera(None, request, &view.camera_names())?;
+    let history = &view.hub.channels()[camera].history;
     if history.span().is_zero() {
-        return Err(Problem::not_found(parameters::NO_HISTORY.into()));
+        return Err(Problem::not_found(parameters::NO_HISTORY));
     }
     let length = parameters::seconds(request, history.span(), CLIP_SECONDS)?;
-    if !scene.has_room_for_clip() {
-        return Err(Problem::not_now("As many clips as may be are being sent; try again later.".into(), 5));
+    if !view.has_room_for_clip() {
+        return Err(Problem::not_now("Too many clips are being sent; try again later.", 5));
     }
     let mut frames: Vec<&Frame> = history.last(length).collect();
     if let (clip::Format::Avi, Some(newest)) = (format, frames.last()) {
@@ -196,7 +145,7 @@ pub fn clip(format: clip::Format, request: &Request, scene: &impl Scene) -> Resu
         let first = frames.iter().rposition(|frame| size(frame) != newest).map_or(0, |other| other.saturating_add(1));
         frames.drain(..first);
     }
-    let name = scene.camera_names()[camera];
+    let name = view.cameras[camera].name;
     let Some(first) = frames.first() else {
         return Err(Problem::not_now(
             format!("Nothing is kept of {name} yet: a camera runs while it is watched, or with --always-on."),
@@ -209,7 +158,7 @@ pub fn clip(format: clip::Format, request: &Request, scene: &impl Scene) -> Resu
         Problem::bad(format!("That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."))
     })?;
     let disposition = attachment(&format!("{name}-{time}.{}", format.extension()));
-    let head = dynamic(Status::Ok, format.content_type(), scene)
+    let head = dynamic(Status::Ok, format.content_type(), view.wall_time)
         .field("Content-Disposition", disposition)
         .field("X-Frames", frames.len());
     Ok(Answer::Produce(Production {
@@ -227,23 +176,23 @@ pub fn table(
     scope: Scope,
     waited: bool,
     origins: &Origins,
-    scene: &impl Scene,
+    view: &View<'_, impl Transport>,
 ) -> Result<Answer, Problem> {
-    let camera = parameters::camera(None, request, scene)?;
+    let camera = parameters::camera(None, request, &view.camera_names())?;
     let rows = parameters::rows(request)?;
     let is_endless = rows.is_none();
-    if !is_endless && scene.journal().frames_after(camera, 0).len() == 0 {
+    if !is_endless && view.hub.journal().frames_after(camera, 0).len() == 0 {
         // There is no past to repeat yet.
-        return match scene.outage(camera) {
+        return match view.cameras[camera].outage_sentence() {
             Some(outage) => Err(Problem::not_now(outage, 1)),
-            None if waited => Err(Problem::not_now("The camera has given no frame in time.".into(), 1)),
+            None if waited => Err(Problem::not_now("Timed out waiting for a frame.", 1)),
             None => Ok(Answer::Wait(Awaited::Frame { camera, after: 0 })),
         };
     }
-    let name = scene.camera_names()[camera];
+    let name = view.cameras[camera].name;
     let token = request.parameter("token").map(|token| (token.into_owned(), scope));
-    let head =
-        secured(dynamic(Status::Ok, "text/html; charset=utf-8", scene), origins).field("X-Accel-Buffering", "no");
+    let head = secured(dynamic(Status::Ok, "text/html; charset=utf-8", view.wall_time), origins)
+        .field("X-Accel-Buffering", "no");
     Ok(Answer::Produce(Production {
         head,
         producer: Box::new(Table::new(camera, name, rows).carrying(token)),
@@ -254,20 +203,20 @@ pub fn table(
 }
 
 /// Events from now on, or from where a listener stopped. In the scope of one camera, those of its frames alone.
-pub fn events(request: &Request, scope: Scope, scene: &impl Scene) -> Result<Answer, Problem> {
+pub fn events(request: &Request, scope: Scope, view: &View<'_, impl Transport>) -> Result<Answer, Problem> {
     let only = request.parameter("camera").is_some_and(|name| !name.is_empty());
-    let chosen = parameters::camera(None, request, scene)?;
+    let chosen = parameters::camera(None, request, &view.camera_names())?;
     let tells_frames = parameters::flag("frames", request)?;
     let tells_loop = parameters::flag("loop", request)?;
     let last = parameters::last_event(request)?;
-    let cameras = scene.camera_names().into_iter().map(str::to_owned).enumerate();
+    let cameras = view.cameras.iter().map(|camera| camera.name.to_owned()).enumerate();
     let cameras = cameras.filter(|&(index, _)| tells_frames && (!only || index == chosen)).collect();
-    let mut events = Events::new(cameras, tells_loop, last, scene.journal());
+    let mut events = Events::new(cameras, tells_loop, last, view.hub.journal());
     if scope != Scope::Everything {
         events = events.without_state();
     }
     Ok(Answer::Produce(Production {
-        head: dynamic(Status::Ok, sse::CONTENT_TYPE, scene).field("X-Accel-Buffering", "no"),
+        head: dynamic(Status::Ok, sse::CONTENT_TYPE, view.wall_time).field("X-Accel-Buffering", "no"),
         follows: events.follows(),
         producer: Box::new(events),
         purpose: Purpose::Events,
@@ -275,41 +224,46 @@ pub fn events(request: &Request, scope: Scope, scene: &impl Scene) -> Result<Ans
     }))
 }
 
-/// Figures, as JSON. In the scope of one camera, its own: of viewers, only those whose keys the request knows.
-pub fn state(request: &Request, scope: Scope, scene: &impl Scene) -> Result<Answer, Problem> {
-    let camera = parameters::camera(None, request, scene)?;
+/// The state, as JSON. In the scope of one camera, its own: of viewers, only those whose keys the request knows.
+pub fn state(
+    request: &Request,
+    scope: Scope,
+    view: &View<'_, impl Transport>,
+    snapshot: impl FnOnce(Option<&[&str]>) -> Snapshot,
+) -> Result<Answer, Problem> {
+    let camera = parameters::camera(None, request, &view.camera_names())?;
     let labels = request.parameter("key");
     let labels: Option<Vec<&str>> = labels.as_deref().map(|labels| labels.split(',').collect());
-    let state = match scope {
-        Scope::Everything => scene.state(camera, labels.as_deref()),
+    let (snapshot, selected) = match scope {
+        Scope::Everything => (snapshot(labels.as_deref()), camera),
         Scope::Camera(camera) => {
             let labels: Vec<&str> = labels.unwrap_or_default().into_iter().filter(|label| !label.is_empty()).collect();
-            scene.state(camera, Some(&labels)).of_camera_alone(camera)
+            (snapshot(Some(&labels)).of_camera_alone(camera), 0)
         }
     };
-    let head = dynamic(Status::Ok, "application/json", scene);
+    let head = dynamic(Status::Ok, "application/json", view.wall_time);
     // Plain numbers and words always serialise; were it otherwise, an empty body would show it.
-    Ok(respond(head, serde_json::to_vec(&state).unwrap_or_default()))
+    Ok(respond(head, serde_json::to_vec(&State::new(&snapshot, selected)).unwrap_or_default()))
 }
 
-/// Figures, for Prometheus: in OpenMetrics if the requester knows that, else in the older text format.
-pub fn metrics(request: &Request, scene: &impl Scene) -> Answer {
+/// Metrics, for Prometheus: in OpenMetrics if the requester knows that, else in the older text format.
+pub fn metrics(request: &Request, date: WallTime, snapshot: impl FnOnce(Option<&[&str]>) -> Snapshot) -> Answer {
     let format = Format::of(request);
     // Viewers are counted, but none is listed.
-    let figures = metrics::write(scene.state(0, Some(&[])), format);
-    respond(dynamic(Status::Ok, format.content_type(), scene), figures.unwrap_or_default())
+    let metrics = metrics::write(snapshot(Some(&[])), format);
+    respond(dynamic(Status::Ok, format.content_type(), date), metrics.unwrap_or_default())
 }
 
-/// Whether all is well, for whoever restarts or balances servers.
-pub fn health(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> {
+/// Whether the server is healthy, for service managers and load balancers.
+pub fn health(request: &Request, view: &View<'_, impl Transport>) -> Result<Answer, Problem> {
     let is_strict = parameters::flag("strict", request)?;
     let offline = || {
-        let outages: Vec<String> = (0..scene.camera_names().len()).filter_map(|index| scene.outage(index)).collect();
+        let outages: Vec<String> = view.cameras.iter().filter_map(CameraView::outage_sentence).collect();
         (is_strict && !outages.is_empty()).then(|| outages.join(" "))
     };
-    match scene.complaint().or_else(offline) {
-        None => Ok(respond(dynamic(Status::Ok, "text/plain; charset=utf-8", scene), "ok\n")),
-        Some(complaint) => Err(Problem::not_now(complaint, 5)),
+    match view.unhealthy_reason().or_else(offline) {
+        None => Ok(respond(dynamic(Status::Ok, "text/plain; charset=utf-8", view.wall_time), "ok\n")),
+        Some(reason) => Err(Problem::not_now(reason, 5)),
     }
 }
 
@@ -317,8 +271,7 @@ pub fn health(request: &Request, scene: &impl Scene) -> Result<Answer, Problem> 
 pub fn control() -> Problem {
     Problem::not_implemented(
         "framecast does not control cameras by requests; set controls with the source, as in --camera \
-         '/dev/video0?brightness=128'."
-            .into(),
+         '/dev/video0?brightness=128'.",
     )
 }
 
@@ -332,16 +285,16 @@ pub fn unknown(request: &Request) -> Problem {
 }
 
 /// A picture, with ustreamer's fields for what it says of a picture too.
-fn still(frame: &Frame, online: bool, request: &Request, scene: &impl Scene) -> Response {
+fn still(frame: &Frame, online: bool, request: &Request, view: &View<'_, impl Transport>) -> Response {
     let captured = frame.captured_wall;
     let tag = format!("\"{}-{}\"", frame.sequence, captured.since_epoch().as_micros());
     let fresh = is_known(request, &tag);
-    let head = uncached(dated(if fresh { Status::NotModified } else { Status::Ok }, scene))
+    let head = uncached(dated(if fresh { Status::NotModified } else { Status::Ok }, view.wall_time))
         .field("Content-Type", "image/jpeg")
         .field("ETag", tag)
         .field("X-Timestamp", captured)
         .field("X-Frame-Sequence", frame.sequence)
-        .field("X-Frame-Age", frame.age(scene.now()).as_millis())
+        .field("X-Frame-Age", frame.age(view.now).as_millis())
         .field("X-UStreamer-Online", online)
         .field("X-UStreamer-Width", frame.picture.width)
         .field("X-UStreamer-Height", frame.picture.height);
@@ -363,35 +316,6 @@ fn attachment(name: &str) -> String {
 fn is_known(request: &Request, tag: &str) -> bool {
     let known = request.field("If-None-Match").unwrap_or_default();
     known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
-}
-
-fn respond(head: ResponseHead, body: impl Into<Bytes>) -> Answer {
-    Answer::Respond(Response::new(head, Some(body.into())))
-}
-
-/// The head of something made for this one request.
-pub(super) fn dynamic(status: Status, content_type: impl Display, scene: &impl Scene) -> ResponseHead {
-    uncached(dated(status, scene)).field("Content-Type", content_type).field("X-Content-Type-Options", "nosniff")
-}
-
-/// A page of ours takes nothing from elsewhere, sends nothing anywhere else, and is framed by whom it is for.
-fn secured(head: ResponseHead, origins: &Origins) -> ResponseHead {
-    let ancestors = origins.frame_ancestors();
-    head.field("Referrer-Policy", "no-referrer").field(
-        "Content-Security-Policy",
-        format_args!("default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"),
-    )
-}
-
-fn dated(status: Status, scene: &impl Scene) -> ResponseHead {
-    ResponseHead::new(status).field("Date", httpdate::fmt_http_date(scene.wall_time().into()))
-}
-
-/// In every dialect that a cache or a proxy may understand.
-fn uncached(head: ResponseHead) -> ResponseHead {
-    head.field("Cache-Control", "no-store, no-cache, must-revalidate, private, max-age=0")
-        .field("Pragma", "no-cache")
-        .field("Expires", "Mon, 3 Jan 2000 12:34:56 GMT")
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The parameters of our addresses. A name we do not know is nobody's business; a bad value of one we know is a 400
-//! that says what would be good.
+//! The parameters of our addresses. Unknown parameters are ignored; a bad value of a known one is a 400 that names the
+//! good ones.
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Scene;
-use super::pages::Problem;
+use super::reply::Problem;
 use crate::stream::Pace;
 use crate::wire::http::Request;
 use crate::wire::multipart::Framing;
@@ -20,16 +19,15 @@ const FPS_MAX: f64 = 240.0;
 /// Kilobits a second that a viewer may ask for: ten gigabits, past which a limit means nothing.
 const KBPS_MAX: u64 = 10_000_000;
 
-/// What is said to whoever asks for the past where none is kept.
+/// The problem of a request for the past where none is kept.
 pub const NO_HISTORY: &str = "No history is kept; start the server with, say, --history 30s.";
 
 /// Rows of a table with an end: some 700 megabytes of them.
 const ROWS_MAX: u64 = 10_000_000;
 
 /// The camera that is asked for: by its place in the address, by its name, else the first.
-pub fn camera(number: Option<usize>, request: &Request, scene: &impl Scene) -> Result<usize, Problem> {
-    let names = scene.camera_names();
-    find_camera(number, request, &names).ok_or_else(|| {
+pub fn camera(number: Option<usize>, request: &Request, names: &[&str]) -> Result<usize, Problem> {
+    find_camera(number, request, names).ok_or_else(|| {
         let asked = asked_camera(request);
         let asked = asked.map_or_else(|| format!("number {}", number.unwrap_or(0)), |name| format!("'{name}'"));
         Problem::not_found(format!("There is no camera {asked}; there is: {}.", names.join(", ")))
@@ -147,7 +145,7 @@ pub fn delay(request: &Request, span: Duration) -> Result<Duration, Problem> {
     let longest = span.as_secs_f64();
     match delay.strip_suffix('s').unwrap_or(&delay).parse::<f64>() {
         Ok(0.0) => Ok(Duration::ZERO),
-        Ok(_) if span.is_zero() => Err(Problem::not_found(NO_HISTORY.into())),
+        Ok(_) if span.is_zero() => Err(Problem::not_found(NO_HISTORY)),
         Ok(seconds) if (0.1..=longest).contains(&seconds) => {
             Ok(Duration::from_millis(((seconds * 10.0).round() as u64).saturating_mul(100)).min(span))
         }

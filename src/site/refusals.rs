@@ -1,7 +1,7 @@
 //! Responses to requests that fail access control.
 
 use super::auth::{Policy, Reason};
-use super::pages::Problem;
+use super::reply::Problem;
 use crate::wire::http::Status;
 
 /// RFC 7617, section 2, with the charset of its section 2.1; and RFC 6750, section 3.
@@ -31,7 +31,7 @@ pub fn problem(reason: Reason, policy: &Policy) -> Problem {
         Reason::TooManyFailures { .. } => "Too many failed logins from your address; try again later.",
         Reason::Busy => "Too many credentials are being checked; try again in a moment.",
     };
-    let problem = Problem::new(status(reason), sentence.into());
+    let problem = Problem::new(status(reason), sentence);
     match reason {
         Reason::Anonymous | Reason::OtherHost => problem,
         Reason::Credentials { .. } => match (policy.has_accounts(), policy.secret.is_some()) {

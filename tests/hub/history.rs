@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use framecast::hub::Shot;
-use framecast::hub::{Journal, Limits, Producer, Purpose, Wake};
+use framecast::hub::{Journal, Limits, Producer, Wake};
 use framecast::site::clip::{Clip, Format};
 use framecast::stream::{Frame, History};
 use framecast::wire::facts::WallTime;
@@ -31,7 +31,7 @@ fn a_clip_is_the_last_pictures_and_says_how_long_it_is() {
     line.send("HEAD /clip HTTP/1.1\r\nHost: cam\r\n\r\n");
     studio.readable(key);
     assert_eq!(line.take_text(), head);
-    assert_eq!(studio.hub.readers_of(Purpose::Clip), 0);
+    assert_eq!(studio.snapshot().connections.clips, 0);
 }
 
 #[test]
@@ -40,10 +40,10 @@ fn a_history_is_no_frame_that_a_slow_viewer_holds() {
     let (slow, _) = studio.ask("/stream");
     slow.set_room(100);
     (0..8).for_each(|_| drop(studio.publish(1000)));
-    assert_eq!((studio.hub.history(0).len(), studio.hub.pinned_bytes()), (8, 0));
+    assert_eq!((studio.hub.channels()[0].history.len(), studio.hub.pinned_bytes()), (8, 0));
     // The frames that it has begun leave the history, and then they count.
     (0..8).for_each(|_| drop(studio.publish(1000)));
-    assert!(studio.hub.history(0).len() < 12 && studio.hub.history(0).bytes() <= 12_000);
+    assert!(studio.hub.channels()[0].history.len() < 12 && studio.hub.channels()[0].history.bytes() <= 12_000);
     assert!((1000..1300).contains(&studio.hub.pinned_bytes()));
     assert_eq!(studio.hub.viewers_len(), 1);
 }
@@ -62,7 +62,7 @@ fn a_clip_that_is_taken_too_slowly_is_let_go_of_before_it_holds_too_much() {
     let short = ask(&mut studio);
     studio.publish(30_000);
     let long = ask(&mut studio);
-    assert_eq!(studio.hub.readers_of(Purpose::Clip), 2);
+    assert_eq!(studio.snapshot().connections.clips, 2);
     // The first was made in one go, so it holds no frame. The other has yet to be made, and is more than may be held.
     studio.publish(1000);
     assert!(studio.hub.contains(short) && !studio.hub.contains(long));
@@ -91,10 +91,10 @@ fn a_history_outlasts_its_camera_by_no_more_than_its_span() {
     studio.publish(1000);
     studio.hub.retract(0);
     studio.pass(Duration::from_secs(6));
-    assert_eq!(studio.hub.history(0).len(), 2, "the first is what there was to see ten seconds ago");
+    assert_eq!(studio.hub.channels()[0].history.len(), 2, "the first is what there was to see ten seconds ago");
     assert_eq!(studio.hub.next_wake(), Wake::At(studio.now + Duration::from_secs(4)));
     studio.pass(Duration::from_secs(4));
-    assert_eq!((studio.hub.history(0).len(), studio.hub.history(0).bytes()), (0, 0));
+    assert_eq!((studio.hub.channels()[0].history.len(), studio.hub.channels()[0].history.bytes()), (0, 0));
     assert_eq!(studio.hub.next_wake(), Wake::OnInput);
 }
 
@@ -192,8 +192,8 @@ fn a_delayed_viewer_sees_each_frame_at_its_own_pace_and_so_much_later() {
     assert_eq!(sequences_in(&later), [20]);
     studio.pass(Duration::from_secs(3));
     assert_eq!(sequences_in(&later), [20]);
-    assert_eq!((studio.hub.viewers_of(0), studio.hub.viewers_len()), (3, 3));
-    let counts = studio.hub.frame_counts(studio.now);
+    assert_eq!((studio.snapshot().cameras[0].viewers, studio.hub.viewers_len()), (3, 3));
+    let counts = studio.snapshot().frames;
     assert_eq!(counts.published, counts.delivered + counts.skipped_slow);
 }
 
@@ -209,7 +209,7 @@ fn a_delayed_viewer_that_is_slow_skips_to_the_newest_that_is_due() {
     slow.set_room(usize::MAX);
     studio.writable(key);
     assert_eq!(sequences_in(&slow), [1, 6]);
-    let counts = studio.hub.frame_counts(studio.now);
+    let counts = studio.snapshot().frames;
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (6, 2, 4));
 }
 
@@ -237,12 +237,12 @@ fn a_replay_that_nobody_watches_any_more_holds_nothing() {
     studio.publish(1000);
     studio.pass(Duration::from_secs(1));
     // The first frame is older than the span, but still what there was to see nine seconds ago.
-    assert_eq!((studio.hub.history(0).len(), sequences_in(&line)), (2, vec![1]));
+    assert_eq!((studio.hub.channels()[0].history.len(), sequences_in(&line)), (2, vec![1]));
     studio.gone(key);
     studio.publish(1000);
     studio.publish(1000);
     assert_eq!((studio.hub.viewers_len(), studio.hub.pinned_bytes()), (0, 0));
     studio.hub.retract(0);
     studio.pass(Duration::from_secs(20));
-    assert_eq!((studio.hub.history(0).bytes(), studio.hub.pinned_bytes()), (0, 0));
+    assert_eq!((studio.hub.channels()[0].history.bytes(), studio.hub.pinned_bytes()), (0, 0));
 }

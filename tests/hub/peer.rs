@@ -14,6 +14,7 @@ use framecast::hub::{
 use framecast::hub::{Call, Shot};
 use framecast::site::clip::{Clip, Format};
 use framecast::site::events::Events;
+use framecast::site::snapshot::{Driver, Server, Snapshot};
 use framecast::site::table::Table;
 use framecast::stream::{Pace, Peer};
 use framecast::wire::facts::WallTime;
@@ -141,6 +142,12 @@ pub struct Studio {
 impl Studio {
     pub fn new() -> Self {
         Self::with(Limits::default())
+    }
+
+    /// Takes a snapshot of the hub.
+    pub fn snapshot(&self) -> Snapshot {
+        let server = Server { drivers: vec![Driver::default()], ..Server::default() };
+        Snapshot::new(&self.hub, server, None, self.now)
     }
 
     pub fn with(limits: Limits) -> Self {
@@ -280,7 +287,7 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
         }
         "/wait" => {
             let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());
-            match hub.frame(0) {
+            match &hub.channels()[0].live {
                 Some(frame) if frame.sequence > after => respond("frame".into()),
                 _ if call.waited => respond("given up".into()),
                 _ => Answer::Wait(Awaited::Frame { camera: 0, after }),
@@ -306,7 +313,7 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
             produce(Purpose::Events, Box::new(events), follows)
         }
         "/clip" => {
-            let frames: Vec<_> = hub.history(0).last(Duration::from_secs(10)).collect();
+            let frames: Vec<_> = hub.channels()[0].history.last(Duration::from_secs(10)).collect();
             produce(Purpose::Clip, Box::new(Clip::new(Format::Mjpeg, &frames).unwrap()), Vec::new())
         }
         "/large" => respond("x".repeat(100_000)),

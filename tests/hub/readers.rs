@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::hub::{Purpose, Topic};
+use framecast::hub::Topic;
 
 use crate::peer::{Line, Studio};
 
@@ -45,7 +45,7 @@ fn events(line: &Line) -> Vec<(u64, String)> {
 }
 
 fn queued(studio: &Studio) -> usize {
-    studio.hub.connections().map(|connection| connection.queue.bytes_queued()).max().unwrap_or_default()
+    studio.hub.connections().map(|(_, connection)| connection.queue.bytes_queued()).max().unwrap_or_default()
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_table_without_end_has_a_row_for_each_frame_and_watches_the_camera() {
     let (opening, _) = body(&line.take());
     assert_eq!(rows(&opening).len(), 1);
     assert!(studio.hub.is_wanted(0) && studio.hub.viewers_len() == 0);
-    assert_eq!(studio.hub.readers_of(Purpose::Table), 1);
+    assert_eq!(studio.snapshot().connections.tables, 1);
     for number in 2..50 {
         studio.publish(100 + number);
         let (row, has_ended) = body(&line.take());

@@ -71,7 +71,7 @@ fn each_frame_costs_each_viewer_one_write() {
             assert_eq!(line.writes() as u64, 1 + number);
         }
     }
-    let counts = studio.hub.frame_counts(studio.now);
+    let counts = studio.snapshot().frames;
     assert_eq!((counts.published, counts.delivered), (600, 600));
 }
 
@@ -81,7 +81,7 @@ fn no_viewer_has_a_copy_of_its_own() {
     let lines: Vec<_> = (0..20).map(|_| studio.ask("/stream").0).collect();
     for _ in 0..3 {
         studio.publish(1000);
-        let allocation = studio.hub.frame(0).unwrap().allocation().as_ptr_range();
+        let allocation = studio.hub.channels()[0].live.as_ref().unwrap().allocation().as_ptr_range();
         let sources: Vec<usize> = lines.iter().map(|line| line.source()).collect();
         assert!(sources.iter().all(|&source| source == sources[0]));
         assert!((allocation.start as usize..=allocation.end as usize).contains(&sources[0]));
@@ -102,7 +102,7 @@ fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
     line.set_room(usize::MAX);
     studio.writable(key);
     assert_eq!(line.take(), [part(1, &first), part(10, &last)].concat());
-    let counts = studio.hub.frame_counts(studio.now);
+    let counts = studio.snapshot().frames;
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (10, 2, 8));
 }
 
@@ -133,7 +133,7 @@ fn a_capped_viewer_gets_the_newest_on_its_own_grid() {
     assert!((10..=11).contains(&parts), "{parts} frames in a second at 10 fps");
     // The source falls silent: the frame held back still comes when it is due.
     studio.pass(Duration::from_millis(100));
-    let counts = studio.hub.frame_counts(studio.now);
+    let counts = studio.snapshot().frames;
     assert_eq!(counts.published, 100);
     assert_eq!(counts.delivered + counts.skipped_rate, 100);
     assert_eq!(counts.skipped_slow, 0);
@@ -155,7 +155,7 @@ fn a_capped_viewer_that_was_blocked_gets_the_newest_and_not_the_one_that_waited(
     studio.pass(Duration::from_millis(900));
     let next = studio.publish(50);
     assert_eq!(line.take(), part(3, &next));
-    let counts = studio.hub.frame_counts(studio.now);
+    let counts = studio.snapshot().frames;
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (3, 2, 1));
 }
 
@@ -181,7 +181,7 @@ fn a_viewer_with_a_rate_is_given_whole_frames_and_no_more_bytes_than_that() {
     }
     assert!(bytes + 2 * (1000 + 200) > 10_000, "{bytes} bytes in a second at 10,000 a second");
     studio.pass(Duration::from_secs(1));
-    let counts = studio.hub.frame_counts(studio.now);
+    let counts = studio.snapshot().frames;
     assert_eq!(counts.delivered + counts.skipped_rate, 1000);
     assert_eq!((counts.skipped_slow, counts.cut), (0, 0));
     assert!(head > 0 && parts > 0);
@@ -230,7 +230,7 @@ fn the_newest_frame_is_repeated_to_a_viewer_that_has_had_none_for_a_while() {
     assert_eq!(line.take(), part(1, &jpeg));
     studio.pass(Duration::from_secs(2));
     assert_eq!(line.take(), part(1, &jpeg));
-    let counts = studio.hub.frame_counts(studio.now);
+    let counts = studio.snapshot().frames;
     assert_eq!((counts.delivered, counts.repeated), (1, 2));
 }
 
@@ -346,7 +346,7 @@ fn frames_pinned_by_slow_viewers_are_bounded_in_total() {
     fast.take();
     let jpeg = studio.publish(1000);
     assert_eq!(fast.take(), part(studio.published, &jpeg));
-    let counts = studio.hub.frame_counts(studio.now);
+    let counts = studio.snapshot().frames;
     drop(slow);
     assert_eq!(counts.cut, 12);
 }
@@ -370,7 +370,7 @@ fn a_shutdown_ends_streams_on_a_part_boundary() {
     studio.writable(slow_key);
     let expected = [&part(1, &jpeg)[..], b"\r\n--frame--\r\n"].concat();
     assert_eq!(slow.take(), expected);
-    let counts = studio.hub.frame_counts(studio.now);
+    let counts = studio.snapshot().frames;
     assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (4, 3, 1));
     assert_eq!(counts.cut, 0);
 }
@@ -386,7 +386,7 @@ fn a_picture_that_stands_in_is_shown_but_is_no_live_frame() {
     assert_eq!(watching.take(), part(2, &stand_in));
     let (newcomer, _) = studio.ask("/stream");
     assert!(newcomer.take().ends_with(&part(2, &stand_in)));
-    assert_eq!(studio.hub.frame(0).unwrap().jpeg(), live);
+    assert_eq!(studio.hub.channels()[0].live.as_ref().unwrap().jpeg(), live);
     assert_eq!(waiting.take(), b"", "what stands in is not what it waits for");
     studio.hub.give_up(0, studio.now);
     studio.turn();
@@ -403,17 +403,17 @@ fn a_delivered_frame_is_timed_from_its_capture_to_its_last_byte() {
     let (fast, _) = studio.ask("/stream");
     let (slow, slow_key) = studio.ask("/stream");
     assert!(!fast.take().is_empty() && !slow.take().is_empty());
-    assert_eq!(studio.hub.capture_to_last_byte(0).count(), 0, "what greets a newcomer is as old as it is");
+    assert_eq!(studio.hub.channels()[0].capture_to_last_byte.count(), 0, "what greets a newcomer is as old as it is");
     slow.set_room(500);
     studio.publish(1000);
     studio.pass(Duration::from_millis(200));
     slow.set_room(usize::MAX);
     studio.writable(slow_key);
-    let timed = studio.hub.capture_to_last_byte(0);
+    let timed = studio.hub.channels()[0].capture_to_last_byte;
     assert_eq!(timed.count(), 2);
     assert!((timed.sum_seconds() - (0.04 + 0.24)).abs() < 1e-6, "{timed:?}");
-    assert!((studio.hub.capture_to_publish(0).sum_seconds() - 2.0 * 0.04).abs() < 1e-6);
+    assert!((studio.hub.channels()[0].capture_to_publish.sum_seconds() - 2.0 * 0.04).abs() < 1e-6);
     studio.pass(Duration::from_secs(3));
-    assert_eq!(studio.hub.frame_counts(studio.now).repeated, 2);
-    assert_eq!(studio.hub.capture_to_last_byte(0).count(), 2, "a repeat is no new frame");
+    assert_eq!(studio.snapshot().frames.repeated, 2);
+    assert_eq!(studio.hub.channels()[0].capture_to_last_byte.count(), 2, "a repeat is no new frame");
 }

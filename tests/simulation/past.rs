@@ -1,12 +1,30 @@
 //! The past: viewers that are shown it, and the histories that hold it.
 
+use framecast::hub::Key;
+use framecast::hub::connection::Connection;
+use framecast::hub::viewer::Viewer;
+use framecast::site::snapshot::{Driver, Server, Snapshot};
+
+use crate::link::End;
 use crate::world::World;
 
 impl World {
+    /// The viewers, with their connections.
+    pub fn viewers(&self) -> impl Iterator<Item = (Key, &Connection<End>, &Viewer)> {
+        let connections = self.hub.connections();
+        connections.filter_map(|(key, connection)| Some((key, connection, connection.viewer()?)))
+    }
+
+    /// Takes a snapshot of the hub.
+    pub fn snapshot(&self) -> Snapshot {
+        let drivers = vec![Driver::default(); self.hub.channels().len()];
+        Snapshot::new(&self.hub, Server { drivers, ..Server::default() }, Some(&[]), self.now())
+    }
+
     /// Every viewer of a camera is due one more frame.
     pub fn shown(&self, camera: usize) {
         let ledger = &mut *self.ledger.borrow_mut();
-        for (key, ..) in self.hub.viewers().filter(|(.., viewer)| viewer.is_live()) {
+        for (key, ..) in self.viewers().filter(|(.., viewer)| viewer.is_live()) {
             let Some(link) = self.link(key) else { continue };
             if let Some(viewing) = link.borrow_mut().transcript.viewing.as_mut().filter(|of| of.camera == camera) {
                 viewing.published += 1;
@@ -19,7 +37,7 @@ impl World {
     pub fn look_back(&self) {
         let ledger = &mut *self.ledger.borrow_mut();
         ledger.look_back();
-        for (key, ..) in self.hub.viewers().filter(|(.., viewer)| viewer.is_live()) {
+        for (key, ..) in self.viewers().filter(|(.., viewer)| viewer.is_live()) {
             let Some(link) = self.link(key) else { continue };
             let Some(viewing) = &mut link.borrow_mut().transcript.viewing else { continue };
             if viewing.camera >= self.cameras() {

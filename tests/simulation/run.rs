@@ -40,7 +40,7 @@ impl Life {
             connections: totals.admitted,
             requests: totals.requests,
             refused: totals.refused,
-            frames: world.hub.frame_counts(world.now()),
+            frames: world.snapshot().frames,
             closed: totals.closed,
         }
     }

@@ -175,7 +175,7 @@ fn making(message: &Message, hub: &Hub<End>, ledger: &mut Ledger) -> Option<Maki
         }
         Ask::Clip { camera, span } => {
             let pictures = ledger.cameras[camera].last_seconds(span);
-            let frames: Vec<&Frame> = hub.history(camera).last(span).collect();
+            let frames: Vec<&Frame> = hub.channels()[camera].history.last(span).collect();
             let numbers = pictures.iter().map(|picture| picture.sequence);
             if !numbers.eq(frames.iter().map(|frame| frame.sequence)) {
                 ledger.blame(|| format!("the last {span:?} of camera {camera} are not what was shown then"));
@@ -277,7 +277,7 @@ impl Due<'_> {
     /// The newest frame, if there is one with a higher sequence than `after`.
     fn snapshot(&mut self, camera: usize, after: u64, hub: &Hub<End>, ledger: &mut Ledger) -> Option<Answer> {
         let due = ledger.cameras[camera].live.clone();
-        let frame = hub.frame(camera);
+        let frame = hub.channels()[camera].live.as_ref();
         if frame.map(|frame| frame.sequence) != due.as_ref().map(|due| due.sequence) {
             ledger.blame(|| format!("camera {camera} shows another frame than its newest"));
         }

@@ -59,13 +59,12 @@ const IMPURE: [&str; 9] = [
 const BUDGETS: [(&str, usize, usize); 2] = [("hub", 19, 3090), ("server/event_loop.rs", 1, 368)];
 
 /// Rooms whose files do not import in a circle.
-const WITHOUT_CYCLES: [&str; 3] = ["hub", "server", "stream"];
+const WITHOUT_CYCLES: [&str; 4] = ["hub", "server", "site", "stream"];
 
 /// Imports, of the second file by the first, that are left out of the search for cycles.
-const EXCEPTED: [(&str, &str); 5] = [
+const EXCEPTED: [(&str, &str); 4] = [
     ("hub/steps.rs", "hub/mod.rs"),
     ("server/camera/outage.rs", "server/camera/mod.rs"),
-    ("server/scene.rs", "server/camera/mod.rs"),
     ("server/event_loop/reload.rs", "server/event_loop.rs"),
     ("server/event_loop/start.rs", "server/event_loop.rs"),
 ];

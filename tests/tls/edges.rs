@@ -13,7 +13,7 @@ fn check(studio: &Studio, client: &Client) {
         assert!(studio.published[*sequence as usize - 1] == *jpeg, "frame {sequence} is not what was published");
         assert!(index == 0 || parts[index - 1].0 <= *sequence, "a frame is older than the one before");
     }
-    let counts: FrameCounts = studio.hub.frame_counts(studio.now);
+    let counts: FrameCounts = studio.snapshot().frames;
     assert_eq!(counts.delivered + counts.repeated, parts.len() as u64, "what is delivered has left, and is counted");
 }
 
@@ -93,13 +93,13 @@ fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
         studio.turn(&clients);
     }
     assert_eq!(clients[0].end.0.borrow().to_client.len(), 20_000);
-    let (_, connection, _) = studio.hub.viewers().next().expect("the viewer");
+    let (_, connection) = studio.hub.connections().next().expect("the viewer");
     // Of the first frame, what the kernel took and 32 KiB at most have left the queue.
     let held = 50_000 - connection.queue.bytes_queued();
     assert!((20_000 - 1_000..20_000 + 32 * 1024).contains(&held), "{held} bytes are held");
     studio.settle(&mut clients);
     assert_eq!(clients[0].parts().iter().map(|part| part.0).collect::<Vec<_>>(), [1, 10]);
-    assert_eq!(studio.hub.frame_counts(studio.now).skipped_slow, 8);
+    assert_eq!(studio.snapshot().frames.skipped_slow, 8);
 }
 
 /// What was taken from the queue but not by the kernel leaves with the next edge, though the queue holds nothing.
@@ -112,10 +112,10 @@ fn the_last_record_leaves_though_nothing_follows_it() {
     clients[0].end.0.borrow_mut().weather.send_buffer = 1_000;
     studio.publish(10_000);
     studio.turn(&clients);
-    assert_eq!(studio.hub.frame_counts(studio.now).delivered, 0, "it was taken, but it has not left");
+    assert_eq!(studio.snapshot().frames.delivered, 0, "it was taken, but it has not left");
     studio.settle(&mut clients);
     assert_eq!(clients[0].parts().len(), 1);
-    assert_eq!(studio.hub.frame_counts(studio.now).delivered, 1);
+    assert_eq!(studio.snapshot().frames.delivered, 1);
 }
 
 #[test]

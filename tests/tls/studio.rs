@@ -10,6 +10,7 @@ use framecast::hub::Shot;
 use framecast::hub::{Answer, Hub, Key, Limits, Reply, Response, Subscription, Tick, Wake};
 use framecast::server::TlsFiles;
 use framecast::server::tls::{self, Session, Shared};
+use framecast::site::snapshot::{Driver, Server, Snapshot};
 use framecast::stream::Peer;
 use framecast::stream::pace::Pace;
 use framecast::wire::facts::WallTime;
@@ -129,6 +130,12 @@ impl Studio {
         let name = "localhost".try_into().unwrap();
         let tls = ClientConnection::new(Arc::clone(&IDENTITY.client), name).unwrap();
         Client { key, end, tls, received: Vec::new(), has_ended: false, outgoing: VecDeque::new() }
+    }
+
+    /// Takes a snapshot of the hub.
+    pub fn snapshot(&self) -> Snapshot {
+        let server = Server { drivers: vec![Driver::default()], ..Server::default() };
+        Snapshot::new(&self.hub, server, None, self.now)
     }
 
     /// One turn.

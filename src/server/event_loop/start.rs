@@ -11,7 +11,6 @@ use super::reload::{self, Reloads};
 use super::{EventLoop, LoopStats};
 use crate::hub::Hub;
 use crate::logging::RateLimit;
-use crate::server::bulletin::Bulletin;
 use crate::server::camera::Camera;
 use crate::server::handover;
 use crate::server::interfaces;
@@ -21,6 +20,7 @@ use crate::server::passwords::Passwords;
 use crate::server::publisher::Publisher;
 use crate::server::settings::{ListenAddress, Settings};
 use crate::server::signals::Signals;
+use crate::server::stats_ticker::StatsTicker;
 use crate::server::supervisor::Supervisor;
 use crate::server::tls::{CertificateError, Tls};
 use crate::server::token::Owner;
@@ -114,7 +114,7 @@ impl EventLoop {
             publishers,
             settings,
             stats: LoopStats::new(now),
-            bulletin: Bulletin::default(),
+            stats_ticker: StatsTicker::default(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             program,
             successor: None,

@@ -22,7 +22,7 @@ use rustls::{ServerConfig, ServerConnection};
 use super::background::{Background, Taken};
 use super::settings::TlsFiles;
 use crate::hub::Transport;
-use crate::site::state;
+use crate::site::snapshot;
 
 pub use certificate::{CertificateError, load};
 pub use session::Session;
@@ -48,7 +48,7 @@ type Loaded = Result<Arc<ServerConfig>, CertificateError>;
 pub struct Shared {
     /// Steps of handshakes that this turn has left.
     steps_left: Cell<u32>,
-    counts: Cell<state::Tls>,
+    counts: Cell<snapshot::Tls>,
 }
 
 impl Tls {
@@ -102,7 +102,7 @@ impl Tls {
     }
 
     /// What came of all handshakes.
-    pub fn counts(&self) -> state::Tls {
+    pub fn counts(&self) -> snapshot::Tls {
         self.shared.counts.get()
     }
 
@@ -126,7 +126,7 @@ impl Shared {
         self.steps_left.set(self.steps_left.get().saturating_sub(1));
     }
 
-    fn count(&self, change: impl FnOnce(&mut state::Tls)) {
+    fn count(&self, change: impl FnOnce(&mut snapshot::Tls)) {
         let mut counts = self.counts.get();
         change(&mut counts);
         self.counts.set(counts);

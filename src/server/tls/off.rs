@@ -9,7 +9,7 @@ use mio::Waker;
 
 use super::settings::TlsFiles;
 use crate::hub::Transport;
-use crate::site::state;
+use crate::site::snapshot;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ impl Tls {
         match self.0 {}
     }
 
-    pub fn counts(&self) -> state::Tls {
+    pub fn counts(&self) -> snapshot::Tls {
         match self.0 {}
     }
 }

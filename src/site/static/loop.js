@@ -99,7 +99,7 @@ class Lane {
       blocks: lane.would_blocks,
       slow: lane.skipped_slow,
       rate: lane.skipped_rate,
-      delivered: lane.delivered,
+      delivered: lane.delivered + lane.repeated,
       sent: bytes(lane.bytes_sent),
     });
     this.draw();

@@ -53,18 +53,16 @@ fn metrics(page: &str, is_open: bool) {
 
 /// The head of a stream, and what precedes its first part.
 pub fn stream(world: &World, subscription: &Subscription) {
-    use framecast::site::Scene;
     head(&subscription.head);
-    assert!(subscription.delay <= world.history(subscription.camera).span());
+    assert!(subscription.delay <= world.hub.channels()[subscription.camera].history.span());
     assert!(subscription.label.len() <= 64);
 }
 
 /// The first chunks of a body.
 pub fn produce(world: &World, producer: &mut dyn Producer, chunks_max: usize) -> (Vec<u8>, bool) {
-    use framecast::site::Scene;
     let mut made = Vec::new();
     for _ in 0..chunks_max {
-        match producer.next(world.journal()) {
+        match producer.next(world.hub.journal()) {
             Next::Chunk(chunk) => {
                 let chunk = chunk.bytes;
                 assert!(!chunk.is_empty() && chunk.len() <= 16 * 1024, "a chunk of {} bytes", chunk.len());

@@ -9,7 +9,6 @@ mod world;
 use bytes::Bytes;
 use framecast::hub::Call;
 use framecast::hub::{Answer, Key};
-use framecast::site::Scene;
 use framecast::site::auth::{Access, Decision, Policy, Reason, Scope};
 use framecast::site::origins::Origins;
 use framecast::stream::Peer;
@@ -86,9 +85,13 @@ fn ask(world: &World, request: Request, decision: Decision) {
     let policy = Policy { origins, ..Policy::default() };
     let path = request.path.clone();
     let key = Key { slot: 0, number: 0 };
-    let (waited, asked_at) = (world.choice & 4 > 0, Scene::now(world));
+    let (waited, asked_at) = (world.choice & 4 > 0, world.now);
     let call = Call { key, peer: Peer::Local, request: Box::new(request), waited, asked_at };
-    match framecast::site::answer(&call, decision, &policy, world) {
+    let snapshot = |_: Option<&[&str]>| {
+        assert!(["/state", "/metrics"].contains(&path.as_str()), "{path} takes a snapshot");
+        world.snapshot()
+    };
+    match framecast::site::answer(&call, decision, &policy, &world.view(), snapshot) {
         Answer::Respond(response) => {
             let length = response.body.as_ref().map(Bytes::len);
             let head = checks::head(&response.head.encode_finite(length, true));

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use framecast::hub::Shot;
-use framecast::hub::{Hub, Journal, Limits, Topic, Transport};
-use framecast::site::Scene;
-use framecast::site::state::{self, State};
+use framecast::hub::{Hub, Limits, Topic, Transport};
+use framecast::site::connection_view::ConnectionView;
+use framecast::site::snapshot::{self, Driver, Snapshot};
+use framecast::site::view::{CameraView, View};
 use framecast::stream::metrics::{FrameCounts, Totals};
-use framecast::stream::{Frame, History};
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
-use framecast::wire::multipart::{Division, Framing, PartDecoder};
+use framecast::wire::multipart::{Framing, PartDecoder};
 
 const CAMERAS: [&str; 2] = ["front", "back-2"];
 
@@ -40,9 +40,9 @@ pub struct Figures {
 
 #[derive(Debug)]
 pub struct World {
-    hub: Hub<Nowhere>,
+    pub hub: Hub<Nowhere>,
     figures: Figures,
-    now: Instant,
+    pub now: Instant,
     wall: WallTime,
     /// Bits by which the site is to be led on different ways.
     pub choice: u8,
@@ -50,7 +50,10 @@ pub struct World {
 
 impl World {
     pub fn new(facts: &[Fact], figures: Figures, choice: u8) -> Self {
-        let limits = Limits { history_span: Duration::from_secs(10), ..Limits::default() };
+        let mut limits = Limits { history_span: Duration::from_secs(10), ..Limits::default() };
+        if choice & 0x40 > 0 {
+            (limits.viewers_max, limits.clips_max) = (0, 0);
+        }
         let mut hub = Hub::new(CAMERAS.len(), "frame", limits);
         let mut now = Instant::now();
         let mut wall = WallTime::nearest(Duration::from_secs(figures.seed >> 24));
@@ -77,7 +80,7 @@ impl World {
 
     /// What a viewer is sent of each camera's newest frame says the same of it again.
     pub fn check_frames(&self) {
-        for frame in (0..CAMERAS.len()).filter_map(|camera| self.hub.frame(camera)) {
+        for frame in self.hub.channels().iter().filter_map(|channel| channel.live.as_ref()) {
             let part = frame.part(Framing::Length);
             let end = part.windows(4).position(|window| window == b"\r\n\r\n").expect("a header block");
             let header = std::str::from_utf8(&part[..end]).expect("text");
@@ -113,103 +116,87 @@ impl World {
         }
     }
 
-    fn camera(&self, index: usize) -> state::Camera {
+    fn camera(&self, index: usize) -> snapshot::Camera {
         let number = |offset: u64| self.number(offset.wrapping_mul(7).wrapping_add(index as u64));
-        let frame = self.hub.frame(index);
-        state::Camera {
-            name: CAMERAS[index].to_owned(),
-            source: self.figures.text.clone(),
+        let frame = self.hub.channels()[index].live.as_ref();
+        snapshot::Camera {
+            driver: Driver {
+                name: CAMERAS[index].to_owned(),
+                source: self.figures.text.clone(),
+                restarts: number(4) as u32,
+                accepted: number(5),
+                accepted_bytes: number(6),
+                rejected_bytes: number(7),
+                skipped_bytes: number(8),
+                undecided_bytes: number(9),
+                timestamps_ignored: number(10),
+                sequences_ignored: number(11),
+                error: Some(self.figures.text.clone()),
+                ..Driver::default()
+            },
             captured_fps: f32::from_bits(number(1) as u32),
             sequence: frame.map_or(number(2), |frame| frame.sequence),
             frame_age_ms: Some(number(3)),
-            restarts: number(4) as u32,
-            accepted: number(5),
-            accepted_bytes: number(6),
-            rejected_bytes: number(7),
-            skipped_bytes: number(8),
-            undecided_bytes: number(9),
-            timestamps_ignored: number(10),
-            sequences_ignored: number(11),
             published: number(12),
             frames: self.counts(number(13)),
-            error: Some(self.figures.text.clone()),
-            ..state::Camera::default()
+            ..snapshot::Camera::default()
         }
     }
-}
 
-impl Scene for World {
-    fn camera_names(&self) -> Vec<&str> {
-        CAMERAS.to_vec()
+    /// What each request sees.
+    pub fn view(&self) -> View<'_, Nowhere> {
+        // A camera without patience for the time that it has been watched makes the server unhealthy.
+        let is_unhealthy = self.choice & 0x80 > 0;
+        let camera = |name: &'static &str| CameraView {
+            name,
+            outage: (self.choice & 0x20 > 0).then_some(&self.figures.text),
+            is_warming_up: false,
+            wanted_for: is_unhealthy.then_some(Duration::from_nanos(self.number(50))),
+            patience: Some(Duration::ZERO),
+        };
+        View {
+            hub: &self.hub,
+            cameras: CAMERAS.iter().map(camera).collect(),
+            snapshot_max_age: None,
+            now: self.now,
+            wall_time: self.wall,
+        }
     }
 
-    fn frame(&self, camera: usize) -> Option<&Frame> {
-        self.hub.frame(camera)
-    }
-
-    fn outage(&self, _: usize) -> Option<String> {
-        (self.choice & 0x20 > 0).then(|| self.figures.text.clone())
-    }
-
-    fn has_room(&self) -> bool {
-        self.choice & 0x40 == 0
-    }
-
-    fn history(&self, camera: usize) -> &History {
-        self.hub.history(camera)
-    }
-
-    fn has_room_for_clip(&self) -> bool {
-        self.choice & 0x40 == 0
-    }
-
-    fn journal(&self) -> &Journal {
-        self.hub.journal()
-    }
-
-    fn division(&self) -> Division<'_> {
-        self.hub.division()
-    }
-
-    fn state(&self, _: usize, _: Option<&[&str]>) -> State {
+    /// A snapshot of numbers.
+    pub fn snapshot(&self) -> Snapshot {
         let totals = Totals { bytes_read: self.number(20), bytes_written: self.number(21), ..Totals::default() };
-        State {
-            ok: true,
-            result: state::Selected::default(),
-            summary: state::Summary {
-                cameras: (0..CAMERAS.len()).map(|index| self.camera(index)).collect(),
-                frames: self.counts(30),
-                connections: state::Connections { totals, ..state::Connections::default() },
-                event_loop: state::EventLoop {
-                    turns: self.number(40),
-                    turns_per_second: f32::from_bits(self.number(41) as u32),
-                    longest_turn_us: self.number(42),
-                    cpu_ms: self.number(43),
-                    uptime_ms: self.number(44),
-                    ..state::EventLoop::default()
-                },
-                ..state::Summary::default()
+        let viewer = ConnectionView {
+            number: self.number(60) as u32,
+            key: self.figures.text.clone(),
+            age_ms: self.number(61),
+            fps: self.number(62) as u32,
+            frames: self.counts(63),
+            waiting: Some(self.number(64)),
+            bytes_sent: self.number(65),
+            ..ConnectionView::default()
+        };
+        Snapshot {
+            cameras: (0..CAMERAS.len()).map(|index| self.camera(index)).collect(),
+            frames: self.counts(30),
+            connections: snapshot::Connections { totals, ..snapshot::Connections::default() },
+            event_loop: snapshot::EventLoop {
+                turns: self.number(40),
+                turns_per_second: f32::from_bits(self.number(41) as u32),
+                longest_turn_us: self.number(42),
+                cpu_ms: self.number(43),
+                uptime_ms: self.number(44),
+                ..snapshot::EventLoop::default()
             },
-            limits: state::Limits::default(),
+            listed: vec![viewer],
+            ..Snapshot::default()
         }
-    }
-
-    fn complaint(&self) -> Option<String> {
-        (self.choice & 0x80 > 0).then(|| self.figures.text.clone())
-    }
-
-    fn now(&self) -> Instant {
-        self.now
-    }
-
-    fn wall_time(&self) -> WallTime {
-        self.wall
     }
 }
 
 /// The transport of connections that there are none of.
 #[derive(Debug)]
-struct Nowhere;
+pub struct Nowhere;
 
 impl Read for Nowhere {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

@@ -1,0 +1,113 @@
+//! Collects what the site shows of the server: a view for each request, a snapshot where one is asked for.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::camera::Camera;
+use super::event_loop::LoopStats;
+use super::publisher::Publisher;
+use super::settings::Settings;
+use super::socket::Socket;
+use super::tls::Tls;
+use crate::clock::wall_time;
+use crate::hub::Hub;
+use crate::site::auth::Counts;
+use crate::site::snapshot::{self, Driver, Snapshot};
+use crate::site::view::{CameraView, View};
+use crate::wire::facts::WallTime;
+use crate::wire::source::{Reason, Tally};
+
+/// The parts of the server, by reference, for the length of one answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Connections and channels.
+    pub hub: &'a Hub<Socket>,
+    /// Where the frames come from.
+    pub cameras: &'a [Camera],
+    /// Encrypted listeners.
+    pub tls: Option<&'a Tls>,
+    /// Where the frames are published.
+    pub publishers: &'a [Publisher],
+    /// What the server was started with.
+    pub settings: &'a Settings,
+    /// What the loop counts.
+    pub stats: &'a LoopStats,
+    /// Requests that failed access control.
+    pub refused: Counts,
+    /// The time of this turn.
+    pub now: Instant,
+}
+
+impl<'a> Parts<'a> {
+    /// Returns what every request needs.
+    pub fn view(&self) -> View<'a, Socket> {
+        let camera = |camera: &'a Camera| CameraView {
+            name: camera.name(),
+            outage: camera.outage(),
+            is_warming_up: camera.is_warming_up(self.now),
+            wanted_for: camera.wanted_for(self.now),
+            patience: camera.patience(),
+        };
+        View {
+            hub: self.hub,
+            cameras: self.cameras.iter().map(camera).collect(),
+            snapshot_max_age: self.settings.snapshot_max_age,
+            now: self.now,
+            wall_time: WallTime::nearest(wall_time()),
+        }
+    }
+
+    /// Takes a snapshot that lists the viewers with these `labels`, or the first ones.
+    pub fn snapshot(&self, labels: Option<&[&str]>) -> Snapshot {
+        let server = snapshot::Server {
+            drivers: self.cameras.iter().map(driver).collect(),
+            publishers: self.publishers.iter().map(|publisher| self.publisher(publisher)).collect(),
+            refused: self.refused,
+            event_loop: self.stats.snapshot(self.now),
+            tls: self.tls.map(Tls::counts),
+            connections_max: self.settings.connections_max,
+        };
+        Snapshot::new(self.hub, server, labels, self.now)
+    }
+
+    fn publisher(&self, publisher: &Publisher) -> snapshot::Publisher {
+        snapshot::Publisher {
+            camera: self.cameras[publisher.camera()].name().to_owned(),
+            target: publisher.target(),
+            running: publisher.key().is_some(),
+            restarts: publisher.restarts(),
+            error: publisher.trouble().map(str::to_owned),
+            key: publisher.key(),
+            ..snapshot::Publisher::default()
+        }
+    }
+}
+
+fn driver(camera: &Camera) -> Driver {
+    let tally = camera.tally();
+    Driver {
+        name: camera.name().to_owned(),
+        source: camera.source(),
+        online: camera.is_online(),
+        running: camera.is_running(),
+        restarts: camera.restarts(),
+        accepted: tally.accepted.frames,
+        repaired: tally.repaired_frames,
+        rejected: rejected(&tally),
+        timestamps_ignored: tally.timestamps_ignored,
+        sequences_ignored: tally.sequences_ignored,
+        accepted_bytes: tally.accepted.bytes,
+        rejected_bytes: tally.rejected_bytes(),
+        skipped_bytes: tally.skipped_bytes,
+        undecided_bytes: camera.bytes_undecided(),
+        offline: camera.outage().is_some(),
+        stood_in_for: camera.is_stood_in_for(),
+        error: camera.outage().or(camera.trouble()).map(str::to_owned),
+    }
+}
+
+/// Returns the counts of rejected frames, by every reason that has occurred.
+fn rejected(tally: &Tally) -> BTreeMap<&'static str, u64> {
+    let counts = Reason::ALL.iter().map(|&reason| (reason.as_str(), tally.rejected(reason).frames));
+    counts.filter(|&(_, frames)| frames > 0).collect()
+}

@@ -1,0 +1,149 @@
+//! Connections as `/state` lists the viewers among them, and as `/loop` draws them.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::hub::connection::{Body, Connection, State};
+use crate::hub::{Hub, Purpose, Transport};
+use crate::stream::metrics::FrameCounts;
+use crate::wire::multipart::Framing;
+
+/// Connections shown in one [`LoopEvent`]; of more, the first in the order of their slots.
+pub const CONNECTIONS_SHOWN_MAX: usize = 64;
+
+/// One connection.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the names are the documentation, in the reader's JSON as here")]
+pub struct ConnectionView {
+    pub number: u32,
+    pub peer: String,
+    pub kind: Kind,
+    pub age_ms: u64,
+    /// Of a viewer: the word it gave as `key=`, its camera, its frames delivered a second and its framing.
+    pub key: String,
+    pub camera: String,
+    pub fps: u32,
+    pub advance_headers: bool,
+    #[serde(flatten)]
+    pub frames: FrameCounts,
+    /// The sequence of the newest frame for it, if that has not begun to leave.
+    pub waiting: Option<u64>,
+    pub in_flight: Option<InFlight>,
+    /// There may be bytes to read, and room for bytes to write: no "would block" has said otherwise.
+    pub readable: bool,
+    pub writable: bool,
+    pub queued_bytes: usize,
+    pub bytes_sent: u64,
+    pub would_blocks: u64,
+    pub partial_writes: u64,
+}
+
+/// What a connection is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Frames.
+    Viewer,
+    /// Server-sent events.
+    Events,
+    /// A table.
+    Table,
+    /// Replies, one after another.
+    #[default]
+    Request,
+}
+
+/// A frame of which some bytes have left.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[allow(missing_docs, reason = "see ConnectionView")]
+pub struct InFlight {
+    pub sequence: u64,
+    pub bytes: usize,
+    pub bytes_left: usize,
+}
+
+/// The data of a `loop` event, which `/loop` draws.
+#[derive(Debug, Serialize)]
+pub struct LoopEvent {
+    /// The turns since the last such event: see [`Turn`] for the order of the numbers. JSON would repeat their names.
+    pub turns: Vec<Turn>,
+    /// Turns that are not among them, because there were too many.
+    pub turns_left_out: u64,
+    /// Connections there are.
+    pub open: usize,
+    /// Those that are shown.
+    pub lanes: Vec<ConnectionView>,
+}
+
+/// One turn: when it began (µs since the loop did), how long it took (µs), events handled, bytes read and written,
+/// frames published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Turn(pub u64, pub u64, pub u64, pub u64, pub u64, pub u64);
+
+impl ConnectionView {
+    /// Returns how a connection stands. The cameras are called `names`.
+    pub fn new<T: Transport>(hub: &Hub<T>, connection: &Connection<T>, names: &[&str], now: Instant) -> Self {
+        let in_flight = connection.queue.in_flight().map(|(frame, bytes_left)| InFlight {
+            sequence: frame.sequence,
+            bytes: frame.bytes,
+            bytes_left,
+        });
+        let view = Self {
+            number: connection.number,
+            peer: connection.client.to_string(),
+            kind: Kind::of(connection),
+            age_ms: millis(now.saturating_duration_since(connection.since)),
+            in_flight,
+            readable: connection.readable,
+            writable: connection.writable,
+            queued_bytes: connection.queue.bytes_queued(),
+            bytes_sent: connection.bytes_sent,
+            would_blocks: connection.would_blocks,
+            partial_writes: connection.partial_writes,
+            ..Self::default()
+        };
+        let Some(viewer) = connection.viewer() else { return view };
+        let channel = &hub.channels()[viewer.camera];
+        let (newest, _) = channel.newest(viewer.delay, now);
+        Self {
+            age_ms: millis(now.saturating_duration_since(viewer.since)),
+            key: viewer.label.to_string(),
+            camera: names[viewer.camera].to_owned(),
+            fps: whole(viewer.rate.per_second(now)),
+            advance_headers: viewer.framing == Framing::Advance,
+            frames: viewer.counts(channel.newest_number(viewer.delay, now)),
+            waiting: newest.filter(|frame| viewer.is_new(frame)).map(|frame| frame.sequence),
+            ..view
+        }
+    }
+}
+
+impl Kind {
+    fn of<T>(connection: &Connection<T>) -> Self {
+        match (&connection.state, purpose(connection)) {
+            (State::Sending(Body::Frames(_)), _) => Self::Viewer,
+            (_, Some(Purpose::Table)) => Self::Table,
+            (_, Some(Purpose::Events)) => Self::Events,
+            (_, Some(Purpose::Clip) | None) => Self::Request,
+        }
+    }
+}
+
+/// Returns what a connection is sent, if that is made as it is sent.
+pub fn purpose<T>(connection: &Connection<T>) -> Option<Purpose> {
+    match &connection.state {
+        State::Sending(Body::Made(reader)) => Some(reader.purpose),
+        _ => None,
+    }
+}
+
+/// Returns a rate as ustreamer states it.
+pub(super) fn whole(per_second: f32) -> u32 {
+    per_second.round() as u32
+}
+
+/// Returns a time in milliseconds, for JSON.
+pub fn millis(duration: Duration) -> u64 {
+    duration.as_millis() as u64
+}

@@ -1,0 +1,295 @@
+//! What the server says of itself: one snapshot, of which `/state`, `/metrics` and `/events` are renderings. Where
+//! ustreamer has a field of the same meaning, it has its name.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::auth::Counts;
+use super::connection_view::{ConnectionView, millis, purpose};
+use crate::hub::feed::Feed;
+use crate::hub::{Hub, Key, Limits, Purpose, Transport};
+use crate::stream::metrics::{FrameCounts, Totals};
+use crate::stream::{Frame, Histogram};
+
+/// Viewers listed in one snapshot, unless they are asked for by their keys: 3,000 viewers would be a megabyte of JSON.
+pub const VIEWERS_LISTED_MAX: usize = 256;
+
+/// The server at one moment: the data of a `state` event, and most of `/state`.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the names are the documentation, in the reader's JSON as here")]
+pub struct Snapshot {
+    pub cameras: Vec<Camera>,
+    pub viewers: usize,
+    pub publishers: Vec<Publisher>,
+    pub frames: FrameCounts,
+    /// Bytes of past frames that slow viewers hold.
+    pub pinned_bytes: usize,
+    /// Requests that failed access control, by reason.
+    pub refused: Counts,
+    pub connections: Connections,
+    #[serde(rename = "loop")]
+    pub event_loop: EventLoop,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    pub limits: LimitsInForce,
+    /// Viewers, or those of them that were asked for.
+    #[serde(skip)]
+    pub listed: Vec<ConnectionView>,
+}
+
+/// What is known of the server beside its hub.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "see Snapshot")]
+pub struct Server {
+    pub drivers: Vec<Driver>,
+    pub publishers: Vec<Publisher>,
+    pub refused: Counts,
+    pub event_loop: EventLoop,
+    pub tls: Option<Tls>,
+    pub connections_max: usize,
+}
+
+/// One camera.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Snapshot")]
+pub struct Camera {
+    #[serde(flatten)]
+    pub driver: Driver,
+    pub captured_fps: f32,
+    pub resolution: Resolution,
+    pub sequence: u64,
+    pub frame_age_ms: Option<u64>,
+    pub viewers: usize,
+    /// What is kept of its past.
+    pub history_frames: usize,
+    pub history_bytes: usize,
+    pub published: u64,
+    pub frames: FrameCounts,
+    #[serde(skip)]
+    pub capture_to_publish: Histogram,
+    #[serde(skip)]
+    pub capture_to_last_byte: Histogram,
+}
+
+/// The process that gives a camera's frames.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Snapshot")]
+pub struct Driver {
+    /// The camera's name.
+    pub name: String,
+    pub source: String,
+    pub online: bool,
+    pub running: bool,
+    pub restarts: u32,
+    pub accepted: u64,
+    /// Accepted frames with a flaw in them or their framing that was mended.
+    pub repaired: u64,
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Times and numbers of frames that were out of range: the time of arrival and the next number stand for them.
+    pub timestamps_ignored: u64,
+    pub sequences_ignored: u64,
+    /// All bytes that its drivers wrote are in one of these four: whole frames, flawed ones, none, and not known yet.
+    pub accepted_bytes: u64,
+    pub rejected_bytes: u64,
+    pub skipped_bytes: u64,
+    pub undecided_bytes: u64,
+    /// Whether it should give frames and does not, for longer than a restart takes.
+    pub offline: bool,
+    /// Whether viewers are shown a placeholder.
+    pub stood_in_for: bool,
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Snapshot")]
+pub struct Resolution {
+    pub width: u16,
+    pub height: u16,
+}
+
+/// One place where a camera is published.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Snapshot")]
+pub struct Publisher {
+    pub camera: String,
+    pub target: String,
+    pub running: bool,
+    pub restarts: u32,
+    /// What its process was sent as a viewer, since it was started.
+    #[serde(flatten)]
+    pub frames: FrameCounts,
+    pub error: Option<String>,
+    /// The connection of that viewer.
+    #[serde(skip)]
+    pub key: Option<Key>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Snapshot")]
+pub struct Connections {
+    pub open: usize,
+    /// Tables that are being read, listeners to events, and clips that are being sent.
+    pub tables: usize,
+    pub listeners: usize,
+    pub clips: usize,
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// The loop itself.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Snapshot")]
+pub struct EventLoop {
+    pub turns: u64,
+    pub events: u64,
+    pub wakeups: u64,
+    pub turns_per_second: f32,
+    pub longest_turn_us: u64,
+    #[serde(skip)]
+    pub turn: Histogram,
+    pub cpu_ms: u64,
+    pub accepts_exhausted: u64,
+    pub log_lines_lost: u64,
+    pub uptime_ms: u64,
+}
+
+/// Encrypted listeners.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Snapshot")]
+pub struct Tls {
+    pub handshakes: u64,
+    pub handshakes_failed: u64,
+    /// Connections that spoke HTTP without TLS, and got a response that says so.
+    pub plain_requests: u64,
+    pub renewals: u64,
+    /// Renewed certificates that could not be used: the old one was kept.
+    pub renewals_failed: u64,
+}
+
+/// The limits that the server was started with.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Snapshot")]
+pub struct LimitsInForce {
+    pub handshake_timeout_ms: u64,
+    pub viewers_max: usize,
+    pub connections_max: usize,
+    pub connections_per_address_max: usize,
+    pub request_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    pub stall_timeout_ms: u64,
+    pub frame_timeout_ms: u64,
+    pub repeat_after_ms: u64,
+    pub frames_pinned_bytes_max: usize,
+    pub history_ms: u64,
+    pub history_bytes_max: usize,
+    pub clips_max: usize,
+}
+
+impl Snapshot {
+    /// Takes a snapshot, in one pass over the connections. It lists the viewers with one of these `labels`; without
+    /// labels, the first [`VIEWERS_LISTED_MAX`].
+    pub fn new<T: Transport>(hub: &Hub<T>, server: Server, labels: Option<&[&str]>, now: Instant) -> Self {
+        let drivers = server.drivers.into_iter().zip(hub.channels());
+        let mut snapshot = Self {
+            cameras: drivers.map(|(driver, channel)| Camera::new(driver, channel, now)).collect(),
+            viewers: hub.viewers_len(),
+            publishers: server.publishers,
+            pinned_bytes: hub.pinned_bytes(),
+            refused: server.refused,
+            connections: Connections { open: hub.len(), totals: *hub.totals(), ..Connections::default() },
+            event_loop: server.event_loop,
+            tls: server.tls,
+            limits: LimitsInForce::new(hub.limits(), server.connections_max),
+            ..Self::default()
+        };
+        snapshot.add_connections(hub, labels, now);
+        snapshot.cameras.iter().for_each(|camera| snapshot.frames.add(&camera.frames));
+        snapshot
+    }
+
+    fn add_connections<T: Transport>(&mut self, hub: &Hub<T>, labels: Option<&[&str]>, now: Instant) {
+        let names: Vec<String> = self.cameras.iter().map(|camera| camera.driver.name.clone()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for (key, connection) in hub.connections() {
+            let count = purpose(connection).map(|purpose| match purpose {
+                Purpose::Table => &mut self.connections.tables,
+                Purpose::Events => &mut self.connections.listeners,
+                Purpose::Clip => &mut self.connections.clips,
+            });
+            count.into_iter().for_each(|count| *count = count.saturating_add(1));
+            let Some(viewer) = connection.viewer() else { continue };
+            let frames = viewer.counts(hub.channels()[viewer.camera].newest_number(viewer.delay, now));
+            self.cameras[viewer.camera].frames.add(&frames);
+            if let Some(publisher) = self.publishers.iter_mut().find(|publisher| publisher.key == Some(key)) {
+                publisher.frames = frames;
+            }
+            let is_asked = labels.is_none_or(|labels| labels.contains(&&*viewer.label));
+            if is_asked && self.listed.len() < VIEWERS_LISTED_MAX {
+                self.listed.push(ConnectionView::new(hub, connection, &names, now));
+            }
+        }
+    }
+
+    /// The same of the camera at place `camera` alone, without what concerns the server as a whole, and without the
+    /// source: for the holder of a token that opens one camera.
+    pub fn of_camera_alone(self, camera: usize) -> Self {
+        let own = self.cameras.into_iter().nth(camera);
+        let own = own.map(|camera| Camera { driver: Driver { source: String::new(), ..camera.driver }, ..camera });
+        Self {
+            viewers: own.as_ref().map_or(0, |camera| camera.viewers),
+            frames: own.as_ref().map_or(FrameCounts::default(), |camera| camera.frames),
+            cameras: own.into_iter().collect(),
+            event_loop: self.event_loop,
+            limits: self.limits,
+            listed: self.listed,
+            ..Self::default()
+        }
+    }
+}
+
+impl Camera {
+    /// Returns one camera, with the counts of the frames of its closed viewers.
+    fn new(driver: Driver, channel: &Feed, now: Instant) -> Self {
+        let frame = channel.live.as_ref();
+        let resolution = |frame: &Frame| Resolution { width: frame.picture.width, height: frame.picture.height };
+        Self {
+            driver: Driver {
+                sequences_ignored: driver.sequences_ignored.saturating_add(channel.numbering.ignored()),
+                ..driver
+            },
+            captured_fps: channel.rate.per_second(now),
+            resolution: frame.map(resolution).unwrap_or_default(),
+            sequence: frame.map_or(0, |frame| frame.sequence),
+            frame_age_ms: frame.map(|frame| millis(frame.age(now))),
+            viewers: channel.viewers_len(),
+            history_frames: channel.history.len(),
+            history_bytes: channel.history.bytes(),
+            published: channel.published,
+            frames: channel.departed,
+            capture_to_publish: channel.capture_to_publish,
+            capture_to_last_byte: channel.capture_to_last_byte,
+        }
+    }
+}
+
+impl LimitsInForce {
+    fn new(limits: &Limits, connections_max: usize) -> Self {
+        Self {
+            handshake_timeout_ms: millis(limits.handshake_timeout),
+            viewers_max: limits.viewers_max,
+            connections_max,
+            connections_per_address_max: limits.connections_per_client_max,
+            request_timeout_ms: millis(limits.request_timeout),
+            idle_timeout_ms: millis(limits.idle_timeout),
+            stall_timeout_ms: millis(limits.stall_timeout),
+            frame_timeout_ms: millis(limits.frame_timeout),
+            repeat_after_ms: millis(limits.repeat_after),
+            frames_pinned_bytes_max: limits.frames_pinned_bytes_max,
+            history_ms: millis(limits.history_span),
+            history_bytes_max: limits.history_bytes_max,
+            clips_max: limits.clips_max,
+        }
+    }
+}
