@@ -1,7 +1,7 @@
 //! What fuzzing has kept, through the oracle of its target: a fault that was found once stays mended, and whoever
 //! changes a parser learns at once what that does to inputs that took long to find. README.md tells of the fuzzing.
 //!
-//! The tapes of the target `hub` are played by the test `simulation`, which knows what must hold.
+//! The traces of the target `hub` are played by the test `simulation`, which knows what must hold.
 
 mod oracles;
 
@@ -50,6 +50,6 @@ fn everything_served_holds() {
 }
 
 #[test]
-fn tapes_are_kept() {
-    replay("hub", |tape| assert!(!tape.is_empty()));
+fn traces_are_kept() {
+    replay("hub", |trace| assert!(!trace.is_empty()));
 }

@@ -1,79 +1,89 @@
-//! Bodies that are made as they are sent: the real producers, and somebody who looks over their shoulder.
+//! Bodies that are made as they are sent: the real ones, watched.
 //!
-//! What a producer makes becomes due the moment it is made, so that it is checked as it leaves like everything else;
-//! and it is read by one who knows every frame that was published.
+//! What a body makes becomes due when it is made, so it is checked as it leaves like all else; and it is read here by a
+//! model that knows every frame that was published.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use framecast::hub::{Journal, Next, Producer, Topic};
 
-use crate::ledger::{Camera, Fact, Ledger, Published};
 use crate::link::Link;
+use crate::model::{Model, Published, Record};
 use crate::transcript::spell;
 
-/// No chunk is larger: a producer has its time, and no more.
+/// No chunk is larger: each connection is sent one a turn.
 const CHUNK_BYTES_MAX: usize = 16 * 1024;
 
 /// What a peer is sent while it is made.
 #[derive(Debug)]
 pub struct Body {
-    pub reads: Reads,
-    pub is_chunked: bool,
-    /// What it follows if it has no end.
+    kind: Kind,
+    is_chunked: bool,
+    /// The topics it follows if it has no end.
     pub follows: Vec<Topic>,
     pub is_endless: bool,
-    /// When something was last made of it.
-    pub said_at: Instant,
-    /// The number in the journal of what was told last, and of the newest there was when it began.
-    pub told: u64,
-    pub joined: u64,
-    /// For each camera, how many of its frames there were up to the one that was told of or known last, if there is
-    /// one; and how many of all were passed over since the last look.
-    noted: Vec<Option<u64>>,
-    untold: u64,
+    /// When a chunk was last made.
+    pub made_at: Instant,
+    /// The number in the event log of the entry that was sent last, and of the newest there was when it began.
+    last_id: u64,
+    joined: u64,
+    /// For each camera, how many of its frames were recorded up to the one that was sent or known last, if there is
+    /// one; and how many were left out since the last look.
+    recorded: Vec<Option<u64>>,
+    missed: u64,
     has_begun: bool,
     turn: u64,
 }
 
-/// What it is to be read as.
+/// What it must hold.
 #[derive(Debug)]
-pub enum Reads {
+pub enum Kind {
+    /// Rows, or without end.
     Table {
         camera: usize,
         rows_left: Option<u64>,
-        has_ended: bool,
     },
     Events,
-    /// These pictures, one after another, of the first of which so many bytes have been made.
+    /// These JPEGs, one after another; so many bytes of the first have been made.
     Clip {
-        pictures: VecDeque<Rc<Published>>,
+        frames: VecDeque<Rc<Published>>,
         made_bytes: usize,
     },
 }
 
 impl Body {
-    pub fn new(reads: Reads, is_chunked: bool, follows: Vec<Topic>, told: u64, ledger: &Ledger) -> Self {
-        let is_endless = !follows.is_empty();
-        let (said_at, joined) = (ledger.now, ledger.journal_id);
-        // A listener that does not say what it knows is told from now on; a table begins with what is remembered then.
-        let known = if told == 0 { joined } else { told };
-        let noted = |camera: &Camera| matches!(reads, Reads::Events).then(|| camera.noted_up_to(known));
-        let noted = ledger.cameras.iter().map(noted).collect();
-        let (has_begun, turn, untold) = (false, 0, 0);
-        Self { reads, is_chunked, follows, is_endless, said_at, told, joined, noted, untold, has_begun, turn }
+    /// A body for a peer that knows the event log up to entry `last_id`, if that is not 0.
+    pub fn new(kind: Kind, is_chunked: bool, follows: Vec<Topic>, last_id: u64, model: &Model) -> Self {
+        // Events begin where the peer's knowledge ends, or now; a table begins with what is recorded.
+        let known = if last_id == 0 { model.log_id } else { last_id };
+        let is_events = matches!(kind, Kind::Events);
+        let recorded = model.cameras.iter().map(|camera| is_events.then(|| camera.recorded_up_to(known)));
+        Self {
+            kind,
+            is_chunked,
+            is_endless: !follows.is_empty(),
+            follows,
+            made_at: model.now,
+            last_id,
+            joined: model.log_id,
+            recorded: recorded.collect(),
+            missed: 0,
+            has_begun: false,
+            turn: 0,
+        }
     }
 
     /// Bytes as they must leave.
-    pub fn framed(&self, bytes: &[u8]) -> Bytes {
-        if !self.is_chunked {
-            return Bytes::copy_from_slice(bytes);
+    fn framed(&self, bytes: &[u8]) -> Bytes {
+        match self.is_chunked {
+            true => [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat().into(),
+            false => Bytes::copy_from_slice(bytes),
         }
-        [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat().into()
     }
 
     /// What must leave at its end.
@@ -81,112 +91,112 @@ impl Body {
         Bytes::from_static(if self.is_chunked { b"0\r\n\r\n" } else { b"" })
     }
 
-    /// Whether all that there is has been told.
-    pub fn up_to_date(&self, ledger: &Ledger) -> Result<(), String> {
-        for topic in &self.follows {
-            let newest = ledger.newest(*topic).filter(|&id| id > self.joined && id > self.told);
-            if let Some(id) = newest {
-                return Err(format!("is not told of entry {id} after {}", self.told));
-            }
+    /// Whether the newest entries of all its topics have been sent.
+    pub fn up_to_date(&self, model: &Model) -> Result<(), String> {
+        let newest = self.follows.iter().filter_map(|topic| model.newest(*topic)).max().unwrap_or(0);
+        match newest > self.joined.max(self.last_id) {
+            true => Err(format!("is not sent entry {newest} after {}", self.last_id)),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// The frames that are still to be made part of it.
     pub fn frames(&self) -> impl Iterator<Item = &Rc<Published>> {
-        let pictures = match &self.reads {
-            Reads::Clip { pictures, .. } => Some(pictures),
-            _ => None,
-        };
-        pictures.into_iter().flatten()
+        let frames = if let Kind::Clip { frames, .. } = &self.kind { Some(frames) } else { None };
+        frames.into_iter().flatten()
     }
 
     /// Whether nothing is left to be made of it.
     fn is_complete(&self) -> bool {
-        match &self.reads {
-            Reads::Table { rows_left, has_ended, .. } => *rows_left == Some(0) && *has_ended,
-            Reads::Events => false,
-            Reads::Clip { pictures, .. } => pictures.is_empty(),
+        match &self.kind {
+            Kind::Table { rows_left, .. } => *rows_left == Some(0),
+            Kind::Events => false,
+            Kind::Clip { frames, .. } => frames.is_empty(),
         }
     }
 
-    /// Reads a chunk.
-    fn take(&mut self, chunk: &[u8], ledger: &Ledger) -> Result<(), String> {
-        if let Reads::Clip { pictures, made_bytes } = &mut self.reads {
-            return take_pictures(chunk, pictures, made_bytes);
+    /// Checks a chunk.
+    fn take(&mut self, chunk: &[u8], model: &Model) -> Result<(), String> {
+        if let Kind::Clip { frames, made_bytes } = &mut self.kind {
+            return take_frames(chunk, frames, made_bytes);
         }
         let mut text = std::str::from_utf8(chunk).map_err(|_| "no text")?;
-        let is_table = matches!(self.reads, Reads::Table { .. });
+        let opening = if let Kind::Events = self.kind { "retry: 2000\n\n" } else { "<tbody>\n" };
         if !mem::replace(&mut self.has_begun, true) {
-            let opening = if is_table { "<tbody>\n" } else { "retry: 2000\n\n" };
             let at = text.find(opening).ok_or("does not begin as it should")?;
             text = &text[at + opening.len()..];
         }
-        if is_table { self.take_rows(text, ledger) } else { self.take_events(text, ledger) }
+        match self.kind {
+            Kind::Table { camera, rows_left } => self.take_rows(camera, rows_left, text, model),
+            _ => self.take_events(text, model),
+        }
     }
 
-    fn take_rows(&mut self, mut text: &str, ledger: &Ledger) -> Result<(), String> {
-        let Reads::Table { camera, rows_left, has_ended } = &mut self.reads else { return Ok(()) };
-        let facts = &ledger.cameras[*camera].facts;
+    fn take_rows(&mut self, camera: usize, mut left: Option<u64>, mut text: &str, model: &Model) -> Result<(), String> {
+        let records = &model.cameras[camera].records;
         while !text.is_empty() && text != "</table>\n" {
-            let next = facts.iter().find(|fact| fact.id > self.told);
-            let next = next.or_else(|| facts.front().filter(|_| rows_left.is_some()));
-            let fact = next.ok_or_else(|| format!("there is no frame for row {}", spell(text.as_bytes())))?;
-            let row = row(fact);
+            let next = records.iter().find(|record| record.id > self.last_id);
+            let next = next.or_else(|| records.front().filter(|_| left.is_some()));
+            let record = next.ok_or_else(|| format!("there is no frame for row {}", spell(text.as_bytes())))?;
+            let row = row(record);
             let rest = text.strip_prefix(row.as_str());
             text = rest.ok_or_else(|| format!("{row} is due, not {}", spell(text.as_bytes())))?;
-            self.told = fact.id;
-            if rows_left.is_none() {
-                let noted = ledger.cameras[*camera].noted_up_to(fact.id);
-                self.untold += self.noted[*camera].replace(noted).map_or(0, |before| noted - before - 1);
-            }
-            if let Some(rows) = rows_left {
-                *rows = rows.checked_sub(1).ok_or("a table has more rows than were asked for")?;
+            self.last_id = record.id;
+            match &mut left {
+                Some(rows) => *rows = rows.checked_sub(1).ok_or("a table has more rows than were asked for")?,
+                None => drop(self.skip_to(camera, record.id, model)),
             }
         }
-        *has_ended = !text.is_empty();
-        if *has_ended == (*rows_left == Some(0)) { Ok(()) } else { Err("a table ends elsewhere".into()) }
+        self.kind = Kind::Table { camera, rows_left: left };
+        // A table ends with its last row.
+        if text.is_empty() == (left == Some(0)) { Err("a table ends elsewhere".into()) } else { Ok(()) }
     }
 
-    fn take_events(&mut self, text: &str, ledger: &Ledger) -> Result<(), String> {
-        let events = text.strip_suffix("\n\n").filter(|_| !text.is_empty());
-        let whole = if text.is_empty() { Some("") } else { events };
-        let events = whole.ok_or_else(|| format!("an event is torn: {}", spell(text.as_bytes())))?;
-        for event in events.split("\n\n").filter(|event| !event.is_empty()) {
-            let (number, camera) = check_event(event, self.told, &self.follows, ledger)?;
-            self.told = number;
-            let Some(camera) = camera else { continue };
-            let known = &ledger.cameras[camera];
-            let noted = known.noted_up_to(number);
-            let before = self.noted[camera].replace(noted).unwrap_or_default();
-            self.untold += noted - before - 1;
-            // What had happened before it came is told in full.
-            let is_missed = |fact: &&Fact| fact.id < number.min(self.joined + 1);
-            let missed = known.facts.iter().rfind(is_missed);
-            if let Some(fact) = missed.filter(|fact| known.noted_up_to(fact.id) > before) {
-                return Err(format!("is not told of entry {}, which it has missed", fact.id));
+    fn take_events(&mut self, text: &str, model: &Model) -> Result<(), String> {
+        for event in text.split_inclusive("\n\n") {
+            let id = event.strip_prefix("id: ").and_then(|rest| rest.lines().next()?.parse().ok());
+            let id: u64 = id.ok_or_else(|| format!("no event: {event}"))?;
+            if id <= self.last_id {
+                return Err(format!("event {id} follows event {}", self.last_id));
+            }
+            self.last_id = id;
+            let topic = self.follows.iter().find(|topic| model.event(**topic, id).is_some_and(|known| known == event));
+            let Topic::Frames { camera } = *topic.ok_or_else(|| format!("nothing of the kind happened: {event}"))?
+            else {
+                continue;
+            };
+            let before = self.skip_to(camera, id, model);
+            // What happened before the peer joined is sent in full.
+            let camera = &model.cameras[camera];
+            let earlier = camera.records.iter().rfind(|record| record.id < id.min(self.joined + 1));
+            if let Some(record) = earlier.filter(|record| camera.recorded_up_to(record.id) > before) {
+                return Err(format!("is not sent entry {}, which it missed", record.id));
             }
         }
         Ok(())
     }
+
+    /// A frame's record is sent: those between it and the last one are missed. Returns how many there were up to that.
+    fn skip_to(&mut self, camera: usize, id: u64, model: &Model) -> u64 {
+        let recorded = model.cameras[camera].recorded_up_to(id);
+        let before = self.recorded[camera].replace(recorded).unwrap_or(recorded - 1);
+        self.missed += recorded - before - 1;
+        before
+    }
 }
 
-/// Reads a piece of a clip, of whose first picture so many bytes are made already.
-fn take_pictures(
-    mut piece: &[u8],
-    pictures: &mut VecDeque<Rc<Published>>,
-    made_bytes: &mut usize,
-) -> Result<(), String> {
+/// Checks a piece of a clip, of whose first JPEG so many bytes are made already.
+fn take_frames(mut piece: &[u8], frames: &mut VecDeque<Rc<Published>>, made_bytes: &mut usize) -> Result<(), String> {
     while !piece.is_empty() {
-        let picture = pictures.front().ok_or("a clip goes on behind its last picture")?.jpeg();
-        let left = &picture[*made_bytes..];
+        let jpeg = frames.front().ok_or("a clip goes on behind its last picture")?.jpeg();
+        let left = &jpeg[*made_bytes..];
         let (made, rest) = piece.split_at(left.len().min(piece.len()));
         if !left.starts_with(made) {
             return Err(format!("N1: {} is due, not {}", spell(left), spell(made)));
         }
         *made_bytes += made.len();
-        if *made_bytes == picture.len() {
-            pictures.pop_front();
+        if *made_bytes == jpeg.len() {
+            frames.pop_front();
             *made_bytes = 0;
         }
         piece = rest;
@@ -194,123 +204,89 @@ fn take_pictures(
     Ok(())
 }
 
-/// One event: its number rises, and it says what happened. Returns its number, and whose frame it tells of.
-fn check_event(event: &str, told: u64, follows: &[Topic], ledger: &Ledger) -> Result<(u64, Option<usize>), String> {
-    let mut lines = event.lines();
-    let mut field = |name| lines.next().and_then(|line| line.strip_prefix(name)).unwrap_or_default();
-    let (id, kind, data) = (field("id: "), field("event: "), field("data: "));
-    let number: u64 = id.parse().map_err(|_| format!("no event: {event}"))?;
-    if number <= told {
-        return Err(format!("event {number} follows event {told}"));
-    }
-    let topic = follows.iter().find(|topic| match topic {
-        Topic::Frames { camera } => {
-            let fact = ledger.cameras[*camera].facts.iter().find(|fact| fact.id == number);
-            kind == "frame" && fact.is_some_and(|fact| data == frame(*camera, fact))
-        }
-        Topic::State => kind == "state" && ledger.state == Some((number, data.to_owned())),
-        Topic::Loop => kind == "loop" && ledger.turns == Some((number, data.to_owned())),
-    });
-    match topic {
-        Some(Topic::Frames { camera }) => Ok((number, Some(*camera))),
-        Some(_) => Ok((number, None)),
-        None => Err(format!("nothing of the kind happened: {event}")),
-    }
-}
-
-fn row(fact: &Fact) -> String {
-    let captured = humantime::format_rfc3339_millis(UNIX_EPOCH + fact.captured_at).to_string();
+fn row(record: &Record) -> String {
+    let captured = humantime::format_rfc3339_millis(UNIX_EPOCH + record.captured_at).to_string();
     let captured = captured.replace('T', " ").replace('Z', "");
-    let interval = match fact.interval {
+    let interval = match record.interval {
         Some(interval) => format!("{}.{}", interval.as_millis(), interval.as_micros() / 100 % 10),
         None => "–".into(),
     };
-    format!("<tr><td>{}<td>{captured}<td>{}<td>{interval}<td>4×3\n", fact.sequence, fact.bytes)
+    format!("<tr><td>{}<td>{captured}<td>{}<td>{interval}<td>4×3\n", record.sequence, record.bytes)
 }
 
-fn frame(camera: usize, fact: &Fact) -> String {
-    format!(
-        "{{\"camera\":\"{camera}\",\"sequence\":{},\"captured_at\":{:?},\"bytes\":{},\"width\":4,\"height\":3}}",
-        fact.sequence,
-        fact.captured_at.as_micros() as f64 / 1e6,
-        fact.bytes
-    )
-}
-
-/// A producer, and what must be true whenever it is asked.
+/// A body of the site, and what must be true whenever it is asked.
 #[derive(Debug)]
 pub struct Watched {
     pub producer: Box<dyn Producer>,
     pub link: Weak<RefCell<Link>>,
-    pub ledger: Rc<RefCell<Ledger>>,
-    pub budget_bytes: usize,
-    pub silence: Duration,
+    pub model: Rc<RefCell<Model>>,
 }
 
 impl Watched {
-    /// Hands what was made over to the transcript; or blames somebody.
-    fn note(&self, made: &[u8], is_chunk: bool) {
+    /// Something was made, or the end was reached.
+    fn note(&self, made: Option<&[u8]>, is_chunk: bool) {
         let Some(link) = self.link.upgrade() else { return };
         let link = &mut *link.borrow_mut();
-        let ledger = &mut *self.ledger.borrow_mut();
-        let id = link.id;
-        if link.transcript.has_bytes_due() {
-            ledger.blame(|| format!("connection {id}: more is made before the last has left"));
-        }
-        let Some(body) = &mut link.transcript.body else {
-            return ledger.blame(|| format!("connection {id}: something is made for nobody"));
+        let model = &mut *self.model.borrow_mut();
+        model.moves += 1;
+        let outcome = match made {
+            Some(made) => make(link, made, is_chunk, model),
+            None => end(link, model),
         };
-        if is_chunk {
-            if body.turn == ledger.turns_begun || ledger.made_bytes >= self.budget_bytes {
-                ledger.blame(|| format!("connection {id}: more is made than a turn allows"));
-            }
-            body.turn = ledger.turns_begun;
-            ledger.made_bytes += made.len();
-            if let Err(fault) = body.take(made, ledger) {
-                ledger.blame(|| format!("connection {id}: {fault}"));
-            }
-            ledger.untold += mem::take(&mut body.untold);
-        } else if ledger.now < body.said_at + self.silence {
-            ledger.blame(|| format!("connection {id}: silence is broken too early"));
-        }
-        if made.is_empty() || made.len() > CHUNK_BYTES_MAX {
-            ledger.blame(|| format!("connection {id}: a chunk of {} bytes", made.len()));
-        }
-        body.said_at = ledger.now;
-        ledger.moves += 1;
-        let due = body.framed(made);
-        link.transcript.expect(due);
+        outcome.unwrap_or_else(|fault| model.fail(|| format!("connection {}: {fault}", link.id)));
     }
+}
 
-    fn end(&self) {
-        let Some(link) = self.link.upgrade() else { return };
-        let link = &mut *link.borrow_mut();
-        let ledger = &mut *self.ledger.borrow_mut();
-        ledger.moves += 1;
-        let Some(body) = link.transcript.body.take() else { return };
-        if !body.is_complete() {
-            ledger.blame(|| format!("a body ends before its end: {body:?}"));
-        }
-        link.transcript.expect(body.end());
-        // Where nothing follows the last picture of a clip, this is when it is through.
-        link.replied_at = ledger.now;
+/// Bytes are made for a connection: they are due now.
+fn make(link: &mut Link, made: &[u8], is_chunk: bool, model: &mut Model) -> Result<(), String> {
+    if link.transcript.has_bytes_due() {
+        return Err("more is made before the last has left".into());
     }
+    let body = link.transcript.body.as_mut().ok_or("a body is made that was not asked for")?;
+    if made.is_empty() || made.len() > CHUNK_BYTES_MAX {
+        return Err(format!("a chunk of {} bytes", made.len()));
+    }
+    if !is_chunk && model.now < body.made_at + model.limits.sign_of_life_after {
+        return Err("a sign of life comes too early".into());
+    }
+    if is_chunk {
+        if body.turn == model.turn || model.made_bytes >= model.limits.produce_budget_bytes {
+            return Err("more is made than a turn allows".into());
+        }
+        body.turn = model.turn;
+        model.made_bytes += made.len();
+        body.take(made, model)?;
+        model.missed += mem::take(&mut body.missed);
+    }
+    body.made_at = model.now;
+    let due = body.framed(made);
+    link.transcript.expect(due);
+    Ok(())
+}
+
+/// A connection's body ends.
+fn end(link: &mut Link, model: &mut Model) -> Result<(), String> {
+    let Some(body) = link.transcript.body.take() else { return Ok(()) };
+    link.transcript.expect(body.end());
+    // Where nothing follows the last JPEG of a clip, this is when the reply is complete.
+    link.replied_at = model.now;
+    if body.is_complete() { Ok(()) } else { Err(format!("a body ends early: {body:?}")) }
 }
 
 impl Producer for Watched {
     fn next(&mut self, journal: &Journal) -> Next {
-        let produced = self.producer.next(journal);
-        match &produced {
-            Next::Chunk(chunk) => self.note(&chunk.bytes, true),
+        let next = self.producer.next(journal);
+        match &next {
+            Next::Chunk(chunk) => self.note(Some(&chunk.bytes), true),
             Next::NotYet => {}
-            Next::End => self.end(),
+            Next::End => self.note(None, true),
         }
-        produced
+        next
     }
 
     fn sign_of_life(&self) -> Bytes {
         let bytes = self.producer.sign_of_life();
-        self.note(&bytes, false);
+        self.note(Some(&bytes), false);
         bytes
     }
 

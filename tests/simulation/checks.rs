@@ -1,12 +1,14 @@
 //! What must hold after every step, whatever happened in it.
 
-use framecast::hub::Call;
-use framecast::hub::{Limits, Topic, Wake};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use framecast::hub::{Call, Topic, Wake};
+use framecast::site::snapshot::{Driver, Server, Snapshot};
 use framecast::stream::metrics::FrameCounts;
 
-use crate::ledger::Ledger;
-use crate::link::Link;
-use crate::site::Wait;
+use crate::link::{Link, Wait};
+use crate::model::Model;
 use crate::transcript::Viewing;
 use crate::world::World;
 
@@ -14,16 +16,12 @@ use crate::world::World;
 const IDLE_TURNS_MAX: usize = 3;
 
 pub fn after_step(world: &World) -> Result<(), String> {
-    world.look_back();
-    let ledger = &*world.ledger.borrow();
-    if let Some(fault) = &ledger.fault {
+    let model = &*world.model.borrow();
+    if let Some(fault) = &model.fault {
         return Err(fault.clone());
     }
     if world.idle_turns > IDLE_TURNS_MAX {
         return Err(format!("{} turns in a row did nothing, and still there is work", world.idle_turns));
-    }
-    if world.backlog.is_forgotten(world.links.len()) {
-        return Err("somebody waits to be accepted and is forgotten".into());
     }
     if world.links.len() != world.hub.len() {
         return Err(format!("the hub counts {} connections of {}", world.hub.len(), world.links.len()));
@@ -34,68 +32,71 @@ pub fn after_step(world: &World) -> Result<(), String> {
     let is_quiet = world.sleeps();
     for (key, link) in &world.links {
         let link = &*link.borrow();
-        on_time(link, world.hub.limits(), ledger).map_err(|fault| format!("#{} {fault}", key.number))?;
-        if is_quiet && !link.has_event() {
-            at_rest(link, world.hub.limits(), ledger).map_err(|fault| format!("#{} {fault}", key.number))?;
-        }
+        let at_rest = if is_quiet && !link.has_event() { at_rest(link, model) } else { Ok(()) };
+        on_time(link, model).and(at_rest).map_err(|fault| format!("#{} {fault}", key.number))?;
     }
-    frames_add_up(world, ledger)?;
-    followers_add_up(world)?;
-    let untold = world.hub.totals().untold;
-    if untold != ledger.untold {
-        return Err(format!("{untold} frames are counted as untold, where {} are known", ledger.untold));
-    }
-    memory_is_bounded(world, ledger)
+    frames_add_up(world, model)?;
+    followers_add_up(world, model)?;
+    memory_is_bounded(world, model)
+}
+
+/// What a connection must have done by some time.
+struct Deadline {
+    at: Instant,
+    /// It is closed then; else it is sent something.
+    is_closed: bool,
+    missed: &'static str,
+}
+
+/// The deadlines that run for a connection.
+fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
+    let limits = &model.limits;
+    let viewing = link.transcript.viewing.as_ref();
+    let part = viewing.and_then(|viewing| viewing.part).map(|(begun_at, _)| begun_at + limits.frame_timeout);
+    let part = part.map(|at| (at, true, "has taken too long for one frame, and is still there"));
+    let progress = if let Some(since) = link.blocked_since {
+        // At its end a stream has the time of a stall once more.
+        let since = since.max(viewing.and_then(|viewing| viewing.ended_at).unwrap_or(since));
+        Some((since + limits.stall_timeout, !link.writing.told, "has taken no byte for too long, and is still there"))
+    } else if let Some(shut_at) = link.shut_at {
+        Some((shut_at + limits.linger_timeout, true, "lingers for too long"))
+    } else if let Some(wait) = &link.wait {
+        Some((wait.until, false, "waits for a frame for too long"))
+    } else if let Some(body) = link.transcript.body.as_ref().filter(|body| body.is_endless) {
+        Some((body.made_at.max(link.wrote_at) + limits.sign_of_life_after, false, "is sent nothing for too long"))
+    } else if is_receiving(link) {
+        let has_begun = link.consumed > link.script.awaited_from;
+        let at = match link.script.asked > 0 && !has_begun {
+            true => link.replied_at + limits.idle_timeout,
+            false => link.head_deadline(model),
+        };
+        Some((at, !has_begun, "has not sent a whole request in its time, and is still there"))
+    } else {
+        None
+    };
+    [progress, part].into_iter().flatten().map(|(at, is_closed, missed)| Deadline { at, is_closed, missed })
+}
+
+/// Whether a request is awaited.
+fn is_receiving(link: &Link) -> bool {
+    let transcript = &link.transcript;
+    !transcript.is_subscriber() && !transcript.has_reply_due() && link.wait.is_none() && !link.script.is_over
 }
 
 /// No connection is there after its time.
-fn on_time(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> {
-    let now = ledger.now;
-    let viewing = link.transcript.viewing.as_ref();
-    let has_reply_due = link.transcript.has_reply_due();
-    // At its end a stream is given the time of a stall once more.
-    let ended_at = viewing.and_then(|viewing| viewing.ended_at).max(ledger.stopping_at);
-    if let Some(blocked) = link.blocked_since.map(|since| since.max(ended_at.unwrap_or(since))) {
-        if now >= blocked + limits.stall_timeout {
-            return Err("has taken no byte for too long, and is still there".into());
-        }
-    } else if let Some(shut_at) = link.shut_at {
-        if now >= shut_at + limits.linger_timeout {
-            return Err("lingers for too long".into());
-        }
-    } else if let Some(wait) = &link.wait {
-        if now >= wait.until {
-            return Err("waits for a frame for too long".into());
-        }
-    } else if let Some(body) = link.transcript.body.as_ref().filter(|body| body.is_endless) {
-        if now >= body.said_at.max(link.wrote_at) + limits.sign_of_life_after {
-            return Err("is told nothing for too long".into());
-        }
-    } else if viewing.is_none() && !has_reply_due && !link.script.is_over {
-        let has_begun = link.consumed > link.script.awaited_from;
-        let deadline = match link.script.asked > 0 && !has_begun {
-            true => link.replied_at + limits.idle_timeout,
-            false => link.head_deadline(ledger),
-        };
-        if now >= deadline {
-            return Err("has not said a whole request in its time, and is still there".into());
-        }
-    }
-    let part = viewing.and_then(|viewing| viewing.part.as_ref());
-    if part.is_some_and(|part| now >= part.begun + limits.frame_timeout) {
-        return Err("has taken too long for one frame, and is still there".into());
-    }
-    Ok(())
+fn on_time(link: &Link, model: &Model) -> Result<(), String> {
+    let missed = deadlines(link, model).find(|deadline| model.now >= deadline.at);
+    missed.map_or(Ok(()), |deadline| Err(deadline.missed.into()))
 }
 
 /// Whether the server goes down, and what the peer has begun to ask is still awaited.
-fn is_last_called(link: &Link, ledger: &Ledger) -> bool {
+fn is_last_called(link: &Link, model: &Model) -> bool {
     let is_asking = link.script.asked == 0 || link.consumed > link.script.awaited_from;
-    is_asking && ledger.last_call_until.is_some_and(|until| ledger.now < until)
+    is_asking && model.last_call_until().is_some_and(|until| model.now < until)
 }
 
 /// While the loop sleeps, whatever is left to do for a connection waits for an edge that is owed.
-fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> {
+fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
     let transcript = &link.transcript;
     let viewing = transcript.viewing.as_ref();
     let has_reply_due = transcript.has_reply_due();
@@ -105,25 +106,25 @@ fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
     }
     let body = transcript.body.as_ref().filter(|body| body.is_endless);
     if !link.writing.is_owed {
-        viewing.map_or(Ok(()), |viewing| up_to_date(viewing, limits, ledger))?;
-        body.map_or(Ok(()), |body| body.up_to_date(ledger))?;
+        viewing.map_or(Ok(()), |viewing| up_to_date(viewing, model))?;
+        body.map_or(Ok(()), |body| body.up_to_date(model))?;
         if has_reply_due {
             return Err("is owed a reply, and nothing will tell the loop to go on".into());
         }
     }
     if let Some(wait) = &link.wait {
-        let newest = ledger.cameras[wait.camera].live.as_ref().map_or(0, |frame| frame.sequence);
-        return match newest > wait.after || ledger.stopping {
+        let newest = model.cameras[wait.camera].live.as_ref().map_or(0, |frame| frame.sequence);
+        return match newest > wait.after || model.is_stopping() {
             true => Err("waits for a frame that is there, or never will be".into()),
             false => Ok(()),
         };
     }
-    let is_over = link.script.is_over || (ledger.stopping && !is_last_called(link, ledger));
+    let is_over = link.script.is_over || (model.is_stopping() && !is_last_called(link, model));
     let is_ended = viewing.map_or(is_over && body.is_none(), |viewing| viewing.is_ending) && !has_reply_due;
     if is_ended && link.shut_at.is_none() {
         return Err("has been told all, and is not told so".into());
     }
-    let is_subscriber = transcript.is_subscriber() && !ledger.stopping;
+    let is_subscriber = transcript.is_subscriber() && !model.is_stopping();
     let is_read = is_subscriber || link.shut_at.is_some() || !(has_reply_due || is_ended);
     // A peer that has shut down its write side alone is still sent a stream.
     if is_read && link.end_consumed && !transcript.is_subscriber() {
@@ -140,71 +141,84 @@ fn at_rest(link: &Link, limits: &Limits, ledger: &Ledger) -> Result<(), String> 
 }
 
 /// N4: whoever can be given the newest frame has it, and has it again after a while.
-fn up_to_date(viewing: &Viewing, limits: &Limits, ledger: &Ledger) -> Result<(), String> {
+fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
     if viewing.part.is_some() {
         return Err("N4: is in the middle of a frame, and nothing will tell the loop to go on".into());
     }
-    if viewing.is_over(ledger) {
-        return if viewing.is_ending { Ok(()) } else { Err("is not told of the end".into()) };
+    if viewing.ended_at.is_some() {
+        return if viewing.is_ending { Ok(()) } else { Err("is not sent the end".into()) };
     }
-    let Some(newest) = ledger.camera(viewing.camera).shown() else { return Ok(()) };
-    let shown_at = newest.at + ledger.delay_of(viewing.camera);
+    let Some(newest) = model.cameras[viewing.camera].shown(viewing.delay, model.now) else { return Ok(()) };
     let time = viewing.time_of_last();
     match viewing.last {
-        Some((last, begun)) if last == newest.sequence => match ledger.now >= begun + time.max(limits.repeat_after) {
-            true => Err(format!("is not given frame {last} again")),
-            false => Ok(()),
-        },
-        Some(_) if ledger.now < shown_at + time => Ok(()),
+        Some((last, begun)) if last == newest.sequence => {
+            match model.now >= begun + time.max(model.limits.repeat_after) {
+                true => Err(format!("is not sent frame {last} again")),
+                false => Ok(()),
+            }
+        }
+        Some(_) if model.now < newest.at + viewing.delay + time => Ok(()),
         last => {
             let last = last.map_or(0, |(last, _)| last);
-            Err(format!("N4: is not given frame {} after {last}", newest.sequence))
+            Err(format!("N4: is not sent frame {} after {last}", newest.sequence))
         }
     }
 }
 
-/// N5: published = delivered + skipped + cut + in flight, for each viewer and for all.
-fn frames_add_up(world: &World, ledger: &Ledger) -> Result<(), String> {
+/// N5: published = delivered + skipped + cut + in flight, for each viewer and for all. Returns the sums.
+fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
     let mut total = FrameCounts::default();
     world.hub.channels().iter().for_each(|channel| total.add(&channel.departed));
     if balance(&total) != 0 {
-        return Err(format!("N5: of the viewers that have gone: {total:?}"));
+        return Err(format!("N5: of viewers that ended: {total:?}"));
     }
     let mut viewers = 0;
-    for (key, connection, viewer) in world.viewers() {
+    for (key, connection) in world.hub.connections() {
+        let Some(viewer) = connection.viewer() else { continue };
         viewers += 1;
-        let newest = world.hub.channels()[viewer.camera].newest_number(viewer.delay, ledger.now);
-        let counts = &viewer.counts(newest);
-        total.add(counts);
-        let Some(link) = world.link(key) else {
-            return Err(format!("#{} is a viewer, but has gone", key.number));
-        };
-        let link = link.borrow();
-        let Some(viewing) = &link.transcript.viewing else {
-            return Err(format!("#{} is a viewer, but has not asked for it", key.number));
-        };
-        let known = (viewing.published, viewing.delivered, viewing.repeated);
-        if known != (counts.published, counts.delivered, counts.repeated) {
-            return Err(format!("N5: #{} was given {known:?}, not {counts:?}", key.number));
-        }
+        let counts = viewer.counts(world.hub.channels()[viewer.camera].newest_number(viewer.delay, model.now));
+        total.add(&counts);
+        let link = world.link(key).ok_or_else(|| format!("#{} is a viewer, but closed", key.number))?.borrow();
+        let viewing = link.transcript.viewing.as_ref().filter(|_| link.shut_at.is_none());
+        let viewing = viewing.ok_or_else(|| format!("#{} is a viewer, but has not asked for it", key.number))?;
         let in_flight = connection.queue.in_flight().is_some_and(|(frame, _)| !frame.is_repeat);
-        let waiting = balance(counts) - i64::from(in_flight);
-        if !(0..=1).contains(&waiting) {
-            return Err(format!("N5: #{}: {waiting} frames are nowhere: {counts:?}", key.number));
+        let waiting = balance(&counts) - i64::from(in_flight);
+        if !(0..=1).contains(&waiting) || known(&counts) != known(&viewing.counts) {
+            let known = &viewing.counts;
+            return Err(format!(
+                "N5: #{}: {waiting} frames are missing: {counts:?} where {known:?} is known",
+                key.number
+            ));
         }
     }
-    let known = &ledger.counts;
-    if (known.published, known.delivered, known.repeated, known.cut)
-        != (total.published, total.delivered, total.repeated, total.cut)
-    {
-        return Err(format!("N5: the sums are {total:?} where {known:?} is known"));
+    let mut all = model.closed;
+    let mut watching = 0;
+    for (_, link) in &world.links {
+        let link = link.borrow();
+        let Some(viewing) = &link.transcript.viewing else { continue };
+        all.add(&viewing.counts);
+        watching += usize::from(link.shut_at.is_none());
     }
-    let is_viewer = |link: &Link| link.transcript.viewing.is_some() && link.shut_at.is_none();
-    let known = world.links.iter().filter(|(_, link)| is_viewer(&link.borrow())).count();
-    match viewers == known && viewers == world.hub.viewers_len() {
-        true => Ok(()),
-        false => Err(format!("the hub counts {} viewers, lists {viewers}, and has {known}", world.hub.viewers_len())),
+    if known(&total) != known(&all) {
+        return Err(format!("N5: the sums are {total:?}, where {all:?} is known"));
     }
+    match [viewers, world.hub.viewers_len()] == [watching; 2] {
+        true => Ok(total),
+        false => Err(format!("the hub counts {} viewers, lists {viewers}, of {watching}", world.hub.viewers_len())),
+    }
+}
+
+/// N5: the sums are those that the server reports.
+pub fn sums_are_reported(world: &World) -> Result<FrameCounts, String> {
+    let sums = frames_add_up(world, &world.model.borrow())?;
+    let server = Server { drivers: vec![Driver::default(); world.hub.channels().len()], ..Server::default() };
+    let reported = Snapshot::new(&world.hub, server, Some(&[]), world.now()).frames;
+    if sums == reported { Ok(sums) } else { Err(format!("N5: {reported:?} is reported, and the sums are {sums:?}")) }
+}
+
+/// What is known of the frames of viewers, other than how many were skipped.
+fn known(counts: &FrameCounts) -> [u64; 4] {
+    [counts.published, counts.delivered, counts.repeated, counts.cut]
 }
 
 fn balance(counts: &FrameCounts) -> i64 {
@@ -212,56 +226,48 @@ fn balance(counts: &FrameCounts) -> i64 {
     counts.published as i64 - out as i64
 }
 
-/// Whoever reads without end is told of what it follows, and nobody else is.
-fn followers_add_up(world: &World) -> Result<(), String> {
-    let cameras = world.ledger.borrow().cameras.len();
-    let topics = (0..cameras).map(|camera| Topic::Frames { camera }).chain([Topic::State, Topic::Loop]);
-    for topic in topics {
+/// An event log's subscribers are the peers that asked for it, and what these missed is counted.
+fn followers_add_up(world: &World, model: &Model) -> Result<(), String> {
+    let frames = (0..model.cameras.len()).map(|camera| Topic::Frames { camera });
+    for topic in frames.chain([Topic::State, Topic::Loop]) {
         let follows = |link: &Link| link.transcript.body.as_ref().is_some_and(|body| body.follows.contains(&topic));
         let known = world.links.iter().filter(|(_, link)| follows(&link.borrow())).count();
         let told = world.hub.journal().followers(topic).len();
         if known != told {
-            return Err(format!("{told} are told of {topic:?}, and {known} are there for it"));
+            return Err(format!("{told} subscribe to {topic:?}, and {known} have asked to"));
         }
     }
-    Ok(())
+    match world.hub.totals().untold {
+        missed if missed == model.missed => Ok(()),
+        missed => Err(format!("{missed} frames are counted as missed, where {} are known", model.missed)),
+    }
 }
 
-/// Past frames that slow peers hold fit their bound, by the hub's account and by what is known to be on its way.
-fn memory_is_bounded(world: &World, ledger: &Ledger) -> Result<(), String> {
-    let retracted: usize = ledger.cameras.iter().map(|camera| camera.retracted_bytes).sum();
-    let most = world.hub.limits().frames_pinned_bytes_max + retracted;
-    let pinned = world.hub.pinned_bytes();
-    if pinned > most {
-        return Err(format!("{pinned} bytes of past frames are held, of {most}"));
-    }
-    let mut held: Vec<(usize, u64, usize)> = Vec::new();
+/// Old frames that slow peers hold fit their limit, by the hub's count and by what is known to be on its way.
+fn memory_is_bounded(world: &World, model: &Model) -> Result<(), String> {
+    let cleared: usize = model.cameras.iter().map(|camera| camera.cleared_bytes).sum();
+    let most = model.limits.frames_pinned_bytes_max + cleared;
+    let mut held = BTreeMap::new();
     for (_, link) in &world.links {
-        for frame in link.borrow().transcript.frames_held() {
-            let camera = &ledger.cameras[frame.camera];
-            let current = [&camera.newest, &camera.live];
-            if camera.history.binary_search_by_key(&frame.sequence, |kept| kept.sequence).is_ok() {
-                continue;
-            }
-            if current.iter().all(|current| current.as_ref().is_none_or(|current| current.sequence != frame.sequence)) {
-                held.push((frame.camera, frame.sequence, frame.len()));
-            }
-        }
+        let link = link.borrow();
+        let old = link.transcript.frames_held().filter(|frame| !model.cameras[frame.camera].keeps(frame));
+        held.extend(old.map(|frame| ((frame.camera, frame.number), frame.len())));
     }
-    held.sort_unstable();
-    held.dedup();
-    let held: usize = held.iter().map(|(_, _, bytes)| bytes).sum();
-    if held > most { Err(format!("{held} bytes of past frames are on their way, of {most}")) } else { Ok(()) }
+    let (counted, held) = (world.hub.pinned_bytes(), held.values().sum::<usize>());
+    match counted.max(held) <= most {
+        true => Ok(()),
+        false => Err(format!("{held} bytes of old frames are on their way, {counted} are counted, of {most}")),
+    }
 }
 
 /// A request that waited was handed out again: there must be a reason.
-pub fn asked_again(wait: &Wait, call: &Call, ledger: &Ledger) -> Result<(), String> {
-    let is_served = ledger.cameras[wait.camera].sequence > wait.after;
+pub fn asked_again(wait: &Wait, call: &Call, model: &Model) -> Result<(), String> {
+    let is_served = model.cameras[wait.camera].sequence > wait.after;
     if wait.message.path != call.request.path {
         return Err(format!("{} waited, not {}", wait.message.path, call.request.path));
     }
     match call.waited {
-        true if wait.is_given_up || ledger.stopping || ledger.now >= wait.until => Ok(()),
+        true if wait.has_failed || model.is_stopping() || model.now >= wait.until => Ok(()),
         false if is_served => Ok(()),
         _ => Err("is asked again too early".into()),
     }
@@ -269,50 +275,35 @@ pub fn asked_again(wait: &Wait, call: &Call, ledger: &Ledger) -> Result<(), Stri
 
 /// A connection is over: there must be a reason, and the frame it was in is cut.
 pub fn on_close(world: &World, link: &Link) -> Result<(), String> {
-    let ledger = &mut *world.ledger.borrow_mut();
-    let viewing = link.transcript.viewing.as_ref();
-    let is_cut = viewing.and_then(|viewing| viewing.part.as_ref()).is_some_and(|part| part.is_fresh);
-    ledger.counts.cut += u64::from(is_cut);
-    if has_reason(world, link, ledger) {
-        return Ok(());
+    let model = &mut *world.model.borrow_mut();
+    if let Some(viewing) = &link.transcript.viewing {
+        model.closed.add(&viewing.counts);
+        model.closed.cut += u64::from(viewing.part.is_some_and(|(_, is_repeat)| !is_repeat));
     }
-    Err(format!("connection {} is closed without a reason", link.id))
+    match has_reason(world, link, model) {
+        true => Ok(()),
+        false => Err(format!("connection {} is closed without a reason", link.id)),
+    }
 }
 
-fn has_reason(world: &World, link: &Link, ledger: &Ledger) -> bool {
-    let limits = world.hub.limits();
-    let now = ledger.now;
+fn has_reason(world: &World, link: &Link, model: &Model) -> bool {
     let transcript = &link.transcript;
     let viewing = transcript.viewing.as_ref();
-    let is_streamed_to = match (viewing, &transcript.body) {
-        (Some(viewing), _) => !viewing.is_ending,
-        (None, body) => body.as_ref().is_some_and(|body| body.is_endless),
-    };
+    let is_streamed_to = viewing.map_or(transcript.is_subscriber(), |viewing| !viewing.is_ending);
     let is_told_all = !is_streamed_to && !transcript.has_reply_due();
-    if link.reset || link.told_gone || (link.end_consumed && is_told_all) {
-        return true;
-    }
-    let is_stalled = link.blocked_since.is_some_and(|since| now >= since + limits.stall_timeout) && !link.writing.told;
-    let part = viewing.and_then(|viewing| viewing.part.as_ref());
-    let is_too_slow = part.is_some_and(|part| now >= part.begun + limits.frame_timeout);
-    let lingered = link.shut_at.is_some_and(|shut_at| {
-        now >= shut_at + limits.linger_timeout || link.drained > limits.linger_bytes_max || link.end_consumed
-    });
+    let has_lingered = link.shut_at.is_some() && link.drained > model.limits.linger_bytes_max;
     let holds_frames = viewing.is_some() || transcript.frames_held().next().is_some();
     let is_pinned = holds_frames && world.hub.totals().closed.pinned > world.pinned_before;
     // Without a frame to write, nothing shows whether it still reads.
-    let has_left = link.end_consumed
-        && viewing.is_some_and(|viewing| {
-            !ledger.camera(viewing.camera).is_shown && now >= viewing.since + limits.wait_timeout
-        });
-    if is_stalled || is_too_slow || lingered || is_pinned || has_left {
-        return true;
-    }
-    let is_receiving =
-        !transcript.is_subscriber() && !transcript.has_reply_due() && link.wait.is_none() && !link.script.is_over;
-    let is_late = match link.script.asked {
-        0 => now >= link.admitted_at + limits.request_timeout,
-        _ => now >= link.replied_at + limits.idle_timeout,
+    let is_unseen = |viewing: &Viewing| {
+        let shown = model.cameras[viewing.camera].shown(viewing.delay, model.now);
+        shown.is_none() && model.now >= viewing.since + model.limits.wait_timeout
     };
-    is_receiving && (is_late || (ledger.stopping && !is_last_called(link, ledger)))
+    link.reset
+        || link.told_gone
+        || (link.end_consumed && (is_told_all || viewing.is_some_and(is_unseen)))
+        || has_lingered
+        || is_pinned
+        || deadlines(link, model).any(|deadline| deadline.is_closed && model.now >= deadline.at)
+        || (is_receiving(link) && model.is_stopping() && !is_last_called(link, model))
 }

@@ -7,22 +7,32 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use framecast::hub::{Readiness, Transport};
 
-use crate::ledger::Ledger;
-use crate::manner::Manner;
+use crate::model::Model;
+use crate::profile::Profile;
 use crate::random::Random;
-use crate::script::Script;
-use crate::site::Wait;
+use crate::script::{Message, Script};
 use crate::transcript::Transcript;
+
+/// A request that waits for a frame.
+#[derive(Debug)]
+pub struct Wait {
+    pub message: Message,
+    pub camera: usize,
+    pub after: u64,
+    pub until: Instant,
+    /// The camera failed meanwhile.
+    pub has_failed: bool,
+}
 
 /// One connection.
 #[derive(Debug)]
 pub struct Link {
     pub id: u64,
-    pub manner: Manner,
+    pub profile: Profile,
     pub script: Script,
     pub transcript: Transcript,
     /// The request that waits for a frame.
@@ -93,10 +103,10 @@ impl Direction {
 }
 
 impl Link {
-    pub fn new(id: u64, manner: Manner, script: Script, random: Random, now: Instant) -> Self {
+    pub fn new(id: u64, profile: Profile, script: Script, random: Random, now: Instant) -> Self {
         Self {
             id,
-            manner,
+            profile,
             script,
             transcript: Transcript::default(),
             wait: None,
@@ -123,30 +133,30 @@ impl Link {
         }
     }
 
-    /// The peer does what is its manner, and the network what is its own.
+    /// The peer does what is its profile, and the network what is its own.
     pub fn tick(&mut self) {
-        let manner = &self.manner;
+        let profile = &self.profile;
         let random = &mut self.random;
-        if random.chance(manner.unstick) {
+        if random.chance(profile.unstick) {
             self.reading.stuck = false;
             self.writing.stuck = false;
         }
-        if self.queued > 0 && random.chance(manner.reads) {
-            self.queued -= self.queued.min(manner.read_bytes);
+        if self.queued > 0 && random.chance(profile.reads) {
+            self.queued -= self.queued.min(profile.read_bytes);
         }
-        let room = (self.consumed + manner.receive_buffer).saturating_sub(self.sent);
-        if room > 0 && !self.peer_ended && random.chance(manner.sends) {
-            self.sent += self.script.say(self.sent, room.min(manner.send_bytes));
+        let room = (self.consumed + profile.receive_buffer).saturating_sub(self.sent);
+        if room > 0 && !self.peer_ended && random.chance(profile.sends) {
+            self.sent += self.script.say(self.sent, room.min(profile.send_bytes));
         }
-        if random.chance(manner.leaves) && !self.reset {
-            self.peer_ended |= !manner.resets;
-            self.reset = manner.resets;
+        if random.chance(profile.leaves) && !self.reset {
+            self.peer_ended |= !profile.resets;
+            self.reset = profile.resets;
             self.gone |= self.reset;
         }
         if self.reset {
             self.queued = 0;
         }
-        if self.shut_at.is_some() && self.queued == 0 && random.chance(manner.parts) {
+        if self.shut_at.is_some() && self.queued == 0 && random.chance(profile.parts) {
             self.peer_ended = true;
         }
         if self.shut_at.is_some() && self.peer_ended && !self.told_hangup {
@@ -158,15 +168,15 @@ impl Link {
 
     /// From now on nothing goes wrong with this connection, and its peer takes whatever comes.
     pub fn calm_down(&mut self) {
-        self.manner = Manner::calm();
+        self.profile = Profile::calm();
         self.update_edges();
     }
 
     fn update_edges(&mut self) {
         let readable = self.sent > self.consumed || self.peer_ended || self.reset;
         self.reading.tell(readable);
-        let room = self.manner.send_buffer.saturating_sub(self.queued);
-        self.writing.tell(room >= self.manner.low_water.min(self.manner.send_buffer) || self.reset);
+        let room = self.profile.send_buffer.saturating_sub(self.queued);
+        self.writing.tell(room >= self.profile.low_water.min(self.profile.send_buffer) || self.reset);
     }
 
     pub fn has_event(&self) -> bool {
@@ -190,15 +200,10 @@ impl Link {
     }
 
     /// When the head that is awaited must be whole; sooner once the server goes down.
-    pub fn head_deadline(&self, ledger: &Ledger) -> Instant {
-        let deadline = self.script.head_deadline(self.head_since());
-        let last_call = ledger.stopping_at.filter(|&at| self.admitted_at <= at).and(ledger.last_call_until);
-        last_call.map_or(deadline, |until| until.min(deadline))
-    }
-
-    /// Since when the head that is awaited has its time.
-    pub fn head_since(&self) -> Instant {
-        if self.script.asked == 0 { self.admitted_at } else { self.head_at.max(self.replied_at) }
+    pub fn head_deadline(&self, model: &Model) -> Instant {
+        let since = if self.script.asked == 0 { self.admitted_at } else { self.head_at.max(self.replied_at) };
+        let deadline = since + model.limits.request_timeout;
+        model.last_call_until().map_or(deadline, |until| until.min(deadline))
     }
 
     /// Whether the kernel, on closing now, would throw away what it was still to deliver.
@@ -207,13 +212,13 @@ impl Link {
     }
 
     fn is_interrupted(&mut self) -> bool {
-        self.was_interrupted = !self.was_interrupted && self.random.chance(self.manner.interrupts);
+        self.was_interrupted = !self.was_interrupted && self.random.chance(self.profile.interrupts);
         self.was_interrupted
     }
 
-    fn read(&mut self, buffer: &mut [u8], ledger: &mut Ledger) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8], model: &mut Model) -> io::Result<usize> {
         if !self.reading.told {
-            ledger.blame(|| format!("connection {} is read before the edge it owes", self.id));
+            model.fail(|| format!("connection {} is read before the edge it owes", self.id));
         }
         if self.reset {
             return Err(ErrorKind::ConnectionReset.into());
@@ -224,31 +229,31 @@ impl Link {
         let available = self.sent - self.consumed;
         if available == 0 && self.peer_ended {
             self.end_consumed = true;
-            ledger.moves += 1;
+            model.moves += 1;
             return Ok(0);
         }
-        if available == 0 || self.random.chance(self.manner.hiccups) {
+        if available == 0 || self.random.chance(self.profile.hiccups) {
             self.reading.stuck = available > 0;
             return Err(self.reading.would_block());
         }
-        let count = available.min(buffer.len()).min(self.random.up_to(self.manner.chunk_bytes));
+        let count = available.min(buffer.len()).min(self.random.up_to(self.profile.chunk_bytes));
         buffer[..count].copy_from_slice(&self.script.bytes[self.consumed..self.consumed + count]);
         if self.consumed == self.script.awaited_from {
-            self.head_at = ledger.now;
+            self.head_at = model.now;
         }
         self.consumed += count;
         self.drained += if self.shut_at.is_some() { count } else { 0 };
-        ledger.moves += 1;
-        ledger.fold(self.id << 32 | count as u64);
+        model.moves += 1;
+        model.fold(self.id << 32 | count as u64);
         Ok(count)
     }
 
-    fn write(&mut self, slices: &[IoSlice<'_>], ledger: &mut Ledger) -> io::Result<usize> {
+    fn write(&mut self, slices: &[IoSlice<'_>], model: &mut Model) -> io::Result<usize> {
         if !self.writing.told {
-            ledger.blame(|| format!("connection {} is written to before the edge it owes", self.id));
+            model.fail(|| format!("connection {} is written to before the edge it owes", self.id));
         }
         if self.shut_at.is_some() {
-            ledger.blame(|| format!("connection {} is written to after its end", self.id));
+            model.fail(|| format!("connection {} is written to after its end", self.id));
         }
         if self.reset {
             return Err(self.random.pick(&[ErrorKind::ConnectionReset, ErrorKind::BrokenPipe]).into());
@@ -256,60 +261,61 @@ impl Link {
         if self.is_interrupted() {
             return Err(ErrorKind::Interrupted.into());
         }
-        let room = self.manner.send_buffer.saturating_sub(self.queued);
-        if room == 0 || self.random.chance(self.manner.hiccups) {
+        let room = self.profile.send_buffer.saturating_sub(self.queued);
+        if room == 0 || self.random.chance(self.profile.hiccups) {
             self.writing.stuck = room > 0;
-            let since = if self.transcript.is_mid_chunk() { self.wrote_at } else { ledger.now };
+            let since = if self.transcript.is_mid_chunk() { self.wrote_at } else { model.now };
             self.blocked_since.get_or_insert(since);
             return Err(self.writing.would_block());
         }
-        let most = room.min(self.random.up_to(self.manner.chunk_bytes));
+        let most = room.min(self.random.up_to(self.profile.chunk_bytes));
         let mut count = 0;
         for slice in slices {
             let taken = &slice[..slice.len().min(most - count)];
-            if let Err(fault) = self.check(taken, ledger) {
-                ledger.blame(|| format!("connection {}: {fault}", self.id));
+            if let Err(fault) = self.check(taken, model) {
+                model.fail(|| format!("connection {}: {fault}", self.id));
             }
             count += taken.len();
         }
         self.queued += count;
         self.blocked_since = None;
-        self.wrote_at = ledger.now;
-        ledger.moves += 1;
-        ledger.fold(self.id << 33 | count as u64);
+        self.wrote_at = model.now;
+        model.moves += 1;
+        model.fold(self.id << 33 | count as u64);
         Ok(count)
     }
 
-    fn check(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Result<(), String> {
+    fn check(&mut self, bytes: &[u8], model: &mut Model) -> Result<(), String> {
         let is_silent = !self.transcript.is_subscriber() && !self.transcript.has_reply_due();
-        let deadline = self.head_deadline(ledger);
-        if is_silent && let Some(refusal) = self.script.refusal(self.consumed, deadline, ledger.now) {
+        let deadline = self.head_deadline(model);
+        if is_silent && let Some(refusal) = self.script.refusal(self.consumed, deadline, model.now) {
             self.transcript.expect(refusal);
         }
-        self.transcript.take(bytes, ledger)?;
+        self.transcript.take(bytes, model)?;
         if !self.transcript.has_reply_due() && !self.transcript.is_subscriber() {
-            self.replied_at = ledger.now;
+            self.replied_at = model.now;
         }
         Ok(())
     }
 
-    fn shut(&mut self, ledger: &mut Ledger) {
+    fn shut(&mut self, model: &mut Model) {
         let is_over = self.transcript.viewing.as_ref().map_or(self.script.is_over, |viewing| viewing.is_ending);
-        if self.transcript.has_reply_due() || self.transcript.body.is_some() || !(is_over || ledger.stopping) {
-            ledger.blame(|| format!("connection {} is shut before all is said", self.id));
+        if self.transcript.has_reply_due() || self.transcript.body.is_some() || !(is_over || model.is_stopping()) {
+            model.fail(|| format!("connection {} is shut before all is said", self.id));
         }
-        self.shut_at = Some(ledger.now);
-        ledger.moves += 1;
+        self.shut_at = Some(model.now);
+        model.moves += 1;
     }
 
     /// The hub lets go of the transport.
-    fn close(&mut self, linger: (Duration, usize), ledger: &mut Ledger) {
-        if !ledger.reaping {
-            ledger.blame(|| format!("connection {} is let go of within a turn", self.id));
+    fn close(&mut self, model: &mut Model) {
+        if !model.is_reaping {
+            model.fail(|| format!("connection {} is dropped within a turn", self.id));
         }
         let Some(shut_at) = self.shut_at else { return };
-        if self.would_lose_reply() && ledger.now < shut_at + linger.0 && self.drained <= linger.1 {
-            ledger.blame(|| format!("connection {} is closed on unread input: its reply is lost", self.id));
+        let has_lingered = model.now >= shut_at + model.limits.linger_timeout;
+        if self.would_lose_reply() && !has_lingered && self.drained <= model.limits.linger_bytes_max {
+            model.fail(|| format!("connection {} is closed on unread input: its reply is lost", self.id));
         }
     }
 }
@@ -318,16 +324,14 @@ impl Link {
 #[derive(Debug)]
 pub struct End {
     pub link: Rc<RefCell<Link>>,
-    pub ledger: Rc<RefCell<Ledger>>,
-    /// What the limits say of lingering: how long, and for how many bytes.
-    pub linger: (Duration, usize),
+    pub model: Rc<RefCell<Model>>,
 }
 
 impl Read for End {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let ledger = &mut *self.ledger.borrow_mut();
-        ledger.called();
-        self.link.borrow_mut().read(buffer, ledger)
+        let model = &mut *self.model.borrow_mut();
+        model.called();
+        self.link.borrow_mut().read(buffer, model)
     }
 }
 
@@ -337,9 +341,9 @@ impl Write for End {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let ledger = &mut *self.ledger.borrow_mut();
-        ledger.called();
-        self.link.borrow_mut().write(slices, ledger)
+        let model = &mut *self.model.borrow_mut();
+        model.called();
+        self.link.borrow_mut().write(slices, model)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -349,18 +353,18 @@ impl Write for End {
 
 impl Transport for End {
     fn shutdown_write(&mut self) -> io::Result<()> {
-        let ledger = &mut *self.ledger.borrow_mut();
+        let model = &mut *self.model.borrow_mut();
         let link = &mut *self.link.borrow_mut();
         if link.reset {
             return Err(ErrorKind::NotConnected.into());
         }
-        link.shut(ledger);
+        link.shut(model);
         Ok(())
     }
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.link.borrow_mut().close(self.linger, &mut self.ledger.borrow_mut());
+        self.link.borrow_mut().close(&mut self.model.borrow_mut());
     }
 }

@@ -2,22 +2,20 @@
 //!
 //! `cargo test --test simulation` runs some seeds; behind `--`:
 //!
-//! - `--seed N` runs one, `--trace` tells what happens in it;
+//! - `--seed N` runs one, `--verbose` tells what happens in it;
 //! - `--seeds A..B` runs many, `--steps N` makes each longer or shorter;
-//! - `--tape FILE` plays a tape that a fuzzer has written (`tests/fuzz`), with `--trace` too;
+//! - `--trace FILE` plays a trace that a fuzzer has written (`tests/fuzz`), with `--verbose` too;
 //! - `--sabotage` breaks the heart on purpose (`--features sabotage`), and fails if that goes unnoticed.
 //!
 //! Reading order: `world` (the step), `link` (the transport), `transcript` (what must leave), `checks` (what must
 //! hold).
 
-mod backlog;
 mod body;
 mod checks;
-mod ledger;
 mod link;
-mod manner;
+mod model;
 mod options;
-mod past;
+mod profile;
 mod random;
 mod run;
 #[cfg(feature = "sabotage")]
@@ -25,7 +23,7 @@ mod sabotages;
 mod script;
 mod site;
 mod source;
-mod tapes;
+mod traces;
 mod transcript;
 mod world;
 
@@ -46,16 +44,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if !options.is_tracing {
+    if !options.is_verbose {
         // A panic is a finding like any other, and is reported with its seed.
         std::panic::set_hook(Box::new(|_| {}));
     }
     match options.task.clone() {
         Task::Nothing => ExitCode::SUCCESS,
         Task::One(seed) => report(run_one(seed, &options), options.steps),
-        Task::Tape(path) => tell_of(tapes::play(&path, options.is_tracing)),
+        Task::Trace(path) => tell_of(traces::play(&path, options.is_verbose)),
         Task::Many(seeds) => match report(run_many(seeds, options.steps), options.steps) {
-            ExitCode::SUCCESS => tell_of(tapes::play_all()),
+            ExitCode::SUCCESS => tell_of(traces::play_all()),
             failure => failure,
         },
         #[cfg(feature = "sabotage")]
@@ -70,7 +68,7 @@ fn main() -> ExitCode {
 
 /// One seed, twice: the second time must do the same to the byte.
 fn run_one(seed: u64, options: &Options) -> Result<(), Failure> {
-    let life = run::run(seed, options.steps, options.is_tracing)?;
+    let life = run::run(seed, options.steps, options.is_verbose)?;
     println!("seed {seed}: {} steps hold, digest {:016x}", options.steps, life.digest);
     tell(&life);
     replays(seed, options.steps, &life)
@@ -131,7 +129,7 @@ fn tell(life: &Life) {
 fn report(outcome: Result<(), Failure>, steps: usize) -> ExitCode {
     let Err(Failure { seed, step, fault }) = outcome else { return ExitCode::SUCCESS };
     println!("seed {seed}, step {step}: {fault}");
-    println!("again: cargo test --test simulation -- --seed {seed} --steps {steps} --trace");
+    println!("again: cargo test --test simulation -- --seed {seed} --steps {steps} --verbose");
     ExitCode::FAILURE
 }
 

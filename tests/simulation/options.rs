@@ -14,7 +14,7 @@ pub enum Task {
     Nothing,
     One(u64),
     Many(Range<u64>),
-    Tape(PathBuf),
+    Trace(PathBuf),
     Sabotage,
 }
 
@@ -22,21 +22,21 @@ pub enum Task {
 pub struct Options {
     pub task: Task,
     pub steps: usize,
-    pub is_tracing: bool,
+    pub is_verbose: bool,
 }
 
 impl Options {
     /// Reads the words behind `--`. The test runner's own are understood as far as they mean something here: a bare
     /// word is a filter, `--ignored` asks for other tests, and the rest is no concern of ours.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { task: Task::Many(SEEDS), steps: STEPS, is_tracing: false };
+        let mut options = Self { task: Task::Many(SEEDS), steps: STEPS, is_verbose: false };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--seed" => options.task = Task::One(number(&word, words.next())?),
                 "--seeds" => options.task = Task::Many(range(words.next())?),
-                "--tape" => options.task = Task::Tape(words.next().ok_or("--tape takes a file")?.into()),
+                "--trace" => options.task = Task::Trace(words.next().ok_or("--trace takes a file")?.into()),
                 "--steps" => options.steps = number(&word, words.next())?,
-                "--trace" => options.is_tracing = true,
+                "--verbose" => options.is_verbose = true,
                 "--sabotage" => options.task = Task::Sabotage,
                 "--ignored" | "--list" => options.task = Task::Nothing,
                 "--skip" | "--test-threads" => drop(words.next()),

@@ -1,42 +1,42 @@
 //! Numbers that decide everything: those of a seed, by splitmix64, which is eight lines and good enough to draw
-//! accidents with; or those of a tape, whose bytes a fuzzer chooses.
+//! accidents with; or those of a trace, whose bytes a fuzzer chooses.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// A stream of numbers that looks random and is the same for the same seed or tape.
+/// A stream of numbers that looks random and is the same for the same seed or trace.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
-    tape: Option<Rc<Tape>>,
+    trace: Option<Rc<Trace>>,
 }
 
-/// Choices, a byte for each that has few outcomes. All who draw from a tape draw from the one, so that a changed byte
+/// Choices, a byte for each that has few outcomes. All who draw from a trace draw from the one, so that a changed byte
 /// changes one choice rather than everything. What it does not say, because it has ended, is drawn as from a seed.
 #[derive(Debug)]
-struct Tape {
+struct Trace {
     bytes: Vec<u8>,
     at: Cell<usize>,
 }
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self { state: seed, tape: None }
+        Self { state: seed, trace: None }
     }
 
-    /// Draws from the bytes of `tape` as long as there are any.
-    pub fn of_tape(tape: &[u8]) -> Self {
-        Self { state: 0, tape: Some(Rc::new(Tape { bytes: tape.to_vec(), at: Cell::new(0) })) }
+    /// Draws from the bytes of `trace` as long as there are any.
+    pub fn of_trace(trace: &[u8]) -> Self {
+        Self { state: 0, trace: Some(Rc::new(Trace { bytes: trace.to_vec(), at: Cell::new(0) })) }
     }
 
-    /// Whether the tape has more to say; a seed always has.
+    /// Whether the trace has more to say; a seed always has.
     pub fn goes_on(&self) -> bool {
-        self.tape.as_ref().is_none_or(|tape| tape.at.get() < tape.bytes.len())
+        self.trace.as_ref().is_none_or(|trace| trace.at.get() < trace.bytes.len())
     }
 
     /// For somebody who draws apart.
     pub fn fork(&mut self) -> Self {
-        Self { state: self.draw(), tape: self.tape.clone() }
+        Self { state: self.draw(), trace: self.trace.clone() }
     }
 
     pub fn draw(&mut self) -> u64 {
@@ -49,7 +49,7 @@ impl Random {
 
     /// A number below `limit`, which is not 0.
     pub fn below(&mut self, limit: usize) -> usize {
-        let told = self.tape.as_ref().and_then(|tape| tape.below(limit));
+        let told = self.trace.as_ref().and_then(|trace| trace.below(limit));
         told.unwrap_or_else(|| ((u128::from(self.draw()) * limit as u128) >> 64) as usize)
     }
 
@@ -64,9 +64,9 @@ impl Random {
         self.between(1, ceiling.max(1))
     }
 
-    /// True `in_thousand` times out of a thousand. What is rare is less so on a tape, where it costs a whole byte.
+    /// True `in_thousand` times out of a thousand. What is rare is less so on a trace, where it costs a whole byte.
     pub fn chance(&mut self, in_thousand: usize) -> bool {
-        match self.tape {
+        match self.trace {
             _ if in_thousand == 0 => false,
             Some(_) => in_thousand >= 1000 || self.below(256) * 1000 < in_thousand * 256,
             None => self.below(1000) < in_thousand,
@@ -88,7 +88,7 @@ impl Random {
     }
 }
 
-impl Tape {
+impl Trace {
     /// What the next bytes say, as many as `limit` needs; nothing once there are none left.
     fn below(&self, limit: usize) -> Option<usize> {
         let bytes = match limit {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use framecast::stream::metrics::{Closes, FrameCounts};
 
+use crate::checks;
 use crate::random::Random;
 use crate::world::World;
 
@@ -17,8 +18,8 @@ const SILENT_STEPS: usize = 40;
 
 /// Steps of the end: longer than the last call to those who have not asked yet.
 const END_STEPS: usize = 10;
-/// A tape that tells of steps in which nothing happens is not listened to for ever.
-const TAPE_STEPS_MAX: usize = 400;
+/// A trace that tells of steps in which nothing happens is not listened to for ever.
+const TRACE_STEPS_MAX: usize = 400;
 
 /// What came of one seed, or of many.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,14 +34,14 @@ pub struct Life {
 }
 
 impl Life {
-    fn of(world: &World) -> Self {
+    fn of(world: &World, frames: FrameCounts) -> Self {
         let totals = world.hub.totals();
         Self {
-            digest: world.ledger.borrow().digest,
+            digest: world.model.borrow().digest,
             connections: totals.admitted,
             requests: totals.requests,
             refused: totals.refused,
-            frames: world.snapshot().frames,
+            frames,
             closed: totals.closed,
         }
     }
@@ -71,17 +72,17 @@ pub struct Failure {
 }
 
 /// Runs one seed for `steps` steps of chaos and what follows them.
-pub fn run(seed: u64, steps: usize, is_tracing: bool) -> Result<Life, Failure> {
+pub fn run(seed: u64, steps: usize, is_verbose: bool) -> Result<Life, Failure> {
     let mut step = 0;
-    let mut world = World::new(Random::new(seed), is_tracing);
+    let mut world = World::new(Random::new(seed), is_verbose);
     match catch(|| live(&mut world, steps, &mut step)) {
-        Ok(()) => Ok(Life::of(&world)),
+        Ok(frames) => Ok(Life::of(&world, frames)),
         Err(fault) => Err(Failure { seed, step, fault }),
     }
 }
 
 /// Takes a panic for a fault.
-pub fn catch(live: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+pub fn catch<T>(live: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(live)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<&str>().map(|words| words.to_string());
         let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
@@ -89,20 +90,21 @@ pub fn catch(live: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     })
 }
 
-fn live(world: &mut World, steps: usize, step: &mut usize) -> Result<(), String> {
+fn live(world: &mut World, steps: usize, step: &mut usize) -> Result<FrameCounts, String> {
     let calm = LIVE_STEPS + SILENT_STEPS;
     for _ in 0..steps.saturating_sub(calm) {
         *step += 1;
         world.step()?;
     }
-    end(world, step)
+    end(world, step)?;
+    checks::sums_are_reported(world)
 }
 
-/// Lives through a tape: chaos for as long as it says something, and what follows.
-pub fn play(tape: &[u8], is_tracing: bool) -> Result<(), String> {
+/// Lives through a trace: chaos for as long as it says something, and what follows.
+pub fn play(trace: &[u8], is_verbose: bool) -> Result<(), String> {
     let mut step = 0;
-    let mut world = World::new(Random::of_tape(tape), is_tracing);
-    while world.goes_on() && step < TAPE_STEPS_MAX {
+    let mut world = World::new(Random::of_trace(trace), is_verbose);
+    while world.goes_on() && step < TRACE_STEPS_MAX {
         step += 1;
         world.step().map_err(|fault| format!("step {step}: {fault}"))?;
     }
@@ -110,7 +112,8 @@ pub fn play(tape: &[u8], is_tracing: bool) -> Result<(), String> {
 }
 
 fn end(world: &mut World, step: &mut usize) -> Result<(), String> {
-    match world.weather.is_rough_ending {
+    checks::sums_are_reported(world)?;
+    match world.fault_profile.is_rough_ending {
         true => end_roughly(world, LIVE_STEPS + SILENT_STEPS, step),
         false => end_calmly(world, step),
     }
@@ -127,16 +130,11 @@ fn end_calmly(world: &mut World, step: &mut usize) -> Result<(), String> {
             world.settle()?;
         }
     }
-    for (key, link) in &world.links {
-        let link = link.borrow();
-        let ledger = world.ledger.borrow();
-        let viewing = link.transcript.viewing.as_ref().filter(|viewing| !viewing.is_over(&ledger));
-        let Some(viewing) = viewing else { continue };
-        let Some(newest) = ledger.camera(viewing.camera).shown() else { continue };
-        let is_held = ledger.now < newest.at + ledger.delay_of(viewing.camera) + viewing.time_of_last();
-        if viewing.part.is_some() || viewing.last.is_none_or(|(last, _)| last != newest.sequence && !is_held) {
-            return Err(format!("N4: #{} has {:?} of {} in the end", key.number, viewing.last, newest.sequence));
-        }
+    // Every connection is writable, so each was just found to have been sent all there is.
+    if let Some((key, _)) =
+        world.links.iter().find(|(_, link)| link.borrow().writing.is_owed || link.borrow().has_event())
+    {
+        return Err(format!("#{} is not writable in the end", key.number));
     }
     world.shut_down();
     for _ in 0..END_STEPS {

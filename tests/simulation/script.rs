@@ -77,7 +77,6 @@ pub struct Script {
     pub is_over: bool,
     /// Where the peer pauses, and for how many steps.
     pauses: VecDeque<(usize, usize)>,
-    request_timeout: Duration,
 }
 
 impl Script {
@@ -112,11 +111,6 @@ impl Script {
         Some(refusal.response())
     }
 
-    /// When a head that began at `since` must be whole.
-    pub fn head_deadline(&self, since: Instant) -> Instant {
-        since + self.request_timeout
-    }
-
     /// A request was handed out: it must be the next one.
     pub fn next(&mut self, path: &str) -> Result<Message, String> {
         let message = self.messages.pop_front().ok_or_else(|| format!("nobody asked for {path}"))?;
@@ -133,15 +127,14 @@ impl Script {
 #[derive(Debug)]
 pub struct Writer {
     pub cameras: usize,
-    pub request_timeout: Duration,
     /// Whether the past can be asked for.
     pub has_history: bool,
     number: u64,
 }
 
 impl Writer {
-    pub fn new(cameras: usize, request_timeout: Duration, has_history: bool) -> Self {
-        Self { cameras, request_timeout, has_history, number: 0 }
+    pub fn new(cameras: usize, has_history: bool) -> Self {
+        Self { cameras, has_history, number: 0 }
     }
 
     /// A script of any kind. `sequences` are the cameras' last.
@@ -153,7 +146,6 @@ impl Writer {
             asked: 0,
             is_over: false,
             pauses: VecDeque::new(),
-            request_timeout: self.request_timeout,
         };
         match random.below(22) {
             20 => self.endless(&mut script, random),

@@ -60,7 +60,7 @@ impl Source {
 
     fn bytes(&self, random: &mut Random) -> usize {
         match random.below(1000) {
-            roll if roll < self.large => random.between(8_000, crate::ledger::JPEG_BYTES_MAX),
+            roll if roll < self.large => random.between(8_000, crate::model::JPEG_BYTES_MAX),
             _ => random.up_to(self.usual_bytes),
         }
     }

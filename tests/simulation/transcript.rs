@@ -1,7 +1,7 @@
 //! What one connection must be sent, to the byte, checked as it is sent.
 //!
-//! At every moment there is exactly one right next byte: the rest of the part that has begun, then what an answer said,
-//! then the newest frame there is. So nothing is parsed and nothing is kept: what leaves is compared with what must.
+//! At every moment there is exactly one right next byte: the rest of the part that has begun, then the bytes of an
+//! answer, then the newest frame there is. So nothing is parsed and nothing is kept: what leaves is compared.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -10,221 +10,174 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use framecast::stream::Pace;
+use framecast::stream::metrics::FrameCounts;
 use framecast::wire::multipart::Framing;
 
 use crate::body::Body;
-use crate::ledger::{CLOSING, Ledger, Published};
+use crate::model::{CLOSING, Model, Published};
 
-/// So many bytes tell one frame from another; the rest is compared as it leaves.
+/// So many bytes distinguish frames when a part begins; the rest is compared as it leaves.
 const HEAD_BYTES: usize = 200;
 
-/// The bytes that are due, in their order, and the stream that follows them if the peer is a viewer.
+/// The bytes that are due, in their order, and where more come from.
 #[derive(Debug, Default)]
 pub struct Transcript {
-    replies: VecDeque<Reply>,
+    due: VecDeque<Due>,
     pub viewing: Option<Viewing>,
     /// What is sent while it is made.
     pub body: Option<Body>,
 }
 
-/// Bytes that must follow; `frame` is the frame they are a picture of.
+/// Bytes that must follow.
 #[derive(Debug)]
-pub struct Reply {
-    pub left: Bytes,
-    pub has_begun: bool,
-    pub frame: Option<Rc<Published>>,
+struct Due {
+    left: Bytes,
+    has_begun: bool,
+    /// The frame they hold.
+    frame: Option<Rc<Published>>,
 }
 
-/// What a viewer asked for and what it has been given.
+/// What a viewer asked for and what it has been sent.
 #[derive(Debug)]
 pub struct Viewing {
     pub camera: usize,
-    pub framing: Framing,
-    pub pace: Pace,
+    pub delay: Duration,
+    framing: Framing,
+    pace: Pace,
     pub since: Instant,
-    /// The part in flight.
-    pub part: Option<Part>,
+    /// The part in flight: when it began, and whether it is a repeat.
+    pub part: Option<(Instant, bool)>,
     /// The sequence of the last part that has begun, and when it did.
     pub last: Option<(u64, Instant)>,
-    /// The camera's frames before this one were never to be shown to this viewer.
-    pub first: u64,
     /// Frames up to this number were not for it.
-    pub start: u64,
-    pub published: u64,
-    pub delivered: u64,
-    pub repeated: u64,
+    start: u64,
+    /// What became of the frames since; skipped frames are not counted.
+    pub counts: FrameCounts,
     /// Parts that have begun, the bytes of those before the last, and of the last.
     begun: u64,
     paid_bytes: usize,
     last_bytes: usize,
-    /// When its permit ends, if it does, and the first turn at or after that.
+    /// When its permit ends, if it does. From `ended_at` on, no further part may begin.
     pub until: Option<Instant>,
     pub ended_at: Option<Instant>,
     /// The closing delimiter is due, or has been sent.
     pub is_ending: bool,
 }
 
-#[derive(Debug)]
-pub struct Part {
-    pub frame: Rc<Published>,
-    pub begun: Instant,
-    pub is_fresh: bool,
-    left: Bytes,
-}
-
 impl Transcript {
     /// These bytes are due next, if there are any.
     pub fn expect(&mut self, bytes: Bytes) {
-        if bytes.is_empty() {
-            return;
-        }
-        self.replies.push_back(Reply { left: bytes, has_begun: false, frame: None });
+        self.expect_of(bytes, None);
     }
 
-    /// A picture is due next.
+    /// A JPEG is due next.
     pub fn expect_picture(&mut self, frame: Rc<Published>) {
-        self.replies.push_back(Reply { left: frame.jpeg(), has_begun: false, frame: Some(frame) });
+        self.expect_of(frame.jpeg(), Some(frame));
     }
 
-    /// Whether bytes are due that must arrive.
+    fn expect_of(&mut self, left: Bytes, frame: Option<Rc<Published>>) {
+        if !left.is_empty() {
+            self.due.push_back(Due { left, has_begun: false, frame });
+        }
+    }
+
+    /// Whether bytes are due.
     pub fn has_bytes_due(&self) -> bool {
-        !self.replies.is_empty()
+        !self.due.is_empty()
     }
 
-    /// Whether a reply is due, or the rest of one that is still to be made.
+    /// Whether bytes are due, or the rest of a reply that is still to be made.
     pub fn has_reply_due(&self) -> bool {
         self.has_bytes_due() || self.body.as_ref().is_some_and(|body| !body.is_endless)
     }
 
-    /// Whether this is a subscriber: of a camera's frames, or of a body without end.
+    /// Whether the peer is sent a camera's frames, or a body without end.
     pub fn is_subscriber(&self) -> bool {
         self.viewing.is_some() || self.body.as_ref().is_some_and(|body| body.is_endless)
     }
 
-    /// Whether all that is due is there already.
-    pub fn is_reply(&self) -> bool {
-        self.viewing.is_none() && self.body.is_none()
-    }
-
     /// Whether a part or a reply is partly sent.
     pub fn is_mid_chunk(&self) -> bool {
-        let is_mid_part = self.viewing.as_ref().is_some_and(|viewing| viewing.part.is_some());
-        is_mid_part || self.replies.front().is_some_and(|reply| reply.has_begun)
+        self.due.front().is_some_and(|due| due.has_begun)
     }
 
     /// The frames that are partly sent, or promised.
     pub fn frames_held(&self) -> impl Iterator<Item = &Rc<Published>> {
-        let part = self.viewing.iter().filter_map(|viewing| viewing.part.as_ref()).map(|part| &part.frame);
-        let replies = self.replies.iter().filter_map(|reply| reply.frame.as_ref());
-        part.chain(replies).chain(self.body.iter().flat_map(Body::frames))
+        self.due.iter().filter_map(|due| due.frame.as_ref()).chain(self.body.iter().flat_map(Body::frames))
     }
 
     /// Checks bytes that leave.
-    pub fn take(&mut self, mut bytes: &[u8], ledger: &mut Ledger) -> Result<(), String> {
+    pub fn take(&mut self, mut bytes: &[u8], model: &Model) -> Result<(), String> {
         while !bytes.is_empty() {
-            self.begin(bytes, ledger)?;
-            let Some(left) = self.next() else { return Err(format!("nobody expects {}", spell(bytes))) };
-            let length = left.len().min(bytes.len());
-            if left[..length] != bytes[..length] {
-                return Err(format!("N1: {} is due, not {}", spell(left), spell(bytes)));
+            if let Some(viewing) = self.viewing.as_mut().filter(|viewing| self.due.is_empty() && !viewing.is_ending) {
+                // Where nothing is due, a viewer is sent the newest frame, or the end of the stream.
+                let (left, frame) = viewing.begin(bytes, model)?;
+                self.expect_of(left, frame);
             }
-            left.advance(length);
-            self.finish(ledger);
+            let Some(due) = self.due.front_mut() else { return Err(format!("nothing is due, but {}", spell(bytes))) };
+            let length = due.left.len().min(bytes.len());
+            if due.left[..length] != bytes[..length] {
+                return Err(format!("N1: {} is due, not {}", spell(&due.left), spell(bytes)));
+            }
+            due.has_begun = true;
+            due.left.advance(length);
+            if due.left.is_empty() {
+                self.due.pop_front();
+                self.viewing.iter_mut().for_each(Viewing::delivered);
+            }
             bytes = &bytes[length..];
         }
         Ok(())
     }
-
-    fn next(&mut self) -> Option<&mut Bytes> {
-        if let Some(part) = self.viewing.as_mut().and_then(|viewing| viewing.part.as_mut()) {
-            return Some(&mut part.left);
-        }
-        let reply = self.replies.front_mut()?;
-        reply.has_begun = true;
-        Some(&mut reply.left)
-    }
-
-    /// Where nothing is due, a viewer is given the newest frame; or the end of the stream, if the end has come.
-    fn begin(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Result<(), String> {
-        let Some(viewing) = self.viewing.as_mut().filter(|viewing| viewing.part.is_none()) else { return Ok(()) };
-        if !self.replies.is_empty() || viewing.is_ending {
-            return Ok(());
-        }
-        if viewing.is_over(ledger) {
-            viewing.is_ending = true;
-            self.replies.push_back(Reply { left: CLOSING, has_begun: false, frame: None });
-            return Ok(());
-        }
-        viewing.begin(bytes, ledger)
-    }
-
-    fn finish(&mut self, ledger: &mut Ledger) {
-        if self.replies.front().is_some_and(|reply| reply.left.is_empty()) {
-            self.replies.pop_front();
-        }
-        let Some(viewing) = &mut self.viewing else { return };
-        if let Some(part) = viewing.part.take_if(|part| part.left.is_empty()) {
-            let (own, all) = match part.is_fresh {
-                true => (&mut viewing.delivered, &mut ledger.counts.delivered),
-                false => (&mut viewing.repeated, &mut ledger.counts.repeated),
-            };
-            *own += 1;
-            *all += 1;
-        }
-    }
 }
 
 impl Viewing {
-    pub fn new(camera: usize, framing: Framing, pace: Pace, ledger: &Ledger) -> Self {
-        let camera_now = ledger.camera(camera);
+    pub fn new(camera: usize, delay: Duration, framing: Framing, pace: Pace, model: &Model) -> Self {
+        let newest = &model.cameras[camera];
+        // The frame on show greets a newcomer.
+        let greeting = u64::from(newest.shown(delay, model.now).is_some());
         Self {
             camera,
+            delay,
             framing,
             pace,
-            since: ledger.now,
+            since: model.now,
             part: None,
             last: None,
-            first: camera_now.shown().map_or(camera_now.sequence + 1, |frame| frame.sequence),
-            start: 0,
-            published: 0,
-            delivered: 0,
-            repeated: 0,
+            start: newest.published(delay, model.now) - greeting,
+            counts: FrameCounts { published: greeting, ..FrameCounts::default() },
             begun: 0,
             paid_bytes: 0,
             last_bytes: 0,
             until: None,
-            ended_at: None,
+            ended_at: model.stopping_at.and(Some(model.now)),
             is_ending: false,
         }
     }
 
-    /// Whether no further part may begin: the server is going down, or its permit has ended.
-    pub fn is_over(&self, ledger: &Ledger) -> bool {
-        ledger.stopping || self.until.is_some_and(|until| ledger.now >= until)
-    }
-
-    /// A turn begins, in which its permit may end.
-    pub fn turn(&mut self, now: Instant) {
-        if self.until.is_some_and(|until| now >= until) {
-            self.ended_at.get_or_insert(now);
+    /// Counts the frames there are for it, up to its end: that of its permit, if `may_end`, or the hub's.
+    pub fn update(&mut self, may_end: bool, model: &Model) {
+        if self.ended_at.is_some() {
+            return;
         }
+        self.counts.published = model.cameras[self.camera].published(self.delay, model.now) - self.start;
+        let is_over = model.is_stopping() || self.until.is_some_and(|until| model.now >= until);
+        self.ended_at = (may_end && is_over).then_some(model.now);
     }
 
-    /// A part begins: it must be the newest frame, and one this viewer may be shown now.
-    fn begin(&mut self, bytes: &[u8], ledger: &Ledger) -> Result<(), String> {
-        let camera = ledger.camera(self.camera);
-        let Some(newest) = &camera.newest else { return Err("N1: a part begins before there is a frame".into()) };
+    /// A part begins: it must be of the newest frame, and allowed now. Returns what is due.
+    fn begin(&mut self, bytes: &[u8], model: &Model) -> Result<(Bytes, Option<Rc<Published>>), String> {
+        if self.ended_at.is_some() {
+            self.is_ending = true;
+            return Ok((CLOSING, None));
+        }
+        let Some(newest) = model.cameras[self.camera].shown(self.delay, model.now) else {
+            return Err(format!("N3: no frame is due, but {}", spell(bytes)));
+        };
         let part = newest.part(self.framing);
         let head = bytes.len().min(part.len()).min(HEAD_BYTES);
         if part[..head] != bytes[..head] {
-            let found = camera.recognise(bytes, self.framing);
-            return Err(match found {
-                Some(old) => format!("N3: frame {old} begins, but the newest is {}", newest.sequence),
-                None => format!("N1: frame {} is due, not {}", newest.sequence, spell(bytes)),
-            });
-        }
-        if newest.sequence < self.first {
-            return Err(format!("N3: frame {} was taken back before this viewer came", newest.sequence));
+            return Err(format!("N3: frame {} is due, not {}", newest.sequence, spell(bytes)));
         }
         let last = self.last.map(|(sequence, _)| sequence);
         if last.is_some_and(|last| last > newest.sequence) {
@@ -232,11 +185,19 @@ impl Viewing {
         }
         self.begun += 1;
         self.paid_bytes += mem::replace(&mut self.last_bytes, part.len());
-        self.within_pace(ledger.now - self.since)?;
-        let is_fresh = last != Some(newest.sequence);
-        self.last = Some((newest.sequence, ledger.now));
-        self.part = Some(Part { frame: newest.clone(), begun: ledger.now, is_fresh, left: part });
-        Ok(())
+        self.within_pace(model.now - self.since)?;
+        self.last = Some((newest.sequence, model.now));
+        self.part = Some((model.now, last == Some(newest.sequence)));
+        Ok((part, Some(newest.clone())))
+    }
+
+    /// The part in flight, if there is one, has been sent.
+    fn delivered(&mut self) {
+        match self.part.take() {
+            Some((_, true)) => self.counts.repeated += 1,
+            Some((_, false)) => self.counts.delivered += 1,
+            None => {}
+        }
     }
 
     /// Neither more frames have begun than the viewer asked for, nor did one before its predecessors were paid for.
@@ -264,6 +225,6 @@ impl Viewing {
 
 /// The beginning of some bytes, for a report.
 pub fn spell(bytes: &[u8]) -> String {
-    let shown = &bytes[..bytes.len().min(60)];
+    let shown = &bytes[..bytes.len().min(120)];
     format!("\"{}\" ({} bytes)", shown.escape_ascii(), bytes.len())
 }

@@ -11,14 +11,13 @@ use framecast::stream::Peer;
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 
-use crate::backlog::Backlog;
 use crate::checks;
-use crate::ledger::{BOUNDARY, Ledger, Published, jpeg};
 use crate::link::{End, Link};
-use crate::manner::Manner;
+use crate::model::{BOUNDARY, Model, Published, jpeg};
+use crate::profile::Profile;
 use crate::random::Random;
 use crate::script::Writer;
-use crate::site::{self, Desk};
+use crate::site::{self, Site};
 use crate::source::{Act, Source};
 
 /// Where simulated time begins; it only ever moves by what a seed draws.
@@ -32,16 +31,18 @@ pub type Links = Vec<(Key, Rc<RefCell<Link>>)>;
 
 pub struct World {
     pub hub: Hub<End>,
-    pub ledger: Rc<RefCell<Ledger>>,
+    pub model: Rc<RefCell<Model>>,
     /// The connections there are.
     pub links: Links,
-    pub backlog: Backlog,
-    pub weather: Weather,
+    pub fault_profile: FaultProfile,
     /// Turns that did nothing though the hub said there was work.
     pub idle_turns: usize,
+    /// Connections closed for the frames they held, before this turn.
     pub pinned_before: u64,
+    /// Peers that connect in this step.
+    newcomers: usize,
     is_calm: bool,
-    is_tracing: bool,
+    is_verbose: bool,
     random: Random,
     sources: Vec<Source>,
     writer: Writer,
@@ -52,7 +53,7 @@ pub struct World {
 
 /// What one seed draws for itself.
 #[derive(Debug)]
-pub struct Weather {
+pub struct FaultProfile {
     peers_max: usize,
     arrivals: usize,
     faults: usize,
@@ -64,7 +65,7 @@ pub struct Weather {
     leaps: usize,
 }
 
-impl Weather {
+impl FaultProfile {
     fn draw(random: &mut Random) -> Self {
         Self {
             peers_max: random.between(1, 24),
@@ -94,22 +95,22 @@ fn draw_limits(random: &mut Random) -> Limits {
 }
 
 impl World {
-    pub fn new(mut random: Random, is_tracing: bool) -> Self {
+    pub fn new(mut random: Random, is_verbose: bool) -> Self {
         let cameras = random.between(1, 3);
         let limits = draw_limits(&mut random);
-        let weather = Weather::draw(&mut random);
+        let fault_profile = FaultProfile::draw(&mut random);
         let delay = limits.history_span.mul_f64(random.pick(&[0.1, 0.5, 1.0]));
         Self {
-            writer: Writer::new(cameras, limits.request_timeout, !limits.history_span.is_zero()),
-            hub: Hub::new(cameras, BOUNDARY, limits),
-            ledger: Rc::new(RefCell::new(Ledger::new(cameras, delay, *BEGINNING))),
+            writer: Writer::new(cameras, !limits.history_span.is_zero()),
+            hub: Hub::new(cameras, BOUNDARY, limits.clone()),
+            model: Rc::new(RefCell::new(Model::new(cameras, limits, delay, *BEGINNING))),
             links: Vec::new(),
-            backlog: Backlog::new(weather.peers_max),
-            weather,
+            newcomers: 0,
+            fault_profile,
             idle_turns: 0,
             pinned_before: 0,
             is_calm: false,
-            is_tracing,
+            is_verbose,
             sources: (0..cameras).map(|_| Source::draw(&mut random)).collect(),
             random,
             gone: Vec::new(),
@@ -127,21 +128,16 @@ impl World {
         self.random.goes_on()
     }
 
-    /// How many cameras there are.
-    pub fn cameras(&self) -> usize {
-        self.sources.len()
-    }
-
     pub fn now(&self) -> Instant {
-        self.ledger.borrow().now
+        self.model.borrow().now
     }
 
     pub fn elapsed(&self) -> Duration {
         self.now() - *BEGINNING
     }
 
-    fn trace(&self, words: impl FnOnce() -> String) {
-        if self.is_tracing {
+    fn log(&self, words: impl FnOnce() -> String) {
+        if self.is_verbose {
             println!("{:>5} {:>12.6} s  {}", self.step, self.elapsed().as_secs_f64(), words());
         }
     }
@@ -153,11 +149,9 @@ impl World {
         for (_, link) in &self.links {
             link.borrow_mut().tick();
         }
-        if !self.is_calm && self.random.chance(self.weather.arrivals) && self.backlog.waiting < 20 {
-            (0..self.random.up_to(4)).for_each(|_| self.backlog.arrive());
-        }
-        if self.random.chance(10) {
-            self.backlog.descriptors = self.random.between(0, self.weather.peers_max);
+        if !self.is_calm && self.random.chance(self.fault_profile.arrivals) && !self.model.borrow().is_stopping() {
+            let room = self.fault_profile.peers_max.saturating_sub(self.links.len());
+            self.newcomers = self.random.up_to(4).min(room);
         }
         let acts = self.cameras_act();
         self.around(acts)
@@ -166,9 +160,8 @@ impl World {
     /// Nothing goes wrong from now on.
     pub fn calm_down(&mut self) {
         self.is_calm = true;
-        self.weather.late = 0;
-        self.weather.spurious = 0;
-        self.backlog.descriptors = usize::MAX;
+        self.fault_profile.late = 0;
+        self.fault_profile.spurious = 0;
         for (_, link) in &self.links {
             link.borrow_mut().calm_down();
         }
@@ -177,13 +170,13 @@ impl World {
     /// One step of calm: time passes, and each camera gives a frame if it is `live`.
     pub fn calm_step(&mut self, time: Duration, live: bool) -> Result<(), String> {
         self.step += 1;
-        self.ledger.borrow_mut().now += time;
+        self.model.borrow_mut().now += time;
         for (_, link) in &self.links {
             link.borrow_mut().tick();
         }
         let mut acts = Vec::new();
         for camera in (0..self.sources.len()).filter(|_| live) {
-            let sequence = self.ledger.borrow().cameras[camera].sequence;
+            let sequence = self.model.borrow().cameras[camera].sequence;
             acts.push((camera, self.sources[camera].frame(&mut self.random, sequence)));
         }
         self.around(acts)
@@ -192,19 +185,18 @@ impl World {
     /// Whether somebody has part of a reply, and may ask for more behind it.
     pub fn is_in_the_middle_of_a_reply(&self) -> bool {
         self.links.iter().any(|(_, link)| {
-            let link = link.borrow();
-            link.transcript.is_mid_chunk() && link.transcript.is_reply() && !link.script.is_over
+            let Link { transcript, script, .. } = &*link.borrow();
+            let is_reply = transcript.viewing.is_none() && transcript.body.is_none();
+            is_reply && transcript.is_mid_chunk() && !script.is_over
         })
     }
 
     /// The hub is told to go down.
     pub fn shut_down(&mut self) {
-        self.trace(|| "going down".into());
-        self.look_back();
+        self.log(|| "going down".into());
         let now = self.now();
-        self.ledger.borrow_mut().stopping = true;
-        self.ledger.borrow_mut().stopping_at = Some(now);
-        self.ledger.borrow_mut().last_call_until = Some(now + self.hub.limits().last_call_timeout);
+        self.model.borrow_mut().stopping_at = Some(now);
+        self.update_viewings(true);
         for (_, link) in &self.links {
             let transcript = &mut link.borrow_mut().transcript;
             if let Some(body) = transcript.body.take_if(|body| body.is_endless) {
@@ -227,10 +219,10 @@ impl World {
 
     fn advance(&mut self) {
         let now = self.now();
-        let mut time = Duration::from_micros(self.random.below(self.weather.tick_us) as u64);
+        let mut time = Duration::from_micros(self.random.below(self.fault_profile.tick_us) as u64);
         if self.random.chance(300) {
             time = Duration::ZERO;
-        } else if self.random.chance(self.weather.leaps) {
+        } else if self.random.chance(self.fault_profile.leaps) {
             let deadline = match self.hub.next_wake() {
                 Wake::At(at) => at.saturating_duration_since(now),
                 Wake::Now | Wake::OnInput => Duration::ZERO,
@@ -242,13 +234,13 @@ impl World {
                 _ => Duration::from_millis(self.random.up_to(6_000) as u64),
             };
         }
-        self.ledger.borrow_mut().now += time;
+        self.model.borrow_mut().now += time;
     }
 
     fn cameras_act(&mut self) -> Vec<(usize, Act)> {
         let mut acts = Vec::new();
         for camera in 0..self.sources.len() {
-            let sequence = self.ledger.borrow().cameras[camera].sequence;
+            let sequence = self.model.borrow().cameras[camera].sequence;
             if let Some(act) = self.sources[camera].act(&mut self.random, sequence) {
                 acts.push((camera, act));
                 if self.random.chance(50) {
@@ -262,13 +254,13 @@ impl World {
     /// Goes around once, unless the loop would sleep on.
     fn around(&mut self, acts: Vec<(usize, Act)>) -> Result<(), String> {
         let has_events = self.links.iter().any(|(_, link)| link.borrow().has_event());
-        let wakes = self.backlog.wakes(self.links.len(), &self.ledger.borrow());
-        if !acts.is_empty() || has_events || wakes || !self.sleeps() {
-            let moves = self.ledger.borrow().moves;
+        if !acts.is_empty() || has_events || self.newcomers > 0 || !self.sleeps() {
+            let moves = self.model.borrow().moves;
             self.turn(acts)?;
-            let is_idle = moves == self.ledger.borrow().moves && !self.sleeps();
+            let is_idle = moves == self.model.borrow().moves && !self.sleeps();
             self.idle_turns = if is_idle { self.idle_turns + 1 } else { 0 };
         }
+        self.update_viewings(false);
         checks::after_step(self)
     }
 
@@ -280,12 +272,12 @@ impl World {
     /// The inputs of a turn, in any order, and the turn.
     fn turn(&mut self, mut acts: Vec<(usize, Act)>) -> Result<(), String> {
         let now = self.now();
-        self.ledger.borrow_mut().turn_begins();
+        self.model.borrow_mut().turn_begins();
         self.pinned_before = self.hub.totals().closed.pinned;
-        let mut newcomers = self.backlog.accept(self.links.len(), &self.ledger.borrow());
+        let mut newcomers = std::mem::take(&mut self.newcomers);
         for (key, readiness) in self.batch() {
-            self.trace(|| format!("event for #{} in slot {}: {readiness:?}", key.number, key.slot));
-            self.ledger.borrow_mut().moves += 1;
+            self.log(|| format!("event for #{} in slot {}: {readiness:?}", key.number, key.slot));
+            self.model.borrow_mut().moves += 1;
             if let Some(link) = self.link(key) {
                 link.borrow_mut().told(readiness);
             }
@@ -308,13 +300,10 @@ impl World {
 
     /// The hub's turn, and what it leaves.
     fn turn_hub(&mut self, now: Instant) -> Result<(), String> {
-        self.look_back();
-        for (_, link) in &self.links {
-            link.borrow_mut().transcript.viewing.iter_mut().for_each(|viewing| viewing.turn(now));
-        }
-        let desk = Desk { links: &self.links, ledger: &self.ledger, is_tracing: self.is_tracing };
-        let turned = self.hub.turn(Tick::at(now), || now, |call, hub| desk.reply(call, hub));
-        self.outdate_all();
+        self.update_viewings(true);
+        let site = Site { links: &self.links, model: &self.model, is_verbose: self.is_verbose };
+        let turned = self.hub.turn(Tick::at(now), || now, |call, hub| site.reply(call, hub));
+        self.model.borrow_mut().turn_ends();
         self.reap(turned.closed)
     }
 
@@ -323,16 +312,16 @@ impl World {
         let mut batch = Vec::new();
         for (key, link) in &self.links {
             let link = &mut *link.borrow_mut();
-            if link.has_event() && !self.random.chance(self.weather.late) {
+            if link.has_event() && !self.random.chance(self.fault_profile.late) {
                 batch.push((*key, link.take_event()));
             }
-            if self.random.chance(self.weather.spurious) {
+            if self.random.chance(self.fault_profile.spurious) {
                 let drawn = self.random.below(4);
                 let readiness = Readiness { readable: drawn & 1 > 0, writable: drawn & 2 > 0, gone: false };
                 batch.push((*key, readiness));
             }
         }
-        if !self.gone.is_empty() && self.random.chance(self.weather.spurious) {
+        if !self.gone.is_empty() && self.random.chance(self.fault_profile.spurious) {
             let readiness = Readiness { readable: true, writable: true, gone: self.random.chance(500) };
             batch.push((self.random.pick(&self.gone), readiness));
         }
@@ -341,39 +330,38 @@ impl World {
     }
 
     fn admit(&mut self) {
-        let sequences: Vec<u64> = self.ledger.borrow().cameras.iter().map(|camera| camera.sequence).collect();
+        let sequences: Vec<u64> = self.model.borrow().cameras.iter().map(|camera| camera.sequence).collect();
         let script = self.writer.draw(&mut self.random, &sequences);
-        let manner = if self.is_calm { Manner::calm() } else { Manner::draw(&mut self.random, self.weather.faults) };
+        let profile =
+            if self.is_calm { Profile::calm() } else { Profile::draw(&mut self.random, self.fault_profile.faults) };
         let now = self.now();
-        let mut link = Link::new(self.admitted, manner, script, self.random.fork(), now);
+        let mut link = Link::new(self.admitted, profile, script, self.random.fork(), now);
         link.tick();
         self.admitted += 1;
         let link = Rc::new(RefCell::new(link));
-        let limits = self.hub.limits();
-        let linger = (limits.linger_timeout, limits.linger_bytes_max);
-        let end = End { link: link.clone(), ledger: self.ledger.clone(), linger };
+        let end = End { link: link.clone(), model: self.model.clone() };
         let Ok(key) = self.hub.admit(Peer::Local, now, |_| Ok(end)) else { return };
-        self.trace(|| format!("#{} comes to slot {}: {:?}", key.number, key.slot, link.borrow().manner));
+        self.log(|| format!("#{} comes to slot {}: {:?}", key.number, key.slot, link.borrow().profile));
         self.links.push((key, link));
-        self.ledger.borrow_mut().moves += 1;
+        self.model.borrow_mut().moves += 1;
     }
 
     fn perform(&mut self, camera: usize, act: Act) {
         let now = self.now();
-        self.trace(|| format!("camera {camera}: {act:?}"));
+        self.log(|| format!("camera {camera}: {act:?}"));
         match act {
             Act::Frame { bytes, sequence } => self.publish(camera, bytes, sequence, true),
             Act::StandIn { bytes } => self.publish(camera, bytes, None, false),
             Act::GiveUp => {
                 for (_, link) in &self.links {
                     if let Some(wait) = link.borrow_mut().wait.as_mut().filter(|wait| wait.camera == camera) {
-                        wait.is_given_up = true;
+                        wait.has_failed = true;
                     }
                 }
                 self.hub.give_up(camera, now);
             }
             Act::Retract => {
-                self.ledger.borrow_mut().cameras[camera].retract();
+                self.model.borrow_mut().cameras[camera].clear();
                 self.hub.retract(camera);
             }
         }
@@ -383,15 +371,15 @@ impl World {
     fn announce(&mut self) {
         for topic in [Topic::State, Topic::Loop] {
             let is_followed = self.hub.journal().is_followed(topic);
-            let ledger = &mut *self.ledger.borrow_mut();
+            let model = &mut *self.model.borrow_mut();
             if is_followed && self.random.chance(100) {
-                ledger.journal_id += 1;
+                model.log_id += 1;
                 let data = format!("{{\"is\":{}}}", "1".repeat(self.random.up_to(4_000)));
-                let news = Some((ledger.journal_id, data.clone()));
+                let news = Some((model.log_id, data.clone()));
                 if topic == Topic::State {
-                    ledger.state = news
+                    model.state = news
                 } else {
-                    ledger.turns = news
+                    model.turns = news
                 }
                 self.hub.announce(topic, data.into());
             }
@@ -400,26 +388,17 @@ impl World {
 
     fn publish(&mut self, camera: usize, bytes: usize, given: Option<u64>, is_live: bool) {
         let now = self.now();
-        let mut ledger = self.ledger.borrow_mut();
-        let last = ledger.cameras[camera].sequence;
+        let (number, last) = {
+            let camera = &self.model.borrow().cameras[camera];
+            (camera.published + 1, camera.sequence)
+        };
         let sequence = given.filter(|&given| given > last).unwrap_or(last + 1);
         let jpeg = jpeg(camera, sequence, bytes);
         let captured_wall = WallTime::nearest(site::captured_at(sequence));
-        let number = ledger.cameras[camera].published + 1;
-        let frame = Published::new(camera, (number, sequence), captured_wall.since_epoch(), now, is_live, jpeg);
-        ledger.cameras[camera].sequence = sequence;
-        let frame = Rc::new(frame);
-        ledger.cameras[camera].show(frame.clone(), is_live);
-        if is_live {
-            ledger.record(camera, sequence, captured_wall.since_epoch(), bytes);
-        }
-        drop(ledger);
-        self.shown(camera);
-        if !self.hub.limits().history_span.is_zero() {
-            self.ledger.borrow_mut().cameras[camera].history.push_back(frame);
-            self.outdate(camera);
-            self.look_back();
-        }
+        let captured_at = captured_wall.since_epoch();
+        let frame = Published::new(camera, (number, sequence), captured_at, now, is_live, jpeg);
+        self.model.borrow_mut().publish(frame, captured_at);
+        self.update_viewings(false);
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
         let shot = Shot { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: given.and_then(Sequence::new) };
         match is_live {
@@ -428,23 +407,31 @@ impl World {
         }
     }
 
+    /// Counts the frames there are for each viewer.
+    fn update_viewings(&self, may_end: bool) {
+        let model = &*self.model.borrow();
+        for (_, link) in self.links.iter().filter(|(key, _)| self.hub.contains(*key)) {
+            let viewing = &mut link.borrow_mut().transcript.viewing;
+            viewing.iter_mut().for_each(|viewing| viewing.update(may_end, model));
+        }
+    }
+
     /// The connections that the hub has closed.
     fn reap(&mut self, closed: Vec<End>) -> Result<(), String> {
-        self.ledger.borrow_mut().reaping = true;
+        self.model.borrow_mut().is_reaping = true;
         for end in &closed {
             let place = self.links.iter().position(|(_, link)| Rc::ptr_eq(link, &end.link));
             let (key, link) = self.links.swap_remove(place.ok_or("a connection is closed twice")?);
-            self.trace(|| format!("#{} is closed", key.number));
+            self.log(|| format!("#{} is closed", key.number));
             self.gone.push(key);
             self.gone.drain(..self.gone.len().saturating_sub(8));
             checks::on_close(self, &link.borrow())?;
         }
         if !closed.is_empty() {
-            self.backlog.freed();
-            self.ledger.borrow_mut().moves += 1;
+            self.model.borrow_mut().moves += 1;
         }
         drop(closed);
-        self.ledger.borrow_mut().reaping = false;
+        self.model.borrow_mut().is_reaping = false;
         Ok(())
     }
 }
@@ -452,6 +439,6 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         // What is left is closed with the hub.
-        self.ledger.borrow_mut().reaping = true;
+        self.model.borrow_mut().is_reaping = true;
     }
 }

@@ -1,21 +1,17 @@
-//! The whole heart: a world of peers, cameras and accidents, as `tests/simulation` has it, whose every choice is a byte
-//! of the input.
+//! The whole hub: a world of peers, cameras and faults, as `tests/simulation` has it, whose every choice is a byte of
+//! the input.
 #![no_main]
 
-#[path = "../../simulation/backlog.rs"]
-mod backlog;
 #[path = "../../simulation/body.rs"]
 mod body;
 #[path = "../../simulation/checks.rs"]
 mod checks;
-#[path = "../../simulation/ledger.rs"]
-mod ledger;
 #[path = "../../simulation/link.rs"]
 mod link;
-#[path = "../../simulation/manner.rs"]
-mod manner;
-#[path = "../../simulation/past.rs"]
-mod past;
+#[path = "../../simulation/model.rs"]
+mod model;
+#[path = "../../simulation/profile.rs"]
+mod profile;
 #[path = "../../simulation/random.rs"]
 mod random;
 #[allow(dead_code)]
@@ -32,8 +28,8 @@ mod transcript;
 #[path = "../../simulation/world.rs"]
 mod world;
 
-libfuzzer_sys::fuzz_target!(|tape: &[u8]| {
-    if let Err(fault) = run::play(tape, false) {
+libfuzzer_sys::fuzz_target!(|trace: &[u8]| {
+    if let Err(fault) = run::play(trace, false) {
         panic!("{fault}");
     }
 });

@@ -4,7 +4,7 @@ use crate::random::Random;
 
 /// Chances are out of a thousand, each step or each call.
 #[derive(Clone, Debug)]
-pub struct Manner {
+pub struct Profile {
     /// The peer takes up to `read_bytes` in a step.
     pub reads: usize,
     pub read_bytes: usize,
@@ -32,7 +32,7 @@ pub struct Manner {
 
 const ANY: usize = 1 << 30;
 
-impl Manner {
+impl Profile {
     /// A peer that takes everything, says everything, and leaves when it is told that all is said.
     pub fn calm() -> Self {
         Self {
