@@ -79,12 +79,12 @@ pub struct Direction {
     /// The hub may try: it has been told to since the last "would block".
     pub told: bool,
     /// It is not ready for now, whatever the buffers hold.
-    stuck: bool,
+    is_stuck: bool,
 }
 
 impl Direction {
     fn new() -> Self {
-        Self { is_owed: true, event: false, told: true, stuck: false }
+        Self { is_owed: true, event: false, told: true, is_stuck: false }
     }
 
     fn would_block(&mut self) -> io::Error {
@@ -95,7 +95,7 @@ impl Direction {
 
     /// Turns readiness into an edge, if one is owed.
     fn tell(&mut self, is_ready: bool) {
-        if self.is_owed && is_ready && !self.stuck {
+        if self.is_owed && is_ready && !self.is_stuck {
             self.is_owed = false;
             self.event = true;
         }
@@ -138,8 +138,7 @@ impl Link {
         let profile = &self.profile;
         let random = &mut self.random;
         if random.chance(profile.unstick) {
-            self.reading.stuck = false;
-            self.writing.stuck = false;
+            (self.reading.is_stuck, self.writing.is_stuck) = (false, false);
         }
         if self.queued > 0 && random.chance(profile.reads) {
             self.queued -= self.queued.min(profile.read_bytes);
@@ -164,6 +163,11 @@ impl Link {
             self.gone = true;
         }
         self.update_edges();
+    }
+
+    /// The network works again, and the peer takes all that waits.
+    pub fn recover(&mut self) {
+        (self.reading.is_stuck, self.writing.is_stuck, self.queued) = (false, false, 0);
     }
 
     /// From now on nothing goes wrong with this connection, and its peer takes whatever comes.
@@ -233,7 +237,7 @@ impl Link {
             return Ok(0);
         }
         if available == 0 || self.random.chance(self.profile.hiccups) {
-            self.reading.stuck = available > 0;
+            self.reading.is_stuck = available > 0;
             return Err(self.reading.would_block());
         }
         let count = available.min(buffer.len()).min(self.random.up_to(self.profile.chunk_bytes));
@@ -263,7 +267,7 @@ impl Link {
         }
         let room = self.profile.send_buffer.saturating_sub(self.queued);
         if room == 0 || self.random.chance(self.profile.hiccups) {
-            self.writing.stuck = room > 0;
+            self.writing.is_stuck = room > 0;
             let since = if self.transcript.is_mid_chunk() { self.wrote_at } else { model.now };
             self.blocked_since.get_or_insert(since);
             return Err(self.writing.would_block());

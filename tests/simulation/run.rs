@@ -6,11 +6,15 @@ use std::time::Duration;
 use framecast::stream::metrics::{Closes, FrameCounts};
 
 use crate::checks;
+use crate::link::Link;
 use crate::random::Random;
 use crate::world::World;
 
 /// Steps in which an awkward moment for the end is waited for.
 const AWKWARD_STEPS_MAX: usize = 100;
+
+/// Steps in which the faults go on after it.
+const ROUGH_STEPS: usize = 40;
 
 /// Steps of calm in which the cameras go on, and in which they are silent.
 const LIVE_STEPS: usize = 20;
@@ -114,29 +118,9 @@ pub fn play(trace: &[u8], is_verbose: bool) -> Result<(), String> {
 fn end(world: &mut World, step: &mut usize) -> Result<(), String> {
     checks::sums_are_reported(world)?;
     match world.fault_profile.is_rough_ending {
-        true => end_roughly(world, LIVE_STEPS + SILENT_STEPS, step),
-        false => end_calmly(world, step),
+        true => end_roughly(world, step)?,
+        false => end_calmly(world, step)?,
     }
-}
-
-/// The faults stop: everybody who watches has the newest frame in the end, and everybody goes when told to.
-fn end_calmly(world: &mut World, step: &mut usize) -> Result<(), String> {
-    world.calm_down();
-    for calm in 0..LIVE_STEPS + SILENT_STEPS {
-        *step += 1;
-        let is_live = calm < LIVE_STEPS;
-        world.calm_step(Duration::from_millis(if is_live { 20 } else { 200 }), is_live)?;
-        if !is_live {
-            world.settle()?;
-        }
-    }
-    // Every connection is writable, so each was just found to have been sent all there is.
-    if let Some((key, _)) =
-        world.links.iter().find(|(_, link)| link.borrow().writing.is_owed || link.borrow().has_event())
-    {
-        return Err(format!("#{} is not writable in the end", key.number));
-    }
-    world.shut_down();
     for _ in 0..END_STEPS {
         *step += 1;
         world.calm_step(Duration::from_millis(60), false)?;
@@ -148,9 +132,29 @@ fn end_calmly(world: &mut World, step: &mut usize) -> Result<(), String> {
     }
 }
 
-/// The end comes in the middle of it all, and what is left at last is closed with the hub.
-fn end_roughly(world: &mut World, steps: usize, step: &mut usize) -> Result<(), String> {
-    // It comes when it is most awkward: before the end of a reply that another request was to follow.
+/// The faults stop: every viewer has the newest frame in the end. Then the hub is shut down.
+fn end_calmly(world: &mut World, step: &mut usize) -> Result<(), String> {
+    world.calm_down();
+    for calm in 0..LIVE_STEPS + SILENT_STEPS {
+        *step += 1;
+        let is_live = calm < LIVE_STEPS;
+        world.calm_step(Duration::from_millis(if is_live { 20 } else { 200 }), is_live)?;
+        if !is_live {
+            world.settle()?;
+        }
+    }
+    // Every connection is writable, so each was just found to have been sent all there is.
+    let waits = |link: &Link| link.writing.is_owed || link.has_event();
+    if let Some((key, _)) = world.links.iter().find(|(_, link)| waits(&link.borrow())) {
+        return Err(format!("#{} is not writable in the end", key.number));
+    }
+    world.shut_down();
+    Ok(())
+}
+
+/// The hub is shut down amid the faults, and they go on for a while.
+fn end_roughly(world: &mut World, step: &mut usize) -> Result<(), String> {
+    // The most awkward moment is before the end of a reply that another request was to follow.
     for _ in 0..AWKWARD_STEPS_MAX {
         if world.is_in_the_middle_of_a_reply() || !world.goes_on() {
             break;
@@ -159,9 +163,10 @@ fn end_roughly(world: &mut World, steps: usize, step: &mut usize) -> Result<(), 
         world.step()?;
     }
     world.shut_down();
-    for _ in 0..steps {
+    for _ in 0..ROUGH_STEPS {
         *step += 1;
         world.step()?;
     }
+    world.calm_down();
     Ok(())
 }

@@ -68,14 +68,14 @@ pub struct FaultProfile {
 impl FaultProfile {
     fn draw(random: &mut Random) -> Self {
         Self {
-            peers_max: random.between(1, 24),
+            peers_max: random.between(1, 20),
             arrivals: random.pick(&[20, 100, 500]),
             faults: random.pick(&[0, 100, 500, 1000]),
             spurious: random.pick(&[0, 20, 200]),
             late: random.pick(&[0, 100, 500]),
             is_rough_ending: random.chance(250),
             tick_us: random.up_to(60_000),
-            leaps: random.pick(&[0, 5, 30]),
+            leaps: random.pick(&[0, 10, 30]),
         }
     }
 }
@@ -227,6 +227,10 @@ impl World {
                 Wake::At(at) => at.saturating_duration_since(now),
                 Wake::Now | Wake::OnInput => Duration::ZERO,
             };
+            if self.random.chance(300) {
+                // It is as the deadline passes that peers take bytes again.
+                self.links.iter().for_each(|(_, link)| link.borrow_mut().recover());
+            }
             time = match self.random.below(4) {
                 0 => deadline,
                 1 => deadline.saturating_sub(Duration::from_nanos(1)),
