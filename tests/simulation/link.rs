@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -52,7 +53,7 @@ pub struct Link {
     pub replied_at: Instant,
     /// The transport last took a byte then.
     pub wrote_at: Instant,
-    /// A signal came in the last call: none comes in the next, or nobody would ever get on.
+    /// A signal came in the last call: none comes in the next, so that there is progress.
     was_interrupted: bool,
     /// The transport has refused bytes, and taken none, since then.
     pub blocked_since: Option<Instant>,
@@ -65,18 +66,19 @@ pub struct Link {
     random: Random,
     /// Bytes that the peer has not taken yet.
     queued: usize,
+    /// That both directions are over is to be reported, and was, or is.
     gone: bool,
-    told_hangup: bool,
+    has_hung_up: bool,
 }
 
-/// One direction of a transport, as whoever waits for its edges sees it.
+/// One direction of a transport, as its edges show it.
 #[derive(Debug)]
 pub struct Direction {
-    /// It said "would block" and has not told of readiness since.
+    /// It returned "would block", and has not become ready since.
     pub is_owed: bool,
     /// An event is on its way.
     pub event: bool,
-    /// The hub may try: it has been told to since the last "would block".
+    /// The hub may try: it had an event since the last "would block".
     pub told: bool,
     /// It is not ready for now, whatever the buffers hold.
     is_stuck: bool,
@@ -129,11 +131,11 @@ impl Link {
             random,
             queued: 0,
             gone: false,
-            told_hangup: false,
+            has_hung_up: false,
         }
     }
 
-    /// The peer does what is its profile, and the network what is its own.
+    /// The peer and the network do what their profile says.
     pub fn tick(&mut self) {
         let profile = &self.profile;
         let random = &mut self.random;
@@ -155,12 +157,9 @@ impl Link {
         if self.reset {
             self.queued = 0;
         }
-        if self.shut_at.is_some() && self.queued == 0 && random.chance(profile.parts) {
-            self.peer_ended = true;
-        }
-        if self.shut_at.is_some() && self.peer_ended && !self.told_hangup {
-            self.told_hangup = true;
-            self.gone = true;
+        if self.shut_at.is_some() {
+            self.peer_ended |= self.queued == 0 && random.chance(profile.parts);
+            self.gone |= self.peer_ended && !mem::replace(&mut self.has_hung_up, self.peer_ended);
         }
         self.update_edges();
     }
@@ -196,7 +195,7 @@ impl Link {
         event
     }
 
-    /// The hub is told something, true or not.
+    /// The hub has an event, true or not.
     pub fn told(&mut self, event: Readiness) {
         self.reading.told |= event.readable || event.gone;
         self.writing.told |= event.writable;
@@ -208,11 +207,6 @@ impl Link {
         let since = if self.script.asked == 0 { self.admitted_at } else { self.head_at.max(self.replied_at) };
         let deadline = since + model.limits.request_timeout;
         model.last_call_until().map_or(deadline, |until| until.min(deadline))
-    }
-
-    /// Whether the kernel, on closing now, would throw away what it was still to deliver.
-    fn would_lose_reply(&self) -> bool {
-        self.queued > 0 && self.sent > self.consumed && !self.reset
     }
 
     fn is_interrupted(&mut self) -> bool {
@@ -318,7 +312,9 @@ impl Link {
         }
         let Some(shut_at) = self.shut_at else { return };
         let has_lingered = model.now >= shut_at + model.limits.linger_timeout;
-        if self.would_lose_reply() && !has_lingered && self.drained <= model.limits.linger_bytes_max {
+        // On a close with unread input, the kernel discards what it was still to deliver.
+        let loses_reply = self.queued > 0 && self.sent > self.consumed && !self.reset;
+        if loses_reply && !has_lingered && self.drained <= model.limits.linger_bytes_max {
             model.fail(|| format!("connection {} is closed on unread input: its reply is lost", self.id));
         }
     }

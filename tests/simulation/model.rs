@@ -200,8 +200,8 @@ pub struct Model {
     pub moves: u64,
     /// The number of the newest entry of the event log, and the newest statistics with theirs.
     pub log_id: u64,
-    pub state: Option<(u64, String)>,
-    pub turns: Option<(u64, String)>,
+    state: Option<(u64, String)>,
+    turns: Option<(u64, String)>,
     /// Frames that tables and event streams left out.
     pub missed: u64,
     /// Turns so far, and bytes of bodies made in this one.
@@ -285,6 +285,13 @@ impl Model {
             camera.history.push_back(frame);
             camera.outdate(&self.limits, self.now);
         }
+    }
+
+    /// Statistics are published.
+    pub fn announce(&mut self, topic: Topic, data: String) {
+        self.log_id += 1;
+        let newest = if topic == Topic::State { &mut self.state } else { &mut self.turns };
+        *newest = Some((self.log_id, data));
     }
 
     /// The number of the newest entry of a topic.

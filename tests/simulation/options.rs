@@ -18,7 +18,7 @@ pub enum Task {
     Sabotage,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     pub task: Task,
     pub steps: usize,

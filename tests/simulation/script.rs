@@ -14,41 +14,26 @@ use crate::random::Random;
 /// What a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask {
-    Page {
-        bytes: usize,
-    },
+    Page { bytes: usize },
     Nothing,
-    Last {
-        bytes: usize,
-    },
-    Snapshot {
-        camera: usize,
-    },
-    Newer {
-        camera: usize,
-        after: u64,
-    },
-    Table {
-        camera: usize,
-        rows: Option<u64>,
-    },
-    Events {
-        cameras: usize,
-        tells_loop: bool,
-        last: Option<u64>,
-    },
-    Clip {
-        camera: usize,
-        span: Duration,
-    },
-    /// `permitted` is for how long, if not for ever.
-    Stream {
-        camera: usize,
-        is_late: bool,
-        framing: Framing,
-        pace: Pace,
-        permitted: Option<Duration>,
-    },
+    Last { bytes: usize },
+    Snapshot { camera: usize },
+    Newer { camera: usize, after: u64 },
+    Table { camera: usize, rows: Option<u64> },
+    Events { cameras: usize, has_loop: bool, last: Option<u64> },
+    Clip { camera: usize, span: Duration },
+    Stream(Stream),
+}
+
+/// A stream that a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    pub camera: usize,
+    pub is_late: bool,
+    pub framing: Framing,
+    pub pace: Pace,
+    /// How long it is permitted, if not for ever.
+    pub permitted: Option<Duration>,
 }
 
 /// One whole request.
@@ -63,8 +48,8 @@ pub struct Message {
     pub is_old: bool,
 }
 
-/// All that one peer is going to say.
-#[derive(Debug)]
+/// All that one peer sends.
+#[derive(Debug, Default)]
 pub struct Script {
     pub bytes: Vec<u8>,
     /// The whole requests that have not been handed out.
@@ -139,38 +124,22 @@ impl Writer {
 
     /// A script of any kind. `sequences` are the cameras' last.
     pub fn draw(&mut self, random: &mut Random, sequences: &[u64]) -> Script {
-        let mut script = Script {
-            bytes: Vec::new(),
-            messages: VecDeque::new(),
-            awaited_from: 0,
-            asked: 0,
-            is_over: false,
-            pauses: VecDeque::new(),
-        };
-        match random.below(22) {
-            20 => self.endless(&mut script, random),
-            21 => {
-                self.some(&mut script, random, sequences);
-                self.endless(&mut script, random);
-            }
-            0..9 => self.stream(&mut script, random),
-            9 => {}
-            10 => self.garbage(&mut script, random),
-            11 => self.half(&mut script, random),
-            12 => {
-                self.some(&mut script, random, sequences);
-                self.garbage(&mut script, random);
-            }
-            13 => {
-                self.some(&mut script, random, sequences);
-                script.pauses.push_back((script.bytes.len(), random.up_to(500)));
-                self.half(&mut script, random);
-            }
-            14 => {
-                self.some(&mut script, random, sequences);
-                self.stream(&mut script, random);
-            }
-            _ => self.some(&mut script, random, sequences),
+        let mut script = Script::default();
+        let kind = random.below(22);
+        if let 12.. = kind
+            && kind != 20
+        {
+            self.some(&mut script, random, sequences);
+        }
+        match kind {
+            0..=8 | 14 => self.stream(&mut script, random),
+            10 | 12 => self.garbage(&mut script, random),
+            13 => script.pauses.push_back((script.bytes.len(), random.up_to(500))),
+            20 | 21 => self.endless(&mut script, random),
+            _ => {}
+        }
+        if let 11 | 13 = kind {
+            self.half(&mut script, random);
         }
         script
     }
@@ -209,7 +178,7 @@ impl Writer {
         let is_late = self.has_history && random.chance(400);
         // Not drawn, so that what is drawn next is the same for every other peer.
         let permitted = (self.number % 4 == 3).then(|| Duration::from_millis(self.number * 37 % 5_000));
-        self.request(script, random, Ask::Stream { camera, is_late, framing, pace, permitted });
+        self.request(script, random, Ask::Stream(Stream { camera, is_late, framing, pace, permitted }));
         if random.chance(100) {
             // What a viewer goes on to say is read and thrown away.
             script.bytes.resize(script.bytes.len() + random.up_to(40_000), b'?');
@@ -222,7 +191,7 @@ impl Writer {
         let last = random.chance(500).then(|| random.up_to(10_000) as u64);
         let ask = match random.below(3) {
             0 => Ask::Table { camera, rows: None },
-            _ => Ask::Events { cameras: random.below(self.cameras + 1), tells_loop: random.chance(500), last },
+            _ => Ask::Events { cameras: random.below(self.cameras + 1), has_loop: random.chance(500), last },
         };
         self.request(script, random, ask);
     }
@@ -230,7 +199,7 @@ impl Writer {
     fn request(&mut self, script: &mut Script, random: &mut Random, ask: Ask) {
         self.number += 1;
         let path = format!("/{}", self.number);
-        let head_only = random.chance(50) && !matches!(ask, Ask::Last { .. } | Ask::Stream { .. });
+        let head_only = random.chance(50) && !matches!(ask, Ask::Last { .. } | Ask::Stream(_));
         let keep_alive = !random.chance(50);
         let method = if head_only { "HEAD" } else { "GET" };
         let connection = if keep_alive { "" } else { "Connection: close\r\n" };

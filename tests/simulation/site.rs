@@ -19,7 +19,7 @@ use crate::body::{Body, Kind, Watched};
 use crate::checks;
 use crate::link::{End, Link, Wait};
 use crate::model::{BOUNDARY, Model, jpeg};
-use crate::script::{Ask, Message};
+use crate::script::{Ask, Message, Stream};
 use crate::transcript::Viewing;
 use crate::world::Links;
 
@@ -98,9 +98,9 @@ impl Exchange<'_> {
                 let table = Box::new(Table::new(camera, "camera", rows));
                 (table, Purpose::Table, Kind::Table { camera, rows_left: rows }, follows, 0)
             }
-            Ask::Events { cameras, tells_loop, last } => {
+            Ask::Events { cameras, has_loop, last } => {
                 let named = (0..cameras).map(|camera| (camera, camera.to_string())).collect();
-                let events = Events::new(named, tells_loop, last, self.hub.journal());
+                let events = Events::new(named, has_loop, last, self.hub.journal());
                 let last_id = last.filter(|&last| last <= self.model.log_id).unwrap_or(0);
                 let follows = events.follows();
                 (Box::new(events), Purpose::Events, Kind::Events, follows, last_id)
@@ -146,7 +146,7 @@ impl Exchange<'_> {
                 }
             },
             Ask::Table { .. } | Ask::Events { .. } | Ask::Clip { .. } => self.none(),
-            Ask::Stream { camera, is_late, framing, pace, permitted } => {
+            Ask::Stream(Stream { camera, is_late, framing, pace, permitted }) => {
                 let head: Bytes = [b"HTTP/1.1 200 OK\r\n\r\n", preamble(BOUNDARY, framing).as_ref()].concat().into();
                 let delay = if is_late { self.model.delay } else { Duration::ZERO };
                 let mut viewing = Viewing::new(camera, delay, framing, pace, self.model);

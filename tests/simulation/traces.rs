@@ -1,4 +1,4 @@
-//! The traces on which fuzzing has found something, new ways or faults: they hold, now and from now on.
+//! The traces that fuzzing has kept, for new code that they reached or faults that they found.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::run;
 /// Plays one trace.
 pub fn play(path: &Path, is_verbose: bool) -> Result<(), String> {
     let trace = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    run::catch(|| run::play(&trace, is_verbose)).map_err(|fault| format!("{}: {fault}", path.display()))
+    run::play(&trace, is_verbose).map(drop).map_err(|fault| format!("{}: {fault}", path.display()))
 }
 
 /// Plays all that are kept; the published crate comes without them.

@@ -47,7 +47,7 @@ pub struct World {
     sources: Vec<Source>,
     writer: Writer,
     gone: Vec<Key>,
-    step: usize,
+    pub step: usize,
     admitted: u64,
 }
 
@@ -132,29 +132,21 @@ impl World {
         self.model.borrow().now
     }
 
-    pub fn elapsed(&self) -> Duration {
-        self.now() - *BEGINNING
-    }
-
     fn log(&self, words: impl FnOnce() -> String) {
         if self.is_verbose {
-            println!("{:>5} {:>12.6} s  {}", self.step, self.elapsed().as_secs_f64(), words());
+            println!("{:>5} {:>12.6} s  {}", self.step, (self.now() - *BEGINNING).as_secs_f64(), words());
         }
     }
 
     /// One step: the clock, the peers and the cameras move, and the loop goes around if anything wakes it.
     pub fn step(&mut self) -> Result<(), String> {
-        self.step += 1;
-        self.advance();
-        for (_, link) in &self.links {
-            link.borrow_mut().tick();
-        }
-        if !self.is_calm && self.random.chance(self.fault_profile.arrivals) && !self.model.borrow().is_stopping() {
+        let time = self.time();
+        if self.random.chance(self.fault_profile.arrivals) && !self.model.borrow().is_stopping() {
             let room = self.fault_profile.peers_max.saturating_sub(self.links.len());
             self.newcomers = self.random.up_to(4).min(room);
         }
         let acts = self.cameras_act();
-        self.around(acts)
+        self.around(time, acts)
     }
 
     /// Nothing goes wrong from now on.
@@ -169,17 +161,9 @@ impl World {
 
     /// One step of calm: time passes, and each camera gives a frame if it is `live`.
     pub fn calm_step(&mut self, time: Duration, live: bool) -> Result<(), String> {
-        self.step += 1;
-        self.model.borrow_mut().now += time;
-        for (_, link) in &self.links {
-            link.borrow_mut().tick();
-        }
-        let mut acts = Vec::new();
-        for camera in (0..self.sources.len()).filter(|_| live) {
-            let sequence = self.model.borrow().cameras[camera].sequence;
-            acts.push((camera, self.sources[camera].frame(&mut self.random, sequence)));
-        }
-        self.around(acts)
+        let cameras = if live { self.sources.len() } else { 0 };
+        let acts = (0..cameras).map(|camera| (camera, self.frame(camera))).collect();
+        self.around(time, acts)
     }
 
     /// Whether somebody has part of a reply, and may ask for more behind it.
@@ -217,28 +201,29 @@ impl World {
         Err(format!("the hub is not at rest after {TURNS_MAX} turns"))
     }
 
-    fn advance(&mut self) {
-        let now = self.now();
-        let mut time = Duration::from_micros(self.random.below(self.fault_profile.tick_us) as u64);
+    /// How much time passes in a step: little, or up to about a deadline, or seconds.
+    fn time(&mut self) -> Duration {
+        let time = Duration::from_micros(self.random.below(self.fault_profile.tick_us) as u64);
         if self.random.chance(300) {
-            time = Duration::ZERO;
-        } else if self.random.chance(self.fault_profile.leaps) {
-            let deadline = match self.hub.next_wake() {
-                Wake::At(at) => at.saturating_duration_since(now),
-                Wake::Now | Wake::OnInput => Duration::ZERO,
-            };
-            if self.random.chance(300) {
-                // It is as the deadline passes that peers take bytes again.
-                self.links.iter().for_each(|(_, link)| link.borrow_mut().recover());
-            }
-            time = match self.random.below(4) {
-                0 => deadline,
-                1 => deadline.saturating_sub(Duration::from_nanos(1)),
-                2 => deadline + Duration::from_micros(self.random.up_to(100_000) as u64),
-                _ => Duration::from_millis(self.random.up_to(6_000) as u64),
-            };
+            return Duration::ZERO;
         }
-        self.model.borrow_mut().now += time;
+        if !self.random.chance(self.fault_profile.leaps) {
+            return time;
+        }
+        if self.random.chance(300) {
+            // It is as the deadline passes that peers take bytes again.
+            self.links.iter().for_each(|(_, link)| link.borrow_mut().recover());
+        }
+        let deadline = match self.hub.next_wake() {
+            Wake::At(at) => at.saturating_duration_since(self.now()),
+            Wake::Now | Wake::OnInput => Duration::ZERO,
+        };
+        match self.random.below(4) {
+            0 => deadline,
+            1 => deadline.saturating_sub(Duration::from_nanos(1)),
+            2 => deadline + Duration::from_micros(self.random.up_to(100_000) as u64),
+            _ => Duration::from_millis(self.random.up_to(6_000) as u64),
+        }
     }
 
     fn cameras_act(&mut self) -> Vec<(usize, Act)> {
@@ -248,15 +233,22 @@ impl World {
             if let Some(act) = self.sources[camera].act(&mut self.random, sequence) {
                 acts.push((camera, act));
                 if self.random.chance(50) {
-                    acts.push((camera, self.sources[camera].frame(&mut self.random, sequence)));
+                    acts.push((camera, self.frame(camera)));
                 }
             }
         }
         acts
     }
 
-    /// Goes around once, unless the loop would sleep on.
-    fn around(&mut self, acts: Vec<(usize, Act)>) -> Result<(), String> {
+    fn frame(&mut self, camera: usize) -> Act {
+        self.sources[camera].frame(&mut self.random, self.model.borrow().cameras[camera].sequence)
+    }
+
+    /// Time passes, and the loop goes around once, unless it would sleep on.
+    fn around(&mut self, time: Duration, acts: Vec<(usize, Act)>) -> Result<(), String> {
+        self.step += 1;
+        self.model.borrow_mut().now += time;
+        self.links.iter().for_each(|(_, link)| link.borrow_mut().tick());
         let has_events = self.links.iter().any(|(_, link)| link.borrow().has_event());
         if !acts.is_empty() || has_events || self.newcomers > 0 || !self.sleeps() {
             let moves = self.model.borrow().moves;
@@ -299,11 +291,6 @@ impl World {
         (0..newcomers).for_each(|_| self.admit());
         acts.into_iter().for_each(|(camera, act)| self.perform(camera, act));
         self.announce();
-        self.turn_hub(now)
-    }
-
-    /// The hub's turn, and what it leaves.
-    fn turn_hub(&mut self, now: Instant) -> Result<(), String> {
         self.update_viewings(true);
         let site = Site { links: &self.links, model: &self.model, is_verbose: self.is_verbose };
         let turned = self.hub.turn(Tick::at(now), || now, |call, hub| site.reply(call, hub));
@@ -371,20 +358,12 @@ impl World {
         }
     }
 
-    /// The server tells of itself, while anybody listens.
+    /// The server publishes statistics while any peer subscribes to them.
     fn announce(&mut self) {
         for topic in [Topic::State, Topic::Loop] {
-            let is_followed = self.hub.journal().is_followed(topic);
-            let model = &mut *self.model.borrow_mut();
-            if is_followed && self.random.chance(100) {
-                model.log_id += 1;
+            if self.hub.journal().is_followed(topic) && self.random.chance(100) {
                 let data = format!("{{\"is\":{}}}", "1".repeat(self.random.up_to(4_000)));
-                let news = Some((model.log_id, data.clone()));
-                if topic == Topic::State {
-                    model.state = news
-                } else {
-                    model.turns = news
-                }
+                self.model.borrow_mut().announce(topic, data.clone());
                 self.hub.announce(topic, data.into());
             }
         }
