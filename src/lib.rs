@@ -31,7 +31,7 @@
 //! | Layer | What lives there | What it does not know |
 //! |---|---|---|
 //! | [`options`] | the command line, checked once into plain values | sockets |
-//! | [`server`] | the edge: the event loop, listeners, sockets, cameras' processes | byte formats |
+//! | [`server`] | the I/O layer: the event loop, listeners, transports, child processes | byte formats, drivers |
 //! | [`site`] | what is answered: which address means what, and what stands there | connections, the kernel |
 //! | [`hub`] | the deterministic core: connections, bodies, channels, the turn | sockets, the clock, addresses |
 //! | [`stream`] | what a stream is made of: frames, their history and counts, peers | connections |
@@ -48,7 +48,7 @@
 //!
 //! | File | Lines | What it shows |
 //! |---|---|---|
-//! | `server/event_loop.rs` | 370 | the turn of the loop |
+//! | `server/event_loop.rs` | 245 | the turn of the loop |
 //! | `hub/turn.rs` | 175 | its largest step: receive, answer, expire, send, reap, and why in this order |
 //! | `hub/connection.rs` | 495 | the seven states of one peer |
 //! | `hub/queue.rs` | 255 | the bytes on their way to it, and why no picture is ever torn |
@@ -56,8 +56,9 @@
 //! | `hub/channel.rs` | 70 | subscribers of a topic, and how far each has read |
 //! | `hub/timers.rs` | 39 | deadlines that move with each frame at no cost |
 //! | `server/listener.rs` | 300 | accepting when descriptors run out: the edge that never comes again |
-//! | `server/token.rs` | 95 | events that are late: a token names a slot and the connection it was for |
-//! | `server/camera` | 950 | a child process as an event source: pipes, SIGCHLD, restart, on demand |
+//! | `server/token.rs` | 112 | events that are late: a token names a slot and the connection it was for |
+//! | `server/supervised.rs` | 415 | a child process as an event source: pipes, SIGCHLD, backoff, restart |
+//! | `server/camera` | 790 | a driver on demand, and what viewers are shown while it gives no frames |
 //! | `wire/http` | 870 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
 //! | `wire/jpeg` | 1150 | where a JPEG ends, and whether it is whole |
 //! | `wire/multipart` | 870 | parts, to be written and to be read |

@@ -18,7 +18,7 @@ use framecast::server::EventLoop;
 use framecast::server::passwords::{RIGHT, WRONG};
 use framecast::site::auth::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
 use framecast::wire::secret::{SecretAddress, mask};
-use framecast::{bench, drivers, health, logging, publish, server};
+use framecast::{bench, drivers, health, logging, options, publish, server};
 use log::Level;
 
 /// The exit code for what could not be started, or could not go on: it may be otherwise the next time, as when an
@@ -75,10 +75,11 @@ fn main() -> ExitCode {
 type Outcome = Result<(), (u8, Box<dyn Error>)>;
 
 fn serve(options: Serve) -> Outcome {
-    let settings = options.settings().map_err(usage)?;
-    server::prepare(&settings).map_err(usage)?;
     let program = program().map_err(failure)?;
-    let event_loop = EventLoop::new(settings, program).map_err(failure)?;
+    let settings = options.settings(&program).map_err(usage)?;
+    options::check_sources(&settings.cameras).map_err(usage)?;
+    server::prepare();
+    let event_loop = EventLoop::new(settings, &program).map_err(failure)?;
     for address in event_loop.addresses() {
         // A full disk or a closed pipe behind stdout is no reason not to serve.
         if let Err(error) = writeln!(io::stdout(), "listening on {address}") {
@@ -91,7 +92,7 @@ fn serve(options: Serve) -> Outcome {
     event_loop.run().map_err(failure)
 }
 
-/// Where this program is, for the drivers and the successors that are to run it. Without /proc, as in a bare chroot,
+/// Where this program is, for child processes and for a restart. Without /proc, as in a bare chroot,
 /// the name that it was started by has to tell.
 fn program() -> io::Result<PathBuf> {
     std::env::current_exe().or_else(|error| {

@@ -38,8 +38,8 @@ pub struct Turned<T> {
     pub closed: Vec<T>,
 }
 
-/// When the next turn must be taken, if no input comes before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When the next turn must be taken, if no input comes before. The soonest of several is their minimum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
     /// At once: a budget ended some work early, and no event will report what is left of it.
     Now,

@@ -1,11 +1,13 @@
 //! The cameras to show and where to publish them: `NAME=SOURCE` and `CAMERA=URL`.
 
+use std::path::Path;
 use std::time::Duration;
 
-use super::OptionsError;
 use super::given::{Given, unwrapped};
-use crate::drivers::Source;
-use crate::server::{CameraSettings, PublisherSettings, WarmUp};
+use super::{OptionsError, programs};
+use crate::drivers::{Source, SourceError};
+use crate::publish::Target;
+use crate::server::{CameraSettings, PublisherSettings, StdinFrom, WarmUp};
 use crate::wire::printable::composed;
 use crate::wire::secret::SecretAddress;
 
@@ -92,6 +94,7 @@ fn default_warm_up(source: &Source) -> WarmUp {
 /// Reads the cameras of `arguments` and then of `options`, and gives a name to those without one: `camera`, then
 /// `camera2` and so on. Without any, there is the emulated camera.
 pub(super) fn read(
+    program: &Path,
     arguments: Vec<Given<SecretAddress>>,
     options: Vec<Given<SecretAddress>>,
     frame_bytes_max: usize,
@@ -101,6 +104,11 @@ pub(super) fn read(
     // A command line overrides its environment.
     let has_arguments = !arguments.is_empty();
     let options = options.into_iter().filter(|given| !(has_arguments && given.is_variable));
+    let camera = |name: String, source: Source| {
+        let warm_up = warm_up.unwrap_or_else(|| default_warm_up(&source));
+        let driver = programs::driver(program, &name, &source, frame_bytes_max);
+        CameraSettings { name, driver, frame_bytes_max, warm_up }
+    };
     let mut cameras: Vec<CameraSettings> = Vec::new();
     for (index, given) in arguments.into_iter().chain(options).enumerate() {
         let (name, text) = split(&given)?;
@@ -115,21 +123,20 @@ pub(super) fn read(
         if cameras.iter().any(|camera| camera.name == name) {
             return Err(OptionsError::CameraTwice { place: given.place, name });
         }
-        let warm_up = warm_up.unwrap_or_else(|| default_warm_up(&source));
-        cameras.push(CameraSettings { name, source, frame_bytes_max, warm_up });
+        cameras.push(camera(name, source));
     }
-    if cameras.iter().filter(|camera| camera.source.reads_stdin()).count() > 1 {
+    if cameras.iter().filter(|camera| camera.driver.stdin == StdinFrom::Server).count() > 1 {
         return Err(OptionsError::StdinTwice);
     }
     if cameras.is_empty() {
-        let warm_up = warm_up.unwrap_or(WarmUp::Frames(0));
-        cameras.push(CameraSettings { name: "camera".to_owned(), source: Source::default(), frame_bytes_max, warm_up });
+        cameras.push(camera("camera".to_owned(), Source::default()));
     }
     Ok(cameras)
 }
 
 /// Reads where which camera is to be published.
 pub(super) fn read_publishers(
+    program: &Path,
     given: Vec<Given<SecretAddress>>,
     cameras: &[CameraSettings],
 ) -> Result<Vec<PublisherSettings>, OptionsError> {
@@ -144,9 +151,26 @@ pub(super) fn read_publishers(
                 camera.ok_or_else(|| OptionsError::NoCamera { place: given.place.clone(), name, known: known() })?
             }
         };
-        let target = target.parse();
+        let target: Result<Target, _> = target.parse();
         let target = target.map_err(|error| OptionsError::Target { place: given.place.clone(), error })?;
-        Ok(PublisherSettings { camera, target, frame_bytes_max: cameras[camera].frame_bytes_max })
+        let process = programs::publisher(program, &target, cameras[camera].frame_bytes_max);
+        Ok(PublisherSettings { camera, process })
     };
     given.into_iter().map(read).collect()
+}
+
+/// Checks whether the sources of `cameras` can be expected to give frames. One that is not there yet, such as a disk
+/// that is mounted late or a camera that is plugged in later, is only warned of: its driver retries.
+///
+/// # Errors
+/// A source can never give frames.
+pub fn check_sources(cameras: &[CameraSettings]) -> Result<(), SourceError> {
+    for CameraSettings { name, driver, .. } in cameras {
+        match driver.shown_as.expose().parse::<Source>().and_then(|source| source.check()) {
+            Ok(()) => {}
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => log::warn!("camera {name}: {error}; offline until then"),
+        }
+    }
+    Ok(())
 }

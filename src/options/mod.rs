@@ -7,8 +7,10 @@ mod health;
 mod history;
 mod listen;
 mod mistakes;
+mod programs;
 mod values;
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -17,6 +19,7 @@ use rustix::process::Pid;
 
 use self::access::Access;
 pub use self::access::{AccessError, Sign};
+pub use self::cameras::check_sources;
 use self::given::{Each, List, One};
 pub use self::health::Health;
 use self::history::History;
@@ -365,12 +368,12 @@ impl Serve {
         self.source.iter().flat_map(List::iter).map(|given| given.value.expose())
     }
 
-    /// The options as the server takes them.
+    /// The options as settings of a server, whose child processes run `program`, framecast itself.
     ///
     /// # Errors
     /// A camera cannot be had, or two not together; a certificate is missing, or not used; or a file of credentials
     /// cannot be followed.
-    pub fn settings(self) -> Result<Settings, OptionsError> {
+    pub fn settings(self, program: &Path) -> Result<Settings, OptionsError> {
         let files = self.tls_cert.zip(self.tls_key);
         let tls = files.map(|(certificate, key)| TlsFiles { certificate, key });
         let listen = settle(List::values(self.listen), tls.is_some())?;
@@ -392,12 +395,14 @@ impl Serve {
         };
         let frame_bytes_max = self.frame_max_mib as usize * 1024 * 1024;
         let (arguments, options) = (List::concat(self.source), List::concat(self.camera));
-        let cameras = cameras::read(arguments, options, frame_bytes_max, self.warm_up)?;
+        let cameras = cameras::read(program, arguments, options, frame_bytes_max, self.warm_up)?;
         Ok(Settings {
             listen,
             tls,
-            publishers: cameras::read_publishers(List::concat(self.publish), &cameras)?,
+            publishers: cameras::read_publishers(program, List::concat(self.publish), &cameras)?,
             cameras,
+            renderer: programs::renderer(program),
+            password_check: programs::password_check(program),
             always_on: self.always_on,
             offline: self.offline,
             camera_linger: self.camera_linger,

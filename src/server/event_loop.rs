@@ -1,280 +1,190 @@
-//! The turn: wait, hand each event to its owner, do what is due, write what is queued, let go of what is over.
+//! The event loop: wait, dispatch each event to its owner, take the hub's turn, attend to listeners and children.
 //!
-//! Everything is registered once, edge-triggered, and never again: the kernel tells what has changed, and we remember
-//! it. Every loop that reads, writes or accepts ends in one of three ways and only these:
+//! Every source is registered once, edge-triggered, and never again: the kernel reports what has changed, and its owner
+//! remembers it. Every loop that reads, writes or accepts ends in one of three ways and only these:
 //!
-//! 1. the kernel said "would block", so it owes an edge;
+//! 1. the kernel returned "would block", so it owes an edge;
 //! 2. nothing is left to do;
-//! 3. our own budget was reached; then it is on us to come back, and the next wait does not wait.
+//! 3. a budget of ours was reached; then the owner stays ready, and the next wait takes no time.
 //!
 //! An edge that is taken and not used up in one of these ways is lost, and with it a viewer. That is the heart of
-//! non-blocking I/O, and all of it is in this file, [`super::listener`], [`super::camera`] and `stream`. What comes
-//! before the first turn is in `start`, what brings about the last one in `end`.
+//! non-blocking I/O. All of it is in this file, [`super::listener`], [`super::camera`] and [`crate::hub`]. What comes
+//! before the first turn is in `start`, what signals ask for in `signals`.
 
-mod end;
-mod reload;
+mod signals;
 mod start;
 mod stats;
 
-use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll};
+use mio::event::Event;
+use mio::{Events, Poll};
 
-use self::reload::Reloads;
-pub use start::ServeError;
-pub use stats::LoopStats;
-
+pub use self::stats::LoopStats;
 use super::batches::Batches;
-use super::camera::{Camera, News};
-use super::handover::{self, Successor};
-use super::listener::{Accepted, Listener};
+use super::camera::Camera;
+use super::error::ServeError;
+use super::listener::Listeners;
 use super::passwords::Passwords;
 use super::publisher::Publisher;
+use super::reloads::Reloads;
+use super::restart::{self, NewProcess};
 use super::settings::Settings;
 use super::signals::Signals;
 use super::snapshot::Parts;
 use super::socket::Socket;
 use super::stats_ticker::StatsTicker;
-use super::supervisor::Supervisor;
+use super::systemd::Systemd;
 use super::tls::Tls;
-use super::token::Owner;
+use super::token::{ChildKind, Owner};
 use crate::clock::wall_time;
-use crate::hub::Shot;
-use crate::hub::{Answer, Hub, Permit, Readiness, Reply, Response, Tick, Topic, Wake};
+use crate::hub::{Answer, Call, Hub, Permit, Readiness, Reply, Response, Tick, Topic, Wake};
 use crate::logging::RateLimit;
 use crate::site::auth::{Authenticator, Decision};
 use crate::site::{self, refusals};
-use crate::stream::Peer;
-use crate::wire::facts::WallTime;
-use crate::wire::source::Part;
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
 /// Batches taken in one turn: enough for an event of every connection there may be by default. After a pause of the
-/// process there are more events than one batch holds, and no deadline may be judged before they are handed out.
+/// process there are more events than one batch holds, and no deadline may be judged before they are dispatched.
 const BATCHES_MAX: usize = 32;
 
-/// Connections accepted in one turn and from one listener, so that a burst of newcomers does not hold up the viewers.
-const ACCEPTS_MAX: usize = 64;
-
-/// When descriptors or memory have run out, accepting is tried again after this long, and whenever something closes.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-
-/// One thread's whole world.
+/// One thread and all it owns.
 #[derive(Debug)]
 pub struct EventLoop {
     poll: Poll,
-    signals: Signals,
-    supervisor: Supervisor,
-    listeners: Vec<Listener>,
+    hub: Hub<Socket>,
+    authenticator: Authenticator,
+    refusal_log: RateLimit,
+    settings: Settings,
+    listeners: Listeners,
     tls: Option<Tls>,
     cameras: Vec<Camera>,
     publishers: Vec<Publisher>,
-    hub: Hub<Socket>,
-    authenticator: Authenticator,
-    reloads: Reloads,
-    refusal_log: RateLimit,
     passwords: Passwords,
-    settings: Settings,
+    new_process: NewProcess,
+    /// Children when orphans were last looked for; none if a child has exited since.
+    children_swept: Option<usize>,
+    /// Bytes just read from a pipe.
+    scratch: Box<[u8]>,
+    signals: Signals,
+    reloads: Reloads,
+    systemd: Systemd,
     stats: LoopStats,
     stats_ticker: StatsTicker,
-    scratch: Box<[u8]>,
-    /// What drivers and a successor are started from.
-    program: PathBuf,
-    successor: Option<Successor>,
-    /// Children when orphans were last looked for; none if a child has ended since.
-    children_swept: Option<usize>,
-    /// Accepting has failed for want of descriptors or memory: try again then.
-    accept_retry: Option<Instant>,
-    /// The server is going down, and is gone by then.
-    going_down: Option<Instant>,
+    /// The server is shutting down, and quits then at the latest.
+    ending: Option<Instant>,
 }
 
 impl EventLoop {
-    /// Goes around until a signal says otherwise.
+    /// Takes turns until a signal ends them.
     ///
     /// # Errors
     /// Waiting for events failed, which nothing that a peer or a camera does can cause.
     pub fn run(mut self) -> Result<(), ServeError> {
-        handover::announce();
+        restart::announce();
+        self.systemd.ready(Instant::now());
         let mut events = Events::with_capacity(EVENTS_MAX);
-        self.supervisor.ready(Instant::now());
         while !self.is_over(Instant::now()) {
             self.turn(&mut events)?;
         }
-        self.cameras.iter_mut().for_each(Camera::kill);
-        self.publishers.iter_mut().for_each(Publisher::kill);
-        self.end_orphans();
+        self.kill_children();
         Ok(())
     }
 
-    /// One time around.
+    /// One turn.
     fn turn(&mut self, events: &mut Events) -> Result<(), ServeError> {
+        // First: all that the kernel has to report is known before any deadline is judged.
         let (tick, count) = self.wait(events)?;
-        self.take_check_result(tick.now);
+        // Before the hub's turn: a frame that has come is sent in this turn, and a request whose password has been
+        // checked is answered in it.
+        self.read_children(tick.now);
+        // In the middle: it receives, answers and sends all that the steps before have brought.
         self.turn_hub(tick);
-        // After the hub's turn: only then is it known which cameras are wanted and which descriptors are free.
+        // After the hub's turn: the connections it has closed leave descriptors and room for new ones.
         self.accept(tick.now);
-        self.check_passwords(tick.now);
-        self.attend_publishers(tick.now);
-        self.attend_cameras(tick);
-        self.sweep_orphans();
-        self.report(tick.now);
-        self.supervisor.attend(tick.now);
-        self.turned(count, tick.now);
+        // After the answers: they decide which cameras are wanted and which passwords are to be checked.
+        self.attend_children(tick);
+        // Last: the statistics are of a whole turn. The next one sends them.
+        self.report(count, tick.now);
         Ok(())
     }
 
-    /// Waits for events, no longer than to the nearest deadline, and not at all while work is left over; then hands
-    /// each event to its owner. Returns the time of the turn, and how many events there were.
+    /// Waits for events, but no longer than to the nearest deadline, and dispatches each to its owner. Returns the time
+    /// of the turn and the number of events.
     fn wait(&mut self, events: &mut Events) -> Result<(Tick, usize), ServeError> {
         let asked_at = Instant::now();
-        let timeout = self.timeout(asked_at);
+        let timeout = match self.next_wake() {
+            Wake::Now => Some(Duration::ZERO),
+            Wake::At(deadline) => Some(deadline.saturating_duration_since(asked_at)),
+            Wake::OnInput => None,
+        };
         self.stats.wakeups += u64::from(timeout != Some(Duration::ZERO));
         let mut batches = Batches::new(BATCHES_MAX, timeout);
         let mut now = None;
         let mut count = 0;
-        while batches.poll(&mut self.poll, events).map_err(start::system("wait for events"))? {
+        while batches.poll(&mut self.poll, events).map_err(ServeError::system("wait for events"))? {
             let now = *now.get_or_insert_with(Instant::now);
             count += events.iter().map(|event| self.dispatch(event, now)).count();
         }
         Ok((Tick { asked_at, now: now.unwrap_or(asked_at) }, count))
     }
 
-    /// How long the wait may take; `None` without end.
-    fn timeout(&self, now: Instant) -> Option<Duration> {
-        let accepts_owed = self.listeners.iter().any(Listener::is_owed) && self.may_accept();
-        let children_owed = self.cameras.iter().any(Camera::is_owed) || self.publishers.iter().any(Publisher::is_owed);
-        let hub = match self.hub.next_wake() {
-            Wake::Now => return Some(Duration::ZERO),
-            _ if accepts_owed || children_owed => return Some(Duration::ZERO),
-            Wake::At(at) => Some(at),
-            Wake::OnInput => None,
-        };
-        let cameras = self.cameras.iter().filter_map(Camera::next_deadline);
-        let children = cameras.chain(self.publishers.iter().filter_map(Publisher::next_deadline));
-        let ours = [hub, self.passwords.next_deadline(), self.stats_ticker.next_deadline()];
-        let ours =
-            ours.into_iter().chain([self.supervisor.next_deadline(), self.accept_retry, self.going_down]).flatten();
-        children.chain(ours).min().map(|deadline| deadline.saturating_duration_since(now))
+    /// When the next turn must be taken: the soonest of all who may ask for one.
+    fn next_wake(&self) -> Wake {
+        let at = |deadline: Option<Instant>| deadline.map_or(Wake::OnInput, Wake::At);
+        let others = [
+            self.hub.next_wake(),
+            self.listeners.next_wake(self.hub.len()),
+            self.passwords.next_wake(),
+            self.systemd.next_wake(),
+            at(self.stats_ticker.next_deadline()),
+            at(self.ending),
+        ];
+        let cameras = self.cameras.iter().map(Camera::next_wake);
+        let publishers = self.publishers.iter().map(Publisher::next_wake);
+        cameras.chain(publishers).chain(others).min().unwrap_or(Wake::OnInput)
     }
 
-    /// Hands an event to its owner.
-    fn dispatch(&mut self, event: &mio::event::Event, now: Instant) {
+    /// Hands an event to its owner. For sockets and pipes, that only sets bits.
+    fn dispatch(&mut self, event: &Event, now: Instant) {
         match Owner::of(event.token()) {
             Owner::Connection(key) => {
-                let readiness = Readiness {
-                    readable: event.is_readable(),
-                    writable: event.is_writable(),
-                    gone: event.is_error() || event.is_write_closed(),
-                };
+                let gone = event.is_error() || event.is_write_closed();
+                let readiness = Readiness { readable: event.is_readable(), writable: event.is_writable(), gone };
                 self.hub.ready(key, readiness);
             }
-            Owner::Listener(index) => self.listeners.get_mut(index).into_iter().for_each(Listener::ready),
-            Owner::CameraOutput(pipe) | Owner::CameraErrors(pipe) => {
-                self.read_camera(pipe.camera as usize, Some(pipe.run), now);
-            }
-            Owner::PublisherErrors { index, run } => {
-                self.publishers[index as usize].read(Some(run), &mut self.scratch, now);
-            }
-            Owner::Signals => self.obey_signals(now),
-            Owner::Background => self.take_reloaded(now),
+            Owner::Listener(index) => self.listeners.ready(index),
+            Owner::Child(child) => match child.kind {
+                ChildKind::Driver | ChildKind::Renderer => self.cameras[child.index as usize].ready(child),
+                ChildKind::Publisher => self.publishers[child.index as usize].ready(child),
+                ChildKind::PasswordCheck => self.passwords.ready(child),
+                // It has no pipe.
+                ChildKind::NewProcess => {}
+            },
+            Owner::Signals => self.take_signals(now),
             Owner::Addresses => self.reloads.addresses_changed(),
-        }
-    }
-
-    /// Accepts whoever waits, as far as there is room.
-    fn accept(&mut self, now: Instant) {
-        if self.accept_retry.is_some_and(|retry| now >= retry) {
-            self.accept_retry = None;
-        }
-        for index in 0..self.listeners.len() {
-            for _ in 0..ACCEPTS_MAX {
-                if !self.listeners[index].is_owed() || !self.may_accept() {
-                    break;
-                }
-                match self.listeners[index].accept() {
-                    Accepted::Connection(socket, peer) => self.admit(index, socket, peer, now),
-                    Accepted::Nobody => break,
-                    Accepted::Exhausted(error) => {
-                        if self.stats.accepts_exhausted == 0 {
-                            log::warn!("no connection can be accepted for now: {error}; those that come wait");
-                        }
-                        self.stats.accepts_exhausted += 1;
-                        self.accept_retry = Some(now + ACCEPT_RETRY);
-                    }
-                }
+            Owner::Background => {
+                self.tls.iter_mut().for_each(Tls::take_renewed);
+                self.reloads.take(&mut self.authenticator, &mut self.hub, now);
             }
         }
     }
 
-    /// Whether a connection could be taken in, if one waits.
-    fn may_accept(&self) -> bool {
-        self.accept_retry.is_none() && self.going_down.is_none() && self.hub.len() < self.settings.connections_max
-    }
-
-    fn admit(&mut self, listener: usize, socket: Socket, peer: Peer, now: Instant) {
-        let Self { hub, poll, listeners, tls, .. } = self;
-        let tls = tls.as_ref().filter(|_| listeners[listener].is_encrypted());
-        let admitted = hub.admit(peer, now, |key| {
-            let mut socket = encrypt(socket, tls)?;
-            let both = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut socket, Owner::Connection(key).token(), both)?;
-            Ok(socket)
-        });
-        if let Err(error) = admitted {
-            log::warn!("{peer}: cannot register connection: {error}");
-        }
-    }
-
-    /// Starts, stops and restarts drivers, as is due by `asked_at`, and goes on with pipes whose reading ended early.
-    fn attend_cameras(&mut self, Tick { asked_at, now }: Tick) {
-        for index in 0..self.cameras.len() {
-            if self.cameras[index].is_owed() {
-                self.read_camera(index, None, now);
-            }
-            let always_on = self.settings.always_on || self.cameras[index].is_always_on();
-            let wanted = self.going_down.is_none() && (always_on || self.hub.is_wanted(index));
-            self.cameras[index].attend(wanted, self.poll.registry(), asked_at);
-            self.hear(index, now);
-        }
-    }
-
-    /// Starts and restarts publishers, before cameras are looked after: a publisher is a viewer.
-    fn attend_publishers(&mut self, now: Instant) {
-        for publisher in &mut self.publishers {
-            if publisher.is_owed() {
-                publisher.read(None, &mut self.scratch, now);
-            }
-            publisher.attend(&mut self.hub, self.poll.registry(), now);
-        }
-    }
-
-    fn read_camera(&mut self, index: usize, run: Option<u32>, now: Instant) {
-        self.cameras[index].read(run, &mut self.scratch, now);
-        self.hear(index, now);
-    }
-
-    /// Passes on to the hub what a camera has to tell.
-    fn hear(&mut self, index: usize, now: Instant) {
-        for news in self.cameras[index].take_news() {
-            match news {
-                News::Frame(part) => show(&mut self.hub, Hub::publish, index, &part, now),
-                News::StandIn(part) => show(&mut self.hub, Hub::stand_in, index, &part, now),
-                News::Offline => self.hub.give_up(index, now),
-                News::LetGo => self.hub.retract(index),
-            }
-        }
+    /// Reads what child processes have written, publishes the frames, and takes exits.
+    fn read_children(&mut self, now: Instant) {
+        let Self { hub, authenticator, scratch, .. } = self;
+        self.cameras.iter_mut().for_each(|camera| camera.read(hub, scratch, now));
+        self.publishers.iter_mut().for_each(|publisher| publisher.read(scratch, now));
+        self.passwords.read(authenticator, hub, scratch, now);
     }
 
     /// Takes the hub's turn, in which the site answers the requests.
     fn turn_hub(&mut self, tick: Tick) {
         let Self { hub, cameras, publishers, tls, settings, stats, authenticator, refusal_log, .. } = self;
         tls.iter().for_each(Tls::allow_handshakes);
-        let turned = hub.turn(tick, Instant::now, |call, hub| {
+        let turned = hub.turn(tick, Instant::now, |call: &Call, hub| {
             let client = authenticator.client(call);
             let decision = authenticator.authorize(call, tick.now, wall_time());
             let refused = authenticator.counts();
@@ -294,70 +204,44 @@ impl EventLoop {
             Reply { answer, client, permit }
         });
         if !turned.closed.is_empty() {
-            // A descriptor less may be what a waiting connection needs.
-            self.accept_retry = None;
+            self.listeners.retry_now();
         }
     }
 
-    /// Starts the next check of a password, and hands out again the requests whose checks are not made after all.
-    fn check_passwords(&mut self, now: Instant) {
-        if let Some(ticket) = self.passwords.attend(&mut self.authenticator, now) {
-            self.hub.decided(ticket, now);
-        }
-        for ticket in self.authenticator.take_dropped() {
-            self.hub.decided(ticket, now);
-        }
+    /// Accepts connections, as far as there is room for them.
+    fn accept(&mut self, now: Instant) {
+        let Self { hub, tls, listeners, poll, stats, .. } = self;
+        stats.accepts_exhausted += listeners.accept(hub, tls.as_ref(), poll.registry(), now);
     }
 
-    /// Hands out again the requests whose password has been checked.
-    fn take_check_result(&mut self, now: Instant) {
-        if let Some(ticket) = self.passwords.take_result(&mut self.authenticator, now) {
-            self.hub.decided(ticket, now);
+    /// Starts and stops child processes. Publishers come before cameras, because they are viewers.
+    fn attend_children(&mut self, tick: Tick) {
+        let Self { hub, authenticator, poll, settings, .. } = self;
+        let registry = poll.registry();
+        self.passwords.attend(authenticator, hub, registry, tick.now);
+        self.publishers.iter_mut().for_each(|publisher| publisher.attend(hub, registry, tick.now));
+        for (index, camera) in self.cameras.iter_mut().enumerate() {
+            let is_always_on = settings.always_on || camera.is_always_on();
+            let is_wanted = self.ending.is_none() && (is_always_on || hub.is_wanted(index));
+            camera.attend(is_wanted, hub, registry, tick);
         }
+        self.sweep_orphans();
     }
 
-    /// Publishes periodic statistics to `/events` subscribers: as this turn leaves them, and sent with the next one.
-    fn report(&mut self, now: Instant) {
+    /// Publishes periodic statistics to `/events` subscribers, feeds the watchdog, and counts the turn.
+    fn report(&mut self, events: usize, began: Instant) {
         let Self { hub, cameras, publishers, tls, settings, stats, authenticator, stats_ticker, .. } = self;
         let refused = authenticator.counts();
-        let parts = Parts { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now };
-        // Plain numbers and words always serialise; were it otherwise, an empty event would show it.
+        let parts = Parts { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now: began };
+        // Plain numbers and words always serialise; if they did not, an empty event would show it.
         let state = stats_ticker.state(parts).map(|snapshot| serde_json::to_vec(&snapshot).unwrap_or_default());
         let turns = stats_ticker.turns(parts).map(|event| serde_json::to_vec(&event).unwrap_or_default());
         for (topic, data) in [(Topic::State, state), (Topic::Loop, turns)] {
             data.into_iter().for_each(|data| hub.announce(topic, data.into()));
         }
-    }
-
-    /// Counts a turn that is over.
-    fn turned(&mut self, events: usize, began: Instant) {
+        self.systemd.attend(began);
         let took = began.elapsed();
-        self.stats.turned(events, began, took);
-        self.stats_ticker.turned(&self.hub, began.saturating_duration_since(self.stats.started_at), took, events);
+        stats.turned(events, began, took);
+        stats_ticker.turned(hub, began.saturating_duration_since(stats.started_at), took, events);
     }
-}
-
-/// Puts TLS on top of a socket, where its listener is encrypted.
-fn encrypt(socket: Socket, tls: Option<&Tls>) -> io::Result<Socket> {
-    match (socket, tls) {
-        (Socket::Tcp(stream), Some(tls)) => Ok(Socket::Tls(Box::new(tls.accept(stream)?))),
-        (socket, _) => Ok(socket),
-    }
-}
-
-type Show = fn(&mut Hub<Socket>, usize, Shot<'_>, Instant);
-
-/// Hands a picture to the hub.
-fn show(hub: &mut Hub<Socket>, show: Show, camera: usize, part: &Part, now: Instant) {
-    let wall_now = WallTime::nearest(wall_time());
-    let captured_wall = part.captured_at.unwrap_or(wall_now);
-    let shot = Shot {
-        jpeg: &part.jpeg,
-        picture: part.picture,
-        captured_wall,
-        // Here, once a frame, the wall time of another program becomes a time on our own clock, which is never set.
-        age: wall_now.saturating_since(captured_wall),
-        sequence: part.sequence,
-    };
-    show(hub, camera, shot, now);
 }

@@ -1,7 +1,8 @@
-//! The addresses of this machine's network interfaces, and the URLs by which other devices reach a listener.
+//! The network interfaces of this machine: their addresses, and the URLs by which other devices reach a listener.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -14,32 +15,59 @@ const INTERNAL: [&str; 8] = ["docker", "br-", "veth", "virbr", "cni", "flannel",
 /// More addresses would hide the ones that matter.
 const URLS_MAX: usize = 8;
 
-/// An address of an interface that is up.
+/// The socket of avahi-daemon, which announces the machine's name (RFC 6762).
+const AVAHI: &str = "/run/avahi-daemon/socket";
+
+/// An address of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceAddress {
     /// The name of the interface, such as `eth0`.
     pub interface: String,
     /// The address.
     pub ip: IpAddr,
+    /// The bits of the address that are its network's, if the interface has a network.
+    pub prefix_bits: Option<u8>,
+    /// Whether the interface is up.
+    pub is_up: bool,
 }
 
-/// The addresses of all interfaces that are up, in the order of the kernel. It asks the kernel and nothing else, but it
-/// makes several system calls, so it belongs before the loop.
+/// The addresses of all interfaces, in the order of the kernel. It makes several system calls, and the kernel may take
+/// a while where there are thousands, so it does not belong into the loop.
 ///
 /// # Errors
 /// The kernel refuses (getifaddrs(3)).
 pub fn addresses() -> io::Result<Vec<InterfaceAddress>> {
-    let up = getifaddrs()?.filter(|entry| entry.flags.contains(InterfaceFlags::IFF_UP));
     let read = |entry: nix::ifaddrs::InterfaceAddress| {
-        let ip = ip(&entry.address?)?;
-        Some(InterfaceAddress { interface: entry.interface_name, ip })
+        let prefix_bits = entry.netmask.as_ref().and_then(ip).map(|mask| match mask {
+            IpAddr::V4(mask) => mask.to_bits().count_ones(),
+            IpAddr::V6(mask) => mask.to_bits().count_ones(),
+        });
+        Some(InterfaceAddress {
+            ip: ip(entry.address.as_ref()?)?,
+            prefix_bits: prefix_bits.map(|bits| bits as u8),
+            is_up: entry.flags.contains(InterfaceFlags::IFF_UP),
+            interface: entry.interface_name,
+        })
     };
-    Ok(up.filter_map(read).collect())
+    Ok(getifaddrs()?.filter_map(read).collect())
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     let v4 = address.as_sockaddr_in().map(|address| address.ip().into());
     v4.or_else(|| address.as_sockaddr_in6().map(|address| address.ip().into()))
+}
+
+/// The names that this machine has for itself, by which its cameras may be asked for.
+pub fn own_names() -> impl Iterator<Item = String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let first = name.split('.').next().map(str::to_owned);
+    std::iter::once(name.clone()).chain(first)
+}
+
+/// The name by which devices on the same network find this machine, if it announces one by multicast DNS.
+pub fn local_name() -> Option<String> {
+    let is_announced = Path::new(AVAHI).exists();
+    own_names().last().filter(|name| is_announced && !name.is_empty()).map(|name| format!("{name}.local"))
 }
 
 /// The URLs by which other devices reach a listener that is bound to `bound`, of which `name` is the machine's name on
@@ -50,7 +78,9 @@ pub fn urls(scheme: &str, bound: SocketAddr, interfaces: &[InterfaceAddress], na
         return if bound.ip().is_loopback() { Vec::new() } else { vec![url] };
     }
     let is_outer = |interface: &&InterfaceAddress| {
-        !interface.ip.is_loopback() && !INTERNAL.iter().any(|name| interface.interface.starts_with(name))
+        interface.is_up
+            && !interface.ip.is_loopback()
+            && !INTERNAL.iter().any(|name| interface.interface.starts_with(name))
     };
     let all: Vec<IpAddr> = interfaces.iter().filter(is_outer).map(|interface| interface.ip).collect();
     let v4 = all.iter().copied().filter(IpAddr::is_ipv4);
@@ -71,12 +101,17 @@ mod tests {
             ("lo", "127.0.0.1"),
             ("lo", "::1"),
             ("eth0", "192.168.1.20"),
+            ("eth1", "192.168.2.20"),
             ("docker0", "172.17.0.1"),
             ("eth0", "2001:db8::20"),
             ("eth0", "fe80::20"),
         ];
-        let make =
-            |(interface, ip): (&str, &str)| InterfaceAddress { interface: interface.into(), ip: ip.parse().unwrap() };
+        let make = |(interface, ip): (&str, &str)| InterfaceAddress {
+            interface: interface.into(),
+            ip: ip.parse().unwrap(),
+            prefix_bits: Some(24),
+            is_up: interface != "eth1",
+        };
         all.map(make).to_vec()
     }
 

@@ -1,18 +1,17 @@
 //! The networks that this machine's interfaces are in: their addresses are private, whatever they look like. They are
 //! read at the start, and again when the kernel reports that an address has come or gone (rtnetlink(7)).
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use nix::ifaddrs::{InterfaceAddress, getifaddrs};
-use nix::sys::socket::SockaddrStorage;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
+use super::interfaces::{self, InterfaceAddress};
 use crate::stream::Network;
 
 /// The groups of messages of new and deleted addresses (linux/rtnetlink.h).
@@ -55,6 +54,14 @@ impl AddressChanges {
         Ok(Self(socket))
     }
 
+    /// Registers the reports under `token`.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut SourceFd(&self.0.as_raw_fd()), token, Interest::READABLE)
+    }
+
     /// Reads away the reports that have come. Returns whether all were read; otherwise call it again in the next turn.
     pub fn drain(&self) -> bool {
         let mut message = [0; 8192];
@@ -64,41 +71,18 @@ impl AddressChanges {
     }
 }
 
-impl Source for AddressChanges {
-    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        SourceFd(&self.0.as_raw_fd()).register(registry, token, interests)
-    }
-
-    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        SourceFd(&self.0.as_raw_fd()).reregister(registry, token, interests)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        SourceFd(&self.0.as_raw_fd()).deregister(registry)
-    }
-}
-
-/// Reads the networks of all interfaces, without duplicates. The kernel may take a while where there are thousands.
+/// Reads the networks of all interfaces, without duplicates.
 ///
 /// # Errors
 /// The kernel does not list them.
 pub fn own_networks() -> io::Result<Vec<Network>> {
-    let mut networks: Vec<Network> = getifaddrs()?.filter_map(|interface| of_interface(&interface)).collect();
-    networks.sort_unstable();
-    networks.dedup();
-    Ok(networks)
+    let addresses = interfaces::addresses()?;
+    let of = |address: &InterfaceAddress| network(&address.interface, address.ip, address.prefix_bits?);
+    let networks = addresses.iter().filter_map(of);
+    Ok(networks.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
-/// The network of one address of an interface.
-fn of_interface(interface: &InterfaceAddress) -> Option<Network> {
-    let address = ip(interface.address.as_ref()?)?;
-    let prefix_bits = match ip(interface.netmask.as_ref()?)? {
-        IpAddr::V4(mask) => mask.to_bits().count_ones(),
-        IpAddr::V6(mask) => mask.to_bits().count_ones(),
-    };
-    network(&interface.interface_name, address, prefix_bits as u8)
-}
-
+/// The network of one address of an interface, which may be narrower than the interface says.
 fn network(interface: &str, address: IpAddr, prefix_bits: u8) -> Option<Network> {
     let shared = Network::new(SHARED.address.into(), SHARED.prefix_bits)?;
     if shared.contains(address) {
@@ -111,11 +95,6 @@ fn network(interface: &str, address: IpAddr, prefix_bits: u8) -> Option<Network>
     }
     let prefix_bits_min = if address.is_ipv4() { PREFIX_BITS_MIN_V4 } else { PREFIX_BITS_MIN_V6 };
     Network::new(address, prefix_bits.max(prefix_bits_min))
-}
-
-fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
-    let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
 }
 
 #[cfg(test)]

@@ -16,43 +16,29 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, kill_process_group, set_child_subreaper, waitid,
 };
 
-/// The variable that marks a child of the server, and all that it starts.
-pub(super) const MARK: &str = "CHILD_OF_FRAMECAST";
-
-/// The mark of the child that has `number`, which no other child of this server ever has.
-pub(super) fn mark(number: usize) -> String {
-    format!("{}.{number}", process::id())
-}
+use super::child::{Child, MARK};
 
 /// Makes this process the parent of all orphans among its descendants. Without it, as on a kernel that does not know
 /// it, they go to process 1.
 pub(super) fn adopt() {
     if let Err(error) = set_child_subreaper(Some(getpid())) {
-        log::warn!("processes that drivers leave behind are not ended with them: prctl: {error}");
+        log::warn!("prctl: {error}; processes that drivers leave behind are not ended with them");
     }
 }
 
-/// The children of the server that are no orphans.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    /// All of them.
-    pub(super) pids: HashSet<Pid>,
-    /// The marks of those that run.
-    pub(super) marks: HashSet<String>,
-}
-
-/// Kills the orphans whose driver has ended, and reaps those that have ended themselves. Returns whether any is left
-/// that was killed: then SIGCHLD comes when it has ended.
-pub(super) fn sweep(known: &Known) -> bool {
+/// Kills the orphans that none of the children `known` has started, and reaps those that have exited. Returns whether
+/// any was killed: then SIGCHLD comes when it has exited.
+pub(super) fn sweep<'a>(known: impl Iterator<Item = &'a Child>) -> bool {
+    let (pids, marks): (HashSet<Pid>, HashSet<&str>) = known.map(|child| (child.pid(), child.mark())).unzip();
     let mut is_any_left = false;
-    for pid in children().filter(|pid| !known.pids.contains(pid)) {
+    for pid in children().filter(|pid| !pids.contains(pid)) {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         if matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_))) {
             continue;
         }
-        if mark_of(pid).is_some_and(|mark| is_ours(&mark) && !known.marks.contains(&mark)) {
-            log::debug!("process {pid} is killed: the driver that started it has ended");
-            // The leader of a group takes with it what it has started. That it is gone already is no harm.
+        if mark_of(pid).is_some_and(|mark| is_ours(&mark) && !marks.contains(&*mark)) {
+            log::debug!("killing process {pid}: the driver that started it has exited");
+            // The group of a leader is what it has started. A process that is gone already is no error.
             let _ = kill_process_group(pid, Signal::KILL);
             let _ = kill_process(pid, Signal::KILL);
             is_any_left = true;

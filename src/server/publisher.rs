@@ -1,265 +1,162 @@
-//! The child process that passes a camera's frames on, and is a viewer to us.
+//! A publisher: the child process that passes a camera's frames on, and is a viewer of this server.
 //!
-//! Whatever can block in publishing happens in there. Its standard input is one end of a pair of sockets, the other end
-//! a connection like any viewer's: a publisher that cannot keep up skips frames as a slow viewer does, and its leaving
-//! is seen as any viewer's is. As long as it is published, a camera runs.
+//! Its standard input is one end of a socket pair, the other end a connection like any viewer's: a publisher that
+//! cannot keep up skips frames as a slow viewer does, and its exit is noticed as any viewer's leaving is. A camera runs
+//! as long as it is published.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use log::Level;
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
-use rustix::process::Signal;
 
-use super::child::{self, Backoff, Child, KILL_AFTER, WELL_AFTER};
+use super::child::Child;
 use super::settings::PublisherSettings;
 use super::socket::Socket;
-use super::token::Owner;
-use super::words::{Words, presentable};
-use crate::hub::{Hub, Key, Subscription};
-use crate::publish::{TARGET_VARIABLE, WELL};
+use super::supervised::Supervised;
+use super::token::{ChildId, ChildKind, Owner};
+use crate::hub::{Hub, Key, Subscription, Wake};
 use crate::stream::{Pace, Peer};
 use crate::wire::multipart::{Framing, preamble};
 
-/// One place where a camera is published and, but for a moment after it died, its process.
+/// One place where a camera is published, and its process.
 #[derive(Debug)]
 pub struct Publisher {
-    settings: PublisherSettings,
-    index: u32,
-    program: PathBuf,
-    life: Life,
-    backoff: Backoff,
-    /// Processes started for it.
-    runs: u32,
-    /// The process has said that frames go out.
-    was_well: bool,
-    /// A process has ended, but there may be words left in its pipe.
-    reap_owed: bool,
-    /// The server goes down.
-    stopping: bool,
-    trouble: Option<String>,
-    words: Words,
-}
-
-/// Where a publisher stands.
-#[derive(Debug)]
-enum Life {
-    /// It is started then.
-    Down { until: Instant },
-    /// The process runs and watches.
-    On { child: Child, key: Key },
-    /// The process is no viewer any more, and is killed then.
-    Ending { child: Child, kill_at: Instant },
-    /// The server goes down, and no process is left.
-    Over,
+    camera: usize,
+    process: Supervised<Key>,
 }
 
 impl Publisher {
-    /// A publisher of the camera `name`, whose process is started as `program publish` at the next opportunity.
-    pub fn new(settings: PublisherSettings, name: &str, index: usize, program: PathBuf, now: Instant) -> Self {
-        Self {
-            words: Words::new(format!("publisher of {name}")),
-            settings,
-            index: index as u32,
-            program,
-            life: Life::Down { until: now },
-            backoff: Backoff::default(),
-            runs: 0,
-            was_well: false,
-            reap_owed: false,
-            stopping: false,
-            trouble: None,
-        }
+    /// A publisher of the camera `name`, whose process is started in the first turn.
+    pub fn new(index: usize, settings: PublisherSettings, name: &str, now: Instant) -> Self {
+        let prefix = format_args!("publisher of {name}");
+        let mut process = Supervised::new(ChildKind::Publisher, index, prefix, settings.process);
+        process.start_again_at(now);
+        Self { camera: settings.camera, process }
     }
 
     /// Which camera it publishes, from 0.
     pub fn camera(&self) -> usize {
-        self.settings.camera
+        self.camera
     }
 
     /// Where to, as the user wrote it, with credentials masked.
     pub fn target(&self) -> String {
-        self.settings.target.to_string()
+        self.process.spec().shown_as.to_string()
     }
 
-    /// Its connection, while it watches.
+    /// Its connection, while it is a viewer.
     pub fn key(&self) -> Option<Key> {
-        match self.life {
-            Life::On { key, .. } => Some(key),
-            _ => None,
-        }
+        self.process.running().copied()
     }
 
     /// How often its process was started after the first time.
     pub fn restarts(&self) -> u32 {
-        self.runs.saturating_sub(1)
+        self.process.starts().saturating_sub(1)
     }
 
-    /// What went wrong last, while it is not made good.
+    /// What went wrong last, until it publishes again.
     pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+        self.process.error()
     }
 
-    /// Starts the process if it is time, and sees to it that one who has left the hub goes altogether.
+    /// Reads what its process has logged, and notes its exit.
+    pub fn read(&mut self, scratch: &mut [u8], now: Instant) {
+        self.process.read(scratch, now, |_, _, _| false);
+        if let Some(exit) = self.process.take_exit(now).filter(|_| !self.process.is_retired()) {
+            self.process.restart_after(exit.status, now);
+        }
+    }
+
+    /// Starts the process when it is time, and ends one whose connection the hub has closed.
     pub fn attend(&mut self, hub: &mut Hub<Socket>, registry: &Registry, now: Instant) {
-        match &mut self.life {
-            Life::Down { until } if now >= *until => {
-                if let Err(error) = self.start(hub, registry, now) {
-                    let words = format!("its process cannot be started: {error}");
-                    self.words.say(Level::Error, &words);
-                    self.trouble = Some(words);
-                    self.life = Life::Down { until: now + self.backoff.next() };
-                }
-            }
-            // It was let go as a viewer is that takes nothing, or it has ended, which SIGCHLD tells.
-            Life::On { key, .. } if !hub.contains(*key) => self.end(now),
-            Life::Ending { child, kill_at } if now >= *kill_at => {
-                child.signal(Signal::KILL);
-                *kill_at = now + KILL_AFTER;
-            }
+        self.process.attend(now);
+        match self.key() {
+            Some(key) if !hub.contains(key) => self.process.expect_exit(now),
+            None if self.process.may_start(now) => self.start(hub, registry, now),
             _ => {}
         }
     }
 
-    /// When [`Publisher::attend`] must be called next, if nothing else happens.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        match self.life {
-            Life::Down { until } => Some(until),
-            Life::Ending { kill_at, .. } => Some(kill_at),
-            Life::On { .. } | Life::Over => None,
-        }
-    }
-
-    /// Whether [`Publisher::read`] must be called without an event.
-    pub fn is_owed(&self) -> bool {
-        self.reap_owed || self.child().is_some_and(Child::is_owed)
-    }
-
-    /// A child process has ended, maybe this one. What is left in its pipe comes first.
-    pub fn child_ended(&mut self) {
-        self.reap_owed = true;
-    }
-
-    /// Reads what process number `run` has said, or whichever runs, and looks whether it has ended.
-    pub fn read(&mut self, run: Option<u32>, scratch: &mut [u8], now: Instant) {
-        if run.is_some_and(|run| run != self.runs & Key::NUMBER_MASK) {
-            return;
-        }
-        let Self { life, words, trouble, was_well, settings, .. } = self;
-        let (Life::On { child, .. } | Life::Ending { child, .. }) = life else {
-            self.reap_owed = false;
-            return;
-        };
-        child.read_words(scratch, |line| {
-            let line = presentable(line, settings.target.written());
-            if line.starts_with(WELL) {
-                (*was_well, *trouble) = (true, None);
-                words.forget();
-                words.relay(Level::Info, &line, now);
-            } else {
-                words.relay(Level::Warn, &line, now);
-                *trouble = Some(line);
+    fn start(&mut self, hub: &mut Hub<Socket>, registry: &Registry, now: Instant) {
+        let camera = self.camera;
+        let mut command = self.process.command();
+        let is_started = match socket_pair() {
+            Ok((ours, theirs)) => {
+                command.stdin(theirs);
+                self.process.start(command, registry, now, |_, _| subscribe(hub, camera, ours, registry, now))
             }
-        });
-        self.reap(now);
-    }
-
-    /// The server goes down: the process is told by the end of its input, which comes after a whole frame.
-    pub fn stop(&mut self, now: Instant) {
-        self.stopping = true;
-        match &self.life {
-            Life::On { .. } => self.end(now),
-            Life::Down { .. } => self.life = Life::Over,
-            Life::Ending { .. } | Life::Over => {}
+            Err(error) => self.process.started(Err(error)),
+        };
+        if !is_started {
+            self.process.back_off(now);
         }
     }
 
-    /// Ends its process and all it has started, now.
+    /// Lets the process exit at the end of its stream, and starts no other: the server shuts down.
+    pub fn shut_down(&mut self, now: Instant) {
+        self.process.retire();
+        self.process.expect_exit(now);
+    }
+
+    /// Kills its process and all it has started, now.
     pub fn kill(&mut self) {
-        if let Life::On { child, .. } | Life::Ending { child, .. } = &mut self.life {
-            // It cannot refuse, so this wait is short.
-            let _ = child.reap();
-        }
-        self.life = Life::Over;
+        self.process.kill();
     }
 
     /// Whether no process of it is left.
     pub fn is_over(&self) -> bool {
-        self.child().is_none()
+        self.process.child().is_none()
     }
 
-    fn start(&mut self, hub: &mut Hub<Socket>, registry: &Registry, now: Instant) -> io::Result<()> {
-        self.runs += 1;
-        self.was_well = false;
-        let (ours, theirs) = StdUnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let mut command = child::command(&self.program, "publish");
-        command.arg(child::server_argument()).stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
-        command.arg(child::frame_max_argument(self.settings.frame_bytes_max));
-        command.env(TARGET_VARIABLE, self.settings.target.written().expose());
-        let errors = Owner::PublisherErrors { index: self.index, run: self.runs & Key::NUMBER_MASK };
-        let child = Child::spawn(&mut command, errors.token(), registry, now)?;
-
-        let framing = Framing::Length;
-        let camera = self.settings.camera;
-        let head = preamble(hub.division(), framing);
-        let subscription =
-            Subscription { camera, framing, delay: Duration::ZERO, pace: Pace::default(), label: String::new(), head };
-        let key = hub.admit(Peer::Publisher, now, |key| {
-            let mut socket = Socket::Unix(UnixStream::from_std(ours));
-            let both = Interest::READABLE | Interest::WRITABLE;
-            registry.register(&mut socket, Owner::Connection(key).token(), both)?;
-            Ok(socket)
-        })?;
-        hub.subscribe_unasked(key, subscription, now);
-        self.life = Life::On { child, key };
-        Ok(())
+    /// When a turn must be taken for it.
+    pub fn next_wake(&self) -> Wake {
+        self.process.next_wake()
     }
 
-    fn end(&mut self, now: Instant) {
-        match std::mem::replace(&mut self.life, Life::Over) {
-            Life::On { child, .. } => self.life = Life::Ending { child, kill_at: now + KILL_AFTER },
-            other => self.life = other,
-        }
+    /// Notes an edge of its pipe.
+    pub(super) fn ready(&mut self, id: ChildId) {
+        self.process.ready(id);
     }
 
-    /// Looks whether the process has ended, and sees to what follows. Its last words have been read.
-    fn reap(&mut self, now: Instant) {
-        let (Life::On { child, .. } | Life::Ending { child, .. }) = &mut self.life else { return };
-        if child.is_owed() || !std::mem::take(&mut self.reap_owed) {
-            return;
-        }
-        let started_at = child.started_at();
-        match child.has_ended().and_then(|ended| if ended { child.reap().map(Some) } else { Ok(None) }) {
-            Ok(Some(status)) => self.ended(status, started_at, now),
-            Ok(None) => {}
-            Err(error) => log::error!("a publisher cannot be reaped: {error}"),
-        }
+    /// Notes that some child of the server has exited, perhaps this one.
+    pub fn child_exited(&mut self) {
+        self.process.child_exited();
     }
 
-    fn ended(&mut self, status: ExitStatus, started_at: Instant, now: Instant) {
-        if self.stopping {
-            self.life = Life::Over;
-            return;
-        }
-        if self.was_well && now.saturating_duration_since(started_at) >= WELL_AFTER {
-            self.backoff = Backoff::default();
-        }
-        let words = format!("its process ended ({status}) and is started again");
-        self.words.say(Level::Warn, &words);
-        self.trouble.get_or_insert(words);
-        self.life = Life::Down { until: now + self.backoff.next() };
-    }
-
+    /// Its process.
     pub(super) fn child(&self) -> Option<&Child> {
-        match &self.life {
-            Life::On { child, .. } | Life::Ending { child, .. } => Some(child),
-            Life::Down { .. } | Life::Over => None,
-        }
+        self.process.child()
     }
+}
+
+/// Our end of a connection, which never blocks, and that of a child.
+fn socket_pair() -> io::Result<(UnixStream, OwnedFd)> {
+    let (ours, theirs) = StdUnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(ours), theirs.into()))
+}
+
+/// Makes `socket` a viewer of `camera` that has asked for nothing.
+fn subscribe(
+    hub: &mut Hub<Socket>,
+    camera: usize,
+    socket: UnixStream,
+    registry: &Registry,
+    now: Instant,
+) -> io::Result<Key> {
+    let framing = Framing::Length;
+    let head = preamble(hub.division(), framing);
+    let subscription =
+        Subscription { camera, framing, delay: Duration::ZERO, pace: Pace::default(), label: String::new(), head };
+    let key = hub.admit(Peer::Publisher, now, |key| {
+        let mut socket = Socket::Unix(socket);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut socket, Owner::Connection(key).token(), both)?;
+        Ok(socket)
+    })?;
+    hub.subscribe_unasked(key, subscription, now);
+    Ok(key)
 }

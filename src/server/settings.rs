@@ -1,16 +1,16 @@
-//! What a server is told before it starts, as plain values.
+//! The settings of a server, as plain values.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::credentials::CredentialSources;
-use crate::drivers::Source;
 use crate::hub::Limits;
-use crate::publish::Target;
 use crate::site::auth::Policy;
+use crate::wire::secret::SecretAddress;
 use crate::wire::source::Part;
 
-/// Everything `framecast serve` can be told.
+/// All settings of a server.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where to listen; at least one.
@@ -21,11 +21,15 @@ pub struct Settings {
     pub cameras: Vec<CameraSettings>,
     /// Where cameras are published.
     pub publishers: Vec<PublisherSettings>,
-    /// Whether cameras run even while nobody watches.
+    /// Draws the placeholder of a camera, given its name, the reason, the time and the size.
+    pub renderer: DriverSpec,
+    /// Checks a password, which it reads with the hash.
+    pub password_check: DriverSpec,
+    /// Whether cameras run without viewers too.
     pub always_on: bool,
     /// What viewers are shown while a camera gives nothing.
     pub offline: Offline,
-    /// A camera nobody watches any more is stopped after this long.
+    /// A camera is stopped this long after its last viewer has left.
     pub camera_linger: Duration,
     /// The age up to which a frame will do for a snapshot that asks for no other; the newest does, whatever its age, if
     /// there is none.
@@ -44,13 +48,47 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+/// How a child process is started, and what the server expects of it.
+#[derive(Clone, Debug, Default)]
+pub struct DriverSpec {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments. Every user of the machine can read them, so they hold no credentials.
+    pub args: Vec<OsString>,
+    /// Variables of its environment, which only the same user can read.
+    pub env: Vec<(&'static str, SecretAddress)>,
+    /// The source or target that it connects to, as the user wrote it. It is displayed with credentials masked, and
+    /// they are masked in what the process logs.
+    pub shown_as: SecretAddress,
+    /// What its standard input is, where the server does not write to it.
+    pub stdin: StdinFrom,
+    /// How long it may give no frame while all is well; `None` for ever.
+    pub patience: Option<Duration>,
+    /// Whether it recovers by itself when its source is silent: killing it would not help.
+    pub heals: bool,
+    /// How often, from start to start, it is run again when it gives a picture and exits with status 0.
+    pub repeats_every: Option<Duration>,
+    /// How a line of its stderr begins that reports that all is well.
+    pub well_line: Option<&'static str>,
+}
+
+/// What the standard input of a child process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StdinFrom {
+    /// Empty.
+    #[default]
+    Null,
+    /// The server's own.
+    Server,
+}
+
 /// One camera: what it is called, and where its frames come from.
 #[derive(Clone, Debug)]
 pub struct CameraSettings {
     /// What `camera=NAME` asks for.
     pub name: String,
-    /// What its driver is told.
-    pub source: Source,
+    /// The process that writes its frames.
+    pub driver: DriverSpec,
     /// The largest frame accepted from it, in bytes.
     pub frame_bytes_max: usize,
     /// What is passed over before its first snapshot.
@@ -81,10 +119,8 @@ pub struct TlsFiles {
 pub struct PublisherSettings {
     /// Which camera, from 0.
     pub camera: usize,
-    /// What its publisher is told.
-    pub target: Target,
-    /// The largest frame of that camera, in bytes.
-    pub frame_bytes_max: usize,
+    /// The process that is sent its frames.
+    pub process: DriverSpec,
 }
 
 /// What viewers are shown while a camera gives nothing.

@@ -1,9 +1,8 @@
-//! Signals as events: a handler writes a byte to a pipe, and the loop reads it like anything else.
+//! Signals as events: a handler writes a byte to a pipe, which the loop reads like any other.
 
 use std::fmt;
 use std::io;
 
-use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use rustix::process::Signal;
 use signal_hook_mio::v1_0::Signals as SignalPipe;
@@ -11,16 +10,16 @@ use signal_hook_mio::v1_0::Signals as SignalPipe;
 /// The signals framecast acts on.
 pub struct Signals(SignalPipe);
 
-/// What a signal asks for.
+/// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// SIGTERM or SIGINT: come to an end; a second one: at once.
+    /// SIGTERM or SIGINT: shut down; a second one: quit immediately.
     ShutDown,
-    /// SIGCHLD: a child process has ended.
+    /// SIGCHLD: a child process has exited.
     Reap,
-    /// SIGUSR2: start a successor.
-    Succeed,
-    /// SIGUSR1, from that successor: it is up.
+    /// SIGUSR2: start a new process.
+    Restart,
+    /// SIGUSR1, from the new process: it is ready.
     HandOver,
     /// SIGHUP: the files of the certificate, of users or of the token have changed.
     Reload,
@@ -36,8 +35,16 @@ impl Signals {
         SignalPipe::new(signals.map(Signal::as_raw)).map(Self)
     }
 
-    /// Takes over SIGHUP as well. A server with nothing to reload is better off with what it does by itself: a terminal
-    /// that is closed ends what it runs.
+    /// Registers the signals under `token`.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.0, token, Interest::READABLE)
+    }
+
+    /// Takes over SIGHUP as well. A server with nothing to reload keeps the default action: a terminal that is closed
+    /// ends what it runs.
     ///
     /// # Errors
     /// The handler cannot be set.
@@ -50,7 +57,7 @@ impl Signals {
         self.0.pending().map(|signal| match Signal::from_named_raw(signal) {
             Some(Signal::CHILD) => Request::Reap,
             Some(Signal::USR1) => Request::HandOver,
-            Some(Signal::USR2) => Request::Succeed,
+            Some(Signal::USR2) => Request::Restart,
             Some(Signal::HUP) => Request::Reload,
             _ => Request::ShutDown,
         })
@@ -60,19 +67,5 @@ impl Signals {
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Signals")
-    }
-}
-
-impl Source for Signals {
-    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        self.0.register(registry, token, interests)
-    }
-
-    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        self.0.reregister(registry, token, interests)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.0.deregister(registry)
     }
 }

@@ -140,10 +140,11 @@ fn a_successor_that_fails_is_not_missed() {
     let (status, words) = server.wait();
     assert_eq!(status.code(), Some(0));
     assert!(
-        words.contains("the successor has ended (exit status: 1) before it was up; this server goes on"),
+        words.contains("new process ended (exit status: 1) before it was ready; this process continues"),
         "{words}"
     );
-    assert!(words.contains("cannot be started: No such file"), "{words}");
+    let missing = format!("cannot start new process: {}: No such file", program.display());
+    assert!(words.contains(&missing), "{words}");
 }
 
 #[test]

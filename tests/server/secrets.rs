@@ -174,7 +174,7 @@ fn debug_output_of_options_and_settings_shows_no_secret() {
     arguments.push(format!("--publish=redis://:{CANARY}@cam/x"));
     let options = Options::try_parse_from(&arguments).unwrap();
     let mut shown = format!("{options:?} {options:#?}");
-    let settings = options.serve.settings().unwrap();
+    let settings = options.serve.settings("framecast".as_ref()).unwrap();
     shown += &format!("{settings:?}");
     for command in ["capture", "publish", "health", "bench"] {
         let address = format!("http://ann:{CANARY}@cam/?token={CANARY}");

@@ -112,7 +112,7 @@ fn the_journal_is_told_the_priority_of_each_line() {
         child.wait().unwrap();
         words
     };
-    let warning = "the service manager cannot be told";
+    let warning = "NOTIFY_SOCKET: path must be shorter";
     let words = said(&["--listen", "127.0.0.1:0"], true, warning);
     assert!(words.starts_with(&format!("<4>{warning}")), "{words}");
     // No machine has this address.

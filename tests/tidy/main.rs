@@ -17,7 +17,7 @@ const FORBIDDEN: [(&str, &[&str]); 13] = [
     ("stream", &["crate::hub", "crate::site", "crate::server", "crate::drivers", "crate::bench", "crate::options"]),
     ("hub", &["crate::site", "crate::server", "crate::drivers", "crate::bench", "crate::options"]),
     ("site", &["crate::server", "crate::drivers", "crate::bench", "crate::options"]),
-    ("server", &["crate::bench", "crate::options"]),
+    ("server", &["crate::drivers", "crate::publish", "crate::bench", "crate::options"]),
     ("drivers", &["crate::stream", "crate::hub", "crate::site", "crate::server", "crate::bench", "crate::options"]),
     ("publish", &["crate::stream", "crate::hub", "crate::site", "crate::server", "crate::bench", "crate::options"]),
     ("bench", &["crate::stream", "crate::hub", "crate::site", "crate::server", "crate::drivers", "crate::options"]),
@@ -56,18 +56,13 @@ const IMPURE: [&str; 9] = [
 
 /// What must be readable in an hour: a file or a folder, the files and lines it may have. Comments and blank lines
 /// count, unit tests do not.
-const BUDGETS: [(&str, usize, usize); 2] = [("hub", 19, 3090), ("server/event_loop.rs", 1, 368)];
+const BUDGETS: [(&str, usize, usize); 2] = [("hub", 19, 3090), ("server/event_loop.rs", 1, 250)];
 
 /// Rooms whose files do not import in a circle.
 const WITHOUT_CYCLES: [&str; 4] = ["hub", "server", "site", "stream"];
 
 /// Imports, of the second file by the first, that are left out of the search for cycles.
-const EXCEPTED: [(&str, &str); 4] = [
-    ("hub/steps.rs", "hub/mod.rs"),
-    ("server/camera/outage.rs", "server/camera/mod.rs"),
-    ("server/event_loop/reload.rs", "server/event_loop.rs"),
-    ("server/event_loop/start.rs", "server/event_loop.rs"),
-];
+const EXCEPTED: [(&str, &str); 1] = [("hub/steps.rs", "hub/mod.rs")];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

@@ -1,8 +1,8 @@
-//! The service manager: whoever started us and wants to know how we fare (sd_notify(3)).
+//! Notifies systemd, or another service manager, of the server's state (sd_notify(3)).
 //!
-//! It is told when the server listens, when it comes to its end, and, if it asks for that, again and again that the
-//! loop still goes around; one that does not is ended and started anew. Words go by datagram to a socket that is never
-//! waited for: a manager that does not listen misses some, and nobody else is held up.
+//! It is notified when the server listens, when it shuts down and, if it asks for that, periodically that the loop
+//! still turns; it restarts a server that does not. Messages are datagrams on a non-blocking socket: a manager that
+//! does not read misses some, and the loop never waits.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,31 +11,33 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-/// The variables by which a manager makes itself known. They are for us alone: a driver is told of none of them.
+use crate::hub::Wake;
+
+/// The variables by which a service manager makes itself known. Child processes do not inherit them.
 pub const VARIABLES: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDNAMES"];
 
-/// Whom to tell, if anybody, and how often.
+/// The service manager, if there is one.
 #[derive(Debug, Default)]
-pub struct Supervisor {
+pub struct Systemd {
     manager: Option<(UnixDatagram, SocketAddr)>,
     /// Half the time after which a silent loop counts as hung.
     interval: Option<Duration>,
     due: Option<Instant>,
 }
 
-impl Supervisor {
-    /// The manager that the environment names. One that cannot be reached is warned of and done without.
+impl Systemd {
+    /// The manager that the environment names. One that cannot be reached is logged, and not notified.
     pub fn of_environment() -> Self {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return Self::default() };
         let variable = |name: &str| std::env::var(name).ok();
-        // The variable may have been inherited from somebody who is watched in our place.
+        // The variable may be inherited from another process, whose watchdog it is.
         let is_ours = variable("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
         let timeout = variable("WATCHDOG_USEC").and_then(|micros| micros.parse().ok()).filter(|&micros| micros > 0);
         let interval = timeout.filter(|_| is_ours).map(|micros| Duration::from_micros(micros) / 2);
         match open(&name) {
             Ok(manager) => Self { manager: Some(manager), interval, due: None },
             Err(error) => {
-                log::warn!("the service manager cannot be told how this server fares: {error}");
+                log::warn!("NOTIFY_SOCKET: {error}; the service manager is not notified");
                 Self::default()
             }
         }
@@ -43,45 +45,45 @@ impl Supervisor {
 
     /// The server listens.
     pub fn ready(&mut self, now: Instant) {
-        self.tell("READY=1");
+        self.notify("READY=1");
         self.due = self.interval.map(|interval| now + interval);
     }
 
-    /// The server comes to its end.
+    /// The server shuts down.
     pub fn stopping(&self) {
-        self.tell("STOPPING=1");
+        self.notify("STOPPING=1");
     }
 
-    /// Another process is this server from now on.
+    /// The new process is this service from now on.
     pub fn hand_over(&mut self, pid: u32) {
-        self.tell(&format!("MAINPID={pid}"));
+        self.notify(&format!("MAINPID={pid}"));
         self.due = None;
     }
 
-    /// The loop has gone around: says so, if it is time.
+    /// Feeds the watchdog when it is due.
     pub fn attend(&mut self, now: Instant) {
         if let (Some(due), Some(interval)) = (self.due, self.interval)
             && now >= due
         {
-            self.tell("WATCHDOG=1");
+            self.notify("WATCHDOG=1");
             self.due = Some(now + interval);
         }
     }
 
-    /// When [`Supervisor::attend`] must be called next.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.due
+    /// When [`Systemd::attend`] must be called next.
+    pub fn next_wake(&self) -> Wake {
+        self.due.map_or(Wake::OnInput, Wake::At)
     }
 
-    fn tell(&self, words: &str) {
+    fn notify(&self, message: &str) {
         let Some((socket, manager)) = &self.manager else { return };
-        if let Err(error) = socket.send_to_addr(words.as_bytes(), manager) {
-            log::debug!("the service manager was not told {words}: {error}");
+        if let Err(error) = socket.send_to_addr(message.as_bytes(), manager) {
+            log::debug!("the service manager was not sent {message}: {error}");
         }
     }
 }
 
-/// A path, or after an `@` a name in the abstract namespace.
+/// Opens a path, or after an `@` a name in the abstract namespace.
 fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
     let manager = match name.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,

@@ -1,4 +1,5 @@
-//! What child processes say, kept to a few lines a second, and to what everybody may hear.
+//! The log of one child process: its stderr, rate-limited, deduplicated and with credentials removed, and what the
+//! server logs about it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,25 +9,24 @@ use log::Level;
 use crate::wire::printable::Printable;
 use crate::wire::secret::SecretAddress;
 
-/// So many lines are logged of one child in a second. A child that goes on writing more is logged less and less often,
-/// down to one line in [`WINDOW_MAX`].
+/// Lines of stderr logged in one second. A child that writes more is logged less and less often, down to one line in
+/// [`WINDOW_MAX`].
 const LINES_PER_WINDOW: u32 = 5;
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 const WINDOW_MAX: Duration = Duration::from_secs(60);
 
-/// So many different lines are remembered as said.
+/// Lines that are remembered as logged.
 const LINES_REMEMBERED_MAX: usize = 16;
 
-/// What is logged of one camera or publisher: each line once until it is well again, and of its child's lines a few at
-/// most. A child that is restarted for hours says the same each time.
+/// Logs each line once, until the child is well again: one that is restarted for hours writes the same each time.
 #[derive(Debug)]
-pub(super) struct Words {
-    whose: String,
+pub(super) struct StderrLog {
+    prefix: String,
     cap: Cap,
-    said: VecDeque<String>,
+    logged: VecDeque<String>,
 }
 
-/// A bound of the lines of a child: some in a second, and fewer and fewer while there are more than that.
+/// Bounds the lines of a child: some in a second, and fewer while there are more than that.
 #[derive(Debug)]
 struct Cap {
     window: Duration,
@@ -60,55 +60,54 @@ impl Cap {
     }
 }
 
-impl Words {
-    /// The words of `whose`, with which each line begins.
-    pub(super) fn new(whose: String) -> Self {
+impl StderrLog {
+    /// A log whose lines begin with `prefix`.
+    pub(super) fn new(prefix: String) -> Self {
         let cap = Cap { window: WINDOW_MIN, ends_at: None, logged: 0, left_out: 0 };
-        Self { whose, cap, said: VecDeque::new() }
+        Self { prefix, cap, logged: VecDeque::new() }
     }
 
-    /// Logs a line of the child, unless it was logged already or there are too many.
-    pub(super) fn relay(&mut self, level: Level, line: &str, now: Instant) {
-        if self.is_known(line) {
-            return;
+    /// Logs a line that the child wrote, unless it was logged already or there are too many.
+    pub(super) fn log_child(&mut self, level: Level, line: &str, now: Instant) {
+        if !self.is_known(line)
+            && let Some(left_out) = self.cap.admits(now)
+        {
+            if left_out > 0 {
+                log::warn!("{}: ({left_out} more lines were left out)", self.prefix);
+            }
+            self.write(level, line);
         }
-        match self.cap.admits(now) {
-            None => return,
-            Some(0) => {}
-            Some(left_out) => log::warn!("{}: ({left_out} more lines were left out)", self.whose),
-        }
-        self.log(level, line);
     }
 
-    /// Logs a line of our own, unless it was logged already.
-    pub(super) fn say(&mut self, level: Level, line: &str) {
+    /// Logs a line about the child, unless it was logged already.
+    pub(super) fn log(&mut self, level: Level, line: &str) {
         if !self.is_known(line) {
-            self.log(level, line);
+            self.write(level, line);
         }
+    }
+
+    /// Forgets what was logged: all is well again, and what goes wrong next is news.
+    pub(super) fn forget(&mut self) {
+        self.logged.clear();
     }
 
     fn is_known(&self, line: &str) -> bool {
-        let is_known = self.said.iter().any(|said| said == line);
+        let is_known = self.logged.iter().any(|logged| logged == line);
         if is_known {
-            log::debug!("{}: {line}", self.whose);
+            log::debug!("{}: {line}", self.prefix);
         }
         is_known
     }
 
-    fn log(&mut self, level: Level, line: &str) {
-        log::log!(level, "{}: {line}", self.whose);
-        self.said.truncate(LINES_REMEMBERED_MAX - 1);
-        self.said.push_front(line.to_owned());
-    }
-
-    /// All is well again: what goes wrong next is news, even if it is the same.
-    pub(super) fn forget(&mut self) {
-        self.said.clear();
+    fn write(&mut self, level: Level, line: &str) {
+        log::log!(level, "{}: {line}", self.prefix);
+        self.logged.truncate(LINES_REMEMBERED_MAX - 1);
+        self.logged.push_front(line.to_owned());
     }
 }
 
-/// A line of a child's standard error as it may be shown to viewers: without our own program's name before it, with the
-/// credentials of its source and of other addresses masked, and with control characters escaped.
+/// A line of stderr as it may be shown to viewers: without our own program's name before it, with the credentials of
+/// `address` and of other addresses masked, and with control characters escaped.
 pub(super) fn presentable(line: &str, address: &SecretAddress) -> String {
     let line = line.strip_prefix("framecast: ").unwrap_or(line);
     Printable(address.redact(line)).to_string()
@@ -120,7 +119,7 @@ mod tests {
 
     #[test]
     fn endless_lines_are_logged_once_a_minute() {
-        let mut cap = Words::new(String::new()).cap;
+        let mut cap = StderrLog::new(String::new()).cap;
         let start = Instant::now();
         let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
         let logged = |cap: &mut Cap, from: u32, to: u32| {

@@ -1,0 +1,56 @@
+//! The child processes of a server: framecast itself, with the commands of this program.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::drivers::{SOURCE_VARIABLE, Source};
+use crate::publish::{TARGET_VARIABLE, Target, WELL};
+use crate::server::{DriverSpec, StdinFrom};
+
+/// The driver that captures `source` for the camera `name`.
+pub(super) fn driver(program: &Path, name: &str, source: &Source, frame_bytes_max: usize) -> DriverSpec {
+    // The name is for the list of processes.
+    let args = ["capture".into(), frame_max(frame_bytes_max), server(), format!("--camera={name}").into()];
+    DriverSpec {
+        env: vec![(SOURCE_VARIABLE, source.address().clone())],
+        shown_as: source.address().clone(),
+        stdin: if source.reads_stdin() { StdinFrom::Server } else { StdinFrom::Null },
+        patience: source.patience(),
+        heals: source.heals(),
+        repeats_every: source.repeats_every(),
+        ..command(program, args)
+    }
+}
+
+/// The publisher of frames at `target`.
+pub(super) fn publisher(program: &Path, target: &Target, frame_bytes_max: usize) -> DriverSpec {
+    DriverSpec {
+        env: vec![(TARGET_VARIABLE, target.written().clone())],
+        shown_as: target.written().clone(),
+        well_line: Some(WELL),
+        ..command(program, ["publish".into(), server(), frame_max(frame_bytes_max)])
+    }
+}
+
+/// The process that draws placeholders.
+pub(super) fn renderer(program: &Path) -> DriverSpec {
+    command(program, ["draw-offline".into()])
+}
+
+/// The process that checks a password.
+pub(super) fn password_check(program: &Path) -> DriverSpec {
+    command(program, ["check-password".into()])
+}
+
+fn command<const N: usize>(program: &Path, args: [OsString; N]) -> DriverSpec {
+    DriverSpec { program: program.to_owned(), args: args.into(), ..DriverSpec::default() }
+}
+
+/// The server that the process must end with.
+fn server() -> OsString {
+    format!("--server={}", std::process::id()).into()
+}
+
+fn frame_max(bytes: usize) -> OsString {
+    format!("--frame-max-mib={}", bytes / (1024 * 1024)).into()
+}

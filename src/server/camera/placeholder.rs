@@ -1,0 +1,173 @@
+//! What viewers of a camera are shown while it gives no frames, and why.
+//!
+//! Drawing a picture would hold up the loop, so a child process does it, the placeholder renderer.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use mio::Registry;
+
+use super::frames::{FrameReader, shot};
+use crate::clock::wall_time;
+use crate::hub::{Hub, Tick, Wake};
+use crate::server::child::Child;
+use crate::server::settings::{DriverSpec, Offline};
+use crate::server::socket::Socket;
+use crate::server::supervised::Supervised;
+use crate::server::token::{ChildId, ChildKind};
+
+/// An outage this short is not reported: a driver that is back by then was never missed.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A renderer that has not exited by then is killed.
+const RENDER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The size of a placeholder before the camera has given a frame.
+const SIZE_DEFAULT: (u16, u16) = (640, 480);
+
+/// The placeholder of one camera, and the outage it is shown for.
+#[derive(Debug)]
+pub(super) struct Placeholder {
+    camera: usize,
+    offline: Offline,
+    frame_bytes_max: usize,
+    outage: Option<Outage>,
+    renderer: Supervised<FrameReader>,
+    /// Its width and height in pixels: those of the camera's newest frame.
+    pub(super) size: (u16, u16),
+}
+
+/// One outage, from the moment it is noticed to the next live frame.
+#[derive(Debug)]
+struct Outage {
+    /// The wall time it began, as a time since the Unix epoch.
+    since: Duration,
+    noticed_at: Instant,
+    reason: String,
+    /// The reason that viewers have been shown.
+    reported: Option<String>,
+}
+
+impl Outage {
+    /// When viewers are to be shown the reason; `None` if they have been.
+    fn report_at(&self) -> Option<Instant> {
+        let is_news = self.reported.as_deref() != Some(self.reason.as_str());
+        is_news.then_some(self.noticed_at + GRACE)
+    }
+}
+
+impl Placeholder {
+    /// The placeholder of `camera`, drawn as `renderer` says, which is given the name of the camera.
+    pub(super) fn new(
+        camera: usize,
+        name: &str,
+        mut renderer: DriverSpec,
+        offline: Offline,
+        frame_bytes_max: usize,
+    ) -> Self {
+        renderer.args.extend(["--name".into(), name.into()]);
+        let prefix = format_args!("camera {name}: placeholder");
+        Self {
+            camera,
+            offline,
+            frame_bytes_max,
+            outage: None,
+            renderer: Supervised::new(ChildKind::Renderer, camera, prefix, renderer),
+            size: SIZE_DEFAULT,
+        }
+    }
+
+    /// Whether there is an outage, reported or not.
+    pub(super) fn is_outage(&self) -> bool {
+        self.outage.is_some()
+    }
+
+    /// Why the camera is offline, once that is reported.
+    pub(super) fn reason(&self) -> Option<&str> {
+        self.outage.as_ref().filter(|outage| outage.reported.is_some()).map(|outage| outage.reason.as_str())
+    }
+
+    /// Whether viewers are shown a picture other than the camera's last.
+    pub(super) fn is_shown(&self) -> bool {
+        self.reason().is_some() && !matches!(self.offline, Offline::Last)
+    }
+
+    /// Notes that the camera gives no frames for `reason`, and reports it when it is time.
+    pub(super) fn report(&mut self, reason: String, hub: &mut Hub<Socket>, registry: &Registry, tick: Tick) {
+        let Tick { asked_at, now } = tick;
+        let begun = || Outage { since: wall_time(), noticed_at: asked_at, reason: String::new(), reported: None };
+        let outage = self.outage.get_or_insert_with(begun);
+        outage.reason = reason;
+        if self.renderer.child().is_some() || outage.report_at().is_none_or(|at| asked_at < at) {
+            return;
+        }
+        if outage.reported.is_none() {
+            hub.give_up(self.camera, now);
+        }
+        outage.reported = Some(outage.reason.clone());
+        match &self.offline {
+            Offline::Last => {}
+            Offline::Picture(part) => hub.stand_in(self.camera, shot(part), now),
+            Offline::Draw => self.draw(registry, now),
+        }
+    }
+
+    fn draw(&mut self, registry: &Registry, now: Instant) {
+        let Some(outage) = &self.outage else { return };
+        let (width, height) = self.size;
+        let mut command = self.renderer.command();
+        command
+            .args(["--reason", &outage.reason])
+            .args(["--since", &outage.since.as_secs().to_string()])
+            .args(["--size", &format!("{width}x{height}")])
+            .stdout(Stdio::piped());
+        let frame_bytes_max = self.frame_bytes_max;
+        self.renderer.start(command, registry, now, |process, token| {
+            FrameReader::open(process, token, registry, frame_bytes_max, now)
+        });
+        self.renderer.kill_within(RENDER_TIMEOUT, now);
+    }
+
+    /// Reads what the renderer has written, and shows it to the viewers.
+    pub(super) fn read(&mut self, hub: &mut Hub<Socket>, scratch: &mut [u8], now: Instant) {
+        let camera = self.camera;
+        self.renderer.read(scratch, now, |frames, scratch, log| {
+            frames.read(scratch, now, log, |part| hub.stand_in(camera, shot(part), now))
+        });
+        if let Some(exit) = self.renderer.take_exit(now).filter(|exit| !exit.status.success()) {
+            self.renderer.fail(format!("renderer ended ({})", exit.status));
+        }
+    }
+
+    /// Ends the outage.
+    pub(super) fn end(&mut self) {
+        self.outage = None;
+        self.renderer.kill();
+    }
+
+    /// See [`Supervised::attend`].
+    pub(super) fn attend(&mut self, now: Instant) {
+        self.renderer.attend(now);
+    }
+
+    /// When a turn must be taken for it.
+    pub(super) fn next_wake(&self) -> Wake {
+        let report_at = self.outage.as_ref().filter(|_| self.renderer.child().is_none()).and_then(Outage::report_at);
+        report_at.map_or(Wake::OnInput, Wake::At).min(self.renderer.next_wake())
+    }
+
+    /// See [`Supervised::ready`].
+    pub(super) fn ready(&mut self, id: ChildId) {
+        self.renderer.ready(id);
+    }
+
+    /// See [`Supervised::child_exited`].
+    pub(super) fn child_exited(&mut self) {
+        self.renderer.child_exited();
+    }
+
+    /// The renderer's process.
+    pub(super) fn child(&self) -> Option<&Child> {
+        self.renderer.child()
+    }
+}
