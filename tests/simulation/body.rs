@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem;
 use std::rc::{Rc, Weak};
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use framecast::hub::{Journal, Next, Producer, Topic};
@@ -28,7 +28,7 @@ pub struct Body {
     pub follows: Vec<Topic>,
     pub is_endless: bool,
     /// When a chunk was last made.
-    pub made_at: Instant,
+    pub made_at: Duration,
     /// The number in the event log of the entry that was sent last, and of the newest there was when it began.
     last_id: u64,
     joined: u64,
@@ -260,14 +260,14 @@ fn make(link: &mut Link, made: &[u8], is_chunk: bool, model: &mut Model) -> Resu
     }
     body.made_at = model.now;
     let due = body.framed(made);
-    link.transcript.expect(due);
+    link.transcript.expect(due, None);
     Ok(())
 }
 
 /// A connection's body ends.
 fn end(link: &mut Link, model: &mut Model) -> Result<(), String> {
     let Some(body) = link.transcript.body.take() else { return Ok(()) };
-    link.transcript.expect(body.end());
+    link.transcript.expect(body.end(), None);
     // Where nothing follows the last JPEG of a clip, this is when the reply is complete.
     link.replied_at = model.now;
     if body.is_complete() { Ok(()) } else { Err(format!("a body ends early: {body:?}")) }

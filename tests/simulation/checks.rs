@@ -1,7 +1,7 @@
 //! What must hold after every step, whatever happened in it.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::Duration;
 
 use framecast::hub::{Call, Topic, Wake};
 use framecast::site::snapshot::{Driver, Server, Snapshot};
@@ -42,7 +42,7 @@ pub fn after_step(world: &World) -> Result<(), String> {
 
 /// What a connection must have done by some time.
 struct Deadline {
-    at: Instant,
+    at: Duration,
     /// It is closed then; else it is sent something.
     is_closed: bool,
     missed: &'static str,
@@ -176,7 +176,7 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
     for (key, connection) in world.hub.connections() {
         let Some(viewer) = connection.viewer() else { continue };
         viewers += 1;
-        let counts = viewer.counts(world.hub.channels()[viewer.camera].newest_number(viewer.delay, model.now));
+        let counts = viewer.counts(world.hub.channels()[viewer.camera].newest_number(viewer.delay, world.now()));
         total.add(&counts);
         let link = world.link(key).ok_or_else(|| format!("#{} is a viewer, but closed", key.number))?.borrow();
         let viewing = link.transcript.viewing.as_ref().filter(|_| link.shut_at.is_none());

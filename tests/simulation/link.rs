@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::Duration;
 
 use framecast::hub::{Readiness, Transport};
 
@@ -24,13 +24,13 @@ pub struct Wait {
     pub message: Message,
     pub camera: usize,
     pub after: u64,
-    pub until: Instant,
+    pub until: Duration,
     /// The camera failed meanwhile.
     pub has_failed: bool,
 }
 
 /// One connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Link {
     pub id: u64,
     pub profile: Profile,
@@ -46,19 +46,19 @@ pub struct Link {
     pub reset: bool,
     /// The hub was told that both directions are over.
     pub told_gone: bool,
-    pub admitted_at: Instant,
+    pub admitted_at: Duration,
     /// The first byte of the request that is awaited was read then.
-    pub head_at: Instant,
+    pub head_at: Duration,
     /// The last reply was through then.
-    pub replied_at: Instant,
+    pub replied_at: Duration,
     /// The transport last took a byte then.
-    pub wrote_at: Instant,
+    pub wrote_at: Duration,
     /// A signal came in the last call: none comes in the next, so that there is progress.
     was_interrupted: bool,
     /// The transport has refused bytes, and taken none, since then.
-    pub blocked_since: Option<Instant>,
+    pub blocked_since: Option<Duration>,
     /// The hub shut its side then.
-    pub shut_at: Option<Instant>,
+    pub shut_at: Option<Duration>,
     /// Bytes the hub read after that.
     pub drained: usize,
     pub reading: Direction,
@@ -84,11 +84,13 @@ pub struct Direction {
     is_stuck: bool,
 }
 
-impl Direction {
-    fn new() -> Self {
+impl Default for Direction {
+    fn default() -> Self {
         Self { is_owed: true, event: false, told: true, is_stuck: false }
     }
+}
 
+impl Direction {
     fn would_block(&mut self) -> io::Error {
         self.is_owed = true;
         self.told = false;
@@ -105,34 +107,9 @@ impl Direction {
 }
 
 impl Link {
-    pub fn new(id: u64, profile: Profile, script: Script, random: Random, now: Instant) -> Self {
-        Self {
-            id,
-            profile,
-            script,
-            transcript: Transcript::default(),
-            wait: None,
-            sent: 0,
-            consumed: 0,
-            peer_ended: false,
-            end_consumed: false,
-            reset: false,
-            told_gone: false,
-            admitted_at: now,
-            head_at: now,
-            replied_at: now,
-            wrote_at: now,
-            was_interrupted: false,
-            blocked_since: None,
-            shut_at: None,
-            drained: 0,
-            reading: Direction::new(),
-            writing: Direction::new(),
-            random,
-            queued: 0,
-            gone: false,
-            has_hung_up: false,
-        }
+    pub fn new(id: u64, profile: Profile, script: Script, random: Random, now: Duration) -> Self {
+        let times = Self { admitted_at: now, head_at: now, replied_at: now, wrote_at: now, ..Self::default() };
+        Self { id, profile, script, random, ..times }
     }
 
     /// The peer and the network do what their profile says.
@@ -203,7 +180,7 @@ impl Link {
     }
 
     /// When the head that is awaited must be whole; sooner once the server goes down.
-    pub fn head_deadline(&self, model: &Model) -> Instant {
+    pub fn head_deadline(&self, model: &Model) -> Duration {
         let since = if self.script.asked == 0 { self.admitted_at } else { self.head_at.max(self.replied_at) };
         let deadline = since + model.limits.request_timeout;
         model.last_call_until().map_or(deadline, |until| until.min(deadline))
@@ -287,7 +264,7 @@ impl Link {
         let is_silent = !self.transcript.is_subscriber() && !self.transcript.has_reply_due();
         let deadline = self.head_deadline(model);
         if is_silent && let Some(refusal) = self.script.refusal(self.consumed, deadline, model.now) {
-            self.transcript.expect(refusal);
+            self.transcript.expect(refusal, None);
         }
         self.transcript.take(bytes, model)?;
         if !self.transcript.has_reply_due() && !self.transcript.is_subscriber() {

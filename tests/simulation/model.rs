@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use framecast::hub::{Limits, Topic};
@@ -43,7 +43,7 @@ pub struct Published {
     /// Its place among the frames of its camera.
     pub number: u64,
     pub sequence: u64,
-    pub at: Instant,
+    pub at: Duration,
     pub is_live: bool,
     bytes: Bytes,
     header_bytes: usize,
@@ -52,14 +52,8 @@ pub struct Published {
 impl Published {
     const ADVANCE: &'static [u8] = b"Content-Type: image/jpeg\r\n\r\n";
 
-    pub fn new(
-        camera: usize,
-        (number, sequence): (u64, u64),
-        captured_at: Duration,
-        at: Instant,
-        is_live: bool,
-        jpeg: &[u8],
-    ) -> Self {
+    /// The part header, the JPEG, and what follows it.
+    fn encode(captured_at: Duration, sequence: u64, jpeg: &[u8]) -> (usize, Bytes) {
         let header = format!(
             "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {}\r\n\r\n",
             jpeg.len(),
@@ -67,8 +61,7 @@ impl Published {
             captured_at.subsec_micros(),
             sequence,
         );
-        let bytes = [header.as_bytes(), jpeg, b"\r\n--frame\r\n", Self::ADVANCE].concat().into();
-        Self { camera, number, sequence, at, is_live, bytes, header_bytes: header.len() }
+        (header.len(), [header.as_bytes(), jpeg, b"\r\n--frame\r\n", Self::ADVANCE].concat().into())
     }
 
     pub fn part(&self, framing: Framing) -> Bytes {
@@ -122,7 +115,7 @@ pub struct Camera {
 
 impl Camera {
     /// The frame that a viewer is sent that watches with this delay.
-    pub fn shown(&self, delay: Duration, now: Instant) -> Option<&Rc<Published>> {
+    pub fn shown(&self, delay: Duration, now: Duration) -> Option<&Rc<Published>> {
         if delay.is_zero() {
             return self.shown.as_ref();
         }
@@ -132,7 +125,7 @@ impl Camera {
     }
 
     /// How many of its frames such a viewer could have been sent.
-    pub fn published(&self, delay: Duration, now: Instant) -> u64 {
+    pub fn published(&self, delay: Duration, now: Duration) -> u64 {
         match delay.is_zero() {
             true => self.published,
             false => self.shown(delay, now).map_or(self.dropped, |frame| frame.number),
@@ -149,7 +142,7 @@ impl Camera {
     }
 
     /// Removes from the history what the limits do not allow.
-    fn outdate(&mut self, limits: &Limits, now: Instant) {
+    fn outdate(&mut self, limits: &Limits, now: Duration) {
         let mut bytes: usize = self.history.iter().map(|frame| frame.len()).sum();
         while let Some(oldest) = self.history.front() {
             let next = self.history.get(1).unwrap_or(oldest);
@@ -183,15 +176,16 @@ impl Camera {
 }
 
 /// What is true of the world, shared by all that happens in it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Model {
-    pub now: Instant,
+    /// The time since the world began, like every time in the model.
+    pub now: Duration,
     pub limits: Limits,
     pub cameras: Vec<Camera>,
     /// How far back viewers of the past are.
     pub delay: Duration,
     /// When the hub was shut down.
-    pub stopping_at: Option<Instant>,
+    pub stopping_at: Option<Duration>,
     /// Transports may be dropped.
     pub is_reaping: bool,
     /// What became of the frames of closed viewers; skipped frames are not told apart.
@@ -214,26 +208,8 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(cameras: usize, limits: Limits, delay: Duration, now: Instant) -> Self {
-        Self {
-            now,
-            limits,
-            cameras: (0..cameras).map(|_| Camera::default()).collect(),
-            delay,
-            stopping_at: None,
-            is_reaping: false,
-            closed: FrameCounts::default(),
-            moves: 0,
-            log_id: 0,
-            state: None,
-            turns: None,
-            missed: 0,
-            turn: 0,
-            made_bytes: 0,
-            digest: 0,
-            fault: None,
-            calls: 0,
-        }
+    pub fn new(cameras: usize, limits: Limits, delay: Duration) -> Self {
+        Self { limits, cameras: (0..cameras).map(|_| Camera::default()).collect(), delay, ..Self::default() }
     }
 
     /// Whether the hub was shut down.
@@ -242,8 +218,13 @@ impl Model {
     }
 
     /// Until when requests on their way are awaited after that.
-    pub fn last_call_until(&self) -> Option<Instant> {
+    pub fn last_call_until(&self) -> Option<Duration> {
         self.stopping_at.map(|at| at + self.limits.last_call_timeout)
+    }
+
+    /// The hub is shut down.
+    pub fn stop(&mut self) {
+        self.stopping_at = Some(self.now);
     }
 
     /// Notes the first thing that went wrong; what follows from it says little.
@@ -267,17 +248,19 @@ impl Model {
     }
 
     /// A frame is published.
-    pub fn publish(&mut self, frame: Published, captured_at: Duration) {
-        let camera = &mut self.cameras[frame.camera];
-        let frame = Rc::new(frame);
-        (camera.sequence, camera.published, camera.cleared_bytes) = (frame.sequence, frame.number, 0);
+    pub fn publish(&mut self, of: usize, sequence: u64, captured_at: Duration, is_live: bool, jpeg: &[u8]) {
+        let camera = &mut self.cameras[of];
+        (camera.sequence, camera.published, camera.cleared_bytes) = (sequence, camera.published + 1, 0);
+        let (number, at) = (camera.published, self.now);
+        let (header_bytes, bytes) = Published::encode(captured_at, sequence, jpeg);
+        let frame = Rc::new(Published { camera: of, number, sequence, at, is_live, bytes, header_bytes });
         camera.shown = Some(frame.clone());
-        if frame.is_live {
+        if is_live {
             camera.live = Some(frame.clone());
             self.log_id += 1;
             let interval = camera.records.back().map(|last| captured_at.saturating_sub(last.captured_at));
-            let (id, sequence, bytes) = (self.log_id, frame.sequence, frame.jpeg().len());
             camera.records_len += 1;
+            let (id, bytes) = (self.log_id, jpeg.len());
             camera.records.push_back(Record { id, sequence, captured_at, interval, bytes });
             camera.records.drain(..camera.records.len().saturating_sub(RECORDS_MAX));
         }

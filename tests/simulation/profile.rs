@@ -3,7 +3,7 @@
 use crate::random::Random;
 
 /// Chances are out of a thousand, each step or each call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Profile {
     /// The peer takes up to `read_bytes` in a step.
     pub reads: usize,
@@ -40,16 +40,13 @@ impl Profile {
             read_bytes: ANY,
             sends: 1000,
             send_bytes: ANY,
-            leaves: 0,
-            resets: false,
             parts: 1000,
             chunk_bytes: ANY,
-            hiccups: 0,
             unstick: 1000,
-            interrupts: 0,
             receive_buffer: 64 * 1024,
             send_buffer: ANY,
             low_water: 1,
+            ..Self::default()
         }
     }
 

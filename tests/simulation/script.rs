@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use framecast::stream::Pace;
@@ -84,7 +84,7 @@ impl Script {
 
     /// What must be said to the part of a request that has been read up to `consumed`, if it cannot be answered, or not
     /// any more: it must be whole by `deadline`.
-    pub fn refusal(&mut self, consumed: usize, deadline: Instant, now: Instant) -> Option<Bytes> {
+    pub fn refusal(&mut self, consumed: usize, deadline: Duration, now: Duration) -> Option<Bytes> {
         let refusal = match Request::parse(&self.bytes[self.awaited_from..consumed]) {
             Err(refusal) => refusal,
             Ok(None) if consumed > self.awaited_from && now >= deadline => {

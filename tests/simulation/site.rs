@@ -18,10 +18,10 @@ use framecast::wire::multipart::preamble;
 use crate::body::{Body, Kind, Watched};
 use crate::checks;
 use crate::link::{End, Link, Wait};
-use crate::model::{BOUNDARY, Model, jpeg};
+use crate::model::{BOUNDARY, Model, Published, jpeg};
 use crate::script::{Ask, Message, Stream};
 use crate::transcript::Viewing;
-use crate::world::Links;
+use crate::world::{BEGINNING, Links};
 
 /// The camera number under which the bytes of pages are derived.
 const PAGES: usize = 99;
@@ -38,13 +38,13 @@ impl Site<'_> {
     pub fn reply(&self, call: &Call, hub: &Hub<End>) -> Reply {
         let link = self.links.iter().find(|(key, _)| *key == call.key && hub.contains(*key));
         // A call whose connection was closed since is still handed out; its answer is dropped.
-        let answer = link.map_or(Ok(None), |(_, link)| self.answer(call, link, hub).map(Some));
-        let answer = answer.unwrap_or_else(|fault| {
-            self.model.borrow_mut().fail(|| fault);
-            None
+        let answer = link.and_then(|(_, link)| {
+            let answer = self.answer(call, link, hub);
+            answer.map_err(|fault| self.model.borrow_mut().fail(|| fault)).ok()
         });
         let until = link.and_then(|(_, link)| link.borrow().transcript.viewing.as_ref()?.until);
         let answer = answer.unwrap_or(Answer::Preformed(Bytes::new()));
+        let until = until.map(|until| *BEGINNING + until);
         Reply { answer, client: call.peer, permit: Permit { until, credential: 0 } }
     }
 
@@ -124,16 +124,15 @@ impl Exchange<'_> {
     /// The answer to anything else, or that there is nothing.
     fn answer(mut self, waited: bool) -> Result<Answer, String> {
         Ok(match self.message.ask {
-            Ask::Page { bytes } => self.respond(Status::Ok, Bytes::from_static(jpeg(PAGES, bytes as u64, bytes))),
+            Ask::Page { bytes } => self.respond(Status::Ok, page(bytes), None),
             Ask::Nothing => {
                 self.expect_head(Status::NoContent, "", true);
                 Answer::Respond(Response::new(ResponseHead::new(Status::NoContent), None))
             }
             Ask::Last { bytes } => {
-                let bytes = Bytes::from_static(jpeg(PAGES, bytes as u64, bytes));
-                self.link.transcript.expect(bytes.clone());
+                self.link.transcript.expect(page(bytes), None);
                 self.link.script.is_over = true;
-                Answer::Preformed(bytes)
+                Answer::Preformed(page(bytes))
             }
             Ask::Snapshot { camera } => self.snapshot(camera, 0)?.unwrap_or_else(|| self.none()),
             Ask::Newer { camera, after } => match self.snapshot(camera, after)? {
@@ -151,7 +150,7 @@ impl Exchange<'_> {
                 let delay = if is_late { self.model.delay } else { Duration::ZERO };
                 let mut viewing = Viewing::new(camera, delay, framing, pace, self.model);
                 viewing.until = permitted.map(|permitted| self.model.now + permitted);
-                self.link.transcript.expect(head.clone());
+                self.link.transcript.expect(head.clone(), None);
                 self.link.transcript.viewing = Some(viewing);
                 Answer::Subscribe(Subscription { camera, framing, delay, pace, label: String::new(), head })
             }
@@ -169,7 +168,7 @@ impl Exchange<'_> {
         let connection = if keeps { "keep-alive" } else { "close" };
         let (code, phrase) = (status.code(), status.reason_phrase());
         let head = format!("HTTP/1.1 {code} {phrase}\r\n{framing}Connection: {connection}\r\n\r\n");
-        self.link.transcript.expect(head.into());
+        self.link.transcript.expect(head.into(), None);
     }
 
     fn expect_body(&mut self, length: Option<u64>, kind: Kind, follows: Vec<Topic>, last_id: u64) {
@@ -183,21 +182,22 @@ impl Exchange<'_> {
         let body = Body::new(kind, is_chunked, follows, last_id, self.model);
         match body.is_endless && self.model.is_stopping() {
             _ if self.message.head_only => {}
-            true => self.link.transcript.expect(body.end()),
+            true => self.link.transcript.expect(body.end(), None),
             false => self.link.transcript.body = Some(body),
         }
     }
 
-    fn respond(&mut self, status: Status, body: Bytes) -> Answer {
+    /// A response of these bytes: `frame`'s, if they are a frame's.
+    fn respond(&mut self, status: Status, body: Bytes, frame: Option<Rc<Published>>) -> Answer {
         self.expect_head(status, &format!("Content-Length: {}\r\n", body.len()), true);
         if !self.message.head_only {
-            self.link.transcript.expect(body.clone());
+            self.link.transcript.expect(frame.as_ref().map_or(body.clone(), |frame| frame.jpeg()), frame);
         }
         Answer::Respond(Response::new(ResponseHead::new(status), Some(body)))
     }
 
     fn none(&mut self) -> Answer {
-        self.respond(Status::ServiceUnavailable, Bytes::from_static(b"none"))
+        self.respond(Status::ServiceUnavailable, Bytes::from_static(b"none"), None)
     }
 
     /// The newest frame, if there is one with a higher sequence than `after`.
@@ -207,14 +207,13 @@ impl Exchange<'_> {
         if frame.map(|frame| frame.sequence) != due.as_ref().map(|due| due.sequence) {
             return Err(format!("camera {camera} shows another frame than its newest"));
         }
-        let Some((due, frame)) = due.zip(frame).filter(|(due, _)| due.sequence > after) else { return Ok(None) };
-        let body = frame.jpeg();
-        self.expect_head(Status::Ok, &format!("Content-Length: {}\r\n", body.len()), true);
-        if !self.message.head_only {
-            self.link.transcript.expect_picture(due);
-        }
-        Ok(Some(Answer::Respond(Response::new(ResponseHead::new(Status::Ok), Some(body)))))
+        let newer = due.zip(frame).filter(|(due, _)| due.sequence > after);
+        Ok(newer.map(|(due, frame)| self.respond(Status::Ok, frame.jpeg(), Some(due))))
     }
+}
+
+fn page(bytes: usize) -> Bytes {
+    Bytes::from_static(jpeg(PAGES, bytes as u64, bytes))
 }
 
 /// When a picture was taken: a time that follows from its number.

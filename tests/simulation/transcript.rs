@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use framecast::stream::Pace;
@@ -38,17 +38,17 @@ struct Due {
 }
 
 /// What a viewer asked for and what it has been sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Viewing {
     pub camera: usize,
     pub delay: Duration,
     framing: Framing,
     pace: Pace,
-    pub since: Instant,
+    pub since: Duration,
     /// The part in flight: when it began, and whether it is a repeat.
-    pub part: Option<(Instant, bool)>,
+    pub part: Option<(Duration, bool)>,
     /// The sequence of the last part that has begun, and when it did.
-    pub last: Option<(u64, Instant)>,
+    pub last: Option<(u64, Duration)>,
     /// Frames up to this number were not for it.
     start: u64,
     /// What became of the frames since; skipped frames are not counted.
@@ -58,24 +58,15 @@ pub struct Viewing {
     paid_bytes: usize,
     last_bytes: usize,
     /// When its permit ends, if it does. From `ended_at` on, no further part may begin.
-    pub until: Option<Instant>,
-    pub ended_at: Option<Instant>,
+    pub until: Option<Duration>,
+    pub ended_at: Option<Duration>,
     /// The closing delimiter is due, or has been sent.
     pub is_ending: bool,
 }
 
 impl Transcript {
-    /// These bytes are due next, if there are any.
-    pub fn expect(&mut self, bytes: Bytes) {
-        self.expect_of(bytes, None);
-    }
-
-    /// A JPEG is due next.
-    pub fn expect_picture(&mut self, frame: Rc<Published>) {
-        self.expect_of(frame.jpeg(), Some(frame));
-    }
-
-    fn expect_of(&mut self, left: Bytes, frame: Option<Rc<Published>>) {
+    /// These bytes are due next, if there are any; `frame` is the frame that they hold.
+    pub fn expect(&mut self, left: Bytes, frame: Option<Rc<Published>>) {
         if !left.is_empty() {
             self.due.push_back(Due { left, has_begun: false, frame });
         }
@@ -112,7 +103,7 @@ impl Transcript {
             if let Some(viewing) = self.viewing.as_mut().filter(|viewing| self.due.is_empty() && !viewing.is_ending) {
                 // Where nothing is due, a viewer is sent the newest frame, or the end of the stream.
                 let (left, frame) = viewing.begin(bytes, model)?;
-                self.expect_of(left, frame);
+                self.expect(left, frame);
             }
             let Some(due) = self.due.front_mut() else { return Err(format!("nothing is due, but {}", spell(bytes))) };
             let length = due.left.len().min(bytes.len());
@@ -142,16 +133,10 @@ impl Viewing {
             framing,
             pace,
             since: model.now,
-            part: None,
-            last: None,
             start: newest.published(delay, model.now) - greeting,
             counts: FrameCounts { published: greeting, ..FrameCounts::default() },
-            begun: 0,
-            paid_bytes: 0,
-            last_bytes: 0,
-            until: None,
             ended_at: model.stopping_at.and(Some(model.now)),
-            is_ending: false,
+            ..Self::default()
         }
     }
 

@@ -13,7 +13,7 @@ use framecast::wire::jpeg::Picture;
 
 use crate::checks;
 use crate::link::{End, Link};
-use crate::model::{BOUNDARY, Model, Published, jpeg};
+use crate::model::{BOUNDARY, Model, jpeg};
 use crate::profile::Profile;
 use crate::random::Random;
 use crate::script::Writer;
@@ -21,7 +21,7 @@ use crate::site::{self, Site};
 use crate::source::{Act, Source};
 
 /// Where simulated time begins; it only ever moves by what a seed draws.
-static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+pub static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Turns after which the hub must have come to rest, once nothing happens any more.
 const TURNS_MAX: usize = 20_000;
@@ -103,7 +103,7 @@ impl World {
         Self {
             writer: Writer::new(cameras, !limits.history_span.is_zero()),
             hub: Hub::new(cameras, BOUNDARY, limits.clone()),
-            model: Rc::new(RefCell::new(Model::new(cameras, limits, delay, *BEGINNING))),
+            model: Rc::new(RefCell::new(Model::new(cameras, limits, delay))),
             links: Vec::new(),
             newcomers: 0,
             fault_profile,
@@ -128,13 +128,14 @@ impl World {
         self.random.goes_on()
     }
 
+    /// The hub's time.
     pub fn now(&self) -> Instant {
-        self.model.borrow().now
+        *BEGINNING + self.model.borrow().now
     }
 
     fn log(&self, words: impl FnOnce() -> String) {
         if self.is_verbose {
-            println!("{:>5} {:>12.6} s  {}", self.step, (self.now() - *BEGINNING).as_secs_f64(), words());
+            println!("{:>5} {:>12.6} s  {}", self.step, self.model.borrow().now.as_secs_f64(), words());
         }
     }
 
@@ -179,12 +180,12 @@ impl World {
     pub fn shut_down(&mut self) {
         self.log(|| "going down".into());
         let now = self.now();
-        self.model.borrow_mut().stopping_at = Some(now);
+        self.model.borrow_mut().stop();
         self.update_viewings(true);
         for (_, link) in &self.links {
             let transcript = &mut link.borrow_mut().transcript;
             if let Some(body) = transcript.body.take_if(|body| body.is_endless) {
-                transcript.expect(body.end());
+                transcript.expect(body.end(), None);
             }
         }
         self.hub.shut_down(now);
@@ -326,7 +327,7 @@ impl World {
         let profile =
             if self.is_calm { Profile::calm() } else { Profile::draw(&mut self.random, self.fault_profile.faults) };
         let now = self.now();
-        let mut link = Link::new(self.admitted, profile, script, self.random.fork(), now);
+        let mut link = Link::new(self.admitted, profile, script, self.random.fork(), self.model.borrow().now);
         link.tick();
         self.admitted += 1;
         let link = Rc::new(RefCell::new(link));
@@ -371,16 +372,11 @@ impl World {
 
     fn publish(&mut self, camera: usize, bytes: usize, given: Option<u64>, is_live: bool) {
         let now = self.now();
-        let (number, last) = {
-            let camera = &self.model.borrow().cameras[camera];
-            (camera.published + 1, camera.sequence)
-        };
+        let last = self.model.borrow().cameras[camera].sequence;
         let sequence = given.filter(|&given| given > last).unwrap_or(last + 1);
         let jpeg = jpeg(camera, sequence, bytes);
         let captured_wall = WallTime::nearest(site::captured_at(sequence));
-        let captured_at = captured_wall.since_epoch();
-        let frame = Published::new(camera, (number, sequence), captured_at, now, is_live, jpeg);
-        self.model.borrow_mut().publish(frame, captured_at);
+        self.model.borrow_mut().publish(camera, sequence, captured_wall.since_epoch(), is_live, jpeg);
         self.update_viewings(false);
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
         let shot = Shot { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: given.and_then(Sequence::new) };
