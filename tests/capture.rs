@@ -8,7 +8,7 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use framecast::drivers::canvas::Canvas;
 use framecast::drivers::clock::Ticks;
 use framecast::drivers::source::SOURCES;
-use framecast::drivers::stills::{jpeg_files, picture_at};
+use framecast::drivers::stills::picture_at;
 use framecast::drivers::{CaptureError, Source, numbers, run};
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use zune_jpeg::JpegDecoder;
@@ -206,19 +206,6 @@ fn a_directory_without_pictures_is_told_before_and_during_capture() {
     for ready in ["stills", "pattern"] {
         ready.parse::<Source>().unwrap().check().unwrap();
     }
-}
-
-#[test]
-fn files_follow_each_other_as_people_count() {
-    let directory = tempfile::tempdir().unwrap();
-    let sorted =
-        ["2.jpg", "02b.JPG", "10.jpeg", "99999999999999999999999.jpg", "a1.jpg", "a01c.jpg", "a2.Jpeg", "b.jpg"];
-    for name in sorted.iter().rev().chain(&["3.png", "jpg", "notes.txt"]) {
-        fs::write(directory.path().join(name), "").unwrap();
-    }
-    let files = jpeg_files(directory.path()).unwrap();
-    let names: Vec<_> = files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-    assert_eq!(names, sorted);
 }
 
 #[test]

@@ -158,3 +158,22 @@ fn runs(name: &[u8]) -> impl Iterator<Item = Run<'_>> {
         Run::Number(run.len() - zeros, &run[zeros..])
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_follow_each_other_as_people_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let sorted =
+            ["2.jpg", "02b.JPG", "10.jpeg", "99999999999999999999999.jpg", "a1.jpg", "a01c.jpg", "a2.Jpeg", "b.jpg"];
+        for name in sorted.iter().rev().chain(&["3.png", "jpg", "notes.txt"]) {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let versions = list(directory.path()).unwrap();
+        let names: Vec<_> =
+            versions.iter().map(|version| version.path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, sorted);
+    }
+}

@@ -1,6 +1,6 @@
 //! The source `stills`: the JPEG files of a directory, shown one after the other like the pictures of a camera.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clock::{Ticks, tick_at};
@@ -81,13 +81,4 @@ impl Driver for Stills {
 /// Unix epoch. The clock alone decides, so every process that shows them shows the same one.
 pub fn picture_at(unix: Duration, fps: f64, count: usize) -> usize {
     (tick_at(unix, fps) % count as u64) as usize
-}
-
-/// The files of `directory` that are JPEGs by their names, in the order in which people count: 2 before 10. What is no
-/// file, nor a link to one, is left out.
-///
-/// # Errors
-/// The directory cannot be listed.
-pub fn jpeg_files(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    Ok(folder::list(directory)?.into_iter().map(|version| version.path).collect())
 }

@@ -11,6 +11,7 @@
 //! non-blocking I/O. All of it is in this file, [`super::listener`], [`super::camera`] and [`crate::hub`]. What comes
 //! before the first turn is in `start`, what signals ask for in `signals`.
 
+mod children;
 mod signals;
 mod start;
 mod stats;
@@ -34,9 +35,10 @@ use super::signals::Signals;
 use super::snapshot::Parts;
 use super::socket::Socket;
 use super::stats_ticker::StatsTicker;
+use super::supervised::ChildProcess;
 use super::systemd::Systemd;
 use super::tls::Tls;
-use super::token::{ChildKind, Owner};
+use super::token::Owner;
 use crate::clock::wall_time;
 use crate::hub::{Answer, Call, Hub, Permit, Readiness, Reply, Response, Tick, Topic, Wake};
 use crate::logging::RateLimit;
@@ -137,14 +139,12 @@ impl EventLoop {
         let others = [
             self.hub.next_wake(),
             self.listeners.next_wake(self.hub.len()),
-            self.passwords.next_wake(),
             self.systemd.next_wake(),
             at(self.stats_ticker.next_deadline()),
             at(self.ending),
         ];
-        let cameras = self.cameras.iter().map(Camera::next_wake);
-        let publishers = self.publishers.iter().map(Publisher::next_wake);
-        cameras.chain(publishers).chain(others).min().unwrap_or(Wake::OnInput)
+        let cameras = self.cameras.iter().map(Camera::next_deadline).map(at);
+        self.processes().map(ChildProcess::next_wake).chain(cameras).chain(others).min().unwrap_or(Wake::OnInput)
     }
 
     /// Hands an event to its owner. For sockets and pipes, that only sets bits.
@@ -156,13 +156,7 @@ impl EventLoop {
                 self.hub.ready(key, readiness);
             }
             Owner::Listener(index) => self.listeners.ready(index),
-            Owner::Child(child) => match child.kind {
-                ChildKind::Driver | ChildKind::Renderer => self.cameras[child.index as usize].ready(child),
-                ChildKind::Publisher => self.publishers[child.index as usize].ready(child),
-                ChildKind::PasswordCheck => self.passwords.ready(child),
-                // It has no pipe.
-                ChildKind::NewProcess => {}
-            },
+            Owner::Child(child) => self.processes_mut().for_each(|process| process.ready(child)),
             Owner::Signals => self.take_signals(now),
             Owner::Addresses => self.reloads.addresses_changed(),
             Owner::Background => {
@@ -178,6 +172,7 @@ impl EventLoop {
         self.cameras.iter_mut().for_each(|camera| camera.read(hub, scratch, now));
         self.publishers.iter_mut().for_each(|publisher| publisher.read(scratch, now));
         self.passwords.read(authenticator, hub, scratch, now);
+        self.new_process.read(now);
     }
 
     /// Takes the hub's turn, in which the site answers the requests.
@@ -216,6 +211,7 @@ impl EventLoop {
 
     /// Starts and stops child processes. Publishers come before cameras, because they are viewers.
     fn attend_children(&mut self, tick: Tick) {
+        self.processes_mut().for_each(|process| process.attend(tick.asked_at));
         let Self { hub, authenticator, poll, settings, .. } = self;
         let registry = poll.registry();
         self.passwords.attend(authenticator, hub, registry, tick.now);

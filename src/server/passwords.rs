@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 use mio::unix::pipe::Sender;
 
-use super::child::Child;
 use super::settings::DriverSpec;
 use super::socket::Socket;
 use super::supervised::Supervised;
-use super::token::{ChildId, ChildKind};
-use crate::hub::{Hub, Wake};
+use super::token::ChildKind;
+use crate::hub::Hub;
 use crate::site::auth::{Authenticator, Check, CheckResult};
 
 /// A check that takes longer is killed.
@@ -29,7 +28,7 @@ pub const WRONG: u8 = 10;
 
 /// The check that is under way, with its ticket.
 #[derive(Debug)]
-pub struct Passwords(Supervised<u64>);
+pub struct Passwords(pub(super) Supervised<u64>);
 
 impl Passwords {
     /// Checks are made by `check`.
@@ -62,7 +61,6 @@ impl Passwords {
         registry: &Registry,
         now: Instant,
     ) {
-        self.0.attend(now);
         if self.0.is_off()
             && let Some(check) = authenticator.next_check()
         {
@@ -80,31 +78,6 @@ impl Passwords {
         for ticket in authenticator.take_dropped() {
             hub.decided(ticket, now);
         }
-    }
-
-    /// Kills the check that is under way.
-    pub fn kill(&mut self) {
-        self.0.kill();
-    }
-
-    /// When a turn must be taken for it.
-    pub fn next_wake(&self) -> Wake {
-        self.0.next_wake()
-    }
-
-    /// Notes an edge of its pipe.
-    pub(super) fn ready(&mut self, id: ChildId) {
-        self.0.ready(id);
-    }
-
-    /// Notes that some child of the server has exited, perhaps this one.
-    pub fn child_exited(&mut self) {
-        self.0.child_exited();
-    }
-
-    /// The process of the check.
-    pub(super) fn child(&self) -> Option<&Child> {
-        self.0.child()
     }
 }
 

@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
 
-use super::child::Child;
 use super::settings::PublisherSettings;
 use super::socket::Socket;
-use super::supervised::Supervised;
-use super::token::{ChildId, ChildKind, Owner};
-use crate::hub::{Hub, Key, Subscription, Wake};
+use super::supervised::{ChildProcess, Supervised};
+use super::token::{ChildKind, Owner};
+use crate::hub::{Hub, Key, Subscription};
 use crate::stream::{Pace, Peer};
 use crate::wire::multipart::{Framing, preamble};
 
@@ -25,7 +24,7 @@ use crate::wire::multipart::{Framing, preamble};
 #[derive(Debug)]
 pub struct Publisher {
     camera: usize,
-    process: Supervised<Key>,
+    pub(super) process: Supervised<Key>,
 }
 
 impl Publisher {
@@ -72,7 +71,6 @@ impl Publisher {
 
     /// Starts the process when it is time, and ends one whose connection the hub has closed.
     pub fn attend(&mut self, hub: &mut Hub<Socket>, registry: &Registry, now: Instant) {
-        self.process.attend(now);
         match self.key() {
             Some(key) if !hub.contains(key) => self.process.expect_exit(now),
             None if self.process.may_start(now) => self.start(hub, registry, now),
@@ -101,34 +99,9 @@ impl Publisher {
         self.process.expect_exit(now);
     }
 
-    /// Kills its process and all it has started, now.
-    pub fn kill(&mut self) {
-        self.process.kill();
-    }
-
     /// Whether no process of it is left.
     pub fn is_over(&self) -> bool {
         self.process.child().is_none()
-    }
-
-    /// When a turn must be taken for it.
-    pub fn next_wake(&self) -> Wake {
-        self.process.next_wake()
-    }
-
-    /// Notes an edge of its pipe.
-    pub(super) fn ready(&mut self, id: ChildId) {
-        self.process.ready(id);
-    }
-
-    /// Notes that some child of the server has exited, perhaps this one.
-    pub fn child_exited(&mut self) {
-        self.process.child_exited();
-    }
-
-    /// Its process.
-    pub(super) fn child(&self) -> Option<&Child> {
-        self.process.child()
     }
 }
 

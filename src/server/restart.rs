@@ -28,7 +28,7 @@ use rustix::process::{Pid, Signal, getppid, kill_process};
 use super::child::Child;
 use super::listener::Listener;
 use super::settings::DriverSpec;
-use super::supervised::Supervised;
+use super::supervised::{ChildProcess, Supervised};
 use super::token::ChildKind;
 
 /// The first descriptor that is passed on: those before it are standard input, output and error.
@@ -73,7 +73,7 @@ pub fn announce() {
 
 /// The new process, until it is ready: it outlives this one.
 #[derive(Debug)]
-pub struct NewProcess(Supervised<()>);
+pub struct NewProcess(pub(super) Supervised<()>);
 
 impl NewProcess {
     /// None yet. It is started from the same path and with the same options as this process.
@@ -96,14 +96,8 @@ impl NewProcess {
         }
     }
 
-    /// Its process, from its start until it fails.
-    pub(super) fn child(&self) -> Option<&Child> {
-        self.0.child()
-    }
-
-    /// Notes that some child of the server has exited, and logs it if it is this one.
-    pub fn child_exited(&mut self, now: Instant) {
-        self.0.child_exited();
+    /// Logs its exit.
+    pub fn read(&mut self, now: Instant) {
         self.0.read(&mut [], now, |(), _, _| false);
         if let Some(exit) = self.0.take_exit(now) {
             let problem = format!("new process ended ({}) before it was ready; this process continues", exit.status);

@@ -63,15 +63,15 @@ enum Life<P> {
     /// There is no process.
     Off,
     /// The process runs and is wanted.
-    Running(Process<P>),
+    Running(Running<P>),
     /// The process has exited, and another one is due then.
     Backoff { until: Instant },
     /// The process runs and is to exit.
-    Stopping(Process<P>),
+    Stopping(Running<P>),
 }
 
 #[derive(Debug)]
-struct Process<P> {
+struct Running<P> {
     child: Child,
     own: P,
     /// A pipe may have bytes: an edge came, or a budget ended the last reading.
@@ -92,6 +92,69 @@ pub(super) struct Exit<P> {
     pub(super) started_at: Instant,
     /// It was told to exit.
     pub(super) was_stopped: bool,
+}
+
+/// A child process, whatever its user keeps of it: how the event loop treats all of them alike.
+pub(super) trait ChildProcess {
+    /// Sends the next signal to a process that is overdue.
+    fn attend(&mut self, now: Instant);
+    /// When a turn must be taken for it.
+    fn next_wake(&self) -> Wake;
+    /// Notes an edge of a pipe, if it is one of the present process.
+    fn ready(&mut self, id: ChildId);
+    /// Notes that some child of the server has exited, perhaps this one.
+    fn child_exited(&mut self);
+    /// Kills the process and all it has started, now.
+    fn kill(&mut self);
+    /// The process, running or stopping.
+    fn child(&self) -> Option<&Child>;
+}
+
+impl<P> ChildProcess for Supervised<P> {
+    fn attend(&mut self, now: Instant) {
+        let Some(process) = self.process_mut() else { return };
+        if let Some((_, signal)) = process.signal_at.filter(|(at, _)| now >= *at) {
+            process.child.signal(signal);
+            process.signal_at = Some((now + KILL_AFTER, Signal::KILL));
+        }
+    }
+
+    fn next_wake(&self) -> Wake {
+        match &self.life {
+            Life::Off => Wake::OnInput,
+            Life::Backoff { until } => Wake::At(*until),
+            Life::Running(process) | Life::Stopping(process) => match process.signal_at {
+                _ if process.is_ready => Wake::Now,
+                Some((at, _)) => Wake::At(at),
+                None => Wake::OnInput,
+            },
+        }
+    }
+
+    fn ready(&mut self, id: ChildId) {
+        if id == self.id()
+            && let Some(process) = self.process_mut()
+        {
+            process.is_ready = true;
+        }
+    }
+
+    fn child_exited(&mut self) {
+        if let Some(process) = self.process_mut() {
+            (process.is_ready, process.may_have_exited) = (true, true);
+        }
+    }
+
+    fn kill(&mut self) {
+        if let Some(process) = self.process_mut() {
+            let _ = process.child.reap();
+        }
+        self.life = Life::Off;
+    }
+
+    fn child(&self) -> Option<&Child> {
+        self.process().map(|process| &process.child)
+    }
 }
 
 impl<P> Supervised<P> {
@@ -147,7 +210,7 @@ impl<P> Supervised<P> {
         match started {
             Ok((child, own)) => {
                 let (is_ready, may_have_exited, is_well, signal_at) = (false, false, false, None);
-                self.life = Life::Running(Process { child, own, is_ready, may_have_exited, is_well, signal_at });
+                self.life = Life::Running(Running { child, own, is_ready, may_have_exited, is_well, signal_at });
                 true
             }
             Err(error) => {
@@ -156,44 +219,6 @@ impl<P> Supervised<P> {
                 self.error = Some(problem);
                 false
             }
-        }
-    }
-
-    /// Sends the next signal to a process that is overdue.
-    pub(super) fn attend(&mut self, now: Instant) {
-        let Some(process) = self.process_mut() else { return };
-        if let Some((_, signal)) = process.signal_at.filter(|(at, _)| now >= *at) {
-            process.child.signal(signal);
-            process.signal_at = Some((now + KILL_AFTER, Signal::KILL));
-        }
-    }
-
-    /// When a turn must be taken for it.
-    pub(super) fn next_wake(&self) -> Wake {
-        match &self.life {
-            Life::Off => Wake::OnInput,
-            Life::Backoff { until } => Wake::At(*until),
-            Life::Running(process) | Life::Stopping(process) => match process.signal_at {
-                _ if process.is_ready => Wake::Now,
-                Some((at, _)) => Wake::At(at),
-                None => Wake::OnInput,
-            },
-        }
-    }
-
-    /// Notes an edge of a pipe, if it is one of the present process.
-    pub(super) fn ready(&mut self, id: ChildId) {
-        if id == self.id()
-            && let Some(process) = self.process_mut()
-        {
-            process.is_ready = true;
-        }
-    }
-
-    /// Notes that some child of the server has exited, perhaps this one.
-    pub(super) fn child_exited(&mut self) {
-        if let Some(process) = self.process_mut() {
-            (process.is_ready, process.may_have_exited) = (true, true);
         }
     }
 
@@ -332,14 +357,6 @@ impl<P> Supervised<P> {
         self.is_retired = true;
     }
 
-    /// Kills the process and all it has started, now.
-    pub(super) fn kill(&mut self) {
-        if let Some(process) = self.process_mut() {
-            let _ = process.child.reap();
-        }
-        self.life = Life::Off;
-    }
-
     pub(super) fn is_retired(&self) -> bool {
         self.is_retired
     }
@@ -382,11 +399,6 @@ impl<P> Supervised<P> {
         &mut self.log
     }
 
-    /// The process, running or stopping.
-    pub(super) fn child(&self) -> Option<&Child> {
-        self.process().map(|process| &process.child)
-    }
-
     /// What its user keeps of the process, running or stopping.
     pub(super) fn own(&self) -> Option<&P> {
         self.process().map(|process| &process.own)
@@ -401,14 +413,14 @@ impl<P> Supervised<P> {
         ChildId { kind: self.kind, index: self.index, generation: self.generation & Key::NUMBER_MASK }
     }
 
-    fn process(&self) -> Option<&Process<P>> {
+    fn process(&self) -> Option<&Running<P>> {
         match &self.life {
             Life::Running(process) | Life::Stopping(process) => Some(process),
             Life::Off | Life::Backoff { .. } => None,
         }
     }
 
-    fn process_mut(&mut self) -> Option<&mut Process<P>> {
+    fn process_mut(&mut self) -> Option<&mut Running<P>> {
         match &mut self.life {
             Life::Running(process) | Life::Stopping(process) => Some(process),
             Life::Off | Life::Backoff { .. } => None,

@@ -56,7 +56,7 @@ const IMPURE: [&str; 9] = [
 
 /// What must be readable in an hour: a file or a folder, the files and lines it may have. Comments and blank lines
 /// count, unit tests do not.
-const BUDGETS: [(&str, usize, usize); 2] = [("hub", 19, 3090), ("server/event_loop.rs", 1, 250)];
+const BUDGETS: [(&str, usize, usize); 2] = [("hub", 19, 3090), ("server/event_loop.rs", 1, 245)];
 
 /// Rooms whose files do not import in a circle.
 const WITHOUT_CYCLES: [&str; 4] = ["hub", "server", "site", "stream"];

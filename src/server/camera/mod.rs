@@ -16,12 +16,11 @@ use rustix::process::Signal;
 
 use self::frames::{FrameReader, shot};
 use self::placeholder::Placeholder;
-use super::child::Child;
 use super::settings::{CameraSettings, DriverSpec, Offline, StdinFrom, WarmUp};
 use super::socket::Socket;
-use super::supervised::{Exit, Supervised};
-use super::token::{ChildId, ChildKind};
-use crate::hub::{Hub, Tick, Wake};
+use super::supervised::{ChildProcess, Exit, Supervised};
+use super::token::ChildKind;
+use crate::hub::{Hub, Tick};
 use crate::wire::source::Tally;
 
 /// A driver that has given no frame for this many times its patience is killed.
@@ -142,8 +141,6 @@ impl Camera {
             true => (self.wanted_since, self.unwanted_since) = (self.wanted_since.or(Some(asked_at)), None),
             false => (self.wanted_since, self.unwanted_since) = (None, self.unwanted_since.or(Some(asked_at))),
         }
-        self.driver.attend(asked_at);
-        self.placeholder.attend(asked_at);
         let may_stop = self.driver.is_running() || self.driver.is_in_backoff();
         if may_stop && self.unwanted_since.is_some_and(|since| asked_at >= since + self.linger) {
             log::info!("camera {}: no viewers, stopping driver", self.name);
@@ -216,19 +213,13 @@ impl Camera {
         self.stop(now);
     }
 
-    /// Kills its processes and all they have started, now.
-    pub fn kill(&mut self) {
-        self.placeholder.end();
-        self.driver.kill();
-    }
-
     /// Whether no process of it is left.
     pub fn is_over(&self) -> bool {
         self.driver.child().is_none()
     }
 
-    /// When a turn must be taken for it.
-    pub fn next_wake(&self) -> Wake {
+    /// When a turn must be taken for it, whatever its processes do.
+    pub fn next_deadline(&self) -> Option<Instant> {
         let release_at = self.unwanted_since.map(|since| since + self.linger);
         let release_at = release_at.filter(|_| self.driver.is_running() || self.driver.is_in_backoff());
         let DriverSpec { patience, heals, .. } = *self.driver.spec();
@@ -238,26 +229,17 @@ impl Camera {
         let patience = patience.map(|patience| if is_outage { patience * HOPELESS_FACTOR } else { patience });
         let silence = running.zip(patience).map(|(frames, patience)| frames.newest_at() + patience);
         let complaint = running.filter(|_| !is_outage).and_then(FrameReader::complaint_at);
-        let deadline = [release_at, silence, complaint].into_iter().flatten().min();
-        let own = deadline.map_or(Wake::OnInput, Wake::At);
-        own.min(self.driver.next_wake()).min(self.placeholder.next_wake())
-    }
-
-    /// Notes an edge of one of its pipes.
-    pub(super) fn ready(&mut self, id: ChildId) {
-        self.driver.ready(id);
-        self.placeholder.ready(id);
-    }
-
-    /// Notes that some child of the server has exited, perhaps one of these.
-    pub fn child_exited(&mut self) {
-        self.driver.child_exited();
-        self.placeholder.child_exited();
+        [release_at, silence, complaint, self.placeholder.next_deadline()].into_iter().flatten().min()
     }
 
     /// Its processes.
-    pub(super) fn children(&self) -> impl Iterator<Item = &Child> {
-        self.driver.child().into_iter().chain(self.placeholder.child())
+    pub(super) fn processes(&self) -> [&dyn ChildProcess; 2] {
+        [&self.driver, &self.placeholder.renderer]
+    }
+
+    /// Its processes.
+    pub(super) fn processes_mut(&mut self) -> [&mut dyn ChildProcess; 2] {
+        [&mut self.driver, &mut self.placeholder.renderer]
     }
 }
 

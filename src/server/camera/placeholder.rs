@@ -9,12 +9,11 @@ use mio::Registry;
 
 use super::frames::{FrameReader, shot};
 use crate::clock::wall_time;
-use crate::hub::{Hub, Tick, Wake};
-use crate::server::child::Child;
+use crate::hub::{Hub, Tick};
 use crate::server::settings::{DriverSpec, Offline};
 use crate::server::socket::Socket;
-use crate::server::supervised::Supervised;
-use crate::server::token::{ChildId, ChildKind};
+use crate::server::supervised::{ChildProcess, Supervised};
+use crate::server::token::ChildKind;
 
 /// An outage this short is not reported: a driver that is back by then was never missed.
 const GRACE: Duration = Duration::from_millis(500);
@@ -32,7 +31,7 @@ pub(super) struct Placeholder {
     offline: Offline,
     frame_bytes_max: usize,
     outage: Option<Outage>,
-    renderer: Supervised<FrameReader>,
+    pub(super) renderer: Supervised<FrameReader>,
     /// Its width and height in pixels: those of the camera's newest frame.
     pub(super) size: (u16, u16),
 }
@@ -145,29 +144,8 @@ impl Placeholder {
         self.renderer.kill();
     }
 
-    /// See [`Supervised::attend`].
-    pub(super) fn attend(&mut self, now: Instant) {
-        self.renderer.attend(now);
-    }
-
-    /// When a turn must be taken for it.
-    pub(super) fn next_wake(&self) -> Wake {
-        let report_at = self.outage.as_ref().filter(|_| self.renderer.child().is_none()).and_then(Outage::report_at);
-        report_at.map_or(Wake::OnInput, Wake::At).min(self.renderer.next_wake())
-    }
-
-    /// See [`Supervised::ready`].
-    pub(super) fn ready(&mut self, id: ChildId) {
-        self.renderer.ready(id);
-    }
-
-    /// See [`Supervised::child_exited`].
-    pub(super) fn child_exited(&mut self) {
-        self.renderer.child_exited();
-    }
-
-    /// The renderer's process.
-    pub(super) fn child(&self) -> Option<&Child> {
-        self.renderer.child()
+    /// When the outage is to be reported.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.outage.as_ref().filter(|_| self.renderer.child().is_none()).and_then(Outage::report_at)
     }
 }
