@@ -21,9 +21,10 @@ use self::newest::Newest;
 pub use self::target::Target;
 use crate::clock::wall_time;
 use crate::drivers::redis::{Connection, Fault, Link, Place, say};
+use crate::wire::decoder::SourceDecoder;
 use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::multipart::EncodedPart;
-use crate::wire::source::{Part, Reason, SourceDecoder};
+use crate::wire::source::{Part, Reason};
 
 /// What is said once frames go out, the first time and after each outage. The server knows by it that all is well.
 pub const WELL: &str = "publishing to ";

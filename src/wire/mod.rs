@@ -4,6 +4,7 @@
 //! "no more bytes can mend this".
 
 pub mod avi;
+pub mod decoder;
 pub mod facts;
 pub mod http;
 pub mod jpeg;

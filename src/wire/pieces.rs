@@ -9,7 +9,8 @@
 
 use bytes::BytesMut;
 
-use super::source::{Part, Rejected, SourceDecoder, Tally};
+use super::decoder::SourceDecoder;
+use super::source::{Part, Rejected, Tally};
 
 /// Bytes shown to the decoder at once: less than a millisecond of work, whatever they are.
 const PIECE_BYTES: usize = 16 * 1024;

@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use framecast::drivers::Source;
+use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
-use framecast::wire::source::{Part, SourceDecoder};
+use framecast::wire::source::Part;
 
 use crate::support::{PATIENCE, Program};
 use crate::{FRAMECAST, fifo, picture, watch_for};

@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use bytes::BytesMut;
+use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
-use framecast::wire::source::{Part, SourceDecoder};
+use framecast::wire::source::Part;
 
 /// The fake, compiled once.
 fn fake() -> &'static Path {

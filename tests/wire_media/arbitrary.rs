@@ -1,9 +1,10 @@
 //! Whatever the bytes and however they are cut.
 
 use bytes::BytesMut;
+use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::{Splitter, check, with_standard_tables};
 use framecast::wire::multipart::PartDecoder;
-use framecast::wire::source::{Reason, SourceDecoder};
+use framecast::wire::source::Reason;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

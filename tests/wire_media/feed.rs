@@ -1,9 +1,10 @@
 //! Feeds a stream to a decoder in pieces, and holds the decoder to its word after every call.
 
 use bytes::BytesMut;
+use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::{self, Splitter};
 use framecast::wire::multipart::PartDecoder;
-use framecast::wire::source::{Part, Reason, Rejected, SourceDecoder, Tally};
+use framecast::wire::source::{Part, Reason, Rejected, Tally};
 
 /// A bound no frame here comes near.
 pub(crate) const FRAME_BYTES_MAX: usize = 1024 * 1024;

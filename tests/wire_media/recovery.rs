@@ -1,8 +1,9 @@
 //! What follows a flawed frame is not lost, and bytes made to be costly cost no more than others.
 
+use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::Splitter;
 use framecast::wire::multipart::PartDecoder;
-use framecast::wire::source::{Reason, SourceDecoder};
+use framecast::wire::source::Reason;
 
 use crate::feed::{FRAME_BYTES_MAX, feed, feed_every_way};
 use crate::parts::ffmpeg;

@@ -1,9 +1,10 @@
 //! Frames that are shown although something is wrong with them or their framing.
 
 use bytes::BytesMut;
+use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::{Flaw, Splitter, check, mend};
 use framecast::wire::multipart::{PartDecoder, read_message};
-use framecast::wire::source::{Reason, Repair, SourceDecoder};
+use framecast::wire::source::{Reason, Repair};
 
 use crate::feed::{Decoder, FRAME_BYTES_MAX, Outcome, feed, feed_every_way};
 use crate::parts::ffmpeg;

@@ -1,6 +1,7 @@
-//! `source::SourceDecoder`: JPEGs or parts, told by the first two bytes.
+//! `decoder::SourceDecoder`: JPEGs or parts, told by the first two bytes.
 
-use framecast::wire::source::{Reason, SourceDecoder};
+use framecast::wire::decoder::SourceDecoder;
+use framecast::wire::source::Reason;
 
 use crate::feed::{FRAME_BYTES_MAX, feed, feed_every_way};
 use crate::parts::ffmpeg;

@@ -130,3 +130,27 @@ fn check_method(received: &[u8]) -> Result<(), Refusal> {
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
+
+/// The versions that are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0: no chunked coding, and a connection ends with its answer unless the peer says otherwise.
+    Http10,
+    /// HTTP/1.1, and 1.2 to 1.9 that must understand it (RFC 9110, section 2.5).
+    Http11,
+}
+
+impl Version {
+    /// RFC 9112, section 2.3: the name is in capitals, and there is one digit on either side of the point.
+    pub(super) fn of(word: &str) -> Result<Self, Refusal> {
+        match word.as_bytes() {
+            b"HTTP/1.0" => Ok(Self::Http10),
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(Self::Http11),
+            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Refusal {
+                status: Status::HttpVersionNotSupported,
+                reason: "Only HTTP/1.0 and HTTP/1.1 are spoken here.",
+            }),
+            _ => Err(Refusal::malformed("The request line does not end in a version such as HTTP/1.1.")),
+        }
+    }
+}

@@ -25,8 +25,8 @@ mod tests;
 
 pub use chunked::{BODY_END, CHUNK_END, chunk_start};
 pub use fields::FIELDS_MAX;
-pub use head::{EMPTY_LINES_BYTES_MAX, HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
-pub use request::{Method, Request, Version};
+pub use head::{EMPTY_LINES_BYTES_MAX, HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX, Version};
+pub use request::{Method, Request};
 pub use response::{Refusal, ResponseHead, Status};
 
 /// The methods framecast answers, as the value of an `Allow` field (RFC 9110, section 10.2.1).

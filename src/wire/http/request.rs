@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Fields, has_valid_escapes, is_host};
-use super::head::{self, Head, HeadSearch};
+use super::head::{self, Head, HeadSearch, Version};
 use super::{Refusal, Status};
 
 /// A request whose head was accepted. None of them has a body.
@@ -33,15 +33,6 @@ pub enum Method {
     Head,
     /// Asks which methods there are.
     Options,
-}
-
-/// The versions that are spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0: no chunked coding, and a connection ends with its answer unless the peer says otherwise.
-    Http10,
-    /// HTTP/1.1, and 1.2 to 1.9 that must understand it (RFC 9110, section 2.5).
-    Http11,
 }
 
 impl Request {
@@ -129,21 +120,6 @@ impl<'a> RequestLine<'a> {
         match line.splitn(4, ' ').collect::<Vec<_>>().as_slice() {
             [method, target, version] => Ok(Self { method, target, version }),
             _ => Err(malformed),
-        }
-    }
-}
-
-impl Version {
-    /// RFC 9112, section 2.3: the name is in capitals, and there is one digit on either side of the point.
-    fn of(word: &str) -> Result<Self, Refusal> {
-        match word.as_bytes() {
-            b"HTTP/1.0" => Ok(Self::Http10),
-            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(Self::Http11),
-            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Refusal {
-                status: Status::HttpVersionNotSupported,
-                reason: "Only HTTP/1.0 and HTTP/1.1 are spoken here.",
-            }),
-            _ => Err(Refusal::malformed("The request line does not end in a version such as HTTP/1.1.")),
         }
     }
 }

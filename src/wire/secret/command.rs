@@ -1,8 +1,8 @@
 //! What is masked in a command line: what follows options and words such as `--password`, logins such as
 //! `-u USER:PASSWORD`, header fields with credentials, and what is masked in any text.
 
+use super::masked::{Masked, is_sensitive, is_sensitive_word};
 use super::text::mask_text;
-use super::{Masked, is_sensitive, is_sensitive_word};
 
 /// Options whose value is a login if it has a colon, as of curl and wget.
 const LOGIN_OPTIONS: [&str; 6] = ["-u", "-U", "--user", "--proxy-user", "--login", "--username"];

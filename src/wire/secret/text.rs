@@ -1,9 +1,10 @@
 //! What is masked in running text, such as what other programs write to standard error: URLs with credentials, header
 //! fields, and values that follow the name of a secret.
 
-use super::{
-    Masked, PLACEHOLDERS, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word, split_name, url,
+use super::masked::{
+    Masked, PLACEHOLDERS, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word, split_name,
 };
+use super::url;
 
 /// Masks the credentials in text: user and password of each URL and the values of its query, the header fields
 /// `Authorization` and `Cookie`, and what follows `password=`, `token:` and the like.

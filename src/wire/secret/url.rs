@@ -1,6 +1,6 @@
 //! What is masked in a URL: user, password, the values of the query, and secrets in the path.
 
-use super::{Masked, PLACEHOLDERS, is_sensitive};
+use super::masked::{Masked, PLACEHOLDERS, is_sensitive};
 
 /// A value of one of framecast's own parameters is not longer than this, such as `1280x720` or `250ms`.
 const OWN_VALUE_BYTES_MAX: usize = 16;

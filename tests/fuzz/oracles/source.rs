@@ -1,8 +1,8 @@
 //! What a driver writes, whichever of the two it is.
 
+use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::Splitter;
 use framecast::wire::multipart::PartDecoder;
-use framecast::wire::source::SourceDecoder;
 
 use super::feed::feed;
 use super::parts::{bound, cutting_changes_nothing, survives};
