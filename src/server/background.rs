@@ -1,5 +1,5 @@
-//! Values that are read by a thread of their own while the loop goes on: files, since a disk may be slow and a
-//! network's may be gone, and the kernel's tables. Each thread reads one value, wakes the loop and ends.
+//! Values that a thread reads while the loop turns: files, since a disk may be slow or a network's gone, and tables of
+//! the kernel. Each thread reads one value, wakes the loop and ends.
 
 use std::fmt;
 use std::io;

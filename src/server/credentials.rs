@@ -53,7 +53,7 @@ pub enum CredentialsError {
         content: &'static str,
         /// Which one.
         path: PathBuf,
-        /// What the system said.
+        /// The reason.
         error: io::Error,
     },
     /// A file of users has a bad line.

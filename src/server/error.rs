@@ -13,7 +13,7 @@ pub enum ServeError {
     Listen {
         /// What was given.
         address: ListenAddress,
-        /// What the system said.
+        /// The reason.
         error: io::Error,
     },
     /// What was passed on to be listened on cannot be.
@@ -27,7 +27,7 @@ pub enum ServeError {
     System {
         /// What was tried.
         what: &'static str,
-        /// What it said.
+        /// The reason.
         error: io::Error,
     },
 }

@@ -133,7 +133,7 @@ impl EventLoop {
         Ok((Tick { asked_at, now: now.unwrap_or(asked_at) }, count))
     }
 
-    /// When the next turn must be taken: the soonest of all who may ask for one.
+    /// When the next turn must be taken: the soonest that any source asks for.
     fn next_wake(&self) -> Wake {
         let at = |deadline: Option<Instant>| deadline.map_or(Wake::OnInput, Wake::At);
         let others = [
@@ -229,7 +229,7 @@ impl EventLoop {
         let Self { hub, cameras, publishers, tls, settings, stats, authenticator, stats_ticker, .. } = self;
         let refused = authenticator.counts();
         let parts = Parts { hub, cameras, publishers, tls: tls.as_ref(), settings, stats, refused, now: began };
-        // Plain numbers and words always serialise; if they did not, an empty event would show it.
+        // Plain numbers and text always serialise; if they did not, an empty event would show it.
         let state = stats_ticker.state(parts).map(|snapshot| serde_json::to_vec(&snapshot).unwrap_or_default());
         let turns = stats_ticker.turns(parts).map(|event| serde_json::to_vec(&event).unwrap_or_default());
         for (topic, data) in [(Topic::State, state), (Topic::Loop, turns)] {

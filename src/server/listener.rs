@@ -141,8 +141,7 @@ fn admit(hub: &mut Hub<Socket>, socket: Socket, peer: Peer, tls: Option<&Tls>, r
             (Socket::Tcp(stream), Some(tls)) => Socket::Tls(Box::new(tls.accept(stream)?)),
             (socket, _) => socket,
         };
-        let both = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut socket, Owner::Connection(key).token(), both)?;
+        socket.register(registry, key)?;
         Ok(socket)
     });
     if let Err(error) = admitted {
@@ -261,7 +260,7 @@ impl Listener {
                     return Accepted::WouldBlock;
                 }
                 Err(error) if is_exhaustion(&error) => return Accepted::Exhausted(error),
-                // accept(2): errors already pending on the new connection are passed on here; go on to the next one.
+                // accept(2): errors already pending on the new connection are returned here. The next one may be fine.
                 Err(error) => log::debug!("accept: {error}"),
             }
         }

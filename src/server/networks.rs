@@ -18,7 +18,7 @@ use crate::stream::Network;
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;
 const RTMGRP_IPV6_IFADDR: u32 = 0x100;
 
-/// Messages read in one turn. What they say does not matter, only that there are some.
+/// Messages read in one turn. Their content does not matter.
 const MESSAGES_MAX: usize = 64;
 
 /// A longer range of IPv6 addresses than a link has (RFC 4291, section 2.5.1) is narrowed to the one around our own
@@ -45,7 +45,7 @@ impl AddressChanges {
     /// Asks the kernel for reports.
     ///
     /// # Errors
-    /// There are none in this sandbox, say.
+    /// The kernel gives none, as in a sandbox.
     pub fn subscribe() -> io::Result<Self> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         // No protocol is the first one, which is NETLINK_ROUTE.
@@ -62,10 +62,11 @@ impl AddressChanges {
         registry.register(&mut SourceFd(&self.0.as_raw_fd()), token, Interest::READABLE)
     }
 
-    /// Reads away the reports that have come. Returns whether all were read; otherwise call it again in the next turn.
+    /// Discards the reports that have come. Returns whether these were all; more make no difference until the next
+    /// edge.
     pub fn drain(&self) -> bool {
         let mut message = [0; 8192];
-        // An error other than "would block" says that reports were lost, and then the next ones come all the same.
+        // An error other than "would block" means lost reports: the next ones come all the same.
         (0..MESSAGES_MAX)
             .any(|_| matches!(recv(&self.0, &mut message, RecvFlags::empty()), Err(rustix::io::Errno::AGAIN)))
     }

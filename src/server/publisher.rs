@@ -9,13 +9,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::{Duration, Instant};
 
+use mio::Registry;
 use mio::net::UnixStream;
-use mio::{Interest, Registry};
 
 use super::settings::PublisherSettings;
 use super::socket::Socket;
 use super::supervised::{ChildProcess, Supervised};
-use super::token::{ChildKind, Owner};
+use super::token::ChildKind;
 use crate::hub::{Hub, Key, Subscription};
 use crate::stream::{Pace, Peer};
 use crate::wire::multipart::{Framing, preamble};
@@ -126,8 +126,7 @@ fn subscribe(
         Subscription { camera, framing, delay: Duration::ZERO, pace: Pace::default(), label: String::new(), head };
     let key = hub.admit(Peer::Publisher, now, |key| {
         let mut socket = Socket::Unix(socket);
-        let both = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut socket, Owner::Connection(key).token(), both)?;
+        socket.register(registry, key)?;
         Ok(socket)
     })?;
     hub.subscribe_unasked(key, subscription, now);

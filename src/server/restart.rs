@@ -38,7 +38,7 @@ const FIRST_DESCRIPTOR: i32 = 3;
 const ENCRYPTED: &str = "https";
 const PLAIN: &str = "http";
 
-/// The variable that tells a new process the old one. Old and new may be of different versions: it never changes.
+/// The variable with the number of the old process. Old and new may be of different versions, so its name stays.
 const OLD_PROCESS: &str = "FRAMECAST_PREDECESSOR";
 
 /// The listening sockets that this process was started with; none where nothing was passed on.

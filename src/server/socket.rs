@@ -1,17 +1,18 @@
-//! What a connection is made of: a TCP or a Unix stream socket that never blocks, or TLS on top of the first.
+//! The transport of a connection: a non-blocking TCP or Unix stream socket, or TLS on top of TCP.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 
 use super::tls::Session;
-use crate::hub::Transport;
+use super::token::Owner;
+use crate::hub::{Key, Transport};
 
 /// A connected socket. Its options (no delay, little unsent data in the kernel, keepalive) were set once on the
-/// listening socket, whose accepted sockets inherit them: see [`super::listener`].
+/// listening socket, whose accepted sockets inherit them: see `bind`.
 #[derive(Debug)]
 pub enum Socket {
     /// Accepted on an address of a network.
@@ -20,6 +21,21 @@ pub enum Socket {
     Unix(UnixStream),
     /// Accepted on an address of a network, and encrypted.
     Tls(Box<Session<TcpStream>>),
+}
+
+impl Socket {
+    /// Registers the socket under `key`, once and for both directions.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn register(&mut self, registry: &Registry, key: Key) -> io::Result<()> {
+        let source: &mut dyn Source = match self {
+            Socket::Tcp(stream) => stream,
+            Socket::Unix(stream) => stream,
+            Socket::Tls(session) => session.socket_mut(),
+        };
+        registry.register(source, Owner::Connection(key).token(), Interest::READABLE | Interest::WRITABLE)
+    }
 }
 
 impl Transport for Socket {
@@ -90,32 +106,6 @@ impl Write for Socket {
         match self {
             Socket::Tcp(_) | Socket::Unix(_) => Ok(()),
             Socket::Tls(session) => session.flush(),
-        }
-    }
-}
-
-impl Source for Socket {
-    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        match self {
-            Socket::Tcp(stream) => stream.register(registry, token, interests),
-            Socket::Unix(stream) => stream.register(registry, token, interests),
-            Socket::Tls(session) => session.socket_mut().register(registry, token, interests),
-        }
-    }
-
-    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        match self {
-            Socket::Tcp(stream) => stream.reregister(registry, token, interests),
-            Socket::Unix(stream) => stream.reregister(registry, token, interests),
-            Socket::Tls(session) => session.socket_mut().reregister(registry, token, interests),
-        }
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        match self {
-            Socket::Tcp(stream) => stream.deregister(registry),
-            Socket::Unix(stream) => stream.deregister(registry),
-            Socket::Tls(session) => session.socket_mut().deregister(registry),
         }
     }
 }

@@ -38,7 +38,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(8);
 /// The wait is [`BACKOFF_MIN`] again after a process that did its work for this long.
 const WELL_AFTER: Duration = Duration::from_secs(2);
 
-/// A process that was told to exit is killed after this long.
+/// A process is killed so long after it was signalled to exit.
 const KILL_AFTER: Duration = Duration::from_secs(2);
 
 /// A child process that is started, restarted and stopped.
@@ -90,7 +90,7 @@ pub(super) struct Exit<P> {
     pub(super) own: P,
     pub(super) status: ExitStatus,
     pub(super) started_at: Instant,
-    /// It was told to exit.
+    /// It was stopped.
     pub(super) was_stopped: bool,
 }
 
@@ -277,7 +277,7 @@ impl<P> Supervised<P> {
         Some(Exit { own: process.own, status, started_at, was_stopped })
     }
 
-    /// Reports that the process exited with `status`, and has it started again after the backoff.
+    /// Logs that the process exited with `status`, and schedules the next start after the backoff.
     pub(super) fn restart_after(&mut self, status: ExitStatus, now: Instant) {
         let problem = format!("{} ended ({status}), restarting", self.kind);
         self.log.log(Level::Warn, &problem);
@@ -285,19 +285,19 @@ impl<P> Supervised<P> {
         self.back_off(now);
     }
 
-    /// Has the process started again after the backoff.
+    /// Schedules the next start after the backoff.
     pub(super) fn back_off(&mut self, now: Instant) {
         self.life = Life::Backoff { until: now + self.backoff };
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
     }
 
-    /// Has the process started again at `until`; nothing has failed.
+    /// Schedules the next start at `until`; nothing has failed.
     pub(super) fn start_again_at(&mut self, until: Instant) {
         self.backoff = BACKOFF_MIN;
         self.life = Life::Backoff { until };
     }
 
-    /// Reports a problem of a process that goes on running.
+    /// Logs a problem of the process, and keeps it as the last error.
     pub(super) fn fail(&mut self, problem: String) {
         self.log.log(Level::Warn, &problem);
         self.error = Some(problem);
@@ -311,14 +311,14 @@ impl<P> Supervised<P> {
         }
     }
 
-    /// Has the process told to exit by SIGTERM, unless it exits within `grace`. It counts as running until then.
+    /// Sends SIGTERM unless the process exits within `grace`. It counts as running until then.
     pub(super) fn end_within(&mut self, grace: Duration, now: Instant) {
         if let Some(process) = self.process_mut() {
             process.signal_at.get_or_insert((now + grace, Signal::TERM));
         }
     }
 
-    /// Has the process killed unless it exits within `grace`.
+    /// Kills the process unless it exits within `grace`.
     pub(super) fn kill_within(&mut self, grace: Duration, now: Instant) {
         if let Some(process) = self.process_mut() {
             process.signal_at = Some((now + grace, Signal::KILL));
@@ -366,7 +366,7 @@ impl<P> Supervised<P> {
         matches!(self.life, Life::Off)
     }
 
-    /// Whether a process runs that was not told to exit.
+    /// Whether a process runs that was not stopped.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.life, Life::Running(_))
     }
@@ -404,7 +404,7 @@ impl<P> Supervised<P> {
         self.process().map(|process| &process.own)
     }
 
-    /// The same, of a process that was not told to exit.
+    /// The same, of a process that was not stopped.
     pub(super) fn running(&self) -> Option<&P> {
         self.own().filter(|_| self.is_running())
     }

@@ -145,7 +145,7 @@ fn a_renewed_certificate_is_shown_to_newcomers_and_a_bad_one_to_nobody() {
     part(&mut old);
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
-    let kept = "the certificate stays what it was: ";
+    let kept = "cannot reload the certificate: ";
     assert!(words.contains(kept) && words.contains("cert.pem holds no certificate; --tls-cert takes"), "{words}");
 }
 

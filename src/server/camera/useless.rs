@@ -1,4 +1,4 @@
-//! What a driver writes that is no frame: how much of it there must be to say so, and what it looks like.
+//! Output of a driver that is no frame: how much of it is reported, and what it looks like.
 
 use std::time::{Duration, Instant};
 

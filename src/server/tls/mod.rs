@@ -1,12 +1,10 @@
 //! TLS: the same connections, encrypted.
 //!
-//! To the hub a [`Session`] is a transport like any other; what it takes to keep its edges is told in `session`. What
-//! all sessions have in common is here: the certificate, how many steps of handshakes a turn may take, and what came of
-//! them.
+//! To the hub a [`Session`] is a transport like any other; how it keeps its edges is in `session`. What all sessions
+//! share is here: the certificate, the handshake steps that a turn may take, and counts.
 //!
-//! A renewed certificate is read in the [background](super::background). Most things that may block are programs of
-//! their own, because they may also crash, and what comes of them is bytes. Of this comes a value that is checked and
-//! ready to use, and the private key never leaves the process.
+//! A renewed certificate is read by a thread, in the [background](super::background), not by a child process: its
+//! result is a value that is checked and ready to use, and the private key does not leave the process.
 
 mod certificate;
 mod session;
@@ -27,8 +25,8 @@ use crate::site::snapshot;
 pub use certificate::{CertificateError, load};
 pub use session::Session;
 
-/// Steps of handshakes taken in one turn, so that a burst of newcomers does not hold up the viewers. A handshake takes
-/// two, of which one costs: a signature of 0.05 ms (ECDSA) to 1 ms (RSA).
+/// Handshake steps of one turn, so that a burst of new connections does not delay the viewers. A handshake
+/// takes two, one of which costs a signature: 0.05 ms (ECDSA) to 1 ms (RSA).
 const HANDSHAKE_STEPS_MAX: u32 = 8;
 
 /// What encrypted listeners need.
@@ -52,8 +50,8 @@ pub struct Shared {
 }
 
 impl Tls {
-    /// Reads the certificate and its key, which may block: this happens before the loop starts. `waker` tells when
-    /// [`Tls::take_renewed`] is to be called.
+    /// Reads the certificate and its key, which may block: this happens before the loop starts. `waker`
+    /// wakes the loop when [`Tls::take_renewed`] is to be called.
     ///
     /// # Errors
     /// A file cannot be read, or the two cannot be used.
@@ -65,18 +63,18 @@ impl Tls {
     /// Encrypts a connection that has just been accepted.
     ///
     /// # Errors
-    /// There is no randomness to be had.
+    /// The kernel gives no random bytes.
     pub fn accept<S: Transport>(&self, socket: S) -> io::Result<Session<S>> {
         let connection = ServerConnection::new(Arc::clone(&self.config)).map_err(io::Error::other)?;
         Ok(Session::new(connection, socket, Rc::clone(&self.shared)))
     }
 
-    /// A new turn: handshakes may go on.
+    /// Grants the handshake steps of a new turn.
     pub fn allow_handshakes(&self) {
         self.shared.allow(HANDSHAKE_STEPS_MAX);
     }
 
-    /// Has the certificate and its key read again. Until they are, and if they cannot be used, the old ones are.
+    /// Reads the certificate and its key again, in the background. If they cannot be used, the old ones stay.
     pub fn renew(&mut self) {
         let files = self.files.clone();
         if let Err(error) = self.renewal.start(move || load(&files)) {
@@ -84,36 +82,36 @@ impl Tls {
         }
     }
 
-    /// Takes a certificate that has been read. New connections are given it; those that are there go on with theirs.
+    /// Puts a certificate that has been read into effect, for new connections.
     pub fn take_renewed(&mut self) {
         let Some(Taken { value, is_stale }) = self.renewal.take() else { return };
         match value {
             Some(Ok(config)) => {
                 self.config = config;
                 self.shared.count(|counts| counts.renewals += 1);
-                log::info!("new connections are given the certificate that {} holds now", self.files.certificate);
+                log::info!("reloaded {}, for new connections", self.files.certificate);
             }
             Some(Err(error)) => self.keep_old(&error.to_string()),
-            None => self.keep_old("reading it was cut short"),
+            None => self.keep_old("reading was cut short"),
         }
         if is_stale {
             self.renew();
         }
     }
 
-    /// What came of all handshakes.
+    /// The counts of all handshakes.
     pub fn counts(&self) -> snapshot::Tls {
         self.shared.counts.get()
     }
 
     fn keep_old(&self, why: &str) {
         self.shared.count(|counts| counts.renewals_failed += 1);
-        log::warn!("the certificate stays what it was: {why}");
+        log::warn!("cannot reload the certificate: {why}; keeping the old one");
     }
 }
 
 impl Shared {
-    /// Lets handshakes take `steps` from now on.
+    /// Sets the handshake steps that are left.
     pub fn allow(&self, steps: u32) {
         self.steps_left.set(steps);
     }

@@ -26,7 +26,7 @@ pub struct Session<S>(Infallible, PhantomData<S>);
 
 #[allow(missing_docs, reason = "none of it can be called")]
 impl Tls {
-    /// Says that there is no TLS.
+    /// Fails.
     ///
     /// # Errors
     /// Always.
@@ -56,7 +56,7 @@ impl Tls {
 }
 
 impl<S> Session<S> {
-    /// What it would run on.
+    /// The socket under it.
     pub fn socket_mut(&mut self) -> &mut S {
         match self.0 {}
     }
