@@ -28,7 +28,7 @@ use serde_json::json;
 
 use driver::Driver;
 use pictures::{Pictures, unix_ms};
-use support::dynasty::Dynasty;
+use support::restarts::Restarts;
 use support::{Program, Viewer, eventually};
 
 /// Slow enough that a picture which is a whole frame late is told from one that is merely behind.
@@ -216,17 +216,17 @@ fn the_page_says_that_the_server_is_gone_and_recovers_by_itself() {
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
-fn the_page_goes_on_with_a_successor() {
+fn page_goes_on_after_a_restart() {
     let pictures = Pictures::write();
-    let mut dynasty = Dynasty::found(serve("127.0.0.1:0", &pictures.source(FPS)));
+    let mut servers = Restarts::of(serve("127.0.0.1:0", &pictures.source(FPS)));
     let browser = Driver::start();
-    open(&browser, &dynasty.first);
+    open(&browser, &servers.first);
     browser.run("window.marker = 'the same page'");
 
-    dynasty.succeed();
-    let back = eventually("the page watches the successor", || watching(&dynasty.first) == 1);
+    servers.restart();
+    let back = eventually("the page watches the new process", || watching(&servers.first) == 1);
     let seen = watch(&browser, 3);
-    println!("the page watches {back:?} after the server before has gone, and sees {} pictures in 3 s", seen.len());
+    println!("the page watches {back:?} after the old process has exited, and sees {} pictures in 3 s", seen.len());
     assert_in_order(&seen);
     assert!(seen.len() > 3, "the picture does not come back");
     assert_eq!(browser.run("return window.marker"), "the same page");

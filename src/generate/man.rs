@@ -100,7 +100,7 @@ const SECTIONS: [(&str, Entries); 6] = [
         "SIGNALS",
         &[
             ("SIGTERM, SIGINT", "Streams end on a whole frame, then the server does; a second one ends it at once."),
-            ("SIGUSR2", "A successor is started and takes over the listening sockets; nobody is refused meanwhile."),
+            ("SIGUSR2", "A new process takes over the listening sockets; no connection is refused meanwhile."),
             ("SIGHUP", "The files of certificate, users and token are read again; without any, the server ends."),
         ],
     ),

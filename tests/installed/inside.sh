@@ -71,12 +71,12 @@ check "that a driver has ended is a warning" within 10 has front journal warning
 
 before=$(property MainPID)
 check "it can be reloaded" systemctl reload framecast
-check "systemd follows the successor" within 10 is_active_as_another "$before"
+check "systemd follows the new process" within 10 is_active_as_another "$before"
 after=$(property MainPID)
 check "the one before goes" within 10 is_gone "/proc/$before"
 sleep 15
-check "systemd hears from the successor" is "$after" property MainPID
-check "the successor shows the camera" is_picture http://127.0.0.1:8080/snapshot
+check "systemd hears from the new process" is "$after" property MainPID
+check "the new process shows the camera" is_picture http://127.0.0.1:8080/snapshot
 
 status() { # ARGUMENTS OF CURL...
     curl --silent --output /dev/null --write-out '%{http_code}' "$@"

@@ -7,7 +7,6 @@ mod cameras;
 mod clips;
 mod dashboard;
 mod encrypted;
-mod handover;
 mod health;
 mod lenient;
 mod lifecycle;
@@ -20,6 +19,7 @@ mod peers;
 mod pressure;
 mod proxies;
 mod reload;
+mod restart;
 mod secrets;
 mod supervised;
 #[path = "../support/mod.rs"]

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::dynasty::{heir, is_over};
 use crate::support::eventually;
+use crate::support::restarts::{is_over, new_process_of};
 
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 
@@ -56,7 +56,7 @@ fn server_starts_whatever_its_standard_streams_are() {
 }
 
 #[test]
-fn successor_starts_though_nothing_reads_its_output() {
+fn new_process_starts_though_nothing_reads_its_output() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let listen = format!("unix:{}", path.display());
@@ -65,11 +65,11 @@ fn successor_starts_though_nothing_reads_its_output() {
     drop((server.0.stdout.take(), server.0.stderr.take()));
     let before = Pid::from_child(&server.0);
     kill_process(before, Signal::USR2).unwrap();
-    eventually("there is a successor", || heir(before).is_some());
-    let successor = heir(before).unwrap();
-    eventually("the server before has gone", || is_over(before));
+    eventually("there is a new process", || new_process_of(before).is_some());
+    let new_process = new_process_of(before).unwrap();
+    eventually("the old process has exited", || is_over(before));
     assert!(is_well(&path));
-    kill_process(successor, Signal::KILL).unwrap();
+    kill_process(new_process, Signal::KILL).unwrap();
 }
 
 #[test]

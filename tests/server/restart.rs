@@ -1,4 +1,4 @@
-//! A successor takes a server's place while people come and watch.
+//! A new process takes over from a server while connections come and streams run.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Signal, kill_process};
 
-use crate::support::dynasty::{Dynasty, heir, is_over};
+use crate::support::restarts::{Restarts, is_over, new_process_of};
 use crate::support::{PATIENCE, Program, eventually};
 
 /// Connections a second that come while servers follow each other.
@@ -32,10 +32,10 @@ fn visit(address: SocketAddr) -> std::io::Result<()> {
 
 /// `FRAMECAST_RESTARTS=20` is the long form: 20 restarts, and 10,000 connections at the least.
 #[test]
-fn nobody_is_refused_while_servers_follow_each_other() {
+fn no_connection_is_refused_during_restarts() {
     let restarts: usize = std::env::var("FRAMECAST_RESTARTS").map_or(3, |count| count.parse().expect("a number"));
-    let mut dynasty = Dynasty::found(Program::serve(&["--camera", "pattern:320x240?fps=30"]));
-    let address = dynasty.first.address;
+    let mut servers = Restarts::of(Program::serve(&["--camera", "pattern:320x240?fps=30"]));
+    let address = servers.first.address;
     let is_done = AtomicBool::new(false);
     let visits = AtomicUsize::new(0);
     let begun = Instant::now();
@@ -59,7 +59,7 @@ fn nobody_is_refused_while_servers_follow_each_other() {
             .collect();
         for generation in 1..=restarts {
             let visited = visits.load(Ordering::Relaxed);
-            dynasty.succeed();
+            servers.restart();
             let wanted = if restarts < 20 { visited + 20 } else { generation * 10_000 / restarts };
             eventually("people still come", || {
                 visits.load(Ordering::Relaxed) >= wanted || callers.iter().any(|caller| caller.is_finished())
@@ -84,12 +84,12 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let unix = format!("unix:{}", path.display());
-    let mut dynasty = Dynasty::found(Program::serve(&["--camera", "pattern:320x240?fps=30", "--listen", &unix]));
-    let mut viewer = dynasty.first.watch("/stream");
+    let mut servers = Restarts::of(Program::serve(&["--camera", "pattern:320x240?fps=30", "--listen", &unix]));
+    let mut viewer = servers.first.watch("/stream");
     viewer.part();
     // Connected, but with its request still on the way: it is awaited.
-    let mut late = dynasty.first.say("GET /healthz HTTP/1.1\r\nHo");
-    let before = dynasty.first.pid();
+    let mut late = servers.first.say("GET /healthz HTTP/1.1\r\nHo");
+    let before = servers.first.pid();
     kill_process(before, Signal::USR2).unwrap();
     let rest = viewer.rest();
     assert!(rest.ends_with(b"--frame--\r\n"), "{:?}", String::from_utf8_lossy(&rest[rest.len().saturating_sub(60)..]));
@@ -97,11 +97,11 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     let mut reply = String::new();
     late.read_to_string(&mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
-    dynasty.reigning = heir(before).expect("a successor");
-    eventually("the server before has gone", || is_over(before));
+    servers.current = new_process_of(before).expect("a new process");
+    eventually("the old process has exited", || is_over(before));
 
-    // Whoever shows a picture now is the successor.
-    dynasty.first.watch("/stream").part();
+    // What shows a picture now is the new process.
+    servers.first.watch("/stream").part();
     let mut stream = UnixStream::connect(&path).expect("the path is still there");
     stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
     let mut reply = String::new();
@@ -109,9 +109,9 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     assert!(reply.ends_with("\r\n\r\nok\n"), "{reply}");
 }
 
-/// A successor that cannot start, and one that is not there, change nothing.
+/// A new process that fails, and one that cannot be started.
 #[test]
-fn a_successor_that_fails_is_not_missed() {
+fn failed_restart_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("framecast");
     fs::copy(env!("CARGO_BIN_EXE_framecast"), &program).unwrap();
@@ -119,21 +119,21 @@ fn a_successor_that_fails_is_not_missed() {
     command.args(["serve", "--listen", "127.0.0.1:0", "--always-on"]);
     let server = Program::start(command);
     eventually("it shows a frame", || server.get("/snapshot").status() == 200);
-    for successor in [Some("#!/bin/sh\nexit 1\n"), None] {
+    for script in [Some("#!/bin/sh\nexit 1\n"), None] {
         fs::remove_file(&program).unwrap();
-        if let Some(script) = successor {
+        if let Some(script) = script {
             fs::write(&program, script).unwrap();
             fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         }
         server.signal(Signal::USR2);
         assert_eq!(server.get("/healthz").status(), 200);
-        if successor.is_some() {
-            eventually("it is reaped", || heir(server.pid()).is_none() && server.children().len() == 1);
+        if script.is_some() {
+            eventually("it is reaped", || new_process_of(server.pid()).is_none() && server.children().len() == 1);
         } else {
             fs::write(&program, "").unwrap();
         }
     }
-    // Nor does a word that no successor of it has said.
+    // Nor does a signal that comes from no new process.
     server.signal(Signal::USR1);
     assert_eq!(server.get("/healthz").status(), 200);
     server.signal(Signal::TERM);
