@@ -1,8 +1,8 @@
 //! One connection, both ends of it: the peer, and the transport that the hub is given.
 //!
 //! Its edges are as strict as the contract allows: after "would block" in a direction there is one event when that
-//! direction becomes ready, and never another before the next "would block". Bytes that leave are checked at once and
-//! only counted from then on.
+//! direction becomes ready, and never another before the next "would block". Bytes that leave are compared at once
+//! and only counted from then on.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -44,29 +44,29 @@ pub struct Link {
     pub peer_ended: bool,
     pub end_consumed: bool,
     pub reset: bool,
-    /// The hub was told that both directions are over.
+    /// The hub had an event that both directions have ended.
     pub told_gone: bool,
     pub admitted_at: Duration,
-    /// The first byte of the request that is awaited was read then.
+    /// When the first byte of the awaited request was read.
     pub head_at: Duration,
-    /// The last reply was through then.
+    /// When the last byte of a reply was written.
     pub replied_at: Duration,
-    /// The transport last took a byte then.
+    /// When the transport last took a byte.
     pub wrote_at: Duration,
-    /// A signal came in the last call: none comes in the next, so that there is progress.
+    /// The last call was interrupted: the next is not, so that there is progress.
     was_interrupted: bool,
-    /// The transport has refused bytes, and taken none, since then.
+    /// Since when the transport has refused bytes, and taken none.
     pub blocked_since: Option<Duration>,
-    /// The hub shut its side then.
+    /// When the hub shut down writing.
     pub shut_at: Option<Duration>,
-    /// Bytes the hub read after that.
+    /// Bytes that the hub read after that.
     pub drained: usize,
     pub reading: Direction,
     pub writing: Direction,
     random: Random,
-    /// Bytes that the peer has not taken yet.
+    /// Bytes that the peer has not read yet.
     queued: usize,
-    /// That both directions are over is to be reported, and was, or is.
+    /// An event that both directions have ended is on its way, or was.
     gone: bool,
     has_hung_up: bool,
 }
@@ -80,7 +80,7 @@ pub struct Direction {
     pub event: bool,
     /// The hub may try: it had an event since the last "would block".
     pub told: bool,
-    /// It is not ready for now, whatever the buffers hold.
+    /// It is not ready for now, whatever the buffers hold: see [`Profile::hiccups`].
     is_stuck: bool,
 }
 
@@ -141,12 +141,12 @@ impl Link {
         self.update_edges();
     }
 
-    /// The network works again, and the peer takes all that waits.
+    /// The network works again, and the peer reads all that waits.
     pub fn recover(&mut self) {
         (self.reading.is_stuck, self.writing.is_stuck, self.queued) = (false, false, 0);
     }
 
-    /// From now on nothing goes wrong with this connection, and its peer takes whatever comes.
+    /// From now on nothing goes wrong with this connection, and its peer reads everything.
     pub fn calm_down(&mut self) {
         self.profile = Profile::calm();
         self.update_edges();
@@ -282,7 +282,7 @@ impl Link {
         model.moves += 1;
     }
 
-    /// The hub lets go of the transport.
+    /// The hub drops the transport.
     fn close(&mut self, model: &mut Model) {
         if !model.is_reaping {
             model.fail(|| format!("connection {} is dropped within a turn", self.id));

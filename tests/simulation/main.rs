@@ -64,7 +64,7 @@ fn perform(options: &Options) -> Result<(), String> {
     }
 }
 
-/// One seed, twice: the second time must do the same to the byte.
+/// Runs one seed; two more runs must do the same to the byte.
 fn run_one(seed: u64, options: &Options) -> Result<(), String> {
     let outcome = run_seed(seed, options)?;
     println!("seed {seed}: {} steps hold, digest {:016x}, {:?}", options.steps, outcome.digest, outcome.counts);
@@ -118,7 +118,7 @@ fn run_many(seeds: Range<u64>, options: &Options) -> Result<(), String> {
     let seconds = began.elapsed().as_secs_f64();
     println!("{count} seeds of {} steps hold: {seconds:.1} s, {:.0} seeds/s", options.steps, count as f64 / seconds);
     println!("{:?}", counts.into_inner().unwrap());
-    // The fixed set holds; that it is fixed is worth a look, too.
+    // A seed must do the same each time.
     (seeds.start..seeds.end.min(seeds.start + 3)).try_for_each(|seed| replays(seed, options))
 }
 

@@ -26,8 +26,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the words behind `--`. The test runner's own are understood as far as they mean something here: a bare
-    /// word is a filter, `--ignored` asks for other tests, and the rest is no concern of ours.
+    /// Parses the words behind `--`. Those of the standard test runner are accepted: a bare word is a filter,
+    /// `--ignored` selects other tests, and the rest has no meaning here.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self { task: Task::Many(SEEDS), steps: STEPS, is_verbose: false };
         while let Some(word) = words.next() {

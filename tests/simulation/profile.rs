@@ -2,10 +2,10 @@
 
 use crate::random::Random;
 
-/// Chances are out of a thousand, each step or each call.
+/// Chances are per thousand, in each step or call.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
-    /// The peer takes up to `read_bytes` in a step.
+    /// The peer reads up to `read_bytes` in a step.
     pub reads: usize,
     pub read_bytes: usize,
     /// The peer sends up to `send_bytes` in a step.
@@ -14,26 +14,26 @@ pub struct Profile {
     /// The peer leaves in a step, by a reset or by an orderly end.
     pub leaves: usize,
     pub resets: bool,
-    /// The peer closes in a step once the hub has said its last.
+    /// The peer closes in a step, once the hub has shut down writing.
     pub parts: usize,
-    /// The most bytes that one call moves.
+    /// The most bytes that one call of read or write moves.
     pub chunk_bytes: usize,
-    /// A call says "would block" though it need not, and in how many steps' time that passes.
+    /// A call returns "would block" though it could succeed; the chance that this passes in a step.
     pub hiccups: usize,
     pub unstick: usize,
-    /// A call is interrupted.
+    /// A call returns "interrupted".
     pub interrupts: usize,
-    /// Bytes that lie between the two.
+    /// The sizes of the kernel's buffers, as the hub sees them.
     pub receive_buffer: usize,
     pub send_buffer: usize,
-    /// There is room again once there is room for so many bytes.
+    /// An edge of writability comes once there is room for so many bytes.
     pub low_water: usize,
 }
 
 const ANY: usize = 1 << 30;
 
 impl Profile {
-    /// A peer that takes everything, says everything, and leaves when it is told that all is said.
+    /// A peer that reads and sends everything at once, and closes when the hub has shut down writing.
     pub fn calm() -> Self {
         Self {
             reads: 1000,
@@ -50,7 +50,7 @@ impl Profile {
         }
     }
 
-    /// Any peer; `faults` says how bad the network is, from 0 to 1000.
+    /// Any peer; `faults` is the chance, per thousand, of a bad network.
     pub fn draw(random: &mut Random, faults: usize) -> Self {
         let bad = random.chance(faults);
         let (reads, read_bytes) = match random.below(10) {

@@ -1,18 +1,17 @@
-//! Numbers that decide everything: those of a seed, by splitmix64, which is eight lines and good enough to draw
-//! accidents with; or those of a trace, whose bytes a fuzzer chooses.
+//! Random numbers: those of a seed, by splitmix64, or those of a trace, whose bytes a fuzzer chooses.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// A stream of numbers that looks random and is the same for the same seed or trace.
+/// A stream of numbers that is the same for the same seed or trace.
 #[derive(Clone, Debug, Default)]
 pub struct Random {
     state: u64,
     trace: Option<Rc<Trace>>,
 }
 
-/// Choices, a byte for each that has few outcomes. All who draw from a trace draw from the one, so that a changed byte
-/// changes one choice rather than everything. What it does not say, because it has ended, is drawn as from a seed.
+/// Choices, a byte for each that has few outcomes. All forks draw from the same trace, so that a changed byte changes
+/// one choice rather than everything. After its end, numbers are drawn as from a seed.
 #[derive(Debug)]
 struct Trace {
     bytes: Vec<u8>,
@@ -29,12 +28,12 @@ impl Random {
         Self { state: 0, trace: Some(Rc::new(Trace { bytes: trace.to_vec(), at: Cell::new(0) })) }
     }
 
-    /// Whether the trace has more to say; a seed always has.
+    /// Whether the trace has bytes left; a seed never ends.
     pub fn goes_on(&self) -> bool {
         self.trace.as_ref().is_none_or(|trace| trace.at.get() < trace.bytes.len())
     }
 
-    /// For somebody who draws apart.
+    /// A stream of its own for a part of the world.
     pub fn fork(&mut self) -> Self {
         Self { state: self.draw(), trace: self.trace.clone() }
     }
@@ -49,8 +48,8 @@ impl Random {
 
     /// A number below `limit`, which is not 0.
     pub fn below(&mut self, limit: usize) -> usize {
-        let told = self.trace.as_ref().and_then(|trace| trace.below(limit));
-        told.unwrap_or_else(|| ((u128::from(self.draw()) * limit as u128) >> 64) as usize)
+        let chosen = self.trace.as_ref().and_then(|trace| trace.below(limit));
+        chosen.unwrap_or_else(|| ((u128::from(self.draw()) * limit as u128) >> 64) as usize)
     }
 
     /// A number from `least` to `most`, both included.
@@ -64,7 +63,7 @@ impl Random {
         self.between(1, ceiling.max(1))
     }
 
-    /// True `in_thousand` times out of a thousand. What is rare is less so on a trace, where it costs a whole byte.
+    /// True `in_thousand` times out of a thousand; on a trace, where a choice costs a byte, at least once in 256.
     pub fn chance(&mut self, in_thousand: usize) -> bool {
         match self.trace {
             _ if in_thousand == 0 => false,
@@ -89,7 +88,7 @@ impl Random {
 }
 
 impl Trace {
-    /// What the next bytes say, as many as `limit` needs; nothing once there are none left.
+    /// The number in the next bytes, as many as `limit` needs; `None` at the end.
     fn below(&self, limit: usize) -> Option<usize> {
         let bytes = match limit {
             0..=1 => return Some(0),

@@ -1,4 +1,4 @@
-//! A camera: bursts, silences, pictures that stand in, and numbers of its own.
+//! A camera: bursts, silences, placeholders, and sequences of its own.
 
 use crate::random::Random;
 
@@ -13,10 +13,10 @@ pub enum Act {
 
 #[derive(Debug)]
 pub struct Source {
-    /// Chances out of a thousand in each step: a frame, the beginning of a silence.
+    /// Chances per thousand in each step: a frame, the beginning of a silence.
     frames: usize,
     silences: usize,
-    /// Large pictures are rare, or the whole time would go into comparing them.
+    /// Large pictures are rare: comparing them takes most of the time.
     large: usize,
     usual_bytes: usize,
     numbers: usize,
@@ -52,7 +52,7 @@ impl Source {
         random.chance(self.frames).then(|| self.frame(random, sequence))
     }
 
-    /// A frame, come what may.
+    /// A frame, in any case.
     pub fn frame(&self, random: &mut Random, sequence: u64) -> Act {
         let given = random.chance(self.numbers).then(|| (sequence + random.below(5) as u64).saturating_sub(1));
         Act::Frame { bytes: self.bytes(random), sequence: given }
