@@ -11,7 +11,6 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, PrimitiveStyle, Rectangle};
 
 use super::canvas::Canvas;
-use super::pattern::Pattern;
 use super::pen::{Pen, Stroke};
 
 const SLATE: Rgb888 = Rgb888::new(0x3a, 0x44, 0x52);
@@ -45,6 +44,19 @@ const SWEEP_STEPS: u64 = 30;
 /// `SMOOTH_SIDE_PIXELS_MAX`, which bounds the memory.
 const SMOOTHING_MAX: u16 = 4;
 const SMOOTH_SIDE_PIXELS_MAX: u16 = 8192;
+
+/// `pattern:1280x720?fps=30&quality=80`: every part may be left out, and these are the defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pattern {
+    /// Pixels from left to right, 16 to 8192.
+    pub width: u16,
+    /// Pixels from top to bottom, 16 to 8192.
+    pub height: u16,
+    /// Frames a second, above 0 and at most 240. A machine that cannot keep up sends fewer, never late ones.
+    pub fps: f64,
+    /// The quality of the JPEGs, 1 to 100.
+    pub quality: u8,
+}
 
 /// A test card, ready to be shown.
 #[derive(Debug)]

@@ -46,3 +46,9 @@ impl Iterator for Ticks {
         }
     }
 }
+
+/// Which of `count` pictures (at least one) a camera of `fps` pictures a second shows at `unix`, a time since the
+/// Unix epoch. The clock alone decides, so every process that shows them shows the same one.
+pub fn picture_at(unix: Duration, fps: f64, count: usize) -> usize {
+    (tick_at(unix, fps) % count as u64) as usize
+}

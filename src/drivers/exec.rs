@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use super::driver::{Driver, Parts, patience};
+use super::error::{CaptureError, SourceError};
+use super::parameters::Parameters;
 use super::program::{become_program, find};
-use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, patience};
 
 /// A command that gives one picture and ends is run again after this long, unless `every` says otherwise.
 const EVERY_DEFAULT: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use rustix::fs::OFlags;
 
-use super::source::SourceError;
+use super::error::SourceError;
 use crate::wire::jpeg::{Flaw, mend, with_standard_tables};
 use crate::wire::source::{Repair, too_large};
 

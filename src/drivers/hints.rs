@@ -4,7 +4,19 @@
 
 use std::fmt;
 
-use super::source::SOURCES;
+/// How each source is written: the list in the message about a source that does not exist.
+pub const SOURCES: [&str; 10] = [
+    "v4l2:/dev/video0?size=1280x720&fps=30",
+    "rpicam:?size=1280x720&fps=30",
+    "http://USER:PASSWORD@HOST/PATH#fps=1",
+    "redis://USER:PASSWORD@HOST/CHANNEL#timeout=5s",
+    "redis+list://USER:PASSWORD@HOST/KEY#timeout=5s",
+    "exec:COMMAND ARGUMENTS#every=1s",
+    "- (standard input)",
+    "stills:DIR?fps=1",
+    "stills:DIR?watch=1",
+    "pattern:1280x720?fps=30&quality=80",
+];
 
 /// How ffmpeg writes frames that are read here, from an input in place of INPUT.
 macro_rules! ffmpeg {

@@ -3,27 +3,16 @@
 use std::time::Duration;
 
 use super::card::Card;
+pub use super::card::Pattern;
 use super::clock::Ticks;
+use super::driver::{Driver, Parts, patience};
+use super::error::{CaptureError, SourceError};
+use super::parameters::Parameters;
 use super::size::Size;
-use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, patience};
 
 const SIZE_DEFAULT: Size = Size { width: 1280, height: 720 };
 const FPS_DEFAULT: f64 = 30.0;
 const QUALITY_DEFAULT: u8 = 80;
-
-/// `pattern:1280x720?fps=30&quality=80`: every part may be left out, and these are the defaults.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pattern {
-    /// Pixels from left to right, 16 to 8192.
-    pub width: u16,
-    /// Pixels from top to bottom, 16 to 8192.
-    pub height: u16,
-    /// Frames a second, above 0 and at most 240. A machine that cannot keep up sends fewer, never late ones.
-    pub fps: f64,
-    /// The quality of the JPEGs, 1 to 100.
-    pub quality: u8,
-}
 
 impl Pattern {
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use rustix::fs::{Access, access};
 
-use super::source::SourceError;
+use super::error::SourceError;
 use crate::wire::secret::mask;
 
 /// Where programs are looked for if `PATH` does not say.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::driver::{Driver, Parts, patience};
+use super::error::{CaptureError, SourceError};
+use super::parameters::Parameters;
 use super::program::{become_program, find};
 use super::size::Size;
-use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, patience};
 
 /// The program, by its name and by its older one.
 const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];

@@ -3,44 +3,22 @@
 //!
 //! Every source reads its own `REST`: the query of a relayed URL belongs to that URL, and its parameters follow a `#`.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::io;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Driver;
+use super::driver::Driver;
+use super::error::SourceError;
 use super::exec::Exec;
 use super::hints::Unknown;
-use super::http::{Http, HttpError};
+use super::http::Http;
 use super::pattern::Pattern;
-use super::redis::{Address, FromRedisError, Redis};
+use super::redis::{Address, Redis};
 use super::rpicam::Rpicam;
-use super::size::Size;
 use super::stdin::Stdin;
 use super::stills::Stills;
 use super::v4l2::V4l2;
-use super::v4l2::error::CameraError;
 use crate::wire::secret::SecretAddress;
-
-/// How each source is written: the list in the message about a source that does not exist.
-pub const SOURCES: [&str; 10] = [
-    "v4l2:/dev/video0?size=1280x720&fps=30",
-    "rpicam:?size=1280x720&fps=30",
-    "http://USER:PASSWORD@HOST/PATH#fps=1",
-    "redis://USER:PASSWORD@HOST/CHANNEL#timeout=5s",
-    "redis+list://USER:PASSWORD@HOST/KEY#timeout=5s",
-    "exec:COMMAND ARGUMENTS#every=1s",
-    "- (standard input)",
-    "stills:DIR?fps=1",
-    "stills:DIR?watch=1",
-    "pattern:1280x720?fps=30&quality=80",
-];
-
-const FPS_MAX: f64 = 240.0;
-const QUALITY_MAX: u8 = 100;
-const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 /// What frames are captured from. `Display` and `Debug` show it as the user wrote it, with credentials masked.
 #[derive(Clone)]
@@ -194,214 +172,5 @@ impl fmt::Display for Source {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         fmt::Debug::fmt(&self.address, f)
-    }
-}
-
-/// Why there are no frames from a source.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The text is no source.
-    #[error("{0}")]
-    Unknown(Unknown),
-    /// The source takes no parameter of that name.
-    #[error("{scheme} has no {}; it takes {known}", unknown_parameter(name))]
-    Parameter {
-        /// The name of the source.
-        scheme: &'static str,
-        /// The parameter that was given; `None` in a URL, where it may be a piece of a password.
-        name: Option<String>,
-        /// Those that could have been.
-        known: String,
-    },
-    /// A value cannot be read or is out of range.
-    #[error("{value:?} is no {what} for {scheme}; write {rule}")]
-    Value {
-        /// The name of the source.
-        scheme: &'static str,
-        /// What the value stands for.
-        what: &'static str,
-        /// The value that was given.
-        value: String,
-        /// The values there are.
-        rule: String,
-    },
-    /// The directory cannot be listed.
-    #[error("cannot read the directory {}: {error}; name a directory that holds JPEG pictures", directory.display())]
-    Directory {
-        /// The directory that was named.
-        directory: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The directory holds no picture.
-    #[error("no JPEG in {}: put at least one whole .jpg or .jpeg file there", .0.display())]
-    NoJpeg(PathBuf),
-    /// The directory holds files, but none that can be shown.
-    #[error("no JPEG can be shown: {}: {problem}", file.display())]
-    NotShown {
-        /// One of the files.
-        file: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The address of a camera on the network cannot be read. It is not shown, as any part of it may be a secret.
-    #[error(
-        "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH, and within USER and PASSWORD %40 \
-         for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
-    )]
-    Address,
-    /// The camera on the network gives no frames.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// An address in Redis cannot be read. It is not shown, as any part of it may be a secret.
-    #[error(
-        "that is no address in Redis; write redis://USER:PASSWORD@HOST:PORT/CHANNEL or redis+list://HOST:PORT/KEY, \
-         with the number of a database before the name if need be, as in redis://HOST/1/CHANNEL, and within USER, \
-         PASSWORD and names %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
-    )]
-    RedisAddress,
-    /// Redis gives no frames.
-    #[error(transparent)]
-    Redis(#[from] FromRedisError),
-    /// The emulated camera has no folder to be watched.
-    #[error("there is no directory to watch; name one, as in stills:/srv/pictures?watch=1")]
-    NothingToWatch,
-    /// A command that is no row of words.
-    #[error("exec: expected a command; write exec:PROGRAM ARGUMENTS, and close every quote, as for a shell")]
-    Command,
-    /// A program cannot be run.
-    #[error("cannot run {program}: {problem}; {remedy}")]
-    Program {
-        /// The program that was named.
-        program: String,
-        /// What is wrong with it.
-        problem: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A command has a word that only a shell understands: an operator, a redirection, a variable.
-    #[error("exec: there is no shell for {0:?}; write exec:sh -c 'COMMAND', or quote it if the program is to get it")]
-    NoShell(String),
-    /// Neither of the programs that know the camera of a Raspberry Pi is in `PATH`.
-    #[error("there is no rpicam-vid and no libcamera-vid; install the package rpicam-apps")]
-    NoRpicam,
-    /// Frames cannot be typed.
-    #[error("standard input is a terminal; pipe frames into it, as in ffmpeg ... -f mjpeg - | framecast --camera -")]
-    Terminal,
-    /// Whoever wrote to standard input has closed it.
-    #[error("standard input has ended")]
-    StdinEnded,
-    /// Standard input cannot be read.
-    #[error("cannot read standard input: {0}")]
-    Stdin(io::Error),
-    /// The camera gives none.
-    #[error(transparent)]
-    Camera(#[from] CameraError),
-}
-
-fn unknown_parameter(name: &Option<String>) -> String {
-    name.as_ref().map_or("such parameter".to_owned(), |name| format!("parameter {name:?}"))
-}
-
-impl SourceError {
-    /// Whether the source can never give frames, whatever is plugged in, mounted or installed later.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Terminal)
-    }
-}
-
-fn known_words(known: &[&str]) -> String {
-    if known.is_empty() { "none here".to_owned() } else { known.join(" and ") }
-}
-
-/// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one name the last counts.
-pub(crate) struct Parameters<'a> {
-    scheme: &'static str,
-    query: &'a str,
-}
-
-impl<'a> Parameters<'a> {
-    /// Reads the parameters of the source `scheme`, which takes those that are `known`.
-    pub(crate) fn parse(scheme: &'static str, query: &'a str, known: &[&str]) -> Result<Self, SourceError> {
-        for (name, _) in form_urlencoded::parse(query.as_bytes()) {
-            if !known.contains(&name.as_ref()) {
-                // Behind the unescaped `#` of a password stands the rest of it.
-                let is_url = scheme == "http" || Address::SCHEMES.contains(&scheme);
-                let name = (!is_url).then(|| name.into_owned());
-                return Err(SourceError::Parameter { scheme, name, known: known_words(known) });
-            }
-        }
-        Ok(Self { scheme, query })
-    }
-
-    /// Reads the parameters of the source `scheme`, which looks at the [others](Self::others) itself.
-    pub(crate) fn open(scheme: &'static str, query: &'a str) -> Self {
-        Self { scheme, query }
-    }
-
-    /// The parameters that are not `known`, in the order in which they are given.
-    pub(crate) fn others(&self, known: &[&str]) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
-        form_urlencoded::parse(self.query.as_bytes()).filter(|(name, _)| !known.contains(&name.as_ref()))
-    }
-
-    /// The parameter `fps` (above 0, at most 240), or `default`.
-    pub(crate) fn fps(&self, default: f64) -> Result<f64, SourceError> {
-        Ok(self.given_fps()?.unwrap_or(default))
-    }
-
-    /// The parameter `fps` (above 0, at most 240), if it is given.
-    pub(crate) fn given_fps(&self) -> Result<Option<f64>, SourceError> {
-        let in_range = |&fps: &f64| fps > 0.0 && fps <= FPS_MAX;
-        self.optional("fps", in_range, || format!("a number above 0 and at most {FPS_MAX}, such as 30 or 0.5"))
-    }
-
-    /// The parameter `timeout` (above 0, at most an hour), if it is given: the patience with the source.
-    pub(crate) fn timeout(&self) -> Result<Option<Duration>, SourceError> {
-        let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= TIMEOUT_MAX;
-        let rule = || "a time with its unit, above 0 and at most 1h, such as 10s".to_owned();
-        Ok(self.optional("timeout", in_range, rule)?.map(Into::into))
-    }
-
-    /// The parameter `quality` of a JPEG (1 to 100), or `default`.
-    pub(crate) fn quality(&self, default: u8) -> Result<u8, SourceError> {
-        let in_range = |quality: &u8| (1..=QUALITY_MAX).contains(quality);
-        self.value("quality", default, in_range, || format!("a whole number from 1 to {QUALITY_MAX}"))
-    }
-
-    /// The parameter `size` (each side from 16 to 8192), or `default`.
-    pub(crate) fn size(&self, default: Size) -> Result<Size, SourceError> {
-        self.value("size", default, |_| true, Size::rule)
-    }
-
-    /// The parameter `name`, 0 or 1, or not given.
-    pub(crate) fn flag(&self, name: &'static str) -> Result<bool, SourceError> {
-        Ok(self.value(name, 0_u8, |&flag| flag <= 1, || "0 or 1".to_owned())? == 1)
-    }
-
-    /// The parameter `name`, or `default`. `rule` says which values there are.
-    pub(crate) fn value<T: FromStr>(
-        &self,
-        name: &'static str,
-        default: T,
-        in_range: impl Fn(&T) -> bool,
-        rule: impl Fn() -> String,
-    ) -> Result<T, SourceError> {
-        Ok(self.optional(name, in_range, rule)?.unwrap_or(default))
-    }
-
-    /// The parameter `name`, if it is given. `rule` says what it may be.
-    pub(crate) fn optional<T: FromStr>(
-        &self,
-        name: &'static str,
-        in_range: impl Fn(&T) -> bool,
-        rule: impl Fn() -> String,
-    ) -> Result<Option<T>, SourceError> {
-        let Some((_, value)) = form_urlencoded::parse(self.query.as_bytes()).filter(|(key, _)| key == name).last()
-        else {
-            return Ok(None);
-        };
-        let wrong =
-            || SourceError::Value { scheme: self.scheme, what: name, value: value.clone().into_owned(), rule: rule() };
-        value.parse().ok().filter(in_range).ok_or_else(wrong).map(Some)
     }
 }

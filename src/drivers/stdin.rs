@@ -3,8 +3,8 @@
 use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::time::Duration;
 
-use super::source::SourceError;
-use super::{CaptureError, Driver, Parts};
+use super::driver::{Driver, Parts};
+use super::error::{CaptureError, SourceError};
 
 /// Bytes read at once: what a pipe holds, unless it was told otherwise (pipe(7)).
 const PIECE_BYTES: usize = 64 * 1024;

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clock::{Ticks, tick_at};
-use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, folder, numbers, patience, turn, watch};
+use super::clock::{Ticks, picture_at};
+use super::driver::{Driver, Parts, patience};
+use super::error::{CaptureError, SourceError};
+use super::parameters::Parameters;
+use super::{folder, numbers, turn, watch};
 
 const FPS_DEFAULT: f64 = 1.0;
 const WATCH_FPS_DEFAULT: f64 = 10.0;
@@ -75,10 +77,4 @@ impl Driver for Stills {
         }
         Ok(())
     }
-}
-
-/// Which of `count` pictures (at least one) a camera of `fps` pictures a second shows at `unix`, a time since the
-/// Unix epoch. The clock alone decides, so every process that shows them shows the same one.
-pub fn picture_at(unix: Duration, fps: f64, count: usize) -> usize {
-    (tick_at(unix, fps) % count as u64) as usize
 }

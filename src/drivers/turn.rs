@@ -6,11 +6,10 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::clock::Ticks;
+use super::clock::{Ticks, picture_at};
+use super::driver::Parts;
+use super::error::{CaptureError, SourceError};
 use super::folder::{Still, Unshown, Version, list, read};
-use super::source::SourceError;
-use super::stills::picture_at;
-use super::{CaptureError, Parts};
 
 /// The folder is listed so often, or a tenth of the time if listing takes longer.
 const LIST_EVERY: Duration = Duration::from_secs(1);

@@ -11,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::clock::Ticks;
+use super::driver::Parts;
+use super::error::{CaptureError, SourceError};
 use super::folder::{Still, Version, list, read};
-use super::source::SourceError;
-use super::{CaptureError, Parts};
 use crate::clock::wall_time;
 
 /// After a look, this many times as long as it took is rested: a folder of a hundred thousand files is looked at less

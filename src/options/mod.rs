@@ -30,7 +30,7 @@ use self::values::{
 use crate::bench;
 use crate::drivers::SOURCE_VARIABLE;
 use crate::drivers::SourceError;
-use crate::drivers::source::SOURCES;
+use crate::drivers::hints::SOURCES;
 use crate::generate::File;
 use crate::hub::Limits;
 use crate::publish::TARGET_VARIABLE;

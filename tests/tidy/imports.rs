@@ -101,7 +101,10 @@ impl Module {
         let mut index = 0;
         while index < tokens.len() {
             let before = index.checked_sub(1).map_or("", at);
-            let starts = at(index) == "use" || (at(index + 1) == "::" && before != "::" && before != ".");
+            // `pub(in crate::a)` says how far a name is seen, and imports nothing.
+            let is_visibility = before == "in" && index >= 2 && at(index - 2) == "(";
+            let is_path = at(index + 1) == "::" && before != "::" && before != "." && !is_visibility;
+            let starts = at(index) == "use" || is_path;
             if !starts {
                 index += 1;
                 continue;
@@ -171,7 +174,7 @@ fn absolute(own: &Segments, children: &BTreeSet<&str>, path: Segments) -> Option
 
 /// Returns `text` up to its unit tests, which stand last in a file.
 pub(crate) fn without_unit_tests(text: &str) -> &str {
-    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+    text.split("\nmod tests {").next().unwrap_or_default()
 }
 
 /// Returns the identifiers and marks of the code, without comments and unit tests.
@@ -200,7 +203,10 @@ fn tokens(text: &str) -> Vec<&str> {
 fn cycle_is_found_through_braces_paths_and_re_exports() {
     let sound = [
         ("a/mod.rs", "mod b;\nmod c;\npub use b::Bee;"),
-        ("a/b.rs", "use std::fmt;\npub struct Bee;\n#[cfg(test)]\nmod tests {\n    use super::super::c;\n}"),
+        (
+            "a/b.rs",
+            "use std::fmt;\npub(in crate::a::c) struct Bee;\n#[cfg(test)]\nmod tests {\n    use super::super::c;\n}",
+        ),
         ("a/c.rs", "// use super::c::See;\nuse super::Bee;"),
     ];
     let with = |file: &'static str, text: &'static str| {

@@ -59,7 +59,7 @@ const IMPURE: [&str; 9] = [
 const BUDGETS: [(&str, usize, usize); 2] = [("hub", 19, 3090), ("server/event_loop.rs", 1, 245)];
 
 /// Rooms whose files do not import in a circle.
-const WITHOUT_CYCLES: [&str; 5] = ["hub", "server", "site", "stream", "wire"];
+const WITHOUT_CYCLES: [&str; 6] = ["drivers", "hub", "server", "site", "stream", "wire"];
 
 /// Imports, of the second file by the first, that are left out of the search for cycles.
 const EXCEPTED: [(&str, &str); 1] = [("hub/steps.rs", "hub/mod.rs")];

@@ -12,8 +12,9 @@ use super::auth::{Login, Tried};
 use super::body::{Found, Framing};
 use super::connection::Connection;
 use super::cookies::Cookies;
+use super::error::Fault;
 use super::head::{Head, HeadReader, shown};
-use super::{Fault, Http};
+use super::settings::Http;
 use crate::trust::Trust;
 use crate::wire::url::{Origin, Url};
 

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, PeerIncompatible};
 
-use crate::drivers::CaptureError;
-use crate::drivers::source::SourceError;
 use crate::wire::secret::SecretAddress;
 use crate::wire::sniff::STREAM_ADDRESSES;
 use crate::wire::source::Reason;
@@ -114,12 +112,6 @@ pub enum Fault {
     /// Anything else.
     #[error("asking it fails ({0}); look at the address with a browser")]
     Other(String),
-}
-
-impl From<HttpError> for CaptureError {
-    fn from(error: HttpError) -> Self {
-        Self::Source(SourceError::Http(error))
-    }
 }
 
 impl Fault {

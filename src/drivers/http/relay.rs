@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::client::{Answer, Client, Read};
+use super::error::Fault;
 use super::kind::{Kind, START_BYTES_MAX};
-use super::{Fault, Http};
+use super::settings::{FPS_DEFAULT, Http};
 use crate::drivers::clock::Ticks;
-use crate::drivers::{CaptureError, Driver, Parts};
+use crate::drivers::driver::{Driver, Parts};
+use crate::drivers::error::CaptureError;
 use crate::wire::jpeg::Splitter;
 use crate::wire::multipart::{PartDecoder, read_message};
 use crate::wire::source::{Part, Reason, Rejected};
@@ -35,7 +37,7 @@ const WELL_AFTER: Duration = Duration::from_secs(60);
 
 /// Relays what `source` gives until that ends, which is an error, or the frames are not read any more.
 pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> {
-    let fps = source.fps.unwrap_or(super::FPS_DEFAULT);
+    let fps = source.fps.unwrap_or(FPS_DEFAULT);
     let mut relay = Relay::new(source, parts);
     let mut client = Client::new(source);
     let mut ticks = Ticks::new(fps);
@@ -255,7 +257,7 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         let before = self.frames;
         let mut decoder = Decoder::Jpegs(Splitter::new(self.parts.frame_bytes_max()));
         let timeout = self.source.timeout();
-        let interval = Duration::from_secs_f64(1.0 / self.source.fps.unwrap_or(super::FPS_DEFAULT));
+        let interval = Duration::from_secs_f64(1.0 / self.source.fps.unwrap_or(FPS_DEFAULT));
         let wait = if self.is_alone { interval.min(ALONE_AFTER) } else { interval.max(ALONE_AFTER) };
         loop {
             self.decode_jpegs(&mut decoder, answer, before)?;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::drivers::source::{Parameters, SourceError};
+use crate::drivers::error::SourceError;
+use crate::drivers::parameters::Parameters;
 use crate::wire::secret::Credentials;
 use crate::wire::url::Url;
 

@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use redis::{ConnectionLike, RedisError, RedisResult, Value, parse_redis_value};
+use redis::{ConnectionLike, RedisResult, Value, parse_redis_value};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use socket2::{SockRef, TcpKeepalive};
@@ -218,12 +218,6 @@ impl Write for Stream {
             Stream::Encrypted(session) => session.flush(),
         }
     }
-}
-
-/// The announced size, if that is what is wrong.
-pub(super) fn too_large(error: &RedisError) -> Option<String> {
-    let text = error.to_string();
-    text.contains("its reply announces ").then_some(text)
 }
 
 #[cfg(test)]

@@ -4,7 +4,15 @@ use std::io;
 
 use redis::{ErrorKind, RedisError};
 
-use super::connection::too_large;
+/// A Redis from which no frames can be had.
+#[derive(Debug, thiserror::Error)]
+#[error("no frames from {address}: {fault}")]
+pub struct FromRedisError {
+    /// The address, without user and password.
+    pub address: String,
+    /// What went wrong.
+    pub fault: Fault,
+}
 
 /// What can go wrong with a Redis.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,4 +109,10 @@ impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         RedisError::from(error).into()
     }
+}
+
+/// The announced size, if that is what is wrong.
+fn too_large(error: &RedisError) -> Option<String> {
+    let text = error.to_string();
+    text.contains("its reply announces ").then_some(text)
 }

@@ -16,11 +16,11 @@ use redis::{RedisError, Value, cmd};
 
 pub use self::address::{Address, Place};
 pub(crate) use self::connection::Connection;
-pub use self::error::Fault;
+pub use self::error::{Fault, FromRedisError};
 pub(crate) use self::link::{Link, say};
 
-use super::source::SourceError;
-use super::{CaptureError, Driver, PATIENCE, Parts};
+use super::driver::{Driver, PATIENCE, Parts};
+use super::error::{CaptureError, SourceError};
 use crate::wire::multipart::read_message;
 use crate::wire::source::Reason;
 
@@ -34,16 +34,6 @@ pub struct Redis {
     pub address: Address,
     /// How long there may be no frame while all is well, above 0 and at most a year.
     pub timeout: Duration,
-}
-
-/// A Redis from which no frames can be had.
-#[derive(Debug, thiserror::Error)]
-#[error("no frames from {address}: {fault}")]
-pub struct FromRedisError {
-    /// The address, without user and password.
-    pub address: String,
-    /// What went wrong.
-    pub fault: Fault,
 }
 
 impl Redis {

@@ -12,11 +12,10 @@ use super::abi::{
     self, Capability, ControlAt, Format, FormatAt, FormatMulti, Fraction, IntervalAt, PictureFormat, SizeAt,
 };
 use super::controls::{Control, find, spell};
-use super::error::{CameraError, Problem};
+use super::error::{CameraError, Problem, say};
 use super::format::is_bayer;
 use super::kernel::{self, Device, Frame, Planes, Request, StartError, Stream};
 use super::offer::{Mode, Offer, PixelFormat, Rates, Size, Sizes, Steps};
-use super::say;
 use crate::clock::wall_time;
 
 /// As many `/dev/videoN` as Linux has (`VIDEO_NUM_DEVICES`).
@@ -70,7 +69,9 @@ pub(super) fn all() -> (Vec<Camera>, Vec<CameraError>) {
 impl Camera {
     /// Opens the camera `path`.
     pub(super) fn open(path: &Path) -> Result<Self, CameraError> {
-        let device = Device::open(path).map_err(|error| CameraError::opening(path, error))?;
+        let device = Device::open(path).map_err(|error| {
+            CameraError::opening(path, error, || all().0.into_iter().map(|camera| (camera.path, camera.name)).collect())
+        })?;
         Self::new(path, device)
     }
 

@@ -1,16 +1,14 @@
 //! What can be wrong with a camera, in words that say what to do about it.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::camera;
 use super::controls::Control;
 use super::offer::{PixelFormat, Size};
-use crate::drivers::{CaptureError, SourceError};
 
 /// Why a camera gives no frames: a sentence that begins with its device.
 #[derive(Debug, thiserror::Error)]
@@ -194,12 +192,11 @@ impl CameraError {
         }
     }
 
-    /// Why `device` could not be opened.
-    pub(super) fn opening(device: &Path, error: io::Error) -> Self {
+    /// Why `device` could not be opened. `others` returns the paths and names of the cameras there are.
+    pub(super) fn opening(device: &Path, error: io::Error, others: impl FnOnce() -> Vec<(PathBuf, String)>) -> Self {
         match Errno::from_io_error(&error) {
             Some(Errno::NOENT | Errno::NOTDIR | Errno::NODEV | Errno::NXIO) => {
-                let others = camera::all().0.into_iter().map(|camera| (camera.path, camera.name));
-                Self::new(device, Problem::NotThere(others.collect()))
+                Self::new(device, Problem::NotThere(others()))
             }
             Some(Errno::ISDIR) => Self::new(device, Problem::NotCapture),
             _ => Self::failed(device, "be opened", error),
@@ -214,12 +211,6 @@ impl CameraError {
     /// Whether this is a part of the Raspberry Pi's camera interface.
     pub(super) fn is_ribbon(&self) -> bool {
         matches!(self.problem, Problem::Ribbon)
-    }
-}
-
-impl From<CameraError> for CaptureError {
-    fn from(error: CameraError) -> Self {
-        Self::Source(SourceError::Camera(error))
     }
 }
 
@@ -260,4 +251,9 @@ impl fmt::Display for Controls<'_> {
             Some(first) => f.write_str(&words.fold(first, |list, next| list + ", " + &next)),
         }
     }
+}
+
+/// Logs a line. Standard error may be closed, which is no reason to stop.
+pub(super) fn say(words: fmt::Arguments) {
+    drop(writeln!(io::stderr(), "{words}"));
 }

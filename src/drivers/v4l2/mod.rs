@@ -23,8 +23,7 @@ pub mod raw;
 pub mod signal;
 
 use std::borrow::Cow;
-use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,14 +31,15 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use super::source::{Parameters, SourceError};
-use super::{CaptureError, Driver, Parts, patience};
+use super::driver::{Driver, Parts, patience};
+use super::error::{CaptureError, SourceError};
+use super::parameters::Parameters;
 use crate::wire::jpeg::{self, Mended};
 use crate::wire::source::{Reason, Repair};
 use abi::PictureFormat;
 use camera::{Camera, Recording, captured_at};
 use color::Colors;
-use error::{CameraError, Problem};
+use error::{CameraError, Problem, say};
 use kernel::Frame;
 pub use list::{ListError, table};
 use offer::{Mode, PixelFormat, SIDE_PIXELS_MAX, Size, choose};
@@ -369,9 +369,4 @@ impl Complaints {
         self.last = Some(now);
         say(format_args!("left out a frame of {}: {flaw}{more}", device.display()));
     }
-}
-
-/// Logs a line. Standard error may be closed, which is no reason to stop.
-fn say(words: fmt::Arguments) {
-    drop(writeln!(io::stderr(), "{words}"));
 }

@@ -8,9 +8,8 @@ use rustix::io::Errno;
 use super::abi::{self, DvTimings, Event, InputAt, Subscription};
 use super::camera::{Camera, Recording};
 use super::controls::spell;
-use super::error::{CameraError, Problem};
+use super::error::{CameraError, Problem, say};
 use super::kernel;
-use super::say;
 
 /// No device has as many inputs, nor as many events at once.
 const LIST_MAX: u32 = 64;
