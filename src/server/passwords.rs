@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 use mio::unix::pipe::Sender;
+use rustix::process::Signal;
 
 use super::settings::DriverSpec;
 use super::socket::Socket;
@@ -69,7 +70,7 @@ impl Passwords {
             let ticket = check.ticket;
             let open = |process: &mut process::Child, _| hand_over(process, check).map(|()| ticket);
             if self.0.start(command, registry, now, open) {
-                self.0.kill_within(CHECK_TIMEOUT, now);
+                self.0.signal_after(CHECK_TIMEOUT, Signal::KILL, now);
             } else {
                 authenticator.finish(ticket, CheckResult::Unknown, now);
                 hub.decided(ticket, now);

@@ -311,24 +311,11 @@ impl<P> Supervised<P> {
         }
     }
 
-    /// Sends SIGTERM unless the process exits within `grace`. It counts as running until then.
-    pub(super) fn end_within(&mut self, grace: Duration, now: Instant) {
+    /// Sends `signal` unless the process exits within `grace`, or a signal is due already. Until it exits, the process
+    /// counts as running.
+    pub(super) fn signal_after(&mut self, grace: Duration, signal: Signal, now: Instant) {
         if let Some(process) = self.process_mut() {
-            process.signal_at.get_or_insert((now + grace, Signal::TERM));
-        }
-    }
-
-    /// Kills the process unless it exits within `grace`.
-    pub(super) fn kill_within(&mut self, grace: Duration, now: Instant) {
-        if let Some(process) = self.process_mut() {
-            process.signal_at = Some((now + grace, Signal::KILL));
-        }
-    }
-
-    /// Signals the process and all it has started.
-    pub(super) fn signal(&self, signal: Signal) {
-        if let Some(process) = self.process() {
-            process.child.signal(signal);
+            process.signal_at.get_or_insert((now + grace, signal));
         }
     }
 
@@ -369,6 +356,11 @@ impl<P> Supervised<P> {
     /// Whether a process runs that was not stopped.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.life, Life::Running(_))
+    }
+
+    /// Whether a signal is due, or was sent, that the process has not followed yet.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.process().is_some_and(|process| process.signal_at.is_some())
     }
 
     pub(super) fn is_in_backoff(&self) -> bool {

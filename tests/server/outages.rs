@@ -55,6 +55,26 @@ fn a_camera_that_dies_at_once_is_shown_to_be_offline() {
     assert!(state["cameras"][0]["restarts"].as_u64() >= Some(1));
 }
 
+/// A driver that dies is restarted within the half second after which the outage is reported.
+#[test]
+fn outage_is_reported_and_loop_waits_while_restarted_driver_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let text = format!("test -e {0} && sleep 60; touch {0}; sleep 1; exit 1", run.display());
+    let program = Program::serve(&["--always-on", "--camera", &format!("front={}", script(folder.path(), &text))]);
+    eventually("its first driver has died", || program.state()["cameras"][0]["restarts"].as_u64() == Some(1));
+    let begun = Instant::now();
+    while program.state()["cameras"][0]["offline"] == false {
+        assert!(begun.elapsed() < Duration::from_secs(2), "the outage is not reported");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let turns = || program.state()["loop"]["turns"].as_u64().unwrap();
+    let before = turns();
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = turns() - before;
+    assert!(spent < 1000, "the loop spins: {spent} turns in a second");
+}
+
 #[test]
 fn the_picture_that_stands_in_has_the_size_of_those_before_and_goes_when_they_are_back() {
     let folder = tempfile::tempdir().unwrap();

@@ -94,7 +94,7 @@ impl Camera {
             self.recovered();
         }
         if self.driver.own().is_some_and(FrameReader::has_ended) {
-            self.driver.end_within(EXIT_GRACE, now);
+            self.driver.signal_after(EXIT_GRACE, Signal::TERM, now);
         }
         if let Some(exit) = self.driver.take_exit(now) {
             self.exited(exit, now);
@@ -153,8 +153,9 @@ impl Camera {
             self.start(registry, now);
         }
         if let Some(fault) = self.fault(asked_at) {
-            self.placeholder.report(fault, hub, registry, tick);
+            self.placeholder.note(fault, now);
         }
+        self.placeholder.attend(hub, registry, tick);
     }
 
     fn start(&mut self, registry: &Registry, now: Instant) {
@@ -184,7 +185,7 @@ impl Camera {
         let complaint = frames.complaint(now);
         let DriverSpec { patience, heals, .. } = *self.driver.spec();
         if !heals && patience.is_some_and(|patience| silent_for >= patience * HOPELESS_FACTOR) {
-            self.driver.signal(Signal::KILL);
+            self.driver.signal_after(Duration::ZERO, Signal::KILL, now);
         }
         if let Some(complaint) = complaint {
             self.driver.fail(complaint.clone());
@@ -225,7 +226,7 @@ impl Camera {
         let DriverSpec { patience, heals, .. } = *self.driver.spec();
         let is_outage = self.placeholder.is_outage();
         let running = self.driver.running();
-        let patience = patience.filter(|_| !(is_outage && heals));
+        let patience = patience.filter(|_| !(is_outage && (heals || self.driver.is_overdue())));
         let patience = patience.map(|patience| if is_outage { patience * HOPELESS_FACTOR } else { patience });
         let silence = running.zip(patience).map(|(frames, patience)| frames.newest_at() + patience);
         let complaint = running.filter(|_| !is_outage).and_then(FrameReader::complaint_at);

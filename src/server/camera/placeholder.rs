@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
+use rustix::process::Signal;
 
 use super::frames::{FrameReader, shot};
 use crate::clock::wall_time;
@@ -91,15 +92,18 @@ impl Placeholder {
         self.reason().is_some() && !matches!(self.offline, Offline::Last)
     }
 
-    /// Notes that the camera gives no frames for `reason`, and reports it when it is time.
-    pub(super) fn report(&mut self, reason: String, hub: &mut Hub<Socket>, registry: &Registry, tick: Tick) {
-        let Tick { asked_at, now } = tick;
-        let begun = || Outage { since: wall_time(), noticed_at: asked_at, reason: String::new(), reported: None };
-        let outage = self.outage.get_or_insert_with(begun);
-        outage.reason = reason;
-        if self.renderer.child().is_some() || outage.report_at().is_none_or(|at| asked_at < at) {
+    /// Notes that the camera gives no frames for `reason`.
+    pub(super) fn note(&mut self, reason: String, now: Instant) {
+        let begun = || Outage { since: wall_time(), noticed_at: now, reason: String::new(), reported: None };
+        self.outage.get_or_insert_with(begun).reason = reason;
+    }
+
+    /// Reports an outage to the viewers when it is time. A new driver that has given no frame yet does not end it.
+    pub(super) fn attend(&mut self, hub: &mut Hub<Socket>, registry: &Registry, Tick { asked_at, now }: Tick) {
+        if self.next_deadline().is_none_or(|at| asked_at < at) {
             return;
         }
+        let Some(outage) = &mut self.outage else { return };
         if outage.reported.is_none() {
             hub.give_up(self.camera, now);
         }
@@ -124,7 +128,7 @@ impl Placeholder {
         self.renderer.start(command, registry, now, |process, token| {
             FrameReader::open(process, token, registry, frame_bytes_max, now)
         });
-        self.renderer.kill_within(RENDER_TIMEOUT, now);
+        self.renderer.signal_after(RENDER_TIMEOUT, Signal::KILL, now);
     }
 
     /// Reads what the renderer has written, and shows it to the viewers.
