@@ -33,8 +33,8 @@
 //! | [`options`] | the command line, checked once into plain values | sockets |
 //! | [`server`] | the I/O layer: the event loop, listeners, transports, child processes | byte formats, drivers |
 //! | [`site`] | what is answered: which address means what, and what stands there | connections, the kernel |
-//! | [`hub`] | the deterministic core: connections, bodies, channels, the turn | sockets, the clock, addresses |
-//! | [`stream`] | what a stream is made of: frames, their history and counts, peers | connections |
+//! | [`hub`] | the deterministic core: connections, what they send, the turn | sockets, the clock, routes |
+//! | [`stream`] | the values it works with: frames, channels, bodies, answers, limits | connections |
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
 //! Beside them, [`drivers`] (the drivers, which are programs of their own), [`mod@bench`] (a crowd of viewers),
@@ -44,17 +44,19 @@
 //!
 //! # The reading order
 //!
-//! With the lines of each file, unit tests left out. The first eight are enough to understand the loop.
+//! With the lines of each file, unit tests left out. The first eight are enough to understand the loop; the values
+//! that pass through them are in [`stream`], one file each.
 //!
 //! | File | Lines | What it shows |
 //! |---|---|---|
 //! | `server/event_loop.rs` | 245 | the turn of the loop |
-//! | `hub/turn.rs` | 175 | its largest step: receive, answer, expire, send, reap, and why in this order |
-//! | `hub/connection.rs` | 495 | the seven states of one peer |
-//! | `hub/queue.rs` | 255 | the bytes on their way to it, and why no picture is ever torn |
-//! | `hub/viewer.rs` | 280 | a body that is pulled, and why what is sent next is always the newest |
-//! | `hub/channel.rs` | 70 | subscribers of a topic, and how far each has read |
-//! | `hub/timers.rs` | 39 | deadlines that move with each frame at no cost |
+//! | `hub/inputs.rs` | 185 | the hub, and what comes into it between two turns |
+//! | `hub/turn.rs` | 145 | the loop's largest step: receive, expire, answer, send, reap, and why in this order |
+//! | `hub/connections.rs` | 180 | which connections have work to do, and deadlines that move at no cost |
+//! | `hub/connection.rs` | 383 | the seven states of one peer |
+//! | `hub/sending.rs` | 170 | a body that is pulled, and why what is sent next is always the newest |
+//! | `hub/queue.rs` | 200 | the bytes on their way to it, and why no picture is ever torn |
+//! | `hub/steps.rs` | 345 | what happens to one connection in a turn |
 //! | `server/listener.rs` | 300 | accepting when descriptors run out: the edge that never comes again |
 //! | `server/token.rs` | 112 | events that are late: a token names a slot and the connection it was for |
 //! | `server/supervised.rs` | 415 | a child process as an event source: pipes, SIGCHLD, backoff, restart |
@@ -81,7 +83,7 @@
 //! A listener accepts it, [`hub::Hub::admit`] gives it a slot and a number. It becomes readable; what came is parsed
 //! by [`wire::http::Request::parse`], which says "not yet" until the head is whole. [`site::answer`] looks at the
 //! [`site::View`] and says what is to follow: bytes until done, frames without end, a body that a
-//! [`hub::Producer`] makes as it is sent, or "ask me again when there is a frame". The connection's state tells what
+//! [`hub::Body`] makes as it is sent, or "ask me again when there is a frame". The connection's state tells what
 //! is next, and its deadline when that is too late.
 
 pub mod bench;

@@ -8,7 +8,7 @@ mod site;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use site::{Fact, Figures, PATHS, World};
+use site::{Figures, FrameRecord, PATHS, World};
 
 /// What is asked of each address.
 const QUERIES: [&str; 8] = [
@@ -49,8 +49,8 @@ prop_compose! {
         height in any::<u16>(),
         pause_ms in prop_oneof![0..100_u64, 0..20_000_u64, 0..100_000_000_u64],
         bytes in 0..3000_usize,
-    ) -> Fact {
-        Fact { camera, is_live, time, sequence, width, height, pause_ms, bytes }
+    ) -> FrameRecord {
+        FrameRecord { camera, is_live, time, sequence, width, height, pause_ms, bytes }
     }
 }
 

@@ -6,9 +6,10 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use framecast::hub::Call;
 use framecast::hub::{Answer, Hub, Limits, Readiness, Reply, Subscription, Tick, Transport};
-use framecast::hub::{Call, Shot};
-use framecast::stream::{Pace, Peer};
+use framecast::stream::Captured;
+use framecast::stream::{Peer, RateLimit};
 use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, preamble};
@@ -70,7 +71,7 @@ impl Audience {
                 camera: CAMERA,
                 framing: Framing::Length,
                 delay: Duration::ZERO,
-                pace: Pace::default(),
+                rate_limit: RateLimit::default(),
                 label: String::new(),
                 head: preamble(BOUNDARY, Framing::Length),
             });
@@ -87,9 +88,9 @@ impl Audience {
     /// Publishes a frame: one copy of the picture, and a reference for each viewer.
     pub(crate) fn publish(&mut self) {
         let captured_wall = WallTime::nearest(Duration::from_secs(1_700_000_000));
-        let shot = Shot { jpeg: &self.jpeg, picture: PICTURE, captured_wall, age: Duration::ZERO, sequence: None };
+        let shot = Captured { jpeg: &self.jpeg, picture: PICTURE, captured_wall, age: Duration::ZERO, sequence: None };
         self.hub.publish(CAMERA, shot, self.now);
-        if let Some(frame) = &self.hub.channels()[CAMERA].live {
+        if let Some(frame) = &self.hub.live().channels[CAMERA].live {
             let addresses = frame.allocation().as_ptr_range();
             self.witness.frame.replace(addresses.start as usize..addresses.end as usize);
         }

@@ -1,53 +1,20 @@
 //! The bytes that are on their way to one peer.
 //!
-//! A queue holds what has been asked of a body and not yet taken by the transport: a head, a page, a piece of a table,
-//! or one frame. Nothing is queued ahead of time, so there is never an old frame in it that waits behind another. A
-//! frame of which no byte has left is taken back ([`WriteQueue::take_back`]), so that the next pull gets the newest;
-//! one that has begun goes out whole.
+//! A queue holds what a body has been asked for and the transport has not yet taken: a head, a page, a piece of a
+//! table, or one frame. A frame of which no byte has left is taken back, so that the next pull gets the newest; one
+//! that has begun goes out whole. So no old frame waits, and no picture is torn.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 
-use crate::stream::sabotage::{self, Sabotage};
+use crate::stream::body::{Chunk, Shown};
 
 /// How many chunks one vectored write gathers at most: a head, a preamble and a frame are three.
 const SLICES_MAX: usize = 4;
 
-/// Bytes to send, and what they are.
-#[derive(Clone, Debug)]
-pub struct Chunk {
-    /// The bytes that are left to send.
-    pub bytes: Bytes,
-    /// The frame they are, if they are one.
-    pub frame: Option<Shown>,
-}
-
-/// A frame on its way to a viewer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// Its place among the frames of its camera; see [`Frame::number`](crate::stream::Frame::number).
-    pub number: u64,
-    /// Its sequence.
-    pub sequence: u64,
-    /// The size of its part, in bytes.
-    pub bytes: usize,
-    /// Whether the viewer has been sent it before: a repeat is delivered, but is no new frame.
-    pub is_repeat: bool,
-    /// When it was captured, if its way to the viewer is to be timed.
-    pub captured: Option<Instant>,
-}
-
-impl From<Bytes> for Chunk {
-    fn from(bytes: Bytes) -> Self {
-        Self { bytes, frame: None }
-    }
-}
-
-/// The chunks for one peer, in the order they leave.
+/// The chunks for one peer, in the order they leave. A frame is always the last one.
 #[derive(Debug, Default)]
 pub struct WriteQueue {
     chunks: VecDeque<Chunk>,
@@ -59,22 +26,12 @@ pub struct WriteQueue {
 /// Why writing stopped. There is no fourth reason: this is what keeps an edge-triggered loop from losing an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
-    /// The kernel took no more; it owes an edge.
+    /// The transport took no more; it owes an edge.
     WouldBlock,
     /// Nothing is left.
     Drained,
     /// The caller's budget was reached with bytes left: the caller must come back by itself.
     Budget,
-}
-
-impl fmt::Display for Pause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Pause::WouldBlock => "would block",
-            Pause::Drained => "drained",
-            Pause::Budget => "budget reached",
-        })
-    }
 }
 
 /// The result of one [`WriteQueue::write_to`].
@@ -86,7 +43,7 @@ pub struct Progress {
     pub delivered: Option<Shown>,
     /// Whether a chunk's last byte left.
     pub is_through: bool,
-    /// 1 if the kernel took some bytes, but had no room for all of them; otherwise 0.
+    /// 1 if the transport took some bytes, but had no room for all of them; otherwise 0.
     pub partial_writes: u64,
     /// Why writing stopped.
     pub pause: Pause,
@@ -112,41 +69,33 @@ impl WriteQueue {
         self.chunks.push_back(chunk);
     }
 
-    /// Whether a frame is queued of which no byte has left. It is the last chunk, and only the first can have begun.
-    pub fn has_untouched_frame(&self) -> bool {
-        self.frame().is_some() && !(self.has_begun && self.chunks.len() == 1)
-    }
-
-    /// Removes the frame of which no byte has left, if there is one. Returns whether there was.
-    pub fn take_back(&mut self) -> bool {
-        let is_untouched = self.has_untouched_frame();
-        if is_untouched && !sabotage::is(Sabotage::KeepUntouched) {
-            self.chunks.pop_back();
-        } else if sabotage::is(Sabotage::TakeBackBegun) && self.frame().is_some() {
-            self.chunks.pop_back();
-            self.has_begun = false;
-        }
-        is_untouched
-    }
-
     /// Whether nothing is queued.
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
-    /// Whether the next chunk may be asked for: none has begun, and no frame waits.
+    /// Whether a frame may be queued: no chunk has begun, and no frame waits.
     pub fn has_room(&self) -> bool {
         !self.has_begun && self.frame().is_none()
     }
 
-    /// The frame that is queued: it is always the last chunk.
-    pub fn frame(&self) -> Option<Shown> {
+    fn frame(&self) -> Option<Shown> {
         self.chunks.back().and_then(|chunk| chunk.frame)
+    }
+
+    /// The frame of which no byte has left. Only the first chunk can have begun.
+    pub fn untouched_frame(&self) -> Option<Shown> {
+        self.frame().filter(|_| !(self.has_begun && self.chunks.len() == 1))
+    }
+
+    /// Removes the frame of which no byte has left, if there is one. Returns whether there was.
+    pub fn take_back(&mut self) -> bool {
+        self.untouched_frame().is_some() && self.chunks.pop_back().is_some()
     }
 
     /// The frame of which some bytes have left, and how many have not.
     pub fn in_flight(&self) -> Option<(Shown, usize)> {
-        let chunk = self.chunks.back().filter(|_| !self.has_untouched_frame())?;
+        let chunk = self.chunks.back().filter(|_| self.untouched_frame().is_none())?;
         chunk.frame.map(|frame| (frame, chunk.bytes.len()))
     }
 
@@ -165,10 +114,10 @@ impl WriteQueue {
     /// through only when it is flushed: a transport that encrypts takes bytes that the kernel has yet to take from it.
     ///
     /// # Errors
-    /// What the transport returns, other than "would block" and "interrupted"; also when it took no byte at all.
+    /// Those of the transport, other than "would block" and "interrupted"; also if it took no byte at all.
     pub fn write_to(&mut self, transport: &mut impl Write, budget_bytes: usize) -> io::Result<Progress> {
-        let mut progress =
-            Progress { bytes: 0, delivered: None, is_through: false, partial_writes: 0, pause: Pause::Drained };
+        let pause = Pause::Drained;
+        let mut progress = Progress { bytes: 0, delivered: None, is_through: false, partial_writes: 0, pause };
         loop {
             match self.write_step(transport, budget_bytes, &mut progress) {
                 Ok(None) => {}
@@ -211,9 +160,7 @@ impl WriteQueue {
 
     /// One system call for all that is there: a plain write for the usual single chunk, else a vectored one.
     fn write_once(&self, transport: &mut impl Write) -> io::Result<usize> {
-        if let [only] = self.chunks.as_slices().0
-            && self.chunks.len() == 1
-        {
+        if let ([only], []) = self.chunks.as_slices() {
             return transport.write(&only.bytes);
         }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -226,13 +173,10 @@ impl WriteQueue {
     /// Removes `written` bytes from the front. The last chunk they reach into stays there.
     fn advance(&mut self, mut written: usize, progress: &mut Progress) {
         while let Some(first) = self.chunks.front_mut() {
-            let mut taken = written.min(first.bytes.len());
-            if sabotage::is(Sabotage::TrustShortWrite) {
-                (taken, written) = (first.bytes.len(), first.bytes.len().max(written));
-            }
+            let taken = written.min(first.bytes.len());
             first.bytes.advance(taken);
             if first.bytes.is_empty() {
-                // The memory it was a slice of is not needed here any more.
+                // The allocation that it was a slice of is not needed here any more.
                 first.bytes = Bytes::new();
             }
             self.has_begun = true;

@@ -1,134 +1,78 @@
-//! The steps inside a turn: what happens to one connection when it became ready, when its time is up, when it is over.
+//! The steps inside a turn: what happens to one connection when it became ready, when its time is up, when it ends.
 
 use std::io;
 use std::mem;
 use std::time::Instant;
 
-use slab::Slab;
-
-use super::feed::Feed;
-use super::{Call, Hub, Shot};
-use crate::hub::answer::{Awaited, Subscription};
-use crate::hub::connection::{Body, Connection, Received, State, Transport};
-use crate::hub::key::Key;
-use crate::hub::limits::Limits;
-use crate::hub::producer::Next;
-use crate::hub::queue::{Pause, Shown, WriteQueue};
-use crate::hub::timers::Timers;
-use crate::hub::viewer::Viewer;
-use crate::stream::frame::Frame;
-use crate::stream::metrics::CloseReason;
-use crate::stream::sabotage::{self, Sabotage};
+use super::connection::State;
+use super::inputs::Hub;
+use super::queue::Pause;
+use super::sending::Sending;
+use crate::stream::answer::{Answer, Awaited, Call, Permit, Subscription};
+use crate::stream::body::Shown;
+use crate::stream::counts::CloseReason;
+use crate::stream::{Key, Peer, Topic, Transport, Viewer};
 use crate::wire::http::{Refusal, Status};
-use crate::wire::multipart::{self, Division};
 
 /// Rounds of asking and writing for one connection in a turn: what had begun, the newest frame, and one more look.
 const ROUNDS_MAX: usize = 3;
 
-/// What is said to a peer whose request head is not whole in time.
+/// The response to a request head that is not whole in time.
 const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." };
 
+/// The response to a peer whose client network has too many connections.
+const TOO_MANY: Refusal = Refusal {
+    status: Status::TooManyRequests,
+    reason: "Too many connections from your address; close some, or raise --connections-per-address.",
+};
+
 impl<T: Transport> Hub<T> {
-    pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let feed = &mut self.feeds[subscription.camera];
-        let newest = feed.newest_number(subscription.delay, now);
-        let is_shown = feed.newest(subscription.delay, now).0.is_some();
-        feed.channel.subscribe(key);
-        connection.subscribe(Viewer::new(&subscription, newest, is_shown, now), subscription.head);
-        if self.shutting_down {
-            self.end_stream(key, now);
+    /// Counts a connection for `client`, which has sent a request through it, perhaps by way of a trusted proxy.
+    /// Returns whether the request is to be answered: one connection too many of a client network is refused.
+    pub(super) fn attribute(&mut self, key: Key, client: Peer, now: Instant) -> bool {
+        let is_known = self.connections.get(key).is_some_and(|connection| connection.client == client);
+        is_known || self.count(key, client, now)
+    }
+
+    pub(super) fn count(&mut self, key: Key, client: Peer, now: Instant) -> bool {
+        let Some(connection) = self.connections.touch(key) else { return false };
+        connection.client = client;
+        self.client_nets.release(connection.counted.take());
+        let (counted, has_room) = self.client_nets.admit(client, self.live.limits.connections_per_client_max);
+        connection.counted = counted;
+        if !has_room {
+            if self.refusal_log.admit("refused connections", now) {
+                log::info!("{client}: {} (too many connections from its network)", TOO_MANY.status.code());
+            }
+            self.refuse(key, &TOO_MANY, now);
         }
+        has_room
     }
 
-    /// Makes a picture the next frame of `camera`.
-    pub(super) fn encode(&mut self, camera: usize, shot: Shot<'_>, now: Instant) -> Frame {
-        let feed = &mut self.feeds[camera];
-        feed.published += 1;
-        let (number, sequence) = (feed.published, feed.numbering.next(shot.sequence));
-        let division = Division { boundary: &self.boundary, fields: &self.part_fields };
-        Frame::encode(division, number, sequence, &shot, now)
-    }
-
-    /// Shows a frame to every viewer of `camera`, in the place of the one shown before and of `outdated`. They ask for
-    /// it when their turn comes.
-    pub(super) fn show(&mut self, camera: usize, frame: Frame, outdated: Option<Frame>) {
-        self.totals.published += 1;
-        let feed = &mut self.feeds[camera];
-        let replaced = feed.channel.publish(frame);
-        for key in feed.channel.subscribers() {
-            let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            if let State::Sending(Body::Frames(viewer)) = &mut connection.state {
-                viewer.is_ready |= !sabotage::is(Sabotage::ForgetViewer);
-                if connection.wants_chunk() && !mem::replace(&mut connection.scheduled, true) {
-                    self.pending.push(key);
+    /// Reads what there is, and hands out the request that it completes.
+    pub(super) fn receive(&mut self, key: Key, now: Instant) {
+        let Some(connection) = self.connections.touch(key) else { return };
+        // A reply on its way is drained to the end even so: closing on unread input would lose the reply.
+        if connection.gone && !matches!(connection.state, State::Closing(_)) {
+            return self.close(key, now, CloseReason::Left);
+        }
+        match connection.receive(&mut self.scratch, &mut self.live, now) {
+            Ok(has_ended) => {
+                self.take_request(key, now);
+                if has_ended {
+                    self.peer_ended(key, now);
                 }
             }
-        }
-        self.retire(camera, [replaced, outdated]);
-    }
-
-    /// Keeps a frame of `camera` in its history, and drops what has no room beside it.
-    pub(super) fn keep(&mut self, camera: usize, frame: &Frame, is_live: bool, now: Instant) {
-        self.feeds[camera].history.push(frame, is_live);
-        self.outdate_history(camera, now);
-    }
-
-    /// Drops the frames that are older than the histories reach.
-    pub(super) fn outdate(&mut self, now: Instant) {
-        let is_outdated = |feed: &Feed| feed.history.ends_at().is_some_and(|end| end <= now);
-        for camera in 0..self.feeds.len() {
-            if is_outdated(&self.feeds[camera]) {
-                self.outdate_history(camera, now);
-                self.bound_pinned(now);
-            }
+            Err(error) => self.fail(key, &error, now),
         }
     }
 
-    fn outdate_history(&mut self, camera: usize, now: Instant) {
-        while let Some(frame) = self.feeds[camera].history.pop_outdated(now) {
-            self.retire(camera, [Some(frame), None]);
-        }
-    }
-
-    /// Called when frames of `camera` were replaced: from here on only slow viewers hold them. The newest live one is
-    /// kept while a placeholder is shown, and those of the history are.
-    pub(super) fn retire(&mut self, camera: usize, replaced: [Option<Frame>; 2]) {
-        let mut replaced: Vec<Frame> = replaced.into_iter().flatten().collect();
-        replaced.dedup_by_key(|frame| frame.number);
-        replaced.retain(|frame| !self.feeds[camera].is_kept(frame.number));
-        for frame in replaced {
-            self.pinned.remember(frame.allocation().clone());
-        }
-    }
-
-    /// Reads what there is, and hands out the request it completes.
-    pub(super) fn receive(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let mut received = Received::WouldBlock;
-        if connection.wants_read() {
-            let bytes;
-            (received, bytes) = match connection.receive(&mut self.scratch, &self.limits, now) {
-                Ok(received) => received,
-                Err(error) => return self.fail(key, &error, now),
-            };
-            self.totals.bytes_read += bytes as u64;
-            self.totals.would_blocks += u64::from(received == Received::WouldBlock);
-            self.totals.budgets_spent += u64::from(received == Received::Budget);
-        }
-        self.take_request(key, now);
-        match received {
-            Received::End => self.peer_ended(key, now),
-            Received::WouldBlock | Received::Budget => self.bound_drained(key, now),
-        }
-    }
-
-    /// Hands out the request that has come in whole, if one is awaited.
+    /// Hands out the request that has arrived, if one is awaited.
     fn take_request(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        match connection.next_request(&self.limits, now) {
+        let Some(connection) = self.connections.touch(key) else { return };
+        match connection.next_request(&self.live.limits, now) {
             Ok(Some(request)) => {
-                self.totals.requests += 1;
+                self.live.totals.requests += 1;
                 let peer = connection.peer;
                 self.calls.push_back(Call { key, peer, request: Box::new(request), waited: false, asked_at: now });
             }
@@ -141,22 +85,97 @@ impl<T: Transport> Hub<T> {
     /// write side alone (shutdown(2)), as `nc -N` does. If it has closed both, the kernel answers the next write with a
     /// reset. Without a request there is nothing to go on with.
     fn peer_ended(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        match connection.state {
-            _ if sabotage::is(Sabotage::ForgetEnd) => {}
-            State::Closing { .. } => self.close(key, now, CloseReason::Finished),
-            State::Handshaking { .. } | State::Receiving { .. } => self.close(key, now, CloseReason::Left),
-            State::Sending(Body::Frames(_) | Body::Made(_)) if connection.ends_with_its_peer() => {
-                self.close(key, now, CloseReason::Left)
+        let Some(connection) = self.connections.touch(key) else { return };
+        match &connection.state {
+            State::Closing(_) => self.close(key, now, CloseReason::Finished),
+            State::Handshaking | State::Receiving => self.close(key, now, CloseReason::Left),
+            State::Sending(sending) if sending.body.is_some() && connection.has_left() => {
+                self.close(key, now, CloseReason::Left);
             }
             _ => {}
         }
     }
 
-    fn bound_drained(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if matches!(connection.state, State::Closing { drained, .. } if drained > self.limits.linger_bytes_max) {
-            self.close(key, now, CloseReason::Finished);
+    /// Carries out the answer to a call; an answer for a connection that is closed is dropped.
+    pub(super) fn respond(&mut self, call: Call, answer: Answer, permit: Permit, now: Instant) {
+        let Some(connection) = self.connections.touch(call.key) else { return };
+        let State::Answering(mut exchange) = connection.state else { return };
+        exchange.keep_alive &= !self.is_shutting_down;
+        connection.permit = permit;
+        match answer {
+            Answer::Respond(response) => connection.respond(response, exchange, now),
+            Answer::Preformed(bytes) => connection.finish(bytes, None, now),
+            Answer::Stream(head, body) => connection.stream(head, body, exchange, now),
+            Answer::Subscribe(subscription) => return self.subscribe(call.key, subscription, now),
+            Answer::Wait(awaited) => {
+                connection.state = State::Waiting(exchange, call.request, awaited);
+                connection.until = now + self.live.limits.wait_timeout;
+            }
+        }
+        self.entered(call.key, now);
+    }
+
+    /// Makes a connection a viewer.
+    pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
+        let Some(connection) = self.connections.touch(key) else { return };
+        let viewer = Viewer::new(&subscription, &mut self.live.channels[subscription.camera], now);
+        connection.finish(subscription.head, Some(Box::new(viewer)), now);
+        self.entered(key, now);
+    }
+
+    /// Subscribes a connection to the topics of its new state.
+    fn entered(&mut self, key: Key, now: Instant) {
+        for topic in self.connections.get(key).map(|connection| connection.state.topics()).unwrap_or_default() {
+            self.subscribers.entry(topic).or_default().insert(key);
+        }
+        if self.is_shutting_down {
+            self.end(key, now);
+        }
+    }
+
+    /// Unsubscribes a connection from the topics of the state that it has left, and closes a viewer's tally.
+    fn left(&mut self, key: Key, state: State, in_flight: Option<Shown>, now: Instant) {
+        for topic in state.topics() {
+            self.unsubscribe(key, topic);
+        }
+        if let State::Sending(Sending { body: Some(mut body), .. }) = state {
+            body.close(&mut self.live, in_flight, now);
+        }
+    }
+
+    fn unsubscribe(&mut self, key: Key, topic: Topic) {
+        let Some(keys) = self.subscribers.get_mut(&topic) else { return };
+        keys.remove(&key);
+        if keys.is_empty() {
+            // Its figures are not kept up to date without a subscriber, and the next one must not get old ones.
+            self.subscribers.remove(&topic);
+            self.live.event_log.clear(topic);
+        }
+    }
+
+    /// Marks ready the bodies that a topic concerns. Returns the requests that wait for a frame of this sequence.
+    pub(super) fn wake(&mut self, topic: Topic, sequence: u64) -> Vec<Key> {
+        let keys = self.subscribers.get(&topic).into_iter().flatten().copied();
+        keys.filter(|&key| self.connections.wake(key, sequence)).collect()
+    }
+
+    /// Hands out again the requests that wait for such a thing; for the last time, if they have `waited`.
+    pub(super) fn ask_waiting(&mut self, is_it: impl Fn(&Awaited) -> bool, waited: bool, now: Instant) {
+        let waits = |state: &State| matches!(state, State::Waiting(_, _, awaited) if is_it(awaited));
+        for key in self.connections.keys_where(|connection| waits(&connection.state)) {
+            self.ask(key, waited, now);
+        }
+    }
+
+    pub(super) fn ask(&mut self, key: Key, waited: bool, now: Instant) {
+        let Some(connection) = self.connections.touch(key) else { return };
+        let peer = connection.peer;
+        let Some(state) = connection.wait_no_more(&self.live.limits, now) else { return };
+        for topic in state.topics() {
+            self.unsubscribe(key, topic);
+        }
+        if let State::Waiting(exchange, request, _) = state {
+            self.calls.push_back(Call { key, peer, request, waited, asked_at: exchange.asked_at });
         }
     }
 
@@ -165,14 +184,15 @@ impl<T: Transport> Hub<T> {
     pub(super) fn send(&mut self, key: Key, may_make: bool, now: Instant, clock: impl Fn() -> Instant) -> usize {
         let mut made = 0;
         for _ in 0..ROUNDS_MAX {
-            let Some(connection) = lookup(&mut self.connections, key) else { break };
-            let wants_chunk = connection.wants_chunk();
-            if !wants_chunk && !connection.wants_write() {
+            let Some(connection) = self.connections.touch(key) else { break };
+            let is_made = matches!(&connection.state, State::Sending(sending) if sending.is_made());
+            if connection.wants_chunk() && (!is_made || may_make && made == 0) {
+                match connection.pull(&mut self.live, now) {
+                    Some(bytes) => made += bytes,
+                    None => self.body_ended(key, now),
+                }
+            } else if !connection.wants_write() {
                 break;
-            }
-            let is_made = matches!(connection.state, State::Sending(Body::Made(_)));
-            if wants_chunk && (!is_made || (may_make && made == 0)) {
-                made += self.pull(key, now);
             }
             if self.write(key, now, &clock).is_some_and(|pause| pause != Pause::Drained) {
                 break;
@@ -181,204 +201,115 @@ impl<T: Transport> Hub<T> {
         made
     }
 
-    /// Asks the body for its next chunk, and queues it. Returns the bytes that were made for it.
-    fn pull(&mut self, key: Key, now: Instant) -> usize {
-        let Some(connection) = lookup(&mut self.connections, key) else { return 0 };
-        let next = match &mut connection.state {
-            State::Sending(Body::Queued { keep_alive, .. }) => {
-                let keep_alive = *keep_alive;
-                self.replied(key, keep_alive, now);
-                return 0;
-            }
-            State::Sending(Body::Made(_)) => return self.make(key, now),
-            State::Sending(Body::Frames(viewer)) => {
-                let feed = &self.feeds[viewer.camera];
-                let (newest, next_at) = feed.newest(viewer.delay, now);
-                viewer.next(newest, next_at, &self.limits, now)
-            }
-            _ => return 0,
-        };
-        match next {
-            Next::Chunk(chunk) => connection.queue.push(chunk),
-            Next::NotYet => {}
-            Next::End => self.stream_ended(key, now),
-        }
-        0
-    }
-
-    /// Writes what is queued, and counts it. Returns why writing stopped, if there was anything to write.
+    /// Writes what is queued. Returns why writing stopped, if there was anything to write.
     pub(super) fn write(&mut self, key: Key, now: Instant, clock: impl Fn() -> Instant) -> Option<Pause> {
-        let connection = lookup(&mut self.connections, key)?;
-        if !connection.wants_write() {
-            return None;
-        }
-        let progress = match connection.write(self.limits.write_budget_bytes, now) {
+        let connection = self.connections.touch(key).filter(|connection| connection.wants_write())?;
+        let progress = match connection.write(&mut self.live, now) {
             Ok(progress) => progress,
             Err(error) => {
                 self.fail(key, &error, now);
                 return None;
             }
         };
-        log::trace!("#{}: wrote {} bytes, {}", key.number, progress.bytes, progress.pause);
-        self.totals.bytes_written += progress.bytes as u64;
-        self.totals.partial_writes += progress.partial_writes;
-        self.totals.would_blocks += u64::from(progress.pause == Pause::WouldBlock);
-        self.totals.budgets_spent += u64::from(progress.pause == Pause::Budget);
+        log::trace!("#{}: wrote {} bytes, {:?}", key.number, progress.bytes, progress.pause);
         if let Some(captured) = progress.delivered.and_then(|frame| frame.captured)
             && let Some(viewer) = connection.viewer()
         {
             let latency = clock().saturating_duration_since(captured);
-            self.feeds[viewer.camera].capture_to_last_byte.add(latency);
+            self.live.channels[viewer.camera].capture_to_last_byte.add(latency);
         }
         Some(progress.pause)
     }
 
-    /// Called when a reply has been fully written.
-    fn replied(&mut self, key: Key, keep_alive: bool, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        match connection.replied(keep_alive, &self.limits, now) {
-            // The next request may have come in together with the last.
+    /// Called when a body has ended: queues the delimiter that follows it. When that has left, too, the reply is over.
+    fn body_ended(&mut self, key: Key, now: Instant) {
+        let Some(connection) = self.connections.touch(key) else { return };
+        if let Some(state) = connection.end_body(now) {
+            self.left(key, state, None, now);
+        }
+        let Some(connection) = self.connections.touch(key).filter(|connection| connection.queue.is_empty()) else {
+            return;
+        };
+        match connection.replied(&self.live.limits, now) {
+            // The next request may have arrived together with the last.
             Ok(false) => self.take_request(key, now),
             Ok(true) => self.close(key, now, CloseReason::Finished),
             Err(error) => self.fail(key, &error, now),
         }
     }
 
-    /// Called when the closing delimiter of a stream has been fully written.
-    fn stream_ended(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let over = State::Sending(Body::Queued { keep_alive: false, progress_at: now });
-        if let State::Sending(Body::Frames(viewer)) = mem::replace(&mut connection.state, over) {
-            self.settle(key, viewer, None, now);
-        }
-        self.replied(key, false, now);
-    }
-
     /// Answers what can never become a request that is served, and ends the connection.
-    pub(super) fn refuse(&mut self, key: Key, refusal: &Refusal, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
+    fn refuse(&mut self, key: Key, refusal: &Refusal, now: Instant) {
+        let Some(connection) = self.connections.touch(key) else { return };
         log::debug!("#{} {}: {refusal}", key.number, connection.client);
-        connection.finish(refusal.response(), now);
-        self.totals.refused += 1;
-        self.schedule(key);
+        connection.finish(refusal.response(), None, now);
+        self.live.totals.refused += 1;
     }
 
-    /// Does what is to be done for a connection whose deadline has come.
+    /// Handles the expired deadline of a connection.
     pub(super) fn overdue(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if connection.deadline(&self.limits) > now {
-            return;
-        }
+        let Some(connection) = self.connections.touch(key) else { return };
+        let limits = &self.live.limits;
         if connection.permitted_until().is_some_and(|until| until <= now) {
-            return self.end_permitted(key, now);
+            return self.permit_ended(key, now);
         }
         let is_idle = connection.is_idle();
-        let is_drained = connection.queue.is_empty();
         let has_begun_request = connection.has_begun_request();
-        let is_owed_read = connection.readable;
-        let has_ended = connection.has_ended();
+        let has_ended = connection.has_ended;
         match &mut connection.state {
-            // What the peer has sent was not looked at yet: the delay is ours.
-            State::Handshaking { until } if is_owed_read => *until = now + self.limits.handshake_timeout,
-            State::Receiving { .. } if has_begun_request => self.refuse(key, &TOO_SLOW, now),
-            State::Handshaking { .. } | State::Receiving { .. } => self.close(key, now, CloseReason::Silent),
-            // The delay is ours: the process was stopped, say, and the call still waits to be handed out.
-            State::Answering { until, .. } => *until = now + self.limits.request_timeout,
-            State::Waiting { .. } => self.ask_now(key, now),
-            State::Sending(Body::Made(_)) if is_drained => {
-                connection.sign_of_life(now);
-                self.schedule(key);
-            }
-            State::Sending(Body::Queued { .. } | Body::Made(_)) => self.close(key, now, CloseReason::Stalled),
-            State::Sending(Body::Frames(viewer)) => match viewer.overdue(is_idle, &self.limits, now) {
-                Some(reason) => self.close(key, now, reason),
+            // What the peer has sent was not read yet, or the call not handed out: the delay is ours.
+            State::Handshaking if connection.readable => connection.until = now + limits.handshake_timeout,
+            State::Answering(_) => connection.until = now + limits.request_timeout,
+            State::Receiving if has_begun_request => self.refuse(key, &TOO_SLOW, now),
+            State::Handshaking | State::Receiving => self.close(key, now, CloseReason::Silent),
+            State::Waiting(..) => self.ask(key, true, now),
+            State::Sending(sending) => {
                 // Only a write shows whether a peer that sends no more still reads, and there is nothing to write.
-                None if has_ended
-                    && now >= viewer.since + self.limits.wait_timeout
-                    && self.feeds[viewer.camera].newest(viewer.delay, now).0.is_none() =>
-                {
-                    self.close(key, now, CloseReason::Left);
+                let is_useless = |viewer: &Viewer| has_ended && viewer.has_waited_in_vain(&self.live, now);
+                match sending.overdue(is_idle, limits, now) {
+                    Some(reason) => self.close(key, now, reason),
+                    None if sending.viewer().is_some_and(is_useless) => self.close(key, now, CloseReason::Left),
+                    None => sending.idle(&mut connection.queue, now),
                 }
-                None => {
-                    viewer.wake(&self.limits, now);
-                    self.schedule(key);
-                }
-            },
-            State::Closing { .. } => self.close(key, now, CloseReason::Finished),
+            }
+            State::Closing(_) => self.close(key, now, CloseReason::Finished),
             State::Closed => {}
         }
     }
 
-    /// Hands out again the requests that have waited for the frame `camera` now has.
-    pub(super) fn ask_again(&mut self, camera: usize, now: Instant) {
-        let sequence = self.feeds[camera].numbering.last();
-        let waiting = self.feeds[camera].waiting.iter().copied();
-        let served: Vec<Key> = waiting
-            .filter(|key| match self.connections.get(key.slot as usize).map(|connection| &connection.state) {
-                Some(State::Waiting { awaited: Awaited::Frame { after, .. }, .. }) => sequence > *after,
-                _ => true,
-            })
-            .collect();
-        for key in served {
-            self.ask(key, false, now);
-        }
-    }
-
-    /// Hands out a waiting request for the last time, frame or no frame.
-    pub(super) fn ask_now(&mut self, key: Key, now: Instant) {
-        self.ask(key, true, now);
-    }
-
-    pub(super) fn ask(&mut self, key: Key, waited: bool, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        let answering_until = now + self.limits.request_timeout;
-        match mem::replace(&mut connection.state, State::Closed) {
-            State::Waiting { exchange, request, awaited, .. } => {
-                connection.state = State::Answering { exchange, until: answering_until };
-                let asked_at = exchange.asked_at;
-                self.calls.push_back(Call { key, peer: connection.peer, request, waited, asked_at });
-                self.wait_no_more(key, awaited);
-            }
-            other => connection.state = other,
-        }
-    }
-
-    fn wait_no_more(&mut self, key: Key, awaited: Awaited) {
-        match awaited {
-            Awaited::Frame { camera, .. } => self.feeds[camera].waiting.remove(&key),
-            Awaited::CheckResult { ticket } => self.undecided.remove(&(ticket, key)),
+    /// Ends what is sent without end, on a boundary of its parts, and what waits.
+    pub(super) fn end(&mut self, key: Key, now: Instant) {
+        let Some(connection) = self.connections.touch(key) else { return };
+        let has_ended = match &mut connection.state {
+            State::Waiting(..) => return self.ask(key, true, now),
+            State::Sending(sending) => sending.is_endless && !sending.end(&self.live, now),
+            _ => false,
         };
+        if has_ended {
+            self.body_ended(key, now);
+        }
     }
 
-    /// Ends a stream on a part boundary: what has begun goes out whole, then the closing delimiter.
-    pub(super) fn end_stream(&mut self, key: Key, now: Instant) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if sabotage::is(Sabotage::CloseInsidePart) {
-            connection.queue = WriteQueue::default();
+    /// Ends what a permit opened: a body with an end of its own at once, since it must not seem complete. A request
+    /// that waits is handed out again, to be authorized again; what has begun to be answered is short.
+    pub(super) fn permit_ended(&mut self, key: Key, now: Instant) {
+        let Some(connection) = self.connections.touch(key) else { return };
+        let client = connection.client;
+        match &connection.state {
+            State::Waiting(..) => return self.ask(key, true, now),
+            State::Sending(sending) if sending.is_endless => self.end(key, now),
+            State::Sending(sending) if sending.body.is_some() => self.close(key, now, CloseReason::Expired),
+            _ => return,
         }
-        if let State::Sending(Body::Frames(viewer)) = &mut connection.state {
-            let newest = self.feeds[viewer.camera].newest_number(viewer.delay, now);
-            viewer.end(multipart::closing(&self.boundary), newest, now);
-        }
-        self.schedule(key);
-        self.arm(key);
+        log::debug!("#{} {client}: its credential has expired or was revoked", key.number);
+        self.live.totals.expired += 1;
     }
 
-    /// Final accounting of a viewer that is no longer one.
-    fn settle(&mut self, key: Key, mut viewer: Viewer, in_flight: Option<Shown>, now: Instant) {
-        let feed = &mut self.feeds[viewer.camera];
-        if !sabotage::is(Sabotage::ForgetUnsubscribe) {
-            feed.channel.unsubscribe(key);
-        }
-        let newest = feed.newest_number(viewer.delay, now);
-        feed.departed.add(&viewer.settle(in_flight, newest));
-    }
-
-    /// Closes the holders of the oldest frames, until those that are held fit their bound.
-    pub(super) fn bound_pinned(&mut self, now: Instant) {
-        while self.pinned.release() > self.limits.frames_pinned_bytes_max {
-            let Some(oldest) = self.pinned.oldest().cloned() else { return };
-            let holders: Vec<Key> = self.keys_where(|connection| connection.holds(&oldest));
+    /// Closes the holders of the oldest frames, until those that are held fit their limit.
+    pub(super) fn bound_retained(&mut self, now: Instant) {
+        while self.live.retained.release() > self.live.limits.retained_bytes_max {
+            let Some(oldest) = self.live.retained.oldest().cloned() else { return };
+            let holders = self.connections.keys_where(|connection| connection.holds(&oldest));
             if holders.is_empty() {
                 return;
             }
@@ -395,73 +326,20 @@ impl<T: Transport> Hub<T> {
         }
         use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
         log::debug!("#{}: {error}", key.number);
-        let left = matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected);
-        self.close(key, now, if left { CloseReason::Left } else { CloseReason::Failed });
+        let has_left = matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected);
+        self.close(key, now, if has_left { CloseReason::Left } else { CloseReason::Failed });
     }
 
-    /// Marks a connection closed and settles its accounts; its slot is freed at the end of the turn.
+    /// Closes a connection; its slot is freed at the end of the turn.
     pub(super) fn close(&mut self, key: Key, now: Instant, reason: CloseReason) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
+        let Some(connection) = self.connections.touch(key) else { return };
         log::debug!("#{} {}: closed ({reason:?})", key.number, connection.client);
-        // What is queued goes now, not with the slot: it may hold a frame that counts against the others.
+        // What is queued is dropped now, not with the slot: it may hold a frame that counts against the others.
         let queue = mem::take(&mut connection.queue);
-        let counted = connection.counted.take();
-        match mem::replace(&mut connection.state, State::Closed) {
-            State::Sending(Body::Frames(viewer)) => {
-                self.settle(key, viewer, queue.in_flight().map(|(frame, _)| frame), now)
-            }
-            State::Sending(Body::Made(reader)) => self.unfollow(key, &reader),
-            State::Waiting { awaited, .. } => self.wait_no_more(key, awaited),
-            _ => {}
+        self.client_nets.release(connection.counted.take());
+        self.live.totals.closed.count(reason);
+        if let Some(state) = self.connections.close(key) {
+            self.left(key, state, queue.in_flight().map(|(frame, _)| frame), now);
         }
-        self.release(counted);
-        self.totals.closed.count(reason);
-        if sabotage::is(Sabotage::FreeInBatch) {
-            self.connections.remove(key.slot as usize);
-            return;
-        }
-        self.closed.push(key);
-    }
-
-    /// Puts a connection on the list of those with work to do, if it has any.
-    #[inline]
-    pub(super) fn schedule(&mut self, key: Key) {
-        let Some(connection) = lookup(&mut self.connections, key) else { return };
-        if !connection.scheduled && connection.has_work() {
-            connection.scheduled = true;
-            self.pending.push(key);
-        }
-    }
-
-    /// Sees to it that a timer comes up no later than the connection's deadline.
-    pub(super) fn arm(&mut self, key: Key) {
-        if let Some(connection) = lookup(&mut self.connections, key) {
-            arm(connection, key, &mut self.timers, &self.limits);
-        }
-    }
-
-    pub(super) fn keys(&self) -> Vec<Key> {
-        self.keys_where(|_| true)
-    }
-
-    pub(super) fn keys_where(&self, wanted: impl Fn(&Connection<T>) -> bool) -> Vec<Key> {
-        let chosen = self.connections.iter().filter(|(_, connection)| wanted(connection));
-        chosen.map(|(slot, connection)| Key { slot: slot as u32, number: connection.number }).collect()
-    }
-}
-
-/// The connection a key means, if it is still there and not over.
-pub(super) fn lookup<T>(connections: &mut Slab<Connection<T>>, key: Key) -> Option<&mut Connection<T>> {
-    let connection = connections.get_mut(key.slot as usize)?;
-    let is_meant = connection.number == key.number || sabotage::is(Sabotage::DropGeneration);
-    (is_meant && !matches!(connection.state, State::Closed)).then_some(connection)
-}
-
-/// Sees to it that a timer comes up no later than the connection's deadline.
-pub(super) fn arm<T: Transport>(connection: &mut Connection<T>, key: Key, timers: &mut Timers, limits: &Limits) {
-    let deadline = connection.deadline(limits);
-    if connection.armed.is_none_or(|armed| deadline < armed) {
-        connection.armed = Some(deadline);
-        timers.arm(deadline, key);
     }
 }

@@ -1,18 +1,14 @@
-//! The turn: the one order in which all that is due is done.
+//! The turn: the one order in which everything that is due is done.
 //!
-//! Between two turns, inputs only leave marks: [`Hub::ready`] sets bits, [`Hub::publish`] queues frames,
+//! Between two turns, inputs only leave marks: [`Hub::ready`] sets bits, [`Hub::publish`] replaces a frame,
 //! [`Hub::admit`] adds a connection. [`Hub::turn`] then takes every connection through the same steps. The event loop,
 //! the simulation, the tests and the benches all call it, so that what is simulated is what runs.
 
-use std::mem;
 use std::time::Instant;
 
-use super::steps::lookup;
-use super::{Call, Hub};
-use crate::hub::answer::Reply;
-use crate::hub::connection::{State, Transport};
-use crate::stream::metrics::CloseReason;
-use crate::stream::sabotage::{self, Sabotage};
+use super::inputs::Hub;
+use crate::stream::answer::{Call, Reply};
+use crate::stream::{Key, Transport};
 
 /// The time of a turn, on the one monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +37,7 @@ pub struct Turned<T> {
 /// When the next turn must be taken, if no input comes before. The soonest of several is their minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
-    /// At once: a budget ended some work early, and no event will report what is left of it.
+    /// At once: there is work that no event will report.
     Now,
     /// Then, at the nearest deadline.
     At(Instant),
@@ -79,60 +75,54 @@ impl<T: Transport> Hub<T> {
         // After everything that can give a connection something to send: one write for all of it.
         self.send_pending(tick.now, clock);
         // After sending: a frame that is due to the most delayed viewer leaves the history at the same moment.
-        self.outdate(tick.asked_at);
+        if self.live.outdate(tick.asked_at) {
+            self.bound_retained(tick.now);
+        }
         // Last: until here, a late event or a list of keys may still name a closed connection.
-        Turned { closed: self.reap() }
+        Turned { closed: self.connections.reap() }
     }
 
     /// When [`Hub::turn`] must be called next.
     pub fn next_wake(&self) -> Wake {
-        if !self.pending.is_empty() || !self.calls.is_empty() || !self.closed.is_empty() {
+        if self.connections.has_work() || !self.calls.is_empty() {
             return Wake::Now;
         }
-        let history_ends = self.feeds.iter().filter_map(|feed| feed.history.ends_at()).min();
-        match [self.timers.next(), history_ends].into_iter().flatten().min() {
+        match self.connections.next_timer().into_iter().chain(self.live.next_outdated()).min() {
             Some(at) => Wake::At(at),
             None => Wake::OnInput,
         }
     }
 
-    /// Reads from every connection that may have bytes, and collects the requests they complete.
+    /// Reads from every connection that may have bytes, and collects the requests that they complete.
     fn receive_pending(&mut self, now: Instant) {
-        for index in 0..self.pending.len() {
-            let key = self.pending[index];
-            let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            // A reply on its way is drained to the end even so: closing on unread input would lose the reply.
-            if connection.gone && !matches!(connection.state, State::Closing { .. }) {
-                self.close(key, now, CloseReason::Left);
-            } else if connection.wants_read() || matches!(connection.state, State::Receiving { .. }) {
-                self.receive(key, now);
-                // The first byte of a request may bring the deadline nearer.
-                self.arm(key);
-            }
+        let mut index = 0;
+        while let Some(key) = self.connections.pending(index) {
+            self.receive(key, now);
+            // Its deadline may be nearer than it was: by the first byte of a request, or by what came before the turn.
+            self.connections.arm(key, &self.live.limits);
+            index += 1;
         }
     }
 
-    /// Handles expired deadlines: closes late peers, and has viewers asked again that are due a frame.
+    /// Handles expired deadlines: closes late peers, and has idle bodies asked again.
     fn expire(&mut self, now: Instant) {
-        while let Some((at, key)) = self.timers.pop(now) {
-            let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            if connection.armed != Some(at) {
-                continue;
-            }
-            connection.armed = None;
-            if connection.deadline(&self.limits) <= now && !sabotage::is(Sabotage::TimersFirst) {
+        while let Some(key) = self.connections.pop_due(now) {
+            if self.is_overdue(key, now) {
                 // Room that was reported in this turn counts before the verdict: the delay may have been ours. Only
                 // what has begun is written; no body is asked for more.
                 self.write(key, now, || now);
             }
-            self.overdue(key, now);
-            if !sabotage::is(Sabotage::ForgetRearm) {
-                self.arm(key);
+            if self.is_overdue(key, now) {
+                self.overdue(key, now);
             }
         }
     }
 
-    /// Answers the requests that have come in whole.
+    fn is_overdue(&self, key: Key, now: Instant) -> bool {
+        self.connections.get(key).is_some_and(|connection| connection.deadline(&self.live.limits) <= now)
+    }
+
+    /// Answers the requests that have arrived.
     fn answer_calls(&mut self, now: Instant, mut answer: impl FnMut(&Call, &Self) -> Reply) {
         while let Some(call) = self.calls.pop_front() {
             let Reply { answer, client, permit } = answer(&call, self);
@@ -142,33 +132,14 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Asks each body for what is next and writes it, on every connection with work to do, from a start that moves, so
-    /// that no connection is always last.
+    /// Asks each body for what is next and writes it, on every connection with work to do.
     fn send_pending(&mut self, now: Instant, clock: impl Fn() -> Instant) {
-        let mut batch = mem::replace(&mut self.pending, mem::take(&mut self.spare));
-        if !batch.is_empty() {
-            self.flushes = self.flushes.wrapping_add(1);
-            let start = self.flushes % batch.len();
-            batch.rotate_left(start);
-        }
+        let pending = self.connections.take_pending();
         let mut made = 0;
-        for &key in &batch {
-            let Some(connection) = lookup(&mut self.connections, key) else { continue };
-            connection.scheduled = false;
-            let may_make = made < self.limits.produce_budget_bytes || sabotage::is(Sabotage::ForgetMakingBudget);
-            made += self.send(key, may_make, now, &clock);
-            if !sabotage::is(Sabotage::ForgetReschedule) {
-                self.schedule(key);
-            }
-            self.arm(key);
+        for &key in &pending {
+            made += self.send(key, made < self.live.limits.make_budget_bytes, now, &clock);
+            self.connections.settle(key, &self.live.limits);
         }
-        batch.clear();
-        self.spare = batch;
-    }
-
-    /// Frees the slots of the closed connections, and returns their transports.
-    fn reap(&mut self) -> Vec<T> {
-        let connections = &mut self.connections;
-        self.closed.drain(..).map(|key| connections.remove(key.slot as usize).into_transport()).collect()
+        self.connections.give_back(pending);
     }
 }

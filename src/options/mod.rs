@@ -388,7 +388,7 @@ impl Serve {
             repeat_after: self.repeat_after,
             connections_per_client_max: connections_per_address as usize,
             viewers_max: self.viewers_max as usize,
-            frames_pinned_bytes_max: self.pinned_max_mib as usize * 1024 * 1024,
+            retained_bytes_max: self.pinned_max_mib as usize * 1024 * 1024,
             history_span: self.history.span,
             history_bytes_max: self.history.bytes_max(),
             ..Limits::default()

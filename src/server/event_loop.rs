@@ -40,10 +40,11 @@ use super::systemd::Systemd;
 use super::tls::Tls;
 use super::token::Owner;
 use crate::clock::wall_time;
-use crate::hub::{Answer, Call, Hub, Permit, Readiness, Reply, Response, Tick, Topic, Wake};
+use crate::hub::{Answer, Call, Hub, Permit, Readiness, Reply, Response, Tick, Wake};
 use crate::logging::RateLimit;
 use crate::site::auth::{Authenticator, Decision};
 use crate::site::{self, refusals};
+use crate::stream::Topic;
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -218,7 +219,8 @@ impl EventLoop {
         self.publishers.iter_mut().for_each(|publisher| publisher.attend(hub, registry, tick.now));
         for (index, camera) in self.cameras.iter_mut().enumerate() {
             let is_always_on = settings.always_on || camera.is_always_on();
-            let is_wanted = self.ending.is_none() && (is_always_on || hub.is_wanted(index));
+            let is_wanted =
+                self.ending.is_none() && (is_always_on || hub.subscribers(Topic::Frames { camera: index }) > 0);
             camera.attend(is_wanted, hub, registry, tick);
         }
         self.sweep_orphans();
@@ -233,7 +235,7 @@ impl EventLoop {
         let state = stats_ticker.state(parts).map(|snapshot| serde_json::to_vec(&snapshot).unwrap_or_default());
         let turns = stats_ticker.turns(parts).map(|event| serde_json::to_vec(&event).unwrap_or_default());
         for (topic, data) in [(Topic::State, state), (Topic::Loop, turns)] {
-            data.into_iter().for_each(|data| hub.announce(topic, data.into()));
+            data.into_iter().for_each(|data| hub.publish_figures(topic, data.into()));
         }
         self.systemd.attend(began);
         let took = began.elapsed();

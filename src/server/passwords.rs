@@ -51,7 +51,7 @@ impl Passwords {
             _ => self.0.log().forget(),
         }
         authenticator.finish(exit.own, result, now);
-        hub.decided(exit.own, now);
+        hub.check_finished(exit.own, now);
     }
 
     /// Starts the next check, if none is under way, and has the requests answered whose checks were dropped.
@@ -73,11 +73,11 @@ impl Passwords {
                 self.0.signal_after(CHECK_TIMEOUT, Signal::KILL, now);
             } else {
                 authenticator.finish(ticket, CheckResult::Unknown, now);
-                hub.decided(ticket, now);
+                hub.check_finished(ticket, now);
             }
         }
         for ticket in authenticator.take_dropped() {
-            hub.decided(ticket, now);
+            hub.check_finished(ticket, now);
         }
     }
 }

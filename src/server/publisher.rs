@@ -17,7 +17,7 @@ use super::socket::Socket;
 use super::supervised::{ChildProcess, Supervised};
 use super::token::ChildKind;
 use crate::hub::{Hub, Key, Subscription};
-use crate::stream::{Pace, Peer};
+use crate::stream::{Peer, RateLimit};
 use crate::wire::multipart::{Framing, preamble};
 
 /// One place where a camera is published, and its process.
@@ -121,9 +121,15 @@ fn subscribe(
     now: Instant,
 ) -> io::Result<Key> {
     let framing = Framing::Length;
-    let head = preamble(hub.division(), framing);
-    let subscription =
-        Subscription { camera, framing, delay: Duration::ZERO, pace: Pace::default(), label: String::new(), head };
+    let head = preamble(hub.live().division(), framing);
+    let subscription = Subscription {
+        camera,
+        framing,
+        delay: Duration::ZERO,
+        rate_limit: RateLimit::default(),
+        label: String::new(),
+        head,
+    };
     let key = hub.admit(Peer::Publisher, now, |key| {
         let mut socket = Socket::Unix(socket);
         socket.register(registry, key)?;

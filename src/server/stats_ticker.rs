@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::snapshot::Parts;
 use super::socket::Socket;
-use crate::hub::{Hub, Topic};
+use crate::hub::Hub;
 use crate::site::connection_view::{CONNECTIONS_SHOWN_MAX, ConnectionView, LoopEvent, Turn};
 use crate::site::snapshot::Snapshot;
-use crate::stream::metrics::Totals;
+use crate::stream::Topic;
+use crate::stream::counts::Totals;
 
 /// People read figures that change once a second.
 const STATE_PERIOD: Duration = Duration::from_secs(1);
@@ -65,7 +66,7 @@ impl StatsTicker {
         }
         if is_first {
             self.turns.clear();
-            self.before = *hub.totals();
+            self.before = hub.live().totals;
         }
         let names: Vec<&str> = cameras.iter().map(|camera| camera.name()).collect();
         let shown = hub.connections().take(CONNECTIONS_SHOWN_MAX);
@@ -83,7 +84,7 @@ impl StatsTicker {
         if self.turns_due.next.is_none() {
             return;
         }
-        let totals = hub.totals();
+        let totals = &hub.live().totals;
         if self.turns.len() == TURNS_MAX {
             self.turns.pop_front();
             self.turns_left_out += 1;
@@ -114,7 +115,7 @@ impl Ticker {
 
     /// Returns whether a period has ended, and starts the next one. With the first subscriber, it is due at once.
     fn is_due(&mut self, hub: &Hub<Socket>, topic: Topic, now: Instant) -> bool {
-        let is_wanted = hub.journal().is_followed(topic);
+        let is_wanted = hub.subscribers(topic) > 0;
         let is_due = is_wanted && self.next.is_none_or(|next| now >= next);
         if is_due {
             self.next = Some(now + self.period);

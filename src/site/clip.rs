@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::hub::{Journal, Next, Producer};
+use crate::hub::{Body, BodyKind, Next};
 use crate::stream::Frame;
+use crate::stream::Live;
 use crate::wire::avi::{self, Video};
 
 /// A chunk has so many bytes: a system call's worth.
@@ -88,8 +89,12 @@ impl Clip {
     }
 }
 
-impl Producer for Clip {
-    fn next(&mut self, _: &Journal) -> Next {
+impl Body for Clip {
+    fn kind(&self) -> BodyKind {
+        BodyKind::Clip
+    }
+
+    fn next(&mut self, _: &Live, _: Instant) -> Next {
         let mut out = Vec::with_capacity(CHUNK_BYTES + FRAMING_BYTES_MAX);
         while out.len() < CHUNK_BYTES {
             if self.sending.is_empty() {
@@ -104,10 +109,6 @@ impl Producer for Clip {
             out.extend_from_slice(&self.sending.split_to(self.sending.len().min(room)));
         }
         if out.is_empty() { Next::End } else { Next::bytes(out) }
-    }
-
-    fn sign_of_life(&self) -> Bytes {
-        Bytes::new()
     }
 
     fn length(&self) -> Option<u64> {

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::hub::connection::{Body, Connection, State};
-use crate::hub::{Hub, Purpose, Transport};
-use crate::stream::metrics::FrameCounts;
+use crate::hub::connection::{Connection, State};
+use crate::hub::{BodyKind, Hub, Transport};
+use crate::stream::counts::FrameCounts;
 use crate::wire::multipart::Framing;
 
 /// Connections shown in one [`LoopEvent`]; of more, the first in the order of their slots.
@@ -104,16 +104,16 @@ impl ConnectionView {
             ..Self::default()
         };
         let Some(viewer) = connection.viewer() else { return view };
-        let channel = &hub.channels()[viewer.camera];
+        let channel = &hub.live().channels[viewer.camera];
         let (newest, _) = channel.newest(viewer.delay, now);
         Self {
             age_ms: millis(now.saturating_duration_since(viewer.since)),
             key: viewer.label.to_string(),
             camera: names[viewer.camera].to_owned(),
-            fps: whole(viewer.rate.per_second(now)),
+            fps: whole(viewer.tally.rate.per_second(now)),
             advance_headers: viewer.framing == Framing::Advance,
             frames: viewer.counts(channel.newest_number(viewer.delay, now)),
-            waiting: newest.filter(|frame| viewer.is_new(frame)).map(|frame| frame.sequence),
+            waiting: newest.filter(|frame| viewer.tally.is_new(frame)).map(|frame| frame.sequence),
             ..view
         }
     }
@@ -121,19 +121,19 @@ impl ConnectionView {
 
 impl Kind {
     fn of<T>(connection: &Connection<T>) -> Self {
-        match (&connection.state, purpose(connection)) {
-            (State::Sending(Body::Frames(_)), _) => Self::Viewer,
-            (_, Some(Purpose::Table)) => Self::Table,
-            (_, Some(Purpose::Events)) => Self::Events,
-            (_, Some(Purpose::Clip) | None) => Self::Request,
+        match body_kind(connection) {
+            Some(BodyKind::Frames) => Self::Viewer,
+            Some(BodyKind::Table) => Self::Table,
+            Some(BodyKind::Events) => Self::Events,
+            Some(BodyKind::Clip) | None => Self::Request,
         }
     }
 }
 
 /// Returns what a connection is sent, if that is made as it is sent.
-pub fn purpose<T>(connection: &Connection<T>) -> Option<Purpose> {
+pub fn body_kind<T>(connection: &Connection<T>) -> Option<BodyKind> {
     match &connection.state {
-        State::Sending(Body::Made(reader)) => Some(reader.purpose),
+        State::Sending(sending) => sending.body.as_ref().map(|body| body.kind()),
         _ => None,
     }
 }

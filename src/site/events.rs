@@ -4,12 +4,14 @@
 //! it came, it is told in full if it says where it stopped, as far as that is remembered.
 
 use std::mem;
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::hub::journal::{Fact, News};
-use crate::hub::{Journal, Next, Producer, Topic};
+use crate::hub::{Body, BodyKind, Next};
+use crate::stream::event_log::{Figures, FrameRecord};
+use crate::stream::{EventLog, Live, Topic};
 use crate::wire::sse;
 
 /// What is told at once is sent once it has grown to this size.
@@ -32,7 +34,7 @@ pub struct Events {
     /// And of frames: all up to this number are known, or not asked for.
     told_frames: u64,
     /// Frames that it will never be told of, since somebody asked last.
-    untold: u64,
+    missed: u64,
     is_greeted: bool,
 }
 
@@ -48,13 +50,13 @@ struct Followed {
 impl Events {
     /// The events of `cameras`' frames, and of the loop if so asked, from the one after number `last` on; from now on
     /// if that is not given, or a number of the future, as one of another server's may be.
-    pub fn new(cameras: Vec<(usize, String)>, tells_loop: bool, last: Option<u64>, journal: &Journal) -> Self {
-        let past = journal.last_id();
+    pub fn new(cameras: Vec<(usize, String)>, tells_loop: bool, last: Option<u64>, log: &EventLog) -> Self {
+        let past = log.last_id();
         let last = last.filter(|&last| last <= past);
         let told_frames = last.unwrap_or(past);
         let followed = |(camera, name)| {
-            let to_tell = journal.frames_after(camera, told_frames).len() as u64;
-            Followed { camera, name, told_number: journal.frames_noted(camera).saturating_sub(to_tell) }
+            let to_tell = log.frames_after(camera, told_frames).len() as u64;
+            Followed { camera, name, told_number: log.frames_recorded(camera).saturating_sub(to_tell) }
         };
         Self {
             cameras: cameras.into_iter().map(followed).collect(),
@@ -63,7 +65,7 @@ impl Events {
             past,
             told: last.unwrap_or(0),
             told_frames,
-            untold: 0,
+            missed: 0,
             is_greeted: false,
         }
     }
@@ -73,12 +75,6 @@ impl Events {
         Self { tells_state: false, ..self }
     }
 
-    /// What must be told of for these events to come.
-    pub fn follows(&self) -> Vec<Topic> {
-        let frames = self.cameras.iter().map(|followed| Topic::Frames { camera: followed.camera });
-        frames.chain(self.news().map(|(topic, _)| topic)).collect()
-    }
-
     /// The topics of which only the newest entry is sent, with the names of the events.
     fn news(&self) -> impl Iterator<Item = (Topic, &'static str)> {
         let state = self.tells_state.then_some((Topic::State, "state"));
@@ -86,16 +82,16 @@ impl Events {
     }
 
     /// Everything that is to be told now, in the order of its numbers.
-    fn pending<'a>(&self, journal: &'a Journal) -> Vec<(u64, Entry<'a>)> {
+    fn pending<'a>(&self, log: &'a EventLog) -> Vec<(u64, Entry<'a>)> {
         let mut pending = Vec::new();
         for (place, Followed { camera, .. }) in self.cameras.iter().enumerate() {
-            let facts = journal.frames_after(*camera, self.told_frames);
+            let facts = log.frames_after(*camera, self.told_frames);
             let newest = facts.len().saturating_sub(1);
             let told = facts.enumerate().filter(|(age, fact)| *age == newest || fact.id <= self.past);
             pending.extend(told.map(|(_, fact)| (fact.id, Entry::Frame(place, fact))));
         }
         for (topic, name) in self.news() {
-            let news = journal.news(topic).filter(|news| news.id > self.told);
+            let news = log.figures(topic).filter(|news| news.id > self.told);
             pending.extend(news.map(|news| (news.id, Entry::News(name, news))));
         }
         pending.sort_unstable_by_key(|(id, _)| *id);
@@ -103,15 +99,24 @@ impl Events {
     }
 }
 
-impl Producer for Events {
-    fn next(&mut self, journal: &Journal) -> Next {
+impl Body for Events {
+    fn kind(&self) -> BodyKind {
+        BodyKind::Events
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        let frames = self.cameras.iter().map(|followed| Topic::Frames { camera: followed.camera });
+        frames.chain(self.news().map(|(topic, _)| topic)).collect()
+    }
+
+    fn next(&mut self, live: &Live, _: Instant) -> Next {
         let mut out = Vec::new();
         if !self.is_greeted {
             self.is_greeted = true;
             sse::retry(&mut out, RETRY_MS);
         }
         let mut told = self.told;
-        for (id, entry) in self.pending(journal) {
+        for (id, entry) in self.pending(&live.event_log) {
             if out.len() >= CHUNK_BYTES {
                 break;
             }
@@ -119,7 +124,7 @@ impl Producer for Events {
                 Entry::Frame(place, fact) => {
                     let followed = &mut self.cameras[place];
                     let missed = fact.number.saturating_sub(followed.told_number.saturating_add(1));
-                    self.untold = self.untold.saturating_add(missed);
+                    self.missed = self.missed.saturating_add(missed);
                     followed.told_number = fact.number;
                     // Plain numbers and words always serialise.
                     let data = serde_json::to_vec(&Frame::new(&followed.name, fact)).unwrap_or_default();
@@ -134,20 +139,20 @@ impl Producer for Events {
         Next::bytes(out)
     }
 
-    fn sign_of_life(&self) -> Bytes {
-        Bytes::from_static(sse::COMMENT)
+    fn keep_alive(&self) -> Option<Bytes> {
+        Some(Bytes::from_static(sse::COMMENT))
     }
 
-    fn take_untold(&mut self) -> u64 {
-        mem::take(&mut self.untold)
+    fn take_missed(&mut self) -> u64 {
+        mem::take(&mut self.missed)
     }
 }
 
 /// What one event tells.
 enum Entry<'a> {
     /// Of which of the cameras that are followed.
-    Frame(usize, &'a Fact),
-    News(&'static str, &'a News),
+    Frame(usize, &'a FrameRecord),
+    News(&'static str, &'a Figures),
 }
 
 /// The data of a `frame` event.
@@ -163,8 +168,8 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn new(camera: &'a str, fact: &Fact) -> Self {
-        let Fact { sequence, captured_wall, bytes, width, height, .. } = *fact;
+    fn new(camera: &'a str, fact: &FrameRecord) -> Self {
+        let FrameRecord { sequence, captured_wall, bytes, width, height, .. } = *fact;
         Self {
             camera,
             sequence,

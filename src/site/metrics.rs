@@ -170,10 +170,10 @@ impl Figures {
         page.counter("framecast_would_blocks", "Reads and writes that would block.", None, one(totals.would_blocks))?;
         page.counter("framecast_budgets_spent", "Turns ended with work left over.", None, one(totals.budgets_spent))?;
         page.counter("framecast_stale_events", "Events for who had gone.", None, one(totals.stale_events))?;
-        page.counter("framecast_frames_untold", "Frames slow readers were not told of.", None, one(totals.untold))?;
+        page.counter("framecast_frames_untold", "Frames slow readers were not told of.", None, one(totals.missed))?;
         let pinned = self.0.pinned_bytes as u64;
         page.gauge("framecast_pinned", "Past frames held by slow viewers.", Some(Unit::Bytes), one(pinned))?;
-        let pinned_max = limits.frames_pinned_bytes_max as u64;
+        let pinned_max = limits.retained_bytes_max as u64;
         page.gauge("framecast_pinned_max", "The bound of that.", Some(Unit::Bytes), one(pinned_max))?;
         page.gauge("framecast_viewers_max", "The bound of viewers.", None, one(limits.viewers_max as u64))?;
         let connections_max = limits.connections_max as u64;

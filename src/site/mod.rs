@@ -58,10 +58,7 @@ pub fn answer<T: Transport>(
             response.head = fields.put(response.head);
             Answer::Respond(response)
         }
-        Answer::Produce(mut production) => {
-            production.head = fields.put(production.head);
-            Answer::Produce(production)
-        }
+        Answer::Stream(head, body) => Answer::Stream(fields.put(head), body),
         // The head of a stream has them already.
         answer => answer,
     }

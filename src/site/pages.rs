@@ -18,7 +18,7 @@ use super::state::State;
 use super::table::Table;
 use super::view::{CameraView, View};
 use super::{parameters, token};
-use crate::hub::{Answer, Awaited, Call, Production, Purpose, Response, Subscription, Topic, Transport};
+use crate::hub::{Answer, Awaited, Call, Response, Subscription, Transport};
 use crate::stream::Frame;
 use crate::wire::facts::WallTime;
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
@@ -63,13 +63,13 @@ pub fn stream(
     view: &View<'_, impl Transport>,
 ) -> Result<Answer, Problem> {
     let camera = parameters::camera(number, request, &view.camera_names())?;
-    let pace = parameters::pace(request)?;
+    let rate_limit = parameters::rate_limit(request)?;
     let framing = parameters::framing(request)?;
-    let delay = parameters::delay(request, view.hub.channels()[camera].history.span())?;
+    let delay = parameters::delay(request, view.hub.live().channels[camera].history.span())?;
     if !view.has_room() {
         return Err(Problem::not_now("Too many viewers; try again later.", 5));
     }
-    let division = view.hub.division();
+    let division = view.hub.live().division();
     let boundary = division.boundary;
     let head = uncached(
         ResponseHead::new(Status::Ok)
@@ -86,7 +86,7 @@ pub fn stream(
         label.clear();
     }
     let head = [head, multipart::preamble(division, framing)].concat().into();
-    Ok(Answer::Subscribe(Subscription { camera, framing, delay, pace, label, head }))
+    Ok(Answer::Subscribe(Subscription { camera, framing, delay, rate_limit, label, head }))
 }
 
 /// One frame: the newest at once, or a newer one than the requester has.
@@ -104,7 +104,7 @@ pub fn snapshot(
     let age_max = parameters::whole_number("max_age", request)?.map(Duration::from_millis);
     let age_max = age_max.or(view.snapshot_max_age);
 
-    let live = view.hub.channels()[camera].live.as_ref();
+    let live = view.hub.live().channels[camera].live.as_ref();
     // A frame that was captured after the request is never too old for it.
     let waiting = view.now.saturating_duration_since(call.asked_at);
     let too_old = |frame: &Frame| age_max.is_some_and(|age_max| frame.age(view.now) > age_max.max(waiting));
@@ -129,7 +129,7 @@ pub fn snapshot(
 /// The last seconds that are kept of a camera: of one that has stopped, the last ones before that.
 pub fn clip(format: clip::Format, request: &Request, view: &View<'_, impl Transport>) -> Result<Answer, Problem> {
     let camera = parameters::camera(None, request, &view.camera_names())?;
-    let history = &view.hub.channels()[camera].history;
+    let history = &view.hub.live().channels[camera].history;
     if history.span().is_zero() {
         return Err(Problem::not_found(parameters::NO_HISTORY));
     }
@@ -161,13 +161,7 @@ pub fn clip(format: clip::Format, request: &Request, view: &View<'_, impl Transp
     let head = dynamic(Status::Ok, format.content_type(), view.wall_time)
         .field("Content-Disposition", disposition)
         .field("X-Frames", frames.len());
-    Ok(Answer::Produce(Production {
-        head,
-        producer: Box::new(clip),
-        purpose: Purpose::Clip,
-        follows: Vec::new(),
-        is_endless: false,
-    }))
+    Ok(Answer::Stream(head, Box::new(clip)))
 }
 
 /// A table of a camera's frames, made as it is sent.
@@ -181,7 +175,7 @@ pub fn table(
     let camera = parameters::camera(None, request, &view.camera_names())?;
     let rows = parameters::rows(request)?;
     let is_endless = rows.is_none();
-    if !is_endless && view.hub.journal().frames_after(camera, 0).len() == 0 {
+    if !is_endless && view.hub.live().event_log.frames_after(camera, 0).len() == 0 {
         // There is no past to repeat yet.
         return match view.cameras[camera].outage_sentence() {
             Some(outage) => Err(Problem::not_now(outage, 1)),
@@ -193,13 +187,7 @@ pub fn table(
     let token = request.parameter("token").map(|token| (token.into_owned(), scope));
     let head = secured(dynamic(Status::Ok, "text/html; charset=utf-8", view.wall_time), origins)
         .field("X-Accel-Buffering", "no");
-    Ok(Answer::Produce(Production {
-        head,
-        producer: Box::new(Table::new(camera, name, rows).carrying(token)),
-        purpose: Purpose::Table,
-        follows: if is_endless { vec![Topic::Frames { camera }] } else { Vec::new() },
-        is_endless,
-    }))
+    Ok(Answer::Stream(head, Box::new(Table::new(camera, name, rows).carrying(token))))
 }
 
 /// Events from now on, or from where a listener stopped. In the scope of one camera, those of its frames alone.
@@ -211,17 +199,12 @@ pub fn events(request: &Request, scope: Scope, view: &View<'_, impl Transport>) 
     let last = parameters::last_event(request)?;
     let cameras = view.cameras.iter().map(|camera| camera.name.to_owned()).enumerate();
     let cameras = cameras.filter(|&(index, _)| tells_frames && (!only || index == chosen)).collect();
-    let mut events = Events::new(cameras, tells_loop, last, view.hub.journal());
+    let mut events = Events::new(cameras, tells_loop, last, &view.hub.live().event_log);
     if scope != Scope::Everything {
         events = events.without_state();
     }
-    Ok(Answer::Produce(Production {
-        head: dynamic(Status::Ok, sse::CONTENT_TYPE, view.wall_time).field("X-Accel-Buffering", "no"),
-        follows: events.follows(),
-        producer: Box::new(events),
-        purpose: Purpose::Events,
-        is_endless: true,
-    }))
+    let head = dynamic(Status::Ok, sse::CONTENT_TYPE, view.wall_time).field("X-Accel-Buffering", "no");
+    Ok(Answer::Stream(head, Box::new(events)))
 }
 
 /// The state, as JSON. In the scope of one camera, its own: of viewers, only those whose keys the request knows.

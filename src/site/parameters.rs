@@ -8,7 +8,7 @@ use std::time::Duration;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::reply::Problem;
-use crate::stream::Pace;
+use crate::stream::RateLimit;
 use crate::wire::http::Request;
 use crate::wire::multipart::Framing;
 use crate::wire::printable::composed;
@@ -66,8 +66,8 @@ fn asked_camera(request: &Request) -> Option<Cow<'_, str>> {
 }
 
 /// The most that a viewer wants to be given, from `fps=N` and `kbps=N`.
-pub fn pace(request: &Request) -> Result<Pace, Problem> {
-    Ok(Pace { interval: interval(request)?, bytes_per_second: bytes_per_second(request)? })
+pub fn rate_limit(request: &Request) -> Result<RateLimit, Problem> {
+    Ok(RateLimit { interval: interval(request)?, bytes_per_second: bytes_per_second(request)? })
 }
 
 /// The least time between two frames.

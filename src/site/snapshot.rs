@@ -7,10 +7,10 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::auth::Counts;
-use super::connection_view::{ConnectionView, millis, purpose};
-use crate::hub::feed::Feed;
-use crate::hub::{Hub, Key, Limits, Purpose, Transport};
-use crate::stream::metrics::{FrameCounts, Totals};
+use super::connection_view::{ConnectionView, body_kind, millis};
+use crate::hub::{BodyKind, Hub, Key, Limits, Transport};
+use crate::stream::Channel;
+use crate::stream::counts::{FrameCounts, Totals};
 use crate::stream::{Frame, Histogram};
 
 /// Viewers listed in one snapshot, unless they are asked for by their keys: 3,000 viewers would be a megabyte of JSON.
@@ -181,7 +181,7 @@ pub struct LimitsInForce {
     pub stall_timeout_ms: u64,
     pub frame_timeout_ms: u64,
     pub repeat_after_ms: u64,
-    pub frames_pinned_bytes_max: usize,
+    pub retained_bytes_max: usize,
     pub history_ms: u64,
     pub history_bytes_max: usize,
     pub clips_max: usize,
@@ -191,17 +191,17 @@ impl Snapshot {
     /// Takes a snapshot, in one pass over the connections. It lists the viewers with one of these `labels`; without
     /// labels, the first [`VIEWERS_LISTED_MAX`].
     pub fn new<T: Transport>(hub: &Hub<T>, server: Server, labels: Option<&[&str]>, now: Instant) -> Self {
-        let drivers = server.drivers.into_iter().zip(hub.channels());
+        let drivers = server.drivers.into_iter().zip(&hub.live().channels);
         let mut snapshot = Self {
             cameras: drivers.map(|(driver, channel)| Camera::new(driver, channel, now)).collect(),
-            viewers: hub.viewers_len(),
+            viewers: hub.live().viewers(),
             publishers: server.publishers,
-            pinned_bytes: hub.pinned_bytes(),
+            pinned_bytes: hub.live().retained.bytes(),
             refused: server.refused,
-            connections: Connections { open: hub.len(), totals: *hub.totals(), ..Connections::default() },
+            connections: Connections { open: hub.len(), totals: hub.live().totals, ..Connections::default() },
             event_loop: server.event_loop,
             tls: server.tls,
-            limits: LimitsInForce::new(hub.limits(), server.connections_max),
+            limits: LimitsInForce::new(&hub.live().limits, server.connections_max),
             ..Self::default()
         };
         snapshot.add_connections(hub, labels, now);
@@ -213,14 +213,15 @@ impl Snapshot {
         let names: Vec<String> = self.cameras.iter().map(|camera| camera.driver.name.clone()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         for (key, connection) in hub.connections() {
-            let count = purpose(connection).map(|purpose| match purpose {
-                Purpose::Table => &mut self.connections.tables,
-                Purpose::Events => &mut self.connections.listeners,
-                Purpose::Clip => &mut self.connections.clips,
-            });
+            let count = match body_kind(connection) {
+                Some(BodyKind::Table) => Some(&mut self.connections.tables),
+                Some(BodyKind::Events) => Some(&mut self.connections.listeners),
+                Some(BodyKind::Clip) => Some(&mut self.connections.clips),
+                Some(BodyKind::Frames) | None => None,
+            };
             count.into_iter().for_each(|count| *count = count.saturating_add(1));
             let Some(viewer) = connection.viewer() else { continue };
-            let frames = viewer.counts(hub.channels()[viewer.camera].newest_number(viewer.delay, now));
+            let frames = viewer.counts(hub.live().channels[viewer.camera].newest_number(viewer.delay, now));
             self.cameras[viewer.camera].frames.add(&frames);
             if let Some(publisher) = self.publishers.iter_mut().find(|publisher| publisher.key == Some(key)) {
                 publisher.frames = frames;
@@ -251,23 +252,23 @@ impl Snapshot {
 
 impl Camera {
     /// Returns one camera, with the counts of the frames of its closed viewers.
-    fn new(driver: Driver, channel: &Feed, now: Instant) -> Self {
+    fn new(driver: Driver, channel: &Channel, now: Instant) -> Self {
         let frame = channel.live.as_ref();
         let resolution = |frame: &Frame| Resolution { width: frame.picture.width, height: frame.picture.height };
         Self {
             driver: Driver {
-                sequences_ignored: driver.sequences_ignored.saturating_add(channel.numbering.ignored()),
+                sequences_ignored: driver.sequences_ignored.saturating_add(channel.sequences_ignored()),
                 ..driver
             },
             captured_fps: channel.rate.per_second(now),
             resolution: frame.map(resolution).unwrap_or_default(),
             sequence: frame.map_or(0, |frame| frame.sequence),
             frame_age_ms: frame.map(|frame| millis(frame.age(now))),
-            viewers: channel.viewers_len(),
+            viewers: channel.viewers,
             history_frames: channel.history.len(),
             history_bytes: channel.history.bytes(),
             published: channel.published,
-            frames: channel.departed,
+            frames: channel.closed_totals,
             capture_to_publish: channel.capture_to_publish,
             capture_to_last_byte: channel.capture_to_last_byte,
         }
@@ -286,7 +287,7 @@ impl LimitsInForce {
             stall_timeout_ms: millis(limits.stall_timeout),
             frame_timeout_ms: millis(limits.frame_timeout),
             repeat_after_ms: millis(limits.repeat_after),
-            frames_pinned_bytes_max: limits.frames_pinned_bytes_max,
+            retained_bytes_max: limits.retained_bytes_max,
             history_ms: millis(limits.history_span),
             history_bytes_max: limits.history_bytes_max,
             clips_max: limits.clips_max,

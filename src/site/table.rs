@@ -3,15 +3,16 @@
 
 use std::fmt::Write;
 use std::mem;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::auth::Scope;
 use super::token;
-use crate::hub::journal::Fact;
-use crate::hub::{Journal, Next, Producer};
+use crate::hub::{Body, BodyKind, Next};
+use crate::stream::FrameRecord;
+use crate::stream::{EventLog, Live, Topic};
 
 /// A chunk is sent once it has grown to this size.
 const CHUNK_BYTES: usize = 12 * 1024;
@@ -35,7 +36,7 @@ pub struct Table {
     /// And among those of its camera, once there is one.
     told_number: Option<u64>,
     /// Frames that have no row and never will, since somebody asked last.
-    untold: u64,
+    missed: u64,
     progress: Progress,
 }
 
@@ -57,7 +58,7 @@ impl Table {
             rows_left: rows,
             told: 0,
             told_number: None,
-            untold: 0,
+            missed: 0,
             progress: Progress::Opening,
         }
     }
@@ -68,9 +69,9 @@ impl Table {
     }
 
     /// Writes rows until the chunk is large enough or there are no more for now.
-    fn rows(&mut self, out: &mut String, journal: &Journal) {
+    fn rows(&mut self, out: &mut String, log: &EventLog) {
         while self.rows_left != Some(0) && out.len() < CHUNK_BYTES {
-            let facts = journal.frames_after(self.camera, self.told);
+            let facts = log.frames_after(self.camera, self.told);
             if facts.len() == 0 {
                 if self.rows_left.is_none() || self.told == 0 {
                     return;
@@ -85,7 +86,7 @@ impl Table {
                 row(out, fact);
                 if self.rows_left.is_none() {
                     let expected = self.told_number.map_or(fact.number, |told| told.saturating_add(1));
-                    self.untold = self.untold.saturating_add(fact.number.saturating_sub(expected));
+                    self.missed = self.missed.saturating_add(fact.number.saturating_sub(expected));
                     self.told_number = Some(fact.number);
                 }
                 self.told = fact.id;
@@ -95,8 +96,17 @@ impl Table {
     }
 }
 
-impl Producer for Table {
-    fn next(&mut self, journal: &Journal) -> Next {
+impl Body for Table {
+    fn kind(&self) -> BodyKind {
+        BodyKind::Table
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        let is_endless = self.rows_left.is_none();
+        is_endless.then_some(Topic::Frames { camera: self.camera }).into_iter().collect()
+    }
+
+    fn next(&mut self, live: &Live, _: Instant) -> Next {
         if self.progress == Progress::Closed {
             return Next::End;
         }
@@ -115,7 +125,7 @@ impl Producer for Table {
         if !self.opening.is_empty() {
             return Next::bytes(self.opening.split_to(self.opening.len().min(CHUNK_BYTES)));
         }
-        self.rows(&mut out, journal);
+        self.rows(&mut out, &live.event_log);
         if self.rows_left == Some(0) {
             self.progress = Progress::Closed;
             out.push_str("</table>\n");
@@ -123,12 +133,12 @@ impl Producer for Table {
         Next::bytes(out)
     }
 
-    fn sign_of_life(&self) -> Bytes {
-        Bytes::from_static(b"\n")
+    fn keep_alive(&self) -> Option<Bytes> {
+        Some(Bytes::from_static(b"\n"))
     }
 
-    fn take_untold(&mut self) -> u64 {
-        mem::take(&mut self.untold)
+    fn take_missed(&mut self) -> u64 {
+        mem::take(&mut self.missed)
     }
 }
 
@@ -144,7 +154,7 @@ fn escaped(text: &str) -> String {
     replacements.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
-fn row(out: &mut String, fact: &Fact) {
+fn row(out: &mut String, fact: &FrameRecord) {
     // With a space, date and time may wrap in a narrow window.
     let captured = humantime::format_rfc3339_millis(SystemTime::from(fact.captured_wall)).to_string();
     let captured = captured.replace('T', " ").replace('Z', "");

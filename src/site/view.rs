@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::connection_view::purpose;
-use crate::hub::feed::Feed;
-use crate::hub::{Hub, Purpose, Transport};
+use super::connection_view::body_kind;
+use crate::hub::{BodyKind, Hub, Transport};
+use crate::stream::Channel;
 use crate::wire::facts::WallTime;
 
 /// References and a few facts, made for every request: what takes longer to collect is in a
@@ -53,19 +53,20 @@ impl<T: Transport> View<'_, T> {
 
     /// Returns whether there is room for one more viewer.
     pub fn has_room(&self) -> bool {
-        self.hub.viewers_len() < self.hub.limits().viewers_max
+        self.hub.live().viewers() < self.hub.live().limits.viewers_max
     }
 
     /// Returns whether there is room for one more clip to be sent.
     pub fn has_room_for_clip(&self) -> bool {
-        let clips = self.hub.connections().filter(|(_, connection)| purpose(connection) == Some(Purpose::Clip));
-        clips.count() < self.hub.limits().clips_max
+        let clips = self.hub.connections().filter(|(_, connection)| body_kind(connection) == Some(BodyKind::Clip));
+        clips.count() < self.hub.live().limits.clips_max
     }
 
     /// Returns why the server does not do its work: no camera that is watched gives frames.
     pub fn unhealthy_reason(&self) -> Option<String> {
-        let watched = || self.cameras.iter().zip(self.hub.channels()).filter(|(camera, _)| camera.wanted_for.is_some());
-        let is_silent = |(camera, channel): (&CameraView<'_>, &Feed)| {
+        let watched =
+            || self.cameras.iter().zip(&self.hub.live().channels).filter(|(camera, _)| camera.wanted_for.is_some());
+        let is_silent = |(camera, channel): (&CameraView<'_>, &Channel)| {
             let silence = channel.live.as_ref().map(|frame| frame.age(self.now)).or(camera.wanted_for);
             silence.zip(camera.patience).is_some_and(|(silence, patience)| silence > patience)
         };

@@ -1,5 +1,7 @@
 //! Client networks: what connections and failed logins are counted by, and address ranges in CIDR notation.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -34,6 +36,37 @@ impl ClientNet {
             ClientNet::V4(address) => address.is_loopback(),
             ClientNet::V6(network) => network == (Ipv6Addr::LOCALHOST.to_bits() >> 64) as u64,
             ClientNet::Local => true,
+        }
+    }
+}
+
+/// Open connections of each client network other than this machine, where a proxy may run.
+#[derive(Debug, Default)]
+pub struct ConnectionCounts {
+    counts: BTreeMap<ClientNet, usize>,
+}
+
+impl ConnectionCounts {
+    /// Counts a connection of `client`. Returns the network that it counts against, if it counts, and whether that has
+    /// at most `max` of them.
+    pub fn admit(&mut self, client: Peer, max: usize) -> (Option<ClientNet>, bool) {
+        let client_net = ClientNet::of(client);
+        if client_net.is_here() {
+            return (None, true);
+        }
+        let count = self.counts.entry(client_net).or_default();
+        *count += 1;
+        (Some(client_net), *count <= max)
+    }
+
+    /// Counts a connection no longer.
+    pub fn release(&mut self, counted: Option<ClientNet>) {
+        let Some(client_net) = counted else { return };
+        if let Entry::Occupied(mut count) = self.counts.entry(client_net) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
     }
 }

@@ -29,9 +29,9 @@ pub struct Frame {
     part: EncodedPart,
 }
 
-/// A picture as a camera gave it, on its way to become a frame.
+/// A picture as a camera gave it, to become a frame.
 #[derive(Clone, Copy, Debug)]
-pub struct Shot<'a> {
+pub struct Captured<'a> {
     /// One whole JPEG.
     pub jpeg: &'a [u8],
     /// What is known of it.
@@ -47,10 +47,16 @@ pub struct Shot<'a> {
 
 impl Frame {
     /// Encodes a picture as a part of a stream divided so. This is the only copy ever made of it.
-    pub fn encode(division: Division<'_>, number: u64, sequence: u64, shot: &Shot<'_>, published_at: Instant) -> Self {
-        let Shot { picture, captured_wall, .. } = *shot;
-        let part = EncodedPart::encode(division, sequence, captured_wall, shot.jpeg);
-        let captured = published_at.checked_sub(shot.age).unwrap_or(published_at);
+    pub fn encode(
+        division: Division<'_>,
+        number: u64,
+        sequence: u64,
+        given: &Captured<'_>,
+        published_at: Instant,
+    ) -> Self {
+        let Captured { jpeg, picture, captured_wall, age, .. } = *given;
+        let part = EncodedPart::encode(division, sequence, captured_wall, jpeg);
+        let captured = published_at.checked_sub(age).unwrap_or(published_at);
         Self { number, sequence, captured_wall, captured, published_at, picture, part }
     }
 

@@ -1,21 +1,40 @@
-//! What a stream is made of: frames and what is kept and counted of them, peers and their networks.
+//! The values that the hub works with, one file each: frames and what is kept and counted of them, peers and their
+//! networks, answers and bodies, limits.
 //!
-//! Values and their rules. Nothing here knows a connection, a socket or a clock: [`crate::hub`] does.
+//! Nothing here knows a connection, a socket or a clock: [`crate::hub`] does, and is read first.
 
+pub mod answer;
+pub mod body;
+pub mod channel;
 pub mod client_net;
+pub mod counts;
+pub mod event_log;
 pub mod frame;
 pub mod histogram;
 pub mod history;
-pub mod metrics;
+pub mod key;
+pub mod limits;
+pub mod live;
 pub mod numbering;
-pub mod pace;
 pub mod peer;
-pub mod pinned;
-pub mod sabotage;
+pub mod rate_limit;
+pub mod retained;
+pub mod tally;
+pub mod transport;
+pub mod viewer;
 
+pub use answer::{Answer, Awaited, Call, Permit, Reply, Response, Subscription};
+pub use body::{Body, BodyKind, Next};
+pub use channel::Channel;
 pub use client_net::{ClientNet, Network, TrustedProxies};
-pub use frame::Frame;
+pub use event_log::{EventLog, FrameRecord, Topic};
+pub use frame::{Captured, Frame};
 pub use histogram::Histogram;
 pub use history::History;
-pub use pace::Pace;
+pub use key::Key;
+pub use limits::Limits;
+pub use live::Live;
 pub use peer::Peer;
+pub use rate_limit::RateLimit;
+pub use transport::{Readiness, Transport};
+pub use viewer::Viewer;

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use framecast::hub::Shot;
-use framecast::hub::{Journal, Limits, Producer, Wake};
+use framecast::hub::{Body, Limits, Wake};
 use framecast::site::clip::{Clip, Format};
-use framecast::stream::{Frame, History};
+use framecast::stream::{Captured, Frame, History, Live};
 use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
 
@@ -15,7 +14,7 @@ fn limits() -> Limits {
     Limits {
         history_span: Duration::from_secs(10),
         history_bytes_max: 12_000,
-        frames_pinned_bytes_max: 10_000,
+        retained_bytes_max: 10_000,
         ..Limits::default()
     }
 }
@@ -40,12 +39,14 @@ fn a_history_is_no_frame_that_a_slow_viewer_holds() {
     let (slow, _) = studio.ask("/stream");
     slow.set_room(100);
     (0..8).for_each(|_| drop(studio.publish(1000)));
-    assert_eq!((studio.hub.channels()[0].history.len(), studio.hub.pinned_bytes()), (8, 0));
+    assert_eq!((studio.hub.live().channels[0].history.len(), studio.hub.live().retained.bytes()), (8, 0));
     // The frames that it has begun leave the history, and then they count.
     (0..8).for_each(|_| drop(studio.publish(1000)));
-    assert!(studio.hub.channels()[0].history.len() < 12 && studio.hub.channels()[0].history.bytes() <= 12_000);
-    assert!((1000..1300).contains(&studio.hub.pinned_bytes()));
-    assert_eq!(studio.hub.viewers_len(), 1);
+    assert!(
+        studio.hub.live().channels[0].history.len() < 12 && studio.hub.live().channels[0].history.bytes() <= 12_000
+    );
+    assert!((1000..1300).contains(&studio.hub.live().retained.bytes()));
+    assert_eq!(studio.hub.live().viewers(), 1);
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn a_clip_that_is_taken_too_slowly_is_let_go_of_before_it_holds_too_much() {
     studio.publish(1000);
     assert!(studio.hub.contains(short) && !studio.hub.contains(long));
     studio.publish(1000);
-    assert_eq!((studio.hub.totals().closed.pinned, studio.hub.pinned_bytes()), (1, 0));
+    assert_eq!((studio.hub.live().totals.closed.pinned, studio.hub.live().retained.bytes()), (1, 0));
 }
 
 #[test]
@@ -75,11 +76,11 @@ fn a_clip_holds_what_it_has_yet_to_send() {
     let now = Instant::now();
     let frames = [frame(1, now, 20_000), frame(2, now, 20_000)];
     let mut clip = Clip::new(Format::Mjpeg, &frames.each_ref()).unwrap();
-    let journal = Journal::new(1);
+    let live = Live::new(1, "frame".into(), Limits::default());
     // Chunks of 16 KiB: the first ends within the first picture, the second within the other.
     for held in [[true, true], [true, true], [false, true], [false, false]] {
         assert_eq!(frames.each_ref().map(|frame| clip.holds(frame.allocation())), held);
-        clip.next(&journal);
+        clip.next(&live, now);
     }
 }
 
@@ -89,12 +90,12 @@ fn a_history_outlasts_its_camera_by_no_more_than_its_span() {
     studio.publish(1000);
     studio.pass(Duration::from_secs(4));
     studio.publish(1000);
-    studio.hub.retract(0);
+    studio.hub.clear(0);
     studio.pass(Duration::from_secs(6));
-    assert_eq!(studio.hub.channels()[0].history.len(), 2, "the first is what there was to see ten seconds ago");
+    assert_eq!(studio.hub.live().channels[0].history.len(), 2, "the first is what there was to see ten seconds ago");
     assert_eq!(studio.hub.next_wake(), Wake::At(studio.now + Duration::from_secs(4)));
     studio.pass(Duration::from_secs(4));
-    assert_eq!((studio.hub.channels()[0].history.len(), studio.hub.channels()[0].history.bytes()), (0, 0));
+    assert_eq!((studio.hub.live().channels[0].history.len(), studio.hub.live().channels[0].history.bytes()), (0, 0));
     assert_eq!(studio.hub.next_wake(), Wake::OnInput);
 }
 
@@ -103,7 +104,7 @@ const MIB: usize = 1024 * 1024;
 fn frame(sequence: u64, published_at: Instant, bytes: usize) -> Frame {
     let picture = Picture { width: 64, height: 48, huffman_tables: true };
     let (jpeg, captured_wall) = (&vec![0; bytes], WallTime::MIN);
-    let shot = Shot { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: None };
+    let shot = Captured { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: None };
     Frame::encode("frame".into(), sequence, sequence, &shot, published_at)
 }
 
@@ -192,7 +193,7 @@ fn a_delayed_viewer_sees_each_frame_at_its_own_pace_and_so_much_later() {
     assert_eq!(sequences_in(&later), [20]);
     studio.pass(Duration::from_secs(3));
     assert_eq!(sequences_in(&later), [20]);
-    assert_eq!((studio.snapshot().cameras[0].viewers, studio.hub.viewers_len()), (3, 3));
+    assert_eq!((studio.snapshot().cameras[0].viewers, studio.hub.live().viewers()), (3, 3));
     let counts = studio.snapshot().frames;
     assert_eq!(counts.published, counts.delivered + counts.skipped_slow);
 }
@@ -225,7 +226,7 @@ fn frames_that_leave_the_history_early_make_later_ones_due() {
         })
         .collect();
     assert_eq!(shown, [vec![], vec![], vec![], vec![2], vec![3], vec![4]]);
-    assert_eq!(studio.hub.pinned_bytes(), 0);
+    assert_eq!(studio.hub.live().retained.bytes(), 0);
 }
 
 #[test]
@@ -237,12 +238,12 @@ fn a_replay_that_nobody_watches_any_more_holds_nothing() {
     studio.publish(1000);
     studio.pass(Duration::from_secs(1));
     // The first frame is older than the span, but still what there was to see nine seconds ago.
-    assert_eq!((studio.hub.channels()[0].history.len(), sequences_in(&line)), (2, vec![1]));
+    assert_eq!((studio.hub.live().channels[0].history.len(), sequences_in(&line)), (2, vec![1]));
     studio.gone(key);
     studio.publish(1000);
     studio.publish(1000);
-    assert_eq!((studio.hub.viewers_len(), studio.hub.pinned_bytes()), (0, 0));
-    studio.hub.retract(0);
+    assert_eq!((studio.hub.live().viewers(), studio.hub.live().retained.bytes()), (0, 0));
+    studio.hub.clear(0);
     studio.pass(Duration::from_secs(20));
-    assert_eq!((studio.hub.channels()[0].history.bytes(), studio.hub.pinned_bytes()), (0, 0));
+    assert_eq!((studio.hub.live().channels[0].history.bytes(), studio.hub.live().retained.bytes()), (0, 0));
 }

@@ -7,16 +7,16 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use framecast::hub::Call;
 use framecast::hub::{
-    Answer, Awaited, Hub, Key, Limits, Permit, Producer, Production, Purpose, Readiness, Reply, Response, Subscription,
-    Tick, Topic, Transport, Wake,
+    Answer, Awaited, Body, Hub, Key, Limits, Permit, Readiness, Reply, Response, Subscription, Tick, Transport, Wake,
 };
-use framecast::hub::{Call, Shot};
 use framecast::site::clip::{Clip, Format};
 use framecast::site::events::Events;
 use framecast::site::snapshot::{Driver, Server, Snapshot};
 use framecast::site::table::Table;
-use framecast::stream::{Pace, Peer};
+use framecast::stream::Captured;
+use framecast::stream::{Peer, RateLimit};
 use framecast::wire::facts::WallTime;
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
@@ -227,7 +227,7 @@ impl Studio {
     /// The check that `ticket` stands for is over.
     pub fn decide(&mut self, ticket: u64) {
         self.decided.push(ticket);
-        self.hub.decided(ticket, self.now);
+        self.hub.check_finished(ticket, self.now);
         self.turn();
     }
 
@@ -244,19 +244,24 @@ impl Studio {
     }
 
     /// Shows a picture in the place of a live one.
-    pub fn stand_in(&mut self, bytes: usize) -> Vec<u8> {
-        let jpeg = self.shoot(bytes, Hub::stand_in);
+    pub fn publish_placeholder(&mut self, bytes: usize) -> Vec<u8> {
+        let jpeg = self.shoot(bytes, Hub::publish_placeholder);
         self.turn();
         jpeg
     }
 
-    fn shoot(&mut self, bytes: usize, show: fn(&mut Hub<Line>, usize, Shot<'_>, Instant)) -> Vec<u8> {
+    fn shoot(&mut self, bytes: usize, show: fn(&mut Hub<Line>, usize, Captured<'_>, Instant)) -> Vec<u8> {
         self.published += 1;
         let mut jpeg = vec![self.published as u8; bytes];
         jpeg[..8].copy_from_slice(&self.published.to_be_bytes());
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
         let captured_wall = WallTime::nearest(Duration::from_millis(1_700_000_000_000 + self.published));
-        show(&mut self.hub, 0, Shot { jpeg: &jpeg, picture, captured_wall, age: self.age, sequence: None }, self.now);
+        show(
+            &mut self.hub,
+            0,
+            Captured { jpeg: &jpeg, picture, captured_wall, age: self.age, sequence: None },
+            self.now,
+        );
         jpeg
     }
 }
@@ -277,17 +282,24 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
                 _ => Framing::Length,
             };
             let number = |name: &str| call.request.parameter(name).map(|number| number.parse().unwrap());
-            let pace = Pace {
+            let rate_limit = RateLimit {
                 interval: number("interval_ms").map(Duration::from_millis),
                 bytes_per_second: number("rate").and_then(NonZeroU64::new),
             };
             let head = [&b"HEAD\r\n\r\n"[..], &preamble(BOUNDARY, framing)].concat();
             let delay = number("delay_ms").map_or(Duration::ZERO, Duration::from_millis);
-            Answer::Subscribe(Subscription { camera: 0, framing, delay, pace, label: String::new(), head: head.into() })
+            Answer::Subscribe(Subscription {
+                camera: 0,
+                framing,
+                delay,
+                rate_limit,
+                label: String::new(),
+                head: head.into(),
+            })
         }
         "/wait" => {
             let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());
-            match &hub.channels()[0].live {
+            match &hub.live().channels[0].live {
                 Some(frame) if frame.sequence > after => respond("frame".into()),
                 _ if call.waited => respond("given up".into()),
                 _ => Answer::Wait(Awaited::Frame { camera: 0, after }),
@@ -303,18 +315,16 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
         }
         "/table" => {
             let rows = call.request.parameter("rows").map(|rows| rows.parse().unwrap());
-            let follows = if rows.is_none() { vec![Topic::Frames { camera: 0 }] } else { Vec::new() };
-            produce(Purpose::Table, Box::new(Table::new(0, "camera", rows)), follows)
+            stream(Table::new(0, "camera", rows))
         }
         "/events" => {
             let last = call.request.parameter("last").map(|last| last.parse().unwrap());
-            let events = Events::new(vec![(0, "camera".into())], true, last, hub.journal());
-            let follows = events.follows();
-            produce(Purpose::Events, Box::new(events), follows)
+            let events = Events::new(vec![(0, "camera".into())], true, last, &hub.live().event_log);
+            stream(events)
         }
         "/clip" => {
-            let frames: Vec<_> = hub.channels()[0].history.last(Duration::from_secs(10)).collect();
-            produce(Purpose::Clip, Box::new(Clip::new(Format::Mjpeg, &frames).unwrap()), Vec::new())
+            let frames: Vec<_> = hub.live().channels[0].history.last(Duration::from_secs(10)).collect();
+            stream(Clip::new(Format::Mjpeg, &frames).unwrap())
         }
         "/large" => respond("x".repeat(100_000)),
         "/nothing" => Answer::Respond(Response::new(ResponseHead::new(Status::NoContent), None)),
@@ -322,10 +332,8 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
     }
 }
 
-fn produce(purpose: Purpose, producer: Box<dyn Producer>, follows: Vec<Topic>) -> Answer {
-    let is_endless = !follows.is_empty();
-    let head = ResponseHead::new(Status::Ok);
-    Answer::Produce(Production { head, producer, purpose, follows, is_endless })
+fn stream(body: impl Body + 'static) -> Answer {
+    Answer::Stream(ResponseHead::new(Status::Ok), Box::new(body))
 }
 
 fn respond(body: String) -> Answer {

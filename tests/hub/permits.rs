@@ -30,7 +30,7 @@ fn stream_ends_on_a_part_boundary_when_its_permit_does() {
     assert_eq!(line.take_text(), "");
     studio.pass(2 * SECOND);
     assert!(studio.hub.is_empty());
-    assert_eq!(studio.hub.totals().expired, 1);
+    assert_eq!(studio.hub.live().totals.expired, 1);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn tables_and_events_end_and_a_clip_is_cut() {
         assert!(endless.is_shut());
     }
     assert!(!studio.hub.contains(key), "a clip must not seem complete");
-    assert_eq!((studio.hub.totals().expired, studio.hub.totals().closed.expired), (3, 1));
+    assert_eq!((studio.hub.live().totals.expired, studio.hub.live().totals.closed.expired), (3, 1));
 }
 
 #[test]
@@ -121,5 +121,5 @@ fn revoked_credential_ends_what_it_opened_and_nothing_else() {
     studio.turn();
     assert_eq!(revoked.map(|line| line.is_shut()), [true, true, true, false], "a page has been answered already");
     assert_eq!(others.map(|line| line.is_shut()), [false; 4]);
-    assert_eq!(studio.hub.totals().expired, 3);
+    assert_eq!(studio.hub.live().totals.expired, 3);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framecast::hub::Topic;
+use framecast::stream::Topic;
 
 use crate::peer::{Line, Studio};
 
@@ -87,7 +87,7 @@ fn a_table_without_end_has_a_row_for_each_frame_and_watches_the_camera() {
     let (line, key) = studio.ask("/table");
     let (opening, _) = body(&line.take());
     assert_eq!(rows(&opening).len(), 1);
-    assert!(studio.hub.is_wanted(0) && studio.hub.viewers_len() == 0);
+    assert!(studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0 && studio.hub.live().viewers() == 0);
     assert_eq!(studio.snapshot().connections.tables, 1);
     for number in 2..50 {
         studio.publish(100 + number);
@@ -104,7 +104,7 @@ fn a_table_without_end_has_a_row_for_each_frame_and_watches_the_camera() {
     assert_eq!(rows(&body(&line.take()).0).len(), 1, "a half-closed reader is sent rows");
     line.reset();
     studio.publish(201);
-    assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
+    assert!(studio.hub.is_empty() && !studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0);
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn a_listener_that_is_slow_is_told_the_newest_of_each_kind_and_whole() {
     line.set_room(10);
     for number in 0..100 {
         studio.publish(100);
-        studio.hub.announce(Topic::State, format!("{{\"state\":{number}}}").into());
-        studio.hub.announce(Topic::Loop, format!("{{\"loop\":{number}}}").into());
+        studio.hub.publish_figures(Topic::State, format!("{{\"state\":{number}}}").into());
+        studio.hub.publish_figures(Topic::Loop, format!("{{\"loop\":{number}}}").into());
         studio.turn();
     }
     line.set_room(usize::MAX);
@@ -143,7 +143,7 @@ fn a_listener_that_is_slow_is_told_the_newest_of_each_kind_and_whole() {
     assert_eq!(told[2].1, "event: state\ndata: {\"state\":99}");
     assert_eq!(told[3].1, "event: loop\ndata: {\"loop\":99}");
     assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "the numbers rise");
-    assert_eq!(studio.hub.totals().untold, 98, "what it was not told is counted");
+    assert_eq!(studio.hub.live().totals.missed, 98, "what it was not told is counted");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn rows_that_a_slow_reader_will_never_see_are_counted() {
         told += rows(&body(&line.take()).0).len();
     }
     // The first of them was on its way, and the last thousand are remembered.
-    assert_eq!((told, studio.hub.totals().untold), (1001, 499));
+    assert_eq!((told, studio.hub.live().totals.missed), (1001, 499));
 }
 
 #[test]
@@ -190,14 +190,14 @@ fn a_listener_that_says_where_it_stopped_is_told_the_rest_as_far_as_it_is_rememb
 fn news_that_nobody_keeps_up_to_date_is_not_told() {
     let mut studio = Studio::new();
     let (_line, key) = studio.ask("/events");
-    studio.hub.announce(Topic::State, "{}".into());
+    studio.hub.publish_figures(Topic::State, "{}".into());
     studio.turn();
     let (newcomer, newcomer_key) = studio.ask("/events");
     assert_eq!(events(&newcomer).len(), 1, "while others listen, a newcomer is told at once");
     for key in [key, newcomer_key] {
         studio.gone(key);
     }
-    assert!(!studio.hub.journal().is_followed(Topic::State));
+    assert!(!studio.hub.subscribers(Topic::State) > 0);
     let (late, _) = studio.ask("/events");
     assert_eq!(events(&late), []);
 }
@@ -233,8 +233,8 @@ fn a_reader_that_takes_no_byte_is_closed_after_30_s_and_makes_no_work() {
     assert_eq!(line.writes(), writes);
     assert!(queued(&studio) < 100);
     studio.pass(Duration::from_millis(100));
-    assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
-    assert_eq!(studio.hub.totals().closed.stalled, 1);
+    assert!(studio.hub.is_empty() && !studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0);
+    assert_eq!(studio.hub.live().totals.closed.stalled, 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framecast::hub::{Limits, Readiness};
-use framecast::stream::Peer;
+use framecast::stream::{Peer, Topic};
 
 use crate::peer::Studio;
 
@@ -61,7 +61,7 @@ fn a_reply_is_not_lost_to_what_the_peer_still_sends() {
     line.end();
     studio.readable(key);
     assert!(studio.hub.is_empty());
-    assert_eq!(studio.hub.totals().refused, 1);
+    assert_eq!(studio.hub.live().totals.refused, 1);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_reply_is_not_lost_when_the_peer_has_ended_with_more_unread_than_a_turn_read
     assert!(studio.hub.contains(key), "it is read to its end before it is closed");
     studio.turn();
     assert!(studio.hub.is_empty());
-    assert_eq!(studio.hub.totals().closed.finished, 1);
+    assert_eq!(studio.hub.live().totals.closed.finished, 1);
 }
 
 #[test]
@@ -128,11 +128,11 @@ fn head_and_204_have_no_body() {
 fn a_request_waits_for_a_frame_and_is_asked_again() {
     let mut studio = Studio::new();
     let (line, _) = studio.ask("/wait");
-    assert!(studio.hub.is_wanted(0), "who waits for a frame wants the camera to run");
+    assert!(studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0, "who waits for a frame wants the camera to run");
     assert_eq!(line.take_text(), "");
     studio.publish(10);
     assert!(line.take_text().ends_with("frame"));
-    assert!(!studio.hub.is_wanted(0));
+    assert!(studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_shutdown_awaits_a_request_that_is_on_its_way() {
     begun.send("st: cam\r\n\r\n");
     studio.readable(begun_key);
     assert!(begun.take_text().contains("Connection: close") && begun.is_shut());
-    studio.pass(studio.hub.limits().last_call_timeout);
+    studio.pass(studio.hub.live().limits.last_call_timeout);
     assert_eq!((studio.hub.len(), silent.take()), (1, vec![]));
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framecast::hub::{Limits, Readiness, Subscription, Wake};
-use framecast::stream::{Pace, Peer};
+use framecast::stream::{Peer, RateLimit, Topic};
 use framecast::wire::multipart::{Framing, preamble};
 
 use crate::peer::{Line, Studio, part};
@@ -25,13 +25,14 @@ fn who_asks_for_nothing_can_be_a_viewer_like_any_other() {
     let line = Line::default();
     line.set_room(usize::MAX);
     let head = preamble("frame", Framing::Length);
-    let (framing, pace) = (Framing::Length, Pace::default());
-    let subscription = Subscription { camera: 0, framing, delay: Duration::ZERO, pace, label: String::new(), head };
+    let (framing, rate_limit) = (Framing::Length, RateLimit::default());
+    let subscription =
+        Subscription { camera: 0, framing, delay: Duration::ZERO, rate_limit, label: String::new(), head };
     let key = studio.hub.admit(Peer::Publisher, studio.now, |_| Ok(line.clone())).unwrap();
     studio.hub.subscribe_unasked(key, subscription, studio.now);
     studio.turn();
     assert_eq!(line.take(), [b"--frame\r\n", &part(1, &first)[..]].concat());
-    assert!(studio.hub.contains(key) && studio.hub.is_wanted(0));
+    assert!(studio.hub.contains(key) && studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0);
 
     line.set_room(10);
     let begun = studio.publish(50);
@@ -81,7 +82,7 @@ fn no_viewer_has_a_copy_of_its_own() {
     let lines: Vec<_> = (0..20).map(|_| studio.ask("/stream").0).collect();
     for _ in 0..3 {
         studio.publish(1000);
-        let allocation = studio.hub.channels()[0].live.as_ref().unwrap().allocation().as_ptr_range();
+        let allocation = studio.hub.live().channels[0].live.as_ref().unwrap().allocation().as_ptr_range();
         let sources: Vec<usize> = lines.iter().map(|line| line.source()).collect();
         assert!(sources.iter().all(|&source| source == sources[0]));
         assert!((allocation.start as usize..=allocation.end as usize).contains(&sources[0]));
@@ -238,10 +239,10 @@ fn the_newest_frame_is_repeated_to_a_viewer_that_has_had_none_for_a_while() {
 fn viewer_whose_peer_has_gone_is_closed_without_a_frame_being_written() {
     let mut studio = Studio::new();
     let (_line, key) = studio.ask("/stream");
-    assert!(studio.hub.is_wanted(0));
+    assert!(studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0);
     studio.gone(key);
-    assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
-    assert_eq!(studio.hub.totals().closed.left, 1);
+    assert!(studio.hub.is_empty() && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0);
+    assert_eq!(studio.hub.live().totals.closed.left, 1);
 }
 
 #[test]
@@ -265,8 +266,8 @@ fn half_closed_viewer_is_sent_frames_until_a_write_fails() {
         assert_ne!(studio.hub.next_wake(), Wake::Now);
         line.reset();
         studio.publish(100);
-        assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
-        assert_eq!(studio.hub.totals().closed.left, 1);
+        assert!(studio.hub.is_empty() && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0);
+        assert_eq!(studio.hub.live().totals.closed.left, 1);
     }
 }
 
@@ -277,11 +278,11 @@ fn half_closed_viewer_without_a_frame_is_closed_in_the_end() {
     line.end();
     studio.readable(key);
     studio.pass(Duration::from_secs(9));
-    assert_eq!(studio.hub.viewers_len(), 1);
+    assert_eq!(studio.hub.live().viewers(), 1);
     for _ in 0..2 {
         studio.pass(Duration::from_secs(2));
     }
-    assert!(studio.hub.is_empty() && !studio.hub.is_wanted(0));
+    assert!(studio.hub.is_empty() && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0);
 }
 
 #[test]
@@ -309,12 +310,12 @@ fn an_event_for_one_that_has_gone_does_not_reach_the_one_that_came_after() {
     studio.hub.ready(gone, hangup);
     studio.turn();
     assert_eq!(studio.hub.len(), 1);
-    assert_eq!(studio.hub.totals().stale_events, 1);
+    assert_eq!(studio.hub.live().totals.stale_events, 1);
 }
 
 #[test]
 fn slot_of_closed_connection_is_kept_until_the_end_of_the_turn() {
-    let limits = Limits { frames_pinned_bytes_max: 1, ..Limits::default() };
+    let limits = Limits { retained_bytes_max: 1, ..Limits::default() };
     let mut studio = Studio::with(limits);
     let (line, gone) = studio.ask("/stream");
     line.set_room(100);
@@ -328,7 +329,7 @@ fn slot_of_closed_connection_is_kept_until_the_end_of_the_turn() {
 
 #[test]
 fn frames_pinned_by_slow_viewers_are_bounded_in_total() {
-    let limits = Limits { frames_pinned_bytes_max: 10_000, ..Limits::default() };
+    let limits = Limits { retained_bytes_max: 10_000, ..Limits::default() };
     let mut studio = Studio::with(limits);
     let slow: Vec<_> = (0..20)
         .map(|_| {
@@ -341,8 +342,8 @@ fn frames_pinned_by_slow_viewers_are_bounded_in_total() {
     let (fast, _) = studio.ask("/stream");
     studio.publish(1000);
     // Eight past frames of 1.2 KB fit the bound; the holders of older ones were let go.
-    assert_eq!(studio.hub.viewers_len(), 8 + 1);
-    assert_eq!(studio.hub.totals().closed.pinned, 12);
+    assert_eq!(studio.hub.live().viewers(), 8 + 1);
+    assert_eq!(studio.hub.live().totals.closed.pinned, 12);
     fast.take();
     let jpeg = studio.publish(1000);
     assert_eq!(fast.take(), part(studio.published, &jpeg));
@@ -382,13 +383,13 @@ fn a_picture_that_stands_in_is_shown_but_is_no_live_frame() {
     let (watching, _) = studio.ask("/stream");
     let (waiting, _) = studio.ask("/wait?after=1");
     watching.take();
-    let stand_in = studio.stand_in(50);
+    let stand_in = studio.publish_placeholder(50);
     assert_eq!(watching.take(), part(2, &stand_in));
     let (newcomer, _) = studio.ask("/stream");
     assert!(newcomer.take().ends_with(&part(2, &stand_in)));
-    assert_eq!(studio.hub.channels()[0].live.as_ref().unwrap().jpeg(), live);
+    assert_eq!(studio.hub.live().channels[0].live.as_ref().unwrap().jpeg(), live);
     assert_eq!(waiting.take(), b"", "what stands in is not what it waits for");
-    studio.hub.give_up(0, studio.now);
+    studio.hub.fail_waiters(0, studio.now);
     studio.turn();
     assert!(waiting.take_text().ends_with("given up"));
     let jpeg = studio.publish(100);
@@ -403,17 +404,21 @@ fn a_delivered_frame_is_timed_from_its_capture_to_its_last_byte() {
     let (fast, _) = studio.ask("/stream");
     let (slow, slow_key) = studio.ask("/stream");
     assert!(!fast.take().is_empty() && !slow.take().is_empty());
-    assert_eq!(studio.hub.channels()[0].capture_to_last_byte.count(), 0, "what greets a newcomer is as old as it is");
+    assert_eq!(
+        studio.hub.live().channels[0].capture_to_last_byte.count(),
+        0,
+        "what greets a newcomer is as old as it is"
+    );
     slow.set_room(500);
     studio.publish(1000);
     studio.pass(Duration::from_millis(200));
     slow.set_room(usize::MAX);
     studio.writable(slow_key);
-    let timed = studio.hub.channels()[0].capture_to_last_byte;
+    let timed = studio.hub.live().channels[0].capture_to_last_byte;
     assert_eq!(timed.count(), 2);
     assert!((timed.sum_seconds() - (0.04 + 0.24)).abs() < 1e-6, "{timed:?}");
-    assert!((studio.hub.channels()[0].capture_to_publish.sum_seconds() - 2.0 * 0.04).abs() < 1e-6);
+    assert!((studio.hub.live().channels[0].capture_to_publish.sum_seconds() - 2.0 * 0.04).abs() < 1e-6);
     studio.pass(Duration::from_secs(3));
     assert_eq!(studio.snapshot().frames.repeated, 2);
-    assert_eq!(studio.hub.channels()[0].capture_to_last_byte.count(), 2, "a repeat is no new frame");
+    assert_eq!(studio.hub.live().channels[0].capture_to_last_byte.count(), 2, "a repeat is no new frame");
 }

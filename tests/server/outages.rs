@@ -17,7 +17,7 @@ fn script(folder: &Path, text: &str) -> String {
 }
 
 /// The first picture that is none of the three numbered ones: what stands in for them.
-fn stand_in(viewer: &mut Viewer) -> Vec<u8> {
+fn publish_placeholder(viewer: &mut Viewer) -> Vec<u8> {
     let begun = Instant::now();
     loop {
         let part = viewer.part();
@@ -38,7 +38,7 @@ fn a_camera_that_dies_at_once_is_shown_to_be_offline() {
     let program = Program::serve(&["--camera", "front=exec:false"]);
     let begun = Instant::now();
     let mut viewer = program.watch("/stream");
-    assert_eq!(size(&stand_in(&mut viewer)), (640, 480));
+    assert_eq!(size(&publish_placeholder(&mut viewer)), (640, 480));
     let told_after = begun.elapsed();
     println!("told after {told_after:?}");
     for _ in 0..3 {
@@ -208,7 +208,7 @@ fn a_camera_that_says_nothing_is_told_from_one_that_is_slow() {
     let mut slow = program.watch("/stream?camera=slow");
     let mut mute = program.watch("/stream?camera=mute");
     let begun = Instant::now();
-    assert_eq!(size(&stand_in(&mut mute)), (640, 480));
+    assert_eq!(size(&publish_placeholder(&mut mute)), (640, 480));
     assert!(begun.elapsed() >= Duration::from_secs(4));
     for _ in 0..3 {
         assert!(PICTURES.contains(&slow.part().jpeg.as_slice()));

@@ -7,10 +7,11 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
-use framecast::hub::{Journal, Next, Producer, Topic};
+use framecast::hub::{self, BodyKind, Next};
+use framecast::stream::{Live, Topic};
 
 use crate::link::Link;
 use crate::model::{Model, Published, Record};
@@ -217,7 +218,7 @@ fn row(record: &Record) -> String {
 /// A body of the site, and what must be true whenever it is asked.
 #[derive(Debug)]
 pub struct Watched {
-    pub producer: Box<dyn Producer>,
+    pub producer: Box<dyn hub::Body>,
     pub link: Weak<RefCell<Link>>,
     pub model: Rc<RefCell<Model>>,
 }
@@ -246,11 +247,11 @@ fn make(link: &mut Link, made: &[u8], is_chunk: bool, model: &mut Model) -> Resu
     if made.is_empty() || made.len() > CHUNK_BYTES_MAX {
         return Err(format!("a chunk of {} bytes", made.len()));
     }
-    if !is_chunk && model.now < body.made_at + model.limits.sign_of_life_after {
+    if !is_chunk && model.now < body.made_at + model.limits.keep_alive_after {
         return Err("a sign of life comes too early".into());
     }
     if is_chunk {
-        if body.turn == model.turn || model.made_bytes >= model.limits.produce_budget_bytes {
+        if body.turn == model.turn || model.made_bytes >= model.limits.make_budget_bytes {
             return Err("more is made than a turn allows".into());
         }
         body.turn = model.turn;
@@ -273,20 +274,28 @@ fn end(link: &mut Link, model: &mut Model) -> Result<(), String> {
     if body.is_complete() { Ok(()) } else { Err(format!("a body ends early: {body:?}")) }
 }
 
-impl Producer for Watched {
-    fn next(&mut self, journal: &Journal) -> Next {
-        let next = self.producer.next(journal);
+impl hub::Body for Watched {
+    fn kind(&self) -> BodyKind {
+        self.producer.kind()
+    }
+
+    fn next(&mut self, live: &Live, now: Instant) -> Next {
+        let next = self.producer.next(live, now);
         match &next {
             Next::Chunk(chunk) => self.note(Some(&chunk.bytes), true),
-            Next::NotYet => {}
+            Next::NotYet { .. } => {}
             Next::End => self.note(None, true),
         }
         next
     }
 
-    fn sign_of_life(&self) -> Bytes {
-        let bytes = self.producer.sign_of_life();
-        self.note(Some(&bytes), false);
+    fn topics(&self) -> Vec<Topic> {
+        self.producer.topics()
+    }
+
+    fn keep_alive(&self) -> Option<Bytes> {
+        let bytes = self.producer.keep_alive();
+        bytes.iter().for_each(|bytes| self.note(Some(bytes), false));
         bytes
     }
 
@@ -294,8 +303,8 @@ impl Producer for Watched {
         self.producer.length()
     }
 
-    fn take_untold(&mut self) -> u64 {
-        self.producer.take_untold()
+    fn take_missed(&mut self) -> u64 {
+        self.producer.take_missed()
     }
 
     fn holds(&self, allocation: &Bytes) -> bool {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use framecast::hub::{Call, Topic, Wake};
+use framecast::hub::{Call, Wake};
 use framecast::site::snapshot::{Driver, Server, Snapshot};
-use framecast::stream::metrics::FrameCounts;
+use framecast::stream::Topic;
+use framecast::stream::counts::FrameCounts;
 
 use crate::link::{Link, Wait};
 use crate::model::Model;
@@ -36,7 +37,7 @@ pub fn after_step(world: &World) -> Result<(), String> {
         on_time(link, model).and(at_rest).map_err(|fault| format!("#{} {fault}", key.number))?;
     }
     frames_add_up(world, model)?;
-    followers_add_up(world, model)?;
+    subscribers_add_up(world, model)?;
     memory_is_bounded(world, model)
 }
 
@@ -63,7 +64,7 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
     } else if let Some(wait) = &link.wait {
         Some((wait.until, false, "waits for a frame for too long"))
     } else if let Some(body) = link.transcript.body.as_ref().filter(|body| body.is_endless) {
-        Some((body.made_at.max(link.wrote_at) + limits.sign_of_life_after, false, "is sent nothing for too long"))
+        Some((body.made_at.max(link.wrote_at) + limits.keep_alive_after, false, "is sent nothing for too long"))
     } else if is_receiving(link) {
         let has_begun = link.consumed > link.script.awaited_from;
         let at = match link.script.asked > 0 && !has_begun {
@@ -168,7 +169,7 @@ fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
 /// N5: published = delivered + skipped + cut + in flight, for each viewer and for all. Returns the sums.
 fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
     let mut total = FrameCounts::default();
-    world.hub.channels().iter().for_each(|channel| total.add(&channel.departed));
+    world.hub.live().channels.iter().for_each(|channel| total.add(&channel.closed_totals));
     if balance(&total) != 0 {
         return Err(format!("N5: of viewers that ended: {total:?}"));
     }
@@ -176,7 +177,7 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
     for (key, connection) in world.hub.connections() {
         let Some(viewer) = connection.viewer() else { continue };
         viewers += 1;
-        let counts = viewer.counts(world.hub.channels()[viewer.camera].newest_number(viewer.delay, world.now()));
+        let counts = viewer.counts(world.hub.live().channels[viewer.camera].newest_number(viewer.delay, world.now()));
         total.add(&counts);
         let link = world.link(key).ok_or_else(|| format!("#{} is a viewer, but closed", key.number))?.borrow();
         let viewing = link.transcript.viewing.as_ref().filter(|_| link.shut_at.is_none());
@@ -202,16 +203,16 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
     if known(&total) != known(&all) {
         return Err(format!("N5: the sums are {total:?}, where {all:?} is known"));
     }
-    match [viewers, world.hub.viewers_len()] == [watching; 2] {
+    match [viewers, world.hub.live().viewers()] == [watching; 2] {
         true => Ok(total),
-        false => Err(format!("the hub counts {} viewers, lists {viewers}, of {watching}", world.hub.viewers_len())),
+        false => Err(format!("the hub counts {} viewers, lists {viewers}, of {watching}", world.hub.live().viewers())),
     }
 }
 
 /// N5: the sums are those that the server reports.
 pub fn sums_are_reported(world: &World) -> Result<FrameCounts, String> {
     let sums = frames_add_up(world, &world.model.borrow())?;
-    let server = Server { drivers: vec![Driver::default(); world.hub.channels().len()], ..Server::default() };
+    let server = Server { drivers: vec![Driver::default(); world.hub.live().channels.len()], ..Server::default() };
     let reported = Snapshot::new(&world.hub, server, Some(&[]), world.now()).frames;
     if sums == reported { Ok(sums) } else { Err(format!("N5: {reported:?} is reported, and the sums are {sums:?}")) }
 }
@@ -226,18 +227,28 @@ fn balance(counts: &FrameCounts) -> i64 {
     counts.published as i64 - out as i64
 }
 
-/// An event log's subscribers are the peers that asked for it, and what these missed is counted.
-fn followers_add_up(world: &World, model: &Model) -> Result<(), String> {
+/// Each viewer, waiting request and endless body is subscribed to its topics, no other connection is, and what a body
+/// missed is counted.
+fn subscribers_add_up(world: &World, model: &Model) -> Result<(), String> {
     let frames = (0..model.cameras.len()).map(|camera| Topic::Frames { camera });
     for topic in frames.chain([Topic::State, Topic::Loop]) {
-        let follows = |link: &Link| link.transcript.body.as_ref().is_some_and(|body| body.follows.contains(&topic));
-        let known = world.links.iter().filter(|(_, link)| follows(&link.borrow())).count();
-        let told = world.hub.journal().followers(topic).len();
-        if known != told {
-            return Err(format!("{told} subscribe to {topic:?}, and {known} have asked to"));
+        let is_of = |camera: usize| topic == Topic::Frames { camera };
+        let is_subscriber = |link: &Link| {
+            link.transcript.body.as_ref().is_some_and(|body| body.follows.contains(&topic))
+                || link
+                    .transcript
+                    .viewing
+                    .as_ref()
+                    .is_some_and(|viewing| link.shut_at.is_none() && is_of(viewing.camera))
+                || link.wait.as_ref().is_some_and(|wait| is_of(wait.camera))
+        };
+        let known = world.links.iter().filter(|(_, link)| is_subscriber(&link.borrow())).count();
+        let subscribed = world.hub.subscribers(topic);
+        if known != subscribed {
+            return Err(format!("{subscribed} connections are subscribed to {topic:?}, where {known} are known"));
         }
     }
-    match world.hub.totals().untold {
+    match world.hub.live().totals.missed {
         missed if missed == model.missed => Ok(()),
         missed => Err(format!("{missed} frames are counted as missed, where {} are known", model.missed)),
     }
@@ -246,14 +257,14 @@ fn followers_add_up(world: &World, model: &Model) -> Result<(), String> {
 /// Old frames that slow peers hold fit their limit, by the hub's count and by what is known to be on its way.
 fn memory_is_bounded(world: &World, model: &Model) -> Result<(), String> {
     let cleared: usize = model.cameras.iter().map(|camera| camera.cleared_bytes).sum();
-    let most = model.limits.frames_pinned_bytes_max + cleared;
+    let most = model.limits.retained_bytes_max + cleared;
     let mut held = BTreeMap::new();
     for (_, link) in &world.links {
         let link = link.borrow();
         let old = link.transcript.frames_held().filter(|frame| !model.cameras[frame.camera].keeps(frame));
         held.extend(old.map(|frame| ((frame.camera, frame.number), frame.len())));
     }
-    let (counted, held) = (world.hub.pinned_bytes(), held.values().sum::<usize>());
+    let (counted, held) = (world.hub.live().retained.bytes(), held.values().sum::<usize>());
     match counted.max(held) <= most {
         true => Ok(()),
         false => Err(format!("{held} bytes of old frames are on their way, {counted} are counted, of {most}")),
@@ -293,7 +304,7 @@ fn has_reason(world: &World, link: &Link, model: &Model) -> bool {
     let is_told_all = !is_streamed_to && !transcript.has_reply_due();
     let has_lingered = link.shut_at.is_some() && link.drained > model.limits.linger_bytes_max;
     let holds_frames = viewing.is_some() || transcript.frames_held().next().is_some();
-    let is_pinned = holds_frames && world.hub.totals().closed.pinned > world.pinned_before;
+    let is_pinned = holds_frames && world.hub.live().totals.closed.pinned > world.pinned_before;
     // Without a frame to write, nothing shows whether it still reads.
     let is_unseen = |viewing: &Viewing| {
         let shown = model.cameras[viewing.camera].shown(viewing.delay, model.now);

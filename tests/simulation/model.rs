@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use framecast::hub::{Limits, Topic};
-use framecast::stream::metrics::FrameCounts;
+use framecast::hub::Limits;
+use framecast::stream::Topic;
+use framecast::stream::counts::FrameCounts;
 use framecast::wire::multipart::Framing;
 
 use crate::random::Random;

@@ -76,7 +76,7 @@ fn end(world: &mut World) -> Result<Outcome, String> {
         return Err(format!("{} connections are left after the end", world.hub.len()));
     }
     let frames = checks::sums_are_reported(world)?;
-    let totals = world.hub.totals();
+    let totals = world.hub.live().totals;
     let mut counts = BTreeMap::from(totals.closed.by_reason());
     counts.extend([("connections", totals.admitted), ("requests", totals.requests), ("refused", totals.refused)]);
     counts.extend([("frames delivered", frames.delivered), ("repeated", frames.repeated), ("cut", frames.cut)]);

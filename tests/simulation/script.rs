@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use bytes::Bytes;
-use framecast::stream::Pace;
+use framecast::stream::RateLimit;
 use framecast::wire::http::{Method, Refusal, Request, Status, Version};
 use framecast::wire::multipart::Framing;
 
@@ -31,7 +31,7 @@ pub struct Stream {
     pub camera: usize,
     pub is_late: bool,
     pub framing: Framing,
-    pub pace: Pace,
+    pub pace: RateLimit,
     /// How long it is permitted, if not for ever.
     pub permitted: Option<Duration>,
 }
@@ -172,7 +172,7 @@ impl Writer {
     fn stream(&mut self, script: &mut Script, random: &mut Random) {
         let interval = random.chance(250).then(|| Duration::from_micros(random.up_to(4_000_000) as u64));
         let rate = random.chance(250).then(|| random.up_to(4_000_000) as u64);
-        let pace = Pace { interval, bytes_per_second: rate.and_then(NonZeroU64::new) };
+        let pace = RateLimit { interval, bytes_per_second: rate.and_then(NonZeroU64::new) };
         let framing = random.pick(&[Framing::Length, Framing::Advance]);
         let camera = random.below(self.cameras);
         let is_late = self.has_history && random.chance(400);

@@ -5,13 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use framecast::hub::{
-    Answer, Awaited, Call, Hub, Permit, Producer, Production, Purpose, Reply, Response, Subscription, Topic,
-};
+use framecast::hub::{self, Answer, Awaited, Call, Hub, Permit, Reply, Response, Subscription};
 use framecast::site::clip::{Clip, Format};
 use framecast::site::events::Events;
 use framecast::site::table::Table;
 use framecast::stream::Frame;
+use framecast::stream::Topic;
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::multipart::preamble;
 
@@ -63,23 +62,21 @@ impl Site<'_> {
             None => link.script.next(&call.request.path)?,
         };
         let mut exchange = Exchange { link, model, hub, message };
-        let Some((producer, purpose, kind, follows, last_id)) = exchange.body()? else {
+        let Some((producer, kind, last_id)) = exchange.body()? else {
             return exchange.answer(call.waited);
         };
-        exchange.expect_body(producer.length(), kind, follows.clone(), last_id);
+        if producer.topics().is_empty() != matches!(kind, Kind::Table { rows_left: Some(_), .. } | Kind::Clip { .. }) {
+            return Err(format!("a body with an end has topics, or one without has none: {kind:?}"));
+        }
+        exchange.expect_body(producer.length(), kind, producer.topics(), last_id);
         let link = Rc::downgrade(shared);
-        Ok(Answer::Produce(Production {
-            head: ResponseHead::new(Status::Ok),
-            producer: Box::new(Watched { producer, link, model: self.model.clone() }),
-            purpose,
-            is_endless: !follows.is_empty(),
-            follows,
-        }))
+        let watched = Watched { producer, link, model: self.model.clone() };
+        Ok(Answer::Stream(ResponseHead::new(Status::Ok), Box::new(watched)))
     }
 }
 
-/// A body of the site, what it must hold, the topics it follows, and the entry of the event log that the peer knows.
-type Made = (Box<dyn Producer>, Purpose, Kind, Vec<Topic>, u64);
+/// A body of the site, what it must hold, and the entry of the event log that the peer knows.
+type Made = (Box<dyn hub::Body>, Kind, u64);
 
 /// One request, and what is due for it.
 struct Exchange<'a> {
@@ -94,26 +91,24 @@ impl Exchange<'_> {
     fn body(&mut self) -> Result<Option<Made>, String> {
         Ok(Some(match self.message.ask {
             Ask::Table { camera, rows } if rows.is_none() || !self.model.cameras[camera].records.is_empty() => {
-                let follows = if rows.is_none() { vec![Topic::Frames { camera }] } else { Vec::new() };
                 let table = Box::new(Table::new(camera, "camera", rows));
-                (table, Purpose::Table, Kind::Table { camera, rows_left: rows }, follows, 0)
+                (table, Kind::Table { camera, rows_left: rows }, 0)
             }
             Ask::Events { cameras, has_loop, last } => {
                 let named = (0..cameras).map(|camera| (camera, camera.to_string())).collect();
-                let events = Events::new(named, has_loop, last, self.hub.journal());
+                let events = Events::new(named, has_loop, last, &self.hub.live().event_log);
                 let last_id = last.filter(|&last| last <= self.model.log_id).unwrap_or(0);
-                let follows = events.follows();
-                (Box::new(events), Purpose::Events, Kind::Events, follows, last_id)
+                (Box::new(events), Kind::Events, last_id)
             }
             Ask::Clip { camera, span } => {
                 let frames = self.model.cameras[camera].last_seconds(span);
-                let kept: Vec<&Frame> = self.hub.channels()[camera].history.last(span).collect();
+                let kept: Vec<&Frame> = self.hub.live().channels[camera].history.last(span).collect();
                 if !frames.iter().map(|frame| frame.sequence).eq(kept.iter().map(|frame| frame.sequence)) {
                     return Err(format!("the last {span:?} of camera {camera} are not what was shown then"));
                 }
                 // An AVI can be refused for its length; a file of this kind has no limit.
                 match Clip::new(Format::Mjpeg, &kept).ok().filter(|_| !frames.is_empty()) {
-                    Some(clip) => (Box::new(clip), Purpose::Clip, Kind::Clip { frames, made_bytes: 0 }, Vec::new(), 0),
+                    Some(clip) => (Box::new(clip), Kind::Clip { frames, made_bytes: 0 }, 0),
                     None => return Ok(None),
                 }
             }
@@ -152,7 +147,7 @@ impl Exchange<'_> {
                 viewing.until = permitted.map(|permitted| self.model.now + permitted);
                 self.link.transcript.expect(head.clone(), None);
                 self.link.transcript.viewing = Some(viewing);
-                Answer::Subscribe(Subscription { camera, framing, delay, pace, label: String::new(), head })
+                Answer::Subscribe(Subscription { camera, framing, delay, rate_limit: pace, label: String::new(), head })
             }
         })
     }
@@ -203,7 +198,7 @@ impl Exchange<'_> {
     /// The newest frame, if there is one with a higher sequence than `after`.
     fn snapshot(&mut self, camera: usize, after: u64) -> Result<Option<Answer>, String> {
         let due = self.model.cameras[camera].live.clone();
-        let frame = self.hub.channels()[camera].live.as_ref();
+        let frame = self.hub.live().channels[camera].live.as_ref();
         if frame.map(|frame| frame.sequence) != due.as_ref().map(|due| due.sequence) {
             return Err(format!("camera {camera} shows another frame than its newest"));
         }

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use framecast::stream::Pace;
-use framecast::stream::metrics::FrameCounts;
+use framecast::stream::RateLimit;
+use framecast::stream::counts::FrameCounts;
 use framecast::wire::multipart::Framing;
 
 use crate::body::Body;
@@ -43,7 +43,7 @@ pub struct Viewing {
     pub camera: usize,
     pub delay: Duration,
     framing: Framing,
-    pace: Pace,
+    pace: RateLimit,
     pub since: Duration,
     /// The part in flight: when it began, and whether it is a repeat.
     pub part: Option<(Duration, bool)>,
@@ -123,7 +123,7 @@ impl Transcript {
 }
 
 impl Viewing {
-    pub fn new(camera: usize, delay: Duration, framing: Framing, pace: Pace, model: &Model) -> Self {
+    pub fn new(camera: usize, delay: Duration, framing: Framing, pace: RateLimit, model: &Model) -> Self {
         let newest = &model.cameras[camera];
         // The frame on show greets a newcomer.
         let greeting = u64::from(newest.shown(delay, model.now).is_some());

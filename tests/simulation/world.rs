@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use framecast::hub::Shot;
-use framecast::hub::{Hub, Key, Limits, Readiness, Tick, Topic, Wake};
+use framecast::hub::{Hub, Key, Limits, Readiness, Tick, Wake};
+use framecast::stream::Captured;
 use framecast::stream::Peer;
+use framecast::stream::Topic;
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 
@@ -85,10 +86,10 @@ fn draw_limits(random: &mut Random) -> Limits {
         history_span: Duration::from_millis(random.pick(&[0, 0, 1_000, 5_000])),
         history_bytes_max: random.pick(&[10_000, 1 << 30]),
         requests_per_connection_max: random.pick(&[1, 3, 100]),
-        frames_pinned_bytes_max: random.up_to(1 << 22).max(2_000),
+        retained_bytes_max: random.up_to(1 << 22).max(2_000),
         read_budget_bytes: random.pick(&[64, 1_000, 16 * 1024]),
-        sign_of_life_after: Duration::from_millis(random.pick(&[300, 15_000])),
-        produce_budget_bytes: random.pick(&[1, 20_000, 64 * 1024]),
+        keep_alive_after: Duration::from_millis(random.pick(&[300, 15_000])),
+        make_budget_bytes: random.pick(&[1, 20_000, 64 * 1024]),
         write_budget_bytes: random.pick(&[500, 10_000, 256 * 1024]),
         ..Limits::default()
     }
@@ -270,7 +271,7 @@ impl World {
     fn turn(&mut self, mut acts: Vec<(usize, Act)>) -> Result<(), String> {
         let now = self.now();
         self.model.borrow_mut().turn_begins();
-        self.pinned_before = self.hub.totals().closed.pinned;
+        self.pinned_before = self.hub.live().totals.closed.pinned;
         let mut newcomers = std::mem::take(&mut self.newcomers);
         for (key, readiness) in self.batch() {
             self.log(|| format!("event for #{} in slot {}: {readiness:?}", key.number, key.slot));
@@ -350,11 +351,11 @@ impl World {
                         wait.has_failed = true;
                     }
                 }
-                self.hub.give_up(camera, now);
+                self.hub.fail_waiters(camera, now);
             }
             Act::Retract => {
                 self.model.borrow_mut().cameras[camera].clear();
-                self.hub.retract(camera);
+                self.hub.clear(camera);
             }
         }
     }
@@ -362,10 +363,10 @@ impl World {
     /// The server publishes statistics while any peer subscribes to them.
     fn announce(&mut self) {
         for topic in [Topic::State, Topic::Loop] {
-            if self.hub.journal().is_followed(topic) && self.random.chance(100) {
+            if self.hub.subscribers(topic) > 0 && self.random.chance(100) {
                 let data = format!("{{\"is\":{}}}", "1".repeat(self.random.up_to(4_000)));
                 self.model.borrow_mut().announce(topic, data.clone());
-                self.hub.announce(topic, data.into());
+                self.hub.publish_figures(topic, data.into());
             }
         }
     }
@@ -379,10 +380,11 @@ impl World {
         self.model.borrow_mut().publish(camera, sequence, captured_wall.since_epoch(), is_live, jpeg);
         self.update_viewings(false);
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let shot = Shot { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: given.and_then(Sequence::new) };
+        let shot =
+            Captured { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: given.and_then(Sequence::new) };
         match is_live {
             true => self.hub.publish(camera, shot, now),
-            false => self.hub.stand_in(camera, shot, now),
+            false => self.hub.publish_placeholder(camera, shot, now),
         }
     }
 

@@ -1,7 +1,7 @@
 //! No edge is lost and no byte, whatever the way to the peer does to them.
 
 use framecast::hub::Limits;
-use framecast::stream::metrics::FrameCounts;
+use framecast::stream::counts::FrameCounts;
 
 use crate::studio::{Client, Studio, WATCH};
 use crate::wire::{Random, Weather};
@@ -141,8 +141,8 @@ fn a_viewer_that_leaves_without_a_farewell_has_left() {
     let mut clients = [studio.connect(Weather::CALM, Random::new(1))];
     clients[0].say(WATCH);
     studio.settle(&mut clients);
-    assert_eq!(studio.hub.viewers_len(), 1);
+    assert_eq!(studio.hub.live().viewers(), 1);
     clients[0].end.0.borrow_mut().client_ended = true;
     studio.turn(&clients);
-    assert_eq!(studio.hub.totals().closed.left, 1);
+    assert_eq!(studio.hub.live().totals.closed.left, 1);
 }

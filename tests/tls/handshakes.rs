@@ -24,7 +24,7 @@ fn a_burst_of_handshakes_is_spread_over_turns_and_none_is_lost() {
         assert!(turn == 10 || studio.hub.next_wake() == Wake::Now, "those that wait are remembered");
     }
     studio.settle(&mut clients);
-    assert_eq!(studio.hub.viewers_len(), 20);
+    assert_eq!(studio.hub.live().viewers(), 20);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn who_does_not_finish_its_handshake_is_let_go_after_5_s() {
     assert_eq!(studio.hub.len(), 3);
     studio.now += Duration::from_millis(1);
     studio.turn(&clients);
-    assert_eq!(studio.hub.totals().closed.silent, 3);
+    assert_eq!(studio.hub.live().totals.closed.silent, 3);
 }
 
 /// Nobody loses a handshake to our own delay.
@@ -56,7 +56,7 @@ fn who_waits_for_its_turn_is_not_late() {
     studio.turn(&clients);
     studio.steps = 8;
     studio.settle(&mut clients);
-    assert_eq!(studio.hub.viewers_len(), 1);
+    assert_eq!(studio.hub.live().viewers(), 1);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn after_its_handshake_a_peer_has_the_usual_time_for_its_request() {
     studio.turn(&clients);
     clients[0].say(WATCH);
     studio.settle(&mut clients);
-    assert_eq!(studio.hub.viewers_len(), 1);
+    assert_eq!(studio.hub.live().viewers(), 1);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn what_is_no_tls_is_let_go_at_once() {
     let clients = [studio.connect(Weather::CALM, Random::new(1))];
     clients[0].end.0.borrow_mut().to_server.extend(b"\x16\x03\x01\x00\x05garbage");
     studio.turn(&clients);
-    assert_eq!(studio.hub.totals().closed.failed, 1);
+    assert_eq!(studio.hub.live().totals.closed.failed, 1);
 }
 
 /// Messages that are no data, without end: they cost a turn little, and keep nobody from the next.
@@ -116,5 +116,5 @@ fn a_peer_that_sends_what_is_no_data_does_not_hold_up_the_turn() {
     assert!((1..=100).contains(&read), "{read} bytes were read in one turn");
     assert!(studio.hub.next_wake() == Wake::Now);
     studio.settle(&mut clients);
-    assert_eq!(studio.hub.viewers_len(), 1);
+    assert_eq!(studio.hub.live().viewers(), 1);
 }

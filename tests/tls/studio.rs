@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use framecast::hub::Shot;
 use framecast::hub::{Answer, Hub, Key, Limits, Reply, Response, Subscription, Tick, Wake};
 use framecast::server::TlsFiles;
 use framecast::server::tls::{self, Session, Shared};
 use framecast::site::snapshot::{Driver, Server, Snapshot};
+use framecast::stream::Captured;
 use framecast::stream::Peer;
-use framecast::stream::pace::Pace;
+use framecast::stream::RateLimit;
 use framecast::wire::facts::WallTime;
 use framecast::wire::http::{ResponseHead, Status};
 use framecast::wire::jpeg::Picture;
@@ -152,7 +152,7 @@ impl Studio {
                 camera: 0,
                 framing: Framing::Length,
                 delay: Duration::ZERO,
-                pace: Pace::default(),
+                rate_limit: RateLimit::default(),
                 label: String::new(),
                 head: [HEAD, &preamble(BOUNDARY, Framing::Length)].concat().into(),
             }),
@@ -186,7 +186,7 @@ impl Studio {
         let number = self.published.len() as u64 + 1;
         let jpeg: Vec<u8> = number.to_be_bytes().into_iter().cycle().take(bytes).collect();
         let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let shot = Shot {
+        let shot = Captured {
             jpeg: &jpeg,
             picture,
             captured_wall: WallTime::nearest(Duration::from_millis(1_700_000_000_000 + number)),

@@ -10,9 +10,9 @@ use mio::{Interest, Registry, Token};
 
 use super::useless::Useless;
 use crate::clock::wall_time;
-use crate::hub::Shot;
 use crate::server::settings::WarmUp;
 use crate::server::stderr_log::StderrLog;
+use crate::stream::Captured;
 use crate::wire::facts::WallTime;
 use crate::wire::pieces::{PieceDecoder, Work};
 use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
@@ -193,9 +193,9 @@ impl FrameReader {
 
 /// A frame as the hub takes it. Here, once a frame, the wall time that another program states becomes an age, and so a
 /// time on the monotonic clock.
-pub(super) fn shot(part: &Part) -> Shot<'_> {
+pub(super) fn shot(part: &Part) -> Captured<'_> {
     let wall_now = WallTime::nearest(wall_time());
     let captured_wall = part.captured_at.unwrap_or(wall_now);
     let age: Duration = wall_now.saturating_since(captured_wall);
-    Shot { jpeg: &part.jpeg, picture: part.picture, captured_wall, age, sequence: part.sequence }
+    Captured { jpeg: &part.jpeg, picture: part.picture, captured_wall, age, sequence: part.sequence }
 }

@@ -145,7 +145,7 @@ impl Camera {
         if may_stop && self.unwanted_since.is_some_and(|since| asked_at >= since + self.linger) {
             log::info!("camera {}: no viewers, stopping driver", self.name);
             self.stop(asked_at);
-            hub.retract(self.index);
+            hub.clear(self.index);
         }
         // Not only a wanted camera is restarted: a client that polls snapshots of an offline camera is answered at
         // once, so that the camera is never wanted for long.

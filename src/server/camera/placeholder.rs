@@ -105,12 +105,12 @@ impl Placeholder {
         }
         let Some(outage) = &mut self.outage else { return };
         if outage.reported.is_none() {
-            hub.give_up(self.camera, now);
+            hub.fail_waiters(self.camera, now);
         }
         outage.reported = Some(outage.reason.clone());
         match &self.offline {
             Offline::Last => {}
-            Offline::Picture(part) => hub.stand_in(self.camera, shot(part), now),
+            Offline::Picture(part) => hub.publish_placeholder(self.camera, shot(part), now),
             Offline::Draw => self.draw(registry, now),
         }
     }
@@ -135,7 +135,7 @@ impl Placeholder {
     pub(super) fn read(&mut self, hub: &mut Hub<Socket>, scratch: &mut [u8], now: Instant) {
         let camera = self.camera;
         self.renderer.read(scratch, now, |frames, scratch, log| {
-            frames.read(scratch, now, log, |part| hub.stand_in(camera, shot(part), now))
+            frames.read(scratch, now, log, |part| hub.publish_placeholder(camera, shot(part), now))
         });
         if let Some(exit) = self.renderer.take_exit(now).filter(|exit| !exit.status.success()) {
             self.renderer.fail(format!("renderer ended ({})", exit.status));

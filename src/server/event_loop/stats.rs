@@ -8,7 +8,7 @@ use crate::logging;
 use crate::site::connection_view::millis;
 use crate::site::snapshot;
 use crate::stream::Histogram;
-use crate::stream::metrics::Meter;
+use crate::stream::counts::Meter;
 
 /// The counts of the loop.
 #[derive(Clone, Copy, Debug)]

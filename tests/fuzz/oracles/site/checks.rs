@@ -1,6 +1,6 @@
 //! What each answer must be.
 
-use framecast::hub::{Next, Producer, Purpose, Subscription};
+use framecast::hub::{Body, BodyKind, Next, Subscription};
 use framecast::wire::avi::FILE_BYTES_MAX;
 use serde::de::IgnoredAny;
 
@@ -54,36 +54,34 @@ fn metrics(page: &str, is_open: bool) {
 /// The head of a stream, and what precedes its first part.
 pub fn stream(world: &World, subscription: &Subscription) {
     head(&subscription.head);
-    assert!(subscription.delay <= world.hub.channels()[subscription.camera].history.span());
+    assert!(subscription.delay <= world.hub.live().channels[subscription.camera].history.span());
     assert!(subscription.label.len() <= 64);
 }
 
 /// The first chunks of a body.
-pub fn produce(world: &World, producer: &mut dyn Producer, chunks_max: usize) -> (Vec<u8>, bool) {
+pub fn produce(world: &World, body: &mut dyn Body, chunks_max: usize) -> (Vec<u8>, bool) {
     let mut made = Vec::new();
     for _ in 0..chunks_max {
-        match producer.next(world.hub.journal()) {
-            Next::Chunk(chunk) => {
-                let chunk = chunk.bytes;
-                assert!(!chunk.is_empty() && chunk.len() <= 16 * 1024, "a chunk of {} bytes", chunk.len());
-                made.extend_from_slice(&chunk);
-            }
-            Next::NotYet => break,
+        let chunk = match body.next(world.hub.live(), world.now) {
+            Next::Chunk(chunk) => chunk.bytes,
+            Next::NotYet { .. } => break,
             Next::End => return (made, true),
-        }
+        };
+        assert!(chunk.len() <= 16 * 1024, "a chunk of {} bytes", chunk.len());
+        made.extend_from_slice(&chunk);
     }
-    producer.take_untold();
+    body.take_missed();
     (made, false)
 }
 
 /// What has been made of a body, and whether that is all of it.
-pub fn made(purpose: Purpose, length: Option<u64>, (body, is_whole): &(Vec<u8>, bool)) {
+pub fn made(kind: BodyKind, length: Option<u64>, (body, is_whole): &(Vec<u8>, bool)) {
     assert!(!is_whole || length.is_none_or(|length| length == body.len() as u64));
-    match purpose {
-        Purpose::Table => table(std::str::from_utf8(body).expect("text")),
-        Purpose::Events => events(std::str::from_utf8(body).expect("text")),
-        Purpose::Clip if *is_whole && body.starts_with(b"RIFF") => avi(body),
-        Purpose::Clip => {}
+    match kind {
+        BodyKind::Table => table(std::str::from_utf8(body).expect("text")),
+        BodyKind::Events => events(std::str::from_utf8(body).expect("text")),
+        BodyKind::Clip if *is_whole && body.starts_with(b"RIFF") => avi(body),
+        BodyKind::Clip | BodyKind::Frames => {}
     }
 }
 

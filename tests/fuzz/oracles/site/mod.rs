@@ -14,7 +14,7 @@ use framecast::site::origins::Origins;
 use framecast::stream::Peer;
 use framecast::wire::http::Request;
 
-pub use world::{Fact, Figures, World};
+pub use world::{Figures, FrameRecord, World};
 
 /// Addresses that the input chooses from; its bytes behind that are the query.
 pub const PATHS: [&str; 16] = [
@@ -43,7 +43,7 @@ pub fn run(input: &[u8]) {
     let mut input = Input(input);
     let choice = input.byte();
     let figures = Figures { seed: input.number(), text: input.text() };
-    let facts: Vec<Fact> = (0..input.byte() & 15).map(|_| input.fact()).collect();
+    let facts: Vec<FrameRecord> = (0..input.byte() & 15).map(|_| input.fact()).collect();
     let world = World::new(&facts, figures, choice);
     world.check_frames();
     let head = match input.byte() {
@@ -100,15 +100,15 @@ fn ask(world: &World, request: Request, decision: Decision) {
         }
         Answer::Preformed(bytes) => drop(checks::head(&bytes)),
         Answer::Subscribe(subscription) => checks::stream(world, &subscription),
-        Answer::Produce(mut production) => {
-            let length = production.producer.length();
+        Answer::Stream(head, mut body) => {
+            let (kind, length) = (body.kind(), body.length());
             let head = match length {
-                Some(length) => production.head.encode_finite(Some(length as usize), true),
-                None => production.head.encode_streamed(true, true),
+                Some(length) => head.encode_finite(Some(length as usize), true),
+                None => head.encode_streamed(true, true),
             };
             checks::head(&head);
-            let made = checks::produce(world, production.producer.as_mut(), CHUNKS_MAX);
-            checks::made(production.purpose, length, &made);
+            let made = checks::produce(world, body.as_mut(), CHUNKS_MAX);
+            checks::made(kind, length, &made);
         }
         Answer::Wait(_) => {}
     }
@@ -140,9 +140,9 @@ impl Input<'_> {
         }
     }
 
-    fn fact(&mut self) -> Fact {
+    fn fact(&mut self) -> FrameRecord {
         let choice = self.byte();
-        Fact {
+        FrameRecord {
             camera: usize::from(choice & 1),
             is_live: choice & 6 > 0,
             time: self.decimal(),

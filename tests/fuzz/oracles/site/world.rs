@@ -4,12 +4,13 @@ use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use framecast::hub::Shot;
-use framecast::hub::{Hub, Limits, Topic, Transport};
+use framecast::hub::{Hub, Limits, Transport};
 use framecast::site::connection_view::ConnectionView;
 use framecast::site::snapshot::{self, Driver, Snapshot};
 use framecast::site::view::{CameraView, View};
-use framecast::stream::metrics::{FrameCounts, Totals};
+use framecast::stream::Captured;
+use framecast::stream::Topic;
+use framecast::stream::counts::{FrameCounts, Totals};
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, PartDecoder};
@@ -18,7 +19,7 @@ const CAMERAS: [&str; 2] = ["front", "back-2"];
 
 /// What a source states about one frame, and what is true of it.
 #[derive(Clone, Debug)]
-pub struct Fact {
+pub struct FrameRecord {
     pub camera: usize,
     pub is_live: bool,
     /// The values of `X-Timestamp` and `X-Frame-Sequence`.
@@ -49,7 +50,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(facts: &[Fact], figures: Figures, choice: u8) -> Self {
+    pub fn new(facts: &[FrameRecord], figures: Figures, choice: u8) -> Self {
         let mut limits = Limits { history_span: Duration::from_secs(10), ..Limits::default() };
         if choice & 0x40 > 0 {
             (limits.viewers_max, limits.clips_max) = (0, 0);
@@ -62,7 +63,7 @@ impl World {
             let captured_wall = WallTime::parse(&fact.time).unwrap_or(wall);
             wall = WallTime::nearest(wall.since_epoch() + Duration::from_millis(fact.pause_ms));
             let picture = Picture { width: fact.width.max(1), height: fact.height.max(1), huffman_tables: true };
-            let shot = Shot {
+            let shot = Captured {
                 jpeg: &vec![0x55; fact.bytes],
                 picture,
                 captured_wall,
@@ -71,16 +72,16 @@ impl World {
             };
             match fact.is_live {
                 true => hub.publish(fact.camera, shot, now),
-                false => hub.stand_in(fact.camera, shot, now),
+                false => hub.publish_placeholder(fact.camera, shot, now),
             }
         }
-        hub.announce(Topic::State, b"{}"[..].into());
+        hub.publish_figures(Topic::State, b"{}"[..].into());
         Self { hub, figures, now, wall, choice }
     }
 
     /// What a viewer is sent of each camera's newest frame says the same of it again.
     pub fn check_frames(&self) {
-        for frame in self.hub.channels().iter().filter_map(|channel| channel.live.as_ref()) {
+        for frame in self.hub.live().channels.iter().filter_map(|channel| channel.live.as_ref()) {
             let part = frame.part(Framing::Length);
             let end = part.windows(4).position(|window| window == b"\r\n\r\n").expect("a header block");
             let header = std::str::from_utf8(&part[..end]).expect("text");
@@ -118,7 +119,7 @@ impl World {
 
     fn camera(&self, index: usize) -> snapshot::Camera {
         let number = |offset: u64| self.number(offset.wrapping_mul(7).wrapping_add(index as u64));
-        let frame = self.hub.channels()[index].live.as_ref();
+        let frame = self.hub.live().channels[index].live.as_ref();
         snapshot::Camera {
             driver: Driver {
                 name: CAMERAS[index].to_owned(),

@@ -1,36 +1,35 @@
-//! Every bound the heart keeps to, by name and with its unit.
+//! Every limit of the hub, by name and with its unit.
 
 use std::time::Duration;
 
-use crate::stream::client_net::TrustedProxies;
+use super::client_net::TrustedProxies;
 
-/// What a peer may take of our time and memory. The defaults are the values the documentation names.
+/// What a peer may take of our time and memory. The defaults are the values that the documentation names.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// A transport that has a handshake must be through with it this long after the connection was made.
+    /// For a transport's handshake, from when the connection was admitted.
     pub handshake_timeout: Duration,
-    /// A whole request head must be in this long after its first byte, or after the connection was made. Absolute: a
-    /// byte now and then buys no time.
+    /// For a whole request head, from its first byte or from when the connection was admitted. Absolute: a byte now and
+    /// then buys no time.
     pub request_timeout: Duration,
-    /// A kept connection may say nothing for this long between two requests.
+    /// For a kept connection's silence between two requests.
     pub idle_timeout: Duration,
-    /// A peer whose kernel takes no byte of what is queued for it for this long is closed.
+    /// For a peer whose kernel takes no byte of what is queued for it.
     pub stall_timeout: Duration,
-    /// One frame must be through this long after its first byte has left.
+    /// For one frame, from its first byte to its last.
     pub frame_timeout: Duration,
-    /// A request that waits for a frame waits this long at most.
+    /// For a request that waits for a frame.
     pub wait_timeout: Duration,
-    /// A viewer that has been given nothing for this long is given the newest frame again: clients give up after ten
+    /// A viewer that has been sent nothing for this long is sent the newest frame again: clients give up after ten
     /// seconds of silence, and a browser shows a frame only once something follows it.
     pub repeat_after: Duration,
-    /// A body that is made as it is sent says something after so long a silence.
-    pub sign_of_life_after: Duration,
-    /// After the last reply, this long is left to the peer to stop sending: closing on unread input would make the
-    /// kernel reset the connection and lose the reply.
+    /// Any other body sends bytes without meaning after so long a silence.
+    pub keep_alive_after: Duration,
+    /// For the peer to stop sending after the last reply.
     pub linger_timeout: Duration,
-    /// And it may send this many bytes meanwhile.
+    /// Bytes that it may send meanwhile.
     pub linger_bytes_max: usize,
-    /// When the server goes down, whoever is connected has this long to say the rest of a first request.
+    /// For the rest of a first request, when the server shuts down.
     pub last_call_timeout: Duration,
     /// Requests answered on one kept connection.
     pub requests_per_connection_max: u32,
@@ -40,8 +39,8 @@ pub struct Limits {
     pub trusted_proxies: TrustedProxies,
     /// Viewers of streams at one time.
     pub viewers_max: usize,
-    /// Bytes of frames that are no longer the newest but are held by slow viewers, in total over all cameras.
-    pub frames_pinned_bytes_max: usize,
+    /// Bytes of frames that are no longer the newest but that slow viewers hold, over all cameras.
+    pub retained_bytes_max: usize,
     /// How far back a camera's history reaches; zero for none.
     pub history_span: Duration,
     /// Bytes of the frames in one camera's history.
@@ -50,10 +49,10 @@ pub struct Limits {
     pub clips_max: usize,
     /// Bytes read from one connection in one turn.
     pub read_budget_bytes: usize,
-    /// Bytes of bodies that are made in one turn, in a fraction of a millisecond; who comes after that is asked in the
-    /// next. However many read as fast as they can, a frame waits no longer than that for its turn.
-    pub produce_budget_bytes: usize,
-    /// Bytes after which a connection's writing is put off to the next turn.
+    /// Bytes of bodies that are made in one turn, in a fraction of a millisecond; a connection that comes after that is
+    /// asked in the next turn. However many peers read as fast as they can, a frame waits no longer than that.
+    pub make_budget_bytes: usize,
+    /// Bytes after which a connection's writing goes on in the next turn.
     pub write_budget_bytes: usize,
 }
 
@@ -67,7 +66,7 @@ impl Default for Limits {
             frame_timeout: Duration::from_secs(60),
             wait_timeout: Duration::from_secs(10),
             repeat_after: Duration::from_secs(2),
-            sign_of_life_after: Duration::from_secs(15),
+            keep_alive_after: Duration::from_secs(15),
             linger_timeout: Duration::from_secs(2),
             linger_bytes_max: 64 * 1024,
             last_call_timeout: Duration::from_millis(500),
@@ -75,12 +74,12 @@ impl Default for Limits {
             connections_per_client_max: 256,
             trusted_proxies: TrustedProxies::default(),
             viewers_max: 20_000,
-            frames_pinned_bytes_max: 64 * 1024 * 1024,
+            retained_bytes_max: 64 * 1024 * 1024,
             history_span: Duration::ZERO,
             history_bytes_max: 64 * 1024 * 1024,
             clips_max: 100,
             read_budget_bytes: 16 * 1024,
-            produce_budget_bytes: 64 * 1024,
+            make_budget_bytes: 64 * 1024,
             write_budget_bytes: 256 * 1024,
         }
     }

@@ -1,4 +1,4 @@
-//! What the heart counts.
+//! What the hub counts.
 
 use std::time::{Duration, Instant};
 
@@ -168,8 +168,8 @@ pub struct Totals {
     pub budgets_spent: u64,
     /// Events for a connection that was no longer there.
     pub stale_events: u64,
-    /// Frames that readers of tables and events were not told of, since they were too slow.
-    pub untold: u64,
+    /// Records of frames that tables and events left out, since their peers were too slow.
+    pub missed: u64,
     /// Streams and other bodies that ended because the credential that opened them expired or was revoked.
     pub expired: u64,
 }

@@ -1,28 +1,29 @@
-//! What a request is answered with: bytes until done, frames without end, bytes made on the way, or "ask me again".
+//! Requests that want an answer, and what they are answered with.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::producer::Production;
-use crate::stream::pace::Pace;
-use crate::stream::peer::Peer;
-use crate::wire::http::ResponseHead;
+use super::body::Body;
+use super::key::Key;
+use super::peer::Peer;
+use super::rate_limit::RateLimit;
+use crate::wire::http::{Request, ResponseHead};
 use crate::wire::multipart::Framing;
 
-/// The answer to one request.
+/// A request that wants an answer.
 #[derive(Debug)]
-pub enum Answer {
-    /// Bytes until done.
-    Respond(Response),
-    /// These bytes, head and all, and then the end.
-    Preformed(Bytes),
-    /// Every frame of a camera from now on.
-    Subscribe(Subscription),
-    /// Bytes that are made as they are sent.
-    Produce(Production),
-    /// Hand the request out again once this has come, or when [`super::Limits::wait_timeout`] has passed.
-    Wait(Awaited),
+pub struct Call {
+    /// The connection that it came through.
+    pub key: Key,
+    /// The other end of that.
+    pub peer: Peer,
+    /// What is requested.
+    pub request: Box<Request>,
+    /// Whether it has waited as long as it may: it must not be made to wait again.
+    pub waited: bool,
+    /// When the request had arrived.
+    pub asked_at: Instant,
 }
 
 /// The answer to a call, and what is known of the call by then.
@@ -43,12 +44,27 @@ impl Reply {
     }
 }
 
-/// How long a client may be sent what it asked for. The default never ends.
+/// The answer to one request.
+#[derive(Debug)]
+pub enum Answer {
+    /// A whole response.
+    Respond(Response),
+    /// These bytes, head and all, and then the end of the connection.
+    Preformed(Bytes),
+    /// Every frame of a camera from now on.
+    Subscribe(Subscription),
+    /// A response with this head, whose body is made as it is sent.
+    Stream(ResponseHead, Box<dyn Body>),
+    /// The call again, once this has come or [`super::Limits::wait_timeout`] has passed.
+    Wait(Awaited),
+}
+
+/// For how long a client may be sent what it requested. The default never ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permit {
-    /// Streams and bodies end then: the token that opened them has expired.
+    /// Streams and other bodies end then: the token that opened them has expired.
     pub until: Option<Instant>,
-    /// The credential that opened them, by a number of the caller's; see [`super::Hub::revoke`].
+    /// The credential that opened them, by a number of the caller's; see [`crate::hub::Hub::revoke`].
     pub credential: u64,
 }
 
@@ -59,17 +75,17 @@ pub enum Awaited {
     Frame {
         /// Which camera, from 0.
         camera: usize,
-        /// The sequence the requester has already, which the frame's must exceed; 0 for none.
+        /// The frame's sequence must exceed this one, which the client has already; 0 for none.
         after: u64,
     },
-    /// Whether its credentials are right, which takes too long to find out within a turn.
+    /// The check of its credentials, which takes longer than a turn may.
     CheckResult {
-        /// The number under which it is being found out; see [`super::Hub::decided`].
+        /// The number of the check; see [`crate::hub::Hub::check_finished`].
         ticket: u64,
     },
 }
 
-/// A finite response. The connection adds `Content-Length` and `Connection`, and omits the body for a `HEAD` request.
+/// A whole response. The connection adds `Content-Length` and `Connection`, and omits the body for a `HEAD` request.
 #[derive(Debug)]
 pub struct Response {
     /// The status line and the fields that are the answer's own.
@@ -94,10 +110,11 @@ pub struct Subscription {
     pub camera: usize,
     /// How its parts are framed.
     pub framing: Framing,
-    /// Each frame is sent so long after it was published: tenths of a second, at most the history's span.
+    /// How long after it was published a frame is sent; zero for at once. A whole number of tenths of a second, and no
+    /// more than the history's span.
     pub delay: Duration,
-    /// The most it is to be given.
-    pub pace: Pace,
+    /// The most that it asked for.
+    pub rate_limit: RateLimit,
     /// The word by which the viewer asks for its own figures; may be empty.
     pub label: String,
     /// The response head and what precedes the first part.

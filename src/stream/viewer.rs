@@ -1,0 +1,160 @@
+//! A viewer: the body that is a camera's frames, from now on.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use super::answer::Subscription;
+use super::body::{Body, BodyKind, Chunk, Next, Sent, Shown};
+use super::channel::Channel;
+use super::counts::FrameCounts;
+use super::event_log::Topic;
+use super::frame::Frame;
+use super::live::Live;
+use super::rate_limit::Pacer;
+use super::tally::{Skip, Tally};
+use crate::wire::multipart::Framing;
+
+/// One viewer of one camera: what it asked for, where it stands, and what it was sent.
+#[derive(Debug)]
+pub struct Viewer {
+    /// Which camera, from 0.
+    pub camera: usize,
+    /// How long after it was published a frame is sent; zero for at once.
+    pub delay: Duration,
+    /// How its parts are framed.
+    pub framing: Framing,
+    /// The word by which it asks for its own figures; may be empty.
+    pub label: Box<str>,
+    /// When it subscribed.
+    pub since: Instant,
+    /// What became of its frames.
+    pub tally: Tally,
+    pacer: Option<Pacer>,
+    /// When a frame last began to leave.
+    sent_at: Instant,
+    /// When it last had no frame on its way; `None` if the transport had no room for the next one.
+    free_since: Option<Instant>,
+    /// The delimiter that ends the stream was sent.
+    is_closed: bool,
+}
+
+impl Viewer {
+    /// A viewer that subscribes to `channel` now.
+    pub fn new(subscription: &Subscription, channel: &mut Channel, now: Instant) -> Self {
+        let limit = subscription.rate_limit;
+        channel.viewers += 1;
+        Self {
+            camera: subscription.camera,
+            delay: subscription.delay,
+            framing: subscription.framing,
+            label: subscription.label.as_str().into(),
+            since: now,
+            tally: Tally::new(channel, subscription.delay, now),
+            pacer: (!limit.is_unlimited()).then(|| Pacer::new(limit, now)),
+            sent_at: now,
+            free_since: Some(now),
+            is_closed: false,
+        }
+    }
+
+    fn chunk(&self, frame: &Frame, is_repeat: bool, due: Instant) -> Chunk {
+        // A frame that greets a newcomer, or was held back for its rate or delay, is as old as it is.
+        let is_held = self.pacer.is_some() && due > frame.published_at;
+        let is_timed = !is_repeat && !is_held && self.delay.is_zero() && self.tally.has_followed(frame);
+        let bytes = frame.part(self.framing);
+        let shown = Shown {
+            number: frame.number,
+            sequence: frame.sequence,
+            bytes: bytes.len(),
+            is_repeat,
+            captured: is_timed.then_some(frame.captured),
+        };
+        Chunk { bytes, frame: Some(shown) }
+    }
+
+    /// Whether there is no frame for it, though it has waited for as long as a request may.
+    pub fn has_waited_in_vain(&self, live: &Live, now: Instant) -> bool {
+        let newest = live.channels[self.camera].newest(self.delay, now).0;
+        newest.is_none() && now >= self.since + live.limits.wait_timeout
+    }
+
+    /// What became of the frames up to the number `newest`. That one, if it has not begun, is in no count yet.
+    pub fn counts(&self, newest: u64) -> FrameCounts {
+        self.tally.counts(newest, self.skip_reason())
+    }
+
+    /// Why frames are skipped now: the viewer waited for its rate, or its transport was too slow.
+    fn skip_reason(&self) -> Skip {
+        match (&self.pacer, self.free_since) {
+            (Some(pacer), Some(free_since)) if pacer.due() > free_since => Skip::Rate,
+            _ => Skip::Slow,
+        }
+    }
+}
+
+impl Body for Viewer {
+    fn kind(&self) -> BodyKind {
+        BodyKind::Frames
+    }
+
+    /// Returns the newest frame, if it is new to the viewer and its rate allows it; the same frame again after a while,
+    /// since clients give up after ten seconds of silence. Nothing changes before the chunk has begun to leave: one
+    /// that finds no room is asked for again, and is then newer.
+    fn next(&mut self, live: &Live, now: Instant) -> Next {
+        if self.tally.has_ended() {
+            return match mem::replace(&mut self.is_closed, true) {
+                false => Next::Chunk(live.closing.clone().into()),
+                true => Next::End,
+            };
+        }
+        let (newest, next_at) = live.channels[self.camera].newest(self.delay, now);
+        let due = self.pacer.as_ref().map_or(now, Pacer::due);
+        let is_new = newest.is_some_and(|frame| self.tally.is_new(frame));
+        let at = match newest {
+            Some(_) if is_new => due,
+            Some(_) => due.max(self.sent_at + live.limits.repeat_after),
+            None => now + live.limits.repeat_after,
+        };
+        match newest.filter(|_| at <= now) {
+            Some(frame) => Next::Chunk(self.chunk(frame, !is_new, due)),
+            None => Next::NotYet { until: Some(next_at.map_or(at, |next_at| next_at.min(at)).max(now)) },
+        }
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        vec![Topic::Frames { camera: self.camera }]
+    }
+
+    fn sent(&mut self, event: Sent, now: Instant) {
+        match event {
+            Sent::Blocked => self.free_since = None,
+            Sent::Begun(frame) => {
+                if !frame.is_repeat {
+                    self.tally.begun(frame.number, self.skip_reason());
+                }
+                if let Some(pacer) = &mut self.pacer {
+                    pacer.charge(frame.bytes, now);
+                }
+                self.sent_at = now;
+            }
+            Sent::Delivered(frame) => {
+                self.tally.delivered(frame.is_repeat, now);
+                self.free_since = Some(now);
+            }
+        }
+    }
+
+    /// Frames that are published from now on are not for the viewer. The delimiter that ends the stream follows.
+    fn end(&mut self, live: &Live, now: Instant) -> bool {
+        self.tally.end(live.channels[self.camera].newest_number(self.delay, now));
+        true
+    }
+
+    /// Final accounting: the frame in flight counts as cut, and those that wait as skipped.
+    fn close(&mut self, live: &mut Live, in_flight: Option<Shown>, now: Instant) {
+        let channel = &mut live.channels[self.camera];
+        let is_cut = in_flight.is_some_and(|frame| !frame.is_repeat);
+        let newest = channel.newest_number(self.delay, now);
+        channel.viewer_left(&self.tally.close(newest, is_cut, self.skip_reason()));
+    }
+}
