@@ -71,7 +71,7 @@
 //!
 //! # The life of a frame
 //!
-//! A driver writes it to its pipe. The loop wakes, [`server::camera`] reads until the pipe would block,
+//! A driver writes it to its pipe. The loop wakes, `server::camera` reads until the pipe would block,
 //! [`wire::source`] cuts out whole, checked JPEGs. [`hub::Hub::publish`] encodes it once, as a part with the
 //! boundary that follows it, and puts every viewer of the camera on the list of connections with work to do. In
 //! [`hub::Hub::turn`], a viewer that has no frame on its way and room for one asks for the newest: it is queued by

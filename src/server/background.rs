@@ -25,9 +25,6 @@ impl<T: Send + 'static> Background<T> {
     }
 
     /// Has the value read, unless that is under way: then it is read once more afterwards.
-    ///
-    /// # Errors
-    /// No thread can be started.
     pub fn start(&mut self, read: impl FnOnce() -> T + Send + 'static) -> io::Result<()> {
         if self.running.is_some() {
             self.is_stale = true;

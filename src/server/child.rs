@@ -42,12 +42,13 @@ pub(super) fn command(spec: &DriverSpec) -> Command {
 /// A running child process and the pipe of its stderr.
 #[derive(Debug)]
 pub(super) struct Child {
-    process: process::Child,
+    /// The process itself, to take its pipes.
+    pub(super) process: process::Child,
     /// What its descendants carry in their environment: see [`MARK`].
-    mark: String,
+    pub(super) mark: String,
     stderr: Option<Receiver>,
     line: Vec<u8>,
-    started_at: Instant,
+    pub(super) started_at: Instant,
 }
 
 impl Child {
@@ -71,20 +72,6 @@ impl Child {
     pub(super) fn spawn_detached(command: &mut Command, now: Instant) -> io::Result<Self> {
         let process = command.spawn()?;
         Ok(Self { process, mark: String::new(), stderr: None, line: Vec::new(), started_at: now })
-    }
-
-    /// The process itself, to take its pipes.
-    pub(super) fn process_mut(&mut self) -> &mut process::Child {
-        &mut self.process
-    }
-
-    pub(super) fn started_at(&self) -> Instant {
-        self.started_at
-    }
-
-    /// What its descendants carry in their environment.
-    pub(super) fn mark(&self) -> &str {
-        &self.mark
     }
 
     pub(super) fn pid(&self) -> Pid {

@@ -47,9 +47,6 @@ pub struct Listeners {
 
 impl Listeners {
     /// Registers `all` for events.
-    ///
-    /// # Errors
-    /// The kernel refuses.
     pub fn register(mut all: Vec<Listener>, connections_max: usize, registry: &Registry) -> io::Result<Self> {
         for (index, listener) in all.iter_mut().enumerate() {
             registry.register(listener.source(), Owner::Listener(index).token(), Interest::READABLE)?;
@@ -231,9 +228,6 @@ impl Listener {
     }
 
     /// The same socket once more, for another process.
-    ///
-    /// # Errors
-    /// There is no descriptor left.
     pub fn to_owned_fd(&self) -> io::Result<OwnedFd> {
         match &self.inner {
             Inner::Tcp(listener) => listener.as_fd().try_clone_to_owned(),

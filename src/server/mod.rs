@@ -1,43 +1,44 @@
 //! The I/O layer: where the deterministic core meets the kernel. One `mio::Poll`, one thread.
 //!
-//! Reading order: [`event_loop`] (the turn), [`token`] (the owner of an event), [`listener`] (accepting, and the edges
-//! it owes), [`socket`] (the transport of a connection), [`tls`] (the same, encrypted), `supervised` (the life of a
-//! child process), [`camera`] (the driver behind each camera), [`publisher`] (a child that is a viewer), [`passwords`]
-//! (a child for what is slow on purpose), [`signals`], [`restart`] (a new process without refusal), [`stats_ticker`]
-//! (periodic statistics), [`systemd`]. This room knows nothing of byte formats and of drivers.
+//! Reading order: `event_loop` (the turn), `token` (the owner of an event), `listener` (accepting, and the edges it
+//! owes), `socket` (the transport of a connection), [`tls`] (the same, encrypted), `supervised` (the life of a child
+//! process), `camera` (the driver behind each camera), `publisher` (a child that is a viewer), `passwords` (a child for
+//! what is slow on purpose), `signals`, `restart` (a new process without refusal), `stats_ticker` (periodic
+//! statistics), `systemd`. This room knows nothing of byte formats and of drivers.
 
-pub mod background;
+mod background;
 mod batches;
 mod bind;
-pub mod camera;
+mod camera;
 mod child;
 pub mod credentials;
 mod error;
-pub mod event_loop;
+mod event_loop;
 pub mod interfaces;
-pub mod listener;
-pub mod networks;
+mod listener;
+mod networks;
 mod orphans;
-pub mod passwords;
-pub mod publisher;
+mod passwords;
+mod publisher;
 mod reloads;
-pub mod restart;
-pub mod settings;
-pub mod signals;
-pub mod snapshot;
-pub mod socket;
-pub mod stats_ticker;
+mod restart;
+mod settings;
+mod signals;
+mod snapshot;
+mod socket;
+mod stats_ticker;
 mod stderr_log;
 mod supervised;
-pub mod systemd;
+mod systemd;
 #[cfg_attr(not(feature = "tls"), path = "tls/off.rs")]
 pub mod tls;
-pub mod token;
+mod token;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use error::ServeError;
 pub use event_loop::EventLoop;
+pub use passwords::{RIGHT, WRONG};
 pub use settings::{
     CameraSettings, DriverSpec, ListenAddress, Offline, PublisherSettings, Settings, StdinFrom, TlsFiles, WarmUp,
 };

@@ -43,9 +43,6 @@ pub struct AddressChanges(OwnedFd);
 
 impl AddressChanges {
     /// Asks the kernel for reports.
-    ///
-    /// # Errors
-    /// The kernel gives none, as in a sandbox.
     pub fn subscribe() -> io::Result<Self> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         // No protocol is the first one, which is NETLINK_ROUTE.
@@ -55,9 +52,6 @@ impl AddressChanges {
     }
 
     /// Registers the reports under `token`.
-    ///
-    /// # Errors
-    /// The kernel refuses.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut SourceFd(&self.0.as_raw_fd()), token, Interest::READABLE)
     }
@@ -73,9 +67,6 @@ impl AddressChanges {
 }
 
 /// Reads the networks of all interfaces, without duplicates.
-///
-/// # Errors
-/// The kernel does not list them.
 pub fn own_networks() -> io::Result<Vec<Network>> {
     let addresses = interfaces::addresses()?;
     let of = |address: &InterfaceAddress| network(&address.interface, address.ip, address.prefix_bits?);

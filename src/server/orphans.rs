@@ -29,7 +29,7 @@ pub(super) fn adopt() {
 /// Kills the orphans that none of the children `known` has started, and reaps those that have exited. Returns whether
 /// any was killed: then SIGCHLD comes when it has exited.
 pub(super) fn sweep<'a>(known: impl Iterator<Item = &'a Child>) -> bool {
-    let (pids, marks): (HashSet<Pid>, HashSet<&str>) = known.map(|child| (child.pid(), child.mark())).unzip();
+    let (pids, marks): (HashSet<Pid>, HashSet<&str>) = known.map(|child| (child.pid(), &*child.mark)).unzip();
     let mut is_any_left = false;
     for pid in children().filter(|pid| !pids.contains(pid)) {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;

@@ -27,27 +27,18 @@ pub enum Request {
 
 impl Signals {
     /// Takes these signals of this process over.
-    ///
-    /// # Errors
-    /// The pipe cannot be made.
     pub fn take_over() -> io::Result<Self> {
         let signals = [Signal::TERM, Signal::INT, Signal::CHILD, Signal::USR1, Signal::USR2];
         SignalPipe::new(signals.map(Signal::as_raw)).map(Self)
     }
 
     /// Registers the signals under `token`.
-    ///
-    /// # Errors
-    /// The kernel refuses.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.0, token, Interest::READABLE)
     }
 
     /// Takes over SIGHUP as well. A server with nothing to reload keeps the default action: a terminal that is closed
     /// ends what it runs.
-    ///
-    /// # Errors
-    /// The handler cannot be set.
     pub fn take_over_reload(&self) -> io::Result<()> {
         self.0.add_signal(Signal::HUP.as_raw())
     }

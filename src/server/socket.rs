@@ -25,9 +25,6 @@ pub enum Socket {
 
 impl Socket {
     /// Registers the socket under `key`, once and for both directions.
-    ///
-    /// # Errors
-    /// The kernel refuses.
     pub fn register(&mut self, registry: &Registry, key: Key) -> io::Result<()> {
         let source: &mut dyn Source = match self {
             Socket::Tcp(stream) => stream,

@@ -194,7 +194,7 @@ impl<P> Supervised<P> {
         self.generation += 1;
         let token = Owner::Child(self.id()).token();
         let started = Child::spawn(&mut command, token, registry, now).and_then(|mut child| {
-            match open(child.process_mut(), token) {
+            match open(&mut child.process, token) {
                 Ok(own) => Ok((child, own)),
                 Err(error) => {
                     let _ = child.reap();
@@ -269,7 +269,7 @@ impl<P> Supervised<P> {
             Life::Stopping(process) => (process, true),
             Life::Off | Life::Backoff { .. } => return None,
         };
-        let started_at = process.child.started_at();
+        let started_at = process.child.started_at;
         if process.is_well && now.saturating_duration_since(started_at) >= WELL_AFTER {
             self.backoff = BACKOFF_MIN;
             self.log.forget();

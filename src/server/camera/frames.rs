@@ -34,7 +34,7 @@ pub(super) struct FrameReader {
     /// What has come since the newest frame.
     useless: Useless,
     /// When the newest frame came; before the first, when the process was started.
-    newest_at: Instant,
+    pub(super) newest_at: Instant,
     first_at: Option<Instant>,
     /// Reasons of rejection, and repairs, that have been logged.
     reasons_logged: Vec<Reason>,
@@ -43,9 +43,6 @@ pub(super) struct FrameReader {
 
 impl FrameReader {
     /// Takes the standard output of `process`, and registers it under `token`.
-    ///
-    /// # Errors
-    /// It is no pipe, or cannot be registered.
     pub(super) fn open(
         process: &mut Child,
         token: Token,
@@ -145,11 +142,6 @@ impl FrameReader {
     /// Whether the pipe has ended: no more frames will come.
     pub(super) fn has_ended(&self) -> bool {
         self.output.is_none()
-    }
-
-    /// When the newest frame came; before the first, when the process was started.
-    pub(super) fn newest_at(&self) -> Instant {
-        self.newest_at
     }
 
     /// Whether a frame has come.

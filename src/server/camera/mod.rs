@@ -181,7 +181,7 @@ impl Camera {
             return self.driver.error().map(str::to_owned);
         }
         let frames = self.driver.running()?;
-        let silent_for = now.saturating_duration_since(frames.newest_at());
+        let silent_for = now.saturating_duration_since(frames.newest_at);
         let complaint = frames.complaint(now);
         let DriverSpec { patience, heals, .. } = *self.driver.spec();
         if !heals && patience.is_some_and(|patience| silent_for >= patience * HOPELESS_FACTOR) {
@@ -228,7 +228,7 @@ impl Camera {
         let running = self.driver.running();
         let patience = patience.filter(|_| !(is_outage && (heals || self.driver.is_overdue())));
         let patience = patience.map(|patience| if is_outage { patience * HOPELESS_FACTOR } else { patience });
-        let silence = running.zip(patience).map(|(frames, patience)| frames.newest_at() + patience);
+        let silence = running.zip(patience).map(|(frames, patience)| frames.newest_at + patience);
         let complaint = running.filter(|_| !is_outage).and_then(FrameReader::complaint_at);
         [release_at, silence, complaint, self.placeholder.next_deadline()].into_iter().flatten().min()
     }

@@ -3,7 +3,7 @@
 //! To the hub a [`Session`] is a transport like any other; how it keeps its edges is in `session`. What all sessions
 //! share is here: the certificate, the handshake steps that a turn may take, and counts.
 //!
-//! A renewed certificate is read by a thread, in the [background](super::background), not by a child process: its
+//! A renewed certificate is read by a thread, in the background, not by a child process: its
 //! result is a value that is checked and ready to use, and the private key does not leave the process.
 
 mod certificate;
