@@ -27,7 +27,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format for whoever asks: OpenMetrics only for those who say that they know it.
+    /// Returns the format for a request: OpenMetrics if its `Accept` field names it.
     pub fn of(request: &Request) -> Self {
         let is_known = request.field("Accept").is_some_and(|accept| {
             accept.split(',').any(|range| range.trim_start().starts_with("application/openmetrics-text"))
@@ -76,13 +76,13 @@ impl Collector for Figures {
 impl Figures {
     fn cameras(&self, page: &mut Page<'_>) -> fmt::Result {
         let cameras = &self.0.cameras;
-        page.gauge("framecast_camera_running", "Whether the driver of the camera runs.", None, {
+        page.gauge("framecast_camera_running", "Whether the camera's driver runs.", None, {
             each(cameras, |camera| u64::from(camera.driver.running))
         })?;
-        page.gauge("framecast_camera_online", "Whether the camera gives frames.", None, {
+        page.gauge("framecast_camera_online", "Whether the camera delivers frames.", None, {
             each(cameras, |camera| u64::from(camera.driver.online))
         })?;
-        page.counter("framecast_camera_restarts", "Times the driver was started after the first.", None, {
+        page.counter("framecast_camera_restarts", "Restarts of the camera's driver.", None, {
             each(cameras, |camera| u64::from(camera.driver.restarts))
         })?;
         page.counter("framecast_camera_received", "Bytes that the drivers wrote.", Some(Unit::Bytes), {
@@ -92,16 +92,16 @@ impl Figures {
                     .fold(camera.driver.accepted_bytes, u64::saturating_add)
             })
         })?;
-        page.counter("framecast_camera_skipped", "Bytes of it that belong to no frame.", Some(Unit::Bytes), {
+        page.counter("framecast_camera_skipped", "Received bytes that belong to no frame.", Some(Unit::Bytes), {
             each(cameras, |camera| camera.driver.skipped_bytes)
         })?;
-        page.counter("framecast_frames_captured", "Whole frames that the camera gave.", None, {
+        page.counter("framecast_frames_captured", "Whole frames from the camera.", None, {
             each(cameras, |camera| camera.driver.accepted)
         })?;
-        page.counter("framecast_frames_repaired", "Those with a flaw that was mended, and shown.", None, {
+        page.counter("framecast_frames_repaired", "Captured frames that were repaired.", None, {
             each(cameras, |camera| camera.driver.repaired)
         })?;
-        page.counter("framecast_frames_rejected", "Frames of it that were never shown, by what is wrong.", None, {
+        page.counter("framecast_frames_rejected", "Frames rejected, by reason.", None, {
             cameras.iter().flat_map(|camera| {
                 let of = |reason: &str| camera.driver.rejected.get(reason).copied().unwrap_or(0);
                 let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
@@ -112,7 +112,7 @@ impl Figures {
         page.counter("framecast_timestamps_ignored", "Capture times out of range, not used.", None, timestamps)?;
         let sequences = each(cameras, |camera| camera.driver.sequences_ignored);
         page.counter("framecast_sequences_ignored", "Frame numbers out of range, not used.", None, sequences)?;
-        page.counter("framecast_frames_published", "Frames shown, stand-ins included.", None, {
+        page.counter("framecast_frames_published", "Frames published, placeholders included.", None, {
             each(cameras, |camera| camera.published)
         })?;
         page.gauge("framecast_frame_age", "Time since the newest live frame was published.", Some(Unit::Seconds), {
@@ -127,26 +127,21 @@ impl Figures {
     fn viewers(&self, page: &mut Page<'_>) -> fmt::Result {
         let cameras = &self.0.cameras;
         page.gauge("framecast_viewers", "Viewers of streams.", None, each(cameras, |camera| camera.viewers as u64))?;
-        page.counter("framecast_frames_offered", "Frames there were for viewers, each counted for each.", None, {
+        page.counter("framecast_frames_offered", "Frames published, counted once for each viewer.", None, {
             each(cameras, |camera| camera.frames.published)
         })?;
         page.counter("framecast_frames_delivered", "Frames whose last byte the kernel took.", None, {
             each(cameras, |camera| camera.frames.delivered)
         })?;
-        page.counter("framecast_frames_repeated", "Frames given once more, as nothing newer came.", None, {
+        page.counter("framecast_frames_repeated", "Repeats of the newest frame to idle viewers.", None, {
             each(cameras, |camera| camera.frames.repeated)
         })?;
-        page.counter(
-            "framecast_frames_skipped",
-            "Frames left out, as the viewer is slow or asked for fewer.",
-            None,
-            {
-                cameras.iter().flat_map(|camera| {
-                    let counts = [("slow", camera.frames.skipped_slow), ("rate", camera.frames.skipped_rate)];
-                    counts.map(|(reason, count)| (labels([("camera", &camera.driver.name), ("reason", reason)]), count))
-                })
-            },
-        )?;
+        page.counter("framecast_frames_skipped", "Frames skipped, by reason.", None, {
+            cameras.iter().flat_map(|camera| {
+                let counts = [("slow", camera.frames.skipped_slow), ("rate", camera.frames.skipped_rate)];
+                counts.map(|(reason, count)| (labels([("camera", &camera.driver.name), ("reason", reason)]), count))
+            })
+        })?;
         page.counter("framecast_frames_cut", "Frames in flight when the connection ended.", None, {
             each(cameras, |camera| camera.frames.cut)
         })?;
@@ -159,8 +154,8 @@ impl Figures {
         let Snapshot { connections, limits, .. } = &self.0;
         let totals = &connections.totals;
         page.gauge("framecast_connections", "Connections of any kind.", None, one(connections.open as u64))?;
-        page.counter("framecast_connections_accepted", "Connections taken in.", None, one(totals.admitted))?;
-        page.counter("framecast_connections_closed", "Connections closed, by why.", None, {
+        page.counter("framecast_connections_accepted", "Connections accepted.", None, one(totals.admitted))?;
+        page.counter("framecast_connections_closed", "Connections closed, by reason.", None, {
             totals.closed.by_reason().map(|(reason, count)| (labels([("reason", reason)]), count))
         })?;
         page.counter("framecast_requests", "Requests answered.", None, one(totals.requests))?;
@@ -182,19 +177,19 @@ impl Figures {
 
     fn event_loop(&self, page: &mut Page<'_>) -> fmt::Result {
         let event_loop = &self.0.event_loop;
-        page.counter("framecast_loop_turns", "Times around the loop.", None, one(event_loop.turns))?;
-        page.counter("framecast_loop_wakeups", "Turns that had waited.", None, one(event_loop.wakeups))?;
+        page.counter("framecast_loop_turns", "Turns of the loop.", None, one(event_loop.turns))?;
+        page.counter("framecast_loop_wakeups", "Turns that waited for an event.", None, one(event_loop.wakeups))?;
         page.counter("framecast_loop_events", "Events handled.", None, one(event_loop.events))?;
         page.histogram("framecast_turn", "Time from waking up to waiting again.", one(event_loop.turn))?;
         let exhausted = event_loop.accepts_exhausted;
         page.counter("framecast_accepts_exhausted", "Accepts without a descriptor or memory.", None, one(exhausted))?;
         let lost = event_loop.log_lines_lost;
-        page.counter("framecast_log_lines_lost", "Log lines that nobody took.", None, one(lost))?;
+        page.counter("framecast_log_lines_lost", "Log lines dropped, as stderr was not read.", None, one(lost))?;
         let uptime = event_loop.uptime_ms as f64 / 1e3;
         page.gauge("framecast_uptime", "Time since the start.", Some(Unit::Seconds), one(uptime))?;
         let cpu = event_loop.cpu_ms as f64 / 1e3;
         page.counter("process_cpu", "CPU time of the server, not of drivers.", Some(Unit::Seconds), one(cpu))?;
-        page.info("framecast_build", "What is running.", labels([("version", env!("CARGO_PKG_VERSION"))]))
+        page.info("framecast_build", "Version of the server.", labels([("version", env!("CARGO_PKG_VERSION"))]))
     }
 }
 
@@ -214,7 +209,7 @@ fn each<V>(cameras: &[Camera], value: impl Fn(&Camera) -> V) -> impl Iterator<It
     cameras.iter().map(move |camera| (labels([("camera", &camera.driver.name)]), value(camera)))
 }
 
-/// What is being written. The ends of names that follow from kind and unit are added by the encoder.
+/// The page that is being written. The encoder adds the suffixes that follow from kind and unit to names.
 struct Page<'a>(DescriptorEncoder<'a>);
 
 impl Page<'_> {
