@@ -71,20 +71,47 @@
 //!
 //! # The life of a frame
 //!
-//! A driver writes it to its pipe. The loop wakes, `server::camera` reads until the pipe would block,
-//! [`wire::source`] cuts out whole, checked JPEGs. [`hub::Hub::publish`] encodes it once, as a part with the
-//! boundary that follows it, and puts every viewer of the camera on the list of connections with work to do. In
-//! [`hub::Hub::turn`], a viewer that has no frame on its way and room for one asks for the newest: it is queued by
-//! reference ([`hub::queue::WriteQueue`]) and written with one system call. A frame of which the kernel takes no
-//! byte is taken back, so that the viewer asks for the newest again when there is room.
+//! From the driver's pipe to a viewer's socket, function by function. The first 18 run once for each frame, the last
+//! six once for each viewer.
+//!
+//! 1. `server::event_loop::EventLoop::wait`: the kernel reports that the driver's pipe has become readable.
+//! 2. `server::event_loop::EventLoop::dispatch`: finds the owner of the event.
+//! 3. `server::supervised::Supervised::ready`: sets a bit on the driver's process.
+//! 4. `server::event_loop::EventLoop::read_children`: tries every pipe whose bit is set.
+//! 5. `server::camera::Camera::read`: passes whole frames on to the hub.
+//! 6. `server::camera::frames::FrameReader::read`: reads until the pipe would block, or its budget is spent.
+//! 7. [`wire::pieces::PieceDecoder::decode`]: decodes what was read, within the same budget.
+//! 8. [`wire::decoder::SourceDecoder::decode`]: JPEGs or parts, as the driver writes them.
+//! 9. [`wire::multipart::PartDecoder::decode`]: finds the JPEG between two boundaries.
+//! 10. `wire::jpeg::walk::Walk::advance`: walks its segments, to see that it is whole.
+//! 11. [`hub::Hub::publish`]: replaces the camera's newest frame.
+//! 12. [`stream::Live::publish`]: adds it to the statistics and to the event log.
+//! 13. [`stream::Channel::publish`]: gives it a number, and a place in the history.
+//! 14. [`wire::multipart::EncodedPart::encode`]: encodes header, JPEG and boundary into the one allocation that all
+//!     viewers share.
+//! 15. [`hub::Hub::wake`]: puts the viewers on the list of connections with work to do.
+//! 16. `server::event_loop::EventLoop::turn_hub`: takes the hub's turn.
+//! 17. [`hub::Hub::turn`]: receives, expires, answers; then sends.
+//! 18. [`hub::Hub::send_pending`]: goes through the list.
+//! 19. [`hub::Hub::send`]: asks the body for a chunk, if nothing has begun to leave and the transport has room.
+//! 20. [`hub::sending::Sending::pull`]: queues the chunk.
+//! 21. `stream::viewer::Viewer::next`: returns the newest frame, by reference, if it is new to the viewer and its rate
+//!     allows it.
+//! 22. [`hub::Hub::write`]: writes what is queued. A frame of which the transport took no byte is taken back: the next
+//!     time, there may be a newer one.
+//! 23. [`hub::queue::WriteQueue::write_to`]: writes until the transport would block, or nothing is left.
+//! 24. `server::socket::Socket::write`: one system call.
 //!
 //! # The life of a request
 //!
-//! A listener accepts it, [`hub::Hub::admit`] gives it a slot and a number. It becomes readable; what came is parsed
-//! by [`wire::http::Request::parse`], which says "not yet" until the head is whole. [`site::answer`] looks at the
-//! [`site::View`] and says what is to follow: bytes until done, frames without end, a body that a
-//! [`hub::Body`] makes as it is sent, or "ask me again when there is a frame". The connection's state tells what
-//! is next, and its deadline when that is too late.
+//! A listener accepts the connection, and [`hub::Hub::admit`] gives it a slot and a number. It becomes readable, and
+//! [`wire::http::Request::parse`] parses what has arrived: "not yet" until the head is whole. [`site::answer`] returns
+//! the response: bytes, the frames of a camera, a [`hub::Body`] that is made as it is sent, or "ask again when there is
+//! a frame". All that it sees of the server is the [`site::View`]. The state of the connection is what happens next,
+//! its deadline is when that is too late.
+
+// The life of a frame runs through private functions of public types.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod bench;
 pub mod clock;

@@ -181,6 +181,7 @@ pub struct LimitsInForce {
     pub stall_timeout_ms: u64,
     pub frame_timeout_ms: u64,
     pub repeat_after_ms: u64,
+    #[serde(rename = "frames_pinned_bytes_max")]
     pub retained_bytes_max: usize,
     pub history_ms: u64,
     pub history_bytes_max: usize,

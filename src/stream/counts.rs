@@ -169,6 +169,7 @@ pub struct Totals {
     /// Events for a connection that was no longer there.
     pub stale_events: u64,
     /// Records of frames that tables and events left out, since their peers were too slow.
+    #[serde(rename = "untold")]
     pub missed: u64,
     /// Streams and other bodies that ended because the credential that opened them expired or was revoked.
     pub expired: u64,

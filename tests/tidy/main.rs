@@ -56,13 +56,10 @@ const IMPURE: [&str; 9] = [
 
 /// What must be readable in an hour: a file or a folder, the files and lines it may have. Comments and blank lines
 /// count, unit tests do not.
-const BUDGETS: [(&str, usize, usize); 2] = [("hub", 19, 3090), ("server/event_loop.rs", 1, 245)];
+const BUDGETS: [(&str, usize, usize); 2] = [("hub", 8, 1635), ("server/event_loop.rs", 1, 245)];
 
 /// Rooms whose files do not import in a circle.
 const WITHOUT_CYCLES: [&str; 6] = ["drivers", "hub", "server", "site", "stream", "wire"];
-
-/// Imports, of the second file by the first, that are left out of the search for cycles.
-const EXCEPTED: [(&str, &str); 1] = [("hub/steps.rs", "hub/mod.rs")];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -176,12 +173,7 @@ fn a_long_function_is_seen() {
 #[test]
 fn files_of_a_room_do_not_import_in_a_circle() {
     for room in WITHOUT_CYCLES {
-        let mut graph = imports::graph_of_room(&root().join("src"), room);
-        for (importer, imported) in EXCEPTED {
-            if let Some(imports) = graph.get_mut(importer) {
-                imports.remove(imported);
-            }
-        }
+        let graph = imports::graph_of_room(&root().join("src"), room);
         assert_eq!(imports::cycle(&graph), None);
     }
 }

@@ -1,9 +1,12 @@
-//! The map in `lib.rs`: the reading order with its line counts.
+//! The map in `lib.rs`: the reading order with its line counts, and the functions on the way of a frame.
 
 use std::fs;
 
 /// A count in the reading order may be off by this many parts of a hundred, so that it needs no change with each line.
 const TOLERANCE_PERCENT: usize = 10;
+
+/// The most functions from a driver's pipe to a viewer's socket.
+const FRAME_FUNCTIONS_MAX: usize = 25;
 
 /// Returns the lines of the section `# TITLE` of the crate's documentation.
 fn section(title: &str) -> Vec<String> {
@@ -40,4 +43,27 @@ fn reading_order_names_files_with_their_line_counts() {
         }
     }
     assert_eq!(faults, Vec::<String>::new(), "the reading order in src/lib.rs");
+}
+
+#[test]
+fn life_of_a_frame_names_few_functions_that_all_exist() {
+    let lines = section("The life of a frame");
+    let items: Vec<_> = lines.iter().filter_map(|line| line.split_once(". ")).collect();
+    let items: Vec<_> = items.into_iter().filter(|(number, _)| number.parse::<usize>().is_ok()).collect();
+    assert!((10..=FRAME_FUNCTIONS_MAX).contains(&items.len()), "{} functions", items.len());
+    for (_, item) in items {
+        let path: Vec<&str> = item.split('`').nth(1).unwrap_or_default().split("::").collect();
+        let [modules @ .., _, function] = path.as_slice() else { panic!("src/lib.rs: {item}") };
+        assert!(defines(modules, function), "src/lib.rs: there is no function {}", path.join("::"));
+    }
+}
+
+/// Whether a module, or one of its children, has a function of that name.
+fn defines(modules: &[&str], function: &str) -> bool {
+    let place = super::root().join("src").join(modules.join("/"));
+    let mut files = if place.is_dir() { super::rust_files(&place) } else { Vec::new() };
+    files.push(place.with_extension("rs"));
+    let is_in =
+        |text: String| [format!("fn {function}("), format!("fn {function}<")].iter().any(|head| text.contains(head));
+    files.iter().filter_map(|file| fs::read_to_string(file).ok()).any(is_in)
 }
