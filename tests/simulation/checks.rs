@@ -86,6 +86,9 @@ fn is_receiving(link: &Link) -> bool {
 
 /// No connection is there after its time.
 fn on_time(link: &Link, model: &Model) -> Result<(), String> {
+    if link.drained > model.limits.linger_bytes_max {
+        return Err("has sent more than is drained, and is still there".into());
+    }
     let missed = deadlines(link, model).find(|deadline| model.now >= deadline.at);
     missed.map_or(Ok(()), |deadline| Err(deadline.missed.into()))
 }

@@ -204,7 +204,11 @@ impl Viewing {
 
     /// How long what was begun last may hold back what follows.
     pub fn time_of_last(&self) -> Duration {
-        self.pace.time_of(self.last_bytes)
+        let bytes_time = self.pace.bytes_per_second.map_or(Duration::ZERO, |rate| {
+            let nanos = (self.last_bytes as u128 * 1_000_000_000).div_ceil(u128::from(rate.get()));
+            Duration::from_nanos(nanos as u64)
+        });
+        bytes_time.max(self.pace.interval.unwrap_or_default())
     }
 }
 

@@ -76,7 +76,7 @@ impl FaultProfile {
             late: random.pick(&[0, 100, 500]),
             is_rough_ending: random.chance(250),
             tick_us: random.up_to(60_000),
-            leaps: random.pick(&[0, 10, 30]),
+            leaps: random.pick(&[0, 20, 50]),
         }
     }
 }
@@ -91,6 +91,7 @@ fn draw_limits(random: &mut Random) -> Limits {
         keep_alive_after: Duration::from_millis(random.pick(&[300, 15_000])),
         make_budget_bytes: random.pick(&[1, 20_000, 64 * 1024]),
         write_budget_bytes: random.pick(&[500, 10_000, 256 * 1024]),
+        linger_bytes_max: random.pick(&[1_000, 64 * 1024]),
         ..Limits::default()
     }
 }
@@ -212,7 +213,7 @@ impl World {
         if !self.random.chance(self.fault_profile.leaps) {
             return time;
         }
-        if self.random.chance(300) {
+        if self.random.chance(400) {
             // It is as the deadline passes that peers take bytes again.
             self.links.iter().for_each(|(_, link)| link.borrow_mut().recover());
         }
