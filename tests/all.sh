@@ -47,9 +47,9 @@ fi
 
 # What needs nothing else, side by side.
 cargo test --locked
-# A million accidents, and whether the faults that are made on purpose are noticed.
+# A million accidents, and whether the simulation notices the faults that are made on purpose.
 cargo test --locked --profile optimised --test simulation -- --seeds 0..10000
-cargo test --locked --profile optimised --features sabotage --test simulation -- --sabotage
+cargo test --locked --profile optimised --test simulation -- --faults
 # Inputs nobody has thought of yet, for a few seconds each, and alike each time: a change is judged by what it changed.
 # tests/fuzz/README.md tells how to look for longer.
 FUZZ_SEED=1 bash tests/fuzz/run.sh 10

@@ -5,21 +5,21 @@
 //! - `--seed N` runs one, `--verbose` prints what happens in it;
 //! - `--seeds A..B` runs many, `--steps N` makes each longer or shorter;
 //! - `--trace FILE` plays a trace that a fuzzer has written (`tests/fuzz`), with `--verbose` too;
-//! - `--sabotage` breaks the hub on purpose (`--features sabotage`), and fails if that goes unnoticed.
+//! - `--faults` applies each patch of `faults/` to a copy of the code, `--fault NAME` one of them, and fails if no seed
+//!   notices the fault.
 //!
 //! Reading order: `world` (the step), `link` (the transport), `transcript` (what must leave), `checks` (what must
 //! hold).
 
 mod body;
 mod checks;
+mod faults;
 mod link;
 mod model;
 mod options;
 mod profile;
 mod random;
 mod run;
-#[cfg(feature = "sabotage")]
-mod sabotages;
 mod script;
 mod site;
 mod source;
@@ -56,11 +56,12 @@ fn perform(options: &Options) -> Result<(), String> {
         Task::Nothing => Ok(()),
         Task::One(seed) => run_one(*seed, options),
         Task::Trace(path) => traces::play(path, options.is_verbose),
-        Task::Many(seeds) => run_many(seeds.clone(), options).and_then(|()| traces::play_all()),
-        #[cfg(feature = "sabotage")]
-        Task::Sabotage => sabotages::run(options.steps),
-        #[cfg(not(feature = "sabotage"))]
-        Task::Sabotage => Err("sabotages are built in with --features sabotage".into()),
+        Task::Many(seeds) => {
+            run_many(seeds.clone(), options)?;
+            traces::play_all()?;
+            faults::check_all()
+        }
+        Task::Faults(only) => faults::run(only.as_deref()),
     }
 }
 

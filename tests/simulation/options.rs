@@ -15,7 +15,8 @@ pub enum Task {
     One(u64),
     Many(Range<u64>),
     Trace(PathBuf),
-    Sabotage,
+    /// All faults, or one.
+    Faults(Option<String>),
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +38,8 @@ impl Options {
                 "--trace" => options.task = Task::Trace(words.next().ok_or("--trace takes a file")?.into()),
                 "--steps" => options.steps = number(&word, words.next())?,
                 "--verbose" => options.is_verbose = true,
-                "--sabotage" => options.task = Task::Sabotage,
+                "--faults" => options.task = Task::Faults(None),
+                "--fault" => options.task = Task::Faults(Some(words.next().ok_or("--fault takes a name")?)),
                 "--ignored" | "--list" => options.task = Task::Nothing,
                 "--skip" | "--test-threads" => drop(words.next()),
                 _ if !word.starts_with('-') && !"simulation".contains(&word) => options.task = Task::Nothing,
