@@ -44,7 +44,7 @@
 //!
 //! # The reading order
 //!
-//! With the lines of each file, unit tests left out. The first eight are enough to understand the loop; the values
+//! With the lines of each file, unit tests left out. The first ten are enough to understand the loop; the values
 //! that pass through them are in [`stream`], one file each.
 //!
 //! | File | Lines | What it shows |
@@ -60,7 +60,12 @@
 //! | `server/listener.rs` | 300 | accepting when descriptors run out: the edge that never comes again |
 //! | `server/token.rs` | 112 | events that are late: a token names a slot and the connection it was for |
 //! | `server/supervised.rs` | 415 | a child process as an event source: pipes, SIGCHLD, backoff, restart |
+//! | `server/tls/session.rs` | 200 | a second buffer between loop and kernel: where TLS loses an edge, and how not to |
+//! | `server/restart.rs` | 126 | a restart that refuses no connection |
 //! | `server/camera` | 790 | a driver on demand, and what viewers are shown while it gives no frames |
+//! | `stream/viewer.rs` | 160 | a body: the newest frame, when the viewer is due one |
+//! | `stream/history.rs` | 112 | past frames by reference, bounded in time and bytes |
+//! | `stream/retained.rs` | 35 | memory that slow viewers may hold, read off reference counts |
 //! | `wire/http` | 870 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
 //! | `wire/jpeg` | 1150 | where a JPEG ends, and whether it is whole |
 //! | `wire/multipart` | 870 | parts, to be written and to be read |
