@@ -41,10 +41,10 @@ pub fn after_step(world: &World) -> Result<(), String> {
     memory_is_bounded(world, model)
 }
 
-/// What a connection must have done by some time.
+/// A time by which something must have happened to a connection.
 struct Deadline {
     at: Duration,
-    /// It is closed then; else it is sent something.
+    /// It must be closed by then; otherwise it must be sent something.
     is_closed: bool,
     missed: &'static str,
 }
@@ -56,9 +56,13 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
     let part = viewing.and_then(|viewing| viewing.part).map(|(begun_at, _)| begun_at + limits.frame_timeout);
     let part = part.map(|at| (at, true, "has taken too long for one frame, and is still there"));
     let progress = if let Some(since) = link.blocked_since {
-        // At its end a stream has the time of a stall once more.
+        // At its end, a stream has the stall timeout once more.
         let since = since.max(viewing.and_then(|viewing| viewing.ended_at).unwrap_or(since));
-        Some((since + limits.stall_timeout, !link.writing.told, "has taken no byte for too long, and is still there"))
+        Some((
+            since + limits.stall_timeout,
+            !link.writing.may_try,
+            "has taken no byte for too long, and is still there",
+        ))
     } else if let Some(shut_at) = link.shut_at {
         Some((shut_at + limits.linger_timeout, true, "lingers for too long"))
     } else if let Some(wait) = &link.wait {
@@ -84,7 +88,7 @@ fn is_receiving(link: &Link) -> bool {
     !transcript.is_subscriber() && !transcript.has_reply_due() && link.wait.is_none() && !link.script.is_over
 }
 
-/// No connection is there after its time.
+/// No deadline has passed.
 fn on_time(link: &Link, model: &Model) -> Result<(), String> {
     if link.drained > model.limits.linger_bytes_max {
         return Err("has sent more than is drained, and is still there".into());
@@ -93,7 +97,7 @@ fn on_time(link: &Link, model: &Model) -> Result<(), String> {
     missed.map_or(Ok(()), |deadline| Err(deadline.missed.into()))
 }
 
-/// Whether the server goes down, and what the peer has begun to ask is still awaited.
+/// Whether a request that has begun, or a first one, is still awaited during the shutdown.
 fn is_last_called(link: &Link, model: &Model) -> bool {
     let is_asking = link.script.asked == 0 || link.consumed > link.script.awaited_from;
     is_asking && model.last_call_until().is_some_and(|until| model.now < until)
@@ -105,7 +109,7 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
     let viewing = transcript.viewing.as_ref();
     let has_reply_due = transcript.has_reply_due();
     if viewing.is_none() && !has_reply_due && link.blocked_since.is_some() && link.writing.is_owed {
-        // What it has said was refused, but of the refusal no byte has left yet.
+        // Its request was refused, and no byte of the refusal has left yet.
         return Ok(());
     }
     let body = transcript.body.as_ref().filter(|body| body.is_endless);
@@ -113,7 +117,7 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
         viewing.map_or(Ok(()), |viewing| up_to_date(viewing, model))?;
         body.map_or(Ok(()), |body| body.up_to_date(model))?;
         if has_reply_due {
-            return Err("is owed a reply, and nothing will tell the loop to go on".into());
+            return Err("waits for the rest of its reply, and no event is owed".into());
         }
     }
     if let Some(wait) = &link.wait {
@@ -126,28 +130,28 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
     let is_over = link.script.is_over || (model.is_stopping() && !is_last_called(link, model));
     let is_ended = viewing.map_or(is_over && body.is_none(), |viewing| viewing.is_ending) && !has_reply_due;
     if is_ended && link.shut_at.is_none() {
-        return Err("has been told all, and is not told so".into());
+        return Err("has been sent its last reply, and writing is not shut down".into());
     }
     let is_subscriber = transcript.is_subscriber() && !model.is_stopping();
     let is_read = is_subscriber || link.shut_at.is_some() || !(has_reply_due || is_ended);
-    // A peer that has shut down its write side alone is still sent a stream.
+    // A peer that has shut down its write side alone still gets a stream.
     if is_read && link.end_consumed && !transcript.is_subscriber() {
-        return Err("has left, and is still there".into());
+        return Err("has closed, and its connection is still open".into());
     }
     if is_read && !link.reading.is_owed && !link.end_consumed {
-        return Err("has more to say, and nothing will tell the loop to read on".into());
+        return Err("has sent more, and no event is owed that would have it read".into());
     }
     let is_asking = !transcript.is_subscriber() && is_read && link.shut_at.is_none();
     if is_asking && link.script.messages.front().is_some_and(|message| message.end <= link.consumed) {
-        return Err("has said a whole request, and is not answered".into());
+        return Err("has sent a whole request, and is not answered".into());
     }
     Ok(())
 }
 
-/// N4: whoever can be given the newest frame has it, and has it again after a while.
+/// N4: a viewer whose transport has room has the newest frame, and is sent it again after a while.
 fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
     if viewing.part.is_some() {
-        return Err("N4: is in the middle of a frame, and nothing will tell the loop to go on".into());
+        return Err("N4: is in the middle of a frame, and no event is owed".into());
     }
     if viewing.ended_at.is_some() {
         return if viewing.is_ending { Ok(()) } else { Err("is not sent the end".into()) };
@@ -188,11 +192,8 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
         let in_flight = connection.queue.in_flight().is_some_and(|(frame, _)| !frame.is_repeat);
         let waiting = balance(&counts) - i64::from(in_flight);
         if !(0..=1).contains(&waiting) || known(&counts) != known(&viewing.counts) {
-            let known = &viewing.counts;
-            return Err(format!(
-                "N5: #{}: {waiting} frames are missing: {counts:?} where {known:?} is known",
-                key.number
-            ));
+            let (key, known) = (key.number, &viewing.counts);
+            return Err(format!("N5: #{key}: {waiting} frames are missing: {counts:?} where {known:?} is known"));
         }
     }
     let mut all = model.closed;
@@ -235,17 +236,7 @@ fn balance(counts: &FrameCounts) -> i64 {
 fn subscribers_add_up(world: &World, model: &Model) -> Result<(), String> {
     let frames = (0..model.cameras.len()).map(|camera| Topic::Frames { camera });
     for topic in frames.chain([Topic::State, Topic::Loop]) {
-        let is_of = |camera: usize| topic == Topic::Frames { camera };
-        let is_subscriber = |link: &Link| {
-            link.transcript.body.as_ref().is_some_and(|body| body.follows.contains(&topic))
-                || link
-                    .transcript
-                    .viewing
-                    .as_ref()
-                    .is_some_and(|viewing| link.shut_at.is_none() && is_of(viewing.camera))
-                || link.wait.as_ref().is_some_and(|wait| is_of(wait.camera))
-        };
-        let known = world.links.iter().filter(|(_, link)| is_subscriber(&link.borrow())).count();
+        let known = world.links.iter().filter(|(_, link)| link.borrow().follows(topic)).count();
         let subscribed = world.hub.subscribers(topic);
         if known != subscribed {
             return Err(format!("{subscribed} connections are subscribed to {topic:?}, where {known} are known"));
@@ -304,7 +295,7 @@ fn has_reason(world: &World, link: &Link, model: &Model) -> bool {
     let transcript = &link.transcript;
     let viewing = transcript.viewing.as_ref();
     let is_streamed_to = viewing.map_or(transcript.is_subscriber(), |viewing| !viewing.is_ending);
-    let is_told_all = !is_streamed_to && !transcript.has_reply_due();
+    let has_all = !is_streamed_to && !transcript.has_reply_due();
     let has_lingered = link.shut_at.is_some() && link.drained > model.limits.linger_bytes_max;
     let holds_frames = viewing.is_some() || transcript.frames_held().next().is_some();
     let is_pinned = holds_frames && world.hub.live().totals.closed.pinned > world.pinned_before;
@@ -314,8 +305,8 @@ fn has_reason(world: &World, link: &Link, model: &Model) -> bool {
         shown.is_none() && model.now >= viewing.since + model.limits.wait_timeout
     };
     link.reset
-        || link.told_gone
-        || (link.end_consumed && (is_told_all || viewing.is_some_and(is_unseen)))
+        || link.had_hangup
+        || (link.end_consumed && (has_all || viewing.is_some_and(is_unseen)))
         || has_lingered
         || is_pinned
         || deadlines(link, model).any(|deadline| deadline.is_closed && model.now >= deadline.at)

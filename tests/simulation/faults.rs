@@ -35,16 +35,7 @@ struct Hunk {
     after: String,
 }
 
-/// A file without a fault, and with it.
-struct Change {
-    original: String,
-    changed: String,
-}
-
 /// Builds and runs the simulation with each fault, or with the one named `only`.
-///
-/// # Errors
-/// A patch that does not apply or does not build, and a fault that no seed notices.
 pub fn run(only: Option<&str>) -> Result<(), String> {
     let mut faults = read_all()?;
     faults.retain(|fault| only.is_none_or(|only| fault.name == only));
@@ -67,9 +58,6 @@ pub fn run(only: Option<&str>) -> Result<(), String> {
 }
 
 /// Checks that every patch applies.
-///
-/// # Errors
-/// Names the patch that does not.
 pub fn check_all() -> Result<(), String> {
     let faults = read_all()?;
     for fault in &faults {
@@ -84,22 +72,19 @@ impl Fault {
     fn try_on(&self, copy: &Path) -> Result<String, String> {
         let changes = self.apply()?;
         let write = |path: &Path, text: &str| fs::write(copy.join(path), text).map_err(|error| error.to_string());
-        changes.iter().try_for_each(|(path, change)| write(path, &change.changed))?;
+        changes.iter().try_for_each(|(path, (_, changed))| write(path, changed))?;
         let failure = first_failure(copy);
-        changes.iter().try_for_each(|(path, change)| write(path, &change.original))?;
+        changes.iter().try_for_each(|(path, (original, _))| write(path, original))?;
         failure?.ok_or_else(|| format!("not noticed within {SEEDS_MAX} seeds"))
     }
 
-    /// The files that the fault changes.
-    fn apply(&self) -> Result<BTreeMap<&Path, Change>, String> {
-        let mut changes = BTreeMap::new();
+    /// The files that the fault changes, each as it is and as it becomes.
+    fn apply(&self) -> Result<BTreeMap<&Path, (String, String)>, String> {
+        let mut changes = BTreeMap::<&Path, (String, String)>::new();
         for Hunk { path, before, after } in &self.hunks {
-            if !changes.contains_key(path.as_path()) {
-                let read = fs::read_to_string(root().join(path));
-                let original = read.map_err(|error| format!("{}: {error}", path.display()))?;
-                changes.insert(path.as_path(), Change { changed: original.clone(), original });
-            }
-            let Some(Change { changed, .. }) = changes.get_mut(path.as_path()) else { continue };
+            let original = fs::read_to_string(root().join(path));
+            let original = original.map_err(|error| format!("{}: {error}", path.display()))?;
+            let (_, changed) = changes.entry(path).or_insert_with(|| (original.clone(), original));
             match changed.matches(before.as_str()).count() {
                 1 => *changed = changed.replacen(before, after, 1),
                 found => return Err(format!("applies {found} times, not once, to {}:\n{before}", path.display())),

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use framecast::hub::{Readiness, Transport};
+use framecast::stream::Topic;
 
 use crate::model::Model;
 use crate::profile::Profile;
@@ -45,7 +46,7 @@ pub struct Link {
     pub end_consumed: bool,
     pub reset: bool,
     /// The hub had an event that both directions have ended.
-    pub told_gone: bool,
+    pub had_hangup: bool,
     pub admitted_at: Duration,
     /// When the first byte of the awaited request was read.
     pub head_at: Duration,
@@ -79,26 +80,26 @@ pub struct Direction {
     /// An event is on its way.
     pub event: bool,
     /// The hub may try: it had an event since the last "would block".
-    pub told: bool,
+    pub may_try: bool,
     /// It is not ready for now, whatever the buffers hold: see [`Profile::hiccups`].
     is_stuck: bool,
 }
 
 impl Default for Direction {
     fn default() -> Self {
-        Self { is_owed: true, event: false, told: true, is_stuck: false }
+        Self { is_owed: true, event: false, may_try: true, is_stuck: false }
     }
 }
 
 impl Direction {
     fn would_block(&mut self) -> io::Error {
         self.is_owed = true;
-        self.told = false;
+        self.may_try = false;
         ErrorKind::WouldBlock.into()
     }
 
     /// Turns readiness into an edge, if one is owed.
-    fn tell(&mut self, is_ready: bool) {
+    fn update(&mut self, is_ready: bool) {
         if self.is_owed && is_ready && !self.is_stuck {
             self.is_owed = false;
             self.event = true;
@@ -124,7 +125,7 @@ impl Link {
         }
         let room = (self.consumed + profile.receive_buffer).saturating_sub(self.sent);
         if room > 0 && !self.peer_ended && random.chance(profile.sends) {
-            self.sent += self.script.say(self.sent, room.min(profile.send_bytes));
+            self.sent += self.script.send(self.sent, room.min(profile.send_bytes));
         }
         if random.chance(profile.leaves) && !self.reset {
             self.peer_ended |= !profile.resets;
@@ -154,9 +155,9 @@ impl Link {
 
     fn update_edges(&mut self) {
         let readable = self.sent > self.consumed || self.peer_ended || self.reset;
-        self.reading.tell(readable);
+        self.reading.update(readable);
         let room = self.profile.send_buffer.saturating_sub(self.queued);
-        self.writing.tell(room >= self.profile.low_water.min(self.profile.send_buffer) || self.reset);
+        self.writing.update(room >= self.profile.low_water.min(self.profile.send_buffer) || self.reset);
     }
 
     pub fn has_event(&self) -> bool {
@@ -173,10 +174,18 @@ impl Link {
     }
 
     /// The hub has an event, true or not.
-    pub fn told(&mut self, event: Readiness) {
-        self.reading.told |= event.readable || event.gone;
-        self.writing.told |= event.writable;
-        self.told_gone |= event.gone;
+    pub fn on_event(&mut self, event: Readiness) {
+        self.reading.may_try |= event.readable || event.gone;
+        self.writing.may_try |= event.writable;
+        self.had_hangup |= event.gone;
+    }
+
+    /// Whether it must be woken for what is new in a topic.
+    pub fn follows(&self, topic: Topic) -> bool {
+        let viewing = self.transcript.viewing.as_ref().filter(|_| self.shut_at.is_none());
+        let cameras = [viewing.map(|viewing| viewing.camera), self.wait.as_ref().map(|wait| wait.camera)];
+        cameras.into_iter().flatten().any(|camera| topic == Topic::Frames { camera })
+            || self.transcript.body.as_ref().is_some_and(|body| body.follows.contains(&topic))
     }
 
     /// When the head that is awaited must be whole; sooner once the server goes down.
@@ -192,7 +201,7 @@ impl Link {
     }
 
     fn read(&mut self, buffer: &mut [u8], model: &mut Model) -> io::Result<usize> {
-        if !self.reading.told {
+        if !self.reading.may_try {
             model.fail(|| format!("connection {} is read before the edge it owes", self.id));
         }
         if self.reset {
@@ -224,7 +233,7 @@ impl Link {
     }
 
     fn write(&mut self, slices: &[IoSlice<'_>], model: &mut Model) -> io::Result<usize> {
-        if !self.writing.told {
+        if !self.writing.may_try {
             model.fail(|| format!("connection {} is written to before the edge it owes", self.id));
         }
         if self.shut_at.is_some() {

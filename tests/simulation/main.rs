@@ -23,12 +23,13 @@ mod run;
 mod script;
 mod site;
 mod source;
-mod traces;
 mod transcript;
 mod world;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::ops::Range;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,10 +56,10 @@ fn perform(options: &Options) -> Result<(), String> {
     match &options.task {
         Task::Nothing => Ok(()),
         Task::One(seed) => run_one(*seed, options),
-        Task::Trace(path) => traces::play(path, options.is_verbose),
+        Task::Trace(path) => play(path, options.is_verbose),
         Task::Many(seeds) => {
             run_many(seeds.clone(), options)?;
-            traces::play_all()?;
+            play_all()?;
             faults::check_all()
         }
         Task::Faults(only) => faults::run(only.as_deref()),
@@ -125,4 +126,19 @@ fn run_many(seeds: Range<u64>, options: &Options) -> Result<(), String> {
 
 fn add(counts: &mut BTreeMap<&'static str, u64>, outcome: Outcome) {
     outcome.counts.into_iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+}
+
+/// Plays one trace.
+fn play(path: &Path, is_verbose: bool) -> Result<(), String> {
+    let trace = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    run::play(&trace, is_verbose).map(drop).map_err(|fault| format!("{}: {fault}", path.display()))
+}
+
+/// Plays the traces that fuzzing has kept; the published crate comes without them.
+fn play_all() -> Result<(), String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/hub");
+    let traces: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
+    traces.iter().try_for_each(|trace| play(&trace.path(), false))?;
+    println!("{} traces hold", traces.len());
+    Ok(())
 }

@@ -223,11 +223,6 @@ impl Model {
         self.stopping_at.map(|at| at + self.limits.last_call_timeout)
     }
 
-    /// The hub is shut down.
-    pub fn stop(&mut self) {
-        self.stopping_at = Some(self.now);
-    }
-
     /// Notes the first thing that went wrong; what follows from it says little.
     pub fn fail(&mut self, fault: impl FnOnce() -> String) {
         self.fault.get_or_insert_with(fault);

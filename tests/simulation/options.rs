@@ -32,16 +32,21 @@ impl Options {
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self { task: Task::Many(SEEDS), steps: STEPS, is_verbose: false };
         while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} takes a value"));
             match word.as_str() {
-                "--seed" => options.task = Task::One(number(&word, words.next())?),
-                "--seeds" => options.task = Task::Many(range(words.next())?),
-                "--trace" => options.task = Task::Trace(words.next().ok_or("--trace takes a file")?.into()),
-                "--steps" => options.steps = number(&word, words.next())?,
+                "--seed" => options.task = Task::One(number(&value()?)?),
+                "--seeds" => {
+                    let range = value()?;
+                    let (start, end) = range.split_once("..").ok_or("--seeds takes a range such as 0..1000")?;
+                    options.task = Task::Many(number(start)?..number(end)?);
+                }
+                "--trace" => options.task = Task::Trace(value()?.into()),
+                "--steps" => options.steps = number(&value()?)?,
                 "--verbose" => options.is_verbose = true,
                 "--faults" => options.task = Task::Faults(None),
-                "--fault" => options.task = Task::Faults(Some(words.next().ok_or("--fault takes a name")?)),
+                "--fault" => options.task = Task::Faults(Some(value()?)),
                 "--ignored" | "--list" => options.task = Task::Nothing,
-                "--skip" | "--test-threads" => drop(words.next()),
+                "--skip" | "--test-threads" => drop(value()),
                 _ if !word.starts_with('-') && !"simulation".contains(&word) => options.task = Task::Nothing,
                 _ => {}
             }
@@ -50,12 +55,6 @@ impl Options {
     }
 }
 
-fn number<T: FromStr>(option: &str, word: Option<String>) -> Result<T, String> {
-    word.and_then(|word| word.parse().ok()).ok_or_else(|| format!("{option} takes a number"))
-}
-
-fn range(word: Option<String>) -> Result<Range<u64>, String> {
-    let bounds = word.as_deref().and_then(|word| word.split_once(".."));
-    let bounds = bounds.and_then(|(start, end)| Some(start.parse().ok()?..end.parse().ok()?));
-    bounds.ok_or_else(|| "--seeds takes a range such as 0..1000".into())
+fn number<T: FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("{word}: expected a number"))
 }

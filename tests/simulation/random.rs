@@ -72,10 +72,6 @@ impl Random {
         }
     }
 
-    pub fn byte(&mut self) -> u8 {
-        self.below(256) as u8
-    }
-
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }

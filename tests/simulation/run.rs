@@ -12,14 +12,11 @@ use crate::world::World;
 /// Steps in which an awkward moment for the end is waited for, and in which the faults go on after it.
 const AWKWARD_STEPS_MAX: usize = 100;
 const ROUGH_STEPS: usize = 40;
-
 /// Steps of calm in which the cameras go on, and in which they are silent.
 const LIVE_STEPS: usize = 20;
 const SILENT_STEPS: usize = 40;
-
 /// Steps of the end: longer than requests on their way are awaited.
 const END_STEPS: usize = 10;
-
 /// A trace may encode steps in which nothing happens: it is not played for ever.
 const TRACE_STEPS_MAX: usize = 400;
 
@@ -31,18 +28,12 @@ pub struct Outcome {
     pub counts: BTreeMap<&'static str, u64>,
 }
 
-/// Runs one seed for `steps` steps of chaos and what follows them.
-///
-/// # Errors
-/// The step, and what went wrong in it.
+/// Runs one seed for `steps` steps of chaos and what follows them. An error names the step.
 pub fn run(seed: u64, steps: usize, is_verbose: bool) -> Result<Outcome, String> {
     live(World::new(Random::new(seed), is_verbose), steps.saturating_sub(LIVE_STEPS + SILENT_STEPS))
 }
 
 /// Plays a trace: chaos for as long as it has bytes, and what follows.
-///
-/// # Errors
-/// The step, and what went wrong in it.
 pub fn play(trace: &[u8], is_verbose: bool) -> Result<Outcome, String> {
     live(World::new(Random::of_trace(trace), is_verbose), TRACE_STEPS_MAX)
 }

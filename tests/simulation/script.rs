@@ -39,7 +39,7 @@ pub struct Stream {
 /// One whole request.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Where in what the peer says it ends.
+    /// Where it ends in the bytes of the script.
     pub end: usize,
     pub path: String,
     pub ask: Ask,
@@ -58,32 +58,32 @@ pub struct Script {
     pub awaited_from: usize,
     /// How many were handed out.
     pub asked: u32,
-    /// The last reply is due or was given: nothing more will be answered.
+    /// The last reply is due or was sent: no further request is answered.
     pub is_over: bool,
     /// Where the peer pauses, and for how many steps.
     pauses: VecDeque<(usize, usize)>,
 }
 
 impl Script {
-    /// How many of the next bytes the peer says now, `most` at the most.
-    pub fn say(&mut self, said: usize, most: usize) -> usize {
+    /// How many of the next bytes the peer sends now, `most` at the most.
+    pub fn send(&mut self, sent: usize, most: usize) -> usize {
         let until = match self.pauses.front_mut() {
-            Some((at, 0)) if *at == said => {
+            Some((at, 0)) if *at == sent => {
                 self.pauses.pop_front();
                 self.pauses.front().map_or(self.bytes.len(), |(at, _)| *at)
             }
-            Some((at, steps)) if *at == said => {
+            Some((at, steps)) if *at == sent => {
                 *steps -= 1;
                 return 0;
             }
             Some((at, _)) => *at,
             None => self.bytes.len(),
         };
-        most.min(until - said)
+        most.min(until - sent)
     }
 
-    /// What must be said to the part of a request that has been read up to `consumed`, if it cannot be answered, or not
-    /// any more: it must be whole by `deadline`.
+    /// The refusal of the part of a request that has been read up to `consumed`, if it can never become a request that
+    /// is served, or is not whole by `deadline`.
     pub fn refusal(&mut self, consumed: usize, deadline: Duration, now: Duration) -> Option<Bytes> {
         let refusal = match Request::parse(&self.bytes[self.awaited_from..consumed]) {
             Err(refusal) => refusal,
@@ -98,7 +98,7 @@ impl Script {
 
     /// A request was handed out: it must be the next one.
     pub fn next(&mut self, path: &str) -> Result<Message, String> {
-        let message = self.messages.pop_front().ok_or_else(|| format!("nobody asked for {path}"))?;
+        let message = self.messages.pop_front().ok_or_else(|| format!("{path} was not requested"))?;
         if message.path != path {
             return Err(format!("{path} is handed out where {} is next", message.path));
         }
@@ -112,7 +112,7 @@ impl Script {
 #[derive(Debug)]
 pub struct Writer {
     pub cameras: usize,
-    /// Whether the past can be asked for.
+    /// Whether there is a history.
     pub has_history: bool,
     number: u64,
 }
@@ -176,11 +176,11 @@ impl Writer {
         let framing = random.pick(&[Framing::Length, Framing::Advance]);
         let camera = random.below(self.cameras);
         let is_late = self.has_history && random.chance(400);
-        // Not drawn, so that what is drawn next is the same for every other peer.
+        // Not drawn, so that the next draws are the same for every other peer.
         let permitted = (self.number % 4 == 3).then(|| Duration::from_millis(self.number * 37 % 5_000));
         self.request(script, random, Ask::Stream(Stream { camera, is_late, framing, pace, permitted }));
         if random.chance(100) {
-            // What a viewer goes on to say is read and thrown away.
+            // What a viewer sends is read and discarded.
             script.bytes.resize(script.bytes.len() + random.up_to(40_000), b'?');
         }
     }
@@ -217,8 +217,8 @@ impl Writer {
         script.messages.push_back(Message { end: script.bytes.len(), path, ask, keep_alive, head_only, is_old });
     }
 
-    /// Bytes of any kind may be requests: whatever they ask for, they are told that there is nothing.
-    fn understand(&self, script: &mut Script, mut from: usize) {
+    /// Random bytes may hold requests: each is answered with 204.
+    fn parse_requests(&self, script: &mut Script, mut from: usize) {
         while let Ok(Some((request, length))) = Request::parse(&script.bytes[from..]) {
             from += length;
             let Request { method, path, keep_alive, version, .. } = request;
@@ -236,9 +236,9 @@ impl Writer {
     fn garbage(&mut self, script: &mut Script, random: &mut Random) {
         match random.below(5) {
             0 => {
-                let bytes: Vec<u8> = (0..random.up_to(3_000)).map(|_| random.byte()).collect();
+                let bytes: Vec<u8> = (0..random.up_to(3_000)).map(|_| random.below(256) as u8).collect();
                 script.bytes.extend_from_slice(&bytes);
-                self.understand(script, script.bytes.len() - bytes.len());
+                self.parse_requests(script, script.bytes.len() - bytes.len());
             }
             1 => script.bytes.extend_from_slice(b"POST / HTTP/1.1\r\nHost: cam\r\nContent-Length: 90000\r\n\r\n"),
             2 => script.bytes.extend_from_slice(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),

@@ -33,7 +33,7 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Answers one call. What is wrong with the call goes to the model.
+    /// Answers one call. A fault of the call goes to the model.
     pub fn reply(&self, call: &Call, hub: &Hub<End>) -> Reply {
         let link = self.links.iter().find(|(key, _)| *key == call.key && hub.contains(*key));
         // A call whose connection was closed since is still handed out; its answer is dropped.
@@ -62,9 +62,7 @@ impl Site<'_> {
             None => link.script.next(&call.request.path)?,
         };
         let mut exchange = Exchange { link, model, hub, message };
-        let Some((producer, kind, last_id)) = exchange.body()? else {
-            return exchange.answer(call.waited);
-        };
+        let Some((producer, kind, last_id)) = exchange.body()? else { return exchange.answer(call.waited) };
         if producer.topics().is_empty() != matches!(kind, Kind::Table { rows_left: Some(_), .. } | Kind::Clip { .. }) {
             return Err(format!("a body with an end has topics, or one without has none: {kind:?}"));
         }
@@ -87,7 +85,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// What is made as it is sent, if that was asked for and there is anything to make it of.
+    /// The body that was requested, if one was and there is anything to make it of.
     fn body(&mut self) -> Result<Option<Made>, String> {
         Ok(Some(match self.message.ask {
             Ask::Table { camera, rows } if rows.is_none() || !self.model.cameras[camera].records.is_empty() => {
@@ -116,7 +114,7 @@ impl Exchange<'_> {
         }))
     }
 
-    /// The answer to anything else, or that there is nothing.
+    /// The answer to any other request.
     fn answer(mut self, waited: bool) -> Result<Answer, String> {
         Ok(match self.message.ask {
             Ask::Page { bytes } => self.respond(Status::Ok, page(bytes), None),

@@ -6,9 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use framecast::hub::{Hub, Key, Limits, Readiness, Tick, Wake};
-use framecast::stream::Captured;
-use framecast::stream::Peer;
-use framecast::stream::Topic;
+use framecast::stream::{Captured, Peer, Topic};
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 
@@ -21,10 +19,10 @@ use crate::script::Writer;
 use crate::site::{self, Site};
 use crate::source::{Act, Source};
 
-/// Where simulated time begins; it only ever moves by what a seed draws.
+/// Where simulated time begins; from there it moves by what a seed draws.
 pub static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Turns after which the hub must have come to rest, once nothing happens any more.
+/// Turns after which the hub must be at rest, once nothing happens any more.
 const TURNS_MAX: usize = 20_000;
 
 /// The connections that are not closed.
@@ -52,7 +50,7 @@ pub struct World {
     admitted: u64,
 }
 
-/// What one seed draws for itself.
+/// The faults of one world, and how often they happen: chances per thousand.
 #[derive(Debug)]
 pub struct FaultProfile {
     peers_max: usize,
@@ -60,7 +58,7 @@ pub struct FaultProfile {
     faults: usize,
     spurious: usize,
     late: usize,
-    /// Whether the end comes in the middle of it all.
+    /// Whether the hub is shut down amid the faults.
     pub is_rough_ending: bool,
     tick_us: usize,
     leaps: usize,
@@ -125,7 +123,7 @@ impl World {
         self.links.iter().find(|(known, _)| *known == key).map(|(_, link)| link)
     }
 
-    /// Whether something is still to be drawn.
+    /// Whether a trace has bytes left; a seed never ends.
     pub fn goes_on(&self) -> bool {
         self.random.goes_on()
     }
@@ -141,7 +139,7 @@ impl World {
         }
     }
 
-    /// One step: the clock, the peers and the cameras move, and the loop goes around if anything wakes it.
+    /// One step: time passes, peers and cameras act, and the hub takes a turn if it is woken.
     pub fn step(&mut self) -> Result<(), String> {
         let time = self.time();
         if self.random.chance(self.fault_profile.arrivals) && !self.model.borrow().is_stopping() {
@@ -169,7 +167,7 @@ impl World {
         self.around(time, acts)
     }
 
-    /// Whether somebody has part of a reply, and may ask for more behind it.
+    /// Whether a peer has part of a reply, and may send another request behind it.
     pub fn is_in_the_middle_of_a_reply(&self) -> bool {
         self.links.iter().any(|(_, link)| {
             let Link { transcript, script, .. } = &*link.borrow();
@@ -178,11 +176,12 @@ impl World {
         })
     }
 
-    /// The hub is told to go down.
+    /// Shuts the hub down.
     pub fn shut_down(&mut self) {
-        self.log(|| "going down".into());
+        self.log(|| "shutting down".into());
         let now = self.now();
-        self.model.borrow_mut().stop();
+        let time = self.model.borrow().now;
+        self.model.borrow_mut().stopping_at = Some(time);
         self.update_viewings(true);
         for (_, link) in &self.links {
             let transcript = &mut link.borrow_mut().transcript;
@@ -193,7 +192,7 @@ impl World {
         self.hub.shut_down(now);
     }
 
-    /// Lets the loop go around as long as there is work that waits for nothing.
+    /// Takes turns as long as the hub has work that waits for no event and no timer.
     pub fn settle(&mut self) -> Result<(), String> {
         for _ in 0..TURNS_MAX {
             if self.sleeps() {
@@ -214,7 +213,7 @@ impl World {
             return time;
         }
         if self.random.chance(400) {
-            // It is as the deadline passes that peers take bytes again.
+            // Peers read again just as the deadline passes.
             self.links.iter().for_each(|(_, link)| link.borrow_mut().recover());
         }
         let deadline = match self.hub.next_wake() {
@@ -247,7 +246,7 @@ impl World {
         self.sources[camera].frame(&mut self.random, self.model.borrow().cameras[camera].sequence)
     }
 
-    /// Time passes, and the loop goes around once, unless it would sleep on.
+    /// Time passes, and the hub takes a turn, unless the loop would sleep on.
     fn around(&mut self, time: Duration, acts: Vec<(usize, Act)>) -> Result<(), String> {
         self.step += 1;
         self.model.borrow_mut().now += time;
@@ -263,7 +262,7 @@ impl World {
         checks::after_step(self)
     }
 
-    /// Whether the loop would wait now, and not come straight back.
+    /// Whether the loop would wait for events now.
     pub fn sleeps(&self) -> bool {
         !self.hub.next_wake().is_due(self.now())
     }
@@ -278,10 +277,10 @@ impl World {
             self.log(|| format!("event for #{} in slot {}: {readiness:?}", key.number, key.slot));
             self.model.borrow_mut().moves += 1;
             if let Some(link) = self.link(key) {
-                link.borrow_mut().told(readiness);
+                link.borrow_mut().on_event(readiness);
             }
             self.hub.ready(key, readiness);
-            // A camera's pipe is one event among the others; so, once, were newcomers, and a slot must not care.
+            // Frames and new connections come between the other events of a batch.
             if !acts.is_empty() && self.random.chance(100) {
                 let (camera, act) = acts.remove(0);
                 self.perform(camera, act);
@@ -301,7 +300,7 @@ impl World {
         self.reap(turned.closed)
     }
 
-    /// The events of one batch: true ones in any order, some of them late; false ones, for anybody who is or was here.
+    /// The events of one batch: true ones in any order, some late; spurious ones, also for closed connections.
     fn batch(&mut self) -> Vec<(Key, Readiness)> {
         let mut batch = Vec::new();
         for (key, link) in &self.links {
@@ -398,7 +397,7 @@ impl World {
         }
     }
 
-    /// The connections that the hub has closed.
+    /// Checks the connections that the hub has closed.
     fn reap(&mut self, closed: Vec<End>) -> Result<(), String> {
         self.model.borrow_mut().is_reaping = true;
         for end in &closed {
