@@ -8,10 +8,11 @@ use bytes::Bytes;
 
 use super::queue::{Pause, Progress, WriteQueue};
 use super::sending::Sending;
-use crate::stream::answer::{Awaited, Permit, Response};
+use crate::stream::answer::{Awaited, Exchange, Permit, Response};
 use crate::stream::client_net::ClientNet;
+use crate::stream::counts::WriteCounts;
 use crate::stream::{Body, Limits, Live, Peer, Topic, Transport, Viewer};
-use crate::wire::http::{HeadSearch, Method, Refusal, Request, ResponseHead, Version};
+use crate::wire::http::{Refusal, Request, RequestReader, ResponseHead};
 
 /// Where a connection stands between its first request and its end.
 #[derive(Debug)]
@@ -44,19 +45,6 @@ impl State {
     }
 }
 
-/// What of a request shapes the reply to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exchange {
-    /// Whether another request may follow.
-    pub keep_alive: bool,
-    /// Whether the head alone was requested (RFC 9110, section 9.3.2).
-    pub head_only: bool,
-    /// Whether the peer understands chunked transfer coding (RFC 9112, section 7.1).
-    pub is_chunked: bool,
-    /// When the request had arrived.
-    pub asked_at: Instant,
-}
-
 /// One peer's transport, state and buffers.
 #[derive(Debug)]
 pub struct Connection<T> {
@@ -70,12 +58,8 @@ pub struct Connection<T> {
     pub state: State,
     /// What is queued for it.
     pub queue: WriteQueue,
-    /// Writes that the transport took in part, so far.
-    pub partial_writes: u64,
-    /// Writes that would have blocked, so far.
-    pub would_blocks: u64,
-    /// Bytes that the transport took, so far.
-    pub bytes_sent: u64,
+    /// What became of its writes, so far.
+    pub writes: WriteCounts,
     /// Which connection it is; see [`crate::stream::Key`].
     pub number: u32,
     /// There may be bytes to read: the last attempt did not end in "would block", or an edge has come since.
@@ -97,9 +81,7 @@ pub struct Connection<T> {
     /// The deadline of the state, in all states but `Sending`.
     pub(super) until: Instant,
     transport: T,
-    received: Vec<u8>,
-    search: HeadSearch,
-    requests: u32,
+    pub(super) requests: RequestReader,
 }
 
 impl<T: Transport> Connection<T> {
@@ -115,9 +97,7 @@ impl<T: Transport> Connection<T> {
             since: now,
             state,
             queue: WriteQueue::default(),
-            partial_writes: 0,
-            would_blocks: 0,
-            bytes_sent: 0,
+            writes: WriteCounts::default(),
             number,
             readable: true,
             writable: true,
@@ -129,9 +109,7 @@ impl<T: Transport> Connection<T> {
             armed: None,
             until,
             transport,
-            received: Vec::new(),
-            search: HeadSearch::default(),
-            requests: 0,
+            requests: RequestReader::default(),
         }
     }
 
@@ -176,7 +154,7 @@ impl<T: Transport> Connection<T> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => break,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
-                    totals.would_blocks += 1;
+                    totals.writes.would_blocks += 1;
                     break;
                 }
                 Err(error) => return Err(error),
@@ -189,11 +167,11 @@ impl<T: Transport> Connection<T> {
             totals.bytes_read += count as u64;
             match &mut self.state {
                 State::Receiving => {
-                    if self.requests > 0 && !self.has_begun_request() {
+                    if self.requests.taken() > 0 && !self.requests.has_begun() {
                         // On a kept connection, the time for a head begins with its first byte.
                         self.until = now + limits.request_timeout;
                     }
-                    self.received.extend_from_slice(&scratch[..count]);
+                    self.requests.push(&scratch[..count]);
                 }
                 State::Closing(drained) => *drained += count,
                 _ => {}
@@ -208,33 +186,14 @@ impl<T: Transport> Connection<T> {
     /// # Errors
     /// What has arrived can never become a request that is served.
     pub(super) fn next_request(&mut self, limits: &Limits, now: Instant) -> Result<Option<Request>, Refusal> {
-        if !matches!(self.state, State::Receiving) || self.received.is_empty() {
+        if !matches!(self.state, State::Receiving) {
             return Ok(None);
         }
-        let Some((request, length)) = Request::parse_on(&self.received, &mut self.search)? else { return Ok(None) };
-        self.received.drain(..length);
-        if self.received.is_empty() {
-            // Most connections send one request and then only listen: they need not keep the allocation.
-            self.received = Vec::new();
-        }
-        self.requests += 1;
-        let keep_alive = request.keep_alive && self.requests < limits.requests_per_connection_max;
-        let is_chunked = request.version == Version::Http11;
-        let head_only = request.method == Method::Head;
-        self.state = State::Answering(Exchange { keep_alive, head_only, is_chunked, asked_at: now });
+        let Some(request) = self.requests.next()? else { return Ok(None) };
+        let may_follow = self.requests.taken() < limits.requests_per_connection_max;
+        self.state = State::Answering(Exchange::new(&request, may_follow, now));
         self.until = now + limits.request_timeout;
         Ok(Some(request))
-    }
-
-    /// Whether it is to be awaited when the server shuts down: part of a request has arrived, or none was sent yet. The
-    /// empty lines that are ignored before a request are no part of it.
-    pub(super) fn is_requesting(&self) -> bool {
-        self.requests == 0 || self.has_begun_request()
-    }
-
-    /// Whether part of a request has arrived.
-    pub(super) fn has_begun_request(&self) -> bool {
-        self.received.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
     /// Whether a peer that sends no more has left.
@@ -309,12 +268,8 @@ impl<T: Transport> Connection<T> {
         let untouched = self.queue.untouched_frame();
         let progress = self.queue.write_to(&mut self.transport, limits.write_budget_bytes)?;
         self.writable = progress.pause != Pause::WouldBlock;
-        self.partial_writes += progress.partial_writes;
-        self.would_blocks += u64::from(!self.writable);
-        self.bytes_sent += progress.bytes as u64;
-        totals.partial_writes += progress.partial_writes;
-        totals.would_blocks += u64::from(!self.writable);
-        totals.bytes_written += progress.bytes as u64;
+        self.writes.add(progress.bytes, progress.is_partial, !self.writable);
+        totals.writes.add(progress.bytes, progress.is_partial, !self.writable);
         totals.budgets_spent += u64::from(progress.pause == Pause::Budget);
         if let State::Sending(sending) = &mut self.state {
             let is_taken_back = self.queue.take_back();
@@ -331,10 +286,10 @@ impl<T: Transport> Connection<T> {
     pub(super) fn replied(&mut self, limits: &Limits, now: Instant) -> io::Result<bool> {
         let keep_alive = matches!(&self.state, State::Sending(sending) if sending.keep_alive);
         if keep_alive && !self.has_ended {
-            let timeout = if self.has_begun_request() { limits.request_timeout } else { limits.idle_timeout };
+            let timeout = if self.requests.has_begun() { limits.request_timeout } else { limits.idle_timeout };
             (self.state, self.until) = (State::Receiving, now + timeout);
         } else if !self.has_ended {
-            self.received = Vec::new();
+            self.requests.clear();
             self.transport.shutdown_write()?;
             (self.state, self.until) = (State::Closing(0), now + limits.linger_timeout);
         }

@@ -19,21 +19,18 @@ pub(super) struct Connections<T> {
     slab: Slab<Connection<T>>,
     /// The connections to look at in the next turn, each once.
     pending: Vec<Key>,
-    /// The list of the turn before, kept for its allocation.
-    spare: Vec<Key>,
     closed: Vec<Key>,
     /// Times that are never later than the deadlines they stand for. A viewer's deadline moves with every frame, and
     /// moving its entry as often would cost more than the deadlines are worth: an entry that comes up early is put
     /// back at the deadline of that moment.
     timers: BinaryHeap<Reverse<(Instant, Key)>>,
-    /// Where the next turn starts in its list, as a fraction of 2^32.
+    /// Where the last round started, as a fraction of 2^32.
     start: u32,
 }
 
 impl<T: Transport> Connections<T> {
     pub(super) fn new() -> Self {
-        let (pending, spare, closed) = (Vec::new(), Vec::new(), Vec::new());
-        Self { slab: Slab::new(), pending, spare, closed, timers: BinaryHeap::new(), start: 0 }
+        Self { slab: Slab::new(), pending: Vec::new(), closed: Vec::new(), timers: BinaryHeap::new(), start: 0 }
     }
 
     /// Adds the connection that `make` returns for its key.
@@ -77,25 +74,24 @@ impl<T: Transport> Connections<T> {
         is_answered
     }
 
-    /// The connections to look at, as they are listed so far.
+    /// The connection at a place of the list.
     pub(super) fn pending(&self, index: usize) -> Option<Key> {
         self.pending.get(index).copied()
     }
 
-    /// Takes the list, from a start that differs with each turn, so that no connection is always last. The starts are
+    /// Starts a round over the list, from another place each time, so that no connection is always last. The places are
     /// multiples of the golden ratio: steps of one would starve some of a list that is carried over from turn to turn.
-    pub(super) fn take_pending(&mut self) -> Vec<Key> {
-        let mut pending = mem::replace(&mut self.pending, mem::take(&mut self.spare));
+    /// Returns the length of the list.
+    pub(super) fn start_round(&mut self) -> usize {
         self.start = self.start.wrapping_add(0x9e37_79b9);
-        let start = (u64::from(self.start) * pending.len() as u64) >> 32;
-        pending.rotate_left(start as usize);
-        pending
+        let start = (u64::from(self.start) * self.pending.len() as u64) >> 32;
+        self.pending.rotate_left(start as usize);
+        self.pending.len()
     }
 
-    /// Returns the list that was taken, for its allocation.
-    pub(super) fn give_back(&mut self, mut pending: Vec<Key>) {
-        pending.clear();
-        self.spare = pending;
+    /// Removes the first `settled` connections from the list.
+    pub(super) fn end_round(&mut self, settled: usize) {
+        self.pending.drain(..settled);
     }
 
     /// Arms the timer of a connection no later than its deadline.

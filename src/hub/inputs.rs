@@ -8,8 +8,7 @@ use bytes::Bytes;
 
 use super::connection::{Connection, State};
 use super::connections::Connections;
-use crate::logging::RateLimit;
-use crate::stream::answer::{Awaited, Call, Permit, Subscription};
+use crate::stream::answer::{Awaited, Call, Permit};
 use crate::stream::client_net::ConnectionCounts;
 use crate::stream::counts::CloseReason;
 use crate::stream::{Captured, Key, Limits, Live, Peer, Readiness, Topic, Transport};
@@ -26,7 +25,6 @@ pub struct Hub<T> {
     pub(super) calls: VecDeque<Call>,
     /// Connections of each client network other than this machine.
     pub(super) client_nets: ConnectionCounts,
-    pub(super) refusal_log: RateLimit,
     pub(super) is_shutting_down: bool,
     /// What a transport is read into.
     pub(super) scratch: Box<[u8]>,
@@ -40,7 +38,6 @@ impl<T: Transport> Hub<T> {
             subscribers: BTreeMap::new(),
             calls: VecDeque::new(),
             client_nets: ConnectionCounts::default(),
-            refusal_log: RateLimit::default(),
             is_shutting_down: false,
             scratch: vec![0; limits.read_budget_bytes].into_boxed_slice(),
             live: Live::new(cameras, division.into(), limits),
@@ -64,11 +61,6 @@ impl<T: Transport> Hub<T> {
             self.count(key, peer, now);
         }
         Ok(key)
-    }
-
-    /// Makes a new connection a viewer that has sent no request.
-    pub fn subscribe_unasked(&mut self, key: Key, subscription: Subscription, now: Instant) {
-        self.subscribe(key, subscription, now);
     }
 
     /// Notes an edge of a connection. Nothing is read or written before the next turn.
@@ -139,7 +131,7 @@ impl<T: Transport> Hub<T> {
         self.is_shutting_down = true;
         for key in self.connections.keys_where(|_| true) {
             let Some(connection) = self.connections.touch(key) else { continue };
-            let is_requesting = connection.is_requesting();
+            let is_requesting = connection.requests.taken() == 0 || connection.requests.has_begun();
             match &mut connection.state {
                 State::Handshaking | State::Receiving if is_requesting => {
                     connection.until = connection.until.min(now + self.live.limits.last_call_timeout);

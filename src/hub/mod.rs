@@ -20,6 +20,5 @@ pub mod turn;
 
 pub use crate::stream::answer::{Answer, Awaited, Call, Permit, Reply, Response, Subscription};
 pub use crate::stream::body::{Body, BodyKind, Next};
-pub use crate::stream::{Key, Limits, Readiness, Transport};
+pub use crate::stream::{Key, Limits, Readiness, Tick, Transport, Turned, Wake};
 pub use inputs::Hub;
-pub use turn::{Tick, Turned, Wake};

@@ -43,8 +43,8 @@ pub struct Progress {
     pub delivered: Option<Shown>,
     /// Whether a chunk's last byte left.
     pub is_through: bool,
-    /// 1 if the transport took some bytes, but had no room for all of them; otherwise 0.
-    pub partial_writes: u64,
+    /// Whether the transport took some bytes, but had no room for all of them.
+    pub is_partial: bool,
     /// Why writing stopped.
     pub pause: Pause,
 }
@@ -117,14 +117,14 @@ impl WriteQueue {
     /// Those of the transport, other than "would block" and "interrupted"; also if it took no byte at all.
     pub fn write_to(&mut self, transport: &mut impl Write, budget_bytes: usize) -> io::Result<Progress> {
         let pause = Pause::Drained;
-        let mut progress = Progress { bytes: 0, delivered: None, is_through: false, partial_writes: 0, pause };
+        let mut progress = Progress { bytes: 0, delivered: None, is_through: false, is_partial: false, pause };
         loop {
             match self.write_step(transport, budget_bytes, &mut progress) {
                 Ok(None) => {}
                 Ok(Some(pause)) => return Ok(Progress { pause, ..progress }),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    progress.partial_writes = u64::from(progress.bytes > 0 && !self.is_empty());
+                    progress.is_partial = progress.bytes > 0 && !self.is_empty();
                     return Ok(Progress { pause: Pause::WouldBlock, ..progress });
                 }
                 Err(error) => return Err(error),

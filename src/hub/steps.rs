@@ -10,40 +10,28 @@ use super::queue::Pause;
 use super::sending::Sending;
 use crate::stream::answer::{Answer, Awaited, Call, Permit, Subscription};
 use crate::stream::body::Shown;
+use crate::stream::client_net::TOO_MANY;
 use crate::stream::counts::CloseReason;
+use crate::stream::limits::TOO_SLOW;
 use crate::stream::{Key, Peer, Topic, Transport, Viewer};
-use crate::wire::http::{Refusal, Status};
+use crate::wire::http::Refusal;
 
 /// Rounds of asking and writing for one connection in a turn: what had begun, the newest frame, and one more look.
 const ROUNDS_MAX: usize = 3;
 
-/// The response to a request head that is not whole in time.
-const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." };
-
-/// The response to a peer whose client network has too many connections.
-const TOO_MANY: Refusal = Refusal {
-    status: Status::TooManyRequests,
-    reason: "Too many connections from your address; close some, or raise --connections-per-address.",
-};
-
 impl<T: Transport> Hub<T> {
     /// Counts a connection for `client`, which has sent a request through it, perhaps by way of a trusted proxy.
     /// Returns whether the request is to be answered: one connection too many of a client network is refused.
-    pub(super) fn attribute(&mut self, key: Key, client: Peer, now: Instant) -> bool {
-        let is_known = self.connections.get(key).is_some_and(|connection| connection.client == client);
-        is_known || self.count(key, client, now)
-    }
-
     pub(super) fn count(&mut self, key: Key, client: Peer, now: Instant) -> bool {
         let Some(connection) = self.connections.touch(key) else { return false };
+        if connection.client == client && connection.requests.taken() > 0 {
+            return true;
+        }
         connection.client = client;
         self.client_nets.release(connection.counted.take());
-        let (counted, has_room) = self.client_nets.admit(client, self.live.limits.connections_per_client_max);
+        let (counted, has_room) = self.client_nets.admit(client, self.live.limits.connections_per_client_max, now);
         connection.counted = counted;
         if !has_room {
-            if self.refusal_log.admit("refused connections", now) {
-                log::info!("{client}: {} (too many connections from its network)", TOO_MANY.status.code());
-            }
             self.refuse(key, &TOO_MANY, now);
         }
         has_room
@@ -115,8 +103,8 @@ impl<T: Transport> Hub<T> {
         self.entered(call.key, now);
     }
 
-    /// Makes a connection a viewer.
-    pub(super) fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
+    /// Makes a connection a viewer: one that has asked for it, or one that has sent no request.
+    pub fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
         let Some(connection) = self.connections.touch(key) else { return };
         let viewer = Viewer::new(&subscription, &mut self.live.channels[subscription.camera], now);
         connection.finish(subscription.head, Some(Box::new(viewer)), now);
@@ -133,23 +121,19 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Unsubscribes a connection from the topics of the state that it has left, and closes a viewer's tally.
-    fn left(&mut self, key: Key, state: State, in_flight: Option<Shown>, now: Instant) {
+    /// Unsubscribes a connection from the topics of the state that it has left, and closes its body.
+    fn left(&mut self, key: Key, state: &mut State, in_flight: Option<Shown>, now: Instant) {
         for topic in state.topics() {
-            self.unsubscribe(key, topic);
+            let keys = self.subscribers.entry(topic).or_default();
+            keys.remove(&key);
+            if keys.is_empty() {
+                // Figures are not kept up to date without a subscriber, and the next one must not get old ones.
+                self.subscribers.remove(&topic);
+                self.live.event_log.clear(topic);
+            }
         }
-        if let State::Sending(Sending { body: Some(mut body), .. }) = state {
+        if let State::Sending(Sending { body: Some(body), .. }) = state {
             body.close(&mut self.live, in_flight, now);
-        }
-    }
-
-    fn unsubscribe(&mut self, key: Key, topic: Topic) {
-        let Some(keys) = self.subscribers.get_mut(&topic) else { return };
-        keys.remove(&key);
-        if keys.is_empty() {
-            // Its figures are not kept up to date without a subscriber, and the next one must not get old ones.
-            self.subscribers.remove(&topic);
-            self.live.event_log.clear(topic);
         }
     }
 
@@ -170,10 +154,8 @@ impl<T: Transport> Hub<T> {
     pub(super) fn ask(&mut self, key: Key, waited: bool, now: Instant) {
         let Some(connection) = self.connections.touch(key) else { return };
         let peer = connection.peer;
-        let Some(state) = connection.wait_no_more(&self.live.limits, now) else { return };
-        for topic in state.topics() {
-            self.unsubscribe(key, topic);
-        }
+        let Some(mut state) = connection.wait_no_more(&self.live.limits, now) else { return };
+        self.left(key, &mut state, None, now);
         if let State::Waiting(exchange, request, _) = state {
             self.calls.push_back(Call { key, peer, request, waited, asked_at: exchange.asked_at });
         }
@@ -224,8 +206,8 @@ impl<T: Transport> Hub<T> {
     /// Called when a body has ended: queues the delimiter that follows it. When that has left, too, the reply is over.
     fn body_ended(&mut self, key: Key, now: Instant) {
         let Some(connection) = self.connections.touch(key) else { return };
-        if let Some(state) = connection.end_body(now) {
-            self.left(key, state, None, now);
+        if let Some(mut state) = connection.end_body(now) {
+            self.left(key, &mut state, None, now);
         }
         let Some(connection) = self.connections.touch(key).filter(|connection| connection.queue.is_empty()) else {
             return;
@@ -254,7 +236,7 @@ impl<T: Transport> Hub<T> {
             return self.permit_ended(key, now);
         }
         let is_idle = connection.is_idle();
-        let has_begun_request = connection.has_begun_request();
+        let has_begun_request = connection.requests.has_begun();
         let has_ended = connection.has_ended;
         match &mut connection.state {
             // What the peer has sent was not read yet, or the call not handed out: the delay is ours.
@@ -338,8 +320,8 @@ impl<T: Transport> Hub<T> {
         let queue = mem::take(&mut connection.queue);
         self.client_nets.release(connection.counted.take());
         self.live.totals.closed.count(reason);
-        if let Some(state) = self.connections.close(key) {
-            self.left(key, state, queue.in_flight().map(|(frame, _)| frame), now);
+        if let Some(mut state) = self.connections.close(key) {
+            self.left(key, &mut state, queue.in_flight().map(|(frame, _)| frame), now);
         }
     }
 }

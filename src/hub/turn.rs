@@ -8,53 +8,7 @@ use std::time::Instant;
 
 use super::inputs::Hub;
 use crate::stream::answer::{Call, Reply};
-use crate::stream::{Key, Transport};
-
-/// The time of a turn, on the one monotonic clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tick {
-    /// When the kernel was asked for events. All that had happened by then has been reported, so deadlines are judged
-    /// by this time: a process that was stopped in its wait hears its peers before it finds them late.
-    pub asked_at: Instant,
-    /// When the wait ended. What happens in the turn happens at this time.
-    pub now: Instant,
-}
-
-impl Tick {
-    /// A turn that did not wait.
-    pub fn at(now: Instant) -> Self {
-        Self { asked_at: now, now }
-    }
-}
-
-/// What a turn leaves to its caller.
-#[derive(Debug)]
-pub struct Turned<T> {
-    /// The transports of the connections that were closed since the last turn. Dropping one closes its descriptor.
-    pub closed: Vec<T>,
-}
-
-/// When the next turn must be taken, if no input comes before. The soonest of several is their minimum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wake {
-    /// At once: there is work that no event will report.
-    Now,
-    /// Then, at the nearest deadline.
-    At(Instant),
-    /// Not at all: there is nothing to wait for but inputs.
-    OnInput,
-}
-
-impl Wake {
-    /// Whether a turn is due at `now`.
-    pub fn is_due(self, now: Instant) -> bool {
-        match self {
-            Wake::Now => true,
-            Wake::At(at) => at <= now,
-            Wake::OnInput => false,
-        }
-    }
-}
+use crate::stream::{Key, Tick, Transport, Turned, Wake};
 
 impl<T: Transport> Hub<T> {
     /// Takes one turn. `answer` returns the answer to a request; it sees the hub as the requests before have left it.
@@ -126,7 +80,7 @@ impl<T: Transport> Hub<T> {
     fn answer_calls(&mut self, now: Instant, mut answer: impl FnMut(&Call, &Self) -> Reply) {
         while let Some(call) = self.calls.pop_front() {
             let Reply { answer, client, permit } = answer(&call, self);
-            if self.attribute(call.key, client, now) {
+            if self.count(call.key, client, now) {
                 self.respond(call, answer, permit, now);
             }
         }
@@ -134,12 +88,13 @@ impl<T: Transport> Hub<T> {
 
     /// Asks each body for what is next and writes it, on every connection with work to do.
     fn send_pending(&mut self, now: Instant, clock: impl Fn() -> Instant) {
-        let pending = self.connections.take_pending();
+        let round = self.connections.start_round();
         let mut made = 0;
-        for &key in &pending {
+        for index in 0..round {
+            let Some(key) = self.connections.pending(index) else { break };
             made += self.send(key, made < self.live.limits.make_budget_bytes, now, &clock);
             self.connections.settle(key, &self.live.limits);
         }
-        self.connections.give_back(pending);
+        self.connections.end_round(round);
     }
 }

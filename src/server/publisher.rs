@@ -135,6 +135,6 @@ fn subscribe(
         socket.register(registry, key)?;
         Ok(socket)
     })?;
-    hub.subscribe_unasked(key, subscription, now);
+    hub.subscribe(key, subscription, now);
     Ok(key)
 }

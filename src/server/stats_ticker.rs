@@ -94,7 +94,7 @@ impl StatsTicker {
             took.as_micros() as u64,
             events as u64,
             totals.bytes_read - self.before.bytes_read,
-            totals.bytes_written - self.before.bytes_written,
+            totals.writes.bytes_written - self.before.writes.bytes_written,
             totals.published - self.before.published,
         ));
         self.before = *totals;

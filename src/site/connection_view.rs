@@ -98,9 +98,9 @@ impl ConnectionView {
             readable: connection.readable,
             writable: connection.writable,
             queued_bytes: connection.queue.bytes_queued(),
-            bytes_sent: connection.bytes_sent,
-            would_blocks: connection.would_blocks,
-            partial_writes: connection.partial_writes,
+            bytes_sent: connection.writes.bytes_written,
+            would_blocks: connection.writes.would_blocks,
+            partial_writes: connection.writes.partial_writes,
             ..Self::default()
         };
         let Some(viewer) = connection.viewer() else { return view };

@@ -8,7 +8,7 @@ use super::body::Body;
 use super::key::Key;
 use super::peer::Peer;
 use super::rate_limit::RateLimit;
-use crate::wire::http::{Request, ResponseHead};
+use crate::wire::http::{Method, Request, ResponseHead, Version};
 use crate::wire::multipart::Framing;
 
 /// A request that wants an answer.
@@ -83,6 +83,31 @@ pub enum Awaited {
         /// The number of the check; see [`crate::hub::Hub::check_finished`].
         ticket: u64,
     },
+}
+
+/// What of a request shapes the reply to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Whether another request may follow.
+    pub keep_alive: bool,
+    /// Whether the head alone was requested (RFC 9110, section 9.3.2).
+    pub head_only: bool,
+    /// Whether the peer understands chunked transfer coding (RFC 9112, section 7.1).
+    pub is_chunked: bool,
+    /// When the request had arrived.
+    pub asked_at: Instant,
+}
+
+impl Exchange {
+    /// The reply to a request that has arrived, after which another one `may_follow`.
+    pub fn new(request: &Request, may_follow: bool, now: Instant) -> Self {
+        Self {
+            keep_alive: request.keep_alive && may_follow,
+            head_only: request.method == Method::Head,
+            is_chunked: request.version == Version::Http11,
+            asked_at: now,
+        }
+    }
 }
 
 /// A whole response. The connection adds `Content-Length` and `Connection`, and omits the body for a `HEAD` request.

@@ -5,8 +5,11 @@ use std::collections::btree_map::Entry;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use std::time::Instant;
 
 use super::peer::Peer;
+use crate::logging::RateLimit;
+use crate::wire::http::{Refusal, Status};
 
 /// What is counted as one client: an IPv4 address, or the 64 bits of an IPv6 network, since a host may use every
 /// address of its /64 (RFC 4291, section 2.5.1).
@@ -40,23 +43,34 @@ impl ClientNet {
     }
 }
 
+/// The response to a peer whose client network has too many connections.
+pub const TOO_MANY: Refusal = Refusal {
+    status: Status::TooManyRequests,
+    reason: "Too many connections from your address; close some, or raise --connections-per-address.",
+};
+
 /// Open connections of each client network other than this machine, where a proxy may run.
 #[derive(Debug, Default)]
 pub struct ConnectionCounts {
     counts: BTreeMap<ClientNet, usize>,
+    log: RateLimit,
 }
 
 impl ConnectionCounts {
     /// Counts a connection of `client`. Returns the network that it counts against, if it counts, and whether that has
     /// at most `max` of them.
-    pub fn admit(&mut self, client: Peer, max: usize) -> (Option<ClientNet>, bool) {
+    pub fn admit(&mut self, client: Peer, max: usize, now: Instant) -> (Option<ClientNet>, bool) {
         let client_net = ClientNet::of(client);
         if client_net.is_here() {
             return (None, true);
         }
         let count = self.counts.entry(client_net).or_default();
         *count += 1;
-        (Some(client_net), *count <= max)
+        let has_room = *count <= max;
+        if !has_room && self.log.admit("refused connections", now) {
+            log::info!("{client}: {} (too many connections from its network)", TOO_MANY.status.code());
+        }
+        (Some(client_net), has_room)
     }
 
     /// Counts a connection no longer.

@@ -143,6 +143,26 @@ impl FrameCounts {
     }
 }
 
+/// What became of writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WriteCounts {
+    /// Bytes the transports took.
+    pub bytes_written: u64,
+    /// Writes that were taken in part.
+    pub partial_writes: u64,
+    /// Writes that would have blocked.
+    pub would_blocks: u64,
+}
+
+impl WriteCounts {
+    /// Counts writes up to the next pause.
+    pub fn add(&mut self, bytes: usize, is_partial: bool, would_block: bool) {
+        self.bytes_written += bytes as u64;
+        self.partial_writes += u64::from(is_partial);
+        self.would_blocks += u64::from(would_block);
+    }
+}
+
 /// What all connections together came to.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Totals {
@@ -158,12 +178,9 @@ pub struct Totals {
     pub published: u64,
     /// Bytes that came.
     pub bytes_read: u64,
-    /// Bytes the transports took.
-    pub bytes_written: u64,
-    /// Writes that were taken in part.
-    pub partial_writes: u64,
-    /// Reads and writes that ended on "would block".
-    pub would_blocks: u64,
+    /// Writes; reads that would have blocked count there, too.
+    #[serde(flatten)]
+    pub writes: WriteCounts,
     /// Connections whose turn ended on their budget, with work left.
     pub budgets_spent: u64,
     /// Events for a connection that was no longer there.

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use super::client_net::TrustedProxies;
+use crate::wire::http::{Refusal, Status};
+
+/// The response to a request head that is not whole in time.
+pub const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." };
 
 /// What a peer may take of our time and memory. The defaults are the values that the documentation names.
 #[derive(Clone, Debug)]

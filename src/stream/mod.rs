@@ -20,6 +20,7 @@ pub mod peer;
 pub mod rate_limit;
 pub mod retained;
 pub mod tally;
+pub mod tick;
 pub mod transport;
 pub mod viewer;
 
@@ -36,5 +37,6 @@ pub use limits::Limits;
 pub use live::Live;
 pub use peer::Peer;
 pub use rate_limit::RateLimit;
+pub use tick::{Tick, Turned, Wake};
 pub use transport::{Readiness, Transport};
 pub use viewer::Viewer;

@@ -47,7 +47,7 @@ fn frame_that_has_begun_goes_out_whole() {
     queue.push(frame(7, "first "));
     line.set_room(7);
     let progress = queue.write_to(&mut line, usize::MAX).unwrap();
-    assert_eq!((progress.bytes, progress.partial_writes, progress.delivered), (7, 1, None));
+    assert_eq!((progress.bytes, progress.is_partial, progress.delivered), (7, true, None));
     assert_eq!(queue.in_flight().map(|(frame, left)| (frame.number, frame.bytes, left)), Some((7, 6, 4)));
     assert!(!queue.take_back() && !queue.has_room());
     line.set_room(usize::MAX);

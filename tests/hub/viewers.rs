@@ -29,7 +29,7 @@ fn who_asks_for_nothing_can_be_a_viewer_like_any_other() {
     let subscription =
         Subscription { camera: 0, framing, delay: Duration::ZERO, rate_limit, label: String::new(), head };
     let key = studio.hub.admit(Peer::Publisher, studio.now, |_| Ok(line.clone())).unwrap();
-    studio.hub.subscribe_unasked(key, subscription, studio.now);
+    studio.hub.subscribe(key, subscription, studio.now);
     studio.turn();
     assert_eq!(line.take(), [b"--frame\r\n", &part(1, &first)[..]].concat());
     assert!(studio.hub.contains(key) && studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0);

@@ -18,6 +18,7 @@
 mod chunked;
 mod fields;
 mod head;
+mod reader;
 mod request;
 mod response;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod tests;
 pub use chunked::{BODY_END, CHUNK_END, chunk_start};
 pub use fields::FIELDS_MAX;
 pub use head::{EMPTY_LINES_BYTES_MAX, HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX, Version};
+pub use reader::RequestReader;
 pub use request::{Method, Request};
 pub use response::{Refusal, ResponseHead, Status};
 

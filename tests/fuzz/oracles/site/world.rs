@@ -10,7 +10,7 @@ use framecast::site::snapshot::{self, Driver, Snapshot};
 use framecast::site::view::{CameraView, View};
 use framecast::stream::Captured;
 use framecast::stream::Topic;
-use framecast::stream::counts::{FrameCounts, Totals};
+use framecast::stream::counts::{FrameCounts, Totals, WriteCounts};
 use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::multipart::{Framing, PartDecoder};
@@ -166,7 +166,11 @@ impl World {
 
     /// A snapshot of numbers.
     pub fn snapshot(&self) -> Snapshot {
-        let totals = Totals { bytes_read: self.number(20), bytes_written: self.number(21), ..Totals::default() };
+        let totals = Totals {
+            bytes_read: self.number(20),
+            writes: WriteCounts { bytes_written: self.number(21), ..WriteCounts::default() },
+            ..Totals::default()
+        };
         let viewer = ConnectionView {
             number: self.number(60) as u32,
             key: self.figures.text.clone(),
