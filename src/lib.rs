@@ -50,13 +50,13 @@
 //! | File | Lines | What it shows |
 //! |---|---|---|
 //! | `server/event_loop.rs` | 245 | the turn of the loop |
-//! | `hub/inputs.rs` | 185 | the hub, and what comes into it between two turns |
-//! | `hub/turn.rs` | 145 | the loop's largest step: receive, expire, answer, send, reap, and why in this order |
-//! | `hub/connections.rs` | 180 | which connections have work to do, and deadlines that move at no cost |
-//! | `hub/connection.rs` | 383 | the seven states of one peer |
+//! | `hub/inputs.rs` | 176 | the hub, and what comes into it between two turns |
+//! | `hub/turn.rs` | 100 | the loop's largest step: receive, expire, answer, send, reap, and why in this order |
+//! | `hub/connections.rs` | 175 | which connections have work to do, and deadlines that move at no cost |
+//! | `hub/connection.rs` | 337 | the seven states of one peer |
 //! | `hub/sending.rs` | 170 | a body that is pulled, and why what is sent next is always the newest |
-//! | `hub/queue.rs` | 200 | the bytes on their way to it, and why no picture is ever torn |
-//! | `hub/steps.rs` | 345 | what happens to one connection in a turn |
+//! | `stream/queue.rs` | 200 | the bytes on their way to it, and why no picture is ever torn |
+//! | `hub/steps.rs` | 322 | what happens to one connection in a turn |
 //! | `server/listener.rs` | 300 | accepting when descriptors run out: the edge that never comes again |
 //! | `server/token.rs` | 112 | events that are late: a token names a slot and the connection it was for |
 //! | `server/supervised.rs` | 415 | a child process as an event source: pipes, SIGCHLD, backoff, restart |
@@ -104,7 +104,7 @@
 //!     allows it.
 //! 22. [`hub::Hub::write`]: writes what is queued. A frame of which the transport took no byte is taken back: the next
 //!     time, there may be a newer one.
-//! 23. [`hub::queue::WriteQueue::write_to`]: writes until the transport would block, or nothing is left.
+//! 23. [`stream::queue::WriteQueue::write_to`]: writes until the transport would block, or nothing is left.
 //! 24. `server::socket::Socket::write`: one system call.
 //!
 //! # The life of a request

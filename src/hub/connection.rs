@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::queue::{Pause, Progress, WriteQueue};
 use super::sending::Sending;
 use crate::stream::answer::{Awaited, Exchange, Permit, Response};
 use crate::stream::client_net::ClientNet;
 use crate::stream::counts::WriteCounts;
+use crate::stream::queue::{Pause, Progress, WriteQueue};
 use crate::stream::{Body, Limits, Live, Peer, Topic, Transport, Viewer};
 use crate::wire::http::{Refusal, Request, RequestReader, ResponseHead};
 
@@ -189,7 +189,7 @@ impl<T: Transport> Connection<T> {
         if !matches!(self.state, State::Receiving) {
             return Ok(None);
         }
-        let Some(request) = self.requests.next()? else { return Ok(None) };
+        let Some(request) = self.requests.take()? else { return Ok(None) };
         let may_follow = self.requests.taken() < limits.requests_per_connection_max;
         self.state = State::Answering(Exchange::new(&request, may_follow, now));
         self.until = now + limits.request_timeout;
@@ -326,9 +326,8 @@ impl<T: Transport> Connection<T> {
 
     /// Whether a frame, of which this is the allocation, is queued, or is to become part of the body.
     pub(super) fn holds(&self, allocation: &Bytes) -> bool {
-        let is_in_body =
-            matches!(&self.state, State::Sending(Sending { body: Some(body), .. }) if body.holds(allocation));
-        is_in_body || self.queue.holds(allocation)
+        let State::Sending(Sending { body: Some(body), .. }) = &self.state else { return self.queue.holds(allocation) };
+        body.holds(allocation) || self.queue.holds(allocation)
     }
 
     /// The transport of a closed connection.

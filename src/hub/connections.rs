@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::io;
 use std::mem;
 use std::time::Instant;
 
@@ -34,12 +35,10 @@ impl<T: Transport> Connections<T> {
     }
 
     /// Adds the connection that `make` returns for its key.
-    pub(super) fn insert<E>(
-        &mut self,
-        number: u32,
-        limits: &Limits,
-        make: impl FnOnce(Key) -> Result<Connection<T>, E>,
-    ) -> Result<Key, E> {
+    pub(super) fn insert<F>(&mut self, number: u32, limits: &Limits, make: F) -> io::Result<Key>
+    where
+        F: FnOnce(Key) -> io::Result<Connection<T>>,
+    {
         let slot = self.slab.vacant_entry();
         let key = Key { slot: slot.key() as u32, number };
         slot.insert(make(key)?);
@@ -79,9 +78,8 @@ impl<T: Transport> Connections<T> {
         self.pending.get(index).copied()
     }
 
-    /// Starts a round over the list, from another place each time, so that no connection is always last. The places are
-    /// multiples of the golden ratio: steps of one would starve some of a list that is carried over from turn to turn.
-    /// Returns the length of the list.
+    /// Starts a round over the list, from another place each time, so that no connection is always last: at multiples
+    /// of the golden ratio, since steps of one starve some of a list that is carried over. Returns its length.
     pub(super) fn start_round(&mut self) -> usize {
         self.start = self.start.wrapping_add(0x9e37_79b9);
         let start = (u64::from(self.start) * self.pending.len() as u64) >> 32;

@@ -52,7 +52,7 @@ impl<T: Transport> Hub<T> {
     pub fn admit(&mut self, peer: Peer, now: Instant, make: impl FnOnce(Key) -> io::Result<T>) -> io::Result<Key> {
         let Live { limits, totals, .. } = &mut self.live;
         let number = totals.admitted as u32 & Key::NUMBER_MASK;
-        let connection = |key| Ok::<_, io::Error>(Connection::new(make(key)?, peer, number, limits, now));
+        let connection = |key| Ok(Connection::new(make(key)?, peer, number, limits, now));
         let key = self.connections.insert(number, limits, connection)?;
         totals.admitted += 1;
         log::trace!("#{number} {peer}: admitted");
@@ -77,18 +77,17 @@ impl<T: Transport> Hub<T> {
 
     /// Makes a picture the newest frame of `camera`. Its viewers are sent it in the next turn.
     pub fn publish(&mut self, camera: usize, captured: Captured<'_>, now: Instant) {
-        self.live.publish(camera, &captured, true, now);
-        self.published(camera, now);
+        self.show(camera, &captured, true, now);
     }
 
     /// Shows the viewers of `camera` a placeholder. Its newest live frame stays what it is, and a request that waits
     /// for a newer one goes on waiting.
     pub fn publish_placeholder(&mut self, camera: usize, captured: Captured<'_>, now: Instant) {
-        self.live.publish(camera, &captured, false, now);
-        self.published(camera, now);
+        self.show(camera, &captured, false, now);
     }
 
-    fn published(&mut self, camera: usize, now: Instant) {
+    fn show(&mut self, camera: usize, captured: &Captured<'_>, is_live: bool, now: Instant) {
+        self.live.publish(camera, captured, is_live, now);
         for key in self.wake(Topic::Frames { camera }, self.live.channels[camera].live_sequence()) {
             self.ask(key, false, now);
         }
@@ -120,9 +119,8 @@ impl<T: Transport> Hub<T> {
 
     /// Ends what was opened with permits that are no longer valid.
     pub fn revoke(&mut self, is_valid: impl Fn(&Permit) -> bool, now: Instant) {
-        for key in self.connections.keys_where(|connection| !is_valid(&connection.permit)) {
-            self.permit_ended(key, now);
-        }
+        let ended = self.connections.keys_where(|connection| !is_valid(&connection.permit));
+        ended.into_iter().for_each(|key| self.permit_ended(key, now));
     }
 
     /// Begins the end: streams end after the frame they are in, replies are finished, a first request on its way is

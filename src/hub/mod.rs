@@ -7,13 +7,12 @@
 //! simulation drives this very code through a million accidents.
 //!
 //! Reading order: `inputs`, `turn`, `connections` (the run list and the timers), `connection` (the states),
-//! `sending` and `queue` (the way out), and `steps`, which ties them together. The values that pass through are
-//! in [`crate::stream`].
+//! `sending` (a body that is pulled), and `steps`, which ties them together. The values that pass through are in
+//! [`crate::stream`]; its `body` and `queue` are read along.
 
 pub mod connection;
 mod connections;
 pub mod inputs;
-pub mod queue;
 pub mod sending;
 pub mod steps;
 pub mod turn;

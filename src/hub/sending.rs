@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::queue::{Progress, WriteQueue};
 use crate::stream::body::{Body, BodyKind, Chunk, Next, Sent, Shown};
 use crate::stream::counts::CloseReason;
+use crate::stream::queue::{Progress, WriteQueue};
 use crate::stream::{Limits, Live, Viewer};
 use crate::wire::http;
 
@@ -136,13 +136,9 @@ impl Sending {
         }
         self.is_blocked = is_taken_back;
         let Some(body) = &mut self.body else { return };
-        match untouched {
-            Some(_) if is_taken_back => body.sent(Sent::Blocked, now),
-            Some(frame) => {
-                self.begun_at = Some(now);
-                body.sent(Sent::Begun(frame), now);
-            }
-            None => {}
+        if let Some(frame) = untouched {
+            self.begun_at = (!is_taken_back).then_some(now);
+            body.sent(if is_taken_back { Sent::Blocked } else { Sent::Begun(frame) }, now);
         }
         if let Some(frame) = progress.delivered {
             self.begun_at = None;

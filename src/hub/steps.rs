@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use super::connection::State;
 use super::inputs::Hub;
-use super::queue::Pause;
 use super::sending::Sending;
 use crate::stream::answer::{Answer, Awaited, Call, Permit, Subscription};
 use crate::stream::body::Shown;
 use crate::stream::client_net::TOO_MANY;
 use crate::stream::counts::CloseReason;
 use crate::stream::limits::TOO_SLOW;
+use crate::stream::queue::Pause;
 use crate::stream::{Key, Peer, Topic, Transport, Viewer};
 use crate::wire::http::Refusal;
 
@@ -146,9 +146,8 @@ impl<T: Transport> Hub<T> {
     /// Hands out again the requests that wait for such a thing; for the last time, if they have `waited`.
     pub(super) fn ask_waiting(&mut self, is_it: impl Fn(&Awaited) -> bool, waited: bool, now: Instant) {
         let waits = |state: &State| matches!(state, State::Waiting(_, _, awaited) if is_it(awaited));
-        for key in self.connections.keys_where(|connection| waits(&connection.state)) {
-            self.ask(key, waited, now);
-        }
+        let waiting = self.connections.keys_where(|connection| waits(&connection.state));
+        waiting.into_iter().for_each(|key| self.ask(key, waited, now));
     }
 
     pub(super) fn ask(&mut self, key: Key, waited: bool, now: Instant) {
@@ -209,9 +208,7 @@ impl<T: Transport> Hub<T> {
         if let Some(mut state) = connection.end_body(now) {
             self.left(key, &mut state, None, now);
         }
-        let Some(connection) = self.connections.touch(key).filter(|connection| connection.queue.is_empty()) else {
-            return;
-        };
+        let Some(connection) = self.connections.touch(key).filter(|known| known.queue.is_empty()) else { return };
         match connection.replied(&self.live.limits, now) {
             // The next request may have arrived together with the last.
             Ok(false) => self.take_request(key, now),
@@ -296,9 +293,7 @@ impl<T: Transport> Hub<T> {
                 return;
             }
             drop(oldest);
-            for key in holders {
-                self.close(key, now, CloseReason::Pinned);
-            }
+            holders.into_iter().for_each(|key| self.close(key, now, CloseReason::Pinned));
         }
     }
 

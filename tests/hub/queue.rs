@@ -1,8 +1,8 @@
 //! What has begun goes out whole; a frame of which no byte has left is taken back.
 
 use bytes::Bytes;
-use framecast::hub::queue::{Pause, WriteQueue};
 use framecast::stream::body::{Chunk, Shown};
+use framecast::stream::queue::{Pause, WriteQueue};
 use proptest::prelude::*;
 
 use crate::peer::Line;

@@ -56,7 +56,7 @@ const IMPURE: [&str; 9] = [
 
 /// What must be readable in an hour: a file or a folder, the files and lines it may have. Comments and blank lines
 /// count, unit tests do not.
-const BUDGETS: [(&str, usize, usize); 2] = [("hub", 8, 1635), ("server/event_loop.rs", 1, 245)];
+const BUDGETS: [(&str, usize, usize); 2] = [("hub", 13, 1300), ("server/event_loop.rs", 1, 245)];
 
 /// Rooms whose files do not import in a circle.
 const WITHOUT_CYCLES: [&str; 6] = ["drivers", "hub", "server", "site", "stream", "wire"];

@@ -21,7 +21,7 @@ impl RequestReader {
     ///
     /// # Errors
     /// What has arrived can never become a request that is served.
-    pub fn next(&mut self) -> Result<Option<Request>, Refusal> {
+    pub fn take(&mut self) -> Result<Option<Request>, Refusal> {
         if self.received.is_empty() {
             return Ok(None);
         }

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 
 use bytes::{Buf, Bytes};
 
-use crate::stream::body::{Chunk, Shown};
+use super::body::{Chunk, Shown};
 
 /// How many chunks one vectored write gathers at most: a head, a preamble and a frame are three.
 const SLICES_MAX: usize = 4;
@@ -24,18 +24,19 @@ pub struct WriteQueue {
 }
 
 /// Why writing stopped. There is no fourth reason: this is what keeps an edge-triggered loop from losing an edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pause {
     /// The transport took no more; it owes an edge.
     WouldBlock,
     /// Nothing is left.
+    #[default]
     Drained,
     /// The caller's budget was reached with bytes left: the caller must come back by itself.
     Budget,
 }
 
 /// The result of one [`WriteQueue::write_to`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes the transport took.
     pub bytes: usize,
@@ -116,8 +117,7 @@ impl WriteQueue {
     /// # Errors
     /// Those of the transport, other than "would block" and "interrupted"; also if it took no byte at all.
     pub fn write_to(&mut self, transport: &mut impl Write, budget_bytes: usize) -> io::Result<Progress> {
-        let pause = Pause::Drained;
-        let mut progress = Progress { bytes: 0, delivered: None, is_through: false, is_partial: false, pause };
+        let mut progress = Progress::default();
         loop {
             match self.write_step(transport, budget_bytes, &mut progress) {
                 Ok(None) => {}
