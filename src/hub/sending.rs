@@ -110,6 +110,8 @@ impl Sending {
     pub(super) fn idle(&mut self, queue: &mut WriteQueue, now: Instant) {
         match self.body.as_ref().and_then(|body| body.keep_alive()) {
             Some(bytes) => drop(self.queue(bytes.into(), queue, now)),
+            // A transport that only seemed to have room gives a stalled peer no more time.
+            None if self.is_blocked => self.is_ready = true,
             None => (self.is_ready, self.progress_at) = (true, now),
         }
     }
