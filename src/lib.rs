@@ -50,13 +50,13 @@
 //! | File | Lines | What it shows |
 //! |---|---|---|
 //! | `server/event_loop.rs` | 245 | the turn of the loop |
-//! | `hub/inputs.rs` | 176 | the hub, and what comes into it between two turns |
+//! | `hub/inputs.rs` | 156 | the hub, and what comes into it between two turns |
 //! | `hub/turn.rs` | 100 | the loop's largest step: receive, expire, answer, send, reap, and why in this order |
-//! | `hub/connections.rs` | 175 | which connections have work to do, and deadlines that move at no cost |
-//! | `hub/connection.rs` | 337 | the seven states of one peer |
+//! | `hub/connections.rs` | 180 | which connections have work to do, and deadlines that move at no cost |
+//! | `hub/connection.rs` | 344 | the seven states of one peer |
 //! | `hub/sending.rs` | 170 | a body that is pulled, and why what is sent next is always the newest |
 //! | `stream/queue.rs` | 200 | the bytes on their way to it, and why no picture is ever torn |
-//! | `hub/steps.rs` | 322 | what happens to one connection in a turn |
+//! | `hub/steps.rs` | 328 | what happens to one connection in a turn |
 //! | `server/listener.rs` | 300 | accepting when descriptors run out: the edge that never comes again |
 //! | `server/token.rs` | 112 | events that are late: a token names a slot and the connection it was for |
 //! | `server/supervised.rs` | 415 | a child process as an event source: pipes, SIGCHLD, backoff, restart |

@@ -74,7 +74,9 @@ pub struct Connection<T> {
     pub(super) permit: Permit,
     /// The network that it counts against, if it counts.
     pub(super) counted: Option<ClientNet>,
-    /// On the list of connections with work to do.
+    /// On the list of connections that were changed.
+    pub(super) is_touched: bool,
+    /// On the list of connections to send to.
     pub(super) is_pending: bool,
     /// The time of its earliest timer.
     pub(super) armed: Option<Instant>,
@@ -105,6 +107,7 @@ impl<T: Transport> Connection<T> {
             has_ended: false,
             permit: Permit::default(),
             counted: None,
+            is_touched: false,
             is_pending: false,
             armed: None,
             until,
@@ -113,9 +116,19 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Whether a turn has something to do for it that waits for no event.
+    /// Whether a turn has something to send to it that waits for no event.
     pub(super) fn has_work(&self) -> bool {
-        self.wants_read() || self.wants_write() || self.wants_chunk()
+        self.wants_write() || self.wants_chunk()
+    }
+
+    /// Whether the turn must look at what it receives.
+    pub(super) fn wants_receive(&self) -> bool {
+        self.wants_read() || self.has_gone()
+    }
+
+    /// Whether nothing more can be sent to it. While it is drained, that goes on.
+    pub(super) fn has_gone(&self) -> bool {
+        self.gone && !matches!(self.state, State::Closing(_))
     }
 
     /// Whether to read now. While a reply is under way, a further request waits in the kernel's buffer; the peer of an
@@ -245,12 +258,6 @@ impl<T: Transport> Connection<T> {
             _ => {}
         }
         false
-    }
-
-    /// Asks the body for its next chunk, and queues it. Returns the bytes that were made for it; `None` at its end.
-    pub(super) fn pull(&mut self, live: &mut Live, now: Instant) -> Option<usize> {
-        let State::Sending(sending) = &mut self.state else { return Some(0) };
-        sending.pull(&mut self.queue, live, now)
     }
 
     /// Called when a body has ended. Returns the state that the connection leaves, unless all of the reply was queued.

@@ -9,9 +9,7 @@ use bytes::Bytes;
 use super::connection::{Connection, State};
 use super::connections::Connections;
 use crate::stream::answer::{Awaited, Call, Permit};
-use crate::stream::client_net::ConnectionCounts;
-use crate::stream::counts::CloseReason;
-use crate::stream::{Captured, Key, Limits, Live, Peer, Readiness, Topic, Transport};
+use crate::stream::{Captured, CloseReason, Key, Limits, Live, Peer, Readiness, Topic, Transport};
 use crate::wire::multipart::Division;
 
 /// All connections, and what they are sent.
@@ -23,8 +21,6 @@ pub struct Hub<T> {
     pub(super) subscribers: BTreeMap<Topic, BTreeSet<Key>>,
     /// Requests to be answered in this turn.
     pub(super) calls: VecDeque<Call>,
-    /// Connections of each client network other than this machine.
-    pub(super) client_nets: ConnectionCounts,
     pub(super) is_shutting_down: bool,
     /// What a transport is read into.
     pub(super) scratch: Box<[u8]>,
@@ -37,25 +33,22 @@ impl<T: Transport> Hub<T> {
             connections: Connections::new(),
             subscribers: BTreeMap::new(),
             calls: VecDeque::new(),
-            client_nets: ConnectionCounts::default(),
             is_shutting_down: false,
             scratch: vec![0; limits.read_budget_bytes].into_boxed_slice(),
             live: Live::new(cameras, division.into(), limits),
         }
     }
 
-    /// Adds a connection. `make` returns the transport, which it has registered for events under the key. A peer whose
-    /// client network has too many connections is refused.
+    /// Adds a connection. `make` returns the transport, which it has registered for events under the key.
     ///
     /// # Errors
     /// Those of `make`. Then no connection is added.
     pub fn admit(&mut self, peer: Peer, now: Instant, make: impl FnOnce(Key) -> io::Result<T>) -> io::Result<Key> {
         let Live { limits, totals, .. } = &mut self.live;
         let number = totals.admitted as u32 & Key::NUMBER_MASK;
-        let connection = |key| Ok(Connection::new(make(key)?, peer, number, limits, now));
-        let key = self.connections.insert(number, limits, connection)?;
+        let key = self.connections.next_key(number);
+        self.connections.insert(key, Connection::new(make(key)?, peer, number, limits, now));
         totals.admitted += 1;
-        log::trace!("#{number} {peer}: admitted");
         // The connections of a trusted proxy are counted once they name a client.
         if !limits.trusted_proxies.contains(peer) {
             self.count(key, peer, now);
@@ -80,8 +73,7 @@ impl<T: Transport> Hub<T> {
         self.show(camera, &captured, true, now);
     }
 
-    /// Shows the viewers of `camera` a placeholder. Its newest live frame stays what it is, and a request that waits
-    /// for a newer one goes on waiting.
+    /// Shows the viewers of `camera` a placeholder. A request that waits for a frame goes on waiting.
     pub fn publish_placeholder(&mut self, camera: usize, captured: Captured<'_>, now: Instant) {
         self.show(camera, &captured, false, now);
     }
@@ -96,14 +88,12 @@ impl<T: Transport> Hub<T> {
 
     /// Answers the requests that wait for a frame of `camera`: none is to be expected for now.
     pub fn fail_waiters(&mut self, camera: usize, now: Instant) {
-        let awaits = |awaited: &Awaited| matches!(awaited, Awaited::Frame { camera: of, .. } if *of == camera);
-        self.ask_waiting(awaits, true, now);
+        self.ask_waiting(|awaited| matches!(awaited, Awaited::Frame { camera: of, .. } if *of == camera), true, now);
     }
 
     /// Hands out again the requests that wait for the check `ticket`.
     pub fn check_finished(&mut self, ticket: u64, now: Instant) {
-        let awaits = |awaited: &Awaited| matches!(awaited, Awaited::CheckResult { ticket: of } if *of == ticket);
-        self.ask_waiting(awaits, false, now);
+        self.ask_waiting(|awaited| *awaited == Awaited::CheckResult { ticket }, false, now);
     }
 
     /// Forgets the newest frame of `camera`: it is no longer live, and a newcomer must not be shown it.
@@ -149,24 +139,9 @@ impl<T: Transport> Hub<T> {
         &self.live
     }
 
-    /// The connections that are not closed, in the order of their slots.
-    pub fn connections(&self) -> impl Iterator<Item = (Key, &Connection<T>)> {
-        self.connections.iter()
-    }
-
-    /// How many connections there are, those included that were closed in this turn.
-    pub fn len(&self) -> usize {
-        self.connections.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether a connection is there and not closed.
-    pub fn contains(&self, key: Key) -> bool {
-        self.connections.get(key).is_some()
+    /// The connections.
+    pub fn connections(&self) -> &Connections<T> {
+        &self.connections
     }
 
     /// How many connections are woken for a topic: viewers and waiting requests of a camera, and its endless bodies.

@@ -11,7 +11,7 @@
 //! [`crate::stream`]; its `body` and `queue` are read along.
 
 pub mod connection;
-mod connections;
+pub mod connections;
 pub mod inputs;
 pub mod sending;
 pub mod steps;

@@ -7,9 +7,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::stream::body::{Body, BodyKind, Chunk, Next, Sent, Shown};
-use crate::stream::counts::CloseReason;
 use crate::stream::queue::{Progress, WriteQueue};
-use crate::stream::{Limits, Live, Viewer};
+use crate::stream::{CloseReason, Limits, Live, Viewer};
 use crate::wire::http;
 
 /// A reply that is being sent.
@@ -150,8 +149,9 @@ impl Sending {
 
     /// When it must be looked at again. `is_idle` says that nothing is queued and the transport writable.
     pub(super) fn deadline(&self, is_idle: bool, limits: &Limits) -> Instant {
+        let ask_at = self.ask_at.filter(|_| !self.is_ready);
         let deadline = match is_idle && self.is_open() {
-            true => self.ask_at.unwrap_or(self.progress_at + limits.keep_alive_after),
+            true => ask_at.unwrap_or(self.progress_at + limits.keep_alive_after),
             false => self.progress_at + limits.stall_timeout,
         };
         self.begun_at.map_or(deadline, |begun_at| deadline.min(begun_at + limits.frame_timeout))

@@ -10,10 +10,9 @@ use super::sending::Sending;
 use crate::stream::answer::{Answer, Awaited, Call, Permit, Subscription};
 use crate::stream::body::Shown;
 use crate::stream::client_net::TOO_MANY;
-use crate::stream::counts::CloseReason;
 use crate::stream::limits::TOO_SLOW;
 use crate::stream::queue::Pause;
-use crate::stream::{Key, Peer, Topic, Transport, Viewer};
+use crate::stream::{CloseReason, Key, Peer, Topic, Transport, Viewer};
 use crate::wire::http::Refusal;
 
 /// Rounds of asking and writing for one connection in a turn: what had begun, the newest frame, and one more look.
@@ -28,8 +27,8 @@ impl<T: Transport> Hub<T> {
             return true;
         }
         connection.client = client;
-        self.client_nets.release(connection.counted.take());
-        let (counted, has_room) = self.client_nets.admit(client, self.live.limits.connections_per_client_max, now);
+        self.live.client_nets.release(connection.counted.take());
+        let (counted, has_room) = self.live.client_nets.admit(client, self.live.limits.connections_per_client_max, now);
         connection.counted = counted;
         if !has_room {
             self.refuse(key, &TOO_MANY, now);
@@ -40,8 +39,7 @@ impl<T: Transport> Hub<T> {
     /// Reads what there is, and hands out the request that it completes.
     pub(super) fn receive(&mut self, key: Key, now: Instant) {
         let Some(connection) = self.connections.touch(key) else { return };
-        // A reply on its way is drained to the end even so: closing on unread input would lose the reply.
-        if connection.gone && !matches!(connection.state, State::Closing(_)) {
+        if connection.has_gone() {
             return self.close(key, now, CloseReason::Left);
         }
         match connection.receive(&mut self.scratch, &mut self.live, now) {
@@ -137,13 +135,16 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Marks ready the bodies that a topic concerns. Returns the requests that wait for a frame of this sequence.
+    /// Marks ready the bodies of a topic, from a start that moves with each frame, so that no viewer is always last.
+    /// Returns the requests that wait for a frame of this sequence.
     pub(super) fn wake(&mut self, topic: Topic, sequence: u64) -> Vec<Key> {
-        let keys = self.subscribers.get(&topic).into_iter().flatten().copied();
+        let Some(keys) = self.subscribers.get(&topic) else { return Vec::new() };
+        let start = self.live.totals.published as usize % keys.len().max(1);
+        let keys = keys.iter().skip(start).chain(keys.iter().take(start)).copied();
         keys.filter(|&key| self.connections.wake(key, sequence)).collect()
     }
 
-    /// Hands out again the requests that wait for such a thing; for the last time, if they have `waited`.
+    /// Hands out again the requests that wait for it; for the last time, if they have `waited`.
     pub(super) fn ask_waiting(&mut self, is_it: impl Fn(&Awaited) -> bool, waited: bool, now: Instant) {
         let waits = |state: &State| matches!(state, State::Waiting(_, _, awaited) if is_it(awaited));
         let waiting = self.connections.keys_where(|connection| waits(&connection.state));
@@ -161,25 +162,34 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Asks the body for its next chunk and writes it, until the body has none or the transport takes no more. Returns
-    /// the bytes that were made for it.
-    pub(super) fn send(&mut self, key: Key, may_make: bool, now: Instant, clock: impl Fn() -> Instant) -> usize {
+    /// the bytes that were made for it; `None` if a chunk that was due was not made.
+    pub(super) fn send(
+        &mut self,
+        key: Key,
+        may_make: bool,
+        now: Instant,
+        clock: impl Fn() -> Instant,
+    ) -> Option<usize> {
         let mut made = 0;
         for _ in 0..ROUNDS_MAX {
             let Some(connection) = self.connections.touch(key) else { break };
-            let is_made = matches!(&connection.state, State::Sending(sending) if sending.is_made());
-            if connection.wants_chunk() && (!is_made || may_make && made == 0) {
-                match connection.pull(&mut self.live, now) {
-                    Some(bytes) => made += bytes,
-                    None => self.body_ended(key, now),
+            let wants_write = connection.wants_write();
+            match (connection.wants_chunk(), &mut connection.state) {
+                (true, State::Sending(sending)) if !sending.is_made() || (may_make && made == 0) => {
+                    match sending.pull(&mut connection.queue, &mut self.live, now) {
+                        Some(bytes) => made += bytes,
+                        None => self.body_ended(key, now),
+                    }
                 }
-            } else if !connection.wants_write() {
-                break;
+                (true, _) if !may_make => return None,
+                _ if !wants_write => break,
+                _ => {}
             }
             if self.write(key, now, &clock).is_some_and(|pause| pause != Pause::Drained) {
                 break;
             }
         }
-        made
+        Some(made)
     }
 
     /// Writes what is queued. Returns why writing stopped, if there was anything to write.
@@ -192,7 +202,6 @@ impl<T: Transport> Hub<T> {
                 return None;
             }
         };
-        log::trace!("#{}: wrote {} bytes, {:?}", key.number, progress.bytes, progress.pause);
         if let Some(captured) = progress.delivered.and_then(|frame| frame.captured)
             && let Some(viewer) = connection.viewer()
         {
@@ -251,8 +260,7 @@ impl<T: Transport> Hub<T> {
                     None => sending.idle(&mut connection.queue, now),
                 }
             }
-            State::Closing(_) => self.close(key, now, CloseReason::Finished),
-            State::Closed => {}
+            State::Closing(_) | State::Closed => self.close(key, now, CloseReason::Finished),
         }
     }
 
@@ -280,7 +288,7 @@ impl<T: Transport> Hub<T> {
             State::Sending(sending) if sending.body.is_some() => self.close(key, now, CloseReason::Expired),
             _ => return,
         }
-        log::debug!("#{} {client}: its credential has expired or was revoked", key.number);
+        log::debug!("#{} {client}: credential expired or revoked", key.number);
         self.live.totals.expired += 1;
     }
 
@@ -301,10 +309,8 @@ impl<T: Transport> Hub<T> {
         if let Some(refusal) = error.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>()) {
             return self.refuse(key, refusal, now);
         }
-        use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
         log::debug!("#{}: {error}", key.number);
-        let has_left = matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected);
-        self.close(key, now, if has_left { CloseReason::Left } else { CloseReason::Failed });
+        self.close(key, now, CloseReason::of(error));
     }
 
     /// Closes a connection; its slot is freed at the end of the turn.
@@ -313,7 +319,7 @@ impl<T: Transport> Hub<T> {
         log::debug!("#{} {}: closed ({reason:?})", key.number, connection.client);
         // What is queued is dropped now, not with the slot: it may hold a frame that counts against the others.
         let queue = mem::take(&mut connection.queue);
-        self.client_nets.release(connection.counted.take());
+        self.live.client_nets.release(connection.counted.take());
         self.live.totals.closed.count(reason);
         if let Some(mut state) = self.connections.close(key) {
             self.left(key, &mut state, queue.in_flight().map(|(frame, _)| frame), now);

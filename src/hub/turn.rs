@@ -20,18 +20,22 @@ impl<T: Transport> Hub<T> {
         clock: impl Fn() -> Instant,
         answer: impl FnMut(&Call, &Self) -> Reply,
     ) -> Turned<T> {
-        // First: what has arrived counts before any peer is found late.
-        self.receive_pending(tick.now);
+        // First, for what was changed between two turns.
+        self.connections.settle(&self.live.limits);
+        // What has arrived counts before any peer is found late.
+        self.receive_unread(tick.now);
         // Before the answers: a request that has waited long enough is answered in this turn, not in the next.
         self.expire(tick.asked_at);
         // Before sending: an answer leaves in the turn that made it.
         self.answer_calls(tick.now, answer);
+        self.connections.settle(&self.live.limits);
         // After everything that can give a connection something to send: one write for all of it.
         self.send_pending(tick.now, clock);
         // After sending: a frame that is due to the most delayed viewer leaves the history at the same moment.
         if self.live.outdate(tick.asked_at) {
             self.bound_retained(tick.now);
         }
+        self.connections.settle(&self.live.limits);
         // Last: until here, a late event or a list of keys may still name a closed connection.
         Turned { closed: self.connections.reap() }
     }
@@ -48,13 +52,9 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Reads from every connection that may have bytes, and collects the requests that they complete.
-    fn receive_pending(&mut self, now: Instant) {
-        let mut index = 0;
-        while let Some(key) = self.connections.pending(index) {
+    fn receive_unread(&mut self, now: Instant) {
+        while let Some(key) = self.connections.pop_unread() {
             self.receive(key, now);
-            // Its deadline may be nearer than it was: by the first byte of a request, or by what came before the turn.
-            self.connections.arm(key, &self.live.limits);
-            index += 1;
         }
     }
 
@@ -88,12 +88,14 @@ impl<T: Transport> Hub<T> {
 
     /// Asks each body for what is next and writes it, on every connection with work to do.
     fn send_pending(&mut self, now: Instant, clock: impl Fn() -> Instant) {
-        let round = self.connections.start_round();
+        let round = self.connections.pending().min(self.live.limits.sends_per_turn_max);
         let mut made = 0;
         for index in 0..round {
-            let Some(key) = self.connections.pending(index) else { break };
-            made += self.send(key, made < self.live.limits.make_budget_bytes, now, &clock);
-            self.connections.settle(key, &self.live.limits);
+            let key = self.connections.send_to(index);
+            match self.send(key, made < self.live.limits.make_budget_bytes, now, &clock) {
+                Some(bytes) => made += bytes,
+                None => self.connections.defer(key),
+            }
         }
         self.connections.end_round(round);
     }

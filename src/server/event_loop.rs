@@ -139,7 +139,7 @@ impl EventLoop {
         let at = |deadline: Option<Instant>| deadline.map_or(Wake::OnInput, Wake::At);
         let others = [
             self.hub.next_wake(),
-            self.listeners.next_wake(self.hub.len()),
+            self.listeners.next_wake(self.hub.connections().len()),
             self.systemd.next_wake(),
             at(self.stats_ticker.next_deadline()),
             at(self.ending),

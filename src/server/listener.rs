@@ -78,7 +78,7 @@ impl Listeners {
         let mut exhausted = 0;
         for index in 0..self.all.len() {
             for _ in 0..ACCEPTS_MAX {
-                if !self.all[index].is_owed || !self.may_accept(hub.len()) {
+                if !self.all[index].is_owed || !self.may_accept(hub.connections().len()) {
                     break;
                 }
                 let listener = &mut self.all[index];

@@ -72,7 +72,7 @@ impl Publisher {
     /// Starts the process when it is time, and ends one whose connection the hub has closed.
     pub fn attend(&mut self, hub: &mut Hub<Socket>, registry: &Registry, now: Instant) {
         match self.key() {
-            Some(key) if !hub.contains(key) => self.process.expect_exit(now),
+            Some(key) if hub.connections().get(key).is_none() => self.process.expect_exit(now),
             None if self.process.may_start(now) => self.start(hub, registry, now),
             _ => {}
         }

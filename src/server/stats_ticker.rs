@@ -69,11 +69,11 @@ impl StatsTicker {
             self.before = hub.live().totals;
         }
         let names: Vec<&str> = cameras.iter().map(|camera| camera.name()).collect();
-        let shown = hub.connections().take(CONNECTIONS_SHOWN_MAX);
+        let shown = hub.connections().iter().take(CONNECTIONS_SHOWN_MAX);
         Some(LoopEvent {
             turns: self.turns.drain(..).collect(),
             turns_left_out: mem::take(&mut self.turns_left_out),
-            open: hub.len(),
+            open: hub.connections().len(),
             lanes: shown.map(|(_, connection)| ConnectionView::new(hub, connection, &names, now)).collect(),
         })
     }

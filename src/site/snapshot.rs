@@ -199,7 +199,11 @@ impl Snapshot {
             publishers: server.publishers,
             pinned_bytes: hub.live().retained.bytes(),
             refused: server.refused,
-            connections: Connections { open: hub.len(), totals: hub.live().totals, ..Connections::default() },
+            connections: Connections {
+                open: hub.connections().len(),
+                totals: hub.live().totals,
+                ..Connections::default()
+            },
             event_loop: server.event_loop,
             tls: server.tls,
             limits: LimitsInForce::new(&hub.live().limits, server.connections_max),
@@ -213,7 +217,7 @@ impl Snapshot {
     fn add_connections<T: Transport>(&mut self, hub: &Hub<T>, labels: Option<&[&str]>, now: Instant) {
         let names: Vec<String> = self.cameras.iter().map(|camera| camera.driver.name.clone()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        for (key, connection) in hub.connections() {
+        for (key, connection) in hub.connections().iter() {
             let count = match body_kind(connection) {
                 Some(BodyKind::Table) => Some(&mut self.connections.tables),
                 Some(BodyKind::Events) => Some(&mut self.connections.listeners),

@@ -58,7 +58,8 @@ impl<T: Transport> View<'_, T> {
 
     /// Returns whether there is room for one more clip to be sent.
     pub fn has_room_for_clip(&self) -> bool {
-        let clips = self.hub.connections().filter(|(_, connection)| body_kind(connection) == Some(BodyKind::Clip));
+        let clips =
+            self.hub.connections().iter().filter(|(_, connection)| body_kind(connection) == Some(BodyKind::Clip));
         clips.count() < self.hub.live().limits.clips_max
     }
 

@@ -1,5 +1,6 @@
 //! What the hub counts.
 
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -61,6 +62,16 @@ pub enum CloseReason {
     Shutdown,
     /// The credential that opened a clip expired, or was revoked, before its end.
     Expired,
+}
+
+impl CloseReason {
+    /// The reason that an error of a transport is.
+    pub fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => CloseReason::Left,
+            _ => CloseReason::Failed,
+        }
+    }
 }
 
 /// Connections closed, by reason.

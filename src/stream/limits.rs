@@ -53,6 +53,8 @@ pub struct Limits {
     pub clips_max: usize,
     /// Bytes read from one connection in one turn.
     pub read_budget_bytes: usize,
+    /// Connections that are sent to in one turn: after that, others are listened to before it goes on.
+    pub sends_per_turn_max: usize,
     /// Bytes of bodies that are made in one turn, in a fraction of a millisecond; a connection that comes after that is
     /// asked in the next turn. However many peers read as fast as they can, a frame waits no longer than that.
     pub make_budget_bytes: usize,
@@ -83,6 +85,7 @@ impl Default for Limits {
             history_bytes_max: 64 * 1024 * 1024,
             clips_max: 100,
             read_budget_bytes: 16 * 1024,
+            sends_per_turn_max: 256,
             make_budget_bytes: 64 * 1024,
             write_budget_bytes: 256 * 1024,
         }

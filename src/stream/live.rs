@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::channel::Channel;
+use super::client_net::ConnectionCounts;
 use super::counts::Totals;
 use super::event_log::EventLog;
 use super::frame::Captured;
@@ -23,6 +24,8 @@ pub struct Live {
     pub retained: Retained,
     /// Over all connections, closed ones included.
     pub totals: Totals,
+    /// Connections of each client network other than this machine.
+    pub client_nets: ConnectionCounts,
     /// The limits of the hub.
     pub limits: Limits,
     /// The delimiter that ends a stream.
@@ -40,6 +43,7 @@ impl Live {
             event_log: EventLog::new(cameras),
             retained: Retained::default(),
             totals: Totals::default(),
+            client_nets: ConnectionCounts::default(),
             closing: multipart::closing(division.boundary),
             boundary: division.boundary.to_owned(),
             part_fields: division.fields.to_owned(),

@@ -22,6 +22,7 @@ pub mod rate_limit;
 pub mod retained;
 pub mod tally;
 pub mod tick;
+pub mod timers;
 pub mod transport;
 pub mod viewer;
 
@@ -29,6 +30,7 @@ pub use answer::{Answer, Awaited, Call, Permit, Reply, Response, Subscription};
 pub use body::{Body, BodyKind, Next};
 pub use channel::Channel;
 pub use client_net::{ClientNet, Network, TrustedProxies};
+pub use counts::CloseReason;
 pub use event_log::{EventLog, FrameRecord, Topic};
 pub use frame::{Captured, Frame};
 pub use histogram::Histogram;

@@ -55,7 +55,7 @@ pub struct Link {
     /// When the transport last took a byte.
     pub wrote_at: Duration,
     /// The last call was interrupted: the next is not, so that there is progress.
-    was_interrupted: bool,
+    pub was_interrupted: bool,
     /// Since when the transport has refused bytes, and taken none.
     pub blocked_since: Option<Duration>,
     /// When the hub shut down writing.

@@ -63,8 +63,8 @@ fn end(world: &mut World) -> Result<Outcome, String> {
         world.calm_step(Duration::from_millis(60), false)?;
         world.settle()?;
     }
-    if !world.hub.is_empty() {
-        return Err(format!("{} connections are left after the end", world.hub.len()));
+    if !world.hub.connections().is_empty() {
+        return Err(format!("{} connections are left after the end", world.hub.connections().len()));
     }
     let frames = checks::sums_are_reported(world)?;
     let totals = world.hub.live().totals;

@@ -35,7 +35,7 @@ pub struct Site<'a> {
 impl Site<'_> {
     /// Answers one call. A fault of the call goes to the model.
     pub fn reply(&self, call: &Call, hub: &Hub<End>) -> Reply {
-        let link = self.links.iter().find(|(key, _)| *key == call.key && hub.contains(*key));
+        let link = self.links.iter().find(|(key, _)| *key == call.key && hub.connections().get(*key).is_some());
         // A call whose connection was closed since is still handed out; its answer is dropped.
         let answer = link.and_then(|(_, link)| {
             let answer = self.answer(call, link, hub);

@@ -88,6 +88,7 @@ fn draw_limits(random: &mut Random) -> Limits {
         read_budget_bytes: random.pick(&[64, 1_000, 16 * 1024]),
         keep_alive_after: Duration::from_millis(random.pick(&[300, 15_000])),
         make_budget_bytes: random.pick(&[1, 20_000, 64 * 1024]),
+        sends_per_turn_max: random.pick(&[4, 20, 256]),
         write_budget_bytes: random.pick(&[500, 10_000, 256 * 1024]),
         linger_bytes_max: random.pick(&[1_000, 64 * 1024]),
         ..Limits::default()
@@ -254,8 +255,10 @@ impl World {
         let has_events = self.links.iter().any(|(_, link)| link.borrow().has_event());
         if !acts.is_empty() || has_events || self.newcomers > 0 || !self.sleeps() {
             let moves = self.model.borrow().moves;
+            // A frame is work, even if no viewer is due it yet.
+            let has_acts = !acts.is_empty();
             self.turn(acts)?;
-            let is_idle = moves == self.model.borrow().moves && !self.sleeps();
+            let is_idle = !has_acts && moves == self.model.borrow().moves && !self.sleeps();
             self.idle_turns = if is_idle { self.idle_turns + 1 } else { 0 };
         }
         self.update_viewings(false);
@@ -391,7 +394,7 @@ impl World {
     /// Counts the frames there are for each viewer.
     fn update_viewings(&self, may_end: bool) {
         let model = &*self.model.borrow();
-        for (_, link) in self.links.iter().filter(|(key, _)| self.hub.contains(*key)) {
+        for (_, link) in self.links.iter().filter(|(key, _)| self.hub.connections().get(*key).is_some()) {
             let viewing = &mut link.borrow_mut().transcript.viewing;
             viewing.iter_mut().for_each(|viewing| viewing.update(may_end, model));
         }

@@ -37,7 +37,7 @@ fn who_does_not_finish_its_handshake_is_let_go_after_5_s() {
     studio.turn(&clients);
     studio.now += Duration::from_millis(4_999);
     studio.turn(&clients);
-    assert_eq!(studio.hub.len(), 3);
+    assert_eq!(studio.hub.connections().len(), 3);
     studio.now += Duration::from_millis(1);
     studio.turn(&clients);
     assert_eq!(studio.hub.live().totals.closed.silent, 3);

@@ -77,6 +77,6 @@ impl EventLoop {
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let Some(deadline) = self.ending else { return false };
         let children_over = self.cameras.iter().all(Camera::is_over) && self.publishers.iter().all(Publisher::is_over);
-        now >= deadline || (self.hub.is_empty() && children_over)
+        now >= deadline || (self.hub.connections().is_empty() && children_over)
     }
 }
