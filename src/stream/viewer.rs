@@ -29,7 +29,7 @@ pub struct Viewer {
     pub since: Instant,
     /// What became of its frames.
     pub tally: Tally,
-    pacer: Option<Pacer>,
+    pacer: Option<Box<Pacer>>,
     /// When a frame last began to leave.
     sent_at: Instant,
     /// When it last had no frame on its way; `None` if the transport had no room for the next one.
@@ -50,7 +50,7 @@ impl Viewer {
             label: subscription.label.as_str().into(),
             since: now,
             tally: Tally::new(channel, subscription.delay, now),
-            pacer: (!limit.is_unlimited()).then(|| Pacer::new(limit, now)),
+            pacer: (!limit.is_unlimited()).then(|| Box::new(Pacer::new(limit, now))),
             sent_at: now,
             free_since: Some(now),
             is_closed: false,
@@ -108,7 +108,7 @@ impl Body for Viewer {
             };
         }
         let (newest, next_at) = live.channels[self.camera].newest(self.delay, now);
-        let due = self.pacer.as_ref().map_or(now, Pacer::due);
+        let due = self.pacer.as_ref().map_or(now, |pacer| pacer.due());
         let is_new = newest.is_some_and(|frame| self.tally.is_new(frame));
         let at = match newest {
             Some(_) if is_new => due,
