@@ -10,15 +10,16 @@
 //! framecast uses edges, so that ten thousand idle viewers cost nothing, and each socket is registered once, for both
 //! directions.
 //!
-//! 1. An edge comes with a batch of events. [`hub::Hub::ready`] sets a bit on the connection, `readable` or
-//!    `writable`, and puts the connection on the list of those with work to do. It reads and writes nothing.
-//! 2. The turn tries: [`hub::Hub::turn`] reads, answers and writes where a bit is set.
+//! 1. An edge comes with a batch of events. [`hub::Hub::ready`] sets a bit on the connection, `readable` or `writable`.
+//!    It reads and writes nothing.
+//! 2. The turn lists the connection: as one to receive from if it is readable, as one to send to if it is writable and
+//!    there is something to send. Then [`hub::Hub::turn`] tries: it reads, answers and writes.
 //! 3. "Would block" clears the bit: the kernel owes the next edge.
-//! 4. Anything else that ends an attempt early is a budget of our own. The bit stays set, the connection stays on the
-//!    list, and the next wait takes no time. A bit that was cleared, or a connection that was forgotten, without "would
-//!    block" would be a lost edge, and with it a lost viewer.
+//! 4. Anything else that ends an attempt early is a budget of our own. The bit stays set, the turn lists the connection
+//!    again, and the next wait takes no time. A bit that was cleared, or a connection that was not listed, without
+//!    "would block" would be a lost edge, and with it a lost viewer.
 //!
-//! The list is for work that waits for no event, the timers are for what becomes due while nothing happens. Time is
+//! The lists are for work that waits for no event, the timers are for what becomes due while nothing happens. Time is
 //! read in three places, each for its own reason: `asked_at`, when the wait began, is what deadlines are judged by,
 //! since a process that was stopped in its wait has heard its peers up to then; `now`, when the wait ended, is the time
 //! of all that the turn does; and a histogram reads the clock once more for each delivered frame, since sending to many
