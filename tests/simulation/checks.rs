@@ -80,7 +80,7 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
             false => link.head_deadline(model),
         };
         // What has arrived, and was reported, counts before any peer is found late.
-        let has_arrived = link.reading.may_try && link.consumed < link.sent && !link.was_interrupted;
+        let has_arrived = link.reading.may_try && link.consumed < link.sent && !link.was_read_interrupted;
         Some((at, !has_begun && !has_arrived, "has not sent a whole request in its time, and is still there"))
     } else {
         None

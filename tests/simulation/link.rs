@@ -55,7 +55,9 @@ pub struct Link {
     /// When the transport last took a byte.
     pub wrote_at: Duration,
     /// The last call was interrupted: the next is not, so that there is progress.
-    pub was_interrupted: bool,
+    was_interrupted: bool,
+    /// The last read was: the hub has not seen what arrived.
+    pub was_read_interrupted: bool,
     /// Since when the transport has refused bytes, and taken none.
     pub blocked_since: Option<Duration>,
     /// When the hub shut down writing.
@@ -207,7 +209,8 @@ impl Link {
         if self.reset {
             return Err(ErrorKind::ConnectionReset.into());
         }
-        if self.is_interrupted() {
+        self.was_read_interrupted = self.is_interrupted();
+        if self.was_read_interrupted {
             return Err(ErrorKind::Interrupted.into());
         }
         let available = self.sent - self.consumed;
