@@ -74,7 +74,7 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
     } else if let Some(body) = link.transcript.body.as_ref().filter(|body| body.is_endless) {
         Some((body.made_at.max(link.wrote_at) + limits.keep_alive_after, false, "is sent nothing for too long"))
     } else if is_receiving(link) {
-        let has_begun = link.consumed > link.script.awaited_from;
+        let has_begun = link.script.has_begun(link.consumed);
         let at = match link.script.asked > 0 && !has_begun {
             true => link.replied_at + limits.idle_timeout,
             false => link.head_deadline(model),

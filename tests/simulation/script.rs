@@ -82,6 +82,11 @@ impl Script {
         most.min(until - sent)
     }
 
+    /// Whether part of the awaited request has been read. Empty lines before it are no part of it.
+    pub fn has_begun(&self, consumed: usize) -> bool {
+        self.bytes[self.awaited_from..consumed].iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+    }
+
     /// The refusal of the part of a request that has been read up to `consumed`, if it can never become a request that
     /// is served, or is not whole by `deadline`.
     pub fn refusal(&mut self, consumed: usize, deadline: Duration, now: Duration) -> Option<Bytes> {
