@@ -46,7 +46,7 @@ pub const SOURCE_VARIABLE: &str = "FRAMECAST_SOURCE";
 /// Captures from `source` and writes its frames to `out` as multipart parts, each with its wall time of capture.
 /// A frame of the source larger than `frame_bytes_max` is rejected.
 ///
-/// Returns `Ok` when nobody reads `out` any more, which is how a driver is told to end, or when the source has no
+/// Returns `Ok` when the read end of `out` is closed, which is how the server ends a driver, or when the source has no
 /// more frames.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub fn run(source: &Source, frame_bytes_max: usize, out: &mut impl Write) -> Res
 /// # Errors
 /// `server` has ended already, or the kernel knows no such thing.
 pub fn die_with(server: Pid) -> io::Result<()> {
-    // A program may ignore anything else, and then nobody is left to insist.
+    // A program may ignore any other signal, and the server is no longer there to repeat it.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     match getppid() == Some(server) {
         true => Ok(()),

@@ -214,6 +214,11 @@ impl<T: Transport> Connection<T> {
         self.has_ended && self.transport.ends_with_its_peer()
     }
 
+    /// Makes a request wait.
+    pub(super) fn wait(&mut self, exchange: Exchange, request: Box<Request>, awaited: Awaited, until: Instant) {
+        (self.state, self.until) = (State::Waiting(exchange, request, awaited), until);
+    }
+
     /// Hands out again a request that waits. Returns the state that it leaves.
     pub(super) fn wait_no_more(&mut self, limits: &Limits, now: Instant) -> Option<State> {
         let State::Waiting(exchange, ..) = self.state else { return None };

@@ -49,6 +49,7 @@ impl<T: Transport> Hub<T> {
         let key = self.connections.next_key(number);
         self.connections.insert(key, Connection::new(make(key)?, peer, number, limits, now));
         totals.admitted += 1;
+        log::trace!("#{number} {peer}: admitted");
         // The connections of a trusted proxy are counted once they name a client.
         if !limits.trusted_proxies.contains(peer) {
             self.count(key, peer, now);

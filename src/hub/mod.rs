@@ -6,9 +6,7 @@
 //! time is an argument, so it knows no socket and no clock. The same calls in the same order give the same bytes: a
 //! simulation drives this very code through a million accidents.
 //!
-//! Reading order: `inputs`, `turn`, `connections` (the run list and the timers), `connection` (the states),
-//! `sending` (a body that is pulled), and `steps`, which ties them together. The values that pass through are in
-//! [`crate::stream`]; its `body` and `queue` are read along.
+//! The values that pass through are in [`crate::stream`].
 
 pub mod connection;
 pub mod connections;

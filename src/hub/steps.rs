@@ -88,15 +88,13 @@ impl<T: Transport> Hub<T> {
         let State::Answering(mut exchange) = connection.state else { return };
         exchange.keep_alive &= !self.is_shutting_down;
         connection.permit = permit;
+        let until = now + self.live.limits.wait_timeout;
         match answer {
             Answer::Respond(response) => connection.respond(response, exchange, now),
             Answer::Preformed(bytes) => connection.finish(bytes, None, now),
             Answer::Stream(head, body) => connection.stream(head, body, exchange, now),
             Answer::Subscribe(subscription) => return self.subscribe(call.key, subscription, now),
-            Answer::Wait(awaited) => {
-                connection.state = State::Waiting(exchange, call.request, awaited);
-                connection.until = now + self.live.limits.wait_timeout;
-            }
+            Answer::Wait(awaited) => connection.wait(exchange, call.request, awaited, until),
         }
         self.entered(call.key, now);
     }
@@ -162,26 +160,20 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Asks the body for its next chunk and writes it, until the body has none or the transport takes no more. Returns
-    /// the bytes that were made for it; `None` if a chunk that was due was not made.
-    pub(super) fn send(
-        &mut self,
-        key: Key,
-        may_make: bool,
-        now: Instant,
-        clock: impl Fn() -> Instant,
-    ) -> Option<usize> {
+    /// the bytes that were made for it; `None` if a chunk was due and `make` forbids to make it.
+    pub(super) fn send(&mut self, key: Key, make: bool, now: Instant, clock: impl Fn() -> Instant) -> Option<usize> {
         let mut made = 0;
         for _ in 0..ROUNDS_MAX {
             let Some(connection) = self.connections.touch(key) else { break };
             let wants_write = connection.wants_write();
             match (connection.wants_chunk(), &mut connection.state) {
-                (true, State::Sending(sending)) if !sending.is_made() || (may_make && made == 0) => {
+                (true, State::Sending(sending)) if !sending.is_made() || (make && made == 0) => {
                     match sending.pull(&mut connection.queue, &mut self.live, now) {
                         Some(bytes) => made += bytes,
                         None => self.body_ended(key, now),
                     }
                 }
-                (true, _) if !may_make => return None,
+                (true, _) if !make => return None,
                 _ if !wants_write => break,
                 _ => {}
             }
@@ -202,6 +194,7 @@ impl<T: Transport> Hub<T> {
                 return None;
             }
         };
+        log::trace!("#{}: wrote {} bytes, {:?}", key.number, progress.bytes, progress.pause);
         if let Some(captured) = progress.delivered.and_then(|frame| frame.captured)
             && let Some(viewer) = connection.viewer()
         {

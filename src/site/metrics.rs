@@ -161,7 +161,12 @@ impl Figures {
         page.counter("framecast_requests", "Requests answered.", None, one(totals.requests))?;
         page.counter("framecast_requests_refused", "Requests malformed or too late.", None, one(totals.refused))?;
         page.counter("framecast_sent", "Bytes the kernel took.", Some(Unit::Bytes), one(totals.writes.bytes_written))?;
-        page.counter("framecast_partial_writes", "Writes taken in part.", None, one(totals.writes.partial_writes))?;
+        page.counter(
+            "framecast_partial_writes",
+            "Writes of which the kernel took a part.",
+            None,
+            one(totals.writes.partial_writes),
+        )?;
         page.counter(
             "framecast_would_blocks",
             "Reads and writes that would block.",
@@ -170,7 +175,7 @@ impl Figures {
         )?;
         page.counter("framecast_budgets_spent", "Turns ended with work left over.", None, one(totals.budgets_spent))?;
         page.counter("framecast_stale_events", "Events for who had gone.", None, one(totals.stale_events))?;
-        page.counter("framecast_frames_untold", "Frames slow readers were not told of.", None, one(totals.missed))?;
+        page.counter("framecast_frames_untold", "Frames that slow readers missed.", None, one(totals.missed))?;
         let pinned = self.0.pinned_bytes as u64;
         page.gauge("framecast_pinned", "Past frames held by slow viewers.", Some(Unit::Bytes), one(pinned))?;
         let pinned_max = limits.retained_bytes_max as u64;

@@ -159,7 +159,7 @@ impl FrameCounts {
 pub struct WriteCounts {
     /// Bytes the transports took.
     pub bytes_written: u64,
-    /// Writes that were taken in part.
+    /// Writes of which the transport took a part.
     pub partial_writes: u64,
     /// Writes that would have blocked.
     pub would_blocks: u64,

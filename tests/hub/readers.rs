@@ -143,7 +143,7 @@ fn a_listener_that_is_slow_is_told_the_newest_of_each_kind_and_whole() {
     assert_eq!(told[2].1, "event: state\ndata: {\"state\":99}");
     assert_eq!(told[3].1, "event: loop\ndata: {\"loop\":99}");
     assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "the numbers rise");
-    assert_eq!(studio.hub.live().totals.missed, 98, "what it was not told is counted");
+    assert_eq!(studio.hub.live().totals.missed, 98, "missed frames are counted");
 }
 
 #[test]

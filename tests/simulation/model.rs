@@ -189,7 +189,7 @@ pub struct Model {
     pub stopping_at: Option<Duration>,
     /// Transports may be dropped.
     pub is_reaping: bool,
-    /// What became of the frames of closed viewers; skipped frames are not told apart.
+    /// What became of the frames of closed viewers; the two kinds of skipped frames are not distinguished.
     pub closed: FrameCounts,
     /// Counts all progress: bytes, edges, connections, answers.
     pub moves: u64,
