@@ -1,5 +1,6 @@
-//! What it costs to make a JPEG of a camera's raw picture, beside the encoder's own cost: encoding the same picture
-//! when it is already what the encoder wants, tight and of full range, at the same sampling of chroma.
+//! What it costs to make a JPEG of a camera's raw picture, beside the encoder's own cost: encoding
+//! the same picture when it is already what the encoder wants, tight and of full range, at the same
+//! sampling of chroma.
 //!
 //! Both take turns, so that whatever else the machine does meets both; the medians are compared.
 //! `cargo bench --bench raw [FORMAT...]`
@@ -22,10 +23,19 @@ const QUALITY: u8 = 80;
 const ROUNDS: usize = 101;
 
 fn main() {
-    let wanted: Vec<_> = std::env::args().skip(1).filter_map(|name| PixelFormat::named(&name)).collect();
+    let wanted: Vec<_> = std::env::args()
+        .skip(1)
+        .filter_map(|name| PixelFormat::named(&name))
+        .collect();
     println!("{WIDTH}x{HEIGHT}, quality {QUALITY}, CPU time in ms, median of {ROUNDS}:");
-    println!("{:8}  {:22}  {:>8}  {:>8}  {:>5}", "format", "colors", "ours", "encoder", "ratio");
-    for format in PixelFormat::ALL.into_iter().filter(|format| !format.is_jpeg()) {
+    println!(
+        "{:8}  {:22}  {:>8}  {:>8}  {:>5}",
+        "format", "colors", "ours", "encoder", "ratio"
+    );
+    for format in PixelFormat::ALL
+        .into_iter()
+        .filter(|format| !format.is_jpeg())
+    {
         if !wanted.is_empty() && !wanted.contains(&format) {
             continue;
         }
@@ -34,26 +44,48 @@ fn main() {
             compare(format, "full range", Colors::FULL);
         }
         if matches!(format, Yuyv | Nv12) {
-            compare(format, "limited range, BT.709", Colors { full: false, matrix: Matrix::Bt709 });
+            compare(
+                format,
+                "limited range, BT.709",
+                Colors {
+                    full: false,
+                    matrix: Matrix::Bt709,
+                },
+            );
         }
     }
 }
 
 fn compare(format: PixelFormat, name: &str, colors: Colors) {
     let (width, height) = (usize::from(WIDTH), usize::from(HEIGHT));
-    let raw = pack::pack(format, width, height, pack::tight(format, width), |x, y| pixel(x, y, colors.full));
+    let raw = pack::pack(format, width, height, pack::tight(format, width), |x, y| {
+        pixel(x, y, colors.full)
+    });
     let whole: Vec<u8> = match format {
-        Grey => (0..height).flat_map(|y| (0..width).map(move |x| pixel(x, y, true)[0])).collect(),
-        _ => (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y, true))).collect(),
+        Grey => (0..height)
+            .flat_map(|y| (0..width).map(move |x| pixel(x, y, true)[0]))
+            .collect(),
+        _ => (0..height)
+            .flat_map(|y| (0..width).flat_map(move |x| pixel(x, y, true)))
+            .collect(),
     };
-    let layout = Layout::new(format, WIDTH.into(), HEIGHT.into(), 0, colors).expect("it has a size");
+    let layout =
+        Layout::new(format, WIDTH.into(), HEIGHT.into(), 0, colors).expect("it has a size");
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(cpu_time(|| layout.encode(black_box(&raw), QUALITY).expect("it is whole")));
+        ours.push(cpu_time(|| {
+            layout
+                .encode(black_box(&raw), QUALITY)
+                .expect("it is whole")
+        }));
         theirs.push(cpu_time(|| encode(format, black_box(&whole))));
     }
     let [ours, theirs] = [ours, theirs].map(|times| median(times).as_secs_f64() * 1e3);
-    println!("{:8}  {name:22}  {ours:8.3}  {theirs:8.3}  {:5.2}", format.name(), ours / theirs);
+    println!(
+        "{:8}  {name:22}  {ours:8.3}  {theirs:8.3}  {:5.2}",
+        format.name(),
+        ours / theirs
+    );
 }
 
 fn encode(format: PixelFormat, picture: &[u8]) -> Vec<u8> {
@@ -61,24 +93,36 @@ fn encode(format: PixelFormat, picture: &[u8]) -> Vec<u8> {
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     let (sampling, colors) = match format {
         Grey => (SamplingFactor::F_1_1, ColorType::Luma),
-        Yuyv | Uyvy | Yvyu | Vyuy | Nv16 | Nv61 | Yuv422p => (SamplingFactor::F_2_1, ColorType::Ycbcr),
+        Yuyv | Uyvy | Yvyu | Vyuy | Nv16 | Nv61 | Yuv422p => {
+            (SamplingFactor::F_2_1, ColorType::Ycbcr)
+        }
         _ if format.is_rgb() => (SamplingFactor::F_2_2, ColorType::Rgb),
         _ => (SamplingFactor::F_2_2, ColorType::Ycbcr),
     };
     encoder.set_sampling_factor(sampling);
-    encoder.encode(picture, WIDTH, HEIGHT, colors).expect("it is whole");
+    encoder
+        .encode(picture, WIDTH, HEIGHT, colors)
+        .expect("it is whole");
     jpeg
 }
 
 /// Slopes, edges and noise: Y', Cb and Cr, or red, green and blue.
 fn pixel(x: usize, y: usize, full: bool) -> [u8; 3] {
     let noise = (x * 7919 + y * 104_729).wrapping_mul(0x9e37_79b9) >> 29 & 7;
-    let edge = if (x / 96 + y / 72).is_multiple_of(2) { 40 } else { 0 };
+    let edge = if (x / 96 + y / 72).is_multiple_of(2) {
+        40
+    } else {
+        0
+    };
     let luma = (40 + x / 10 + edge + noise) as u8;
     let (blue, red) = ((64 + (x & !1) / 12) as u8, (64 + (y & !1) / 8) as u8);
     match full {
         true => [luma, blue, red],
-        false => [limited(luma, 0, 219, 16), limited(blue, 128, 224, 128), limited(red, 128, 224, 128)],
+        false => [
+            limited(luma, 0, 219, 16),
+            limited(blue, 128, 224, 128),
+            limited(red, 128, 224, 128),
+        ],
     }
 }
 
@@ -87,7 +131,10 @@ fn limited(value: u8, zero: i32, steps: i32, limited_zero: i32) -> u8 {
 }
 
 fn cpu_time<T>(work: impl FnOnce() -> T) -> Duration {
-    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a clock that runs forward");
+    let now = || {
+        Duration::try_from(clock_gettime(ClockId::ThreadCPUTime))
+            .expect("a clock that runs forward")
+    };
     let start = now();
     black_box(work());
     now() - start

@@ -1,4 +1,5 @@
-//! The wall clock, read in one place. Durations and deadlines use the monotonic clock instead, which is never set.
+//! The wall clock, read in one place. Durations and deadlines use the monotonic clock instead,
+//! which is never set.
 
 use std::time::{Duration, SystemTime};
 

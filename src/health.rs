@@ -64,7 +64,9 @@ pub enum HealthError {
         error: io::Error,
     },
     /// It wants other credentials.
-    #[error("{url} refuses access (status 401); set FRAMECAST_AUTH=USER:PASSWORD or FRAMECAST_TOKEN")]
+    #[error(
+        "{url} refuses access (status 401); set FRAMECAST_AUTH=USER:PASSWORD or FRAMECAST_TOKEN"
+    )]
     Access {
         /// The server's address.
         url: SecretAddress,
@@ -97,21 +99,35 @@ pub struct Query {
 /// Asks a server for `/healthz`, and returns what it states.
 ///
 /// # Errors
-/// The address cannot be asked, the server does not answer within 5 s or refuses access, or it reports a fault.
+/// The address cannot be asked, the server does not answer within 5 s or refuses access, or it
+/// reports a fault.
 pub fn ask(query: &Query) -> Result<String, HealthError> {
     let url = || query.url.clone();
-    let (server, given) = Url::of_server(query.url.expose()).map_err(|why| HealthError::Url { url: url(), why })?;
-    let config = server.is_encrypted().then(|| query.trust.config()).transpose().map_err(|error| {
-        let path = query.trust.certificates.clone().unwrap_or_default();
-        HealthError::Certificates { path, error }
-    })?;
-    let credentials = given.as_ref().or(query.credentials.as_ref()).map(Credentials::basic);
+    let (server, given) =
+        Url::of_server(query.url.expose()).map_err(|why| HealthError::Url { url: url(), why })?;
+    let config = server
+        .is_encrypted()
+        .then(|| query.trust.config())
+        .transpose()
+        .map_err(|error| {
+            let path = query.trust.certificates.clone().unwrap_or_default();
+            HealthError::Certificates { path, error }
+        })?;
+    let credentials = given
+        .as_ref()
+        .or(query.credentials.as_ref())
+        .map(Credentials::basic);
     let bearer = query.token.as_ref().map(|token| format!("Bearer {token}"));
-    let request = server.below("healthz").request("framecast-health", credentials.or(bearer).as_deref());
-    let response = exchange(&server, &request, config).map_err(|error| match is_about_certificate(&error) {
-        true => HealthError::Certificate { url: url(), error },
-        false => HealthError::Silent { url: url(), error },
-    })?;
+    let request = server
+        .below("healthz")
+        .request("framecast-health", credentials.or(bearer).as_deref());
+    let response =
+        exchange(&server, &request, config).map_err(|error| {
+            match is_about_certificate(&error) {
+                true => HealthError::Certificate { url: url(), error },
+                false => HealthError::Silent { url: url(), error },
+            }
+        })?;
     let (status, body) = read_response(&response).ok_or_else(|| {
         let error = io::Error::other("its answer is not HTTP");
         HealthError::Silent { url: url(), error }
@@ -120,7 +136,11 @@ pub fn ask(query: &Query) -> Result<String, HealthError> {
     match status {
         200..=299 => Ok(reason),
         UNAUTHORIZED => Err(HealthError::Access { url: url() }),
-        status => Err(HealthError::Unhealthy { url: url(), status, reason }),
+        status => Err(HealthError::Unhealthy {
+            url: url(),
+            status,
+            reason,
+        }),
     }
 }
 
@@ -131,31 +151,42 @@ fn is_about_certificate(error: &io::Error) -> bool {
 }
 
 /// Sends a request, and returns what comes until the server closes the connection.
-fn exchange(server: &Url, request: &[u8], config: Option<Arc<rustls::ClientConfig>>) -> io::Result<Vec<u8>> {
+fn exchange(
+    server: &Url,
+    request: &[u8],
+    config: Option<Arc<rustls::ClientConfig>>,
+) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + TIMEOUT;
     let stream = connect(server, deadline)?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let mut stream: Box<dyn Stream> = match config {
         None => Box::new(stream),
         Some(config) => {
-            let name = ServerName::try_from(server.server_name().to_owned()).map_err(io::Error::other)?;
+            let name =
+                ServerName::try_from(server.server_name().to_owned()).map_err(io::Error::other)?;
             let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
             Box::new(StreamOwned::new(connection, stream))
         }
     };
-    stream.socket().set_read_timeout(Some(remaining(deadline)?))?;
+    stream
+        .socket()
+        .set_read_timeout(Some(remaining(deadline)?))?;
     stream.write_all(request)?;
     let mut response = Vec::new();
     let mut piece = [0; 4096];
     while (response.len() as u64) < RESPONSE_BYTES_MAX {
-        stream.socket().set_read_timeout(Some(remaining(deadline)?))?;
+        stream
+            .socket()
+            .set_read_timeout(Some(remaining(deadline)?))?;
         match stream.read(&mut piece) {
             Ok(0) => break,
             Ok(count) => response.extend_from_slice(&piece[..count]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // A server may close the connection without an end of TLS.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof && !response.is_empty() => break,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(ErrorKind::TimedOut.into());
+            }
             Err(error) => return Err(error),
         }
     }
@@ -177,7 +208,11 @@ fn connect(server: &Url, deadline: Instant) -> io::Result<TcpStream> {
 
 fn remaining(deadline: Instant) -> io::Result<Duration> {
     let remaining = deadline.saturating_duration_since(Instant::now());
-    if remaining.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(remaining) }
+    if remaining.is_zero() {
+        Err(ErrorKind::TimedOut.into())
+    } else {
+        Ok(remaining)
+    }
 }
 
 /// The status and the body of a response; `None` if it is not HTTP.

@@ -20,8 +20,9 @@ use framecast::wire::secret::{SecretAddress, mask};
 use framecast::{bench, drivers, health, logging, options, publish, server};
 use log::Level;
 
-/// The exit code for what could not be started, or could not go on: it may be otherwise the next time, as when an
-/// address becomes free or a certificate is renewed. Clap's for a command line nobody can follow is 2.
+/// The exit code for what could not be started, or could not go on: it may be otherwise the next
+/// time, as when an address becomes free or a certificate is renewed. Clap's for a command line
+/// nobody can follow is 2.
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
@@ -64,8 +65,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, error)) => {
             // Where stderr takes nothing, the exit code is all there is.
-            let _ =
-                writeln!(io::stderr(), "{}framecast: {}", logging::priority(Level::Error), mask(&error.to_string()));
+            let _ = writeln!(
+                io::stderr(),
+                "{}framecast: {}",
+                logging::priority(Level::Error),
+                mask(&error.to_string())
+            );
             ExitCode::from(code)
         }
     }
@@ -91,17 +96,22 @@ fn serve(options: Serve) -> Outcome {
     event_loop.run().map_err(failure)
 }
 
-/// Where this program is, for child processes and for a restart. Without /proc, as in a bare chroot,
-/// the name that it was started by has to tell.
+/// Where this program is, for child processes and for a restart. Without /proc, as in a bare
+/// chroot, the name that it was started by has to tell.
 fn program() -> io::Result<PathBuf> {
     std::env::current_exe().or_else(|error| {
-        let name = std::env::args_os().next().map(PathBuf::from).filter(|name| name.components().count() > 1);
+        let name = std::env::args_os()
+            .next()
+            .map(PathBuf::from)
+            .filter(|name| name.components().count() > 1);
         name.ok_or(error)?.canonicalize()
     })
 }
 
 fn generate(file: File) -> Outcome {
-    io::stdout().write_all(&file.content(Options::command())).map_err(failure)
+    io::stdout()
+        .write_all(&file.content(Options::command()))
+        .map_err(failure)
 }
 
 fn run_capture(options: &Capture) -> Outcome {
@@ -110,7 +120,9 @@ fn run_capture(options: &Capture) -> Outcome {
     }
     let source: Source = options.source.expose().parse().map_err(usage)?;
     if io::stdout().is_terminal() {
-        return Err(usage("standard output is a terminal; redirect it, as in framecast capture SOURCE | mpv -"));
+        return Err(usage(
+            "standard output is a terminal; redirect it, as in framecast capture SOURCE | mpv -",
+        ));
     }
     drivers::run(&source, options.frame_max.bytes(), &mut io::stdout().lock()).map_err(failure)
 }
@@ -124,7 +136,12 @@ fn run_publish(options: &Publish) -> Outcome {
 }
 
 fn draw_offline(options: &DrawOffline) -> io::Result<()> {
-    let DrawOffline { name, reason, since, size: (width, height) } = options;
+    let DrawOffline {
+        name,
+        reason,
+        since,
+        size: (width, height),
+    } = options;
     let jpeg = drivers::offline::draw(name, reason, Duration::from_secs(*since), *width, *height);
     io::stdout().write_all(&jpeg)
 }
@@ -138,21 +155,30 @@ fn sign(mut options: Sign) -> Outcome {
     writeln!(io::stdout(), "{printed}").map_err(failure)
 }
 
-/// Reads a hash, perhaps behind a space a costlier one, and then, after the end of that line, the password: none may
-/// stand in a list of processes. The costlier hash is checked where the first does not fit, for the time it takes.
+/// Reads a hash, perhaps behind a space a costlier one, and then, after the end of that line, the
+/// password: none may stand in a list of processes. The costlier hash is checked where the first
+/// does not fit, for the time it takes.
 fn check_password() -> ExitCode {
     let mut given = Vec::new();
     let bytes_max = (2 * (HASH_BYTES_MAX + 1) + PASSWORD_BYTES_MAX) as u64;
     let read = io::stdin().take(bytes_max).read_to_end(&mut given);
-    let (hashes, password) = given.split_at(given.iter().position(|&byte| byte == b'\n').unwrap_or(given.len()));
+    let (hashes, password) = given.split_at(
+        given
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .unwrap_or(given.len()),
+    );
     let hashes = str::from_utf8(hashes).ok();
-    let hashes = hashes.and_then(|hashes| hashes.split(' ').map(|hash| hash.parse().ok()).collect());
+    let hashes =
+        hashes.and_then(|hashes| hashes.split(' ').map(|hash| hash.parse().ok()).collect());
     match (read, hashes, password.strip_prefix(b"\n")) {
         (Ok(_), Some::<Vec<PasswordHash>>(hashes), Some(password)) => {
             let (hash, costlier) = hashes.split_at(1);
             let fits = hash[0].admits(password);
             if !fits {
-                costlier.iter().for_each(|hash| _ = std::hint::black_box(hash.admits(password)));
+                costlier
+                    .iter()
+                    .for_each(|hash| _ = std::hint::black_box(hash.admits(password)));
             }
             ExitCode::from(if fits { RIGHT } else { WRONG })
         }

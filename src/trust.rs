@@ -12,43 +12,72 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// The certificates that are accepted: those that the platform's authorities have signed, and others by choice.
+/// The certificates that are accepted: those that the platform's authorities have signed, and
+/// others by choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// A file in PEM form. The certificates in it are accepted themselves, whatever name they are for, and so are those
-    /// that they have signed; those of the platform are accepted besides.
+    /// A file in PEM form. The certificates in it are accepted themselves, whatever name they are
+    /// for, and so are those that they have signed; those of the platform are accepted besides.
     pub certificates: Option<PathBuf>,
     /// Whether any certificate is accepted.
     pub is_insecure: bool,
 }
 
 impl Trust {
-    /// The settings of connections to servers that have any certificate if `is_insecure`, and otherwise one that the
-    /// platform's authorities have signed. Reads the platform's store.
+    /// The settings of connections to servers that have any certificate if `is_insecure`, and
+    /// otherwise one that the platform's authorities have signed. Reads the platform's store.
     pub fn client_config(is_insecure: bool) -> Arc<ClientConfig> {
-        Self { certificates: None, is_insecure }.config().expect("no file is read, which alone can fail")
+        Self {
+            certificates: None,
+            is_insecure,
+        }
+        .config()
+        .expect("no file is read, which alone can fail")
     }
 
     /// The settings of a connection. Reads the file and the platform's store.
     ///
     /// # Errors
-    /// The file of certificates cannot be read, or there is none in it. Without a file there is no error.
+    /// The file of certificates cannot be read, or there is none in it. Without a file there is no
+    /// error.
     pub fn config(&self) -> io::Result<Arc<ClientConfig>> {
-        let pinned = self.certificates.as_deref().map(read).transpose()?.unwrap_or_default();
+        let pinned = self
+            .certificates
+            .as_deref()
+            .map(read)
+            .transpose()?
+            .unwrap_or_default();
         let provider = Arc::new(ring::default_provider());
         let rule = match self.is_insecure {
             true => None,
             false => {
                 let mut roots = platform_roots();
                 roots.add_parsable_certificates(pinned.clone());
-                let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-                Some(verifier.build().expect("the platform's or Mozilla's certificates are never none"))
+                let verifier = WebPkiServerVerifier::builder_with_provider(
+                    Arc::new(roots),
+                    Arc::clone(&provider),
+                );
+                Some(
+                    verifier
+                        .build()
+                        .expect("the platform's or Mozilla's certificates are never none"),
+                )
             }
         };
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions();
         let builder = builder.expect("ring has what the default versions of TLS need");
-        let verifier = Arc::new(Verifier { pinned, rule, provider });
-        Ok(Arc::new(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
+        let verifier = Arc::new(Verifier {
+            pinned,
+            rule,
+            provider,
+        });
+        Ok(Arc::new(
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(verifier)
+                .with_no_client_auth(),
+        ))
     }
 }
 
@@ -62,8 +91,8 @@ fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     }
 }
 
-/// The platform's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; Mozilla's where there are none, as in a
-/// container that holds this program alone.
+/// The platform's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; Mozilla's where
+/// there are none, as in a container that holds this program alone.
 fn platform_roots() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
@@ -114,8 +143,8 @@ impl ServerCertVerifier for Verifier {
                 let algorithms = &self.provider.signature_verification_algorithms;
                 verify_tls12_signature(message, certificate, signature, algorithms)
             }
-            // A signature by a certificate of unknown origin proves nothing, and old cameras have some that
-            // cannot be read.
+            // A signature by a certificate of unknown origin proves nothing, and old cameras have
+            // some that cannot be read.
             None => Ok(HandshakeSignatureValid::assertion()),
         }
     }
@@ -136,6 +165,8 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -1,4 +1,5 @@
-//! The page as people see it: a real Chromium on a real server, with pictures whose time of publication is known.
+//! The page as people see it: a real Chromium on a real server, with pictures whose time of
+//! publication is known.
 //!
 //! `cargo test --test browser -- --ignored --nocapture` prints the figures.
 
@@ -35,7 +36,8 @@ use support::{Program, Viewer, eventually};
 const FPS: u32 = 2;
 const FRAME_MS: f64 = 1000.0 / FPS as f64;
 
-/// A picture that began to be seen: when, in milliseconds since the Unix epoch, and its place among [`Pictures`].
+/// A picture that began to be seen: when, in milliseconds since the Unix epoch, and its place among
+/// [`Pictures`].
 #[derive(Clone, Copy, Debug)]
 struct Sight {
     at: f64,
@@ -43,8 +45,8 @@ struct Sight {
 }
 
 impl Sight {
-    /// How long after its publication this was, in milliseconds. A picture is published at every tick of the clock
-    /// whose number, modulo the number of pictures, is its own.
+    /// How long after its publication this was, in milliseconds. A picture is published at every
+    /// tick of the clock whose number, modulo the number of pictures, is its own.
     fn delay(&self) -> f64 {
         let count = Pictures::COLOURS.len() as f64;
         let ticks = self.at / FRAME_MS - self.index as f64;
@@ -61,9 +63,15 @@ fn the_picture_changes() {
     open(&browser, &server);
 
     let seen = watch(&browser, 6);
-    println!("pictures seen in 6 s: {:?}", seen.iter().map(|sight| sight.index).collect::<Vec<_>>());
+    println!(
+        "pictures seen in 6 s: {:?}",
+        seen.iter().map(|sight| sight.index).collect::<Vec<_>>()
+    );
     assert_in_order(&seen);
-    assert!(seen.len() > Pictures::COLOURS.len(), "not every picture was seen");
+    assert!(
+        seen.len() > Pictures::COLOURS.len(),
+        "not every picture was seen"
+    );
 }
 
 #[test]
@@ -84,15 +92,28 @@ fn a_picture_is_on_screen_within_100_ms_of_its_publication() {
 
     println!("picture  after its tick: on the wire  on screen");
     for sight in &screen {
-        let arrived =
-            wire.iter().find(|arrival| arrival.index == sight.index && (arrival.at - sight.at).abs() < FRAME_MS);
-        let arrived = arrived.map_or("-".to_owned(), |arrival| format!("{:.1} ms", arrival.delay()));
+        let arrived = wire.iter().find(|arrival| {
+            arrival.index == sight.index && (arrival.at - sight.at).abs() < FRAME_MS
+        });
+        let arrived = arrived.map_or("-".to_owned(), |arrival| {
+            format!("{:.1} ms", arrival.delay())
+        });
         println!("{:7} {arrived:>28} {:>8.1} ms", sight.index, sight.delay());
     }
-    println!("median: on the wire {:.1} ms, on screen {:.1} ms", median_delay(&wire), median_delay(&screen));
+    println!(
+        "median: on the wire {:.1} ms, on screen {:.1} ms",
+        median_delay(&wire),
+        median_delay(&screen)
+    );
     assert_in_order(&screen);
-    assert!(median_delay(&screen) <= 100.0, "the median picture was late");
-    assert!(screen.iter().all(|sight| sight.delay() < FRAME_MS), "a picture was a whole frame late");
+    assert!(
+        median_delay(&screen) <= 100.0,
+        "the median picture was late"
+    );
+    assert!(
+        screen.iter().all(|sight| sight.delay() < FRAME_MS),
+        "a picture was a whole frame late"
+    );
 }
 
 #[test]
@@ -109,11 +130,21 @@ fn the_figures_refresh_without_a_reload() {
     let more = eventually("the page shows a second viewer", || shows("2"));
     drop(viewer);
     let fewer = eventually("the page shows that it left", || shows("1"));
-    eventually("the page shows the size", || browser.text("article [data-figure=size]") == "320×240");
-    eventually("the page shows what it skipped", || browser.text("article [data-figure=skipped]") == "0");
+    eventually("the page shows the size", || {
+        browser.text("article [data-figure=size]") == "320×240"
+    });
+    eventually("the page shows what it skipped", || {
+        browser.text("article [data-figure=skipped]") == "0"
+    });
 
     println!("a viewer more was shown after {more:?}, one fewer after {fewer:?}");
-    println!("figures: {:?}", browser.text("article dl").split_whitespace().collect::<Vec<_>>());
+    println!(
+        "figures: {:?}",
+        browser
+            .text("article dl")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+    );
     assert_eq!(browser.run("return window.marker"), "the same page");
 }
 
@@ -133,12 +164,19 @@ fn two_windows_and_a_hundred_viewers_see_pictures_at_once() {
     let counted = eventually("/state counts them all", || watching(&server) == 102);
     for viewer in &mut viewers {
         let first = pictures.index_of(&viewer.part().jpeg);
-        assert_ne!(pictures.index_of(&viewer.part().jpeg), first, "a viewer is sent the same picture again");
+        assert_ne!(
+            pictures.index_of(&viewer.part().jpeg),
+            first,
+            "a viewer is sent the same picture again"
+        );
     }
     for window in &windows {
         browser.switch_to(window);
         let seen = watch(&browser, 3);
-        println!("a window saw {:?}", seen.iter().map(|sight| sight.index).collect::<Vec<_>>());
+        println!(
+            "a window saw {:?}",
+            seen.iter().map(|sight| sight.index).collect::<Vec<_>>()
+        );
         assert_in_order(&seen);
         assert!(seen.len() > 3, "a window's picture stands still");
     }
@@ -153,8 +191,18 @@ fn a_page_opened_with_credentials_shows_everything() {
     let path = |name: &str| secrets.path().join(name).display().to_string();
     std::fs::write(path("users"), "ann:s?cret").expect("a file");
     std::fs::write(path("token"), "a+token&with=signs").expect("a file");
-    let cameras = ["--camera", "front=pattern:320x240?fps=10", "--camera", "back=pattern:320x240?fps=10"];
-    let access = ["--auth-file", &path("users"), "--token-file", &path("token")];
+    let cameras = [
+        "--camera",
+        "front=pattern:320x240?fps=10",
+        "--camera",
+        "back=pattern:320x240?fps=10",
+    ];
+    let access = [
+        "--auth-file",
+        &path("users"),
+        "--token-file",
+        &path("token"),
+    ];
     let server = Program::serve(&[&cameras[..], &access].concat());
     let browser = Driver::start();
     let live = "return [...document.querySelectorAll('article.live img')].filter((img) => img.naturalWidth).length";
@@ -169,7 +217,10 @@ fn a_page_opened_with_credentials_shows_everything() {
 
     browser.go("about:blank");
     browser.go(&format!("http://ann:s%3Fcret@{}/", server.address));
-    eventually("the page opened with a name and a password shows both cameras", shows);
+    eventually(
+        "the page opened with a name and a password shows both cameras",
+        shows,
+    );
 }
 
 #[test]
@@ -201,14 +252,23 @@ fn the_page_says_that_the_server_is_gone_and_recovers_by_itself() {
 
     server.signal(Signal::TERM);
     server.wait();
-    let told = eventually("the page says so", || browser.text("#status").contains("cannot be reached"));
+    let told = eventually("the page says so", || {
+        browser.text("#status").contains("cannot be reached")
+    });
     let server = serve(&address.to_string(), &pictures.source(FPS));
-    let connected = eventually("the page finds the server", || browser.text("#status") == "Connected");
+    let connected = eventually("the page finds the server", || {
+        browser.text("#status") == "Connected"
+    });
     let watching = eventually("the page watches again", || watching(&server) == 1);
     let seen = watch(&browser, 3);
 
-    println!("told after {told:?}; after the restart: connected {connected:?}, watching {watching:?} later");
-    println!("pictures seen in the 3 s after that: {:?}", seen.iter().map(|sight| sight.index).collect::<Vec<_>>());
+    println!(
+        "told after {told:?}; after the restart: connected {connected:?}, watching {watching:?} later"
+    );
+    println!(
+        "pictures seen in the 3 s after that: {:?}",
+        seen.iter().map(|sight| sight.index).collect::<Vec<_>>()
+    );
     assert_in_order(&seen);
     assert!(seen.len() > 3, "the picture does not come back");
     assert_eq!(browser.run("return window.marker"), "the same page");
@@ -224,9 +284,14 @@ fn page_goes_on_after_a_restart() {
     browser.run("window.marker = 'the same page'");
 
     servers.restart();
-    let back = eventually("the page watches the new process", || watching(&servers.first) == 1);
+    let back = eventually("the page watches the new process", || {
+        watching(&servers.first) == 1
+    });
     let seen = watch(&browser, 3);
-    println!("the page watches {back:?} after the old process has exited, and sees {} pictures in 3 s", seen.len());
+    println!(
+        "the page watches {back:?} after the old process has exited, and sees {} pictures in 3 s",
+        seen.len()
+    );
     assert_in_order(&seen);
     assert!(seen.len() > 3, "the picture does not come back");
     assert_eq!(browser.run("return window.marker"), "the same page");
@@ -239,7 +304,8 @@ fn open(browser: &Driver, server: &Program) {
     eventually("the page shows a picture", || browser.run(first) == true);
 }
 
-/// Looks at the live picture each time the screen is drawn, for so many seconds, and tells when it became another.
+/// Looks at the live picture each time the screen is drawn, for so many seconds, and tells when it
+/// became another.
 fn watch(browser: &Driver, seconds: u32) -> Vec<Sight> {
     const SCRIPT: &str = "
         const [seconds, done] = arguments;
@@ -260,9 +326,16 @@ fn watch(browser: &Driver, seconds: u32) -> Vec<Sight> {
     let seen = browser.run_async(SCRIPT, json!([seconds]));
     let sight = |pair: &serde_json::Value| Sight {
         at: pair[0].as_f64().expect("a time"),
-        index: Pictures::COLOURS.iter().position(|colour| pair[1] == *colour).expect("one of the colours"),
+        index: Pictures::COLOURS
+            .iter()
+            .position(|colour| pair[1] == *colour)
+            .expect("one of the colours"),
     };
-    seen.as_array().expect("a list of sights").iter().map(sight).collect()
+    seen.as_array()
+        .expect("a list of sights")
+        .iter()
+        .map(sight)
+        .collect()
 }
 
 /// A server with one camera, on `listen`.
@@ -272,12 +345,17 @@ fn serve(listen: &str, source: &str) -> Program {
 
 /// How many watch the camera.
 fn watching(server: &Program) -> u64 {
-    server.state()["cameras"][0]["viewers"].as_u64().expect("a number of viewers")
+    server.state()["cameras"][0]["viewers"]
+        .as_u64()
+        .expect("a number of viewers")
 }
 
 /// Reads so many frames off the wire and tells when each was there.
 fn read(mut viewer: Viewer, pictures: &Pictures, frames: usize) -> Vec<Sight> {
-    let arrival = |jpeg: Vec<u8>| Sight { at: unix_ms(), index: pictures.index_of(&jpeg) };
+    let arrival = |jpeg: Vec<u8>| Sight {
+        at: unix_ms(),
+        index: pictures.index_of(&jpeg),
+    };
     (0..frames).map(|_| arrival(viewer.part().jpeg)).collect()
 }
 

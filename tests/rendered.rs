@@ -1,5 +1,6 @@
-//! One property over everything that is served: whatever a camera states about its frames, each row of `/table`, each
-//! event, `/state`, `/metrics`, each clip, each part and each header is well formed, and nothing panics.
+//! One property over everything that is served: whatever a camera states about its frames, each row
+//! of `/table`, each event, `/state`, `/metrics`, each clip, each part and each header is well
+//! formed, and nothing panics.
 
 #[path = "fuzz/oracles/site/mod.rs"]
 #[allow(dead_code)]
@@ -24,16 +25,20 @@ const QUERIES: [&str; 8] = [
 
 /// The value of a field: often a number around a bound, else anything that fits one line.
 fn value() -> impl Strategy<Value = String> {
-    let around =
-        |bound: u64| (0..=64_u64).prop_map(move |offset| bound.wrapping_add(offset).wrapping_sub(32).to_string());
+    let around = |bound: u64| {
+        (0..=64_u64).prop_map(move |offset| bound.wrapping_add(offset).wrapping_sub(32).to_string())
+    };
     let seconds = 946_684_700_u64..253_402_300_900;
     prop_oneof![
         any::<u64>().prop_map(|number| number.to_string()),
         (any::<u64>(), 0_u32..64).prop_map(|(number, shift)| (number >> shift).to_string()),
-        prop::sample::select(vec![0, 1 << 40, 1 << 53, (1 << 53) - (1 << 40), 1 << 63]).prop_flat_map(around),
+        prop::sample::select(vec![0, 1 << 40, 1 << 53, (1 << 53) - (1 << 40), 1 << 63])
+            .prop_flat_map(around),
         prop::sample::select(vec![946_684_800, 253_402_300_800]).prop_flat_map(around),
-        (seconds.clone(), "[0-9]{0,12}").prop_map(|(whole, decimals)| format!("{whole}.{decimals}")),
-        (seconds, prop::sample::select(vec![1_000_u64, 1_000_000])).prop_map(|(time, unit)| (time * unit).to_string()),
+        (seconds.clone(), "[0-9]{0,12}")
+            .prop_map(|(whole, decimals)| format!("{whole}.{decimals}")),
+        (seconds, prop::sample::select(vec![1_000_u64, 1_000_000]))
+            .prop_map(|(time, unit)| (time * unit).to_string()),
         "[ -~]{0,20}",
         "\\PC{0,8}",
     ]
@@ -64,7 +69,8 @@ proptest! {
         text in "\\PC{0,40}|[\\x00-\\x7f]{0,40}",
         choice in any::<u8>(),
     ) {
-        // The bits for outages, and for a server that is full, come last: they keep all else from being served.
+        // The bits for outages, and for a server that is full, come last: they keep all else from
+        // being served.
         for choice in [choice & 0x1f, choice] {
             let world = World::new(&facts, Figures { seed, text: text.clone() }, choice);
             world.check_frames();

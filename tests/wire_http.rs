@@ -4,24 +4,34 @@
 mod requests;
 
 use framecast::wire::http::{
-    EMPTY_LINES_BYTES_MAX, FIELDS_MAX, HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX,
+    EMPTY_LINES_BYTES_MAX, FIELDS_MAX, HEAD_BYTES_MAX, HeadSearch, METHOD_BYTES_MAX,
+    REQUEST_LINE_BYTES_MAX,
 };
 use framecast::wire::http::{Method, Refusal, Request, Version};
 
 use requests::{Refused, get, line, with};
 
-const METHODS: [(&str, Method); 3] = [("GET", Method::Get), ("HEAD", Method::Head), ("OPTIONS", Method::Options)];
+const METHODS: [(&str, Method); 3] = [
+    ("GET", Method::Get),
+    ("HEAD", Method::Head),
+    ("OPTIONS", Method::Options),
+];
 
 type Verdict = Result<Option<(Request, usize)>, Refusal>;
 
-/// Parses `input` whole, every prefix of it, and it with more behind: once there is a verdict, it must never change.
-/// Returns it and the length of the shortest prefix that had it.
+/// Parses `input` whole, every prefix of it, and it with more behind: once there is a verdict, it
+/// must never change. Returns it and the length of the shortest prefix that had it.
 fn verdict_of(input: &[u8]) -> (Verdict, usize) {
     let whole = Request::parse(input);
     let mut search = HeadSearch::default();
     let is_decided = |length: &usize| {
         let verdict = Request::parse_on(&input[..*length], &mut search);
-        assert_eq!(verdict, Request::parse(&input[..*length]), "searched on at {length}: {}", shown(input));
+        assert_eq!(
+            verdict,
+            Request::parse(&input[..*length]),
+            "searched on at {length}: {}",
+            shown(input)
+        );
         verdict != Ok(None)
     };
     let decided_at = (0..=input.len()).find(is_decided);
@@ -62,10 +72,16 @@ fn refused(code: u16, input: impl AsRef<[u8]>) -> usize {
     }
 }
 
-/// Checks that each is refused as it must be, and those that are wrong from a certain byte on by then.
+/// Checks that each is refused as it must be, and those that are wrong from a certain byte on by
+/// then.
 #[track_caller]
 fn all_refused(rows: impl IntoIterator<Item = Refused>) {
-    for Refused { code, input, decided_at } in rows {
+    for Refused {
+        code,
+        input,
+        decided_at,
+    } in rows
+    {
         let length = refused(code, &input);
         assert_eq!(decided_at.unwrap_or(length), length, "{}", shown(&input));
     }
@@ -76,7 +92,8 @@ fn shown(input: &[u8]) -> String {
     input[..input.len().min(200)].escape_ascii().to_string()
 }
 
-// ---- Accepted -------------------------------------------------------------------------------------------------------
+// ---- Accepted
+// -------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_plain_request_is_read() {
@@ -261,11 +278,19 @@ fn valid_hosts_are_accepted() {
 
 #[test]
 fn absolute_target_names_the_host() {
-    let named = ["http://cam:80", "http://CAM", "http://other:8080", "http://[fe80::1%25eth0]:8080"];
+    let named = [
+        "http://cam:80",
+        "http://CAM",
+        "http://other:8080",
+        "http://[fe80::1%25eth0]:8080",
+    ];
     for target in named {
         let authority = target.strip_prefix("http://");
         let request = accepted(format!("GET {target}/x HTTP/1.1\r\nHost: cam\r\n\r\n"));
-        assert_eq!((request.host.as_deref(), request.path.as_str()), (authority, "/x"));
+        assert_eq!(
+            (request.host.as_deref(), request.path.as_str()),
+            (authority, "/x")
+        );
         let request = accepted(format!("GET {target}/x HTTP/1.0\r\n\r\n"));
         assert_eq!(request.host.as_deref(), authority);
     }
@@ -277,10 +302,16 @@ fn absolute_target_names_the_host() {
 fn empty_lines_before_a_request_are_ignored() {
     for count in 1..=EMPTY_LINES_BYTES_MAX / 2 {
         let request = "\r\n".repeat(count) + &with("A: b\r\n");
-        assert_eq!(Request::parse(request.as_bytes()).unwrap().unwrap().1, request.len());
+        assert_eq!(
+            Request::parse(request.as_bytes()).unwrap().unwrap().1,
+            request.len()
+        );
         assert_eq!(accepted(request).field("A"), Some("b"));
     }
-    let longest = get(&format!("/{}", "a".repeat(REQUEST_LINE_BYTES_MAX - "GET / HTTP/1.1".len())));
+    let longest = get(&format!(
+        "/{}",
+        "a".repeat(REQUEST_LINE_BYTES_MAX - "GET / HTTP/1.1".len())
+    ));
     accepted(format!("\r\n\r\n{longest}"));
 }
 
@@ -305,13 +336,20 @@ fn what_follows_a_head_is_left() {
 fn limits_may_be_met_but_not_exceeded() {
     assert_eq!([REQUEST_LINE_BYTES_MAX, HEAD_BYTES_MAX], [8192, 16384]);
     assert_eq!([FIELDS_MAX, METHOD_BYTES_MAX], [100, 32]);
-    accepted(get(&format!("/{}", "a".repeat(REQUEST_LINE_BYTES_MAX - "GET / HTTP/1.1".len()))));
-    accepted(with(&format!("A: {}\r\n", "a".repeat(HEAD_BYTES_MAX - with("A: \r\n").len()))));
+    accepted(get(&format!(
+        "/{}",
+        "a".repeat(REQUEST_LINE_BYTES_MAX - "GET / HTTP/1.1".len())
+    )));
+    accepted(with(&format!(
+        "A: {}\r\n",
+        "a".repeat(HEAD_BYTES_MAX - with("A: \r\n").len())
+    )));
     accepted(with(&"A:\r\n".repeat(FIELDS_MAX - 1)));
     all_refused(requests::too_large());
 }
 
-// ---- Refused --------------------------------------------------------------------------------------------------------
+// ---- Refused
+// --------------------------------------------------------------------------------------------------------
 
 #[test]
 fn what_is_no_request_is_refused_at_its_first_wrong_byte() {

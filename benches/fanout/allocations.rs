@@ -1,5 +1,8 @@
 //! The system's allocator, which counts what is asked of it.
-#![allow(unsafe_code, reason = "an allocator is an unsafe trait; nothing else in framecast is")]
+#![allow(
+    unsafe_code,
+    reason = "an allocator is an unsafe trait; nothing else in framecast is"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Sub;
@@ -20,9 +23,9 @@ static COUNTING: Counting = Counting;
 
 struct Counting;
 
-// SAFETY: every method hands its arguments to the system's allocator as they came and returns what that returns, so
-// the contract a caller keeps with this allocator is the one it keeps with that. The counters are atomic and allocate
-// nothing.
+// SAFETY: every method hands its arguments to the system's allocator as they came and returns what
+// that returns, so the contract a caller keeps with this allocator is the one it keeps with that.
+// The counters are atomic and allocate nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -38,13 +41,14 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         count(bytes);
-        // SAFETY: the caller's promises about `pointer`, `layout` and `bytes` are passed on, and `pointer` came from
-        // the system's allocator.
+        // SAFETY: the caller's promises about `pointer`, `layout` and `bytes` are passed on, and
+        // `pointer` came from the system's allocator.
         unsafe { System.realloc(pointer, layout, bytes) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on, and `pointer` came from the system's allocator.
+        // SAFETY: the caller's promises are passed on, and `pointer` came from the system's
+        // allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -57,7 +61,10 @@ fn count(bytes: usize) {
 impl Allocations {
     /// What was asked for until now.
     pub(crate) fn so_far() -> Self {
-        Self { count: COUNT.load(Ordering::Relaxed), bytes: BYTES.load(Ordering::Relaxed) }
+        Self {
+            count: COUNT.load(Ordering::Relaxed),
+            bytes: BYTES.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -65,6 +72,9 @@ impl Sub for Allocations {
     type Output = Self;
 
     fn sub(self, earlier: Self) -> Self {
-        Self { count: self.count - earlier.count, bytes: self.bytes - earlier.bytes }
+        Self {
+            count: self.count - earlier.count,
+            bytes: self.bytes - earlier.bytes,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! A hub with an audience in memory, whose every member takes all it is given and looks where it lies.
+//! A hub with an audience in memory, whose every member takes all it is given and looks where it
+//! lies.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
@@ -16,7 +17,11 @@ use framecast::wire::multipart::{Framing, preamble};
 
 const BOUNDARY: &str = "frame";
 const CAMERA: usize = 0;
-const PICTURE: Picture = Picture { width: 640, height: 480, huffman_tables: true };
+const PICTURE: Picture = Picture {
+    width: 640,
+    height: 480,
+    huffman_tables: true,
+};
 
 /// What all viewers were given, told apart by where it lies.
 #[derive(Debug, Default)]
@@ -49,7 +54,12 @@ impl Audience {
     /// A hub whose only camera has `viewers` viewers and gives pictures of `bytes` bytes.
     pub(crate) fn gather(viewers: usize, bytes: usize) -> Self {
         let hub = Hub::new(1, BOUNDARY, Limits::default());
-        let mut audience = Self { hub, witness: Rc::default(), now: Instant::now(), jpeg: vec![0xd8; bytes] };
+        let mut audience = Self {
+            hub,
+            witness: Rc::default(),
+            now: Instant::now(),
+            jpeg: vec![0xd8; bytes],
+        };
         for _ in 0..viewers {
             audience.join();
         }
@@ -57,10 +67,19 @@ impl Audience {
     }
 
     fn join(&mut self) {
-        let taker = Taker { request: b"GET /stream HTTP/1.0\r\n\r\n", witness: self.witness.clone() };
+        let taker = Taker {
+            request: b"GET /stream HTTP/1.0\r\n\r\n",
+            witness: self.witness.clone(),
+        };
         let key = self.hub.admit(Peer::Local, self.now, |_| Ok(taker));
         let Ok(key) = key else { return };
-        self.hub.ready(key, Readiness { readable: true, ..Default::default() });
+        self.hub.ready(
+            key,
+            Readiness {
+                readable: true,
+                ..Default::default()
+            },
+        );
         self.turn();
     }
 
@@ -88,11 +107,19 @@ impl Audience {
     /// Publishes a frame: one copy of the picture, and a reference for each viewer.
     pub(crate) fn publish(&mut self) {
         let captured_wall = WallTime::nearest(Duration::from_secs(1_700_000_000));
-        let shot = Captured { jpeg: &self.jpeg, picture: PICTURE, captured_wall, age: Duration::ZERO, sequence: None };
+        let shot = Captured {
+            jpeg: &self.jpeg,
+            picture: PICTURE,
+            captured_wall,
+            age: Duration::ZERO,
+            sequence: None,
+        };
         self.hub.publish(CAMERA, shot, self.now);
         if let Some(frame) = &self.hub.live().channels[CAMERA].live {
             let addresses = frame.allocation().as_ptr_range();
-            self.witness.frame.replace(addresses.start as usize..addresses.end as usize);
+            self.witness
+                .frame
+                .replace(addresses.start as usize..addresses.end as usize);
         }
     }
 }
@@ -110,8 +137,13 @@ impl Write for Taker {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let frame = self.witness.frame.borrow();
         let addresses = bytes.as_ptr_range();
-        let is_shared = frame.start <= addresses.start as usize && addresses.end as usize <= frame.end;
-        let tally = if is_shared { &self.witness.shared_bytes } else { &self.witness.copied_bytes };
+        let is_shared =
+            frame.start <= addresses.start as usize && addresses.end as usize <= frame.end;
+        let tally = if is_shared {
+            &self.witness.shared_bytes
+        } else {
+            &self.witness.copied_bytes
+        };
         tally.set(tally.get() + bytes.len() as u64);
         self.witness.writes.set(self.witness.writes.get() + 1);
         Ok(bytes.len())

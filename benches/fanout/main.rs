@@ -1,9 +1,10 @@
 //! What handing one frame to many viewers costs without the kernel: time, allocations, copies.
 //!
-//! The viewers are in memory and take whatever they are given, so all that is measured is framecast's own code:
-//! [`Hub::publish`](framecast::hub::Hub::publish) and [`turn`](framecast::hub::Hub::turn). An allocator counts
-//! what is asked of it meanwhile. That no byte is copied for a viewer is not inferred but seen: each looks whether what
-//! it is handed lies within the frame's one allocation.
+//! The viewers are in memory and take whatever they are given, so all that is measured is
+//! framecast's own code: [`Hub::publish`](framecast::hub::Hub::publish) and
+//! [`turn`](framecast::hub::Hub::turn). An allocator counts what is asked of it meanwhile. That no
+//! byte is copied for a viewer is not inferred but seen: each looks whether what it is handed lies
+//! within the frame's one allocation.
 //!
 //! `cargo bench --bench fanout`
 
@@ -49,7 +50,11 @@ fn measure(viewers: usize) {
         show(&mut audience, &mut Times::default());
     }
     let witness = audience.witness.clone();
-    for counted in [&witness.shared_bytes, &witness.copied_bytes, &witness.writes] {
+    for counted in [
+        &witness.shared_bytes,
+        &witness.copied_bytes,
+        &witness.writes,
+    ] {
         counted.set(0);
     }
     let before = Allocations::so_far();

@@ -1,7 +1,8 @@
 //! How fast bytes become values: request heads, and the JPEGs that a camera writes.
 //!
-//! A camera's stream is decoded as the server does it: a read is appended to what was received, and frames are taken
-//! off its head until there is none. So a read's copy into that buffer is part of the time, as it is there.
+//! A camera's stream is decoded as the server does it: a read is appended to what was received, and
+//! frames are taken off its head until there is none. So a read's copy into that buffer is part of
+//! the time, as it is there.
 //!
 //! `cargo bench --bench parse`, or `-- request` for the groups whose name begins so.
 
@@ -47,21 +48,28 @@ const BROWSER: &[u8] = b"GET /video_feed HTTP/1.1\r\n\
 const CURL: &[u8] = b"GET /snapshot HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n";
 
 /// Refused once it is whole: no body is taken here.
-const UPLOAD: &[u8] = b"GET /snapshot HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\
+const UPLOAD: &[u8] =
+    b"GET /snapshot HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\
     Content-Type: application/json\r\nContent-Length: 1234\r\n\r\n";
 
 fn requests(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request");
-    for (name, head, is_refused) in [("browser", BROWSER, false), ("curl", CURL, false), ("refused", UPLOAD, true)] {
+    for (name, head, is_refused) in [
+        ("browser", BROWSER, false),
+        ("curl", CURL, false),
+        ("refused", UPLOAD, true),
+    ] {
         assert_eq!(Request::parse(head).is_err(), is_refused, "{name}");
         group.throughput(Throughput::Bytes(head.len() as u64));
         group.bench_function(BenchmarkId::new(name, "whole"), |bencher| {
             bencher.iter(|| Request::parse(black_box(head)));
         });
-        // As it comes from a peer that sends a byte at a time: each call is given what there is so far.
+        // As it comes from a peer that sends a byte at a time: each call is given what there is so
+        // far.
         group.bench_function(BenchmarkId::new(name, "byte by byte"), |bencher| {
             bencher.iter(|| {
-                let mut verdicts = (1..=head.len()).map(|length| Request::parse(black_box(&head[..length])));
+                let mut verdicts =
+                    (1..=head.len()).map(|length| Request::parse(black_box(&head[..length])));
                 verdicts.find(|verdict| !matches!(verdict, Ok(None)))
             });
         });
@@ -91,7 +99,8 @@ fn splitter(criterion: &mut Criterion) {
 fn part_decoder(criterion: &mut Criterion) {
     let part = |number: u8, bytes| {
         let captured_at = WallTime::nearest(Duration::from_secs(1_700_000_000));
-        EncodedPart::encode("frame", number.into(), captured_at, &picture(number, bytes)).framed(Framing::Length)
+        EncodedPart::encode("frame", number.into(), captured_at, &picture(number, bytes))
+            .framed(Framing::Length)
     };
     let stream = |bytes| (1..=FRAMES).map(|number| part(number, bytes)).collect();
     decode(criterion, "PartDecoder", stream, || {
@@ -102,9 +111,14 @@ fn part_decoder(criterion: &mut Criterion) {
     });
 }
 
-/// Feeds a decoder the same frames over and over, once with a whole frame a read and once with small reads.
-fn decode<D>(criterion: &mut Criterion, name: &str, stream: impl Fn(usize) -> Vec<Bytes>, decoder: impl Fn() -> D)
-where
+/// Feeds a decoder the same frames over and over, once with a whole frame a read and once with
+/// small reads.
+fn decode<D>(
+    criterion: &mut Criterion,
+    name: &str,
+    stream: impl Fn(usize) -> Vec<Bytes>,
+    decoder: impl Fn() -> D,
+) where
     D: FnMut(&mut BytesMut) -> Result<Option<Part>, Rejected>,
 {
     let mut group = criterion.benchmark_group(name);
@@ -117,7 +131,10 @@ where
         for (cut, reads) in [("a frame a read", whole), ("4 KiB a read", small)] {
             let mut decoder = decoder();
             let mut received = BytesMut::new();
-            assert_eq!(feed(&mut decoder, &mut received, &reads), usize::from(FRAMES));
+            assert_eq!(
+                feed(&mut decoder, &mut received, &reads),
+                usize::from(FRAMES)
+            );
             group.bench_function(BenchmarkId::new(cut, bytes), |bencher| {
                 bencher.iter(|| feed(&mut decoder, &mut received, black_box(&reads)));
             });
@@ -142,7 +159,9 @@ where
 }
 
 fn picture(number: u8, bytes: usize) -> Bytes {
-    pictures::jpeg(number, bytes).expect("the sizes are those of whole pictures").into()
+    pictures::jpeg(number, bytes)
+        .expect("the sizes are those of whole pictures")
+        .into()
 }
 
 criterion_group! {

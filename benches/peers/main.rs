@@ -1,12 +1,13 @@
 //! framecast beside other servers of motion JPEG.
 //!
-//! By turns, the same crowd watches each of those that are installed here: framecast, ustreamer, mjpg-streamer, the
-//! same service on tokio and axum, and the usual Flask camera under gevent ([`peer`]). Every server, with all its
-//! threads and children, has core 0 to itself and the crowd core 1. What is compared is the processor time of all of
-//! them per delivered frame.
+//! By turns, the same crowd watches each of those that are installed here: framecast, ustreamer,
+//! mjpg-streamer, the same service on tokio and axum, and the usual Flask camera under gevent
+//! ([`peer`]). Every server, with all its threads and children, has core 0 to itself and the crowd
+//! core 1. What is compared is the processor time of all of them per delivered frame.
 //!
-//! Latency is told by `X-Timestamp`, and what that says is up to the server: ustreamer stamps a part when it is written
-//! to a viewer, so its latency is without what came before; all others stamp a picture when it is taken.
+//! Latency is told by `X-Timestamp`, and what that says is up to the server: ustreamer stamps a
+//! part when it is written to a viewer, so its latency is without what came before; all others
+//! stamp a picture when it is taken.
 //!
 //! `cargo bench --bench peers`, or `-- --viewers 100 --only framecast --only axum`
 
@@ -66,26 +67,46 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     server::prepare()?;
     let stills = tempfile::tempdir()?;
     shared::write_stills(stills.path(), options.bytes)?;
-    let scene = Scene { stills: stills.path(), fps: options.fps };
-    let Options { viewers, bytes, fps, seconds, .. } = options;
-    println!("{viewers} viewers, {bytes} bytes, {fps} fps, {seconds} s; the servers on core 0, the crowd on core 1\n");
+    let scene = Scene {
+        stills: stills.path(),
+        fps: options.fps,
+    };
+    let Options {
+        viewers,
+        bytes,
+        fps,
+        seconds,
+        ..
+    } = options;
+    println!(
+        "{viewers} viewers, {bytes} bytes, {fps} fps, {seconds} s; the servers on core 0, the crowd on core 1\n"
+    );
     println!("{}", figures::heading("run", "server"));
     for run in 1..=options.runs {
-        contestants.retain_mut(|contestant| match watch(options, &scene, &contestant.peer) {
-            Ok(watched) => {
-                let name = contestant.peer.kind.name();
-                println!("{}", figures::row(&run.to_string(), name, std::slice::from_ref(&watched)));
-                if let Some(failure) = &watched.outcome.first_failure {
-                    println!("{:8}the first viewer that failed: {failure}", "");
+        contestants.retain_mut(
+            |contestant| match watch(options, &scene, &contestant.peer) {
+                Ok(watched) => {
+                    let name = contestant.peer.kind.name();
+                    println!(
+                        "{}",
+                        figures::row(&run.to_string(), name, std::slice::from_ref(&watched))
+                    );
+                    if let Some(failure) = &watched.outcome.first_failure {
+                        println!("{:8}the first viewer that failed: {failure}", "");
+                    }
+                    contestant.runs.push(watched);
+                    true
                 }
-                contestant.runs.push(watched);
-                true
-            }
-            Err(error) => {
-                println!("{:8}{:14}is left out from here on: {error}", "", contestant.peer.kind.name());
-                false
-            }
-        });
+                Err(error) => {
+                    println!(
+                        "{:8}{:14}is left out from here on: {error}",
+                        "",
+                        contestant.peer.kind.name()
+                    );
+                    false
+                }
+            },
+        );
         // Whoever comes first finds a colder machine, so all take turns at that too.
         if !contestants.is_empty() {
             contestants.rotate_left(1);
@@ -97,9 +118,14 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
 /// The peers that can be had; for each of the others a line that says how to have it.
 fn find_contestants(options: &Options) -> Vec<Contestant> {
-    let wanted = Kind::ALL.into_iter().filter(|kind| options.only.is_empty() || options.only.contains(kind));
+    let wanted = Kind::ALL
+        .into_iter()
+        .filter(|kind| options.only.is_empty() || options.only.contains(kind));
     let found = wanted.filter_map(|kind| match Peer::find(kind) {
-        Ok(peer) => Some(Contestant { peer, runs: Vec::new() }),
+        Ok(peer) => Some(Contestant {
+            peer,
+            runs: Vec::new(),
+        }),
         Err(why) => {
             println!("{} is left out: {why}", kind.name());
             None
@@ -114,7 +140,9 @@ fn watch(options: &Options, scene: &Scene, peer: &Peer) -> Result<Run, Box<dyn E
 }
 
 fn print_medians(contestants: &mut [Contestant]) {
-    contestants.sort_by(|a, b| median(&a.runs, Run::family_us).total_cmp(&median(&b.runs, Run::family_us)));
+    contestants.sort_by(|a, b| {
+        median(&a.runs, Run::family_us).total_cmp(&median(&b.runs, Run::family_us))
+    });
     println!();
     for Contestant { peer, runs } in contestants {
         println!("{}", figures::row("median", peer.kind.name(), runs));

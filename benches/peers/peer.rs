@@ -18,11 +18,12 @@ const AXUM_TARGET: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/axum");
 /// The camera that ustreamer captures from.
 const VIDEO_DEVICE: &str = "/dev/video0";
 
-/// Names a library that shows ustreamer a camera where there is none. It is told what that camera shows by
-/// `FAKE_V4L2_JPEG`, the path of a picture, and `FAKE_V4L2_FPS`.
+/// Names a library that shows ustreamer a camera where there is none. It is told what that camera
+/// shows by `FAKE_V4L2_JPEG`, the path of a picture, and `FAKE_V4L2_FPS`.
 const USTREAMER_PRELOAD: &str = "USTREAMER_PRELOAD";
 
-/// Pythons that may have Flask and gevent; the second is the system's, where another one comes first on the path.
+/// Pythons that may have Flask and gevent; the second is the system's, where another one comes
+/// first on the path.
 const PYTHONS: [&str; 2] = ["python3", "/usr/bin/python3"];
 
 /// Which server.
@@ -55,7 +56,13 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Framecast, Self::Axum, Self::Ustreamer, Self::MjpgStreamer, Self::Flask];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Framecast,
+        Self::Axum,
+        Self::Ustreamer,
+        Self::MjpgStreamer,
+        Self::Flask,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -69,7 +76,8 @@ impl Kind {
 }
 
 impl Peer {
-    /// Finds a server on this machine, or builds it. If it cannot be had, says why and how it could.
+    /// Finds a server on this machine, or builds it. If it cannot be had, says why and how it
+    /// could.
     pub(crate) fn find(kind: Kind) -> Result<Self, String> {
         let program = match kind {
             Kind::Framecast => PathBuf::from(env!("CARGO_BIN_EXE_framecast")),
@@ -92,17 +100,37 @@ impl Peer {
                 Server::start(command, None, "/stream")
             }
             Kind::Flask => {
-                command.arg(Path::new(HERE).join("flask_gevent.py")).arg(stills).arg(fps.to_string());
+                command
+                    .arg(Path::new(HERE).join("flask_gevent.py"))
+                    .arg(stills)
+                    .arg(fps.to_string());
                 Server::start(command, None, "/video_feed")
             }
             Kind::Ustreamer => {
                 let port = free_port()?;
                 let fps = fps.to_string();
-                command.args(["--device", VIDEO_DEVICE, "--format", "MJPEG", "--encoder", "HW", "--desired-fps", &fps]);
-                command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--tcp-nodelay"]);
+                command.args([
+                    "--device",
+                    VIDEO_DEVICE,
+                    "--format",
+                    "MJPEG",
+                    "--encoder",
+                    "HW",
+                    "--desired-fps",
+                    &fps,
+                ]);
+                command.args([
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    &port.to_string(),
+                    "--tcp-nodelay",
+                ]);
                 if let Some(library) = std::env::var_os(USTREAMER_PRELOAD) {
                     command.env("LD_PRELOAD", library);
-                    command.env("FAKE_V4L2_JPEG", stills.join("000.jpg")).env("FAKE_V4L2_FPS", fps);
+                    command
+                        .env("FAKE_V4L2_JPEG", stills.join("000.jpg"))
+                        .env("FAKE_V4L2_FPS", fps);
                 }
                 Server::start(quiet(command), Some(format!("127.0.0.1:{port}")), "/stream")
             }
@@ -111,21 +139,39 @@ impl Peer {
                 let input = format!("input_file.so -e -d {} -f {}", 1.0 / fps, stills.display());
                 let output = format!("output_http.so -l 127.0.0.1 -p {port}");
                 command.args(["-i", &input, "-o", &output]);
-                Server::start(quiet(command), Some(format!("127.0.0.1:{port}")), "/?action=stream")
+                Server::start(
+                    quiet(command),
+                    Some(format!("127.0.0.1:{port}")),
+                    "/?action=stream",
+                )
             }
         }
     }
 }
 
-/// Builds the tokio and axum server, a package apart from framecast's so that its dependencies are not framecast's.
+/// Builds the tokio and axum server, a package apart from framecast's so that its dependencies are
+/// not framecast's.
 fn build_axum() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = Path::new(HERE).join("axum/Cargo.toml");
     let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--locked", "--quiet", "--target-dir", AXUM_TARGET, "--manifest-path"]);
+    build.args([
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--target-dir",
+        AXUM_TARGET,
+        "--manifest-path",
+    ]);
     match build.arg(&manifest).stdin(Stdio::null()).status() {
-        Ok(status) if status.success() => Ok(Path::new(AXUM_TARGET).join("release/framecast-peer-axum")),
-        _ => Err(format!("cargo cannot build {}; it has to download its dependencies once", manifest.display())),
+        Ok(status) if status.success() => {
+            Ok(Path::new(AXUM_TARGET).join("release/framecast-peer-axum"))
+        }
+        _ => Err(format!(
+            "cargo cannot build {}; it has to download its dependencies once",
+            manifest.display()
+        )),
     }
 }
 
@@ -144,19 +190,28 @@ fn find_ustreamer() -> Result<PathBuf, String> {
 fn find_mjpg_streamer() -> Result<PathBuf, String> {
     match starts("mjpg_streamer", &["--version"]) {
         true => Ok("mjpg_streamer".into()),
-        false => Err("it is not installed (build it from github.com/jacksonliam/mjpg-streamer)".to_owned()),
+        false => Err(
+            "it is not installed (build it from github.com/jacksonliam/mjpg-streamer)".to_owned(),
+        ),
     }
 }
 
 fn find_python() -> Result<PathBuf, String> {
-    let found = PYTHONS.into_iter().find(|python| starts(python, &["-c", "import flask, gevent"]));
-    found.map(PathBuf::from).ok_or_else(|| "it is not installed (apt install python3-flask python3-gevent)".to_owned())
+    let found = PYTHONS
+        .into_iter()
+        .find(|python| starts(python, &["-c", "import flask, gevent"]));
+    found
+        .map(PathBuf::from)
+        .ok_or_else(|| "it is not installed (apt install python3-flask python3-gevent)".to_owned())
 }
 
 /// Whether a program is there and does as it is told.
 fn starts(program: &str, arguments: &[&str]) -> bool {
     let mut command = quiet(Command::new(program));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 

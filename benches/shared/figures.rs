@@ -21,18 +21,37 @@ pub(crate) type Figure = fn(&Run) -> f64;
 const COLUMNS: [(&str, usize, Figure); 15] = [
     ("us/frame", 3, Run::own_us),
     ("+child", 3, Run::family_us),
-    ("fps min", 2, |run| run.outcome.steady.fps.map_or(0.0, |fps| fps.min)),
-    ("median", 2, |run| run.outcome.steady.fps.map_or(0.0, |fps| fps.median)),
-    ("short", 0, |run| run.outcome.steady.fps.map_or(0.0, |fps| fps.short_viewers as f64)),
+    ("fps min", 2, |run| {
+        run.outcome.steady.fps.map_or(0.0, |fps| fps.min)
+    }),
+    ("median", 2, |run| {
+        run.outcome.steady.fps.map_or(0.0, |fps| fps.median)
+    }),
+    ("short", 0, |run| {
+        run.outcome
+            .steady
+            .fps
+            .map_or(0.0, |fps| fps.short_viewers as f64)
+    }),
     ("torn", 0, |run| run.sum(|group| group.tally.torn)),
     ("fallen", 0, |run| run.sum(|group| group.tally.out_of_order)),
     ("failed", 0, |run| run.sum(|group| group.failed as u64)),
-    ("closed", 0, |run| run.sum(|group| group.closed_by_server as u64)),
+    ("closed", 0, |run| {
+        run.sum(|group| group.closed_by_server as u64)
+    }),
     ("p50 ms", 2, |run| run.latency(|latency| latency.p50_ms)),
     ("p99 ms", 2, Run::p99_ms),
     ("crowd %", 1, |run| run.outcome.crowd.cpu_percent),
-    ("MiB", 1, |run| mebibytes(run.outcome.server.map(|server| server.own.rss_peak_bytes))),
-    ("+child", 1, |run| mebibytes(run.outcome.server.map(|server| server.children.rss_peak_bytes))),
+    ("MiB", 1, |run| {
+        mebibytes(run.outcome.server.map(|server| server.own.rss_peak_bytes))
+    }),
+    ("+child", 1, |run| {
+        mebibytes(
+            run.outcome
+                .server
+                .map(|server| server.children.rss_peak_bytes),
+        )
+    }),
     ("KiB/view", 2, Run::kibibytes_per_viewer),
 ];
 
@@ -48,8 +67,15 @@ impl Run {
     /// Lets the crowd of a plan watch a server.
     pub(crate) fn watch(server: &Server, plan: Plan) -> Result<Self, Box<dyn Error>> {
         let rss_idle_bytes = Meter::start(server.pid())?.finish().own.rss_end_bytes;
-        let outcome = bench::run(&Plan { pid: Some(server.pid()), url: server.url.clone().into(), ..plan })?;
-        Ok(Self { outcome, rss_idle_bytes })
+        let outcome = bench::run(&Plan {
+            pid: Some(server.pid()),
+            url: server.url.clone().into(),
+            ..plan
+        })?;
+        Ok(Self {
+            outcome,
+            rss_idle_bytes,
+        })
     }
 
     /// The server's own processor time for each delivered frame, in microseconds.
@@ -69,17 +95,28 @@ impl Run {
 
     /// What each viewer adds to the server's resident memory, in KiB.
     pub(crate) fn kibibytes_per_viewer(&self) -> f64 {
-        let peak = self.outcome.server.map_or(f64::NAN, |server| server.own.rss_peak_bytes as f64);
+        let peak = self
+            .outcome
+            .server
+            .map_or(f64::NAN, |server| server.own.rss_peak_bytes as f64);
         (peak - self.rss_idle_bytes as f64) / 1024.0 / self.outcome.plan.connections() as f64
     }
 
     fn latency(&self, figure: fn(&Quantiles) -> f64) -> f64 {
         let latency = &self.outcome.steady.latency;
-        if latency.count > 0 { figure(latency) } else { f64::NAN }
+        if latency.count > 0 {
+            figure(latency)
+        } else {
+            f64::NAN
+        }
     }
 
     fn sum(&self, figure: fn(&Group) -> u64) -> f64 {
-        self.outcome.groups().iter().map(|(_, group)| figure(group)).sum::<u64>() as f64
+        self.outcome
+            .groups()
+            .iter()
+            .map(|(_, group)| figure(group))
+            .sum::<u64>() as f64
     }
 }
 
@@ -92,7 +129,10 @@ pub(crate) fn median<T>(runs: &[T], figure: impl Fn(&T) -> f64) -> f64 {
 
 /// The headings over [`row`]s.
 pub(crate) fn heading(first: &str, second: &str) -> String {
-    let columns: String = COLUMNS.iter().map(|(heading, _, _)| format!("{heading:>9}")).collect();
+    let columns: String = COLUMNS
+        .iter()
+        .map(|(heading, _, _)| format!("{heading:>9}"))
+        .collect();
     format!("{first:<8}{second:<14}{columns}")
 }
 
@@ -102,7 +142,10 @@ pub(crate) fn row(first: &str, second: &str, runs: &[Run]) -> String {
         figure if figure.is_nan() => format!("{:>9}", "-"),
         figure => format!("{figure:>9.decimals$}"),
     };
-    format!("{first:<8}{second:<14}{}", COLUMNS.iter().map(cell).collect::<String>())
+    format!(
+        "{first:<8}{second:<14}{}",
+        COLUMNS.iter().map(cell).collect::<String>()
+    )
 }
 
 fn mebibytes(bytes: Option<u64>) -> f64 {

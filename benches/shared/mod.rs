@@ -1,4 +1,5 @@
-//! What the benches of whole servers have in common: pictures to show, servers on a core of their own, and figures.
+//! What the benches of whole servers have in common: pictures to show, servers on a core of their
+//! own, and figures.
 
 use std::error::Error;
 use std::fs;
@@ -27,7 +28,10 @@ pub(crate) fn conclude(outcome: Result<(), Box<dyn Error>>) -> ExitCode {
 /// Fills a directory with JPEGs of exactly `bytes` bytes each.
 pub(crate) fn write_stills(directory: &Path, bytes: usize) -> io::Result<()> {
     for number in 0..PICTURES {
-        fs::write(directory.join(format!("{number:03}.jpg")), pictures::jpeg(number, bytes)?)?;
+        fs::write(
+            directory.join(format!("{number:03}.jpg")),
+            pictures::jpeg(number, bytes)?,
+        )?;
     }
     Ok(())
 }

@@ -6,14 +6,15 @@ use jpeg_encoder::{ColorType, Encoder};
 
 const WIDTH: u16 = 320;
 const QUALITY: u8 = 60;
-/// A picture is as many strips high as its size allows: strips of one row of blocks (ITU T.81, A.1.1).
+/// A picture is as many strips high as its size allows: strips of one row of blocks (ITU T.81,
+/// A.1.1).
 const STRIP_ROWS: u16 = 8;
 const STRIPS_MAX: usize = (u16::MAX / STRIP_ROWS) as usize;
 /// Strips that are encoded to see how many bytes one takes.
 const SAMPLE_STRIPS: usize = 16;
 
-/// The longest comment segment, with its marker: the length field is of two bytes and counts itself (ITU T.81,
-/// B.1.1.4).
+/// The longest comment segment, with its marker: the length field is of two bytes and counts itself
+/// (ITU T.81, B.1.1.4).
 const COMMENT_BYTES_MAX: usize = 2 + 65_535;
 /// The shortest: a marker and a length.
 const COMMENT_BYTES_MIN: usize = 4;
@@ -25,11 +26,15 @@ pub(crate) fn jpeg(number: u8, bytes: usize) -> io::Result<Vec<u8>> {
     while strips > 0 {
         let jpeg = encode(number, strips)?;
         match bytes.checked_sub(jpeg.len()) {
-            Some(missing) if missing == 0 || missing >= COMMENT_BYTES_MIN => return Ok(pad(&jpeg, missing)),
+            Some(missing) if missing == 0 || missing >= COMMENT_BYTES_MIN => {
+                return Ok(pad(&jpeg, missing));
+            }
             _ => strips -= 1,
         }
     }
-    Err(io::Error::other(format!("no picture has only {bytes} bytes: ask for larger ones")))
+    Err(io::Error::other(format!(
+        "no picture has only {bytes} bytes: ask for larger ones"
+    )))
 }
 
 /// A slope under a grain, which does not compress well.
@@ -43,7 +48,9 @@ fn encode(number: u8, strips: usize) -> io::Result<Vec<u8>> {
     });
     let pixels: Vec<u8> = pixels.collect();
     let mut jpeg = Vec::new();
-    Encoder::new(&mut jpeg, QUALITY).encode(&pixels, WIDTH, height, ColorType::Luma).map_err(io::Error::other)?;
+    Encoder::new(&mut jpeg, QUALITY)
+        .encode(&pixels, WIDTH, height, ColorType::Luma)
+        .map_err(io::Error::other)?;
     Ok(jpeg)
 }
 

@@ -25,10 +25,17 @@ const END_TIME_MAX: Duration = Duration::from_secs(5);
 /// How often a server that is awaited is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Ties this thread to the crowd's core and lets it, and every server it starts, open as many files as may be.
+/// Ties this thread to the crowd's core and lets it, and every server it starts, open as many files
+/// as may be.
 pub(crate) fn prepare() -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    )?;
     pin(None, CROWD_CORE)
 }
 
@@ -36,7 +43,8 @@ pub(crate) fn prepare() -> io::Result<()> {
 pub(crate) fn pin(pid: Option<Pid>, core: usize) -> io::Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
-    sched_setaffinity(pid, &cores).map_err(|errno| io::Error::other(format!("core {core} cannot be had: {errno}")))
+    sched_setaffinity(pid, &cores)
+        .map_err(|errno| io::Error::other(format!("core {core} cannot be had: {errno}")))
 }
 
 /// Starts a child on the servers' core: it is born on the one that its parent is tied to.
@@ -51,7 +59,14 @@ pub(crate) fn on_server_core<T>(start: impl FnOnce() -> T) -> io::Result<T> {
 pub(crate) fn framecast(stills: &Path, fps: f64) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     let source = format!("stills:{}?fps={fps}", stills.display());
-    command.args(["serve", "--quiet", "--listen", "127.0.0.1:0", "--camera", &source]);
+    command.args([
+        "serve",
+        "--quiet",
+        "--listen",
+        "127.0.0.1:0",
+        "--camera",
+        &source,
+    ]);
     command
 }
 
@@ -65,12 +80,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on its core and waits for its first picture at `path`, which also wakes framecast's camera.
-    /// Unless `address` tells where it will listen, the last word of the first line that it prints does.
-    pub(crate) fn start(mut command: Command, address: Option<String>, path: &str) -> io::Result<Self> {
-        command.stdin(Stdio::null()).stdout(if address.is_some() { Stdio::null() } else { Stdio::piped() });
+    /// Starts a server on its core and waits for its first picture at `path`, which also wakes
+    /// framecast's camera. Unless `address` tells where it will listen, the last word of the first
+    /// line that it prints does.
+    pub(crate) fn start(
+        mut command: Command,
+        address: Option<String>,
+        path: &str,
+    ) -> io::Result<Self> {
+        command.stdin(Stdio::null()).stdout(if address.is_some() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        });
         let spawned = on_server_core(|| command.spawn())?;
-        let mut server = Self { child: spawned?, _stdout: None, url: String::new() };
+        let mut server = Self {
+            child: spawned?,
+            _stdout: None,
+            url: String::new(),
+        };
         let address = match address {
             Some(address) => address,
             None => server.announced_address()?,
@@ -87,7 +115,9 @@ impl Server {
     fn announced_address(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if let Some(stdout) = self.child.stdout.take() {
-            self._stdout.insert(BufReader::new(stdout)).read_line(&mut line)?;
+            self._stdout
+                .insert(BufReader::new(stdout))
+                .read_line(&mut line)?;
         }
         let words = line.trim().trim_end_matches('/').rsplit([' ', '/']);
         Ok(words.take(1).collect())
@@ -97,10 +127,15 @@ impl Server {
         let started_at = Instant::now();
         while let Err(failure) = read_some(address, path) {
             if let Some(status) = self.child.try_wait()? {
-                return Err(io::Error::other(format!("the server ended before its first picture, {status}")));
+                return Err(io::Error::other(format!(
+                    "the server ended before its first picture, {status}"
+                )));
             }
             if started_at.elapsed() > START_TIME_MAX {
-                return Err(io::Error::other(format!("{} shows no picture: {failure}", self.url)));
+                return Err(io::Error::other(format!(
+                    "{} shows no picture: {failure}",
+                    self.url
+                )));
             }
             sleep(LOOK_INTERVAL);
         }

@@ -1,9 +1,10 @@
 //! Servers whose cameras are other servers: what each level of such a tree adds to a frame's way.
 //!
-//! By turns, the same crowds watch a server itself (the origin), two edges that take its frames from a Redis channel,
-//! two relays that take its stream, and two relays of a relay. A frame keeps the time at which the origin captured it,
-//! so that latency is measured from there to a viewer's last byte, through however many levels. Every server, Redis and
-//! the drivers have core 0 and the crowds core 1.
+//! By turns, the same crowds watch a server itself (the origin), two edges that take its frames
+//! from a Redis channel, two relays that take its stream, and two relays of a relay. A frame keeps
+//! the time at which the origin captured it, so that latency is measured from there to a viewer's
+//! last byte, through however many levels. Every server, Redis and the drivers have core 0 and the
+//! crowds core 1.
 //!
 //! `cargo bench --bench tree`, or `-- --viewers 100 --fps 30`
 
@@ -16,7 +17,10 @@ use clap::Parser;
 use framecast::bench::{self, Outcome, Plan};
 use tempfile::TempDir;
 
-#[allow(dead_code, reason = "most of its figures are of one server each, those of a tree of several")]
+#[allow(
+    dead_code,
+    reason = "most of its figures are of one server each, those of a tree of several"
+)]
 #[path = "../shared/mod.rs"]
 mod shared;
 
@@ -90,7 +94,13 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let stills = tempfile::tempdir()?;
     shared::write_stills(stills.path(), options.bytes)?;
     let redis = Redis::start()?;
-    let Options { viewers, bytes, fps, seconds, .. } = options;
+    let Options {
+        viewers,
+        bytes,
+        fps,
+        seconds,
+        ..
+    } = options;
     println!("{viewers} viewers for each of {EDGES} edges, {bytes} bytes, {fps} fps, {seconds} s");
     println!("run     tree                       p50 ms   p99 ms added a level  fps min   torn");
     let mut runs: Vec<Vec<Row>> = Tree::ALL.iter().map(|_| Vec::new()).collect();
@@ -115,7 +125,12 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 /// Grows a tree, has a crowd watch each of its ends at once, and cuts it down.
-fn watch(tree: Tree, options: &Options, stills: &TempDir, redis: &Redis) -> Result<Vec<Outcome>, Box<dyn Error>> {
+fn watch(
+    tree: Tree,
+    options: &Options,
+    stills: &TempDir,
+    redis: &Redis,
+) -> Result<Vec<Outcome>, Box<dyn Error>> {
     let mut command = server::framecast(stills.path(), options.fps);
     let url = format!("redis://{}/cam", redis.address);
     if matches!(tree, Tree::Redis) {
@@ -135,8 +150,9 @@ fn watch(tree: Tree, options: &Options, stills: &TempDir, redis: &Redis) -> Resu
     let edges = match tree {
         Tree::Origin => vec![origin.url.clone(); EDGES],
         _ => {
-            let edges: Vec<Server> =
-                (0..EDGES).map(|_| Server::start(relay(&source), None, "/stream")).collect::<Result<_, _>>()?;
+            let edges: Vec<Server> = (0..EDGES)
+                .map(|_| Server::start(relay(&source), None, "/stream"))
+                .collect::<Result<_, _>>()?;
             let urls = edges.iter().map(|edge| edge.url.clone()).collect();
             between.extend(edges);
             urls
@@ -149,9 +165,15 @@ fn watch(tree: Tree, options: &Options, stills: &TempDir, redis: &Redis) -> Resu
             thread::spawn(move || bench::run(&plan).map_err(|error| error.to_string()))
         })
         .collect();
-    let outcomes = crowds.into_iter().map(|crowd| crowd.join().map_err(|_| "a crowd panicked")?.map_err(Into::into));
+    let outcomes = crowds.into_iter().map(|crowd| {
+        crowd
+            .join()
+            .map_err(|_| "a crowd panicked")?
+            .map_err(Into::into)
+    });
     let outcomes = outcomes.collect();
-    // From the leaves to the root, or those that are left would say that they have lost their camera.
+    // From the leaves to the root, or those that are left would say that they have lost their
+    // camera.
     while between.pop().is_some() {}
     outcomes
 }
@@ -159,7 +181,14 @@ fn watch(tree: Tree, options: &Options, stills: &TempDir, redis: &Redis) -> Resu
 /// A server that shows what another one does.
 fn relay(source: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    command.args(["serve", "--quiet", "--listen", "127.0.0.1:0", "--camera", source]);
+    command.args([
+        "serve",
+        "--quiet",
+        "--listen",
+        "127.0.0.1:0",
+        "--camera",
+        source,
+    ]);
     command
 }
 
@@ -177,13 +206,21 @@ struct Row {
 impl Row {
     fn of(outcomes: &[Outcome]) -> Self {
         let steady = || outcomes.iter().map(|outcome| &outcome.steady);
-        let fps_min = steady().map(|steady| steady.fps.map_or(0.0, |fps| fps.min)).fold(f64::INFINITY, f64::min);
+        let fps_min = steady()
+            .map(|steady| steady.fps.map_or(0.0, |fps| fps.min))
+            .fold(f64::INFINITY, f64::min);
         Self {
-            p50_ms: steady().map(|steady| steady.latency.p50_ms).fold(0.0, f64::max),
-            p99_ms: steady().map(|steady| steady.latency.p99_ms).fold(0.0, f64::max),
+            p50_ms: steady()
+                .map(|steady| steady.latency.p50_ms)
+                .fold(0.0, f64::max),
+            p99_ms: steady()
+                .map(|steady| steady.latency.p99_ms)
+                .fold(0.0, f64::max),
             added_ms: f64::NAN,
             fps_min,
-            torn: steady().map(|steady| steady.tally.torn + steady.tally.out_of_order).sum(),
+            torn: steady()
+                .map(|steady| steady.tally.torn + steady.tally.out_of_order)
+                .sum(),
         }
     }
 
@@ -199,9 +236,21 @@ impl Row {
     }
 
     fn print(&self, first: &str, tree: &str) {
-        let added = if self.added_ms.is_nan() { "-".into() } else { format!("{:.2}", self.added_ms) };
-        let Self { p50_ms, p99_ms, fps_min, torn, .. } = self;
-        println!("{first:<8}{tree:<24}{p50_ms:>9.2}{p99_ms:>9.2}{added:>14}{fps_min:>9.2}{torn:>7}");
+        let added = if self.added_ms.is_nan() {
+            "-".into()
+        } else {
+            format!("{:.2}", self.added_ms)
+        };
+        let Self {
+            p50_ms,
+            p99_ms,
+            fps_min,
+            torn,
+            ..
+        } = self;
+        println!(
+            "{first:<8}{tree:<24}{p50_ms:>9.2}{p99_ms:>9.2}{added:>14}{fps_min:>9.2}{torn:>7}"
+        );
     }
 }
 
@@ -215,10 +264,23 @@ impl Redis {
     fn start() -> Result<Self, Box<dyn Error>> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]);
+        command.args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--daemonize",
+            "no",
+        ]);
         let started = server::on_server_core(|| command.stdout(Stdio::null()).spawn())?;
-        let child = started.map_err(|error| format!("redis-server cannot be started: {error}; install it"))?;
-        Ok(Self { child, address: format!("127.0.0.1:{port}") })
+        let child = started
+            .map_err(|error| format!("redis-server cannot be started: {error}; install it"))?;
+        Ok(Self {
+            child,
+            address: format!("127.0.0.1:{port}"),
+        })
     }
 }
 

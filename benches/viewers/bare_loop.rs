@@ -1,12 +1,12 @@
 //! The floor: what one thread must at least do to hand a frame to each of its viewers.
 //!
-//! One non-blocking `send` per viewer and frame, out of one buffer that all share; the poll is there for newcomers
-//! and for sockets that took less than a frame. There is no routing, no deadline, no queue and no metric: a viewer
-//! that is not done with one frame goes without the next. The wire is framecast's, byte for byte, and so are the
-//! options of the sockets.
+//! One non-blocking `send` per viewer and frame, out of one buffer that all share; the poll is
+//! there for newcomers and for sockets that took less than a frame. There is no routing, no
+//! deadline, no queue and no metric: a viewer that is not done with one frame goes without the
+//! next. The wire is framecast's, byte for byte, and so are the options of the sockets.
 //!
-//! No system call is made in vain: a socket is read when it is readable, written when it is writable, and left alone
-//! once it has taken less than it was given.
+//! No system call is made in vain: a socket is read when it is readable, written when it is
+//! writable, and left alone once it has taken less than it was given.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -47,7 +47,8 @@ pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut listener = listen()?;
     println!("{}", listener.local_addr()?);
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut viewers: Slab<Viewer> = Slab::new();
     let mut events = Events::with_capacity(1024);
     let mut next_frame_at = Instant::now() + interval;
@@ -62,7 +63,9 @@ pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
                 match event.token() {
                     LISTENER => accept(&listener, &poll, &mut viewers)?,
                     Token(key) => {
-                        let is_gone = viewers.get_mut(key).is_some_and(|viewer| viewer.ready(event).is_err());
+                        let is_gone = viewers
+                            .get_mut(key)
+                            .is_some_and(|viewer| viewer.ready(event).is_err());
                         if is_gone {
                             viewers.remove(key);
                         }
@@ -110,7 +113,8 @@ impl Viewer {
         }
     }
 
-    /// Takes a request, which comes in one piece from a crowd on the same machine, and answers whatever it says.
+    /// Takes a request, which comes in one piece from a crowd on the same machine, and answers
+    /// whatever it says.
     fn answer(&mut self) -> io::Result<()> {
         match self.stream.read(&mut [0; 1024]) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -134,7 +138,8 @@ impl Viewer {
         match self.stream.write(&self.sending) {
             // An empty slice would hold on to the frame it was cut from.
             Ok(sent) if sent == self.sending.len() => self.sending = Bytes::new(),
-            // A short write says that the kernel takes no more for now, epoll(7), and so owes an edge.
+            // A short write says that the kernel takes no more for now, epoll(7), and so owes an
+            // edge.
             Ok(sent) => self.sending.advance(sent),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
@@ -145,7 +150,11 @@ impl Viewer {
 
 /// Listens on loopback, with a longer backlog than the 128 of the standard library.
 fn listen() -> io::Result<TcpListener> {
-    let listener = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let listener = Socket::new(
+        Domain::IPV4,
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
     listener.listen(BACKLOG_CONNECTIONS_MAX)?;
     Ok(TcpListener::from_std(listener.into()))
@@ -162,13 +171,20 @@ fn accept(listener: &TcpListener, poll: &Poll, viewers: &mut Slab<Viewer>) -> io
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
         let entry = viewers.vacant_entry();
         let token = Token(entry.key());
-        poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        entry.insert(Viewer { stream, watches: false, sending: Bytes::new() });
+        poll.registry()
+            .register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        entry.insert(Viewer {
+            stream,
+            watches: false,
+            sending: Bytes::new(),
+        });
     }
 }
 
 fn load(stills: &Path) -> io::Result<Vec<Vec<u8>>> {
-    let mut paths = fs::read_dir(stills)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    let mut paths = fs::read_dir(stills)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     paths.iter().map(fs::read).collect()
 }

@@ -2,14 +2,16 @@
 //!
 //! In one run, by turns, the same crowd watches the same pictures from two servers:
 //!
-//! - the **bare loop** ([`bare_loop`]): one `send` per viewer and frame and nothing else, which is the floor;
+//! - the **bare loop** ([`bare_loop`]): one `send` per viewer and frame and nothing else, which is
+//!   the floor;
 //! - **framecast** itself.
 //!
-//! Each server has core 0 to itself; the crowd and framecast's camera share core 1. What is compared is processor time
-//! per delivered frame, and the ratio of both is what the whole server costs above the floor.
+//! Each server has core 0 to itself; the crowd and framecast's camera share core 1. What is
+//! compared is processor time per delivered frame, and the ratio of both is what the whole server
+//! costs above the floor.
 //!
-//! `cargo bench --bench viewers` runs the first of the [`cases`]; `-- --list` names them, `-- --case NAME` runs
-//! another.
+//! `cargo bench --bench viewers` runs the first of the [`cases`]; `-- --list` names them, `--
+//! --case NAME` runs another.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -79,7 +81,9 @@ fn main() -> ExitCode {
     let done = match &options.part {
         Some(Part::BareLoop { stills, fps }) => bare_loop::serve(stills, *fps).map_err(Into::into),
         None if options.list => {
-            CASES.iter().for_each(|case| println!("{:<8}{}", case.name, case.about));
+            CASES
+                .iter()
+                .for_each(|case| println!("{:<8}{}", case.name, case.about));
             Ok(())
         }
         None => run(&options),
@@ -89,7 +93,10 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     server::prepare()?;
-    println!("{}; the server on core 0, the crowd and the camera on core 1", options.case.about);
+    println!(
+        "{}; the server on core 0, the crowd and the camera on core 1",
+        options.case.about
+    );
     let mut comparisons = Vec::new();
     for load in options.loads() {
         comparisons.push(compare(options, load)?);
@@ -97,7 +104,13 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     if comparisons.len() > 1 {
         println!("\nmedians\n{}", figures::heading("viewers", "server"));
         for comparison in &comparisons {
-            comparison.print_medians(&comparison.load.plan(options.seconds).connections().to_string());
+            comparison.print_medians(
+                &comparison
+                    .load
+                    .plan(options.seconds)
+                    .connections()
+                    .to_string(),
+            );
         }
         comparisons.iter().for_each(Comparison::print_ratios);
     }
@@ -161,8 +174,16 @@ struct Comparison {
 fn compare(options: &Options, load: Load) -> Result<Comparison, Box<dyn Error>> {
     let stills = tempfile::tempdir()?;
     shared::write_stills(stills.path(), load.bytes)?;
-    println!("\n{load}, {} s\n{}", options.seconds, figures::heading("run", "server"));
-    let mut comparison = Comparison { load, bare: Vec::new(), framecast: Vec::new() };
+    println!(
+        "\n{load}, {} s\n{}",
+        options.seconds,
+        figures::heading("run", "server")
+    );
+    let mut comparison = Comparison {
+        load,
+        bare: Vec::new(),
+        framecast: Vec::new(),
+    };
     for run in 1..=options.runs {
         // Whoever comes first finds a colder machine, so they take turns at that too.
         let order = match run % 2 {
@@ -171,9 +192,19 @@ fn compare(options: &Options, load: Load) -> Result<Comparison, Box<dyn Error>> 
         };
         for kind in order {
             let server = kind.start(stills.path(), load.fps)?;
-            let plan = bench::Plan { verify: options.verify, ..load.plan(options.seconds) };
+            let plan = bench::Plan {
+                verify: options.verify,
+                ..load.plan(options.seconds)
+            };
             let watched = Run::watch(&server, plan)?;
-            println!("{}", figures::row(&run.to_string(), kind.name(), std::slice::from_ref(&watched)));
+            println!(
+                "{}",
+                figures::row(
+                    &run.to_string(),
+                    kind.name(),
+                    std::slice::from_ref(&watched)
+                )
+            );
             match kind {
                 Kind::BareLoop => comparison.bare.push(watched),
                 Kind::Framecast => comparison.framecast.push(watched),
@@ -188,11 +219,16 @@ fn compare(options: &Options, load: Load) -> Result<Comparison, Box<dyn Error>> 
 impl Comparison {
     fn print_medians(&self, first: &str) {
         println!("{}", figures::row(first, Kind::BareLoop.name(), &self.bare));
-        println!("{}", figures::row(first, Kind::Framecast.name(), &self.framecast));
+        println!(
+            "{}",
+            figures::row(first, Kind::Framecast.name(), &self.framecast)
+        );
     }
 
     fn print_ratios(&self) {
-        let ratio = |figure: Figure, floor: Figure| median(&self.framecast, figure) / median(&self.bare, floor);
+        let ratio = |figure: Figure, floor: Figure| {
+            median(&self.framecast, figure) / median(&self.bare, floor)
+        };
         println!(
             "{}: framecast costs {:.2} times the bare loop per delivered frame, with its camera {:.2} times; \
              p99 {:.2} times",
@@ -208,7 +244,8 @@ fn count_syscalls(load: Load) -> Result<(), Box<dyn Error>> {
     let stills = tempfile::tempdir()?;
     shared::write_stills(stills.path(), load.bytes)?;
     let server = Kind::Framecast.start(stills.path(), load.fps)?;
-    // Tracing makes each system call many times slower: a small crowd leaves the server time to do what it always does.
+    // Tracing makes each system call many times slower: a small crowd leaves the server time to do
+    // what it always does.
     let viewers = load.viewers.min(syscalls::VIEWERS_MAX);
     let plan = bench::Plan::new(&server.url, viewers, syscalls::SECONDS);
     let Some(trace) = syscalls::Trace::attach(server.pid())? else {
@@ -217,7 +254,10 @@ fn count_syscalls(load: Load) -> Result<(), Box<dyn Error>> {
     };
     let outcome = bench::run(&plan)?;
     let parts = outcome.parts() + outcome.parts_before;
-    println!("\nsystem calls per delivered frame, {viewers} viewers, {} fps, {parts} frames:", load.fps);
+    println!(
+        "\nsystem calls per delivered frame, {viewers} viewers, {} fps, {parts} frames:",
+        load.fps
+    );
     for (name, calls) in trace.finish()? {
         println!("{name:<16}{calls:>10}{:>10.4}", calls as f64 / parts as f64);
     }

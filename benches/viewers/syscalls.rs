@@ -19,11 +19,14 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Attaches to a process and its threads, and returns once every call is counted; `None` without strace.
+    /// Attaches to a process and its threads, and returns once every call is counted; `None`
+    /// without strace.
     pub(crate) fn attach(pid: u32) -> io::Result<Option<Self>> {
         let summary = NamedTempFile::new()?;
         let mut command = Command::new("strace");
-        command.args(["-c", "-f", "-p", &pid.to_string(), "-o"]).arg(summary.path());
+        command
+            .args(["-c", "-f", "-p", &pid.to_string(), "-o"])
+            .arg(summary.path());
         let mut strace = match command.stderr(Stdio::piped()).spawn() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             spawned => spawned?,
@@ -46,7 +49,8 @@ impl Trace {
     }
 }
 
-/// A line of the summary: share, seconds, microseconds per call, calls, sometimes errors, and the name.
+/// A line of the summary: share, seconds, microseconds per call, calls, sometimes errors, and the
+/// name.
 fn parse_line(line: &str) -> Option<(String, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let calls = fields.get(3)?.parse().ok()?;

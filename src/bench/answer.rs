@@ -35,7 +35,10 @@ pub(super) fn delimiter_of(head: &[u8]) -> Result<Finder<'static>, Refusal> {
         return Err(Refusal::Status(status));
     }
     let value = |name: &str| {
-        let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+        let field = response
+            .headers
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name));
         field.map(|field| String::from_utf8_lossy(field.value).into_owned())
     };
     if value("transfer-encoding").is_some() {
@@ -50,7 +53,8 @@ pub(super) fn delimiter_of(head: &[u8]) -> Result<Finder<'static>, Refusal> {
 
 /// The boundary that a multipart content type names, in quotes or without.
 ///
-/// Leading dashes are taken off: many cameras declare `--name` and then send `--name`, not `----name`.
+/// Leading dashes are taken off: many cameras declare `--name` and then send `--name`, not
+/// `----name`.
 fn boundary_of(content_type: &str) -> Option<&str> {
     let mut parameters = content_type.split(';').map(str::trim);
     let kind = parameters.next()?;
@@ -59,7 +63,9 @@ fn boundary_of(content_type: &str) -> Option<&str> {
     }
     let boundary = parameters.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim())
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then(|| value.trim())
     })?;
     let boundary = boundary.trim_matches('"').trim_start_matches('-');
     (!boundary.is_empty()).then_some(boundary)
@@ -78,7 +84,12 @@ mod tests {
         ] {
             assert_eq!(boundary_of(content_type), Some("frame"), "{content_type}");
         }
-        for content_type in ["", "image/jpeg", "multipart/mixed", "multipart/mixed; boundary=--"] {
+        for content_type in [
+            "",
+            "image/jpeg",
+            "multipart/mixed",
+            "multipart/mixed; boundary=--",
+        ] {
             assert_eq!(boundary_of(content_type), None, "{content_type}");
         }
     }

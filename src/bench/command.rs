@@ -23,8 +23,9 @@ const PAUSE: Duration = Duration::from_secs(1);
     order; 1 if not, or if the server could not be watched; 2 for options that make no sense."
 )]
 pub struct Args {
-    /// The stream to watch: `http://[USER:PASSWORD@]HOST[:PORT][/PATH]`, or `https://`, where any certificate is
-    /// accepted. The figures and the report mask the user, the password and all values behind the `?`
+    /// The stream to watch: `http://[USER:PASSWORD@]HOST[:PORT][/PATH]`, or `https://`, where any
+    /// certificate is accepted. The figures and the report mask the user, the password and all
+    /// values behind the `?`
     pub url: SecretAddress,
     /// Viewers that read as fast as they can
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
@@ -48,8 +49,8 @@ pub struct Args {
     /// Viewers on top that come each second, to stay for one second
     #[arg(long, default_value_t = 0.0, value_name = "R", value_parser = number, allow_negative_numbers = true)]
     pub churn: f64,
-    /// The server's process, to report what it and its children used [default: whoever listens at the address, if that
-    /// is on this machine]
+    /// The server's process, to report what it and its children used [default: whoever listens at
+    /// the address, if that is on this machine]
     #[arg(long, value_parser = process, allow_negative_numbers = true)]
     pub pid: Option<u32>,
     /// Sum every byte, and compare pictures of the same number between viewers
@@ -61,27 +62,37 @@ pub struct Args {
     /// Write the figures and their plots to this file, as one HTML page
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
-    /// Exit with 0 although viewers failed or frames were torn, out of order or, with --verify, not the same for all
+    /// Exit with 0 although viewers failed or frames were torn, out of order or, with --verify, not
+    /// the same for all
     #[arg(long)]
     pub allow_faults: bool,
 }
 
 fn whole(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| "write a whole number, such as 100".into())
+    text.parse()
+        .map_err(|_| "write a whole number, such as 100".into())
 }
 
 fn number(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| "write a number, such as 5 or 0.5".into())
+    text.parse()
+        .map_err(|_| "write a number, such as 5 or 0.5".into())
 }
 
 fn process(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "write the number of a process".into())
+    text.parse()
+        .ok()
+        .filter(|&number| number > 0)
+        .ok_or_else(|| "write the number of a process".into())
 }
 
 impl Args {
     /// One plan for each step of the ramp; without a ramp, one.
     fn plans(&self) -> Vec<Plan> {
-        let sizes = if self.ramp.is_empty() { std::slice::from_ref(&self.viewers) } else { &self.ramp };
+        let sizes = if self.ramp.is_empty() {
+            std::slice::from_ref(&self.viewers)
+        } else {
+            &self.ramp
+        };
         let plan = |viewers: &usize| Plan {
             slow: self.slow,
             slow_bytes_per_second: self.slow_rate,
@@ -98,17 +109,24 @@ impl Args {
 /// Runs `framecast bench`: prints what it found, and writes its report.
 ///
 /// # Errors
-/// A step could not be made, or viewers met what they should not. The figures of the steps before are printed all the
-/// same.
+/// A step could not be made, or viewers met what they should not. The figures of the steps before
+/// are printed all the same.
 pub fn command(args: &Args) -> Result<(), BenchError> {
     let mut plans = args.plans();
-    // Each is tried before the first begins: it would be a pity to find out after an hour that the last one cannot be.
-    plans.iter().try_for_each(|plan| Crowd::gather(plan).map(drop))?;
+    // Each is tried before the first begins: it would be a pity to find out after an hour that the
+    // last one cannot be.
+    plans
+        .iter()
+        .try_for_each(|plan| Crowd::gather(plan).map(drop))?;
     let unknown_server = find_server(&mut plans)?;
     let report = args.report.as_deref().map(Report::create).transpose()?;
     let mut steps = Vec::new();
     let ended = climb(&plans, &mut |step| {
-        let printed = if args.json { Ok(()) } else { print_step(&step, steps.is_empty(), plans.len() > 1) };
+        let printed = if args.json {
+            Ok(())
+        } else {
+            print_step(&step, steps.is_empty(), plans.len() > 1)
+        };
         steps.push(step);
         printed.map_err(BenchError::Print)
     });
@@ -128,7 +146,9 @@ pub fn command(args: &Args) -> Result<(), BenchError> {
 
 /// Fills in the server's process where it is not given, and returns why it cannot if so it is.
 fn find_server(plans: &mut [Plan]) -> Result<Option<NoServer>, BenchError> {
-    let Some(first) = plans.first().filter(|plan| plan.pid.is_none()) else { return Ok(None) };
+    let Some(first) = plans.first().filter(|plan| plan.pid.is_none()) else {
+        return Ok(None);
+    };
     match process_at(Target::resolve(&first.url)?.address) {
         Ok(pid) => plans.iter_mut().for_each(|plan| plan.pid = Some(pid)),
         Err(why) => return Ok(Some(why)),
@@ -137,7 +157,10 @@ fn find_server(plans: &mut [Plan]) -> Result<Option<NoServer>, BenchError> {
 }
 
 /// Makes one run after the other.
-fn climb(plans: &[Plan], tell: &mut dyn FnMut(Outcome) -> Result<(), BenchError>) -> Result<(), BenchError> {
+fn climb(
+    plans: &[Plan],
+    tell: &mut dyn FnMut(Outcome) -> Result<(), BenchError>,
+) -> Result<(), BenchError> {
     for (index, plan) in plans.iter().enumerate() {
         if index > 0 {
             thread::sleep(PAUSE);

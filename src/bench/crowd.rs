@@ -1,8 +1,8 @@
 //! The loop that a crowd of viewers lives in.
 //!
-//! A [`Crowd`] is led by three verbs: [`join`](Crowd::join) until everybody watches, [`watch`](Crowd::watch) for a
-//! while that does not count, [`measure`](Crowd::measure) for one that does. Each of them is the same turn of the
-//! same loop, with another reason to stop.
+//! A [`Crowd`] is led by three verbs: [`join`](Crowd::join) until everybody watches,
+//! [`watch`](Crowd::watch) for a while that does not count, [`measure`](Crowd::measure) for one
+//! that does. Each of them is the same turn of the same loop, with another reason to stop.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -23,7 +23,8 @@ use super::process::{FamilyUsage, Meter, Usage};
 use super::progress::Moment;
 use super::viewer::{ByRole, Desk, Rest, Role, State, Viewer};
 
-/// The one buffer that all viewers read into: large enough for a whole picture at a time, small enough for a cache.
+/// The one buffer that all viewers read into: large enough for a whole picture at a time, small
+/// enough for a cache.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Bytes a fast viewer reads before the others have their turn.
@@ -35,8 +36,9 @@ const EVENTS_MAX: usize = 1024;
 /// How often viewers join, leave and read slowly.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Viewers that the server has yet to answer, at a time. Many servers listen with a backlog of 128; past it a handshake
-/// is dropped and tried again a second later, and then joining would be slow for no fault of the stream's.
+/// Viewers that the server has yet to answer, at a time. Many servers listen with a backlog of 128;
+/// past it a handshake is dropped and tried again a second later, and then joining would be slow
+/// for no fault of the stream's.
 const UNANSWERED_MAX: usize = 100;
 
 /// A viewer without a picture after this time has failed.
@@ -48,7 +50,8 @@ const PASSING_TIME: Duration = Duration::from_secs(1);
 /// How often processes are looked at, and how often whoever waits is told where the run stands.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Connections from one loopback address. The usual range of ports holds 28,232, and some are in use elsewhere.
+/// Connections from one loopback address. The usual range of ports holds 28,232, and some are in
+/// use elsewhere.
 const CONNECTIONS_PER_SOURCE_MAX: usize = 20_000;
 
 /// Source addresses, 127.0.0.1 and on.
@@ -87,8 +90,9 @@ struct Churn {
 }
 
 impl Crowd {
-    /// Prepares a crowd; nobody has joined yet. Fails on a plan without sense, an address that cannot be resolved, a
-    /// server's process that is not there, or more viewers than this process may open files for.
+    /// Prepares a crowd; nobody has joined yet. Fails on a plan without sense, an address that
+    /// cannot be resolved, a server's process that is not there, or more viewers than this process
+    /// may open files for.
     pub fn gather(plan: &Plan) -> Result<Self, BenchError> {
         plan.check()?;
         let target = Target::resolve(&plan.url)?;
@@ -99,7 +103,12 @@ impl Crowd {
             target,
             poll: Poll::new().map_err(BenchError::Poll)?,
             viewers: Slab::with_capacity(plan.connections()),
-            recruits: ByRole { steady: plan.viewers, slow: plan.slow, stalled: plan.stalled, passing: 0 },
+            recruits: ByRole {
+                steady: plan.viewers,
+                slow: plan.slow,
+                stalled: plan.stalled,
+                passing: 0,
+            },
             owed: Vec::new(),
             opened: 0,
             buffer: vec![0; READ_BUFFER_BYTES],
@@ -108,14 +117,17 @@ impl Crowd {
             first_failure: None,
             joining_time: Duration::ZERO,
             next_tick: Instant::now(),
-            churn: Churn { since: None, arrived: 0 },
+            churn: Churn {
+                since: None,
+                arrived: 0,
+            },
             is_deserted: false,
         })
     }
 
-    /// Turns the loop until every viewer that stays has either joined or failed, which takes no longer than the pace of
-    /// joining and ten seconds. Fails if the first one does, who goes alone: where it cannot watch, nobody can, and
-    /// thousands need not find that out one by one.
+    /// Turns the loop until every viewer that stays has either joined or failed, which takes no
+    /// longer than the pace of joining and ten seconds. Fails if the first one does, who goes
+    /// alone: where it cannot watch, nobody can, and thousands need not find that out one by one.
     pub fn join(&mut self, tell: &mut dyn FnMut(Moment)) -> Result<(), BenchError> {
         let started_at = Instant::now();
         let mut others = std::mem::take(&mut self.recruits);
@@ -125,33 +137,50 @@ impl Crowd {
             self.turn_while(Self::is_joining)?;
         }
         if let Some(why) = self.viewers.iter().find_map(|(_, viewer)| viewer.failure()) {
-            return Err(BenchError::Refused { url: self.plan.url.clone(), why: why.to_owned() });
+            return Err(BenchError::Refused {
+                url: self.plan.url.clone(),
+                why: why.to_owned(),
+            });
         }
         self.recruits = others;
         while self.is_joining() {
             let until = Instant::now() + SAMPLE_INTERVAL;
             self.turn_while(|crowd| crowd.is_joining() && Instant::now() < until)?;
-            tell(Moment::Joining { joined: self.viewers.iter().filter(|(_, viewer)| viewer.is_watching()).count() });
+            tell(Moment::Joining {
+                joined: self
+                    .viewers
+                    .iter()
+                    .filter(|(_, viewer)| viewer.is_watching())
+                    .count(),
+            });
         }
         self.joining_time += started_at.elapsed();
         Ok(())
     }
 
-    /// Turns the loop for `time`, and lets viewers pass through if the plan says so. Ends early when the server has
-    /// ended the stream of everybody who was to stay.
+    /// Turns the loop for `time`, and lets viewers pass through if the plan says so. Ends early
+    /// when the server has ended the stream of everybody who was to stay.
     pub fn watch(&mut self, time: Duration) -> Result<(), BenchError> {
         let until = Instant::now() + time;
         self.churn.since.get_or_insert_with(Instant::now);
         self.turn_while(|crowd| !crowd.is_deserted && Instant::now() < until)
     }
 
-    /// Turns the loop for `time` and returns the figures of that time alone; of less, if everybody is gone before.
-    pub fn measure(&mut self, time: Duration, tell: &mut dyn FnMut(Moment)) -> Result<Outcome, BenchError> {
+    /// Turns the loop for `time` and returns the figures of that time alone; of less, if everybody
+    /// is gone before.
+    pub fn measure(
+        &mut self,
+        time: Duration,
+        tell: &mut dyn FnMut(Moment),
+    ) -> Result<Outcome, BenchError> {
         let parts_before = self.forget_figures();
-        // A server that has died since it was found has ended every stream, which is what has to be told.
+        // A server that has died since it was found has ended every stream, which is what has to be
+        // told.
         let mut meters = Meters::start(self.plan.pid).or_else(|_| Meters::start(None))?;
         let started_at = Instant::now();
-        while let Some(left) = time.checked_sub(started_at.elapsed()).filter(|left| !left.is_zero())
+        while let Some(left) = time
+            .checked_sub(started_at.elapsed())
+            .filter(|left| !left.is_zero())
             && !self.is_deserted
         {
             self.watch(left.min(SAMPLE_INTERVAL))?;
@@ -214,7 +243,9 @@ impl Crowd {
     }
 
     fn ready(&mut self, key: usize, hung_up: bool) {
-        let Some(viewer) = self.viewers.get_mut(key) else { return };
+        let Some(viewer) = self.viewers.get_mut(key) else {
+            return;
+        };
         let mut desk = desk(&mut self.buffer, &mut self.ledger, &self.target);
         if viewer.ready(hung_up, &mut desk) == Rest::Owed {
             self.owed.push(key);
@@ -253,7 +284,9 @@ impl Crowd {
     }
 
     fn recruit_passing(&mut self, now: Instant) {
-        let Some(since) = self.churn.since else { return };
+        let Some(since) = self.churn.since else {
+            return;
+        };
         let due = now.saturating_duration_since(since).as_secs_f64() * self.plan.churn_per_second;
         self.recruits.passing += (due as usize).saturating_sub(self.churn.arrived);
         self.churn.arrived = self.churn.arrived.max(due as usize);
@@ -272,16 +305,30 @@ impl Crowd {
     }
 
     fn open(&mut self, role: Role, now: Instant) {
-        let scrutiny = if self.plan.verify { Scrutiny::Bytes } else { Scrutiny::Ends };
+        let scrutiny = if self.plan.verify {
+            Scrutiny::Bytes
+        } else {
+            Scrutiny::Ends
+        };
         let source = source_address(self.target.address.ip(), self.opened);
         self.opened += 1;
         let entry = self.viewers.vacant_entry();
         let token = Token(entry.key());
-        let viewer = entry.insert(Viewer::open(role, scrutiny, self.target.address, source, now));
+        let viewer = entry.insert(Viewer::open(
+            role,
+            scrutiny,
+            self.target.address,
+            source,
+            now,
+        ));
         if let Some(stream) = viewer.stream_mut() {
-            // Once, and for both: an edge tells of each change, and a viewer that is never written to again costs
-            // nothing.
-            let registered = self.poll.registry().register(stream, token, Interest::READABLE | Interest::WRITABLE);
+            // Once, and for both: an edge tells of each change, and a viewer that is never written
+            // to again costs nothing.
+            let registered = self.poll.registry().register(
+                stream,
+                token,
+                Interest::READABLE | Interest::WRITABLE,
+            );
             if let Err(error) = registered {
                 viewer.fail(error.to_string());
             }
@@ -298,7 +345,10 @@ impl Crowd {
     }
 
     fn unanswered(&self) -> usize {
-        self.viewers.iter().filter(|(_, viewer)| viewer.is_unanswered()).count()
+        self.viewers
+            .iter()
+            .filter(|(_, viewer)| viewer.is_unanswered())
+            .count()
     }
 
     /// Begins all counts anew. Returns how many parts the old ones held.
@@ -313,24 +363,50 @@ impl Crowd {
     }
 
     fn measuring(&self, elapsed: Duration) -> Moment {
-        let torn = self.viewers.iter().map(|(_, viewer)| viewer.parser.tally().torn).sum();
-        let steady = || self.viewers.iter().map(|(_, viewer)| viewer).filter(|viewer| viewer.role == Role::Steady);
+        let torn = self
+            .viewers
+            .iter()
+            .map(|(_, viewer)| viewer.parser.tally().torn)
+            .sum();
+        let steady = || {
+            self.viewers
+                .iter()
+                .map(|(_, viewer)| viewer)
+                .filter(|viewer| viewer.role == Role::Steady)
+        };
         let frames: u64 = steady().map(|viewer| viewer.parser.tally().frames).sum();
-        let watching = steady().filter(|viewer| viewer.failure().is_none()).count().max(1);
-        Moment::Measuring { elapsed, fps: frames as f64 / watching as f64 / elapsed.as_secs_f64(), torn }
+        let watching = steady()
+            .filter(|viewer| viewer.failure().is_none())
+            .count()
+            .max(1);
+        Moment::Measuring {
+            elapsed,
+            fps: frames as f64 / watching as f64 / elapsed.as_secs_f64(),
+            torn,
+        }
     }
 
     fn group(&self, role: Role, seconds: f64) -> Group {
         let mut group = self.departed.of(role).clone();
-        let members = || self.viewers.iter().map(|(_, viewer)| viewer).filter(|viewer| viewer.role == role);
+        let members = || {
+            self.viewers
+                .iter()
+                .map(|(_, viewer)| viewer)
+                .filter(|viewer| viewer.role == role)
+        };
         for viewer in members() {
             count(&mut group, viewer);
         }
         if matches!(role, Role::Steady | Role::Slow) {
             let watched = members().filter(|viewer| !matches!(viewer.state, State::Failed(_)));
-            group.fps = Fps::over(watched.map(|viewer| viewer.parser.tally().frames).collect(), seconds);
+            group.fps = Fps::over(
+                watched.map(|viewer| viewer.parser.tally().frames).collect(),
+                seconds,
+            );
         }
-        group.frames_by_viewer = members().map(|viewer| viewer.parser.tally().frames).collect();
+        group.frames_by_viewer = members()
+            .map(|viewer| viewer.parser.tally().frames)
+            .collect();
         group.mismatched = *self.ledger.mismatched.of(role);
         group.latency = self.ledger.latency.of(role).quantiles();
         group.latency_curve = self.ledger.latency.of(role).curve();
@@ -340,8 +416,9 @@ impl Crowd {
 }
 
 impl Drop for Crowd {
-    /// Ends what is still open by resets. Closed the polite way, thousands of connections would keep their ports for
-    /// another minute (TIME_WAIT, RFC 9293, section 3.6), and the next crowd of a ramp would find none.
+    /// Ends what is still open by resets. Closed the polite way, thousands of connections would
+    /// keep their ports for another minute (TIME_WAIT, RFC 9293, section 3.6), and the next crowd
+    /// of a ramp would find none.
     fn drop(&mut self) {
         for (_, viewer) in &mut self.viewers {
             if let Some(stream) = viewer.stream_mut() {
@@ -360,15 +437,20 @@ fn count(group: &mut Group, viewer: &Viewer) {
 }
 
 fn desk<'a>(buffer: &'a mut [u8], ledger: &'a mut Ledger, target: &'a Target) -> Desk<'a> {
-    Desk { buffer, budget: READ_BYTES_MAX, ledger, target }
+    Desk {
+        buffer,
+        budget: READ_BYTES_MAX,
+        ledger,
+        target,
+    }
 }
 
 fn has_hung_up(event: &Event) -> bool {
     event.is_read_closed() || event.is_write_closed() || event.is_error()
 }
 
-/// The address that the `opened`th connection comes from. A port range is per address, so a large crowd on loopback
-/// comes from several; the first may be left to the kernel.
+/// The address that the `opened`th connection comes from. A port range is per address, so a large
+/// crowd on loopback comes from several; the first may be left to the kernel.
 fn source_address(target: IpAddr, opened: usize) -> Option<Ipv4Addr> {
     let source = opened / CONNECTIONS_PER_SOURCE_MAX % SOURCES_MAX;
     let is_loopback = matches!(target, IpAddr::V4(address) if address.is_loopback());
@@ -386,7 +468,10 @@ fn raise_file_limit(connections: usize) -> Result<(), BenchError> {
     if wanted > allowed {
         return Err(BenchError::FileLimit { wanted, allowed });
     }
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     setrlimit(Resource::Nofile, raised).map_err(|errno| BenchError::Poll(errno.into()))
 }
 
@@ -399,7 +484,10 @@ struct Meters {
 impl Meters {
     fn start(server: Option<u32>) -> Result<Self, BenchError> {
         let start = |pid| Meter::start(pid).map_err(|source| BenchError::Process { pid, source });
-        Ok(Self { server: server.map(start).transpose()?, crowd: start(std::process::id())? })
+        Ok(Self {
+            server: server.map(start).transpose()?,
+            crowd: start(std::process::id())?,
+        })
     }
 
     fn sample(&mut self) {
@@ -420,8 +508,14 @@ mod tests {
     fn a_large_crowd_on_loopback_comes_from_several_addresses() {
         let loopback = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(source_address(loopback, 19_999), None);
-        assert_eq!(source_address(loopback, 20_000), Some(Ipv4Addr::new(127, 0, 0, 2)));
-        assert_eq!(source_address(loopback, 59_999), Some(Ipv4Addr::new(127, 0, 0, 3)));
+        assert_eq!(
+            source_address(loopback, 20_000),
+            Some(Ipv4Addr::new(127, 0, 0, 2))
+        );
+        assert_eq!(
+            source_address(loopback, 59_999),
+            Some(Ipv4Addr::new(127, 0, 0, 3))
+        );
         assert_eq!(source_address(IpAddr::from([192, 0, 2, 1]), 20_000), None);
     }
 }

@@ -1,4 +1,5 @@
-//! What only many viewers together can tell: how late pictures come, how far apart, and whether all got the same bytes.
+//! What only many viewers together can tell: how late pictures come, how far apart, and whether all
+//! got the same bytes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,10 +10,12 @@ use super::outcome::{CurvePoint, Quantiles};
 use super::parser::{Arrival, Novelty};
 use super::viewer::{ByRole, Role};
 
-/// Pictures whose arrivals are still being compared. A viewer further behind than this is compared no more.
+/// Pictures whose arrivals are still being compared. A viewer further behind than this is compared
+/// no more.
 const PICTURES_MAX: usize = 1024;
 
-/// A picture that seems later than this, or from the future, was stamped by another clock and says nothing of latency.
+/// A picture that seems later than this, or from the future, was stamped by another clock and says
+/// nothing of latency.
 const LATENCY_MAX: Duration = Duration::from_secs(3600);
 
 /// Points of a curve of quantiles from one power of ten to the next: from 90 % to 99 %, say.
@@ -50,10 +53,14 @@ impl Ledger {
         }
     }
 
-    /// Begins the figures anew, but for how long joining took: that happens before they are counted.
+    /// Begins the figures anew, but for how long joining took: that happens before they are
+    /// counted.
     pub(super) fn reset(&mut self) {
         let first_picture = std::mem::take(&mut self.first_picture);
-        *self = Self { first_picture, ..Self::new() };
+        *self = Self {
+            first_picture,
+            ..Self::new()
+        };
     }
 
     /// Notes one picture's arrival at one viewer.
@@ -66,13 +73,19 @@ impl Ledger {
             self.latency.of_mut(role).record(latency);
         }
         let Some(order) = arrival.order else { return };
-        let picture = self.pictures.entry(order).or_insert(Picture { checksum: arrival.checksum, steady: None });
+        let picture = self.pictures.entry(order).or_insert(Picture {
+            checksum: arrival.checksum,
+            steady: None,
+        });
         if picture.checksum != arrival.checksum {
             *self.mismatched.of_mut(role) += 1;
         }
         if role == Role::Steady && arrival.novelty == Novelty::New {
             let at = arrival.arrived_at;
-            let interval = picture.steady.get_or_insert(Interval { first: at, last: at });
+            let interval = picture.steady.get_or_insert(Interval {
+                first: at,
+                last: at,
+            });
             interval.first = interval.first.min(at);
             interval.last = interval.last.max(at);
         }
@@ -90,7 +103,9 @@ impl Ledger {
     }
 
     fn retire_oldest(&mut self) {
-        let Some((_, picture)) = self.pictures.pop_first() else { return };
+        let Some((_, picture)) = self.pictures.pop_first() else {
+            return;
+        };
         if let Some(Interval { first, last }) = picture.steady {
             self.spread.record(last.saturating_sub(first));
         }
@@ -102,7 +117,8 @@ pub(super) struct Microseconds(Histogram<u64>);
 
 impl Microseconds {
     pub(super) fn record(&mut self, time: Duration) {
-        self.0.saturating_record(time.as_micros().try_into().unwrap_or(u64::MAX));
+        self.0
+            .saturating_record(time.as_micros().try_into().unwrap_or(u64::MAX));
     }
 
     pub(super) fn quantiles(&self) -> Quantiles {
@@ -117,20 +133,30 @@ impl Microseconds {
         }
     }
 
-    /// The quantiles as far as the number of times carries: of 1,000 times, the last that says something is 99.9 %.
+    /// The quantiles as far as the number of times carries: of 1,000 times, the last that says
+    /// something is 99.9 %.
     pub(super) fn curve(&self) -> Vec<CurvePoint> {
         let count = self.0.len() as f64;
-        let beyond = (0..).map(|step| 10f64.powf(-f64::from(step) / f64::from(CURVE_POINTS_PER_NINE)));
-        let quantiles = beyond.take_while(|beyond| beyond * count >= 1.0).map(|beyond| 1.0 - beyond);
+        let beyond =
+            (0..).map(|step| 10f64.powf(-f64::from(step) / f64::from(CURVE_POINTS_PER_NINE)));
+        let quantiles = beyond
+            .take_while(|beyond| beyond * count >= 1.0)
+            .map(|beyond| 1.0 - beyond);
         let at = |quantile| self.0.value_at_quantile(quantile) as f64 / 1000.0;
-        quantiles.map(|quantile| CurvePoint { quantile, milliseconds: at(quantile) }).collect()
+        quantiles
+            .map(|quantile| CurvePoint {
+                quantile,
+                milliseconds: at(quantile),
+            })
+            .collect()
     }
 }
 
 impl Default for Microseconds {
     fn default() -> Self {
         let longest = LATENCY_MAX.as_micros().try_into().unwrap_or(u64::MAX);
-        // The bounds are constants that the library accepts, so this cannot fail on anything from outside.
+        // The bounds are constants that the library accepts, so this cannot fail on anything from
+        // outside.
         Self(Histogram::new_with_bounds(1, longest, 3).expect("bounds of a histogram"))
     }
 }
@@ -168,10 +194,15 @@ mod tests {
         (1..=1000).for_each(|milliseconds| times.record(Duration::from_millis(milliseconds)));
         let curve = times.curve();
         assert_eq!(curve.len(), 3 * CURVE_POINTS_PER_NINE as usize + 1);
-        assert!(curve.is_sorted_by(|one, next| one.quantile < next.quantile && one.milliseconds <= next.milliseconds));
+        assert!(curve.is_sorted_by(
+            |one, next| one.quantile < next.quantile && one.milliseconds <= next.milliseconds
+        ));
         let (first, last) = (curve[0], curve[curve.len() - 1]);
         assert_eq!((first.quantile, first.milliseconds.round()), (0.0, 1.0));
-        assert!((last.quantile - 0.999).abs() < 1e-9 && (last.milliseconds - 999.0).abs() < 2.0, "{last:?}");
+        assert!(
+            (last.quantile - 0.999).abs() < 1e-9 && (last.milliseconds - 999.0).abs() < 2.0,
+            "{last:?}"
+        );
     }
 
     #[test]

@@ -1,17 +1,18 @@
-//! `framecast bench`: a crowd of viewers in one loop of its own. Stands on [`crate::wire`] alone, and takes any server
-//! that sends motion JPEG over HTTP.
+//! `framecast bench`: a crowd of viewers in one loop of its own. Stands on [`crate::wire`] alone,
+//! and takes any server that sends motion JPEG over HTTP.
 //!
 //! - [`Plan`]: what is asked for, as plain values.
 //! - [`Parser`]: one viewer's place in its stream; pure, cheap, and where tearing is seen.
 //! - `viewer`: one socket and the state it is in; `tls`, what lies between the two on `https://`.
 //! - [`Crowd`]: the loop.
-//! - [`Outcome`]: the figures; its `Display` is the table. [`verdict`]: what they come down to in words.
+//! - [`Outcome`]: the figures; its `Display` is the table. [`verdict`]: what they come down to in
+//!   words.
 //! - [`process`]: what a process costs. [`listening`]: which one serves an address.
 //! - [`report`]: the figures as a page with plots.
 //! - [`command`]: all of it as it is typed.
 //!
-//! The crowd must cost less than the server it measures, or it measures itself: one thread, one buffer, and bodies that
-//! are thrown away inside the kernel unless they are to be verified.
+//! The crowd must cost less than the server it measures, or it measures itself: one thread, one
+//! buffer, and bodies that are thrown away inside the kernel unless they are to be verified.
 
 use std::io;
 use std::path::PathBuf;
@@ -99,7 +100,9 @@ pub enum BenchError {
         why: String,
     },
     /// The server ended the streams of all viewers.
-    #[error("the server of {url} ended every stream, after {seconds:.1} s of figures with {viewers} viewers")]
+    #[error(
+        "the server of {url} ended every stream, after {seconds:.1} s of figures with {viewers} viewers"
+    )]
     Deserted {
         /// The address as it was given.
         url: SecretAddress,
@@ -132,7 +135,8 @@ pub enum BenchError {
 /// Joins, waits a second, and takes figures: a whole run, which ends by itself.
 ///
 /// # Errors
-/// The plan makes no sense, nobody can watch, or the server ended the stream of everybody before the end.
+/// The plan makes no sense, nobody can watch, or the server ended the stream of everybody before
+/// the end.
 pub fn run(plan: &Plan) -> Result<Outcome, BenchError> {
     run_and_tell(plan, &mut |_| ())
 }
@@ -144,7 +148,11 @@ fn run_and_tell(plan: &Plan, tell: &mut dyn FnMut(Moment)) -> Result<Outcome, Be
     crowd.watch(SETTLING_TIME)?;
     let outcome = crowd.measure(plan.duration(), tell)?;
     match outcome.watching() {
-        0 => Err(BenchError::Deserted { url: plan.url.clone(), viewers: plan.staying(), seconds: outcome.seconds }),
+        0 => Err(BenchError::Deserted {
+            url: plan.url.clone(),
+            viewers: plan.staying(),
+            seconds: outcome.seconds,
+        }),
         _ => Ok(outcome),
     }
 }

@@ -10,8 +10,8 @@ use super::terms::{PASSING, SLOW, STALLED, STEADY};
 /// A viewer is short when it got less than this share of the frames that the best one got ...
 const SHORT_SHARE: f64 = 0.99;
 
-/// ... and by more than these: the one that the beginning of the figures cuts in two for some, and the one at their
-/// end.
+/// ... and by more than these: the one that the beginning of the figures cuts in two for some, and
+/// the one at their end.
 const EDGE_FRAMES: f64 = 2.0;
 
 /// The figures of a run.
@@ -46,12 +46,20 @@ pub struct Outcome {
 impl Outcome {
     /// The groups with their names.
     pub fn groups(&self) -> [(&'static str, &Group); 4] {
-        [(STEADY, &self.steady), (SLOW, &self.slow), (STALLED, &self.stalled), (PASSING, &self.passing)]
+        [
+            (STEADY, &self.steady),
+            (SLOW, &self.slow),
+            (STALLED, &self.stalled),
+            (PASSING, &self.passing),
+        ]
     }
 
     /// Parts that all viewers got while figures were taken, repeats and torn ones included.
     pub fn parts(&self) -> u64 {
-        self.groups().iter().map(|(_, group)| group.tally.parts()).sum()
+        self.groups()
+            .iter()
+            .map(|(_, group)| group.tally.parts())
+            .sum()
     }
 
     /// The server's own processor time for each part it delivered, in microseconds.
@@ -65,9 +73,13 @@ impl Outcome {
         Some(self.per_part_us(server.own.cpu_seconds + server.children.cpu_seconds))
     }
 
-    /// Viewers that were there until the end: they had not failed, and the server had not ended their stream.
+    /// Viewers that were there until the end: they had not failed, and the server had not ended
+    /// their stream.
     pub fn watching(&self) -> usize {
-        self.groups().iter().map(|(_, group)| group.viewers - group.failed - group.closed_by_server).sum()
+        self.groups()
+            .iter()
+            .map(|(_, group)| group.viewers - group.failed - group.closed_by_server)
+            .sum()
     }
 
     fn per_part_us(&self, cpu_seconds: f64) -> f64 {
@@ -90,14 +102,17 @@ pub struct Group {
     /// What they got together.
     #[serde(flatten)]
     pub tally: Tally,
-    /// Pictures whose bytes were not those another viewer got under the same number; counted only with `verify`.
+    /// Pictures whose bytes were not those another viewer got under the same number; counted only
+    /// with `verify`.
     pub mismatched: u64,
     /// Frames per second over the viewers.
     pub fps: Option<Fps>,
-    /// The frames that each viewer got, in the order of joining; those that failed got none. Too long to be printed.
+    /// The frames that each viewer got, in the order of joining; those that failed got none. Too
+    /// long to be printed.
     #[serde(skip)]
     pub frames_by_viewer: Vec<u64>,
-    /// From `X-Timestamp` to the last byte. A server that stamps with another clock than this machine's has none.
+    /// From `X-Timestamp` to the last byte. A server that stamps with another clock than this
+    /// machine's has none.
     pub latency: Quantiles,
     /// The same in full, in ascending order.
     #[serde(skip)]
@@ -115,13 +130,14 @@ pub struct Fps {
     pub median: f64,
     /// Of the one that got most.
     pub max: f64,
-    /// Viewers that got less than 99 % of the frames of the one that got most, and lack more than the two frames that
-    /// the beginning and the end of the figures may cut off.
+    /// Viewers that got less than 99 % of the frames of the one that got most, and lack more than
+    /// the two frames that the beginning and the end of the figures may cut off.
     pub short_viewers: usize,
 }
 
 impl Fps {
-    /// The figures for viewers that got these numbers of frames in `seconds`; `None` if there are none.
+    /// The figures for viewers that got these numbers of frames in `seconds`; `None` if there are
+    /// none.
     pub fn over(mut frames: Vec<u64>, seconds: f64) -> Option<Self> {
         frames.sort_unstable();
         let (min, max) = (*frames.first()?, *frames.last()?);

@@ -1,8 +1,10 @@
-//! A viewer's parser: follows a stream byte by byte, counts its parts and judges them, and keeps none of it.
+//! A viewer's parser: follows a stream byte by byte, counts its parts and judges them, and keeps
+//! none of it.
 //!
-//! It is pure: bytes and the time they were read go in, counts and [`Arrival`]s come out. What makes one core enough
-//! for thousands of viewers is that a body leaves no trace here but its first two and last two bytes, and that
-//! [`Parser::skippable`] tells the reader which bytes the kernel may throw away without copying them at all.
+//! It is pure: bytes and the time they were read go in, counts and [`Arrival`]s come out. What
+//! makes one core enough for thousands of viewers is that a body leaves no trace here but its first
+//! two and last two bytes, and that [`Parser::skippable`] tells the reader which bytes the kernel
+//! may throw away without copying them at all.
 
 use std::time::Duration;
 
@@ -36,8 +38,8 @@ pub struct Tally {
     pub repeats: u64,
     /// Whole pictures with a number below the one before.
     pub out_of_order: u64,
-    /// Parts that were malformed: no JPEG at either end, no delimiter where it was due, or a header that makes no
-    /// sense.
+    /// Parts that were malformed: no JPEG at either end, no delimiter where it was due, or a header
+    /// that makes no sense.
     pub torn: u64,
     /// Sequence numbers that were passed over: pictures this viewer was not sent.
     pub skipped: u64,
@@ -67,7 +69,8 @@ impl Tally {
 pub struct Arrival {
     /// How its number compares with the one before.
     pub novelty: Novelty,
-    /// Its sequence, or else its time of capture in microseconds; `None` if the server sends neither.
+    /// Its sequence, or else its time of capture in microseconds; `None` if the server sends
+    /// neither.
     pub order: Option<u64>,
     /// When it was taken, by the server's word, as a time since the Unix epoch.
     pub captured_at: Option<Duration>,
@@ -94,7 +97,8 @@ pub enum Novelty {
 pub struct Parser {
     state: State,
     scrutiny: Scrutiny,
-    /// The beginning of what a read cut in two: of a head, a header block or a delimiter. Bounded by the limits above.
+    /// The beginning of what a read cut in two: of a head, a header block or a delimiter. Bounded
+    /// by the limits above.
     carry: Vec<u8>,
     /// CRLF, two dashes and the boundary.
     delimiter: Finder<'static>,
@@ -111,7 +115,8 @@ enum State {
     Head,
     /// Looking for a delimiter: before the first part, and after a part that was torn.
     Seeking,
-    /// Behind a delimiter: its line ends here, or two dashes say that it was the last (RFC 2046, section 5.1.1).
+    /// Behind a delimiter: its line ends here, or two dashes say that it was the last (RFC 2046,
+    /// section 5.1.1).
     LineEnd,
     /// Behind the first of those two dashes.
     Closing,
@@ -143,8 +148,9 @@ impl Parser {
         }
     }
 
-    /// Takes the stream's next bytes, read at `now` (wall time since the Unix epoch); each whole picture is told to
-    /// `arrived`. An error means that this response is no stream: it comes at most once, from its head.
+    /// Takes the stream's next bytes, read at `now` (wall time since the Unix epoch); each whole
+    /// picture is told to `arrived`. An error means that this response is no stream: it comes at
+    /// most once, from its head.
     pub fn receive(
         &mut self,
         mut bytes: &[u8],
@@ -172,12 +178,15 @@ impl Parser {
     /// How many of the next bytes nobody needs to see.
     pub fn skippable(&self) -> usize {
         match self.state {
-            State::Sized(left) if self.scrutiny == Scrutiny::Ends && self.part.has_begun() => left.saturating_sub(2),
+            State::Sized(left) if self.scrutiny == Scrutiny::Ends && self.part.has_begun() => {
+                left.saturating_sub(2)
+            }
             _ => 0,
         }
     }
 
-    /// Notes that the next `bytes`, no more than were [`skippable`](Self::skippable), are gone unseen.
+    /// Notes that the next `bytes`, no more than were [`skippable`](Self::skippable), are gone
+    /// unseen.
     pub fn skip(&mut self, bytes: usize) {
         let skipped = bytes.min(self.skippable());
         if let State::Sized(left) = &mut self.state {
@@ -187,7 +196,8 @@ impl Parser {
         }
     }
 
-    /// The `Content-Length` of the newest part, which is a good guess at the next; 0 if it had none, or must be seen.
+    /// The `Content-Length` of the newest part, which is a good guess at the next; 0 if it had
+    /// none, or must be seen.
     pub fn expected_skip(&self) -> usize {
         match self.scrutiny {
             Scrutiny::Ends => self.last_length,
@@ -229,7 +239,8 @@ impl Parser {
     }
 
     fn seeking(&mut self, bytes: &[u8]) -> usize {
-        // Before the first part the delimiter has no CRLF of its own: the head's last one stands for it.
+        // Before the first part the delimiter has no CRLF of its own: the head's last one stands
+        // for it.
         let needle = self.delimiter.needle().get(2..).unwrap_or_default();
         let finder = Finder::new(needle);
         let (used, found) = find_across(&mut self.carry, bytes, &finder, |_| {});
@@ -296,7 +307,11 @@ impl Parser {
     fn at_delimiter(&mut self, bytes: &[u8], arrived: &mut impl FnMut(Arrival)) -> usize {
         let delimiter = self.delimiter.needle();
         let due = &delimiter[self.carry.len()..];
-        let used = due.iter().zip(bytes).take_while(|(due, byte)| due == byte).count();
+        let used = due
+            .iter()
+            .zip(bytes)
+            .take_while(|(due, byte)| due == byte)
+            .count();
         self.carry.extend_from_slice(&bytes[..used]);
         if self.carry.len() == delimiter.len() {
             self.carry.clear();
@@ -309,7 +324,12 @@ impl Parser {
         used
     }
 
-    fn in_unsized_body(&mut self, bytes: &[u8], now: Duration, arrived: &mut impl FnMut(Arrival)) -> usize {
+    fn in_unsized_body(
+        &mut self,
+        bytes: &[u8],
+        now: Duration,
+        arrived: &mut impl FnMut(Arrival),
+    ) -> usize {
         let part = &mut self.part;
         let pass = |body: &[u8]| part.pass(body, now);
         let (used, found) = find_across(&mut self.carry, bytes, &self.delimiter, pass);
@@ -382,25 +402,39 @@ impl<'a> Block<'a> {
             && let Some(end) = memmem::find(&bytes[..bytes.len().min(limit)], Self::END)
         {
             let used = end + Self::END.len();
-            return Self::Whole { block: &bytes[..used], used };
+            return Self::Whole {
+                block: &bytes[..used],
+                used,
+            };
         }
         carry.extend_from_slice(&bytes[..bytes.len().min(limit.saturating_sub(carried))]);
         let searched = carried.saturating_sub(Self::END.len() - 1);
         match memmem::find(&carry[searched..], Self::END) {
             Some(end) => {
                 let whole = searched + end + Self::END.len();
-                Self::Whole { block: &carry[..whole], used: whole - carried }
+                Self::Whole {
+                    block: &carry[..whole],
+                    used: whole - carried,
+                }
             }
-            None if carry.len() >= limit => Self::Endless { used: carry.len() - carried },
+            None if carry.len() >= limit => Self::Endless {
+                used: carry.len() - carried,
+            },
             None => Self::Unfinished,
         }
     }
 }
 
-/// Searches a stream for `finder`'s needle across reads: `carry` holds the end of the earlier ones, which may be the
-/// needle's beginning. Everything before the needle is told to `passed`, once. Returns how many of `bytes` are done
-/// with and whether they end with the needle; if not and some are left, calling again goes on.
-fn find_across(carry: &mut Vec<u8>, bytes: &[u8], finder: &Finder, mut passed: impl FnMut(&[u8])) -> (usize, bool) {
+/// Searches a stream for `finder`'s needle across reads: `carry` holds the end of the earlier ones,
+/// which may be the needle's beginning. Everything before the needle is told to `passed`, once.
+/// Returns how many of `bytes` are done with and whether they end with the needle; if not and some
+/// are left, calling again goes on.
+fn find_across(
+    carry: &mut Vec<u8>,
+    bytes: &[u8],
+    finder: &Finder,
+    mut passed: impl FnMut(&[u8]),
+) -> (usize, bool) {
     let needle_len = finder.needle().len();
     let overlap = needle_len.saturating_sub(1);
     if carry.is_empty() {

@@ -23,7 +23,11 @@ pub(super) struct Part {
 impl Part {
     /// A part whose header block is complete. `sum` says whether its bytes are summed.
     pub(super) fn new(header: PartHeader, sum: bool) -> Self {
-        Self { header, checksum: sum.then(Checksum::default), ..Self::default() }
+        Self {
+            header,
+            checksum: sum.then(Checksum::default),
+            ..Self::default()
+        }
     }
 
     /// The body's next bytes.
@@ -43,7 +47,8 @@ impl Part {
         self.arrived_at = arrived_at;
     }
 
-    /// The body's next bytes, thrown away unseen. Its first two and last two must not be among them.
+    /// The body's next bytes, thrown away unseen. Its first two and last two must not be among
+    /// them.
     pub(super) fn skip(&mut self, bytes: usize) {
         self.seen += bytes;
     }
@@ -81,11 +86,14 @@ impl PartHeader {
     /// The most header fields a part may have.
     const FIELDS_MAX: usize = 32;
 
-    /// Reads a header block: from the line end before it to the empty line that ends it. `None` if it is malformed.
+    /// Reads a header block: from the line end before it to the empty line that ends it. `None` if
+    /// it is malformed.
     pub(super) fn parse(block: &[u8]) -> Option<Self> {
         let block = block.strip_prefix(b"\r\n")?;
         let mut fields = [httparse::EMPTY_HEADER; Self::FIELDS_MAX];
-        let httparse::Status::Complete((_, fields)) = httparse::parse_headers(block, &mut fields).ok()? else {
+        let httparse::Status::Complete((_, fields)) =
+            httparse::parse_headers(block, &mut fields).ok()?
+        else {
             return None;
         };
         let mut header = Self::default();
@@ -102,7 +110,8 @@ impl PartHeader {
         Some(header)
     }
 
-    /// The number that must not fall from one part to the next: the sequence, or else the time in microseconds.
+    /// The number that must not fall from one part to the next: the sequence, or else the time in
+    /// microseconds.
     pub(super) fn order(&self) -> Option<u64> {
         let micros = || self.captured_at?.as_micros().try_into().ok();
         self.sequence.or_else(micros)
@@ -137,8 +146,8 @@ fn timestamp(text: &[u8]) -> Option<Duration> {
 
 /// A sum over every byte that does not depend on how the bytes were cut into reads.
 ///
-/// It is FNV-1a over words of eight bytes: one multiplication a word lets one core sum more than a gigabyte a second,
-/// and any single word that differs makes the sum differ.
+/// It is FNV-1a over words of eight bytes: one multiplication a word lets one core sum more than a
+/// gigabyte a second, and any single word that differs makes the sum differ.
 #[derive(Clone, Debug)]
 struct Checksum {
     sum: u64,
@@ -173,7 +182,9 @@ impl Checksum {
 
     fn finish(&self) -> u64 {
         let rest = self.partial[..self.filled].iter();
-        rest.fold(self.sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(Self::PRIME))
+        rest.fold(self.sum, |sum, byte| {
+            (sum ^ u64::from(*byte)).wrapping_mul(Self::PRIME)
+        })
     }
 
     fn mix(&mut self, word: [u8; 8]) {
@@ -183,7 +194,11 @@ impl Checksum {
 
 impl Default for Checksum {
     fn default() -> Self {
-        Self { sum: Self::OFFSET_BASIS, partial: [0; 8], filled: 0 }
+        Self {
+            sum: Self::OFFSET_BASIS,
+            partial: [0; 8],
+            filled: 0,
+        }
     }
 }
 
@@ -193,8 +208,9 @@ mod tests {
 
     #[test]
     fn a_header_is_read_in_any_case_and_order() {
-        let header =
-            PartHeader::parse(b"\r\nx-frame-sequence: 7\r\nCONTENT-LENGTH: 12\r\nX-Timestamp: 3.25\r\nA: b\r\n\r\n");
+        let header = PartHeader::parse(
+            b"\r\nx-frame-sequence: 7\r\nCONTENT-LENGTH: 12\r\nX-Timestamp: 3.25\r\nA: b\r\n\r\n",
+        );
         let header = header.unwrap();
         assert_eq!(header.length, Some(12));
         assert_eq!(header.captured_at, Some(Duration::from_millis(3250)));

@@ -44,7 +44,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A crowd of `viewers` that read as fast as they can for `seconds`; everything else is added by field.
+    /// A crowd of `viewers` that read as fast as they can for `seconds`; everything else is added
+    /// by field.
     pub fn new(url: &str, viewers: usize, seconds: f64) -> Self {
         Self {
             url: SecretAddress::new(url),
@@ -66,7 +67,9 @@ impl Plan {
 
     /// Viewers that stay for the whole run.
     pub fn staying(&self) -> usize {
-        [self.slow, self.stalled].iter().fold(self.viewers, |sum, more| sum.saturating_add(*more))
+        [self.slow, self.stalled]
+            .iter()
+            .fold(self.viewers, |sum, more| sum.saturating_add(*more))
     }
 
     /// The most connections the plan has open at once.
@@ -88,7 +91,9 @@ impl Plan {
             return refuse("--churn takes a number of viewers a second from 0 to 10000");
         }
         if self.slow > 0 && self.slow_bytes_per_second == 0 {
-            return refuse("--slow-rate takes a number above 0; for viewers that read nothing, ask for --stalled ones");
+            return refuse(
+                "--slow-rate takes a number above 0; for viewers that read nothing, ask for --stalled ones",
+            );
         }
         Ok(())
     }
@@ -108,31 +113,52 @@ pub struct Target {
 /// Without the request, which may hold credentials.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.debug_struct("Target").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Target")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
 impl Target {
-    /// Divides an address and looks its host up, which may block: this happens before the loop starts.
+    /// Divides an address and looks its host up, which may block: this happens before the loop
+    /// starts.
     pub fn resolve(url: &SecretAddress) -> Result<Self, BenchError> {
-        let refuse = |why: &'static str| BenchError::Url { url: url.clone(), why };
+        let refuse = |why: &'static str| BenchError::Url {
+            url: url.clone(),
+            why,
+        };
         let (parsed, credentials) = Url::of_server(url.expose()).map_err(refuse)?;
         let authorization = credentials.as_ref().map(Credentials::basic);
         let request = parsed.request("framecast-bench", authorization.as_deref());
         let (host, port) = parsed.lookup();
-        let found = (host.as_str(), port)
-            .to_socket_addrs()
-            .map_err(|source| BenchError::Lookup { url: url.clone(), source })?;
-        let address = first_served(&found.collect::<Vec<_>>()).ok_or_else(|| refuse("its host has no address"))?;
-        let secrecy = parsed.is_encrypted().then(|| Secrecy::with(parsed.server_name())).transpose();
-        let secrecy = secrecy.map_err(|_| refuse("its host cannot be the name of a server that encrypts"))?;
-        Ok(Self { address, request, secrecy })
+        let found =
+            (host.as_str(), port)
+                .to_socket_addrs()
+                .map_err(|source| BenchError::Lookup {
+                    url: url.clone(),
+                    source,
+                })?;
+        let address = first_served(&found.collect::<Vec<_>>())
+            .ok_or_else(|| refuse("its host has no address"))?;
+        let secrecy = parsed
+            .is_encrypted()
+            .then(|| Secrecy::with(parsed.server_name()))
+            .transpose();
+        let secrecy =
+            secrecy.map_err(|_| refuse("its host cannot be the name of a server that encrypts"))?;
+        Ok(Self {
+            address,
+            request,
+            secrecy,
+        })
     }
 }
 
-/// Of a host's addresses, the first where somebody accepts: `localhost` is two, and many servers listen on one.
+/// Of a host's addresses, the first where somebody accepts: `localhost` is two, and many servers
+/// listen on one.
 fn first_served(addresses: &[SocketAddr]) -> Option<SocketAddr> {
-    let is_served = |address: &&SocketAddr| TcpStream::connect_timeout(address, TRYING_TIME).is_ok();
+    let is_served =
+        |address: &&SocketAddr| TcpStream::connect_timeout(address, TRYING_TIME).is_ok();
     match addresses {
         [only] => Some(*only),
         several => several.iter().find(is_served).or(several.first()).copied(),
@@ -150,11 +176,23 @@ mod tests {
         let url = SecretAddress::new("http://ann:s3cret@127.0.0.1:1/stream?token=s3cret");
         let target = Target::resolve(&url).unwrap();
         let request = String::from_utf8(target.request.clone()).unwrap();
-        assert!(request.starts_with("GET /stream?token=s3cret HTTP/1.0\r\n"), "{request}");
-        assert!(request.contains("\r\nAuthorization: Basic YW5uOnMzY3JldA==\r\n"), "{request}");
+        assert!(
+            request.starts_with("GET /stream?token=s3cret HTTP/1.0\r\n"),
+            "{request}"
+        );
+        assert!(
+            request.contains("\r\nAuthorization: Basic YW5uOnMzY3JldA==\r\n"),
+            "{request}"
+        );
         let plan = Plan::new(url.expose(), 1, 1.0);
-        let shown = format!("{target:?} {plan:?} {}", serde_json::to_string(&plan).unwrap());
-        assert!(!shown.contains("s3cret") && shown.contains("http://***@127.0.0.1:1/stream?token=***"), "{shown}");
+        let shown = format!(
+            "{target:?} {plan:?} {}",
+            serde_json::to_string(&plan).unwrap()
+        );
+        assert!(
+            !shown.contains("s3cret") && shown.contains("http://***@127.0.0.1:1/stream?token=***"),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -165,13 +203,27 @@ mod tests {
         assert_eq!(first_served(&[silent, served]), Some(served));
         drop(listener);
         assert_eq!(first_served(&[silent, served]), Some(silent));
-        assert_eq!((first_served(&[silent]), first_served(&[])), (Some(silent), None));
+        assert_eq!(
+            (first_served(&[silent]), first_served(&[])),
+            (Some(silent), None)
+        );
     }
 
     #[test]
     fn an_address_that_cannot_be_asked_is_refused() {
-        for url in ["ftp://127.0.0.1/", "127.0.0.1:80", "http:///x", "http://[::1/"] {
-            assert!(matches!(Target::resolve(&SecretAddress::new(url)), Err(BenchError::Url { .. })), "{url}");
+        for url in [
+            "ftp://127.0.0.1/",
+            "127.0.0.1:80",
+            "http:///x",
+            "http://[::1/",
+        ] {
+            assert!(
+                matches!(
+                    Target::resolve(&SecretAddress::new(url)),
+                    Err(BenchError::Url { .. })
+                ),
+                "{url}"
+            );
         }
     }
 
@@ -180,7 +232,22 @@ mod tests {
         assert!(Plan::new("", 1, 1.0).check().is_ok());
         assert!(Plan::new("", 0, 1.0).check().is_err());
         assert!(Plan::new("", 1, f64::NAN).check().is_err());
-        assert!(Plan { churn_per_second: -1.0, ..Plan::new("", 1, 1.0) }.check().is_err());
-        assert!(Plan { slow: 1, slow_bytes_per_second: 0, ..Plan::new("", 1, 1.0) }.check().is_err());
+        assert!(
+            Plan {
+                churn_per_second: -1.0,
+                ..Plan::new("", 1, 1.0)
+            }
+            .check()
+            .is_err()
+        );
+        assert!(
+            Plan {
+                slow: 1,
+                slow_bytes_per_second: 0,
+                ..Plan::new("", 1, 1.0)
+            }
+            .check()
+            .is_err()
+        );
     }
 }

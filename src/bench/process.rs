@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// The unit of times in `/proc/PID/stat`: `USER_HZ`, which is 100 on every architecture Linux lends to Rust.
+/// The unit of times in `/proc/PID/stat`: `USER_HZ`, which is 100 on every architecture Linux lends
+/// to Rust.
 const TICKS_PER_SECOND: u64 = 100;
 
 /// The most descendants that are looked at.
@@ -50,11 +51,17 @@ impl Meter {
     /// Begins to measure. Fails if there is no such process.
     pub fn start(pid: u32) -> io::Result<Self> {
         let start = Sample::take(pid)?;
-        Ok(Self { pid, started_at: Instant::now(), start, latest: start, peak: start })
+        Ok(Self {
+            pid,
+            started_at: Instant::now(),
+            start,
+            latest: start,
+            peak: start,
+        })
     }
 
-    /// Looks again, so that a peak of memory between start and end is seen. A process that is gone keeps its last
-    /// figures.
+    /// Looks again, so that a peak of memory between start and end is seen. A process that is gone
+    /// keeps its last figures.
     pub fn sample(&mut self) {
         if let Ok(sample) = Sample::take(self.pid) {
             self.peak.own.rss = self.peak.own.rss.max(sample.own.rss);
@@ -78,7 +85,10 @@ impl Meter {
                 rss_peak_bytes: figures(&self.peak).rss,
             }
         };
-        FamilyUsage { own: usage(|sample| &sample.own), children: usage(|sample| &sample.children) }
+        FamilyUsage {
+            own: usage(|sample| &sample.own),
+            children: usage(|sample| &sample.children),
+        }
     }
 }
 
@@ -87,8 +97,16 @@ pub fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Vec::new();
     };
-    let lists = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().flat_map(str::parse).collect::<Vec<_>>()).collect()
+    let lists = tasks
+        .flatten()
+        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .flat_map(str::parse)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,15 +125,22 @@ impl Sample {
     fn take(pid: u32) -> io::Result<Self> {
         let stat = Stat::read(pid)?;
         let mut sample = Self {
-            own: Figures { cpu: stat.cpu.max(scheduled_time(pid)), rss: resident_bytes(pid) },
-            children: Figures { cpu: stat.ended_children_cpu, rss: 0 },
+            own: Figures {
+                cpu: stat.cpu.max(scheduled_time(pid)),
+                rss: resident_bytes(pid),
+            },
+            children: Figures {
+                cpu: stat.ended_children_cpu,
+                rss: 0,
+            },
         };
         let mut family = children(pid);
         let mut next = 0;
         while let Some(&child) = family.get(next) {
             next += 1;
             if let Ok(stat) = Stat::read(child) {
-                sample.children.cpu += stat.cpu.max(scheduled_time(child)) + stat.ended_children_cpu;
+                sample.children.cpu +=
+                    stat.cpu.max(scheduled_time(child)) + stat.ended_children_cpu;
                 sample.children.rss += resident_bytes(child);
             }
             if family.len() < DESCENDANTS_MAX {
@@ -138,24 +163,32 @@ struct Stat {
 impl Stat {
     fn read(pid: u32) -> io::Result<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        Self::parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its stat file is malformed"))
+        Self::parse(&text)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its stat file is malformed"))
     }
 
     fn parse(text: &str) -> Option<Self> {
         // The second field is the program's name, which may hold spaces and parentheses of its own.
         let (_, fields) = text.rsplit_once(')')?;
-        let mut times = fields.split_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
+        let mut times = fields
+            .split_whitespace()
+            .skip(11)
+            .map_while(|field| field.parse::<u64>().ok());
         let mut pair = || Some(times.next()?.saturating_add(times.next()?));
-        let duration = |ticks: u64| Duration::from_millis(ticks.saturating_mul(1000 / TICKS_PER_SECOND));
-        Some(Self { cpu: duration(pair()?), ended_children_cpu: duration(pair()?) })
+        let duration =
+            |ticks: u64| Duration::from_millis(ticks.saturating_mul(1000 / TICKS_PER_SECOND));
+        Some(Self {
+            cpu: duration(pair()?),
+            ended_children_cpu: duration(pair()?),
+        })
     }
 }
 
-/// The time the scheduler gave to the threads that live now, in nanoseconds; zero where the kernel keeps no such
-/// account.
+/// The time the scheduler gave to the threads that live now, in nanoseconds; zero where the kernel
+/// keeps no such account.
 ///
-/// It is exact but forgets threads that ended; `stat` remembers them but counts in steps of 10 ms. Neither counts too
-/// much, so the greater of both is the better.
+/// It is exact but forgets threads that ended; `stat` remembers them but counts in steps of 10 ms.
+/// Neither counts too much, so the greater of both is the better.
 fn scheduled_time(pid: u32) -> Duration {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Duration::ZERO;
@@ -181,7 +214,10 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let text = "7 (a) b (c)) S 1 7 7 0 -1 4194304 9 9 0 0 120 30 50 5 20 0 1 0 100 1000 1";
-        let stat = Stat { cpu: Duration::from_millis(1500), ended_children_cpu: Duration::from_millis(550) };
+        let stat = Stat {
+            cpu: Duration::from_millis(1500),
+            ended_children_cpu: Duration::from_millis(550),
+        };
         assert_eq!(Stat::parse(text), Some(stat));
         assert_eq!(Stat::parse("7 (a) S 1"), None);
         assert_eq!(Stat::parse(""), None);

@@ -6,7 +6,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::plan::Plan;
 
-/// Where a run stands. Told about ten times a second, so that telling costs the crowd nothing that could be measured.
+/// Where a run stands. Told about ten times a second, so that telling costs the crowd nothing that
+/// could be measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Moment {
     /// Viewers are coming.
@@ -46,7 +47,11 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{bar:32.cyan} {msg}") {
             bar.set_style(style.progress_chars("━╸ "));
         }
-        let progress = Self { bar, viewers: plan.staying(), span: plan.duration() };
+        let progress = Self {
+            bar,
+            viewers: plan.staying(),
+            span: plan.duration(),
+        };
         progress.show(Moment::Joining { joined: 0 });
         progress
     }
@@ -55,10 +60,15 @@ impl Progress {
     pub(super) fn show(&self, moment: Moment) {
         let viewers = self.viewers;
         let (share, words) = match moment {
-            Moment::Joining { joined } => (joined as f64 / viewers as f64, format!("joining {joined}/{viewers}")),
+            Moment::Joining { joined } => (
+                joined as f64 / viewers as f64,
+                format!("joining {joined}/{viewers}"),
+            ),
             Moment::Measuring { elapsed, fps, torn } => {
                 let (elapsed_s, span_s) = (elapsed.as_secs_f64(), self.span.as_secs_f64());
-                let words = format!("{viewers} viewers, {elapsed_s:.1} of {span_s:.1} s: {fps:.2} fps, {torn} torn");
+                let words = format!(
+                    "{viewers} viewers, {elapsed_s:.1} of {span_s:.1} s: {fps:.2} fps, {torn} torn"
+                );
                 (elapsed_s / span_s, words)
             }
         };

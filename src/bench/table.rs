@@ -8,7 +8,11 @@ use super::process::{FamilyUsage, Usage};
 impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let url = &self.plan.url;
-        writeln!(out, "{url}: {:.1} s of figures, after {:.1} s of joining", self.seconds, self.joining_seconds)?;
+        writeln!(
+            out,
+            "{url}: {:.1} s of figures, after {:.1} s of joining",
+            self.seconds, self.joining_seconds
+        )?;
         writeln!(out)?;
         self.write_deliveries(out)?;
         writeln!(out)?;
@@ -27,31 +31,71 @@ impl fmt::Display for Outcome {
 
 impl Outcome {
     fn write_deliveries(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "{:<9}{:>8}{:>8}{:>8}{:>10}", "viewers", "joined", "failed", "closed", "frames")?;
-        write!(out, "{:>9}{:>8}{:>8}{:>8}", "fps min", "median", "max", "short")?;
-        writeln!(out, "{:>9}{:>9}{:>14}{:>6}{:>8}", "skipped", "repeats", "out of order", "torn", "differ")?;
+        write!(
+            out,
+            "{:<9}{:>8}{:>8}{:>8}{:>10}",
+            "viewers", "joined", "failed", "closed", "frames"
+        )?;
+        write!(
+            out,
+            "{:>9}{:>8}{:>8}{:>8}",
+            "fps min", "median", "max", "short"
+        )?;
+        writeln!(
+            out,
+            "{:>9}{:>9}{:>14}{:>6}{:>8}",
+            "skipped", "repeats", "out of order", "torn", "differ"
+        )?;
         for (name, group) in self.present_groups() {
             let tally = &group.tally;
             let joined = group.viewers.saturating_sub(group.failed);
-            write!(out, "{name:<9}{joined:>8}{:>8}{:>8}{:>10}", group.failed, group.closed_by_server, tally.frames)?;
+            write!(
+                out,
+                "{name:<9}{joined:>8}{:>8}{:>8}{:>10}",
+                group.failed, group.closed_by_server, tally.frames
+            )?;
             match group.fps {
                 Some(fps) => {
-                    write!(out, "{:>9.2}{:>8.2}{:>8.2}{:>8}", fps.min, fps.median, fps.max, fps.short_viewers)?;
+                    write!(
+                        out,
+                        "{:>9.2}{:>8.2}{:>8.2}{:>8}",
+                        fps.min, fps.median, fps.max, fps.short_viewers
+                    )?;
                 }
                 None => write!(out, "{:>9}{:>8}{:>8}{:>8}", "-", "-", "-", "-")?,
             }
-            let differ = if self.plan.verify { group.mismatched.to_string() } else { "-".to_owned() };
+            let differ = if self.plan.verify {
+                group.mismatched.to_string()
+            } else {
+                "-".to_owned()
+            };
             write!(out, "{:>9}{:>9}", tally.skipped, tally.repeats)?;
-            writeln!(out, "{:>14}{:>6}{differ:>8}", tally.out_of_order, tally.torn)?;
+            writeln!(
+                out,
+                "{:>14}{:>6}{differ:>8}",
+                tally.out_of_order, tally.torn
+            )?;
         }
-        let bytes: u64 = self.groups().iter().map(|(_, group)| group.tally.bytes).sum();
+        let bytes: u64 = self
+            .groups()
+            .iter()
+            .map(|(_, group)| group.tally.bytes)
+            .sum();
         let megabytes = bytes as f64 / 1e6;
-        writeln!(out, "{megabytes:.1} MB, {:.1} MB/s", megabytes / self.seconds)
+        writeln!(
+            out,
+            "{megabytes:.1} MB, {:.1} MB/s",
+            megabytes / self.seconds
+        )
     }
 
     fn write_times(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let [p50, p90, p99, max] = ["p50", "p90", "p99", "max"];
-        writeln!(out, "{:<26}{p50:>10}{p90:>10}{p99:>10}{max:>10}", "milliseconds")?;
+        writeln!(
+            out,
+            "{:<26}{p50:>10}{p90:>10}{p99:>10}{max:>10}",
+            "milliseconds"
+        )?;
         for (name, group) in self.present_groups() {
             write_quantiles(out, &format!("{name}: latency"), &group.latency)?;
             write_quantiles(out, &format!("{name}: first frame"), &group.first_picture)?;
@@ -63,13 +107,18 @@ impl Outcome {
         write_usage(out, "server", &server.own)?;
         write_usage(out, "children", &server.children)?;
         if let (Some(own), Some(family)) = (self.cpu_per_part_us(), self.family_cpu_per_part_us()) {
-            writeln!(out, "CPU per frame: server {own:.2} us, with its children {family:.2} us")?;
+            writeln!(
+                out,
+                "CPU per frame: server {own:.2} us, with its children {family:.2} us"
+            )?;
         }
         Ok(())
     }
 
     fn present_groups(&self) -> impl Iterator<Item = (&'static str, &Group)> {
-        self.groups().into_iter().filter(|(_, group)| group.viewers > 0)
+        self.groups()
+            .into_iter()
+            .filter(|(_, group)| group.viewers > 0)
     }
 }
 
@@ -83,7 +132,8 @@ pub(super) const RAMP_HEADING: &str = concat!(
 pub(super) fn ramp_row(step: &Outcome) -> String {
     let steady = &step.steady;
     let (fps, latency) = (steady.fps.unwrap_or_default(), steady.latency);
-    let known = |figure: Option<f64>| figure.map_or("-".to_owned(), |figure| format!("{figure:.2}"));
+    let known =
+        |figure: Option<f64>| figure.map_or("-".to_owned(), |figure| format!("{figure:.2}"));
     let timed = |milliseconds| known((latency.count > 0).then_some(milliseconds));
     let server = step.server.map(|server| server.own);
     format!(
@@ -92,7 +142,10 @@ pub(super) fn ramp_row(step: &Outcome) -> String {
         steady.viewers - steady.failed,
         fps.min,
         fps.median,
-        step.groups().iter().map(|(_, group)| group.tally.torn).sum::<u64>(),
+        step.groups()
+            .iter()
+            .map(|(_, group)| group.tally.torn)
+            .sum::<u64>(),
         timed(latency.p50_ms),
         timed(latency.p99_ms),
         known(step.cpu_per_part_us()),
@@ -106,8 +159,17 @@ fn write_quantiles(out: &mut fmt::Formatter, name: &str, times: &Quantiles) -> f
     if times.count == 0 {
         return Ok(());
     }
-    let Quantiles { p50_ms, p90_ms, p99_ms, max_ms, .. } = times;
-    writeln!(out, "{name:<26}{p50_ms:>10.2}{p90_ms:>10.2}{p99_ms:>10.2}{max_ms:>10.2}")
+    let Quantiles {
+        p50_ms,
+        p90_ms,
+        p99_ms,
+        max_ms,
+        ..
+    } = times;
+    writeln!(
+        out,
+        "{name:<26}{p50_ms:>10.2}{p90_ms:>10.2}{p99_ms:>10.2}{max_ms:>10.2}"
+    )
 }
 
 fn write_usage(out: &mut fmt::Formatter, name: &str, usage: &Usage) -> fmt::Result {

@@ -1,4 +1,5 @@
-//! A viewer's side of TLS. The crowd looks at how a server shows pictures, not at who it is: any certificate will do.
+//! A viewer's side of TLS. The crowd looks at how a server shows pictures, not at who it is: any
+//! certificate will do.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -23,8 +24,12 @@ pub(super) struct Session(ClientConnection);
 impl Secrecy {
     /// For a server called `host`. Fails if that can be no server's name.
     pub(super) fn with(host: &str) -> Result<Self, Error> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| Error::General(error.to_string()))?;
-        Ok(Self { config: Trust::client_config(true), name })
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|error| Error::General(error.to_string()))?;
+        Ok(Self {
+            config: Trust::client_config(true),
+            name,
+        })
     }
 
     /// A session that will say `request` as soon as it can.
@@ -50,7 +55,8 @@ impl Session {
         self.0.is_handshaking() || self.0.wants_write()
     }
 
-    /// Reads decrypted bytes; none at the end. "Would block" says that the kernel has no more and nothing is left here.
+    /// Reads decrypted bytes; none at the end. "Would block" says that the kernel has no more and
+    /// nothing is left here.
     pub(super) fn read(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.0.reader().read(buffer) {

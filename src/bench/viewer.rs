@@ -15,12 +15,13 @@ use super::plan::Target;
 use super::tls::Session;
 use crate::clock::wall_time;
 
-/// The receive buffer asked for by viewers that do not keep up. The kernel doubles it, and the server's share of what
-/// is under way comes on top; with the usual buffers a slow viewer would look fast for its first megabytes.
+/// The receive buffer asked for by viewers that do not keep up. The kernel doubles it, and the
+/// server's share of what is under way comes on top; with the usual buffers a slow viewer would
+/// look fast for its first megabytes.
 const SLOW_RECEIVE_BUFFER_BYTES: usize = 8 * 1024;
 
-/// From this many bytes on, throwing bytes away in the kernel is cheaper than copying them, although it takes two more
-/// system calls a picture.
+/// From this many bytes on, throwing bytes away in the kernel is cheaper than copying them,
+/// although it takes two more system calls a picture.
 const DISCARD_BYTES_MIN: usize = 8 * 1024;
 
 /// What is read to see a delimiter and the next header before the rest of a body is thrown away.
@@ -107,7 +108,8 @@ pub(super) struct Viewer {
     pub(super) parser: Parser,
     /// On `https://`, from the request on.
     session: Option<Box<Session>>,
-    /// The server will send no more than it has sent. It is told but once, maybe long before all that is read.
+    /// The server will send no more than it has sent. It is told but once, maybe long before all
+    /// that is read.
     hung_up: bool,
     /// Bytes a slow viewer may read now.
     allowance: usize,
@@ -151,7 +153,9 @@ impl Viewer {
     /// The socket, as long as there is one.
     pub(super) fn stream_mut(&mut self) -> Option<&mut TcpStream> {
         match &mut self.state {
-            State::Connecting(stream) | State::Waiting(stream) | State::Watching(stream) => Some(stream),
+            State::Connecting(stream) | State::Waiting(stream) | State::Watching(stream) => {
+                Some(stream)
+            }
             State::Failed(_) | State::Closed => None,
         }
     }
@@ -188,7 +192,8 @@ impl Viewer {
         self.state = State::Failed(why);
     }
 
-    /// The kernel has something to tell. `hung_up` says that the server will send no more than it has sent.
+    /// The kernel has something to tell. `hung_up` says that the server will send no more than it
+    /// has sent.
     pub(super) fn ready(&mut self, hung_up: bool, desk: &mut Desk) -> Rest {
         self.hung_up |= hung_up;
         if matches!(self.state, State::Connecting(_)) {
@@ -209,7 +214,9 @@ impl Viewer {
 
     /// Lets a slow viewer read what has become due at its rate.
     pub(super) fn read_slowly(&mut self, bytes_per_second: usize, now: Instant, desk: &mut Desk) {
-        let elapsed = now.saturating_duration_since(self.refilled_at).min(SAVED_TIME_MAX);
+        let elapsed = now
+            .saturating_duration_since(self.refilled_at)
+            .min(SAVED_TIME_MAX);
         let earned = bytes_per_second as f64 * elapsed.as_secs_f64();
         if earned < 1.0 {
             return;
@@ -224,7 +231,9 @@ impl Viewer {
     }
 
     fn finish_connecting(&mut self, target: &Target) {
-        let State::Connecting(stream) = &mut self.state else { return };
+        let State::Connecting(stream) = &mut self.state else {
+            return;
+        };
         let connected = match stream.take_error() {
             Ok(Some(error)) | Err(error) => Err(error),
             Ok(None) => stream.peer_addr().and_then(|_| match &target.secrecy {
@@ -242,7 +251,9 @@ impl Viewer {
             Err(error) => self.state = State::Failed(error.to_string()),
             Ok(()) => {
                 self.state = match std::mem::replace(&mut self.state, State::Closed) {
-                    State::Connecting(stream) if self.role == Role::Stalled => State::Watching(stream),
+                    State::Connecting(stream) if self.role == Role::Stalled => {
+                        State::Watching(stream)
+                    }
                     State::Connecting(stream) => State::Waiting(stream),
                     other => other,
                 }
@@ -252,7 +263,9 @@ impl Viewer {
 
     /// A viewer that never reads has to read what TLS needs before it can ask.
     fn finish_handshake(&mut self) {
-        let (State::Watching(stream), Some(session)) = (&mut self.state, &mut self.session) else { return };
+        let (State::Watching(stream), Some(session)) = (&mut self.state, &mut self.session) else {
+            return;
+        };
         while session.is_handshaking() {
             match session.take_in(stream) {
                 Ok(()) => {}
@@ -268,7 +281,8 @@ impl Viewer {
             return self.read_encrypted(budget, desk);
         }
         let mut left = budget;
-        // One look at the clock serves everything this turn reads: it was all there when the turn began.
+        // One look at the clock serves everything this turn reads: it was all there when the turn
+        // began.
         let now = wall_time();
         while left > 0 {
             let (State::Waiting(stream) | State::Watching(stream)) = &self.state else {
@@ -288,8 +302,9 @@ impl Viewer {
                         true => self.parser.skip(read),
                         false => self.take(read, now, desk),
                     }
-                    // A short read says that the kernel has no more, epoll(7); but the end of a stream that has come
-                    // with its last bytes would be told by no further edge, so that has to be read up to.
+                    // A short read says that the kernel has no more, epoll(7); but the end of a
+                    // stream that has come with its last bytes would be told by no further edge, so
+                    // that has to be read up to.
                     if read < asked && !self.hung_up {
                         return Rest::Drained;
                     }
@@ -307,7 +322,9 @@ impl Viewer {
             let (State::Waiting(stream) | State::Watching(stream)) = &mut self.state else {
                 return Rest::Drained;
             };
-            let Some(session) = &mut self.session else { return Rest::Drained };
+            let Some(session) = &mut self.session else {
+                return Rest::Drained;
+            };
             let room = left.min(desk.buffer.len());
             match session.read(stream, &mut desk.buffer[..room]) {
                 Ok(read) if read > 0 => {
@@ -331,13 +348,18 @@ impl Viewer {
     fn take(&mut self, read: usize, now: Duration, desk: &mut Desk) {
         let role = self.role;
         let ledger = &mut *desk.ledger;
-        let parsed = self.parser.receive(&desk.buffer[..read], now, &mut |arrival| {
-            ledger.record(role, &arrival);
-        });
+        let parsed = self
+            .parser
+            .receive(&desk.buffer[..read], now, &mut |arrival| {
+                ledger.record(role, &arrival);
+            });
         if let Err(refusal) = parsed {
             self.fail(refusal.to_string());
         } else if matches!(self.state, State::Waiting(_)) && self.parser.has_shown() {
-            desk.ledger.first_picture.of_mut(role).record(self.opened_at.elapsed());
+            desk.ledger
+                .first_picture
+                .of_mut(role)
+                .record(self.opened_at.elapsed());
             self.state = match std::mem::replace(&mut self.state, State::Closed) {
                 State::Waiting(stream) => State::Watching(stream),
                 other => other,
@@ -349,7 +371,9 @@ impl Viewer {
     fn leave(&mut self) {
         self.state = match self.state {
             State::Watching(_) => State::Closed,
-            _ => State::Failed("the server closed the connection before the first picture".to_owned()),
+            _ => State::Failed(
+                "the server closed the connection before the first picture".to_owned(),
+            ),
         };
     }
 }
@@ -362,12 +386,20 @@ fn next_read(parser: &Parser, room: usize) -> (usize, RecvFlags) {
         return (skippable.min(room), RecvFlags::TRUNC);
     }
     let is_discarding = parser.expected_skip() >= DISCARD_BYTES_MIN;
-    let asked = if is_discarding { HEADER_READ_BYTES.min(room) } else { room };
+    let asked = if is_discarding {
+        HEADER_READ_BYTES.min(room)
+    } else {
+        room
+    };
     (asked, RecvFlags::empty())
 }
 
 fn connect(role: Role, address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
     if matches!(role, Role::Slow | Role::Stalled) {
         // Before the handshake: that is when the window's scale is agreed upon.
         socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER_BYTES)?;
@@ -385,7 +417,9 @@ fn connect(role: Role, address: SocketAddr, source: Option<Ipv4Addr>) -> io::Res
 fn send_whole(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
     match io::Write::write(stream, request)? {
         sent if sent == request.len() => Ok(()),
-        _ => Err(io::Error::other("the request did not fit into the socket's buffer")),
+        _ => Err(io::Error::other(
+            "the request did not fit into the socket's buffer",
+        )),
     }
 }
 
@@ -403,20 +437,29 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let source = Ipv4Addr::new(127, 0, 0, 2);
         let address = listener.local_addr().unwrap();
-        let viewer = Viewer::open(Role::Steady, Scrutiny::Ends, address, Some(source), Instant::now());
+        let viewer = Viewer::open(
+            Role::Steady,
+            Scrutiny::Ends,
+            address,
+            Some(source),
+            Instant::now(),
+        );
         assert!(viewer.failure().is_none(), "{:?}", viewer.state);
         assert_eq!(listener.accept().unwrap().1.ip(), source);
     }
 
-    /// An edge tells once that the server has closed. A viewer that has more to read than its budget allows must
-    /// remember it, or it would wait for ever at the end of what it reads in later turns.
+    /// An edge tells once that the server has closed. A viewer that has more to read than its
+    /// budget allows must remember it, or it would wait for ever at the end of what it reads in
+    /// later turns.
     #[test]
     fn a_close_is_seen_though_the_budget_ended_before_the_bytes() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut viewer = Viewer::open(Role::Steady, Scrutiny::Ends, address, None, Instant::now());
         let mut poll = Poll::new().unwrap();
-        poll.registry().register(viewer.stream_mut().unwrap(), Token(0), Interest::READABLE).unwrap();
+        poll.registry()
+            .register(viewer.stream_mut().unwrap(), Token(0), Interest::READABLE)
+            .unwrap();
         let (mut server, _) = listener.accept().unwrap();
         let head = "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n--frame\r\n";
         server.write_all(head.as_bytes()).unwrap();
@@ -427,8 +470,17 @@ mod tests {
         while !events.iter().any(|event| event.is_read_closed()) {
             poll.poll(&mut events, None).unwrap();
         }
-        let target = Target { address, request: Vec::new(), secrecy: None };
-        let mut desk = Desk { buffer: &mut [0; 4096], budget: 1000, ledger: &mut Ledger::new(), target: &target };
+        let target = Target {
+            address,
+            request: Vec::new(),
+            secrecy: None,
+        };
+        let mut desk = Desk {
+            buffer: &mut [0; 4096],
+            budget: 1000,
+            ledger: &mut Ledger::new(),
+            target: &target,
+        };
         assert_eq!(viewer.ready(true, &mut desk), Rest::Owed);
         while viewer.ready(false, &mut desk) == Rest::Owed {}
         assert!(viewer.stream_mut().is_none(), "{:?}", viewer.state);

@@ -1,7 +1,8 @@
 //! A picture to draw on: RGB pixels that `embedded-graphics` draws into and that leave as JPEG.
 //!
-//! `embedded-graphics` knows no antialiasing. Whoever wants smooth edges draws several times as large as the picture is
-//! to be and takes it [`Canvas::shrunk`]: a stroke's edge becomes the mean of the pixels it runs through.
+//! `embedded-graphics` knows no antialiasing. Whoever wants smooth edges draws several times as
+//! large as the picture is to be and takes it [`Canvas::shrunk`]: a stroke's edge becomes the mean
+//! of the pixels it runs through.
 
 use std::convert::Infallible;
 
@@ -28,11 +29,15 @@ impl Canvas {
     pub fn new(width: u16, height: u16, color: Rgb888) -> Self {
         let (width, height) = (width.max(1), height.max(1));
         let pixels = rgb(color).repeat(usize::from(width) * usize::from(height));
-        Self { width, height, pixels }
+        Self {
+            width,
+            height,
+            pixels,
+        }
     }
 
-    /// The picture as a baseline JPEG (ITU T.81) with half the colour resolution in both directions (4:2:0).
-    /// `quality` is from 1 to 100.
+    /// The picture as a baseline JPEG (ITU T.81) with half the colour resolution in both directions
+    /// (4:2:0). `quality` is from 1 to 100.
     pub fn to_jpeg(&self, quality: u8) -> Vec<u8> {
         let mut jpeg = Vec::with_capacity(self.pixels.len() / 16);
         let mut encoder = Encoder::new(&mut jpeg, quality);
@@ -43,8 +48,8 @@ impl Canvas {
         jpeg
     }
 
-    /// The picture at one `factor`-th of its size, each pixel the mean of the `factor` x `factor` it replaces.
-    /// Columns and rows that do not fill a whole square are cut off.
+    /// The picture at one `factor`-th of its size, each pixel the mean of the `factor` x `factor`
+    /// it replaces. Columns and rows that do not fill a whole square are cut off.
     pub fn shrunk(&self, factor: u16) -> Self {
         let factor = factor.max(1);
         let mut small = Self::new(self.width / factor, self.height / factor, Rgb888::BLACK);
@@ -54,39 +59,64 @@ impl Canvas {
         let rows = self.pixels.chunks_exact(row_bytes * side);
         for (small_row, rows) in small.pixels.chunks_exact_mut(small_row_bytes).zip(rows) {
             let mut sums = vec![0; small_row_bytes];
-            rows.chunks_exact(row_bytes).for_each(|row| add_row(&mut sums, row, side));
+            rows.chunks_exact(row_bytes)
+                .for_each(|row| add_row(&mut sums, row, side));
             let count = u32::from(factor) * u32::from(factor);
-            small_row.iter_mut().zip(&sums).for_each(|(mean, sum)| *mean = ((sum + count / 2) / count) as u8);
+            small_row
+                .iter_mut()
+                .zip(&sums)
+                .for_each(|(mean, sum)| *mean = ((sum + count / 2) / count) as u8);
         }
         small
     }
 
-    /// Copies `tile` onto this picture, its top left corner at `corner`. What lies outside is cut off.
+    /// Copies `tile` onto this picture, its top left corner at `corner`. What lies outside is cut
+    /// off.
     pub fn paste(&mut self, tile: &Self, corner: Point) {
         self.paste_part(tile, tile.bounding_box(), corner);
     }
 
-    /// Copies the disc that fills the square `tile` onto this picture, the square's top left corner at `corner`.
+    /// Copies the disc that fills the square `tile` onto this picture, the square's top left corner
+    /// at `corner`.
     pub fn paste_disc(&mut self, tile: &Self, corner: Point) {
         let radius = f32::from(tile.width) / 2.0;
         for row in 0..tile.height {
             let from_centre = f32::from(row) + 0.5 - radius;
-            let half = (radius * radius - from_centre * from_centre).max(0.0).sqrt();
+            let half = (radius * radius - from_centre * from_centre)
+                .max(0.0)
+                .sqrt();
             let left = (radius - half).round() as i32;
             let chord = Size::new((half * 2.0) as u32, 1);
-            self.paste_part(tile, Rectangle::new(Point::new(left, row.into()), chord), corner);
+            self.paste_part(
+                tile,
+                Rectangle::new(Point::new(left, row.into()), chord),
+                corner,
+            );
         }
     }
 
-    /// Writes one line of text in the built-in 10x20 font (ISO 8859-1), each of its pixels `scale` pixels wide and
-    /// high, with its middle at `centre`.
+    /// Writes one line of text in the built-in 10x20 font (ISO 8859-1), each of its pixels `scale`
+    /// pixels wide and high, with its middle at `centre`.
     pub fn text(&mut self, text: &str, centre: Point, scale: u16, color: Rgb888) {
-        let style = TextStyleBuilder::new().alignment(Alignment::Center).baseline(Baseline::Middle).build();
-        let text = Text::with_text_style(text, Point::zero(), MonoTextStyle::new(&FONT_10X20, color), style);
-        let Ok(_) = text.draw(&mut Scaled { canvas: self, origin: centre, scale: scale.max(1) });
+        let style = TextStyleBuilder::new()
+            .alignment(Alignment::Center)
+            .baseline(Baseline::Middle)
+            .build();
+        let text = Text::with_text_style(
+            text,
+            Point::zero(),
+            MonoTextStyle::new(&FONT_10X20, color),
+            style,
+        );
+        let Ok(_) = text.draw(&mut Scaled {
+            canvas: self,
+            origin: centre,
+            scale: scale.max(1),
+        });
     }
 
-    /// Copies `part` of `tile`, which must lie inside of it, as if the whole were copied to `corner`.
+    /// Copies `part` of `tile`, which must lie inside of it, as if the whole were copied to
+    /// `corner`.
     fn paste_part(&mut self, tile: &Self, part: Rectangle, corner: Point) {
         let seen = part.translate(corner).intersection(&self.bounding_box());
         let bytes = seen.size.width as usize * PIXEL_BYTES;
@@ -113,7 +143,10 @@ impl DrawTarget for Canvas {
     type Color = Rgb888;
     type Error = Infallible;
 
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Infallible> {
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), Infallible> {
         let bounds = self.bounding_box();
         for Pixel(point, color) in pixels {
             if bounds.contains(point) {
@@ -130,7 +163,8 @@ impl DrawTarget for Canvas {
         for row in 0..seen.size.height as i32 {
             let start = self.offset(seen.top_left + Point::new(0, row));
             let run = &mut self.pixels[start..start + seen.size.width as usize * PIXEL_BYTES];
-            run.chunks_exact_mut(PIXEL_BYTES).for_each(|pixel| pixel.copy_from_slice(&rgb(color)));
+            run.chunks_exact_mut(PIXEL_BYTES)
+                .for_each(|pixel| pixel.copy_from_slice(&rgb(color)));
         }
         Ok(())
     }
@@ -147,7 +181,10 @@ impl Dimensions for Scaled<'_> {
     fn bounding_box(&self) -> Rectangle {
         let scale = i32::from(self.scale);
         let bounds = self.canvas.bounding_box();
-        Rectangle::new((bounds.top_left - self.origin) / scale, bounds.size / u32::from(self.scale))
+        Rectangle::new(
+            (bounds.top_left - self.origin) / scale,
+            bounds.size / u32::from(self.scale),
+        )
     }
 }
 
@@ -155,10 +192,16 @@ impl DrawTarget for Scaled<'_> {
     type Color = Rgb888;
     type Error = Infallible;
 
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Infallible> {
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), Infallible> {
         for Pixel(point, color) in pixels {
             let corner = self.origin + point * i32::from(self.scale);
-            self.canvas.fill_solid(&Rectangle::new(corner, Size::new_equal(self.scale.into())), color)?;
+            self.canvas.fill_solid(
+                &Rectangle::new(corner, Size::new_equal(self.scale.into())),
+                color,
+            )?;
         }
         Ok(())
     }
@@ -170,9 +213,14 @@ fn rgb(color: Rgb888) -> [u8; PIXEL_BYTES] {
 
 /// Adds each run of `side` pixels of `row` to one pixel of `sums`.
 fn add_row(sums: &mut [u32], row: &[u8], side: usize) {
-    for (sum, run) in sums.chunks_exact_mut(PIXEL_BYTES).zip(row.chunks_exact(side * PIXEL_BYTES)) {
+    for (sum, run) in sums
+        .chunks_exact_mut(PIXEL_BYTES)
+        .zip(row.chunks_exact(side * PIXEL_BYTES))
+    {
         for pixel in run.chunks_exact(PIXEL_BYTES) {
-            sum.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += u32::from(value));
+            sum.iter_mut()
+                .zip(pixel)
+                .for_each(|(sum, &value)| *sum += u32::from(value));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The test card of the source `pattern`, after those that broadcasters showed between programmes.
 //!
-//! What stands still is drawn once and copied for every frame; what moves is then drawn over it: the clock, the number
-//! of the frame, and a sweep and four hands that make one step at each tick, so that a step left out is a frame lost.
+//! What stands still is drawn once and copied for every frame; what moves is then drawn over it:
+//! the clock, the number of the frame, and a sweep and four hands that make one step at each tick,
+//! so that a step left out is a frame lost.
 
 use std::f32::consts::TAU;
 use std::time::Duration;
@@ -40,8 +41,8 @@ const GREYS: i32 = 11;
 const HAND_STEPS: u64 = 60;
 const SWEEP_STEPS: u64 = 30;
 
-/// What is drawn is drawn this many times as large, to smooth its edges, unless a side became longer than
-/// `SMOOTH_SIDE_PIXELS_MAX`, which bounds the memory.
+/// What is drawn is drawn this many times as large, to smooth its edges, unless a side became
+/// longer than `SMOOTH_SIDE_PIXELS_MAX`, which bounds the memory.
 const SMOOTHING_MAX: u16 = 4;
 const SMOOTH_SIDE_PIXELS_MAX: u16 = 8192;
 
@@ -52,7 +53,8 @@ pub struct Pattern {
     pub width: u16,
     /// Pixels from top to bottom, 16 to 8192.
     pub height: u16,
-    /// Frames a second, above 0 and at most 240. A machine that cannot keep up sends fewer, never late ones.
+    /// Frames a second, above 0 and at most 240. A machine that cannot keep up sends fewer, never
+    /// late ones.
     pub fps: f64,
     /// The quality of the JPEGs, 1 to 100.
     pub quality: u8,
@@ -76,7 +78,11 @@ impl Card {
         let large = Layout::new(width * smoothing, height * smoothing);
         let layout = Layout::new(width, height);
         let digits = |height: f32, color, ground| {
-            let pen = Pen { height: layout.radius * height, weight: layout.radius * height * 0.17, color };
+            let pen = Pen {
+                height: layout.radius * height,
+                weight: layout.radius * height * 0.17,
+                color,
+            };
             Digits::new(&pen, ground, smoothing)
         };
         Self {
@@ -88,19 +94,31 @@ impl Card {
         }
     }
 
-    /// The frame `number` of a stream, captured at `unix`, a time since the Unix epoch, at `tick` of its clock.
+    /// The frame `number` of a stream, captured at `unix`, a time since the Unix epoch, at `tick`
+    /// of its clock.
     pub fn frame(&self, number: u64, tick: u64, unix: Duration) -> Canvas {
         let mut canvas = self.background.clone();
         let second = unix.as_secs();
         let (hours, minutes, seconds) = (second / 3600 % 24, second / 60 % 60, second % 60);
-        let clock = format!("{hours:02}:{minutes:02}:{seconds:02}.{:03}", unix.subsec_millis());
-        self.clock.write(&mut canvas, &clock, self.layout.at(-0.12, CLOCK_Y));
-        self.number.write(&mut canvas, &format!("{number:06}"), self.layout.at(0.2, NUMBER_Y));
+        let clock = format!(
+            "{hours:02}:{minutes:02}:{seconds:02}.{:03}",
+            unix.subsec_millis()
+        );
+        self.clock
+            .write(&mut canvas, &clock, self.layout.at(-0.12, CLOCK_Y));
+        self.number.write(
+            &mut canvas,
+            &format!("{number:06}"),
+            self.layout.at(0.2, NUMBER_Y),
+        );
         let Ok(()) = canvas.fill_solid(&self.layout.sweep(tick % SWEEP_STEPS), AMBER);
         let hand = self.hand(tick % HAND_STEPS);
         for corner in self.layout.corners() {
             let half = hand.size() / 2;
-            canvas.paste_disc(&hand, corner - Point::new(half.width as i32, half.height as i32));
+            canvas.paste_disc(
+                &hand,
+                corner - Point::new(half.width as i32, half.height as i32),
+            );
         }
         canvas
     }
@@ -110,9 +128,22 @@ impl Card {
         let radius = self.layout.dial_radius() * FACE * f32::from(self.smoothing);
         let mut face = Canvas::new((radius * 2.0) as u16, (radius * 2.0) as u16, NAVY);
         let (sin, cos) = (step as f32 / HAND_STEPS as f32 * TAU).sin_cos();
-        let pen = Pen { height: radius, weight: radius * 0.09, color: AMBER };
-        pen.trace(&mut face, &Stroke::Line(0.0, 0.0, sin * 0.84, -cos * 0.84), radius, radius);
-        Pen { weight: radius * 0.2, ..pen }.trace(&mut face, &Stroke::Line(0.0, 0.0, 0.0, 0.0), radius, radius);
+        let pen = Pen {
+            height: radius,
+            weight: radius * 0.09,
+            color: AMBER,
+        };
+        pen.trace(
+            &mut face,
+            &Stroke::Line(0.0, 0.0, sin * 0.84, -cos * 0.84),
+            radius,
+            radius,
+        );
+        Pen {
+            weight: radius * 0.2,
+            ..pen
+        }
+        .trace(&mut face, &Stroke::Line(0.0, 0.0, 0.0, 0.0), radius, radius);
         face.shrunk(self.smoothing)
     }
 }
@@ -143,7 +174,11 @@ impl Layout {
     fn new(width: u16, height: u16) -> Self {
         let size = Size::new(width.into(), height.into());
         let centre = Point::new(i32::from(width) / 2, i32::from(height) / 2);
-        Self { size, centre, radius: f32::from(width.min(height)) * 0.45 }
+        Self {
+            size,
+            centre,
+            radius: f32::from(width.min(height)) * 0.45,
+        }
     }
 
     fn length(&self, radii: f32) -> i32 {
@@ -157,7 +192,10 @@ impl Layout {
     fn area(&self, left: f32, top: f32, right: f32, bottom: f32) -> Rectangle {
         let corner = self.at(left, top);
         let size = self.at(right, bottom) - corner;
-        Rectangle::new(corner, Size::new(size.x.max(1) as u32, size.y.max(1) as u32))
+        Rectangle::new(
+            corner,
+            Size::new(size.x.max(1) as u32, size.y.max(1) as u32),
+        )
     }
 
     fn dial_radius(&self) -> f32 {
@@ -167,8 +205,17 @@ impl Layout {
     /// The centres of the four dials.
     fn corners(&self) -> [Point; 4] {
         let inset = self.length(0.36);
-        let (right, bottom) = (self.size.width as i32 - inset, self.size.height as i32 - inset);
-        [(inset, inset), (right, inset), (inset, bottom), (right, bottom)].map(|(x, y)| Point::new(x, y))
+        let (right, bottom) = (
+            self.size.width as i32 - inset,
+            self.size.height as i32 - inset,
+        );
+        [
+            (inset, inset),
+            (right, inset),
+            (inset, bottom),
+            (right, bottom),
+        ]
+        .map(|(x, y)| Point::new(x, y))
     }
 
     /// The cell of the sweep's track that is lit at `step`.
@@ -185,10 +232,17 @@ impl Layout {
             self.dial(&mut canvas, corner);
         }
         let mut disc = Canvas::new(self.length(2.0) as u16, self.length(2.0) as u16, NAVY);
-        Self { size: disc.size(), centre: disc.bounding_box().center(), ..*self }.bands(&mut disc, pattern);
+        Self {
+            size: disc.size(),
+            centre: disc.bounding_box().center(),
+            ..*self
+        }
+        .bands(&mut disc, pattern);
         canvas.paste_disc(&disc, self.at(-1.0, -1.0));
         let ring = PrimitiveStyle::with_stroke(Rgb888::WHITE, self.length(0.018).max(1) as u32);
-        let Ok(()) = Circle::with_center(self.centre, self.length(2.0) as u32).into_styled(ring).draw(&mut canvas);
+        let Ok(()) = Circle::with_center(self.centre, self.length(2.0) as u32)
+            .into_styled(ring)
+            .draw(&mut canvas);
         canvas
     }
 
@@ -196,10 +250,16 @@ impl Layout {
     fn dial(&self, canvas: &mut Canvas, centre: Point) {
         let radius = self.dial_radius();
         let face = Circle::with_center(centre, (radius * 2.0) as u32);
-        let Ok(()) = face.into_styled(PrimitiveStyle::with_fill(NAVY)).draw(canvas);
+        let Ok(()) = face
+            .into_styled(PrimitiveStyle::with_fill(NAVY))
+            .draw(canvas);
         let ring = PrimitiveStyle::with_stroke(Rgb888::WHITE, self.length(0.014).max(1) as u32);
         let Ok(()) = face.into_styled(ring).draw(canvas);
-        let pen = Pen { height: radius, weight: radius * 0.06, color: PALE };
+        let pen = Pen {
+            height: radius,
+            weight: radius * 0.06,
+            color: PALE,
+        };
         for mark in 0_u8..12 {
             let (sin, cos) = (f32::from(mark) / 12.0 * TAU).sin_cos();
             let stroke = Stroke::Line(sin * 0.80, cos * 0.80, sin * 0.87, cos * 0.87);
@@ -212,7 +272,10 @@ impl Layout {
         let cell = (self.size.width.max(self.size.height) as i32 / 16).max(1);
         let thin = self.length(0.008).max(1);
         for step in -8..=8 {
-            let (x, y) = (self.centre.x + step * cell - thin / 2, self.centre.y + step * cell - thin / 2);
+            let (x, y) = (
+                self.centre.x + step * cell - thin / 2,
+                self.centre.y + step * cell - thin / 2,
+            );
             let column = Rectangle::new(Point::new(x, 0), Size::new(thin as u32, self.size.height));
             let row = Rectangle::new(Point::new(0, y), Size::new(self.size.width, thin as u32));
             let Ok(()) = canvas.fill_solid(&column, GRID);
@@ -226,15 +289,25 @@ impl Layout {
         let deep = self.length(0.06).max(1);
         let (width, height) = (self.size.width as i32, self.size.height as i32);
         let color = |step: i32| {
-            if step % 2 == 0 { Rgb888::WHITE } else { Rgb888::BLACK }
+            if step % 2 == 0 {
+                Rgb888::WHITE
+            } else {
+                Rgb888::BLACK
+            }
         };
         for step in -8..8 {
             let (x, y) = (self.centre.x + step * cell, self.centre.y + step * cell);
             for (corner, size) in [
                 (Point::new(x, 0), Size::new(cell as u32, deep as u32)),
-                (Point::new(x, height - deep), Size::new(cell as u32, deep as u32)),
+                (
+                    Point::new(x, height - deep),
+                    Size::new(cell as u32, deep as u32),
+                ),
                 (Point::new(0, y), Size::new(deep as u32, cell as u32)),
-                (Point::new(width - deep, y), Size::new(deep as u32, cell as u32)),
+                (
+                    Point::new(width - deep, y),
+                    Size::new(deep as u32, cell as u32),
+                ),
             ] {
                 let Ok(()) = canvas.fill_solid(&Rectangle::new(corner, size), color(step));
             }
@@ -259,13 +332,23 @@ impl Layout {
         }
         let pen = |height: f32, color| {
             let height = height * self.radius;
-            Pen { height, weight: height * 0.15, color }
+            Pen {
+                height,
+                weight: height * 0.15,
+                color,
+            }
         };
         pen(NAME_HEIGHT, Rgb888::WHITE).write(canvas, "framecast", self.at(0.0, NAME_Y));
         let foot_of_clock = CLOCK_Y + (CLOCK_HEIGHT - ZONE_HEIGHT) / 2.0;
         pen(ZONE_HEIGHT, PALE).write(canvas, "utc", self.at(0.785, foot_of_clock));
-        let Pattern { width, height, fps, .. } = pattern;
-        pen(SMALL_HEIGHT, PALE).write(canvas, &format!("{width}x{height}  {fps} fps"), self.at(0.0, SIZE_Y));
+        let Pattern {
+            width, height, fps, ..
+        } = pattern;
+        pen(SMALL_HEIGHT, PALE).write(
+            canvas,
+            &format!("{width}x{height}  {fps} fps"),
+            self.at(0.0, SIZE_Y),
+        );
         pen(SMALL_HEIGHT, PALE).write(canvas, "frame", self.at(-0.27, NUMBER_Y));
     }
 }
@@ -279,25 +362,44 @@ struct Digits {
 impl Digits {
     fn new(pen: &Pen, ground: Rgb888, smoothing: u16) -> Self {
         let large = f32::from(smoothing);
-        let pen = Pen { height: pen.height * large, weight: pen.weight * large, color: pen.color };
+        let pen = Pen {
+            height: pen.height * large,
+            weight: pen.weight * large,
+            color: pen.color,
+        };
         let tile = |character: char| {
             let width = pen.advance(character) / large;
             let height = (pen.height + pen.weight * 2.0) / large;
-            let mut tile = Canvas::new(width.round() as u16 * smoothing, height.round() as u16 * smoothing, ground);
+            let mut tile = Canvas::new(
+                width.round() as u16 * smoothing,
+                height.round() as u16 * smoothing,
+                ground,
+            );
             let middle = tile.bounding_box().center();
             pen.write(&mut tile, character.encode_utf8(&mut [0; 4]), middle);
             (character, tile.shrunk(smoothing))
         };
-        Self { tiles: "0123456789:.".chars().map(tile).collect() }
+        Self {
+            tiles: "0123456789:.".chars().map(tile).collect(),
+        }
     }
 
     /// Writes one line with its middle at `centre`.
     fn write(&self, canvas: &mut Canvas, text: &str, centre: Point) {
-        let tiles = || text.chars().filter_map(|wanted| self.tiles.iter().find(|(character, _)| *character == wanted));
+        let tiles = || {
+            text.chars().filter_map(|wanted| {
+                self.tiles
+                    .iter()
+                    .find(|(character, _)| *character == wanted)
+            })
+        };
         let width: u32 = tiles().map(|(_, tile)| tile.size().width).sum();
         let mut x = centre.x - width as i32 / 2;
         for (_, tile) in tiles() {
-            canvas.paste(tile, Point::new(x, centre.y - tile.size().height as i32 / 2));
+            canvas.paste(
+                tile,
+                Point::new(x, centre.y - tile.size().height as i32 / 2),
+            );
             x += tile.size().width as i32;
         }
     }

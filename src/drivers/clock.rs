@@ -1,7 +1,7 @@
 //! A camera's clock: tick `n` is `n / fps` seconds after the Unix epoch.
 //!
-//! Whatever is shown by the clock is the same for every process that shows it, and a process that was too slow or
-//! suspended goes on with the tick that is now: it neither drifts nor catches up.
+//! Whatever is shown by the clock is the same for every process that shows it, and a process that
+//! was too slow or suspended goes on with the tick that is now: it neither drifts nor catches up.
 
 use std::thread;
 use std::time::Duration;
@@ -33,7 +33,8 @@ impl Ticks {
 impl Iterator for Ticks {
     type Item = (u64, Duration);
 
-    /// Waits for the next tick, the first time not at all, and gives it and the wall time. It never ends.
+    /// Waits for the next tick, the first time not at all, and gives it and the wall time. It never
+    /// ends.
     fn next(&mut self) -> Option<(u64, Duration)> {
         loop {
             let now = wall_time();
@@ -47,8 +48,9 @@ impl Iterator for Ticks {
     }
 }
 
-/// Which of `count` pictures (at least one) a camera of `fps` pictures a second shows at `unix`, a time since the
-/// Unix epoch. The clock alone decides, so every process that shows them shows the same one.
+/// Which of `count` pictures (at least one) a camera of `fps` pictures a second shows at `unix`, a
+/// time since the Unix epoch. The clock alone decides, so every process that shows them shows the
+/// same one.
 pub fn picture_at(unix: Duration, fps: f64, count: usize) -> usize {
     (tick_at(unix, fps) % count as u64) as usize
 }

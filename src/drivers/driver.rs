@@ -26,36 +26,42 @@ pub(crate) trait Driver {
     /// Sends frames until there are no more or `parts` fails.
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError>;
 
-    /// How long it may give no frame while all is well ([`patience`]); `None` for one that may be silent for ever.
+    /// How long it may give no frame while all is well ([`patience`]); `None` for one that may be
+    /// silent for ever.
     ///
-    /// The driver and the server both go by this: within it a driver retries by itself, after it the server shows the
-    /// camera as offline and `/healthz` reports it.
+    /// The driver and the server both go by this: within it a driver retries by itself, after it
+    /// the server shows the camera as offline and `/healthz` reports it.
     fn patience(&self) -> Option<Duration> {
         Some(patience(None, None))
     }
 
-    /// Whether it recovers by itself when its source is silent for a while, so that killing it would not help.
+    /// Whether it recovers by itself when its source is silent for a while, so that killing it
+    /// would not help.
     fn heals(&self) -> bool {
         false
     }
 
-    /// How often, from start to start, it is run again when it gives a picture and ends well; `None` for one that is
-    /// not to end.
+    /// How often, from start to start, it is run again when it gives a picture and ends well;
+    /// `None` for one that is not to end.
     fn repeats_every(&self) -> Option<Duration> {
         None
     }
 }
 
-/// The patience with a source: its parameter `timeout` ([`PATIENCE`] without it), but no less than the time of three
-/// frames at `fps`, its parameter of that name or the rate it is known to have.
+/// The patience with a source: its parameter `timeout` ([`PATIENCE`] without it), but no less than
+/// the time of three frames at `fps`, its parameter of that name or the rate it is known to have.
 pub(super) fn patience(timeout: Option<Duration>, fps: Option<f64>) -> Duration {
     let three_frames = fps.map_or(0.0, |fps| (3.0 / fps).min(PATIENCE_SECONDS_MAX));
-    timeout.unwrap_or(PATIENCE).max(Duration::from_secs_f64(three_frames))
+    timeout
+        .unwrap_or(PATIENCE)
+        .max(Duration::from_secs_f64(three_frames))
 }
 
 /// The header line that reports what was mended in a frame, if anything.
 pub(super) fn repaired_line(repair: Option<Repair>) -> String {
-    repair.map(|repair| format!("{REPAIRED_FIELD}: {}\r\n", repair.as_str())).unwrap_or_default()
+    repair
+        .map(|repair| format!("{REPAIRED_FIELD}: {}\r\n", repair.as_str()))
+        .unwrap_or_default()
 }
 
 /// The wall time of a frame whose source states none.
@@ -77,9 +83,16 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Begins the output of a driver whose source may give frames of at most `frame_bytes_max` bytes.
+    /// Begins the output of a driver whose source may give frames of at most `frame_bytes_max`
+    /// bytes.
     pub(super) fn new(out: &'a mut dyn Write, frame_bytes_max: usize) -> Self {
-        Self { out, frame_bytes_max, begun: false, sequence: 0, relayed: None }
+        Self {
+            out,
+            frame_bytes_max,
+            begun: false,
+            sequence: 0,
+            relayed: None,
+        }
     }
 
     /// The largest frame that is accepted from the source, in bytes.
@@ -87,9 +100,9 @@ impl<'a> Parts<'a> {
         self.frame_bytes_max
     }
 
-    /// Sends one frame under the next number, whole and at once: a reader is woken once for it and never waits for the
-    /// rest in a buffer. A `captured_at`, since the Unix epoch, outside the years 2000 to 9999 becomes the time that is
-    /// now.
+    /// Sends one frame under the next number, whole and at once: a reader is woken once for it and
+    /// never waits for the rest in a buffer. A `captured_at`, since the Unix epoch, outside the
+    /// years 2000 to 9999 becomes the time that is now.
     pub(super) fn send(&mut self, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
         self.send_repaired(captured_at, jpeg, None)
     }
@@ -102,11 +115,16 @@ impl<'a> Parts<'a> {
         repair: Option<Repair>,
     ) -> Result<(), CaptureError> {
         let captured_at = WallTime::new(captured_at).unwrap_or_else(arrival_time);
-        self.send_numbered(self.sequence.saturating_add(1), captured_at, jpeg, &repaired_line(repair))
+        self.send_numbered(
+            self.sequence.saturating_add(1),
+            captured_at,
+            jpeg,
+            &repaired_line(repair),
+        )
     }
 
-    /// Sends one frame under the number its source gave it. `fields` are header lines by which the driver reports what
-    /// was mended in it or ignored of it, for the server to count and log.
+    /// Sends one frame under the number its source gave it. `fields` are header lines by which the
+    /// driver reports what was mended in it or ignored of it, for the server to count and log.
     pub(super) fn send_numbered(
         &mut self,
         sequence: u64,
@@ -115,16 +133,22 @@ impl<'a> Parts<'a> {
         fields: &str,
     ) -> Result<(), CaptureError> {
         self.sequence = sequence;
-        let division = Division { boundary: BOUNDARY, fields };
-        let part = EncodedPart::encode(division, sequence, captured_at, jpeg).framed(Framing::Length);
+        let division = Division {
+            boundary: BOUNDARY,
+            fields,
+        };
+        let part =
+            EncodedPart::encode(division, sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
     }
 
-    /// Sends a frame that another server has numbered, or a camera has not: under its own number where it has one, with
-    /// the time of its capture if that is known, and with the Huffman tables that it may lack.
+    /// Sends a frame that another server has numbered, or a camera has not: under its own number
+    /// where it has one, with the time of its capture if that is known, and with the Huffman tables
+    /// that it may lack.
     pub(super) fn relay(&mut self, part: Part) -> Result<(), CaptureError> {
         let newest = part.sequence.map(|sequence| (sequence, part.captured_at));
-        // A framecast server repeats the newest frame to an idle viewer; a repeat is not another frame.
+        // A framecast server repeats the newest frame to an idle viewer; a repeat is not another
+        // frame.
         if newest.is_some() && newest == self.relayed {
             return Ok(());
         }
@@ -136,15 +160,19 @@ impl<'a> Parts<'a> {
         self.send_numbered(number, captured_at, &part.with_tables().jpeg, &fields)
     }
 
-    /// Reports a frame of the source that was rejected for `reason`, so that the server counts it. Logging it is left
-    /// to the caller.
+    /// Reports a frame of the source that was rejected for `reason`, so that the server counts it.
+    /// Logging it is left to the caller.
     pub(super) fn report_rejected(&mut self, reason: Reason) -> Result<(), CaptureError> {
-        self.write(&rejected_part(BOUNDARY, reason)).map_err(CaptureError::Output)
+        self.write(&rejected_part(BOUNDARY, reason))
+            .map_err(CaptureError::Output)
     }
 
     /// Passes on what is framed already, at once.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<(), CaptureError> {
-        self.out.write_all(bytes).and_then(|()| self.out.flush()).map_err(CaptureError::Output)
+        self.out
+            .write_all(bytes)
+            .and_then(|()| self.out.flush())
+            .map_err(CaptureError::Output)
     }
 
     fn write(&mut self, part: &[u8]) -> io::Result<()> {

@@ -55,7 +55,8 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The address of a camera on the network cannot be read. It is not shown, as any part of it may be a secret.
+    /// The address of a camera on the network cannot be read. It is not shown, as any part of it
+    /// may be a secret.
     #[error(
         "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH, and within USER and PASSWORD %40 \
          for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
@@ -78,7 +79,9 @@ pub enum SourceError {
     #[error("there is no directory to watch; name one, as in stills:/srv/pictures?watch=1")]
     NothingToWatch,
     /// A command that is no row of words.
-    #[error("exec: expected a command; write exec:PROGRAM ARGUMENTS, and close every quote, as for a shell")]
+    #[error(
+        "exec: expected a command; write exec:PROGRAM ARGUMENTS, and close every quote, as for a shell"
+    )]
     Command,
     /// A program cannot be run.
     #[error("cannot run {program}: {problem}; {remedy}")]
@@ -91,13 +94,17 @@ pub enum SourceError {
         remedy: String,
     },
     /// A command has a word that only a shell understands: an operator, a redirection, a variable.
-    #[error("exec: there is no shell for {0:?}; write exec:sh -c 'COMMAND', or quote it if the program is to get it")]
+    #[error(
+        "exec: there is no shell for {0:?}; write exec:sh -c 'COMMAND', or quote it if the program is to get it"
+    )]
     NoShell(String),
     /// Neither of the programs that know the camera of a Raspberry Pi is in `PATH`.
     #[error("there is no rpicam-vid and no libcamera-vid; install the package rpicam-apps")]
     NoRpicam,
     /// Frames cannot be typed.
-    #[error("standard input is a terminal; pipe frames into it, as in ffmpeg ... -f mjpeg - | framecast --camera -")]
+    #[error(
+        "standard input is a terminal; pipe frames into it, as in ffmpeg ... -f mjpeg - | framecast --camera -"
+    )]
     Terminal,
     /// The writer of standard input has closed it.
     #[error("standard input has ended")]
@@ -111,11 +118,14 @@ pub enum SourceError {
 }
 
 fn unknown_parameter(name: &Option<String>) -> String {
-    name.as_ref().map_or("such parameter".to_owned(), |name| format!("parameter {name:?}"))
+    name.as_ref().map_or("such parameter".to_owned(), |name| {
+        format!("parameter {name:?}")
+    })
 }
 
 impl SourceError {
-    /// Whether the source can never give frames, whatever is plugged in, mounted or installed later.
+    /// Whether the source can never give frames, whatever is plugged in, mounted or installed
+    /// later.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Terminal)
     }

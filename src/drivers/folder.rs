@@ -29,7 +29,8 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// The file at `path`, or at the end of its links. A pipe, a socket or a device is none: opening it might block.
+    /// The file at `path`, or at the end of its links. A pipe, a socket or a device is none:
+    /// opening it might block.
     pub(super) fn of(path: PathBuf) -> Option<Self> {
         let metadata = fs::metadata(&path).ok().filter(Metadata::is_file)?;
         Some(Self {
@@ -51,16 +52,18 @@ impl Version {
         (self.inode, self.changed)
     }
 
-    /// The older one first; a time in the future is `now`. Some file systems count in steps of 2 s: of two files of one
-    /// time, the later name is newer.
+    /// The older one first; a time in the future is `now`. Some file systems count in steps of 2 s:
+    /// of two files of one time, the later name is newer.
     pub(super) fn by_age(&self, other: &Self, now: SystemTime) -> Ordering {
         let by_time = self.modified.min(now).cmp(&other.modified.min(now));
         by_time.then_with(|| by_name(&self.path, &other.path))
     }
 
-    /// Whether nothing is being written into the file. If its time is in the future, its last change counts.
+    /// Whether nothing is being written into the file. If its time is in the future, its last
+    /// change counts.
     pub(super) fn is_settled(&self) -> bool {
-        let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.changed.0).unwrap_or_default());
+        let changed =
+            UNIX_EPOCH + Duration::from_secs(u64::try_from(self.changed.0).unwrap_or_default());
         let age = self.modified.elapsed().or_else(|_| changed.elapsed());
         age.is_ok_and(|age| age >= SETTLED_AFTER)
     }
@@ -86,17 +89,21 @@ pub(super) enum Unshown {
     Flawed(#[from] Flaw),
 }
 
-/// Reads the first picture of a file: cameras and phones append data of their own, previews and further views. A file
-/// that may still be being written is not repaired.
+/// Reads the first picture of a file: cameras and phones append data of their own, previews and
+/// further views. A file that may still be being written is not repaired.
 pub(super) fn read(version: &Version, frame_bytes_max: usize) -> Result<Still, Unshown> {
     // Without this flag, opening a pipe that has just taken the place of the file would block.
     let flags = OFlags::NONBLOCK.bits() as i32;
-    let file = File::options().read(true).custom_flags(flags).open(&version.path)?;
+    let file = File::options()
+        .read(true)
+        .custom_flags(flags)
+        .open(&version.path)?;
     if !file.metadata()?.is_file() {
         return Err(Unshown::NoFile);
     }
     let mut bytes = Vec::new();
-    file.take(frame_bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    file.take(frame_bytes_max as u64 + 1)
+        .read_to_end(&mut bytes)?;
     let is_cut = bytes.len() > frame_bytes_max;
     bytes.truncate(frame_bytes_max);
     let mended = match mend(&bytes) {
@@ -104,7 +111,11 @@ pub(super) fn read(version: &Version, frame_bytes_max: usize) -> Result<Still, U
         mended => mended?,
     };
     if mended.repair == Some(Repair::EndMarker) && (is_cut || !version.is_settled()) {
-        return Err(if is_cut { Unshown::TooLarge(frame_bytes_max) } else { Flaw::Truncated.into() });
+        return Err(if is_cut {
+            Unshown::TooLarge(frame_bytes_max)
+        } else {
+            Flaw::Truncated.into()
+        });
     }
     let (repair, length) = (mended.repair, mended.jpeg.len());
     let is_whole_file = repair.is_none() && length == bytes.len();
@@ -116,17 +127,23 @@ pub(super) fn read(version: &Version, frame_bytes_max: usize) -> Result<Still, U
     Ok(Still { jpeg, repair })
 }
 
-/// The files of `directory` that are JPEGs by their names, in the order in which people count: 2 before 10. What is no
-/// file, nor a link to one, is left out.
+/// The files of `directory` that are JPEGs by their names, in the order in which people count: 2
+/// before 10. What is no file, nor a link to one, is left out.
 ///
 /// # Errors
 /// The directory cannot be listed.
 pub(super) fn list(directory: &Path) -> Result<Vec<Version>, SourceError> {
-    let failed = |error| SourceError::Directory { directory: directory.to_owned(), error };
+    let failed = |error| SourceError::Directory {
+        directory: directory.to_owned(),
+        error,
+    };
     let mut versions = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let is = |wanted| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
+        let is = |wanted| {
+            path.extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+        };
         if ["jpg", "jpeg", "jpe", "jfif"].into_iter().any(is) {
             versions.extend(Version::of(path));
         }
@@ -144,19 +161,21 @@ fn by_name(a: &Path, b: &Path) -> Ordering {
 /// A stretch of a file's name. The order of the variants and fields is the order of the names.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Run<'a> {
-    /// The number of digits without leading zeros, then those digits: the longer number is the greater one.
+    /// The number of digits without leading zeros, then those digits: the longer number is the
+    /// greater one.
     Number(usize, &'a [u8]),
     Text(&'a [u8]),
 }
 
 fn runs(name: &[u8]) -> impl Iterator<Item = Run<'_>> {
-    name.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()).map(|run| {
-        if !run[0].is_ascii_digit() {
-            return Run::Text(run);
-        }
-        let zeros = run.iter().take_while(|&&digit| digit == b'0').count();
-        Run::Number(run.len() - zeros, &run[zeros..])
-    })
+    name.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
+        .map(|run| {
+            if !run[0].is_ascii_digit() {
+                return Run::Text(run);
+            }
+            let zeros = run.iter().take_while(|&&digit| digit == b'0').count();
+            Run::Number(run.len() - zeros, &run[zeros..])
+        })
 }
 
 #[cfg(test)]
@@ -166,14 +185,24 @@ mod tests {
     #[test]
     fn files_follow_each_other_as_people_count() {
         let directory = tempfile::tempdir().unwrap();
-        let sorted =
-            ["2.jpg", "02b.JPG", "10.jpeg", "99999999999999999999999.jpg", "a1.jpg", "a01c.jpg", "a2.Jpeg", "b.jpg"];
+        let sorted = [
+            "2.jpg",
+            "02b.JPG",
+            "10.jpeg",
+            "99999999999999999999999.jpg",
+            "a1.jpg",
+            "a01c.jpg",
+            "a2.Jpeg",
+            "b.jpg",
+        ];
         for name in sorted.iter().rev().chain(&["3.png", "jpg", "notes.txt"]) {
             std::fs::write(directory.path().join(name), "").unwrap();
         }
         let versions = list(directory.path()).unwrap();
-        let names: Vec<_> =
-            versions.iter().map(|version| version.path.file_name().unwrap().to_str().unwrap()).collect();
+        let names: Vec<_> = versions
+            .iter()
+            .map(|version| version.path.file_name().unwrap().to_str().unwrap())
+            .collect();
         assert_eq!(names, sorted);
     }
 }

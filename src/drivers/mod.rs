@@ -1,8 +1,8 @@
-//! The drivers behind `framecast capture`: ordinary blocking programs that write frames to standard output.
-//! They know nothing of the server: what they share with it is [`crate::wire`].
+//! The drivers behind `framecast capture`: ordinary blocking programs that write frames to standard
+//! output. They know nothing of the server: what they share with it is [`crate::wire`].
 //!
-//! A source is one variant of [`Source`] and one file with its `Driver`. To add one, write the file, name it in
-//! `source.rs` where the compiler asks for it, and list it in `hints.rs`.
+//! A source is one variant of [`Source`] and one file with its `Driver`. To add one, write the
+//! file, name it in `source.rs` where the compiler asks for it, and list it in `hints.rs`.
 
 pub mod canvas;
 pub mod card;
@@ -39,27 +39,32 @@ pub use source::Source;
 
 use self::driver::Parts;
 
-/// The environment variable that holds a driver's source: every user of the machine can read an argument list, only
-/// the same user an environment.
+/// The environment variable that holds a driver's source: every user of the machine can read an
+/// argument list, only the same user an environment.
 pub const SOURCE_VARIABLE: &str = "FRAMECAST_SOURCE";
 
-/// Captures from `source` and writes its frames to `out` as multipart parts, each with its wall time of capture.
-/// A frame of the source larger than `frame_bytes_max` is rejected.
+/// Captures from `source` and writes its frames to `out` as multipart parts, each with its wall
+/// time of capture. A frame of the source larger than `frame_bytes_max` is rejected.
 ///
-/// Returns `Ok` when the read end of `out` is closed, which is how the server ends a driver, or when the source has no
-/// more frames.
+/// Returns `Ok` when the read end of `out` is closed, which is how the server ends a driver, or
+/// when the source has no more frames.
 ///
 /// # Errors
 /// The source cannot be read, or `out` fails in any other way.
-pub fn run(source: &Source, frame_bytes_max: usize, out: &mut impl Write) -> Result<(), CaptureError> {
+pub fn run(
+    source: &Source,
+    frame_bytes_max: usize,
+    out: &mut impl Write,
+) -> Result<(), CaptureError> {
     match source.driver().run(&mut Parts::new(out, frame_bytes_max)) {
         Err(CaptureError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
 }
 
-/// Lets this process and whatever it becomes by `exec` die with the process `server` that started it, however that
-/// ends: a driver without a reader would hold its camera for ever. For publishers it holds likewise.
+/// Lets this process and whatever it becomes by `exec` die with the process `server` that started
+/// it, however that ends: a driver without a reader would hold its camera for ever. For publishers
+/// it holds likewise.
 ///
 /// # Errors
 /// `server` has ended already, or the kernel knows no such thing.
@@ -68,6 +73,8 @@ pub fn die_with(server: Pid) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     match getppid() == Some(server) {
         true => Ok(()),
-        false => Err(io::Error::other("the server that started this driver has ended")),
+        false => Err(io::Error::other(
+            "the server that started this driver has ended",
+        )),
     }
 }

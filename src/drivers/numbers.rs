@@ -1,4 +1,5 @@
-//! The emulated camera's pictures: a large 1, 2 and 3 that follow each other like a film's countdown.
+//! The emulated camera's pictures: a large 1, 2 and 3 that follow each other like a film's
+//! countdown.
 
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
@@ -8,8 +9,11 @@ use super::canvas::Canvas;
 use super::pen::Pen;
 
 /// The three pictures as they are embedded in the program, in their order.
-pub const PICTURES: [&[u8]; 3] =
-    [include_bytes!("../../frames/1.jpg"), include_bytes!("../../frames/2.jpg"), include_bytes!("../../frames/3.jpg")];
+pub const PICTURES: [&[u8]; 3] = [
+    include_bytes!("../../frames/1.jpg"),
+    include_bytes!("../../frames/2.jpg"),
+    include_bytes!("../../frames/3.jpg"),
+];
 
 const WIDTH: u16 = 640;
 const HEIGHT: u16 = 480;
@@ -18,8 +22,8 @@ const QUALITY: u8 = 82;
 /// How many times as large a picture is drawn before it is shrunk to smooth its edges.
 const SMOOTHING: u16 = 4;
 
-/// Draws the picture of the digit `number` (1 to 3) as a JPEG. The program embeds what this made; it is kept so that
-/// the pictures can be changed.
+/// Draws the picture of the digit `number` (1 to 3) as a JPEG. The program embeds what this made;
+/// it is kept so that the pictures can be changed.
 #[doc(hidden)]
 pub fn draw(number: u8) -> Vec<u8> {
     let hue = match number {
@@ -32,13 +36,30 @@ pub fn draw(number: u8) -> Vec<u8> {
     let centre = canvas.bounding_box().center() - Point::new(0, side / 24);
     leader(&mut canvas, centre, side, hue);
     let (height, weight) = (side as f32 * 0.46, side as f32 * 0.088);
-    let shadow = Pen { height, weight, color: shade(hue, Rgb888::BLACK, 0.22) };
-    shadow.write(&mut canvas, &number.to_string(), centre + Point::new(side / 110, side / 80));
-    Pen { color: Rgb888::WHITE, ..shadow }.write(&mut canvas, &number.to_string(), centre);
+    let shadow = Pen {
+        height,
+        weight,
+        color: shade(hue, Rgb888::BLACK, 0.22),
+    };
+    shadow.write(
+        &mut canvas,
+        &number.to_string(),
+        centre + Point::new(side / 110, side / 80),
+    );
+    Pen {
+        color: Rgb888::WHITE,
+        ..shadow
+    }
+    .write(&mut canvas, &number.to_string(), centre);
 
     let mut picture = canvas.shrunk(SMOOTHING);
     let caption = Point::new(i32::from(WIDTH) / 2, i32::from(HEIGHT) - 24);
-    picture.text("framecast \u{b7} emulated camera", caption, 1, shade(hue, Rgb888::WHITE, 0.85));
+    picture.text(
+        "framecast \u{b7} emulated camera",
+        caption,
+        1,
+        shade(hue, Rgb888::WHITE, 0.85),
+    );
     picture.to_jpeg(QUALITY)
 }
 
@@ -47,26 +68,45 @@ fn leader(canvas: &mut Canvas, centre: Point, side: i32, hue: Rgb888) {
     let thin = side / 160;
     let whole = canvas.size();
     for hair in [
-        Rectangle::new(Point::new(0, centre.y - thin / 2), Size::new(whole.width, thin as u32)),
-        Rectangle::new(Point::new(centre.x - thin / 2, 0), Size::new(thin as u32, whole.height)),
+        Rectangle::new(
+            Point::new(0, centre.y - thin / 2),
+            Size::new(whole.width, thin as u32),
+        ),
+        Rectangle::new(
+            Point::new(centre.x - thin / 2, 0),
+            Size::new(thin as u32, whole.height),
+        ),
     ] {
         let Ok(()) = canvas.fill_solid(&hair, shade(hue, Rgb888::WHITE, 0.22));
     }
     for (diameter, whiteness) in [(0.84, 0.10), (0.70, 0.20)] {
         let disc = Circle::with_center(centre, (side as f32 * diameter) as u32);
-        let Ok(()) = disc.into_styled(PrimitiveStyle::with_fill(shade(hue, Rgb888::WHITE, whiteness))).draw(canvas);
+        let Ok(()) = disc
+            .into_styled(PrimitiveStyle::with_fill(shade(
+                hue,
+                Rgb888::WHITE,
+                whiteness,
+            )))
+            .draw(canvas);
     }
     for diameter in [0.84, 0.70] {
         let ring = Circle::with_center(centre, (side as f32 * diameter) as u32);
         let style = PrimitiveStyle::with_stroke(shade(hue, Rgb888::WHITE, 0.75), thin as u32);
         let Ok(()) = ring.into_styled(style).draw(canvas);
     }
-    let caption = Rectangle::new(Point::new(0, side * 9 / 10), Size::new(whole.width, side as u32 / 10));
+    let caption = Rectangle::new(
+        Point::new(0, side * 9 / 10),
+        Size::new(whole.width, side as u32 / 10),
+    );
     let Ok(()) = canvas.fill_solid(&caption, shade(hue, Rgb888::BLACK, 0.25));
 }
 
 /// `color` mixed with `part` (0 to 1) of `other`.
 fn shade(color: Rgb888, other: Rgb888, part: f32) -> Rgb888 {
     let mix = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * part).round() as u8;
-    Rgb888::new(mix(color.r(), other.r()), mix(color.g(), other.g()), mix(color.b(), other.b()))
+    Rgb888::new(
+        mix(color.r(), other.r()),
+        mix(color.g(), other.g()),
+        mix(color.b(), other.b()),
+    )
 }

@@ -20,7 +20,8 @@ const SINCE: Rgb888 = Rgb888::new(0x7f, 0x8b, 0x9d);
 
 const QUALITY: u8 = 85;
 
-/// A smaller or larger picture is no camera's, and what a camera claims must not decide how much memory is taken.
+/// A smaller or larger picture is no camera's, and what a camera claims must not decide how much
+/// memory is taken.
 const SIDE_PIXELS_MIN: u16 = 16;
 const SIDE_PIXELS_MAX: u16 = 8192;
 
@@ -45,7 +46,8 @@ const SINCE_STEP: f32 = 0.130;
 /// Kept free above and below.
 const MARGIN: f32 = 0.06;
 
-/// A reason is as large as fits, between these heights: the first in units of the layout, the second in pixels too.
+/// A reason is as large as fits, between these heights: the first in units of the layout, the
+/// second in pixels too.
 const REASON_HEIGHT_MAX: f32 = 0.055;
 const REASON_HEIGHT_MIN: f32 = 0.022;
 const REASON_PIXELS_MIN: f32 = 6.0;
@@ -56,9 +58,10 @@ const LINE_STEP: f32 = 1.9;
 /// How many times as large a line is drawn before it is shrunk to smooth its edges.
 const SMOOTHING: u16 = 4;
 
-/// Draws the picture of the camera `name`, which is offline for `reason` since `since`, a time since the Unix epoch, as
-/// a JPEG of `width` x `height` pixels, each side from 16 to 8192 or else the nearest of these. The time is written in
-/// the zone of this machine (`TZ`, else `/etc/localtime`), or in UTC if it has none.
+/// Draws the picture of the camera `name`, which is offline for `reason` since `since`, a time
+/// since the Unix epoch, as a JPEG of `width` x `height` pixels, each side from 16 to 8192 or else
+/// the nearest of these. The time is written in the zone of this machine (`TZ`, else
+/// `/etc/localtime`), or in UTC if it has none.
 pub fn draw(name: &str, reason: &str, since: Duration, width: u16, height: u16) -> Vec<u8> {
     let [width, height] = [width, height].map(|side| side.clamp(SIDE_PIXELS_MIN, SIDE_PIXELS_MAX));
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
@@ -127,9 +130,14 @@ impl Card {
         let side = light * f32::from(SMOOTHING);
         let mut tile = Canvas::new(side as u16 + SMOOTHING, side as u16 + SMOOTHING, GROUND);
         let lamp = Circle::with_center(tile.bounding_box().center(), side as u32);
-        let Ok(()) = lamp.into_styled(PrimitiveStyle::with_fill(SIGNAL)).draw(&mut tile);
+        let Ok(()) = lamp
+            .into_styled(PrimitiveStyle::with_fill(SIGNAL))
+            .draw(&mut tile);
         let lower = Point::new(0, (pen.height * 0.21).round() as i32);
-        self.paste(&tile.shrunk(SMOOTHING), middle - aside(pen.width("offline") + gap) + lower);
+        self.paste(
+            &tile.shrunk(SMOOTHING),
+            middle - aside(pen.width("offline") + gap) + lower,
+        );
     }
 
     fn name(&mut self, name: &str) {
@@ -139,12 +147,17 @@ impl Card {
 
     fn rule(&mut self) {
         let middle = self.advance(self.unit * RULE_STEP);
-        let size = Size::new((self.unit * 0.16) as u32, (self.unit * 0.006).round().max(1.0) as u32);
-        let Ok(()) = self.canvas.fill_solid(&Rectangle::with_center(middle, size), RULE);
+        let size = Size::new(
+            (self.unit * 0.16) as u32,
+            (self.unit * 0.006).round().max(1.0) as u32,
+        );
+        let Ok(()) = self
+            .canvas
+            .fill_solid(&Rectangle::with_center(middle, size), RULE);
     }
 
-    /// Wraps the cause, and below it the subject, as large as they fit into `room` pixels of height. What does not fit
-    /// at the smallest size is cut off behind dots.
+    /// Wraps the cause, and below it the subject, as large as they fit into `room` pixels of
+    /// height. What does not fit at the smallest size is cut off behind dots.
     fn fit(&self, cause: &str, subject: &str, room: f32) -> Text {
         let least = (self.unit * REASON_HEIGHT_MIN).max(REASON_PIXELS_MIN);
         let mut digit_height = (self.unit * REASON_HEIGHT_MAX).max(least);
@@ -154,7 +167,9 @@ impl Card {
                 let text: String = plain(text).take(REASON_CHARACTERS_MAX).collect();
                 wrap(&text, fits).into_iter().map(move |line| (line, color))
             };
-            let mut lines: Vec<_> = coloured(cause, REASON).chain(coloured(subject, SINCE)).collect();
+            let mut lines: Vec<_> = coloured(cause, REASON)
+                .chain(coloured(subject, SINCE))
+                .collect();
             let room_for = (room / (digit_height * LINE_STEP)) as usize;
             if lines.len() > room_for && digit_height > least {
                 digit_height = (digit_height * REASON_SHRINK).max(least);
@@ -166,13 +181,21 @@ impl Card {
                     cut(last, fits);
                 }
             }
-            return Text { digit_height, lines };
+            return Text {
+                digit_height,
+                lines,
+            };
         }
     }
 
     fn text(&mut self, text: &Text) {
         for (line, color) in &text.lines {
-            self.line(line, text.digit_height, text.digit_height * LINE_STEP, *color);
+            self.line(
+                line,
+                text.digit_height,
+                text.digit_height * LINE_STEP,
+                *color,
+            );
         }
     }
 
@@ -193,7 +216,8 @@ impl Card {
     /// Writes one line with its middle at `centre`, its digits `height` pixels high.
     fn write(&mut self, text: &str, height: f32, centre: Point, color: Rgb888) {
         let large = pen(height * f32::from(SMOOTHING), color);
-        // Half a stroke stands out at either side, and a letter reaches below its line by a third of a digit.
+        // Half a stroke stands out at either side, and a letter reaches below its line by a third
+        // of a digit.
         let width = (large.width(text) + large.weight * 2.0) as u16 / SMOOTHING * SMOOTHING;
         let height = (large.height * 1.8) as u16 / SMOOTHING * SMOOTHING;
         let mut tile = Canvas::new(width.max(SMOOTHING), height.max(SMOOTHING), GROUND);
@@ -204,17 +228,25 @@ impl Card {
 
     fn paste(&mut self, tile: &Canvas, centre: Point) {
         let half = tile.size() / 2;
-        self.canvas.paste(tile, centre - Point::new(half.width as i32, half.height as i32));
+        self.canvas.paste(
+            tile,
+            centre - Point::new(half.width as i32, half.height as i32),
+        );
     }
 }
 
-/// Splits a reason that begins with an address or a path (`http://cam/x: no answer; check ...`) into what is wrong and
-/// what it is about: the cause comes first, however long the address is.
+/// Splits a reason that begins with an address or a path (`http://cam/x: no answer; check ...`)
+/// into what is wrong and what it is about: the cause comes first, however long the address is.
 fn cause_first(reason: &str) -> (String, &str) {
     match reason.split_once(": ") {
-        Some((subject, cause)) if !subject.contains(char::is_whitespace) && subject.contains(['/', ':', '.']) => {
+        Some((subject, cause))
+            if !subject.contains(char::is_whitespace) && subject.contains(['/', ':', '.']) =>
+        {
             let mut letters = cause.chars();
-            let first = letters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+            let first = letters
+                .next()
+                .map(|first| first.to_uppercase().collect::<String>())
+                .unwrap_or_default();
             (first + letters.as_str(), subject)
         }
         _ => (reason.to_owned(), ""),
@@ -222,11 +254,15 @@ fn cause_first(reason: &str) -> (String, &str) {
 }
 
 fn pen(height: f32, color: Rgb888) -> Pen {
-    Pen { height, weight: height * 0.125, color }
+    Pen {
+        height,
+        weight: height * 0.125,
+        color,
+    }
 }
 
-/// `text` in the characters that can be written: control characters become spaces, accents are lost, and what is left
-/// becomes a question mark.
+/// `text` in the characters that can be written: control characters become spaces, accents are
+/// lost, and what is left becomes a question mark.
 fn plain(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().map(|character| match character {
         _ if character.is_control() || character.is_whitespace() => ' ',
@@ -253,12 +289,16 @@ fn plain(text: &str) -> impl Iterator<Item = char> + '_ {
     })
 }
 
-/// Wraps `text` into lines that fit. A word longer than a line, such as an address, is broken behind one of its marks
-/// if there is one, else wherever the line ends.
+/// Wraps `text` into lines that fit. A word longer than a line, such as an address, is broken
+/// behind one of its marks if there is one, else wherever the line ends.
 fn wrap(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
-        match lines.last_mut().map(|line| format!("{line} {word}")).filter(|line| fits(line)) {
+        match lines
+            .last_mut()
+            .map(|line| format!("{line} {word}"))
+            .filter(|line| fits(line))
+        {
             Some(longer) => {
                 lines.pop();
                 lines.push(longer);
@@ -266,7 +306,10 @@ fn wrap(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
             None => lines.push(word.to_owned()),
         }
         while let Some(end) = lines.last().and_then(|line| overflow(line, &fits)) {
-            let rest = lines.last_mut().map(|line| line.split_off(end)).unwrap_or_default();
+            let rest = lines
+                .last_mut()
+                .map(|line| line.split_off(end))
+                .unwrap_or_default();
             lines.push(rest);
         }
     }
@@ -275,13 +318,20 @@ fn wrap(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
 
 /// Where a line that does not fit is to be broken. A line has room for one character at least.
 fn overflow(line: &str, fits: impl Fn(&str) -> bool) -> Option<usize> {
-    let mut ends = line.char_indices().map(|(at, character)| at + character.len_utf8());
+    let mut ends = line
+        .char_indices()
+        .map(|(at, character)| at + character.len_utf8());
     let mut end = ends.next()?;
     if fits(line) {
         return None;
     }
-    end = ends.take_while(|&end| fits(&line[..end])).last().unwrap_or(end);
-    let mark = line[..end].rfind(['/', '?', '&', '=', '.', ',', ':', ';', '_', '-']).map(|mark| mark + 1);
+    end = ends
+        .take_while(|&end| fits(&line[..end]))
+        .last()
+        .unwrap_or(end);
+    let mark = line[..end]
+        .rfind(['/', '?', '&', '=', '.', ',', ':', ';', '_', '-'])
+        .map(|mark| mark + 1);
     // A few characters alone on a line help less than a word that is whole.
     let at = mark.filter(|&mark| mark > end / 2).unwrap_or(end);
     (at < line.len()).then_some(at)
@@ -297,8 +347,12 @@ fn cut(line: &mut String, fits: impl Fn(&str) -> bool) {
 
 /// The date, the time and the zone that `unix` is, as in `2026-11-23 14:05:09 CET`.
 fn spell(unix: Duration, zone: &TimeZone) -> String {
-    let seconds = i64::try_from(unix.as_secs()).unwrap_or(UNIX_SECONDS_MAX).min(UNIX_SECONDS_MAX);
-    let time = Timestamp::from_second(seconds).unwrap_or_default().to_zoned(zone.clone());
+    let seconds = i64::try_from(unix.as_secs())
+        .unwrap_or(UNIX_SECONDS_MAX)
+        .min(UNIX_SECONDS_MAX);
+    let time = Timestamp::from_second(seconds)
+        .unwrap_or_default()
+        .to_zoned(zone.clone());
     let text = time.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
     // A zone without a name of its own is called by its offset.
     text.replace(" +", " UTC+").replace(" -", " UTC-")
@@ -310,9 +364,20 @@ mod tests {
 
     #[test]
     fn time_is_spelt_in_the_zone_and_names_it() {
-        let spell = |zone: &str, seconds| spell(Duration::from_secs(seconds), &TimeZone::posix(zone).unwrap());
-        assert_eq!(spell("CET-1CEST,M3.5.0,M10.5.0/3", 1_795_788_309), "2026-11-27 15:05:09 CET");
-        assert_eq!(spell("CET-1CEST,M3.5.0,M10.5.0/3", 1_782_568_800), "2026-06-27 16:00:00 CEST");
+        let spell = |zone: &str, seconds| {
+            spell(
+                Duration::from_secs(seconds),
+                &TimeZone::posix(zone).unwrap(),
+            )
+        };
+        assert_eq!(
+            spell("CET-1CEST,M3.5.0,M10.5.0/3", 1_795_788_309),
+            "2026-11-27 15:05:09 CET"
+        );
+        assert_eq!(
+            spell("CET-1CEST,M3.5.0,M10.5.0/3", 1_782_568_800),
+            "2026-06-27 16:00:00 CEST"
+        );
         assert_eq!(spell("<-03>3", 1_795_788_309), "2026-11-27 11:05:09 UTC-03");
         assert_eq!(spell("UTC0", u64::MAX), "9999-12-30 22:00:00 UTC");
     }
@@ -320,10 +385,22 @@ mod tests {
     #[test]
     fn cause_precedes_the_address_it_is_about() {
         let (cause, subject) = cause_first("http://cam/a?b=c: no answer; check the address");
-        assert_eq!((cause.as_str(), subject), ("No answer; check the address", "http://cam/a?b=c"));
+        assert_eq!(
+            (cause.as_str(), subject),
+            ("No answer; check the address", "http://cam/a?b=c")
+        );
         let (cause, subject) = cause_first("/dev/video9: no such device: plug it in");
-        assert_eq!((cause.as_str(), subject), ("No such device: plug it in", "/dev/video9"));
-        for whole in ["cannot open /dev/video0: no such file", "ended: exit status 1", "", ": ", "x: "] {
+        assert_eq!(
+            (cause.as_str(), subject),
+            ("No such device: plug it in", "/dev/video9")
+        );
+        for whole in [
+            "cannot open /dev/video0: no such file",
+            "ended: exit status 1",
+            "",
+            ": ",
+            "x: ",
+        ] {
             assert_eq!(cause_first(whole), (whole.to_owned(), ""));
         }
     }
@@ -334,23 +411,36 @@ mod tests {
         let address = "http://camera.example.org/video/stream.cgi?user=admin";
         let lines = wrap(&format!("no answer from {address}; check it"), fits);
         assert!(lines.iter().all(|line| fits(line)), "{lines:?}");
-        assert_eq!(lines.concat().replace(' ', ""), format!("noanswerfrom{address};checkit"));
+        assert_eq!(
+            lines.concat().replace(' ', ""),
+            format!("noanswerfrom{address};checkit")
+        );
         assert!(lines.iter().any(|line| line.ends_with('/')), "{lines:?}");
         assert_eq!(wrap(&"\u{e4}".repeat(41), fits).len(), 3);
     }
 
     #[test]
     fn long_reason_is_whole_at_the_usual_sizes() {
-        let reason = "http://camera.example.org/cgi-bin/mjpg/video.cgi?channel=1&subtype=1&user=***: ".to_owned()
-            + &"the camera does not answer, so try another address, please; ".repeat(5);
+        let reason =
+            "http://camera.example.org/cgi-bin/mjpg/video.cgi?channel=1&subtype=1&user=***: "
+                .to_owned()
+                + &"the camera does not answer, so try another address, please; ".repeat(5);
         for (width, height) in [(640, 480), (480, 640), (1280, 720), (720, 1280), (320, 240)] {
             let card = Card::new(width, height);
-            let room =
-                f32::from(height) - card.unit * (SIGNAL_STEP + NAME_STEP + RULE_STEP + SINCE_STEP + 2.0 * MARGIN);
+            let room = f32::from(height)
+                - card.unit * (SIGNAL_STEP + NAME_STEP + RULE_STEP + SINCE_STEP + 2.0 * MARGIN);
             let (cause, subject) = cause_first(&reason);
             let text = card.fit(&cause, subject, room);
-            let written: String = text.lines.iter().map(|(line, _)| line.replace(' ', "")).collect();
-            assert_eq!(written, (cause + subject).replace(' ', ""), "{width}x{height}");
+            let written: String = text
+                .lines
+                .iter()
+                .map(|(line, _)| line.replace(' ', ""))
+                .collect();
+            assert_eq!(
+                written,
+                (cause + subject).replace(' ', ""),
+                "{width}x{height}"
+            );
             assert!(text.height() <= room);
         }
     }

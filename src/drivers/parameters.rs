@@ -12,10 +12,15 @@ const QUALITY_MAX: u8 = 100;
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 fn known_words(known: &[&str]) -> String {
-    if known.is_empty() { "none here".to_owned() } else { known.join(" and ") }
+    if known.is_empty() {
+        "none here".to_owned()
+    } else {
+        known.join(" and ")
+    }
 }
 
-/// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one name the last counts.
+/// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one
+/// name the last counts.
 pub(crate) struct Parameters<'a> {
     scheme: &'static str,
     query: &'a str,
@@ -23,26 +28,41 @@ pub(crate) struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     /// Reads the parameters of the source `scheme`, which takes those that are `known`.
-    pub(crate) fn parse(scheme: &'static str, query: &'a str, known: &[&str]) -> Result<Self, SourceError> {
+    pub(crate) fn parse(
+        scheme: &'static str,
+        query: &'a str,
+        known: &[&str],
+    ) -> Result<Self, SourceError> {
         for (name, _) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&name.as_ref()) {
                 // Behind the unescaped `#` of a password stands the rest of it.
-                let is_url = ["http", "redis", "rediss"].iter().any(|url| scheme.split('+').next() == Some(url));
+                let is_url = ["http", "redis", "rediss"]
+                    .iter()
+                    .any(|url| scheme.split('+').next() == Some(url));
                 let name = (!is_url).then(|| name.into_owned());
-                return Err(SourceError::Parameter { scheme, name, known: known_words(known) });
+                return Err(SourceError::Parameter {
+                    scheme,
+                    name,
+                    known: known_words(known),
+                });
             }
         }
         Ok(Self { scheme, query })
     }
 
-    /// Reads the parameters of the source `scheme`, which looks at the [others](Self::others) itself.
+    /// Reads the parameters of the source `scheme`, which looks at the [others](Self::others)
+    /// itself.
     pub(crate) fn open(scheme: &'static str, query: &'a str) -> Self {
         Self { scheme, query }
     }
 
     /// The parameters that are not `known`, in the order in which they are given.
-    pub(crate) fn others(&self, known: &[&str]) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
-        form_urlencoded::parse(self.query.as_bytes()).filter(|(name, _)| !known.contains(&name.as_ref()))
+    pub(crate) fn others(
+        &self,
+        known: &[&str],
+    ) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        form_urlencoded::parse(self.query.as_bytes())
+            .filter(|(name, _)| !known.contains(&name.as_ref()))
     }
 
     /// The parameter `fps` (above 0, at most 240), or `default`.
@@ -53,10 +73,13 @@ impl<'a> Parameters<'a> {
     /// The parameter `fps` (above 0, at most 240), if it is given.
     pub(crate) fn given_fps(&self) -> Result<Option<f64>, SourceError> {
         let in_range = |&fps: &f64| fps > 0.0 && fps <= FPS_MAX;
-        self.optional("fps", in_range, || format!("a number above 0 and at most {FPS_MAX}, such as 30 or 0.5"))
+        self.optional("fps", in_range, || {
+            format!("a number above 0 and at most {FPS_MAX}, such as 30 or 0.5")
+        })
     }
 
-    /// The parameter `timeout` (above 0, at most an hour), if it is given: the patience with the source.
+    /// The parameter `timeout` (above 0, at most an hour), if it is given: the patience with the
+    /// source.
     pub(crate) fn timeout(&self) -> Result<Option<Duration>, SourceError> {
         let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= TIMEOUT_MAX;
         let rule = || "a time with its unit, above 0 and at most 1h, such as 10s".to_owned();
@@ -66,7 +89,9 @@ impl<'a> Parameters<'a> {
     /// The parameter `quality` of a JPEG (1 to 100), or `default`.
     pub(crate) fn quality(&self, default: u8) -> Result<u8, SourceError> {
         let in_range = |quality: &u8| (1..=QUALITY_MAX).contains(quality);
-        self.value("quality", default, in_range, || format!("a whole number from 1 to {QUALITY_MAX}"))
+        self.value("quality", default, in_range, || {
+            format!("a whole number from 1 to {QUALITY_MAX}")
+        })
     }
 
     /// The parameter `size` (each side from 16 to 8192), or `default`.
@@ -97,12 +122,23 @@ impl<'a> Parameters<'a> {
         in_range: impl Fn(&T) -> bool,
         rule: impl Fn() -> String,
     ) -> Result<Option<T>, SourceError> {
-        let Some((_, value)) = form_urlencoded::parse(self.query.as_bytes()).filter(|(key, _)| key == name).last()
+        let Some((_, value)) = form_urlencoded::parse(self.query.as_bytes())
+            .filter(|(key, _)| key == name)
+            .last()
         else {
             return Ok(None);
         };
-        let wrong =
-            || SourceError::Value { scheme: self.scheme, what: name, value: value.clone().into_owned(), rule: rule() };
-        value.parse().ok().filter(in_range).ok_or_else(wrong).map(Some)
+        let wrong = || SourceError::Value {
+            scheme: self.scheme,
+            what: name,
+            value: value.clone().into_owned(),
+            rule: rule(),
+        };
+        value
+            .parse()
+            .ok()
+            .filter(in_range)
+            .ok_or_else(wrong)
+            .map(Some)
     }
 }

@@ -10,7 +10,10 @@ use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
 use super::size::Size;
 
-const SIZE_DEFAULT: Size = Size { width: 1280, height: 720 };
+const SIZE_DEFAULT: Size = Size {
+    width: 1280,
+    height: 720,
+};
 const FPS_DEFAULT: f64 = 30.0;
 const QUALITY_DEFAULT: u8 = 80;
 
@@ -18,8 +21,17 @@ impl Pattern {
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
         let (size, query) = rest.rsplit_once('?').unwrap_or((rest, ""));
         let parameters = Parameters::parse("pattern", query, &["fps", "quality"])?;
-        let Size { width, height } = if size.is_empty() { SIZE_DEFAULT } else { parse_size(size)? };
-        Ok(Self { width, height, fps: parameters.fps(FPS_DEFAULT)?, quality: parameters.quality(QUALITY_DEFAULT)? })
+        let Size { width, height } = if size.is_empty() {
+            SIZE_DEFAULT
+        } else {
+            parse_size(size)?
+        };
+        Ok(Self {
+            width,
+            height,
+            fps: parameters.fps(FPS_DEFAULT)?,
+            quality: parameters.quality(QUALITY_DEFAULT)?,
+        })
     }
 }
 
@@ -43,5 +55,10 @@ impl Driver for Pattern {
 }
 
 fn parse_size(size: &str) -> Result<Size, SourceError> {
-    size.parse().map_err(|rule| SourceError::Value { scheme: "pattern", what: "size", value: size.to_owned(), rule })
+    size.parse().map_err(|rule| SourceError::Value {
+        scheme: "pattern",
+        what: "size",
+        value: size.to_owned(),
+        rule,
+    })
 }

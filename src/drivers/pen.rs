@@ -1,7 +1,8 @@
 //! Lettering drawn with a round pen: a disc stamped along lines and arcs, smooth at every size.
 //!
-//! The built-in fonts are bitmaps of 10 x 20 pixels. Digits as high as the picture, a clock and the name of a camera
-//! deserve better, so the characters of ASCII are described here as the strokes of a hand.
+//! The built-in fonts are bitmaps of 10 x 20 pixels. Digits as high as the picture, a clock and the
+//! name of a camera deserve better, so the characters of ASCII are described here as the strokes of
+//! a hand.
 
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
@@ -10,16 +11,19 @@ use embedded_graphics::primitives::{Circle, PrimitiveStyle};
 use super::canvas::Canvas;
 use Stroke::{Arc, Line};
 
-/// How far the pen moves between two stamps, as a part of its width: the edge is then even to 1/1000 of it.
+/// How far the pen moves between two stamps, as a part of its width: the edge is then even to
+/// 1/1000 of it.
 const STEP: f32 = 1.0 / 16.0;
 
-/// The space between two characters, measured from middle of stroke to middle of stroke, in heights of a digit.
+/// The space between two characters, measured from middle of stroke to middle of stroke, in heights
+/// of a digit.
 const GAP: f32 = 0.26;
 
 /// A round pen.
 #[derive(Clone, Copy, Debug)]
 pub struct Pen {
-    /// The height of a digit, in pixels, from the middle of its upper stroke to the middle of its lower one.
+    /// The height of a digit, in pixels, from the middle of its upper stroke to the middle of its
+    /// lower one.
     pub height: f32,
     /// The width of a stroke, in pixels.
     pub weight: f32,
@@ -28,12 +32,15 @@ pub struct Pen {
 }
 
 impl Pen {
-    /// Writes one line with the middle of a digit's height at `centre`. What it does not know becomes a space.
+    /// Writes one line with the middle of a digit's height at `centre`. What it does not know
+    /// becomes a space.
     pub fn write(&self, canvas: &mut Canvas, text: &str, centre: Point) {
         let mut x = centre.x as f32 - self.width(text) / 2.0;
         let y = centre.y as f32 - self.height / 2.0;
         for (width, strokes) in text.chars().map(glyph) {
-            strokes.iter().for_each(|stroke| self.trace(canvas, stroke, x, y));
+            strokes
+                .iter()
+                .for_each(|stroke| self.trace(canvas, stroke, x, y));
             x += (width + GAP) * self.height;
         }
     }
@@ -56,12 +63,16 @@ impl Pen {
 
     /// Draws one stroke, the point (0, 0) of its own measure at (`left`, `top`).
     pub fn trace(&self, canvas: &mut Canvas, stroke: &Stroke, left: f32, top: f32) {
-        let stamps = (stroke.length() * self.height / (self.weight * STEP)).ceil().max(1.0);
+        let stamps = (stroke.length() * self.height / (self.weight * STEP))
+            .ceil()
+            .max(1.0);
         let diameter = self.weight.round().max(1.0);
         let style = PrimitiveStyle::with_fill(self.color);
         for stamp in 0..=stamps as u32 {
             let (x, y) = stroke.at(stamp as f32 / stamps);
-            let corner = |start: f32, along: f32| (start + along * self.height - diameter / 2.0).round() as i32;
+            let corner = |start: f32, along: f32| {
+                (start + along * self.height - diameter / 2.0).round() as i32
+            };
             let disc = Circle::new(Point::new(corner(left, x), corner(top, y)), diameter as u32);
             let Ok(()) = disc.into_styled(style).draw(canvas);
         }
@@ -73,7 +84,8 @@ impl Pen {
 pub enum Stroke {
     /// From (x, y) to (x, y).
     Line(f32, f32, f32, f32),
-    /// Around the centre (x, y) at a radius, from an angle to an angle: degrees, clockwise from three o'clock.
+    /// Around the centre (x, y) at a radius, from an angle to an angle: degrees, clockwise from
+    /// three o'clock.
     Arc(f32, f32, f32, f32, f32),
 }
 
@@ -106,8 +118,8 @@ fn glyph(character: char) -> (f32, &'static [Stroke]) {
 /// The width of a space, in heights of a digit, beside the gaps around it.
 const SPACE: f32 = 0.10;
 
-/// Each character with its width and strokes: digits, marks, small and large letters. All digits are equally wide, so
-/// that a running clock stands still.
+/// Each character with its width and strokes: digits, marks, small and large letters. All digits
+/// are equally wide, so that a running clock stands still.
 #[rustfmt::skip]
 const GLYPHS: &[(char, f32, &[Stroke])] = &[
     ('0', 0.56, &[Arc(0.28, 0.28, 0.28, 180.0, 360.0), Line(0.56, 0.28, 0.56, 0.72),

@@ -20,18 +20,22 @@ const PATH_DEFAULT: &str = "/bin:/usr/bin";
 /// The kernel reads so much of a file to tell how it is run (`BINPRM_BUF_SIZE`).
 const HEAD_BYTES: u64 = 256;
 
-/// Replaces this process by `program`, which keeps our standard input, output and error and nothing else. It returns
-/// only if that fails.
+/// Replaces this process by `program`, which keeps our standard input, output and error and nothing
+/// else. It returns only if that fails.
 pub(super) fn become_program(program: &str, arguments: &[String]) -> SourceError {
     // The variable holds the whole address, with credentials that need not concern the program.
-    let error = Command::new(program).args(arguments).env_remove(super::SOURCE_VARIABLE).exec();
+    let error = Command::new(program)
+        .args(arguments)
+        .env_remove(super::SOURCE_VARIABLE)
+        .exec();
     match find(program) {
         Err(explained) => explained,
         Ok(file) => failed(program, problem_of(&file, error)),
     }
 }
 
-/// The file that `program` stands for: itself if it is a path, or else the first of its name in `PATH` that can be run.
+/// The file that `program` stands for: itself if it is a path, or else the first of its name in
+/// `PATH` that can be run.
 ///
 /// # Errors
 /// There is none, or it cannot be run.
@@ -41,13 +45,19 @@ pub(super) fn find(program: &str) -> Result<PathBuf, SourceError> {
     }
     let path = env::var_os("PATH").unwrap_or_else(|| PATH_DEFAULT.into());
     let mut problem = None;
-    for file in env::split_paths(&path).map(|directory| directory.join(program)).filter(|file| file.is_file()) {
+    for file in env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .filter(|file| file.is_file())
+    {
         match runnable(file) {
             Ok(file) => return Ok(file),
             Err(found) => problem = problem.or(Some(found)),
         }
     }
-    Err(failed(program, problem.unwrap_or_else(|| Problem::new("it is not in PATH", INSTALL))))
+    Err(failed(
+        program,
+        problem.unwrap_or_else(|| Problem::new("it is not in PATH", INSTALL)),
+    ))
 }
 
 const INSTALL: &str = "install it, or name a file that may be executed";
@@ -60,13 +70,20 @@ struct Problem {
 
 impl Problem {
     fn new(what: impl ToString, remedy: impl ToString) -> Self {
-        Self { what: what.to_string(), remedy: remedy.to_string() }
+        Self {
+            what: what.to_string(),
+            remedy: remedy.to_string(),
+        }
     }
 }
 
 /// An assignment such as `PASSWORD=x` may have been taken for the program.
 fn failed(program: &str, problem: Problem) -> SourceError {
-    SourceError::Program { program: mask(program), problem: mask(&problem.what), remedy: mask(&problem.remedy) }
+    SourceError::Program {
+        program: mask(program),
+        problem: mask(&problem.what),
+        remedy: mask(&problem.remedy),
+    }
 }
 
 fn runnable(file: PathBuf) -> Result<PathBuf, Problem> {
@@ -77,7 +94,10 @@ fn runnable(file: PathBuf) -> Result<PathBuf, Problem> {
         }
         Ok(metadata) if !metadata.is_file() => return Err(Problem::new("it is no file", INSTALL)),
         Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
-            return Err(Problem::new("it is not executable", format!("run chmod +x {}", file.display())));
+            return Err(Problem::new(
+                "it is not executable",
+                format!("run chmod +x {}", file.display()),
+            ));
         }
         Ok(_) => access(&file, Access::EXEC_OK).err().map(io::Error::from),
     };
@@ -100,31 +120,62 @@ fn problem_of(file: &Path, error: io::Error) -> Problem {
         ),
         ErrorKind::PermissionDenied => {
             let user = rustix::process::geteuid().as_raw();
-            let remedy = format!("let user {user} execute {}, on a file system mounted without noexec", file.display());
+            let remedy = format!(
+                "let user {user} execute {}, on a file system mounted without noexec",
+                file.display()
+            );
             Problem::new(error, remedy)
         }
         _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
             let remedy = "begin a script with #! and its interpreter, such as #!/bin/sh, or install the right program";
-            Problem::new("it is neither a program for this machine nor a script", remedy)
+            Problem::new(
+                "it is neither a program for this machine nor a script",
+                remedy,
+            )
         }
         _ => Problem::new(error, INSTALL),
     }
 }
 
-/// What is wrong with the interpreter of `file`, if it is a script that names one (execve(2), "Interpreter scripts").
+/// What is wrong with the interpreter of `file`, if it is a script that names one (execve(2),
+/// "Interpreter scripts").
 fn interpreter_problem(file: &Path) -> Option<Problem> {
     let mut head = Vec::new();
-    File::open(file).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
-    let line = head.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?.trim_ascii_start();
+    File::open(file)
+        .ok()?
+        .take(HEAD_BYTES)
+        .read_to_end(&mut head)
+        .ok()?;
+    let line = head
+        .strip_prefix(b"#!")?
+        .split(|&byte| byte == b'\n')
+        .next()?
+        .trim_ascii_start();
     let word = line.split(|byte| b" \t".contains(byte)).next()?;
     let interpreter = Path::new(std::ffi::OsStr::from_bytes(word));
     if word.ends_with(b"\r") {
-        let remedy = format!("write its lines without CR, as by sed -i 's/\\r$//' {}", file.display());
-        return Some(Problem::new("its first line ends with a carriage return (CR)", remedy));
+        let remedy = format!(
+            "write its lines without CR, as by sed -i 's/\\r$//' {}",
+            file.display()
+        );
+        return Some(Problem::new(
+            "its first line ends with a carriage return (CR)",
+            remedy,
+        ));
     }
-    if word.is_empty() || interpreter.metadata().is_ok_and(|metadata| metadata.is_file()) {
+    if word.is_empty()
+        || interpreter
+            .metadata()
+            .is_ok_and(|metadata| metadata.is_file())
+    {
         return None;
     }
     let what = format!("its interpreter {} does not exist", interpreter.display());
-    Some(Problem::new(what, format!("install that, or correct the first line of {}", file.display())))
+    Some(Problem::new(
+        what,
+        format!(
+            "install that, or correct the first line of {}",
+            file.display()
+        ),
+    ))
 }

@@ -1,4 +1,5 @@
-//! The source `rpicam`: the camera of a Raspberry Pi, through the program that its makers give with it.
+//! The source `rpicam`: the camera of a Raspberry Pi, through the program that its makers give with
+//! it.
 
 use std::time::Duration;
 
@@ -11,7 +12,10 @@ use super::size::Size;
 /// The program, by its name and by its older one.
 const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];
 
-const SIZE_DEFAULT: Size = Size { width: 1280, height: 720 };
+const SIZE_DEFAULT: Size = Size {
+    width: 1280,
+    height: 720,
+};
 const FPS_DEFAULT: f64 = 30.0;
 const QUALITY_DEFAULT: u8 = 80;
 
@@ -19,8 +23,9 @@ const QUALITY_DEFAULT: u8 = 80;
 const ROTATIONS: [u16; 2] = [0, 180];
 const CAMERA_MAX: u8 = 9;
 
-/// `rpicam:?size=1280x720&fps=30&quality=80&hflip=0&vflip=0&rotation=0&camera=0`: every parameter may be left out, and
-/// these are the defaults. For whatever else the program can do, there is `exec:rpicam-vid ...`.
+/// `rpicam:?size=1280x720&fps=30&quality=80&hflip=0&vflip=0&rotation=0&camera=0`: every parameter
+/// may be left out, and these are the defaults. For whatever else the program can do, there is
+/// `exec:rpicam-vid ...`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rpicam {
     /// The size of the pictures.
@@ -42,7 +47,9 @@ pub struct Rpicam {
 impl Rpicam {
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
         let query = rest.strip_prefix('?').unwrap_or(rest);
-        let known = ["size", "fps", "quality", "hflip", "vflip", "rotation", "camera"];
+        let known = [
+            "size", "fps", "quality", "hflip", "vflip", "rotation", "camera",
+        ];
         let parameters = Parameters::parse("rpicam", query, &known)?;
         let rotation = |degrees: &u16| ROTATIONS.contains(degrees);
         Ok(Self {
@@ -61,10 +68,12 @@ impl Rpicam {
         })
     }
 
-    /// What the program is told. What it does unasked is left out, so that older ones, which know fewer options, do
-    /// too.
+    /// What the program is told. What it does unasked is left out, so that older ones, which know
+    /// fewer options, do too.
     fn arguments(&self) -> Vec<String> {
-        let Self { size, fps, quality, .. } = self;
+        let Self {
+            size, fps, quality, ..
+        } = self;
         let mut arguments = vec![
             // Until it is told to end, and without a window.
             "--timeout=0".to_owned(),
@@ -101,5 +110,8 @@ impl Driver for Rpicam {
 }
 
 fn program() -> Result<&'static str, SourceError> {
-    PROGRAMS.into_iter().find(|program| find(program).is_ok()).ok_or(SourceError::NoRpicam)
+    PROGRAMS
+        .into_iter()
+        .find(|program| find(program).is_ok())
+        .ok_or(SourceError::NoRpicam)
 }

@@ -26,9 +26,17 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let side = |text: &str| text.parse().ok().filter(|side| (SIDE_PIXELS_MIN..=SIDE_PIXELS_MAX).contains(side));
-        let sides = text.split_once('x').and_then(|(width, height)| side(width).zip(side(height)));
-        sides.map(|(width, height)| Self { width, height }).ok_or_else(Self::rule)
+        let side = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|side| (SIDE_PIXELS_MIN..=SIDE_PIXELS_MAX).contains(side))
+        };
+        let sides = text
+            .split_once('x')
+            .and_then(|(width, height)| side(width).zip(side(height)));
+        sides
+            .map(|(width, height)| Self { width, height })
+            .ok_or_else(Self::rule)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What frames are captured from, as it is named on the command line: `SCHEME`, `SCHEME:REST` or
 //! `SCHEME:REST?NAME=VALUE&NAME=VALUE`.
 //!
-//! Every source reads its own `REST`: the query of a relayed URL belongs to that URL, and its parameters follow a `#`.
+//! Every source reads its own `REST`: the query of a relayed URL belongs to that URL, and its
+//! parameters follow a `#`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +21,8 @@ use super::stills::Stills;
 use super::v4l2::V4l2;
 use crate::wire::secret::SecretAddress;
 
-/// What frames are captured from. `Display` and `Debug` show it as the user wrote it, with credentials masked.
+/// What frames are captured from. `Display` and `Debug` show it as the user wrote it, with
+/// credentials masked.
 #[derive(Clone)]
 pub struct Source {
     address: SecretAddress,
@@ -49,7 +51,8 @@ pub enum Kind {
 }
 
 impl Source {
-    /// The checks that a server wants before it starts: whether the source can be expected to give frames.
+    /// The checks that a server wants before it starts: whether the source can be expected to give
+    /// frames.
     ///
     /// # Errors
     /// It cannot, for the reason given.
@@ -57,19 +60,21 @@ impl Source {
         self.driver().check()
     }
 
-    /// Whether its driver reads standard input: one of them can, and only as long as what is written there is taken
-    /// off.
+    /// Whether its driver reads standard input: one of them can, and only as long as what is
+    /// written there is taken off.
     pub fn reads_stdin(&self) -> bool {
         matches!(self.kind, Kind::Stdin(_))
     }
 
-    /// Whether starting its driver starts a sensor, whose first pictures may be dark or out of focus.
+    /// Whether starting its driver starts a sensor, whose first pictures may be dark or out of
+    /// focus.
     pub fn has_cold_sensor(&self) -> bool {
         matches!(self.kind, Kind::V4l2(_) | Kind::Rpicam(_))
     }
 
-    /// How long the source may give no frame while all is well, which `timeout=` and `fps=` set where it takes them;
-    /// `None` for one that may be silent for ever. Driver, server and `/healthz` all go by it.
+    /// How long the source may give no frame while all is well, which `timeout=` and `fps=` set
+    /// where it takes them; `None` for one that may be silent for ever. Driver, server and
+    /// `/healthz` all go by it.
     pub fn patience(&self) -> Option<Duration> {
         self.driver().patience()
     }
@@ -79,7 +84,8 @@ impl Source {
         self.driver().heals()
     }
 
-    /// How often, from start to start, its driver is run again when it gives a picture and ends with exit status 0.
+    /// How often, from start to start, its driver is run again when it gives a picture and ends
+    /// with exit status 0.
     pub fn repeats_every(&self) -> Option<Duration> {
         self.driver().repeats_every()
     }
@@ -111,7 +117,10 @@ impl Source {
 /// The emulated camera: the three numbered pictures.
 impl Default for Source {
     fn default() -> Self {
-        Self { address: SecretAddress::new("stills:"), kind: Kind::Stills(Stills::default()) }
+        Self {
+            address: SecretAddress::new("stills:"),
+            kind: Kind::Stills(Stills::default()),
+        }
     }
 }
 
@@ -120,15 +129,24 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
         let text = with_lower_scheme(text);
-        Ok(Self { kind: text.parse()?, address: SecretAddress::new(text) })
+        Ok(Self {
+            kind: text.parse()?,
+            address: SecretAddress::new(text),
+        })
     }
 }
 
 /// `text` with its scheme in small letters: in capitals it is the same (RFC 3986, section 3.1).
 fn with_lower_scheme(text: &str) -> String {
     let (scheme, rest) = text.split_at(text.find([':', '?']).unwrap_or(text.len()));
-    let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
-    if is_scheme { scheme.to_ascii_lowercase() + rest } else { text.to_owned() }
+    let is_scheme = scheme
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    if is_scheme {
+        scheme.to_ascii_lowercase() + rest
+    } else {
+        text.to_owned()
+    }
 }
 
 impl FromStr for Kind {

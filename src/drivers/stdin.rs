@@ -11,8 +11,8 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// `-`: JPEGs one after another, or multipart parts, from standard input.
 ///
-/// What is read is passed on at once, in whatever pieces it comes: the server finds the frames in it as it does in what
-/// any other program writes.
+/// What is read is passed on at once, in whatever pieces it comes: the server finds the frames in
+/// it as it does in what any other program writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stdin;
 
@@ -23,7 +23,11 @@ impl Driver for Stdin {
 
     /// A driver in the background that reads from a terminal would be stopped by it.
     fn check(&self) -> Result<(), SourceError> {
-        if io::stdin().is_terminal() { Err(SourceError::Terminal) } else { Ok(()) }
+        if io::stdin().is_terminal() {
+            Err(SourceError::Terminal)
+        } else {
+            Ok(())
+        }
     }
 
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {

@@ -1,4 +1,5 @@
-//! The source `stills`: the JPEG files of a directory, shown one after the other like the pictures of a camera.
+//! The source `stills`: the JPEG files of a directory, shown one after the other like the pictures
+//! of a camera.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,13 +13,14 @@ use super::{folder, numbers, turn, watch};
 const FPS_DEFAULT: f64 = 1.0;
 const WATCH_FPS_DEFAULT: f64 = 10.0;
 
-/// `stills:DIR?fps=1`: the `.jpg` and `.jpeg` files of `DIR` in the order of their names. Without `DIR`: the
-/// embedded pictures of an emulated camera.
+/// `stills:DIR?fps=1`: the `.jpg` and `.jpeg` files of `DIR` in the order of their names. Without
+/// `DIR`: the embedded pictures of an emulated camera.
 ///
-/// `stills:DIR?watch=1&fps=10`: the newest of those files, by the time of its last change, and then each that comes to
-/// the directory. `fps` is how often the directory is looked at.
+/// `stills:DIR?watch=1&fps=10`: the newest of those files, by the time of its last change, and then
+/// each that comes to the directory. `fps` is how often the directory is looked at.
 ///
-/// Parameters begin at the last `?`. A directory whose own name holds one is written with another `?` after it.
+/// Parameters begin at the last `?`. A directory whose own name holds one is written with another
+/// `?` after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stills {
     /// The directory, or none for the embedded pictures.
@@ -32,7 +34,11 @@ pub struct Stills {
 /// The embedded pictures, one a second.
 impl Default for Stills {
     fn default() -> Self {
-        Self { directory: None, fps: FPS_DEFAULT, watch: false }
+        Self {
+            directory: None,
+            fps: FPS_DEFAULT,
+            watch: false,
+        }
     }
 }
 
@@ -45,8 +51,16 @@ impl Stills {
         if watch && directory.is_none() {
             return Err(SourceError::NothingToWatch);
         }
-        let fps_default = if watch { WATCH_FPS_DEFAULT } else { FPS_DEFAULT };
-        Ok(Self { directory, fps: parameters.fps(fps_default)?, watch })
+        let fps_default = if watch {
+            WATCH_FPS_DEFAULT
+        } else {
+            FPS_DEFAULT
+        };
+        Ok(Self {
+            directory,
+            fps: parameters.fps(fps_default)?,
+            watch,
+        })
     }
 }
 
@@ -59,10 +73,14 @@ impl Driver for Stills {
         let Some(directory) = &self.directory else {
             return Ok(());
         };
-        // A directory that is watched may be empty: pictures are to come. What is in the files is seen when they are
-        // shown.
+        // A directory that is watched may be empty: pictures are to come. What is in the files is
+        // seen when they are shown.
         let is_empty = folder::list(directory)?.is_empty();
-        if is_empty && !self.watch { Err(SourceError::NoJpeg(directory.clone())) } else { Ok(()) }
+        if is_empty && !self.watch {
+            Err(SourceError::NoJpeg(directory.clone()))
+        } else {
+            Ok(())
+        }
     }
 
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {

@@ -1,5 +1,5 @@
-//! A folder whose pictures are shown one after the other, by the clock. Each is read when its turn comes, so one is in
-//! memory at a time.
+//! A folder whose pictures are shown one after the other, by the clock. Each is read when its turn
+//! comes, so one is in memory at a time.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, ErrorKind, Write};
@@ -15,11 +15,16 @@ use super::folder::{Still, Unshown, Version, list, read};
 const LIST_EVERY: Duration = Duration::from_secs(1);
 const REST_PER_LIST: u32 = 9;
 
-/// Sends the pictures of `directory` in the order of their names, `fps` a second. New files join in, and those that are
-/// deleted leave.
+/// Sends the pictures of `directory` in the order of their names, `fps` a second. New files join
+/// in, and those that are deleted leave.
 pub(super) fn run(directory: &Path, fps: f64, parts: &mut Parts) -> Result<(), CaptureError> {
-    let mut turn =
-        Turn { directory, files: Vec::new(), list_at: Instant::now(), left_out: HashMap::new(), shown: None };
+    let mut turn = Turn {
+        directory,
+        files: Vec::new(),
+        list_at: Instant::now(),
+        left_out: HashMap::new(),
+        shown: None,
+    };
     for (_, now) in Ticks::new(fps) {
         turn.list()?;
         let next = picture_at(now, fps, turn.files.len());
@@ -50,7 +55,11 @@ impl Turn<'_> {
         self.list_at = Instant::now() + LIST_EVERY.max(began.elapsed() * REST_PER_LIST);
         let states: HashSet<_> = self.files.iter().map(Version::state).collect();
         self.left_out.retain(|state, _| states.contains(state));
-        if self.files.is_empty() { Err(SourceError::NoJpeg(self.directory.to_owned())) } else { Ok(()) }
+        if self.files.is_empty() {
+            Err(SourceError::NoJpeg(self.directory.to_owned()))
+        } else {
+            Ok(())
+        }
     }
 
     /// The picture of file number `first`, or the next one that is a picture.

@@ -33,7 +33,9 @@ fn write(mut command: Command, page: &mut Vec<u8>) -> io::Result<()> {
 
     for (title, entries) in SECTIONS {
         heading(page, title)?;
-        entries.iter().try_for_each(|(term, words)| entry(page, term, words))?;
+        entries
+            .iter()
+            .try_for_each(|(term, words)| entry(page, term, words))?;
     }
     Ok(())
 }
@@ -42,11 +44,17 @@ fn write(mut command: Command, page: &mut Vec<u8>) -> io::Result<()> {
 fn write_command(mut command: Command, page: &mut Vec<u8>) -> io::Result<()> {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
-    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let about = command
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let mut roff = Roff::new();
-    roff.control("SS", [usage]).text([roman(format!("{about}."))]);
+    roff.control("SS", [usage])
+        .text([roman(format!("{about}."))]);
     if command.get_name() == "serve" {
-        roff.text([roman("It takes the options above, and is what is done without a command.")]);
+        roff.text([roman(
+            "It takes the options above, and is what is done without a command.",
+        )]);
         return roff.to_writer(page);
     }
     roff.to_writer(page)?;
@@ -57,10 +65,17 @@ fn write_command(mut command: Command, page: &mut Vec<u8>) -> io::Result<()> {
         true => arg.hide(true),
         false => arg,
     });
-    let after_help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let after_help = command
+        .get_after_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     Man::new(command).render_options_section(&mut options)?;
     // What would be a section of its own is a part of this one.
-    page.extend(String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", "").bytes());
+    page.extend(
+        String::from_utf8_lossy(&options)
+            .replace(".SH OPTIONS\n", "")
+            .bytes(),
+    );
 
     let mut roff = Roff::new();
     roff.control("PP", []);
@@ -68,7 +83,11 @@ fn write_command(mut command: Command, page: &mut Vec<u8>) -> io::Result<()> {
         roff.text([roman(line.trim())]);
         roff.control("br", []);
     }
-    if after_help.is_empty() { Ok(()) } else { roff.to_writer(page) }
+    if after_help.is_empty() {
+        Ok(())
+    } else {
+        roff.to_writer(page)
+    }
 }
 
 fn heading(page: &mut Vec<u8>, title: &str) -> io::Result<()> {
@@ -77,7 +96,11 @@ fn heading(page: &mut Vec<u8>, title: &str) -> io::Result<()> {
 
 fn entry(page: &mut Vec<u8>, term: &str, words: &str) -> io::Result<()> {
     let (term, words): ([Inline; 1], _) = ([bold(term)], [roman(words)]);
-    Roff::new().control("TP", []).text(term).text(words).to_writer(page)
+    Roff::new()
+        .control("TP", [])
+        .text(term)
+        .text(words)
+        .to_writer(page)
 }
 
 type Entries = &'static [(&'static str, &'static str)];
@@ -87,10 +110,16 @@ const SECTIONS: [(&str, Entries); 6] = [
         "ADDRESSES",
         &[
             ("/", "A page that shows every camera."),
-            ("/stream, /video_feed", "A camera as motion JPEG: camera=NAME, fps=N, kbps=N."),
+            (
+                "/stream, /video_feed",
+                "A camera as motion JPEG: camera=NAME, fps=N, kbps=N.",
+            ),
             ("/snapshot", "Its newest frame."),
             ("/table", "A row for each frame, for ever, or rows=N."),
-            ("/events", "Server-sent events: figures each second, and with frames=1 each frame."),
+            (
+                "/events",
+                "Server-sent events: figures each second, and with frames=1 each frame.",
+            ),
             ("/loop", "A page that shows the loop at work."),
             ("/state, /metrics", "Figures, as JSON and for Prometheus."),
             ("/healthz", "Whether all is well."),
@@ -99,16 +128,31 @@ const SECTIONS: [(&str, Entries); 6] = [
     (
         "SIGNALS",
         &[
-            ("SIGTERM, SIGINT", "Streams end on a whole frame, then the server does; a second one ends it at once."),
-            ("SIGUSR2", "A new process takes over the listening sockets; no connection is refused meanwhile."),
-            ("SIGHUP", "The files of certificate, users and token are read again; without any, the server ends."),
+            (
+                "SIGTERM, SIGINT",
+                "Streams end on a whole frame, then the server does; a second one ends it at once.",
+            ),
+            (
+                "SIGUSR2",
+                "A new process takes over the listening sockets; no connection is refused meanwhile.",
+            ),
+            (
+                "SIGHUP",
+                "The files of certificate, users and token are read again; without any, the server ends.",
+            ),
         ],
     ),
     (
         "ENVIRONMENT",
         &[
-            ("FRAMECAST_*", "Every option of the server can be given as a variable; each is named with its option."),
-            ("RUST_LOG", "What is logged: error, warn, info, debug or trace. It overrides -v and -q."),
+            (
+                "FRAMECAST_*",
+                "Every option of the server can be given as a variable; each is named with its option.",
+            ),
+            (
+                "RUST_LOG",
+                "What is logged: error, warn, info, debug or trace. It overrides -v and -q.",
+            ),
             (
                 "NOTIFY_SOCKET, WATCHDOG_USEC",
                 "Set by systemd, which is then told when the server listens, that its loop goes around, and when it \
@@ -118,7 +162,10 @@ const SECTIONS: [(&str, Entries); 6] = [
     ),
     (
         "FILES",
-        &[("/etc/default/framecast", "The variables of the service, where framecast is installed as a package.")],
+        &[(
+            "/etc/default/framecast",
+            "The variables of the service, where framecast is installed as a package.",
+        )],
     ),
     (
         "EXIT STATUS",
@@ -131,8 +178,14 @@ const SECTIONS: [(&str, Entries); 6] = [
     (
         "EXAMPLES",
         &[
-            ("framecast", "Show an emulated camera at http://127.0.0.1:8080/."),
-            ("framecast --listen 0.0.0.0:8080 --camera front=/dev/video0", "Show a camera of this machine to others."),
+            (
+                "framecast",
+                "Show an emulated camera at http://127.0.0.1:8080/.",
+            ),
+            (
+                "framecast --listen 0.0.0.0:8080 --camera front=/dev/video0",
+                "Show a camera of this machine to others.",
+            ),
             ("framecast cameras", "List the cameras of this machine."),
         ],
     ),

@@ -1,6 +1,7 @@
-//! What goes with the program when it is installed: its manual page, the completions of shells, and what a service
-//! manager, a container and a dashboard need. `framecast --generate` prints each, so that whoever has the program has
-//! them, too. It knows the command line and nothing of what the program does.
+//! What goes with the program when it is installed: its manual page, the completions of shells, and
+//! what a service manager, a container and a dashboard need. `framecast --generate` prints each, so
+//! that whoever has the program has them, too. It knows the command line and nothing of what the
+//! program does.
 
 mod man;
 

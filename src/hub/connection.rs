@@ -27,10 +27,12 @@ pub enum State {
     Waiting(Exchange, Box<Request>, Awaited),
     /// A reply is sent: its body is asked for the next chunk whenever the last one has left.
     Sending(Sending),
-    /// The last reply has been sent and writing is shut down. So many bytes that the peer still sent were discarded:
-    /// closing on unread input would make the kernel reset the connection, and the peer lose the reply.
+    /// The last reply has been sent and writing is shut down. So many bytes that the peer still
+    /// sent were discarded: closing on unread input would make the kernel reset the connection, and
+    /// the peer lose the reply.
     Closing(usize),
-    /// Closed. The slot stays taken until the end of the turn, so that a stale event cannot reach a new connection.
+    /// Closed. The slot stays taken until the end of the turn, so that a stale event cannot reach a
+    /// new connection.
     Closed,
 }
 
@@ -38,8 +40,12 @@ impl State {
     /// What the connection must be woken for.
     pub(super) fn topics(&self) -> Vec<Topic> {
         match self {
-            State::Waiting(_, _, Awaited::Frame { camera, .. }) => vec![Topic::Frames { camera: *camera }],
-            State::Sending(Sending { body: Some(body), .. }) => body.topics(),
+            State::Waiting(_, _, Awaited::Frame { camera, .. }) => {
+                vec![Topic::Frames { camera: *camera }]
+            }
+            State::Sending(Sending {
+                body: Some(body), ..
+            }) => body.topics(),
             _ => Vec::new(),
         }
     }
@@ -62,7 +68,8 @@ pub struct Connection<T> {
     pub writes: WriteCounts,
     /// Which connection it is; see [`crate::stream::Key`].
     pub number: u32,
-    /// There may be bytes to read: the last attempt did not end in "would block", or an edge has come since.
+    /// There may be bytes to read: the last attempt did not end in "would block", or an edge has
+    /// come since.
     pub readable: bool,
     /// There may be room to write, likewise.
     pub writable: bool,
@@ -88,7 +95,13 @@ pub struct Connection<T> {
 
 impl<T: Transport> Connection<T> {
     /// A new connection. Until an edge says otherwise, both directions are worth a try.
-    pub(super) fn new(transport: T, peer: Peer, number: u32, limits: &Limits, now: Instant) -> Self {
+    pub(super) fn new(
+        transport: T,
+        peer: Peer,
+        number: u32,
+        limits: &Limits,
+        now: Instant,
+    ) -> Self {
         let (state, until) = match transport.is_established() {
             true => (State::Receiving, now + limits.request_timeout),
             false => (State::Handshaking, now + limits.handshake_timeout),
@@ -131,8 +144,9 @@ impl<T: Transport> Connection<T> {
         self.gone && !matches!(self.state, State::Closing(_))
     }
 
-    /// Whether to read now. While a reply is under way, a further request waits in the kernel's buffer; the peer of an
-    /// endless body is read all the same, since that is how its leaving is seen.
+    /// Whether to read now. While a reply is under way, a further request waits in the kernel's
+    /// buffer; the peer of an endless body is read all the same, since that is how its leaving is
+    /// seen.
     fn wants_read(&self) -> bool {
         let is_listening = match &self.state {
             State::Handshaking | State::Receiving | State::Closing(_) => true,
@@ -149,12 +163,19 @@ impl<T: Transport> Connection<T> {
 
     /// Whether to ask the body for its next chunk.
     pub(super) fn wants_chunk(&self) -> bool {
-        self.writable && matches!(&self.state, State::Sending(sending) if sending.wants_chunk(&self.queue))
+        self.writable
+            && matches!(&self.state, State::Sending(sending) if sending.wants_chunk(&self.queue))
     }
 
-    /// Reads until the transport would block, the peer has ended, or the budget is spent. Keeps what may belong to a
-    /// request. Returns whether the peer has ended: it sends no more, or more than is drained before a close.
-    pub(super) fn receive(&mut self, scratch: &mut [u8], live: &mut Live, now: Instant) -> io::Result<bool> {
+    /// Reads until the transport would block, the peer has ended, or the budget is spent. Keeps
+    /// what may belong to a request. Returns whether the peer has ended: it sends no more, or more
+    /// than is drained before a close.
+    pub(super) fn receive(
+        &mut self,
+        scratch: &mut [u8],
+        live: &mut Live,
+        now: Instant,
+    ) -> io::Result<bool> {
         let Live { limits, totals, .. } = live;
         let mut received = 0;
         while self.wants_read() && received < limits.read_budget_bytes {
@@ -198,11 +219,17 @@ impl<T: Transport> Connection<T> {
     ///
     /// # Errors
     /// What has arrived can never become a request that is served.
-    pub(super) fn next_request(&mut self, limits: &Limits, now: Instant) -> Result<Option<Request>, Refusal> {
+    pub(super) fn next_request(
+        &mut self,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<Option<Request>, Refusal> {
         if !matches!(self.state, State::Receiving) {
             return Ok(None);
         }
-        let Some(request) = self.requests.take()? else { return Ok(None) };
+        let Some(request) = self.requests.take()? else {
+            return Ok(None);
+        };
         let may_follow = self.requests.taken() < limits.requests_per_connection_max;
         self.state = State::Answering(Exchange::new(&request, may_follow, now));
         self.until = now + limits.request_timeout;
@@ -215,13 +242,21 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Makes a request wait.
-    pub(super) fn wait(&mut self, exchange: Exchange, request: Box<Request>, awaited: Awaited, until: Instant) {
+    pub(super) fn wait(
+        &mut self,
+        exchange: Exchange,
+        request: Box<Request>,
+        awaited: Awaited,
+        until: Instant,
+    ) {
         (self.state, self.until) = (State::Waiting(exchange, request, awaited), until);
     }
 
     /// Hands out again a request that waits. Returns the state that it leaves.
     pub(super) fn wait_no_more(&mut self, limits: &Limits, now: Instant) -> Option<State> {
-        let State::Waiting(exchange, ..) = self.state else { return None };
+        let State::Waiting(exchange, ..) = self.state else {
+            return None;
+        };
         self.until = now + limits.request_timeout;
         Some(mem::replace(&mut self.state, State::Answering(exchange)))
     }
@@ -230,8 +265,14 @@ impl<T: Transport> Connection<T> {
     pub(super) fn respond(&mut self, response: Response, exchange: Exchange, now: Instant) {
         let keep_alive = exchange.keep_alive && !self.has_ended;
         let length = response.body.as_ref().map(Bytes::len);
-        self.queue.push(response.head.encode_finite(length, keep_alive));
-        self.queue.push(response.body.filter(|_| !exchange.head_only).unwrap_or_default());
+        self.queue
+            .push(response.head.encode_finite(length, keep_alive));
+        self.queue.push(
+            response
+                .body
+                .filter(|_| !exchange.head_only)
+                .unwrap_or_default(),
+        );
         self.state = State::Sending(Sending::new(None, false, keep_alive, now));
     }
 
@@ -242,7 +283,13 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Sends a body that is made as it is sent; only its head, if no more was requested.
-    pub(super) fn stream(&mut self, head: ResponseHead, body: Box<dyn Body>, exchange: Exchange, now: Instant) {
+    pub(super) fn stream(
+        &mut self,
+        head: ResponseHead,
+        body: Box<dyn Body>,
+        exchange: Exchange,
+        now: Instant,
+    ) {
         let length = body.length();
         let is_chunked = exchange.is_chunked && length.is_none();
         let has_end = length.is_some() || (is_chunked && body.topics().is_empty());
@@ -255,7 +302,8 @@ impl<T: Transport> Connection<T> {
         self.state = State::Sending(Sending::new(body, is_chunked, keep_alive, now));
     }
 
-    /// Marks the body ready: there may be a chunk. Returns whether a request waits for a frame of this sequence.
+    /// Marks the body ready: there may be a chunk. Returns whether a request waits for a frame of
+    /// this sequence.
     pub(super) fn wake(&mut self, sequence: u64) -> bool {
         match &mut self.state {
             State::Sending(sending) => sending.is_ready = true,
@@ -265,23 +313,31 @@ impl<T: Transport> Connection<T> {
         false
     }
 
-    /// Called when a body has ended. Returns the state that the connection leaves, unless all of the reply was queued.
+    /// Called when a body has ended. Returns the state that the connection leaves, unless all of
+    /// the reply was queued.
     pub(super) fn end_body(&mut self, now: Instant) -> Option<State> {
-        let State::Sending(sending) = &self.state else { return None };
+        let State::Sending(sending) = &self.state else {
+            return None;
+        };
         sending.body.as_ref()?;
         let rest = sending.rest(&mut self.queue, now);
         Some(mem::replace(&mut self.state, State::Sending(rest)))
     }
 
-    /// Writes what the transport takes. A frame of which it took no byte goes back: by the next pull there may be a
-    /// newer one.
+    /// Writes what the transport takes. A frame of which it took no byte goes back: by the next
+    /// pull there may be a newer one.
     pub(super) fn write(&mut self, live: &mut Live, now: Instant) -> io::Result<Progress> {
         let Live { limits, totals, .. } = live;
         let untouched = self.queue.untouched_frame();
-        let progress = self.queue.write_to(&mut self.transport, limits.write_budget_bytes)?;
+        let progress = self
+            .queue
+            .write_to(&mut self.transport, limits.write_budget_bytes)?;
         self.writable = progress.pause != Pause::WouldBlock;
-        self.writes.add(progress.bytes, progress.is_partial, !self.writable);
-        totals.writes.add(progress.bytes, progress.is_partial, !self.writable);
+        self.writes
+            .add(progress.bytes, progress.is_partial, !self.writable);
+        totals
+            .writes
+            .add(progress.bytes, progress.is_partial, !self.writable);
         totals.budgets_spent += u64::from(progress.pause == Pause::Budget);
         if let State::Sending(sending) = &mut self.state {
             let is_taken_back = self.queue.take_back();
@@ -290,15 +346,19 @@ impl<T: Transport> Connection<T> {
         Ok(progress)
     }
 
-    /// Called when a reply has been fully written: waits for the next request, or shuts down writing. Returns whether
-    /// the connection is to be closed.
+    /// Called when a reply has been fully written: waits for the next request, or shuts down
+    /// writing. Returns whether the connection is to be closed.
     ///
     /// # Errors
     /// Writing could not be shut down.
     pub(super) fn replied(&mut self, limits: &Limits, now: Instant) -> io::Result<bool> {
         let keep_alive = matches!(&self.state, State::Sending(sending) if sending.keep_alive);
         if keep_alive && !self.has_ended {
-            let timeout = if self.requests.has_begun() { limits.request_timeout } else { limits.idle_timeout };
+            let timeout = if self.requests.has_begun() {
+                limits.request_timeout
+            } else {
+                limits.idle_timeout
+            };
             (self.state, self.until) = (State::Receiving, now + timeout);
         } else if !self.has_ended {
             self.requests.clear();
@@ -314,7 +374,8 @@ impl<T: Transport> Connection<T> {
             State::Sending(sending) => sending.deadline(self.is_idle(), limits),
             _ => self.until,
         };
-        self.permitted_until().map_or(deadline, |until| until.min(deadline))
+        self.permitted_until()
+            .map_or(deadline, |until| until.min(deadline))
     }
 
     /// When the body must end, or the wait, because its permit does.
@@ -333,12 +394,22 @@ impl<T: Transport> Connection<T> {
 
     /// The viewer that it is, if its body is a camera's frames.
     pub fn viewer(&self) -> Option<&Viewer> {
-        if let State::Sending(sending) = &self.state { sending.viewer() } else { None }
+        if let State::Sending(sending) = &self.state {
+            sending.viewer()
+        } else {
+            None
+        }
     }
 
-    /// Whether a frame, of which this is the allocation, is queued, or is to become part of the body.
+    /// Whether a frame, of which this is the allocation, is queued, or is to become part of the
+    /// body.
     pub(super) fn holds(&self, allocation: &Bytes) -> bool {
-        let State::Sending(Sending { body: Some(body), .. }) = &self.state else { return self.queue.holds(allocation) };
+        let State::Sending(Sending {
+            body: Some(body), ..
+        }) = &self.state
+        else {
+            return self.queue.holds(allocation);
+        };
         body.holds(allocation) || self.queue.holds(allocation)
     }
 

@@ -1,5 +1,5 @@
-//! A reply that is being sent: its body is pulled, one chunk at a time. Nothing is queued ahead of time, so what is
-//! sent next is always the newest there is at that moment.
+//! A reply that is being sent: its body is pulled, one chunk at a time. Nothing is queued ahead of
+//! time, so what is sent next is always the newest there is at that moment.
 
 use std::any::Any;
 use std::time::Instant;
@@ -22,7 +22,8 @@ pub struct Sending {
     pub(super) is_endless: bool,
     /// There may be a next chunk.
     pub(super) is_ready: bool,
-    /// Whether the body is sent in chunks (RFC 9112, section 7.1) rather than up to the end of the connection.
+    /// Whether the body is sent in chunks (RFC 9112, section 7.1) rather than up to the end of the
+    /// connection.
     is_chunked: bool,
     /// It ends with the chunks that follow.
     is_ending: bool,
@@ -37,7 +38,12 @@ pub struct Sending {
 }
 
 impl Sending {
-    pub(super) fn new(body: Option<Box<dyn Body>>, is_chunked: bool, keep_alive: bool, now: Instant) -> Self {
+    pub(super) fn new(
+        body: Option<Box<dyn Body>>,
+        is_chunked: bool,
+        keep_alive: bool,
+        now: Instant,
+    ) -> Self {
         Self {
             is_endless: body.as_ref().is_some_and(|body| !body.topics().is_empty()),
             body,
@@ -65,18 +71,32 @@ impl Sending {
 
     /// Whether the body is made, rather than of frames that are there.
     pub(super) fn is_made(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| body.kind() != BodyKind::Frames)
+        self.body
+            .as_ref()
+            .is_some_and(|body| body.kind() != BodyKind::Frames)
     }
 
-    /// Whether to ask for the next chunk, if the transport has room: nothing has begun, and there may be one.
+    /// Whether to ask for the next chunk, if the transport has room: nothing has begun, and there
+    /// may be one.
     pub(super) fn wants_chunk(&self, queue: &WriteQueue) -> bool {
         // The first frame leaves together with the head; everything else behind all that is queued.
         let is_stream = self.is_open() && !self.is_made();
-        self.is_ready && if is_stream { queue.has_room() } else { queue.is_empty() }
+        self.is_ready
+            && if is_stream {
+                queue.has_room()
+            } else {
+                queue.is_empty()
+            }
     }
 
-    /// Asks the body for its next chunk, and queues it. Returns the bytes that were made for it; `None` at the end.
-    pub(super) fn pull(&mut self, queue: &mut WriteQueue, live: &mut Live, now: Instant) -> Option<usize> {
+    /// Asks the body for its next chunk, and queues it. Returns the bytes that were made for it;
+    /// `None` at the end.
+    pub(super) fn pull(
+        &mut self,
+        queue: &mut WriteQueue,
+        live: &mut Live,
+        now: Instant,
+    ) -> Option<usize> {
         let body = self.body.as_mut()?;
         let next = body.next(live, now);
         live.totals.missed += body.take_missed();
@@ -99,13 +119,22 @@ impl Sending {
         let length = chunk.bytes.len();
         // A chunk of no bytes would be the last one.
         let is_chunked = self.is_chunked && length > 0;
-        queue.push(if is_chunked { http::chunk_start(length) } else { Bytes::new() });
+        queue.push(if is_chunked {
+            http::chunk_start(length)
+        } else {
+            Bytes::new()
+        });
         queue.push(chunk);
-        queue.push(if is_chunked { http::CHUNK_END } else { Bytes::new() });
+        queue.push(if is_chunked {
+            http::CHUNK_END
+        } else {
+            Bytes::new()
+        });
         length
     }
 
-    /// Called when the body has been idle until its deadline: sends bytes without meaning, or asks it for a chunk.
+    /// Called when the body has been idle until its deadline: sends bytes without meaning, or asks
+    /// it for a chunk.
     pub(super) fn idle(&mut self, queue: &mut WriteQueue, now: Instant) {
         match self.body.as_ref().and_then(|body| body.keep_alive()) {
             Some(bytes) => drop(self.queue(bytes.into(), queue, now)),
@@ -123,15 +152,31 @@ impl Sending {
         self.is_ending
     }
 
-    /// The reply without its body, which has ended. A peer that takes nothing is given no more time by that.
+    /// The reply without its body, which has ended. A peer that takes nothing is given no more time
+    /// by that.
     pub(super) fn rest(&self, queue: &mut WriteQueue, now: Instant) -> Self {
-        let progress_at = if queue.is_empty() { now } else { self.progress_at };
-        queue.push(if self.is_chunked { http::BODY_END } else { Bytes::new() });
+        let progress_at = if queue.is_empty() {
+            now
+        } else {
+            self.progress_at
+        };
+        queue.push(if self.is_chunked {
+            http::BODY_END
+        } else {
+            Bytes::new()
+        });
         Self::new(None, false, self.keep_alive, progress_at)
     }
 
-    /// Called after a write. `untouched` is the frame of which no byte had left before; it may have been taken back.
-    pub(super) fn written(&mut self, progress: &Progress, untouched: Option<Shown>, is_taken_back: bool, now: Instant) {
+    /// Called after a write. `untouched` is the frame of which no byte had left before; it may have
+    /// been taken back.
+    pub(super) fn written(
+        &mut self,
+        progress: &Progress,
+        untouched: Option<Shown>,
+        is_taken_back: bool,
+        now: Instant,
+    ) {
         if progress.has_moved() || (is_taken_back && !self.is_blocked) {
             self.progress_at = now;
         }
@@ -139,7 +184,14 @@ impl Sending {
         let Some(body) = &mut self.body else { return };
         if let Some(frame) = untouched {
             self.begun_at = (!is_taken_back).then_some(now);
-            body.sent(if is_taken_back { Sent::Blocked } else { Sent::Begun(frame) }, now);
+            body.sent(
+                if is_taken_back {
+                    Sent::Blocked
+                } else {
+                    Sent::Begun(frame)
+                },
+                now,
+            );
         }
         if let Some(frame) = progress.delivered {
             self.begun_at = None;
@@ -147,20 +199,30 @@ impl Sending {
         }
     }
 
-    /// When it must be looked at again. `is_idle` says that nothing is queued and the transport writable.
+    /// When it must be looked at again. `is_idle` says that nothing is queued and the transport
+    /// writable.
     pub(super) fn deadline(&self, is_idle: bool, limits: &Limits) -> Instant {
         let ask_at = self.ask_at.filter(|_| !self.is_ready);
         let deadline = match is_idle && self.is_open() {
             true => ask_at.unwrap_or(self.progress_at + limits.keep_alive_after),
             false => self.progress_at + limits.stall_timeout,
         };
-        self.begun_at.map_or(deadline, |begun_at| deadline.min(begun_at + limits.frame_timeout))
+        self.begun_at.map_or(deadline, |begun_at| {
+            deadline.min(begun_at + limits.frame_timeout)
+        })
     }
 
     /// Why its connection must be closed, at its deadline; `None` if it has been idle.
-    pub(super) fn overdue(&self, is_idle: bool, limits: &Limits, now: Instant) -> Option<CloseReason> {
+    pub(super) fn overdue(
+        &self,
+        is_idle: bool,
+        limits: &Limits,
+        now: Instant,
+    ) -> Option<CloseReason> {
         match self.begun_at {
-            Some(begun_at) if now >= begun_at + limits.frame_timeout => Some(CloseReason::FrameTooSlow),
+            Some(begun_at) if now >= begun_at + limits.frame_timeout => {
+                Some(CloseReason::FrameTooSlow)
+            }
             _ => (!is_idle || !self.is_open()).then_some(CloseReason::Stalled),
         }
     }

@@ -22,14 +22,18 @@ use crate::wire::secret::MASK;
 const TOKEN_VARIABLE: &str = "FRAMECAST_TOKEN";
 
 /// What is escaped of a token in a link: all but the unreserved characters (RFC 3986, section 2.3).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// The options of `framecast serve` for access control.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access")]
 pub struct Access {
-    /// Ask for a user and password: a file of lines user:password or user:hash, the hash by bcrypt (htpasswd -B) or
-    /// Argon2
+    /// Ask for a user and password: a file of lines user:password or user:hash, the hash by bcrypt
+    /// (htpasswd -B) or Argon2
     #[arg(long, value_name = "FILE", env = "FRAMECAST_AUTH_FILE", value_parser = One(path))]
     auth_file: Option<PathBuf>,
 
@@ -43,25 +47,32 @@ pub struct Access {
     #[arg(hide_default_value = true)]
     public: bool,
 
-    /// A name by which this server is asked for, besides its addresses, its own name, names without a dot, those under
-    /// .local, and from private addresses those under .lan, .home, .home.arpa, .internal, .localdomain and .fritz.box;
-    /// without credentials, others are refused. May be given several times
+    /// A name by which this server is asked for, besides its addresses, its own name, names without
+    /// a dot, those under .local, and from private addresses those under .lan, .home, .home.arpa,
+    /// .internal, .localdomain and .fritz.box; without credentials, others are refused. May be
+    /// given several times
     #[arg(long, value_name = "NAME", env = "FRAMECAST_ALLOW_HOST", value_parser = Each(host, Some(',')))]
     allow_host: Vec<List<String>>,
 
-    /// Let the pages of another origin, such as https://dash.example.org, use what is served; * for all. May be given
-    /// several times
+    /// Let the pages of another origin, such as https://dash.example.org, use what is served; * for
+    /// all. May be given several times
     #[arg(long, value_name = "ORIGIN", env = "FRAMECAST_ALLOW_ORIGIN")]
     #[arg(value_parser = Each(origin, Some(',')))]
     allow_origin: Vec<List<Origin>>,
 
-    /// A reverse proxy, as an address, a range such as 172.18.0.0/16, or unix for those behind a Unix socket: the
-    /// client is the one that its X-Forwarded-For or Forwarded names. May be given several times
+    /// A reverse proxy, as an address, a range such as 172.18.0.0/16, or unix for those behind a
+    /// Unix socket: the client is the one that its X-Forwarded-For or Forwarded names. May be given
+    /// several times
     #[arg(long, value_name = "NET", env = "FRAMECAST_TRUSTED_PROXY", value_parser = Each(proxy, Some(',')))]
     trusted_proxy: Vec<List<TrustedProxy>>,
 
     /// Connections at one time from one IPv4 address or IPv6 network (/64) other than this machine
-    #[arg(long, value_name = "N", env = "FRAMECAST_CONNECTIONS_PER_ADDRESS", default_value_t = 256)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FRAMECAST_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 256
+    )]
     #[arg(value_parser = One(count), allow_negative_numbers = true)]
     pub(super) connections_per_address: u32,
 }
@@ -69,8 +80,8 @@ pub struct Access {
 /// A token, in one of the ways to give it.
 #[derive(Args)]
 pub struct Token {
-    /// Ask for this token, as ?token=TEXT or Authorization: Bearer; others see it in the list of processes, so rather
-    /// give it as a file or variable
+    /// Ask for this token, as ?token=TEXT or Authorization: Bearer; others see it in the list of
+    /// processes, so rather give it as a file or variable
     #[arg(long, value_name = "TEXT", env = TOKEN_VARIABLE, hide_env_values = true)]
     #[arg(value_parser = Placed(text))]
     token: Option<Given<String>>,
@@ -89,7 +100,8 @@ pub struct Sign {
     /// For how long from now
     #[arg(long, value_name = "TIME", value_parser = One(time))]
     pub valid: Duration,
-    /// Print a link instead: the address of the server, such as `https://cam.example.org/`, with the token in it
+    /// Print a link instead: the address of the server, such as `https://cam.example.org/`, with
+    /// the token in it
     #[arg(long, value_name = "BASE")]
     // Read later: a value that is refused here is repeated, and there may be a login in it.
     url: Option<String>,
@@ -128,17 +140,24 @@ pub enum AccessError {
     #[error("--token and --token-file are both given; give one of them")]
     TokenTwice,
     /// No address to make a link of.
-    #[error("--url: a base is the server's address without a login, such as https://cam.example.org/")]
+    #[error(
+        "--url: a base is the server's address without a login, such as https://cam.example.org/"
+    )]
     Base,
     /// Nothing to sign with.
-    #[error("a token is signed with the server's own: give it with --token-file FILE or FRAMECAST_TOKEN")]
+    #[error(
+        "a token is signed with the server's own: give it with --token-file FILE or FRAMECAST_TOKEN"
+    )]
     NoToken,
 }
 
 impl Access {
     /// The options as the server takes them, and where the credentials are read again.
     pub(super) fn policy(self) -> Result<(Policy, CredentialSources), AccessError> {
-        let sources = CredentialSources { auth_file: self.auth_file, token: self.token.source()? };
+        let sources = CredentialSources {
+            auth_file: self.auth_file,
+            token: self.token.source()?,
+        };
         let Credentials { accounts, secret } = sources.load()?;
         let policy = Policy {
             accounts,
@@ -162,13 +181,19 @@ fn trusted_proxies(given: &[TrustedProxy]) -> TrustedProxies {
         TrustedProxy::Unix => None,
     };
     let networks: Vec<Network> = given.iter().filter_map(network).collect();
-    TrustedProxies { local: networks.len() < given.len(), networks }
+    TrustedProxies {
+        local: networks.len() < given.len(),
+        networks,
+    }
 }
 
 fn proxy(text: &str) -> Result<TrustedProxy, String> {
     match text {
         "unix" | "unix:" => Ok(TrustedProxy::Unix),
-        network => network.parse().map(TrustedProxy::Network).map_err(|error: NetworkError| error.to_string()),
+        network => network
+            .parse()
+            .map(TrustedProxy::Network)
+            .map_err(|error: NetworkError| error.to_string()),
     }
 }
 
@@ -186,8 +211,12 @@ impl FromStr for Base {
 
     /// Without a path it is the page.
     fn from_str(text: &str) -> Result<Self, AccessError> {
-        let host_on = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte));
+        let host_on = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| text.strip_prefix(scheme));
+        let is_plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte));
         let end_of_host = |rest: &str| rest.find(['/', '?']).unwrap_or(rest.len());
         match host_on.map(|rest| rest.split_at(end_of_host(rest))) {
             Some((host, rest)) if is_plain && !host.is_empty() && !host.contains('@') => {
@@ -222,14 +251,20 @@ impl Sign {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let token = self.token.as_ref().map(|_| MASK);
-        f.debug_struct("Token").field("token", &token).field("token_file", &self.token_file).finish()
+        f.debug_struct("Token")
+            .field("token", &token)
+            .field("token_file", &self.token_file)
+            .finish()
     }
 }
 
 impl Token {
     /// The token, if one is given. A file is read here.
     pub(super) fn secret(self) -> Result<Option<Secret>, AccessError> {
-        let sources = CredentialSources { auth_file: None, token: self.source()? };
+        let sources = CredentialSources {
+            auth_file: None,
+            token: self.source()?,
+        };
         Ok(sources.load()?.secret)
     }
 
@@ -237,11 +272,20 @@ impl Token {
         match (self.token, self.token_file) {
             (Some(_), Some(_)) => Err(AccessError::TokenTwice),
             (None, None) => Ok(TokenSource::None),
-            (Some(Given { value, place, is_variable }), None) => {
+            (
+                Some(Given {
+                    value,
+                    place,
+                    is_variable,
+                }),
+                None,
+            ) => {
                 let token = Secret::from_str(&value);
                 let token = token.map_err(|fault| AccessError::TokenText { place, fault })?;
                 if !is_variable {
-                    log::warn!("--token: others see it in the list of processes; rather give --token-file FILE");
+                    log::warn!(
+                        "--token: others see it in the list of processes; rather give --token-file FILE"
+                    );
                 }
                 Ok(TokenSource::Given(token))
             }

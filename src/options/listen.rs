@@ -15,8 +15,8 @@ pub(super) enum Listen {
     Unix(PathBuf),
 }
 
-/// Reads an address. A port alone is on the loopback interface, as the default is; `:PORT` and `*:PORT` are on all
-/// interfaces, as in other programs.
+/// Reads an address. A port alone is on the loopback interface, as the default is; `:PORT` and
+/// `*:PORT` are on all interfaces, as in other programs.
 pub(super) fn parse(text: &str) -> Result<Listen, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return match path.is_empty() {
@@ -45,9 +45,9 @@ fn inet(address: &str) -> Result<String, String> {
     match address.rsplit_once(':') {
         Some(("" | "*", port)) if is_port(port) => Ok(format!("[::]:{port}")),
         // What `::` and a port mean is ambiguous, so neither is guessed at.
-        Some((host, _)) if unbracketed(address) || unbracketed(host) => {
-            Err(rule("; an IPv6 address stands in brackets, as in [::]:8080"))
-        }
+        Some((host, _)) if unbracketed(address) || unbracketed(host) => Err(rule(
+            "; an IPv6 address stands in brackets, as in [::]:8080",
+        )),
         Some((host, port)) if is_host(host) && is_port(port) => Ok(address.to_owned()),
         None if is_host(address) && !address.bytes().all(|byte| byte.is_ascii_digit()) => {
             Err(rule(&format!("; add a port, as in {address}:8080")))
@@ -61,19 +61,29 @@ fn is_port(text: &str) -> bool {
 }
 
 fn is_host(text: &str) -> bool {
-    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
     match inner {
-        Some(inner) => inner.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        Some(inner) => inner
+            .split('%')
+            .next()
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
         None => !text.is_empty() && !text.contains(['/', ':', '[', ']', '*', '@', ' ', '?']),
     }
 }
 
 fn rule(more: &str) -> String {
-    format!("an address is HOST:PORT or PORT, with a port up to 65535, [::]:PORT, https://HOST:PORT or unix:PATH{more}")
+    format!(
+        "an address is HOST:PORT or PORT, with a port up to 65535, [::]:PORT, https://HOST:PORT or unix:PATH{more}"
+    )
 }
 
 /// Settles which addresses are encrypted, and whether that can be had.
-pub(super) fn settle(listen: Vec<Listen>, has_certificate: bool) -> Result<Vec<ListenAddress>, OptionsError> {
+pub(super) fn settle(
+    listen: Vec<Listen>,
+    has_certificate: bool,
+) -> Result<Vec<ListenAddress>, OptionsError> {
     let settle = |listen| match listen {
         Listen::Https(address) if !has_certificate => Err(OptionsError::NoCertificate(address)),
         Listen::Either(address) if has_certificate => Ok(ListenAddress::Https(address)),

@@ -21,11 +21,28 @@ const LIKENESS_MIN: f64 = 0.85;
 /// Options of other programs, and what to write instead.
 const OPTIONS: [(&[&str], &str); 11] = [
     (
-        &["--port", "-p", "--http-port", "--https-port", "--listen-port"],
+        &[
+            "--port",
+            "-p",
+            "--http-port",
+            "--https-port",
+            "--listen-port",
+        ],
         "the port is a part of the address: --listen 8080, or --listen 0.0.0.0:8080 for other devices",
     ),
     (
-        &["--host", "--bind", "--address", "--addr", "--ip", "--interface", "-b", "-a", "-H", "-s"],
+        &[
+            "--host",
+            "--bind",
+            "--address",
+            "--addr",
+            "--ip",
+            "--interface",
+            "-b",
+            "-a",
+            "-H",
+            "-s",
+        ],
         "the address is given with its port: --listen 0.0.0.0:8080",
     ),
     (
@@ -41,7 +58,9 @@ const OPTIONS: [(&[&str], &str); 11] = [
         "-v logs more, -vv everything, -q less; RUST_LOG overrides them",
     ),
     (
-        &["--device", "--source", "--input", "--url", "--video", "--stream", "--cam", "-d", "-i"],
+        &[
+            "--device", "--source", "--input", "--url", "--video", "--stream", "--cam", "-d", "-i",
+        ],
         "a camera is given as --camera SOURCE, as in --camera /dev/video0",
     ),
     (
@@ -67,11 +86,28 @@ const OPTIONS: [(&[&str], &str); 11] = [
         "what a camera is to do follows its source: --camera '/dev/video0?size=1280x720&fps=30'",
     ),
     (
-        &["--user", "--username", "--password", "--passwd", "--pass", "--auth", "--credentials", "-u"],
+        &[
+            "--user",
+            "--username",
+            "--password",
+            "--passwd",
+            "--pass",
+            "--auth",
+            "--credentials",
+            "-u",
+        ],
         "users and passwords stand in a file: --auth-file FILE, with lines user:password",
     ),
     (
-        &["--ssl", "--tls", "--cert", "--ssl-cert", "--certificate", "--key", "--ssl-key"],
+        &[
+            "--ssl",
+            "--tls",
+            "--cert",
+            "--ssl-cert",
+            "--certificate",
+            "--key",
+            "--ssl-key",
+        ],
         "encryption is --tls-cert FILE --tls-key FILE",
     ),
     (
@@ -87,9 +123,25 @@ const OPTIONS: [(&[&str], &str); 11] = [
 /// Variables that suggest themselves, and those that are meant.
 const VARIABLES: [(&[&str], &str); 5] = [
     (&["PORT", "HOST", "BIND", "ADDRESS", "ADDR", "IP"], "LISTEN"),
-    (&["SOURCE", "DEVICE", "INPUT", "URL", "VIDEO", "CAMERAS", "STREAM"], "CAMERA"),
+    (
+        &[
+            "SOURCE", "DEVICE", "INPUT", "URL", "VIDEO", "CAMERAS", "STREAM",
+        ],
+        "CAMERA",
+    ),
     (&["TARGET", "REDIS"], "PUBLISH"),
-    (&["USER", "USERS", "USERNAME", "PASSWORD", "PASSWD", "HTPASSWD", "CREDENTIALS"], "AUTH_FILE"),
+    (
+        &[
+            "USER",
+            "USERS",
+            "USERNAME",
+            "PASSWORD",
+            "PASSWD",
+            "HTPASSWD",
+            "CREDENTIALS",
+        ],
+        "AUTH_FILE",
+    ),
     (&["CERT", "CERTIFICATE", "SSL_CERT"], "TLS_CERT"),
 ];
 
@@ -98,36 +150,55 @@ pub(super) fn without_blank_variables(command: Command) -> Command {
     let unset = |arg: Arg| {
         let value = arg.get_env().and_then(env::var_os);
         let is_blank = value.is_some_and(|value| given::is_blank(&arg, &value));
-        if is_blank { arg.env(None::<&'static str>) } else { arg }
+        if is_blank {
+            arg.env(None::<&'static str>)
+        } else {
+            arg
+        }
     };
-    command.mut_args(unset).mut_subcommands(without_blank_variables)
+    command
+        .mut_args(unset)
+        .mut_subcommands(without_blank_variables)
 }
 
 /// Adds what to write instead to an error about an option of another program.
 pub(super) fn explain(mut error: Error) -> Error {
-    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return error };
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
     let given = given.split('=').next().unwrap_or_default();
-    let hint = OPTIONS.iter().find(|(names, _)| names.contains(&given)).map(|(_, hint)| *hint);
+    let hint = OPTIONS
+        .iter()
+        .find(|(names, _)| names.contains(&given))
+        .map(|(_, hint)| *hint);
     if let (ErrorKind::UnknownArgument, Some(hint)) = (error.kind(), hint) {
         error.remove(ContextKind::SuggestedArg);
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![hint.into()]),
+        );
     }
     error
 }
 
-/// Refuses a first word that is neither a command nor anything like a source, as clap would without positional sources.
+/// Refuses a first word that is neither a command nor anything like a source, as clap would without
+/// positional sources.
 pub(super) fn check_words(serve: &Serve, command: &Command) -> Result<(), Error> {
     for word in serve.words() {
         if ["true", "false", "yes", "no", "on", "off"].contains(&word) {
-            let sentence =
-                format!("unexpected argument '{word}' found; an option such as --always-on takes no value\n");
+            let sentence = format!(
+                "unexpected argument '{word}' found; an option such as --always-on takes no value\n"
+            );
             return Err(Error::raw(ErrorKind::UnknownArgument, sentence).with_cmd(command));
         }
         if command.find_subcommand(word).is_some() {
-            let sentence = format!("unexpected argument '{word}' found; write the command first: framecast {word}\n");
+            let sentence = format!(
+                "unexpected argument '{word}' found; write the command first: framecast {word}\n"
+            );
             return Err(Error::raw(ErrorKind::UnknownArgument, sentence).with_cmd(command));
         }
-        if matches!(word.parse::<Source>(), Err(SourceError::Unknown(unknown)) if unknown.is_word()) {
+        if matches!(word.parse::<Source>(), Err(SourceError::Unknown(unknown)) if unknown.is_word())
+        {
             return Err(unknown_command(word, command));
         }
     }
@@ -136,13 +207,25 @@ pub(super) fn check_words(serve: &Serve, command: &Command) -> Result<(), Error>
 
 fn unknown_command(word: &str, command: &Command) -> Error {
     let mut error = Error::new(ErrorKind::InvalidSubcommand).with_cmd(command);
-    error.insert(ContextKind::InvalidSubcommand, ContextValue::String(word.to_owned()));
-    let known = command.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name);
+    error.insert(
+        ContextKind::InvalidSubcommand,
+        ContextValue::String(word.to_owned()),
+    );
+    let known = command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(Command::get_name);
     if let Some(meant) = most_like(word, known) {
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![meant.to_owned()]));
+        error.insert(
+            ContextKind::SuggestedSubcommand,
+            ContextValue::Strings(vec![meant.to_owned()]),
+        );
     } else {
         let tip = "a source is like /dev/video0 or http://HOST/PATH; framecast alone serves an emulated camera";
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
     }
     error
 }
@@ -175,32 +258,45 @@ pub(super) fn unknown_variables(command: &Command) -> Vec<String> {
 
 /// The variables of a command and of those below it.
 fn variables(command: &Command) -> Vec<String> {
-    let own = command.get_arguments().filter_map(Arg::get_env).map(|name| name.to_string_lossy().into_owned());
-    own.chain(command.get_subcommands().flat_map(variables)).collect()
+    let own = command
+        .get_arguments()
+        .filter_map(Arg::get_env)
+        .map(|name| name.to_string_lossy().into_owned());
+    own.chain(command.get_subcommands().flat_map(variables))
+        .collect()
 }
 
-/// Whether a variable describes another service: Kubernetes and Docker set `NAME_PORT=tcp://...`, `NAME_SERVICE_HOST`
-/// and the like for each service, and one may be called framecast.
+/// Whether a variable describes another service: Kubernetes and Docker set `NAME_PORT=tcp://...`,
+/// `NAME_SERVICE_HOST` and the like for each service, and one may be called framecast.
 fn is_service_link(name: &str, value: &OsStr) -> bool {
-    let is_address = value.to_str().is_some_and(|value| value.starts_with("tcp://") || value.starts_with("udp://"));
-    let has_port =
-        name.split("_PORT_").nth(1).is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
+    let is_address = value
+        .to_str()
+        .is_some_and(|value| value.starts_with("tcp://") || value.starts_with("udp://"));
+    let has_port = name
+        .split("_PORT_")
+        .nth(1)
+        .is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
     name.contains("_SERVICE_HOST")
         || name.contains("_SERVICE_PORT")
         || is_address && name.ends_with("_PORT")
         || has_port
 }
 
-/// The one of `known` that `word` is most like, whatever its hyphens and underscores, if any is like it.
+/// The one of `known` that `word` is most like, whatever its hyphens and underscores, if any is
+/// like it.
 fn most_like<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
     let likeness = |name: &str| {
         // A common prefix counts for much, so ours is left out.
-        let [name, word] = [name, word].map(|text| plain(text.strip_prefix(PREFIX).unwrap_or(text)));
+        let [name, word] =
+            [name, word].map(|text| plain(text.strip_prefix(PREFIX).unwrap_or(text)));
         strsim::jaro_winkler(&name, &word)
     };
-    let best = known.map(|name| (likeness(name), name)).max_by(|(a, _), (b, _)| a.total_cmp(b));
-    best.filter(|(likeness, _)| *likeness >= LIKENESS_MIN).map(|(_, name)| name)
+    let best = known
+        .map(|name| (likeness(name), name))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -213,7 +309,8 @@ mod tests {
     #[test]
     fn misspelt_names_are_recognised() {
         let known = variables(&Options::command());
-        let meant = |name: &str| most_like(name, known.iter().map(String::as_str)).map(str::to_owned);
+        let meant =
+            |name: &str| most_like(name, known.iter().map(String::as_str)).map(str::to_owned);
         for (name, expected) in [
             ("FRAMECAST_AUTHFILE", "FRAMECAST_AUTH_FILE"),
             ("FRAMECAST_LISTN", "FRAMECAST_LISTEN"),

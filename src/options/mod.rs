@@ -1,4 +1,5 @@
-//! The command line, and the `FRAMECAST_*` variables that stand in for it: read once and checked into plain values.
+//! The command line, and the `FRAMECAST_*` variables that stand in for it: read once and checked
+//! into plain values.
 
 mod access;
 mod cameras;
@@ -25,7 +26,8 @@ pub use self::health::Health;
 use self::history::History;
 use self::listen::{Listen, settle};
 use self::values::{
-    age, boundary, count, frame_mebibytes, mebibytes, offline, pixels, process, secret, switch, text, time, warm_up,
+    age, boundary, count, frame_mebibytes, mebibytes, offline, pixels, process, secret, switch,
+    text, time, warm_up,
 };
 use crate::bench;
 use crate::drivers::SOURCE_VARIABLE;
@@ -52,8 +54,8 @@ pub struct Options {
     /// How much to say
     #[command(flatten)]
     pub verbosity: Verbosity,
-    /// Print a file that goes with the program when it is installed, and do nothing else: man, bash, zsh, fish,
-    /// systemd, dockerfile or grafana
+    /// Print a file that goes with the program when it is installed, and do nothing else: man,
+    /// bash, zsh, fish, systemd, dockerfile or grafana
     #[arg(long, value_name = "FILE", hide_possible_values = true)]
     pub generate: Option<File>,
 }
@@ -67,7 +69,8 @@ impl Options {
         let command = Self::command();
         let parsed = mistakes::without_blank_variables(command.clone()).try_get_matches();
         let matches = parsed.map_err(mistakes::explain)?;
-        let options = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))?;
+        let options =
+            Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))?;
         if options.command.is_none() {
             mistakes::check_words(&options.serve, &command)?;
         }
@@ -89,7 +92,8 @@ pub enum Command {
     Capture(Capture),
     /// Pass frames from standard input on to Redis, for any number of machines
     Publish(Publish),
-    /// Draw the picture of a camera that is offline and write it to standard output, as the server has it done
+    /// Draw the picture of a camera that is offline and write it to standard output, as the server
+    /// has it done
     #[command(hide = true)]
     DrawOffline(DrawOffline),
     /// Print a token that opens one camera for a while
@@ -152,8 +156,9 @@ impl FrameMax {
 /// The options of `framecast publish`.
 #[derive(Debug, Args)]
 pub struct Publish {
-    /// Where to: redis://USER:PASSWORD@HOST:PORT/CHANNEL for all who subscribe, or redis+list://HOST:PORT/KEY?max=100
-    /// for a pool of workers; from the variable, no list of processes shows a password in it
+    /// Where to: redis://USER:PASSWORD@HOST:PORT/CHANNEL for all who subscribe, or
+    /// redis+list://HOST:PORT/KEY?max=100 for a pool of workers; from the variable, no list of
+    /// processes shows a password in it
     #[arg(value_name = "URL", env = TARGET_VARIABLE, hide_env_values = true, value_parser = One(secret))]
     pub target: SecretAddress,
     /// The bound of a frame.
@@ -188,14 +193,15 @@ pub struct Serve {
     #[arg(value_name = "[NAME=]SOURCE", value_parser = Each(secret, None))]
     source: Vec<List<SecretAddress>>,
 
-    /// Where to listen: HOST:PORT, [::]:PORT or unix:PATH, with https:// or http:// before a host; without either it is
-    /// https:// if there is a certificate. Port 0 lets the system choose. May be given several times
+    /// Where to listen: HOST:PORT, [::]:PORT or unix:PATH, with https:// or http:// before a host;
+    /// without either it is https:// if there is a certificate. Port 0 lets the system choose. May
+    /// be given several times
     #[arg(long, short, value_name = "ADDRESS", env = "FRAMECAST_LISTEN")]
     #[arg(default_value = "127.0.0.1:8080", value_parser = Each(listen::parse, Some(',')))]
     listen: Vec<List<Listen>>,
 
-    /// The certificate for https://, in PEM form: the server's own first, then those that vouch for it. SIGHUP has it
-    /// and its key read again
+    /// The certificate for https://, in PEM form: the server's own first, then those that vouch for
+    /// it. SIGHUP has it and its key read again
     #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_CERT", requires = "tls_key", value_parser = One(text))]
     tls_cert: Option<String>,
 
@@ -203,15 +209,17 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_KEY", requires = "tls_cert", value_parser = One(text))]
     tls_key: Option<String>,
 
-    /// What to show: /dev/video0, rpicam:, an http:// or https:// address, redis://HOST/CHANNEL, exec:COMMAND, - for
-    /// standard input, stills:DIR or pattern:1280x720?fps=30; with a name before it if wanted. May be given several
-    /// times; in the variable, one on a line [default: three numbered pictures]
+    /// What to show: /dev/video0, rpicam:, an http:// or https:// address, redis://HOST/CHANNEL,
+    /// exec:COMMAND, - for standard input, stills:DIR or pattern:1280x720?fps=30; with a name
+    /// before it if wanted. May be given several times; in the variable, one on a line [default:
+    /// three numbered pictures]
     #[arg(long, short, value_name = "[NAME=]SOURCE", env = "FRAMECAST_CAMERA")]
     #[arg(hide_env_values = true, value_parser = Each(secret, None))]
     camera: Vec<List<SecretAddress>>,
 
-    /// Publish a camera in Redis, by default the first one: redis://HOST/CHANNEL or redis+list://HOST/KEY?max=100. It
-    /// then runs even while nobody watches. May be given several times; in the variable, one on a line
+    /// Publish a camera in Redis, by default the first one: redis://HOST/CHANNEL or
+    /// redis+list://HOST/KEY?max=100. It then runs even while nobody watches. May be given several
+    /// times; in the variable, one on a line
     #[arg(long, value_name = "[CAMERA=]URL", env = "FRAMECAST_PUBLISH")]
     #[arg(hide_env_values = true, value_parser = Each(secret, None))]
     publish: Vec<List<SecretAddress>>,
@@ -222,19 +230,26 @@ pub struct Serve {
     #[arg(hide_default_value = true)]
     always_on: bool,
 
-    /// What viewers are shown while a camera gives nothing: draw (a picture that says so), last (its last frame), or
-    /// the path of a JPEG
-    #[arg(long, value_name = "draw|last|FILE", env = "FRAMECAST_OFFLINE", default_value = "draw")]
+    /// What viewers are shown while a camera gives nothing: draw (a picture that says so), last
+    /// (its last frame), or the path of a JPEG
+    #[arg(
+        long,
+        value_name = "draw|last|FILE",
+        env = "FRAMECAST_OFFLINE",
+        default_value = "draw"
+    )]
     #[arg(value_parser = One(offline))]
     offline: Offline,
 
-    /// Pass over this much of a camera that has just been started before its first snapshot: a time such as 500ms, or a
-    /// number of frames [default: 500ms for cameras of this machine, which are dark at first; nothing for others]
+    /// Pass over this much of a camera that has just been started before its first snapshot: a time
+    /// such as 500ms, or a number of frames [default: 500ms for cameras of this machine, which are
+    /// dark at first; nothing for others]
     #[arg(long, value_name = "TIME|FRAMES", env = "FRAMECAST_WARM_UP", value_parser = One(warm_up))]
     warm_up: Option<WarmUp>,
 
-    /// Answer a snapshot with a frame of this age at most, or else with the next one; 0s for one that is captured after
-    /// the request. max_age=MS in its address overrides it [default: the newest frame, whatever its age]
+    /// Answer a snapshot with a frame of this age at most, or else with the next one; 0s for one
+    /// that is captured after the request. max_age=MS in its address overrides it [default: the
+    /// newest frame, whatever its age]
     #[arg(long, value_name = "TIME", env = "FRAMECAST_SNAPSHOT_MAX_AGE", value_parser = One(age))]
     snapshot_max_age: Option<Duration>,
 
@@ -248,12 +263,22 @@ pub struct Serve {
     boundary: String,
 
     /// Viewers at one time; one more is told to come back later
-    #[arg(long, value_name = "N", env = "FRAMECAST_VIEWERS_MAX", default_value_t = 20_000)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FRAMECAST_VIEWERS_MAX",
+        default_value_t = 20_000
+    )]
     #[arg(value_parser = One(count), allow_negative_numbers = true)]
     viewers_max: u32,
 
     /// Connections of any kind at one time; further ones wait until one has closed
-    #[arg(long, value_name = "N", env = "FRAMECAST_CONNECTIONS_MAX", default_value_t = 32_000)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FRAMECAST_CONNECTIONS_MAX",
+        default_value_t = 32_000
+    )]
     #[arg(value_parser = One(count), allow_negative_numbers = true)]
     connections_max: u32,
 
@@ -280,12 +305,22 @@ pub struct Serve {
     repeat_after: Duration,
 
     /// The largest frame accepted from a camera, in MiB
-    #[arg(long, value_name = "MIB", env = "FRAMECAST_FRAME_MAX_MIB", default_value_t = 8)]
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "FRAMECAST_FRAME_MAX_MIB",
+        default_value_t = 8
+    )]
     #[arg(value_parser = One(frame_mebibytes), allow_negative_numbers = true)]
     frame_max_mib: u32,
 
     /// Past frames that slow viewers may hold in memory, all together, in MiB
-    #[arg(long, value_name = "MIB", env = "FRAMECAST_PINNED_MAX_MIB", default_value_t = 64)]
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "FRAMECAST_PINNED_MAX_MIB",
+        default_value_t = 64
+    )]
     #[arg(value_parser = One(mebibytes), allow_negative_numbers = true)]
     pinned_max_mib: u32,
 
@@ -302,8 +337,8 @@ pub struct Serve {
     access: Access,
 }
 
-/// Options that each make sense, but not together, and credentials that cannot be had. A camera's address is not
-/// repeated here as it was given: there may be a password in it.
+/// Options that each make sense, but not together, and credentials that cannot be had. A camera's
+/// address is not repeated here as it was given: there may be a password in it.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// A source that is none.
@@ -344,7 +379,9 @@ pub enum OptionsError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// Two cameras of one name.
-    #[error("{place}: two cameras are called '{name}'; give one of them another name, as in NAME=SOURCE")]
+    #[error(
+        "{place}: two cameras are called '{name}'; give one of them another name, as in NAME=SOURCE"
+    )]
     CameraTwice {
         /// The option or variable that holds the second.
         place: String,
@@ -352,27 +389,36 @@ pub enum OptionsError {
         name: String,
     },
     /// Two cameras that read standard input.
-    #[error("two cameras read standard input, which can be had only once; give only one --camera -")]
+    #[error(
+        "two cameras read standard input, which can be had only once; give only one --camera -"
+    )]
     StdinTwice,
     /// An encrypted listener without a certificate.
-    #[error("https://{0} needs a certificate: give its file with --tls-cert, and that of its key with --tls-key")]
+    #[error(
+        "https://{0} needs a certificate: give its file with --tls-cert, and that of its key with --tls-key"
+    )]
     NoCertificate(String),
     /// A certificate without an encrypted listener.
-    #[error("--tls-cert is given, but no address to listen on is encrypted: add --listen https://HOST:PORT")]
+    #[error(
+        "--tls-cert is given, but no address to listen on is encrypted: add --listen https://HOST:PORT"
+    )]
     CertificateUnused,
 }
 
 impl Serve {
     /// The sources that are given as arguments.
     fn words(&self) -> impl Iterator<Item = &str> {
-        self.source.iter().flat_map(List::iter).map(|given| given.value.expose())
+        self.source
+            .iter()
+            .flat_map(List::iter)
+            .map(|given| given.value.expose())
     }
 
     /// The options as settings of a server, whose child processes run `program`, framecast itself.
     ///
     /// # Errors
-    /// A camera cannot be had, or two not together; a certificate is missing, or not used; or a file of credentials
-    /// cannot be followed.
+    /// A camera cannot be had, or two not together; a certificate is missing, or not used; or a
+    /// file of credentials cannot be followed.
     pub fn settings(self, program: &Path) -> Result<Settings, OptionsError> {
         let files = self.tls_cert.zip(self.tls_key);
         let tls = files.map(|(certificate, key)| TlsFiles { certificate, key });

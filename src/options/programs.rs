@@ -8,13 +8,27 @@ use crate::publish::{TARGET_VARIABLE, Target, WELL};
 use crate::server::{DriverSpec, StdinFrom};
 
 /// The driver that captures `source` for the camera `name`.
-pub(super) fn driver(program: &Path, name: &str, source: &Source, frame_bytes_max: usize) -> DriverSpec {
+pub(super) fn driver(
+    program: &Path,
+    name: &str,
+    source: &Source,
+    frame_bytes_max: usize,
+) -> DriverSpec {
     // The name is for the list of processes.
-    let args = ["capture".into(), frame_max(frame_bytes_max), server(), format!("--camera={name}").into()];
+    let args = [
+        "capture".into(),
+        frame_max(frame_bytes_max),
+        server(),
+        format!("--camera={name}").into(),
+    ];
     DriverSpec {
         env: vec![(SOURCE_VARIABLE, source.address().clone())],
         shown_as: source.address().clone(),
-        stdin: if source.reads_stdin() { StdinFrom::Server } else { StdinFrom::Null },
+        stdin: if source.reads_stdin() {
+            StdinFrom::Server
+        } else {
+            StdinFrom::Null
+        },
         patience: source.patience(),
         heals: source.heals(),
         repeats_every: source.repeats_every(),
@@ -28,7 +42,10 @@ pub(super) fn publisher(program: &Path, target: &Target, frame_bytes_max: usize)
         env: vec![(TARGET_VARIABLE, target.written().clone())],
         shown_as: target.written().clone(),
         well_line: Some(WELL),
-        ..command(program, ["publish".into(), server(), frame_max(frame_bytes_max)])
+        ..command(
+            program,
+            ["publish".into(), server(), frame_max(frame_bytes_max)],
+        )
     }
 }
 
@@ -43,7 +60,11 @@ pub(super) fn password_check(program: &Path) -> DriverSpec {
 }
 
 fn command<const N: usize>(program: &Path, args: [OsString; N]) -> DriverSpec {
-    DriverSpec { program: program.to_owned(), args: args.into(), ..DriverSpec::default() }
+    DriverSpec {
+        program: program.to_owned(),
+        args: args.into(),
+        ..DriverSpec::default()
+    }
 }
 
 /// The server that the process must end with.

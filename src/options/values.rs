@@ -1,4 +1,5 @@
-//! The values of options: each is read into what it stands for, or refused in a sentence that says what would do.
+//! The values of options: each is read into what it stands for, or refused in a sentence that says
+//! what would do.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use crate::wire::jpeg::{self, FRAME_BYTES_MAX};
 use crate::wire::secret::SecretAddress;
 use crate::wire::source::Part;
 
-/// The most memory that an option may give: a tebibyte, in MiB.
-/// The largest frame that may be allowed, in MiB. Slow viewers each hold one, and so does every driver.
+/// The most memory that an option may give: a tebibyte, in MiB. The largest frame that may be
+/// allowed, in MiB. Slow viewers each hold one, and so does every driver.
 const FRAME_MEBIBYTES_MAX: u32 = 64;
 
 const MEBIBYTES_MAX: u32 = 1_048_576;
@@ -42,7 +43,9 @@ pub(super) fn frame_mebibytes(text: &str) -> Result<u32, String> {
 
 fn whole_number(text: &str, max: u32) -> Result<u32, String> {
     let parsed = text.parse().ok();
-    parsed.filter(|number| (1..=max).contains(number)).ok_or_else(|| format!("write a whole number from 1 to {max}"))
+    parsed
+        .filter(|number| (1..=max).contains(number))
+        .ok_or_else(|| format!("write a whole number from 1 to {max}"))
 }
 
 /// Whether something is wanted, as a variable says it. One that is empty says no.
@@ -74,12 +77,17 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
 
 /// The number of a process.
 pub(super) fn process(text: &str) -> Result<Pid, String> {
-    text.parse().ok().and_then(Pid::from_raw).ok_or_else(|| "a process is a number above 0".into())
+    text.parse()
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| "a process is a number above 0".into())
 }
 
 /// The size of a picture.
 pub(super) fn pixels(text: &str) -> Result<(u16, u16), String> {
-    let sides = text.split_once('x').and_then(|(width, height)| width.parse().ok().zip(height.parse().ok()));
+    let sides = text
+        .split_once('x')
+        .and_then(|(width, height)| width.parse().ok().zip(height.parse().ok()));
     sides.ok_or_else(|| "a size is WIDTHxHEIGHT, each at most 65535, such as 640x480".into())
 }
 
@@ -93,30 +101,47 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
 
 /// A length of time that may be zero.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
-    let parsed = humantime::parse_duration(text).ok().filter(|age| *age <= AGE_MAX);
-    parsed.ok_or_else(|| "an age is a number with its unit, as in 0s, 250ms or 2s, and at most an hour".into())
+    let parsed = humantime::parse_duration(text)
+        .ok()
+        .filter(|age| *age <= AGE_MAX);
+    parsed.ok_or_else(|| {
+        "an age is a number with its unit, as in 0s, 250ms or 2s, and at most an hour".into()
+    })
 }
 
 /// What is passed over before a snapshot: frames, or a time.
 pub(super) fn warm_up(text: &str) -> Result<WarmUp, String> {
-    let frames = text.parse().ok().filter(|&frames| frames <= WARM_UP_FRAMES_MAX).map(WarmUp::Frames);
-    let time = || humantime::parse_duration(text).ok().filter(|time| *time <= WARM_UP_TIME_MAX).map(WarmUp::Time);
+    let frames = text
+        .parse()
+        .ok()
+        .filter(|&frames| frames <= WARM_UP_FRAMES_MAX)
+        .map(WarmUp::Frames);
+    let time = || {
+        humantime::parse_duration(text)
+            .ok()
+            .filter(|time| *time <= WARM_UP_TIME_MAX)
+            .map(WarmUp::Time)
+    };
     frames.or_else(time).ok_or_else(|| {
         format!("a warm-up is a time as in 500ms, up to 5s, or a number of frames up to {WARM_UP_FRAMES_MAX}")
     })
 }
 
-/// What is shown of a camera that is offline. A picture is read here, once: no request and no outage ever opens a file.
+/// What is shown of a camera that is offline. A picture is read here, once: no request and no
+/// outage ever opens a file.
 pub(super) fn offline(text: &str) -> Result<Offline, String> {
     match text {
         "draw" => Ok(Offline::Draw),
         "last" => Ok(Offline::Last),
         path => {
-            let unread =
-                |error| format!("cannot read the picture {path}: {error}; write draw, last or the path of a JPEG");
+            let unread = |error| {
+                format!(
+                    "cannot read the picture {path}: {error}; write draw, last or the path of a JPEG"
+                )
+            };
             let jpeg = read_small(Path::new(path), FRAME_BYTES_MAX).map_err(unread)?;
-            let picture =
-                jpeg::check(&jpeg).map_err(|flaw| format!("{path} cannot be shown: {flaw}; give one whole JPEG"))?;
+            let picture = jpeg::check(&jpeg)
+                .map_err(|flaw| format!("{path} cannot be shown: {flaw}; give one whole JPEG"))?;
             let part = Part {
                 jpeg: jpeg.into(),
                 picture,
@@ -130,10 +155,12 @@ pub(super) fn offline(text: &str) -> Result<Offline, String> {
     }
 }
 
-/// RFC 2046, section 5.1.1, less what would have to be quoted in the header, which not every client understands.
+/// RFC 2046, section 5.1.1, less what would have to be quoted in the header, which not every client
+/// understands.
 pub(super) fn boundary(text: &str) -> Result<String, String> {
     let fits = (1..=70).contains(&text.len());
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
     match fits && text.bytes().all(is_plain) && !text.starts_with('-') {
         true => Ok(text.to_owned()),
         false => Err("a boundary is 1 to 70 letters, digits, '-', '_', '.' or '+', and does not begin with '-'".into()),

@@ -1,10 +1,13 @@
-//! `framecast publish`: frames from standard input to Redis, for any number of machines to show or to work on.
+//! `framecast publish`: frames from standard input to Redis, for any number of machines to show or
+//! to work on.
 //!
-//! It is an ordinary blocking program that knows nothing of the server, and two threads keep it from ever being late:
-//! one reads frames and keeps only the newest, the other sends. So whoever writes the frames is never held up, however
-//! long Redis takes or is away, and what is sent next is what was captured last.
+//! It is an ordinary blocking program that knows nothing of the server, and two threads keep it
+//! from ever being late: one reads frames and keeps only the newest, the other sends. So whoever
+//! writes the frames is never held up, however long Redis takes or is away, and what is sent next
+//! is what was captured last.
 //!
-//! A message is the header block of a part and its JPEG, divided by a blank line ([`EncodedPart::message`]).
+//! A message is the header block of a part and its JPEG, divided by a blank line
+//! ([`EncodedPart::message`]).
 
 mod newest;
 mod target;
@@ -26,18 +29,19 @@ use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::multipart::EncodedPart;
 use crate::wire::source::{Part, Reason};
 
-/// What is said once frames go out, the first time and after each outage. The server knows by it that all is well.
+/// What is said once frames go out, the first time and after each outage. The server knows by it
+/// that all is well.
 pub const WELL: &str = "publishing to ";
 
-/// The variable by which a publisher is given its target: every user of the machine can read an argument list, only the
-/// same user an environment.
+/// The variable by which a publisher is given its target: every user of the machine can read an
+/// argument list, only the same user an environment.
 pub const TARGET_VARIABLE: &str = "FRAMECAST_TARGET";
 
 /// Bytes read at once: what a pipe holds, unless it was told otherwise (pipe(7)).
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Redis may think for this long about one frame, as when it is paused. Newer frames take the place of the one behind
-/// it meanwhile.
+/// Redis may think for this long about one frame, as when it is paused. Newer frames take the place
+/// of the one behind it meanwhile.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often it is said at most that frames were left out.
@@ -55,7 +59,9 @@ pub enum PublishError {
         fault: Fault,
     },
     /// Frames cannot be typed.
-    #[error("standard input is a terminal; pipe frames into it, as in ffmpeg ... -f mjpeg - | framecast publish URL")]
+    #[error(
+        "standard input is a terminal; pipe frames into it, as in ffmpeg ... -f mjpeg - | framecast publish URL"
+    )]
     Terminal,
     /// There is no second thread to be had.
     #[error("cannot start a thread: {0}")]
@@ -65,11 +71,12 @@ pub enum PublishError {
     Stdin(io::Error),
 }
 
-/// Publishes what comes in on standard input at `target` until it ends. A frame larger than `frame_bytes_max` is left
-/// out.
+/// Publishes what comes in on standard input at `target` until it ends. A frame larger than
+/// `frame_bytes_max` is left out.
 ///
 /// # Errors
-/// Standard input cannot be read, or somebody must change something at Redis first. That Redis is away is no error.
+/// Standard input cannot be read, or somebody must change something at Redis first. That Redis is
+/// away is no error.
 pub fn run(target: &Target, frame_bytes_max: usize) -> Result<(), PublishError> {
     if io::stdin().is_terminal() {
         return Err(PublishError::Terminal);
@@ -85,16 +92,24 @@ pub fn run(target: &Target, frame_bytes_max: usize) -> Result<(), PublishError> 
         })
     };
     let reader = reader.map_err(PublishError::Thread)?;
-    let mut sender = Sender { target, newest: &newest, link: Link::new(&target.address), counts: Counts::new() };
+    let mut sender = Sender {
+        target,
+        newest: &newest,
+        link: Link::new(&target.address),
+        counts: Counts::new(),
+    };
     let sent = sender.run();
     sender.report(true);
-    sent.map_err(|fault| PublishError::Redis { address: target.address.to_string(), fault })?;
+    sent.map_err(|fault| PublishError::Redis {
+        address: target.address.to_string(),
+        fault,
+    })?;
     // The input has ended, or there would still be something to send.
     reader.join().unwrap_or(Ok(())).map_err(PublishError::Stdin)
 }
 
-/// Reads frames until there are no more, and makes each the newest. A frame that a server `repeats` for want of a newer
-/// one lets those who have just subscribed see something; it is no new work.
+/// Reads frames until there are no more, and makes each the newest. A frame that a server `repeats`
+/// for want of a newer one lets those who have just subscribed see something; it is no new work.
 fn read_frames(newest: &Newest, frame_bytes_max: usize, repeats: bool) -> io::Result<()> {
     let mut input = io::stdin().lock();
     let mut decoder = SourceDecoder::new(frame_bytes_max);
@@ -113,7 +128,10 @@ fn read_frames(newest: &Newest, frame_bytes_max: usize, repeats: bool) -> io::Re
             Err(rejected) if said.contains(&rejected.reason) => continue,
             Err(rejected) => {
                 said.push(rejected.reason);
-                say(&format!("{}; others like it are left out silently", rejected.sentence(frame_bytes_max)));
+                say(&format!(
+                    "{}; others like it are left out silently",
+                    rejected.sentence(frame_bytes_max)
+                ));
                 continue;
             }
             Ok(None) => {}
@@ -136,13 +154,21 @@ struct Numbering {
 
 impl Numbering {
     fn number(&mut self, part: &Part, repeats: bool) -> Option<Bytes> {
-        let captured_at = part.captured_at.unwrap_or_else(|| WallTime::nearest(wall_time()));
-        let sequence = part.sequence.map(Sequence::get).unwrap_or(self.sequence.saturating_add(1));
+        let captured_at = part
+            .captured_at
+            .unwrap_or_else(|| WallTime::nearest(wall_time()));
+        let sequence = part
+            .sequence
+            .map(Sequence::get)
+            .unwrap_or(self.sequence.saturating_add(1));
         if !repeats && (sequence, Some(captured_at)) == (self.sequence, self.captured_at) {
             return None;
         }
         (self.sequence, self.captured_at) = (sequence, Some(captured_at));
-        Some(EncodedPart::encode("", sequence, captured_at, &part.clone().with_tables().jpeg).message())
+        Some(
+            EncodedPart::encode("", sequence, captured_at, &part.clone().with_tables().jpeg)
+                .message(),
+        )
     }
 }
 
@@ -167,7 +193,12 @@ struct Counts {
 
 impl Counts {
     fn new() -> Self {
-        Self { lost: 0, dropped: 0, reported: 0, reported_at: Instant::now() }
+        Self {
+            lost: 0,
+            dropped: 0,
+            reported: 0,
+            reported_at: Instant::now(),
+        }
     }
 }
 
@@ -178,7 +209,9 @@ impl Sender<'_> {
             match self.send_all() {
                 Ok(()) => return Ok(()),
                 Err(fault) if fault.is_lasting() || self.newest.is_over() => return Err(fault),
-                Err(fault) => self.link.lost(&format!("no frames to {}", self.target.address), &fault),
+                Err(fault) => self
+                    .link
+                    .lost(&format!("no frames to {}", self.target.address), &fault),
             }
         }
     }
@@ -205,13 +238,23 @@ impl Sender<'_> {
     }
 
     fn send(&mut self, connection: &mut Connection, message: &[u8]) -> Result<(), Fault> {
-        let Target { address, frames_max, .. } = self.target;
+        let Target {
+            address,
+            frames_max,
+            ..
+        } = self.target;
         match address.place {
-            Place::Channel => cmd("PUBLISH").arg(&address.name).arg(message).exec(connection)?,
+            Place::Channel => cmd("PUBLISH")
+                .arg(&address.name)
+                .arg(message)
+                .exec(connection)?,
             Place::List => {
                 let last = *frames_max as isize - 1;
                 let mut push = pipe();
-                push.atomic().lpush(&address.name, message).ltrim(&address.name, 0, last).ignore();
+                push.atomic()
+                    .lpush(&address.name, message)
+                    .ltrim(&address.name, 0, last)
+                    .ignore();
                 let (length,): (u64,) = push.query(connection)?;
                 self.counts.dropped += length.saturating_sub(u64::from(*frames_max));
             }
@@ -230,7 +273,10 @@ impl Sender<'_> {
         (self.counts.reported, self.counts.reported_at) = (skipped + dropped, Instant::now());
         let mut words = format!("frames skipped so far because Redis was away or slow: {skipped}");
         if self.target.address.place == Place::List {
-            words += &format!("; dropped because {} waited already: {dropped}", self.target.frames_max);
+            words += &format!(
+                "; dropped because {} waited already: {dropped}",
+                self.target.frames_max
+            );
         }
         if !at_end {
             words = format!("{WELL}{}; {words}", self.target.address);

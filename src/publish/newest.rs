@@ -35,7 +35,9 @@ impl Newest {
 
     /// Waits for a frame and takes it; nothing once there will be none.
     pub(super) fn take(&self) -> Option<Bytes> {
-        let slot = self.changed.wait_while(self.lock(), |slot| slot.frame.is_none() && !slot.closed);
+        let slot = self
+            .changed
+            .wait_while(self.lock(), |slot| slot.frame.is_none() && !slot.closed);
         slot.unwrap_or_else(PoisonError::into_inner).frame.take()
     }
 

@@ -21,7 +21,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// The target as the user wrote it, for its publisher and for masking it in text that mentions it.
+    /// The target as the user wrote it, for its publisher and for masking it in text that mentions
+    /// it.
     pub fn written(&self) -> &SecretAddress {
         &self.written
     }
@@ -38,14 +39,21 @@ impl FromStr for Target {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
-        let (address, query, _) = match text.split_once(':').is_some_and(|(scheme, _)| scheme.ends_with("+list")) {
+        let (address, query, _) = match text
+            .split_once(':')
+            .is_some_and(|(scheme, _)| scheme.ends_with("+list"))
+        {
             true => Address::parse(text, [&["max"], &[]])?,
             false => Address::parse(text, [&[], &[]])?,
         };
         let in_range = |max: &u32| (1..=FRAMES_MAX_MAX).contains(max);
         let rule = || format!("a whole number from 1 to {FRAMES_MAX_MAX}");
         let frames_max = query.value("max", FRAMES_MAX_DEFAULT, in_range, rule)?;
-        Ok(Self { written: SecretAddress::new(text), address, frames_max })
+        Ok(Self {
+            written: SecretAddress::new(text),
+            address,
+            frames_max,
+        })
     }
 }
 

@@ -1,5 +1,5 @@
-//! Values that a thread reads while the loop turns: files, since a disk may be slow or a network's gone, and tables of
-//! the kernel. Each thread reads one value, wakes the loop and ends.
+//! Values that a thread reads while the loop turns: files, since a disk may be slow or a network's
+//! gone, and tables of the kernel. Each thread reads one value, wakes the loop and ends.
 
 use std::fmt;
 use std::io;
@@ -19,9 +19,15 @@ pub struct Background<T> {
 }
 
 impl<T: Send + 'static> Background<T> {
-    /// A value whose threads are called `name`. `waker` wakes the loop when [`Background::take`] is to be called.
+    /// A value whose threads are called `name`. `waker` wakes the loop when [`Background::take`] is
+    /// to be called.
     pub fn new(name: &'static str, waker: Arc<Waker>) -> Self {
-        Self { name, waker, running: None, is_stale: false }
+        Self {
+            name,
+            waker,
+            running: None,
+            is_stale: false,
+        }
     }
 
     /// Has the value read, unless that is under way: then it is read once more afterwards.
@@ -37,7 +43,9 @@ impl<T: Send + 'static> Background<T> {
             let _ = sender.send(read());
             let _ = waker.wake();
         };
-        thread::Builder::new().name(self.name.to_owned()).spawn(read)?;
+        thread::Builder::new()
+            .name(self.name.to_owned())
+            .spawn(read)?;
         self.running = Some(receiver);
         Ok(())
     }
@@ -50,7 +58,10 @@ impl<T: Send + 'static> Background<T> {
             Err(TryRecvError::Disconnected) => None,
         };
         self.running = None;
-        Some(Taken { value, is_stale: std::mem::take(&mut self.is_stale) })
+        Some(Taken {
+            value,
+            is_stale: std::mem::take(&mut self.is_stale),
+        })
     }
 }
 

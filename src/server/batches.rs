@@ -7,9 +7,9 @@ use mio::{Events, Poll};
 
 /// The batches of one turn.
 ///
-/// Events are edges: the kernel reports each once, and the next poll overwrites the batch before. So [`Batches::poll`]
-/// either polls a batch and returns `true`, or polls nothing and returns `false`: there is no batch that its caller
-/// does not see.
+/// Events are edges: the kernel reports each once, and the next poll overwrites the batch before.
+/// So [`Batches::poll`] either polls a batch and returns `true`, or polls nothing and returns
+/// `false`: there is no batch that its caller does not see.
 #[derive(Debug)]
 pub struct Batches {
     /// How long the next poll may wait.
@@ -21,13 +21,18 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// At most `max` batches, the first of which is waited for: no longer than `timeout`, or without end.
+    /// At most `max` batches, the first of which is waited for: no longer than `timeout`, or
+    /// without end.
     pub fn new(max: usize, timeout: Option<Duration>) -> Self {
-        Self { timeout, left: max, was_full: true }
+        Self {
+            timeout,
+            left: max,
+            was_full: true,
+        }
     }
 
-    /// Polls the next batch into `events`. Returns `false`, and leaves `events` as they are, if the batch before was
-    /// the last one.
+    /// Polls the next batch into `events`. Returns `false`, and leaves `events` as they are, if the
+    /// batch before was the last one.
     ///
     /// # Errors
     /// What the kernel returns, other than `EINTR`, which ends the wait early.
@@ -71,7 +76,9 @@ mod tests {
         let mut events = Events::with_capacity(2);
         let mut pipes: Vec<_> = (0..11).map(|_| mio::unix::pipe::new().unwrap()).collect();
         for (index, (sender, receiver)) in pipes.iter_mut().enumerate() {
-            poll.registry().register(receiver, Token(index), Interest::READABLE).unwrap();
+            poll.registry()
+                .register(receiver, Token(index), Interest::READABLE)
+                .unwrap();
             sender.write_all(b"x").unwrap();
         }
         let mut seen = Vec::new();
@@ -79,7 +86,11 @@ mod tests {
             seen.extend(turn(&mut poll, &mut events, Duration::from_secs(5)));
         }
         seen.sort_unstable();
-        assert_eq!(seen, (0..11).collect::<Vec<_>>(), "each edge is reported once, and none is lost");
+        assert_eq!(
+            seen,
+            (0..11).collect::<Vec<_>>(),
+            "each edge is reported once, and none is lost"
+        );
     }
 
     #[test]
@@ -88,12 +99,22 @@ mod tests {
         let mut events = Events::with_capacity(2);
         let (mut sender, mut receiver) = mio::unix::pipe::new().unwrap();
         let (mut second, mut other) = mio::unix::pipe::new().unwrap();
-        poll.registry().register(&mut receiver, Token(0), Interest::READABLE).unwrap();
-        poll.registry().register(&mut other, Token(1), Interest::READABLE).unwrap();
+        poll.registry()
+            .register(&mut receiver, Token(0), Interest::READABLE)
+            .unwrap();
+        poll.registry()
+            .register(&mut other, Token(1), Interest::READABLE)
+            .unwrap();
         sender.write_all(b"x").unwrap();
         second.write_all(b"x").unwrap();
         let began = Instant::now();
-        assert_eq!(turn(&mut poll, &mut events, Duration::from_secs(60)).len(), 2);
-        assert!(began.elapsed() < Duration::from_secs(30), "the second poll does not wait");
+        assert_eq!(
+            turn(&mut poll, &mut events, Duration::from_secs(60)).len(),
+            2
+        );
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "the second poll does not wait"
+        );
     }
 }

@@ -14,30 +14,37 @@ use socket2::{Domain, Protocol, SockAddr, TcpKeepalive, Type};
 /// Connections that may wait in the kernel; it takes the smaller of this and `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Bytes that may lie unsent in the kernel before it calls a socket full (`TCP_NOTSENT_LOWAT`, tcp(7)). Without this
-/// bound the kernel queues seconds of frames for a slow viewer, and live is no longer live. Fast viewers lose nothing.
+/// Bytes that may lie unsent in the kernel before it calls a socket full (`TCP_NOTSENT_LOWAT`,
+/// tcp(7)). Without this bound the kernel queues seconds of frames for a slow viewer, and live is
+/// no longer live. Fast viewers lose nothing.
 const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// A peer that vanished is noticed after 15 s of silence and 3 probes at 5 s; one that is being sent something, by the
-/// stall timeout. `TCP_USER_TIMEOUT` is not set: the kernel also counts the time in which the peer's window was too
-/// small for a whole segment of ours, and would close a slow reader that never stopped reading.
+/// A peer that vanished is noticed after 15 s of silence and 3 probes at 5 s; one that is being
+/// sent something, by the stall timeout. `TCP_USER_TIMEOUT` is not set: the kernel also counts the
+/// time in which the peer's window was too small for a whole segment of ours, and would close a
+/// slow reader that never stopped reading.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// The addresses of `HOST:PORT`. Those of a link have a zone, `[fe80::1%eth0]:PORT`, which getaddrinfo(3) takes without
-/// the brackets.
+/// The addresses of `HOST:PORT`. Those of a link have a zone, `[fe80::1%eth0]:PORT`, which
+/// getaddrinfo(3) takes without the brackets.
 fn addresses(address: &str) -> io::Result<impl Iterator<Item = SocketAddr>> {
-    let zoned = address.strip_prefix('[').and_then(|rest| rest.split_once("]:"));
-    let zoned = zoned.filter(|(host, _)| host.contains('%')).and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let zoned = address
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("]:"));
+    let zoned = zoned
+        .filter(|(host, _)| host.contains('%'))
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
     match zoned {
         Some((host, port)) => (host, port).to_socket_addrs(),
         None => address.to_socket_addrs(),
     }
 }
 
-/// Binds the addresses of `HOST:PORT`: `localhost` has two, and a client may try either. One that this machine does not
-/// have is left out, unless it is the only one; one that is in use is an error.
+/// Binds the addresses of `HOST:PORT`: `localhost` has two, and a client may try either. One that
+/// this machine does not have is left out, unless it is the only one; one that is in use is an
+/// error.
 pub(super) fn bind_inet(address: &str) -> io::Result<Vec<TcpListener>> {
     let mut refused = io::Error::new(ErrorKind::NotFound, "the name has no address");
     let mut bound: Vec<TcpListener> = Vec::new();
@@ -46,7 +53,8 @@ pub(super) fn bind_inet(address: &str) -> io::Result<Vec<TcpListener>> {
         if let (0, Some(Ok(first))) = (address.port(), bound.first().map(TcpListener::local_addr)) {
             address.set_port(first.port());
         }
-        let is_bound = |listener: &TcpListener| listener.local_addr().is_ok_and(|bound| bound == address);
+        let is_bound =
+            |listener: &TcpListener| listener.local_addr().is_ok_and(|bound| bound == address);
         if bound.iter().any(is_bound) {
             continue;
         }
@@ -56,13 +64,19 @@ pub(super) fn bind_inet(address: &str) -> io::Result<Vec<TcpListener>> {
             Err(error) => refused = error,
         }
     }
-    if bound.is_empty() { Err(refused) } else { Ok(bound) }
+    if bound.is_empty() {
+        Err(refused)
+    } else {
+        Ok(bound)
+    }
 }
 
 /// Binds all addresses of IPv4 in place of `[::]`, if the kernel has no IPv6.
 fn bind_without_ipv6(address: SocketAddr, error: io::Error) -> io::Result<TcpListener> {
     match Errno::from_io_error(&error) {
-        Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) if address.is_ipv6() && address.ip().is_unspecified() => {
+        Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
+            if address.is_ipv6() && address.ip().is_unspecified() =>
+        {
             bind_address((Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
         _ => Err(error),
@@ -70,7 +84,11 @@ fn bind_without_ipv6(address: SocketAddr, error: io::Error) -> io::Result<TcpLis
 }
 
 fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
@@ -81,13 +99,15 @@ fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Sets on the listening socket what every accepted one is to have: on Linux they inherit all of it, which saves seven
-/// system calls a connection.
+/// Sets on the listening socket what every accepted one is to have: on Linux they inherit all of
+/// it, which saves seven system calls a connection.
 pub(super) fn tune(socket: &socket2::Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
-    let keepalive =
-        TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_nonblocking(true)
 }
@@ -100,9 +120,11 @@ pub(super) fn must_listen(socket: &socket2::Socket) -> io::Result<()> {
     }
 }
 
-/// Removes the socket of a server that has died, but not one that is served, nor anything that is no socket.
+/// Removes the socket of a server that has died, but not one that is served, nor anything that is
+/// no socket.
 pub(super) fn remove_stale(path: &Path) -> io::Result<()> {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
     let refused = |error: &io::Error| error.kind() == ErrorKind::ConnectionRefused;
     if is_socket && UnixStream::connect(path).as_ref().is_err_and(refused) {
         std::fs::remove_file(path)?;
@@ -137,10 +159,22 @@ mod tests {
     #[test]
     fn name_is_bound_with_all_its_addresses_on_one_port() {
         let bound = bind_inet("localhost:0").unwrap();
-        let addresses: Vec<SocketAddr> = bound.iter().map(|listener| listener.local_addr().unwrap()).collect();
-        let names: Vec<SocketAddr> = ("localhost", addresses[0].port()).to_socket_addrs().unwrap().collect();
-        assert!(addresses.iter().all(|address| names.contains(address)), "{addresses:?}");
+        let addresses: Vec<SocketAddr> = bound
+            .iter()
+            .map(|listener| listener.local_addr().unwrap())
+            .collect();
+        let names: Vec<SocketAddr> = ("localhost", addresses[0].port())
+            .to_socket_addrs()
+            .unwrap()
+            .collect();
+        assert!(
+            addresses.iter().all(|address| names.contains(address)),
+            "{addresses:?}"
+        );
         assert!(addresses.iter().any(SocketAddr::is_ipv4), "{addresses:?}");
-        assert_eq!(bind_inet(&addresses[0].to_string()).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(
+            bind_inet(&addresses[0].to_string()).unwrap_err().kind(),
+            ErrorKind::AddrInUse
+        );
     }
 }

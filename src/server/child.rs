@@ -12,26 +12,32 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use super::settings::{DriverSpec, StdinFrom};
 use super::systemd;
 
-/// The variable that marks a child of the server, and all that it starts: see [`orphans`](super::orphans).
+/// The variable that marks a child of the server, and all that it starts: see
+/// [`orphans`](super::orphans).
 pub(super) const MARK: &str = "CHILD_OF_FRAMECAST";
 
-/// Bytes of stderr read from one child in one turn: of the shortest lines, a few milliseconds' work.
+/// Bytes of stderr read from one child in one turn: of the shortest lines, a few milliseconds'
+/// work.
 const STDERR_BUDGET_BYTES: usize = 8 * 1024;
 
 /// A line of stderr is kept up to this length.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// Returns the command of `spec`. It does not inherit the server's own options, which may hold the passwords of other
-/// cameras, nor the variables of systemd.
+/// Returns the command of `spec`. It does not inherit the server's own options, which may hold the
+/// passwords of other cameras, nor the variables of systemd.
 pub(super) fn command(spec: &DriverSpec) -> Command {
     let mut command = Command::new(&spec.program);
     for (name, _) in std::env::vars_os() {
-        let is_systemd = name.to_str().is_some_and(|name| systemd::VARIABLES.contains(&name));
+        let is_systemd = name
+            .to_str()
+            .is_some_and(|name| systemd::VARIABLES.contains(&name));
         if is_systemd || name.to_string_lossy().starts_with("FRAMECAST_") {
             command.env_remove(name);
         }
     }
-    command.args(&spec.args).envs(spec.env.iter().map(|(name, value)| (name, value.expose())));
+    command
+        .args(&spec.args)
+        .envs(spec.env.iter().map(|(name, value)| (name, value.expose())));
     command.stdout(Stdio::null()).stdin(match spec.stdin {
         StdinFrom::Null => Stdio::null(),
         StdinFrom::Server => Stdio::inherit(),
@@ -52,13 +58,26 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts `command` in a process group of its own, and registers the pipe of its stderr under `token`.
-    pub(super) fn spawn(command: &mut Command, token: Token, registry: &Registry, now: Instant) -> io::Result<Self> {
+    /// Starts `command` in a process group of its own, and registers the pipe of its stderr under
+    /// `token`.
+    pub(super) fn spawn(
+        command: &mut Command,
+        token: Token,
+        registry: &Registry,
+        now: Instant,
+    ) -> io::Result<Self> {
         // No other child of this server has the same token.
         let mark = format!("{}.{}", process::id(), token.0);
-        // In a group of its own, Ctrl-C at the terminal does not reach it, and a kill reaches all that it has started.
-        command.env(MARK, &mark).stderr(Stdio::piped()).process_group(0);
-        let mut child = Self { mark, ..Self::spawn_detached(command, now)? };
+        // In a group of its own, Ctrl-C at the terminal does not reach it, and a kill reaches all
+        // that it has started.
+        command
+            .env(MARK, &mark)
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let mut child = Self {
+            mark,
+            ..Self::spawn_detached(command, now)?
+        };
         if let Some(stderr) = child.process.stderr.take() {
             let mut stderr = Receiver::from(stderr);
             stderr.set_nonblocking(true)?;
@@ -68,10 +87,17 @@ impl Child {
         Ok(child)
     }
 
-    /// Starts `command` in our own process group and with our own stderr: for a process that is to outlive this one.
+    /// Starts `command` in our own process group and with our own stderr: for a process that is to
+    /// outlive this one.
     pub(super) fn spawn_detached(command: &mut Command, now: Instant) -> io::Result<Self> {
         let process = command.spawn()?;
-        Ok(Self { process, mark: String::new(), stderr: None, line: Vec::new(), started_at: now })
+        Ok(Self {
+            process,
+            mark: String::new(),
+            stderr: None,
+            line: Vec::new(),
+            started_at: now,
+        })
     }
 
     pub(super) fn pid(&self) -> Pid {
@@ -84,8 +110,9 @@ impl Child {
         Ok(waitid(WaitId::Pid(self.pid()), options)?.is_some())
     }
 
-    /// Kills the process group and reaps the process. The kill comes first: as long as the process is not reaped, no
-    /// other group can have its number. It cannot be refused, so the wait is short.
+    /// Kills the process group and reaps the process. The kill comes first: as long as the process
+    /// is not reaped, no other group can have its number. It cannot be refused, so the wait is
+    /// short.
     pub(super) fn reap(&mut self) -> io::Result<ExitStatus> {
         self.signal(Signal::KILL);
         self.process.wait()
@@ -96,9 +123,13 @@ impl Child {
         let _ = kill_process_group(self.pid(), signal);
     }
 
-    /// Reads stderr until it would block or has ended, and calls `on_line` for each line. Returns whether its budget
-    /// ended the reading: then there may be more, and no edge will report it.
-    pub(super) fn read_stderr(&mut self, scratch: &mut [u8], mut on_line: impl FnMut(&str)) -> bool {
+    /// Reads stderr until it would block or has ended, and calls `on_line` for each line. Returns
+    /// whether its budget ended the reading: then there may be more, and no edge will report it.
+    pub(super) fn read_stderr(
+        &mut self,
+        scratch: &mut [u8],
+        mut on_line: impl FnMut(&str),
+    ) -> bool {
         let mut total = 0;
         while let Some(stderr) = &mut self.stderr {
             if total >= STDERR_BUDGET_BYTES {

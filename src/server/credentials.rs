@@ -88,8 +88,15 @@ impl CredentialSources {
         let accounts = match &self.auth_file {
             None => Accounts::default(),
             Some(path) => {
-                let text = read("--auth-file", "a file of lines user:password or user:hash", path)?;
-                text.parse().map_err(|error| CredentialsError::Accounts { path: path.clone(), error })?
+                let text = read(
+                    "--auth-file",
+                    "a file of lines user:password or user:hash",
+                    path,
+                )?;
+                text.parse().map_err(|error| CredentialsError::Accounts {
+                    path: path.clone(),
+                    error,
+                })?
             }
         };
         let secret = match &self.token {
@@ -104,15 +111,30 @@ impl CredentialSources {
 fn read_token(path: &Path) -> Result<Secret, CredentialsError> {
     let text = read("--token-file", "a file whose first line is the token", path)?;
     let token = Secret::from_str(text.lines().next().unwrap_or_default().trim());
-    token.map_err(|fault| CredentialsError::Token { path: path.to_owned(), fault })
+    token.map_err(|fault| CredentialsError::Token {
+        path: path.to_owned(),
+        fault,
+    })
 }
 
 /// Reads a small file of secrets, and warns if others may read it too.
-fn read(option: &'static str, content: &'static str, path: &Path) -> Result<String, CredentialsError> {
-    let failed = |error| CredentialsError::File { option, content, path: path.to_owned(), error };
+fn read(
+    option: &'static str,
+    content: &'static str,
+    path: &Path,
+) -> Result<String, CredentialsError> {
+    let failed = |error| CredentialsError::File {
+        option,
+        content,
+        path: path.to_owned(),
+        error,
+    };
     let is_open = |permissions: Permissions| permissions.mode() & 0o007 != 0;
     if fs::metadata(path).is_ok_and(|metadata| is_open(metadata.permissions())) {
-        log::warn!("{option} {}: every user of this machine may read it; chmod 600 mends that", path.display());
+        log::warn!(
+            "{option} {}: every user of this machine may read it; chmod 600 mends that",
+            path.display()
+        );
     }
     let bytes = read_small(path, FILE_BYTES_MAX).map_err(failed)?;
     String::from_utf8(bytes).map_err(|_| failed(io::Error::other("it is no text in UTF-8")))
@@ -124,9 +146,14 @@ fn read(option: &'static str, content: &'static str, path: &Path) -> Result<Stri
 /// It cannot be read, or is larger than `bytes_max` bytes.
 pub fn read_small(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(bytes_max as u64 + 1)
+        .read_to_end(&mut bytes)?;
     match bytes.len() > bytes_max {
-        true => Err(io::Error::other(format!("it is larger than {} MiB", bytes_max / 1024 / 1024))),
+        true => Err(io::Error::other(format!(
+            "it is larger than {} MiB",
+            bytes_max / 1024 / 1024
+        ))),
         false => Ok(bytes),
     }
 }

@@ -9,7 +9,11 @@ use super::tls::CertificateError;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {}: {error}; {}", spell(address), advice(address, error))]
+    #[error(
+        "cannot listen on {}: {error}; {}",
+        spell(address),
+        advice(address, error)
+    )]
     Listen {
         /// What was given.
         address: ListenAddress,
@@ -17,7 +21,9 @@ pub enum ServeError {
         error: io::Error,
     },
     /// What was passed on to be listened on cannot be.
-    #[error("cannot listen on what was passed on by LISTEN_FDS: {0}; pass on listening TCP or Unix stream sockets")]
+    #[error(
+        "cannot listen on what was passed on by LISTEN_FDS: {0}; pass on listening TCP or Unix stream sockets"
+    )]
     Inherited(io::Error),
     /// The certificate cannot be used.
     #[error(transparent)]
@@ -42,13 +48,19 @@ impl ServeError {
 /// What to do about an address that cannot be listened on.
 fn advice(address: &ListenAddress, error: &io::Error) -> &'static str {
     match (address, error.kind()) {
-        (ListenAddress::Unix(_), ErrorKind::AddrInUse) => "remove what stands there, or choose another with --listen",
-        (ListenAddress::Unix(_), _) => "choose a path with --listen whose folder is there and may be written to",
+        (ListenAddress::Unix(_), ErrorKind::AddrInUse) => {
+            "remove what stands there, or choose another with --listen"
+        }
+        (ListenAddress::Unix(_), _) => {
+            "choose a path with --listen whose folder is there and may be written to"
+        }
         (_, ErrorKind::AddrInUse) => "end the program that has it, or choose another with --listen",
         (_, ErrorKind::AddrNotAvailable) => {
             "choose one of this machine's own with --listen, or 0.0.0.0 or [::] for all of them"
         }
-        (_, ErrorKind::PermissionDenied) => "choose a port from 1024 up with --listen: those below are the system's",
+        (_, ErrorKind::PermissionDenied) => {
+            "choose a port from 1024 up with --listen: those below are the system's"
+        }
         _ => "choose another with --listen",
     }
 }

@@ -1,4 +1,5 @@
-//! The network interfaces of this machine: their addresses, and the URLs by which other devices reach a listener.
+//! The network interfaces of this machine: their addresses, and the URLs by which other devices
+//! reach a listener.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,9 +9,11 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 
-/// Interfaces of containers and virtual machines on this machine, by the beginnings of their names: no other device is
-/// behind them.
-const INTERNAL: [&str; 8] = ["docker", "br-", "veth", "virbr", "cni", "flannel", "podman", "lxc"];
+/// Interfaces of containers and virtual machines on this machine, by the beginnings of their names:
+/// no other device is behind them.
+const INTERNAL: [&str; 8] = [
+    "docker", "br-", "veth", "virbr", "cni", "flannel", "podman", "lxc",
+];
 
 /// More addresses would hide the ones that matter.
 const URLS_MAX: usize = 8;
@@ -31,8 +34,8 @@ pub struct InterfaceAddress {
     pub is_up: bool,
 }
 
-/// The addresses of all interfaces, in the order of the kernel. It makes several system calls, and the kernel may take
-/// a while where there are thousands, so it does not belong into the loop.
+/// The addresses of all interfaces, in the order of the kernel. It makes several system calls, and
+/// the kernel may take a while where there are thousands, so it does not belong into the loop.
 ///
 /// # Errors
 /// The kernel refuses (getifaddrs(3)).
@@ -59,35 +62,62 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
 
 /// The names that this machine has for itself, by which its cameras may be asked for.
 pub fn own_names() -> impl Iterator<Item = String> {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     let first = name.split('.').next().map(str::to_owned);
     std::iter::once(name.clone()).chain(first)
 }
 
-/// The name by which devices on the same network find this machine, if it announces one by multicast DNS.
+/// The name by which devices on the same network find this machine, if it announces one by
+/// multicast DNS.
 pub fn local_name() -> Option<String> {
     let is_announced = Path::new(AVAHI).exists();
-    own_names().last().filter(|name| is_announced && !name.is_empty()).map(|name| format!("{name}.local"))
+    own_names()
+        .last()
+        .filter(|name| is_announced && !name.is_empty())
+        .map(|name| format!("{name}.local"))
 }
 
-/// The URLs by which other devices reach a listener that is bound to `bound`, of which `name` is the machine's name on
-/// the network, if it has one. A listener on the loopback interface has none.
-pub fn urls(scheme: &str, bound: SocketAddr, interfaces: &[InterfaceAddress], name: Option<&str>) -> Vec<String> {
+/// The URLs by which other devices reach a listener that is bound to `bound`, of which `name` is
+/// the machine's name on the network, if it has one. A listener on the loopback interface has none.
+pub fn urls(
+    scheme: &str,
+    bound: SocketAddr,
+    interfaces: &[InterfaceAddress],
+    name: Option<&str>,
+) -> Vec<String> {
     if !bound.ip().is_unspecified() {
         let url = format!("{scheme}://{bound}/");
-        return if bound.ip().is_loopback() { Vec::new() } else { vec![url] };
+        return if bound.ip().is_loopback() {
+            Vec::new()
+        } else {
+            vec![url]
+        };
     }
     let is_outer = |interface: &&InterfaceAddress| {
         interface.is_up
             && !interface.ip.is_loopback()
-            && !INTERNAL.iter().any(|name| interface.interface.starts_with(name))
+            && !INTERNAL
+                .iter()
+                .any(|name| interface.interface.starts_with(name))
     };
-    let all: Vec<IpAddr> = interfaces.iter().filter(is_outer).map(|interface| interface.ip).collect();
+    let all: Vec<IpAddr> = interfaces
+        .iter()
+        .filter(is_outer)
+        .map(|interface| interface.ip)
+        .collect();
     let v4 = all.iter().copied().filter(IpAddr::is_ipv4);
     // A link-local address would need the name of an interface of the other device (RFC 6874).
     let is_global = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if !ip.is_unicast_link_local());
-    let v6 = all.iter().copied().filter(|ip| bound.is_ipv6() && is_global(ip));
-    let addresses = v4.chain(v6).map(|ip| format!("{scheme}://{}/", SocketAddr::new(ip, bound.port())));
+    let v6 = all
+        .iter()
+        .copied()
+        .filter(|ip| bound.is_ipv6() && is_global(ip));
+    let addresses = v4
+        .chain(v6)
+        .map(|ip| format!("{scheme}://{}/", SocketAddr::new(ip, bound.port())));
     let named = name.map(|name| format!("{scheme}://{name}:{}/", bound.port()));
     addresses.take(URLS_MAX).chain(named).collect()
 }
@@ -119,13 +149,24 @@ mod tests {
     fn unspecified_address_is_reached_by_those_of_outer_interfaces() {
         let of = |bound: &str, name| urls("http", bound.parse().unwrap(), &interfaces(), name);
         assert_eq!(of("0.0.0.0:8080", None), ["http://192.168.1.20:8080/"]);
-        let both = ["http://192.168.1.20:8080/", "http://[2001:db8::20]:8080/", "http://pi.local:8080/"];
+        let both = [
+            "http://192.168.1.20:8080/",
+            "http://[2001:db8::20]:8080/",
+            "http://pi.local:8080/",
+        ];
         assert_eq!(of("[::]:8080", Some("pi.local")), both);
     }
 
     #[test]
     fn listener_on_one_address_is_reached_by_it_alone() {
-        let of = |bound: &str| urls("https", bound.parse().unwrap(), &interfaces(), Some("pi.local"));
+        let of = |bound: &str| {
+            urls(
+                "https",
+                bound.parse().unwrap(),
+                &interfaces(),
+                Some("pi.local"),
+            )
+        };
         assert_eq!(of("192.168.1.20:443"), ["https://192.168.1.20:443/"]);
         assert_eq!(of("127.0.0.1:443"), [""; 0]);
         assert_eq!(of("[::1]:443"), [""; 0]);
@@ -134,6 +175,10 @@ mod tests {
     #[test]
     fn loopback_interface_is_found() {
         let all = addresses().unwrap();
-        assert!(all.iter().any(|address| address.ip == IpAddr::from([127, 0, 0, 1])), "{all:?}");
+        assert!(
+            all.iter()
+                .any(|address| address.ip == IpAddr::from([127, 0, 0, 1])),
+            "{all:?}"
+        );
     }
 }

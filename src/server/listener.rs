@@ -1,8 +1,9 @@
 //! Listening sockets, and the edges they owe.
 //!
-//! The kernel reports waiting connections once, when the first of them comes. After that it reports nothing until
-//! accept has returned "would block": after running out of descriptors (EMFILE), no edge comes even when more
-//! connections arrive. So a listener of which accepting ended early remembers that an accept is owed.
+//! The kernel reports waiting connections once, when the first of them comes. After that it reports
+//! nothing until accept has returned "would block": after running out of descriptors (EMFILE), no
+//! edge comes even when more connections arrive. So a listener of which accepting ended early
+//! remembers that an accept is owed.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -26,10 +27,12 @@ use super::token::Owner;
 use crate::hub::{Hub, Wake};
 use crate::stream::Peer;
 
-/// Connections accepted in one turn and from one listener, so that a burst of new ones does not delay the viewers.
+/// Connections accepted in one turn and from one listener, so that a burst of new ones does not
+/// delay the viewers.
 const ACCEPTS_MAX: usize = 64;
 
-/// After running out of descriptors or memory, accepting is retried after this long, and whenever a connection closes.
+/// After running out of descriptors or memory, accepting is retried after this long, and whenever a
+/// connection closes.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// All listening sockets.
@@ -47,11 +50,25 @@ pub struct Listeners {
 
 impl Listeners {
     /// Registers `all` for events.
-    pub fn register(mut all: Vec<Listener>, connections_max: usize, registry: &Registry) -> io::Result<Self> {
+    pub fn register(
+        mut all: Vec<Listener>,
+        connections_max: usize,
+        registry: &Registry,
+    ) -> io::Result<Self> {
         for (index, listener) in all.iter_mut().enumerate() {
-            registry.register(listener.source(), Owner::Listener(index).token(), Interest::READABLE)?;
+            registry.register(
+                listener.source(),
+                Owner::Listener(index).token(),
+                Interest::READABLE,
+            )?;
         }
-        Ok(Self { all, connections_max, retry_at: None, is_exhaustion_logged: false, is_closed: false })
+        Ok(Self {
+            all,
+            connections_max,
+            retry_at: None,
+            is_exhaustion_logged: false,
+            is_closed: false,
+        })
     }
 
     /// The sockets.
@@ -71,9 +88,15 @@ impl Listeners {
         self.retry_at = None;
     }
 
-    /// Accepts the connections that wait, as far as there is room in `hub`. Returns how often the kernel ran out of
-    /// descriptors or memory.
-    pub fn accept(&mut self, hub: &mut Hub<Socket>, tls: Option<&Tls>, registry: &Registry, now: Instant) -> u64 {
+    /// Accepts the connections that wait, as far as there is room in `hub`. Returns how often the
+    /// kernel ran out of descriptors or memory.
+    pub fn accept(
+        &mut self,
+        hub: &mut Hub<Socket>,
+        tls: Option<&Tls>,
+        registry: &Registry,
+        now: Instant,
+    ) -> u64 {
         self.retry_at = self.retry_at.filter(|retry_at| now < *retry_at);
         let mut exhausted = 0;
         for index in 0..self.all.len() {
@@ -84,14 +107,23 @@ impl Listeners {
                 let listener = &mut self.all[index];
                 match listener.accept() {
                     Accepted::Connection(socket, peer) => {
-                        admit(hub, socket, peer, tls.filter(|_| listener.is_encrypted), registry, now);
+                        admit(
+                            hub,
+                            socket,
+                            peer,
+                            tls.filter(|_| listener.is_encrypted),
+                            registry,
+                            now,
+                        );
                     }
                     Accepted::WouldBlock => {}
                     Accepted::Exhausted(error) => {
                         exhausted += 1;
                         self.retry_at = Some(now + ACCEPT_RETRY);
                         if !std::mem::replace(&mut self.is_exhaustion_logged, true) {
-                            log::warn!("accept: {error}; retrying, new connections wait in the backlog");
+                            log::warn!(
+                                "accept: {error}; retrying, new connections wait in the backlog"
+                            );
                         }
                     }
                 }
@@ -105,7 +137,11 @@ impl Listeners {
         match self.retry_at {
             _ if self.is_closed => Wake::OnInput,
             Some(retry_at) => Wake::At(retry_at),
-            None if self.may_accept(connections) && self.all.iter().any(|listener| listener.is_owed) => Wake::Now,
+            None if self.may_accept(connections)
+                && self.all.iter().any(|listener| listener.is_owed) =>
+            {
+                Wake::Now
+            }
             None => Wake::OnInput,
         }
     }
@@ -119,8 +155,9 @@ impl Listeners {
         self.is_closed = true;
     }
 
-    /// Leaves the sockets to the new process that has them open too. They are deregistered as well: as long as any
-    /// process has a socket open, closing our descriptor does not end our events (epoll(7)).
+    /// Leaves the sockets to the new process that has them open too. They are deregistered as well:
+    /// as long as any process has a socket open, closing our descriptor does not end our events
+    /// (epoll(7)).
     pub fn hand_over(&mut self, registry: &Registry) {
         for mut listener in self.all.drain(..) {
             if let Err(error) = registry.deregister(listener.source()) {
@@ -132,7 +169,14 @@ impl Listeners {
 }
 
 /// Adds a connection to the hub, encrypted if there is `tls`, and registers it for events.
-fn admit(hub: &mut Hub<Socket>, socket: Socket, peer: Peer, tls: Option<&Tls>, registry: &Registry, now: Instant) {
+fn admit(
+    hub: &mut Hub<Socket>,
+    socket: Socket,
+    peer: Peer,
+    tls: Option<&Tls>,
+    registry: &Registry,
+    now: Instant,
+) {
     let admitted = hub.admit(peer, now, |key| {
         let mut socket = match (socket, tls) {
             (Socket::Tcp(stream), Some(tls)) => Socket::Tls(Box::new(tls.accept(stream)?)),
@@ -174,7 +218,8 @@ enum Accepted {
 }
 
 impl Listener {
-    /// Starts to listen on every address that a name has. This may look names up, so it belongs before the loop.
+    /// Starts to listen on every address that a name has. This may look names up, so it belongs
+    /// before the loop.
     ///
     /// # Errors
     /// The name is unknown, or the kernel refuses its addresses.
@@ -189,7 +234,10 @@ impl Listener {
             }
         };
         let is_encrypted = matches!(address, ListenAddress::Https(_));
-        Ok(inner.into_iter().map(|inner| Self::new(inner, is_encrypted)).collect())
+        Ok(inner
+            .into_iter()
+            .map(|inner| Self::new(inner, is_encrypted))
+            .collect())
     }
 
     /// The address of a network that it is bound to; a Unix socket has none.
@@ -207,7 +255,10 @@ impl Listener {
     pub fn from_tcp(socket: StdTcpListener, is_encrypted: bool) -> io::Result<Self> {
         must_listen(&SockRef::from(&socket))?;
         tune(&SockRef::from(&socket))?;
-        Ok(Self::new(Inner::Tcp(TcpListener::from_std(socket)), is_encrypted))
+        Ok(Self::new(
+            Inner::Tcp(TcpListener::from_std(socket)),
+            is_encrypted,
+        ))
     }
 
     /// Takes over a Unix socket that another process has made.
@@ -218,13 +269,25 @@ impl Listener {
         must_listen(&SockRef::from(&socket))?;
         socket.set_nonblocking(true)?;
         let no_path = || io::Error::other("a Unix socket that was passed on has no path");
-        let path = socket.local_addr()?.as_pathname().ok_or_else(no_path)?.to_owned();
-        Ok(Self::new(Inner::Unix(UnixListener::from_std(socket), path), false))
+        let path = socket
+            .local_addr()?
+            .as_pathname()
+            .ok_or_else(no_path)?
+            .to_owned();
+        Ok(Self::new(
+            Inner::Unix(UnixListener::from_std(socket), path),
+            false,
+        ))
     }
 
     fn new(inner: Inner, is_encrypted: bool) -> Self {
         // Connections may have come before the first edge is asked for.
-        Self { inner, is_encrypted, is_owed: true, is_handed_over: false }
+        Self {
+            inner,
+            is_encrypted,
+            is_owed: true,
+            is_handed_over: false,
+        }
     }
 
     /// The same socket once more, for another process.
@@ -244,8 +307,12 @@ impl Listener {
     fn accept(&mut self) -> Accepted {
         loop {
             let accepted = match &self.inner {
-                Inner::Tcp(listener) => listener.accept().map(|(stream, peer)| (Socket::Tcp(stream), Peer::Inet(peer))),
-                Inner::Unix(listener, _) => listener.accept().map(|(stream, _)| (Socket::Unix(stream), Peer::Local)),
+                Inner::Tcp(listener) => listener
+                    .accept()
+                    .map(|(stream, peer)| (Socket::Tcp(stream), Peer::Inet(peer))),
+                Inner::Unix(listener, _) => listener
+                    .accept()
+                    .map(|(stream, _)| (Socket::Unix(stream), Peer::Local)),
             };
             match accepted {
                 Ok((socket, peer)) => return Accepted::Connection(socket, peer),
@@ -254,7 +321,8 @@ impl Listener {
                     return Accepted::WouldBlock;
                 }
                 Err(error) if is_exhaustion(&error) => return Accepted::Exhausted(error),
-                // accept(2): errors already pending on the new connection are returned here. The next one may be fine.
+                // accept(2): errors already pending on the new connection are returned here. The
+                // next one may be fine.
                 Err(error) => log::debug!("accept: {error}"),
             }
         }
@@ -309,7 +377,10 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let living = Listener::bind(&address).unwrap();
         assert_eq!(living.len(), 1);
-        assert_eq!(Listener::bind(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(
+            Listener::bind(&address).unwrap_err().kind(),
+            ErrorKind::AddrInUse
+        );
         drop(living);
         assert!(!path.exists());
     }

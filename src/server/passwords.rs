@@ -1,8 +1,10 @@
-//! Checks passwords against their hashes, which takes tens of milliseconds on purpose: too long for a turn.
+//! Checks passwords against their hashes, which takes tens of milliseconds on purpose: too long for
+//! a turn.
 //!
-//! Each check is a child process, one at a time, so that wrong passwords cost other viewers no turn and the machine one
-//! core at most. Its exit code is the result. A process for each check is the simplest that is right: one that hangs
-//! does not hold up the next, and the memory that Argon2 takes is returned at once.
+//! Each check is a child process, one at a time, so that wrong passwords cost other viewers no turn
+//! and the machine one core at most. Its exit code is the result. A process for each check is the
+//! simplest that is right: one that hangs does not hold up the next, and the memory that Argon2
+//! takes is returned at once.
 
 use std::io::{self, Write};
 use std::process::{self, Stdio};
@@ -34,27 +36,43 @@ pub struct Passwords(pub(super) Supervised<u64>);
 impl Passwords {
     /// Checks are made by `check`.
     pub fn new(check: DriverSpec) -> Self {
-        Self(Supervised::new(ChildKind::PasswordCheck, 0, "password check", check))
+        Self(Supervised::new(
+            ChildKind::PasswordCheck,
+            0,
+            "password check",
+            check,
+        ))
     }
 
     /// Takes the result of a check that has exited, and has the requests that wait for it answered.
-    pub fn read(&mut self, authenticator: &mut Authenticator, hub: &mut Hub<Socket>, scratch: &mut [u8], now: Instant) {
+    pub fn read(
+        &mut self,
+        authenticator: &mut Authenticator,
+        hub: &mut Hub<Socket>,
+        scratch: &mut [u8],
+        now: Instant,
+    ) {
         self.0.read(scratch, now, |_, _, _| false);
-        let Some(exit) = self.0.take_exit(now) else { return };
+        let Some(exit) = self.0.take_exit(now) else {
+            return;
+        };
         let result = match exit.status.code().and_then(|code| u8::try_from(code).ok()) {
             Some(RIGHT) => CheckResult::Right,
             Some(WRONG) => CheckResult::Wrong,
             _ => CheckResult::Unknown,
         };
         match result {
-            CheckResult::Unknown => self.0.fail(format!("failed ({}), login refused", exit.status)),
+            CheckResult::Unknown => self
+                .0
+                .fail(format!("failed ({}), login refused", exit.status)),
             _ => self.0.log().forget(),
         }
         authenticator.finish(exit.own, result, now);
         hub.check_finished(exit.own, now);
     }
 
-    /// Starts the next check, if none is under way, and has the requests answered whose checks were dropped.
+    /// Starts the next check, if none is under way, and has the requests answered whose checks were
+    /// dropped.
     pub fn attend(
         &mut self,
         authenticator: &mut Authenticator,
@@ -90,7 +108,10 @@ fn hand_over(process: &mut process::Child, check: &Check) -> io::Result<()> {
         request.push_str(costlier.as_str());
     }
     request.push('\n');
-    let stdin = process.stdin.take().ok_or_else(|| io::Error::other("its standard input is no pipe"))?;
+    let stdin = process
+        .stdin
+        .take()
+        .ok_or_else(|| io::Error::other("its standard input is no pipe"))?;
     // All together fits into an empty pipe, so this never waits; if it did not fit, it would fail.
     let mut stdin = Sender::from(stdin);
     stdin.set_nonblocking(true)?;

@@ -1,8 +1,8 @@
 //! A publisher: the child process that passes a camera's frames on, and is a viewer of this server.
 //!
-//! Its standard input is one end of a socket pair, the other end a connection like any viewer's: a publisher that
-//! cannot keep up skips frames as a slow viewer does, and its exit is noticed as any viewer's leaving is. A camera runs
-//! as long as it is published.
+//! Its standard input is one end of a socket pair, the other end a connection like any viewer's: a
+//! publisher that cannot keep up skips frames as a slow viewer does, and its exit is noticed as any
+//! viewer's leaving is. A camera runs as long as it is published.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,7 +33,10 @@ impl Publisher {
         let prefix = format_args!("publisher of {name}");
         let mut process = Supervised::new(ChildKind::Publisher, index, prefix, settings.process);
         process.start_again_at(now);
-        Self { camera: settings.camera, process }
+        Self {
+            camera: settings.camera,
+            process,
+        }
     }
 
     /// Which camera it publishes, from 0.
@@ -64,7 +67,11 @@ impl Publisher {
     /// Reads what its process has logged, and notes its exit.
     pub fn read(&mut self, scratch: &mut [u8], now: Instant) {
         self.process.read(scratch, now, |_, _, _| false);
-        if let Some(exit) = self.process.take_exit(now).filter(|_| !self.process.is_retired()) {
+        if let Some(exit) = self
+            .process
+            .take_exit(now)
+            .filter(|_| !self.process.is_retired())
+        {
             self.process.restart_after(exit.status, now);
         }
     }
@@ -84,7 +91,9 @@ impl Publisher {
         let is_started = match socket_pair() {
             Ok((ours, theirs)) => {
                 command.stdin(theirs);
-                self.process.start(command, registry, now, |_, _| subscribe(hub, camera, ours, registry, now))
+                self.process.start(command, registry, now, |_, _| {
+                    subscribe(hub, camera, ours, registry, now)
+                })
             }
             Err(error) => self.process.started(Err(error)),
         };

@@ -1,5 +1,5 @@
-//! What is read again while the server runs: users and tokens on SIGHUP, and the networks of the interfaces when their
-//! addresses change.
+//! What is read again while the server runs: users and tokens on SIGHUP, and the networks of the
+//! interfaces when their addresses change.
 
 use std::io;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// Registers for changes of addresses. Without them, as in a sandbox without netlink sockets, the networks stay
-    /// what they are at the start.
+    /// Registers for changes of addresses. Without them, as in a sandbox without netlink sockets,
+    /// the networks stay what they are at the start.
     pub fn new(sources: CredentialSources, waker: &Arc<Waker>, registry: &Registry) -> Self {
         let addresses = AddressChanges::subscribe().and_then(|mut addresses| {
             addresses.register(registry, Owner::Addresses.token())?;
@@ -38,7 +38,9 @@ impl Reloads {
             sources,
             credentials: Background::new("credentials", Arc::clone(waker)),
             networks: Background::new("networks", Arc::clone(waker)),
-            addresses: addresses.inspect_err(|error| log::debug!("netlink: {error}; networks are not updated")).ok(),
+            addresses: addresses
+                .inspect_err(|error| log::debug!("netlink: {error}; networks are not updated"))
+                .ok(),
         }
     }
 
@@ -71,15 +73,21 @@ impl Reloads {
         if let Some(Taken { value, is_stale }) = self.credentials.take() {
             match value {
                 Some(Ok(credentials)) => replace_credentials(credentials, authenticator, hub, now),
-                Some(Err(error)) => log::warn!("cannot reload users and tokens: {error}; keeping the old ones"),
-                None => log::warn!("cannot reload users and tokens: reading was cut short; keeping the old ones"),
+                Some(Err(error)) => {
+                    log::warn!("cannot reload users and tokens: {error}; keeping the old ones")
+                }
+                None => log::warn!(
+                    "cannot reload users and tokens: reading was cut short; keeping the old ones"
+                ),
             }
             if is_stale {
                 self.start();
             }
         }
         if let Some(Taken { value, is_stale }) = self.networks.take() {
-            value.into_iter().for_each(|networks| set_own_networks(authenticator, networks));
+            value
+                .into_iter()
+                .for_each(|networks| set_own_networks(authenticator, networks));
             if is_stale {
                 self.read_networks();
             }
@@ -102,11 +110,19 @@ fn replace_credentials(
     log::info!("reloaded users and tokens; streams of the removed ones are closed");
 }
 
-/// Sets the networks of the interfaces, and logs those that count as private only because of their interface.
-pub(super) fn set_own_networks(authenticator: &mut Authenticator, networks: io::Result<Vec<Network>>) {
+/// Sets the networks of the interfaces, and logs those that count as private only because of their
+/// interface.
+pub(super) fn set_own_networks(
+    authenticator: &mut Authenticator,
+    networks: io::Result<Vec<Network>>,
+) {
     match networks {
         Ok(networks) => {
-            let added: Vec<String> = authenticator.set_own_networks(networks).iter().map(Network::to_string).collect();
+            let added: Vec<String> = authenticator
+                .set_own_networks(networks)
+                .iter()
+                .map(Network::to_string)
+                .collect();
             let policy = authenticator.policy();
             if !added.is_empty() && !policy.has_credentials() && !policy.is_public {
                 log::info!(
@@ -115,6 +131,8 @@ pub(super) fn set_own_networks(authenticator: &mut Authenticator, networks: io::
                 );
             }
         }
-        Err(error) => log::warn!("cannot read the networks of the interfaces: {error}; keeping the old ones"),
+        Err(error) => {
+            log::warn!("cannot read the networks of the interfaces: {error}; keeping the old ones")
+        }
     }
 }

@@ -31,8 +31,8 @@ pub struct Settings {
     pub offline: Offline,
     /// A camera is stopped this long after its last viewer has left.
     pub camera_linger: Duration,
-    /// The age up to which a frame will do for a snapshot that asks for no other; the newest does, whatever its age, if
-    /// there is none.
+    /// The age up to which a frame will do for a snapshot that asks for no other; the newest does,
+    /// whatever its age, if there is none.
     pub snapshot_max_age: Option<Duration>,
     /// The word that divides the parts of a stream.
     pub boundary: String,
@@ -57,8 +57,8 @@ pub struct DriverSpec {
     pub args: Vec<OsString>,
     /// Variables of its environment, which only the same user can read.
     pub env: Vec<(&'static str, SecretAddress)>,
-    /// The source or target that it connects to, as the user wrote it. It is displayed with credentials masked, and
-    /// they are masked in what the process logs.
+    /// The source or target that it connects to, as the user wrote it. It is displayed with
+    /// credentials masked, and they are masked in what the process logs.
     pub shown_as: SecretAddress,
     /// What its standard input is, where the server does not write to it.
     pub stdin: StdinFrom,
@@ -66,7 +66,8 @@ pub struct DriverSpec {
     pub patience: Option<Duration>,
     /// Whether it recovers by itself when its source is silent: killing it would not help.
     pub heals: bool,
-    /// How often, from start to start, it is run again when it gives a picture and exits with status 0.
+    /// How often, from start to start, it is run again when it gives a picture and exits with
+    /// status 0.
     pub repeats_every: Option<Duration>,
     /// How a line of its stderr begins that reports that all is well.
     pub well_line: Option<&'static str>,
@@ -95,8 +96,8 @@ pub struct CameraSettings {
     pub warm_up: WarmUp,
 }
 
-/// What of a camera that has just been started is passed over before a snapshot is taken: a sensor needs some pictures
-/// to find its exposure, white balance and focus. Streams show them all.
+/// What of a camera that has just been started is passed over before a snapshot is taken: a sensor
+/// needs some pictures to find its exposure, white balance and focus. Streams show them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarmUp {
     /// So many frames.
@@ -137,7 +138,8 @@ pub enum Offline {
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// `HOST:PORT`; the host may be a name, `[::]` takes both families, and port 0 lets the kernel choose one.
+    /// `HOST:PORT`; the host may be a name, `[::]` takes both families, and port 0 lets the kernel
+    /// choose one.
     Inet(String),
     /// The same, encrypted.
     Https(String),

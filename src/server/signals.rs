@@ -28,7 +28,13 @@ pub enum Request {
 impl Signals {
     /// Takes these signals of this process over.
     pub fn take_over() -> io::Result<Self> {
-        let signals = [Signal::TERM, Signal::INT, Signal::CHILD, Signal::USR1, Signal::USR2];
+        let signals = [
+            Signal::TERM,
+            Signal::INT,
+            Signal::CHILD,
+            Signal::USR1,
+            Signal::USR2,
+        ];
         SignalPipe::new(signals.map(Signal::as_raw)).map(Self)
     }
 
@@ -37,21 +43,23 @@ impl Signals {
         registry.register(&mut self.0, token, Interest::READABLE)
     }
 
-    /// Takes over SIGHUP as well. A server with nothing to reload keeps the default action: a terminal that is closed
-    /// ends what it runs.
+    /// Takes over SIGHUP as well. A server with nothing to reload keeps the default action: a
+    /// terminal that is closed ends what it runs.
     pub fn take_over_reload(&self) -> io::Result<()> {
         self.0.add_signal(Signal::HUP.as_raw())
     }
 
     /// The signals that have come since the last call.
     pub fn pending(&mut self) -> impl Iterator<Item = Request> {
-        self.0.pending().map(|signal| match Signal::from_named_raw(signal) {
-            Some(Signal::CHILD) => Request::Reap,
-            Some(Signal::USR1) => Request::HandOver,
-            Some(Signal::USR2) => Request::Restart,
-            Some(Signal::HUP) => Request::Reload,
-            _ => Request::ShutDown,
-        })
+        self.0
+            .pending()
+            .map(|signal| match Signal::from_named_raw(signal) {
+                Some(Signal::CHILD) => Request::Reap,
+                Some(Signal::USR1) => Request::HandOver,
+                Some(Signal::USR2) => Request::Restart,
+                Some(Signal::HUP) => Request::Reload,
+                _ => Request::ShutDown,
+            })
     }
 }
 

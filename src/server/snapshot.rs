@@ -1,4 +1,5 @@
-//! Collects what the site shows of the server: a view for each request, a snapshot where one is asked for.
+//! Collects what the site shows of the server: a view for each request, a snapshot where one is
+//! asked for.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -61,7 +62,11 @@ impl<'a> Parts<'a> {
     pub fn snapshot(&self, labels: Option<&[&str]>) -> Snapshot {
         let server = snapshot::Server {
             drivers: self.cameras.iter().map(driver).collect(),
-            publishers: self.publishers.iter().map(|publisher| self.publisher(publisher)).collect(),
+            publishers: self
+                .publishers
+                .iter()
+                .map(|publisher| self.publisher(publisher))
+                .collect(),
             refused: self.refused,
             event_loop: self.stats.snapshot(self.now),
             tls: self.tls.map(Tls::counts),
@@ -108,6 +113,8 @@ fn driver(camera: &Camera) -> Driver {
 
 /// Returns the counts of rejected frames, by every reason that has occurred.
 fn rejected(tally: &Tally) -> BTreeMap<&'static str, u64> {
-    let counts = Reason::ALL.iter().map(|&reason| (reason.as_str(), tally.rejected(reason).frames));
+    let counts = Reason::ALL
+        .iter()
+        .map(|&reason| (reason.as_str(), tally.rejected(reason).frames));
     counts.filter(|&(_, frames)| frames > 0).collect()
 }

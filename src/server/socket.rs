@@ -11,8 +11,8 @@ use super::tls::Session;
 use super::token::Owner;
 use crate::hub::{Key, Transport};
 
-/// A connected socket. Its options (no delay, little unsent data in the kernel, keepalive) were set once on the
-/// listening socket, whose accepted sockets inherit them: see `bind`.
+/// A connected socket. Its options (no delay, little unsent data in the kernel, keepalive) were set
+/// once on the listening socket, whose accepted sockets inherit them: see `bind`.
 #[derive(Debug)]
 pub enum Socket {
     /// Accepted on an address of a network.
@@ -31,7 +31,11 @@ impl Socket {
             Socket::Unix(stream) => stream,
             Socket::Tls(session) => session.socket_mut(),
         };
-        registry.register(source, Owner::Connection(key).token(), Interest::READABLE | Interest::WRITABLE)
+        registry.register(
+            source,
+            Owner::Connection(key).token(),
+            Interest::READABLE | Interest::WRITABLE,
+        )
     }
 }
 

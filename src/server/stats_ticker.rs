@@ -1,5 +1,5 @@
-//! Publishes statistics to the subscribers of `/events`: a snapshot each second, the turns of the loop ten times a
-//! second. Without subscribers, nothing is collected.
+//! Publishes statistics to the subscribers of `/events`: a snapshot each second, the turns of the
+//! loop ten times a second. Without subscribers, nothing is collected.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -19,8 +19,8 @@ const STATE_PERIOD: Duration = Duration::from_secs(1);
 /// At ten changes a second, a drawing of the loop appears to move.
 const LOOP_PERIOD: Duration = Duration::from_millis(100);
 
-/// Turns that are remembered for the next event. A busy loop has a few hundred in a tenth of a second; of more, the
-/// last are as good as any.
+/// Turns that are remembered for the next event. A busy loop has a few hundred in a tenth of a
+/// second; of more, the last are as good as any.
 const TURNS_MAX: usize = 256;
 
 /// When the next statistics are due, and the turns since the last ones.
@@ -49,17 +49,24 @@ impl Default for StatsTicker {
 impl StatsTicker {
     /// Returns when the next statistics are due, while they have subscribers.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.state.next, self.turns_due.next].into_iter().flatten().min()
+        [self.state.next, self.turns_due.next]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Returns a snapshot, if one is due.
     pub fn state(&mut self, parts: Parts<'_>) -> Option<Snapshot> {
-        self.state.is_due(parts.hub, Topic::State, parts.now).then(|| parts.snapshot(Some(&[])))
+        self.state
+            .is_due(parts.hub, Topic::State, parts.now)
+            .then(|| parts.snapshot(Some(&[])))
     }
 
     /// Returns the turns since the last time and the connections, if they are due.
     pub fn turns(&mut self, parts: Parts<'_>) -> Option<LoopEvent> {
-        let Parts { hub, cameras, now, .. } = parts;
+        let Parts {
+            hub, cameras, now, ..
+        } = parts;
         let is_first = self.turns_due.next.is_none();
         if !self.turns_due.is_due(hub, Topic::Loop, now) {
             return None;
@@ -74,12 +81,14 @@ impl StatsTicker {
             turns: self.turns.drain(..).collect(),
             turns_left_out: mem::take(&mut self.turns_left_out),
             open: hub.connections().len(),
-            lanes: shown.map(|(_, connection)| ConnectionView::new(hub, connection, &names, now)).collect(),
+            lanes: shown
+                .map(|(_, connection)| ConnectionView::new(hub, connection, &names, now))
+                .collect(),
         })
     }
 
-    /// Remembers a turn that is over: when it began, counted from the start of the loop, how long it took, and how many
-    /// events it handled.
+    /// Remembers a turn that is over: when it began, counted from the start of the loop, how long
+    /// it took, and how many events it handled.
     pub fn turned(&mut self, hub: &Hub<Socket>, began: Duration, took: Duration, events: usize) {
         if self.turns_due.next.is_none() {
             return;
@@ -113,7 +122,8 @@ impl Ticker {
         Self { period, next: None }
     }
 
-    /// Returns whether a period has ended, and starts the next one. With the first subscriber, it is due at once.
+    /// Returns whether a period has ended, and starts the next one. With the first subscriber, it
+    /// is due at once.
     fn is_due(&mut self, hub: &Hub<Socket>, topic: Topic, now: Instant) -> bool {
         let is_wanted = hub.subscribers(topic) > 0;
         let is_due = is_wanted && self.next.is_none_or(|next| now >= next);

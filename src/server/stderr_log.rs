@@ -1,5 +1,5 @@
-//! The log of one child process: its stderr, rate-limited, deduplicated and with credentials removed, and what the
-//! server logs about it.
+//! The log of one child process: its stderr, rate-limited, deduplicated and with credentials
+//! removed, and what the server logs about it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use log::Level;
 use crate::wire::printable::Printable;
 use crate::wire::secret::SecretAddress;
 
-/// Lines of stderr logged in one second. A child that writes more is logged less and less often, down to one line in
-/// [`WINDOW_MAX`].
+/// Lines of stderr logged in one second. A child that writes more is logged less and less often,
+/// down to one line in [`WINDOW_MAX`].
 const LINES_PER_WINDOW: u32 = 5;
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 const WINDOW_MAX: Duration = Duration::from_secs(60);
@@ -18,7 +18,8 @@ const WINDOW_MAX: Duration = Duration::from_secs(60);
 /// Lines that are remembered as logged.
 const LINES_REMEMBERED_MAX: usize = 16;
 
-/// Logs each line once, until the child is well again: one that is restarted for hours writes the same each time.
+/// Logs each line once, until the child is well again: one that is restarted for hours writes the
+/// same each time.
 #[derive(Debug)]
 pub(super) struct StderrLog {
     prefix: String,
@@ -43,7 +44,9 @@ impl Cap {
         let mut left_out = 0;
         if self.ends_at.is_none_or(|ends_at| now >= ends_at) {
             left_out = std::mem::take(&mut self.left_out);
-            let is_quiet = self.ends_at.is_none_or(|ends_at| now >= ends_at + self.window);
+            let is_quiet = self
+                .ends_at
+                .is_none_or(|ends_at| now >= ends_at + self.window);
             self.window = match left_out {
                 0 if is_quiet => WINDOW_MIN,
                 0 => self.window,
@@ -51,7 +54,13 @@ impl Cap {
             };
             (self.ends_at, self.logged) = (Some(now + self.window), 0);
         }
-        if self.logged == if self.window == WINDOW_MIN { LINES_PER_WINDOW } else { 1 } {
+        if self.logged
+            == if self.window == WINDOW_MIN {
+                LINES_PER_WINDOW
+            } else {
+                1
+            }
+        {
             self.left_out += 1;
             return None;
         }
@@ -63,8 +72,17 @@ impl Cap {
 impl StderrLog {
     /// A log whose lines begin with `prefix`.
     pub(super) fn new(prefix: String) -> Self {
-        let cap = Cap { window: WINDOW_MIN, ends_at: None, logged: 0, left_out: 0 };
-        Self { prefix, cap, logged: VecDeque::new() }
+        let cap = Cap {
+            window: WINDOW_MIN,
+            ends_at: None,
+            logged: 0,
+            left_out: 0,
+        };
+        Self {
+            prefix,
+            cap,
+            logged: VecDeque::new(),
+        }
     }
 
     /// Logs a line that the child wrote, unless it was logged already or there are too many.
@@ -106,8 +124,8 @@ impl StderrLog {
     }
 }
 
-/// A line of stderr as it may be shown to viewers: without our own program's name before it, with the credentials of
-/// `address` and of other addresses masked, and with control characters escaped.
+/// A line of stderr as it may be shown to viewers: without our own program's name before it, with
+/// the credentials of `address` and of other addresses masked, and with control characters escaped.
 pub(super) fn presentable(line: &str, address: &SecretAddress) -> String {
     let line = line.strip_prefix("framecast: ").unwrap_or(line);
     Printable(address.redact(line)).to_string()
@@ -123,7 +141,9 @@ mod tests {
         let start = Instant::now();
         let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
         let logged = |cap: &mut Cap, from: u32, to: u32| {
-            (from * 10..to * 10).filter(|tenth| cap.admits(at(f64::from(*tenth) / 10.0)).is_some()).count()
+            (from * 10..to * 10)
+                .filter(|tenth| cap.admits(at(f64::from(*tenth) / 10.0)).is_some())
+                .count()
         };
         assert_eq!(logged(&mut cap, 0, 1), 5, "a few at once");
         assert!(logged(&mut cap, 1, 120) < 10);
@@ -133,16 +153,26 @@ mod tests {
             Some(true),
             "how many were left out is known"
         );
-        assert_eq!(logged(&mut cap, 1700, 1701), 5, "after a rest, all is as before");
+        assert_eq!(
+            logged(&mut cap, 1700, 1701),
+            5,
+            "after a rest, all is as before"
+        );
     }
 
     #[test]
     fn child_stderr_is_masked_and_escaped() {
         let address = SecretAddress::new("exec:grab rtsp://ann:s3cret@cam/");
         for (line, shown) in [
-            ("rtsp://ann:s3cret@cam/: refused", "rtsp://***@cam/: refused"),
+            (
+                "rtsp://ann:s3cret@cam/: refused",
+                "rtsp://***@cam/: refused",
+            ),
             ("framecast: no JPEG in /pictures", "no JPEG in /pictures"),
-            ("s3cret is \x1b[31mwrong\x07", "*** is \\u{1b}[31mwrong\\u{7}"),
+            (
+                "s3cret is \x1b[31mwrong\x07",
+                "*** is \\u{1b}[31mwrong\\u{7}",
+            ),
         ] {
             assert_eq!(presentable(line, &address), shown);
         }

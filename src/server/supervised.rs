@@ -1,8 +1,9 @@
 //! One supervised child process: start, backoff, stop, kill, exit.
 //!
-//! Everything that can block, crash or hang runs in a child process: drivers, placeholder renderers, publishers,
-//! password checks, and the new process of a restart. [`Supervised`] is the life cycle they share. What a process
-//! writes besides stderr is its user's: a `P`, made when the process starts and returned with its exit.
+//! Everything that can block, crash or hang runs in a child process: drivers, placeholder
+//! renderers, publishers, password checks, and the new process of a restart. [`Supervised`] is the
+//! life cycle they share. What a process writes besides stderr is its user's: a `P`, made when the
+//! process starts and returned with its exit.
 //!
 //! ```text
 //!         start            exit, restart_after
@@ -12,8 +13,9 @@
 //!    +------------ Stopping     SIGTERM first, SIGKILL after KILL_AFTER
 //! ```
 //!
-//! Events only set bits: [`Supervised::ready`] for a pipe, [`Supervised::child_exited`] for SIGCHLD. Pipes are read
-//! once in each turn, and an exit is taken after its pipes are empty, so that the last frame and the last line count.
+//! Events only set bits: [`Supervised::ready`] for a pipe, [`Supervised::child_exited`] for
+//! SIGCHLD. Pipes are read once in each turn, and an exit is taken after its pipes are empty, so
+//! that the last frame and the last line count.
 
 use std::fmt;
 use std::io;
@@ -112,7 +114,9 @@ pub(super) trait ChildProcess {
 
 impl<P> ChildProcess for Supervised<P> {
     fn attend(&mut self, now: Instant) {
-        let Some(process) = self.process_mut() else { return };
+        let Some(process) = self.process_mut() else {
+            return;
+        };
         if let Some((_, signal)) = process.signal_at.filter(|(at, _)| now >= *at) {
             process.child.signal(signal);
             process.signal_at = Some((now + KILL_AFTER, Signal::KILL));
@@ -159,7 +163,12 @@ impl<P> ChildProcess for Supervised<P> {
 
 impl<P> Supervised<P> {
     /// A process that is not running. Log lines begin with `prefix`.
-    pub(super) fn new(kind: ChildKind, index: usize, prefix: impl fmt::Display, spec: DriverSpec) -> Self {
+    pub(super) fn new(
+        kind: ChildKind,
+        index: usize,
+        prefix: impl fmt::Display,
+        spec: DriverSpec,
+    ) -> Self {
         Self {
             kind,
             index: index as u32,
@@ -182,8 +191,8 @@ impl<P> Supervised<P> {
         child::command(&self.spec)
     }
 
-    /// Starts `command`. `open` takes the pipes it needs of the process and registers them under the token it is given.
-    /// Returns whether the process runs; if not, the reason is logged.
+    /// Starts `command`. `open` takes the pipes it needs of the process and registers them under
+    /// the token it is given. Returns whether the process runs; if not, the reason is logged.
     pub(super) fn start(
         &mut self,
         mut command: Command,
@@ -210,7 +219,14 @@ impl<P> Supervised<P> {
         match started {
             Ok((child, own)) => {
                 let (is_ready, may_have_exited, is_well, signal_at) = (false, false, false, None);
-                self.life = Life::Running(Running { child, own, is_ready, may_have_exited, is_well, signal_at });
+                self.life = Life::Running(Running {
+                    child,
+                    own,
+                    is_ready,
+                    may_have_exited,
+                    is_well,
+                    signal_at,
+                });
                 true
             }
             Err(error) => {
@@ -222,16 +238,24 @@ impl<P> Supervised<P> {
         }
     }
 
-    /// Reads what the process has written since: its own pipes with `read`, which returns whether its budget ended the
-    /// reading, then stderr, which goes to the log.
+    /// Reads what the process has written since: its own pipes with `read`, which returns whether
+    /// its budget ended the reading, then stderr, which goes to the log.
     pub(super) fn read(
         &mut self,
         scratch: &mut [u8],
         now: Instant,
         read: impl FnOnce(&mut P, &mut [u8], &mut StderrLog) -> bool,
     ) {
-        let Self { life, log, error, spec, .. } = self;
-        let (Life::Running(process) | Life::Stopping(process)) = life else { return };
+        let Self {
+            life,
+            log,
+            error,
+            spec,
+            ..
+        } = self;
+        let (Life::Running(process) | Life::Stopping(process)) = life else {
+            return;
+        };
         if !mem::take(&mut process.is_ready) {
             return;
         }
@@ -250,7 +274,8 @@ impl<P> Supervised<P> {
         });
     }
 
-    /// Takes the exit of the process, once its pipes are empty. The process is reaped, and none is due.
+    /// Takes the exit of the process, once its pipes are empty. The process is reaped, and none is
+    /// due.
     pub(super) fn take_exit(&mut self, now: Instant) -> Option<Exit<P>> {
         let process = self.process_mut()?;
         if process.is_ready || !mem::take(&mut process.may_have_exited) {
@@ -262,7 +287,10 @@ impl<P> Supervised<P> {
             Err(error) => Err(error),
         };
         let status = status
-            .inspect_err(|error| self.log.log(Level::Error, &format!("cannot wait for process: {error}")))
+            .inspect_err(|error| {
+                self.log
+                    .log(Level::Error, &format!("cannot wait for process: {error}"))
+            })
             .ok()?;
         let (process, was_stopped) = match mem::replace(&mut self.life, Life::Off) {
             Life::Running(process) => (process, false),
@@ -274,7 +302,12 @@ impl<P> Supervised<P> {
             self.backoff = BACKOFF_MIN;
             self.log.forget();
         }
-        Some(Exit { own: process.own, status, started_at, was_stopped })
+        Some(Exit {
+            own: process.own,
+            status,
+            started_at,
+            was_stopped,
+        })
     }
 
     /// Logs that the process exited with `status`, and schedules the next start after the backoff.
@@ -287,7 +320,9 @@ impl<P> Supervised<P> {
 
     /// Schedules the next start after the backoff.
     pub(super) fn back_off(&mut self, now: Instant) {
-        self.life = Life::Backoff { until: now + self.backoff };
+        self.life = Life::Backoff {
+            until: now + self.backoff,
+        };
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
     }
 
@@ -311,8 +346,8 @@ impl<P> Supervised<P> {
         }
     }
 
-    /// Sends `signal` unless the process exits within `grace`, or a signal is due already. Until it exits, the process
-    /// counts as running.
+    /// Sends `signal` unless the process exits within `grace`, or a signal is due already. Until it
+    /// exits, the process counts as running.
     pub(super) fn signal_after(&mut self, grace: Duration, signal: Signal, now: Instant) {
         if let Some(process) = self.process_mut() {
             process.signal_at.get_or_insert((now + grace, signal));
@@ -360,7 +395,8 @@ impl<P> Supervised<P> {
 
     /// Whether a signal is due, or was sent, that the process has not followed yet.
     pub(super) fn is_overdue(&self) -> bool {
-        self.process().is_some_and(|process| process.signal_at.is_some())
+        self.process()
+            .is_some_and(|process| process.signal_at.is_some())
     }
 
     pub(super) fn is_in_backoff(&self) -> bool {
@@ -402,7 +438,11 @@ impl<P> Supervised<P> {
     }
 
     fn id(&self) -> ChildId {
-        ChildId { kind: self.kind, index: self.index, generation: self.generation & Key::NUMBER_MASK }
+        ChildId {
+            kind: self.kind,
+            index: self.index,
+            generation: self.generation & Key::NUMBER_MASK,
+        }
     }
 
     fn process(&self) -> Option<&Running<P>> {

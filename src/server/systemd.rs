@@ -1,8 +1,9 @@
 //! Notifies systemd, or another service manager, of the server's state (sd_notify(3)).
 //!
-//! It is notified when the server listens, when it shuts down and, if it asks for that, periodically that the loop
-//! still turns; it restarts a server that does not. Messages are datagrams on a non-blocking socket: a manager that
-//! does not read misses some, and the loop never waits.
+//! It is notified when the server listens, when it shuts down and, if it asks for that,
+//! periodically that the loop still turns; it restarts a server that does not. Messages are
+//! datagrams on a non-blocking socket: a manager that does not read misses some, and the loop never
+//! waits.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,8 +14,14 @@ use std::time::{Duration, Instant};
 
 use crate::hub::Wake;
 
-/// The variables by which a service manager makes itself known. Child processes do not inherit them.
-pub const VARIABLES: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDNAMES"];
+/// The variables by which a service manager makes itself known. Child processes do not inherit
+/// them.
+pub const VARIABLES: [&str; 4] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDNAMES",
+];
 
 /// The service manager, if there is one.
 #[derive(Debug, Default)]
@@ -26,16 +33,28 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    /// The manager that the environment names. One that cannot be reached is logged, and not notified.
+    /// The manager that the environment names. One that cannot be reached is logged, and not
+    /// notified.
     pub fn of_environment() -> Self {
-        let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return Self::default() };
+        let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
+            return Self::default();
+        };
         let variable = |name: &str| std::env::var(name).ok();
         // The variable may be inherited from another process, whose watchdog it is.
-        let is_ours = variable("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
-        let timeout = variable("WATCHDOG_USEC").and_then(|micros| micros.parse().ok()).filter(|&micros| micros > 0);
-        let interval = timeout.filter(|_| is_ours).map(|micros| Duration::from_micros(micros) / 2);
+        let is_ours =
+            variable("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
+        let timeout = variable("WATCHDOG_USEC")
+            .and_then(|micros| micros.parse().ok())
+            .filter(|&micros| micros > 0);
+        let interval = timeout
+            .filter(|_| is_ours)
+            .map(|micros| Duration::from_micros(micros) / 2);
         match open(&name) {
-            Ok(manager) => Self { manager: Some(manager), interval, due: None },
+            Ok(manager) => Self {
+                manager: Some(manager),
+                interval,
+                due: None,
+            },
             Err(error) => {
                 log::warn!("NOTIFY_SOCKET: {error}; the service manager is not notified");
                 Self::default()
@@ -76,7 +95,9 @@ impl Systemd {
     }
 
     fn notify(&self, message: &str) {
-        let Some((socket, manager)) = &self.manager else { return };
+        let Some((socket, manager)) = &self.manager else {
+            return;
+        };
         if let Err(error) = socket.send_to_addr(message.as_bytes(), manager) {
             log::debug!("the service manager was not sent {message}: {error}");
         }

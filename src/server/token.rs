@@ -6,8 +6,8 @@ use mio::Token;
 
 use crate::hub::Key;
 
-/// The owner of an event. Connections and child processes carry a number that is not used again, so that a late event
-/// names nothing rather than the new owner of the slot.
+/// The owner of an event. Connections and child processes carry a number that is not used again, so
+/// that a late event names nothing rather than the new owner of the slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// A connection.
@@ -51,7 +51,13 @@ pub enum ChildKind {
 }
 
 impl ChildKind {
-    const ALL: [Self; 5] = [Self::Driver, Self::Renderer, Self::Publisher, Self::PasswordCheck, Self::NewProcess];
+    const ALL: [Self; 5] = [
+        Self::Driver,
+        Self::Renderer,
+        Self::Publisher,
+        Self::PasswordCheck,
+        Self::NewProcess,
+    ];
 }
 
 impl fmt::Display for ChildKind {
@@ -66,8 +72,8 @@ impl fmt::Display for ChildKind {
     }
 }
 
-/// The layout: two bits of owner, thirty of number, thirty-two of slot. The slot of a child is three bits of kind and
-/// its index.
+/// The layout: two bits of owner, thirty of number, thirty-two of slot. The slot of a child is
+/// three bits of kind and its index.
 const OWNER_SHIFT: u32 = 62;
 const NUMBER_SHIFT: u32 = 32;
 const CHILD_KIND_SHIFT: u32 = 29;
@@ -83,13 +89,21 @@ impl Owner {
     pub fn token(self) -> Token {
         let (owner, number, slot) = match self {
             Owner::Connection(key) => (CONNECTION, key.number, key.slot),
-            Owner::Child(id) => (CHILD, id.generation, (id.kind as u32) << CHILD_KIND_SHIFT | id.index),
+            Owner::Child(id) => (
+                CHILD,
+                id.generation,
+                (id.kind as u32) << CHILD_KIND_SHIFT | id.index,
+            ),
             Owner::Listener(index) => (LISTENER, 0, index as u32),
             Owner::Signals => (OTHER, 0, 0),
             Owner::Background => (OTHER, 0, 1),
             Owner::Addresses => (OTHER, 0, 2),
         };
-        Token(owner << OWNER_SHIFT | ((number & Key::NUMBER_MASK) as usize) << NUMBER_SHIFT | slot as usize)
+        Token(
+            owner << OWNER_SHIFT
+                | ((number & Key::NUMBER_MASK) as usize) << NUMBER_SHIFT
+                | slot as usize,
+        )
     }
 
     /// The owner a token was made for.
@@ -100,7 +114,11 @@ impl Owner {
             (CONNECTION, _) => Owner::Connection(Key { slot, number }),
             (CHILD, _) => {
                 let kind = ChildKind::ALL[(slot >> CHILD_KIND_SHIFT) as usize];
-                Owner::Child(ChildId { kind, index: slot & ((1 << CHILD_KIND_SHIFT) - 1), generation: number })
+                Owner::Child(ChildId {
+                    kind,
+                    index: slot & ((1 << CHILD_KIND_SHIFT) - 1),
+                    generation: number,
+                })
             }
             (LISTENER, index) => Owner::Listener(index),
             (_, SIGNALS) => Owner::Signals,
@@ -117,11 +135,20 @@ mod tests {
     #[test]
     fn a_token_names_its_owner_and_no_other() {
         let children = ChildKind::ALL.into_iter().flat_map(|kind| {
-            [(0, 0), (7, Key::NUMBER_MASK)].map(|(index, generation)| Owner::Child(ChildId { kind, index, generation }))
+            [(0, 0), (7, Key::NUMBER_MASK)].map(|(index, generation)| {
+                Owner::Child(ChildId {
+                    kind,
+                    index,
+                    generation,
+                })
+            })
         });
         let others = [
             Owner::Connection(Key { slot: 0, number: 0 }),
-            Owner::Connection(Key { slot: u32::MAX, number: Key::NUMBER_MASK }),
+            Owner::Connection(Key {
+                slot: u32::MAX,
+                number: Key::NUMBER_MASK,
+            }),
             Owner::Listener(0),
             Owner::Listener(7),
             Owner::Signals,

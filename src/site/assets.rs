@@ -18,7 +18,8 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// Returns its text if addresses of other files may stand in it: that of a page, a script or a manifest.
+    /// Returns its text if addresses of other files may stand in it: that of a page, a script or a
+    /// manifest.
     pub fn linking_text(&self) -> Option<&'static str> {
         let links = [HTML, SCRIPT, MANIFEST].contains(&self.content_type);
         links.then(|| std::str::from_utf8(self.body).ok()).flatten()
@@ -27,7 +28,11 @@ impl Asset {
 
 macro_rules! asset {
     ($path:literal, $content_type:expr, $file:literal) => {
-        Asset { path: $path, content_type: $content_type, body: include_bytes!(concat!("static/", $file)) }
+        Asset {
+            path: $path,
+            content_type: $content_type,
+            body: include_bytes!(concat!("static/", $file)),
+        }
     };
 }
 

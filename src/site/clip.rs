@@ -1,4 +1,5 @@
-//! The last seconds of a camera as a file: its pictures as they came, one after another or in an AVI.
+//! The last seconds of a camera as a file: its pictures as they came, one after another or in an
+//! AVI.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -69,14 +70,29 @@ impl Clip {
     pub fn new(format: Format, frames: &[&Frame]) -> Result<Self, avi::TooLarge> {
         let lengths: Vec<usize> = frames.iter().map(|frame| frame.jpeg_len()).collect();
         let (head, tail, length) = match format {
-            Format::Mjpeg => (Vec::new(), Vec::new(), lengths.iter().map(|&length| length as u64).sum()),
+            Format::Mjpeg => (
+                Vec::new(),
+                Vec::new(),
+                lengths.iter().map(|&length| length as u64).sum(),
+            ),
             Format::Avi => {
                 let length = avi::file_length(lengths.iter().copied())?;
-                (avi::head(&video(frames), &lengths), avi::index(&lengths), length)
+                (
+                    avi::head(&video(frames), &lengths),
+                    avi::index(&lengths),
+                    length,
+                )
             }
         };
         let pictures = frames.iter().map(|frame| frame.jpeg()).collect();
-        Ok(Self { format, length, sending: head.into(), padding: b"", pictures, tail: tail.into() })
+        Ok(Self {
+            format,
+            length,
+            sending: head.into(),
+            padding: b"",
+            pictures,
+            tail: tail.into(),
+        })
     }
 
     /// Writes what precedes a picture.
@@ -108,7 +124,11 @@ impl Body for Clip {
             let room = CHUNK_BYTES.saturating_sub(out.len());
             out.extend_from_slice(&self.sending.split_to(self.sending.len().min(room)));
         }
-        if out.is_empty() { Next::End } else { Next::bytes(out) }
+        if out.is_empty() {
+            Next::End
+        } else {
+            Next::bytes(out)
+        }
     }
 
     fn length(&self) -> Option<u64> {
@@ -118,20 +138,35 @@ impl Body for Clip {
     fn holds(&self, allocation: &Bytes) -> bool {
         let range = allocation.as_ptr_range();
         // Of what has been sent, an address is left and no memory.
-        let held = self.pictures.iter().chain([&self.sending]).filter(|bytes| !bytes.is_empty());
-        held.map(|bytes| bytes.as_ptr()).any(|start| range.contains(&start))
+        let held = self
+            .pictures
+            .iter()
+            .chain([&self.sending])
+            .filter(|bytes| !bytes.is_empty());
+        held.map(|bytes| bytes.as_ptr())
+            .any(|start| range.contains(&start))
     }
 }
 
-/// What an AVI says of its pictures, of which there is at least one: the size of the last, and the mean time between.
+/// What an AVI says of its pictures, of which there is at least one: the size of the last, and the
+/// mean time between.
 fn video(frames: &[&Frame]) -> Video {
-    let (width, height) = frames.last().map_or((0, 0), |frame| (frame.picture.width, frame.picture.height));
+    let (width, height) = frames
+        .last()
+        .map_or((0, 0), |frame| (frame.picture.width, frame.picture.height));
     let interval = match frames {
         [first, .., last] => {
             let steps = u32::try_from(frames.len().saturating_sub(1)).unwrap_or(u32::MAX);
-            last.published_at.saturating_duration_since(first.published_at).checked_div(steps).unwrap_or(STILL)
+            last.published_at
+                .saturating_duration_since(first.published_at)
+                .checked_div(steps)
+                .unwrap_or(STILL)
         }
         _ => STILL,
     };
-    Video { width, height, interval }
+    Video {
+        width,
+        height,
+        interval,
+    }
 }

@@ -14,13 +14,17 @@ pub const CONNECTIONS_SHOWN_MAX: usize = 64;
 
 /// One connection.
 #[derive(Clone, Debug, Default, Serialize)]
-#[allow(missing_docs, reason = "the names are the documentation, in the reader's JSON as here")]
+#[allow(
+    missing_docs,
+    reason = "the names are the documentation, in the reader's JSON as here"
+)]
 pub struct ConnectionView {
     pub number: u32,
     pub peer: String,
     pub kind: Kind,
     pub age_ms: u64,
-    /// Of a viewer: the word it gave as `key=`, its camera, its frames delivered a second and its framing.
+    /// Of a viewer: the word it gave as `key=`, its camera, its frames delivered a second and its
+    /// framing.
     pub key: String,
     pub camera: String,
     pub fps: u32,
@@ -30,7 +34,8 @@ pub struct ConnectionView {
     /// The sequence of the newest frame for it, if that has not begun to leave.
     pub waiting: Option<u64>,
     pub in_flight: Option<InFlight>,
-    /// There may be bytes to read, and room for bytes to write: no "would block" has said otherwise.
+    /// There may be bytes to read, and room for bytes to write: no "would block" has said
+    /// otherwise.
     pub readable: bool,
     pub writable: bool,
     pub queued_bytes: usize,
@@ -66,7 +71,8 @@ pub struct InFlight {
 /// The data of a `loop` event, which `/loop` draws.
 #[derive(Debug, Serialize)]
 pub struct LoopEvent {
-    /// The turns since the last such event: see [`Turn`] for the order of the numbers. JSON would repeat their names.
+    /// The turns since the last such event: see [`Turn`] for the order of the numbers. JSON would
+    /// repeat their names.
     pub turns: Vec<Turn>,
     /// Turns that are not among them, because there were too many.
     pub turns_left_out: u64,
@@ -76,19 +82,27 @@ pub struct LoopEvent {
     pub lanes: Vec<ConnectionView>,
 }
 
-/// One turn: when it began (µs since the loop did), how long it took (µs), events handled, bytes read and written,
-/// frames published.
+/// One turn: when it began (µs since the loop did), how long it took (µs), events handled, bytes
+/// read and written, frames published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Turn(pub u64, pub u64, pub u64, pub u64, pub u64, pub u64);
 
 impl ConnectionView {
     /// Returns how a connection stands. The cameras are called `names`.
-    pub fn new<T: Transport>(hub: &Hub<T>, connection: &Connection<T>, names: &[&str], now: Instant) -> Self {
-        let in_flight = connection.queue.in_flight().map(|(frame, bytes_left)| InFlight {
-            sequence: frame.sequence,
-            bytes: frame.bytes,
-            bytes_left,
-        });
+    pub fn new<T: Transport>(
+        hub: &Hub<T>,
+        connection: &Connection<T>,
+        names: &[&str],
+        now: Instant,
+    ) -> Self {
+        let in_flight = connection
+            .queue
+            .in_flight()
+            .map(|(frame, bytes_left)| InFlight {
+                sequence: frame.sequence,
+                bytes: frame.bytes,
+                bytes_left,
+            });
         let view = Self {
             number: connection.number,
             peer: connection.client.to_string(),
@@ -103,7 +117,9 @@ impl ConnectionView {
             partial_writes: connection.writes.partial_writes,
             ..Self::default()
         };
-        let Some(viewer) = connection.viewer() else { return view };
+        let Some(viewer) = connection.viewer() else {
+            return view;
+        };
         let channel = &hub.live().channels[viewer.camera];
         let (newest, _) = channel.newest(viewer.delay, now);
         Self {
@@ -113,7 +129,9 @@ impl ConnectionView {
             fps: whole(viewer.tally.rate.per_second(now)),
             advance_headers: viewer.framing == Framing::Advance,
             frames: viewer.counts(channel.newest_number(viewer.delay, now)),
-            waiting: newest.filter(|frame| viewer.tally.is_new(frame)).map(|frame| frame.sequence),
+            waiting: newest
+                .filter(|frame| viewer.tally.is_new(frame))
+                .map(|frame| frame.sequence),
             ..view
         }
     }

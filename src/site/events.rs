@@ -1,7 +1,8 @@
 //! Server-sent events: the server's figures each second, each frame's facts, the turns of the loop.
 //!
-//! A slow listener is told the newest of each kind once it has taken what it was told before. What was published before
-//! it came, it is told in full if it says where it stopped, as far as that is remembered.
+//! A slow listener is told the newest of each kind once it has taken what it was told before. What
+//! was published before it came, it is told in full if it says where it stopped, as far as that is
+//! remembered.
 
 use std::mem;
 use std::time::Instant;
@@ -48,15 +49,25 @@ struct Followed {
 }
 
 impl Events {
-    /// The events of `cameras`' frames, and of the loop if so asked, from the one after number `last` on; from now on
-    /// if that is not given, or a number of the future, as one of another server's may be.
-    pub fn new(cameras: Vec<(usize, String)>, tells_loop: bool, last: Option<u64>, log: &EventLog) -> Self {
+    /// The events of `cameras`' frames, and of the loop if so asked, from the one after number
+    /// `last` on; from now on if that is not given, or a number of the future, as one of another
+    /// server's may be.
+    pub fn new(
+        cameras: Vec<(usize, String)>,
+        tells_loop: bool,
+        last: Option<u64>,
+        log: &EventLog,
+    ) -> Self {
         let past = log.last_id();
         let last = last.filter(|&last| last <= past);
         let told_frames = last.unwrap_or(past);
         let followed = |(camera, name)| {
             let to_tell = log.frames_after(camera, told_frames).len() as u64;
-            Followed { camera, name, told_number: log.frames_recorded(camera).saturating_sub(to_tell) }
+            Followed {
+                camera,
+                name,
+                told_number: log.frames_recorded(camera).saturating_sub(to_tell),
+            }
         };
         Self {
             cameras: cameras.into_iter().map(followed).collect(),
@@ -72,13 +83,18 @@ impl Events {
 
     /// The same without the server's figures.
     pub fn without_state(self) -> Self {
-        Self { tells_state: false, ..self }
+        Self {
+            tells_state: false,
+            ..self
+        }
     }
 
     /// The topics of which only the newest entry is sent, with the names of the events.
     fn news(&self) -> impl Iterator<Item = (Topic, &'static str)> {
         let state = self.tells_state.then_some((Topic::State, "state"));
-        state.into_iter().chain(self.tells_loop.then_some((Topic::Loop, "loop")))
+        state
+            .into_iter()
+            .chain(self.tells_loop.then_some((Topic::Loop, "loop")))
     }
 
     /// Everything that is to be told now, in the order of its numbers.
@@ -87,7 +103,9 @@ impl Events {
         for (place, Followed { camera, .. }) in self.cameras.iter().enumerate() {
             let facts = log.frames_after(*camera, self.told_frames);
             let newest = facts.len().saturating_sub(1);
-            let told = facts.enumerate().filter(|(age, fact)| *age == newest || fact.id <= self.past);
+            let told = facts
+                .enumerate()
+                .filter(|(age, fact)| *age == newest || fact.id <= self.past);
             pending.extend(told.map(|(_, fact)| (fact.id, Entry::Frame(place, fact))));
         }
         for (topic, name) in self.news() {
@@ -105,7 +123,9 @@ impl Body for Events {
     }
 
     fn topics(&self) -> Vec<Topic> {
-        let frames = self.cameras.iter().map(|followed| Topic::Frames { camera: followed.camera });
+        let frames = self.cameras.iter().map(|followed| Topic::Frames {
+            camera: followed.camera,
+        });
         frames.chain(self.news().map(|(topic, _)| topic)).collect()
     }
 
@@ -123,11 +143,14 @@ impl Body for Events {
             match entry {
                 Entry::Frame(place, fact) => {
                     let followed = &mut self.cameras[place];
-                    let missed = fact.number.saturating_sub(followed.told_number.saturating_add(1));
+                    let missed = fact
+                        .number
+                        .saturating_sub(followed.told_number.saturating_add(1));
                     self.missed = self.missed.saturating_add(missed);
                     followed.told_number = fact.number;
                     // Plain numbers and words always serialise.
-                    let data = serde_json::to_vec(&Frame::new(&followed.name, fact)).unwrap_or_default();
+                    let data =
+                        serde_json::to_vec(&Frame::new(&followed.name, fact)).unwrap_or_default();
                     sse::event(&mut out, id, "frame", &data);
                 }
                 Entry::News(name, news) => sse::event(&mut out, id, name, &news.data),
@@ -169,7 +192,14 @@ struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     fn new(camera: &'a str, fact: &FrameRecord) -> Self {
-        let FrameRecord { sequence, captured_wall, bytes, width, height, .. } = *fact;
+        let FrameRecord {
+            sequence,
+            captured_wall,
+            bytes,
+            width,
+            height,
+            ..
+        } = *fact;
         Self {
             camera,
             sequence,

@@ -1,13 +1,15 @@
-//! The metrics of `/metrics`, for Prometheus and what else reads its formats: those of a [`Snapshot`] that are counts,
-//! sizes or times, under names that state their unit.
+//! The metrics of `/metrics`, for Prometheus and what else reads its formats: those of a
+//! [`Snapshot`] that are counts, sizes or times, under names that state their unit.
 //!
-//! No viewer has a label of its own: a series for each viewer that ever came would be too many to collect.
+//! No viewer has a label of its own: a series for each viewer that ever came would be too many to
+//! collect.
 
 use std::fmt;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet, prometheus_text, text,
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet,
+    prometheus_text, text,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
@@ -30,9 +32,17 @@ impl Format {
     /// Returns the format for a request: OpenMetrics if its `Accept` field names it.
     pub fn of(request: &Request) -> Self {
         let is_known = request.field("Accept").is_some_and(|accept| {
-            accept.split(',').any(|range| range.trim_start().starts_with("application/openmetrics-text"))
+            accept.split(',').any(|range| {
+                range
+                    .trim_start()
+                    .starts_with("application/openmetrics-text")
+            })
         });
-        if is_known { Format::OpenMetrics } else { Format::Text }
+        if is_known {
+            Format::OpenMetrics
+        } else {
+            Format::Text
+        }
     }
 
     /// Its media type.
@@ -76,91 +86,225 @@ impl Collector for Figures {
 impl Figures {
     fn cameras(&self, page: &mut Page<'_>) -> fmt::Result {
         let cameras = &self.0.cameras;
-        page.gauge("framecast_camera_running", "Whether the camera's driver runs.", None, {
-            each(cameras, |camera| u64::from(camera.driver.running))
-        })?;
-        page.gauge("framecast_camera_online", "Whether the camera delivers frames.", None, {
-            each(cameras, |camera| u64::from(camera.driver.online))
-        })?;
-        page.counter("framecast_camera_restarts", "Restarts of the camera's driver.", None, {
-            each(cameras, |camera| u64::from(camera.driver.restarts))
-        })?;
-        page.counter("framecast_camera_received", "Bytes that the drivers wrote.", Some(Unit::Bytes), {
-            each(cameras, |camera| {
-                [camera.driver.rejected_bytes, camera.driver.skipped_bytes, camera.driver.undecided_bytes]
+        page.gauge(
+            "framecast_camera_running",
+            "Whether the camera's driver runs.",
+            None,
+            { each(cameras, |camera| u64::from(camera.driver.running)) },
+        )?;
+        page.gauge(
+            "framecast_camera_online",
+            "Whether the camera delivers frames.",
+            None,
+            { each(cameras, |camera| u64::from(camera.driver.online)) },
+        )?;
+        page.counter(
+            "framecast_camera_restarts",
+            "Restarts of the camera's driver.",
+            None,
+            { each(cameras, |camera| u64::from(camera.driver.restarts)) },
+        )?;
+        page.counter(
+            "framecast_camera_received",
+            "Bytes that the drivers wrote.",
+            Some(Unit::Bytes),
+            {
+                each(cameras, |camera| {
+                    [
+                        camera.driver.rejected_bytes,
+                        camera.driver.skipped_bytes,
+                        camera.driver.undecided_bytes,
+                    ]
                     .into_iter()
                     .fold(camera.driver.accepted_bytes, u64::saturating_add)
-            })
-        })?;
-        page.counter("framecast_camera_skipped", "Received bytes that belong to no frame.", Some(Unit::Bytes), {
-            each(cameras, |camera| camera.driver.skipped_bytes)
-        })?;
-        page.counter("framecast_frames_captured", "Whole frames from the camera.", None, {
-            each(cameras, |camera| camera.driver.accepted)
-        })?;
-        page.counter("framecast_frames_repaired", "Captured frames that were repaired.", None, {
-            each(cameras, |camera| camera.driver.repaired)
-        })?;
-        page.counter("framecast_frames_rejected", "Frames rejected, by reason.", None, {
-            cameras.iter().flat_map(|camera| {
-                let of = |reason: &str| camera.driver.rejected.get(reason).copied().unwrap_or(0);
-                let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
-                reasons.map(move |reason| (labels([("camera", &camera.driver.name), ("reason", reason)]), of(reason)))
-            })
-        })?;
+                })
+            },
+        )?;
+        page.counter(
+            "framecast_camera_skipped",
+            "Received bytes that belong to no frame.",
+            Some(Unit::Bytes),
+            { each(cameras, |camera| camera.driver.skipped_bytes) },
+        )?;
+        page.counter(
+            "framecast_frames_captured",
+            "Whole frames from the camera.",
+            None,
+            { each(cameras, |camera| camera.driver.accepted) },
+        )?;
+        page.counter(
+            "framecast_frames_repaired",
+            "Captured frames that were repaired.",
+            None,
+            { each(cameras, |camera| camera.driver.repaired) },
+        )?;
+        page.counter(
+            "framecast_frames_rejected",
+            "Frames rejected, by reason.",
+            None,
+            {
+                cameras.iter().flat_map(|camera| {
+                    let of =
+                        |reason: &str| camera.driver.rejected.get(reason).copied().unwrap_or(0);
+                    let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
+                    reasons.map(move |reason| {
+                        (
+                            labels([("camera", &camera.driver.name), ("reason", reason)]),
+                            of(reason),
+                        )
+                    })
+                })
+            },
+        )?;
         let timestamps = each(cameras, |camera| camera.driver.timestamps_ignored);
-        page.counter("framecast_timestamps_ignored", "Capture times out of range, not used.", None, timestamps)?;
+        page.counter(
+            "framecast_timestamps_ignored",
+            "Capture times out of range, not used.",
+            None,
+            timestamps,
+        )?;
         let sequences = each(cameras, |camera| camera.driver.sequences_ignored);
-        page.counter("framecast_sequences_ignored", "Frame numbers out of range, not used.", None, sequences)?;
-        page.counter("framecast_frames_published", "Frames published, placeholders included.", None, {
-            each(cameras, |camera| camera.published)
-        })?;
-        page.gauge("framecast_frame_age", "Time since the newest live frame was published.", Some(Unit::Seconds), {
-            let aged = cameras.iter().filter_map(|camera| Some((camera, camera.frame_age_ms?)));
-            aged.map(|(camera, millis)| (labels([("camera", &camera.driver.name)]), millis as f64 / 1e3))
-        })?;
-        page.histogram("framecast_capture_to_publish", "Age of live frames when they were published.", {
-            each(cameras, |camera| camera.capture_to_publish)
-        })
+        page.counter(
+            "framecast_sequences_ignored",
+            "Frame numbers out of range, not used.",
+            None,
+            sequences,
+        )?;
+        page.counter(
+            "framecast_frames_published",
+            "Frames published, placeholders included.",
+            None,
+            { each(cameras, |camera| camera.published) },
+        )?;
+        page.gauge(
+            "framecast_frame_age",
+            "Time since the newest live frame was published.",
+            Some(Unit::Seconds),
+            {
+                let aged = cameras
+                    .iter()
+                    .filter_map(|camera| Some((camera, camera.frame_age_ms?)));
+                aged.map(|(camera, millis)| {
+                    (
+                        labels([("camera", &camera.driver.name)]),
+                        millis as f64 / 1e3,
+                    )
+                })
+            },
+        )?;
+        page.histogram(
+            "framecast_capture_to_publish",
+            "Age of live frames when they were published.",
+            { each(cameras, |camera| camera.capture_to_publish) },
+        )
     }
 
     fn viewers(&self, page: &mut Page<'_>) -> fmt::Result {
         let cameras = &self.0.cameras;
-        page.gauge("framecast_viewers", "Viewers of streams.", None, each(cameras, |camera| camera.viewers as u64))?;
-        page.counter("framecast_frames_offered", "Frames published, counted once for each viewer.", None, {
-            each(cameras, |camera| camera.frames.published)
-        })?;
-        page.counter("framecast_frames_delivered", "Frames whose last byte the kernel took.", None, {
-            each(cameras, |camera| camera.frames.delivered)
-        })?;
-        page.counter("framecast_frames_repeated", "Repeats of the newest frame to idle viewers.", None, {
-            each(cameras, |camera| camera.frames.repeated)
-        })?;
-        page.counter("framecast_frames_skipped", "Frames skipped, by reason.", None, {
-            cameras.iter().flat_map(|camera| {
-                let counts = [("slow", camera.frames.skipped_slow), ("rate", camera.frames.skipped_rate)];
-                counts.map(|(reason, count)| (labels([("camera", &camera.driver.name), ("reason", reason)]), count))
-            })
-        })?;
-        page.counter("framecast_frames_cut", "Frames in flight when the connection ended.", None, {
-            each(cameras, |camera| camera.frames.cut)
-        })?;
-        page.histogram("framecast_capture_to_last_byte", "Age of delivered frames when their last byte left.", {
-            each(cameras, |camera| camera.capture_to_last_byte)
-        })
+        page.gauge(
+            "framecast_viewers",
+            "Viewers of streams.",
+            None,
+            each(cameras, |camera| camera.viewers as u64),
+        )?;
+        page.counter(
+            "framecast_frames_offered",
+            "Frames published, counted once for each viewer.",
+            None,
+            { each(cameras, |camera| camera.frames.published) },
+        )?;
+        page.counter(
+            "framecast_frames_delivered",
+            "Frames whose last byte the kernel took.",
+            None,
+            { each(cameras, |camera| camera.frames.delivered) },
+        )?;
+        page.counter(
+            "framecast_frames_repeated",
+            "Repeats of the newest frame to idle viewers.",
+            None,
+            { each(cameras, |camera| camera.frames.repeated) },
+        )?;
+        page.counter(
+            "framecast_frames_skipped",
+            "Frames skipped, by reason.",
+            None,
+            {
+                cameras.iter().flat_map(|camera| {
+                    let counts = [
+                        ("slow", camera.frames.skipped_slow),
+                        ("rate", camera.frames.skipped_rate),
+                    ];
+                    counts.map(|(reason, count)| {
+                        (
+                            labels([("camera", &camera.driver.name), ("reason", reason)]),
+                            count,
+                        )
+                    })
+                })
+            },
+        )?;
+        page.counter(
+            "framecast_frames_cut",
+            "Frames in flight when the connection ended.",
+            None,
+            { each(cameras, |camera| camera.frames.cut) },
+        )?;
+        page.histogram(
+            "framecast_capture_to_last_byte",
+            "Age of delivered frames when their last byte left.",
+            { each(cameras, |camera| camera.capture_to_last_byte) },
+        )
     }
 
     fn connections(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Snapshot { connections, limits, .. } = &self.0;
+        let Snapshot {
+            connections,
+            limits,
+            ..
+        } = &self.0;
         let totals = &connections.totals;
-        page.gauge("framecast_connections", "Connections of any kind.", None, one(connections.open as u64))?;
-        page.counter("framecast_connections_accepted", "Connections accepted.", None, one(totals.admitted))?;
-        page.counter("framecast_connections_closed", "Connections closed, by reason.", None, {
-            totals.closed.by_reason().map(|(reason, count)| (labels([("reason", reason)]), count))
-        })?;
-        page.counter("framecast_requests", "Requests answered.", None, one(totals.requests))?;
-        page.counter("framecast_requests_refused", "Requests malformed or too late.", None, one(totals.refused))?;
-        page.counter("framecast_sent", "Bytes the kernel took.", Some(Unit::Bytes), one(totals.writes.bytes_written))?;
+        page.gauge(
+            "framecast_connections",
+            "Connections of any kind.",
+            None,
+            one(connections.open as u64),
+        )?;
+        page.counter(
+            "framecast_connections_accepted",
+            "Connections accepted.",
+            None,
+            one(totals.admitted),
+        )?;
+        page.counter(
+            "framecast_connections_closed",
+            "Connections closed, by reason.",
+            None,
+            {
+                totals
+                    .closed
+                    .by_reason()
+                    .map(|(reason, count)| (labels([("reason", reason)]), count))
+            },
+        )?;
+        page.counter(
+            "framecast_requests",
+            "Requests answered.",
+            None,
+            one(totals.requests),
+        )?;
+        page.counter(
+            "framecast_requests_refused",
+            "Requests malformed or too late.",
+            None,
+            one(totals.refused),
+        )?;
+        page.counter(
+            "framecast_sent",
+            "Bytes the kernel took.",
+            Some(Unit::Bytes),
+            one(totals.writes.bytes_written),
+        )?;
         page.counter(
             "framecast_partial_writes",
             "Writes of which the kernel took a part.",
@@ -173,33 +317,111 @@ impl Figures {
             None,
             one(totals.writes.would_blocks),
         )?;
-        page.counter("framecast_budgets_spent", "Turns ended with work left over.", None, one(totals.budgets_spent))?;
-        page.counter("framecast_stale_events", "Events for who had gone.", None, one(totals.stale_events))?;
-        page.counter("framecast_frames_untold", "Frames that slow readers missed.", None, one(totals.missed))?;
+        page.counter(
+            "framecast_budgets_spent",
+            "Turns ended with work left over.",
+            None,
+            one(totals.budgets_spent),
+        )?;
+        page.counter(
+            "framecast_stale_events",
+            "Events for who had gone.",
+            None,
+            one(totals.stale_events),
+        )?;
+        page.counter(
+            "framecast_frames_untold",
+            "Frames that slow readers missed.",
+            None,
+            one(totals.missed),
+        )?;
         let pinned = self.0.pinned_bytes as u64;
-        page.gauge("framecast_pinned", "Past frames held by slow viewers.", Some(Unit::Bytes), one(pinned))?;
+        page.gauge(
+            "framecast_pinned",
+            "Past frames held by slow viewers.",
+            Some(Unit::Bytes),
+            one(pinned),
+        )?;
         let pinned_max = limits.retained_bytes_max as u64;
-        page.gauge("framecast_pinned_max", "The bound of that.", Some(Unit::Bytes), one(pinned_max))?;
-        page.gauge("framecast_viewers_max", "The bound of viewers.", None, one(limits.viewers_max as u64))?;
+        page.gauge(
+            "framecast_pinned_max",
+            "The bound of that.",
+            Some(Unit::Bytes),
+            one(pinned_max),
+        )?;
+        page.gauge(
+            "framecast_viewers_max",
+            "The bound of viewers.",
+            None,
+            one(limits.viewers_max as u64),
+        )?;
         let connections_max = limits.connections_max as u64;
-        page.gauge("framecast_connections_max", "The bound of connections.", None, one(connections_max))
+        page.gauge(
+            "framecast_connections_max",
+            "The bound of connections.",
+            None,
+            one(connections_max),
+        )
     }
 
     fn event_loop(&self, page: &mut Page<'_>) -> fmt::Result {
         let event_loop = &self.0.event_loop;
-        page.counter("framecast_loop_turns", "Turns of the loop.", None, one(event_loop.turns))?;
-        page.counter("framecast_loop_wakeups", "Turns that waited for an event.", None, one(event_loop.wakeups))?;
-        page.counter("framecast_loop_events", "Events handled.", None, one(event_loop.events))?;
-        page.histogram("framecast_turn", "Time from waking up to waiting again.", one(event_loop.turn))?;
+        page.counter(
+            "framecast_loop_turns",
+            "Turns of the loop.",
+            None,
+            one(event_loop.turns),
+        )?;
+        page.counter(
+            "framecast_loop_wakeups",
+            "Turns that waited for an event.",
+            None,
+            one(event_loop.wakeups),
+        )?;
+        page.counter(
+            "framecast_loop_events",
+            "Events handled.",
+            None,
+            one(event_loop.events),
+        )?;
+        page.histogram(
+            "framecast_turn",
+            "Time from waking up to waiting again.",
+            one(event_loop.turn),
+        )?;
         let exhausted = event_loop.accepts_exhausted;
-        page.counter("framecast_accepts_exhausted", "Accepts without a descriptor or memory.", None, one(exhausted))?;
+        page.counter(
+            "framecast_accepts_exhausted",
+            "Accepts without a descriptor or memory.",
+            None,
+            one(exhausted),
+        )?;
         let lost = event_loop.log_lines_lost;
-        page.counter("framecast_log_lines_lost", "Log lines dropped, as stderr was not read.", None, one(lost))?;
+        page.counter(
+            "framecast_log_lines_lost",
+            "Log lines dropped, as stderr was not read.",
+            None,
+            one(lost),
+        )?;
         let uptime = event_loop.uptime_ms as f64 / 1e3;
-        page.gauge("framecast_uptime", "Time since the start.", Some(Unit::Seconds), one(uptime))?;
+        page.gauge(
+            "framecast_uptime",
+            "Time since the start.",
+            Some(Unit::Seconds),
+            one(uptime),
+        )?;
         let cpu = event_loop.cpu_ms as f64 / 1e3;
-        page.counter("process_cpu", "CPU time of the server, not of drivers.", Some(Unit::Seconds), one(cpu))?;
-        page.info("framecast_build", "Version of the server.", labels([("version", env!("CARGO_PKG_VERSION"))]))
+        page.counter(
+            "process_cpu",
+            "CPU time of the server, not of drivers.",
+            Some(Unit::Seconds),
+            one(cpu),
+        )?;
+        page.info(
+            "framecast_build",
+            "Version of the server.",
+            labels([("version", env!("CARGO_PKG_VERSION"))]),
+        )
     }
 }
 
@@ -215,11 +437,17 @@ fn one<V>(value: V) -> [(Labels<'static>, V); 1] {
 }
 
 /// A sample for each camera.
-fn each<V>(cameras: &[Camera], value: impl Fn(&Camera) -> V) -> impl Iterator<Item = (Labels<'_>, V)> {
-    cameras.iter().map(move |camera| (labels([("camera", &camera.driver.name)]), value(camera)))
+fn each<V>(
+    cameras: &[Camera],
+    value: impl Fn(&Camera) -> V,
+) -> impl Iterator<Item = (Labels<'_>, V)> {
+    cameras
+        .iter()
+        .map(move |camera| (labels([("camera", &camera.driver.name)]), value(camera)))
 }
 
-/// The page that is being written. The encoder adds the suffixes that follow from kind and unit to names.
+/// The page that is being written. The encoder adds the suffixes that follow from kind and unit to
+/// names.
 struct Page<'a>(DescriptorEncoder<'a>);
 
 impl Page<'_> {
@@ -230,9 +458,14 @@ impl Page<'_> {
         unit: Option<Unit>,
         samples: impl IntoIterator<Item = (Labels<'a>, V)>,
     ) -> fmt::Result {
-        self.metric(name, help, unit, MetricType::Counter, samples, |mut encoder, value| {
-            encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)
-        })
+        self.metric(
+            name,
+            help,
+            unit,
+            MetricType::Counter,
+            samples,
+            |mut encoder, value| encoder.encode_counter::<NoLabelSet, _, f64>(&value, None),
+        )
     }
 
     fn gauge<'a, V: EncodeGaugeValue>(
@@ -242,7 +475,14 @@ impl Page<'_> {
         unit: Option<Unit>,
         samples: impl IntoIterator<Item = (Labels<'a>, V)>,
     ) -> fmt::Result {
-        self.metric(name, help, unit, MetricType::Gauge, samples, |mut encoder, value| encoder.encode_gauge(&value))
+        self.metric(
+            name,
+            help,
+            unit,
+            MetricType::Gauge,
+            samples,
+            |mut encoder, value| encoder.encode_gauge(&value),
+        )
     }
 
     fn histogram<'a>(
@@ -252,14 +492,28 @@ impl Page<'_> {
         samples: impl IntoIterator<Item = (Labels<'a>, Histogram)>,
     ) -> fmt::Result {
         let unit = Some(Unit::Seconds);
-        self.metric(name, help, unit, MetricType::Histogram, samples, |mut encoder, histogram| {
-            let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
-            encoder.encode_histogram::<NoLabelSet>(histogram.sum_seconds(), histogram.count(), &buckets, None)
-        })
+        self.metric(
+            name,
+            help,
+            unit,
+            MetricType::Histogram,
+            samples,
+            |mut encoder, histogram| {
+                let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
+                encoder.encode_histogram::<NoLabelSet>(
+                    histogram.sum_seconds(),
+                    histogram.count(),
+                    &buckets,
+                    None,
+                )
+            },
+        )
     }
 
     fn info(&mut self, name: &str, help: &str, labels: Labels<'_>) -> fmt::Result {
-        self.0.encode_descriptor(name, help, None, MetricType::Info)?.encode_info(&labels)
+        self.0
+            .encode_descriptor(name, help, None, MetricType::Info)?
+            .encode_info(&labels)
     }
 
     fn metric<'a, V>(
@@ -272,6 +526,8 @@ impl Page<'_> {
         encode: impl Fn(MetricEncoder<'_>, V) -> fmt::Result,
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, unit.as_ref(), kind)?;
-        samples.into_iter().try_for_each(|(labels, value)| encode(family.encode_family(&labels)?, value))
+        samples
+            .into_iter()
+            .try_for_each(|(labels, value)| encode(family.encode_family(&labels)?, value))
     }
 }

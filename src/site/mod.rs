@@ -1,13 +1,16 @@
 //! What is answered: which address means what, and what stands there.
 //!
-//! A request and a [`View`] of the server go in, an [`Answer`] comes out. Nothing here knows a socket or a file: what
-//! is served was built into the program or is made of what the view shows.
+//! A request and a [`View`] of the server go in, an [`Answer`] comes out. Nothing here knows a
+//! socket or a file: what is served was built into the program or is made of what the view shows.
 
 // Facts from outside meet arithmetic here: times, numbers and sizes that a camera states.
 #![deny(clippy::arithmetic_side_effects)]
 
 mod assets;
-#[allow(clippy::arithmetic_side_effects, reason = "its clocks and counts are the server's own")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "its clocks and counts are the server's own"
+)]
 pub mod auth;
 pub mod clip;
 pub mod connection_view;
@@ -35,8 +38,9 @@ use self::snapshot::Snapshot;
 use crate::hub::{Answer, Awaited, Call, Transport};
 use crate::wire::http::Method;
 
-/// Answers one request, as an authenticator with this policy has decided. `snapshot` takes a snapshot that lists the
-/// viewers with these labels, or the first ones; only the addresses that show it call it.
+/// Answers one request, as an authenticator with this policy has decided. `snapshot` takes a
+/// snapshot that lists the viewers with these labels, or the first ones; only the addresses that
+/// show it call it.
 pub fn answer<T: Transport>(
     call: &Call,
     decision: Decision,
@@ -48,8 +52,15 @@ pub fn answer<T: Transport>(
     let is_picture = matches!(decision, Decision::Pass(_)) && route.is_picture();
     let fields = policy.origins.fields(&call.request, is_picture);
     let answer = match decision {
-        Decision::Pass(Access { scope, .. }) => pass(call, (route, scope), &policy.origins, &fields, view, snapshot)
-            .unwrap_or_else(|problem| problem.answer(view.wall_time)),
+        Decision::Pass(Access { scope, .. }) => pass(
+            call,
+            (route, scope),
+            &policy.origins,
+            &fields,
+            view,
+            snapshot,
+        )
+        .unwrap_or_else(|problem| problem.answer(view.wall_time)),
         Decision::Refuse(reason) => refusals::problem(reason, policy).answer(view.wall_time),
         Decision::Wait { ticket } => Answer::Wait(Awaited::CheckResult { ticket }),
     };

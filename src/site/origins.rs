@@ -1,7 +1,8 @@
 //! Pages from elsewhere: which of them may use what is served, and how a browser is told.
 //!
-//! By default none may. A picture can be shown by any page all the same, as on a dashboard beside others, but no script
-//! can look into it; and nothing but pictures can be taken into another's page at all.
+//! By default none may. A picture can be shown by any page all the same, as on a dashboard beside
+//! others, but no script can look into it; and nothing but pictures can be taken into another's
+//! page at all.
 
 use std::str::FromStr;
 
@@ -46,7 +47,8 @@ impl Origins {
         }
     }
 
-    /// What the answer to a request says to browsers; `is_picture` is whether that is a stream or a snapshot.
+    /// What the answer to a request says to browsers; `is_picture` is whether that is a stream or a
+    /// snapshot.
     pub fn fields(&self, request: &Request, is_picture: bool) -> Fields {
         let mut fields = Fields::default();
         match self.allowed(request) {
@@ -74,10 +76,11 @@ impl Origins {
         fields
     }
 
-    /// The header lines that every part of a stream has, each with its CRLF. WebKit takes a part's header for that of
-    /// the whole answer, so what allows an origin must stand there too. But a part is encoded once and is the same for
-    /// all its viewers: it can name everybody, or the one origin that there is. It must not name everybody where only
-    /// some are meant, so of several none is named, and in Safari no script can look into their streams.
+    /// The header lines that every part of a stream has, each with its CRLF. WebKit takes a part's
+    /// header for that of the whole answer, so what allows an origin must stand there too. But a
+    /// part is encoded once and is the same for all its viewers: it can name everybody, or the one
+    /// origin that there is. It must not name everybody where only some are meant, so of several
+    /// none is named, and in Safari no script can look into their streams.
     pub fn part_fields(&self) -> String {
         let allowed = match self {
             Origins::None => return String::new(),
@@ -99,8 +102,8 @@ impl Origins {
         }
     }
 
-    /// Whether a browser asks, for a page that is allowed, what may be sent (Fetch, section 3.3.2). It never sends
-    /// credentials with that.
+    /// Whether a browser asks, for a page that is allowed, what may be sent (Fetch, section 3.3.2).
+    /// It never sends credentials with that.
     pub fn is_preflight(&self, request: &Request) -> bool {
         let asks = request.field("Access-Control-Request-Method").is_some();
         request.method == Method::Options
@@ -116,7 +119,10 @@ impl Origins {
             Origins::Any => Some("*"),
             Origins::These(origins) => {
                 let asks = request.field("Origin")?;
-                origins.iter().map(String::as_str).find(|origin| origin.eq_ignore_ascii_case(asks))
+                origins
+                    .iter()
+                    .map(String::as_str)
+                    .find(|origin| origin.eq_ignore_ascii_case(asks))
             }
         }
     }
@@ -129,7 +135,9 @@ impl Fields {
 
     /// A head with these fields.
     pub fn put(&self, head: ResponseHead) -> ResponseHead {
-        self.0.iter().fold(head, |head, (name, value)| head.field(name, value))
+        self.0
+            .iter()
+            .fold(head, |head, (name, value)| head.field(name, value))
     }
 }
 
@@ -137,12 +145,17 @@ impl FromStr for Origin {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let host = text.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+        let host = text
+            .split_once("://")
+            .filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-        let is_origin = host.is_some_and(|(_, host)| !host.is_empty() && host.bytes().all(is_plain));
+        let is_origin =
+            host.is_some_and(|(_, host)| !host.is_empty() && host.bytes().all(is_plain));
         match is_origin || text == "*" {
             true => Ok(Self(text.to_ascii_lowercase())),
-            false => Err("an origin is a scheme, a host and perhaps a port, as in https://dash.example.org:8123, or *"),
+            false => Err(
+                "an origin is a scheme, a host and perhaps a port, as in https://dash.example.org:8123, or *",
+            ),
         }
     }
 }
@@ -160,7 +173,9 @@ mod tests {
         let (request, _) = Request::parse(head.as_bytes()).unwrap().unwrap();
         let fields = origins.fields(&request, is_picture).0;
         let short = |(name, value): (&str, String)| {
-            let name = name.replace("Access-Control-", "").replace("Cross-Origin-Resource-Policy", "CORP");
+            let name = name
+                .replace("Access-Control-", "")
+                .replace("Cross-Origin-Resource-Policy", "CORP");
             (name != "Expose-Headers").then(|| format!("{name}={value}"))
         };
         fields.into_iter().filter_map(short).collect()
@@ -173,11 +188,27 @@ mod tests {
         let get = |origin: &str| format!("GET / HTTP/1.1\r\nOrigin: {origin}");
         assert_eq!(fields(&none, &get("http://a"), true), [""; 0]);
         assert_eq!(fields(&none, &get("http://a"), false), ["CORP=same-origin"]);
-        assert_eq!(fields(&any, "GET / HTTP/1.1", true), ["Allow-Origin=*", "CORP=cross-origin"]);
-        let allowed = ["Allow-Origin=https://b.example:8123", "Vary=Origin", "CORP=cross-origin"];
+        assert_eq!(
+            fields(&any, "GET / HTTP/1.1", true),
+            ["Allow-Origin=*", "CORP=cross-origin"]
+        );
+        let allowed = [
+            "Allow-Origin=https://b.example:8123",
+            "Vary=Origin",
+            "CORP=cross-origin",
+        ];
         assert_eq!(fields(&two, &get("https://b.example:8123"), true), allowed);
-        for other in ["https://b.example", "http://b.example:8123", "null", "http://a.evil"] {
-            assert_eq!(fields(&two, &get(other), false), ["Vary=Origin", "CORP=cross-origin"], "{other}");
+        for other in [
+            "https://b.example",
+            "http://b.example:8123",
+            "null",
+            "http://a.evil",
+        ] {
+            assert_eq!(
+                fields(&two, &get(other), false),
+                ["Vary=Origin", "CORP=cross-origin"],
+                "{other}"
+            );
         }
     }
 
@@ -195,23 +226,48 @@ mod tests {
         ];
         assert_eq!(fields(&one, ask, false), told);
         let private = format!("{ask}\r\nAccess-Control-Request-Private-Network: true");
-        assert_eq!(fields(&one, &private, false)[6..], ["Allow-Private-Network=true"]);
-        assert_eq!(fields(&one, &ask.replace("http://a", "http://b"), false), ["Vary=Origin", "CORP=cross-origin"]);
+        assert_eq!(
+            fields(&one, &private, false)[6..],
+            ["Allow-Private-Network=true"]
+        );
+        assert_eq!(
+            fields(&one, &ask.replace("http://a", "http://b"), false),
+            ["Vary=Origin", "CORP=cross-origin"]
+        );
     }
 
     #[test]
     fn parts_and_frames_name_only_what_holds_for_all() {
         let corp = "Cross-Origin-Resource-Policy: cross-origin\r\n";
         assert_eq!(origins(&[]).part_fields(), "");
-        assert_eq!(origins(&["*"]).part_fields(), format!("Access-Control-Allow-Origin: *\r\n{corp}"));
-        assert_eq!(origins(&["http://a"]).part_fields(), format!("Access-Control-Allow-Origin: http://a\r\n{corp}"));
+        assert_eq!(
+            origins(&["*"]).part_fields(),
+            format!("Access-Control-Allow-Origin: *\r\n{corp}")
+        );
+        assert_eq!(
+            origins(&["http://a"]).part_fields(),
+            format!("Access-Control-Allow-Origin: http://a\r\n{corp}")
+        );
         assert_eq!(origins(&["http://a", "http://b"]).part_fields(), corp);
-        assert_eq!(origins(&["http://a", "http://b"]).frame_ancestors(), "'self' http://a http://b");
+        assert_eq!(
+            origins(&["http://a", "http://b"]).frame_ancestors(),
+            "'self' http://a http://b"
+        );
     }
 
     #[test]
     fn what_is_no_origin_is_refused() {
-        for text in ["", "a", "http://", "http://a/", "ftp://a", "http://a b", "null", "http://a;x", "http://u@a"] {
+        for text in [
+            "",
+            "a",
+            "http://",
+            "http://a/",
+            "ftp://a",
+            "http://a b",
+            "null",
+            "http://a;x",
+            "http://u@a",
+        ] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }
     }

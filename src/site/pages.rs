@@ -32,12 +32,21 @@ const CLIP_SECONDS: f64 = 10.0;
 
 /// What may be asked of any address (RFC 9110, section 9.3.7).
 pub fn options() -> Answer {
-    Answer::Respond(Response::new(ResponseHead::new(Status::NoContent).field("Allow", ALLOW), None))
+    Answer::Respond(Response::new(
+        ResponseHead::new(Status::NoContent).field("Allow", ALLOW),
+        None,
+    ))
 }
 
-/// A file of the page. The browser keeps it and asks whether it is still the same, but never keeps a page that holds a
-/// token.
-pub fn asset(asset: &'static Asset, request: &Request, scope: Scope, origins: &Origins, date: WallTime) -> Answer {
+/// A file of the page. The browser keeps it and asks whether it is still the same, but never keeps
+/// a page that holds a token.
+pub fn asset(
+    asset: &'static Asset,
+    request: &Request,
+    scope: Scope,
+    origins: &Origins,
+    date: WallTime,
+) -> Answer {
     if let Some((token, text)) = request.parameter("token").zip(asset.linking_text()) {
         let head = secured(dynamic(Status::Ok, asset.content_type, date), origins);
         return respond(head, token::carry_on(text, &token, scope));
@@ -47,15 +56,26 @@ pub fn asset(asset: &'static Asset, request: &Request, scope: Scope, origins: &O
     body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
     let fresh = is_known(request, &tag);
-    let head = dated(if fresh { Status::NotModified } else { Status::Ok }, date)
-        .field("Content-Type", asset.content_type)
-        .field("Cache-Control", "no-cache")
-        .field("ETag", tag)
-        .field("X-Content-Type-Options", "nosniff");
-    Answer::Respond(Response::new(secured(head, origins), (!fresh).then_some(body)))
+    let head = dated(
+        if fresh {
+            Status::NotModified
+        } else {
+            Status::Ok
+        },
+        date,
+    )
+    .field("Content-Type", asset.content_type)
+    .field("Cache-Control", "no-cache")
+    .field("ETag", tag)
+    .field("X-Content-Type-Options", "nosniff");
+    Answer::Respond(Response::new(
+        secured(head, origins),
+        (!fresh).then_some(body),
+    ))
 }
 
-/// Every frame of a camera from now on. Never chunked, never kept alive, not to be stored or held back by a proxy.
+/// Every frame of a camera from now on. Never chunked, never kept alive, not to be stored or held
+/// back by a proxy.
 pub fn stream(
     number: Option<usize>,
     request: &Request,
@@ -71,10 +91,10 @@ pub fn stream(
     }
     let division = view.hub.live().division();
     let boundary = division.boundary;
-    let head = uncached(
-        ResponseHead::new(Status::Ok)
-            .field("Content-Type", format_args!("multipart/x-mixed-replace; boundary={boundary}")),
-    )
+    let head = uncached(ResponseHead::new(Status::Ok).field(
+        "Content-Type",
+        format_args!("multipart/x-mixed-replace; boundary={boundary}"),
+    ))
     .field("Connection", "close")
     .field("X-Accel-Buffering", "no");
     let head = fields.put(head).encode();
@@ -85,14 +105,24 @@ pub fn stream(
     if label.len() > LABEL_BYTES_MAX {
         label.clear();
     }
-    let head = [head, multipart::preamble(division, framing)].concat().into();
-    Ok(Answer::Subscribe(Subscription { camera, framing, delay, rate_limit, label, head }))
+    let head = [head, multipart::preamble(division, framing)]
+        .concat()
+        .into();
+    Ok(Answer::Subscribe(Subscription {
+        camera,
+        framing,
+        delay,
+        rate_limit,
+        label,
+        head,
+    }))
 }
 
 /// One frame: the newest at once, or a newer one than the requester has.
 ///
-/// A camera without viewers is not running: the request starts it, and the answer waits for a frame from after its
-/// warm-up. `request` is that of `call`, perhaps narrowed to the camera that it may see.
+/// A camera without viewers is not running: the request starts it, and the answer waits for a frame
+/// from after its warm-up. `request` is that of `call`, perhaps narrowed to the camera that it may
+/// see.
 pub fn snapshot(
     number: Option<usize>,
     request: &Request,
@@ -107,7 +137,8 @@ pub fn snapshot(
     let live = view.hub.live().channels[camera].live.as_ref();
     // A frame that was captured after the request is never too old for it.
     let waiting = view.now.saturating_duration_since(call.asked_at);
-    let too_old = |frame: &Frame| age_max.is_some_and(|age_max| frame.age(view.now) > age_max.max(waiting));
+    let too_old =
+        |frame: &Frame| age_max.is_some_and(|age_max| frame.age(view.now) > age_max.max(waiting));
     let is_cold = !call.waited && view.cameras[camera].is_warming_up;
     let stale_will_do = request.parameter("stale").is_some_and(|stale| stale == "1");
     if let Some(outage) = view.cameras[camera].outage_sentence() {
@@ -118,16 +149,26 @@ pub fn snapshot(
     }
     match live {
         Some(frame) if frame.sequence > after && !too_old(frame) && !is_cold => {
-            Ok(Answer::Respond(Response { still_of: Some(camera), ..still(frame, true, request, view) }))
+            Ok(Answer::Respond(Response {
+                still_of: Some(camera),
+                ..still(frame, true, request, view)
+            }))
         }
         _ if call.waited => Err(Problem::not_now("Timed out waiting for a frame.", 1)),
-        Some(frame) => Ok(Answer::Wait(Awaited::Frame { camera, after: frame.sequence.max(after) })),
+        Some(frame) => Ok(Answer::Wait(Awaited::Frame {
+            camera,
+            after: frame.sequence.max(after),
+        })),
         None => Ok(Answer::Wait(Awaited::Frame { camera, after })),
     }
 }
 
 /// The last seconds that are kept of a camera: of one that has stopped, the last ones before that.
-pub fn clip(format: clip::Format, request: &Request, view: &View<'_, impl Transport>) -> Result<Answer, Problem> {
+pub fn clip(
+    format: clip::Format,
+    request: &Request,
+    view: &View<'_, impl Transport>,
+) -> Result<Answer, Problem> {
     let camera = parameters::camera(None, request, &view.camera_names())?;
     let history = &view.hub.live().channels[camera].history;
     if history.span().is_zero() {
@@ -135,27 +176,39 @@ pub fn clip(format: clip::Format, request: &Request, view: &View<'_, impl Transp
     }
     let length = parameters::seconds(request, history.span(), CLIP_SECONDS)?;
     if !view.has_room_for_clip() {
-        return Err(Problem::not_now("Too many clips are being sent; try again later.", 5));
+        return Err(Problem::not_now(
+            "Too many clips are being sent; try again later.",
+            5,
+        ));
     }
     let mut frames: Vec<&Frame> = history.last(length).collect();
     if let (clip::Format::Avi, Some(newest)) = (format, frames.last()) {
         // One file has one size.
         let size = |frame: &Frame| (frame.picture.width, frame.picture.height);
         let newest = size(newest);
-        let first = frames.iter().rposition(|frame| size(frame) != newest).map_or(0, |other| other.saturating_add(1));
+        let first = frames
+            .iter()
+            .rposition(|frame| size(frame) != newest)
+            .map_or(0, |other| other.saturating_add(1));
         frames.drain(..first);
     }
     let name = view.cameras[camera].name;
     let Some(first) = frames.first() else {
         return Err(Problem::not_now(
-            format!("Nothing is kept of {name} yet: a camera runs while it is watched, or with --always-on."),
+            format!(
+                "Nothing is kept of {name} yet: a camera runs while it is watched, or with --always-on."
+            ),
             1,
         ));
     };
     // Colons are nothing for the name of a file.
-    let time = humantime::format_rfc3339_seconds(first.captured_wall.into()).to_string().replace(':', "");
+    let time = humantime::format_rfc3339_seconds(first.captured_wall.into())
+        .to_string()
+        .replace(':', "");
     let clip = Clip::new(format, &frames).map_err(|error| {
-        Problem::bad(format!("That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."))
+        Problem::bad(format!(
+            "That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."
+        ))
     })?;
     let disposition = attachment(&format!("{name}-{time}.{}", format.extension()));
     let head = dynamic(Status::Ok, format.content_type(), view.wall_time)
@@ -184,30 +237,53 @@ pub fn table(
         };
     }
     let name = view.cameras[camera].name;
-    let token = request.parameter("token").map(|token| (token.into_owned(), scope));
-    let head = secured(dynamic(Status::Ok, "text/html; charset=utf-8", view.wall_time), origins)
-        .field("X-Accel-Buffering", "no");
-    Ok(Answer::Stream(head, Box::new(Table::new(camera, name, rows).carrying(token))))
+    let token = request
+        .parameter("token")
+        .map(|token| (token.into_owned(), scope));
+    let head = secured(
+        dynamic(Status::Ok, "text/html; charset=utf-8", view.wall_time),
+        origins,
+    )
+    .field("X-Accel-Buffering", "no");
+    Ok(Answer::Stream(
+        head,
+        Box::new(Table::new(camera, name, rows).carrying(token)),
+    ))
 }
 
-/// Events from now on, or from where a listener stopped. In the scope of one camera, those of its frames alone.
-pub fn events(request: &Request, scope: Scope, view: &View<'_, impl Transport>) -> Result<Answer, Problem> {
-    let only = request.parameter("camera").is_some_and(|name| !name.is_empty());
+/// Events from now on, or from where a listener stopped. In the scope of one camera, those of its
+/// frames alone.
+pub fn events(
+    request: &Request,
+    scope: Scope,
+    view: &View<'_, impl Transport>,
+) -> Result<Answer, Problem> {
+    let only = request
+        .parameter("camera")
+        .is_some_and(|name| !name.is_empty());
     let chosen = parameters::camera(None, request, &view.camera_names())?;
     let tells_frames = parameters::flag("frames", request)?;
     let tells_loop = parameters::flag("loop", request)?;
     let last = parameters::last_event(request)?;
-    let cameras = view.cameras.iter().map(|camera| camera.name.to_owned()).enumerate();
-    let cameras = cameras.filter(|&(index, _)| tells_frames && (!only || index == chosen)).collect();
+    let cameras = view
+        .cameras
+        .iter()
+        .map(|camera| camera.name.to_owned())
+        .enumerate();
+    let cameras = cameras
+        .filter(|&(index, _)| tells_frames && (!only || index == chosen))
+        .collect();
     let mut events = Events::new(cameras, tells_loop, last, &view.hub.live().event_log);
     if scope != Scope::Everything {
         events = events.without_state();
     }
-    let head = dynamic(Status::Ok, sse::CONTENT_TYPE, view.wall_time).field("X-Accel-Buffering", "no");
+    let head =
+        dynamic(Status::Ok, sse::CONTENT_TYPE, view.wall_time).field("X-Accel-Buffering", "no");
     Ok(Answer::Stream(head, Box::new(events)))
 }
 
-/// The state, as JSON. In the scope of one camera, its own: of viewers, only those whose keys the request knows.
+/// The state, as JSON. In the scope of one camera, its own: of viewers, only those whose keys the
+/// request knows.
 pub fn state(
     request: &Request,
     scope: Scope,
@@ -220,32 +296,54 @@ pub fn state(
     let (snapshot, selected) = match scope {
         Scope::Everything => (snapshot(labels.as_deref()), camera),
         Scope::Camera(camera) => {
-            let labels: Vec<&str> = labels.unwrap_or_default().into_iter().filter(|label| !label.is_empty()).collect();
+            let labels: Vec<&str> = labels
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|label| !label.is_empty())
+                .collect();
             (snapshot(Some(&labels)).of_camera_alone(camera), 0)
         }
     };
     let head = dynamic(Status::Ok, "application/json", view.wall_time);
     // Plain numbers and words always serialise; were it otherwise, an empty body would show it.
-    Ok(respond(head, serde_json::to_vec(&State::new(&snapshot, selected)).unwrap_or_default()))
+    Ok(respond(
+        head,
+        serde_json::to_vec(&State::new(&snapshot, selected)).unwrap_or_default(),
+    ))
 }
 
-/// Metrics, for Prometheus: in OpenMetrics if the requester knows that, else in the older text format.
-pub fn metrics(request: &Request, date: WallTime, snapshot: impl FnOnce(Option<&[&str]>) -> Snapshot) -> Answer {
+/// Metrics, for Prometheus: in OpenMetrics if the requester knows that, else in the older text
+/// format.
+pub fn metrics(
+    request: &Request,
+    date: WallTime,
+    snapshot: impl FnOnce(Option<&[&str]>) -> Snapshot,
+) -> Answer {
     let format = Format::of(request);
     // Viewers are counted, but none is listed.
     let metrics = metrics::write(snapshot(Some(&[])), format);
-    respond(dynamic(Status::Ok, format.content_type(), date), metrics.unwrap_or_default())
+    respond(
+        dynamic(Status::Ok, format.content_type(), date),
+        metrics.unwrap_or_default(),
+    )
 }
 
 /// Whether the server is healthy, for service managers and load balancers.
 pub fn health(request: &Request, view: &View<'_, impl Transport>) -> Result<Answer, Problem> {
     let is_strict = parameters::flag("strict", request)?;
     let offline = || {
-        let outages: Vec<String> = view.cameras.iter().filter_map(CameraView::outage_sentence).collect();
+        let outages: Vec<String> = view
+            .cameras
+            .iter()
+            .filter_map(CameraView::outage_sentence)
+            .collect();
         (is_strict && !outages.is_empty()).then(|| outages.join(" "))
     };
     match view.unhealthy_reason().or_else(offline) {
-        None => Ok(respond(dynamic(Status::Ok, "text/plain; charset=utf-8", view.wall_time), "ok\n")),
+        None => Ok(respond(
+            dynamic(Status::Ok, "text/plain; charset=utf-8", view.wall_time),
+            "ok\n",
+        )),
         Some(reason) => Err(Problem::not_now(reason, 5)),
     }
 }
@@ -268,37 +366,64 @@ pub fn unknown(request: &Request) -> Problem {
 }
 
 /// A picture, with ustreamer's fields for what it says of a picture too.
-fn still(frame: &Frame, online: bool, request: &Request, view: &View<'_, impl Transport>) -> Response {
+fn still(
+    frame: &Frame,
+    online: bool,
+    request: &Request,
+    view: &View<'_, impl Transport>,
+) -> Response {
     let captured = frame.captured_wall;
-    let tag = format!("\"{}-{}\"", frame.sequence, captured.since_epoch().as_micros());
+    let tag = format!(
+        "\"{}-{}\"",
+        frame.sequence,
+        captured.since_epoch().as_micros()
+    );
     let fresh = is_known(request, &tag);
-    let head = uncached(dated(if fresh { Status::NotModified } else { Status::Ok }, view.wall_time))
-        .field("Content-Type", "image/jpeg")
-        .field("ETag", tag)
-        .field("X-Timestamp", captured)
-        .field("X-Frame-Sequence", frame.sequence)
-        .field("X-Frame-Age", frame.age(view.now).as_millis())
-        .field("X-UStreamer-Online", online)
-        .field("X-UStreamer-Width", frame.picture.width)
-        .field("X-UStreamer-Height", frame.picture.height);
+    let head = uncached(dated(
+        if fresh {
+            Status::NotModified
+        } else {
+            Status::Ok
+        },
+        view.wall_time,
+    ))
+    .field("Content-Type", "image/jpeg")
+    .field("ETag", tag)
+    .field("X-Timestamp", captured)
+    .field("X-Frame-Sequence", frame.sequence)
+    .field("X-Frame-Age", frame.age(view.now).as_millis())
+    .field("X-UStreamer-Online", online)
+    .field("X-UStreamer-Width", frame.picture.width)
+    .field("X-UStreamer-Height", frame.picture.height);
     Response::new(head, (!fresh).then(|| frame.jpeg()))
 }
 
-/// Spells a `Content-Disposition` that saves a file as `name` (RFC 6266, section 4.3): in ASCII, and in UTF-8 for
-/// clients that know RFC 8187.
+/// Spells a `Content-Disposition` that saves a file as `name` (RFC 6266, section 4.3): in ASCII,
+/// and in UTF-8 for clients that know RFC 8187.
 fn attachment(name: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_graphic() && !matches!(character, '"' | '\\' | '/' | '%');
-    let plain: String = name.chars().map(|character| if is_plain(character) { character } else { '_' }).collect();
+    let is_plain = |character: char| {
+        character.is_ascii_graphic() && !matches!(character, '"' | '\\' | '/' | '%')
+    };
+    let plain: String = name
+        .chars()
+        .map(|character| if is_plain(character) { character } else { '_' })
+        .collect();
     if plain == name {
         return format!("attachment; filename=\"{plain}\"");
     }
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+    format!(
+        "attachment; filename=\"{plain}\"; filename*=UTF-8''{}",
+        utf8_percent_encode(name, NON_ALPHANUMERIC)
+    )
 }
 
 /// Whether the requester says that it has what `tag` stands for (RFC 9110, section 13.1.2).
 fn is_known(request: &Request, tag: &str) -> bool {
     let known = request.field("If-None-Match").unwrap_or_default();
-    known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    known
+        .split(',')
+        .map(str::trim)
+        .any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
 #[cfg(test)]
@@ -307,7 +432,10 @@ mod tests {
 
     #[test]
     fn file_name_in_any_script_is_spelt_in_ascii_too() {
-        assert_eq!(attachment("front-1.avi"), "attachment; filename=\"front-1.avi\"");
+        assert_eq!(
+            attachment("front-1.avi"),
+            "attachment; filename=\"front-1.avi\""
+        );
         let spelt = "attachment; filename=\"K_che__.avi\"; filename*=UTF-8''K%C3%BCche%20%22%2Eavi";
         assert_eq!(attachment("K\u{fc}che \".avi"), spelt);
     }

@@ -1,5 +1,5 @@
-//! The parameters of our addresses. Unknown parameters are ignored; a bad value of a known one is a 400 that names the
-//! good ones.
+//! The parameters of our addresses. Unknown parameters are ignored; a bad value of a known one is a
+//! 400 that names the good ones.
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
@@ -29,8 +29,14 @@ const ROWS_MAX: u64 = 10_000_000;
 pub fn camera(number: Option<usize>, request: &Request, names: &[&str]) -> Result<usize, Problem> {
     find_camera(number, request, names).ok_or_else(|| {
         let asked = asked_camera(request);
-        let asked = asked.map_or_else(|| format!("number {}", number.unwrap_or(0)), |name| format!("'{name}'"));
-        Problem::not_found(format!("There is no camera {asked}; there is: {}.", names.join(", ")))
+        let asked = asked.map_or_else(
+            || format!("number {}", number.unwrap_or(0)),
+            |name| format!("'{name}'"),
+        );
+        Problem::not_found(format!(
+            "There is no camera {asked}; there is: {}.",
+            names.join(", ")
+        ))
     })
 }
 
@@ -56,7 +62,11 @@ pub fn for_camera(request: &Request, name: &str) -> Request {
     let mut request = request.clone();
     if is_camera_open(None, &request) {
         // The first parameter of a name is the one that counts.
-        request.query = format!("camera={}&{}", utf8_percent_encode(name, NON_ALPHANUMERIC), request.query);
+        request.query = format!(
+            "camera={}&{}",
+            utf8_percent_encode(name, NON_ALPHANUMERIC),
+            request.query
+        );
     }
     request
 }
@@ -67,51 +77,81 @@ fn asked_camera(request: &Request) -> Option<Cow<'_, str>> {
 
 /// The most that a viewer wants to be given, from `fps=N` and `kbps=N`.
 pub fn rate_limit(request: &Request) -> Result<RateLimit, Problem> {
-    Ok(RateLimit { interval: interval(request)?, bytes_per_second: bytes_per_second(request)? })
+    Ok(RateLimit {
+        interval: interval(request)?,
+        bytes_per_second: bytes_per_second(request)?,
+    })
 }
 
 /// The least time between two frames.
 fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
-    let Some(fps) = request.parameter("fps").filter(|fps| !fps.is_empty()) else { return Ok(None) };
+    let Some(fps) = request.parameter("fps").filter(|fps| !fps.is_empty()) else {
+        return Ok(None);
+    };
     match fps.parse::<f64>() {
         Ok(fps) if fps > 0.0 && fps <= FPS_MAX => {
             // Far below one frame a day it would overflow, and nobody would see the difference.
             let seconds = (1.0 / fps).min(86_400.0);
             Ok(Some(Duration::from_secs_f64(seconds)))
         }
-        _ => Err(Problem::bad(format!("fps takes a number above 0 and up to {FPS_MAX}, not '{fps}'."))),
+        _ => Err(Problem::bad(format!(
+            "fps takes a number above 0 and up to {FPS_MAX}, not '{fps}'."
+        ))),
     }
 }
 
 /// Kilobits, of a thousand bits, as bytes.
 fn bytes_per_second(request: &Request) -> Result<Option<NonZeroU64>, Problem> {
-    let Some(kbps) = request.parameter("kbps").filter(|kbps| !kbps.is_empty()) else { return Ok(None) };
+    let Some(kbps) = request.parameter("kbps").filter(|kbps| !kbps.is_empty()) else {
+        return Ok(None);
+    };
     match kbps.parse() {
-        Ok(number) if (1..=KBPS_MAX).contains(&number) => Ok(NonZeroU64::new(number.saturating_mul(125))),
-        _ => Err(Problem::bad(format!("kbps takes a whole number from 1 to {KBPS_MAX}, not '{kbps}'."))),
+        Ok(number) if (1..=KBPS_MAX).contains(&number) => {
+            Ok(NonZeroU64::new(number.saturating_mul(125)))
+        }
+        _ => Err(Problem::bad(format!(
+            "kbps takes a whole number from 1 to {KBPS_MAX}, not '{kbps}'."
+        ))),
     }
 }
 
 /// How the parts are framed: as asked, else as the peer is known to need it.
 ///
-/// A browser shows a part of an `<img>` only once the header block of the next one is there, so it is sent ahead;
-/// players and libraries want `Content-Length`. Measured in Chromium and WebKitGTK.
+/// A browser shows a part of an `<img>` only once the header block of the next one is there, so it
+/// is sent ahead; players and libraries want `Content-Length`. Measured in Chromium and WebKitGTK.
 pub fn framing(request: &Request) -> Result<Framing, Problem> {
-    match request.parameter("framing").filter(|framing| !framing.is_empty()).as_deref() {
+    match request
+        .parameter("framing")
+        .filter(|framing| !framing.is_empty())
+        .as_deref()
+    {
         Some("advance") => return Ok(Framing::Advance),
         Some("length") => return Ok(Framing::Length),
         Some(other) => {
-            return Err(Problem::bad(format!("framing takes 'length' or 'advance', not '{other}'.")));
+            return Err(Problem::bad(format!(
+                "framing takes 'length' or 'advance', not '{other}'."
+            )));
         }
         None => {}
     }
     // ustreamer's word for it.
-    if request.parameter("advance_headers").is_some_and(|value| value == "1") {
+    if request
+        .parameter("advance_headers")
+        .is_some_and(|value| value == "1")
+    {
         return Ok(Framing::Advance);
     }
-    let wants_image = request.field("Accept").is_some_and(|accept| accept.starts_with("image/"));
-    let is_webkit = request.field("User-Agent").is_some_and(|agent| agent.contains("AppleWebKit/"));
-    Ok(if wants_image && is_webkit { Framing::Advance } else { Framing::Length })
+    let wants_image = request
+        .field("Accept")
+        .is_some_and(|accept| accept.starts_with("image/"));
+    let is_webkit = request
+        .field("User-Agent")
+        .is_some_and(|agent| agent.contains("AppleWebKit/"));
+    Ok(if wants_image && is_webkit {
+        Framing::Advance
+    } else {
+        Framing::Length
+    })
 }
 
 /// Rows of a table with an end, from `rows=N`; without it, there is none.
@@ -121,34 +161,45 @@ pub fn rows(request: &Request) -> Result<Option<u64>, Problem> {
         Ok(Some(rows)) if (1..=ROWS_MAX).contains(&rows) => Ok(Some(rows)),
         _ => {
             let rows = request.parameter("rows").unwrap_or_default();
-            Err(Problem::bad(format!("rows takes a whole number from 1 to {ROWS_MAX}, not '{rows}'.")))
+            Err(Problem::bad(format!(
+                "rows takes a whole number from 1 to {ROWS_MAX}, not '{rows}'."
+            )))
         }
     }
 }
 
-/// The length of a clip, from `seconds=N`, by default `usual` seconds: as much of it as a history reaches back to.
+/// The length of a clip, from `seconds=N`, by default `usual` seconds: as much of it as a history
+/// reaches back to.
 pub fn seconds(request: &Request, span: Duration, usual: f64) -> Result<Duration, Problem> {
     let longest = span.as_secs_f64();
-    let Some(seconds) = request.parameter("seconds").filter(|seconds| !seconds.is_empty()) else {
+    let Some(seconds) = request
+        .parameter("seconds")
+        .filter(|seconds| !seconds.is_empty())
+    else {
         return Ok(Duration::from_secs_f64(longest.min(usual)));
     };
     match seconds.parse() {
         Ok(number) if number >= 1.0 => Ok(Duration::from_secs_f64(longest.min(number))),
-        _ => Err(Problem::bad(format!("seconds takes a number from 1, not '{seconds}'."))),
+        _ => Err(Problem::bad(format!(
+            "seconds takes a number from 1, not '{seconds}'."
+        ))),
     }
 }
 
-/// How late a stream is to be, from `delay=TIME` in seconds with or without their unit: in tenths of a second, as much
-/// as a history reaches back to.
+/// How late a stream is to be, from `delay=TIME` in seconds with or without their unit: in tenths
+/// of a second, as much as a history reaches back to.
 pub fn delay(request: &Request, span: Duration) -> Result<Duration, Problem> {
-    let Some(delay) = request.parameter("delay").filter(|delay| !delay.is_empty()) else { return Ok(Duration::ZERO) };
+    let Some(delay) = request.parameter("delay").filter(|delay| !delay.is_empty()) else {
+        return Ok(Duration::ZERO);
+    };
     let longest = span.as_secs_f64();
     match delay.strip_suffix('s').unwrap_or(&delay).parse::<f64>() {
         Ok(0.0) => Ok(Duration::ZERO),
         Ok(_) if span.is_zero() => Err(Problem::not_found(NO_HISTORY)),
-        Ok(seconds) if (0.1..=longest).contains(&seconds) => {
-            Ok(Duration::from_millis(((seconds * 10.0).round() as u64).saturating_mul(100)).min(span))
-        }
+        Ok(seconds) if (0.1..=longest).contains(&seconds) => Ok(Duration::from_millis(
+            ((seconds * 10.0).round() as u64).saturating_mul(100),
+        )
+        .min(span)),
         _ => Err(Problem::bad(format!(
             "delay takes seconds from 0.1 to {longest}, as far as --history reaches, not '{delay}'."
         ))),
@@ -164,10 +215,14 @@ pub fn flag(name: &str, request: &Request) -> Result<bool, Problem> {
     }
 }
 
-/// The number of the last event that a listener knows: its browser's word for it, or the one that its page gives where
-/// the browser has none. A browser's may be another server's, so what is no number there is nobody's mistake.
+/// The number of the last event that a listener knows: its browser's word for it, or the one that
+/// its page gives where the browser has none. A browser's may be another server's, so what is no
+/// number there is nobody's mistake.
 pub fn last_event(request: &Request) -> Result<Option<u64>, Problem> {
-    match request.field("Last-Event-ID").and_then(|id| id.trim().parse().ok()) {
+    match request
+        .field("Last-Event-ID")
+        .and_then(|id| id.trim().parse().ok())
+    {
         Some(id) => Ok(Some(id)),
         None => whole_number("last_event_id", request),
     }
@@ -175,7 +230,13 @@ pub fn last_event(request: &Request) -> Result<Option<u64>, Problem> {
 
 /// A whole number, of a parameter that takes one.
 pub fn whole_number(name: &str, request: &Request) -> Result<Option<u64>, Problem> {
-    let Some(value) = request.parameter(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let Some(value) = request.parameter(name).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
     let number = value.parse();
-    number.map(Some).map_err(|_| Problem::bad(format!("{name} takes a whole number from 0, not '{value}'.")))
+    number.map(Some).map_err(|_| {
+        Problem::bad(format!(
+            "{name} takes a whole number from 0, not '{value}'."
+        ))
+    })
 }

@@ -28,7 +28,9 @@ pub fn problem(reason: Reason, policy: &Policy) -> Problem {
         }
         Reason::OtherHost => "Unknown host name; allow it with --allow-host NAME.",
         Reason::Credentials { .. } => "Missing or wrong credentials.",
-        Reason::TooManyFailures { .. } => "Too many failed logins from your address; try again later.",
+        Reason::TooManyFailures { .. } => {
+            "Too many failed logins from your address; try again later."
+        }
         Reason::Busy => "Too many credentials are being checked; try again in a moment.",
     };
     let problem = Problem::new(status(reason), sentence);
@@ -39,7 +41,9 @@ pub fn problem(reason: Reason, policy: &Policy) -> Problem {
             (true, false) => problem.challenge(BASIC),
             (false, _) => problem.challenge(BEARER),
         },
-        Reason::TooManyFailures { retry_after_seconds } => problem.retry_after(retry_after_seconds),
+        Reason::TooManyFailures {
+            retry_after_seconds,
+        } => problem.retry_after(retry_after_seconds),
         Reason::Busy => problem.retry_after(1),
     }
 }

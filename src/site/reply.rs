@@ -41,7 +41,12 @@ impl Problem {
 
     /// A response with this status.
     pub fn new(status: Status, sentence: impl Into<String>) -> Self {
-        Self { status, sentence: sentence.into(), retry_after_seconds: None, challenges: Vec::new() }
+        Self {
+            status,
+            sentence: sentence.into(),
+            retry_after_seconds: None,
+            challenges: Vec::new(),
+        }
     }
 
     /// The same, worth another try after a while.
@@ -76,16 +81,20 @@ pub fn respond(head: ResponseHead, body: impl Into<Bytes>) -> Answer {
 
 /// Begins the response to one request, which no cache may keep.
 pub fn dynamic(status: Status, content_type: impl Display, date: WallTime) -> ResponseHead {
-    uncached(dated(status, date)).field("Content-Type", content_type).field("X-Content-Type-Options", "nosniff")
+    uncached(dated(status, date))
+        .field("Content-Type", content_type)
+        .field("X-Content-Type-Options", "nosniff")
 }
 
-/// Adds the fields of a page: it loads nothing from elsewhere, sends nothing anywhere else, and may be framed only by
-/// the pages of `origins`.
+/// Adds the fields of a page: it loads nothing from elsewhere, sends nothing anywhere else, and may
+/// be framed only by the pages of `origins`.
 pub fn secured(head: ResponseHead, origins: &Origins) -> ResponseHead {
     let ancestors = origins.frame_ancestors();
     head.field("Referrer-Policy", "no-referrer").field(
         "Content-Security-Policy",
-        format_args!("default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"),
+        format_args!(
+            "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
+        ),
     )
 }
 
@@ -96,7 +105,10 @@ pub fn dated(status: Status, date: WallTime) -> ResponseHead {
 
 /// Adds the fields that forbid caching, in every dialect that a cache or a proxy may understand.
 pub fn uncached(head: ResponseHead) -> ResponseHead {
-    head.field("Cache-Control", "no-store, no-cache, must-revalidate, private, max-age=0")
-        .field("Pragma", "no-cache")
-        .field("Expires", "Mon, 3 Jan 2000 12:34:56 GMT")
+    head.field(
+        "Cache-Control",
+        "no-store, no-cache, must-revalidate, private, max-age=0",
+    )
+    .field("Pragma", "no-cache")
+    .field("Expires", "Mon, 3 Jan 2000 12:34:56 GMT")
 }

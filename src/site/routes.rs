@@ -1,5 +1,5 @@
-//! Which address means what. Paths are matched whole and nothing in them is decoded, so there is no second way to say
-//! one.
+//! Which address means what. Paths are matched whole and nothing in them is decoded, so there is no
+//! second way to say one.
 
 use super::assets::{self, Asset};
 use super::clip::Format;
@@ -40,12 +40,15 @@ pub enum Route {
 }
 
 impl Route {
-    /// The route of a request. `/?action=...` is how mjpg-streamer spells its addresses, and is told by the query.
+    /// The route of a request. `/?action=...` is how mjpg-streamer spells its addresses, and is
+    /// told by the query.
     pub fn of(request: &Request) -> Self {
         match request.path.as_str() {
-            "/" => {
-                request.parameter("action").map_or(Route::Asset(&assets::VIEWER), |action| Route::of_action(&action))
-            }
+            "/" => request
+                .parameter("action")
+                .map_or(Route::Asset(&assets::VIEWER), |action| {
+                    Route::of_action(&action)
+                }),
             "/video_feed" | "/stream" => Route::Stream { number: None },
             "/snapshot" | "/snapshot.jpg" => Route::Snapshot { number: None },
             "/clip.mjpeg" => Route::Clip(Format::Mjpeg),
@@ -67,7 +70,10 @@ impl Route {
 
     fn of_action(action: &str) -> Self {
         let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
-        let action = action.split(|character| !is_word(character)).next().unwrap_or_default();
+        let action = action
+            .split(|character| !is_word(character))
+            .next()
+            .unwrap_or_default();
         let (verb, number) = match action.split_once('_') {
             Some((verb, number)) => match number.parse() {
                 Ok(number) => (verb, Some(number)),
@@ -84,24 +90,36 @@ impl Route {
     }
 }
 
-/// Whether `path` is one of those by which pages and programs for mjpg-streamer list and set what a camera can do.
+/// Whether `path` is one of those by which pages and programs for mjpg-streamer list and set what a
+/// camera can do.
 fn is_control(path: &str) -> bool {
     let name = path.strip_prefix('/').unwrap_or_default();
-    let name = name.strip_suffix(".json").or_else(|| name.strip_suffix(".htm")).unwrap_or_default();
-    let word = name.split_once('_').map_or(name, |(word, number)| match number.parse::<u8>() {
-        Ok(_) => word,
-        Err(_) => name,
-    });
+    let name = name
+        .strip_suffix(".json")
+        .or_else(|| name.strip_suffix(".htm"))
+        .unwrap_or_default();
+    let word = name
+        .split_once('_')
+        .map_or(name, |(word, number)| match number.parse::<u8>() {
+            Ok(_) => word,
+            Err(_) => name,
+        });
     matches!(word, "input" | "output" | "program" | "control")
 }
 
-/// Whether a request asks for something of the camera at place `camera` among `names` alone, or leaves open of which:
-/// the page and what it needs, pictures, clips, the table, figures and events, but not the figures of the loop and of
-/// the server as a whole.
+/// Whether a request asks for something of the camera at place `camera` among `names` alone, or
+/// leaves open of which: the page and what it needs, pictures, clips, the table, figures and
+/// events, but not the figures of the loop and of the server as a whole.
 pub fn is_of_camera(request: &Request, camera: usize, names: &[&str]) -> bool {
     let number = match Route::of(request) {
         Route::Stream { number } | Route::Snapshot { number } => number,
-        Route::Events if request.parameter("loop").is_some_and(|wanted| wanted == "1") => return false,
+        Route::Events
+            if request
+                .parameter("loop")
+                .is_some_and(|wanted| wanted == "1") =>
+        {
+            return false;
+        }
         Route::Asset(asset) if asset.path == "/loop" => return false,
         Route::Asset(_) | Route::Clip(_) | Route::Table | Route::State | Route::Events => None,
         Route::Metrics | Route::Health | Route::Control | Route::Unknown => return false,

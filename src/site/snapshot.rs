@@ -1,5 +1,5 @@
-//! What the server says of itself: one snapshot, of which `/state`, `/metrics` and `/events` are renderings. Where
-//! ustreamer has a field of the same meaning, it has its name.
+//! What the server says of itself: one snapshot, of which `/state`, `/metrics` and `/events` are
+//! renderings. Where ustreamer has a field of the same meaning, it has its name.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,12 +13,16 @@ use crate::stream::Channel;
 use crate::stream::counts::{FrameCounts, Totals};
 use crate::stream::{Frame, Histogram};
 
-/// Viewers listed in one snapshot, unless they are asked for by their keys: 3,000 viewers would be a megabyte of JSON.
+/// Viewers listed in one snapshot, unless they are asked for by their keys: 3,000 viewers would be
+/// a megabyte of JSON.
 pub const VIEWERS_LISTED_MAX: usize = 256;
 
 /// The server at one moment: the data of a `state` event, and most of `/state`.
 #[derive(Clone, Debug, Default, Serialize)]
-#[allow(missing_docs, reason = "the names are the documentation, in the reader's JSON as here")]
+#[allow(
+    missing_docs,
+    reason = "the names are the documentation, in the reader's JSON as here"
+)]
 pub struct Snapshot {
     pub cameras: Vec<Camera>,
     pub viewers: usize,
@@ -87,10 +91,12 @@ pub struct Driver {
     /// Accepted frames with a flaw in them or their framing that was mended.
     pub repaired: u64,
     pub rejected: BTreeMap<&'static str, u64>,
-    /// Times and numbers of frames that were out of range: the time of arrival and the next number stand for them.
+    /// Times and numbers of frames that were out of range: the time of arrival and the next number
+    /// stand for them.
     pub timestamps_ignored: u64,
     pub sequences_ignored: u64,
-    /// All bytes that its drivers wrote are in one of these four: whole frames, flawed ones, none, and not known yet.
+    /// All bytes that its drivers wrote are in one of these four: whole frames, flawed ones, none,
+    /// and not known yet.
     pub accepted_bytes: u64,
     pub rejected_bytes: u64,
     pub skipped_bytes: u64,
@@ -189,12 +195,19 @@ pub struct LimitsInForce {
 }
 
 impl Snapshot {
-    /// Takes a snapshot, in one pass over the connections. It lists the viewers with one of these `labels`; without
-    /// labels, the first [`VIEWERS_LISTED_MAX`].
-    pub fn new<T: Transport>(hub: &Hub<T>, server: Server, labels: Option<&[&str]>, now: Instant) -> Self {
+    /// Takes a snapshot, in one pass over the connections. It lists the viewers with one of these
+    /// `labels`; without labels, the first [`VIEWERS_LISTED_MAX`].
+    pub fn new<T: Transport>(
+        hub: &Hub<T>,
+        server: Server,
+        labels: Option<&[&str]>,
+        now: Instant,
+    ) -> Self {
         let drivers = server.drivers.into_iter().zip(&hub.live().channels);
         let mut snapshot = Self {
-            cameras: drivers.map(|(driver, channel)| Camera::new(driver, channel, now)).collect(),
+            cameras: drivers
+                .map(|(driver, channel)| Camera::new(driver, channel, now))
+                .collect(),
             viewers: hub.live().viewers(),
             publishers: server.publishers,
             pinned_bytes: hub.live().retained.bytes(),
@@ -210,12 +223,24 @@ impl Snapshot {
             ..Self::default()
         };
         snapshot.add_connections(hub, labels, now);
-        snapshot.cameras.iter().for_each(|camera| snapshot.frames.add(&camera.frames));
+        snapshot
+            .cameras
+            .iter()
+            .for_each(|camera| snapshot.frames.add(&camera.frames));
         snapshot
     }
 
-    fn add_connections<T: Transport>(&mut self, hub: &Hub<T>, labels: Option<&[&str]>, now: Instant) {
-        let names: Vec<String> = self.cameras.iter().map(|camera| camera.driver.name.clone()).collect();
+    fn add_connections<T: Transport>(
+        &mut self,
+        hub: &Hub<T>,
+        labels: Option<&[&str]>,
+        now: Instant,
+    ) {
+        let names: Vec<String> = self
+            .cameras
+            .iter()
+            .map(|camera| camera.driver.name.clone())
+            .collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         for (key, connection) in hub.connections().iter() {
             let count = match body_kind(connection) {
@@ -224,28 +249,46 @@ impl Snapshot {
                 Some(BodyKind::Clip) => Some(&mut self.connections.clips),
                 Some(BodyKind::Frames) | None => None,
             };
-            count.into_iter().for_each(|count| *count = count.saturating_add(1));
-            let Some(viewer) = connection.viewer() else { continue };
-            let frames = viewer.counts(hub.live().channels[viewer.camera].newest_number(viewer.delay, now));
+            count
+                .into_iter()
+                .for_each(|count| *count = count.saturating_add(1));
+            let Some(viewer) = connection.viewer() else {
+                continue;
+            };
+            let frames =
+                viewer.counts(hub.live().channels[viewer.camera].newest_number(viewer.delay, now));
             self.cameras[viewer.camera].frames.add(&frames);
-            if let Some(publisher) = self.publishers.iter_mut().find(|publisher| publisher.key == Some(key)) {
+            if let Some(publisher) = self
+                .publishers
+                .iter_mut()
+                .find(|publisher| publisher.key == Some(key))
+            {
                 publisher.frames = frames;
             }
             let is_asked = labels.is_none_or(|labels| labels.contains(&&*viewer.label));
             if is_asked && self.listed.len() < VIEWERS_LISTED_MAX {
-                self.listed.push(ConnectionView::new(hub, connection, &names, now));
+                self.listed
+                    .push(ConnectionView::new(hub, connection, &names, now));
             }
         }
     }
 
-    /// The same of the camera at place `camera` alone, without what concerns the server as a whole, and without the
-    /// source: for the holder of a token that opens one camera.
+    /// The same of the camera at place `camera` alone, without what concerns the server as a whole,
+    /// and without the source: for the holder of a token that opens one camera.
     pub fn of_camera_alone(self, camera: usize) -> Self {
         let own = self.cameras.into_iter().nth(camera);
-        let own = own.map(|camera| Camera { driver: Driver { source: String::new(), ..camera.driver }, ..camera });
+        let own = own.map(|camera| Camera {
+            driver: Driver {
+                source: String::new(),
+                ..camera.driver
+            },
+            ..camera
+        });
         Self {
             viewers: own.as_ref().map_or(0, |camera| camera.viewers),
-            frames: own.as_ref().map_or(FrameCounts::default(), |camera| camera.frames),
+            frames: own
+                .as_ref()
+                .map_or(FrameCounts::default(), |camera| camera.frames),
             cameras: own.into_iter().collect(),
             event_loop: self.event_loop,
             limits: self.limits,
@@ -259,10 +302,15 @@ impl Camera {
     /// Returns one camera, with the counts of the frames of its closed viewers.
     fn new(driver: Driver, channel: &Channel, now: Instant) -> Self {
         let frame = channel.live.as_ref();
-        let resolution = |frame: &Frame| Resolution { width: frame.picture.width, height: frame.picture.height };
+        let resolution = |frame: &Frame| Resolution {
+            width: frame.picture.width,
+            height: frame.picture.height,
+        };
         Self {
             driver: Driver {
-                sequences_ignored: driver.sequences_ignored.saturating_add(channel.sequences_ignored()),
+                sequences_ignored: driver
+                    .sequences_ignored
+                    .saturating_add(channel.sequences_ignored()),
                 ..driver
             },
             captured_fps: channel.rate.per_second(now),

@@ -9,7 +9,10 @@ use super::snapshot::{Resolution, Snapshot};
 
 /// All of `/state`.
 #[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the names are the documentation, in the reader's JSON as here")]
+#[allow(
+    missing_docs,
+    reason = "the names are the documentation, in the reader's JSON as here"
+)]
 pub struct State<'a> {
     pub ok: bool,
     pub result: Selected<'a>,
@@ -50,7 +53,10 @@ impl<'a> State<'a> {
     pub fn new(snapshot: &'a Snapshot, selected: usize) -> Self {
         let camera = &snapshot.cameras[selected];
         let fps = whole(camera.captured_fps);
-        let listed = snapshot.listed.iter().map(|viewer| (viewer.number.to_string(), viewer));
+        let listed = snapshot
+            .listed
+            .iter()
+            .map(|viewer| (viewer.number.to_string(), viewer));
         Self {
             ok: true,
             result: Selected {
@@ -61,7 +67,11 @@ impl<'a> State<'a> {
                     desired_fps: fps,
                     captured_fps: fps,
                 },
-                stream: Stream { queued_fps: fps, clients: camera.viewers, clients_stat: listed.collect() },
+                stream: Stream {
+                    queued_fps: fps,
+                    clients: camera.viewers,
+                    clients_stat: listed.collect(),
+                },
             },
             snapshot,
         }

@@ -1,5 +1,5 @@
-//! A table of frames, row by row as it is made: of the last so many, and then of each as it is published; or of any
-//! number, for which the past is told again and again.
+//! A table of frames, row by row as it is made: of the last so many, and then of each as it is
+//! published; or of any number, for which the past is told again and again.
 
 use std::fmt::Write;
 use std::mem;
@@ -20,8 +20,8 @@ const CHUNK_BYTES: usize = 12 * 1024;
 /// Room for one more row.
 const ROW_BYTES_MAX: usize = 256;
 
-/// Writes the table for one reader. What it has told is a number, so a table of ten million rows takes no more memory
-/// than one of ten.
+/// Writes the table for one reader. What it has told is a number, so a table of ten million rows
+/// takes no more memory than one of ten.
 #[derive(Debug)]
 pub struct Table {
     camera: usize,
@@ -48,7 +48,8 @@ enum Progress {
 }
 
 impl Table {
-    /// A table of `rows` rows, or one without end, of the frames of `camera`, which is called `name`.
+    /// A table of `rows` rows, or one without end, of the frames of `camera`, which is called
+    /// `name`.
     pub fn new(camera: usize, name: &str, rows: Option<u64>) -> Self {
         Self {
             camera,
@@ -85,8 +86,12 @@ impl Table {
                 }
                 row(out, fact);
                 if self.rows_left.is_none() {
-                    let expected = self.told_number.map_or(fact.number, |told| told.saturating_add(1));
-                    self.missed = self.missed.saturating_add(fact.number.saturating_sub(expected));
+                    let expected = self
+                        .told_number
+                        .map_or(fact.number, |told| told.saturating_add(1));
+                    self.missed = self
+                        .missed
+                        .saturating_add(fact.number.saturating_sub(expected));
                     self.told_number = Some(fact.number);
                 }
                 self.told = fact.id;
@@ -103,7 +108,12 @@ impl Body for Table {
 
     fn topics(&self) -> Vec<Topic> {
         let is_endless = self.rows_left.is_none();
-        is_endless.then_some(Topic::Frames { camera: self.camera }).into_iter().collect()
+        is_endless
+            .then_some(Topic::Frames {
+                camera: self.camera,
+            })
+            .into_iter()
+            .collect()
     }
 
     fn next(&mut self, live: &Live, _: Instant) -> Next {
@@ -142,23 +152,40 @@ impl Body for Table {
     }
 }
 
-/// Returns what precedes the first row: end tags that HTML may omit are left out of it and of the rows.
+/// Returns what precedes the first row: end tags that HTML may omit are left out of it and of the
+/// rows.
 fn opening(name: &str) -> String {
     let query = utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
-    include_str!("static/table.html").replace("{query}", &query).replace("{name}", &escaped(name))
+    include_str!("static/table.html")
+        .replace("{query}", &query)
+        .replace("{name}", &escaped(name))
 }
 
-/// Returns `text` with every character replaced that means something in HTML (WHATWG HTML, section 13.3).
+/// Returns `text` with every character replaced that means something in HTML (WHATWG HTML, section
+/// 13.3).
 fn escaped(text: &str) -> String {
-    let replacements = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#39;")];
-    replacements.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    let replacements = [
+        ("&", "&amp;"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        ("\"", "&quot;"),
+        ("'", "&#39;"),
+    ];
+    replacements
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 fn row(out: &mut String, fact: &FrameRecord) {
     // With a space, date and time may wrap in a narrow window.
-    let captured = humantime::format_rfc3339_millis(SystemTime::from(fact.captured_wall)).to_string();
+    let captured =
+        humantime::format_rfc3339_millis(SystemTime::from(fact.captured_wall)).to_string();
     let captured = captured.replace('T', " ").replace('Z', "");
-    let _ = write!(out, "<tr><td>{}<td>{captured}<td>{}<td>", fact.sequence, fact.bytes);
+    let _ = write!(
+        out,
+        "<tr><td>{}<td>{captured}<td>{}<td>",
+        fact.sequence, fact.bytes
+    );
     match fact.interval {
         Some(interval) => {
             let tenths = interval.as_micros() / 100;
@@ -177,8 +204,14 @@ mod tests {
     #[test]
     fn camera_name_is_escaped_in_text_and_links() {
         let page = opening("a<b> & \"K\u{fc}che\" {query}");
-        assert!(page.contains("<title>a&lt;b&gt; &amp; &quot;K\u{fc}che&quot; {query}, frame"), "{page}");
-        assert!(page.contains("table?camera=a%3Cb%3E%20%26%20%22K%C3%BCche%22%20%7Bquery%7D&amp;rows="), "{page}");
+        assert!(
+            page.contains("<title>a&lt;b&gt; &amp; &quot;K\u{fc}che&quot; {query}, frame"),
+            "{page}"
+        );
+        assert!(
+            page.contains("table?camera=a%3Cb%3E%20%26%20%22K%C3%BCche%22%20%7Bquery%7D&amp;rows="),
+            "{page}"
+        );
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub struct CameraView<'a> {
 impl CameraView<'_> {
     /// Returns the sentence for a request that the outage keeps from a frame.
     pub fn outage_sentence(&self) -> Option<String> {
-        self.outage.map(|reason| format!("Camera {} is offline: {reason}.", self.name))
+        self.outage
+            .map(|reason| format!("Camera {} is offline: {reason}.", self.name))
     }
 }
 
@@ -58,23 +59,37 @@ impl<T: Transport> View<'_, T> {
 
     /// Returns whether there is room for one more clip to be sent.
     pub fn has_room_for_clip(&self) -> bool {
-        let clips =
-            self.hub.connections().iter().filter(|(_, connection)| body_kind(connection) == Some(BodyKind::Clip));
+        let clips = self
+            .hub
+            .connections()
+            .iter()
+            .filter(|(_, connection)| body_kind(connection) == Some(BodyKind::Clip));
         clips.count() < self.hub.live().limits.clips_max
     }
 
     /// Returns why the server does not do its work: no camera that is watched gives frames.
     pub fn unhealthy_reason(&self) -> Option<String> {
-        let watched =
-            || self.cameras.iter().zip(&self.hub.live().channels).filter(|(camera, _)| camera.wanted_for.is_some());
+        let watched = || {
+            self.cameras
+                .iter()
+                .zip(&self.hub.live().channels)
+                .filter(|(camera, _)| camera.wanted_for.is_some())
+        };
         let is_silent = |(camera, channel): (&CameraView<'_>, &Channel)| {
-            let silence = channel.live.as_ref().map(|frame| frame.age(self.now)).or(camera.wanted_for);
-            silence.zip(camera.patience).is_some_and(|(silence, patience)| silence > patience)
+            let silence = channel
+                .live
+                .as_ref()
+                .map(|frame| frame.age(self.now))
+                .or(camera.wanted_for);
+            silence
+                .zip(camera.patience)
+                .is_some_and(|(silence, patience)| silence > patience)
         };
         (watched().count() > 0 && watched().all(is_silent)).then(|| {
             let seconds = |camera: &CameraView<'_>| camera.patience.unwrap_or_default().as_secs();
-            let silent: Vec<String> =
-                watched().map(|(camera, _)| format!("{} for {} s", camera.name, seconds(camera))).collect();
+            let silent: Vec<String> = watched()
+                .map(|(camera, _)| format!("{} for {} s", camera.name, seconds(camera)))
+                .collect();
             format!("Watched cameras give no frame: {}.", silent.join(", "))
         })
     }

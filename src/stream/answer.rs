@@ -40,7 +40,11 @@ pub struct Reply {
 impl Reply {
     /// An answer to a peer that is its own client, with a permit that never ends.
     pub fn to(peer: Peer, answer: Answer) -> Self {
-        Self { answer, client: peer, permit: Permit::default() }
+        Self {
+            answer,
+            client: peer,
+            permit: Permit::default(),
+        }
     }
 }
 
@@ -64,7 +68,8 @@ pub enum Answer {
 pub struct Permit {
     /// Streams and other bodies end then: the token that opened them has expired.
     pub until: Option<Instant>,
-    /// The credential that opened them, by a number of the caller's; see [`crate::hub::Hub::revoke`].
+    /// The credential that opened them, by a number of the caller's; see
+    /// [`crate::hub::Hub::revoke`].
     pub credential: u64,
 }
 
@@ -110,7 +115,8 @@ impl Exchange {
     }
 }
 
-/// A whole response. The connection adds `Content-Length` and `Connection`, and omits the body for a `HEAD` request.
+/// A whole response. The connection adds `Content-Length` and `Connection`, and omits the body for
+/// a `HEAD` request.
 #[derive(Debug)]
 pub struct Response {
     /// The status line and the fields that are the answer's own.
@@ -124,7 +130,11 @@ pub struct Response {
 impl Response {
     /// A response that shows no camera.
     pub fn new(head: ResponseHead, body: Option<Bytes>) -> Self {
-        Self { head, body, still_of: None }
+        Self {
+            head,
+            body,
+            still_of: None,
+        }
     }
 }
 
@@ -135,8 +145,8 @@ pub struct Subscription {
     pub camera: usize,
     /// How its parts are framed.
     pub framing: Framing,
-    /// How long after it was published a frame is sent; zero for at once. A whole number of tenths of a second, and no
-    /// more than the history's span.
+    /// How long after it was published a frame is sent; zero for at once. A whole number of tenths
+    /// of a second, and no more than the history's span.
     pub delay: Duration,
     /// The most that it asked for.
     pub rate_limit: RateLimit,

@@ -14,28 +14,31 @@ pub trait Body: Any + fmt::Debug {
     /// What it is.
     fn kind(&self) -> BodyKind;
 
-    /// The next chunk. It is asked once everything before has left: a peer that takes nothing makes no work. A chunk
-    /// that is made, rather than a frame, has 16 KiB at most.
+    /// The next chunk. It is asked once everything before has left: a peer that takes nothing makes
+    /// no work. A chunk that is made, rather than a frame, has 16 KiB at most.
     fn next(&mut self, live: &Live, now: Instant) -> Next;
 
-    /// What makes it ready after [`Next::NotYet`]. A body with topics has no end of its own, and may end between any
-    /// two chunks; one without must not seem complete before it is.
+    /// What makes it ready after [`Next::NotYet`]. A body with topics has no end of its own, and
+    /// may end between any two chunks; one without must not seem complete before it is.
     fn topics(&self) -> Vec<Topic> {
         Vec::new()
     }
 
-    /// The length of the whole body in bytes, if it is known before it is made. Such a body always has a next chunk.
+    /// The length of the whole body in bytes, if it is known before it is made. Such a body always
+    /// has a next chunk.
     fn length(&self) -> Option<u64> {
         None
     }
 
-    /// Bytes without meaning, sent after a long silence: they find out a peer that has vanished, and keep a proxy from
-    /// closing the connection as idle. None if it is asked for a chunk instead.
+    /// Bytes without meaning, sent after a long silence: they find out a peer that has vanished,
+    /// and keep a proxy from closing the connection as idle. None if it is asked for a chunk
+    /// instead.
     fn keep_alive(&self) -> Option<Bytes> {
         None
     }
 
-    /// How many frames the peer missed, since it was too slow, that were found out since the last call.
+    /// How many frames the peer missed, since it was too slow, that were found out since the last
+    /// call.
     fn take_missed(&mut self) -> u64 {
         0
     }
@@ -88,7 +91,11 @@ impl Next {
     /// The bytes that follow; nothing yet, if there are none.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes: Bytes = bytes.into();
-        if bytes.is_empty() { Next::NotYet { until: None } } else { Next::Chunk(bytes.into()) }
+        if bytes.is_empty() {
+            Next::NotYet { until: None }
+        } else {
+            Next::Chunk(bytes.into())
+        }
     }
 }
 

@@ -27,9 +27,9 @@ pub struct Channel {
     pub closed_totals: FrameCounts,
     /// How old live frames were when they were published.
     pub capture_to_publish: Histogram,
-    /// How old live frames were when the transport took their last byte: one count for each viewer that a frame was
-    /// delivered to. Left out are the frame that greets a newcomer, those held back by the rate that a viewer asked
-    /// for, and repeats.
+    /// How old live frames were when the transport took their last byte: one count for each viewer
+    /// that a frame was delivered to. Left out are the frame that greets a newcomer, those held
+    /// back by the rate that a viewer asked for, and repeats.
     pub capture_to_last_byte: Histogram,
     /// What viewers are shown: the newest live frame, or a placeholder.
     newest: Option<Frame>,
@@ -53,8 +53,8 @@ impl Channel {
         }
     }
 
-    /// Makes a picture the newest frame, a live one or a placeholder. Frames that it replaces are `retained` for as
-    /// long as viewers hold them.
+    /// Makes a picture the newest frame, a live one or a placeholder. Frames that it replaces are
+    /// `retained` for as long as viewers hold them.
     pub fn publish(
         &mut self,
         division: Division<'_>,
@@ -69,7 +69,8 @@ impl Channel {
         let mut replaced = [self.newest.replace(frame.clone()), None];
         if is_live {
             self.rate.tick(now);
-            self.capture_to_publish.add(now.saturating_duration_since(frame.captured));
+            self.capture_to_publish
+                .add(now.saturating_duration_since(frame.captured));
             replaced[1] = self.live.replace(frame.clone());
         }
         self.history.push(&frame, is_live);
@@ -91,7 +92,8 @@ impl Channel {
         }
     }
 
-    /// From here on only slow viewers hold these frames, except for those that are shown, live or in the history.
+    /// From here on only slow viewers hold these frames, except for those that are shown, live or
+    /// in the history.
     fn retire(&mut self, replaced: [Option<Frame>; 2], retained: &mut Retained) {
         let mut last = 0;
         for frame in replaced.into_iter().flatten() {
@@ -103,19 +105,24 @@ impl Channel {
     }
 
     fn is_kept(&self, number: u64) -> bool {
-        let is_it = |frame: &Option<Frame>| frame.as_ref().is_some_and(|frame| frame.number == number);
+        let is_it =
+            |frame: &Option<Frame>| frame.as_ref().is_some_and(|frame| frame.number == number);
         is_it(&self.live) || is_it(&self.newest) || self.history.holds(number)
     }
 
-    /// The newest frame for a viewer that is sent frames `delay` late, and when the one after it is due, if that is
-    /// known.
+    /// The newest frame for a viewer that is sent frames `delay` late, and when the one after it is
+    /// due, if that is known.
     #[inline]
     pub fn newest(&self, delay: Duration, now: Instant) -> (Option<&Frame>, Option<Instant>) {
         if delay.is_zero() {
             return (self.newest.as_ref(), None);
         }
-        let newest = now.checked_sub(delay).and_then(|time| self.history.newest_at(time));
-        let next = self.history.next_after(newest.map_or(0, |frame| frame.number));
+        let newest = now
+            .checked_sub(delay)
+            .and_then(|time| self.history.newest_at(time));
+        let next = self
+            .history
+            .next_after(newest.map_or(0, |frame| frame.number));
         (newest, next.map(|frame| frame.published_at + delay))
     }
 
@@ -124,7 +131,10 @@ impl Channel {
     pub fn newest_number(&self, delay: Duration, now: Instant) -> u64 {
         match delay.is_zero() {
             true => self.published,
-            false => self.newest(delay, now).0.map_or(self.history.dropped(), |frame| frame.number),
+            false => self
+                .newest(delay, now)
+                .0
+                .map_or(self.history.dropped(), |frame| frame.number),
         }
     }
 

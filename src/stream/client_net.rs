@@ -1,4 +1,5 @@
-//! Client networks: what connections and failed logins are counted by, and address ranges in CIDR notation.
+//! Client networks: what connections and failed logins are counted by, and address ranges in CIDR
+//! notation.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,8 +12,8 @@ use super::peer::Peer;
 use crate::logging::RateLimit;
 use crate::wire::http::{Refusal, Status};
 
-/// What is counted as one client: an IPv4 address, or the 64 bits of an IPv6 network, since a host may use every
-/// address of its /64 (RFC 4291, section 2.5.1).
+/// What is counted as one client: an IPv4 address, or the 64 bits of an IPv6 network, since a host
+/// may use every address of its /64 (RFC 4291, section 2.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClientNet {
     /// One IPv4 address, also where it was written as an IPv6 one.
@@ -57,8 +58,8 @@ pub struct ConnectionCounts {
 }
 
 impl ConnectionCounts {
-    /// Counts a connection of `client`. Returns the network that it counts against, if it counts, and whether that has
-    /// at most `max` of them.
+    /// Counts a connection of `client`. Returns the network that it counts against, if it counts,
+    /// and whether that has at most `max` of them.
     pub fn admit(&mut self, client: Peer, max: usize, now: Instant) -> (Option<ClientNet>, bool) {
         let client_net = ClientNet::of(client);
         if client_net.is_here() {
@@ -68,7 +69,10 @@ impl ConnectionCounts {
         *count += 1;
         let has_room = *count <= max;
         if !has_room && self.log.admit("refused connections", now) {
-            log::info!("{client}: {} (too many connections from its network)", TOO_MANY.status.code());
+            log::info!(
+                "{client}: {} (too many connections from its network)",
+                TOO_MANY.status.code()
+            );
         }
         (Some(client_net), has_room)
     }
@@ -107,28 +111,37 @@ impl TrustedProxies {
         match peer {
             Peer::Local => self.local,
             Peer::Publisher => false,
-            Peer::Inet(_) | Peer::Forwarded(_) => {
-                peer.ip().is_some_and(|address| self.networks.iter().any(|network| network.contains(address)))
-            }
+            Peer::Inet(_) | Peer::Forwarded(_) => peer.ip().is_some_and(|address| {
+                self.networks
+                    .iter()
+                    .any(|network| network.contains(address))
+            }),
         }
     }
 }
 
 /// The text is no address or range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a network is an address or a range in CIDR notation, such as 172.18.0.0/16, fd00::/8 or 192.168.1.2")]
+#[error(
+    "a network is an address or a range in CIDR notation, such as 172.18.0.0/16, fd00::/8 or 192.168.1.2"
+)]
 pub struct NetworkError;
 
 impl Network {
-    /// The addresses whose first `prefix_bits` bits are those of `address`. `None` where it has fewer.
+    /// The addresses whose first `prefix_bits` bits are those of `address`. `None` where it has
+    /// fewer.
     pub fn new(address: IpAddr, prefix_bits: u8) -> Option<Self> {
         let mapped = matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
-        // ::ffff:0:0/96 holds the IPv4 addresses (RFC 4291, section 2.5.5.2), and they are compared as such.
+        // ::ffff:0:0/96 holds the IPv4 addresses (RFC 4291, section 2.5.5.2), and they are compared
+        // as such.
         let (address, prefix_bits) = match (mapped, prefix_bits) {
             (true, 96..=128) => (address.to_canonical(), prefix_bits - 96),
             _ => (address, prefix_bits),
         };
-        (prefix_bits <= width(address)).then_some(Self { address, prefix_bits })
+        (prefix_bits <= width(address)).then_some(Self {
+            address,
+            prefix_bits,
+        })
     }
 
     /// Whether `address` is in the range. An IPv4 address may be written as an IPv6 one.
@@ -137,11 +150,17 @@ impl Network {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 let differing = own.to_bits() ^ other.to_bits();
-                differing.checked_shr(ignored_bits(self.address)).unwrap_or(0) == 0
+                differing
+                    .checked_shr(ignored_bits(self.address))
+                    .unwrap_or(0)
+                    == 0
             }
             (IpAddr::V6(own), IpAddr::V6(other)) => {
                 let differing = own.to_bits() ^ other.to_bits();
-                differing.checked_shr(ignored_bits(self.address)).unwrap_or(0) == 0
+                differing
+                    .checked_shr(ignored_bits(self.address))
+                    .unwrap_or(0)
+                    == 0
             }
             _ => false,
         }
@@ -165,13 +184,23 @@ impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let (address, prefix_bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+        let (address, prefix_bits) = text
+            .split_once('/')
+            .map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address = address
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(address);
         let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
-        let is_number = |bits: &str| !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number =
+            |bits: &str| !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
         let prefix_bits = match prefix_bits {
             None => width(address),
-            Some(bits) => bits.parse().ok().filter(|_| is_number(bits)).ok_or(NetworkError)?,
+            Some(bits) => bits
+                .parse()
+                .ok()
+                .filter(|_| is_number(bits))
+                .ok_or(NetworkError)?,
         };
         Self::new(address, prefix_bits).ok_or(NetworkError)
     }
@@ -200,30 +229,65 @@ mod tests {
         assert_ne!(of("203.0.113.7:1"), of("203.0.113.8:1"));
         assert_eq!(of("[2001:db8:1:2::1]:1"), of("[2001:db8:1:2:ffff::9]:1"));
         assert_ne!(of("[2001:db8:1:2::1]:1"), of("[2001:db8:1:3::1]:1"));
-        assert_eq!(of("203.0.113.7:1"), ClientNet::of(Peer::Forwarded("::ffff:203.0.113.7".parse().unwrap())));
-        assert!(of("127.3.2.1:1").is_here() && of("[::1]:1").is_here() && ClientNet::of(Peer::Local).is_here());
+        assert_eq!(
+            of("203.0.113.7:1"),
+            ClientNet::of(Peer::Forwarded("::ffff:203.0.113.7".parse().unwrap()))
+        );
+        assert!(
+            of("127.3.2.1:1").is_here()
+                && of("[::1]:1").is_here()
+                && ClientNet::of(Peer::Local).is_here()
+        );
         assert!(!of("192.168.1.2:1").is_here() && !of("[fe80::1]:1").is_here());
     }
 
     #[test]
     fn network_contains_the_addresses_of_its_prefix() {
         for (network, inside, outside) in [
-            ("172.18.0.0/16", "172.18.255.1 ::ffff:172.18.0.9", "172.19.0.1 ac12::"),
+            (
+                "172.18.0.0/16",
+                "172.18.255.1 ::ffff:172.18.0.9",
+                "172.19.0.1 ac12::",
+            ),
             ("192.168.1.77/24", "192.168.1.1", "192.168.2.1"),
             ("192.168.1.2", "192.168.1.2", "192.168.1.3"),
             ("0.0.0.0/0", "203.0.113.9 ::ffff:10.0.0.1", "2001:db8::1"),
             ("::/0", "2001:db8::1", "203.0.113.9"),
-            ("2001:db8:1:2::5/64", "2001:db8:1:2:ffff::1", "2001:db8:1:3::1"),
+            (
+                "2001:db8:1:2::5/64",
+                "2001:db8:1:2:ffff::1",
+                "2001:db8:1:3::1",
+            ),
             ("[fd00::]/8", "fdff::1", "fc00::1"),
             ("::1", "::1", "::2 127.0.0.1"),
-            ("::ffff:10.1.0.0/112", "10.1.2.3 ::ffff:10.1.9.9", "10.2.0.1"),
+            (
+                "::ffff:10.1.0.0/112",
+                "10.1.2.3 ::ffff:10.1.9.9",
+                "10.2.0.1",
+            ),
         ] {
             let range: Network = network.parse().unwrap();
-            let all = |text: &str| text.split(' ').map(|address| range.contains(address.parse().unwrap())).collect();
+            let all = |text: &str| {
+                text.split(' ')
+                    .map(|address| range.contains(address.parse().unwrap()))
+                    .collect()
+            };
             let (inside, outside): (Vec<bool>, Vec<bool>) = (all(inside), all(outside));
-            assert!(inside.iter().all(|inside| *inside) && !outside.iter().any(|inside| *inside), "{network}");
+            assert!(
+                inside.iter().all(|inside| *inside) && !outside.iter().any(|inside| *inside),
+                "{network}"
+            );
         }
-        for text in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/+8", "10.0.0/8", "proxy", "10.0.0.0/8/8"] {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "10.0.0/8",
+            "proxy",
+            "10.0.0.0/8/8",
+        ] {
             assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
         }
     }

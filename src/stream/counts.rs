@@ -35,8 +35,14 @@ impl Meter {
 
     /// The rate, per second. It falls by itself when nothing happens any more.
     pub fn per_second(&self, now: Instant) -> f32 {
-        let elapsed = self.window_started.map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
-        if elapsed > Self::STALE { self.ticks as f32 / elapsed.as_secs_f32() } else { self.per_second }
+        let elapsed = self.window_started.map_or(Duration::ZERO, |started| {
+            now.saturating_duration_since(started)
+        });
+        if elapsed > Self::STALE {
+            self.ticks as f32 / elapsed.as_secs_f32()
+        } else {
+            self.per_second
+        }
     }
 }
 
@@ -68,7 +74,9 @@ impl CloseReason {
     /// The reason that an error of a transport is.
     pub fn of(error: &io::Error) -> Self {
         match error.kind() {
-            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => CloseReason::Left,
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => {
+                CloseReason::Left
+            }
             _ => CloseReason::Failed,
         }
     }
@@ -76,7 +84,10 @@ impl CloseReason {
 
 /// Connections closed, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "each field is the count of the reason of the same name")]
+#[allow(
+    missing_docs,
+    reason = "each field is the count of the reason of the same name"
+)]
 pub struct Closes {
     pub left: u64,
     pub finished: u64,
@@ -93,7 +104,17 @@ impl Closes {
     /// Every reason and its count.
     pub fn by_reason(&self) -> [(&'static str, u64); 9] {
         // Taken apart by name, so that a new reason cannot be forgotten here.
-        let Self { left, finished, silent, stalled, frame_too_slow, pinned, failed, shutdown, expired } = *self;
+        let Self {
+            left,
+            finished,
+            silent,
+            stalled,
+            frame_too_slow,
+            pinned,
+            failed,
+            shutdown,
+            expired,
+        } = *self;
         [
             ("left", left),
             ("finished", finished),
@@ -199,6 +220,7 @@ pub struct Totals {
     /// Records of frames that tables and events left out, since their peers were too slow.
     #[serde(rename = "untold")]
     pub missed: u64,
-    /// Streams and other bodies that ended because the credential that opened them expired or was revoked.
+    /// Streams and other bodies that ended because the credential that opened them expired or was
+    /// revoked.
     pub expired: u64,
 }

@@ -11,12 +11,14 @@ use crate::wire::facts::WallTime;
 /// Frames of one camera of which the records are kept.
 const RECORDS_MAX: usize = 1000;
 
-/// The record of a frame that was published. The frame itself is freed once no viewer is being sent it.
+/// The record of a frame that was published. The frame itself is freed once no viewer is being sent
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameRecord {
     /// Its number in the log: it rises over all topics together.
     pub id: u64,
-    /// Its number among the records of its camera: 1, 2, 3 and so on, so that a reader knows how many it has missed.
+    /// Its number among the records of its camera: 1, 2, 3 and so on, so that a reader knows how
+    /// many it has missed.
     pub number: u64,
     /// The frame's sequence.
     pub sequence: u64,
@@ -67,7 +69,12 @@ pub struct EventLog {
 impl EventLog {
     /// An empty log of so many cameras.
     pub fn new(cameras: usize) -> Self {
-        Self { last_id: 0, frames: vec![VecDeque::new(); cameras], state: None, turns: None }
+        Self {
+            last_id: 0,
+            frames: vec![VecDeque::new(); cameras],
+            state: None,
+            turns: None,
+        }
     }
 
     /// Appends the record of a frame that was published.
@@ -75,7 +82,9 @@ impl EventLog {
         self.last_id += 1;
         let number = self.frames_recorded(camera) + 1;
         let records = &mut self.frames[camera];
-        let interval = records.back().map(|last| frame.captured_wall.saturating_since(last.captured_wall));
+        let interval = records
+            .back()
+            .map(|last| frame.captured_wall.saturating_since(last.captured_wall));
         if records.capacity() == 0 {
             records.reserve_exact(RECORDS_MAX);
         } else if records.len() == RECORDS_MAX {
@@ -97,12 +106,19 @@ impl EventLog {
     pub fn publish(&mut self, topic: Topic, data: Bytes) {
         self.last_id += 1;
         let id = self.last_id;
-        self.place(topic).into_iter().for_each(|figures| *figures = Some(Figures { id, data: data.clone() }));
+        self.place(topic).into_iter().for_each(|figures| {
+            *figures = Some(Figures {
+                id,
+                data: data.clone(),
+            })
+        });
     }
 
     /// Forgets the figures of a topic: they are no longer kept up to date.
     pub fn clear(&mut self, topic: Topic) {
-        self.place(topic).into_iter().for_each(|figures| *figures = None);
+        self.place(topic)
+            .into_iter()
+            .for_each(|figures| *figures = None);
     }
 
     fn place(&mut self, topic: Topic) -> Option<&mut Option<Figures>> {
@@ -123,8 +139,13 @@ impl EventLog {
         self.frames[camera].back().map_or(0, |record| record.number)
     }
 
-    /// The records of a camera's frames with numbers above `id`, as far as they are kept, the oldest first.
-    pub fn frames_after(&self, camera: usize, id: u64) -> impl ExactSizeIterator<Item = &FrameRecord> {
+    /// The records of a camera's frames with numbers above `id`, as far as they are kept, the
+    /// oldest first.
+    pub fn frames_after(
+        &self,
+        camera: usize,
+        id: u64,
+    ) -> impl ExactSizeIterator<Item = &FrameRecord> {
         let records = &self.frames[camera];
         records.range(records.partition_point(|record| record.id <= id)..)
     }

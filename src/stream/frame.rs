@@ -10,17 +10,19 @@ use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::Picture;
 use crate::wire::multipart::{Division, EncodedPart, Framing};
 
-/// One published picture. Cloning it, and taking a part or the JPEG from it, counts a reference and copies no byte.
+/// One published picture. Cloning it, and taking a part or the JPEG from it, counts a reference and
+/// copies no byte.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// Its place among the frames of its camera: 1, 2, 3 and so on.
     pub number: u64,
-    /// What clients know it by: its source's own number where that rises; at least one above the frame's before it.
+    /// What clients know it by: its source's own number where that rises; at least one above the
+    /// frame's before it.
     pub sequence: u64,
     /// The wall time of capture.
     pub captured_wall: WallTime,
-    /// The time of capture on the monotonic clock, as well as it is known: a change of the wall clock does not affect
-    /// durations measured from here.
+    /// The time of capture on the monotonic clock, as well as it is known: a change of the wall
+    /// clock does not affect durations measured from here.
     pub captured: Instant,
     /// When the frame was published, on the monotonic clock.
     pub published_at: Instant,
@@ -38,8 +40,8 @@ pub struct Captured<'a> {
     pub picture: Picture,
     /// The wall time of capture.
     pub captured_wall: WallTime,
-    /// How long ago that was. A clock that was set meanwhile, or a camera's own that is wrong, makes this wrong too;
-    /// zero where the time lies ahead.
+    /// How long ago that was. A clock that was set meanwhile, or a camera's own that is wrong,
+    /// makes this wrong too; zero where the time lies ahead.
     pub age: Duration,
     /// The number that the camera states; see [`super::numbering`] for when it is taken.
     pub sequence: Option<Sequence>,
@@ -54,10 +56,24 @@ impl Frame {
         given: &Captured<'_>,
         published_at: Instant,
     ) -> Self {
-        let Captured { jpeg, picture, captured_wall, age, .. } = *given;
+        let Captured {
+            jpeg,
+            picture,
+            captured_wall,
+            age,
+            ..
+        } = *given;
         let part = EncodedPart::encode(division, sequence, captured_wall, jpeg);
         let captured = published_at.checked_sub(age).unwrap_or(published_at);
-        Self { number, sequence, captured_wall, captured, published_at, picture, part }
+        Self {
+            number,
+            sequence,
+            captured_wall,
+            captured,
+            published_at,
+            picture,
+            part,
+        }
     }
 
     /// The frame as a part of a stream, with the delimiter that follows it.

@@ -1,9 +1,11 @@
-//! How long something took, as counts in buckets: cheap enough to be kept for every frame of every viewer.
+//! How long something took, as counts in buckets: cheap enough to be kept for every frame of every
+//! viewer.
 
 use std::time::Duration;
 
-/// The upper ends of the buckets, in nanoseconds; what is longer than the last goes into one more. From what is lost
-/// in the noise to what nobody would call live, in the steps 1, 2.5 and 5 that dashboards are used to.
+/// The upper ends of the buckets, in nanoseconds; what is longer than the last goes into one more.
+/// From what is lost in the noise to what nobody would call live, in the steps 1, 2.5 and 5 that
+/// dashboards are used to.
 const BOUNDS_NANOS: [u64; 16] = [
     100_000,
     250_000,
@@ -48,9 +50,13 @@ impl Histogram {
         self.sum_nanos as f64 / 1e9
     }
 
-    /// Each bucket's upper end in seconds, which belongs to it, and how many it holds; the last one's is infinite.
+    /// Each bucket's upper end in seconds, which belongs to it, and how many it holds; the last
+    /// one's is infinite.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        let bounds = BOUNDS_NANOS.iter().map(|&nanos| nanos as f64 / 1e9).chain([f64::INFINITY]);
+        let bounds = BOUNDS_NANOS
+            .iter()
+            .map(|&nanos| nanos as f64 / 1e9)
+            .chain([f64::INFINITY]);
         bounds.zip(self.counts.iter().copied())
     }
 }
@@ -65,8 +71,20 @@ mod tests {
         for micros in [0, 100, 101, 2_500, 10_000_000, 10_000_001, 86_400_000_000] {
             histogram.add(Duration::from_micros(micros));
         }
-        let filled: Vec<(f64, u64)> = histogram.buckets().filter(|&(_, count)| count > 0).collect();
-        assert_eq!(filled, [(0.0001, 2), (0.00025, 1), (0.0025, 1), (10.0, 1), (f64::INFINITY, 2)]);
+        let filled: Vec<(f64, u64)> = histogram
+            .buckets()
+            .filter(|&(_, count)| count > 0)
+            .collect();
+        assert_eq!(
+            filled,
+            [
+                (0.0001, 2),
+                (0.00025, 1),
+                (0.0025, 1),
+                (10.0, 1),
+                (f64::INFINITY, 2)
+            ]
+        );
         assert_eq!(histogram.count(), 7);
         assert!((histogram.sum_seconds() - 86_420.002_702).abs() < 1e-6);
     }

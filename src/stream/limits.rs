@@ -6,15 +6,19 @@ use super::client_net::TrustedProxies;
 use crate::wire::http::{Refusal, Status};
 
 /// The response to a request head that is not whole in time.
-pub const TOO_SLOW: Refusal = Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." };
+pub const TOO_SLOW: Refusal = Refusal {
+    status: Status::RequestTimeout,
+    reason: "The request did not arrive in time.",
+};
 
-/// What a peer may take of our time and memory. The defaults are the values that the documentation names.
+/// What a peer may take of our time and memory. The defaults are the values that the documentation
+/// names.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// For a transport's handshake, from when the connection was admitted.
     pub handshake_timeout: Duration,
-    /// For a whole request head, from its first byte or from when the connection was admitted. Absolute: a byte now and
-    /// then buys no time.
+    /// For a whole request head, from its first byte or from when the connection was admitted.
+    /// Absolute: a byte now and then buys no time.
     pub request_timeout: Duration,
     /// For a kept connection's silence between two requests.
     pub idle_timeout: Duration,
@@ -24,8 +28,9 @@ pub struct Limits {
     pub frame_timeout: Duration,
     /// For a request that waits for a frame.
     pub wait_timeout: Duration,
-    /// A viewer that has been sent nothing for this long is sent the newest frame again: clients give up after ten
-    /// seconds of silence, and a browser shows a frame only once something follows it.
+    /// A viewer that has been sent nothing for this long is sent the newest frame again: clients
+    /// give up after ten seconds of silence, and a browser shows a frame only once something
+    /// follows it.
     pub repeat_after: Duration,
     /// Any other body sends bytes without meaning after so long a silence.
     pub keep_alive_after: Duration,
@@ -53,10 +58,12 @@ pub struct Limits {
     pub clips_max: usize,
     /// Bytes read from one connection in one turn.
     pub read_budget_bytes: usize,
-    /// Connections that are sent to in one turn: after that, others are listened to before it goes on.
+    /// Connections that are sent to in one turn: after that, others are listened to before it goes
+    /// on.
     pub sends_per_turn_max: usize,
-    /// Bytes of bodies that are made in one turn, in a fraction of a millisecond; a connection that comes after that is
-    /// asked in the next turn. However many peers read as fast as they can, a frame waits no longer than that.
+    /// Bytes of bodies that are made in one turn, in a fraction of a millisecond; a connection that
+    /// comes after that is asked in the next turn. However many peers read as fast as they can, a
+    /// frame waits no longer than that.
     pub make_budget_bytes: usize,
     /// Bytes after which a connection's writing goes on in the next turn.
     pub write_budget_bytes: usize,

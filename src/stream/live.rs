@@ -53,13 +53,20 @@ impl Live {
 
     /// How streams are divided into parts.
     pub fn division(&self) -> Division<'_> {
-        Division { boundary: &self.boundary, fields: &self.part_fields }
+        Division {
+            boundary: &self.boundary,
+            fields: &self.part_fields,
+        }
     }
 
     /// Makes a picture the newest frame of `camera`, a live one or a placeholder.
     pub fn publish(&mut self, camera: usize, captured: &Captured<'_>, is_live: bool, now: Instant) {
-        let division = Division { boundary: &self.boundary, fields: &self.part_fields };
-        let frame = self.channels[camera].publish(division, captured, is_live, &mut self.retained, now);
+        let division = Division {
+            boundary: &self.boundary,
+            fields: &self.part_fields,
+        };
+        let frame =
+            self.channels[camera].publish(division, captured, is_live, &mut self.retained, now);
         self.totals.published += 1;
         if is_live {
             self.event_log.append(camera, &frame);
@@ -73,13 +80,20 @@ impl Live {
 
     /// Drops the frames that are older than the histories reach. Returns whether there were any.
     pub fn outdate(&mut self, now: Instant) -> bool {
-        let is_outdated = |channel: &&mut Channel| channel.history.ends_at().is_some_and(|end| end <= now);
+        let is_outdated =
+            |channel: &&mut Channel| channel.history.ends_at().is_some_and(|end| end <= now);
         let outdated = self.channels.iter_mut().filter(is_outdated);
-        outdated.map(|channel| channel.outdate(&mut self.retained, now)).count() > 0
+        outdated
+            .map(|channel| channel.outdate(&mut self.retained, now))
+            .count()
+            > 0
     }
 
     /// When the next frame outlives its history.
     pub fn next_outdated(&self) -> Option<Instant> {
-        self.channels.iter().filter_map(|channel| channel.history.ends_at()).min()
+        self.channels
+            .iter()
+            .filter_map(|channel| channel.history.ends_at())
+            .min()
     }
 }

@@ -1,5 +1,5 @@
-//! The values that the hub works with, one file each: frames and what is kept and counted of them, peers and their
-//! networks, answers and bodies, limits.
+//! The values that the hub works with, one file each: frames and what is kept and counted of them,
+//! peers and their networks, answers and bodies, limits.
 //!
 //! Nothing here knows a connection, a socket or a clock: [`crate::hub`] does, and is read first.
 

@@ -4,14 +4,15 @@
 
 use crate::wire::facts::Sequence;
 
-/// The largest step from one number that a camera states to the next. A camera that numbers its frames by microseconds
-/// may pause for twelve days; what jumps further is not counting.
+/// The largest step from one number that a camera states to the next. A camera that numbers its
+/// frames by microseconds may pause for twelve days; what jumps further is not counting.
 const STEP_MAX: u64 = 1 << 40;
 
 /// Numbers the frames of one camera.
 ///
-/// A number that the camera states is taken if it exceeds all before it, and is at most `STEP_MAX` above the last
-/// one taken. Otherwise the next number is taken: the camera has restarted, states none, or states garbage.
+/// A number that the camera states is taken if it exceeds all before it, and is at most `STEP_MAX`
+/// above the last one taken. Otherwise the next number is taken: the camera has restarted, states
+/// none, or states garbage.
 #[derive(Debug, Default)]
 pub struct Numbering {
     last: u64,
@@ -22,10 +23,17 @@ pub struct Numbering {
 impl Numbering {
     /// The number of the next frame.
     pub fn next(&mut self, stated: Option<Sequence>) -> u64 {
-        let rising = stated.map(Sequence::get).filter(|stated| *stated > self.last);
-        let is_near = |stated: &u64| self.stated.is_none_or(|before| stated.saturating_sub(before) <= STEP_MAX);
+        let rising = stated
+            .map(Sequence::get)
+            .filter(|stated| *stated > self.last);
+        let is_near = |stated: &u64| {
+            self.stated
+                .is_none_or(|before| stated.saturating_sub(before) <= STEP_MAX)
+        };
         let taken = rising.filter(is_near);
-        self.ignored = self.ignored.saturating_add(u64::from(taken.is_none() && rising.is_some()));
+        self.ignored = self
+            .ignored
+            .saturating_add(u64::from(taken.is_none() && rising.is_some()));
         self.stated = taken.or(self.stated);
         self.last = taken.unwrap_or(self.last.saturating_add(1));
         self.last
@@ -48,29 +56,44 @@ mod tests {
 
     fn numbers(stated: &[Option<u64>]) -> (Vec<u64>, u64) {
         let mut numbering = Numbering::default();
-        let numbers = stated.iter().map(|&stated| numbering.next(stated.and_then(Sequence::new))).collect();
+        let numbers = stated
+            .iter()
+            .map(|&stated| numbering.next(stated.and_then(Sequence::new)))
+            .collect();
         (numbers, numbering.ignored())
     }
 
     #[test]
     fn stated_numbers_are_taken_while_they_rise() {
-        assert_eq!(numbers(&[Some(5), Some(9), None, Some(3), Some(20)]), (vec![5, 9, 10, 11, 20], 0));
+        assert_eq!(
+            numbers(&[Some(5), Some(9), None, Some(3), Some(20)]),
+            (vec![5, 9, 10, 11, 20], 0)
+        );
     }
 
     #[test]
     fn first_stated_number_is_taken_at_any_distance() {
         let max = Sequence::MAX.get();
-        assert_eq!(numbers(&[None, None, Some(max), None]), (vec![1, 2, max, max + 1], 0));
+        assert_eq!(
+            numbers(&[None, None, Some(max), None]),
+            (vec![1, 2, max, max + 1], 0)
+        );
     }
 
     #[test]
     fn jump_beyond_the_bounded_step_is_ignored_and_counted() {
         let far = 15 + STEP_MAX;
-        assert_eq!(numbers(&[Some(15), Some(far + 1), None, Some(far), None]), (vec![15, 16, 17, far, far + 1], 1));
+        assert_eq!(
+            numbers(&[Some(15), Some(far + 1), None, Some(far), None]),
+            (vec![15, 16, 17, far, far + 1], 1)
+        );
     }
 
     #[test]
     fn number_out_of_bounds_changes_nothing() {
-        assert_eq!(numbers(&[Some(15), Some(u64::MAX), None, None]), (vec![15, 16, 17, 18], 0));
+        assert_eq!(
+            numbers(&[Some(15), Some(u64::MAX), None, None]),
+            (vec![15, 16, 17, 18], 0)
+        );
     }
 }

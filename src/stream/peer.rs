@@ -16,7 +16,8 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// Its address, if it has one. An IPv4 address that is written as an IPv6 one is an IPv4 address.
+    /// Its address, if it has one. An IPv4 address that is written as an IPv6 one is an IPv4
+    /// address.
     pub fn ip(self) -> Option<std::net::IpAddr> {
         match self {
             Peer::Inet(address) => Some(address.ip().to_canonical()),

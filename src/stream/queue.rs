@@ -1,8 +1,9 @@
 //! The bytes that are on their way to one peer.
 //!
-//! A queue holds what a body has been asked for and the transport has not yet taken: a head, a page, a piece of a
-//! table, or one frame. A frame of which no byte has left is taken back, so that the next pull gets the newest; one
-//! that has begun goes out whole. So no old frame waits, and no picture is torn.
+//! A queue holds what a body has been asked for and the transport has not yet taken: a head, a
+//! page, a piece of a table, or one frame. A frame of which no byte has left is taken back, so that
+//! the next pull gets the newest; one that has begun goes out whole. So no old frame waits, and no
+//! picture is torn.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
@@ -18,12 +19,13 @@ const SLICES_MAX: usize = 4;
 #[derive(Debug, Default)]
 pub struct WriteQueue {
     chunks: VecDeque<Chunk>,
-    /// Whether the transport has taken bytes of the first chunk. With no byte left, the chunk stays until the
-    /// transport has flushed what it took.
+    /// Whether the transport has taken bytes of the first chunk. With no byte left, the chunk stays
+    /// until the transport has flushed what it took.
     has_begun: bool,
 }
 
-/// Why writing stopped. There is no fourth reason: this is what keeps an edge-triggered loop from losing an edge.
+/// Why writing stopped. There is no fourth reason: this is what keeps an edge-triggered loop from
+/// losing an edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pause {
     /// The transport took no more; it owes an edge.
@@ -86,7 +88,8 @@ impl WriteQueue {
 
     /// The frame of which no byte has left. Only the first chunk can have begun.
     pub fn untouched_frame(&self) -> Option<Shown> {
-        self.frame().filter(|_| !(self.has_begun && self.chunks.len() == 1))
+        self.frame()
+            .filter(|_| !(self.has_begun && self.chunks.len() == 1))
     }
 
     /// Removes the frame of which no byte has left, if there is one. Returns whether there was.
@@ -96,7 +99,10 @@ impl WriteQueue {
 
     /// The frame of which some bytes have left, and how many have not.
     pub fn in_flight(&self) -> Option<(Shown, usize)> {
-        let chunk = self.chunks.back().filter(|_| self.untouched_frame().is_none())?;
+        let chunk = self
+            .chunks
+            .back()
+            .filter(|_| self.untouched_frame().is_none())?;
         chunk.frame.map(|frame| (frame, chunk.bytes.len()))
     }
 
@@ -108,15 +114,23 @@ impl WriteQueue {
     /// Whether any queued chunk is a slice of `allocation`, and so keeps it in memory.
     pub fn holds(&self, allocation: &Bytes) -> bool {
         let range = allocation.as_ptr_range();
-        self.chunks.iter().any(|chunk| range.contains(&chunk.bytes.as_ptr()))
+        self.chunks
+            .iter()
+            .any(|chunk| range.contains(&chunk.bytes.as_ptr()))
     }
 
-    /// Writes until the transport would block, nothing is left, or at least `budget_bytes` have gone. A chunk is
-    /// through only when it is flushed: a transport that encrypts takes bytes that the kernel has yet to take from it.
+    /// Writes until the transport would block, nothing is left, or at least `budget_bytes` have
+    /// gone. A chunk is through only when it is flushed: a transport that encrypts takes bytes that
+    /// the kernel has yet to take from it.
     ///
     /// # Errors
-    /// Those of the transport, other than "would block" and "interrupted"; also if it took no byte at all.
-    pub fn write_to(&mut self, transport: &mut impl Write, budget_bytes: usize) -> io::Result<Progress> {
+    /// Those of the transport, other than "would block" and "interrupted"; also if it took no byte
+    /// at all.
+    pub fn write_to(
+        &mut self,
+        transport: &mut impl Write,
+        budget_bytes: usize,
+    ) -> io::Result<Progress> {
         let mut progress = Progress::default();
         loop {
             match self.write_step(transport, budget_bytes, &mut progress) {
@@ -125,7 +139,10 @@ impl WriteQueue {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     progress.is_partial = progress.bytes > 0 && !self.is_empty();
-                    return Ok(Progress { pause: Pause::WouldBlock, ..progress });
+                    return Ok(Progress {
+                        pause: Pause::WouldBlock,
+                        ..progress
+                    });
                 }
                 Err(error) => return Err(error),
             }
@@ -140,7 +157,11 @@ impl WriteQueue {
         progress: &mut Progress,
     ) -> io::Result<Option<Pause>> {
         transport.flush()?;
-        if self.chunks.front().is_some_and(|chunk| chunk.bytes.is_empty()) {
+        if self
+            .chunks
+            .front()
+            .is_some_and(|chunk| chunk.bytes.is_empty())
+        {
             self.pop(progress);
         }
         if self.is_empty() {
@@ -158,7 +179,8 @@ impl WriteQueue {
         Ok(None)
     }
 
-    /// One system call for all that is there: a plain write for the usual single chunk, else a vectored one.
+    /// One system call for all that is there: a plain write for the usual single chunk, else a
+    /// vectored one.
     fn write_once(&self, transport: &mut impl Write) -> io::Result<usize> {
         if let ([only], []) = self.chunks.as_slices() {
             return transport.write(&only.bytes);
@@ -190,11 +212,16 @@ impl WriteQueue {
 
     /// Removes the first chunk, whose last byte has left.
     fn pop(&mut self, progress: &mut Progress) {
-        progress.delivered = self.chunks.pop_front().and_then(|chunk| chunk.frame).or(progress.delivered);
+        progress.delivered = self
+            .chunks
+            .pop_front()
+            .and_then(|chunk| chunk.frame)
+            .or(progress.delivered);
         progress.is_through = true;
         self.has_begun = false;
         if self.chunks.is_empty() && self.chunks.capacity() > 1 {
-            // A viewer is sent a head once and then one frame at a time: it need not keep the room for both.
+            // A viewer is sent a head once and then one frame at a time: it need not keep the room
+            // for both.
             self.chunks = VecDeque::new();
         }
     }

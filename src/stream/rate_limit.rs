@@ -13,8 +13,8 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// How long a part of so many bytes takes: its interval, or as long as its bytes last at the viewer's rate,
-    /// whichever is longer.
+    /// How long a part of so many bytes takes: its interval, or as long as its bytes last at the
+    /// viewer's rate, whichever is longer.
     pub fn time_of(&self, bytes: usize) -> Duration {
         let transfer = self.bytes_per_second.map_or(Duration::ZERO, |rate| {
             let nanos = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(rate.get()));
@@ -31,9 +31,10 @@ impl RateLimit {
 
 /// When a viewer's next frame is due.
 ///
-/// A token bucket that counts time instead of bytes, and that may be overdrawn: a frame is sent as soon as those before
-/// it are paid for, whatever its own size, so even one that is larger than a second's bytes is sent sooner or later.
-/// What was saved while no frame came is worth one frame and no burst.
+/// A token bucket that counts time instead of bytes, and that may be overdrawn: a frame is sent as
+/// soon as those before it are paid for, whatever its own size, so even one that is larger than a
+/// second's bytes is sent sooner or later. What was saved while no frame came is worth one frame
+/// and no burst.
 #[derive(Debug)]
 pub struct Pacer {
     limit: RateLimit,
@@ -53,8 +54,8 @@ impl Pacer {
 
     /// Charges for a part of so many bytes that has begun to leave.
     pub fn charge(&mut self, bytes: usize, now: Instant) {
-        // On a grid, so that a late frame does not delay all that follow; but a viewer that fell behind the grid gets
-        // no burst to catch up.
+        // On a grid, so that a late frame does not delay all that follow; but a viewer that fell
+        // behind the grid gets no burst to catch up.
         self.due = (self.due + self.limit.time_of(bytes)).max(now);
     }
 }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// Past frames, oldest first, for as long as another owner holds a slice of them: which the reference count of the
-/// allocation tells, so that no count can disagree with it.
+/// Past frames, oldest first, for as long as another owner holds a slice of them: which the
+/// reference count of the allocation tells, so that no count can disagree with it.
 #[derive(Debug, Default)]
 pub struct Retained {
     allocations: VecDeque<Bytes>,
@@ -19,11 +19,13 @@ impl Retained {
 
     /// Drops the frames that have no other owner. Returns the bytes of the others.
     pub fn release(&mut self) -> usize {
-        self.allocations.retain(|allocation| !allocation.is_unique());
+        self.allocations
+            .retain(|allocation| !allocation.is_unique());
         self.bytes()
     }
 
-    /// The bytes of the frames that are remembered: those held at the last [`Retained::release`], and what came since.
+    /// The bytes of the frames that are remembered: those held at the last [`Retained::release`],
+    /// and what came since.
     pub fn bytes(&self) -> usize {
         self.allocations.iter().map(Bytes::len).sum()
     }

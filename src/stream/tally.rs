@@ -6,8 +6,9 @@ use super::channel::Channel;
 use super::counts::{FrameCounts, Meter};
 use super::frame::Frame;
 
-/// Counts the frames of one viewer. Each published frame is delivered, cut, skipped, in flight or waiting: those
-/// between two frames that were sent are the skipped ones, so no frame can be counted twice or forgotten.
+/// Counts the frames of one viewer. Each published frame is delivered, cut, skipped, in flight or
+/// waiting: those between two frames that were sent are the skipped ones, so no frame can be
+/// counted twice or forgotten.
 #[derive(Clone, Debug)]
 pub struct Tally {
     /// Frames delivered a second.
@@ -38,7 +39,14 @@ impl Tally {
         let newest = channel.newest_number(delay, now);
         let start = newest - u64::from(newest > 0 && channel.newest(delay, now).0.is_some());
         let (rate, counts) = (Meter::default(), FrameCounts::default());
-        Self { rate, start, greeting: newest, last: start, end: None, counts }
+        Self {
+            rate,
+            start,
+            greeting: newest,
+            last: start,
+            end: None,
+            counts,
+        }
     }
 
     /// Whether a frame has not begun to leave before.
@@ -77,12 +85,17 @@ impl Tally {
         self.end.is_some()
     }
 
-    /// The counts up to the frame of number `newest`. That one, if it has not begun, is in no count yet.
+    /// The counts up to the frame of number `newest`. That one, if it has not begun, is in no count
+    /// yet.
     pub fn counts(&self, newest: u64, reason: Skip) -> FrameCounts {
         let newest = self.newest_for_it(newest);
         let mut counts = self.counts;
         counts.published = newest - self.start;
-        count(&mut counts, reason, (newest - self.last).saturating_sub(u64::from(self.end.is_none())));
+        count(
+            &mut counts,
+            reason,
+            (newest - self.last).saturating_sub(u64::from(self.end.is_none())),
+        );
         counts
     }
 

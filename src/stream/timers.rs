@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::key::Key;
 
-/// Times that are never later than the deadlines they stand for. A viewer's deadline moves with every frame, and moving
-/// its entry as often would cost more than the deadlines are worth: an entry that comes up early is put back at the
-/// deadline of that moment.
+/// Times that are never later than the deadlines they stand for. A viewer's deadline moves with
+/// every frame, and moving its entry as often would cost more than the deadlines are worth: an
+/// entry that comes up early is put back at the deadline of that moment.
 #[derive(Debug, Default)]
 pub struct Timers {
     heap: BinaryHeap<Reverse<(Instant, Key)>>,

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
-/// A byte stream in both directions that never blocks: `read`, `write` and `flush` return [`io::ErrorKind::WouldBlock`]
-/// instead, and an edge of readiness is then owed to [`crate::hub::Hub::ready`]. A `read` that returns
-/// [`io::ErrorKind::Interrupted`] owes none: it has done enough for this turn and must be called again in the next.
+/// A byte stream in both directions that never blocks: `read`, `write` and `flush` return
+/// [`io::ErrorKind::WouldBlock`] instead, and an edge of readiness is then owed to
+/// [`crate::hub::Hub::ready`]. A `read` that returns [`io::ErrorKind::Interrupted`] owes none: it
+/// has done enough for this turn and must be called again in the next.
 ///
-/// An error of `read` that holds a [`crate::wire::http::Refusal`] ends the connection with that response.
+/// An error of `read` that holds a [`crate::wire::http::Refusal`] ends the connection with that
+/// response.
 pub trait Transport: Read + Write {
     /// Whether requests can arrive: not while a handshake is under way.
     fn is_established(&self) -> bool {
@@ -19,7 +21,8 @@ pub trait Transport: Read + Write {
         false
     }
 
-    /// Whether a peer that sends no more has left. A TCP peer may have shut down its write side alone.
+    /// Whether a peer that sends no more has left. A TCP peer may have shut down its write side
+    /// alone.
     fn ends_with_its_peer(&self) -> bool {
         false
     }
@@ -44,8 +47,16 @@ pub struct Readiness {
 
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = [(self.readable, "readable"), (self.writable, "writable"), (self.gone, "gone")];
-        let words: Vec<_> = words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
+        let words = [
+            (self.readable, "readable"),
+            (self.writable, "writable"),
+            (self.gone, "gone"),
+        ];
+        let words: Vec<_> = words
+            .iter()
+            .filter(|(holds, _)| *holds)
+            .map(|(_, word)| *word)
+            .collect();
         f.write_str(&words.join(", "))
     }
 }

@@ -58,9 +58,11 @@ impl Viewer {
     }
 
     fn chunk(&self, frame: &Frame, is_repeat: bool, due: Instant) -> Chunk {
-        // A frame that greets a newcomer, or was held back for its rate or delay, is as old as it is.
+        // A frame that greets a newcomer, or was held back for its rate or delay, is as old as it
+        // is.
         let is_held = self.pacer.is_some() && due > frame.published_at;
-        let is_timed = !is_repeat && !is_held && self.delay.is_zero() && self.tally.has_followed(frame);
+        let is_timed =
+            !is_repeat && !is_held && self.delay.is_zero() && self.tally.has_followed(frame);
         let bytes = frame.part(self.framing);
         let shown = Shown {
             number: frame.number,
@@ -69,7 +71,10 @@ impl Viewer {
             is_repeat,
             captured: is_timed.then_some(frame.captured),
         };
-        Chunk { bytes, frame: Some(shown) }
+        Chunk {
+            bytes,
+            frame: Some(shown),
+        }
     }
 
     /// Whether there is no frame for it, though it has waited for as long as a request may.
@@ -78,7 +83,8 @@ impl Viewer {
         newest.is_none() && now >= self.since + live.limits.wait_timeout
     }
 
-    /// What became of the frames up to the number `newest`. That one, if it has not begun, is in no count yet.
+    /// What became of the frames up to the number `newest`. That one, if it has not begun, is in no
+    /// count yet.
     pub fn counts(&self, newest: u64) -> FrameCounts {
         self.tally.counts(newest, self.skip_reason())
     }
@@ -97,9 +103,10 @@ impl Body for Viewer {
         BodyKind::Frames
     }
 
-    /// Returns the newest frame, if it is new to the viewer and its rate allows it; the same frame again after a while,
-    /// since clients give up after ten seconds of silence. Nothing changes before the chunk has begun to leave: one
-    /// that finds no room is asked for again, and is then newer.
+    /// Returns the newest frame, if it is new to the viewer and its rate allows it; the same frame
+    /// again after a while, since clients give up after ten seconds of silence. Nothing changes
+    /// before the chunk has begun to leave: one that finds no room is asked for again, and is then
+    /// newer.
     fn next(&mut self, live: &Live, now: Instant) -> Next {
         if self.tally.has_ended() {
             return match mem::replace(&mut self.is_closed, true) {
@@ -117,12 +124,16 @@ impl Body for Viewer {
         };
         match newest.filter(|_| at <= now) {
             Some(frame) => Next::Chunk(self.chunk(frame, !is_new, due)),
-            None => Next::NotYet { until: Some(next_at.map_or(at, |next_at| next_at.min(at)).max(now)) },
+            None => Next::NotYet {
+                until: Some(next_at.map_or(at, |next_at| next_at.min(at)).max(now)),
+            },
         }
     }
 
     fn topics(&self) -> Vec<Topic> {
-        vec![Topic::Frames { camera: self.camera }]
+        vec![Topic::Frames {
+            camera: self.camera,
+        }]
     }
 
     fn sent(&mut self, event: Sent, now: Instant) {
@@ -144,9 +155,11 @@ impl Body for Viewer {
         }
     }
 
-    /// Frames that are published from now on are not for the viewer. The delimiter that ends the stream follows.
+    /// Frames that are published from now on are not for the viewer. The delimiter that ends the
+    /// stream follows.
     fn end(&mut self, live: &Live, now: Instant) -> bool {
-        self.tally.end(live.channels[self.camera].newest_number(self.delay, now));
+        self.tally
+            .end(live.channels[self.camera].newest_number(self.delay, now));
         true
     }
 

@@ -1,4 +1,5 @@
-//! Decodes what a driver writes to its standard output: whole JPEGs one after another, or multipart parts.
+//! Decodes what a driver writes to its standard output: whole JPEGs one after another, or multipart
+//! parts.
 
 use bytes::{Buf, BytesMut};
 use memchr::memchr2_iter;
@@ -7,7 +8,8 @@ use super::jpeg::Splitter;
 use super::multipart::PartDecoder;
 use super::source::{Part, Rejected, Tally};
 
-/// Decodes what a driver writes, JPEGs or parts. The first FF D8 or `--` tells which; what precedes it is skipped.
+/// Decodes what a driver writes, JPEGs or parts. The first FF D8 or `--` tells which; what precedes
+/// it is skipped.
 #[derive(Debug)]
 pub struct SourceDecoder {
     frame_bytes_max: usize,
@@ -26,11 +28,16 @@ enum Format {
 impl SourceDecoder {
     /// A decoder that refuses frames larger than `frame_bytes_max`.
     pub fn new(frame_bytes_max: usize) -> Self {
-        Self { frame_bytes_max, format: Format::Unknown, skipped: 0 }
+        Self {
+            frame_bytes_max,
+            format: Format::Unknown,
+            skipped: 0,
+        }
     }
 
-    /// Takes the next frame off the head of `received`, without a copy; `Ok(None)` until it is there as a whole. What
-    /// is left in `received` must stay there, and new bytes be appended to it.
+    /// Takes the next frame off the head of `received`, without a copy; `Ok(None)` until it is
+    /// there as a whole. What is left in `received` must stay there, and new bytes be appended to
+    /// it.
     ///
     /// # Errors
     /// A frame was flawed, and has been taken off: call again.
@@ -45,7 +52,8 @@ impl SourceDecoder {
         }
     }
 
-    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes will come.
+    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes
+    /// will come.
     pub fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
         match &mut self.format {
             Format::Unknown => None,
@@ -69,8 +77,12 @@ impl SourceDecoder {
         let mut keep_from = received.len();
         for at in memchr2_iter(0xff, b'-', received) {
             match received.get(at..at + 2) {
-                Some([0xff, 0xd8]) => self.format = Format::Jpegs(Splitter::new(self.frame_bytes_max)),
-                Some(b"--") => self.format = Format::Parts(PartDecoder::new(None, self.frame_bytes_max)),
+                Some([0xff, 0xd8]) => {
+                    self.format = Format::Jpegs(Splitter::new(self.frame_bytes_max))
+                }
+                Some(b"--") => {
+                    self.format = Format::Parts(PartDecoder::new(None, self.frame_bytes_max))
+                }
                 Some(_) => continue,
                 None => {}
             }

@@ -1,25 +1,26 @@
 //! What a source states about a frame: the wall time of its capture, and its number.
 //!
-//! Both come from other programs and machines, so both are bounded where they are read, by types that hold no other
-//! value. Formatting a time, adding to it or subtracting from it can then neither overflow nor panic further in.
+//! Both come from other programs and machines, so both are bounded where they are read, by types
+//! that hold no other value. Formatting a time, adding to it or subtracting from it can then
+//! neither overflow nor panic further in.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The year 2000, in seconds since the Unix epoch. Some servers count a frame's time from their own start; those
-/// times lie before it.
+/// The year 2000, in seconds since the Unix epoch. Some servers count a frame's time from their own
+/// start; those times lie before it.
 const SECONDS_MIN: u64 = 946_684_800;
 
-/// The end of the year 9999, after which neither an HTTP date (RFC 9110, section 5.6.7) nor a timestamp of RFC 3339
-/// has a form.
+/// The end of the year 9999, after which neither an HTTP date (RFC 9110, section 5.6.7) nor a
+/// timestamp of RFC 3339 has a form.
 const SECONDS_END: u64 = 253_402_300_800;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// Units in one second: seconds, milliseconds, microseconds. Their ranges of 2000 to 9999 do not overlap, so the
-/// magnitude of a number tells its unit.
+/// Units in one second: seconds, milliseconds, microseconds. Their ranges of 2000 to 9999 do not
+/// overlap, so the magnitude of a number tells its unit.
 const UNITS_PER_SECOND: [u128; 3] = [1, 1_000, 1_000_000];
 
 /// A wall time within the years 2000 to 9999, to the nanosecond.
@@ -35,17 +36,20 @@ impl WallTime {
 
     /// The wall time `since_epoch` after the Unix epoch; `None` outside the years 2000 to 9999.
     pub fn new(since_epoch: Duration) -> Option<Self> {
-        (SECONDS_MIN..SECONDS_END).contains(&since_epoch.as_secs()).then_some(Self(since_epoch))
+        (SECONDS_MIN..SECONDS_END)
+            .contains(&since_epoch.as_secs())
+            .then_some(Self(since_epoch))
     }
 
-    /// The nearest wall time to `since_epoch`: for this machine's own clock, which starts in 1970 where no battery
-    /// keeps it.
+    /// The nearest wall time to `since_epoch`: for this machine's own clock, which starts in 1970
+    /// where no battery keeps it.
     pub fn nearest(since_epoch: Duration) -> Self {
         Self(since_epoch).clamp(Self::MIN, Self::MAX)
     }
 
-    /// Reads a decimal number of seconds, milliseconds or microseconds since the Unix epoch; `None` for anything else,
-    /// or outside the years 2000 to 9999. Digits below the nanosecond are ignored.
+    /// Reads a decimal number of seconds, milliseconds or microseconds since the Unix epoch; `None`
+    /// for anything else, or outside the years 2000 to 9999. Digits below the nanosecond are
+    /// ignored.
     pub fn parse(text: &str) -> Option<Self> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
         let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -78,7 +82,10 @@ impl WallTime {
 }
 
 impl From<WallTime> for SystemTime {
-    #[expect(clippy::arithmetic_side_effects, reason = "the year 9999 is within the range of a 64-bit time_t")]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the year 9999 is within the range of a 64-bit time_t"
+    )]
     fn from(time: WallTime) -> Self {
         UNIX_EPOCH + time.0
     }
@@ -93,8 +100,9 @@ impl fmt::Display for WallTime {
 
 /// A frame's number as its source states it.
 ///
-/// Numbers above 2^53 are not exact in JavaScript, which reads them from `/state` and `/events`. The last 2^40 below
-/// that are left to the hub, which goes on counting from a source's number: at 240 frames a second for 145 years.
+/// Numbers above 2^53 are not exact in JavaScript, which reads them from `/state` and `/events`.
+/// The last 2^40 below that are left to the hub, which goes on counting from a source's number: at
+/// 240 frames a second for 145 years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(u64);
 
@@ -134,25 +142,45 @@ pub struct Ignored {
 }
 
 impl Ignored {
-    /// The field of a part by which a driver reports what it has ignored of a frame that it passes on.
+    /// The field of a part by which a driver reports what it has ignored of a frame that it passes
+    /// on.
     pub const FIELD: &str = "X-Frame-Ignored";
 
-    /// Reads the value of that field: words with commas between them, of which unknown ones mean nothing.
+    /// Reads the value of that field: words with commas between them, of which unknown ones mean
+    /// nothing.
     pub fn parse(value: &str) -> Self {
-        let names = |word: &str| value.split(',').any(|name| name.trim().eq_ignore_ascii_case(word));
-        Self { timestamp: names("timestamp"), sequence: names("sequence") }
+        let names = |word: &str| {
+            value
+                .split(',')
+                .any(|name| name.trim().eq_ignore_ascii_case(word))
+        };
+        Self {
+            timestamp: names("timestamp"),
+            sequence: names("sequence"),
+        }
     }
 
     /// The field as a header line with its CRLF; nothing if nothing was ignored.
     pub fn header_line(self) -> String {
         let words = [("timestamp", self.timestamp), ("sequence", self.sequence)];
-        let words: Vec<&str> = words.into_iter().filter(|(_, is_ignored)| *is_ignored).map(|(word, _)| word).collect();
-        if words.is_empty() { String::new() } else { format!("{}: {}\r\n", Self::FIELD, words.join(", ")) }
+        let words: Vec<&str> = words
+            .into_iter()
+            .filter(|(_, is_ignored)| *is_ignored)
+            .map(|(word, _)| word)
+            .collect();
+        if words.is_empty() {
+            String::new()
+        } else {
+            format!("{}: {}\r\n", Self::FIELD, words.join(", "))
+        }
     }
 
     /// What either of two has.
     pub fn or(self, other: Self) -> Self {
-        Self { timestamp: self.timestamp || other.timestamp, sequence: self.sequence || other.sequence }
+        Self {
+            timestamp: self.timestamp || other.timestamp,
+            sequence: self.sequence || other.sequence,
+        }
     }
 }
 
@@ -161,7 +189,12 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Option<(u64, u32)> {
-        WallTime::parse(text).map(|time| (time.since_epoch().as_secs(), time.since_epoch().subsec_nanos()))
+        WallTime::parse(text).map(|time| {
+            (
+                time.since_epoch().as_secs(),
+                time.since_epoch().subsec_nanos(),
+            )
+        })
     }
 
     #[test]
@@ -223,9 +256,15 @@ mod tests {
     fn sequence_above_its_bound_is_rejected() {
         let max = Sequence::MAX.get();
         assert_eq!(Sequence::parse(&max.to_string()), Some(Sequence::MAX));
-        for text in
-            [&(max + 1).to_string(), "9007199254740993", "18446744073709551615", "99999999999999999999", "-1", "x", ""]
-        {
+        for text in [
+            &(max + 1).to_string(),
+            "9007199254740993",
+            "18446744073709551615",
+            "99999999999999999999",
+            "-1",
+            "x",
+            "",
+        ] {
             assert_eq!(Sequence::parse(text), None, "{text}");
         }
     }

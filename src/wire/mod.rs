@@ -1,7 +1,7 @@
 //! Bytes to values and back. Everything here is pure: no socket, no clock, no route.
 //!
-//! Every parser has three outcomes: `Ok(Some(value))`, `Ok(None)` for "not yet, give me more bytes", and `Err` for
-//! "no more bytes can mend this".
+//! Every parser has three outcomes: `Ok(Some(value))`, `Ok(None)` for "not yet, give me more
+//! bytes", and `Err` for "no more bytes can mend this".
 
 pub mod avi;
 pub mod decoder;

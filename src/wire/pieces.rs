@@ -1,9 +1,10 @@
-//! Decoding with a budget: a source that is costly to decode takes its own time, never that of others.
+//! Decoding with a budget: a source that is costly to decode takes its own time, never that of
+//! others.
 //!
-//! Bytes of a whole frame cost next to nothing, as a walk leaps over its scans. Garbage costs up to 50 ns a byte, and
-//! each frame or rejected element costs what is done with it afterwards. So decoding is counted in units of work, and
-//! what has been received is shown to the decoder in pieces: between two of them it can stop, and go on in the next
-//! turn.
+//! Bytes of a whole frame cost next to nothing, as a walk leaps over its scans. Garbage costs up to
+//! 50 ns a byte, and each frame or rejected element costs what is done with it afterwards. So
+//! decoding is counted in units of work, and what has been received is shown to the decoder in
+//! pieces: between two of them it can stop, and go on in the next turn.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -15,8 +16,8 @@ use super::source::{Part, Rejected, Tally};
 /// Bytes shown to the decoder at once: less than a millisecond of work, whatever they are.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Units of work for a byte that is shown to the decoder, for one that turns out to belong to no frame, and for each
-/// frame, whole or rejected.
+/// Units of work for a byte that is shown to the decoder, for one that turns out to belong to no
+/// frame, and for each frame, whole or rejected.
 const UNITS_PER_BYTE: u64 = 1;
 const UNITS_PER_WASTED_BYTE: u64 = 8;
 const UNITS_PER_ELEMENT: u64 = 4096;
@@ -26,7 +27,8 @@ const UNITS_PER_ELEMENT: u64 = 4096;
 pub struct Work(u64);
 
 impl Work {
-    /// What one source may cost in one turn: 512 KiB of whole frames, 64 KiB of garbage, or 128 elements.
+    /// What one source may cost in one turn: 512 KiB of whole frames, 64 KiB of garbage, or 128
+    /// elements.
     pub const TURN: Self = Self(512 * 1024);
 
     /// Whether nothing is left.
@@ -51,7 +53,11 @@ pub struct PieceDecoder {
 impl PieceDecoder {
     /// A decoder that rejects frames larger than `frame_bytes_max`.
     pub fn new(frame_bytes_max: usize) -> Self {
-        Self { decoder: SourceDecoder::new(frame_bytes_max), received: BytesMut::new(), shown: 0 }
+        Self {
+            decoder: SourceDecoder::new(frame_bytes_max),
+            received: BytesMut::new(),
+            shown: 0,
+        }
     }
 
     /// Appends what has come.
@@ -59,8 +65,8 @@ impl PieceDecoder {
         self.received.extend_from_slice(bytes);
     }
 
-    /// The next frame; `Ok(None)` until it is there as a whole, or once `work` is spent: then there may be one in the
-    /// bytes that are here already.
+    /// The next frame; `Ok(None)` until it is there as a whole, or once `work` is spent: then there
+    /// may be one in the bytes that are here already.
     ///
     /// # Errors
     /// A frame was flawed, and has been removed: call again.
@@ -73,16 +79,25 @@ impl PieceDecoder {
             let outcome = self.decoder.decode(&mut self.received);
             let after = self.decoder.tally();
             // A frame that broke may be walked again from a start marker within it.
-            self.shown = if outcome.is_err() { 0 } else { self.received.len() };
+            self.shown = if outcome.is_err() {
+                0
+            } else {
+                self.received.len()
+            };
             self.received.unsplit(hidden);
             let wasted = wasted_bytes(&after).saturating_sub(wasted_bytes(&before));
             // Whether a frame without an end marker is whole is found out block by block.
-            let repaired =
-                outcome.iter().flatten().filter(|part| part.repair.is_some()).map(|part| part.jpeg.len() as u64);
+            let repaired = outcome
+                .iter()
+                .flatten()
+                .filter(|part| part.repair.is_some())
+                .map(|part| part.jpeg.len() as u64);
             let wasted = repaired.fold(wasted, u64::saturating_add);
             let newly = reach.saturating_sub(seen) as u64;
             work.spend(
-                newly.saturating_mul(UNITS_PER_BYTE).saturating_add(wasted.saturating_mul(UNITS_PER_WASTED_BYTE)),
+                newly
+                    .saturating_mul(UNITS_PER_BYTE)
+                    .saturating_add(wasted.saturating_mul(UNITS_PER_WASTED_BYTE)),
             );
             match outcome {
                 Ok(None) if self.shown == self.received.len() => return Ok(None),
@@ -96,7 +111,8 @@ impl PieceDecoder {
         Ok(None)
     }
 
-    /// Takes the frame that all bytes end with, if only its end marker is missing. No more bytes will come.
+    /// Takes the frame that all bytes end with, if only its end marker is missing. No more bytes
+    /// will come.
     pub fn finish(&mut self) -> Option<Part> {
         self.shown = 0;
         self.decoder.finish(&mut self.received)
@@ -126,7 +142,8 @@ mod tests {
 
     /// A JPEG by structure, of `bytes` bytes.
     fn jpeg(bytes: usize) -> Vec<u8> {
-        let head = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0";
+        let head =
+            b"\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0";
         let scan = vec![0x55; bytes.saturating_sub(head.len() + 2)];
         [&head[..], &scan, b"\xff\xd9"].concat()
     }
@@ -144,17 +161,32 @@ mod tests {
 
     #[test]
     fn budget_changes_nothing_but_when_a_frame_comes() {
-        let stream =
-            [vec![0xff; 100_000], jpeg(40_000), jpeg(600_000), vec![b'-'; 50_000], jpeg(28).repeat(300)].concat();
+        let stream = [
+            vec![0xff; 100_000],
+            jpeg(40_000),
+            jpeg(600_000),
+            vec![b'-'; 50_000],
+            jpeg(28).repeat(300),
+        ]
+        .concat();
         let mut whole = SourceDecoder::new(FRAME_BYTES_MAX);
         let mut received = BytesMut::from(stream.as_slice());
-        let expected: Vec<_> = std::iter::from_fn(|| whole.decode(&mut received).transpose()).collect();
+        let expected: Vec<_> =
+            std::iter::from_fn(|| whole.decode(&mut received).transpose()).collect();
         let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
         decoder.push(&stream);
-        let turns: Vec<_> = std::iter::repeat_with(|| turn(&mut decoder).0).take(50).collect();
+        let turns: Vec<_> = std::iter::repeat_with(|| turn(&mut decoder).0)
+            .take(50)
+            .collect();
         assert_eq!(turns.concat(), expected);
-        assert_eq!((decoder.tally(), decoder.undecided_bytes()), (whole.tally(), received.len()));
-        assert!(turns.iter().filter(|elements| !elements.is_empty()).count() >= 4, "one turn did all");
+        assert_eq!(
+            (decoder.tally(), decoder.undecided_bytes()),
+            (whole.tally(), received.len())
+        );
+        assert!(
+            turns.iter().filter(|elements| !elements.is_empty()).count() >= 4,
+            "one turn did all"
+        );
     }
 
     #[test]
@@ -163,23 +195,37 @@ mod tests {
             let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
             decoder.push(&unit.repeat(10_000));
             let count = turn(&mut decoder).0.len();
-            assert!((10..=128).contains(&count), "{count} elements of {}", unit.escape_ascii());
+            assert!(
+                (10..=128).contains(&count),
+                "{count} elements of {}",
+                unit.escape_ascii()
+            );
         }
     }
 
     #[test]
     fn turn_ends_after_a_bounded_number_of_bytes() {
-        for (unit, most) in
-            [(&b"\xff\xd8\xff"[..], 100_000), (b"\xff", 100_000), (b"-", 100_000), (b"--b\r\n", 100_000)]
-        {
+        for (unit, most) in [
+            (&b"\xff\xd8\xff"[..], 100_000),
+            (b"\xff", 100_000),
+            (b"-", 100_000),
+            (b"--b\r\n", 100_000),
+        ] {
             let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
             decoder.push(&unit.repeat(500_000));
             let (elements, bytes) = turn(&mut decoder);
-            assert!(elements.is_empty() && (10_000..most).contains(&bytes), "{bytes} of {}", unit.escape_ascii());
+            assert!(
+                elements.is_empty() && (10_000..most).contains(&bytes),
+                "{bytes} of {}",
+                unit.escape_ascii()
+            );
         }
         let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
         decoder.push(&jpeg(900_000));
-        assert!(turn(&mut decoder).0.is_empty(), "half a mebibyte is a turn's work");
+        assert!(
+            turn(&mut decoder).0.is_empty(),
+            "half a mebibyte is a turn's work"
+        );
         assert_eq!(turn(&mut decoder).0.len(), 1);
     }
 }

@@ -5,14 +5,14 @@ use std::fmt::{self, Write};
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-/// `text` in Normalization Form C (Unicode Standard Annex 15), in which equal letters are equal characters: `é` is one
-/// character on most keyboards and two in the file names of macOS.
+/// `text` in Normalization Form C (Unicode Standard Annex 15), in which equal letters are equal
+/// characters: `é` is one character on most keyboards and two in the file names of macOS.
 pub fn composed(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
-/// Text whose `Display` escapes control characters (`\u{1b}`, `\n`) and the characters that reorder text, so that it
-/// can neither end a line nor control a terminal.
+/// Text whose `Display` escapes control characters (`\u{1b}`, `\n`) and the characters that reorder
+/// text, so that it can neither end a line nor control a terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<T>(pub T);
 
@@ -21,17 +21,19 @@ impl<T: fmt::Display> fmt::Display for Printable<T> {
         struct Escape<'a, 'b>(&'a mut fmt::Formatter<'b>);
         impl Write for Escape<'_, '_> {
             fn write_str(&mut self, text: &str) -> fmt::Result {
-                text.chars().try_for_each(|letter| match letter.is_control() || reorders(letter) {
-                    true => write!(self.0, "{}", letter.escape_default()),
-                    false => self.0.write_char(letter),
-                })
+                text.chars()
+                    .try_for_each(|letter| match letter.is_control() || reorders(letter) {
+                        true => write!(self.0, "{}", letter.escape_default()),
+                        false => self.0.write_char(letter),
+                    })
             }
         }
         write!(Escape(f), "{}", self.0)
     }
 }
 
-/// Whether the character changes the direction of the text behind it (Unicode Standard Annex 9, table 4).
+/// Whether the character changes the direction of the text behind it (Unicode Standard Annex 9,
+/// table 4).
 fn reorders(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -46,7 +48,10 @@ mod tests {
             ("plain, Küche ✓", "plain, Küche ✓"),
             ("\x1b[31mred\x07", "\\u{1b}[31mred\\u{7}"),
             ("two\r\nlines\t\0", "two\\r\\nlines\\t\\u{0}"),
-            ("C1 \u{9b}2J, reversed \u{202e}gpj", "C1 \\u{9b}2J, reversed \\u{202e}gpj"),
+            (
+                "C1 \u{9b}2J, reversed \u{202e}gpj",
+                "C1 \\u{9b}2J, reversed \\u{202e}gpj",
+            ),
         ] {
             assert_eq!(Printable(text).to_string(), shown);
         }

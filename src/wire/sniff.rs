@@ -1,4 +1,5 @@
-//! What bytes look like that are no JPEG, told by how they begin, and the way to get JPEGs from them.
+//! What bytes look like that are no JPEG, told by how they begin, and the way to get JPEGs from
+//! them.
 
 use std::fmt;
 
@@ -32,7 +33,8 @@ pub enum Content {
     Binary,
 }
 
-/// What begins with which bytes. ISO media files (ISO/IEC 14496-12) and MPEG transport streams are told otherwise.
+/// What begins with which bytes. ISO media files (ISO/IEC 14496-12) and MPEG transport streams are
+/// told otherwise.
 const MAGIC: [(&[u8], Content); 20] = [
     (b"\x89PNG\r\n\x1a\n", Content::Pictures("PNG")),
     (b"GIF8", Content::Pictures("GIF")),
@@ -56,7 +58,8 @@ const MAGIC: [(&[u8], Content); 20] = [
     (b"HTTP/1.", Content::HttpHead),
 ];
 
-/// What is in a page near its beginning, in lower case. Cameras leave out what a page should begin with.
+/// What is in a page near its beginning, in lower case. Cameras leave out what a page should begin
+/// with.
 const PAGE_TAGS: [&str; 13] = [
     "<!doctype html",
     "<html",
@@ -73,16 +76,19 @@ const PAGE_TAGS: [&str; 13] = [
     "<frameset",
 ];
 
-/// What to do where an address leads to something other than a stream: where common cameras and servers have theirs.
+/// What to do where an address leads to something other than a stream: where common cameras and
+/// servers have theirs.
 pub const STREAM_ADDRESSES: &str = "try the address of the stream itself, such as /stream, /video_feed, \
     /?action=stream, /video or /mjpg/video.mjpg";
 
-/// The size of a packet of an MPEG transport stream, and the byte each begins with (ISO/IEC 13818-1, 2.4.3.2).
+/// The size of a packet of an MPEG transport stream, and the byte each begins with (ISO/IEC
+/// 13818-1, 2.4.3.2).
 const TRANSPORT_PACKET_BYTES: usize = 188;
 const TRANSPORT_SYNC: u8 = 0x47;
 
 impl Content {
-    /// What bytes look like that begin with `head`, or with a part whose body does. Up to [`HEAD_BYTES`] count.
+    /// What bytes look like that begin with `head`, or with a part whose body does. Up to
+    /// [`HEAD_BYTES`] count.
     pub fn of(head: &[u8]) -> Self {
         let head = head.get(..HEAD_BYTES).unwrap_or(head);
         if head.is_empty() {
@@ -101,22 +107,51 @@ impl Content {
             [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Self::Pictures("BMP"),
             [b'P', b'5', b'\n' | b' ', ..] => Self::Pictures("PGM"),
             [b'P', b'6', b'\n' | b' ', ..] => Self::Pictures("PPM"),
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Self::Pictures("WebP"),
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Self::Video("AVI"),
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'W',
+                b'E',
+                b'B',
+                b'P',
+                ..,
+            ] => Self::Pictures("WebP"),
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'A',
+                b'V',
+                b'I',
+                b' ',
+                ..,
+            ] => Self::Video("AVI"),
             [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.get(..4) {
                 Some(b"avif" | b"heic" | b"heix" | b"mif1") => Self::Pictures("HEIF or AVIF"),
                 _ => Self::Video("MP4"),
             },
-            [_, _, _, _, b's', b't', b'y', b'p' | b'm', ..] | [_, _, _, _, b'm', b'o', b'o', b'f' | b'v', ..] => {
-                Self::Video("MP4")
-            }
+            [_, _, _, _, b's', b't', b'y', b'p' | b'm', ..]
+            | [_, _, _, _, b'm', b'o', b'o', b'f' | b'v', ..] => Self::Video("MP4"),
             _ => Self::of_stream(head),
         }
     }
 
     /// Tells what has no magic number.
     fn of_stream(head: &[u8]) -> Self {
-        if head.first() == Some(&TRANSPORT_SYNC) && head.get(TRANSPORT_PACKET_BYTES) == Some(&TRANSPORT_SYNC) {
+        if head.first() == Some(&TRANSPORT_SYNC)
+            && head.get(TRANSPORT_PACKET_BYTES) == Some(&TRANSPORT_SYNC)
+        {
             return Self::Video("MPEG-TS");
         }
         if let Some(video) = byte_stream(head) {
@@ -138,7 +173,10 @@ impl Content {
 
     /// Whether the bytes show that neither JPEGs nor parts follow.
     pub fn is_foreign(self) -> bool {
-        !matches!(self, Self::Nothing | Self::HttpHead | Self::Text | Self::Binary)
+        !matches!(
+            self,
+            Self::Nothing | Self::HttpHead | Self::Text | Self::Binary
+        )
     }
 
     /// The way to JPEGs.
@@ -152,9 +190,15 @@ impl Content {
                 "convert it to motion JPEG, as by exec:ffmpeg -i INPUT -an -f mjpeg -q:v 5 -"
             }
             Self::Page | Self::Data(_) => STREAM_ADDRESSES,
-            Self::Compressed(_) => "switch the compression off, or undo it, as by exec:curl -s --compressed URL",
-            Self::HttpHead => "name the address as the camera, as in http://HOST/PATH, or leave the head out",
-            Self::Text => "let it write JPEGs to standard output, and what it logs to standard error",
+            Self::Compressed(_) => {
+                "switch the compression off, or undo it, as by exec:curl -s --compressed URL"
+            }
+            Self::HttpHead => {
+                "name the address as the camera, as in http://HOST/PATH, or leave the head out"
+            }
+            Self::Text => {
+                "let it write JPEGs to standard output, and what it logs to standard error"
+            }
         }
     }
 }
@@ -179,23 +223,32 @@ impl fmt::Display for Content {
 /// The body of the first of some parts, if its header block is there.
 pub fn part_body(parts: &[u8]) -> Option<&[u8]> {
     let blank_lines = [b"\r\n\r\n".as_slice(), b"\n\n"].into_iter();
-    let bodies = blank_lines.filter_map(|blank| memmem::find(parts, blank).map(|at| at + blank.len()));
+    let bodies =
+        blank_lines.filter_map(|blank| memmem::find(parts, blank).map(|at| at + blank.len()));
     bodies.min().and_then(|at| parts.get(at..))
 }
 
-/// `head` without the blanks and the byte order mark that may precede text; all of it where it is no text.
+/// `head` without the blanks and the byte order mark that may precede text; all of it where it is
+/// no text.
 fn without_leading_blanks(head: &[u8]) -> &[u8] {
     let text = head.trim_ascii_start();
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    let text = text
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(text)
+        .trim_ascii_start();
     if is_text(text) { text } else { head }
 }
 
 /// The kind of a video byte stream that begins with a start code (ITU-T H.264 and H.265, annex B).
 fn byte_stream(head: &[u8]) -> Option<&'static str> {
-    let unit = head.strip_prefix(b"\0\0\0\x01").or_else(|| head.strip_prefix(b"\0\0\x01"))?;
+    let unit = head
+        .strip_prefix(b"\0\0\0\x01")
+        .or_else(|| head.strip_prefix(b"\0\0\x01"))?;
     match *unit {
         // Type 7, 8, 9, 5 or 6: parameter sets, delimiter, picture, supplement (H.264, table 7-1).
-        [first, ..] if first & 0x80 == 0 && matches!(first & 0x1f, 5..=9) && first & 0x60 != 0 => Some("H.264"),
+        [first, ..] if first & 0x80 == 0 && matches!(first & 0x1f, 5..=9) && first & 0x60 != 0 => {
+            Some("H.264")
+        }
         // Layer 0, temporal id 1, and a type among VPS, SPS, PPS, delimiter (H.265, table 7-1).
         [first, 0x01, ..] if first & 0x80 == 0 && matches!(first >> 1, 32..=35) => Some("H.265"),
         [first, ..] if first & 0x80 == 0 && matches!(first & 0x1f, 1 | 5..=9) => Some("H.264"),
@@ -205,8 +258,12 @@ fn byte_stream(head: &[u8]) -> Option<&'static str> {
 
 /// Whether `head` is text in UTF-8 or another superset of ASCII.
 fn is_text(head: &[u8]) -> bool {
-    let controls = head.iter().filter(|&&byte| (byte < 0x20 && !b"\t\r\n\x1b".contains(&byte)) || byte == 0x7f);
-    let printable = head.iter().filter(|&&byte| (0x20..0x7f).contains(&byte) || b"\r\n\t".contains(&byte));
+    let controls = head
+        .iter()
+        .filter(|&&byte| (byte < 0x20 && !b"\t\r\n\x1b".contains(&byte)) || byte == 0x7f);
+    let printable = head
+        .iter()
+        .filter(|&&byte| (0x20..0x7f).contains(&byte) || b"\r\n\t".contains(&byte));
     controls.count() == 0 && printable.count() * 4 >= head.len() * 3
 }
 
@@ -231,8 +288,14 @@ mod tests {
             (&transport, Content::Video("MPEG-TS")),
             (b"#EXTM3U\n#EXT-X", Content::Playlist("HLS")),
             (b"\xef\xbb\xbf\r\n#EXTM3U\n", Content::Playlist("HLS")),
-            (b"<?xml version=\"1.0\"?>\n<MPD xmlns=\"urn:mpeg:dash\">", Content::Playlist("DASH")),
-            (b"<?xml version=\"1.0\"?>\n<error code=\"4\"/>", Content::Data("XML")),
+            (
+                b"<?xml version=\"1.0\"?>\n<MPD xmlns=\"urn:mpeg:dash\">",
+                Content::Playlist("DASH"),
+            ),
+            (
+                b"<?xml version=\"1.0\"?>\n<error code=\"4\"/>",
+                Content::Data("XML"),
+            ),
             (b"<?xml version=\"1.0\"?>\n<!DOCTYPE html>", Content::Page),
             (b"BM\x36\0\x0c\0\0\0\0\0", Content::Pictures("BMP")),
             (b"BMW, the camera on the car\n", Content::Text),
@@ -242,10 +305,19 @@ mod tests {
             (b"<html><body>", Content::Page),
             (b"{\"error\": 1}", Content::Data("JSON")),
             (b"HTTP/1.1 200 OK\r\n", Content::HttpHead),
-            (b"--b\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n\x1a\n", Content::Pictures("PNG")),
-            (b"--b\nContent-Type: image/png\n\n\x89PNG\r\n\x1a\n", Content::Pictures("PNG")),
+            (
+                b"--b\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n\x1a\n",
+                Content::Pictures("PNG"),
+            ),
+            (
+                b"--b\nContent-Type: image/png\n\n\x89PNG\r\n\x1a\n",
+                Content::Pictures("PNG"),
+            ),
             (b"starting camera 1\n", Content::Text),
-            ("kamera lässt grüßen, es gibt kein Bild\n".as_bytes(), Content::Text),
+            (
+                "kamera lässt grüßen, es gibt kein Bild\n".as_bytes(),
+                Content::Text,
+            ),
             (&luma, Content::Binary),
         ] {
             assert_eq!(Content::of(head), content, "{head:02x?}");

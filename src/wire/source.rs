@@ -1,4 +1,5 @@
-//! What all decoders of frames have in common: the frame, what was mended in it, why one is rejected, and the tally.
+//! What all decoders of frames have in common: the frame, what was mended in it, why one is
+//! rejected, and the tally.
 
 use std::fmt;
 
@@ -26,7 +27,8 @@ pub struct Part {
 }
 
 impl Part {
-    /// The frame with the standard Huffman tables where the camera left them out (UVC): browsers show it only so.
+    /// The frame with the standard Huffman tables where the camera left them out (UVC): browsers
+    /// show it only so.
     pub fn with_tables(mut self) -> Self {
         if !self.picture.huffman_tables {
             self.jpeg = with_standard_tables(&self.jpeg).into();
@@ -61,7 +63,9 @@ impl Repair {
 
     /// The repair of that [name](Self::as_str), in any case.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|repair| repair.as_str().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|repair| repair.as_str().eq_ignore_ascii_case(name))
     }
 }
 
@@ -69,13 +73,16 @@ impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::EndMarker => "a frame lacks its end marker (FF D9), which was added",
-            Self::StartMarker => "bytes precede the start marker (FF D8) of a frame, and were skipped",
+            Self::StartMarker => {
+                "bytes precede the start marker (FF D8) of a frame, and were skipped"
+            }
             Self::Boundary => "the boundary between frames has changed, and the new one is used",
         })
     }
 }
 
-/// One flawed frame, taken off the bytes received. It ends nothing: the next call goes on behind it.
+/// One flawed frame, taken off the bytes received. It ends nothing: the next call goes on behind
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a frame of {bytes} bytes was rejected: {reason}")]
 pub struct Rejected {
@@ -83,24 +90,33 @@ pub struct Rejected {
     pub reason: Reason,
     /// How many bytes went with it, framing included.
     pub bytes: usize,
-    /// Whether the driver rejected it and reports that in [`REJECTED_FIELD`]: then the driver has logged it, too.
+    /// Whether the driver rejected it and reports that in [`REJECTED_FIELD`]: then the driver has
+    /// logged it, too.
     pub by_driver: bool,
 }
 
 impl Rejected {
     /// The error, and the remedy if there is one, where frames may have `frame_bytes_max` bytes.
     pub fn sentence(&self, frame_bytes_max: usize) -> String {
-        format!("a frame of {} bytes was rejected: {}", self.bytes, self.reason.sentence(frame_bytes_max))
+        format!(
+            "a frame of {} bytes was rejected: {}",
+            self.bytes,
+            self.reason.sentence(frame_bytes_max)
+        )
     }
 }
 
 /// Names the bound of a frame, in whole MiB, and the option that raises it.
 pub fn too_large(frame_bytes_max: usize) -> String {
-    format!("it is larger than {} MiB; raise --frame-max-mib", frame_bytes_max / (1024 * 1024))
+    format!(
+        "it is larger than {} MiB; raise --frame-max-mib",
+        frame_bytes_max / (1024 * 1024)
+    )
 }
 
-/// The field of a part without a picture, by which a driver reports a frame that it has rejected itself, such as one
-/// that came over a network. Its value is the [name of the reason](Reason::as_str).
+/// The field of a part without a picture, by which a driver reports a frame that it has rejected
+/// itself, such as one that came over a network. Its value is the [name of the
+/// reason](Reason::as_str).
 pub const REJECTED_FIELD: &str = "X-Frame-Rejected";
 
 /// The field of a part by which a driver reports that it has mended the frame. Its value is the
@@ -152,22 +168,30 @@ impl Reason {
 
     /// The reason of that [name](Self::as_str), in any case.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str().eq_ignore_ascii_case(name))
     }
 
     /// Its name, and the remedy if there is one, where frames may have `frame_bytes_max` bytes.
     pub fn sentence(self, frame_bytes_max: usize) -> String {
-        let remedy = self.remedy(frame_bytes_max).map(|remedy| format!("; {remedy}"));
+        let remedy = self
+            .remedy(frame_bytes_max)
+            .map(|remedy| format!("; {remedy}"));
         format!("{self}{}", remedy.unwrap_or_default())
     }
 
-    /// What there is to do about it, if that is clear, where frames may have `frame_bytes_max` bytes.
+    /// What there is to do about it, if that is clear, where frames may have `frame_bytes_max`
+    /// bytes.
     pub fn remedy(self, frame_bytes_max: usize) -> Option<String> {
         match self {
-            Self::TwelveBit => Some("browsers show 8 bits a sample only: set the camera to 8 bits".to_owned()),
-            Self::Lossless | Self::Arithmetic | Self::Hierarchical => {
-                Some("browsers do not show that kind of JPEG: set the camera to baseline JPEG".to_owned())
+            Self::TwelveBit => {
+                Some("browsers show 8 bits a sample only: set the camera to 8 bits".to_owned())
             }
+            Self::Lossless | Self::Arithmetic | Self::Hierarchical => Some(
+                "browsers do not show that kind of JPEG: set the camera to baseline JPEG"
+                    .to_owned(),
+            ),
             Self::TooLarge => Some(too_large(frame_bytes_max)),
             _ => None,
         }
@@ -200,7 +224,8 @@ impl fmt::Display for Reason {
 impl From<Flaw> for Reason {
     fn from(flaw: Flaw) -> Self {
         match flaw {
-            // No decoder meets trailing bytes: it cuts off what follows a picture, and looks for the next one in it.
+            // No decoder meets trailing bytes: it cuts off what follows a picture, and looks for
+            // the next one in it.
             Flaw::NotJpeg | Flaw::TrailingBytes => Self::NotJpeg,
             Flaw::Truncated => Self::Truncated,
             Flaw::BadSegment => Self::BadSegment,
@@ -225,7 +250,10 @@ pub struct Count {
 
 impl Count {
     fn add(&mut self, bytes: usize) {
-        self.merge(Self { frames: 1, bytes: bytes as u64 });
+        self.merge(Self {
+            frames: 1,
+            bytes: bytes as u64,
+        });
     }
 
     fn merge(&mut self, other: Self) {
@@ -234,8 +262,8 @@ impl Count {
     }
 }
 
-/// What has become of every byte a decoder was given: after each call, the bytes fed are those accepted, rejected and
-/// skipped, and those still in the buffer.
+/// What has become of every byte a decoder was given: after each call, the bytes fed are those
+/// accepted, rejected and skipped, and those still in the buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Frames handed out.
@@ -244,7 +272,8 @@ pub struct Tally {
     pub repaired_frames: u64,
     /// Bytes that belong to no frame: padding and garbage between frames.
     pub skipped_bytes: u64,
-    /// Times of capture that were out of range or no number: those frames have the time of their arrival.
+    /// Times of capture that were out of range or no number: those frames have the time of their
+    /// arrival.
     pub timestamps_ignored: u64,
     /// Numbers of frames that were out of range or no number: those frames are counted on.
     pub sequences_ignored: u64,
@@ -290,6 +319,10 @@ impl Tally {
 
     pub(super) fn reject(&mut self, reason: Reason, bytes: usize) -> Rejected {
         self.rejected[reason as usize].add(bytes);
-        Rejected { reason, bytes, by_driver: false }
+        Rejected {
+            reason,
+            bytes,
+            by_driver: false,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Server-sent events (the HTML standard, section 9.2): lines of text, and an empty one after each event.
+//! Server-sent events (the HTML standard, section 9.2): lines of text, and an empty one after each
+//! event.
 
 /// The media type.
 pub const CONTENT_TYPE: &str = "text/event-stream";

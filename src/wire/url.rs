@@ -1,4 +1,5 @@
-//! Addresses of servers and cameras, read leniently as users and redirects write them, and where they lead.
+//! Addresses of servers and cameras, read leniently as users and redirects write them, and where
+//! they lead.
 
 use std::fmt::{self, Write};
 use std::net::Ipv6Addr;
@@ -21,8 +22,8 @@ pub struct Url {
     target: String,
 }
 
-/// What credentials are for: a scheme, a host and a port (RFC 9110, section 4.3.1). Another port may be another
-/// service, and another scheme may send them in the clear.
+/// What credentials are for: a scheme, a host and a port (RFC 9110, section 4.3.1). Another port
+/// may be another service, and another scheme may send them in the clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,
@@ -35,18 +36,24 @@ const FORM: &str = "write http://USER:PASSWORD@HOST:PORT/PATH with a port up to 
     [::1], and in USER and PASSWORD %40 for @, %2F for /, %3F for ? and %23 for #";
 
 impl Url {
-    /// Takes an address apart that a user wrote: the address itself, user and password, and what follows the `#`. The
-    /// last `@` before the path ends the password (RFC 3986, section 3.2).
+    /// Takes an address apart that a user wrote: the address itself, user and password, and what
+    /// follows the `#`. The last `@` before the path ends the password (RFC 3986, section 3.2).
     ///
-    /// `None` if it leads to no host, if its user or password are no text, or if there is an `@` behind the `#`, which
-    /// is more likely the rest of a password.
+    /// `None` if it leads to no host, if its user or password are no text, or if there is an `@`
+    /// behind the `#`, which is more likely the rest of a password.
     pub fn read(text: &str) -> Option<(Self, Option<Credentials>, &str)> {
         let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
-        let (scheme, rest) = address.split_once("://").filter(|_| !fragment.contains('@'))?;
+        let (scheme, rest) = address
+            .split_once("://")
+            .filter(|_| !fragment.contains('@'))?;
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (userinfo, place) = authority.rsplit_once('@').unwrap_or(("", authority));
         let url = Self::parse(format!("{scheme}://{place}{path}").as_bytes())?;
-        let credentials = if userinfo.is_empty() { None } else { Some(Credentials::from_userinfo(userinfo)?) };
+        let credentials = if userinfo.is_empty() {
+            None
+        } else {
+            Some(Credentials::from_userinfo(userinfo)?)
+        };
         Some((url, credentials, fragment))
     }
 
@@ -55,7 +62,10 @@ impl Url {
     /// # Errors
     /// It cannot be asked, for the reason returned, which does not repeat it.
     pub fn of_server(text: &str) -> Result<(Self, Option<Credentials>), &'static str> {
-        let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|text| text.eq_ignore_ascii_case(scheme));
+        let begins = |scheme: &str| {
+            text.get(..scheme.len())
+                .is_some_and(|text| text.eq_ignore_ascii_case(scheme))
+        };
         if !begins("http://") && !begins("https://") {
             return Err("it must begin with http:// or https://");
         }
@@ -63,43 +73,71 @@ impl Url {
         Ok((url, credentials))
     }
 
-    /// Reads `SCHEME://HOST:PORT/PATH?QUERY`, which has no userinfo. `None` if there is no host, or no port where one
-    /// is announced.
+    /// Reads `SCHEME://HOST:PORT/PATH?QUERY`, which has no userinfo. `None` if there is no host, or
+    /// no port where one is announced.
     fn parse(address: &[u8]) -> Option<Self> {
         let at = memchr::memmem::find(address, b"://")?;
-        let scheme = str::from_utf8(address.get(..at)?).ok()?.to_ascii_lowercase();
+        let scheme = str::from_utf8(address.get(..at)?)
+            .ok()?
+            .to_ascii_lowercase();
         let rest = address.get(at + 3..)?;
-        let (place, path) = rest.split_at(rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len()));
+        let (place, path) = rest.split_at(
+            rest.iter()
+                .position(|byte| b"/?".contains(byte))
+                .unwrap_or(rest.len()),
+        );
         let (host, port) = parse_place(str::from_utf8(place).ok()?)?;
         let mut target = encode(path);
         if !target.starts_with('/') {
             target.insert(0, '/');
         }
-        Some(Self { scheme, host: host.to_owned(), port, target })
+        Some(Self {
+            scheme,
+            host: host.to_owned(),
+            port,
+            target,
+        })
     }
 
-    /// Where `location` leads from here (RFC 3986, section 5.2), as the value of a `Location` field. What it has of
-    /// userinfo and fragment is left out. `None` if that is not HTTP.
+    /// Where `location` leads from here (RFC 3986, section 5.2), as the value of a `Location`
+    /// field. What it has of userinfo and fragment is left out. `None` if that is not HTTP.
     pub fn join(&self, location: &[u8]) -> Option<Self> {
-        let location = location.split(|&byte| byte == b'#').next().unwrap_or_default().trim_ascii();
-        let scheme_ends = location.iter().position(|&byte| byte == b':').filter(|&at| {
-            location.get(..at).is_some_and(|scheme| !scheme.is_empty() && scheme.iter().all(|&byte| is_scheme(byte)))
-        });
+        let location = location
+            .split(|&byte| byte == b'#')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        let scheme_ends = location
+            .iter()
+            .position(|&byte| byte == b':')
+            .filter(|&at| {
+                location.get(..at).is_some_and(|scheme| {
+                    !scheme.is_empty() && scheme.iter().all(|&byte| is_scheme(byte))
+                })
+            });
         match (location, scheme_ends) {
-            ([b'/', b'/', ..], _) => Self::parse(&without_userinfo(&[self.scheme.as_bytes(), b":", location].concat())),
+            ([b'/', b'/', ..], _) => Self::parse(&without_userinfo(
+                &[self.scheme.as_bytes(), b":", location].concat(),
+            )),
             ([b'/', ..], _) => Some(self.with_target(encode(location))),
             ([b'?', ..], _) => Some(self.with_target(self.path().to_owned() + &encode(location))),
             ([], _) => Some(self.clone()),
             (_, Some(_)) => Self::parse(&without_userinfo(location)).filter(Self::is_http),
             (_, None) => {
-                let folder = self.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+                let folder = self
+                    .path()
+                    .rsplit_once('/')
+                    .map_or("", |(folder, _)| folder);
                 Some(self.with_target(format!("{folder}/{}", encode(location))))
             }
         }
     }
 
     fn with_target(&self, target: String) -> Self {
-        Self { target: without_dots(&target), ..self.clone() }
+        Self {
+            target: without_dots(&target),
+            ..self.clone()
+        }
     }
 
     /// Whether it is an address of HTTP, encrypted or not.
@@ -145,13 +183,15 @@ impl Url {
         }
     }
 
-    /// The value of a `Host` field: without the zone, which has a meaning on this machine alone (RFC 6874, section 1).
+    /// The value of a `Host` field: without the zone, which has a meaning on this machine alone
+    /// (RFC 6874, section 1).
     pub fn host_field(&self) -> String {
         let host = match self.host.split_once('%') {
             Some((address, _)) if address.starts_with('[') => format!("{address}]"),
             _ => self.host.clone(),
         };
-        self.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+        self.port
+            .map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
     }
 
     /// The host as certificates name it: without brackets and zone.
@@ -162,13 +202,14 @@ impl Url {
         }
     }
 
-    /// The name or address to look up, and the port to connect to. A zone follows its address behind one `%`, as
-    /// getaddrinfo(3) reads it.
+    /// The name or address to look up, and the port to connect to. A zone follows its address
+    /// behind one `%`, as getaddrinfo(3) reads it.
     pub fn lookup(&self) -> (String, u16) {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let host = match host.split_once('%') {
             Some((address, zone)) if self.host.starts_with('[') => {
-                let zone = percent_decode_str(zone.strip_prefix("25").unwrap_or(zone)).decode_utf8_lossy();
+                let zone =
+                    percent_decode_str(zone.strip_prefix("25").unwrap_or(zone)).decode_utf8_lossy();
                 format!("{address}%{zone}")
             }
             _ => host.to_owned(),
@@ -178,27 +219,41 @@ impl Url {
 
     /// The address of `path` on the same server, below the path of this address and with its query.
     pub fn below(&self, path: &str) -> Self {
-        let (folder, query) = self.target.split_at(self.target.find('?').unwrap_or(self.target.len()));
+        let (folder, query) = self
+            .target
+            .split_at(self.target.find('?').unwrap_or(self.target.len()));
         let target = format!("{}/{path}{query}", folder.trim_end_matches('/'));
-        Self { target, ..self.clone() }
+        Self {
+            target,
+            ..self.clone()
+        }
     }
 
-    /// The head of a GET request in HTTP/1.0 with a `Host`, and with the `Authorization` field unless it is `None`.
+    /// The head of a GET request in HTTP/1.0 with a `Host`, and with the `Authorization` field
+    /// unless it is `None`.
     ///
-    /// Every server answers HTTP/1.0 without chunks (RFC 9112, section 6.1) and closes the connection after it.
+    /// Every server answers HTTP/1.0 without chunks (RFC 9112, section 6.1) and closes the
+    /// connection after it.
     pub fn request(&self, user_agent: &str, authorization: Option<&str>) -> Vec<u8> {
-        let authorization = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+        let authorization = authorization
+            .map(|value| format!("Authorization: {value}\r\n"))
+            .unwrap_or_default();
         let (target, host) = (&self.target, self.host_field());
         format!("GET {target} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: {user_agent}\r\n{authorization}\r\n").into()
     }
 
     /// What credentials for this address are for.
     pub fn origin(&self) -> Origin {
-        Origin { scheme: self.scheme.clone(), host: self.host.to_ascii_lowercase(), port: self.effective_port() }
+        Origin {
+            scheme: self.scheme.clone(),
+            host: self.host.to_ascii_lowercase(),
+            port: self.effective_port(),
+        }
     }
 
     fn effective_port(&self) -> u16 {
-        self.port.unwrap_or(if self.is_encrypted() { 443 } else { 80 })
+        self.port
+            .unwrap_or(if self.is_encrypted() { 443 } else { 80 })
     }
 }
 
@@ -216,7 +271,10 @@ fn parse_place(place: &str) -> Option<(&str, Option<u16>)> {
         None => place.find(':').unwrap_or(place.len()),
     };
     let (host, port) = place.split_at_checked(host_ends)?;
-    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+    let is_host = match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
         Some(address) => {
             let (address, zone) = address.split_once('%').unwrap_or((address, "0"));
             address.parse::<Ipv6Addr>().is_ok() && is_name(zone)
@@ -227,14 +285,19 @@ fn parse_place(place: &str) -> Option<(&str, Option<u16>)> {
         _ if !is_host => None,
         None if port.is_empty() => Some((host, None)),
         Some("") => Some((host, None)),
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some((host, Some(port.parse().ok()?))),
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some((host, Some(port.parse().ok()?)))
+        }
         _ => None,
     }
 }
 
 /// Whether `name` can be a host's or a zone's (RFC 3986, section 3.2.2).
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte))
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte))
 }
 
 fn is_scheme(byte: u8) -> bool {
@@ -244,12 +307,23 @@ fn is_scheme(byte: u8) -> bool {
 fn without_userinfo(address: &[u8]) -> Vec<u8> {
     let start = memchr::memmem::find(address, b"://").map_or(0, |at| at + 3);
     let (scheme, rest) = address.split_at(start);
-    let authority = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
-    let userinfo = rest.get(..authority).and_then(|authority| authority.iter().rposition(|&byte| byte == b'@'));
-    [scheme, rest.get(userinfo.map_or(0, |at| at + 1)..).unwrap_or_default()].concat()
+    let authority = rest
+        .iter()
+        .position(|byte| b"/?".contains(byte))
+        .unwrap_or(rest.len());
+    let userinfo = rest
+        .get(..authority)
+        .and_then(|authority| authority.iter().rposition(|&byte| byte == b'@'));
+    [
+        scheme,
+        rest.get(userinfo.map_or(0, |at| at + 1)..)
+            .unwrap_or_default(),
+    ]
+    .concat()
 }
 
-/// Percent-encodes what a request line cannot hold: blanks, control characters and what is not ASCII.
+/// Percent-encodes what a request line cannot hold: blanks, control characters and what is not
+/// ASCII.
 fn encode(text: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text {
@@ -310,7 +384,9 @@ mod tests {
             ("http:///x", "", ""),
         ] {
             let found = base.join(location.as_bytes());
-            let found = found.as_ref().map_or((String::new(), ""), |url| (url.place(), url.target()));
+            let found = found
+                .as_ref()
+                .map_or((String::new(), ""), |url| (url.place(), url.target()));
             assert_eq!(found, (place.to_owned(), target), "{location}");
         }
     }
@@ -319,32 +395,64 @@ mod tests {
     fn ipv6_zone_reaches_the_resolver_and_not_the_host_field() {
         for text in ["http://[fe80::1%25eth0]:81/", "http://[fe80::1%eth0]:81/"] {
             assert_eq!(url(text).lookup(), ("fe80::1%eth0".to_owned(), 81));
-            assert_eq!((url(text).host_field().as_str(), url(text).server_name()), ("[fe80::1]:81", "fe80::1"));
+            assert_eq!(
+                (url(text).host_field().as_str(), url(text).server_name()),
+                ("[fe80::1]:81", "fe80::1")
+            );
         }
         assert_eq!(url("https://[::1]/").lookup(), ("::1".to_owned(), 443));
-        assert_eq!(url("http://my%5fcam/").lookup(), ("my%5fcam".to_owned(), 80));
+        assert_eq!(
+            url("http://my%5fcam/").lookup(),
+            ("my%5fcam".to_owned(), 80)
+        );
     }
 
     #[test]
     fn address_is_divided() {
         for (text, place, line) in [
-            ("http://127.0.0.1:8080/stream", ("127.0.0.1", 8080), "GET /stream HTTP/1.0"),
-            ("http://h/?action=stream", ("h", 80), "GET /?action=stream HTTP/1.0"),
+            (
+                "http://127.0.0.1:8080/stream",
+                ("127.0.0.1", 8080),
+                "GET /stream HTTP/1.0",
+            ),
+            (
+                "http://h/?action=stream",
+                ("h", 80),
+                "GET /?action=stream HTTP/1.0",
+            ),
             ("http://h:/a b", ("h", 80), "GET /a%20b HTTP/1.0"),
-            ("HTTP://h:81?action=stream", ("h", 81), "GET /?action=stream HTTP/1.0"),
+            (
+                "HTTP://h:81?action=stream",
+                ("h", 81),
+                "GET /?action=stream HTTP/1.0",
+            ),
             ("http://[::1]#top", ("::1", 80), "GET / HTTP/1.0"),
             ("https://h/stream", ("h", 443), "GET /stream HTTP/1.0"),
-            ("https://ann:p%40w@[::1]:8443/", ("::1", 8443), "GET / HTTP/1.0"),
+            (
+                "https://ann:p%40w@[::1]:8443/",
+                ("::1", 8443),
+                "GET / HTTP/1.0",
+            ),
         ] {
             let url = Url::of_server(text).unwrap().0;
             let (host, port) = url.lookup();
-            assert_eq!((host.as_str(), port, url.server_name()), (place.0, place.1, place.0), "{text}");
+            assert_eq!(
+                (host.as_str(), port, url.server_name()),
+                (place.0, place.1, place.0),
+                "{text}"
+            );
             let request = String::from_utf8(url.request("test", None)).unwrap();
-            assert!(request.starts_with(line) && request.ends_with("\r\n\r\n"), "{request}");
+            assert!(
+                request.starts_with(line) && request.ends_with("\r\n\r\n"),
+                "{request}"
+            );
             assert!(!request.contains("ann"), "{request}");
         }
         let (_, credentials, fragment) = Url::read("http://ann:p%40w@h/#fps=1").unwrap();
-        assert_eq!((credentials, fragment), (Credentials::from_pair("ann:p@w"), "fps=1"));
+        assert_eq!(
+            (credentials, fragment),
+            (Credentials::from_pair("ann:p@w"), "fps=1")
+        );
     }
 
     #[test]
@@ -355,9 +463,16 @@ mod tests {
             ("http://h", "GET /healthz "),
             ("http://h/cams/?a=b", "GET /cams/healthz?a=b "),
         ] {
-            let request = Url::of_server(text).unwrap().0.below("healthz").request("test", Some("Basic x"));
+            let request = Url::of_server(text)
+                .unwrap()
+                .0
+                .below("healthz")
+                .request("test", Some("Basic x"));
             let request = String::from_utf8(request).unwrap();
-            assert!(request.starts_with(line) && request.contains("\r\nAuthorization: Basic x\r\n"), "{request}");
+            assert!(
+                request.starts_with(line) && request.contains("\r\nAuthorization: Basic x\r\n"),
+                "{request}"
+            );
         }
     }
 

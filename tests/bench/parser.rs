@@ -21,12 +21,23 @@ fn watch(pieces: &[&[u8]], scrutiny: Scrutiny, discard: bool) -> (Tally, Vec<Arr
     for piece in pieces {
         let mut rest = *piece;
         while !rest.is_empty() {
-            let skippable = if discard { parser.skippable().min(rest.len()) } else { 0 };
+            let skippable = if discard {
+                parser.skippable().min(rest.len())
+            } else {
+                0
+            };
             parser.skip(skippable);
             rest = &rest[skippable..];
-            // What may be skipped is known once a header has been seen, so a discarding viewer reads little at a time.
-            let read = if discard { rest.len().min(3) } else { rest.len() };
-            parser.receive(&rest[..read], NOW, &mut |arrival| arrivals.push(arrival)).unwrap();
+            // What may be skipped is known once a header has been seen, so a discarding viewer
+            // reads little at a time.
+            let read = if discard {
+                rest.len().min(3)
+            } else {
+                rest.len()
+            };
+            parser
+                .receive(&rest[..read], NOW, &mut |arrival| arrivals.push(arrival))
+                .unwrap();
             rest = &rest[read..];
         }
     }
@@ -37,14 +48,23 @@ fn tally_of(stream: &[u8]) -> Tally {
     watch(&[stream], Scrutiny::Ends, false).0
 }
 
-/// Cuts a stream in two at every place, and into single bytes; every way must give the same counts and arrivals.
+/// Cuts a stream in two at every place, and into single bytes; every way must give the same counts
+/// and arrivals.
 fn watch_every_split(stream: &[u8]) -> (Tally, Vec<Arrival>) {
     let whole = watch(&[stream], Scrutiny::Bytes, false);
     for split in 0..=stream.len() {
         let (first, second) = stream.split_at(split);
-        assert_eq!(watch(&[first, second], Scrutiny::Bytes, false), whole, "split at {split}");
+        assert_eq!(
+            watch(&[first, second], Scrutiny::Bytes, false),
+            whole,
+            "split at {split}"
+        );
         let (tally, arrivals) = watch(&[first, second], Scrutiny::Ends, true);
-        assert_eq!((tally, arrivals.len()), (whole.0, whole.1.len()), "discarded, split at {split}");
+        assert_eq!(
+            (tally, arrivals.len()),
+            (whole.0, whole.1.len()),
+            "discarded, split at {split}"
+        );
     }
     let bytes: Vec<&[u8]> = stream.chunks(1).collect();
     assert_eq!(watch(&bytes, Scrutiny::Bytes, false), whole, "byte by byte");
@@ -56,22 +76,44 @@ fn a_good_stream_counts_the_same_however_it_is_cut() {
     let stream = stream(&[part(1), part(2), part(2), part(5), part(4)]);
     let (tally, arrivals) = watch_every_split(&stream);
     let bytes = stream.len() as u64;
-    assert_eq!(tally, Tally { frames: 3, repeats: 1, out_of_order: 1, torn: 0, skipped: 2, bytes });
+    assert_eq!(
+        tally,
+        Tally {
+            frames: 3,
+            repeats: 1,
+            out_of_order: 1,
+            torn: 0,
+            skipped: 2,
+            bytes
+        }
+    );
     let novelties: Vec<Novelty> = arrivals.iter().map(|arrival| arrival.novelty).collect();
     use Novelty::{Fallen, First, New, Repeat};
     assert_eq!(novelties, [First, New, Repeat, New, Fallen]);
-    assert_eq!(arrivals[3].captured_at, Some(Duration::from_millis(999_500)));
+    assert_eq!(
+        arrivals[3].captured_at,
+        Some(Duration::from_millis(999_500))
+    );
     assert_eq!(arrivals[1].checksum, arrivals[2].checksum);
     assert_ne!(arrivals[0].checksum, arrivals[1].checksum);
 }
 
 #[test]
 fn a_stream_without_lengths_counts_the_same_however_it_is_cut() {
-    let stream = stream(&[part_without_length(1), part_without_length(1), part_without_length(2)]);
+    let stream = stream(&[
+        part_without_length(1),
+        part_without_length(1),
+        part_without_length(2),
+    ]);
     let (tally, arrivals) = watch_every_split(&stream);
     assert_eq!((tally.frames, tally.torn), (3, 0));
     // The same bytes as with a length, so the same sums: neither way loses or adds one.
-    let sized = watch(&[&self::stream(&[part(1), part(2)])], Scrutiny::Bytes, false).1;
+    let sized = watch(
+        &[&self::stream(&[part(1), part(2)])],
+        Scrutiny::Bytes,
+        false,
+    )
+    .1;
     assert_eq!(arrivals[0].checksum, sized[0].checksum);
     assert_eq!(arrivals[2].checksum, sized[1].checksum);
 }
@@ -119,9 +161,15 @@ fn two_parts_mixed_are_torn() {
 
 #[test]
 fn a_body_that_is_no_jpeg_is_torn() {
-    for (from, to) in [(&b"\xff\xd8\r\n"[..], &b"\xff\xd7\r\n"[..]), (b"\xff\xd9\r\n--frame", b"\xff\xda\r\n--frame")] {
+    for (from, to) in [
+        (&b"\xff\xd8\r\n"[..], &b"\xff\xd7\r\n"[..]),
+        (b"\xff\xd9\r\n--frame", b"\xff\xda\r\n--frame"),
+    ] {
         for good in [part(2), part_without_length(2)] {
-            let at = good.windows(from.len()).position(|window| window == from).unwrap();
+            let at = good
+                .windows(from.len())
+                .position(|window| window == from)
+                .unwrap();
             let bad = [&good[..at], to, &good[at + from.len()..]].concat();
             let (tally, _) = watch_every_split(&stream(&[part(1), bad, part(3)]));
             assert_eq!((tally.frames, tally.torn), (2, 1));
@@ -144,14 +192,22 @@ fn sums_differ_where_only_the_middle_of_a_body_differs() {
     let mut other = part(1);
     let middle = other.len() - 18;
     other[middle] ^= 1;
-    let sums = |part: &[u8]| watch(&[&stream(&[part.to_vec()])], Scrutiny::Bytes, false).1[0].checksum;
+    let sums =
+        |part: &[u8]| watch(&[&stream(&[part.to_vec()])], Scrutiny::Bytes, false).1[0].checksum;
     assert!(sums(&part(1)).is_some());
     assert_ne!(sums(&part(1)), sums(&other));
 }
 
 #[test]
 fn an_answer_that_is_no_stream_is_an_error() {
-    let refusal = |head: &[u8]| Parser::new(Scrutiny::Ends).receive(head, NOW, &mut |_| {}).unwrap_err();
-    assert_eq!(refusal(b"HTTP/1.1 404 Not Found\r\n\r\n"), Refusal::Status(404));
+    let refusal = |head: &[u8]| {
+        Parser::new(Scrutiny::Ends)
+            .receive(head, NOW, &mut |_| {})
+            .unwrap_err()
+    };
+    assert_eq!(
+        refusal(b"HTTP/1.1 404 Not Found\r\n\r\n"),
+        Refusal::Status(404)
+    );
     assert_eq!(refusal(&[b'x'; 20_000]), Refusal::NotHttp);
 }

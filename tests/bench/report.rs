@@ -9,19 +9,40 @@ const SECONDS: f64 = 10.0;
 /// A step whose viewers got these numbers of frames.
 fn step(frames_by_viewer: Vec<u64>) -> Outcome {
     let viewers = frames_by_viewer.len();
-    let curve = |quantile| CurvePoint { quantile, milliseconds: 12.5 + 20.0 * quantile };
+    let curve = |quantile| CurvePoint {
+        quantile,
+        milliseconds: 12.5 + 20.0 * quantile,
+    };
     let steady = Group {
         viewers,
-        tally: Tally { frames: frames_by_viewer.iter().sum(), ..Tally::default() },
+        tally: Tally {
+            frames: frames_by_viewer.iter().sum(),
+            ..Tally::default()
+        },
         fps: Fps::over(frames_by_viewer.clone(), SECONDS),
         frames_by_viewer,
-        latency: Quantiles { count: 1000, p50_ms: 4.25, p90_ms: 6.5, p99_ms: 17.75, max_ms: 32.5 },
+        latency: Quantiles {
+            count: 1000,
+            p50_ms: 4.25,
+            p90_ms: 6.5,
+            p99_ms: 17.75,
+            max_ms: 32.5,
+        },
         latency_curve: [0.0, 0.5, 0.9, 0.99, 0.999].map(curve).to_vec(),
         ..Group::default()
     };
-    let own = Usage { cpu_seconds: 1.5, cpu_percent: 15.0, rss_end_bytes: 7 * 1024 * 1024, ..Usage::default() };
+    let own = Usage {
+        cpu_seconds: 1.5,
+        cpu_percent: 15.0,
+        rss_end_bytes: 7 * 1024 * 1024,
+        ..Usage::default()
+    };
     Outcome {
-        plan: Plan::new("http://127.0.0.1:8080/?action=stream&x=<b>", viewers, SECONDS),
+        plan: Plan::new(
+            "http://127.0.0.1:8080/?action=stream&x=<b>",
+            viewers,
+            SECONDS,
+        ),
         seconds: SECONDS,
         joining_seconds: 0.5,
         parts_before: 0,
@@ -30,8 +51,14 @@ fn step(frames_by_viewer: Vec<u64>) -> Outcome {
         stalled: Group::default(),
         passing: Group::default(),
         spread: Quantiles::default(),
-        server: Some(FamilyUsage { own, children: Usage::default() }),
-        crowd: Usage { cpu_percent: 40.0, ..Usage::default() },
+        server: Some(FamilyUsage {
+            own,
+            children: Usage::default(),
+        }),
+        crowd: Usage {
+            cpu_percent: 40.0,
+            ..Usage::default()
+        },
         first_failure: None,
     }
 }
@@ -48,7 +75,16 @@ fn setting() -> Setting {
 fn bars(page: &str) -> [usize; 5] {
     [0, 1, 2, 3, 4].map(|level| {
         let path = format!(r#"<path class="level{level}" d=""#);
-        page.split(&path).skip(1).map(|path| path.split('"').next().unwrap_or_default().matches('M').count()).sum()
+        page.split(&path)
+            .skip(1)
+            .map(|path| {
+                path.split('"')
+                    .next()
+                    .unwrap_or_default()
+                    .matches('M')
+                    .count()
+            })
+            .sum()
     })
 }
 
@@ -76,7 +112,10 @@ fn a_ramp_is_a_page_with_its_figures() {
     assert_eq!(page.matches("<figure").count(), 4);
     assert_eq!(bars(&page), [10 + 375, 0, 0, 0, 0]);
     for outside in ["<script", "<link", "url(", "src=", "href="] {
-        assert!(!page.contains(outside), "a page that needs nothing but itself has {outside}");
+        assert!(
+            !page.contains(outside),
+            "a page that needs nothing but itself has {outside}"
+        );
     }
 }
 
@@ -90,17 +129,27 @@ fn a_single_step_has_no_lines_against_viewers() {
 #[test]
 fn who_was_starved_is_shown_in_its_colour() {
     let starved = step(vec![300, 298, 290, 200, 100, 0]);
-    assert_eq!(bars(&page(std::slice::from_ref(&starved), &setting()).unwrap()), [2, 1, 1, 1, 1]);
+    assert_eq!(
+        bars(&page(std::slice::from_ref(&starved), &setting()).unwrap()),
+        [2, 1, 1, 1, 1]
+    );
     // Where all are held back alike, only the other steps can tell.
     let held_back = step(vec![150; 2000]);
-    assert_eq!(bars(&page(std::slice::from_ref(&held_back), &setting()).unwrap()), [400, 0, 0, 0, 0]);
-    assert_eq!(bars(&page(&[step(vec![300]), held_back], &setting()).unwrap()), [1, 0, 400, 0, 0]);
+    assert_eq!(
+        bars(&page(std::slice::from_ref(&held_back), &setting()).unwrap()),
+        [400, 0, 0, 0, 0]
+    );
+    assert_eq!(
+        bars(&page(&[step(vec![300]), held_back], &setting()).unwrap()),
+        [1, 0, 400, 0, 0]
+    );
 }
 
 #[test]
 fn a_page_of_many_thousands_stays_small() {
-    let steps: Vec<Outcome> =
-        (1..=10).map(|step_| step((0..20_000 * step_).map(|frames| frames % 300).collect())).collect();
+    let steps: Vec<Outcome> = (1..=10)
+        .map(|step_| step((0..20_000 * step_).map(|frames| frames % 300).collect()))
+        .collect();
     let page = page(&steps, &setting()).unwrap();
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
 }
@@ -117,16 +166,40 @@ fn figures_that_are_not_known_are_left_out() {
 
 #[test]
 fn a_server_carries_the_most_viewers_that_all_had_the_full_rate() {
-    let full = [step(vec![300; 10]), step(vec![298; 20]), step(vec![297; 30])];
-    assert_eq!((verdict::carried(&full), verdict::starved(&full)), (Some(30), None));
-    assert_eq!(verdict::headline(&full), "With 30 viewers, all had the full 30.0 fps.");
-    let mixed = [step(vec![200; 40]), step(vec![300; 50]), step(vec![300; 10]), step(vec![296; 30])];
-    assert_eq!((verdict::carried(&mixed), verdict::starved(&mixed)), (Some(10), Some(30)));
+    let full = [
+        step(vec![300; 10]),
+        step(vec![298; 20]),
+        step(vec![297; 30]),
+    ];
+    assert_eq!(
+        (verdict::carried(&full), verdict::starved(&full)),
+        (Some(30), None)
+    );
+    assert_eq!(
+        verdict::headline(&full),
+        "With 30 viewers, all had the full 30.0 fps."
+    );
+    let mixed = [
+        step(vec![200; 40]),
+        step(vec![300; 50]),
+        step(vec![300; 10]),
+        step(vec![296; 30]),
+    ];
+    assert_eq!(
+        (verdict::carried(&mixed), verdict::starved(&mixed)),
+        (Some(10), Some(30))
+    );
     let headline = "Up to 10 viewers, all had the full 30.0 fps; with 30 viewers, some had less.";
     assert_eq!(verdict::headline(&mixed), headline);
     let one = [step(vec![300, 300, 200])];
-    assert_eq!(verdict::headline(&one), "With 3 viewers, some had less than the full 30.0 fps.");
-    assert_eq!(verdict::headline(&[step(vec![0; 3])]), "No steady viewer got a frame while figures were taken.");
+    assert_eq!(
+        verdict::headline(&one),
+        "With 3 viewers, some had less than the full 30.0 fps."
+    );
+    assert_eq!(
+        verdict::headline(&[step(vec![0; 3])]),
+        "No steady viewer got a frame while figures were taken."
+    );
 }
 
 #[test]
@@ -134,9 +207,17 @@ fn what_viewers_should_not_have_met_is_counted() {
     let mut faulty = step(vec![300; 50]);
     assert_eq!(verdict::faults(&faulty), None);
     // To let go who does not read is no fault.
-    (faulty.stalled.viewers, faulty.stalled.closed_by_server, faulty.slow.failed) = (5, 5, 5);
+    (
+        faulty.stalled.viewers,
+        faulty.stalled.closed_by_server,
+        faulty.slow.failed,
+    ) = (5, 5, 5);
     assert_eq!(verdict::faults(&faulty), None);
-    (faulty.steady.tally.torn, faulty.slow.tally.torn, faulty.steady.mismatched) = (1, 2, 4);
+    (
+        faulty.steady.tally.torn,
+        faulty.slow.tally.torn,
+        faulty.steady.mismatched,
+    ) = (1, 2, 4);
     let faults = "with 50 viewers: torn frames: 3, frames that differed between viewers: 4";
     assert_eq!(verdict::faults(&faulty).unwrap(), faults);
     assert!(page(&[faulty], &setting()).unwrap().contains(faults));
@@ -147,7 +228,11 @@ fn a_crowd_that_is_the_limit_itself_is_told_of() {
     let mut busy = step(vec![300; 10]);
     assert_eq!(verdict::doubt(std::slice::from_ref(&busy)), None);
     busy.crowd.cpu_percent = 97.0;
-    assert!(verdict::doubt(&[step(vec![300]), busy]).unwrap().contains("97 % of its core with 10 viewers"));
+    assert!(
+        verdict::doubt(&[step(vec![300]), busy])
+            .unwrap()
+            .contains("97 % of its core with 10 viewers")
+    );
 }
 
 /// Fails on a tag that is not closed, or closed where it was not opened.
@@ -158,7 +243,10 @@ pub fn assert_balanced(page: &str) {
         let end = start + rest[start..].find('>').expect("every tag has an end");
         let tag = &rest[start + 1..end];
         rest = &rest[end + 1..];
-        let name: String = tag.chars().take_while(|letter| !letter.is_whitespace()).collect();
+        let name: String = tag
+            .chars()
+            .take_while(|letter| !letter.is_whitespace())
+            .collect();
         match name.strip_prefix('/') {
             Some(closed) => assert_eq!(open.pop().as_deref(), Some(closed), "before {rest:.80}"),
             None if tag.ends_with('/') || ["!doctype", "!--", "meta"].contains(&name.as_str()) => {}

@@ -9,7 +9,8 @@ use std::time::Duration;
 pub const HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n--frame\r\n";
 
-/// A picture whose body holds what a careless parser trips over: a boundary's beginning, line ends and markers.
+/// A picture whose body holds what a careless parser trips over: a boundary's beginning, line ends
+/// and markers.
 pub fn jpeg(sequence: u64) -> Vec<u8> {
     let mut jpeg = b"\xff\xd8\r\n--fram\r\n\r\n\xff\xd9\r\n--".to_vec();
     jpeg.extend(sequence.to_be_bytes());

@@ -1,4 +1,5 @@
-//! A browser, driven through the WebDriver protocol (W3C WebDriver 2): JSON over HTTP to a `chromedriver` of its own.
+//! A browser, driven through the WebDriver protocol (W3C WebDriver 2): JSON over HTTP to a
+//! `chromedriver` of its own.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -29,7 +30,8 @@ const CHROMIUM_ARGS: [&str; 9] = [
     "--no-proxy-server",
 ];
 
-/// Two browsers at once would take the processor from each other, and make each other's pictures late.
+/// Two browsers at once would take the processor from each other, and make each other's pictures
+/// late.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// One Chromium with an empty profile. Both it and its driver end when this is dropped.
@@ -51,8 +53,14 @@ impl Driver {
 
     /// The same, but these names lead to this machine, whoever may have them elsewhere.
     pub(crate) fn start_at_home(names: &[&str]) -> Self {
-        let rules: Vec<String> = names.iter().map(|name| format!("MAP {name} 127.0.0.1")).collect();
-        Self::start_with("normal", &[format!("--host-resolver-rules={}", rules.join(","))])
+        let rules: Vec<String> = names
+            .iter()
+            .map(|name| format!("MAP {name} 127.0.0.1"))
+            .collect();
+        Self::start_with(
+            "normal",
+            &[format!("--host-resolver-rules={}", rules.join(","))],
+        )
     }
 
     /// The same, but it does not wait for a page to be whole: some never are.
@@ -62,10 +70,14 @@ impl Driver {
 
     fn start_with(strategy: &str, more: &[String]) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let (chromedriver, stdout, port) =
-            (0..STARTS_MAX).find_map(|_| start_chromedriver()).expect("chromedriver starts");
-        let agent: Agent =
-            Agent::config_builder().timeout_global(Some(COMMAND_TIMEOUT)).http_status_as_error(false).build().into();
+        let (chromedriver, stdout, port) = (0..STARTS_MAX)
+            .find_map(|_| start_chromedriver())
+            .expect("chromedriver starts");
+        let agent: Agent = Agent::config_builder()
+            .timeout_global(Some(COMMAND_TIMEOUT))
+            .http_status_as_error(false)
+            .build()
+            .into();
 
         let profile = tempfile::tempdir().expect("a directory for the profile");
         let args: Vec<String> = CHROMIUM_ARGS
@@ -84,7 +96,10 @@ impl Driver {
         let session = value(agent.post(&sessions).send_json(wanted));
         let browser = session["capabilities"]["goog:processID"].as_i64();
         Self {
-            session: format!("{sessions}/{}", session["sessionId"].as_str().expect("a session id")),
+            session: format!(
+                "{sessions}/{}",
+                session["sessionId"].as_str().expect("a session id")
+            ),
             browser: browser.and_then(|pid| Pid::from_raw(pid.try_into().ok()?)),
             agent,
             chromedriver,
@@ -119,40 +134,60 @@ impl Driver {
         self.post("frame", json!({ "id": frame }));
     }
 
-    /// What stands on the console since this was asked last: violations of a policy, requests that failed, errors of
-    /// scripts.
+    /// What stands on the console since this was asked last: violations of a policy, requests that
+    /// failed, errors of scripts.
     pub(crate) fn console(&self) -> Vec<String> {
         let entries = self.post("se/log", json!({ "type": "browser" }));
         let words = |entry: &Value| entry["message"].as_str().expect("a message").to_owned();
-        entries.as_array().expect("a list of entries").iter().map(words).collect()
+        entries
+            .as_array()
+            .expect("a list of entries")
+            .iter()
+            .map(words)
+            .collect()
     }
 
     /// Presses keys one after another, as a person does.
     pub(crate) fn press(&self, keys: &str) {
         let strokes = keys.chars().flat_map(|key| {
             let key = key.to_string();
-            [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
+            [
+                json!({ "type": "keyDown", "value": key }),
+                json!({ "type": "keyUp", "value": key }),
+            ]
         });
         let strokes: Vec<Value> = strokes.collect();
-        self.post("actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] }));
+        self.post(
+            "actions",
+            json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] }),
+        );
     }
 
     /// Has files saved into `folder`.
     pub(crate) fn save_into(&self, folder: &Path) {
         let parameters = json!({ "behavior": "allow", "downloadPath": folder });
-        self.post("goog/cdp/execute", json!({ "cmd": "Browser.setDownloadBehavior", "params": parameters }));
+        self.post(
+            "goog/cdp/execute",
+            json!({ "cmd": "Browser.setDownloadBehavior", "params": parameters }),
+        );
     }
 
     /// Gives the page this size, in pixels.
     pub(crate) fn resize(&self, width: u32, height: u32) {
-        let parameters = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let parameters =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         let command = "Emulation.setDeviceMetricsOverride";
-        self.post("goog/cdp/execute", json!({ "cmd": command, "params": parameters }));
+        self.post(
+            "goog/cdp/execute",
+            json!({ "cmd": command, "params": parameters }),
+        );
     }
 
     /// The text of the first element that `selector` finds, empty if there is none.
     pub(crate) fn text(&self, selector: &str) -> String {
-        let found = self.run(&format!("return document.querySelector({selector:?})?.textContent ?? ''"));
+        let found = self.run(&format!(
+            "return document.querySelector({selector:?})?.textContent ?? ''"
+        ));
         found.as_str().expect("a text").to_owned()
     }
 
@@ -172,7 +207,11 @@ impl Driver {
     }
 
     fn post(&self, command: &str, body: Value) -> Value {
-        value(self.agent.post(format!("{}/{command}", self.session)).send_json(body))
+        value(
+            self.agent
+                .post(format!("{}/{command}", self.session))
+                .send_json(body),
+        )
     }
 }
 
@@ -187,14 +226,24 @@ impl Drop for Driver {
     }
 }
 
-/// Starts chromedriver, and returns it with its output and port; `None` if it ends instead. With port 0 it takes a free
-/// port of IPv4 and then the same one of IPv6, which another program may have.
+/// Starts chromedriver, and returns it with its output and port; `None` if it ends instead. With
+/// port 0 it takes a free port of IPv4 and then the same one of IPv6, which another program may
+/// have.
 fn start_chromedriver() -> Option<(Child, BufReader<ChildStdout>, u16)> {
     let mut command = Command::new("chromedriver");
-    command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut chromedriver = command.spawn().expect("chromedriver is installed");
     let mut stdout = BufReader::new(chromedriver.stdout.take().expect("its output is piped"));
-    let port = |line: String| line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok();
+    let port = |line: String| {
+        line.split_once("started successfully on port ")?
+            .1
+            .trim_end_matches('.')
+            .parse()
+            .ok()
+    };
     let Some(port) = stdout.by_ref().lines().map_while(Result::ok).find_map(port) else {
         let _ = chromedriver.wait();
         return None;
@@ -203,8 +252,15 @@ fn start_chromedriver() -> Option<(Child, BufReader<ChildStdout>, u16)> {
 }
 
 fn value(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Value {
-    let mut body: Value = answer.expect("chromedriver answers").body_mut().read_json().expect("it answers in JSON");
+    let mut body: Value = answer
+        .expect("chromedriver answers")
+        .body_mut()
+        .read_json()
+        .expect("it answers in JSON");
     let value = body["value"].take();
-    assert!(value.get("error").is_none(), "chromedriver refuses: {value}");
+    assert!(
+        value.get("error").is_none(),
+        "chromedriver refuses: {value}"
+    );
     value
 }

@@ -1,4 +1,5 @@
-//! A site of somebody else's, which has one empty page at every address and remembers what it was asked.
+//! A site of somebody else's, which has one empty page at every address and remembers what it was
+//! asked.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -31,7 +32,8 @@ impl Elsewhere {
         Self { address, heads }
     }
 
-    /// The site as another port of the host that framecast is on. It is of the same site, but not of the same origin.
+    /// The site as another port of the host that framecast is on. It is of the same site, but not
+    /// of the same origin.
     pub(crate) fn next_door(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -45,7 +47,11 @@ impl Elsewhere {
     pub(crate) fn asked(&self, path: &str) -> Vec<String> {
         let line = format!("get {path} ");
         let heads = self.heads.lock().expect("nobody panics with it");
-        let asked: Vec<String> = heads.iter().filter(|head| head.starts_with(&line)).cloned().collect();
+        let asked: Vec<String> = heads
+            .iter()
+            .filter(|head| head.starts_with(&line))
+            .cloned()
+            .collect();
         assert!(!asked.is_empty(), "nobody has asked for {path}: {heads:?}");
         asked
     }
@@ -61,7 +67,13 @@ fn answer(mut stream: TcpStream, heads: &Mutex<Vec<String>>) {
             _ => return,
         }
     }
-    heads.lock().expect("nobody panics with it").push(head.to_ascii_lowercase());
-    let fields = format!("Content-Type: text/html\r\nContent-Length: {}\r\nConnection: close", PAGE.len());
+    heads
+        .lock()
+        .expect("nobody panics with it")
+        .push(head.to_ascii_lowercase());
+    let fields = format!(
+        "Content-Type: text/html\r\nContent-Length: {}\r\nConnection: close",
+        PAGE.len()
+    );
     let _ = write!(stream, "HTTP/1.1 200 OK\r\n{fields}\r\n\r\n{PAGE}");
 }

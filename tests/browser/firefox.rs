@@ -1,4 +1,5 @@
-//! A Firefox, driven through its own remote protocol, Marionette: JSON with its length before it, over TCP.
+//! A Firefox, driven through its own remote protocol, Marionette: JSON with its length before it,
+//! over TCP.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +15,8 @@ use crate::support::eventually;
 /// A new profile's first window takes its time on a busy machine.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// No page but ours, and a free port of Firefox's choosing, which it leaves in a file of its profile.
+/// No page but ours, and a free port of Firefox's choosing, which it leaves in a file of its
+/// profile.
 const SETTINGS: &str = "
     user_pref('marionette.port', 0);
     user_pref('browser.shell.checkDefaultBrowser', false);
@@ -44,11 +46,21 @@ impl Firefox {
     /// The same, but these names lead to this machine, whoever may have them elsewhere.
     pub(crate) fn start_at_home(names: &[&str]) -> Self {
         let profile = tempfile::tempdir().expect("a directory for the profile");
-        let names = format!("user_pref('network.dns.localDomains', '{}');", names.join(","));
-        fs::write(profile.path().join("user.js"), format!("{SETTINGS}{names}")).expect("room for the settings");
+        let names = format!(
+            "user_pref('network.dns.localDomains', '{}');",
+            names.join(",")
+        );
+        fs::write(profile.path().join("user.js"), format!("{SETTINGS}{names}"))
+            .expect("room for the settings");
         let mut command = Command::new("firefox-esr");
-        command.args(["--headless", "--marionette", "--no-remote", "--profile"]).arg(profile.path());
-        command.env("HOME", profile.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["--headless", "--marionette", "--no-remote", "--profile"])
+            .arg(profile.path());
+        command
+            .env("HOME", profile.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let child = command.spawn().expect("firefox-esr is installed");
         let mut connection = None;
         eventually("Firefox can be driven", || {
@@ -58,8 +70,15 @@ impl Firefox {
             connection.is_some()
         });
         let connection = connection.expect("it was there just now");
-        connection.set_read_timeout(Some(COMMAND_TIMEOUT)).expect("a timeout can be set");
-        let mut firefox = Self { connection, commands: 0, child, _profile: profile };
+        connection
+            .set_read_timeout(Some(COMMAND_TIMEOUT))
+            .expect("a timeout can be set");
+        let mut firefox = Self {
+            connection,
+            commands: 0,
+            child,
+            _profile: profile,
+        };
         firefox.receive();
         firefox.command("WebDriver:NewSession", json!({}));
         firefox
@@ -72,7 +91,10 @@ impl Firefox {
 
     /// Runs the body of a function whose last argument is to be called with the result.
     pub(crate) fn run_async(&mut self, script: &str, arguments: Value) -> Value {
-        let answer = self.command("WebDriver:ExecuteAsyncScript", json!({ "script": script, "args": arguments }));
+        let answer = self.command(
+            "WebDriver:ExecuteAsyncScript",
+            json!({ "script": script, "args": arguments }),
+        );
         answer["value"].clone()
     }
 
@@ -94,13 +116,19 @@ impl Firefox {
         let mut length = Vec::new();
         while length.last() != Some(&b':') {
             let mut byte = [0];
-            self.connection.read_exact(&mut byte).expect("Firefox answers");
+            self.connection
+                .read_exact(&mut byte)
+                .expect("Firefox answers");
             length.push(byte[0]);
         }
         length.pop();
-        let length = String::from_utf8(length).ok().and_then(|length| length.parse().ok());
+        let length = String::from_utf8(length)
+            .ok()
+            .and_then(|length| length.parse().ok());
         let mut message = vec![0; length.expect("a length")];
-        self.connection.read_exact(&mut message).expect("a whole message");
+        self.connection
+            .read_exact(&mut message)
+            .expect("a whole message");
         serde_json::from_slice(&message).expect("Firefox speaks JSON")
     }
 }

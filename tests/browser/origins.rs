@@ -10,8 +10,8 @@ use crate::support::{Program, eventually};
 
 const TOKEN: &str = "a-token-of-more-than-16";
 
-/// Tries, from a page of another origin, everything by which it could get at what framecast serves. What it tells is
-/// what came of each: what was seen, or the name of the error.
+/// Tries, from a page of another origin, everything by which it could get at what framecast serves.
+/// What it tells is what came of each: what was seen, or the name of the error.
 const TRY: &str = "
     const [server, done] = arguments;
     const sleep = (ms) => new Promise((ready) => setTimeout(ready, ms));
@@ -77,8 +77,10 @@ const FRAME: &str = "
     frame.onload = () => done();
     document.body.append(frame);";
 
-/// Tells whether the document is framecast's page: in place of one that is refused, a browser shows a page of its own.
-const OURS: &str = "const [done] = arguments; done(document.querySelector('h1')?.textContent === 'framecast');";
+/// Tells whether the document is framecast's page: in place of one that is refused, a browser shows
+/// a page of its own.
+const OURS: &str =
+    "const [done] = arguments; done(document.querySelector('h1')?.textContent === 'framecast');";
 
 /// Asks with a token and without one, and tells the status of each answer.
 const LOG_IN: &str = "
@@ -90,7 +92,13 @@ const LOG_IN: &str = "
 const NOTHING: &str = "about:blank";
 
 fn serve(options: &[&str]) -> Program {
-    Program::serve(&[&["--camera", "pattern:64x48?fps=20", "--always-on"], options].concat())
+    Program::serve(
+        &[
+            &["--camera", "pattern:64x48?fps=20", "--always-on"],
+            options,
+        ]
+        .concat(),
+    )
 }
 
 fn server_of(program: &Program) -> String {
@@ -109,8 +117,8 @@ fn tried(browser: &mut impl Browser, origin: &str, program: &Program) -> Value {
     seen
 }
 
-/// What may be seen by a page that nobody has allowed: a picture, and nothing of it. `blind` is what comes of asking
-/// for something without being able to read the answer.
+/// What may be seen by a page that nobody has allowed: a picture, and nothing of it. `blind` is
+/// what comes of asking for something without being able to read the answer.
 fn nothing(blind: &str) -> Value {
     json!({
         "fetched": "TypeError",
@@ -150,21 +158,50 @@ fn pages_from_elsewhere(browser: &mut impl Browser) {
     let (near, far) = (site.next_door(), site.far_away());
     let closed = serve(&[]);
     for origin in [&near, &far] {
-        assert_eq!(tried(browser, origin, &closed), nothing("TypeError"), "{origin}, by default");
+        assert_eq!(
+            tried(browser, origin, &closed),
+            nothing("TypeError"),
+            "{origin}, by default"
+        );
     }
-    for options in
-        [&["--allow-origin", &far, "--allow-origin", "https://dash.example.org"][..], &["--allow-origin", "*"]]
-    {
+    for options in [
+        &[
+            "--allow-origin",
+            &far,
+            "--allow-origin",
+            "https://dash.example.org",
+        ][..],
+        &["--allow-origin", "*"],
+    ] {
         let open = serve(options);
-        assert_eq!(tried(browser, &far, &open), everything(), "{far} with {options:?}");
-        let expected = if options.contains(&"*") { everything() } else { nothing("opaque, undefined") };
-        assert_eq!(tried(browser, &near, &open), expected, "{near} with {options:?}");
+        assert_eq!(
+            tried(browser, &far, &open),
+            everything(),
+            "{far} with {options:?}"
+        );
+        let expected = if options.contains(&"*") {
+            everything()
+        } else {
+            nothing("opaque, undefined")
+        };
+        assert_eq!(
+            tried(browser, &near, &open),
+            expected,
+            "{near} with {options:?}"
+        );
     }
 
     let asks = serve(&["--token", TOKEN, "--allow-origin", &far]);
-    for (origin, statuses) in [(&far, json!([401, 200])), (&near, json!(["TypeError", "TypeError"]))] {
+    for (origin, statuses) in [
+        (&far, json!([401, 200])),
+        (&near, json!(["TypeError", "TypeError"])),
+    ] {
         browser.go(&format!("{origin}/page"));
-        assert_eq!(browser.run_async(LOG_IN, json!([asks.url("/state"), TOKEN])), statuses, "{origin}");
+        assert_eq!(
+            browser.run_async(LOG_IN, json!([asks.url("/state"), TOKEN])),
+            statuses,
+            "{origin}"
+        );
     }
 }
 
@@ -185,7 +222,8 @@ const READ: &str = "
     const [done] = arguments;
     fetch('/state').then(async (response) => done([document.body.textContent, response.status]));";
 
-/// A page elsewhere can have its name lead here after it was loaded ("DNS rebinding"): it is then of our origin.
+/// A page elsewhere can have its name lead here after it was loaded ("DNS rebinding"): it is then
+/// of our origin.
 fn names_of_others(browser: &mut impl Browser) {
     let program = serve(&["--allow-host", "cam.example.org"]);
     let port = program.address.port();
@@ -196,11 +234,21 @@ fn names_of_others(browser: &mut impl Browser) {
         read
     };
     let refused = opened("evil.example.com");
-    assert!(refused[0].as_str().expect("a text").contains("--allow-host") && refused[1] == 421, "{refused}");
+    assert!(
+        refused[0]
+            .as_str()
+            .expect("a text")
+            .contains("--allow-host")
+            && refused[1] == 421,
+        "{refused}"
+    );
     for name in ["camera.local", "cam.example.org", "localhost"] {
         let page = opened(name);
         let text = page[0].as_str().expect("a text");
-        assert!(text.contains("Hot keys") && page[1] == 200, "{name}: {page}");
+        assert!(
+            text.contains("Hot keys") && page[1] == 200,
+            "{name}: {page}"
+        );
     }
 }
 
@@ -228,51 +276,91 @@ fn pages_opened_with_a_token_work_wholly_and_keep_it_to_themselves() {
     assert!(browser.text("body").contains("credentials"));
     browser.console();
 
-    for (path, element) in
-        [("/", "article.live img"), ("/loop", "#turns [data-figure=longest]"), ("/table?rows=3", "td")]
-    {
+    for (path, element) in [
+        ("/", "article.live img"),
+        ("/loop", "#turns [data-figure=longest]"),
+        ("/table?rows=3", "td"),
+    ] {
         let mark = if path.contains('?') { '&' } else { '?' };
         browser.go(&program.url(&format!("{path}{mark}token={TOKEN}")));
         let shown = format!(
             "const found = document.querySelector({element:?});
              return !!(found?.naturalWidth || found?.textContent.trim() || found?.innerText.trim())"
         );
-        eventually("the page shows what it is for", || browser.run(&shown) == true);
+        eventually("the page shows what it is for", || {
+            browser.run(&shown) == true
+        });
         let links = "return [...document.querySelectorAll('a[href]')].map(({ href }) => href)";
         for link in browser.run(links).as_array().expect("a list of links") {
-            let target = link.as_str().and_then(|link| link.strip_prefix(&server_of(&program))).expect("a link to us");
-            let head = program.ask(&format!("HEAD {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"));
+            let target = link
+                .as_str()
+                .and_then(|link| link.strip_prefix(&server_of(&program)))
+                .expect("a link to us");
+            let head = program.ask(&format!(
+                "HEAD {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"
+            ));
             assert_eq!(head.status(), 200, "{path} links to {target}");
         }
-        assert_eq!(browser.console(), Vec::<String>::new(), "{path} has something to complain of");
+        assert_eq!(
+            browser.console(),
+            Vec::<String>::new(),
+            "{path} has something to complain of"
+        );
 
         // By a link, and by a script.
-        for (way, leave) in
-            [("link", "Object.assign(document.createElement('a'), { href }).click()"), ("script", "location = href")]
-        {
+        for (way, leave) in [
+            (
+                "link",
+                "Object.assign(document.createElement('a'), { href }).click()",
+            ),
+            ("script", "location = href"),
+        ] {
             browser.go(&program.url(&format!("{path}{mark}token={TOKEN}")));
             let target = format!("/from{}by-{way}", path.replace('?', "-"));
-            browser.run(&format!("const href = '{}{target}'; {leave}", site.far_away()));
-            eventually("the browser has left", || browser.text("title") == "Elsewhere");
+            browser.run(&format!(
+                "const href = '{}{target}'; {leave}",
+                site.far_away()
+            ));
+            eventually("the browser has left", || {
+                browser.text("title") == "Elsewhere"
+            });
             for head in site.asked(&target) {
-                assert!(!head.contains("referer:") && !head.contains(TOKEN), "{head}");
+                assert!(
+                    !head.contains("referer:") && !head.contains(TOKEN),
+                    "{head}"
+                );
             }
         }
         browser.console();
     }
     // A page that says nothing of it is named to those it leads to.
     browser.run("Object.assign(document.createElement('a'), { href: '/from-elsewhere' }).click()");
-    eventually("the browser has left", || browser.run("return location.pathname") == "/from-elsewhere");
-    assert!(site.asked("/from-elsewhere").iter().all(|head| head.contains("referer: ")));
+    eventually("the browser has left", || {
+        browser.run("return location.pathname") == "/from-elsewhere"
+    });
+    assert!(
+        site.asked("/from-elsewhere")
+            .iter()
+            .all(|head| head.contains("referer: "))
+    );
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
 fn the_pages_keep_to_their_own_policy() {
     let site = Elsewhere::open();
-    let program = Program::serve(&["--camera", "a=pattern:64x48?fps=10", "--camera", "b=stills:?fps=5"]);
+    let program = Program::serve(&[
+        "--camera",
+        "a=pattern:64x48?fps=10",
+        "--camera",
+        "b=stills:?fps=5",
+    ]);
     let browser = Driver::start();
-    for (path, marks) in [("/", "article.live img"), ("/loop", ".lane"), ("/table?rows=100", "tr:last-child")] {
+    for (path, marks) in [
+        ("/", "article.live img"),
+        ("/loop", ".lane"),
+        ("/table?rows=100", "tr:last-child"),
+    ] {
         browser.go(&program.url(path));
         let shown = format!("return !!document.querySelector({marks:?})");
         eventually("the page shows something", || browser.run(&shown) == true);
@@ -281,8 +369,16 @@ fn the_pages_keep_to_their_own_policy() {
         std::thread::sleep(std::time::Duration::from_millis(1500));
         assert_eq!(browser.console(), Vec::<String>::new(), "{path}");
 
-        browser.run(&format!("document.body.append(Object.assign(new Image(), {{ src: '{}/x' }}))", site.far_away()));
-        let told = || browser.console().iter().any(|words| words.contains("Content Security Policy"));
+        browser.run(&format!(
+            "document.body.append(Object.assign(new Image(), {{ src: '{}/x' }}))",
+            site.far_away()
+        ));
+        let told = || {
+            browser
+                .console()
+                .iter()
+                .any(|words| words.contains("Content Security Policy"))
+        };
         eventually("what the policy forbids is told on the console", told);
     }
 }

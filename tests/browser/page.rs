@@ -16,8 +16,17 @@ const ESCAPE: &str = "\u{e00c}";
 const BROKEN: &str = "exec:sh -c 'echo lens cap on >&2; exit 1'";
 
 fn serve(cameras: &[(&str, &str)], more: &[&str]) -> Program {
-    let cameras: Vec<String> = cameras.iter().map(|(name, source)| format!("--camera={name}={source}")).collect();
-    Program::serve(&cameras.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>())
+    let cameras: Vec<String> = cameras
+        .iter()
+        .map(|(name, source)| format!("--camera={name}={source}"))
+        .collect();
+    Program::serve(
+        &cameras
+            .iter()
+            .map(String::as_str)
+            .chain(more.iter().copied())
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Opens the page at `path` and waits until each tile is of `kind`.
@@ -27,16 +36,22 @@ fn open(browser: &Driver, server: &Program, path: &str, kind: &str) {
         "const tiles = [...document.querySelectorAll('article')];
          return tiles.length > 0 && tiles.every((tile) => tile.classList.contains('{kind}'))"
     );
-    eventually(&format!("each tile is {kind}"), || browser.run(&script) == true);
+    eventually(&format!("each tile is {kind}"), || {
+        browser.run(&script) == true
+    });
 }
 
 /// Whether an element is seen.
 fn sees(browser: &Driver, selector: &str) -> bool {
-    browser.run(&format!("return document.querySelector({selector:?})?.checkVisibility() ?? false")) == true
+    browser.run(&format!(
+        "return document.querySelector({selector:?})?.checkVisibility() ?? false"
+    )) == true
 }
 
 fn style(browser: &Driver, property: &str) -> Value {
-    browser.run(&format!("return getComputedStyle(document.querySelector('article .frame')).{property}"))
+    browser.run(&format!(
+        "return getComputedStyle(document.querySelector('article .frame')).{property}"
+    ))
 }
 
 fn query(browser: &Driver) -> Value {
@@ -56,15 +71,23 @@ fn overlay_is_hidden_once_there_is_a_picture_and_shown_when_the_server_is_gone()
         "const { width, height } = document.querySelector('.picture').getBoundingClientRect();
                              return width / height",
     );
-    assert!((ratio.as_f64().unwrap() - 0.75).abs() < 0.02, "a portrait camera has a portrait tile: {ratio}");
+    assert!(
+        (ratio.as_f64().unwrap() - 0.75).abs() < 0.02,
+        "a portrait camera has a portrait tile: {ratio}"
+    );
     assert_eq!(browser.console(), Vec::<String>::new());
 
     server.signal(Signal::TERM);
     server.wait();
-    eventually("the overlay reports it", || browser.text(".notice").contains("cannot be reached"));
+    eventually("the overlay reports it", || {
+        browser.text(".notice").contains("cannot be reached")
+    });
     assert!(sees(&browser, ".notice"));
     assert_eq!(browser.text(".mode"), "No connection");
-    assert_eq!(browser.run("return document.querySelector('#status').className"), "bad");
+    assert_eq!(
+        browser.run("return document.querySelector('#status').className"),
+        "bad"
+    );
 }
 
 #[test]
@@ -74,26 +97,43 @@ fn view_is_remembered_per_camera_and_in_the_address() {
     let browser = Driver::start();
     open(&browser, &server, "/?camera=front", "live");
     browser.press("r");
-    assert_eq!((style(&browser, "rotate"), query(&browser)), (json!("90deg"), json!("?camera=front&rotate=90")));
-    let upright = "const { width, height } = document.querySelector('.picture').getBoundingClientRect();
+    assert_eq!(
+        (style(&browser, "rotate"), query(&browser)),
+        (json!("90deg"), json!("?camera=front&rotate=90"))
+    );
+    let upright =
+        "const { width, height } = document.querySelector('.picture').getBoundingClientRect();
                    return height > width";
-    eventually("the tile has the shape of what is seen", || browser.run(upright) == true);
+    eventually("the tile has the shape of what is seen", || {
+        browser.run(upright) == true
+    });
     // Left and right as seen are top and bottom of a picture that lies on its side.
     browser.press("m");
-    assert_eq!((style(&browser, "scale"), query(&browser)), (json!("1 -1"), json!("?camera=front&rotate=90&flip=v")));
+    assert_eq!(
+        (style(&browser, "scale"), query(&browser)),
+        (json!("1 -1"), json!("?camera=front&rotate=90&flip=v"))
+    );
     browser.run("location.reload()");
     open(&browser, &server, "/?camera=front&rotate=90&flip=v", "live");
     assert_eq!(style(&browser, "rotate"), "90deg");
 
     open(&browser, &server, "/", "live");
-    assert_eq!(style(&browser, "rotate"), "90deg", "it is remembered without the address");
+    assert_eq!(
+        style(&browser, "rotate"),
+        "90deg",
+        "it is remembered without the address"
+    );
     let second = "return getComputedStyle(document.querySelectorAll('article .frame')[2]).rotate";
     assert_eq!(browser.run(second), "0deg", "of this camera alone");
     browser.run("document.querySelectorAll('article')[1].focus()");
     browser.press("r");
     assert_eq!(query(&browser), "?rotate.back=90");
     open(&browser, &server, "/?rotate.front=0&flip.front=", "live");
-    assert_eq!(style(&browser, "rotate"), "0deg", "the address takes precedence");
+    assert_eq!(
+        style(&browser, "rotate"),
+        "0deg",
+        "the address takes precedence"
+    );
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
@@ -105,13 +145,20 @@ fn paused_camera_keeps_its_picture_and_closes_its_stream() {
     open(&browser, &server, "/", "live");
     browser.press(" ");
     eventually("it is paused", || browser.text(".mode") == "Paused");
-    eventually("its stream is closed", || server.state()["cameras"][0]["viewers"] == 0);
+    eventually("its stream is closed", || {
+        server.state()["cameras"][0]["viewers"] == 0
+    });
     let kept = "const { width, hidden } = document.querySelector('article canvas'); return [width, hidden]";
     assert_eq!(browser.run(kept), json!([160, false]));
-    assert_eq!(browser.run("return document.querySelector('.pause').ariaLabel"), "Resume");
+    assert_eq!(
+        browser.run("return document.querySelector('.pause').ariaLabel"),
+        "Resume"
+    );
     browser.press("k");
     eventually("it is live again", || browser.text(".mode") == "Live");
-    eventually("it is watched", || server.state()["cameras"][0]["viewers"] == 1);
+    eventually("it is watched", || {
+        server.state()["cameras"][0]["viewers"] == 1
+    });
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
@@ -125,7 +172,14 @@ fn help_sheet_lists_the_hot_keys_and_switches_them_off() {
     browser.press("?");
     assert!(sees(&browser, "#keys"));
     let listed = browser.text("#keys dl");
-    for action in ["Pause", "Full screen", "snapshot", "Rotate right", "Mirror", "Picture-in-picture"] {
+    for action in [
+        "Pause",
+        "Full screen",
+        "snapshot",
+        "Rotate right",
+        "Mirror",
+        "Picture-in-picture",
+    ] {
         assert!(listed.contains(action), "{action}: {listed}");
     }
     browser.run("document.querySelector('#keys input').click()");
@@ -147,15 +201,26 @@ fn full_screen_shows_name_and_time() {
     open(&browser, &server, "/", "live");
     assert!(!sees(&browser, ".osd"));
     browser.press("f");
-    eventually("it is in full screen", || browser.run("return !!document.fullscreenElement") == true);
+    eventually("it is in full screen", || {
+        browser.run("return !!document.fullscreenElement") == true
+    });
     assert!(sees(&browser, ".maximised .osd") && sees(&browser, ".maximised .leave"));
     assert_eq!(browser.text(".maximised .osd b"), "front");
-    assert!(browser.text(".maximised time").contains(':'), "a time of day");
-    eventually("the title names it", || browser.text("title") == "front · framecast");
+    assert!(
+        browser.text(".maximised time").contains(':'),
+        "a time of day"
+    );
+    eventually("the title names it", || {
+        browser.text("title") == "front · framecast"
+    });
     browser.press("\u{e014}");
-    eventually("the next camera takes its place", || browser.text(".maximised .osd b") == "back");
+    eventually("the next camera takes its place", || {
+        browser.text(".maximised .osd b") == "back"
+    });
     browser.press("f");
-    eventually("it is left", || browser.run("return !document.fullscreenElement") == true);
+    eventually("it is left", || {
+        browser.run("return !document.fullscreenElement") == true
+    });
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
@@ -167,12 +232,21 @@ fn picture_in_picture_shows_the_camera_as_it_is_turned() {
     open(&browser, &server, "/?rotate=90", "live");
     browser.press("p");
     let window = "const video = document.pictureInPictureElement; return [video?.videoWidth, video?.videoHeight]";
-    eventually("the small window has its shape", || browser.run(window) == json!([120, 160]));
-    let time = || browser.run("return document.pictureInPictureElement.currentTime").as_f64().unwrap();
+    eventually("the small window has its shape", || {
+        browser.run(window) == json!([120, 160])
+    });
+    let time = || {
+        browser
+            .run("return document.pictureInPictureElement.currentTime")
+            .as_f64()
+            .unwrap()
+    };
     let before = time();
     eventually("its picture moves", || time() > before + 0.5);
     browser.press("p");
-    eventually("it is closed", || browser.run("return !document.pictureInPictureElement") == true);
+    eventually("it is closed", || {
+        browser.run("return !document.pictureInPictureElement") == true
+    });
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
@@ -185,19 +259,29 @@ fn snapshot_and_clip_are_saved_as_files_named_after_the_camera() {
     browser.save_into(folder.path());
     open(&browser, &server, "/", "live");
     let saved = |ending: &str| {
-        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.into_iter().find(|name| name.ends_with(ending))
     };
     browser.press("s");
     eventually("a snapshot is saved", || saved(".jpg").is_some());
     let name = saved(".jpg").unwrap();
-    let shape: String = name.chars().map(|letter| if letter.is_ascii_digit() { '9' } else { letter }).collect();
+    let shape: String = name
+        .chars()
+        .map(|letter| if letter.is_ascii_digit() { '9' } else { letter })
+        .collect();
     assert_eq!(shape, "front-9999-99-99T99-99-99.jpg");
-    assert_eq!(fs::read(folder.path().join(name)).unwrap()[..2], [0xff, 0xd8]);
+    assert_eq!(
+        fs::read(folder.path().join(name)).unwrap()[..2],
+        [0xff, 0xd8]
+    );
 
     eventually("there is a history", || sees(&browser, ".clip"));
     browser.press("c");
-    eventually("a clip is saved", || saved(".avi").is_some_and(|name| name.starts_with("front-")));
+    eventually("a clip is saved", || {
+        saved(".avi").is_some_and(|name| name.starts_with("front-"))
+    });
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
@@ -206,23 +290,42 @@ fn snapshot_and_clip_are_saved_as_files_named_after_the_camera() {
 fn names_in_any_script_work_in_every_address() {
     const NAME: &str = "Küche & Bad (1) 前+%41";
     let folder = tempfile::tempdir().unwrap();
-    let server = serve(&[(NAME, PATTERN), ("other", PATTERN)], &["--history", "10s"]);
+    let server = serve(
+        &[(NAME, PATTERN), ("other", PATTERN)],
+        &["--history", "10s"],
+    );
     let browser = Driver::start();
     browser.save_into(folder.path());
     open(&browser, &server, "/", "live");
     browser.run("document.querySelector('h2 a').click()");
-    eventually("the link shows that camera alone", || browser.text("title") == format!("{NAME} · framecast"));
-    eventually("it is live", || browser.run("return !!document.querySelector('article.live')") == true);
+    eventually("the link shows that camera alone", || {
+        browser.text("title") == format!("{NAME} · framecast")
+    });
+    eventually("it is live", || {
+        browser.run("return !!document.querySelector('article.live')") == true
+    });
     browser.press("r");
     eventually("there is a history", || sees(&browser, ".clip"));
     browser.press("s");
     browser.press("c");
-    let saved = || fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let is_saved = |ending: &str| saved().any(|name| name.starts_with(NAME) && name.ends_with(ending));
-    eventually("both files have its name", || is_saved(".jpg") && is_saved(".avi"));
+    let saved = || {
+        fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    };
+    let is_saved =
+        |ending: &str| saved().any(|name| name.starts_with(NAME) && name.ends_with(ending));
+    eventually("both files have its name", || {
+        is_saved(".jpg") && is_saved(".avi")
+    });
     browser.run("location.reload()");
-    eventually("it is live", || browser.run("return !!document.querySelector('article.live')") == true);
-    assert_eq!((browser.text("h2"), style(&browser, "rotate")), (NAME.to_owned(), json!("90deg")));
+    eventually("it is live", || {
+        browser.run("return !!document.querySelector('article.live')") == true
+    });
+    assert_eq!(
+        (browser.text("h2"), style(&browser, "rotate")),
+        (NAME.to_owned(), json!("90deg"))
+    );
     let table = browser.run("return document.querySelector('header a[href^=table]').href");
     browser.go(&format!("{}&rows=3", table.as_str().unwrap()));
     assert_eq!(browser.text("main h2"), format!("{NAME}, frame by frame"));
@@ -236,7 +339,9 @@ fn snapshot_that_fails_is_reported() {
     let browser = Driver::start();
     open(&browser, &server, "/", "offline");
     browser.press("s");
-    eventually("the reason is shown", || browser.text("#message").contains("lens cap on"));
+    eventually("the reason is shown", || {
+        browser.text("#message").contains("lens cap on")
+    });
 }
 
 #[test]
@@ -248,7 +353,9 @@ fn offline_camera_is_shown_as_such_with_the_reason() {
     assert_eq!(browser.text(".mode"), "Offline");
     let reason = || format!("{}{}", browser.text(".reason"), browser.text(".notice"));
     eventually("the reason is shown", || reason().contains("lens cap on"));
-    eventually("the picture that stands in is upright", || style(&browser, "rotate") == "0deg");
+    eventually("the picture that stands in is upright", || {
+        style(&browser, "rotate") == "0deg"
+    });
     let header = || {
         browser.run(
             "const { className, textContent } = document.querySelector('#status');
@@ -259,15 +366,25 @@ fn offline_camera_is_shown_as_such_with_the_reason() {
 
     let one_of_two = serve(&[("front", PATTERN), ("garage", BROKEN)], &[]);
     browser.go(&one_of_two.url("/"));
-    eventually("the header names it", || header() == json!(["warn", "Offline: garage"]));
-    eventually("the other one is live", || browser.text("article.live h2") == "front");
+    eventually("the header names it", || {
+        header() == json!(["warn", "Offline: garage"])
+    });
+    eventually("the other one is live", || {
+        browser.text("article.live h2") == "front"
+    });
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
 fn last_picture_of_an_offline_camera_is_not_live() {
-    let server = serve(&[("camera", "exec:sh -c 'cat frames/1.jpg; echo gone >&2; exit 1'")], &["--offline", "last"]);
+    let server = serve(
+        &[(
+            "camera",
+            "exec:sh -c 'cat frames/1.jpg; echo gone >&2; exit 1'",
+        )],
+        &["--offline", "last"],
+    );
     let browser = Driver::start();
     open(&browser, &server, "/", "offline");
     assert_eq!(browser.text(".mode"), "Offline");
@@ -279,11 +396,21 @@ fn unknown_camera_is_named_and_the_others_are_listed() {
     let server = serve(&[("front", PATTERN), ("back", PATTERN)], &[]);
     let browser = Driver::start();
     browser.go(&server.url("/?camera=%3Cb%3Enosuch"));
-    eventually("the page reports it", || browser.text(".nosuch h2").contains("“<b>nosuch”"));
-    assert_eq!(browser.run("return document.querySelector('#status').className"), "warn");
-    assert_eq!(browser.run("return document.querySelectorAll('article, .nosuch b').length"), 0);
+    eventually("the page reports it", || {
+        browser.text(".nosuch h2").contains("“<b>nosuch”")
+    });
+    assert_eq!(
+        browser.run("return document.querySelector('#status').className"),
+        "warn"
+    );
+    assert_eq!(
+        browser.run("return document.querySelectorAll('article, .nosuch b').length"),
+        0
+    );
     browser.run("document.querySelectorAll('.nosuch a')[1].click()");
-    eventually("the link leads to the camera", || browser.text("article.live h2") == "back");
+    eventually("the link leads to the camera", || {
+        browser.text("article.live h2") == "back"
+    });
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
@@ -311,7 +438,17 @@ fn only_a_running_camera_with_a_new_picture_is_live() {
          });",
         json!([]),
     );
-    let kinds = ["live", "stale", "live", "waiting", "obstructed", "waiting", "offline", "paused", "still"];
+    let kinds = [
+        "live",
+        "stale",
+        "live",
+        "waiting",
+        "obstructed",
+        "waiting",
+        "offline",
+        "paused",
+        "still",
+    ];
     let rest = ["unreachable", "warn: No new picture: a"];
     assert_eq!(judged, json!([&kinds[..], &rest].concat()));
 }
@@ -322,28 +459,45 @@ fn pictures_that_cannot_be_shown_are_not_live_and_the_reason_is() {
     let folder = tempfile::tempdir().unwrap();
     let mut jpeg = fs::read("frames/1.jpg").unwrap();
     // The first scan uses a Huffman table that is not defined (ITU T.81, B.2.3).
-    let scan = jpeg.windows(2).position(|bytes| bytes == [0xff, 0xda]).unwrap();
+    let scan = jpeg
+        .windows(2)
+        .position(|bytes| bytes == [0xff, 0xda])
+        .unwrap();
     jpeg[scan + 6] = 0x33;
     fs::write(folder.path().join("a.jpg"), jpeg).unwrap();
-    let server = serve(&[("camera", &format!("stills:{}", folder.path().display()))], &[]);
+    let server = serve(
+        &[("camera", &format!("stills:{}", folder.path().display()))],
+        &[],
+    );
     let browser = Driver::start();
     browser.go(&server.url("/"));
     let kind = || browser.run("return document.querySelector('article')?.className ?? ''");
-    let named = |kind: Value, names: [&str; 2]| names.iter().any(|name| kind.as_str().unwrap().contains(name));
-    eventually("it is not live", || named(kind(), ["obstructed", "offline"]));
+    let named = |kind: Value, names: [&str; 2]| {
+        names
+            .iter()
+            .any(|name| kind.as_str().unwrap().contains(name))
+    };
+    eventually("it is not live", || {
+        named(kind(), ["obstructed", "offline"])
+    });
     assert!(!browser.text(".notice").is_empty() || !browser.text(".reason").is_empty());
 
     let full = serve(&[("camera", PATTERN)], &["--viewers-max", "1"]);
     let _viewer = full.watch("/stream");
     browser.go(&full.url("/"));
-    eventually("the refusal is shown", || browser.text(".notice").contains("viewers"));
+    eventually("the refusal is shown", || {
+        browser.text(".notice").contains("viewers")
+    });
     assert_eq!(browser.text(".mode"), "No picture");
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
 fn icons_and_manifest_are_accepted_by_the_browser() {
-    let server = serve(&[("camera", PATTERN)], &["--token", "a-token-of-more-than-16"]);
+    let server = serve(
+        &[("camera", PATTERN)],
+        &["--token", "a-token-of-more-than-16"],
+    );
     let browser = Driver::start();
     open(&browser, &server, "/?token=a-token-of-more-than-16", "live");
     let widths = browser.run_async(
@@ -361,16 +515,26 @@ fn icons_and_manifest_are_accepted_by_the_browser() {
          }).catch((error) => done(`${error}`));",
         json!([]),
     );
-    assert_eq!(widths, json!([[true, true, true, true, true, true], "./?token=a%2Dtoken%2Dof%2Dmore%2Dthan%2D16"]));
+    assert_eq!(
+        widths,
+        json!([
+            [true, true, true, true, true, true],
+            "./?token=a%2Dtoken%2Dof%2Dmore%2Dthan%2D16"
+        ])
+    );
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
 fn nothing_is_cut_or_collides_at_any_width() {
-    let server = serve(&[("front", PATTERN), ("back", PATTERN), ("door", PATTERN)], &["--history", "5s"]);
+    let server = serve(
+        &[("front", PATTERN), ("back", PATTERN), ("door", PATTERN)],
+        &["--history", "5s"],
+    );
     let browser = Driver::start();
-    // Cells, figures and tools whose content is wider than they are, or that lie over their neighbour.
+    // Cells, figures and tools whose content is wider than they are, or that lie over their
+    // neighbour.
     let faults = "
         const boxes = (selector) => [...document.querySelectorAll(selector)].filter((box) => box.checkVisibility());
         const cut = boxes('td, th, header, footer, article, .caption dl, h1, #status')
@@ -387,11 +551,23 @@ fn nothing_is_cut_or_collides_at_any_width() {
     for width in [390, 660, 700, 1280] {
         browser.resize(width, 844);
         open(&browser, &server, "/", "live");
-        assert_eq!(browser.run(faults), json!([[], 0, false]), "/ at {width} px");
+        assert_eq!(
+            browser.run(faults),
+            json!([[], 0, false]),
+            "/ at {width} px"
+        );
         browser.go(&server.url("/table?rows=50"));
-        assert_eq!(browser.run(faults), json!([[], 0, false]), "/table at {width} px");
+        assert_eq!(
+            browser.run(faults),
+            json!([[], 0, false]),
+            "/table at {width} px"
+        );
         browser.go(&server.url("/loop"));
-        assert_eq!(browser.run(faults), json!([[], 0, false]), "/loop at {width} px");
+        assert_eq!(
+            browser.run(faults),
+            json!([[], 0, false]),
+            "/loop at {width} px"
+        );
     }
 }
 
@@ -426,5 +602,16 @@ fn page_works_in_firefox_too() {
     let mut browser = Firefox::start();
     Browser::go(&mut browser, &server.url("/"));
     let seen = browser.run_async(USE, json!([]));
-    assert_eq!(seen, json!(["none", "camera · framecast", "?rotate=90", "90deg", 160, false, true]));
+    assert_eq!(
+        seen,
+        json!([
+            "none",
+            "camera · framecast",
+            "?rotate=90",
+            "90deg",
+            160,
+            false,
+            true
+        ])
+    );
 }

@@ -13,16 +13,20 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// The colours in the order they are shown; each channel is one bit (4 red, 2 green, 1 blue), so that no encoder
-    /// and no screen can blur two of them.
+    /// The colours in the order they are shown; each channel is one bit (4 red, 2 green, 1 blue),
+    /// so that no encoder and no screen can blur two of them.
     pub const COLOURS: [u8; 6] = [4, 2, 1, 6, 5, 3];
 
     /// Writes the pictures.
     pub fn write() -> Self {
         let directory = tempfile::tempdir().expect("a directory for the pictures");
-        let jpegs: Vec<_> = Self::COLOURS.iter().map(|&colour| picture(colour)).collect();
+        let jpegs: Vec<_> = Self::COLOURS
+            .iter()
+            .map(|&colour| picture(colour))
+            .collect();
         for (index, jpeg) in jpegs.iter().enumerate() {
-            std::fs::write(directory.path().join(format!("{index}.jpg")), jpeg).expect("room for a picture");
+            std::fs::write(directory.path().join(format!("{index}.jpg")), jpeg)
+                .expect("room for a picture");
         }
         Self { directory, jpegs }
     }
@@ -35,7 +39,10 @@ impl Pictures {
 
     /// Which picture this is.
     pub fn index_of(&self, jpeg: &[u8]) -> usize {
-        self.jpegs.iter().position(|known| known == jpeg).expect("the server sends the pictures as they are")
+        self.jpegs
+            .iter()
+            .position(|known| known == jpeg)
+            .expect("the server sends the pictures as they are")
     }
 }
 
@@ -44,12 +51,21 @@ fn picture(colour: u8) -> Vec<u8> {
     let pixel = [4, 2, 1].map(|bit| if colour & bit != 0 { 255 } else { 0 });
     let mut jpeg = Vec::new();
     Encoder::new(&mut jpeg, 90)
-        .encode(&pixel.repeat(usize::from(SIDE) * usize::from(SIDE)), SIDE, SIDE, ColorType::Rgb)
+        .encode(
+            &pixel.repeat(usize::from(SIDE) * usize::from(SIDE)),
+            SIDE,
+            SIDE,
+            ColorType::Rgb,
+        )
         .expect("a picture of one colour can be encoded");
     jpeg
 }
 
 /// Wall time, in milliseconds since the Unix epoch: the page's `Date.now()` on the same machine.
 pub fn unix_ms() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs_f64() * 1000.0
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970")
+        .as_secs_f64()
+        * 1000.0
 }

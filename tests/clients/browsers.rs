@@ -14,8 +14,9 @@ const STREAMS_AT_ONCE: usize = 5;
 /// How long a browser may take to show every picture.
 const SECONDS: u32 = 20;
 
-/// Shows each address and tells, every few milliseconds, which colour its first pixel has: 4 for red, 2 for green and
-/// 1 for blue. `kind` is `img`, or `iframe` for the stream as a document of its own.
+/// Shows each address and tells, every few milliseconds, which colour its first pixel has: 4 for
+/// red, 2 for green and 1 for blue. `kind` is `img`, or `iframe` for the stream as a document of
+/// its own.
 const WATCH: &str = "
     const [kind, addresses, seconds, done] = arguments;
     document.body.replaceChildren();
@@ -30,7 +31,8 @@ const WATCH: &str = "
     const look = async (element, seen) => {
         const image = kind === 'img' ? element : element.contentDocument?.images[0];
         if (!image?.naturalWidth) return;
-        // Firefox draws an <img> on a canvas as it was when it was first drawn there; this takes it as it is.
+        // Firefox draws an <img> on a canvas as it was when it was first drawn there; this takes it
+        // as it is.
         const bitmap = await createImageBitmap(image);
         context.drawImage(bitmap, 0, 0, 1, 1);
         bitmap.close();
@@ -50,8 +52,9 @@ const WATCH: &str = "
         done(seen);
     })();";
 
-/// Reads a stream by `fetch`, as Mainsail does: a part's header is what came before the first two bytes of a JPEG, and
-/// its `content-length` says where the picture ends. What it tells is the colour of each picture.
+/// Reads a stream by `fetch`, as Mainsail does: a part's header is what came before the first two
+/// bytes of a JPEG, and its `content-length` says where the picture ends. What it tells is the
+/// colour of each picture.
 const FETCH: &str = "
     const [address, seconds, done] = arguments;
     (async () => {
@@ -90,8 +93,8 @@ const FETCH: &str = "
         }
     })();";
 
-/// Asks for one snapshot after the other in an `<img>`, each past the cache, as Mainsail and Fluidd do where they are
-/// told to be adaptive. What it tells is the colour of each.
+/// Asks for one snapshot after the other in an `<img>`, each past the cache, as Mainsail and Fluidd
+/// do where they are told to be adaptive. What it tells is the colour of each.
 const ADAPT: &str = "
     const [address, buster, pause, seconds, done] = arguments;
     const end = Date.now() + 1000 * seconds;
@@ -132,7 +135,8 @@ fn firefox() {
     show_everything("Firefox", &show, &mut browser);
 }
 
-/// The page of a printer is of another origin than its camera. Any page will do for it: here it is another framecast's.
+/// The page of a printer is of another origin than its camera. Any page will do for it: here it is
+/// another framecast's.
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
 fn chromium_on_a_printers_page() {
@@ -154,19 +158,43 @@ fn firefox_on_a_printers_page() {
 fn show_to_scripts_of(name: &str, origin: &str, browser: &mut impl Browser) {
     show_to_scripts(name, &Show::open_with(&["--allow-origin", origin]), browser);
     let closed = Show::open();
-    let stream = browser.run_async(FETCH, json!([closed.server.url("/?action=stream"), SECONDS]));
-    assert!(stream.as_str().is_some_and(|error| error.starts_with("TypeError")), "{name} is not to read it: {stream}");
-    let still = browser.run_async(ADAPT, json!([closed.server.url("/snapshot"), "cacheBust", 50, SECONDS]));
-    assert_eq!(still, "a snapshot cannot be shown", "{name} is not to draw it on a canvas");
+    let stream = browser.run_async(
+        FETCH,
+        json!([closed.server.url("/?action=stream"), SECONDS]),
+    );
+    assert!(
+        stream
+            .as_str()
+            .is_some_and(|error| error.starts_with("TypeError")),
+        "{name} is not to read it: {stream}"
+    );
+    let still = browser.run_async(
+        ADAPT,
+        json!([closed.server.url("/snapshot"), "cacheBust", 50, SECONDS]),
+    );
+    assert_eq!(
+        still, "a snapshot cannot be shown",
+        "{name} is not to draw it on a canvas"
+    );
 }
 
 fn show_everything(name: &str, show: &Show, browser: &mut impl Browser) {
     for kind in ["img", "iframe"] {
         for addresses in ADDRESSES.chunks(STREAMS_AT_ONCE) {
-            let urls: Vec<_> = addresses.iter().map(|address| show.server.url(address)).collect();
+            let urls: Vec<_> = addresses
+                .iter()
+                .map(|address| show.server.url(address))
+                .collect();
             let seen = browser.run_async(WATCH, json!([kind, urls, SECONDS]));
-            for (address, colours) in addresses.iter().zip(seen.as_array().expect("one list for each")) {
-                assert_moving(&format!("{name}, {kind}"), address, &pictures_of_colours(colours));
+            for (address, colours) in addresses
+                .iter()
+                .zip(seen.as_array().expect("one list for each"))
+            {
+                assert_moving(
+                    &format!("{name}, {kind}"),
+                    address,
+                    &pictures_of_colours(colours),
+                );
             }
         }
     }
@@ -175,18 +203,40 @@ fn show_everything(name: &str, show: &Show, browser: &mut impl Browser) {
 
 /// What Mainsail's and Fluidd's scripts read.
 fn show_to_scripts(name: &str, show: &Show, browser: &mut impl Browser) {
-    for address in ["/?action=stream&timestamp=1732454800123", "/stream?timestamp=1732454800123"] {
+    for address in [
+        "/?action=stream&timestamp=1732454800123",
+        "/stream?timestamp=1732454800123",
+    ] {
         let colours = browser.run_async(FETCH, json!([show.server.url(address), SECONDS]));
-        assert_moving(&format!("{name}, fetch"), address, &pictures_of_colours(&colours));
+        assert_moving(
+            &format!("{name}, fetch"),
+            address,
+            &pictures_of_colours(&colours),
+        );
     }
-    for (address, buster) in [("/?action=snapshot", "bypassCache"), ("/snapshot", "cacheBust")] {
-        let colours = browser.run_async(ADAPT, json!([show.server.url(address), buster, 1000 / FPS / 2, SECONDS]));
-        assert_moving(&format!("{name}, adaptive"), address, &pictures_of_colours(&colours));
+    for (address, buster) in [
+        ("/?action=snapshot", "bypassCache"),
+        ("/snapshot", "cacheBust"),
+    ] {
+        let colours = browser.run_async(
+            ADAPT,
+            json!([show.server.url(address), buster, 1000 / FPS / 2, SECONDS]),
+        );
+        assert_moving(
+            &format!("{name}, adaptive"),
+            address,
+            &pictures_of_colours(&colours),
+        );
     }
 }
 
 fn pictures_of_colours(colours: &Value) -> Vec<usize> {
-    let colours = colours.as_array().unwrap_or_else(|| panic!("the browser says: {colours}"));
+    let colours = colours
+        .as_array()
+        .unwrap_or_else(|| panic!("the browser says: {colours}"));
     let picture = |colour: &Value| Pictures::COLOURS.iter().position(|known| *colour == *known);
-    colours.iter().map(|colour| picture(colour).expect("one of the colours")).collect()
+    colours
+        .iter()
+        .map(|colour| picture(colour).expect("one of the colours"))
+        .collect()
 }

@@ -9,24 +9,48 @@ use crate::matrix::{Show, picture_of_rgb};
 use crate::players::{recorded_until, vlc_to};
 use crate::support::{Program, eventually};
 
-/// A server whose camera has given frames for some seconds, and what it says when asked for the last three.
+/// A server whose camera has given frames for some seconds, and what it says when asked for the
+/// last three.
 fn clips() -> (Program, tempfile::TempDir) {
-    let camera = ["--camera", "front=pattern:320x240?fps=20", "--always-on", "--history", "30s"];
+    let camera = [
+        "--camera",
+        "front=pattern:320x240?fps=20",
+        "--always-on",
+        "--history",
+        "30s",
+    ];
     let program = Program::serve(&camera);
-    eventually("there is a history", || program.state()["cameras"][0]["history_frames"].as_u64() >= Some(70));
+    eventually("there is a history", || {
+        program.state()["cameras"][0]["history_frames"].as_u64() >= Some(70)
+    });
     (program, tempfile::tempdir().unwrap())
 }
 
 fn output(program: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
-    command.args(arguments).output().unwrap_or_else(|error| panic!("{program} cannot be run: {error}"))
+    command
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{program} cannot be run: {error}"))
 }
 
 /// What ffprobe says of one field, decoding every picture; it must have nothing to complain of.
 fn probe(file: &Path, entry: &str) -> String {
     let path = file.to_str().unwrap();
     let entry = format!("stream={entry}");
-    let told = output("ffprobe", &["-v", "warning", "-count_frames", "-show_entries", &entry, "-of", "csv=p=0", path]);
+    let told = output(
+        "ffprobe",
+        &[
+            "-v",
+            "warning",
+            "-count_frames",
+            "-show_entries",
+            &entry,
+            "-of",
+            "csv=p=0",
+            path,
+        ],
+    );
     assert_eq!(String::from_utf8_lossy(&told.stderr), "", "{path}");
     String::from_utf8(told.stdout).unwrap().trim().to_owned()
 }
@@ -41,47 +65,96 @@ fn ffmpeg_opens_both_files_without_a_word() {
         fs::write(&file, &reply.body).unwrap();
         let frames = reply.field("X-Frames").unwrap();
         assert_eq!(probe(&file, "nb_read_frames"), frames, "{name}");
-        assert_eq!(probe(&file, "codec_name,width,height"), "mjpeg,320,240", "{name}");
-        let decoded = output("ffmpeg", &["-v", "error", "-i", file.to_str().unwrap(), "-f", "null", "-"]);
-        assert!(decoded.status.success() && decoded.stderr.is_empty(), "{name}: {decoded:?}");
+        assert_eq!(
+            probe(&file, "codec_name,width,height"),
+            "mjpeg,320,240",
+            "{name}"
+        );
+        let decoded = output(
+            "ffmpeg",
+            &[
+                "-v",
+                "error",
+                "-i",
+                file.to_str().unwrap(),
+                "-f",
+                "null",
+                "-",
+            ],
+        );
+        assert!(
+            decoded.status.success() && decoded.stderr.is_empty(),
+            "{name}: {decoded:?}"
+        );
     }
-    let seconds: f64 = probe(&folder.path().join("clip.avi"), "duration").parse().unwrap();
+    let seconds: f64 = probe(&folder.path().join("clip.avi"), "duration")
+        .parse()
+        .unwrap();
     assert!((2.5..3.2).contains(&seconds), "{seconds} s");
 }
 
-/// It shows each picture of the file in turn, and those from the middle on, where the index leads it, if it is told to
-/// begin there. The last is not waited for: VLC keeps that of an AVI to itself, also of one that ffmpeg wrote. What is
-/// one JPEG after another it takes for a still picture, unless it is told what reads it.
+/// It shows each picture of the file in turn, and those from the middle on, where the index leads
+/// it, if it is told to begin there. The last is not waited for: VLC keeps that of an AVI to
+/// itself, also of one that ffmpeg wrote. What is one JPEG after another it takes for a still
+/// picture, unless it is told what reads it.
 #[test]
 #[ignore = "needs vlc-bin, vlc-plugin-base and ffmpeg"]
 fn vlc_plays_both_files_to_their_end() {
     let show = Show::open_with(&["--always-on", "--history", "30s"]);
-    eventually("there is a history", || show.server.state()["cameras"][0]["history_frames"].as_u64() >= Some(35));
+    eventually("there is a history", || {
+        show.server.state()["cameras"][0]["history_frames"].as_u64() >= Some(35)
+    });
     let folder = tempfile::tempdir().unwrap();
-    for (name, options) in
-        [("clip.avi", &[][..]), ("clip.avi", &["--start-time", "1.5"]), ("clip.mjpeg", &["--demux", "avformat"])]
-    {
+    for (name, options) in [
+        ("clip.avi", &[][..]),
+        ("clip.avi", &["--start-time", "1.5"]),
+        ("clip.mjpeg", &["--demux", "avformat"]),
+    ] {
         let file = folder.path().join(name);
         let reply = show.server.get(&format!("/{name}?seconds=3"));
         fs::write(&file, &reply.body).unwrap();
         let clip = pictures_in(&file);
-        assert_eq!(clip.len().to_string(), reply.field("X-Frames").unwrap(), "{name}");
-        let first = if options.contains(&"--start-time") { clip.len() / 2 - 2..=clip.len() / 2 + 2 } else { 0..=0 };
-        let expected: Vec<_> = first.map(|first| in_turn(&clip[first..clip.len() - 1])).collect();
+        assert_eq!(
+            clip.len().to_string(),
+            reply.field("X-Frames").unwrap(),
+            "{name}"
+        );
+        let first = if options.contains(&"--start-time") {
+            clip.len() / 2 - 2..=clip.len() / 2 + 2
+        } else {
+            0..=0
+        };
+        let expected: Vec<_> = first
+            .map(|first| in_turn(&clip[first..clip.len() - 1]))
+            .collect();
         println!("VLC {options:?} {name}: expected {:?}", expected[0]);
         let scenes = tempfile::tempdir().unwrap();
         fs::copy(&file, scenes.path().join(name)).unwrap();
         let path = scenes.path().join(name);
         let arguments = [&["--play-and-pause"], options, &[path.to_str().unwrap()]].concat();
         // While there is no newer picture, it shows the same again.
-        recorded_until(vlc_to(scenes.path(), &arguments), scenes.path(), |seen| expected.contains(&in_turn(seen)));
+        recorded_until(vlc_to(scenes.path(), &arguments), scenes.path(), |seen| {
+            expected.contains(&in_turn(seen))
+        });
     }
 }
 
 /// Which pictures a file holds, by ffmpeg.
 fn pictures_in(file: &Path) -> Vec<usize> {
-    let decoded =
-        output("ffmpeg", &["-v", "error", "-i", file.to_str().unwrap(), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]);
+    let decoded = output(
+        "ffmpeg",
+        &[
+            "-v",
+            "error",
+            "-i",
+            file.to_str().unwrap(),
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-",
+        ],
+    );
     let mut frames = decoded.stdout.as_slice();
     iter::from_fn(|| picture_of_rgb(&mut frames).ok()).collect()
 }
@@ -104,5 +177,8 @@ fn opencv_finds_its_place_in_an_avi() {
                   c.set(cv2.CAP_PROP_POS_FRAMES, n // 2); k = 0\nwhile c.read()[0]: k += 1\nprint(n, n - n // 2 == k)";
     let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/bin/python");
     let told = output(python, &["-c", script, file.to_str().unwrap()]);
-    assert_eq!(String::from_utf8_lossy(&told.stdout).trim(), format!("{} True", reply.field("X-Frames").unwrap()));
+    assert_eq!(
+        String::from_utf8_lossy(&told.stdout).trim(),
+        format!("{} True", reply.field("X-Frames").unwrap())
+    );
 }

@@ -18,9 +18,14 @@ fn opencv() {
     let urls = ADDRESSES.map(|address| show.server.url(address));
     let lines = String::from_utf8(python("opencv", &urls.each_ref().map(String::as_str))).unwrap();
     for (address, url) in ADDRESSES.iter().zip(&urls) {
-        let frames = lines.lines().filter_map(|line| line.strip_prefix(url)?.strip_prefix(' '));
+        let frames = lines
+            .lines()
+            .filter_map(|line| line.strip_prefix(url)?.strip_prefix(' '));
         let seen = frames.map(|frame| {
-            let numbers: Vec<u8> = frame.split(' ').map(|number| number.parse().unwrap()).collect();
+            let numbers: Vec<u8> = frame
+                .split(' ')
+                .map(|number| number.parse().unwrap())
+                .collect();
             assert_eq!(numbers[..2], [160, 160], "the size of a frame");
             picture_of([numbers[2], numbers[3], numbers[4]])
         });
@@ -28,18 +33,29 @@ fn opencv() {
     }
 }
 
-/// A dashboard's browser is sent what the proxy was sent: so the proxy may also ask for the browser's framing.
+/// A dashboard's browser is sent what the proxy was sent: so the proxy may also ask for the
+/// browser's framing.
 #[test]
 #[ignore = "needs aiohttp and requests"]
 fn home_assistant() {
     let show = Show::open();
     show.at_every_address("Home Assistant", |url| {
-        watch(PYTHON, &[SCRIPT, "home_assistant_stream", url], picture_of_part)
+        watch(
+            PYTHON,
+            &[SCRIPT, "home_assistant_stream", url],
+            picture_of_part,
+        )
     });
-    let advance = python("home_assistant_stream", &[&show.server.url("/stream?framing=advance"), "1"]);
+    let advance = python(
+        "home_assistant_stream",
+        &[&show.server.url("/stream?framing=advance"), "1"],
+    );
     assert!(advance.starts_with(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8"));
     for address in ["/stream", "/?action=stream"] {
-        picture_of_jpeg(&python("home_assistant_still", &[&show.server.url(address)]));
+        picture_of_jpeg(&python(
+            "home_assistant_still",
+            &[&show.server.url(address)],
+        ));
     }
 }
 

@@ -1,8 +1,9 @@
 //! Other people's programs, at every address by which they know such a server.
 //!
-//! Each must show that it saw the camera move: the pixels of what it decoded are looked at. The programs themselves
-//! (`--ignored`) are installed by `tests/all.sh`; what those send that cannot be installed, and how they read the
-//! answer, is replayed by `replays`, which needs nothing. `--nocapture` prints what each client saw.
+//! Each must show that it saw the camera move: the pixels of what it decoded are looked at. The
+//! programs themselves (`--ignored`) are installed by `tests/all.sh`; what those send that cannot
+//! be installed, and how they read the answer, is replayed by `replays`, which needs nothing.
+//! `--nocapture` prints what each client saw.
 
 mod browsers;
 mod clips;

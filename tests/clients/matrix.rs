@@ -30,7 +30,8 @@ pub(crate) const ADDRESSES: [&str; 10] = [
     "/?action=stream&ignored.mjpg",
 ];
 
-/// Pictures a second: each of the six is shown within this test's patience, and none is too short to be seen.
+/// Pictures a second: each of the six is shown within this test's patience, and none is too short
+/// to be seen.
 pub(crate) const FPS: u32 = 10;
 
 /// A server whose pictures are known, and the pictures.
@@ -49,7 +50,10 @@ impl Show {
         let pictures = Pictures::write();
         let camera = format!("camera={}", pictures.source(FPS));
         let server = Program::serve(&[&["--camera", &camera], options].concat());
-        Self { server, _pictures: pictures }
+        Self {
+            server,
+            _pictures: pictures,
+        }
     }
 
     /// Lets a client watch every address, all at once, and looks at what it saw.
@@ -57,7 +61,9 @@ impl Show {
         thread::scope(|scope| {
             for address in ADDRESSES {
                 let watch = &watch;
-                scope.spawn(move || assert_moving(client, address, &watch(&self.server.url(address))));
+                scope.spawn(move || {
+                    assert_moving(client, address, &watch(&self.server.url(address)))
+                });
             }
         });
     }
@@ -67,19 +73,28 @@ impl Show {
 pub(crate) fn assert_moving(client: &str, address: &str, seen: &[usize]) {
     let mut turns = seen.to_vec();
     turns.dedup();
-    println!("{client:22} {address:62} {:3} pictures, {:3} different ones in turn", seen.len(), turns.len());
-    assert!(is_every_picture_among(seen), "{client} at {address} saw no more than {seen:?}");
+    println!(
+        "{client:22} {address:62} {:3} pictures, {:3} different ones in turn",
+        seen.len(),
+        turns.len()
+    );
+    assert!(
+        is_every_picture_among(seen),
+        "{client} at {address} saw no more than {seen:?}"
+    );
 }
 
-/// Whether nothing is left to be seen. How soon that is so depends on how busy the machine is: its camera leaves out
-/// what it is too late for.
+/// Whether nothing is left to be seen. How soon that is so depends on how busy the machine is: its
+/// camera leaves out what it is too late for.
 pub(crate) fn is_every_picture_among(seen: &[usize]) -> bool {
     (0..Pictures::COLOURS.len()).all(|index| seen.contains(&index))
 }
 
 /// Which of the pictures has a pixel like this.
 pub(crate) fn picture_of(pixel: [u8; 3]) -> usize {
-    let colour = pixel.iter().fold(0, |bits, &channel| 2 * bits + u8::from(channel > 127));
+    let colour = pixel
+        .iter()
+        .fold(0, |bits, &channel| 2 * bits + u8::from(channel > 127));
     let place = Pictures::COLOURS.iter().position(|&known| known == colour);
     place.unwrap_or_else(|| panic!("a pixel {pixel:?} is of none of the pictures"))
 }
@@ -89,7 +104,11 @@ pub(crate) fn picture_of_rgb(output: &mut dyn BufRead) -> io::Result<usize> {
     let mut frame = vec![0; 160 * 160 * 3];
     output.read_exact(&mut frame)?;
     let middle = frame.len() / 2 + 80 * 3;
-    Ok(picture_of([frame[middle], frame[middle + 1], frame[middle + 2]]))
+    Ok(picture_of([
+        frame[middle],
+        frame[middle + 1],
+        frame[middle + 2],
+    ]))
 }
 
 /// Which picture this JPEG is, wherever it was encoded: it is whole, and it is decoded.
@@ -102,7 +121,8 @@ pub(crate) fn picture_of_jpeg(bytes: &[u8]) -> usize {
     picture_of([pixels[middle], pixels[middle + 1], pixels[middle + 2]])
 }
 
-/// Runs a client until what it writes has shown every picture, `next` by `next`, or there is no more of that.
+/// Runs a client until what it writes has shown every picture, `next` by `next`, or there is no
+/// more of that.
 pub(crate) fn watch(
     program: &str,
     arguments: &[&str],
@@ -110,12 +130,18 @@ pub(crate) fn watch(
 ) -> Vec<usize> {
     let mut words = tempfile::tempfile().expect("room for its words");
     let mut command = limited(program, arguments);
-    command.stdout(Stdio::piped()).stderr(words.try_clone().expect("another handle"));
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
+    command
+        .stdout(Stdio::piped())
+        .stderr(words.try_clone().expect("another handle"));
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
     let mut output = BufReader::new(child.stdout.take().expect("its output is piped"));
     let mut seen = Vec::new();
     while !is_every_picture_among(&seen) {
-        let Ok(picture) = next(&mut output) else { break };
+        let Ok(picture) = next(&mut output) else {
+            break;
+        };
         seen.push(picture);
     }
     let ended = !is_every_picture_among(&seen);
@@ -123,25 +149,34 @@ pub(crate) fn watch(
     let _ = child.wait();
     if ended {
         let mut text = String::new();
-        let _ = words.rewind().and_then(|()| words.read_to_string(&mut text));
+        let _ = words
+            .rewind()
+            .and_then(|()| words.read_to_string(&mut text));
         println!("{program} {arguments:?} has ended: {text}");
     }
     seen
 }
 
-/// Runs a client to its end and returns its standard output. One that is not there, hangs or complains by its exit
-/// code fails the test with its words.
+/// Runs a client to its end and returns its standard output. One that is not there, hangs or
+/// complains by its exit code fails the test with its words.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = limited(program, arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
     let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {} {words}", output.status);
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {} {words}",
+        output.status
+    );
     output.stdout
 }
 
 /// A command that does not outlast the patience of a test.
 fn limited(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=5", "60", program]).args(arguments).stdin(Stdio::null());
+    command
+        .args(["--kill-after=5", "60", program])
+        .args(arguments)
+        .stdin(Stdio::null());
     command
 }

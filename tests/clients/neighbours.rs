@@ -10,9 +10,10 @@ use serde_json::Value;
 use crate::matrix::Show;
 use crate::support::{PATIENCE, eventually};
 
-/// What ustreamer's `/state` has and ours has not: how it encodes, which framecast does not do, and what a viewer asked
-/// for that framecast does not know. `extra_headers` and `zero_data` serve ustreamer's own measuring, and
-/// `dual_final_frames` undoes a consequence of dropping frames that are alike.
+/// What ustreamer's `/state` has and ours has not: how it encodes, which framecast does not do, and
+/// what a viewer asked for that framecast does not know. `extra_headers` and `zero_data` serve
+/// ustreamer's own measuring, and `dual_final_frames` undoes a consequence of dropping frames that
+/// are alike.
 const NOT_OURS: [&str; 5] = [
     "result.encoder.quality",
     "result.encoder.type",
@@ -52,13 +53,21 @@ fn state_has_ustreamers_fields_in_their_places() {
         kinds(&state)
     };
     let (theirs, ours) = (state(theirs.address), state(ours.server.address));
-    let missing: Vec<_> = theirs.keys().filter(|path| !ours.contains_key(*path)).collect();
+    let missing: Vec<_> = theirs
+        .keys()
+        .filter(|path| !ours.contains_key(*path))
+        .collect();
     for (path, kind) in &theirs {
-        println!("{path:50} {kind:10} {}", ours.get(path).map_or("-", |ours| ours));
+        println!(
+            "{path:50} {kind:10} {}",
+            ours.get(path).map_or("-", |ours| ours)
+        );
     }
     assert_eq!(missing, NOT_OURS);
-    let unlike: Vec<_> =
-        theirs.iter().filter(|(path, kind)| ours.get(*path).is_some_and(|ours| ours != *kind)).collect();
+    let unlike: Vec<_> = theirs
+        .iter()
+        .filter(|(path, kind)| ours.get(*path).is_some_and(|ours| ours != *kind))
+        .collect();
     assert!(unlike.is_empty(), "of another kind: {unlike:?}");
 }
 
@@ -69,13 +78,20 @@ fn a_snapshot_has_ustreamers_fields() {
     let head = |address: SocketAddr| fields(&ask(address, "/snapshot").block());
     let (theirs, ours) = (head(theirs.address), head(ours.server.address));
     print_side_by_side(&theirs, &ours);
-    let missing: Vec<_> = theirs.keys().filter(|name| !ours.contains_key(*name)).collect();
+    let missing: Vec<_> = theirs
+        .keys()
+        .filter(|name| !ours.contains_key(*name))
+        .collect();
     assert_eq!(missing, NOT_OF_OURS);
     for name in ["Content-Type", "Expires", "Pragma"] {
         assert_eq!(theirs[name], ours[name]);
     }
     // Seconds of the wall clock, with six places.
-    let shape = |time: &str| time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect::<String>();
+    let shape = |time: &str| {
+        time.chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c })
+            .collect::<String>()
+    };
     assert_eq!(shape(&theirs["X-Timestamp"]), shape(&ours["X-Timestamp"]));
 }
 
@@ -87,25 +103,40 @@ fn a_stream_is_framed_like_ustreamers() {
         let look = |address: SocketAddr| {
             let mut stream = ask(address, target);
             let head = fields(&stream.block());
-            let boundary = head["Content-Type"].split_once("boundary=").expect("a boundary").1.to_owned();
+            let boundary = head["Content-Type"]
+                .split_once("boundary=")
+                .expect("a boundary")
+                .1
+                .to_owned();
             let delimiter = stream.line();
             assert_eq!(delimiter, format!("--{boundary}\r\n"));
             (head, fields(&stream.block()))
         };
-        let ((their_head, their_part), (our_head, our_part)) = (look(theirs.address), look(ours.server.address));
+        let ((their_head, their_part), (our_head, our_part)) =
+            (look(theirs.address), look(ours.server.address));
         println!("{target}");
         print_side_by_side(&their_head, &our_head);
         print_side_by_side(&their_part, &our_part);
         let missing = |theirs: &Fields, ours: &Fields| -> BTreeSet<String> {
-            theirs.keys().filter(|name| !ours.contains_key(*name)).cloned().collect()
+            theirs
+                .keys()
+                .filter(|name| !ours.contains_key(*name))
+                .cloned()
+                .collect()
         };
         // Its cookie tells a page which viewer it is; here a page chooses a `key` for that.
-        assert_eq!(missing(&their_head, &our_head), BTreeSet::from(["Set-Cookie".to_owned()]));
+        assert_eq!(
+            missing(&their_head, &our_head),
+            BTreeSet::from(["Set-Cookie".to_owned()])
+        );
         let kind = |head: &Fields| head["Content-Type"].split(';').next().map(str::to_owned);
         assert_eq!(kind(&their_head), kind(&our_head));
         // A header that is sent ahead of its frame cannot know when that will be captured.
         let unknown = target.contains("advance").then(|| "X-Timestamp".to_owned());
-        assert_eq!(missing(&their_part, &our_part), unknown.into_iter().collect());
+        assert_eq!(
+            missing(&their_part, &our_part),
+            unknown.into_iter().collect()
+        );
         assert_eq!(their_part["Content-Type"], our_part["Content-Type"]);
     }
 }
@@ -119,11 +150,27 @@ struct Ustreamer {
 impl Ustreamer {
     fn start() -> Self {
         // It cannot be asked which port it took: so one that was free a moment ago.
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let address = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port");
         let mut command = Command::new("ustreamer");
-        command.args(["--device", "/dev/no-such-camera", "--host", "127.0.0.1", "--port", &address.port().to_string()]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let started = Self { child: child.expect("ustreamer is installed"), address };
+        command.args([
+            "--device",
+            "/dev/no-such-camera",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &address.port().to_string(),
+        ]);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let started = Self {
+            child: child.expect("ustreamer is installed"),
+            address,
+        };
         eventually("ustreamer listens", || TcpStream::connect(address).is_ok());
         started
     }
@@ -141,15 +188,25 @@ struct Answer(BufReader<TcpStream>);
 
 fn ask(address: SocketAddr, target: &str) -> Answer {
     let mut stream = TcpStream::connect(address).expect("it accepts");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n").expect("it reads");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a timeout can be set");
+    write!(
+        stream,
+        "GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"
+    )
+    .expect("it reads");
     Answer(BufReader::new(stream))
 }
 
 impl Answer {
     fn line(&mut self) -> String {
         let mut line = String::new();
-        assert_ne!(self.0.read_line(&mut line).expect("a line of text"), 0, "it has ended");
+        assert_ne!(
+            self.0.read_line(&mut line).expect("a line of text"),
+            0,
+            "it has ended"
+        );
         line
     }
 
@@ -166,7 +223,9 @@ type Fields = BTreeMap<String, String>;
 
 fn fields(block: &str) -> Fields {
     let pairs = block.lines().filter_map(|line| line.split_once(": "));
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn print_side_by_side(theirs: &Fields, ours: &Fields) {
@@ -176,13 +235,22 @@ fn print_side_by_side(theirs: &Fields, ours: &Fields) {
     }
 }
 
-/// Every path that leads to a plain value, and of what kind that is. A viewer's number is written `*`.
+/// Every path that leads to a plain value, and of what kind that is. A viewer's number is written
+/// `*`.
 fn kinds(value: &Value) -> BTreeMap<String, &'static str> {
     fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, &'static str>) {
         if let Value::Object(members) = value {
             for (name, member) in members {
-                let name = if path.ends_with("clients_stat") { "*" } else { name };
-                let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+                let name = if path.ends_with("clients_stat") {
+                    "*"
+                } else {
+                    name
+                };
+                let path = if path.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{path}.{name}")
+                };
                 walk(&path, member, found);
             }
         } else {

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::matrix::{
-    ADDRESSES, Show, assert_moving, is_every_picture_among, picture_of, picture_of_jpeg, picture_of_rgb, run, watch,
+    ADDRESSES, Show, assert_moving, is_every_picture_among, picture_of, picture_of_jpeg,
+    picture_of_rgb, run, watch,
 };
 use crate::support::{eventually, field};
 
@@ -21,11 +22,17 @@ const NOBODY: u32 = 65534;
 fn curl() {
     let show = Show::open();
     for (client, option) in [("curl", "--http1.1"), ("curl, HTTP/1.0", "--http1.0")] {
-        show.at_every_address(client, |url| watch("curl", &["-sSN", "--fail", option, url], picture_of_part));
+        show.at_every_address(client, |url| {
+            watch("curl", &["-sSN", "--fail", option, url], picture_of_part)
+        });
     }
-    for address in
-        ["/snapshot", "/snapshot.jpg", "/?action=snapshot", "/?action=snapshot_0&n=1", "/snapshot?1732454800"]
-    {
+    for address in [
+        "/snapshot",
+        "/snapshot.jpg",
+        "/?action=snapshot",
+        "/?action=snapshot_0&n=1",
+        "/snapshot?1732454800",
+    ] {
         picture_of_jpeg(&run("curl", &["-sS", "--fail", &show.server.url(address)]));
     }
 }
@@ -37,9 +44,12 @@ fn curl_through_nginx() {
     let show = Show::open();
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().display();
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().port();
-    let temporary =
-        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {place};"));
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {place};"));
     let settings = format!(
         "daemon off; master_process off; pid {place}/pid; error_log {place}/error; events {{}} \
          http {{ access_log off; {} upstream mjpgstreamer1 {{ server {}; }} server {{ listen 127.0.0.1:{port}; \
@@ -49,10 +59,25 @@ fn curl_through_nginx() {
     );
     fs::write(folder.path().join("nginx.conf"), settings).unwrap();
     let mut command = Command::new("nginx");
-    command.arg("-c").arg(folder.path().join("nginx.conf")).stdin(Stdio::null()).stdout(Stdio::null());
-    let _nginx = Running(command.stderr(Stdio::null()).spawn().expect("nginx is installed"));
-    eventually("nginx listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-    for target in ["?action=stream", "?action=stream&1732454800123", "stream?cacheBust=1732454800123"] {
+    command
+        .arg("-c")
+        .arg(folder.path().join("nginx.conf"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let _nginx = Running(
+        command
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nginx is installed"),
+    );
+    eventually("nginx listens", || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    for target in [
+        "?action=stream",
+        "?action=stream&1732454800123",
+        "stream?cacheBust=1732454800123",
+    ] {
         let url = format!("http://127.0.0.1:{port}/webcam/{target}");
         let seen = watch("curl", &["-sSN", "--fail", &url], picture_of_part);
         assert_moving("curl through nginx", target, &seen);
@@ -67,30 +92,58 @@ fn ffmpeg() {
     const AFTER: [&str; 5] = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"];
     let show = Show::open();
     show.at_every_address("ffmpeg", |url| {
-        watch("ffmpeg", &[&["-v", "error", "-i", url], &AFTER[..]].concat(), picture_of_rgb)
+        watch(
+            "ffmpeg",
+            &[&["-v", "error", "-i", url], &AFTER[..]].concat(),
+            picture_of_rgb,
+        )
     });
     show.at_every_address("ffmpeg -f mpjpeg", |url| {
-        watch("ffmpeg", &[&["-v", "error", "-f", "mpjpeg", "-i", url], &AFTER[..]].concat(), picture_of_rgb)
+        watch(
+            "ffmpeg",
+            &[&["-v", "error", "-f", "mpjpeg", "-i", url], &AFTER[..]].concat(),
+            picture_of_rgb,
+        )
     });
-    let fields = ["-v", "error", "-show_entries", "stream=codec_name,width,height", "-of", "csv=p=0"];
+    let fields = [
+        "-v",
+        "error",
+        "-show_entries",
+        "stream=codec_name,width,height",
+        "-of",
+        "csv=p=0",
+    ];
     for address in ADDRESSES {
-        let words = run("ffprobe", &[&fields[..], &[&show.server.url(address)]].concat());
-        assert_eq!(String::from_utf8_lossy(&words).trim(), "mjpeg,160,160", "ffprobe at {address}");
+        let words = run(
+            "ffprobe",
+            &[&fields[..], &[&show.server.url(address)]].concat(),
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&words).trim(),
+            "mjpeg,160,160",
+            "ffprobe at {address}"
+        );
     }
 }
 
-/// As Frigate runs it with `preset-http-mjpeg-generic`, and to detect in 25 frames a second: it counts time in steps of
-/// 40 ms, by which it would leave out pictures if it were asked for as few as the camera gives.
+/// As Frigate runs it with `preset-http-mjpeg-generic`, and to detect in 25 frames a second: it
+/// counts time in steps of 40 ms, by which it would leave out pictures if it were asked for as few
+/// as the camera gives.
 #[test]
 #[ignore = "needs ffmpeg"]
 fn frigate() {
     const BEFORE: &str = "-hide_banner -loglevel warning -threads 2 -user_agent FFmpeg -avoid_negative_ts make_zero \
         -fflags nobuffer -flags low_delay -strict experimental -fflags +genpts+discardcorrupt \
         -use_wallclock_as_timestamps 1 -i";
-    const AFTER: &str = "-r 25 -vf fps=25,scale=160:160 -threads 2 -f rawvideo -pix_fmt yuv420p pipe:";
+    const AFTER: &str =
+        "-r 25 -vf fps=25,scale=160:160 -threads 2 -f rawvideo -pix_fmt yuv420p pipe:";
     let show = Show::open();
     show.at_every_address("Frigate's ffmpeg", |url| {
-        let arguments: Vec<&str> = BEFORE.split_whitespace().chain([url]).chain(AFTER.split_whitespace()).collect();
+        let arguments: Vec<&str> = BEFORE
+            .split_whitespace()
+            .chain([url])
+            .chain(AFTER.split_whitespace())
+            .collect();
         watch("ffmpeg", &arguments, picture_of_yuv)
     });
 }
@@ -123,7 +176,10 @@ pub(crate) fn vlc_to(folder: &Path, arguments: &[&str]) -> Command {
     const SCENES: &str = "--intf dummy --vout dummy --no-audio --no-media-library --video-filter scene \
         --scene-format jpg --scene-ratio 1 --scene-prefix scene --scene-path";
     let mut command = Command::new("cvlc");
-    command.args(SCENES.split_whitespace()).arg(folder).args(arguments);
+    command
+        .args(SCENES.split_whitespace())
+        .arg(folder)
+        .args(arguments);
     as_nobody(command, folder)
 }
 
@@ -152,21 +208,40 @@ fn recorded(command: Command, folder: &Path) -> Vec<usize> {
 }
 
 /// The same until what it has seen is enough.
-pub(crate) fn recorded_until(mut command: Command, folder: &Path, is_enough: impl Fn(&[usize]) -> bool) -> Vec<usize> {
+pub(crate) fn recorded_until(
+    mut command: Command,
+    folder: &Path,
+    is_enough: impl Fn(&[usize]) -> bool,
+) -> Vec<usize> {
     let log = fs::File::create(folder.join("log")).unwrap();
-    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-    let mut child = Running(command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}")));
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log);
+    let mut child = Running(
+        command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}")),
+    );
     let mut seen = Vec::new();
     eventually("it has written enough pictures", || {
         let words = || fs::read_to_string(folder.join("log")).unwrap_or_default();
         let ended = child.0.try_wait().unwrap();
         assert!(ended.is_none(), "{command:?} ended: {ended:?} {}", words());
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let mut jpegs: Vec<_> = entries.filter(|path| path.extension().is_some_and(|name| name == "jpg")).collect();
+        let entries = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut jpegs: Vec<_> = entries
+            .filter(|path| path.extension().is_some_and(|name| name == "jpg"))
+            .collect();
         jpegs.sort();
         // The last of them may be half written.
         jpegs.pop();
-        seen.extend(jpegs[seen.len()..].iter().map(|path| picture_of_jpeg(&fs::read(path).unwrap())));
+        seen.extend(
+            jpegs[seen.len()..]
+                .iter()
+                .map(|path| picture_of_jpeg(&fs::read(path).unwrap())),
+        );
         is_enough(&seen)
     });
     seen
@@ -202,21 +277,32 @@ pub(crate) fn picture_of_part(body: &mut dyn BufRead) -> io::Result<usize> {
         // The line end that belongs to the delimiter.
         header = header.trim_start().to_owned();
     }
-    let length = field(&header, "Content-Length").expect("a length").parse().expect("a number");
+    let length = field(&header, "Content-Length")
+        .expect("a length")
+        .parse()
+        .expect("a number");
     let mut jpeg = vec![0; length];
     body.read_exact(&mut jpeg)?;
     Ok(picture_of_jpeg(&jpeg))
 }
 
-/// Which picture the next raw frame of 160 by 160 pixels is: a plane of luma, then blue and red at half the size.
+/// Which picture the next raw frame of 160 by 160 pixels is: a plane of luma, then blue and red at
+/// half the size.
 fn picture_of_yuv(output: &mut dyn BufRead) -> io::Result<usize> {
     const PIXELS: usize = 160 * 160;
     let mut frame = vec![0; PIXELS * 3 / 2];
     output.read_exact(&mut frame)?;
     let sample = |place: usize, zero: f32| f32::from(frame[place]) - zero;
     let luma = 1.164 * sample(PIXELS / 2 + 80, 16.0);
-    let (blue, red) = (sample(PIXELS * 9 / 8 + 40, 128.0), sample(PIXELS * 11 / 8 + 40, 128.0));
-    let pixel = [luma + 1.596 * red, luma - 0.392 * blue - 0.813 * red, luma + 2.017 * blue];
+    let (blue, red) = (
+        sample(PIXELS * 9 / 8 + 40, 128.0),
+        sample(PIXELS * 11 / 8 + 40, 128.0),
+    );
+    let pixel = [
+        luma + 1.596 * red,
+        luma - 0.392 * blue - 0.813 * red,
+        luma + 2.017 * blue,
+    ];
     Ok(picture_of(pixel.map(|value| value as u8)))
 }
 

@@ -1,7 +1,9 @@
-//! What programs send that cannot be installed for a test, byte for byte, and how they read what they are answered.
+//! What programs send that cannot be installed for a test, byte for byte, and how they read what
+//! they are answered.
 //!
-//! The requests are those of the sources of each (and of the libraries they ask with); the readers follow what the
-//! sources insist on, and no more: who trusts a length, who looks for the marks of a JPEG, who matches a pattern.
+//! The requests are those of the sources of each (and of the libraries they ask with); the readers
+//! follow what the sources insist on, and no more: who trusts a length, who looks for the marks of
+//! a JPEG, who matches a pattern.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +16,8 @@ use crate::support::{PATIENCE, field};
 /// Pictures after which a watcher that has not seen every one of them will not see them.
 const PICTURES_MAX: usize = 100;
 
-/// A program that watches: `TARGET` and `HOST` stand for the address, and `HOSTNAME` for it without its port.
+/// A program that watches: `TARGET` and `HOST` stand for the address, and `HOSTNAME` for it without
+/// its port.
 struct Watcher {
     name: &'static str,
     request: &'static str,
@@ -60,7 +63,11 @@ const WATCHERS: [Watcher; 8] = [
             Connection: Keep-Alive\r\n\r\n",
         read: by_pattern,
     },
-    Watcher { name: "no Host, HTTP/1.0", request: "GET TARGET HTTP/1.0\r\n\r\n", read: by_length },
+    Watcher {
+        name: "no Host, HTTP/1.0",
+        request: "GET TARGET HTTP/1.0\r\n\r\n",
+        read: by_length,
+    },
     Watcher {
         name: "nginx before it",
         request: "GET TARGET HTTP/1.0\r\nHost: mjpgstreamer1\r\nX-Real-IP: 192.0.2.7\r\n\
@@ -70,12 +77,24 @@ const WATCHERS: [Watcher; 8] = [
 ];
 
 /// The pages of printers are of another origin than their camera.
-const ORIGINS: [&str; 4] = ["--allow-origin", "http://mainsail.local", "--allow-origin", "http://fluidd.local"];
+const ORIGINS: [&str; 4] = [
+    "--allow-origin",
+    "http://mainsail.local",
+    "--allow-origin",
+    "http://fluidd.local",
+];
 
 /// A page that asks from another origin may read the answer.
 fn assert_readable(name: &str, request: &str, answer: &Answer) {
-    let origin = request.split("\r\n").find_map(|line| line.strip_prefix("Origin: "));
-    assert_eq!(answer.field("Access-Control-Allow-Origin"), origin, "{name}: {}", answer.head);
+    let origin = request
+        .split("\r\n")
+        .find_map(|line| line.strip_prefix("Origin: "));
+    assert_eq!(
+        answer.field("Access-Control-Allow-Origin"),
+        origin,
+        "{name}: {}",
+        answer.head
+    );
 }
 
 #[test]
@@ -140,16 +159,24 @@ fn those_who_take_a_snapshot_get_a_picture_with_its_length() {
     let show = Show::open_with(&ORIGINS);
     for (name, target, request) in SNAPPERS {
         let mut answer = Answer::to(request, &show.server.url(target));
-        assert_eq!((answer.status(), answer.field("Content-Type")), (200, Some("image/jpeg")), "{name}");
+        assert_eq!(
+            (answer.status(), answer.field("Content-Type")),
+            (200, Some("image/jpeg")),
+            "{name}"
+        );
         assert_readable(name, request, &answer);
-        let length = answer.field("Content-Length").and_then(|length| length.parse().ok());
-        let jpeg = answer.bytes(length.unwrap_or_else(|| panic!("{name} is not told a length: {}", answer.head)));
+        let length = answer
+            .field("Content-Length")
+            .and_then(|length| length.parse().ok());
+        let jpeg = answer.bytes(
+            length.unwrap_or_else(|| panic!("{name} is not told a length: {}", answer.head)),
+        );
         picture_of_jpeg(&jpeg);
     }
 }
 
-/// Moonraker takes a camera for one that is not there when its snapshot takes longer than a second. The first has to
-/// start the camera; a busy machine is given three tries at it.
+/// Moonraker takes a camera for one that is not there when its snapshot takes longer than a second.
+/// The first has to start the camera; a busy machine is given three tries at it.
 #[test]
 fn moonraker_finds_a_camera_that_nobody_watched() {
     let took: Vec<Duration> = (0..3)
@@ -158,13 +185,18 @@ fn moonraker_finds_a_camera_that_nobody_watched() {
             let begun = Instant::now();
             let (_, target, request) = SNAPPERS[1];
             let mut answer = Answer::to(request, &show.server.url(target));
-            let length = answer.field("Content-Length").and_then(|length| length.parse().ok());
+            let length = answer
+                .field("Content-Length")
+                .and_then(|length| length.parse().ok());
             picture_of_jpeg(&answer.bytes(length.expect("a length")));
             begun.elapsed()
         })
         .collect();
     println!("a first snapshot took {took:?}");
-    assert!(took.iter().min() < Some(&Duration::from_secs(1)), "none came within a second: {took:?}");
+    assert!(
+        took.iter().min() < Some(&Duration::from_secs(1)),
+        "none came within a second: {took:?}"
+    );
 }
 
 /// motionEye looks at the head alone to see what kind of camera it is offered, and hangs up.
@@ -176,8 +208,14 @@ fn motioneye_recognises_a_network_camera() {
     let answer = Answer::to(request, &show.server.url("/stream"));
     let head = answer.head.to_lowercase();
     assert!(head.starts_with("http/1.1 200 "));
-    let kind = head.lines().find_map(|line| line.strip_prefix("content-type")).and_then(|rest| rest.split(':').nth(1));
-    assert!(kind.is_some_and(|kind| kind.trim().starts_with("multipart/x-mixed-replace")), "{head}");
+    let kind = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-type"))
+        .and_then(|rest| rest.split(':').nth(1));
+    assert!(
+        kind.is_some_and(|kind| kind.trim().starts_with("multipart/x-mixed-replace")),
+        "{head}"
+    );
     let answer = Answer::to(request, &show.server.url("/snapshot"));
     assert_eq!(answer.field("Content-Type"), Some("image/jpeg"));
 }
@@ -190,21 +228,38 @@ struct Answer {
 
 impl Answer {
     fn to(request: &str, url: &str) -> Self {
-        let (host, target) = url.trim_start_matches("http://").split_once('/').expect("an address with a path");
+        let (host, target) = url
+            .trim_start_matches("http://")
+            .split_once('/')
+            .expect("an address with a path");
         let address: SocketAddr = host.parse().expect("an address in numbers");
         let request = request.replace("TARGET", &format!("/{target}"));
-        let request = request.replace("HOSTNAME", &address.ip().to_string()).replace("HOST", host);
+        let request = request
+            .replace("HOSTNAME", &address.ip().to_string())
+            .replace("HOST", host);
         let mut stream = TcpStream::connect(address).expect("the server accepts");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        stream.write_all(request.as_bytes()).expect("the server reads");
-        let mut answer = Self { reader: BufReader::new(stream), head: String::new() };
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a timeout can be set");
+        stream
+            .write_all(request.as_bytes())
+            .expect("the server reads");
+        let mut answer = Self {
+            reader: BufReader::new(stream),
+            head: String::new(),
+        };
         answer.head = answer.lines_to_blank();
         answer
     }
 
     fn status(&self) -> u16 {
-        let version = self.head.strip_prefix("HTTP/1.1 ").or(self.head.strip_prefix("HTTP/1.0 "));
-        version.and_then(|rest| rest.split(' ').next()?.parse().ok()).expect("a status")
+        let version = self
+            .head
+            .strip_prefix("HTTP/1.1 ")
+            .or(self.head.strip_prefix("HTTP/1.0 "));
+        version
+            .and_then(|rest| rest.split(' ').next()?.parse().ok())
+            .expect("a status")
     }
 
     fn field(&self, name: &str) -> Option<&str> {
@@ -213,7 +268,11 @@ impl Answer {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        assert_ne!(self.reader.read_line(&mut line).expect("a line of text"), 0, "the stream has ended");
+        assert_ne!(
+            self.reader.read_line(&mut line).expect("a line of text"),
+            0,
+            "the stream has ended"
+        );
         line
     }
 
@@ -227,7 +286,9 @@ impl Answer {
 
     fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
-        self.reader.read_exact(&mut bytes).expect("as many bytes as were promised");
+        self.reader
+            .read_exact(&mut bytes)
+            .expect("as many bytes as were promised");
         bytes
     }
 
@@ -236,7 +297,13 @@ impl Answer {
         let mut bytes = Vec::new();
         while !bytes.ends_with(end) {
             let last = end[end.len() - 1];
-            assert_ne!(self.reader.read_until(last, &mut bytes).expect("more bytes"), 0, "the stream has ended");
+            assert_ne!(
+                self.reader
+                    .read_until(last, &mut bytes)
+                    .expect("more bytes"),
+                0,
+                "the stream has ended"
+            );
         }
         bytes
     }
@@ -244,20 +311,30 @@ impl Answer {
 
 /// The next line that is not empty is a boundary; a part's header must say how long it is.
 fn by_length(answer: &mut Answer) -> Vec<u8> {
-    let boundary = std::iter::repeat_with(|| answer.line()).find(|line| line != "\r\n").expect("there is always one");
+    let boundary = std::iter::repeat_with(|| answer.line())
+        .find(|line| line != "\r\n")
+        .expect("there is always one");
     assert!(boundary.starts_with("--"), "{boundary:?} is no boundary");
     let header = answer.lines_to_blank();
     let length = field(&header, "Content-Length").expect("a length");
     answer.bytes(length.parse().expect("a number"))
 }
 
-/// Whatever stands before the first two bytes of a JPEG is a header, of which one line says how long it is. A picture
-/// is shown once a byte has come that is no longer its own.
+/// Whatever stands before the first two bytes of a JPEG is a header, of which one line says how
+/// long it is. A picture is shown once a byte has come that is no longer its own.
 fn by_first_bytes(answer: &mut Answer) -> Vec<u8> {
     let before = answer.bytes_to(&[0xff, 0xd8]);
     let header = String::from_utf8_lossy(&before).to_lowercase();
-    let length = header.split('\n').find_map(|line| line.split_once(':').filter(|pair| pair.0 == "content-length"));
-    let length: usize = length.expect("a length").1.trim().parse().expect("a number");
+    let length = header.split('\n').find_map(|line| {
+        line.split_once(':')
+            .filter(|pair| pair.0 == "content-length")
+    });
+    let length: usize = length
+        .expect("a length")
+        .1
+        .trim()
+        .parse()
+        .expect("a number");
     let mut jpeg = vec![0xff, 0xd8];
     jpeg.extend(answer.bytes(length - 2));
     answer.bytes(1);
@@ -272,17 +349,29 @@ fn by_marks(answer: &mut Answer) -> Vec<u8> {
     jpeg
 }
 
-/// The boundary is all that follows `boundary=`, and some line has it in it; the type is compared as it is.
+/// The boundary is all that follows `boundary=`, and some line has it in it; the type is compared
+/// as it is.
 fn by_lines(answer: &mut Answer) -> Vec<u8> {
-    let boundary = answer.head.lines().find_map(|line| line.split_once("boundary=")).expect("a boundary").1.to_owned();
+    let boundary = answer
+        .head
+        .lines()
+        .find_map(|line| line.split_once("boundary="))
+        .expect("a boundary")
+        .1
+        .to_owned();
     while !answer.line().contains(&boundary) {}
     let header = answer.lines_to_blank();
     assert_eq!(field(&header, "Content-Type"), Some("image/jpeg"));
-    answer.bytes(field(&header, "Content-Length").expect("a length").parse().expect("a number"))
+    answer.bytes(
+        field(&header, "Content-Length")
+            .expect("a length")
+            .parse()
+            .expect("a number"),
+    )
 }
 
-/// A part begins with at most two line ends, perhaps two dashes, the boundary, a line end, and a header; nothing else
-/// may stand before it.
+/// A part begins with at most two line ends, perhaps two dashes, the boundary, a line end, and a
+/// header; nothing else may stand before it.
 fn by_pattern(answer: &mut Answer) -> Vec<u8> {
     let kind = answer.field("Content-Type").expect("a type").to_owned();
     let (kind, boundary) = kind.split_once("; boundary=").expect("a boundary");
@@ -293,10 +382,14 @@ fn by_pattern(answer: &mut Answer) -> Vec<u8> {
             line = answer.line();
         }
     }
-    assert_eq!(line.trim_start_matches("--").trim_end(), boundary.trim_start_matches("--"));
+    assert_eq!(
+        line.trim_start_matches("--").trim_end(),
+        boundary.trim_start_matches("--")
+    );
     let header = answer.lines_to_blank();
-    let length = header
-        .lines()
-        .find_map(|line| line.split_once(": ").filter(|pair| pair.0.eq_ignore_ascii_case("content-length")));
+    let length = header.lines().find_map(|line| {
+        line.split_once(": ")
+            .filter(|pair| pair.0.eq_ignore_ascii_case("content-length"))
+    });
     answer.bytes(length.expect("a length").1.parse().expect("a number"))
 }

@@ -1,4 +1,5 @@
-//! Programs that show the camera in a window, as the README writes their lines: their pictures are on a screen.
+//! Programs that show the camera in a window, as the README writes their lines: their pictures are
+//! on a screen.
 
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -22,8 +23,9 @@ fn gstreamer() {
     );
 }
 
-/// Runs a line on a screen of its own and takes pictures of a part of it that is within the window, whether that is in
-/// the middle of the screen or in its upper left corner. (GStreamer shows nothing on a screen that its window fills.)
+/// Runs a line on a screen of its own and takes pictures of a part of it that is within the window,
+/// whether that is in the middle of the screen or in its upper left corner. (GStreamer shows
+/// nothing on a screen that its window fills.)
 fn on_a_screen(client: &str, line: &str) {
     let show = Show::open();
     let screen = Screen::open();
@@ -31,13 +33,29 @@ fn on_a_screen(client: &str, line: &str) {
     let mut words = line.split_whitespace();
     let mut command = Command::new(words.next().expect("a program"));
     // On this screen and no other.
-    command.args(words).env("DISPLAY", &screen.name).env("SDL_VIDEODRIVER", "x11").env_remove("WAYLAND_DISPLAY");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let _client = Running(command.spawn().unwrap_or_else(|error| panic!("{line} cannot be run: {error}")));
+    command
+        .args(words)
+        .env("DISPLAY", &screen.name)
+        .env("SDL_VIDEODRIVER", "x11")
+        .env_remove("WAYLAND_DISPLAY");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let _client = Running(
+        command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{line} cannot be run: {error}")),
+    );
     let name = &screen.name;
-    let grab =
-        format!("-v error -f x11grab -framerate 25 -video_size 160x160 -i {name}+20,20 -f rawvideo -pix_fmt rgb24 -");
-    let seen = watch("ffmpeg", &grab.split_whitespace().collect::<Vec<_>>(), picture_on_screen);
+    let grab = format!(
+        "-v error -f x11grab -framerate 25 -video_size 160x160 -i {name}+20,20 -f rawvideo -pix_fmt rgb24 -"
+    );
+    let seen = watch(
+        "ffmpeg",
+        &grab.split_whitespace().collect::<Vec<_>>(),
+        picture_on_screen,
+    );
     assert_moving(client, "on a screen", &seen);
 }
 
@@ -65,11 +83,19 @@ impl Screen {
         let mut command = Command::new("Xvfb");
         // It chooses a number that is free, and says which once it can be used.
         command.args("-displayfd 1 -screen 0 240x240x24 -nolisten tcp -noreset".split_whitespace());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut server = Running(command.spawn().expect("xvfb is installed"));
         let mut number = String::new();
         let output = server.0.stdout.take().expect("its output is piped");
-        BufReader::new(output).read_line(&mut number).expect("it says its number");
-        Self { name: format!(":{}", number.trim()), _server: server }
+        BufReader::new(output)
+            .read_line(&mut number)
+            .expect("it says its number");
+        Self {
+            name: format!(":{}", number.trim()),
+            _server: server,
+        }
     }
 }

@@ -27,13 +27,20 @@ impl Watch {
     fn new(directory: &Path) -> Self {
         let source = format!("stills:{}?watch=1&fps=100", directory.display());
         let mut command = Command::new(FRAMECAST);
-        command.args(["capture", &source]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["capture", &source])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let (sender, parts) = channel();
         let output = child.stdout.take().expect("its output is piped");
         std::thread::spawn(move || read(output, |part| drop(sender.send(part))));
         let words = BufReader::new(child.stderr.take().expect("its words are piped"));
-        Self { child, parts, words }
+        Self {
+            child,
+            parts,
+            words,
+        }
     }
 
     fn next(&self) -> Part {
@@ -43,7 +50,9 @@ impl Watch {
     /// The next line it says.
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.words.read_line(&mut line).expect("its words can be read");
+        self.words
+            .read_line(&mut line)
+            .expect("its words can be read");
         line
     }
 }
@@ -57,7 +66,11 @@ impl Drop for Watch {
 
 /// Hands on each frame. None may be flawed.
 fn read(mut output: ChildStdout, mut hand_on: impl FnMut(Part)) {
-    let (mut decoder, mut received, mut piece) = (SourceDecoder::new(FRAME_BYTES_MAX), BytesMut::new(), [0; 4096]);
+    let (mut decoder, mut received, mut piece) = (
+        SourceDecoder::new(FRAME_BYTES_MAX),
+        BytesMut::new(),
+        [0; 4096],
+    );
     while let Ok(count @ 1..) = output.read(&mut piece) {
         received.extend_from_slice(&piece[..count]);
         while let Some(part) = decoder.decode(&mut received).expect("no frame is flawed") {
@@ -75,7 +88,12 @@ fn put(directory: &Path, name: &str, number: u16, age: Duration) -> PathBuf {
 }
 
 fn set_age(path: &Path, age: Duration) {
-    File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+    File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(SystemTime::now() - age)
+        .unwrap();
 }
 
 const NOW: Duration = Duration::ZERO;
@@ -91,7 +109,12 @@ fn the_newest_picture_is_shown_and_then_each_newer_one() {
     let watch = Watch::new(directory);
     let part = watch.next();
     assert_eq!(part.jpeg, picture(1));
-    let modified = fs::metadata(&newest).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+    let modified = fs::metadata(&newest)
+        .unwrap()
+        .modified()
+        .unwrap()
+        .duration_since(UNIX_EPOCH)
+        .unwrap();
     assert_eq!(
         part.captured_at.unwrap().since_epoch().as_micros(),
         modified.as_micros(),
@@ -118,12 +141,22 @@ fn of_two_of_one_age_the_later_name_is_the_newer() {
     let time = SystemTime::now() - MINUTE;
     for number in [10, 9] {
         let path = put(folder.path(), &format!("image{number}.jpg"), number, NOW);
-        File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
     }
     let watch = Watch::new(folder.path());
     assert_eq!(watch.next().jpeg, picture(10));
     let hidden = put(folder.path(), "hidden", 11, NOW);
-    File::options().write(true).open(&hidden).unwrap().set_modified(time).unwrap();
+    File::options()
+        .write(true)
+        .open(&hidden)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
     fs::rename(hidden, folder.path().join("image11.jpg")).unwrap();
     assert_eq!(watch.next().jpeg, picture(11));
 }
@@ -159,19 +192,27 @@ fn what_never_becomes_a_picture_is_said_once_and_holds_up_nothing() {
     lines.sort();
     for (line, name) in lines.iter().zip(["cut1.jpg", "cut2.jpg"]) {
         let path = directory.join(name);
-        assert_eq!(*line, format!("left out {path:?}: the picture ends before its end marker\n"));
+        assert_eq!(
+            *line,
+            format!("left out {path:?}: the picture ends before its end marker\n")
+        );
     }
     put(directory, "cut1.jpg", 2, NOW);
     assert_eq!(watch.next().jpeg, picture(2));
     fs::remove_dir_all(directory).unwrap();
-    assert!(watch.line().starts_with("cannot read the directory"), "nothing was said twice");
+    assert!(
+        watch.line().starts_with("cannot read the directory"),
+        "nothing was said twice"
+    );
 }
 
 #[test]
 fn a_folder_may_be_empty_and_may_go_and_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("pictures");
-    let source: Source = format!("stills:{}?watch=1", directory.display()).parse().unwrap();
+    let source: Source = format!("stills:{}?watch=1", directory.display())
+        .parse()
+        .unwrap();
     let sentence = format!(
         "cannot read the directory {}: No such file or directory (os error 2); \
          name a directory that holds JPEG pictures",
@@ -186,7 +227,8 @@ fn a_folder_may_be_empty_and_may_go_and_come_back() {
     assert_eq!(watch.next().jpeg, picture(1));
     fs::rename(&directory, folder.path().join("gone")).unwrap();
     assert_eq!(watch.line(), format!("{sentence}; waiting for it\n"));
-    // What was in an archive is older than what was shown before, and yet it is the newest there is.
+    // What was in an archive is older than what was shown before, and yet it is the newest there
+    // is.
     let archive = folder.path().join("archive");
     fs::create_dir(&archive).unwrap();
     put(&archive, "2.jpg", 2, MINUTE * 60);
@@ -212,5 +254,10 @@ fn a_server_shows_what_comes_into_the_folder() {
 fn the_emulated_camera_has_no_folder_to_be_watched() {
     let (exit, words) = crate::run(&["capture", "stills:?watch=1"]);
     assert_eq!(exit, 2);
-    assert!(words.contains("there is no directory to watch; name one, as in stills:/srv/pictures?watch=1"), "{words}");
+    assert!(
+        words.contains(
+            "there is no directory to watch; name one, as in stills:/srv/pictures?watch=1"
+        ),
+        "{words}"
+    );
 }

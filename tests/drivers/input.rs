@@ -15,7 +15,13 @@ fn serve(folder: &Path) -> (Program, File) {
     // Open for both, since opening for one waits until somebody has opened it for the other.
     let input = File::options().read(true).write(true).open(&path).unwrap();
     let mut shell = Command::new("sh");
-    shell.args(["-c", "exec \"$0\" serve --listen 127.0.0.1:0 --camera - <\"$1\"", FRAMECAST]).arg(&path);
+    shell
+        .args([
+            "-c",
+            "exec \"$0\" serve --listen 127.0.0.1:0 --camera - <\"$1\"",
+            FRAMECAST,
+        ])
+        .arg(&path);
     (Program::start(shell), input)
 }
 
@@ -23,7 +29,8 @@ fn serve(folder: &Path) -> (Program, File) {
 fn frames_are_read_at_once_and_shown_in_whatever_pieces_they_come() {
     let folder = tempfile::tempdir().unwrap();
     let (program, mut input) = serve(folder.path());
-    // Nobody has sent the server anything, so nothing but its own start can have started the driver.
+    // Nobody has sent the server anything, so nothing but its own start can have started the
+    // driver.
     eventually("its driver runs", || program.children().len() == 1);
     input.write_all(&picture(1)).unwrap();
     let mut viewer = program.watch("/stream");
@@ -46,7 +53,9 @@ fn a_writer_is_not_held_up_while_nobody_watches() {
     for _ in 0..300 {
         input.write_all(large).unwrap();
     }
-    eventually("all is taken in", || program.state()["cameras"][0]["accepted"] == 300);
+    eventually("all is taken in", || {
+        program.state()["cameras"][0]["accepted"] == 300
+    });
 }
 
 #[test]
@@ -59,7 +68,9 @@ fn the_end_of_the_input_is_told() {
     drop(input);
     eventually("the camera's error says so", || {
         let state = program.state();
-        state["cameras"][0]["error"].as_str().is_some_and(|error| error.ends_with("standard input has ended"))
+        state["cameras"][0]["error"]
+            .as_str()
+            .is_some_and(|error| error.ends_with("standard input has ended"))
     });
     viewer.part();
 }
@@ -68,10 +79,14 @@ fn the_end_of_the_input_is_told() {
 fn standard_input_is_for_one_camera_and_for_no_person() {
     let (exit, words) = run(&["serve", "--camera", "a=-", "--camera", "b=-"]);
     assert_eq!(exit, 2);
-    let sentence = "two cameras read standard input, which can be had only once; give only one --camera -";
+    let sentence =
+        "two cameras read standard input, which can be had only once; give only one --camera -";
     assert_eq!(words, format!("framecast: {sentence}\n"));
     let (exit, words) = run(&["capture", "-"]);
-    assert_eq!((exit, words.as_str()), (1, "framecast: standard input has ended\n"));
+    assert_eq!(
+        (exit, words.as_str()),
+        (1, "framecast: standard input has ended\n")
+    );
     let (exit, _) = run(&["capture", "-:x"]);
     assert_eq!(exit, 2);
 }

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use crate::support::{Program, eventually};
 use crate::{FRAMECAST, runs, script};
 
-/// A driver that gives pictures, and that has started two processes in sessions of their own: a child, and an orphan
-/// whose parent ended at once. Both write their numbers to `folder`.
+/// A driver that gives pictures, and that has started two processes in sessions of their own: a
+/// child, and an orphan whose parent ended at once. Both write their numbers to `folder`.
 fn driver(folder: &Path) -> String {
     let path = folder.join("driver");
     let text = format!(
@@ -29,7 +29,10 @@ fn pids(folder: &Path) -> [String; 2] {
     ["child", "orphan"].map(|name| {
         let mut pid = String::new();
         eventually(name, || {
-            pid = fs::read_to_string(folder.join(name)).unwrap_or_default().trim().to_owned();
+            pid = fs::read_to_string(folder.join(name))
+                .unwrap_or_default()
+                .trim()
+                .to_owned();
             !pid.is_empty()
         });
         pid
@@ -43,12 +46,17 @@ fn orphans_of_a_driver_live_as_long_as_it_does() {
     let program = Program::serve(&["--camera", &camera, "--camera-linger", "100ms"]);
     let mut viewer = program.watch("/stream");
     let pids = pids(folder.path());
-    // Frames come after several turns, so the server has had its chance to kill the orphan too early.
+    // Frames come after several turns, so the server has had its chance to kill the orphan too
+    // early.
     (0..20).for_each(|_| drop(viewer.part()));
     assert!(pids.iter().all(|pid| runs(pid)), "{pids:?}");
     drop(viewer);
-    eventually("its processes end with the driver", || !pids.iter().any(|pid| runs(pid)));
-    eventually("the server has reaped all", || program.children().is_empty());
+    eventually("its processes end with the driver", || {
+        !pids.iter().any(|pid| runs(pid))
+    });
+    eventually("the server has reaped all", || {
+        program.children().is_empty()
+    });
 }
 
 #[test]
@@ -66,8 +74,18 @@ fn orphans_of_a_driver_that_dies_end_before_the_next_one_runs_long() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::serve(&["--always-on", "--camera", &driver(folder.path())]);
     let pids = pids(folder.path());
-    let driver = program.children().into_iter().find(|pid| !pids.contains(pid)).expect("the driver");
-    let driver = driver.parse().ok().and_then(rustix::process::Pid::from_raw).expect("a number");
+    let driver = program
+        .children()
+        .into_iter()
+        .find(|pid| !pids.contains(pid))
+        .expect("the driver");
+    let driver = driver
+        .parse()
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+        .expect("a number");
     rustix::process::kill_process(driver, Signal::KILL).unwrap();
-    eventually("its processes end with the driver", || !pids.iter().any(|pid| runs(pid)));
+    eventually("its processes end with the driver", || {
+        !pids.iter().any(|pid| runs(pid))
+    });
 }

@@ -35,7 +35,13 @@ fn told(folder: &Path, name: &str) -> Vec<String> {
     told.lines().map(str::to_owned).collect()
 }
 
-const ALWAYS: [&str; 5] = ["--timeout=0", "--nopreview", "--codec=mjpeg", "--output=-", "--flush"];
+const ALWAYS: [&str; 5] = [
+    "--timeout=0",
+    "--nopreview",
+    "--codec=mjpeg",
+    "--output=-",
+    "--flush",
+];
 
 #[test]
 fn the_camera_is_told_what_was_asked_for() {
@@ -46,8 +52,17 @@ fn the_camera_is_told_what_was_asked_for() {
     let program = serve(folder.path(), &format!("rpicam:?{options}"));
     watch_for(&mut program.watch("/stream"), &picture(1));
     let told = told(folder.path(), "rpicam-vid");
-    let asked = ["--width=640", "--height=480", "--framerate=12.5", "--quality=60"];
-    let asked = ALWAYS.iter().chain(&asked).chain(&["--hflip", "--vflip", "--rotation=180", "--camera=1"]);
+    let asked = [
+        "--width=640",
+        "--height=480",
+        "--framerate=12.5",
+        "--quality=60",
+    ];
+    let asked =
+        ALWAYS
+            .iter()
+            .chain(&asked)
+            .chain(&["--hflip", "--vflip", "--rotation=180", "--camera=1"]);
     assert_eq!(told, asked.map(|word| word.to_string()).collect::<Vec<_>>());
     assert!(!folder.path().join("libcamera-vid.told").exists());
 }
@@ -58,8 +73,17 @@ fn the_older_program_does_as_well_and_is_told_no_more_than_needed() {
     imitation(folder.path(), "libcamera-vid");
     let program = serve(folder.path(), "rpicam:");
     watch_for(&mut program.watch("/stream"), &picture(1));
-    let asked = ["--width=1280", "--height=720", "--framerate=30", "--quality=80"];
-    let asked = ALWAYS.iter().chain(&asked).map(|word| word.to_string()).collect::<Vec<_>>();
+    let asked = [
+        "--width=1280",
+        "--height=720",
+        "--framerate=30",
+        "--quality=80",
+    ];
+    let asked = ALWAYS
+        .iter()
+        .chain(&asked)
+        .map(|word| word.to_string())
+        .collect::<Vec<_>>();
     assert_eq!(told(folder.path(), "libcamera-vid"), asked);
 }
 
@@ -67,13 +91,24 @@ fn the_older_program_does_as_well_and_is_told_no_more_than_needed() {
 fn camera_is_offline_until_its_program_is_installed() {
     let folder = tempfile::tempdir().unwrap();
     let advice = "no rpicam-vid and no libcamera-vid; install the package rpicam-apps";
-    let output = Command::new(FRAMECAST).args(["capture", "rpicam:"]).env("PATH", folder.path()).output().unwrap();
+    let output = Command::new(FRAMECAST)
+        .args(["capture", "rpicam:"])
+        .env("PATH", folder.path())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("framecast: there is {advice}\n"));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        format!("framecast: there is {advice}\n")
+    );
 
     let program = serve(folder.path(), "rpicam:");
     assert_eq!(program.get("/snapshot").status(), 503);
-    assert!(program.state()["cameras"][0]["error"].as_str().is_some_and(|error| error.contains(advice)));
+    assert!(
+        program.state()["cameras"][0]["error"]
+            .as_str()
+            .is_some_and(|error| error.contains(advice))
+    );
     imitation(folder.path(), "rpicam-vid");
     watch_for(&mut program.watch("/stream"), &picture(1));
 }

@@ -16,7 +16,10 @@ fn serve(folder: &Path, more: &[&str]) -> Program {
 }
 
 fn error_of(program: &Program) -> String {
-    program.state()["cameras"][0]["error"].as_str().unwrap_or_default().to_owned()
+    program.state()["cameras"][0]["error"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[test]
@@ -33,7 +36,11 @@ fn new_files_join_in_and_deleted_ones_leave() {
     let begun = std::time::Instant::now();
     let mut in_a_row = 0;
     while in_a_row < 100 {
-        in_a_row = if viewer.part().jpeg == picture(2) { in_a_row + 1 } else { 0 };
+        in_a_row = if viewer.part().jpeg == picture(2) {
+            in_a_row + 1
+        } else {
+            0
+        };
         assert!(begun.elapsed() < PATIENCE);
     }
     assert_eq!(program.state()["cameras"][0]["restarts"], 0);
@@ -48,13 +55,25 @@ fn one_picture_is_in_memory_at_a_time() {
     }
     let source = format!("stills:{}?fps=100", folder.path().display());
     let mut command = Command::new(FRAMECAST);
-    let mut child = command.args(["capture", &source]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .args(["capture", &source])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut bytes = vec![0; 40 * jpeg.len()];
-    child.stdout.as_mut().unwrap().read_exact(&mut bytes).unwrap();
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut bytes)
+        .unwrap();
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let _ = child.kill();
     let _ = child.wait();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     println!("{peak} KiB for 30 pictures of 4 MiB");
     assert!(peak < 40 * 1024, "{peak} KiB");
@@ -67,15 +86,24 @@ fn folder_that_is_gone_takes_the_camera_offline_until_it_is_back() {
         let directory = folder.path().join("pictures");
         fs::create_dir(&directory).unwrap();
         fs::write(directory.join("1.jpg"), picture(1)).unwrap();
-        let program = Program::serve(&["--camera", &format!("stills:{}?{mode}", directory.display())]);
+        let program = Program::serve(&[
+            "--camera",
+            &format!("stills:{}?{mode}", directory.display()),
+        ]);
         let mut viewer = program.watch("/stream");
         watch_for(&mut viewer, &picture(1));
         let away = folder.path().join("away");
         fs::rename(&directory, &away).unwrap();
         eventually("it is offline", || program.get("/snapshot").status() == 503);
-        assert!(error_of(&program).contains("pictures"), "{mode}: {}", error_of(&program));
+        assert!(
+            error_of(&program).contains("pictures"),
+            "{mode}: {}",
+            error_of(&program)
+        );
         fs::rename(&away, &directory).unwrap();
-        eventually("it is back", || program.state()["cameras"][0]["online"] == true);
+        eventually("it is back", || {
+            program.state()["cameras"][0]["online"] == true
+        });
         fs::remove_dir_all(&directory).unwrap();
     }
 }
@@ -84,13 +112,20 @@ fn folder_that_is_gone_takes_the_camera_offline_until_it_is_back() {
 fn folder_without_pictures_at_start_is_offline_until_one_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    for (directory, reason) in [(missing.as_path(), "cannot read the directory"), (folder.path(), "no JPEG in")] {
+    for (directory, reason) in [
+        (missing.as_path(), "cannot read the directory"),
+        (folder.path(), "no JPEG in"),
+    ] {
         let program = serve(directory, &[]);
         assert_eq!(program.get("/snapshot").status(), 503);
-        eventually("the reason is given", || error_of(&program).contains(reason));
+        eventually("the reason is given", || {
+            error_of(&program).contains(reason)
+        });
         fs::create_dir_all(directory).unwrap();
         fs::write(directory.join("1.jpg"), picture(1)).unwrap();
-        eventually("its picture is shown", || program.get("/snapshot").body == picture(1));
+        eventually("its picture is shown", || {
+            program.get("/snapshot").body == picture(1)
+        });
     }
 }
 
@@ -117,7 +152,9 @@ fn picture_over_the_bound_is_refused_with_the_option_that_raises_it() {
     let jpeg = large_jpeg(9);
     fs::write(folder.path().join("large.jpg"), &jpeg).unwrap();
     let program = serve(folder.path(), &[]);
-    eventually("the bound is named", || error_of(&program).contains("8 MiB; raise --frame-max-mib"));
+    eventually("the bound is named", || {
+        error_of(&program).contains("8 MiB; raise --frame-max-mib")
+    });
     let program = serve(folder.path(), &["--frame-max-mib", "16"]);
     assert!(program.watch("/stream").part().jpeg == jpeg);
 }
@@ -128,8 +165,16 @@ fn picture_from_the_future_does_not_hold_up_those_that_come_later() {
     let future = folder.path().join("future.jpg");
     fs::write(&future, picture(1)).unwrap();
     let hour = Duration::from_secs(3600);
-    File::options().write(true).open(&future).unwrap().set_modified(SystemTime::now() + hour).unwrap();
-    let program = Program::serve(&["--camera", &format!("stills:{}?watch=1&fps=50", folder.path().display())]);
+    File::options()
+        .write(true)
+        .open(&future)
+        .unwrap()
+        .set_modified(SystemTime::now() + hour)
+        .unwrap();
+    let program = Program::serve(&[
+        "--camera",
+        &format!("stills:{}?watch=1&fps=50", folder.path().display()),
+    ]);
     let mut viewer = program.watch("/stream");
     watch_for(&mut viewer, &picture(1));
     fs::write(folder.path().join("now.jpg"), picture(2)).unwrap();
@@ -137,7 +182,12 @@ fn picture_from_the_future_does_not_hold_up_those_that_come_later() {
     fs::remove_file(&future).unwrap();
     let old = folder.path().join("old");
     fs::write(&old, picture(3)).unwrap();
-    File::options().write(true).open(&old).unwrap().set_modified(SystemTime::now() - hour).unwrap();
+    File::options()
+        .write(true)
+        .open(&old)
+        .unwrap()
+        .set_modified(SystemTime::now() - hour)
+        .unwrap();
     fs::rename(old, folder.path().join("old.jpg")).unwrap();
     watch_for(&mut viewer, &picture(3));
 }
@@ -147,7 +197,12 @@ fn jpeg_without_end_marker_in_a_file_is_shown_once_nothing_is_written_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.jpg");
     fs::write(&path, picture(1).strip_suffix(b"\xff\xd9").unwrap()).unwrap();
-    File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now() - PATIENCE).unwrap();
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(SystemTime::now() - PATIENCE)
+        .unwrap();
     let program = serve(folder.path(), &[]);
     watch_for(&mut program.watch("/stream"), &picture(1));
     assert!(program.state()["cameras"][0]["repaired"].as_u64() >= Some(1));

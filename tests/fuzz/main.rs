@@ -1,5 +1,6 @@
-//! What fuzzing has kept, through the oracle of its target: a fault that was found once stays mended, and whoever
-//! changes a parser learns at once what that does to inputs that took long to find. README.md tells of the fuzzing.
+//! What fuzzing has kept, through the oracle of its target: a fault that was found once stays
+//! mended, and whoever changes a parser learns at once what that does to inputs that took long to
+//! find. README.md tells of the fuzzing.
 //!
 //! The traces of the target `hub` are played by the test `simulation`, which knows what must hold.
 
@@ -13,12 +14,18 @@ use std::path::Path;
 const INPUTS_MIN: usize = 20;
 
 fn replay(target: &str, oracle: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(target);
     let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let input = fs::read(&path).unwrap();
-        assert!(catch_unwind(|| oracle(&input)).is_ok(), "{}", path.display());
+        assert!(
+            catch_unwind(|| oracle(&input)).is_ok(),
+            "{}",
+            path.display()
+        );
         count += 1;
     }
     assert!(count >= INPUTS_MIN, "{count} inputs");

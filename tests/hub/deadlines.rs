@@ -102,7 +102,10 @@ fn a_viewer_that_takes_no_byte_is_closed_after_30_s_though_frames_keep_coming() 
     assert_eq!(studio.hub.live().viewers(), 0);
     assert_eq!(studio.hub.live().totals.closed.stalled, 1);
     let counts = studio.snapshot().frames;
-    assert_eq!((counts.published, counts.skipped_slow, counts.cut), (300, 300, 0));
+    assert_eq!(
+        (counts.published, counts.skipped_slow, counts.cut),
+        (300, 300, 0)
+    );
 }
 
 #[test]
@@ -128,7 +131,13 @@ fn a_request_is_answered_though_the_process_was_stopped_before_it_could_be() {
     let mut studio = Studio::new();
     let (line, key) = studio.connect();
     line.send("GET /page HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.hub.ready(key, Readiness { readable: true, ..Default::default() });
+    studio.hub.ready(
+        key,
+        Readiness {
+            readable: true,
+            ..Default::default()
+        },
+    );
     studio.pass(Duration::from_secs(60));
     assert!(line.take_text().ends_with("/page"));
 }

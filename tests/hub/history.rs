@@ -21,8 +21,13 @@ fn limits() -> Limits {
 
 #[test]
 fn a_clip_is_the_last_pictures_and_says_how_long_it_is() {
-    let mut studio = Studio::with(Limits { history_bytes_max: usize::MAX, ..limits() });
-    let pictures: Vec<Vec<u8>> = (1..=5).map(|number| studio.publish(number * 9_000)).collect();
+    let mut studio = Studio::with(Limits {
+        history_bytes_max: usize::MAX,
+        ..limits()
+    });
+    let pictures: Vec<Vec<u8>> = (1..=5)
+        .map(|number| studio.publish(number * 9_000))
+        .collect();
     let (line, key) = studio.ask("/clip");
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 135000\r\nConnection: keep-alive\r\n\r\n";
     assert_eq!(line.take(), [head.as_bytes(), &pictures.concat()].concat());
@@ -39,11 +44,18 @@ fn a_history_is_no_frame_that_a_slow_viewer_holds() {
     let (slow, _) = studio.ask("/stream");
     slow.set_room(100);
     (0..8).for_each(|_| drop(studio.publish(1000)));
-    assert_eq!((studio.hub.live().channels[0].history.len(), studio.hub.live().retained.bytes()), (8, 0));
+    assert_eq!(
+        (
+            studio.hub.live().channels[0].history.len(),
+            studio.hub.live().retained.bytes()
+        ),
+        (8, 0)
+    );
     // The frames that it has begun leave the history, and then they count.
     (0..8).for_each(|_| drop(studio.publish(1000)));
     assert!(
-        studio.hub.live().channels[0].history.len() < 12 && studio.hub.live().channels[0].history.bytes() <= 12_000
+        studio.hub.live().channels[0].history.len() < 12
+            && studio.hub.live().channels[0].history.bytes() <= 12_000
     );
     assert!((1000..1300).contains(&studio.hub.live().retained.bytes()));
     assert_eq!(studio.hub.live().viewers(), 1);
@@ -64,11 +76,21 @@ fn a_clip_that_is_taken_too_slowly_is_let_go_of_before_it_holds_too_much() {
     studio.publish(30_000);
     let long = ask(&mut studio);
     assert_eq!(studio.snapshot().connections.clips, 2);
-    // The first was made in one go, so it holds no frame. The other has yet to be made, and is more than may be held.
+    // The first was made in one go, so it holds no frame. The other has yet to be made, and is more
+    // than may be held.
     studio.publish(1000);
-    assert!(studio.hub.connections().get(short).is_some() && studio.hub.connections().get(long).is_none());
+    assert!(
+        studio.hub.connections().get(short).is_some()
+            && studio.hub.connections().get(long).is_none()
+    );
     studio.publish(1000);
-    assert_eq!((studio.hub.live().totals.closed.pinned, studio.hub.live().retained.bytes()), (1, 0));
+    assert_eq!(
+        (
+            studio.hub.live().totals.closed.pinned,
+            studio.hub.live().retained.bytes()
+        ),
+        (1, 0)
+    );
 }
 
 #[test]
@@ -79,7 +101,12 @@ fn a_clip_holds_what_it_has_yet_to_send() {
     let live = Live::new(1, "frame".into(), Limits::default());
     // Chunks of 16 KiB: the first ends within the first picture, the second within the other.
     for held in [[true, true], [true, true], [false, true], [false, false]] {
-        assert_eq!(frames.each_ref().map(|frame| clip.holds(frame.allocation())), held);
+        assert_eq!(
+            frames
+                .each_ref()
+                .map(|frame| clip.holds(frame.allocation())),
+            held
+        );
         clip.next(&live, now);
     }
 }
@@ -92,19 +119,42 @@ fn a_history_outlasts_its_camera_by_no_more_than_its_span() {
     studio.publish(1000);
     studio.hub.clear(0);
     studio.pass(Duration::from_secs(6));
-    assert_eq!(studio.hub.live().channels[0].history.len(), 2, "the first is what there was to see ten seconds ago");
-    assert_eq!(studio.hub.next_wake(), Wake::At(studio.now + Duration::from_secs(4)));
+    assert_eq!(
+        studio.hub.live().channels[0].history.len(),
+        2,
+        "the first is what there was to see ten seconds ago"
+    );
+    assert_eq!(
+        studio.hub.next_wake(),
+        Wake::At(studio.now + Duration::from_secs(4))
+    );
     studio.pass(Duration::from_secs(4));
-    assert_eq!((studio.hub.live().channels[0].history.len(), studio.hub.live().channels[0].history.bytes()), (0, 0));
+    assert_eq!(
+        (
+            studio.hub.live().channels[0].history.len(),
+            studio.hub.live().channels[0].history.bytes()
+        ),
+        (0, 0)
+    );
     assert_eq!(studio.hub.next_wake(), Wake::OnInput);
 }
 
 const MIB: usize = 1024 * 1024;
 
 fn frame(sequence: u64, published_at: Instant, bytes: usize) -> Frame {
-    let picture = Picture { width: 64, height: 48, huffman_tables: true };
+    let picture = Picture {
+        width: 64,
+        height: 48,
+        huffman_tables: true,
+    };
     let (jpeg, captured_wall) = (&vec![0; bytes], WallTime::MIN);
-    let shot = Captured { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: None };
+    let shot = Captured {
+        jpeg,
+        picture,
+        captured_wall,
+        age: Duration::ZERO,
+        sequence: None,
+    };
     Frame::encode("frame".into(), sequence, sequence, &shot, published_at)
 }
 
@@ -130,10 +180,18 @@ fn frames_leave_when_they_are_older_than_the_span() {
     let start = Instant::now();
     let mut history = History::new(Duration::from_secs(3), MIB);
     for second in 0..10 {
-        add(&mut history, second + 1, start + Duration::from_secs(second), 1000);
+        add(
+            &mut history,
+            second + 1,
+            start + Duration::from_secs(second),
+            1000,
+        );
     }
     // The seventh is three seconds old: it is what there was to see three seconds ago.
-    assert_eq!(sequences(history.last(Duration::from_secs(60))), [7, 8, 9, 10]);
+    assert_eq!(
+        sequences(history.last(Duration::from_secs(60))),
+        [7, 8, 9, 10]
+    );
     assert_eq!(sequences(history.last(Duration::from_secs(1))), [9, 10]);
     assert!(history.holds(7) && !history.holds(6));
     let end = history.ends_at().unwrap();
@@ -160,7 +218,9 @@ fn frames_leave_when_there_are_too_many_bytes_but_never_the_newest() {
 
 fn sequences_in(line: &Line) -> Vec<u64> {
     let text = String::from_utf8_lossy(&line.take()).into_owned();
-    let numbers = text.lines().filter_map(|line| line.strip_prefix("X-Frame-Sequence: "));
+    let numbers = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("X-Frame-Sequence: "));
     numbers.map(|number| number.parse().unwrap()).collect()
 }
 
@@ -182,9 +242,15 @@ fn a_delayed_viewer_sees_each_frame_at_its_own_pace_and_so_much_later() {
     let (late, _) = studio.ask("/stream?delay_ms=500");
     let (live, _) = studio.ask("/stream");
     let told = told(&mut studio, &late);
-    assert_eq!(told, (5..20).map(|tenth| (tenth, vec![tenth - 4])).collect::<Vec<_>>());
+    assert_eq!(
+        told,
+        (5..20)
+            .map(|tenth| (tenth, vec![tenth - 4]))
+            .collect::<Vec<_>>()
+    );
     assert_eq!(sequences_in(&live), (1..=20).collect::<Vec<_>>());
-    // Whoever comes now is greeted with what is due, and what is left comes while the camera is silent.
+    // Whoever comes now is greeted with what is due, and what is left comes while the camera is
+    // silent.
     let (later, _) = studio.ask("/stream?delay_ms=500");
     assert_eq!(sequences_in(&later), [16]);
     studio.pass(Duration::from_millis(250));
@@ -193,7 +259,13 @@ fn a_delayed_viewer_sees_each_frame_at_its_own_pace_and_so_much_later() {
     assert_eq!(sequences_in(&later), [20]);
     studio.pass(Duration::from_secs(3));
     assert_eq!(sequences_in(&later), [20]);
-    assert_eq!((studio.snapshot().cameras[0].viewers, studio.hub.live().viewers()), (3, 3));
+    assert_eq!(
+        (
+            studio.snapshot().cameras[0].viewers,
+            studio.hub.live().viewers()
+        ),
+        (3, 3)
+    );
     let counts = studio.snapshot().frames;
     assert_eq!(counts.published, counts.delivered + counts.skipped_slow);
 }
@@ -211,7 +283,10 @@ fn a_delayed_viewer_that_is_slow_skips_to_the_newest_that_is_due() {
     studio.writable(key);
     assert_eq!(sequences_in(&slow), [1, 6]);
     let counts = studio.snapshot().frames;
-    assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (6, 2, 4));
+    assert_eq!(
+        (counts.published, counts.delivered, counts.skipped_slow),
+        (6, 2, 4)
+    );
 }
 
 #[test]
@@ -238,12 +313,30 @@ fn a_replay_that_nobody_watches_any_more_holds_nothing() {
     studio.publish(1000);
     studio.pass(Duration::from_secs(1));
     // The first frame is older than the span, but still what there was to see nine seconds ago.
-    assert_eq!((studio.hub.live().channels[0].history.len(), sequences_in(&line)), (2, vec![1]));
+    assert_eq!(
+        (
+            studio.hub.live().channels[0].history.len(),
+            sequences_in(&line)
+        ),
+        (2, vec![1])
+    );
     studio.gone(key);
     studio.publish(1000);
     studio.publish(1000);
-    assert_eq!((studio.hub.live().viewers(), studio.hub.live().retained.bytes()), (0, 0));
+    assert_eq!(
+        (
+            studio.hub.live().viewers(),
+            studio.hub.live().retained.bytes()
+        ),
+        (0, 0)
+    );
     studio.hub.clear(0);
     studio.pass(Duration::from_secs(20));
-    assert_eq!((studio.hub.live().channels[0].history.bytes(), studio.hub.live().retained.bytes()), (0, 0));
+    assert_eq!(
+        (
+            studio.hub.live().channels[0].history.bytes(),
+            studio.hub.live().retained.bytes()
+        ),
+        (0, 0)
+    );
 }

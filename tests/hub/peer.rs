@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use framecast::hub::Call;
 use framecast::hub::{
-    Answer, Awaited, Body, Hub, Key, Limits, Permit, Readiness, Reply, Response, Subscription, Tick, Transport, Wake,
+    Answer, Awaited, Body, Hub, Key, Limits, Permit, Readiness, Reply, Response, Subscription,
+    Tick, Transport, Wake,
 };
 use framecast::site::clip::{Clip, Format};
 use framecast::site::events::Events;
@@ -146,7 +147,10 @@ impl Studio {
 
     /// Takes a snapshot of the hub.
     pub fn snapshot(&self) -> Snapshot {
-        let server = Server { drivers: vec![Driver::default()], ..Server::default() };
+        let server = Server {
+            drivers: vec![Driver::default()],
+            ..Server::default()
+        };
         Snapshot::new(&self.hub, server, None, self.now)
     }
 
@@ -171,7 +175,10 @@ impl Studio {
     pub fn connect_from(&mut self, peer: Peer) -> (Line, Key) {
         let line = Line::default();
         line.set_room(usize::MAX);
-        let key = self.hub.admit(peer, self.now, |_| Ok(line.clone())).unwrap();
+        let key = self
+            .hub
+            .admit(peer, self.now, |_| Ok(line.clone()))
+            .unwrap();
         (line, key)
     }
 
@@ -184,18 +191,36 @@ impl Studio {
     }
 
     pub fn readable(&mut self, key: Key) {
-        self.hub.ready(key, Readiness { readable: true, ..Default::default() });
+        self.hub.ready(
+            key,
+            Readiness {
+                readable: true,
+                ..Default::default()
+            },
+        );
         self.turn();
     }
 
     /// Both directions of the connection have ended.
     pub fn gone(&mut self, key: Key) {
-        self.hub.ready(key, Readiness { gone: true, ..Default::default() });
+        self.hub.ready(
+            key,
+            Readiness {
+                gone: true,
+                ..Default::default()
+            },
+        );
         self.turn();
     }
 
     pub fn writable(&mut self, key: Key) {
-        self.hub.ready(key, Readiness { writable: true, ..Default::default() });
+        self.hub.ready(
+            key,
+            Readiness {
+                writable: true,
+                ..Default::default()
+            },
+        );
         self.turn();
     }
 
@@ -204,7 +229,11 @@ impl Studio {
         self.hub.turn(
             Tick::at(now),
             || now,
-            |call, hub| Reply { permit: permit(call, began), client: call.peer, answer: answer(call, hub, decided) },
+            |call, hub| Reply {
+                permit: permit(call, began),
+                client: call.peer,
+                answer: answer(call, hub, decided),
+            },
         );
     }
 
@@ -250,27 +279,50 @@ impl Studio {
         jpeg
     }
 
-    fn shoot(&mut self, bytes: usize, show: fn(&mut Hub<Line>, usize, Captured<'_>, Instant)) -> Vec<u8> {
+    fn shoot(
+        &mut self,
+        bytes: usize,
+        show: fn(&mut Hub<Line>, usize, Captured<'_>, Instant),
+    ) -> Vec<u8> {
         self.published += 1;
         let mut jpeg = vec![self.published as u8; bytes];
         jpeg[..8].copy_from_slice(&self.published.to_be_bytes());
-        let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let captured_wall = WallTime::nearest(Duration::from_millis(1_700_000_000_000 + self.published));
+        let picture = Picture {
+            width: 4,
+            height: 3,
+            huffman_tables: true,
+        };
+        let captured_wall =
+            WallTime::nearest(Duration::from_millis(1_700_000_000_000 + self.published));
         show(
             &mut self.hub,
             0,
-            Captured { jpeg: &jpeg, picture, captured_wall, age: self.age, sequence: None },
+            Captured {
+                jpeg: &jpeg,
+                picture,
+                captured_wall,
+                age: self.age,
+                sequence: None,
+            },
             self.now,
         );
         jpeg
     }
 }
 
-/// Permits what asks for it until so many milliseconds after the start of the test, by credential `credential=N`.
+/// Permits what asks for it until so many milliseconds after the start of the test, by credential
+/// `credential=N`.
 fn permit(call: &Call, began: Instant) -> Permit {
-    let number = |name: &str| call.request.parameter(name).map(|number| number.parse().unwrap());
+    let number = |name: &str| {
+        call.request
+            .parameter(name)
+            .map(|number| number.parse().unwrap())
+    };
     let until = number("until_ms").map(|until_ms| began + Duration::from_millis(until_ms));
-    Permit { until, credential: number("credential").unwrap_or(0) }
+    Permit {
+        until,
+        credential: number("credential").unwrap_or(0),
+    }
 }
 
 /// A small site.
@@ -281,7 +333,11 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
                 Some("advance") => Framing::Advance,
                 _ => Framing::Length,
             };
-            let number = |name: &str| call.request.parameter(name).map(|number| number.parse().unwrap());
+            let number = |name: &str| {
+                call.request
+                    .parameter(name)
+                    .map(|number| number.parse().unwrap())
+            };
             let rate_limit = RateLimit {
                 interval: number("interval_ms").map(Duration::from_millis),
                 bytes_per_second: number("rate").and_then(NonZeroU64::new),
@@ -298,7 +354,10 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
             })
         }
         "/wait" => {
-            let after = call.request.parameter("after").map_or(0, |after| after.parse().unwrap());
+            let after = call
+                .request
+                .parameter("after")
+                .map_or(0, |after| after.parse().unwrap());
             match &hub.live().channels[0].live {
                 Some(frame) if frame.sequence > after => respond("frame".into()),
                 _ if call.waited => respond("given up".into()),
@@ -307,23 +366,40 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
         }
         "/check" if call.waited => respond("given up".into()),
         "/check" => {
-            let ticket = call.request.parameter("ticket").map_or(0, |ticket| ticket.parse().unwrap());
+            let ticket = call
+                .request
+                .parameter("ticket")
+                .map_or(0, |ticket| ticket.parse().unwrap());
             match decided.contains(&ticket) {
                 true => respond("decided".into()),
                 false => Answer::Wait(Awaited::CheckResult { ticket }),
             }
         }
         "/table" => {
-            let rows = call.request.parameter("rows").map(|rows| rows.parse().unwrap());
+            let rows = call
+                .request
+                .parameter("rows")
+                .map(|rows| rows.parse().unwrap());
             stream(Table::new(0, "camera", rows))
         }
         "/events" => {
-            let last = call.request.parameter("last").map(|last| last.parse().unwrap());
-            let events = Events::new(vec![(0, "camera".into())], true, last, &hub.live().event_log);
+            let last = call
+                .request
+                .parameter("last")
+                .map(|last| last.parse().unwrap());
+            let events = Events::new(
+                vec![(0, "camera".into())],
+                true,
+                last,
+                &hub.live().event_log,
+            );
             stream(events)
         }
         "/clip" => {
-            let frames: Vec<_> = hub.live().channels[0].history.last(Duration::from_secs(10)).collect();
+            let frames: Vec<_> = hub.live().channels[0]
+                .history
+                .last(Duration::from_secs(10))
+                .collect();
             stream(Clip::new(Format::Mjpeg, &frames).unwrap())
         }
         "/large" => respond("x".repeat(100_000)),
@@ -337,7 +413,10 @@ fn stream(body: impl Body + 'static) -> Answer {
 }
 
 fn respond(body: String) -> Answer {
-    Answer::Respond(Response::new(ResponseHead::new(Status::Ok), Some(body.into())))
+    Answer::Respond(Response::new(
+        ResponseHead::new(Status::Ok),
+        Some(body.into()),
+    ))
 }
 
 /// The part a frame of [`Studio::publish`] becomes, delimiter included, as `length` frames it.

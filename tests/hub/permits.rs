@@ -9,7 +9,10 @@ use crate::peer::{Studio, part};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn with_history() -> Studio {
-    Studio::with(Limits { history_span: 10 * SECOND, ..Limits::default() })
+    Studio::with(Limits {
+        history_span: 10 * SECOND,
+        ..Limits::default()
+    })
 }
 
 #[test]
@@ -19,7 +22,11 @@ fn stream_ends_on_a_part_boundary_when_its_permit_does() {
     let jpeg = studio.publish(100);
     studio.pass(SECOND);
     let text = line.take();
-    assert!(text.ends_with(&part(1, &jpeg)), "{}", String::from_utf8_lossy(&text));
+    assert!(
+        text.ends_with(&part(1, &jpeg)),
+        "{}",
+        String::from_utf8_lossy(&text)
+    );
     studio.pass(2 * SECOND - Duration::from_millis(1));
     line.take();
     assert!(!line.is_shut());
@@ -80,11 +87,23 @@ fn tables_and_events_end_and_a_clip_is_cut() {
     studio.readable(key);
     studio.pass(2 * SECOND);
     for endless in [table, events] {
-        assert!(endless.take_text().ends_with("0\r\n\r\n"), "the last chunk (RFC 9112, section 7.1)");
+        assert!(
+            endless.take_text().ends_with("0\r\n\r\n"),
+            "the last chunk (RFC 9112, section 7.1)"
+        );
         assert!(endless.is_shut());
     }
-    assert!(studio.hub.connections().get(key).is_none(), "a clip must not seem complete");
-    assert_eq!((studio.hub.live().totals.expired, studio.hub.live().totals.closed.expired), (3, 1));
+    assert!(
+        studio.hub.connections().get(key).is_none(),
+        "a clip must not seem complete"
+    );
+    assert_eq!(
+        (
+            studio.hub.live().totals.expired,
+            studio.hub.live().totals.closed.expired
+        ),
+        (3, 1)
+    );
 }
 
 #[test]
@@ -104,7 +123,9 @@ fn next_request_of_a_connection_has_a_permit_of_its_own() {
     studio.readable(key);
     studio.publish(100);
     studio.pass(SECOND);
-    studio.hub.revoke(|permit| permit.credential != 7, studio.now);
+    studio
+        .hub
+        .revoke(|permit| permit.credential != 7, studio.now);
     studio.turn();
     assert!(studio.hub.connections().get(key).is_some() && !line.is_shut());
 }
@@ -117,9 +138,15 @@ fn revoked_credential_ends_what_it_opened_and_nothing_else() {
     let opened = |credential| targets.map(|target| format!("{target}credential={credential}"));
     let revoked = opened(7).map(|target| studio.ask(&target).0);
     let others = opened(8).map(|target| studio.ask(&target).0);
-    studio.hub.revoke(|permit| permit.credential != 7, studio.now);
+    studio
+        .hub
+        .revoke(|permit| permit.credential != 7, studio.now);
     studio.turn();
-    assert_eq!(revoked.map(|line| line.is_shut()), [true, true, true, false], "a page has been answered already");
+    assert_eq!(
+        revoked.map(|line| line.is_shut()),
+        [true, true, true, false],
+        "a page has been answered already"
+    );
     assert_eq!(others.map(|line| line.is_shut()), [false; 4]);
     assert_eq!(studio.hub.live().totals.expired, 3);
 }

@@ -9,8 +9,17 @@ use crate::peer::Line;
 
 fn frame(number: u64, bytes: impl Into<Bytes>) -> Chunk {
     let bytes = bytes.into();
-    let shown = Shown { number, sequence: number, bytes: bytes.len(), is_repeat: false, captured: None };
-    Chunk { bytes, frame: Some(shown) }
+    let shown = Shown {
+        number,
+        sequence: number,
+        bytes: bytes.len(),
+        is_repeat: false,
+        captured: None,
+    };
+    Chunk {
+        bytes,
+        frame: Some(shown),
+    }
 }
 
 #[test]
@@ -19,7 +28,10 @@ fn frame_that_found_no_room_is_taken_back() {
     let mut line = Line::default();
     queue.push(frame(1, "one"));
     assert!(!queue.has_room(), "one frame at a time");
-    assert_eq!(queue.write_to(&mut line, usize::MAX).unwrap().pause, Pause::WouldBlock);
+    assert_eq!(
+        queue.write_to(&mut line, usize::MAX).unwrap().pause,
+        Pause::WouldBlock
+    );
     assert!(queue.take_back() && queue.is_empty() && queue.has_room());
     assert!(!queue.take_back());
 }
@@ -47,14 +59,26 @@ fn frame_that_has_begun_goes_out_whole() {
     queue.push(frame(7, "first "));
     line.set_room(7);
     let progress = queue.write_to(&mut line, usize::MAX).unwrap();
-    assert_eq!((progress.bytes, progress.is_partial, progress.delivered), (7, true, None));
-    assert_eq!(queue.in_flight().map(|(frame, left)| (frame.number, frame.bytes, left)), Some((7, 6, 4)));
+    assert_eq!(
+        (progress.bytes, progress.is_partial, progress.delivered),
+        (7, true, None)
+    );
+    assert_eq!(
+        queue
+            .in_flight()
+            .map(|(frame, left)| (frame.number, frame.bytes, left)),
+        Some((7, 6, 4))
+    );
     assert!(!queue.take_back() && !queue.has_room());
     line.set_room(usize::MAX);
     let progress = queue.write_to(&mut line, usize::MAX).unwrap();
     assert_eq!(progress.delivered.map(|frame| frame.number), Some(7));
     assert_eq!(line.take_text(), "head first ");
-    assert_eq!(line.writes(), 3, "seven bytes, would block, and then all the rest at once");
+    assert_eq!(
+        line.writes(),
+        3,
+        "seven bytes, would block, and then all the rest at once"
+    );
 }
 
 #[test]
@@ -65,12 +89,16 @@ fn budget_ends_a_write_with_bytes_left() {
     (0..10).for_each(|_| queue.push(Bytes::from(vec![b'x'; 100])));
     let progress = queue.write_to(&mut line, 250).unwrap();
     assert_eq!(progress.pause, Pause::Budget);
-    assert_eq!(progress.bytes, 400, "one vectored write, after which the budget is reached");
+    assert_eq!(
+        progress.bytes, 400,
+        "one vectored write, after which the budget is reached"
+    );
     assert_eq!(queue.bytes_queued(), 600);
 }
 
 proptest! {
-    /// However the transport cuts it, what leaves is whole chunks in order, and each frame is delivered or taken back.
+    /// However the transport cuts it, what leaves is whole chunks in order, and each frame is
+    /// delivered or taken back.
     #[test]
     fn no_chunk_is_ever_torn(steps in prop::collection::vec((0..3u8, 1..40usize), 1..60)) {
         let mut queue = WriteQueue::default();

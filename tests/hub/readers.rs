@@ -9,13 +9,24 @@ use crate::peer::{Line, Studio};
 /// The most that is made in one go, with what frames it.
 const CHUNK_BYTES_MAX: usize = 16 * 1024 + 16;
 
-/// What came in whole chunks, out of them; the head is left away. Says, too, whether the last chunk came.
+/// What came in whole chunks, out of them; the head is left away. Says, too, whether the last chunk
+/// came.
 fn body(bytes: &[u8]) -> (String, bool) {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
-    let mut rest = if bytes.starts_with(b"HTTP/") { &bytes[head..] } else { bytes };
+    let head = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .map_or(0, |at| at + 4);
+    let mut rest = if bytes.starts_with(b"HTTP/") {
+        &bytes[head..]
+    } else {
+        bytes
+    };
     let mut body = Vec::new();
     while !rest.is_empty() {
-        let line = rest.windows(2).position(|window| window == b"\r\n").expect("a chunk has a size");
+        let line = rest
+            .windows(2)
+            .position(|window| window == b"\r\n")
+            .expect("a chunk has a size");
         let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
         let start = line + 2;
         body.extend_from_slice(&rest[start..start + size]);
@@ -30,22 +41,37 @@ fn body(bytes: &[u8]) -> (String, bool) {
 }
 
 fn rows(body: &str) -> Vec<&str> {
-    body.lines().filter(|line| line.starts_with("<tr><td>")).collect()
+    body.lines()
+        .filter(|line| line.starts_with("<tr><td>"))
+        .collect()
 }
 
 fn events(line: &Line) -> Vec<(u64, String)> {
     let (body, _) = body(&line.take());
-    assert!(body.is_empty() || body.ends_with("\n\n"), "an event is torn: {body}");
+    assert!(
+        body.is_empty() || body.ends_with("\n\n"),
+        "an event is torn: {body}"
+    );
     let events = body.split("\n\n").filter(|event| event.starts_with("id: "));
     let event = |event: &str| {
-        let (id, rest) = event.strip_prefix("id: ").unwrap().split_once('\n').unwrap();
+        let (id, rest) = event
+            .strip_prefix("id: ")
+            .unwrap()
+            .split_once('\n')
+            .unwrap();
         (id.parse().unwrap(), rest.to_owned())
     };
     events.map(event).collect()
 }
 
 fn queued(studio: &Studio) -> usize {
-    studio.hub.connections().iter().map(|(_, connection)| connection.queue.bytes_queued()).max().unwrap_or_default()
+    studio
+        .hub
+        .connections()
+        .iter()
+        .map(|(_, connection)| connection.queue.bytes_queued())
+        .max()
+        .unwrap_or_default()
 }
 
 #[test]
@@ -58,7 +84,11 @@ fn a_table_of_any_length_is_made_only_as_fast_as_it_is_taken() {
     studio.readable(key);
     let mut taken = line.take();
     for _ in 0..20_000 {
-        assert!(queued(&studio) <= CHUNK_BYTES_MAX, "{} bytes are queued", queued(&studio));
+        assert!(
+            queued(&studio) <= CHUNK_BYTES_MAX,
+            "{} bytes are queued",
+            queued(&studio)
+        );
         line.set_room(1000);
         studio.writable(key);
         let some = line.take();
@@ -72,7 +102,11 @@ fn a_table_of_any_length_is_made_only_as_fast_as_it_is_taken() {
     assert!(has_ended && body.ends_with("</table>\n"));
     assert_eq!(rows.len(), 20_000);
     // The past is told again and again.
-    assert!(rows.iter().enumerate().all(|(place, row)| row.starts_with(&format!("<tr><td>{}<td>", place % 3 + 1))));
+    assert!(
+        rows.iter()
+            .enumerate()
+            .all(|(place, row)| row.starts_with(&format!("<tr><td>{}<td>", place % 3 + 1)))
+    );
     // And then the connection is there for another request.
     line.set_room(usize::MAX);
     line.send("GET /page HTTP/1.1\r\nHost: cam\r\n\r\n");
@@ -87,24 +121,36 @@ fn a_table_without_end_has_a_row_for_each_frame_and_watches_the_camera() {
     let (line, key) = studio.ask("/table");
     let (opening, _) = body(&line.take());
     assert_eq!(rows(&opening).len(), 1);
-    assert!(studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0 && studio.hub.live().viewers() == 0);
+    assert!(
+        studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0 && studio.hub.live().viewers() == 0
+    );
     assert_eq!(studio.snapshot().connections.tables, 1);
     for number in 2..50 {
         studio.publish(100 + number);
         let (row, has_ended) = body(&line.take());
         assert_eq!(
             row,
-            format!("<tr><td>{number}<td>2023-11-14 22:13:20.{number:03}<td>{}<td>1.0<td>4×3\n", 100 + number)
+            format!(
+                "<tr><td>{number}<td>2023-11-14 22:13:20.{number:03}<td>{}<td>1.0<td>4×3\n",
+                100 + number
+            )
         );
         assert!(!has_ended);
     }
     line.end();
     studio.readable(key);
     studio.publish(200);
-    assert_eq!(rows(&body(&line.take()).0).len(), 1, "a half-closed reader is sent rows");
+    assert_eq!(
+        rows(&body(&line.take()).0).len(),
+        1,
+        "a half-closed reader is sent rows"
+    );
     line.reset();
     studio.publish(201);
-    assert!(studio.hub.connections().is_empty() && !studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0);
+    assert!(
+        studio.hub.connections().is_empty()
+            && !studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0
+    );
 }
 
 #[test]
@@ -129,8 +175,12 @@ fn a_listener_that_is_slow_is_told_the_newest_of_each_kind_and_whole() {
     line.set_room(10);
     for number in 0..100 {
         studio.publish(100);
-        studio.hub.publish_figures(Topic::State, format!("{{\"state\":{number}}}").into());
-        studio.hub.publish_figures(Topic::Loop, format!("{{\"loop\":{number}}}").into());
+        studio
+            .hub
+            .publish_figures(Topic::State, format!("{{\"state\":{number}}}").into());
+        studio
+            .hub
+            .publish_figures(Topic::Loop, format!("{{\"loop\":{number}}}").into());
         studio.turn();
     }
     line.set_room(usize::MAX);
@@ -142,8 +192,15 @@ fn a_listener_that_is_slow_is_told_the_newest_of_each_kind_and_whole() {
     assert!(told[1].1.contains("\"sequence\":100,"));
     assert_eq!(told[2].1, "event: state\ndata: {\"state\":99}");
     assert_eq!(told[3].1, "event: loop\ndata: {\"loop\":99}");
-    assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "the numbers rise");
-    assert_eq!(studio.hub.live().totals.missed, 98, "missed frames are counted");
+    assert!(
+        told.windows(2).all(|pair| pair[0].0 < pair[1].0),
+        "the numbers rise"
+    );
+    assert_eq!(
+        studio.hub.live().totals.missed,
+        98,
+        "missed frames are counted"
+    );
 }
 
 #[test]
@@ -173,7 +230,12 @@ fn a_listener_that_says_where_it_stopped_is_told_the_rest_as_far_as_it_is_rememb
     for _ in 0..1500 {
         studio.publish(100);
     }
-    for (last, expected) in [("1400", 1401..1501), ("1500", 0..0), ("7", 501..1501), ("99999", 0..0)] {
+    for (last, expected) in [
+        ("1400", 1401..1501),
+        ("1500", 0..0),
+        ("7", 501..1501),
+        ("99999", 0..0),
+    ] {
         let (line, key) = studio.ask(&format!("/events?last={last}"));
         let told: Vec<u64> = events(&line).into_iter().map(|(id, _)| id).collect();
         assert_eq!(told, expected.collect::<Vec<_>>(), "after {last}");
@@ -193,7 +255,11 @@ fn news_that_nobody_keeps_up_to_date_is_not_told() {
     studio.hub.publish_figures(Topic::State, "{}".into());
     studio.turn();
     let (newcomer, newcomer_key) = studio.ask("/events");
-    assert_eq!(events(&newcomer).len(), 1, "while others listen, a newcomer is told at once");
+    assert_eq!(
+        events(&newcomer).len(),
+        1,
+        "while others listen, a newcomer is told at once"
+    );
     for key in [key, newcomer_key] {
         studio.gone(key);
     }
@@ -233,7 +299,10 @@ fn a_reader_that_takes_no_byte_is_closed_after_30_s_and_makes_no_work() {
     assert_eq!(line.writes(), writes);
     assert!(queued(&studio) < 100);
     studio.pass(Duration::from_millis(100));
-    assert!(studio.hub.connections().is_empty() && !studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0);
+    assert!(
+        studio.hub.connections().is_empty()
+            && !studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0
+    );
     assert_eq!(studio.hub.live().totals.closed.stalled, 1);
 }
 

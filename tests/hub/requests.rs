@@ -57,7 +57,11 @@ fn a_reply_is_not_lost_to_what_the_peer_still_sends() {
     assert!(line.is_shut());
     line.send([b'x'; 9000]);
     studio.readable(key);
-    assert_eq!(studio.hub.connections().len(), 1, "it is read to its end before it is closed");
+    assert_eq!(
+        studio.hub.connections().len(),
+        1,
+        "it is read to its end before it is closed"
+    );
     line.end();
     studio.readable(key);
     assert!(studio.hub.connections().is_empty());
@@ -66,16 +70,28 @@ fn a_reply_is_not_lost_to_what_the_peer_still_sends() {
 
 #[test]
 fn a_reply_is_not_lost_when_the_peer_has_ended_with_more_unread_than_a_turn_reads() {
-    let mut studio = Studio::with(Limits { read_budget_bytes: 1000, ..Limits::default() });
+    let mut studio = Studio::with(Limits {
+        read_budget_bytes: 1000,
+        ..Limits::default()
+    });
     let (line, key) = studio.connect();
     line.send("nonsense\r\n\r\n");
     studio.readable(key);
     assert!(line.take_text().starts_with("HTTP/1.1 400 ") && line.is_shut());
     line.send([b'x'; 5000]);
     line.end();
-    studio.hub.ready(key, Readiness { gone: true, ..Default::default() });
+    studio.hub.ready(
+        key,
+        Readiness {
+            gone: true,
+            ..Default::default()
+        },
+    );
     studio.turn_once();
-    assert!(studio.hub.connections().get(key).is_some(), "it is read to its end before it is closed");
+    assert!(
+        studio.hub.connections().get(key).is_some(),
+        "it is read to its end before it is closed"
+    );
     studio.turn();
     assert!(studio.hub.connections().is_empty());
     assert_eq!(studio.hub.live().totals.closed.finished, 1);
@@ -128,7 +144,10 @@ fn head_and_204_have_no_body() {
 fn a_request_waits_for_a_frame_and_is_asked_again() {
     let mut studio = Studio::new();
     let (line, _) = studio.ask("/wait");
-    assert!(studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0, "who waits for a frame wants the camera to run");
+    assert!(
+        studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0,
+        "who waits for a frame wants the camera to run"
+    );
     assert_eq!(line.take_text(), "");
     studio.publish(10);
     assert!(line.take_text().ends_with("frame"));
@@ -145,7 +164,13 @@ fn a_shutdown_keeps_no_connection_and_lets_nobody_wait() {
     let (waiting, _) = studio.ask("/wait");
     let (asking, asking_key) = studio.connect();
     asking.send("GET /wait HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.hub.ready(asking_key, Readiness { readable: true, ..Default::default() });
+    studio.hub.ready(
+        asking_key,
+        Readiness {
+            readable: true,
+            ..Default::default()
+        },
+    );
 
     studio.hub.shut_down(studio.now);
     studio.turn();
@@ -193,9 +218,19 @@ fn requests_wait_for_the_verdict_on_their_own_credentials() {
     let (same, _) = studio.ask("/check?ticket=7");
     let (other, _) = studio.ask("/check?ticket=8");
     let (left, left_key) = studio.ask("/check?ticket=7");
-    studio.hub.ready(left_key, Readiness { gone: true, ..Default::default() });
+    studio.hub.ready(
+        left_key,
+        Readiness {
+            gone: true,
+            ..Default::default()
+        },
+    );
     studio.publish(10);
-    assert_eq!(first.take_text() + &other.take_text(), "", "a frame is not what they wait for");
+    assert_eq!(
+        first.take_text() + &other.take_text(),
+        "",
+        "a frame is not what they wait for"
+    );
     studio.decide(7);
     assert!(first.take_text().ends_with("decided") && same.take_text().ends_with("decided"));
     assert_eq!(other.take_text() + &left.take_text(), "");
@@ -207,7 +242,10 @@ fn requests_wait_for_the_verdict_on_their_own_credentials() {
 
 #[test]
 fn an_address_has_so_many_connections_and_this_machine_any_number() {
-    let mut studio = Studio::with(Limits { connections_per_client_max: 2, ..Limits::default() });
+    let mut studio = Studio::with(Limits {
+        connections_per_client_max: 2,
+        ..Limits::default()
+    });
     let inet = |address: &str| Peer::Inet(address.parse().unwrap());
     let mut peers = Vec::new();
     for (address, is_let_in) in [
@@ -228,7 +266,11 @@ fn an_address_has_so_many_connections_and_this_machine_any_number() {
         line.send(REQUEST);
         studio.readable(key);
         let text = line.take_text();
-        let expected = if is_let_in { "HTTP/1.1 200 OK" } else { "HTTP/1.1 429 Too Many Requests" };
+        let expected = if is_let_in {
+            "HTTP/1.1 200 OK"
+        } else {
+            "HTTP/1.1 429 Too Many Requests"
+        };
         assert!(text.starts_with(expected), "{address}: {text}");
         assert_eq!(line.is_shut(), !is_let_in);
         peers.push((line, key));

@@ -26,13 +26,25 @@ fn who_asks_for_nothing_can_be_a_viewer_like_any_other() {
     line.set_room(usize::MAX);
     let head = preamble("frame", Framing::Length);
     let (framing, rate_limit) = (Framing::Length, RateLimit::default());
-    let subscription =
-        Subscription { camera: 0, framing, delay: Duration::ZERO, rate_limit, label: String::new(), head };
-    let key = studio.hub.admit(Peer::Publisher, studio.now, |_| Ok(line.clone())).unwrap();
+    let subscription = Subscription {
+        camera: 0,
+        framing,
+        delay: Duration::ZERO,
+        rate_limit,
+        label: String::new(),
+        head,
+    };
+    let key = studio
+        .hub
+        .admit(Peer::Publisher, studio.now, |_| Ok(line.clone()))
+        .unwrap();
     studio.hub.subscribe(key, subscription, studio.now);
     studio.turn();
     assert_eq!(line.take(), [b"--frame\r\n", &part(1, &first)[..]].concat());
-    assert!(studio.hub.connections().get(key).is_some() && studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0);
+    assert!(
+        studio.hub.connections().get(key).is_some()
+            && studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0
+    );
 
     line.set_room(10);
     let begun = studio.publish(50);
@@ -40,7 +52,11 @@ fn who_asks_for_nothing_can_be_a_viewer_like_any_other() {
     line.set_room(usize::MAX);
     studio.hub.shut_down(studio.now);
     studio.writable(key);
-    assert_eq!(line.take(), [&part(2, &begun)[..], b"\r\n--frame--\r\n"].concat(), "it ends after a whole part");
+    assert_eq!(
+        line.take(),
+        [&part(2, &begun)[..], b"\r\n--frame--\r\n"].concat(),
+        "it ends after a whole part"
+    );
     line.end();
     studio.readable(key);
     assert!(studio.hub.connections().get(key).is_none());
@@ -50,7 +66,10 @@ fn who_asks_for_nothing_can_be_a_viewer_like_any_other() {
 fn either_framing_is_a_slice_of_the_same_bytes() {
     let mut studio = Studio::new();
     let (line, _) = studio.ask("/stream?framing=advance");
-    assert_eq!(line.take_text(), "HEAD\r\n\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n");
+    assert_eq!(
+        line.take_text(),
+        "HEAD\r\n\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+    );
     for _ in 0..3 {
         let jpeg = studio.publish(50);
         let after = b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n";
@@ -82,7 +101,12 @@ fn no_viewer_has_a_copy_of_its_own() {
     let lines: Vec<_> = (0..20).map(|_| studio.ask("/stream").0).collect();
     for _ in 0..3 {
         studio.publish(1000);
-        let allocation = studio.hub.live().channels[0].live.as_ref().unwrap().allocation().as_ptr_range();
+        let allocation = studio.hub.live().channels[0]
+            .live
+            .as_ref()
+            .unwrap()
+            .allocation()
+            .as_ptr_range();
         let sources: Vec<usize> = lines.iter().map(|line| line.source()).collect();
         assert!(sources.iter().all(|&source| source == sources[0]));
         assert!((allocation.start as usize..=allocation.end as usize).contains(&sources[0]));
@@ -104,7 +128,10 @@ fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
     studio.writable(key);
     assert_eq!(line.take(), [part(1, &first), part(10, &last)].concat());
     let counts = studio.snapshot().frames;
-    assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (10, 2, 8));
+    assert_eq!(
+        (counts.published, counts.delivered, counts.skipped_slow),
+        (10, 2, 8)
+    );
 }
 
 #[test]
@@ -131,7 +158,10 @@ fn a_capped_viewer_gets_the_newest_on_its_own_grid() {
         let text = String::from_utf8_lossy(&line.take()).into_owned();
         parts += text.matches("X-Frame-Sequence").count();
     }
-    assert!((10..=11).contains(&parts), "{parts} frames in a second at 10 fps");
+    assert!(
+        (10..=11).contains(&parts),
+        "{parts} frames in a second at 10 fps"
+    );
     // The source falls silent: the frame held back still comes when it is due.
     studio.pass(Duration::from_millis(100));
     let counts = studio.snapshot().frames;
@@ -152,12 +182,16 @@ fn a_capped_viewer_that_was_blocked_gets_the_newest_and_not_the_one_that_waited(
     line.set_room(usize::MAX);
     studio.writable(key);
     assert_eq!(line.take(), part(2, &newest));
-    // The frame that was replaced has cost the viewer's rate nothing, and the one that was sent has its second.
+    // The frame that was replaced has cost the viewer's rate nothing, and the one that was sent has
+    // its second.
     studio.pass(Duration::from_millis(900));
     let next = studio.publish(50);
     assert_eq!(line.take(), part(3, &next));
     let counts = studio.snapshot().frames;
-    assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (3, 2, 1));
+    assert_eq!(
+        (counts.published, counts.delivered, counts.skipped_slow),
+        (3, 2, 1)
+    );
 }
 
 #[test]
@@ -171,7 +205,11 @@ fn a_viewer_with_a_rate_is_given_whole_frames_and_no_more_bytes_than_that() {
         let jpeg = studio.publish(1000);
         let taken = line.take();
         if !taken.is_empty() {
-            assert_eq!(taken, part(studio.published, &jpeg), "the newest, and the whole of it");
+            assert_eq!(
+                taken,
+                part(studio.published, &jpeg),
+                "the newest, and the whole of it"
+            );
             assert!(bytes <= 10 * step, "{bytes} bytes in {step} ms at 10 a ms");
             bytes += taken.len();
             parts += 1;
@@ -180,7 +218,10 @@ fn a_viewer_with_a_rate_is_given_whole_frames_and_no_more_bytes_than_that() {
         // What was held back comes the moment the bucket allows, not with the next frame.
         bytes += line.take().len();
     }
-    assert!(bytes + 2 * (1000 + 200) > 10_000, "{bytes} bytes in a second at 10,000 a second");
+    assert!(
+        bytes + 2 * (1000 + 200) > 10_000,
+        "{bytes} bytes in a second at 10,000 a second"
+    );
     studio.pass(Duration::from_secs(1));
     let counts = studio.snapshot().frames;
     assert_eq!(counts.delivered + counts.skipped_rate, 1000);
@@ -241,7 +282,10 @@ fn viewer_whose_peer_has_gone_is_closed_without_a_frame_being_written() {
     let (_line, key) = studio.ask("/stream");
     assert!(studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0);
     studio.gone(key);
-    assert!(studio.hub.connections().is_empty() && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0);
+    assert!(
+        studio.hub.connections().is_empty()
+            && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0
+    );
     assert_eq!(studio.hub.live().totals.closed.left, 1);
 }
 
@@ -266,7 +310,10 @@ fn half_closed_viewer_is_sent_frames_until_a_write_fails() {
         assert_ne!(studio.hub.next_wake(), Wake::Now);
         line.reset();
         studio.publish(100);
-        assert!(studio.hub.connections().is_empty() && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0);
+        assert!(
+            studio.hub.connections().is_empty()
+                && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0
+        );
         assert_eq!(studio.hub.live().totals.closed.left, 1);
     }
 }
@@ -282,7 +329,10 @@ fn half_closed_viewer_without_a_frame_is_closed_in_the_end() {
     for _ in 0..2 {
         studio.pass(Duration::from_secs(2));
     }
-    assert!(studio.hub.connections().is_empty() && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0);
+    assert!(
+        studio.hub.connections().is_empty()
+            && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0
+    );
 }
 
 #[test]
@@ -302,7 +352,10 @@ fn half_closed_connection_without_a_request_is_closed() {
 fn an_event_for_one_that_has_gone_does_not_reach_the_one_that_came_after() {
     let mut studio = Studio::new();
     let (_, gone) = studio.ask("/stream");
-    let hangup = Readiness { gone: true, ..Default::default() };
+    let hangup = Readiness {
+        gone: true,
+        ..Default::default()
+    };
     studio.hub.ready(gone, hangup);
     studio.turn();
     let (_, came) = studio.ask("/stream");
@@ -315,7 +368,10 @@ fn an_event_for_one_that_has_gone_does_not_reach_the_one_that_came_after() {
 
 #[test]
 fn slot_of_closed_connection_is_kept_until_the_end_of_the_turn() {
-    let limits = Limits { retained_bytes_max: 1, ..Limits::default() };
+    let limits = Limits {
+        retained_bytes_max: 1,
+        ..Limits::default()
+    };
     let mut studio = Studio::with(limits);
     let (line, gone) = studio.ask("/stream");
     line.set_room(100);
@@ -329,7 +385,10 @@ fn slot_of_closed_connection_is_kept_until_the_end_of_the_turn() {
 
 #[test]
 fn frames_pinned_by_slow_viewers_are_bounded_in_total() {
-    let limits = Limits { retained_bytes_max: 10_000, ..Limits::default() };
+    let limits = Limits {
+        retained_bytes_max: 10_000,
+        ..Limits::default()
+    };
     let mut studio = Studio::with(limits);
     let slow: Vec<_> = (0..20)
         .map(|_| {
@@ -372,7 +431,10 @@ fn a_shutdown_ends_streams_on_a_part_boundary() {
     let expected = [&part(1, &jpeg)[..], b"\r\n--frame--\r\n"].concat();
     assert_eq!(slow.take(), expected);
     let counts = studio.snapshot().frames;
-    assert_eq!((counts.published, counts.delivered, counts.skipped_slow), (4, 3, 1));
+    assert_eq!(
+        (counts.published, counts.delivered, counts.skipped_slow),
+        (4, 3, 1)
+    );
     assert_eq!(counts.cut, 0);
 }
 
@@ -387,8 +449,15 @@ fn a_picture_that_stands_in_is_shown_but_is_no_live_frame() {
     assert_eq!(watching.take(), part(2, &stand_in));
     let (newcomer, _) = studio.ask("/stream");
     assert!(newcomer.take().ends_with(&part(2, &stand_in)));
-    assert_eq!(studio.hub.live().channels[0].live.as_ref().unwrap().jpeg(), live);
-    assert_eq!(waiting.take(), b"", "what stands in is not what it waits for");
+    assert_eq!(
+        studio.hub.live().channels[0].live.as_ref().unwrap().jpeg(),
+        live
+    );
+    assert_eq!(
+        waiting.take(),
+        b"",
+        "what stands in is not what it waits for"
+    );
     studio.hub.fail_waiters(0, studio.now);
     studio.turn();
     assert!(waiting.take_text().ends_with("given up"));
@@ -416,9 +485,23 @@ fn a_delivered_frame_is_timed_from_its_capture_to_its_last_byte() {
     studio.writable(slow_key);
     let timed = studio.hub.live().channels[0].capture_to_last_byte;
     assert_eq!(timed.count(), 2);
-    assert!((timed.sum_seconds() - (0.04 + 0.24)).abs() < 1e-6, "{timed:?}");
-    assert!((studio.hub.live().channels[0].capture_to_publish.sum_seconds() - 2.0 * 0.04).abs() < 1e-6);
+    assert!(
+        (timed.sum_seconds() - (0.04 + 0.24)).abs() < 1e-6,
+        "{timed:?}"
+    );
+    assert!(
+        (studio.hub.live().channels[0]
+            .capture_to_publish
+            .sum_seconds()
+            - 2.0 * 0.04)
+            .abs()
+            < 1e-6
+    );
     studio.pass(Duration::from_secs(3));
     assert_eq!(studio.snapshot().frames.repeated, 2);
-    assert_eq!(studio.hub.live().channels[0].capture_to_last_byte.count(), 2, "a repeat is no new frame");
+    assert_eq!(
+        studio.hub.live().channels[0].capture_to_last_byte.count(),
+        2,
+        "a repeat is no new frame"
+    );
 }

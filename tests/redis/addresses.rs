@@ -9,20 +9,39 @@ use framecast::publish::Target;
 fn addresses_are_read_and_shown_as_written() {
     for (text, canonical) in [
         ("redis://h/cam", "redis://h/cam#timeout=5s&insecure=0"),
-        ("rediss://h:6380/2/cam#insecure=1&timeout=1m", "rediss://h:6380/2/cam#timeout=1m&insecure=1"),
-        ("redis+list://[::1]:7/a%2Fb:c", "redis+list://[::1]:7/a%2Fb:c#timeout=5s&insecure=0"),
-        ("rediss+list://h/0/x%20y", "rediss+list://h/x%20y#timeout=5s&insecure=0"),
+        (
+            "rediss://h:6380/2/cam#insecure=1&timeout=1m",
+            "rediss://h:6380/2/cam#timeout=1m&insecure=1",
+        ),
+        (
+            "redis+list://[::1]:7/a%2Fb:c",
+            "redis+list://[::1]:7/a%2Fb:c#timeout=5s&insecure=0",
+        ),
+        (
+            "rediss+list://h/0/x%20y",
+            "rediss+list://h/x%20y#timeout=5s&insecure=0",
+        ),
     ] {
-        let source: Source = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let source: Source = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(source.to_string(), text);
         assert_eq!(canonical.parse::<Source>().unwrap(), source);
     }
     for (text, canonical) in [
         ("redis://h/cam", "redis://h/cam#insecure=0"),
-        ("redis+list://h/1/work", "redis+list://h/1/work?max=100#insecure=0"),
-        ("rediss+list://h/work?max=7#insecure=1", "rediss+list://h/work?max=7#insecure=1"),
+        (
+            "redis+list://h/1/work",
+            "redis+list://h/1/work?max=100#insecure=0",
+        ),
+        (
+            "rediss+list://h/work?max=7#insecure=1",
+            "rediss+list://h/work?max=7#insecure=1",
+        ),
     ] {
-        let target: Target = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let target: Target = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(target.to_string(), text);
         assert_eq!(canonical.parse::<Target>().unwrap(), target);
     }
@@ -46,9 +65,15 @@ fn what_is_no_address_is_told_how_to_write_one_and_not_shown() {
     let no_source = "redis: redis:h redis:///secret redis://h redis://h/ redis://h/one/secret redis://h/1/2/secret \
         redis://:80/secret redis://user:secret#x@h/cam redis://h/%ffsecret rediss+list://h/-1/secret";
     for text in no_source.split(' ') {
-        for error in [text.parse::<Source>().map(drop), text.parse::<Target>().map(drop)] {
+        for error in [
+            text.parse::<Source>().map(drop),
+            text.parse::<Target>().map(drop),
+        ] {
             let sentence = error.expect_err(text).to_string();
-            assert!(sentence.starts_with("that is no address in Redis; write redis://"), "{sentence}");
+            assert!(
+                sentence.starts_with("that is no address in Redis; write redis://"),
+                "{sentence}"
+            );
             assert!(!sentence.contains("secret"), "{sentence}");
         }
     }
@@ -58,15 +83,37 @@ fn what_is_no_address_is_told_how_to_write_one_and_not_shown() {
 fn a_bad_option_is_told_in_one_sentence() {
     let program = env!("CARGO_BIN_EXE_framecast");
     for (arguments, words) in [
-        (vec!["capture", "redis://h/cam?max=3"], "redis has no such parameter; it takes none here"),
-        (vec!["capture", "redis://h/cam#timeout=0s"], "is no timeout for redis; write a time with its unit"),
-        (vec!["publish", "redis+list://h/work?max=0"], "is no max for redis+list; write a whole number from 1"),
-        (vec!["publish", "redis://h/cam#timeout=1s"], "redis has no such parameter; it takes insecure"),
+        (
+            vec!["capture", "redis://h/cam?max=3"],
+            "redis has no such parameter; it takes none here",
+        ),
+        (
+            vec!["capture", "redis://h/cam#timeout=0s"],
+            "is no timeout for redis; write a time with its unit",
+        ),
+        (
+            vec!["publish", "redis+list://h/work?max=0"],
+            "is no max for redis+list; write a whole number from 1",
+        ),
+        (
+            vec!["publish", "redis://h/cam#timeout=1s"],
+            "redis has no such parameter; it takes insecure",
+        ),
         (vec!["publish", "stills:"], "that is no address in Redis"),
-        (vec!["serve", "--publish", "http://h/"], "--publish: that is no address in Redis"),
-        (vec!["serve", "--publish", "x=redis://h/cam"], "there is no camera called 'x'; the cameras are camera"),
+        (
+            vec!["serve", "--publish", "http://h/"],
+            "--publish: that is no address in Redis",
+        ),
+        (
+            vec!["serve", "--publish", "x=redis://h/cam"],
+            "there is no camera called 'x'; the cameras are camera",
+        ),
     ] {
-        let output = Command::new(program).args(&arguments).stdin(Stdio::null()).output().unwrap();
+        let output = Command::new(program)
+            .args(&arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(words), "{arguments:?}: {said}");

@@ -45,7 +45,11 @@ impl Program {
     fn start_in(arguments: &[&str], store: Option<&Path>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
         command.envs(store.map(|store| ("SSL_CERT_FILE", store)));
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         Self(command.spawn().expect("the program starts"))
     }
 
@@ -53,7 +57,12 @@ impl Program {
     fn words(mut self) -> String {
         let _ = self.0.kill();
         let mut words = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+        self.0
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut words)
+            .unwrap();
         words
     }
 }
@@ -77,7 +86,8 @@ fn a_redis_that_fails_is_tried_five_times_a_second_at_most_and_spoken_of_once() 
     for serve in [refuse, mute, starting] {
         for arguments in [["capture", "redis"], ["publish", "redis+list"]] {
             let (address, count) = listen(serve);
-            let program = Program::start(&[arguments[0], &format!("{}://{address}/cam", arguments[1])]);
+            let program =
+                Program::start(&[arguments[0], &format!("{}://{address}/cam", arguments[1])]);
             eventually("it tries again", || count.load(Ordering::Relaxed) >= 2);
             let before = count.load(Ordering::Relaxed);
             thread::sleep(Duration::from_secs(2));
@@ -85,21 +95,32 @@ fn a_redis_that_fails_is_tried_five_times_a_second_at_most_and_spoken_of_once() 
             assert!((1..=10).contains(&attempts), "{attempts} attempts in 2 s");
             let words = program.words();
             assert_eq!(words.lines().count(), 1, "{words}");
-            assert!(words.ends_with("; trying again until it is back\n"), "{words}");
+            assert!(
+                words.ends_with("; trying again until it is back\n"),
+                "{words}"
+            );
         }
     }
 }
 
 #[test]
 fn viewers_are_told_that_redis_is_away_and_its_driver_is_left_alone() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let place = format!("redis://{gone}/cam");
     let server = support::Program::serve(&["--camera", &format!("{place}#timeout=100ms")]);
     let mut viewer = server.watch("/stream");
     viewer.part();
     let reply = server.get("/snapshot");
-    let reason = format!("Camera camera is offline: no frames from {place}: the connection is refused;");
-    assert!(reply.status() == 503 && reply.text().starts_with(&reason), "{}", reply.text());
+    let reason =
+        format!("Camera camera is offline: no frames from {place}: the connection is refused;");
+    assert!(
+        reply.status() == 503 && reply.text().starts_with(&reason),
+        "{}",
+        reply.text()
+    );
     // Long after another driver would have been taken for hopeless.
     thread::sleep(Duration::from_secs(2));
     assert_eq!(server.state()["cameras"][0]["restarts"], 0);
@@ -108,18 +129,37 @@ fn viewers_are_told_that_redis_is_away_and_its_driver_is_left_alone() {
 
 #[test]
 fn a_publisher_that_hangs_is_let_go_like_a_viewer_and_started_again() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let options = ["--camera", "stills:?fps=60", "--stall-timeout", "500ms"];
-    let server = support::Program::serve(&[&options[..], &["--publish", &format!("redis://{gone}/cam")]].concat());
+    let server = support::Program::serve(
+        &[&options[..], &["--publish", &format!("redis://{gone}/cam")]].concat(),
+    );
     let delivered = || server.state()["publishers"][0]["delivered"].as_u64();
     eventually("it takes frames", || delivered() >= Some(10));
-    let arguments = |pid: &String| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let publisher = server.children().into_iter().find(|pid| arguments(pid).contains("publish")).unwrap();
-    kill_process(Pid::from_raw(publisher.parse().unwrap()).unwrap(), Signal::STOP).unwrap();
-    eventually("another one runs", || server.state()["publishers"][0]["restarts"] == 1 && delivered() >= Some(10));
+    let arguments =
+        |pid: &String| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let publisher = server
+        .children()
+        .into_iter()
+        .find(|pid| arguments(pid).contains("publish"))
+        .unwrap();
+    kill_process(
+        Pid::from_raw(publisher.parse().unwrap()).unwrap(),
+        Signal::STOP,
+    )
+    .unwrap();
+    eventually("another one runs", || {
+        server.state()["publishers"][0]["restarts"] == 1 && delivered() >= Some(10)
+    });
     let state = server.state();
     assert_eq!(state["connections"]["closed"]["stalled"], 1, "{state}");
-    assert!(!server.children().contains(&publisher), "the one that hung is gone");
+    assert!(
+        !server.children().contains(&publisher),
+        "the one that hung is gone"
+    );
     server.signal(Signal::TERM);
     assert!(server.wait().0.success());
 }
@@ -128,7 +168,9 @@ fn a_publisher_that_hangs_is_let_go_like_a_viewer_and_started_again() {
 fn a_publisher_takes_its_input_off_though_redis_takes_nothing() {
     let (address, _) = listen(|mut stream| {
         let mut hello = [0; 512];
-        let _ = stream.read(&mut hello).and_then(|_| stream.write_all(b"+PONG\r\n"));
+        let _ = stream
+            .read(&mut hello)
+            .and_then(|_| stream.write_all(b"+PONG\r\n"));
         // From here on nothing is read, let alone answered.
         thread::sleep(Duration::from_secs(60));
     });
@@ -147,7 +189,9 @@ fn frame_larger_than_the_default_is_published_if_the_option_allows_it() {
     let counted = Arc::clone(&received);
     let (address, _) = listen(move |mut stream| {
         let mut piece = vec![0; 64 * 1024];
-        let _ = stream.read(&mut piece).and_then(|_| stream.write_all(b"+PONG\r\n"));
+        let _ = stream
+            .read(&mut piece)
+            .and_then(|_| stream.write_all(b"+PONG\r\n"));
         while let Ok(count @ 1..) = stream.read(&mut piece) {
             counted.fetch_add(count, Ordering::Relaxed);
         }
@@ -164,13 +208,24 @@ fn frame_larger_than_the_default_is_published_if_the_option_allows_it() {
     assert!(words.contains("8 MiB; raise --frame-max-mib"), "{words}");
     assert_eq!(received.load(Ordering::Relaxed), 0);
     let _publisher = publish(&["publish", "--frame-max-mib", "16", &url]);
-    eventually("it is published", || received.load(Ordering::Relaxed) > jpeg.len());
+    eventually("it is published", || {
+        received.load(Ordering::Relaxed) > jpeg.len()
+    });
     received.store(0, Ordering::Relaxed);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("large.jpg"), &jpeg).unwrap();
     let camera = format!("stills:{}", folder.path().display());
-    let _server = support::Program::serve(&["--frame-max-mib", "16", "--camera", &camera, "--publish", &url]);
-    eventually("a server hands its bound on", || received.load(Ordering::Relaxed) > jpeg.len());
+    let _server = support::Program::serve(&[
+        "--frame-max-mib",
+        "16",
+        "--camera",
+        &camera,
+        "--publish",
+        &url,
+    ]);
+    eventually("a server hands its bound on", || {
+        received.load(Ordering::Relaxed) > jpeg.len()
+    });
 }
 
 #[test]
@@ -183,7 +238,8 @@ fn certificate_is_accepted_from_the_platforms_store_or_if_that_is_wanted() {
     let published = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&published);
     let (address, _) = listen(move |stream| {
-        let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
+        let mut stream =
+            StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
         let mut received = Vec::new();
         let mut piece = [0; 4096];
         let mut answer: &[u8] = b"+PONG\r\n";
@@ -193,10 +249,15 @@ fn certificate_is_accepted_from_the_platforms_store_or_if_that_is_wanted() {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 _ => return,
             }
-            // A command ends with a line break; the end of a picture is no other byte of it followed by one.
-            let whole = received.ends_with(b"PING\r\n") || received.ends_with(&[0xff, 0xd9, b'\r', b'\n']);
+            // A command ends with a line break; the end of a picture is no other byte of it
+            // followed by one.
+            let whole =
+                received.ends_with(b"PING\r\n") || received.ends_with(&[0xff, 0xd9, b'\r', b'\n']);
             if whole {
-                counted.fetch_add(usize::from(!received.ends_with(b"PING\r\n")), Ordering::Relaxed);
+                counted.fetch_add(
+                    usize::from(!received.ends_with(b"PING\r\n")),
+                    Ordering::Relaxed,
+                );
                 received.clear();
                 let _ = stream.write_all(answer).and_then(|()| stream.flush());
                 answer = b":1\r\n";
@@ -205,7 +266,11 @@ fn certificate_is_accepted_from_the_platforms_store_or_if_that_is_wanted() {
     });
     let url = format!("rediss://localhost:{}/cam", address.port());
     let insecure = format!("{url}#insecure=1");
-    for (url, store, accepted) in [(&url, None, 0), (&insecure, None, 1), (&url, Some(&*store), 2)] {
+    for (url, store, accepted) in [
+        (&url, None, 0),
+        (&insecure, None, 1),
+        (&url, Some(&*store), 2),
+    ] {
         let mut program = Program::start_in(&["publish", url], store);
         let mut input = program.0.stdin.take().unwrap();
         let _ = input.write_all(PICTURES[0]);
@@ -214,7 +279,8 @@ fn certificate_is_accepted_from_the_platforms_store_or_if_that_is_wanted() {
         let words = program.words();
         assert_eq!(status.success(), accepted > 0, "{words}");
         assert_eq!(published.load(Ordering::Relaxed), accepted);
-        let told = words.contains("its certificate is not accepted (") && words.contains("add insecure=1 behind the #");
+        let told = words.contains("its certificate is not accepted (")
+            && words.contains("add insecure=1 behind the #");
         assert_eq!(told, accepted == 0, "{words}");
     }
 }
@@ -224,19 +290,30 @@ const RESIDENT_KIB_MAX: u64 = 64 * 1024;
 
 #[test]
 fn reply_that_announces_too_much_is_not_read() {
-    for announced in ["$10000000000\r\n", "*1000000000\r\n", "*3\r\n$7\r\nmessage\r\n$3\r\ncam\r\n$10000000000\r\n"] {
+    for announced in [
+        "$10000000000\r\n",
+        "*1000000000\r\n",
+        "*3\r\n$7\r\nmessage\r\n$3\r\ncam\r\n$10000000000\r\n",
+    ] {
         for scheme in ["redis", "redis+list"] {
             let (address, count) = listen(move |mut stream| {
                 let mut received = [0; 4096];
-                let _ = stream.read(&mut received).and_then(|_| stream.write_all(b"+PONG\r\n"));
+                let _ = stream
+                    .read(&mut received)
+                    .and_then(|_| stream.write_all(b"+PONG\r\n"));
                 // To what is asked next, with an answer that has no end.
-                let _ = stream.read(&mut received).and_then(|_| stream.write_all(announced.as_bytes()));
+                let _ = stream
+                    .read(&mut received)
+                    .and_then(|_| stream.write_all(announced.as_bytes()));
                 while stream.write_all(&[b'x'; 64 * 1024]).is_ok() {}
             });
             let program = Program::start(&["capture", &format!("{scheme}://{address}/cam")]);
             eventually("it tries again", || count.load(Ordering::Relaxed) >= 3);
-            let status = std::fs::read_to_string(format!("/proc/{}/status", program.0.id())).unwrap();
-            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+            let status =
+                std::fs::read_to_string(format!("/proc/{}/status", program.0.id())).unwrap();
+            let peak = status
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
             let peak: u64 = peak.and_then(|peak| peak.parse().ok()).expect("its peak");
             assert!(peak < RESIDENT_KIB_MAX, "{announced:?} took {peak} KiB");
             let words = program.words();

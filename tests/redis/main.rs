@@ -1,4 +1,5 @@
-//! Frames through Redis: the real program on both sides, and a real Redis between them where a test needs one.
+//! Frames through Redis: the real program on both sides, and a real Redis between them where a test
+//! needs one.
 
 mod addresses;
 mod channel;

@@ -1,5 +1,5 @@
-//! Redis away, paused, killed, or cutting off who reads too slowly: no viewer is dropped, and all is well again within
-//! two seconds of Redis.
+//! Redis away, paused, killed, or cutting off who reads too slowly: no viewer is dropped, and all
+//! is well again within two seconds of Redis.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ const ATTEMPTS_PER_SECOND_MAX: u64 = 5;
 
 const VIEWERS: usize = 20;
 
-/// None is missed because of Redis. But a machine that gives the server no time for a moment makes it skip some, and
-/// far fewer than an outage that held it up would.
+/// None is missed because of Redis. But a machine that gives the server no time for a moment makes
+/// it skip some, and far fewer than an outage that held it up would.
 const MISSED_MAX: u64 = 15;
 
 /// A number that a longer form of a test gives.
@@ -38,9 +38,15 @@ fn noise(width: u16, height: u16) -> (TempDir, String) {
         (seed >> 24) as u8
     };
     for number in 0..3 {
-        let pixels: Vec<u8> = (0..u32::from(width) * u32::from(height)).map(|_| next()).collect();
-        let encoder = jpeg_encoder::Encoder::new_file(folder.path().join(format!("{number}.jpg")), 90).unwrap();
-        encoder.encode(&pixels, width, height, jpeg_encoder::ColorType::Luma).unwrap();
+        let pixels: Vec<u8> = (0..u32::from(width) * u32::from(height))
+            .map(|_| next())
+            .collect();
+        let encoder =
+            jpeg_encoder::Encoder::new_file(folder.path().join(format!("{number}.jpg")), 90)
+                .unwrap();
+        encoder
+            .encode(&pixels, width, height, jpeg_encoder::ColorType::Luma)
+            .unwrap();
     }
     let source = format!("stills:{}?fps=15", folder.path().display());
     (folder, source)
@@ -64,19 +70,41 @@ impl Pair {
         let other = Program::serve(&["--camera", &place, "--offline", "last"]);
         let original = Watcher::crowd(&origin, VIEWERS);
         let copies = Watcher::crowd(&other, VIEWERS);
-        Self { origin, other, original, copies, _pictures: pictures }
+        Self {
+            origin,
+            other,
+            original,
+            copies,
+            _pictures: pictures,
+        }
     }
 
-    /// Every viewer is still there; those of the origin have missed nothing. What the two have logged.
+    /// Every viewer is still there; those of the origin have missed nothing. What the two have
+    /// logged.
     fn end(self) -> (String, String) {
-        assert_eq!(self.origin.state()["cameras"][0]["viewers"], VIEWERS + 1, "a publisher is one more");
+        assert_eq!(
+            self.origin.state()["cameras"][0]["viewers"],
+            VIEWERS + 1,
+            "a publisher is one more"
+        );
         assert_eq!(self.other.state()["cameras"][0]["viewers"], VIEWERS);
-        let missed =
-            self.original.into_iter().map(Watcher::end).map(|gaps| gaps.iter().map(|gap| gap.1 - gap.0 - 1).sum());
+        let missed = self
+            .original
+            .into_iter()
+            .map(Watcher::end)
+            .map(|gaps| gaps.iter().map(|gap| gap.1 - gap.0 - 1).sum());
         let missed: Vec<u64> = missed.collect();
-        println!("frames that {VIEWERS} viewers of the origin missed: {}", missed.iter().sum::<u64>());
-        assert!(missed.iter().all(|&missed| missed <= MISSED_MAX), "{missed:?}");
-        self.copies.into_iter().for_each(|watcher| drop(watcher.end()));
+        println!(
+            "frames that {VIEWERS} viewers of the origin missed: {}",
+            missed.iter().sum::<u64>()
+        );
+        assert!(
+            missed.iter().all(|&missed| missed <= MISSED_MAX),
+            "{missed:?}"
+        );
+        self.copies
+            .into_iter()
+            .for_each(|watcher| drop(watcher.end()));
         assert_eq!(self.origin.state()["publishers"][0]["restarts"], 0);
         assert_eq!(self.other.state()["cameras"][0]["restarts"], 0);
         self.origin.signal(Signal::TERM);
@@ -85,7 +113,8 @@ impl Pair {
     }
 }
 
-/// `FRAMECAST_RESTARTS=50 cargo test --release --test redis -- --ignored restarted --nocapture` is the long form.
+/// `FRAMECAST_RESTARTS=50 cargo test --release --test redis -- --ignored restarted --nocapture` is
+/// the long form.
 #[test]
 #[ignore = "needs redis-server"]
 fn redis_is_restarted_and_killed() {
@@ -95,7 +124,11 @@ fn redis_is_restarted_and_killed() {
     let mut driver = Driver::start(redis.url("redis", "cam"));
     let mut times = Vec::new();
     for restart in 0..restarts {
-        redis.end(if restart % 2 == 0 { Signal::TERM } else { Signal::KILL });
+        redis.end(if restart % 2 == 0 {
+            Signal::TERM
+        } else {
+            Signal::KILL
+        });
         thread::sleep(Duration::from_millis(300 * (1 + restart % 5)));
         let back = redis.start_again();
         times.push(pair.copies[0].next_after(back));
@@ -103,7 +136,11 @@ fn redis_is_restarted_and_killed() {
         thread::sleep(Duration::from_millis(500));
     }
     times.sort();
-    println!("back after {:?} in the median and {:?} at most", times[times.len() / 2], times[times.len() - 1]);
+    println!(
+        "back after {:?} in the median and {:?} at most",
+        times[times.len() / 2],
+        times[times.len() - 1]
+    );
     let (mut last, newest) = (0, pair.copies[0].newest());
     while last < newest {
         let sequence = driver.frame().sequence.expect("a number").get();
@@ -111,13 +148,21 @@ fn redis_is_restarted_and_killed() {
         last = sequence;
     }
     let (origin, other) = pair.end();
-    // Once for each outage at most; one that is as short as the wait between two attempts may not be noticed at all.
+    // Once for each outage at most; one that is as short as the wait between two attempts may not
+    // be noticed at all.
     let count = |words: &str, said: &str| words.matches(said).count() as u64;
-    assert!((1..=restarts).contains(&count(&origin, "no frames to")), "{origin}");
-    assert!((1..=restarts).contains(&count(&other, "no frames from")), "{other}");
+    assert!(
+        (1..=restarts).contains(&count(&origin, "no frames to")),
+        "{origin}"
+    );
+    assert!(
+        (1..=restarts).contains(&count(&other, "no frames from")),
+        "{other}"
+    );
 }
 
-/// `FRAMECAST_PAUSE=10 cargo test --release --test redis -- --ignored paused --nocapture` is the long form.
+/// `FRAMECAST_PAUSE=10 cargo test --release --test redis -- --ignored paused --nocapture` is the
+/// long form.
 #[test]
 #[ignore = "needs redis-server"]
 fn redis_is_paused_and_stopped() {
@@ -166,7 +211,11 @@ fn redis_cuts_off_a_subscriber_that_is_too_slow() {
     let back = watcher.next_after(resumed);
     println!("back after {back:?}");
     assert!(back <= BACK_WITHIN);
-    assert_eq!(other.state()["cameras"][0]["restarts"], 0, "the driver saw to it by itself");
+    assert_eq!(
+        other.state()["cameras"][0]["restarts"],
+        0,
+        "the driver saw to it by itself"
+    );
     assert_eq!(origin.state()["publishers"][0]["restarts"], 0);
     watcher.end();
 }
@@ -175,19 +224,41 @@ fn redis_cuts_off_a_subscriber_that_is_too_slow() {
 #[ignore = "needs redis-server"]
 fn a_password_is_wanted_and_told_to_nobody_else() {
     let redis = Redis::start(&["--requirepass", "top-secret"]);
-    let with = |password: &str| redis.url("redis", "cam").replace("//", &format!("//:{password}@"));
+    let with = |password: &str| {
+        redis
+            .url("redis", "cam")
+            .replace("//", &format!("//:{password}@"))
+    };
     let place = redis.url("redis", "cam");
-    let sentence = "it does not accept the user and password; check them (in the address, %40 stands for @)";
-    assert_eq!(Driver::start(with("wrong-secret")).failure(), format!("no frames from {place}: {sentence}"));
+    let sentence =
+        "it does not accept the user and password; check them (in the address, %40 stands for @)";
+    assert_eq!(
+        Driver::start(with("wrong-secret")).failure(),
+        format!("no frames from {place}: {sentence}")
+    );
     let sentence = "it wants a password; write redis://USER:PASSWORD@HOST/NAME, or redis://:PASSWORD@HOST/NAME";
-    assert_eq!(Driver::start(&place).failure(), format!("no frames from {place}: {sentence}"));
+    assert_eq!(
+        Driver::start(&place).failure(),
+        format!("no frames from {place}: {sentence}")
+    );
 
-    let origin = Program::serve(&["-vv", "--camera", "stills:?fps=15", "--publish", &with("top%2Dsecret")]);
+    let origin = Program::serve(&[
+        "-vv",
+        "--camera",
+        "stills:?fps=15",
+        "--publish",
+        &with("top%2Dsecret"),
+    ]);
     let wrong = Program::serve(&["-vv", "--publish", &with("wrong-secret")]);
     let other = Program::serve(&["-vv", "--camera", &with("top-secret")]);
     other.watch("/stream").part();
-    eventually("it is told", || wrong.state()["publishers"][0]["restarts"].as_u64() >= Some(2));
-    let error = wrong.state()["publishers"][0]["error"].as_str().unwrap_or_default().to_owned();
+    eventually("it is told", || {
+        wrong.state()["publishers"][0]["restarts"].as_u64() >= Some(2)
+    });
+    let error = wrong.state()["publishers"][0]["error"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     assert!(error.starts_with("no frames to redis://"), "{error}");
     let mut words = String::new();
     for program in [origin, wrong, other] {
@@ -198,7 +269,12 @@ fn a_password_is_wanted_and_told_to_nobody_else() {
         program.signal(Signal::TERM);
         let (_, log) = program.wait();
         // Said once; at the next level of the log each time.
-        assert!(log.matches("WARN  publisher of camera: no frames to").count() <= 1, "{log}");
+        assert!(
+            log.matches("WARN  publisher of camera: no frames to")
+                .count()
+                <= 1,
+            "{log}"
+        );
         words += &log;
     }
     assert!(words.contains("it does not accept"), "{words}");

@@ -19,11 +19,20 @@ pub struct Redis {
 
 impl Redis {
     pub fn start(options: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
         let child = spawn(port, &options, &folder);
-        let redis = Self { port, options, folder, child };
+        let redis = Self {
+            port,
+            options,
+            folder,
+            child,
+        };
         redis.await_answer();
         redis
     }
@@ -67,12 +76,19 @@ impl Redis {
     /// A figure of `INFO`.
     pub fn figure(&self, name: &str) -> u64 {
         let info: String = self.ask("INFO all");
-        let figure = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        figure.and_then(|figure| figure.trim().parse().ok()).unwrap_or_else(|| panic!("no {name} in {info}"))
+        let figure = info
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        figure
+            .and_then(|figure| figure.trim().parse().ok())
+            .unwrap_or_else(|| panic!("no {name} in {info}"))
     }
 
     fn try_connect(&self) -> Option<Connection> {
-        let mut connection = redis::Client::open(self.url("redis", "")).unwrap().get_connection().ok()?;
+        let mut connection = redis::Client::open(self.url("redis", ""))
+            .unwrap()
+            .get_connection()
+            .ok()?;
         // Wanting a password is an answer as well.
         match cmd("PING").exec(&mut connection) {
             Err(error) if error.code() != Some("NOAUTH") => None,
@@ -94,7 +110,20 @@ impl Drop for Redis {
 
 fn spawn(port: u16, options: &[String], folder: &TempDir) -> Child {
     let mut command = Command::new("redis-server");
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-    command.args(options).current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args([
+        "--port",
+        &port.to_string(),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+    ]);
+    command
+        .args(options)
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.spawn().expect("redis-server is installed")
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Program, Viewer, eventually};
 
-/// One viewer in a thread of its own. That it is never dropped, and never shown an older frame after a newer one, it
-/// looks at by itself.
+/// One viewer in a thread of its own. That it is never dropped, and never shown an older frame
+/// after a newer one, it looks at by itself.
 pub struct Watcher {
     newest: Arc<AtomicU64>,
     gaps: Arc<Mutex<Vec<(u64, u64)>>>,
@@ -19,14 +19,23 @@ pub struct Watcher {
 impl Watcher {
     pub fn of(program: &Program) -> Self {
         let mut viewer = program.watch("/stream");
-        let (newest, gaps, stop) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<_>>>::default(), Arc::default());
+        let (newest, gaps, stop) = (
+            Arc::<AtomicU64>::default(),
+            Arc::<Mutex<Vec<_>>>::default(),
+            Arc::default(),
+        );
         let (seen, missed, stopped) = (Arc::clone(&newest), Arc::clone(&gaps), Arc::clone(&stop));
         let watch = move || {
             while !AtomicBool::load(&stopped, Ordering::Relaxed) {
                 look(&mut viewer, &seen, &missed);
             }
         };
-        let watcher = Self { newest, gaps, stop, thread: Some(thread::spawn(watch)) };
+        let watcher = Self {
+            newest,
+            gaps,
+            stop,
+            thread: Some(thread::spawn(watch)),
+        };
         eventually("a viewer is shown something", || watcher.newest() > 0);
         watcher
     }
@@ -50,7 +59,11 @@ impl Watcher {
     /// Says which frames it missed: pairs of neighbours with others between them.
     pub fn end(mut self) -> Vec<(u64, u64)> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().unwrap().join().expect("the viewer was never dropped, and its frames were in order");
+        self.thread
+            .take()
+            .unwrap()
+            .join()
+            .expect("the viewer was never dropped, and its frames were in order");
         std::mem::take(&mut self.gaps.lock().unwrap())
     }
 }

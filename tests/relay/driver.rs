@@ -33,8 +33,14 @@ impl Driver {
     /// Starts it with a variable of its environment set.
     pub fn start_in(url: impl AsRef<str>, (name, value): (&str, &Path)) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-        command.args(["capture", url.as_ref()]).env("RUST_LOG", "info").env(name, value);
-        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["capture", url.as_ref()])
+            .env("RUST_LOG", "info")
+            .env(name, value);
+        let piped = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the program starts");
         let output = child.stdout.take().expect("its output is piped");
         let (sender, frames) = channel();
@@ -55,7 +61,9 @@ impl Driver {
     pub fn failure(self) -> String {
         let words = self.all_words();
         let last = words.lines().last().unwrap_or_default();
-        last.strip_prefix("framecast: ").unwrap_or_else(|| panic!("no sentence: {words:?}")).to_owned()
+        last.strip_prefix("framecast: ")
+            .unwrap_or_else(|| panic!("no sentence: {words:?}"))
+            .to_owned()
     }
 
     /// All that it has said when it has failed, which must be the next thing it does.
@@ -92,7 +100,9 @@ impl Driver {
     fn words(&mut self) -> String {
         let mut words = String::new();
         let errors = self.child.stderr.as_mut().expect("its words are piped");
-        errors.read_to_string(&mut words).expect("its words are text");
+        errors
+            .read_to_string(&mut words)
+            .expect("its words are text");
         words
     }
 }
@@ -118,5 +128,9 @@ fn read_frames(mut output: ChildStdout, frames: &Sender<Part>) {
             }
         }
     }
-    assert_eq!(decoder.tally().skipped_bytes, 0, "it writes parts and nothing else");
+    assert_eq!(
+        decoder.tally().skipped_bytes,
+        0,
+        "it writes parts and nothing else"
+    );
 }

@@ -14,18 +14,28 @@ const PARTS: &str = "Content-Type: multipart/x-mixed-replace; boundary=b\r\n";
 fn parts() -> Vec<u8> {
     PICTURES
         .iter()
-        .flat_map(|picture| [b"--b\r\nContent-Type: image/jpeg\r\n\r\n", *picture, b"\r\n"].concat())
+        .flat_map(|picture| {
+            [
+                b"--b\r\nContent-Type: image/jpeg\r\n\r\n",
+                *picture,
+                b"\r\n",
+            ]
+            .concat()
+        })
         .collect()
 }
 
-/// What becomes of a camera that answers with `head` and `body`: a picture, or the sentence with which it is refused.
-/// Whatever it is, not more than one line is said of it.
+/// What becomes of a camera that answers with `head` and `body`: a picture, or the sentence with
+/// which it is refused. Whatever it is, not more than one line is said of it.
 fn outcome(head: impl AsRef<[u8]>, body: &[u8]) -> Result<(), String> {
     let upstream = Upstream::sending([head.as_ref(), body].concat());
     let (shown, words) = Driver::start(upstream.url("/x#timeout=5s")).frame_or_words();
     assert!(!words.contains("panicked"), "{words}");
     let said = usize::from(!shown);
-    assert!(words.lines().count() <= 1 && words.lines().count() >= said, "{shown}: {words}");
+    assert!(
+        words.lines().count() <= 1 && words.lines().count() >= said,
+        "{shown}: {words}"
+    );
     if shown { Ok(()) } else { Err(words) }
 }
 
@@ -48,7 +58,11 @@ fn odd_status_line_is_shown() {
         "HTTP/1.1 203 Non-Authoritative Information",
         "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-",
     ] {
-        assert_eq!(outcome(format!("{line}\r\n{PARTS}\r\n"), &parts()), Ok(()), "{line}");
+        assert_eq!(
+            outcome(format!("{line}\r\n{PARTS}\r\n"), &parts()),
+            Ok(()),
+            "{line}"
+        );
     }
     // No head at all, as of a pipe behind a socket.
     assert_eq!(outcome("", &parts()), Ok(()));
@@ -85,11 +99,27 @@ fn odd_field_line_is_ignored() {
     ] {
         let head = format!("HTTP/1.1 200 OK\r\n{line}\r\n{PARTS}\r\n");
         assert_eq!(outcome(&head, &parts()), Ok(()), "{line}");
-        assert_eq!(outcome(head.replace("\r\n", "\n"), &parts()), Ok(()), "{line}, with bare line feeds");
+        assert_eq!(
+            outcome(head.replace("\r\n", "\n"), &parts()),
+            Ok(()),
+            "{line}, with bare line feeds"
+        );
     }
     let long = format!("X: {}\r\n", "a".repeat(65 * 1024));
-    assert_eq!(outcome(format!("HTTP/1.1 200 OK\r\n{long}{PARTS}\r\n"), &parts()), Ok(()));
-    assert_eq!(outcome(format!("HTTP/1.1 200 OK\r\nContent-\0Type :{}\r\n\r\n", &PARTS[13..]), &parts()), Ok(()));
+    assert_eq!(
+        outcome(format!("HTTP/1.1 200 OK\r\n{long}{PARTS}\r\n"), &parts()),
+        Ok(())
+    );
+    assert_eq!(
+        outcome(
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-\0Type :{}\r\n\r\n",
+                &PARTS[13..]
+            ),
+            &parts()
+        ),
+        Ok(())
+    );
 }
 
 #[test]
@@ -101,23 +131,71 @@ fn what_is_neither_stream_nor_picture_is_named_with_the_way_out() {
         ("HTTP/1.1 20 OK\r\n\r\n", "", "status is 20"),
         ("HTTP/1.1 204 No Content\r\n\r\n", "", "204 No Content"),
         ("HTTP/1.1 302 Found\r\n\r\n", "", "302"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", "<html>", "a web page"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", "<html>", "a web page"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", "{\"error\": 1}", "JSON"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n", "\u{89}PNG", "image/png"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
+            "<html>",
+            "a web page",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n",
+            "<html>",
+            "a web page",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
+            "{\"error\": 1}",
+            "JSON",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n",
+            "\u{89}PNG",
+            "image/png",
+        ),
         ("HTTP/1.1 200 OK\r\n\r\n", "#EXTM3U\n", "exec:ffmpeg -i"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: audio/mpegurl\r\n\r\n", "/a.ts\n", "playlist of HLS"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", "\0\x10\x02", "exec:ffmpeg -i"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", "\0\0\0\x20ftypisom", "exec:ffmpeg -i"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: video/h264\r\n\r\n", "\0\0\0\x01\x67", "H.264"),
-        ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", "\x1f", "exec:curl -s --compressed"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n", "--b\r\n\r\n\0\0\0\x01\x67", "H.264"),
-        ("HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n", "<html>", "a web page"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: audio/mpegurl\r\n\r\n",
+            "/a.ts\n",
+            "playlist of HLS",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n",
+            "\0\x10\x02",
+            "exec:ffmpeg -i",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n",
+            "\0\0\0\x20ftypisom",
+            "exec:ffmpeg -i",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: video/h264\r\n\r\n",
+            "\0\0\0\x01\x67",
+            "H.264",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
+            "\x1f",
+            "exec:curl -s --compressed",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n",
+            "--b\r\n\r\n\0\0\0\x01\x67",
+            "H.264",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n",
+            "<html>",
+            "a web page",
+        ),
     ] {
         let refused = outcome(head, body.as_bytes()).expect_err(head);
         assert!(refused.contains(words), "{head} {body}: {refused}");
     }
-    let refused = outcome(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(400 * 1024)), b"").unwrap_err();
+    let refused = outcome(
+        format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(400 * 1024)),
+        b"",
+    )
+    .unwrap_err();
     assert!(refused.contains("KiB"), "{refused}");
 }
 
@@ -183,15 +261,20 @@ fn mutate(head: &mut Vec<u8>, mutation: &Mutation, at: usize) {
             let piece = head[at..end(*length)].to_vec();
             head.splice(at..at, piece);
         }
-        Mutation::ChangeCase => {
-            head[at..].iter_mut().for_each(|byte| *byte ^= 0x20 * u8::from(byte.is_ascii_alphabetic()))
-        }
+        Mutation::ChangeCase => head[at..]
+            .iter_mut()
+            .for_each(|byte| *byte ^= 0x20 * u8::from(byte.is_ascii_alphabetic())),
     }
 }
 
 #[test]
 fn thousand_mutated_heads_are_shown_or_refused_with_one_sentence() {
-    let config = Config { cases: 1000, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
+    let config = Config {
+        cases: 1000,
+        failure_persistence: None,
+        max_shrink_iters: 50,
+        ..Config::default()
+    };
     let mutations = prop::collection::vec((mutation(), any::<Index>()), 1..6);
     let cases = (prop::sample::select(&HEADS[..]), mutations, any::<bool>());
     let parts = parts();
@@ -204,7 +287,11 @@ fn thousand_mutated_heads_are_shown_or_refused_with_one_sentence() {
                 mutate(&mut head, &mutation, at);
             }
         }
-        let body = if is_stream { parts.as_slice() } else { PICTURES[0] };
+        let body = if is_stream {
+            parts.as_slice()
+        } else {
+            PICTURES[0]
+        };
         shown.set(shown.get() + usize::from(outcome(&head, body).is_ok()));
         Ok(())
     });

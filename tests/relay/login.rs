@@ -1,4 +1,5 @@
-//! Basic and digest logins, against a camera that checks them by itself (RFC 7617, RFC 7616, RFC 2069).
+//! Basic and digest logins, against a camera that checks them by itself (RFC 7617, RFC 7616, RFC
+//! 2069).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,7 +21,10 @@ fn with_credentials(url: &str, credentials: &str) -> String {
 }
 
 fn refuse(challenges: &[&str]) -> Vec<u8> {
-    let fields: String = challenges.iter().map(|challenge| format!("WWW-Authenticate: {challenge}\r\n")).collect();
+    let fields: String = challenges
+        .iter()
+        .map(|challenge| format!("WWW-Authenticate: {challenge}\r\n"))
+        .collect();
     answer("401 Unauthorized", &fields, b"<html>who?</html>")
 }
 
@@ -29,17 +33,28 @@ fn parameter<'a>(authorization: &'a str, name: &str) -> Option<&'a str> {
     let mut parameters = authorization
         .strip_prefix("Digest ")?
         .split(", ")
-        .flat_map(|parameter| parameter.split(',').filter_map(|parameter| parameter.trim().split_once('=')));
-    parameters.find(|parameter| parameter.0 == name).map(|parameter| parameter.1.trim_matches('"'))
+        .flat_map(|parameter| {
+            parameter
+                .split(',')
+                .filter_map(|parameter| parameter.trim().split_once('='))
+        });
+    parameters
+        .find(|parameter| parameter.0 == name)
+        .map(|parameter| parameter.1.trim_matches('"'))
 }
 
 fn hash<H: Digest>(text: &str) -> String {
-    H::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    H::digest(text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Whether `request` proves that its sender knows the password, for the challenge with this nonce.
 fn proves<H: Digest>(request: &str, nonce: &str) -> bool {
-    let Some(authorization) = field(request, "Authorization") else { return false };
+    let Some(authorization) = field(request, "Authorization") else {
+        return false;
+    };
     let get = |name| parameter(authorization, name);
     let target = request.split(' ').nth(1).unwrap();
     let secret = hash::<H>(&format!("{USER}:the camera:{PASSWORD}"));
@@ -65,10 +80,21 @@ fn a_basic_login() {
     assert_eq!(driver.frame().jpeg, PICTURES[0]);
     let requests = upstream.requests();
     assert_eq!(requests.len(), 2);
-    assert_eq!(field(&requests[0], "Authorization"), None, "nobody has asked yet");
-    assert!(requests[1].contains("\r\nAuthorization: Basic "), "some cameras heed the case of names");
+    assert_eq!(
+        field(&requests[0], "Authorization"),
+        None,
+        "nobody has asked yet"
+    );
+    assert!(
+        requests[1].contains("\r\nAuthorization: Basic "),
+        "some cameras heed the case of names"
+    );
     let host = upstream.address.to_string();
-    assert!(requests.iter().all(|request| field(request, "Host") == Some(&host)));
+    assert!(
+        requests
+            .iter()
+            .all(|request| field(request, "Host") == Some(&host))
+    );
 }
 
 #[test]
@@ -76,12 +102,27 @@ fn a_digest_login() {
     type Check = fn(&str, &str) -> bool;
     let sha256 = "Digest realm=\"the camera\", nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"";
     let kinds: [(Vec<&str>, Check); 5] = [
-        (vec!["Digest realm=\"the camera\", nonce=\"n1\", qop=\"auth\", opaque=\"o\""], proves::<Md5>),
-        (vec!["Digest realm=\"the camera\",nonce=\"n1\",algorithm=MD5,qop=\"auth,auth-int\""], proves::<Md5>),
-        (vec!["Digest realm=\"the camera\", nonce=\"n1\""], proves::<Md5>),
+        (
+            vec!["Digest realm=\"the camera\", nonce=\"n1\", qop=\"auth\", opaque=\"o\""],
+            proves::<Md5>,
+        ),
+        (
+            vec!["Digest realm=\"the camera\",nonce=\"n1\",algorithm=MD5,qop=\"auth,auth-int\""],
+            proves::<Md5>,
+        ),
+        (
+            vec!["Digest realm=\"the camera\", nonce=\"n1\""],
+            proves::<Md5>,
+        ),
         (vec![sha256], proves::<Sha256>),
         // Who offers a choice is not told the password.
-        (vec!["Basic realm=\"x\"", "Digest realm=\"the camera\", nonce=\"n1\", qop=\"auth\""], proves::<Md5>),
+        (
+            vec![
+                "Basic realm=\"x\"",
+                "Digest realm=\"the camera\", nonce=\"n1\", qop=\"auth\"",
+            ],
+            proves::<Md5>,
+        ),
     ];
     for (challenges, check) in kinds {
         let words = challenges.join(" | ");
@@ -104,9 +145,15 @@ fn a_digest_login_serves_many_requests_until_it_expires() {
         let nonce = format!("nonce{}", number / 3);
         if proves::<Md5>(request, &nonce) {
             served.fetch_add(1, Ordering::Relaxed);
-            return answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[number % 3]);
+            return answer(
+                "200 OK",
+                "Content-Type: image/jpeg\r\n",
+                PICTURES[number % 3],
+            );
         }
-        refuse(&[&format!("Digest realm=\"the camera\", nonce=\"{nonce}\", qop=\"auth\", stale=true")])
+        refuse(&[&format!(
+            "Digest realm=\"the camera\", nonce=\"{nonce}\", qop=\"auth\", stale=true"
+        )])
     });
     let mut driver = Driver::start(with_credentials(&upstream.url("/#fps=100"), IN_ADDRESS));
     for number in 0..9 {
@@ -118,19 +165,32 @@ fn a_digest_login_serves_many_requests_until_it_expires() {
         parameter(authorization, "nc").unwrap_or("none")
     });
     let round = ["00000001", "00000002", "00000003", "00000004"];
-    let expected: Vec<_> = ["none"].into_iter().chain(round).chain(round).chain(["00000001"]).take(9).collect();
+    let expected: Vec<_> = ["none"]
+        .into_iter()
+        .chain(round)
+        .chain(round)
+        .chain(["00000001"])
+        .take(9)
+        .collect();
     assert_eq!(counts.take(9).collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn a_login_that_fails_is_tried_once() {
-    for challenge in ["Basic realm=\"x\"", "Digest realm=\"the camera\", nonce=\"n\", qop=\"auth\""] {
+    for challenge in [
+        "Basic realm=\"x\"",
+        "Digest realm=\"the camera\", nonce=\"n\", qop=\"auth\"",
+    ] {
         let upstream = Upstream::answering(move |_| refuse(&[challenge]));
         let url = upstream.url("/video");
         let failure = Driver::start(with_credentials(&url, "user:top-secret")).failure();
         let sentence = "it does not accept the user and password; check them (in the address, %40 stands for @)";
         assert_eq!(failure, format!("no frames from {url}: {sentence}"));
-        assert_eq!(upstream.requests().len(), 2, "a camera may lock out who tries more often");
+        assert_eq!(
+            upstream.requests().len(),
+            2,
+            "a camera may lock out who tries more often"
+        );
         let failure = Driver::start(&url).failure();
         let sentence = "it wants a user and a password; write http://USER:PASSWORD@HOST/PATH";
         assert_eq!(failure, format!("no frames from {url}: {sentence}"));
@@ -139,12 +199,23 @@ fn a_login_that_fails_is_tried_once() {
 
 #[test]
 fn a_login_of_another_kind_is_told() {
-    for challenges in [vec!["NTLM"], vec!["Negotiate", "Bearer realm=\"x\""], vec!["Digest nonsense"]] {
+    for challenges in [
+        vec!["NTLM"],
+        vec!["Negotiate", "Bearer realm=\"x\""],
+        vec!["Digest nonsense"],
+    ] {
         let words = challenges.join(" | ");
         let upstream = Upstream::answering(move |_| refuse(&challenges));
         let failure = Driver::start(with_credentials(&upstream.url("/"), IN_ADDRESS)).failure();
-        assert!(failure.contains("it wants a login that is neither basic nor digest ("), "{words}: {failure}");
-        assert_eq!(upstream.requests().len(), 2, "{words}: basic is tried once all the same");
+        assert!(
+            failure.contains("it wants a login that is neither basic nor digest ("),
+            "{words}: {failure}"
+        );
+        assert_eq!(
+            upstream.requests().len(),
+            2,
+            "{words}: basic is tried once all the same"
+        );
     }
 }
 
@@ -154,12 +225,16 @@ fn secrets_are_in_no_log() {
         Some(BASIC) => stream_of(&PICTURES),
         _ => refuse(&["Basic realm=\"the camera\""]),
     });
-    let mut driver = Driver::start_logging(with_credentials(&upstream.url("/"), IN_ADDRESS), "trace");
+    let mut driver =
+        Driver::start_logging(with_credentials(&upstream.url("/"), IN_ADDRESS), "trace");
     for _ in 0..3 {
         driver.frame();
     }
     let words = driver.stop();
-    assert!(words.contains("DEBUG") && !words.contains("TRACE"), "{words}");
+    assert!(
+        words.contains("DEBUG") && !words.contains("TRACE"),
+        "{words}"
+    );
     for secret in [IN_ADDRESS, PASSWORD, BASIC, "p%40ss", "dXMgZXI"] {
         assert!(!words.contains(secret), "{secret}: {words}");
     }
@@ -181,10 +256,20 @@ fn challenge_that_breaks_the_grammar_is_answered_with_basic() {
     for challenge in challenges {
         let upstream = Upstream::answering(move |request| match field(request, "Authorization") {
             Some(BASIC) => stream_of(&PICTURES),
-            _ => [b"HTTP/1.1 401 Who\r\nContent-Length: 0\r\n", challenge, b"\r\n"].concat(),
+            _ => [
+                b"HTTP/1.1 401 Who\r\nContent-Length: 0\r\n",
+                challenge,
+                b"\r\n",
+            ]
+            .concat(),
         });
         let mut driver = Driver::start(with_credentials(&upstream.url("/"), IN_ADDRESS));
-        assert_eq!(driver.frame().jpeg, PICTURES[0], "{}", challenge.escape_ascii());
+        assert_eq!(
+            driver.frame().jpeg,
+            PICTURES[0],
+            "{}",
+            challenge.escape_ascii()
+        );
     }
 }
 
@@ -192,11 +277,26 @@ fn challenge_that_breaks_the_grammar_is_answered_with_basic() {
 fn digest_is_computed_from_the_bytes_of_an_odd_challenge() {
     type Check = fn(&str, &str) -> bool;
     let kinds: [(&str, Check); 5] = [
-        ("Digest realm=\"the camera\", nonce=\"n1\", algorithm=md5", proves::<Md5>),
-        ("digest realm=\"the camera, nonce=\"n1\", qop=\"auth\"", proves::<Md5>),
-        ("Digest realm=\"the camera\" nonce=\"n1\" qop=auth opaque=\"\"", proves::<Md5>),
-        ("Digest realm=\"the camera\", nonce=\"n1\", algorithm=sha-256", proves::<Sha256>),
-        ("Digest realm=\"the camera\", nonce=\"n1\", qop=\"auth-int\"", proves_with_body::<Md5>),
+        (
+            "Digest realm=\"the camera\", nonce=\"n1\", algorithm=md5",
+            proves::<Md5>,
+        ),
+        (
+            "digest realm=\"the camera, nonce=\"n1\", qop=\"auth\"",
+            proves::<Md5>,
+        ),
+        (
+            "Digest realm=\"the camera\" nonce=\"n1\" qop=auth opaque=\"\"",
+            proves::<Md5>,
+        ),
+        (
+            "Digest realm=\"the camera\", nonce=\"n1\", algorithm=sha-256",
+            proves::<Sha256>,
+        ),
+        (
+            "Digest realm=\"the camera\", nonce=\"n1\", qop=\"auth-int\"",
+            proves_with_body::<Md5>,
+        ),
     ];
     for (challenge, check) in kinds {
         let upstream = Upstream::answering(move |request| match check(request, "n1") {
@@ -210,11 +310,17 @@ fn digest_is_computed_from_the_bytes_of_an_odd_challenge() {
 
 /// As [`proves`], for a challenge that has the body protected, too (RFC 7616, section 3.4.3).
 fn proves_with_body<H: Digest>(request: &str, nonce: &str) -> bool {
-    let Some(authorization) = field(request, "Authorization") else { return false };
+    let Some(authorization) = field(request, "Authorization") else {
+        return false;
+    };
     let get = |name| parameter(authorization, name).unwrap_or_default();
     let target = request.split(' ').nth(1).unwrap();
     let secret = hash::<H>(&format!("{USER}:the camera:{PASSWORD}"));
     let asked = hash::<H>(&format!("GET:{target}:{}", hash::<H>("")));
-    let proof = hash::<H>(&format!("{secret}:{nonce}:{}:{}:auth-int:{asked}", get("nc"), get("cnonce")));
+    let proof = hash::<H>(&format!(
+        "{secret}:{nonce}:{}:{}:auth-int:{asked}",
+        get("nc"),
+        get("cnonce")
+    ));
     (get("qop"), get("response")) == ("auth-int", &proof)
 }

@@ -1,4 +1,5 @@
-//! The relay of cameras on the network: the real program, on real sockets, in front of cameras of every kind.
+//! The relay of cameras on the network: the real program, on real sockets, in front of cameras of
+//! every kind.
 
 mod answers;
 mod driver;

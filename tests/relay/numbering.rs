@@ -24,7 +24,10 @@ fn stream(parts: &[(&str, &[u8])]) -> Vec<u8> {
 #[test]
 fn numbers_and_times_are_kept_where_there_are_any() {
     let parts: [(&str, &[u8]); 5] = [
-        ("X-Timestamp: 1760000000.250001\r\nX-Frame-Sequence: 41\r\n", PICTURES[0]),
+        (
+            "X-Timestamp: 1760000000.250001\r\nX-Frame-Sequence: 41\r\n",
+            PICTURES[0],
+        ),
         ("X-Frame-Sequence: 7\r\n", PICTURES[1]),
         ("X-Timestamp: 1760000003123\r\n", PICTURES[2]),
         ("", PICTURES[0]),
@@ -33,28 +36,56 @@ fn numbers_and_times_are_kept_where_there_are_any() {
     let begun = wall_time();
     let mut driver = Driver::start(Upstream::sending(stream(&parts)).url("/"));
     let frames: Vec<_> = (0..5).map(|_| driver.frame()).collect();
-    let numbers: Vec<_> = frames.iter().filter_map(|frame| frame.sequence).map(Sequence::get).collect();
+    let numbers: Vec<_> = frames
+        .iter()
+        .filter_map(|frame| frame.sequence)
+        .map(Sequence::get)
+        .collect();
     assert_eq!(numbers, [41, 7, 8, 9, 10]);
-    let times: Vec<_> = frames.iter().filter_map(|frame| frame.captured_at).map(WallTime::since_epoch).collect();
+    let times: Vec<_> = frames
+        .iter()
+        .filter_map(|frame| frame.captured_at)
+        .map(WallTime::since_epoch)
+        .collect();
     assert_eq!(
         (times[0], times[2]),
-        (Duration::new(1_760_000_000, 250_001_000), Duration::from_millis(1_760_000_003_123))
+        (
+            Duration::new(1_760_000_000, 250_001_000),
+            Duration::from_millis(1_760_000_003_123)
+        )
     );
     // Headers have whole microseconds.
     let arrival = begun - Duration::from_micros(1)..=wall_time();
-    assert!([1, 3, 4].iter().all(|&number| arrival.contains(&times[number])), "{times:?}");
+    assert!(
+        [1, 3, 4]
+            .iter()
+            .all(|&number| arrival.contains(&times[number])),
+        "{times:?}"
+    );
 }
 
 #[test]
 fn a_frame_that_is_repeated_comes_out_once() {
-    let fields = |sequence, time| format!("X-Timestamp: 176000000{time}.5\r\nX-Frame-Sequence: {sequence}\r\n");
+    let fields = |sequence, time| {
+        format!("X-Timestamp: 176000000{time}.5\r\nX-Frame-Sequence: {sequence}\r\n")
+    };
     let (first, restarted, next) = (fields(1, 1), fields(1, 2), fields(2, 3));
     let [one, two, three] = PICTURES;
-    let parts = [(&*first, one), (&*first, one), (&*restarted, two), (&*next, three), ("", three), ("", three)];
+    let parts = [
+        (&*first, one),
+        (&*first, one),
+        (&*restarted, two),
+        (&*next, three),
+        ("", three),
+        ("", three),
+    ];
     let mut driver = Driver::start(Upstream::sending_once(stream(&parts)).url("/#timeout=2s"));
     for (sequence, picture) in [(1, one), (1, two), (2, three), (3, three), (4, three)] {
         let frame = driver.frame();
-        assert_eq!((frame.sequence, frame.jpeg.as_ref()), (Sequence::new(sequence), picture));
+        assert_eq!(
+            (frame.sequence, frame.jpeg.as_ref()),
+            (Sequence::new(sequence), picture)
+        );
     }
     assert!(driver.failure().contains("closed the connection"));
 }
@@ -62,9 +93,19 @@ fn a_frame_that_is_repeated_comes_out_once() {
 #[test]
 fn facts_out_of_range_are_counted_by_the_server() {
     let bad = "X-Timestamp: 18446744073709551615\r\nX-Frame-Sequence: 18446744073709551615\r\n";
-    let upstream = Upstream::sending(stream(&[("", PICTURES[0]), (bad, PICTURES[1]), ("", PICTURES[2])]));
+    let upstream = Upstream::sending(stream(&[
+        ("", PICTURES[0]),
+        (bad, PICTURES[1]),
+        ("", PICTURES[2]),
+    ]));
     let program = Program::serve(&["--always-on", "--camera", &upstream.url("/")]);
     let count = |name: &str| program.state()["cameras"][0][name].as_u64();
-    eventually("both are counted", || count("timestamps_ignored") >= Some(1) && count("sequences_ignored") >= Some(1));
-    assert!(count("accepted") >= count("timestamps_ignored").map(|ignored| 2 * ignored), "{}", program.state());
+    eventually("both are counted", || {
+        count("timestamps_ignored") >= Some(1) && count("sequences_ignored") >= Some(1)
+    });
+    assert!(
+        count("accepted") >= count("timestamps_ignored").map(|ignored| 2 * ignored),
+        "{}",
+        program.state()
+    );
 }

@@ -20,12 +20,24 @@ fn a_picture_is_asked_for_again_and_again_over_one_connection() {
     let mut driver = Driver::start(upstream.url("/snapshot.jpg?x=1#fps=50"));
     for number in 0..7 {
         let frame = driver.frame();
-        assert_eq!((frame.sequence, frame.jpeg.as_ref()), (Sequence::new(number + 1), PICTURES[number as usize % 3]));
+        assert_eq!(
+            (frame.sequence, frame.jpeg.as_ref()),
+            (Sequence::new(number + 1), PICTURES[number as usize % 3])
+        );
     }
     assert_eq!(upstream.connections(), 1);
     for request in upstream.requests() {
-        assert!(request.starts_with("GET /snapshot.jpg?x=1 HTTP/1.1\r\n"), "{request}");
-        assert_eq!((field(&request, "If-None-Match"), field(&request, "Accept-Encoding")), (None, None));
+        assert!(
+            request.starts_with("GET /snapshot.jpg?x=1 HTTP/1.1\r\n"),
+            "{request}"
+        );
+        assert_eq!(
+            (
+                field(&request, "If-None-Match"),
+                field(&request, "Accept-Encoding")
+            ),
+            (None, None)
+        );
     }
 }
 
@@ -37,9 +49,16 @@ fn a_picture_that_is_known_is_not_fetched_again() {
         let number = asked.fetch_add(1, Ordering::Relaxed) / 4;
         let tag = format!("\"{number}\"");
         if field(request, "If-None-Match") == Some(&tag) {
-            return format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\nContent-Length: 0\r\n\r\n").into();
+            return format!(
+                "HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\nContent-Length: 0\r\n\r\n"
+            )
+            .into();
         }
-        answer("200 OK", &format!("Content-Type: image/jpeg\r\nETag: {tag}\r\n"), PICTURES[number % 3])
+        answer(
+            "200 OK",
+            &format!("Content-Type: image/jpeg\r\nETag: {tag}\r\n"),
+            PICTURES[number % 3],
+        )
     });
     let mut driver = Driver::start(upstream.url("/#fps=100"));
     for number in 0..5 {
@@ -53,13 +72,28 @@ fn a_picture_that_is_known_is_not_fetched_again() {
 fn a_picture_in_any_form() {
     let of = |head: &str, body: &[u8]| [head.as_bytes(), b"\r\n", body].concat();
     let [picture, ..] = PICTURES;
-    let chunked = [format!("{:x}\r\n", picture.len()).as_bytes(), picture, b"\r\n0\r\n\r\n"].concat();
+    let chunked = [
+        format!("{:x}\r\n", picture.len()).as_bytes(),
+        picture,
+        b"\r\n0\r\n\r\n",
+    ]
+    .concat();
     for bytes in [
         of("HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n", picture),
         of("HTTP/1.0 200 OK\r\nContent-Type: Image/JPG; x\r\n", picture),
-        of("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n", &[b"\r\n", picture, b"\0\0\0\r\n"].concat()),
-        of("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n", &chunked),
-        answer("200 OK", "Content-Type: application/octet-stream\r\n", picture),
+        of(
+            "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n",
+            &[b"\r\n", picture, b"\0\0\0\r\n"].concat(),
+        ),
+        of(
+            "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n",
+            &chunked,
+        ),
+        answer(
+            "200 OK",
+            "Content-Type: application/octet-stream\r\n",
+            picture,
+        ),
         answer("200 OK", "Connection: close\r\n", picture),
     ] {
         let upstream = Upstream::sending(bytes);
@@ -72,12 +106,16 @@ fn a_picture_in_any_form() {
 
 #[test]
 fn a_picture_keeps_its_number_and_its_time() {
-    let fields = "Content-Type: image/jpeg\r\nx-timestamp: 1760000000.25\r\nX-Frame-Sequence: 9\r\n";
+    let fields =
+        "Content-Type: image/jpeg\r\nx-timestamp: 1760000000.25\r\nX-Frame-Sequence: 9\r\n";
     let upstream = Upstream::answering(move |_| answer("200 OK", fields, PICTURES[0]));
     let mut driver = Driver::start(upstream.url("/#fps=100"));
     let frame = driver.frame();
     let captured_at = Duration::from_millis(1_760_000_000_250);
-    assert_eq!((frame.sequence, frame.captured_at), (Sequence::new(9), WallTime::new(captured_at)));
+    assert_eq!(
+        (frame.sequence, frame.captured_at),
+        (Sequence::new(9), WallTime::new(captured_at))
+    );
     // It is the same one every time, so it comes once.
     eventually("it is asked for again", || upstream.requests().len() > 5);
     drop(upstream);
@@ -88,7 +126,11 @@ fn a_picture_that_is_cut_short_is_left_out_and_told() {
     let asked = AtomicUsize::new(0);
     let upstream = Upstream::answering(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
         0 => answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[0]),
-        1 => answer("200 OK", "Content-Type: image/jpeg\r\n", &PICTURES[1][..999]),
+        1 => answer(
+            "200 OK",
+            "Content-Type: image/jpeg\r\n",
+            &PICTURES[1][..999],
+        ),
         2 => answer("200 OK", "Content-Type: image/jpeg\r\n", b"no picture"),
         3 => answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[2]),
         _ => answer("503 Busy", "", b""),
@@ -99,8 +141,15 @@ fn a_picture_that_is_cut_short_is_left_out_and_told() {
     let words = driver.all_words();
     assert!(words.contains("rejected: truncated;"), "{words}");
     assert!(words.contains("no JPEG but text (image/jpeg)"), "{words}");
-    assert_eq!(words.matches("asking again").count(), 2, "each failure is logged once: {words}");
-    assert!(words.contains("it answers 503 Service Unavailable"), "{words}");
+    assert_eq!(
+        words.matches("asking again").count(),
+        2,
+        "each failure is logged once: {words}"
+    );
+    assert!(
+        words.contains("it answers 503 Service Unavailable"),
+        "{words}"
+    );
 }
 
 #[test]
@@ -113,6 +162,11 @@ fn a_connection_that_closes_when_it_is_used_again_is_opened_again() {
     let mut driver = Driver::start(upstream.url("/#fps=50&timeout=2s"));
     assert_eq!(driver.frame().jpeg, PICTURES[0]);
     assert_eq!(driver.frame().jpeg, PICTURES[2]);
-    assert!(driver.failure().contains("it closed the connection without an answer"), "but not for ever");
+    assert!(
+        driver
+            .failure()
+            .contains("it closed the connection without an answer"),
+        "but not for ever"
+    );
     assert!((5..20).contains(&upstream.requests().len()), "nor in haste");
 }

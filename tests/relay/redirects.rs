@@ -18,7 +18,12 @@ fn with_credentials(url: &str) -> String {
 
 #[test]
 fn another_path_is_followed() {
-    for location in ["/there/stream", "stream", "//HOST/stream?x", "http://HOST/stream"] {
+    for location in [
+        "/there/stream",
+        "stream",
+        "//HOST/stream?x",
+        "http://HOST/stream",
+    ] {
         let upstream = Upstream::answering(move |request| {
             let host = field(request, "Host").unwrap();
             match request.contains("stream") {
@@ -55,16 +60,20 @@ fn credentials_do_not_follow_to_another_host() {
                 true => answer("401 Who", BASIC, b"who?"),
             });
             let location = format!("http://{name}:{}/stream", other.address.port());
-            let upstream = Upstream::answering(move |request| match field(request, "Authorization") {
-                None => answer("401 Who", BASIC, b"who?"),
-                Some(_) => redirect(&location),
-            });
+            let upstream =
+                Upstream::answering(move |request| match field(request, "Authorization") {
+                    None => answer("401 Who", BASIC, b"who?"),
+                    Some(_) => redirect(&location),
+                });
             let mut driver = Driver::start(with_credentials(&upstream.url("/")));
             if wants_login {
                 let sentence = format!(
                     "it redirects to {name}, which wants a user and a password of its own; give that address instead"
                 );
-                assert_eq!(driver.failure(), format!("no frames from {}: {sentence}", upstream.url("/")));
+                assert_eq!(
+                    driver.failure(),
+                    format!("no frames from {}: {sentence}", upstream.url("/"))
+                );
             } else {
                 assert_eq!(driver.frame().jpeg, PICTURES[0]);
             }
@@ -81,7 +90,13 @@ fn credentials_do_not_follow_to_another_host() {
 fn a_circle_comes_to_an_end() {
     for location in ["/", "ftp://127.0.0.1/"] {
         let upstream = Upstream::answering(move |_| redirect(location));
-        let sentence = "it redirects to other addresses without end; try the one that a browser ends up with";
-        assert!(Driver::start(upstream.url("/")).failure().ends_with(sentence), "{location}");
+        let sentence =
+            "it redirects to other addresses without end; try the one that a browser ends up with";
+        assert!(
+            Driver::start(upstream.url("/"))
+                .failure()
+                .ends_with(sentence),
+            "{location}"
+        );
     }
 }

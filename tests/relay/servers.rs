@@ -16,12 +16,21 @@ fn a_stream_of_framecast_comes_out_as_it_is() {
     let mut driver = Driver::start(program.url("/stream"));
     let mut viewer = program.watch("/stream");
     let frames: Vec<_> = (0..20).map(|_| driver.frame()).collect();
-    let parts: HashMap<_, _> = (0..20).map(|_| viewer.part()).map(|part| (part.sequence, part)).collect();
-    assert!(frames.windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
+    let parts: HashMap<_, _> = (0..20)
+        .map(|_| viewer.part())
+        .map(|part| (part.sequence, part))
+        .collect();
+    assert!(
+        frames
+            .windows(2)
+            .all(|pair| pair[0].sequence < pair[1].sequence)
+    );
     let mut compared = 0;
     for frame in frames {
         assert!(PICTURES.contains(&frame.jpeg.as_ref()));
-        let Some(part) = parts.get(&frame.sequence.unwrap().get()) else { continue };
+        let Some(part) = parts.get(&frame.sequence.unwrap().get()) else {
+            continue;
+        };
         let time = frame.captured_at.unwrap();
         assert_eq!(field(&part.header, "X-Timestamp"), Some(&*time.to_string()));
         assert!(frame.jpeg == part.jpeg);
@@ -37,7 +46,11 @@ fn snapshots_of_framecast_come_out_once_each() {
     assert_eq!(program.get("/snapshot?after=0").status(), 200);
     let mut driver = Driver::start(program.url("/snapshot#fps=50"));
     let frames: Vec<_> = (0..5).map(|_| driver.frame()).collect();
-    assert!(frames.windows(2).all(|pair| pair[0].sequence < pair[1].sequence && pair[0].jpeg != pair[1].jpeg));
+    assert!(
+        frames
+            .windows(2)
+            .all(|pair| pair[0].sequence < pair[1].sequence && pair[0].jpeg != pair[1].jpeg)
+    );
 }
 
 /// Kills a process in the end.
@@ -54,23 +67,45 @@ impl Drop for Guard {
 #[ignore = "needs ffmpeg"]
 fn a_stream_of_ffmpeg_comes_out() {
     for (format, codec) in [("mpjpeg", "mjpeg"), ("mjpeg", "mjpeg")] {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let url = format!("http://127.0.0.1:{port}/");
         let mut command = Command::new("ffmpeg");
-        command.args(["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=25", "-c:v", codec]);
-        command.args(["-f", format, "-listen", "1", &url]).stdin(Stdio::null());
+        command.args([
+            "-v",
+            "error",
+            "-re",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc=size=320x240:rate=25",
+            "-c:v",
+            codec,
+        ]);
+        command
+            .args(["-f", format, "-listen", "1", &url])
+            .stdin(Stdio::null());
         let _ffmpeg = Guard(command.spawn().expect("ffmpeg starts"));
         crate::support::eventually("ffmpeg listens", || is_listening(port));
         let mut driver = Driver::start(&url);
         for number in 1..=25 {
             let frame = driver.frame();
-            assert_eq!((frame.picture.width, frame.picture.height, frame.sequence), (320, 240, Sequence::new(number)));
+            assert_eq!(
+                (frame.picture.width, frame.picture.height, frame.sequence),
+                (320, 240, Sequence::new(number))
+            );
         }
     }
 }
 
-/// Whether a socket of this machine listens on `port`. To connect would be to take the one connection there is.
+/// Whether a socket of this machine listens on `port`. To connect would be to take the one
+/// connection there is.
 fn is_listening(port: u16) -> bool {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    table.lines().any(|line| line.contains(&format!(":{port:04X} 00000000:0000 0A")))
+    table
+        .lines()
+        .any(|line| line.contains(&format!(":{port:04X} 00000000:0000 0A")))
 }

@@ -20,13 +20,21 @@ fn endless(fields: &str, body: &[u8]) -> Vec<u8> {
 fn cookie_of_a_redirect_is_sent_back() {
     let upstream = Upstream::answering(|request| match field(request, "Cookie") {
         Some("session=7") => answer("200 OK", JPEG, PICTURES[0]),
-        _ => answer("302 Found", "Set-Cookie: session=7; Path=/; HttpOnly\r\nLocation: /cam\r\n", b""),
+        _ => answer(
+            "302 Found",
+            "Set-Cookie: session=7; Path=/; HttpOnly\r\nLocation: /cam\r\n",
+            b"",
+        ),
     });
     let mut driver = Driver::start(upstream.url("/cam#fps=50"));
     for _ in 0..3 {
         driver.frame();
     }
-    let without = upstream.requests().iter().filter(|request| field(request, "Cookie").is_none()).count();
+    let without = upstream
+        .requests()
+        .iter()
+        .filter(|request| field(request, "Cookie").is_none())
+        .count();
     assert_eq!(without, 1, "a cookie is kept as long as the driver runs");
 }
 
@@ -42,29 +50,41 @@ fn cookie_is_sent_to_its_own_host_and_path_until_it_expires() {
              Location: /two\r\n",
             b"",
         ),
-        1 => answer("302 Found", "Set-Cookie: d=; Max-Age=0\r\nLocation: /else/three\r\n", b""),
+        1 => answer(
+            "302 Found",
+            "Set-Cookie: d=; Max-Age=0\r\nLocation: /else/three\r\n",
+            b"",
+        ),
         _ => answer("302 Found", &format!("Location: {location}\r\n"), b""),
     });
     Driver::start(upstream.url("/")).frame();
-    let cookies: Vec<_> =
-        upstream.requests().iter().map(|request| field(request, "Cookie").unwrap_or("none").to_owned()).collect();
+    let cookies: Vec<_> = upstream
+        .requests()
+        .iter()
+        .map(|request| field(request, "Cookie").unwrap_or("none").to_owned())
+        .collect();
     assert_eq!(cookies[..3], ["none", "a=1; d=4", "b=2; a=1"]);
     assert_eq!(field(&other.requests()[0], "Cookie"), None);
 }
 
 #[test]
 fn blank_in_a_redirect_or_an_address_is_encoded() {
-    let upstream = Upstream::answering(|request| match request.starts_with("GET /y%20z HTTP/1.1") {
-        true => answer("200 OK", JPEG, PICTURES[0]),
-        false => answer("302 Found", "Location: /y z\r\n", b""),
-    });
+    let upstream =
+        Upstream::answering(|request| match request.starts_with("GET /y%20z HTTP/1.1") {
+            true => answer("200 OK", JPEG, PICTURES[0]),
+            false => answer("302 Found", "Location: /y z\r\n", b""),
+        });
     Driver::start(upstream.url("/my cam.jpg")).frame();
     assert!(upstream.requests()[0].starts_with("GET /my%20cam.jpg HTTP/1.1"));
 }
 
 #[test]
 fn picture_without_length_on_an_open_connection_is_asked_for_again() {
-    for fields in [JPEG.to_owned(), format!("{JPEG}Content-Length: 9999999\r\n"), "Content-Length: -1\r\n".to_owned()] {
+    for fields in [
+        JPEG.to_owned(),
+        format!("{JPEG}Content-Length: 9999999\r\n"),
+        "Content-Length: -1\r\n".to_owned(),
+    ] {
         let asked = AtomicUsize::new(0);
         let pictures = move || PICTURES[asked.fetch_add(1, Ordering::Relaxed) % 3];
         let answers = fields.clone();
@@ -87,12 +107,20 @@ fn endless_jpegs_bare_or_behind_binary_headers_are_split() {
         let size = u32::try_from(picture.len()).unwrap().to_be_bytes();
         [b"\xff\x00\x01", &size[..], picture, b"\xff\xff"].concat()
     };
-    for (fields, is_framed) in [(JPEG, false), ("Content-Type: application/octet-stream\r\n", true), ("", true)] {
+    for (fields, is_framed) in [
+        (JPEG, false),
+        ("Content-Type: application/octet-stream\r\n", true),
+        ("", true),
+    ] {
         let upstream = Upstream::start(move |connection| {
             connection.request();
             connection.send(endless(fields, b""));
             for picture in PICTURES.iter().cycle().take(30) {
-                connection.send(if is_framed { framed(picture) } else { picture.to_vec() });
+                connection.send(if is_framed {
+                    framed(picture)
+                } else {
+                    picture.to_vec()
+                });
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
@@ -109,7 +137,9 @@ fn one_part_per_connection_is_a_camera_that_is_well() {
     let asked = AtomicUsize::new(0);
     let upstream = Upstream::start(move |connection| {
         connection.request();
-        connection.send(stream_of(&[PICTURES[asked.fetch_add(1, Ordering::Relaxed) % 3]]));
+        connection.send(stream_of(&[
+            PICTURES[asked.fetch_add(1, Ordering::Relaxed) % 3]
+        ]));
     });
     let mut driver = Driver::start(upstream.url("/#fps=20"));
     for number in 0..8 {
@@ -130,7 +160,14 @@ fn failed_poll_between_good_ones_is_logged_once_and_ends_nothing() {
         assert_eq!(driver.frame().jpeg, PICTURES[number % 2]);
     }
     let words = driver.stop();
-    assert_eq!((words.lines().count(), words.matches("503 Service Unavailable").count()), (1, 1), "{words}");
+    assert_eq!(
+        (
+            words.lines().count(),
+            words.matches("503 Service Unavailable").count()
+        ),
+        (1, 1),
+        "{words}"
+    );
 }
 
 #[test]
@@ -140,22 +177,43 @@ fn refused_login_after_good_pictures_is_not_repeated() {
         0 => answer("200 OK", JPEG, PICTURES[0]),
         _ => answer("401 Who", "WWW-Authenticate: Basic realm=\"x\"\r\n", b""),
     });
-    let mut driver = Driver::start(upstream.url("/#fps=50").replace("http://", "http://user:wrong@"));
+    let mut driver = Driver::start(
+        upstream
+            .url("/#fps=50")
+            .replace("http://", "http://user:wrong@"),
+    );
     driver.frame();
-    assert!(driver.failure().contains("does not accept the user and password"));
-    assert_eq!(upstream.requests().len(), 3, "a camera may lock out who tries more often");
+    assert!(
+        driver
+            .failure()
+            .contains("does not accept the user and password")
+    );
+    assert_eq!(
+        upstream.requests().len(),
+        3,
+        "a camera may lock out who tries more often"
+    );
 }
 
 #[test]
 fn picture_that_stays_the_same_is_sent_again_within_the_patience() {
     let upstream = Upstream::answering(|request| match field(request, "If-None-Match") {
-        Some(_) => b"HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n".to_vec(),
-        None => answer("200 OK", "Content-Type: image/jpeg\r\nETag: \"1\"\r\n", PICTURES[0]),
+        Some(_) => {
+            b"HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n".to_vec()
+        }
+        None => answer(
+            "200 OK",
+            "Content-Type: image/jpeg\r\nETag: \"1\"\r\n",
+            PICTURES[0],
+        ),
     });
     let mut driver = Driver::start(upstream.url("/#fps=20&timeout=1s"));
     for sequence in 1..4 {
         let frame = driver.frame();
-        assert_eq!((frame.jpeg.as_ref(), frame.sequence), (PICTURES[0], Sequence::new(sequence)));
+        assert_eq!(
+            (frame.jpeg.as_ref(), frame.sequence),
+            (PICTURES[0], Sequence::new(sequence))
+        );
     }
     assert_eq!(upstream.connections(), 1);
 }

@@ -1,5 +1,5 @@
-//! Streams as cameras send them, however oddly. Nothing further is sent before the last picture has come out, so each
-//! must be handed on as soon as its last byte is in.
+//! Streams as cameras send them, however oddly. Nothing further is sent before the last picture has
+//! come out, so each must be handed on as soon as its last byte is in.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
@@ -12,10 +12,11 @@ use framecast::wire::jpeg;
 use crate::driver::Driver;
 use crate::upstream::{Upstream, field, stream_of};
 
-const MIXED_REPLACE: &str = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n";
+const MIXED_REPLACE: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n";
 
-/// Sends `head` and the three pictures, each with what `before` gives for it (from 0) in front of it and all of it
-/// through `coding`. The pictures must come out.
+/// Sends `head` and the three pictures, each with what `before` gives for it (from 0) in front of
+/// it and all of it through `coding`. The pictures must come out.
 fn expect_coded(head: &str, before: impl Fn(usize) -> String, coding: impl Fn(&[u8]) -> Vec<u8>) {
     let (pieces, to_send) = channel::<Vec<u8>>();
     let to_send: Mutex<Receiver<Vec<u8>>> = Mutex::new(to_send);
@@ -28,12 +29,21 @@ fn expect_coded(head: &str, before: impl Fn(usize) -> String, coding: impl Fn(&[
     let mut driver = Driver::start(upstream.url("/video?size=2"));
     pieces.send(head.into()).unwrap();
     for (number, picture) in PICTURES.iter().enumerate() {
-        pieces.send(coding(&[before(number).as_bytes(), picture].concat())).unwrap();
+        pieces
+            .send(coding(&[before(number).as_bytes(), picture].concat()))
+            .unwrap();
         let frame = driver.frame();
-        assert!(frame.jpeg == picture, "picture {number} after {head:?} {:?}", before(number));
+        assert!(
+            frame.jpeg == picture,
+            "picture {number} after {head:?} {:?}",
+            before(number)
+        );
     }
     let request = upstream.requests().remove(0);
-    assert!(request.starts_with("GET /video?size=2 HTTP/1.1\r\n"), "{request}");
+    assert!(
+        request.starts_with("GET /video?size=2 HTTP/1.1\r\n"),
+        "{request}"
+    );
     assert_eq!(field(&request, "Accept-Encoding"), None);
 }
 
@@ -48,8 +58,11 @@ fn of_type(content_type: &str) -> String {
 
 /// What a sound stream has before each picture.
 fn sound(number: usize) -> String {
-    format!("\r\n--b\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", PICTURES[number].len())
-        .split_off(if number == 0 { 2 } else { 0 })
+    format!(
+        "\r\n--b\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+        PICTURES[number].len()
+    )
+    .split_off(if number == 0 { 2 } else { 0 })
 }
 
 #[test]
@@ -70,10 +83,16 @@ fn a_type_in_any_form() {
 
 #[test]
 fn a_type_that_does_not_say_so() {
-    for content_type in ["video/x-motion-jpeg", "application/octet-stream", "text/plain; charset=utf-8"] {
+    for content_type in [
+        "video/x-motion-jpeg",
+        "application/octet-stream",
+        "text/plain; charset=utf-8",
+    ] {
         expect(&of_type(content_type), sound);
         expect(&of_type(content_type), |_| String::new());
-        expect(&of_type(content_type), |number| format!("\r\n{}", sound(number)));
+        expect(&of_type(content_type), |number| {
+            format!("\r\n{}", sound(number))
+        });
     }
     expect("HTTP/1.1 200 OK\r\n\r\n", sound);
     expect("HTTP/1.0 200 OK\r\n\r\n", |_| String::new());
@@ -97,10 +116,19 @@ fn a_body_in_chunks() {
     for bytes_max in [usize::MAX, 10_000, 1000] {
         let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes].concat();
         // The line break that ends the last chunk comes with the first one of the next piece.
-        let chunked = |bytes: &[u8]| -> Vec<Vec<u8>> { bytes.chunks(bytes_max.min(bytes.len())).map(chunk).collect() };
+        let chunked = |bytes: &[u8]| -> Vec<Vec<u8>> {
+            bytes
+                .chunks(bytes_max.min(bytes.len()))
+                .map(chunk)
+                .collect()
+        };
         let first = Mutex::new(true);
         expect_coded(head, sound, |bytes| {
-            let start: &[u8] = if std::mem::take(&mut *first.lock().unwrap()) { b"" } else { b"\r\n" };
+            let start: &[u8] = if std::mem::take(&mut *first.lock().unwrap()) {
+                b""
+            } else {
+                b"\r\n"
+            };
             [start, &chunked(bytes).join(b"\r\n".as_slice())].concat()
         });
     }
@@ -108,7 +136,13 @@ fn a_body_in_chunks() {
 
 #[test]
 fn boundaries_of_every_kind() {
-    let first = |number: usize, first: &str, next: &str| if number == 0 { first.to_owned() } else { next.to_owned() };
+    let first = |number: usize, first: &str, next: &str| {
+        if number == 0 {
+            first.to_owned()
+        } else {
+            next.to_owned()
+        }
+    };
     let header = "Content-Type: image/jpeg\r\n\r\n";
     let next = format!("\r\n--b\r\n{header}");
     // A line break before the first one.
@@ -121,8 +155,12 @@ fn boundaries_of_every_kind() {
     expect(MIXED_REPLACE, |_| format!("\r\n--b{next}"));
     expect(MIXED_REPLACE, |_| format!("{next}\r\n--b\r\n{header}"));
     // A closing one between the parts.
-    expect(MIXED_REPLACE, |number| first(number, &next, &format!("\r\n--b--\r\n{next}")));
-    expect(MIXED_REPLACE, |number| first(number, &next, &format!("\r\n--b--{next}")));
+    expect(MIXED_REPLACE, |number| {
+        first(number, &next, &format!("\r\n--b--\r\n{next}"))
+    });
+    expect(MIXED_REPLACE, |number| {
+        first(number, &next, &format!("\r\n--b--{next}"))
+    });
     // No line break before it.
     expect(MIXED_REPLACE, |_| format!("--b\r\n{header}"));
     // One that was not declared, with more dashes.
@@ -156,7 +194,11 @@ fn what_is_no_picture_is_left_out_and_told() {
     }
     let words = driver.stop();
     for reason in ["truncated", "not_jpeg"] {
-        assert_eq!(words.matches(&format!("rejected: {reason};")).count(), 1, "{words}");
+        assert_eq!(
+            words.matches(&format!("rejected: {reason};")).count(),
+            1,
+            "{words}"
+        );
     }
 }
 

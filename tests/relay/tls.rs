@@ -18,7 +18,10 @@ fn encrypted() -> Upstream {
 fn encrypted_with(certificate: &Certificate) -> Upstream {
     let config = certificate.server();
     let wrap = move |stream: TcpStream| -> Box<dyn Duplex> {
-        Box::new(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream))
+        Box::new(StreamOwned::new(
+            ServerConnection::new(Arc::clone(&config)).unwrap(),
+            stream,
+        ))
     };
     Upstream::behind(wrap, |connection| {
         if let Some(request) = connection.request() {
@@ -36,11 +39,21 @@ fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
         let failure = Driver::start(&url).failure();
         let start = format!("no frames from {url}: its certificate is not accepted (");
         assert!(failure.starts_with(&start), "{failure}");
-        assert!(failure.contains("SSL_CERT_FILE") && failure.contains("insecure=1"), "{failure}");
-        assert_eq!(upstream.requests().len(), 0, "nothing is sent to who is not trusted");
+        assert!(
+            failure.contains("SSL_CERT_FILE") && failure.contains("insecure=1"),
+            "{failure}"
+        );
+        assert_eq!(
+            upstream.requests().len(),
+            0,
+            "nothing is sent to who is not trusted"
+        );
     }
     for host in ["localhost", "127.0.0.1"] {
-        let mut driver = Driver::start(format!("https://{host}:{}/video#insecure=1", upstream.address.port()));
+        let mut driver = Driver::start(format!(
+            "https://{host}:{}/video#insecure=1",
+            upstream.address.port()
+        ));
         for picture in PICTURES {
             assert_eq!(driver.frame().jpeg, picture);
         }
@@ -50,7 +63,8 @@ fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
 #[test]
 fn a_camera_that_does_not_encrypt_is_told_from_one_that_does() {
     let plain = Upstream::sending(stream_of(&PICTURES));
-    let failure = Driver::start(plain.url("/").replacen("http", "https", 1) + "#timeout=1s").failure();
+    let failure =
+        Driver::start(plain.url("/").replacen("http", "https", 1) + "#timeout=1s").failure();
     assert!(failure.contains("TLS fails ("), "{failure}");
     let encrypted = encrypted();
     let failure = Driver::start(encrypted.url("/")).failure();
@@ -74,12 +88,18 @@ fn certificate_of_an_authority_in_the_platforms_store_is_accepted() {
 #[test]
 fn tls_that_is_too_old_is_refused_with_a_way_out() {
     // A fatal alert: handshake_failure, then protocol_version (RFC 8446, section 6).
-    for alert in [b"\x15\x03\x03\x00\x02\x02\x28", b"\x15\x03\x01\x00\x02\x02\x46"] {
+    for alert in [
+        b"\x15\x03\x03\x00\x02\x02\x28",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ] {
         let upstream = Upstream::start(move |connection| {
             connection.first_bytes();
             connection.send(alert);
         });
         let failure = Driver::start(upstream.url("/").replacen("http", "https", 1)).failure();
-        assert!(failure.contains("too old") && failure.contains("exec:curl -sk"), "{failure}");
+        assert!(
+            failure.contains("too old") && failure.contains("exec:curl -sk"),
+            "{failure}"
+        );
     }
 }

@@ -38,8 +38,8 @@ impl Upstream {
         Self::behind(|stream| Box::new(stream), serve)
     }
 
-    /// Starts a camera that answers every request with what `answer` makes of it. The connection ends with an answer
-    /// that does not say how long it is.
+    /// Starts a camera that answers every request with what `answer` makes of it. The connection
+    /// ends with an answer that does not say how long it is.
     pub fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(move |connection| {
             while let Some(request) = connection.request() {
@@ -60,7 +60,8 @@ impl Upstream {
         })
     }
 
-    /// Starts a camera that sends `bytes` over its first connection, and then closes each without an answer.
+    /// Starts a camera that sends `bytes` over its first connection, and then closes each without
+    /// an answer.
     pub fn sending_once(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
         let first = AtomicBool::new(true);
         Self::start(move |connection| {
@@ -79,14 +80,20 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Mutex::new(Log::default()));
-        let upstream = Self { address, log: Arc::clone(&log) };
+        let upstream = Self {
+            address,
+            log: Arc::clone(&log),
+        };
         let serve = Arc::new(serve);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.unwrap();
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 log.lock().unwrap().connections += 1;
-                let mut connection = Connection { stream: BufReader::new(wrap(stream)), log: Arc::clone(&log) };
+                let mut connection = Connection {
+                    stream: BufReader::new(wrap(stream)),
+                    log: Arc::clone(&log),
+                };
                 let serve = Arc::clone(&serve);
                 thread::spawn(move || serve(&mut connection));
             }
@@ -131,7 +138,9 @@ impl Connection {
     /// Sends `bytes` at once. That nobody reads them any more is for the driver to explain.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let stream = self.stream.get_mut();
-        let _ = stream.write_all(bytes.as_ref()).and_then(|()| stream.flush());
+        let _ = stream
+            .write_all(bytes.as_ref())
+            .and_then(|()| stream.flush());
     }
 
     /// Waits until the other side has closed.
@@ -143,18 +152,25 @@ impl Connection {
 /// The value of a field of a request, whatever the case of its name.
 pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let fields = head.lines().filter_map(|line| line.split_once(": "));
-    fields.into_iter().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
+    fields
+        .into_iter()
+        .find(|field| field.0.eq_ignore_ascii_case(name))
+        .map(|field| field.1)
 }
 
 /// An answer with `fields`, each ended by a line break, and a body of known length.
 pub fn answer(status: &str, fields: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
     [head.as_bytes(), body].concat()
 }
 
 /// A stream that has but the pictures given, and ends.
 pub fn stream_of(pictures: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n".to_vec();
+    let mut bytes =
+        b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n".to_vec();
     for picture in pictures {
         bytes.extend(b"--b\r\nContent-Type: image/jpeg\r\n\r\n");
         bytes.extend(*picture);

@@ -38,11 +38,19 @@ fn guarded(users: &str) -> Program {
     let (_other, token) = file(&format!("{TOKEN}\n"));
     let (users, token) = (users.display().to_string(), token.display().to_string());
     let cameras = ["--camera", "front=stills:", "--camera", "back=stills:"];
-    Program::serve(&[&["--auth-file", &users, "--token-file", &token][..], &cameras].concat())
+    Program::serve(
+        &[
+            &["--auth-file", &users, "--token-file", &token][..],
+            &cameras,
+        ]
+        .concat(),
+    )
 }
 
 fn ask(program: &Program, target: &str, fields: &str) -> Reply {
-    program.ask(&format!("GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{fields}\r\n"))
+    program.ask(&format!(
+        "GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{fields}\r\n"
+    ))
 }
 
 fn basic(pair: &str) -> String {
@@ -51,14 +59,26 @@ fn basic(pair: &str) -> String {
 
 /// All of a reply but what the clock says.
 fn undated(reply: &Reply) -> String {
-    let lines = reply.head.lines().filter(|line| !line.starts_with("Date: "));
+    let lines = reply
+        .head
+        .lines()
+        .filter(|line| !line.starts_with("Date: "));
     format!("{}\n{}", lines.collect::<Vec<_>>().join("\n"), reply.text())
 }
 
 fn sign(arguments: &[&str]) -> String {
     let mut command = Command::new(FRAMECAST);
-    let output = command.arg("token").args(arguments).env("FRAMECAST_TOKEN", TOKEN).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .arg("token")
+        .args(arguments)
+        .env("FRAMECAST_TOKEN", TOKEN)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.stderr.is_empty(), "a variable is nothing to warn of");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
@@ -84,7 +104,11 @@ fn without_the_right_credentials_every_path_answers_alike() {
     for (query, fields) in wrong {
         let program = guarded("ann:secret\n");
         for path in PATHS {
-            assert_eq!(undated(&ask(&program, &format!("{path}{query}"), fields)), refusal, "{path}{query} {fields}");
+            assert_eq!(
+                undated(&ask(&program, &format!("{path}{query}"), fields)),
+                refusal,
+                "{path}{query} {fields}"
+            );
         }
     }
 }
@@ -92,13 +116,23 @@ fn without_the_right_credentials_every_path_answers_alike() {
 #[test]
 fn the_right_credentials_open_every_path() {
     let program = guarded("ann:s\u{e9}cret:x\n");
-    let (pair, bearer) = (basic("ann:s\u{e9}cret:x"), format!("Authorization: Bearer {TOKEN}\r\n"));
+    let (pair, bearer) = (
+        basic("ann:s\u{e9}cret:x"),
+        format!("Authorization: Bearer {TOKEN}\r\n"),
+    );
     let query = format!("?token={TOKEN}");
     for (query, fields) in [("", &*pair), ("", &bearer), (&query, "")] {
         for path in ["/", "/snapshot", "/state", "/healthz", "/viewer.js"] {
-            assert_eq!(ask(&program, &format!("{path}{query}"), fields).status(), 200, "{path}{query} {fields}");
+            assert_eq!(
+                ask(&program, &format!("{path}{query}"), fields).status(),
+                200,
+                "{path}{query} {fields}"
+            );
         }
-        assert_eq!(ask(&program, &format!("/nothing{query}"), fields).status(), 404);
+        assert_eq!(
+            ask(&program, &format!("/nothing{query}"), fields).status(),
+            404
+        );
     }
     program.watch(&format!("/stream{query}")).part();
 }
@@ -108,19 +142,49 @@ fn passwords_are_checked_against_their_hashes() {
     let bcrypt = bcrypt::hash("secret", 5).unwrap();
     // `correct horse`, as the Argon2 command line tool has it with 64 KiB and one pass.
     let argon2 = {
-        use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version, password_hash::SaltString};
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
-        argon2.hash_password(b"correct horse", &SaltString::from_b64("c2FsdHNhbHQ").unwrap()).unwrap().to_string()
+        use argon2::{
+            Algorithm, Argon2, Params, PasswordHasher, Version, password_hash::SaltString,
+        };
+        let argon2 = Argon2::new(
+            Algorithm::Argon2id,
+            Version::V0x13,
+            Params::new(64, 1, 1, None).unwrap(),
+        );
+        argon2
+            .hash_password(
+                b"correct horse",
+                &SaltString::from_b64("c2FsdHNhbHQ").unwrap(),
+            )
+            .unwrap()
+            .to_string()
     };
-    let program = guarded(&format!("ann:{}\nbob:{argon2}\n", bcrypt.replace("$2b$", "$2y$")));
+    let program = guarded(&format!(
+        "ann:{}\nbob:{argon2}\n",
+        bcrypt.replace("$2b$", "$2y$")
+    ));
     for _ in 0..2 {
-        assert_eq!(ask(&program, "/healthz", &basic("ann:secret")).status(), 200);
-        assert_eq!(ask(&program, "/healthz", &basic("bob:correct horse")).status(), 200);
-        assert_eq!(ask(&program, "/healthz", &basic("bob:secret")).status(), 401);
-        assert_eq!(ask(&program, "/healthz", &basic("eve:secret")).status(), 401);
+        assert_eq!(
+            ask(&program, "/healthz", &basic("ann:secret")).status(),
+            200
+        );
+        assert_eq!(
+            ask(&program, "/healthz", &basic("bob:correct horse")).status(),
+            200
+        );
+        assert_eq!(
+            ask(&program, "/healthz", &basic("bob:secret")).status(),
+            401
+        );
+        assert_eq!(
+            ask(&program, "/healthz", &basic("eve:secret")).status(),
+            401
+        );
     }
     // A browser asks for several things at once.
-    let request = format!("GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{}\r\n", basic("ann:secret"));
+    let request = format!(
+        "GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{}\r\n",
+        basic("ann:secret")
+    );
     let both: Vec<_> = (0..20).map(|_| program.say(&request)).collect();
     for mut stream in both {
         let mut reply = String::new();
@@ -132,8 +196,14 @@ fn passwords_are_checked_against_their_hashes() {
 #[test]
 fn nobody_waits_while_a_password_is_checked() {
     // A tenth of a second, and seconds on a busy machine.
-    let program = guarded(&format!("ann:{}\n", bcrypt::hash_with_salt("secret", 11, [7; 16]).unwrap()));
-    let request = format!("GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{}\r\n", basic("ann:secret"));
+    let program = guarded(&format!(
+        "ann:{}\n",
+        bcrypt::hash_with_salt("secret", 11, [7; 16]).unwrap()
+    ));
+    let request = format!(
+        "GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{}\r\n",
+        basic("ann:secret")
+    );
     let mut slow = program.say(request);
     let quick = format!("/healthz?token={TOKEN}");
     let mut answered = 0;
@@ -158,8 +228,20 @@ fn ten_mistakes_a_minute_are_the_most_that_is_listened_to() {
     }
     let refused = ask(&program, "/healthz", &basic("ann:secret"));
     assert_eq!(refused.status(), 429);
-    assert!(refused.text().contains("Too many failed logins"), "{}", refused.text());
-    assert!((1..=60).contains(&refused.field("Retry-After").unwrap().parse::<u32>().unwrap()));
+    assert!(
+        refused.text().contains("Too many failed logins"),
+        "{}",
+        refused.text()
+    );
+    assert!(
+        (1..=60).contains(
+            &refused
+                .field("Retry-After")
+                .unwrap()
+                .parse::<u32>()
+                .unwrap()
+        )
+    );
 }
 
 #[test]
@@ -167,16 +249,37 @@ fn a_signed_token_opens_its_camera_for_its_time() {
     let program = guarded("ann:secret\n");
     let token = sign(&["--camera", "front", "--valid", "1h"]);
     let status = |target: &str| program.get(target).status();
-    assert_eq!(status(&format!("/snapshot?camera=front&token={token}")), 200);
-    assert_eq!(ask(&program, "/snapshot", &format!("Authorization: Bearer {token}\r\n")).status(), 200);
-    program.watch(&format!("/?action=stream_0&token={token}")).part();
+    assert_eq!(
+        status(&format!("/snapshot?camera=front&token={token}")),
+        200
+    );
+    assert_eq!(
+        ask(
+            &program,
+            "/snapshot",
+            &format!("Authorization: Bearer {token}\r\n")
+        )
+        .status(),
+        200
+    );
+    program
+        .watch(&format!("/?action=stream_0&token={token}"))
+        .part();
     assert_eq!(status(&format!("/snapshot?camera=back&token={token}")), 401);
     assert_eq!(status(&format!("/metrics?token={token}")), 401);
-    assert_eq!(status(&format!("/snapshot?camera=back&token={}", token.replace("front", "back"))), 401);
+    assert_eq!(
+        status(&format!(
+            "/snapshot?camera=back&token={}",
+            token.replace("front", "back")
+        )),
+        401
+    );
     let all = sign(&["--valid", "1h"]);
     assert_eq!(status(&format!("/state?token={all}")), 200);
     let short = sign(&["--valid", "1s"]);
-    eventually("it expires", || status(&format!("/healthz?token={short}")) == 401);
+    eventually("it expires", || {
+        status(&format!("/healthz?token={short}")) == 401
+    });
 }
 
 #[test]
@@ -184,9 +287,19 @@ fn a_page_opened_with_a_token_carries_it_on() {
     let program = guarded("ann:secret\n");
     let page = program.get(&format!("/?camera=front&token={TOKEN}"));
     let escaped = TOKEN.replace('-', "%2D");
-    assert!(page.text().contains(&format!("src=\"viewer.js?token={escaped}\"")), "{}", page.text());
-    assert_eq!(program.get(&format!("/viewer.js?token={escaped}")).status(), 200);
-    assert!(page.field("Cache-Control").unwrap().contains("no-store") && page.field("ETag").is_none());
+    assert!(
+        page.text()
+            .contains(&format!("src=\"viewer.js?token={escaped}\"")),
+        "{}",
+        page.text()
+    );
+    assert_eq!(
+        program.get(&format!("/viewer.js?token={escaped}")).status(),
+        200
+    );
+    assert!(
+        page.field("Cache-Control").unwrap().contains("no-store") && page.field("ETag").is_none()
+    );
     let plain = ask(&program, "/", &basic("ann:secret"));
     assert!(plain.field("ETag").is_some() && plain.field("Cache-Control") == Some("no-cache"));
     assert_eq!(page.field("Referrer-Policy"), Some("no-referrer"));
@@ -195,16 +308,35 @@ fn a_page_opened_with_a_token_carries_it_on() {
 #[test]
 fn without_credentials_only_our_own_names_are_answered() {
     let program = Program::serve(&["--allow-host", "cam.example.org"]);
-    let ask = |host: &str| program.ask(&format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+    let ask = |host: &str| {
+        program.ask(&format!(
+            "GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        ))
+    };
     let own = String::from_utf8(Command::new("uname").arg("-n").output().unwrap().stdout).unwrap();
-    for host in ["127.0.0.1", "[::1]:80", "localhost:8080", "a.localhost", "pi.local", "cam.example.org:1", own.trim()]
-    {
+    for host in [
+        "127.0.0.1",
+        "[::1]:80",
+        "localhost:8080",
+        "a.localhost",
+        "pi.local",
+        "cam.example.org:1",
+        own.trim(),
+    ] {
         assert_eq!(ask(host).status(), 200, "{host}");
     }
-    for host in ["evil.example", "cam.example.org.evil.example", "127.0.0.1.nip.io:8080"] {
+    for host in [
+        "evil.example",
+        "cam.example.org.evil.example",
+        "127.0.0.1.nip.io:8080",
+    ] {
         let refused = ask(host);
         assert_eq!(refused.status(), 421, "{host}");
-        assert!(refused.text().contains("--allow-host"), "{}", refused.text());
+        assert!(
+            refused.text().contains("--allow-host"),
+            "{}",
+            refused.text()
+        );
     }
     assert_eq!(program.ask("GET /healthz HTTP/1.0\r\n\r\n").status(), 200);
     let stream = "GET /stream HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
@@ -215,7 +347,14 @@ fn without_credentials_only_our_own_names_are_answered() {
 #[test]
 fn pages_from_elsewhere_are_told_what_they_may_use() {
     let dash = "https://dash.example.org";
-    let program = Program::serve(&["--camera", "stills:", "--token", TOKEN, "--allow-origin", dash]);
+    let program = Program::serve(&[
+        "--camera",
+        "stills:",
+        "--token",
+        TOKEN,
+        "--allow-origin",
+        dash,
+    ]);
     let preflight = format!(
         "OPTIONS /state HTTP/1.1\r\nHost: cam\r\nConnection: close\r\nOrigin: {dash}\r\n\
          Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n\
@@ -226,29 +365,59 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
     for (name, value) in [
         ("Access-Control-Allow-Origin", dash),
         ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
-        ("Access-Control-Allow-Headers", "Authorization, If-None-Match"),
+        (
+            "Access-Control-Allow-Headers",
+            "Authorization, If-None-Match",
+        ),
         ("Access-Control-Allow-Private-Network", "true"),
         ("Vary", "Origin"),
     ] {
         assert_eq!(told.field(name), Some(value));
     }
-    assert_eq!(program.ask(&preflight.replace(dash, "https://evil.example")).status(), 401);
+    assert_eq!(
+        program
+            .ask(&preflight.replace(dash, "https://evil.example"))
+            .status(),
+        401
+    );
     let origin = format!("Origin: {dash}\r\n");
-    for target in ["/state", &format!("/state?token={TOKEN}"), &format!("/snapshot?token={TOKEN}")] {
+    for target in [
+        "/state",
+        &format!("/state?token={TOKEN}"),
+        &format!("/snapshot?token={TOKEN}"),
+    ] {
         let reply = ask(&program, target, &origin);
-        assert_eq!(reply.field("Access-Control-Allow-Origin"), Some(dash), "{target}");
-        assert_eq!(reply.field("Cross-Origin-Resource-Policy"), Some("cross-origin"), "{target}");
         assert_eq!(
-            ask(&program, target, "Origin: https://evil.example\r\n").field("Access-Control-Allow-Origin"),
+            reply.field("Access-Control-Allow-Origin"),
+            Some(dash),
+            "{target}"
+        );
+        assert_eq!(
+            reply.field("Cross-Origin-Resource-Policy"),
+            Some("cross-origin"),
+            "{target}"
+        );
+        assert_eq!(
+            ask(&program, target, "Origin: https://evil.example\r\n")
+                .field("Access-Control-Allow-Origin"),
             None
         );
     }
     let mut viewer = program.watch(&format!("/stream?token={TOKEN}"));
-    assert_eq!(field(&viewer.head, "Cross-Origin-Resource-Policy"), Some("cross-origin"));
+    assert_eq!(
+        field(&viewer.head, "Cross-Origin-Resource-Policy"),
+        Some("cross-origin")
+    );
     for _ in 0..2 {
         let part = viewer.part();
-        assert_eq!(field(&part.header, "Access-Control-Allow-Origin"), Some(dash));
-        assert_eq!(field(&part.header, "Cross-Origin-Resource-Policy"), Some("cross-origin"));
+        assert_eq!(
+            field(&part.header, "Access-Control-Allow-Origin"),
+            Some(dash)
+        );
+        assert_eq!(
+            field(&part.header, "Cross-Origin-Resource-Policy"),
+            Some("cross-origin")
+        );
     }
     // The framing that browsers are sent has them in the headers that it sends ahead.
     let mut ahead = program.watch(&format!("/stream?framing=advance&token={TOKEN}"));
@@ -262,10 +431,18 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
 #[test]
 fn by_default_no_page_from_elsewhere_may_read_anything() {
     let program = Program::serve(&[]);
-    for (target, policy) in [("/state", Some("same-origin")), ("/", Some("same-origin")), ("/snapshot", None)] {
+    for (target, policy) in [
+        ("/state", Some("same-origin")),
+        ("/", Some("same-origin")),
+        ("/snapshot", None),
+    ] {
         let reply = ask(&program, target, "Origin: https://evil.example\r\n");
         assert_eq!(reply.field("Access-Control-Allow-Origin"), None, "{target}");
-        assert_eq!(reply.field("Cross-Origin-Resource-Policy"), policy, "{target}");
+        assert_eq!(
+            reply.field("Cross-Origin-Resource-Policy"),
+            policy,
+            "{target}"
+        );
     }
     let page = program.get("/");
     let csp = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
@@ -276,7 +453,9 @@ fn by_default_no_page_from_elsewhere_may_read_anything() {
 #[test]
 fn secrets_are_nowhere_to_be_seen() {
     let mut command = Command::new(FRAMECAST);
-    command.args(["-vv", "--listen", "127.0.0.1:0"]).env("FRAMECAST_TOKEN", TOKEN);
+    command
+        .args(["-vv", "--listen", "127.0.0.1:0"])
+        .env("FRAMECAST_TOKEN", TOKEN);
     let program = Program::start(command);
     let mut viewer = program.watch(&format!("/stream?token={TOKEN}"));
     viewer.part();
@@ -290,7 +469,10 @@ fn secrets_are_nowhere_to_be_seen() {
     drop(viewer);
     let (_, words) = program.wait();
     assert!(!words.contains(TOKEN), "{words}");
-    assert!(!words.contains("list of processes"), "a variable is nothing to warn of: {words}");
+    assert!(
+        !words.contains("list of processes"),
+        "a variable is nothing to warn of: {words}"
+    );
 }
 
 #[test]
@@ -300,7 +482,10 @@ fn what_is_dangerous_is_said_at_each_start() {
         program.signal(rustix::process::Signal::TERM);
         program.wait().1
     };
-    assert!(said(&["--public"]).contains("--public: everybody who can reach this server can see its cameras"));
+    assert!(
+        said(&["--public"])
+            .contains("--public: everybody who can reach this server can see its cameras")
+    );
     assert!(said(&["--token", TOKEN]).contains("--token: others see it in the list of processes"));
     assert_eq!(said(&["--quiet"]), "");
 }
@@ -311,31 +496,73 @@ fn credentials_that_cannot_be_followed_are_said_in_one_sentence() {
     let (_other, empty) = file("\n");
     let (bad, empty) = (bad.display().to_string(), empty.display().to_string());
     let cases: [(&[&str], &str); 10] = [
-        (&["--auth-file", "/not/there"], "cannot read --auth-file /not/there: No such file or directory"),
-        (&["--auth-file", &bad], "line 2 has no colon; a line is user:password or user:hash"),
-        (&["--auth-file", &empty], "it names no user; a line is user:password or user:hash"),
-        (&["--token-file", &empty], "a token is 1 to 256 letters, digits and signs of ASCII, without a space"),
+        (
+            &["--auth-file", "/not/there"],
+            "cannot read --auth-file /not/there: No such file or directory",
+        ),
+        (
+            &["--auth-file", &bad],
+            "line 2 has no colon; a line is user:password or user:hash",
+        ),
+        (
+            &["--auth-file", &empty],
+            "it names no user; a line is user:password or user:hash",
+        ),
+        (
+            &["--token-file", &empty],
+            "a token is 1 to 256 letters, digits and signs of ASCII, without a space",
+        ),
         (&["--token", "two words"], "a token is 1 to 256 letters"),
-        (&["--token", "x", "--token-file", &bad], "--token and --token-file are both given; give one of them"),
-        (&["--allow-host", "http://cam"], "a host is a name without scheme and port, such as cam.example.org"),
-        (&["--allow-origin", "dash"], "an origin is a scheme, a host and perhaps a port"),
-        (&["token", "--valid", "1h"], "a token is signed with the server's own: give it with --token-file"),
-        (&["token", "--valid", "1h", "--token", "short"], "a token of fewer than 16 characters signs no others"),
+        (
+            &["--token", "x", "--token-file", &bad],
+            "--token and --token-file are both given; give one of them",
+        ),
+        (
+            &["--allow-host", "http://cam"],
+            "a host is a name without scheme and port, such as cam.example.org",
+        ),
+        (
+            &["--allow-origin", "dash"],
+            "an origin is a scheme, a host and perhaps a port",
+        ),
+        (
+            &["token", "--valid", "1h"],
+            "a token is signed with the server's own: give it with --token-file",
+        ),
+        (
+            &["token", "--valid", "1h", "--token", "short"],
+            "a token of fewer than 16 characters signs no others",
+        ),
     ];
     for (arguments, sentence) in cases {
-        let output = Command::new(FRAMECAST).args(arguments).output().expect("the program runs");
+        let output = Command::new(FRAMECAST)
+            .args(arguments)
+            .output()
+            .expect("the program runs");
         let words = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {words}");
         assert!(words.contains(sentence), "{arguments:?}: {words}");
-        assert!(!words.contains("secret") && !words.contains("panicked"), "{arguments:?}: {words}");
+        assert!(
+            !words.contains("secret") && !words.contains("panicked"),
+            "{arguments:?}: {words}"
+        );
     }
 }
 
 #[test]
 fn a_password_is_checked_by_the_exit_code() {
     let check = |given: &str| {
-        let mut child = Command::new(FRAMECAST).arg("check-password").stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(given.as_bytes()).unwrap();
+        let mut child = Command::new(FRAMECAST)
+            .arg("check-password")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(given.as_bytes())
+            .unwrap();
         child.wait().unwrap().code()
     };
     let hash = bcrypt::hash("secret", 4).unwrap();
@@ -352,8 +579,20 @@ fn curl_logs_in() {
     let program = guarded(&format!("ann:{bcrypt}\n"));
     let curl = |arguments: &[&str]| {
         let mut command = Command::new("curl");
-        command.args(["--silent", "--max-time", "20", "--output", "/dev/null", "--write-out", "%{http_code}"]);
-        let output = command.args(arguments).arg(program.url("/snapshot")).output().expect("curl is installed");
+        command.args([
+            "--silent",
+            "--max-time",
+            "20",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+        ]);
+        let output = command
+            .args(arguments)
+            .arg(program.url("/snapshot"))
+            .output()
+            .expect("curl is installed");
         String::from_utf8(output.stdout).unwrap()
     };
     let bearer = format!("Authorization: Bearer {TOKEN}");
@@ -362,5 +601,8 @@ fn curl_logs_in() {
     assert_eq!(curl(&["--anyauth", "--user", "ann:s\u{e9}cret"]), "200");
     assert_eq!(curl(&["--user", "ann:wrong"]), "401");
     assert_eq!(curl(&["--header", &bearer]), "200");
-    assert_eq!(curl(&["--get", "--data-urlencode", &format!("token={TOKEN}")]), "200");
+    assert_eq!(
+        curl(&["--get", "--data-urlencode", &format!("token={TOKEN}")]),
+        "200"
+    );
 }

@@ -27,7 +27,12 @@ fn the_first_three_parts_are_right_to_the_byte() {
         let part = viewer.part();
         let timestamp = field(&part.header, "X-Timestamp").expect("a time");
         let (seconds, micros) = timestamp.split_once('.').expect("seconds and micros");
-        assert!(micros.len() == 6 && seconds.parse::<u64>().is_ok_and(|seconds| seconds > 1_600_000_000));
+        assert!(
+            micros.len() == 6
+                && seconds
+                    .parse::<u64>()
+                    .is_ok_and(|seconds| seconds > 1_600_000_000)
+        );
         let expected = format!(
             "--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {timestamp}\r\n\
              X-Frame-Sequence: {}\r\n\r\n",
@@ -36,8 +41,13 @@ fn the_first_three_parts_are_right_to_the_byte() {
         );
         assert_eq!(part.header, expected);
         // One picture follows the other, and each is the file it was, to the byte.
-        let picture = PICTURES.iter().position(|picture| *picture == part.jpeg).expect("one of the three");
-        assert!(last.is_none_or(|(sequence, before)| part.sequence > sequence && picture == (before + 1) % 3));
+        let picture = PICTURES
+            .iter()
+            .position(|picture| *picture == part.jpeg)
+            .expect("one of the three");
+        assert!(last.is_none_or(
+            |(sequence, before)| part.sequence > sequence && picture == (before + 1) % 3
+        ));
         last = Some((part.sequence, picture));
     }
 }
@@ -53,10 +63,16 @@ fn the_advance_framing_sends_the_next_header_with_each_picture() {
     let delimiter = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
     let mut head = vec![0; STREAM_HEAD.len() + delimiter.len()];
     stream.read_exact(&mut head).unwrap();
-    assert_eq!(String::from_utf8(head).unwrap(), format!("{STREAM_HEAD}{delimiter}"));
+    assert_eq!(
+        String::from_utf8(head).unwrap(),
+        format!("{STREAM_HEAD}{delimiter}")
+    );
     let mut start = [0; 4096];
     stream.read_exact(&mut start).unwrap();
-    let picture = PICTURES.iter().position(|picture| picture.starts_with(&start)).expect("one of the three");
+    let picture = PICTURES
+        .iter()
+        .position(|picture| picture.starts_with(&start))
+        .expect("one of the three");
     for step in 0..3 {
         let mut part = PICTURES[(picture + step) % 3].to_vec();
         part.extend_from_slice(format!("\r\n{delimiter}").as_bytes());
@@ -83,14 +99,22 @@ fn every_alias_of_the_stream_is_the_stream() {
     for target in aliases {
         let mut viewer = program.watch(target);
         assert_eq!(viewer.head, STREAM_HEAD, "{target}");
-        assert!(PICTURES.contains(&viewer.part().jpeg.as_slice()), "{target}");
+        assert!(
+            PICTURES.contains(&viewer.part().jpeg.as_slice()),
+            "{target}"
+        );
     }
 }
 
 #[test]
 fn a_snapshot_is_the_newest_frame_and_is_not_sent_twice() {
     let program = emulated();
-    for target in ["/snapshot", "/snapshot.jpg", "/?action=snapshot", "/?action=snapshot_0"] {
+    for target in [
+        "/snapshot",
+        "/snapshot.jpg",
+        "/?action=snapshot",
+        "/?action=snapshot_0",
+    ] {
         let reply = program.get(target);
         assert_eq!(reply.status(), 200);
         assert_eq!(reply.field("Content-Type"), Some("image/jpeg"));
@@ -101,7 +125,9 @@ fn a_snapshot_is_the_newest_frame_and_is_not_sent_twice() {
     let program = Program::serve(&["--camera", "stills:?fps=0.1"]);
     let first = program.get("/snapshot");
     let tag = first.field("ETag").unwrap();
-    let again = format!("GET /snapshot HTTP/1.1\r\nHost: cam\r\nIf-None-Match: W/{tag}\r\nConnection: close\r\n\r\n");
+    let again = format!(
+        "GET /snapshot HTTP/1.1\r\nHost: cam\r\nIf-None-Match: W/{tag}\r\nConnection: close\r\n\r\n"
+    );
     let again = program.ask(&again);
     assert_eq!((again.status(), again.body.len()), (304, 0));
     assert_eq!(again.field("Content-Length"), None);
@@ -119,51 +145,149 @@ fn a_snapshot_waits_for_a_newer_frame() {
     }
     let reply = program.get("/snapshot?max_age=0");
     assert_eq!(reply.status(), 200);
-    assert!(reply.field("X-Frame-Sequence").unwrap().parse::<u64>().unwrap() >= sequence);
+    assert!(
+        reply
+            .field("X-Frame-Sequence")
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            >= sequence
+    );
 }
 
 #[test]
 fn what_is_wrong_is_said_in_a_sentence() {
     let program = Program::serve(&["--camera", "front=stills:", "--camera", "back=stills:"]);
     let cases = [
-        ("/stream?camera=side", 404, "There is no camera 'side'; there is: front, back.\n"),
-        ("/?action=stream_2", 404, "There is no camera number 2; there is: front, back.\n"),
-        ("/stream?fps=0", 400, "fps takes a number above 0 and up to 240, not '0'.\n"),
-        ("/stream?fps=nan", 400, "fps takes a number above 0 and up to 240, not 'nan'.\n"),
-        ("/stream?kbps=0", 400, "kbps takes a whole number from 1 to 10000000, not '0'.\n"),
-        ("/stream?kbps=2.5", 400, "kbps takes a whole number from 1 to 10000000, not '2.5'.\n"),
-        ("/table?rows=0", 400, "rows takes a whole number from 1 to 10000000, not '0'.\n"),
-        ("/table?rows=many", 400, "rows takes a whole number from 1 to 10000000, not 'many'.\n"),
-        ("/events?frames=yes", 400, "frames takes 0 or 1, not 'yes'.\n"),
-        ("/events?last_event_id=x", 400, "last_event_id takes a whole number from 0, not 'x'.\n"),
-        ("/stream?framing=none", 400, "framing takes 'length' or 'advance', not 'none'.\n"),
-        ("/snapshot?after=-1", 400, "after takes a whole number from 0, not '-1'.\n"),
+        (
+            "/stream?camera=side",
+            404,
+            "There is no camera 'side'; there is: front, back.\n",
+        ),
+        (
+            "/?action=stream_2",
+            404,
+            "There is no camera number 2; there is: front, back.\n",
+        ),
+        (
+            "/stream?fps=0",
+            400,
+            "fps takes a number above 0 and up to 240, not '0'.\n",
+        ),
+        (
+            "/stream?fps=nan",
+            400,
+            "fps takes a number above 0 and up to 240, not 'nan'.\n",
+        ),
+        (
+            "/stream?kbps=0",
+            400,
+            "kbps takes a whole number from 1 to 10000000, not '0'.\n",
+        ),
+        (
+            "/stream?kbps=2.5",
+            400,
+            "kbps takes a whole number from 1 to 10000000, not '2.5'.\n",
+        ),
+        (
+            "/table?rows=0",
+            400,
+            "rows takes a whole number from 1 to 10000000, not '0'.\n",
+        ),
+        (
+            "/table?rows=many",
+            400,
+            "rows takes a whole number from 1 to 10000000, not 'many'.\n",
+        ),
+        (
+            "/events?frames=yes",
+            400,
+            "frames takes 0 or 1, not 'yes'.\n",
+        ),
+        (
+            "/events?last_event_id=x",
+            400,
+            "last_event_id takes a whole number from 0, not 'x'.\n",
+        ),
+        (
+            "/stream?framing=none",
+            400,
+            "framing takes 'length' or 'advance', not 'none'.\n",
+        ),
+        (
+            "/snapshot?after=-1",
+            400,
+            "after takes a whole number from 0, not '-1'.\n",
+        ),
     ];
     for (target, status, sentence) in cases {
         let reply = program.get(target);
-        assert_eq!((reply.status(), reply.text()), (status, sentence), "{target}");
+        assert_eq!(
+            (reply.status(), reply.text()),
+            (status, sentence),
+            "{target}"
+        );
     }
     let unknown = program.get("/nothing/../here");
     assert_eq!(unknown.status(), 404);
-    for address in ["/video_feed", "/snapshot", "/table", "/events", "/loop", "/state", "/healthz"] {
+    for address in [
+        "/video_feed",
+        "/snapshot",
+        "/table",
+        "/events",
+        "/loop",
+        "/state",
+        "/healthz",
+    ] {
         assert!(unknown.text().contains(address), "a 404 says what there is");
     }
     let refused = program.ask("POST /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
-    assert_eq!((refused.status(), refused.field("Allow")), (405, Some("GET, HEAD, OPTIONS")));
+    assert_eq!(
+        (refused.status(), refused.field("Allow")),
+        (405, Some("GET, HEAD, OPTIONS"))
+    );
 }
 
 #[test]
 fn head_and_options_have_no_body() {
     let program = emulated();
-    let targets = ["/", "/video_feed", "/snapshot", "/table", "/table?rows=5", "/events", "/loop", "/state"];
-    for target in targets.into_iter().chain(["/healthz", "/viewer.js", "/nothing"]) {
-        let head = program.ask(&format!("HEAD {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"));
+    let targets = [
+        "/",
+        "/video_feed",
+        "/snapshot",
+        "/table",
+        "/table?rows=5",
+        "/events",
+        "/loop",
+        "/state",
+    ];
+    for target in targets
+        .into_iter()
+        .chain(["/healthz", "/viewer.js", "/nothing"])
+    {
+        let head = program.ask(&format!(
+            "HEAD {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"
+        ));
         assert_eq!(head.body, b"", "{target}");
-        assert_eq!(head.status(), if target == "/nothing" { 404 } else { 200 }, "{target}");
-        let options = program.ask(&format!("OPTIONS {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"));
-        assert_eq!((options.status(), options.field("Allow")), (204, Some("GET, HEAD, OPTIONS")));
+        assert_eq!(
+            head.status(),
+            if target == "/nothing" { 404 } else { 200 },
+            "{target}"
+        );
+        let options = program.ask(&format!(
+            "OPTIONS {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"
+        ));
+        assert_eq!(
+            (options.status(), options.field("Allow")),
+            (204, Some("GET, HEAD, OPTIONS"))
+        );
     }
-    assert_eq!(program.ask("HEAD /video_feed HTTP/1.1\r\nHost: cam\r\n\r\n").head, STREAM_HEAD);
+    assert_eq!(
+        program
+            .ask("HEAD /video_feed HTTP/1.1\r\nHost: cam\r\n\r\n")
+            .head,
+        STREAM_HEAD
+    );
 }
 
 #[test]
@@ -178,7 +302,9 @@ fn the_figures_are_where_ustreamer_has_them_and_follow_what_happens() {
     assert_eq!(state["result"]["source"]["online"], true);
     assert_eq!(state["result"]["source"]["resolution"]["width"], 640);
     assert_eq!(state["result"]["stream"]["clients"], 2);
-    let clients = state["result"]["stream"]["clients_stat"].as_object().unwrap();
+    let clients = state["result"]["stream"]["clients_stat"]
+        .as_object()
+        .unwrap();
     assert_eq!(clients.len(), 1, "only the one that was asked for");
     let client = clients.values().next().unwrap();
     assert_eq!(client["key"], "mine");
@@ -222,7 +348,10 @@ fn the_page_and_what_it_needs_are_served_and_revalidated() {
         ("/manifest.webmanifest", "application/manifest+json"),
     ] {
         let reply = program.get(target);
-        assert_eq!((reply.status(), reply.field("Content-Type")), (200, Some(content_type)));
+        assert_eq!(
+            (reply.status(), reply.field("Content-Type")),
+            (200, Some(content_type))
+        );
         let tag = reply.field("ETag").unwrap();
         let again = program
             .ask(&format!("GET {target} HTTP/1.1\r\nHost: cam\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"));
@@ -240,9 +369,19 @@ fn icons_have_the_sizes_that_the_manifest_and_the_page_name() {
         size(16)
     };
     assert_eq!(side(&program.get("/apple-touch-icon.png").body), 180);
-    let manifest: serde_json::Value = serde_json::from_str(program.get("/manifest.webmanifest").text()).unwrap();
-    for icon in manifest["icons"].as_array().unwrap().iter().filter(|icon| icon["type"] == "image/png") {
-        let side = side(&program.get(&format!("/{}", icon["src"].as_str().unwrap())).body);
+    let manifest: serde_json::Value =
+        serde_json::from_str(program.get("/manifest.webmanifest").text()).unwrap();
+    for icon in manifest["icons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|icon| icon["type"] == "image/png")
+    {
+        let side = side(
+            &program
+                .get(&format!("/{}", icon["src"].as_str().unwrap()))
+                .body,
+        );
         assert_eq!(icon["sizes"], format!("{side}x{side}"));
     }
     let icon = program.get("/favicon.ico").body;

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::support::{Program, Viewer, eventually};
 
-/// What a server sends of a body that it makes on the way, to one who asks in the old version: right up to the end of
-/// the connection, in no chunks.
+/// What a server sends of a body that it makes on the way, to one who asks in the old version:
+/// right up to the end of the connection, in no chunks.
 fn listen(program: &Program, target: &str, fields: &str) -> BufReader<TcpStream> {
     let mut reader = BufReader::new(program.say(format!("GET {target} HTTP/1.0\r\n{fields}\r\n")));
     let mut line = String::new();
@@ -40,8 +40,14 @@ fn a_table_has_as_many_rows_as_were_asked_for() {
     // The camera was not running: the answer waits for its first frame.
     let reply = program.ask("GET /table?rows=12345 HTTP/1.0\r\n\r\n");
     assert_eq!(reply.status(), 200);
-    assert_eq!(reply.field("Content-Type"), Some("text/html; charset=utf-8"));
-    let rows = reply.text().lines().filter(|line| line.starts_with("<tr><td>"));
+    assert_eq!(
+        reply.field("Content-Type"),
+        Some("text/html; charset=utf-8")
+    );
+    let rows = reply
+        .text()
+        .lines()
+        .filter(|line| line.starts_with("<tr><td>"));
     assert_eq!(rows.count(), 12_345);
     assert!(reply.text().starts_with("<!DOCTYPE html>") && reply.text().ends_with("</table>\n"));
 }
@@ -52,22 +58,33 @@ fn a_table_without_end_is_sent_row_by_row_and_watches_its_camera() {
     let mut table = listen(&program, "/table", "");
     let mut last = 0;
     for line in table.by_ref().lines().map(Result::unwrap) {
-        let Some(row) = line.strip_prefix("<tr><td>") else { continue };
+        let Some(row) = line.strip_prefix("<tr><td>") else {
+            continue;
+        };
         let sequence: u64 = row.split('<').next().unwrap().parse().unwrap();
-        assert!(last == 0 || sequence == last + 1, "row {sequence} follows row {last}");
+        assert!(
+            last == 0 || sequence == last + 1,
+            "row {sequence} follows row {last}"
+        );
         last = sequence;
         if sequence >= 10 {
             break;
         }
     }
     let state = program.state();
-    assert_eq!((&state["connections"]["tables"], &state["viewers"]), (&1.into(), &0.into()));
+    assert_eq!(
+        (&state["connections"]["tables"], &state["viewers"]),
+        (&1.into(), &0.into())
+    );
     assert_eq!(state["cameras"][0]["running"], true);
     drop(table);
-    eventually("the camera is stopped", || program.state()["cameras"][0]["running"] == false);
+    eventually("the camera is stopped", || {
+        program.state()["cameras"][0]["running"] == false
+    });
 }
 
-/// What is in memory is the chunk on its way, whatever the length of the table and whoever reads it.
+/// What is in memory is the chunk on its way, whatever the length of the table and whoever reads
+/// it.
 #[test]
 fn tables_of_ten_million_rows_take_next_to_no_memory() {
     let program = Program::serve(&["--camera", "stills:?fps=30"]);
@@ -76,7 +93,10 @@ fn tables_of_ten_million_rows_take_next_to_no_memory() {
     let status = format!("/proc/{}/status", program.pid().as_raw_nonzero());
     let most_kib = || -> u64 {
         let status = std::fs::read_to_string(&status).unwrap();
-        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let most = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
         most.trim().trim_end_matches(" kB").parse().unwrap()
     };
     let idle = most_kib();
@@ -109,21 +129,43 @@ fn events_tell_of_frames_figures_and_turns() {
         match name.as_str() {
             "frame" => {
                 frames += 1;
-                assert_eq!((&data["camera"], &data["width"]), (&"front".into(), &640.into()));
+                assert_eq!(
+                    (&data["camera"], &data["width"]),
+                    (&"front".into(), &640.into())
+                );
                 assert!(data["sequence"].as_u64() > Some(0) && data["bytes"].as_u64() > Some(1000));
             }
             "state" => {
                 states += 1;
-                assert_eq!((&data["cameras"][0]["name"], &data["viewers"]), (&"front".into(), &1.into()));
+                assert_eq!(
+                    (&data["cameras"][0]["name"], &data["viewers"]),
+                    (&"front".into(), &1.into())
+                );
                 assert_eq!(data["connections"]["listeners"], 1);
             }
             "loop" => {
                 loops += 1;
                 let lanes = data["lanes"].as_array().unwrap();
-                assert!(lanes.iter().any(|lane| lane["key"] == "mine" && lane["kind"] == "viewer"));
-                assert!(lanes.iter().any(|lane| lane["kind"] == "events" && lane["bytes_sent"].is_u64()));
-                let frames: u64 = data["turns"].as_array().unwrap().iter().map(|turn| turn[5].as_u64().unwrap()).sum();
-                assert!(frames < 20, "{frames} frames in a tenth of a second at 20 a second");
+                assert!(
+                    lanes
+                        .iter()
+                        .any(|lane| lane["key"] == "mine" && lane["kind"] == "viewer")
+                );
+                assert!(
+                    lanes
+                        .iter()
+                        .any(|lane| lane["kind"] == "events" && lane["bytes_sent"].is_u64())
+                );
+                let frames: u64 = data["turns"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|turn| turn[5].as_u64().unwrap())
+                    .sum();
+                assert!(
+                    frames < 20,
+                    "{frames} frames in a tenth of a second at 20 a second"
+                );
             }
             _ => panic!("{name}"),
         }
@@ -142,10 +184,18 @@ fn a_listener_that_comes_back_is_told_what_it_missed() {
     };
     let (id, sequence) = frame(&mut events);
     drop(events);
-    eventually("five frames were missed", || program.state()["cameras"][0]["sequence"].as_u64() >= Some(sequence + 5));
+    eventually("five frames were missed", || {
+        program.state()["cameras"][0]["sequence"].as_u64() >= Some(sequence + 5)
+    });
     for (target, fields) in [
-        ("/events?frames=1".to_owned(), format!("Last-Event-ID: {id}\r\n")),
-        (format!("/events?frames=1&last_event_id={id}"), String::new()),
+        (
+            "/events?frames=1".to_owned(),
+            format!("Last-Event-ID: {id}\r\n"),
+        ),
+        (
+            format!("/events?frames=1&last_event_id={id}"),
+            String::new(),
+        ),
     ] {
         let mut events = listen(&program, &target, &fields);
         for missed in 1..=5 {
@@ -164,17 +214,26 @@ fn a_viewer_with_a_rate_is_sent_no_more_than_that() {
     let mut last = 0;
     for _ in 0..12 {
         let part = capped.part();
-        // What came before is paid for: 125 bytes a millisecond, less the head that was ahead of it.
+        // What came before is paid for: 125 bytes a millisecond, less the head that was ahead of
+        // it.
         let allowed = 125 * (begun.elapsed().as_millis() as usize + 500);
-        assert!(bytes <= allowed, "{bytes} bytes where {allowed} are allowed");
+        assert!(
+            bytes <= allowed,
+            "{bytes} bytes where {allowed} are allowed"
+        );
         bytes += part.jpeg.len();
         assert!(part.sequence > last);
         last = part.sequence;
     }
     (0..10).for_each(|_| drop(swift.part()));
     let state = program.state();
-    let clients = state["result"]["stream"]["clients_stat"].as_object().unwrap();
-    let capped = clients.values().find(|client| client["key"] == "capped").unwrap();
+    let clients = state["result"]["stream"]["clients_stat"]
+        .as_object()
+        .unwrap();
+    let capped = clients
+        .values()
+        .find(|client| client["key"] == "capped")
+        .unwrap();
     assert!(capped["skipped_rate"].as_u64() > Some(5));
     assert_eq!(capped["skipped_slow"], 0);
 }

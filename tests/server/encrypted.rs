@@ -35,11 +35,26 @@ impl Identity {
     /// A program that shows a camera on a plain port and on an encrypted one.
     fn serve(&self, camera: &str) -> (Program, SocketAddr) {
         let files = [self.path("cert.pem"), self.path("key.pem")];
-        let https = ["--listen", "https://localhost:0", "--tls-cert", &files[0], "--tls-key", &files[1]];
-        let mut program = Program::serve_on("http://127.0.0.1:0", &[&["--camera", camera], &https[..]].concat());
+        let https = [
+            "--listen",
+            "https://localhost:0",
+            "--tls-cert",
+            &files[0],
+            "--tls-key",
+            &files[1],
+        ];
+        let mut program = Program::serve_on(
+            "http://127.0.0.1:0",
+            &[&["--camera", camera], &https[..]].concat(),
+        );
         let line = program.line();
-        let address = line.trim().strip_prefix("listening on https://").and_then(|rest| rest.strip_suffix('/'));
-        let address = address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{line}"));
+        let address = line
+            .trim()
+            .strip_prefix("listening on https://")
+            .and_then(|rest| rest.strip_suffix('/'));
+        let address = address
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("{line}"));
         (program, address)
     }
 }
@@ -53,11 +68,16 @@ fn renew(folder: &Path) -> Arc<ClientConfig> {
 
 type Encrypted = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 
-fn hello(address: SocketAddr, config: &Arc<ClientConfig>) -> StreamOwned<ClientConnection, TcpStream> {
+fn hello(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+) -> StreamOwned<ClientConnection, TcpStream> {
     let socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut stream =
-        StreamOwned::new(ClientConnection::new(Arc::clone(config), "localhost".try_into().unwrap()).unwrap(), socket);
+    let mut stream = StreamOwned::new(
+        ClientConnection::new(Arc::clone(config), "localhost".try_into().unwrap()).unwrap(),
+        socket,
+    );
     stream.conn.write_tls(&mut stream.sock).unwrap();
     stream
 }
@@ -75,12 +95,17 @@ fn part(viewer: &mut Encrypted) -> (u64, Vec<u8>) {
         while !block.ends_with("\r\n\r\n") {
             assert_ne!(viewer.read_line(&mut block).unwrap(), 0, "the stream ended");
         }
-        let Some(length) = field(&block, "Content-Length") else { continue };
+        let Some(length) = field(&block, "Content-Length") else {
+            continue;
+        };
         let mut jpeg = vec![0; length.parse().unwrap()];
         viewer.read_exact(&mut jpeg).unwrap();
         let mut end = [0; 2];
         viewer.read_exact(&mut end).unwrap();
-        return (field(&block, "X-Frame-Sequence").unwrap().parse().unwrap(), jpeg);
+        return (
+            field(&block, "X-Frame-Sequence").unwrap().parse().unwrap(),
+            jpeg,
+        );
     }
 }
 
@@ -95,7 +120,10 @@ fn what_is_seen_over_https_is_what_is_seen_beside_it() {
     while compared < 5 {
         let beside = plain.part();
         assert!(beside.sequence <= seen[9].0, "they have nothing in common");
-        if let Some((_, jpeg)) = seen.iter().find(|(sequence, _)| *sequence == beside.sequence) {
+        if let Some((_, jpeg)) = seen
+            .iter()
+            .find(|(sequence, _)| *sequence == beside.sequence)
+        {
             assert!(*jpeg == beside.jpeg);
             compared += 1;
         }
@@ -103,7 +131,9 @@ fn what_is_seen_over_https_is_what_is_seen_beside_it() {
     assert_eq!(program.state()["tls"]["handshakes"], 1);
     program.signal(Signal::TERM);
     let mut rest = Vec::new();
-    encrypted.read_to_end(&mut rest).expect("the stream ends with a farewell, and is not cut off");
+    encrypted
+        .read_to_end(&mut rest)
+        .expect("the stream ends with a farewell, and is not cut off");
     assert!(rest.ends_with(b"\r\n--frame--\r\n"));
     assert_eq!(program.wait().0.code(), Some(0));
 }
@@ -117,11 +147,16 @@ fn who_speaks_http_to_it_is_told_so() {
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{reply}");
-    assert!(reply.ends_with("This port speaks https: put https:// before the address.\n"), "{reply}");
+    assert!(
+        reply.ends_with("This port speaks https: put https:// before the address.\n"),
+        "{reply}"
+    );
     assert_eq!(program.state()["tls"]["plain_requests"], 1);
     // And the other way round.
     let mut stream = hello(program.address, &identity.client);
-    let failed = stream.write_all(WATCH.as_bytes()).expect_err("no TLS is spoken there");
+    let failed = stream
+        .write_all(WATCH.as_bytes())
+        .expect_err("no TLS is spoken there");
     assert!(failed.to_string().contains("corrupt message"), "{failed}");
 }
 
@@ -132,21 +167,34 @@ fn a_renewed_certificate_is_shown_to_newcomers_and_a_bad_one_to_nobody() {
     let mut old = watch(https, &identity.client).unwrap();
     part(&mut old);
     let renewed = renew(identity.folder.path());
-    assert!(watch(https, &renewed).is_err(), "it is not asked for by itself");
+    assert!(
+        watch(https, &renewed).is_err(),
+        "it is not asked for by itself"
+    );
     program.signal(Signal::HUP);
-    eventually("the certificate is renewed", || program.state()["tls"]["renewals"] == 1);
-    assert!(watch(https, &identity.client).is_err(), "newcomers are given the new one");
+    eventually("the certificate is renewed", || {
+        program.state()["tls"]["renewals"] == 1
+    });
+    assert!(
+        watch(https, &identity.client).is_err(),
+        "newcomers are given the new one"
+    );
     part(&mut watch(https, &renewed).unwrap());
 
     std::fs::write(identity.path("cert.pem"), "none").unwrap();
     program.signal(Signal::HUP);
-    eventually("it is found to be bad", || program.state()["tls"]["renewals_failed"] == 1);
+    eventually("it is found to be bad", || {
+        program.state()["tls"]["renewals_failed"] == 1
+    });
     part(&mut watch(https, &renewed).unwrap());
     part(&mut old);
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
     let kept = "cannot reload the certificate: ";
-    assert!(words.contains(kept) && words.contains("cert.pem holds no certificate; --tls-cert takes"), "{words}");
+    assert!(
+        words.contains(kept) && words.contains("cert.pem holds no certificate; --tls-cert takes"),
+        "{words}"
+    );
 }
 
 #[test]
@@ -157,10 +205,16 @@ fn a_handshake_that_stops_half_way_is_let_go() {
     let mut half = hello(https, &identity.client);
     let began = std::time::Instant::now();
     let mut bytes = Vec::new();
-    half.sock.read_to_end(&mut bytes).expect("the server's part, and then an end");
+    half.sock
+        .read_to_end(&mut bytes)
+        .expect("the server's part, and then an end");
     assert!(!bytes.is_empty());
     assert_eq!(silent.read(&mut [0; 10]).unwrap(), 0);
-    assert!((4..15).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert!(
+        (4..15).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(program.state()["connections"]["closed"]["silent"], 2);
 }
 
@@ -179,10 +233,15 @@ fn shake_hands(count: usize) {
     let identity = Identity::new();
     let (program, https) = identity.serve("stills:?fps=2");
     let viewers: Vec<_> = (0..4).map(|_| program.watch("/stream")).collect();
-    let viewers: Vec<_> = viewers.into_iter().map(|viewer| std::thread::spawn(|| viewer.rest())).collect();
+    let viewers: Vec<_> = viewers
+        .into_iter()
+        .map(|viewer| std::thread::spawn(|| viewer.rest()))
+        .collect();
     let mut all: Vec<_> = (0..count).map(|_| hello(https, &identity.client)).collect();
     for stream in &mut all {
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("its turn comes");
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .expect("its turn comes");
     }
     for stream in &mut all {
         let mut reply = [0; 15];
@@ -190,12 +249,26 @@ fn shake_hands(count: usize) {
         assert_eq!(&reply, b"HTTP/1.1 200 OK");
     }
     let state = program.state();
-    assert_eq!((&state["tls"]["handshakes"], &state["tls"]["handshakes_failed"]), (&count.into(), &0.into()));
+    assert_eq!(
+        (
+            &state["tls"]["handshakes"],
+            &state["tls"]["handshakes_failed"]
+        ),
+        (&count.into(), &0.into())
+    );
     let frames = &state["frames"];
-    assert!(frames["delivered"].as_u64() >= Some(4) && frames["skipped_slow"] == 0, "a frame is lost: {frames}");
+    assert!(
+        frames["delivered"].as_u64() >= Some(4) && frames["skipped_slow"] == 0,
+        "a frame is lost: {frames}"
+    );
     program.signal(Signal::TERM);
     for viewer in viewers {
-        assert!(viewer.join().expect("a whole stream").ends_with(b"\r\n--frame--\r\n"));
+        assert!(
+            viewer
+                .join()
+                .expect("a whole stream")
+                .ends_with(b"\r\n--frame--\r\n")
+        );
     }
 }
 
@@ -207,14 +280,41 @@ fn a_certificate_that_cannot_be_used_is_said_in_one_sentence() {
     let stranger = Identity::new();
     let strange = stranger.path("key.pem");
     let cases: [(&[&str], i32, &str); 7] = [
-        (&["--tls-cert", &other, "--tls-key", &key], 1, "No such file or directory"),
-        (&["--tls-cert", &key, "--tls-key", &key], 1, "key.pem holds no certificate; --tls-cert takes a file in PEM"),
-        (&["--tls-cert", &cert, "--tls-key", &cert], 1, "cert.pem holds no private key; --tls-key takes a file in PEM"),
-        (&["--tls-cert", &cert, "--tls-key", &strange], 1, "give two that were made together"),
-        (&["--tls-cert", &cert], 2, "--tls-key <FILE>"),
-        (&["--listen", "https://127.0.0.1:0"], 2, "https://127.0.0.1:0 needs a certificate: give its file with --tls"),
         (
-            &["--listen", "http://127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key],
+            &["--tls-cert", &other, "--tls-key", &key],
+            1,
+            "No such file or directory",
+        ),
+        (
+            &["--tls-cert", &key, "--tls-key", &key],
+            1,
+            "key.pem holds no certificate; --tls-cert takes a file in PEM",
+        ),
+        (
+            &["--tls-cert", &cert, "--tls-key", &cert],
+            1,
+            "cert.pem holds no private key; --tls-key takes a file in PEM",
+        ),
+        (
+            &["--tls-cert", &cert, "--tls-key", &strange],
+            1,
+            "give two that were made together",
+        ),
+        (&["--tls-cert", &cert], 2, "--tls-key <FILE>"),
+        (
+            &["--listen", "https://127.0.0.1:0"],
+            2,
+            "https://127.0.0.1:0 needs a certificate: give its file with --tls",
+        ),
+        (
+            &[
+                "--listen",
+                "http://127.0.0.1:0",
+                "--tls-cert",
+                &cert,
+                "--tls-key",
+                &key,
+            ],
             2,
             "no address to listen on is encrypted: add --listen https://HOST:PORT",
         ),
@@ -236,7 +336,11 @@ fn with_a_certificate_an_address_is_encrypted_unless_it_says_otherwise() {
     command.env("FRAMECAST_TLS_CERT", identity.path("cert.pem"));
     command.env("FRAMECAST_TLS_KEY", identity.path("key.pem"));
     let mut program = Program::start(command);
-    assert!(program.line().starts_with("listening on https://127.0.0.1:"));
+    assert!(
+        program
+            .line()
+            .starts_with("listening on https://127.0.0.1:")
+    );
 }
 
 /// The clients people have.
@@ -249,23 +353,51 @@ fn programs_that_others_wrote_can_watch_over_https() {
     let picture = format!("{url}/snapshot");
     let run = |words: &[&str]| {
         let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{words:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output.stdout
     };
     let certificate = identity.path("cert.pem");
-    for trust in [&["-k"][..], &["--cacert", &certificate], &["--cacert", &certificate, "--tls-max", "1.2"]] {
+    for trust in [
+        &["-k"][..],
+        &["--cacert", &certificate],
+        &["--cacert", &certificate, "--tls-max", "1.2"],
+    ] {
         let jpeg = run(&[&["curl", "-sS", "--fail", &picture], trust].concat());
         framecast::wire::jpeg::check(&jpeg).expect("a whole picture");
     }
     let stream = format!("{url}/stream");
     let frames = ["-frames:v", "20", "-f", "framecrc", "-"];
-    let listed = run(&[&["ffmpeg", "-v", "error", "-f", "mpjpeg", "-i", &stream], &frames[..]].concat());
+    let listed = run(&[
+        &["ffmpeg", "-v", "error", "-f", "mpjpeg", "-i", &stream],
+        &frames[..],
+    ]
+    .concat());
     let listed = String::from_utf8(listed).unwrap();
-    assert_eq!(listed.lines().filter(|line| line.starts_with("0,")).count(), 20, "{listed}");
+    assert_eq!(
+        listed.lines().filter(|line| line.starts_with("0,")).count(),
+        20,
+        "{listed}"
+    );
 
     let address = https.to_string();
-    let shown = run(&["openssl", "s_client", "-connect", &address, "-CAfile", &certificate, "-alpn", "h2,http/1.1"]);
+    let shown = run(&[
+        "openssl",
+        "s_client",
+        "-connect",
+        &address,
+        "-CAfile",
+        &certificate,
+        "-alpn",
+        "h2,http/1.1",
+    ]);
     let shown = String::from_utf8_lossy(&shown);
-    assert!(shown.contains("ALPN protocol: http/1.1") && shown.contains("Verify return code: 0"), "{shown}");
+    assert!(
+        shown.contains("ALPN protocol: http/1.1") && shown.contains("Verify return code: 0"),
+        "{shown}"
+    );
     drop(program);
 }

@@ -22,17 +22,26 @@ fn leading_slashes_and_absolute_targets_reach_the_stream_and_the_snapshot() {
     ] {
         assert_eq!(program.ask(request).status(), 200, "{request}");
     }
-    let request = "GET http://evil.example/snapshot HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n";
-    assert_eq!(program.ask(request).status(), 421, "the target's own host counts");
+    let request =
+        "GET http://evil.example/snapshot HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n";
+    assert_eq!(
+        program.ask(request).status(),
+        421,
+        "the target's own host counts"
+    );
 }
 
 #[test]
 fn empty_lines_before_and_between_requests_are_ignored() {
     let program = program();
     let request = "GET /healthz HTTP/1.1\r\nHost: cam\r\n";
-    let bytes = format!("\r\n\r\n{request}\r\n\r\n{request}\r\n\r\n\r\n{request}Connection: close\r\n\r\n");
+    let bytes =
+        format!("\r\n\r\n{request}\r\n\r\n{request}\r\n\r\n\r\n{request}Connection: close\r\n\r\n");
     let mut text = String::new();
-    program.say(bytes).read_to_string(&mut text).expect("three replies");
+    program
+        .say(bytes)
+        .read_to_string(&mut text)
+        .expect("three replies");
     assert_eq!(text.matches("HTTP/1.1 200 OK\r\n").count(), 3, "{text}");
     assert_eq!(text.matches("HTTP/1.1 ").count(), 3, "{text}");
 }
@@ -46,7 +55,13 @@ fn half_closed_viewer_is_streamed_to_until_it_is_gone() {
     let mut parts = 0;
     while parts < 10 {
         let mut line = Vec::new();
-        assert!(lines.read_until(b'\n', &mut line).expect("the stream goes on") > 0, "{parts} parts came");
+        assert!(
+            lines
+                .read_until(b'\n', &mut line)
+                .expect("the stream goes on")
+                > 0,
+            "{parts} parts came"
+        );
         parts += usize::from(line.starts_with(b"X-Frame-Sequence"));
     }
     assert_eq!(program.state()["viewers"], 1);
@@ -71,7 +86,10 @@ fn controls_of_other_servers_are_not_implemented() {
     ] {
         let reply = program.get(target);
         assert_eq!(reply.status(), 501, "{target}");
-        assert!(String::from_utf8_lossy(&reply.body).contains("does not control cameras"), "{target}");
+        assert!(
+            String::from_utf8_lossy(&reply.body).contains("does not control cameras"),
+            "{target}"
+        );
     }
     for target in ["/input_x.json", "/other.json", "/?action=stream_x"] {
         assert_eq!(program.get(target).status(), 404, "{target}");
@@ -80,27 +98,51 @@ fn controls_of_other_servers_are_not_implemented() {
 
 #[test]
 fn strict_health_names_the_cameras_that_are_offline() {
-    let options = ["--camera", "good=pattern:64x48", "--camera", "bad=exec:false", "--always-on"];
+    let options = [
+        "--camera",
+        "good=pattern:64x48",
+        "--camera",
+        "bad=exec:false",
+        "--always-on",
+    ];
     let program = Program::serve(&options);
     let sentence = |reply: Reply| String::from_utf8_lossy(&reply.body).into_owned();
-    eventually("a camera is offline", || program.get("/healthz?strict=1").status() == 503);
+    eventually("a camera is offline", || {
+        program.get("/healthz?strict=1").status() == 503
+    });
     let strict = sentence(program.get("/healthz?strict=1"));
-    assert!(strict.contains("Camera bad is offline") && !strict.contains("good"), "{strict}");
-    eventually("the other one is online", || program.get("/healthz").status() == 200);
+    assert!(
+        strict.contains("Camera bad is offline") && !strict.contains("good"),
+        "{strict}"
+    );
+    eventually("the other one is online", || {
+        program.get("/healthz").status() == 200
+    });
     assert_eq!(program.get("/healthz?strict=2").status(), 400);
 }
 
 #[test]
 fn snapshot_of_a_maximum_age_waits_for_a_frame_that_is_captured_later() {
-    for (options, target) in [(&[][..], "/snapshot?max_age=0"), (&["--snapshot-max-age", "0s"], "/snapshot")] {
-        let program = Program::serve(&[&["--camera", "pattern:64x48?fps=4", "--always-on"], options].concat());
+    for (options, target) in [
+        (&[][..], "/snapshot?max_age=0"),
+        (&["--snapshot-max-age", "0s"], "/snapshot"),
+    ] {
+        let program = Program::serve(
+            &[&["--camera", "pattern:64x48?fps=4", "--always-on"], options].concat(),
+        );
         let sequence = |reply: Reply| {
             assert_eq!(reply.status(), 200);
-            reply.field("X-Frame-Sequence").and_then(|sequence| sequence.parse::<u64>().ok()).expect("a number")
+            reply
+                .field("X-Frame-Sequence")
+                .and_then(|sequence| sequence.parse::<u64>().ok())
+                .expect("a number")
         };
         let newest = sequence(program.get("/snapshot?max_age=60000"));
         let [first, second] = [target, target].map(|target| sequence(program.get(target)));
-        assert!(newest < first && first < second, "{newest}, {first}, {second}");
+        assert!(
+            newest < first && first < second,
+            "{newest}, {first}, {second}"
+        );
     }
 }
 
@@ -110,7 +152,10 @@ fn snapshot_of_a_cold_camera_passes_over_its_first_frames() {
     for (warm_up, sequences) in [("0", 1..=3), ("0s", 1..=3), ("3", 4..=9), ("500ms", 5..=14)] {
         let program = Program::serve(&["--camera", "pattern:64x48?fps=10", "--warm-up", warm_up]);
         let reply = program.get("/snapshot");
-        let sequence: u64 = reply.field("X-Frame-Sequence").and_then(|text| text.parse().ok()).expect("a number");
+        let sequence: u64 = reply
+            .field("X-Frame-Sequence")
+            .and_then(|text| text.parse().ok())
+            .expect("a number");
         assert!(sequences.contains(&sequence), "{warm_up}: {sequence}");
     }
 }
@@ -119,12 +164,24 @@ fn snapshot_of_a_cold_camera_passes_over_its_first_frames() {
 fn camera_name_in_any_script_works_everywhere() {
     let name = "K\u{fc}che & Tür 2 \u{1f6aa}";
     let camera = format!("{name}=pattern:64x48?fps=20");
-    let options = ["--camera", &camera, "--camera", "\u{524d}\u{95e8}=stills:", "--history", "10s", "--always-on"];
+    let options = [
+        "--camera",
+        &camera,
+        "--camera",
+        "\u{524d}\u{95e8}=stills:",
+        "--history",
+        "10s",
+        "--always-on",
+    ];
     let program = Program::serve(&options);
-    let escaped = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let escaped =
+        percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string();
     let get = |path: &str| program.get(&format!("{path}?camera={escaped}"));
     assert_eq!(get("/snapshot").status(), 200);
-    assert_eq!(program.get("/snapshot?camera=%E5%89%8D%E9%97%A8").status(), 200);
+    assert_eq!(
+        program.get("/snapshot?camera=%E5%89%8D%E9%97%A8").status(),
+        200
+    );
     program.watch(&format!("/stream?camera={escaped}")).part();
     assert_eq!(program.state()["cameras"][0]["name"], name);
     let text = |reply: Reply| String::from_utf8(reply.body).expect("UTF-8");
@@ -134,11 +191,16 @@ fn camera_name_in_any_script_works_everywhere() {
     assert!(table.contains("K\u{fc}che &amp; T\u{fc}r 2"), "{table}");
     let clip = get("/clip.avi");
     let disposition = clip.field("Content-Disposition").expect("a file's name");
-    assert!(disposition.contains("filename*=UTF-8''K%C3%BCche%20%26%20T%C3%BCr"), "{disposition}");
+    assert!(
+        disposition.contains("filename*=UTF-8''K%C3%BCche%20%26%20T%C3%BCr"),
+        "{disposition}"
+    );
     // RFC 3986, section 2: letters beyond ASCII are escaped in an address.
     let mut stream = program.say("GET /snapshot?camera=K\u{fc}che HTTP/1.1\r\nHost: cam\r\n\r\n");
     stream.flush().expect("it is open");
     let mut reply = String::new();
-    BufReader::new(stream).read_line(&mut reply).expect("a status line");
+    BufReader::new(stream)
+        .read_line(&mut reply)
+        .expect("a status line");
     assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
 }

@@ -11,8 +11,14 @@ use crate::support::Program;
 
 /// Runs the program to its end: its exit code and what it said on standard error.
 fn run(arguments: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_framecast")).args(arguments).output().expect("the program runs");
-    (output.status.code().expect("an exit code"), String::from_utf8(output.stderr).expect("words"))
+    let output = Command::new(env!("CARGO_BIN_EXE_framecast"))
+        .args(arguments)
+        .output()
+        .expect("the program runs");
+    (
+        output.status.code().expect("an exit code"),
+        String::from_utf8(output.stderr).expect("words"),
+    )
 }
 
 #[test]
@@ -25,22 +31,30 @@ fn streams_end_on_a_part_boundary_and_the_program_with_zero() {
     for viewer in viewers {
         let rest = viewer.rest();
         let end = b"\r\n--frame\r\n\r\n--frame--\r\n";
-        assert!(rest.ends_with(end) || rest == end[2..], "{:?}", String::from_utf8_lossy(&rest[rest.len() - 60..]));
+        assert!(
+            rest.ends_with(end) || rest == end[2..],
+            "{:?}",
+            String::from_utf8_lossy(&rest[rest.len() - 60..])
+        );
     }
     let (status, _) = program.wait();
     assert_eq!(status.code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
-/// Time goes on while a process is stopped, and what was sent to it meanwhile waits in the kernel: that comes first,
-/// and only then is it asked who is late.
+/// Time goes on while a process is stopped, and what was sent to it meanwhile waits in the kernel:
+/// that comes first, and only then is it asked who is late.
 #[test]
 fn who_spoke_while_the_server_was_stopped_is_heard() {
     let program = Program::serve(&["--request-timeout", "2s"]);
-    let mut askers: Vec<_> = (0..5).map(|_| program.say("GET /healthz HTTP/1.1\r\nHost: cam\r\n")).collect();
+    let mut askers: Vec<_> = (0..5)
+        .map(|_| program.say("GET /healthz HTTP/1.1\r\nHost: cam\r\n"))
+        .collect();
     while program.state()["connections"]["open"].as_u64() < Some(6) {}
     program.signal(Signal::STOP);
-    askers.iter_mut().for_each(|asker| asker.write_all(b"Connection: close\r\n\r\n").unwrap());
+    askers
+        .iter_mut()
+        .for_each(|asker| asker.write_all(b"Connection: close\r\n\r\n").unwrap());
     std::thread::sleep(Duration::from_secs(3));
     program.signal(Signal::CONT);
     for mut asker in askers {
@@ -68,7 +82,12 @@ fn a_viewer_that_never_reads_does_not_hold_up_the_end() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let program = Program::serve(&["--camera", "pattern:640x480?fps=30", "--shutdown-timeout", "1h"]);
+    let program = Program::serve(&[
+        "--camera",
+        "pattern:640x480?fps=30",
+        "--shutdown-timeout",
+        "1h",
+    ]);
     let _never_reads = program.say("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
     let mut reads = program.watch("/stream");
     while program.state()["frames"]["skipped_slow"].as_u64() < Some(3) {
@@ -92,7 +111,10 @@ fn it_listens_on_several_addresses_and_on_a_path() {
     stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
-    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("\r\n\r\nok\n"), "{reply}");
+    assert!(
+        reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("\r\n\r\nok\n"),
+        "{reply}"
+    );
     program.signal(Signal::TERM);
     assert_eq!(program.wait().0.code(), Some(0));
     assert!(!path.exists(), "the socket goes with the server");
@@ -101,10 +123,15 @@ fn it_listens_on_several_addresses_and_on_a_path() {
 #[test]
 fn the_options_can_be_variables() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    command.env("FRAMECAST_LISTEN", "127.0.0.1:0").env("FRAMECAST_CAMERA", "a=stills:\nb=pattern:64x48?fps=5");
+    command
+        .env("FRAMECAST_LISTEN", "127.0.0.1:0")
+        .env("FRAMECAST_CAMERA", "a=stills:\nb=pattern:64x48?fps=5");
     let program = Program::start(command);
     let state = program.state();
-    assert_eq!((&state["cameras"][0]["name"], &state["cameras"][1]["name"]), (&"a".into(), &"b".into()));
+    assert_eq!(
+        (&state["cameras"][0]["name"], &state["cameras"][1]["name"]),
+        (&"a".into(), &"b".into())
+    );
 }
 
 #[test]
@@ -122,11 +149,27 @@ fn what_cannot_be_started_is_said_in_one_sentence() {
                  choose another with --listen"
             ),
         ),
-        (&["capture", &format!("stills:{empty}")], 1, format!("no JPEG in {empty}")),
-        (&["capture", "stills:/not/there"], 1, "cannot read the directory /not/there".into()),
-        (&["serve", "--camera", "carrier-pigeon:"], 2, "there is no source \"carrier-pigeon\"".into()),
+        (
+            &["capture", &format!("stills:{empty}")],
+            1,
+            format!("no JPEG in {empty}"),
+        ),
+        (
+            &["capture", "stills:/not/there"],
+            1,
+            "cannot read the directory /not/there".into(),
+        ),
+        (
+            &["serve", "--camera", "carrier-pigeon:"],
+            2,
+            "there is no source \"carrier-pigeon\"".into(),
+        ),
         (&["--listen", "65536"], 2, "an address is HOST:PORT".into()),
-        (&["--camera", "a=stills:", "--camera", "a=stills:"], 2, "two cameras are called 'a'".into()),
+        (
+            &["--camera", "a=stills:", "--camera", "a=stills:"],
+            2,
+            "two cameras are called 'a'".into(),
+        ),
     ];
     for (arguments, code, sentence) in cases {
         let (exit, words) = run(arguments);
@@ -137,7 +180,10 @@ fn what_cannot_be_started_is_said_in_one_sentence() {
 
 #[test]
 fn no_password_is_repeated_with_what_is_wrong_beside_it() {
-    for arguments in [["capture", "http://ann:secret@cam:99999/"], ["publish", "redis://ann:secret@redis:99999/cam"]] {
+    for arguments in [
+        ["capture", "http://ann:secret@cam:99999/"],
+        ["publish", "redis://ann:secret@redis:99999/cam"],
+    ] {
         let (exit, words) = run(&arguments);
         assert_eq!(exit, 2, "{words}");
         assert!(!words.is_empty() && !words.contains("secret"), "{words}");
@@ -147,8 +193,11 @@ fn no_password_is_repeated_with_what_is_wrong_beside_it() {
 #[test]
 fn a_log_that_nobody_reads_holds_nobody_up() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "-vv"]).stderr(Stdio::piped());
-    // The pipe of its words is never read: at three lines a request, it is full long before the end.
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "-vv"])
+        .stderr(Stdio::piped());
+    // The pipe of its words is never read: at three lines a request, it is full long before the
+    // end.
     let program = Program::start(command);
     for _ in 0..1500 {
         assert_eq!(program.get("/healthz").status(), 200);
@@ -164,5 +213,8 @@ fn what_comes_from_outside_cannot_write_to_the_terminal() {
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
     assert!(words.contains("/%1B]0;title%07"));
-    assert!(!words.bytes().any(|byte| byte < 0x20 && byte != b'\n'), "{words:?}");
+    assert!(
+        !words.bytes().any(|byte| byte < 0x20 && byte != b'\n'),
+        "{words:?}"
+    );
 }

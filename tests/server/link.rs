@@ -1,5 +1,5 @@
-//! A viewer behind a link that carries half the stream: three machines made of network namespaces, a server, a router
-//! with a slow port, and the viewer.
+//! A viewer behind a link that carries half the stream: three machines made of network namespaces,
+//! a server, a router with a slow port, and the viewer.
 
 use std::process::Command;
 
@@ -31,8 +31,12 @@ impl Network {
             ip(&format!("netns add {name}"));
             ip(&format!("-n {name} link set lo up"));
         }
-        ip(&format!("link add name north netns {server} type veth peer name south netns {router}"));
-        ip(&format!("link add name north netns {router} type veth peer name south netns {viewer}"));
+        ip(&format!(
+            "link add name north netns {server} type veth peer name south netns {router}"
+        ));
+        ip(&format!(
+            "link add name north netns {router} type veth peer name south netns {viewer}"
+        ));
         for (name, device, address) in [
             (&server, "north", SERVER),
             (&router, "south", TO_SERVER),
@@ -44,10 +48,18 @@ impl Network {
         }
         ip(&format!("-n {server} route add default via {TO_SERVER}"));
         ip(&format!("-n {viewer} route add default via {TO_VIEWER}"));
-        ip(&format!("netns exec {router} sysctl -qw net.ipv4.ip_forward=1"));
+        ip(&format!(
+            "netns exec {router} sysctl -qw net.ipv4.ip_forward=1"
+        ));
         let shape = format!("tbf rate {kbit_per_second}kbit burst 8kb latency 50ms");
-        ip(&format!("netns exec {router} tc qdisc add dev north root {shape}"));
-        Self { server, router, viewer }
+        ip(&format!(
+            "netns exec {router} tc qdisc add dev north root {shape}"
+        ));
+        Self {
+            server,
+            router,
+            viewer,
+        }
     }
 }
 
@@ -60,32 +72,74 @@ impl Drop for Network {
 }
 
 pub(crate) fn ip(arguments: &str) {
-    let output = Command::new("ip").args(arguments.split(' ')).output().expect("iproute2 is installed");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("ip")
+        .args(arguments.split(' '))
+        .output()
+        .expect("iproute2 is installed");
+    assert!(
+        output.status.success(),
+        "ip {arguments}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
 #[ignore = "needs iproute2, and root to make network namespaces"]
 fn a_link_at_half_the_rate_shows_frames_that_are_new() {
-    let bytes_per_second = PICTURES.iter().map(|picture| picture.len()).sum::<usize>() / PICTURES.len() * FPS;
+    let bytes_per_second =
+        PICTURES.iter().map(|picture| picture.len()).sum::<usize>() / PICTURES.len() * FPS;
     let network = Network::new(bytes_per_second * 8 / 1000 / 2);
     let program = env!("CARGO_BIN_EXE_framecast");
 
     let mut serve = Command::new("ip");
-    serve.args(["netns", "exec", &network.server, program, "serve", "--listen", &format!("{SERVER}:0")]);
+    serve.args([
+        "netns",
+        "exec",
+        &network.server,
+        program,
+        "serve",
+        "--listen",
+        &format!("{SERVER}:0"),
+    ]);
     // The addresses are those of documentation, and nobody's own network.
     serve.args(["--camera", &format!("stills:?fps={FPS}"), "--public"]);
     let server = Program::start(serve);
 
     let mut watch = Command::new("ip");
-    watch.args(["netns", "exec", &network.viewer, program, "bench", &server.url("/stream")]);
+    watch.args([
+        "netns",
+        "exec",
+        &network.viewer,
+        program,
+        "bench",
+        &server.url("/stream"),
+    ]);
     watch.args(["--viewers", "1", "--seconds", "10", "--json"]);
     let output = watch.output().expect("the crowd runs");
     let outcome: serde_json::Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
-    let age = |quantile: &str| outcome["steady"]["latency"][quantile].as_f64().expect("an age");
-    println!("age of frames: median {} ms, p99 {} ms, at most {} ms", age("p50_ms"), age("p99_ms"), age("max_ms"));
-    assert_eq!((&outcome["steady"]["torn"], &outcome["steady"]["out_of_order"]), (&0.into(), &0.into()));
+    let age = |quantile: &str| {
+        outcome["steady"]["latency"][quantile]
+            .as_f64()
+            .expect("an age")
+    };
+    println!(
+        "age of frames: median {} ms, p99 {} ms, at most {} ms",
+        age("p50_ms"),
+        age("p99_ms"),
+        age("max_ms")
+    );
+    assert_eq!(
+        (
+            &outcome["steady"]["torn"],
+            &outcome["steady"]["out_of_order"]
+        ),
+        (&0.into(), &0.into())
+    );
     // Measured at 300 ms; what a busy machine adds is not the server's, and seconds would be.
-    assert!(age("p99_ms") <= 500.0, "frames are up to {} ms old", age("p99_ms"));
+    assert!(
+        age("p99_ms") <= 500.0,
+        "frames are up to {} ms old",
+        age("p99_ms")
+    );
 }

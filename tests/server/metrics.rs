@@ -13,11 +13,13 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What Prometheus says that it understands.
-const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+const PROMETHEUS: &str =
+    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
 
 fn metrics(program: &Program, accept: &str) -> Reply {
-    let reply =
-        program.ask(&format!("GET /metrics HTTP/1.1\r\nHost: cam\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"));
+    let reply = program.ask(&format!(
+        "GET /metrics HTTP/1.1\r\nHost: cam\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    ));
     assert_eq!(reply.status(), 200);
     reply
 }
@@ -26,15 +28,27 @@ fn metrics(program: &Program, accept: &str) -> Reply {
 fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page.lines().filter(|line| !line.starts_with('#'));
     let samples = lines.map(|line| {
-        let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line:?}"));
-        (name.to_owned(), value.parse().unwrap_or_else(|_| panic!("no number: {line:?}")))
+        let (name, value) = line
+            .rsplit_once(' ')
+            .unwrap_or_else(|| panic!("no sample: {line:?}"));
+        (
+            name.to_owned(),
+            value
+                .parse()
+                .unwrap_or_else(|_| panic!("no number: {line:?}")),
+        )
     });
     samples.collect()
 }
 
 /// A server of two cameras of which one has been watched.
 fn watched() -> Program {
-    let program = Program::serve(&["--camera", "a=stills:?fps=50", "--camera", "b=pattern:64x48?fps=30"]);
+    let program = Program::serve(&[
+        "--camera",
+        "a=stills:?fps=50",
+        "--camera",
+        "b=pattern:64x48?fps=30",
+    ]);
     let mut viewer = program.watch("/stream?camera=a");
     (0..10).for_each(|_| drop(viewer.part()));
     drop(viewer);
@@ -53,12 +67,21 @@ fn the_metrics_are_the_figures_of_state() {
     // The viewer has gone, so these stand still.
     for (name, expected) in [
         (r#"framecast_frames_delivered_total{camera="a"}"#, delivered),
-        (r#"framecast_frames_offered_total{camera="a"}"#, frames["published"].as_f64().unwrap()),
-        (r#"framecast_frames_skipped_total{camera="a",reason="slow"}"#, frames["skipped_slow"].as_f64().unwrap()),
+        (
+            r#"framecast_frames_offered_total{camera="a"}"#,
+            frames["published"].as_f64().unwrap(),
+        ),
+        (
+            r#"framecast_frames_skipped_total{camera="a",reason="slow"}"#,
+            frames["skipped_slow"].as_f64().unwrap(),
+        ),
         (r#"framecast_frames_delivered_total{camera="b"}"#, 0.0),
         (r#"framecast_viewers{camera="a"}"#, 0.0),
         (r#"framecast_camera_running{camera="b"}"#, 0.0),
-        (r#"framecast_frames_rejected_total{camera="a",reason="truncated"}"#, 0.0),
+        (
+            r#"framecast_frames_rejected_total{camera="a",reason="truncated"}"#,
+            0.0,
+        ),
         (r#"framecast_connections_closed_total{reason="left"}"#, 1.0),
         (r#"framecast_viewers_max"#, 20_000.0),
         (r#"framecast_build_info{version="0.1.0"}"#, 1.0),
@@ -68,7 +91,10 @@ fn the_metrics_are_the_figures_of_state() {
     // These go on.
     let requests = state["connections"]["requests"].as_f64().unwrap();
     assert!(page["framecast_requests_total"] > requests);
-    assert!(page["framecast_sent_bytes_total"] > state["connections"]["bytes_written"].as_f64().unwrap());
+    assert!(
+        page["framecast_sent_bytes_total"]
+            > state["connections"]["bytes_written"].as_f64().unwrap()
+    );
     assert!(page["framecast_uptime_seconds"] > 0.1);
 }
 
@@ -82,15 +108,25 @@ fn latencies_are_counted_in_buckets_that_only_grow() {
         ("framecast_capture_to_publish_seconds", r#"{camera="a"}"#),
         ("framecast_turn_seconds", ""),
     ] {
-        let open = labels.trim_end_matches('}').to_owned() + if labels.is_empty() { "{" } else { "," };
+        let open =
+            labels.trim_end_matches('}').to_owned() + if labels.is_empty() { "{" } else { "," };
         let start = format!("{name}_bucket{open}le=");
-        let buckets: Vec<f64> =
-            text.text().lines().filter_map(|line| line.strip_prefix(&start)?.split(' ').nth(1)?.parse().ok()).collect();
+        let buckets: Vec<f64> = text
+            .text()
+            .lines()
+            .filter_map(|line| line.strip_prefix(&start)?.split(' ').nth(1)?.parse().ok())
+            .collect();
         assert_eq!(buckets.len(), 17, "{name}");
         assert!(buckets.is_sorted(), "{name}: {buckets:?}");
-        let (count, sum) = (page[&format!("{name}_count{labels}")], page[&format!("{name}_sum{labels}")]);
+        let (count, sum) = (
+            page[&format!("{name}_count{labels}")],
+            page[&format!("{name}_sum{labels}")],
+        );
         assert_eq!(buckets.last(), Some(&count));
-        assert!(count >= 9.0 && sum > 0.0 && sum / count < 10.0, "{name}: {sum} s in {count}");
+        assert!(
+            count >= 9.0 && sum > 0.0 && sum / count < 10.0,
+            "{name}: {sum} s in {count}"
+        );
     }
     let timed = page[r#"framecast_capture_to_last_byte_seconds_count{camera="a"}"#];
     assert!(timed <= page[r#"framecast_frames_delivered_total{camera="a"}"#]);
@@ -108,7 +144,10 @@ fn whoever_knows_openmetrics_is_given_it_and_everybody_else_the_older_format() {
     ] {
         let reply = metrics(&program, accept);
         assert_eq!(reply.field("Content-Type"), Some(content_type), "{accept}");
-        assert_eq!(reply.text().ends_with("# EOF\n"), content_type == OPEN_METRICS);
+        assert_eq!(
+            reply.text().ends_with("# EOF\n"),
+            content_type == OPEN_METRICS
+        );
     }
 }
 
@@ -118,15 +157,29 @@ fn every_metric_of_the_dashboard_is_there() {
     let mut asked = expressions(&dashboard);
     assert!(asked.len() > 20, "{asked:?}");
     let variables = dashboard["templating"]["list"].as_array().unwrap();
-    asked.extend(variables.iter().filter_map(|variable| variable["definition"].as_str()).map(str::to_owned));
+    asked.extend(
+        variables
+            .iter()
+            .filter_map(|variable| variable["definition"].as_str())
+            .map(str::to_owned),
+    );
     let program = watched();
     let page = metrics(&program, "*/*");
-    let there: Vec<&str> = page.text().lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
+    let there: Vec<&str> = page
+        .text()
+        .lines()
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
     for expression in asked {
-        let words = expression.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
-        let names: Vec<&str> =
-            words.filter(|word| word.starts_with("framecast_") || word.starts_with("process_")).collect();
-        assert!(!names.is_empty(), "{expression} asks for nothing of framecast's");
+        let words = expression
+            .split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        let names: Vec<&str> = words
+            .filter(|word| word.starts_with("framecast_") || word.starts_with("process_"))
+            .collect();
+        assert!(
+            !names.is_empty(),
+            "{expression} asks for nothing of framecast's"
+        );
         for name in names {
             assert!(there.contains(&name), "{expression}: there is no {name}");
         }
@@ -135,13 +188,25 @@ fn every_metric_of_the_dashboard_is_there() {
 
 /// Runs a program on `input`; it must have nothing to complain of.
 fn satisfied(mut command: Command, input: &str) {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is installed");
-    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it is installed");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input.as_bytes())
+        .expect("it reads");
     let output = child.wait_with_output().expect("it ends");
     let words = [output.stdout, output.stderr].concat();
     let words = String::from_utf8_lossy(&words);
-    assert!(output.status.success() && words.trim().is_empty(), "{words}");
+    assert!(
+        output.status.success() && words.trim().is_empty(),
+        "{words}"
+    );
 }
 
 #[test]
@@ -165,7 +230,12 @@ fn prometheus_has_nothing_to_say_against_the_metrics_and_understands_the_dashboa
     let path = folder.path().join("rules.yml");
     // JSON is YAML.
     std::fs::write(&path, rules.to_string()).unwrap();
-    let status = Command::new("promtool").args(["check", "rules"]).arg(path).stdout(Stdio::null()).status().unwrap();
+    let status = Command::new("promtool")
+        .args(["check", "rules"])
+        .arg(path)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 

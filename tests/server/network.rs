@@ -12,7 +12,10 @@ use crate::upstream::{Upstream, answer, stream_of};
 
 /// A server that shows what `upstream` sends, with these parameters.
 fn serve(upstream: &Upstream, parameters: &str) -> Program {
-    Program::serve(&["--camera", &format!("front={}", upstream.url(&format!("/video{parameters}")))])
+    Program::serve(&[
+        "--camera",
+        &format!("front={}", upstream.url(&format!("/video{parameters}"))),
+    ])
 }
 
 /// Watches `count` frames, all of which must be the camera's own.
@@ -20,26 +23,44 @@ fn watch_live(program: &Program, count: usize) {
     let mut viewer = program.watch("/stream");
     for number in 0..count {
         let picture = viewer.part().jpeg;
-        assert!(PICTURES.contains(&picture.as_slice()), "part {number} is a placeholder");
+        assert!(
+            PICTURES.contains(&picture.as_slice()),
+            "part {number} is a placeholder"
+        );
     }
 }
 
 #[test]
 fn flawed_frames_of_a_network_camera_are_counted_by_reason_and_logged_once() {
-    let upstream = Upstream::sending(stream_of(&[PICTURES[0], &PICTURES[1][..5000], b"no picture", PICTURES[2]]));
+    let upstream = Upstream::sending(stream_of(&[
+        PICTURES[0],
+        &PICTURES[1][..5000],
+        b"no picture",
+        PICTURES[2],
+    ]));
     let program = serve(&upstream, "#fps=20");
     let _viewer = program.watch("/stream");
     let count = |reason: &str| program.state()["cameras"][0]["rejected"][reason].as_u64();
-    eventually("flawed frames are counted", || count("truncated") >= Some(5) && count("not_jpeg") >= Some(5));
+    eventually("flawed frames are counted", || {
+        count("truncated") >= Some(5) && count("not_jpeg") >= Some(5)
+    });
     let metrics = program.get("/metrics");
     let name = "framecast_frames_rejected_total{camera=\"front\",reason=\"truncated\"} ";
-    let line = metrics.text().lines().find_map(|line| line.strip_prefix(name)).expect("a counter");
+    let line = metrics
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .expect("a counter");
     assert!(line.parse::<f64>().unwrap() >= 5.0, "{line}");
     assert_eq!(program.state()["cameras"][0]["restarts"], 0);
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
     for reason in ["truncated", "not_jpeg"] {
-        assert_eq!(words.matches(&format!("rejected: {reason}")).count(), 1, "{words}");
+        assert_eq!(
+            words.matches(&format!("rejected: {reason}")).count(),
+            1,
+            "{words}"
+        );
     }
 }
 
@@ -48,12 +69,22 @@ fn network_camera_that_fails_each_third_poll_stays_online() {
     let asked = AtomicUsize::new(0);
     let upstream = Upstream::answering(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
         number if number % 3 == 2 => answer("503 Busy", "", b""),
-        number => answer("200 OK", "Content-Type: image/jpeg\r\n", PICTURES[number % 3]),
+        number => answer(
+            "200 OK",
+            "Content-Type: image/jpeg\r\n",
+            PICTURES[number % 3],
+        ),
     });
     let program = serve(&upstream, "#fps=20");
     watch_live(&program, 20);
     let state = program.state();
-    assert_eq!((&state["cameras"][0]["online"], &state["cameras"][0]["restarts"]), (&true.into(), &0.into()));
+    assert_eq!(
+        (
+            &state["cameras"][0]["online"],
+            &state["cameras"][0]["restarts"]
+        ),
+        (&true.into(), &0.into())
+    );
 }
 
 #[test]
@@ -61,7 +92,9 @@ fn network_camera_that_closes_after_each_part_stays_online() {
     let asked = AtomicUsize::new(0);
     let upstream = Upstream::start(move |connection| {
         connection.request();
-        connection.send(stream_of(&[PICTURES[asked.fetch_add(1, Ordering::Relaxed) % 3]]));
+        connection.send(stream_of(&[
+            PICTURES[asked.fetch_add(1, Ordering::Relaxed) % 3]
+        ]));
     });
     let program = serve(&upstream, "#fps=10");
     watch_live(&program, 20);
@@ -80,9 +113,16 @@ fn patience_with_a_network_camera_is_its_timeout_in_driver_and_server() {
         connection.wait();
     });
     let program = serve(&upstream, "#timeout=20s");
-    // Before the first part a viewer is sent nothing; the newest frame is repeated until the next one comes.
+    // Before the first part a viewer is sent nothing; the newest frame is repeated until the next
+    // one comes.
     watch_live(&program, 5);
     let state = program.state();
-    assert_eq!((&state["cameras"][0]["online"], &state["cameras"][0]["restarts"]), (&true.into(), &0.into()));
+    assert_eq!(
+        (
+            &state["cameras"][0]["online"],
+            &state["cameras"][0]["restarts"]
+        ),
+        (&true.into(), &0.into())
+    );
     assert_eq!(program.get("/healthz").status(), 200);
 }

@@ -44,11 +44,21 @@ fn a_camera_that_dies_at_once_is_shown_to_be_offline() {
     for _ in 0..3 {
         let before = Instant::now();
         viewer.part();
-        assert!(before.elapsed() < Duration::from_millis(2500), "it is not repeated");
+        assert!(
+            before.elapsed() < Duration::from_millis(2500),
+            "it is not repeated"
+        );
     }
     let reply = program.get("/snapshot");
-    assert_eq!((reply.status(), reply.field("Retry-After")), (503, Some("1")));
-    assert!(reply.text().starts_with("Camera front is offline: "), "{}", reply.text());
+    assert_eq!(
+        (reply.status(), reply.field("Retry-After")),
+        (503, Some("1"))
+    );
+    assert!(
+        reply.text().starts_with("Camera front is offline: "),
+        "{}",
+        reply.text()
+    );
     let state = program.state();
     assert_eq!(state["cameras"][0]["online"], false);
     assert!(state["cameras"][0]["error"].is_string());
@@ -60,12 +70,24 @@ fn a_camera_that_dies_at_once_is_shown_to_be_offline() {
 fn outage_is_reported_and_loop_waits_while_restarted_driver_is_silent() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let text = format!("test -e {0} && sleep 60; touch {0}; sleep 1; exit 1", run.display());
-    let program = Program::serve(&["--always-on", "--camera", &format!("front={}", script(folder.path(), &text))]);
-    eventually("its first driver has died", || program.state()["cameras"][0]["restarts"].as_u64() == Some(1));
+    let text = format!(
+        "test -e {0} && sleep 60; touch {0}; sleep 1; exit 1",
+        run.display()
+    );
+    let program = Program::serve(&[
+        "--always-on",
+        "--camera",
+        &format!("front={}", script(folder.path(), &text)),
+    ]);
+    eventually("its first driver has died", || {
+        program.state()["cameras"][0]["restarts"].as_u64() == Some(1)
+    });
     let begun = Instant::now();
     while program.state()["cameras"][0]["offline"] == false {
-        assert!(begun.elapsed() < Duration::from_secs(2), "the outage is not reported");
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "the outage is not reported"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     let turns = || program.state()["loop"]["turns"].as_u64().unwrap();
@@ -83,14 +105,18 @@ fn the_picture_that_stands_in_has_the_size_of_those_before_and_goes_when_they_ar
     let small = {
         let mut small = Vec::new();
         let encoder = jpeg_encoder::Encoder::new(&mut small, 80);
-        encoder.encode(&[99; 320 * 200], 320, 200, jpeg_encoder::ColorType::Luma).unwrap();
+        encoder
+            .encode(&[99; 320 * 200], 320, 200, jpeg_encoder::ColorType::Luma)
+            .unwrap();
         small
     };
     let picture = pictures.join("1.jpg");
     std::fs::write(&picture, &small).unwrap();
     let program = Program::serve(&["--camera", &format!("stills:{}?fps=20", pictures.display())]);
     let mut viewers: Vec<_> = (0..5).map(|_| program.watch("/stream")).collect();
-    viewers.iter_mut().for_each(|viewer| assert_eq!(viewer.part().jpeg, small));
+    viewers
+        .iter_mut()
+        .for_each(|viewer| assert_eq!(viewer.part().jpeg, small));
 
     std::fs::remove_file(&picture).unwrap();
     let driver = Pid::from_raw(program.children()[0].parse().unwrap()).unwrap();
@@ -127,12 +153,17 @@ fn the_last_frame_or_a_picture_of_the_users_may_stand_in() {
     std::fs::write(&one_frame, PICTURES[0]).unwrap();
     let own = folder.path().join("own.jpg");
     std::fs::write(&own, PICTURES[2]).unwrap();
-    let source = script(folder.path(), &format!("cat {}; exit 3", one_frame.display()));
+    let source = script(
+        folder.path(),
+        &format!("cat {}; exit 3", one_frame.display()),
+    );
     for (offline, expected) in [("last", PICTURES[0]), (own.to_str().unwrap(), PICTURES[2])] {
         let program = Program::serve(&["--camera", &source, "--offline", offline]);
         let mut viewer = program.watch("/stream");
         assert_eq!(viewer.part().jpeg, PICTURES[0]);
-        eventually("the camera is offline", || program.get("/snapshot").status() == 503);
+        eventually("the camera is offline", || {
+            program.get("/snapshot").status() == 503
+        });
         let begun = Instant::now();
         while viewer.part().jpeg != expected {
             assert!(begun.elapsed() < PATIENCE);
@@ -147,14 +178,25 @@ fn garbage_is_skipped_counted_and_said_once() {
     std::fs::write(&cut, &PICTURES[0][..9000]).unwrap();
     let whole = folder.path().join("whole.jpg");
     std::fs::write(&whole, PICTURES[1]).unwrap();
-    let text = format!("while :; do cat {1}; cat {0}; sleep 0.01; done", cut.display(), whole.display());
+    let text = format!(
+        "while :; do cat {1}; cat {0}; sleep 0.01; done",
+        cut.display(),
+        whole.display()
+    );
     let program = Program::serve(&["--camera", &script(folder.path(), &text)]);
     let mut viewer = program.watch("/stream");
     for _ in 0..50 {
-        assert!(viewer.part().jpeg == PICTURES[1], "what was cut short is never shown");
+        assert!(
+            viewer.part().jpeg == PICTURES[1],
+            "what was cut short is never shown"
+        );
     }
     let state = program.state();
-    assert!(state["cameras"][0]["rejected"]["truncated"].as_u64() >= Some(40), "{}", state["cameras"]);
+    assert!(
+        state["cameras"][0]["rejected"]["truncated"].as_u64() >= Some(40),
+        "{}",
+        state["cameras"]
+    );
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
     assert_eq!(words.matches("rejected").count(), 1, "{words}");
@@ -165,7 +207,10 @@ fn frames_without_end_marker_are_repaired_counted_and_logged_once() {
     let folder = tempfile::tempdir().unwrap();
     let unended = folder.path().join("unended.jpg");
     std::fs::write(&unended, PICTURES[0].strip_suffix(b"\xff\xd9").unwrap()).unwrap();
-    let source = script(folder.path(), &format!("while :; do cat {}; sleep 0.01; done", unended.display()));
+    let source = script(
+        folder.path(),
+        &format!("while :; do cat {}; sleep 0.01; done", unended.display()),
+    );
     let program = Program::serve(&["--camera", &source]);
     let mut viewer = program.watch("/stream");
     for _ in 0..10 {
@@ -173,7 +218,12 @@ fn frames_without_end_marker_are_repaired_counted_and_logged_once() {
     }
     let camera = &program.state()["cameras"][0];
     assert!(camera["repaired"].as_u64() >= Some(10), "{camera}");
-    assert!(program.get("/metrics").text().contains("framecast_frames_repaired_total{camera=\"camera\"} "));
+    assert!(
+        program
+            .get("/metrics")
+            .text()
+            .contains("framecast_frames_repaired_total{camera=\"camera\"} ")
+    );
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
     assert_eq!(words.matches("end marker").count(), 1, "{words}");
@@ -190,11 +240,17 @@ fn a_frame_of_100_mb_is_refused_and_costs_no_memory() {
     let source = script(folder.path(), &format!("cat {}; sleep 60", huge.display()));
     let program = Program::serve(&["--camera", &source]);
     let mut viewer = program.watch("/stream");
-    assert!(viewer.part().jpeg == PICTURES[1], "the frame after it is not lost");
+    assert!(
+        viewer.part().jpeg == PICTURES[1],
+        "the frame after it is not lost"
+    );
     assert_eq!(program.state()["cameras"][0]["rejected"]["too_large"], 1);
     let status = format!("/proc/{}/status", program.pid().as_raw_nonzero());
     let status = std::fs::read_to_string(status).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak_kib < 64 * 1024, "{peak_kib} KiB");
     program.signal(Signal::TERM);
@@ -204,7 +260,12 @@ fn a_frame_of_100_mb_is_refused_and_costs_no_memory() {
 
 #[test]
 fn a_camera_that_says_nothing_is_told_from_one_that_is_slow() {
-    let program = Program::serve(&["--camera", "mute=exec:sleep 60", "--camera", "slow=stills:?fps=0.1"]);
+    let program = Program::serve(&[
+        "--camera",
+        "mute=exec:sleep 60",
+        "--camera",
+        "slow=stills:?fps=0.1",
+    ]);
     let mut slow = program.watch("/stream?camera=slow");
     let mut mute = program.watch("/stream?camera=mute");
     let begun = Instant::now();

@@ -1,4 +1,5 @@
-//! Standard input, output and error that are closed, full or without a reader: never a reason to fail.
+//! Standard input, output and error that are closed, full or without a reader: never a reason to
+//! fail.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,8 +16,17 @@ const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 /// `framecast` with its standard streams redirected by a shell.
 fn redirected(redirection: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), FRAMECAST]).args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args([
+            "-c",
+            &format!("exec \"$0\" \"$@\" {redirection}"),
+            FRAMECAST,
+        ])
+        .args(arguments);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -41,16 +51,29 @@ fn get(path: &Path, target: &str) -> String {
 }
 
 fn is_well(path: &Path) -> bool {
-    get(path, "/snapshot").starts_with("HTTP/1.1 200 OK\r\n") && get(path, "/healthz").ends_with("ok\n")
+    get(path, "/snapshot").starts_with("HTTP/1.1 200 OK\r\n")
+        && get(path, "/healthz").ends_with("ok\n")
 }
 
 #[test]
 fn server_starts_whatever_its_standard_streams_are() {
-    for redirection in [">/dev/full", ">&-", "2>/dev/full", "2>&-", "<&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"] {
+    for redirection in [
+        ">/dev/full",
+        ">&-",
+        "2>/dev/full",
+        "2>&-",
+        "<&-",
+        "<&- >&- 2>&-",
+        ">/dev/full 2>/dev/full",
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let listen = format!("unix:{}", path.display());
-        let _server = Server(redirected(redirection, &["serve", "--listen", &listen]).spawn().unwrap());
+        let _server = Server(
+            redirected(redirection, &["serve", "--listen", &listen])
+                .spawn()
+                .unwrap(),
+        );
         eventually(redirection, || is_well(&path));
     }
 }
@@ -60,12 +83,18 @@ fn new_process_starts_though_nothing_reads_its_output() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let listen = format!("unix:{}", path.display());
-    let mut server = Server(redirected("", &["serve", "--listen", &listen]).spawn().unwrap());
+    let mut server = Server(
+        redirected("", &["serve", "--listen", &listen])
+            .spawn()
+            .unwrap(),
+    );
     eventually("the server is up", || is_well(&path));
     drop((server.0.stdout.take(), server.0.stderr.take()));
     let before = Pid::from_child(&server.0);
     kill_process(before, Signal::USR2).unwrap();
-    eventually("there is a new process", || new_process_of(before).is_some());
+    eventually("there is a new process", || {
+        new_process_of(before).is_some()
+    });
     let new_process = new_process_of(before).unwrap();
     eventually("the old process has exited", || is_over(before));
     assert!(is_well(&path));
@@ -74,13 +103,19 @@ fn new_process_starts_though_nothing_reads_its_output() {
 
 #[test]
 fn failure_keeps_its_exit_code_where_stderr_takes_nothing() {
-    for (code, arguments) in
-        [(2, &["--no-such-option"][..]), (2, &["capture", "nosuch:"]), (1, &["health", "http://127.0.0.1:1/"])]
-    {
-        let status = redirected(">/dev/full 2>/dev/full", arguments).status().unwrap();
+    for (code, arguments) in [
+        (2, &["--no-such-option"][..]),
+        (2, &["capture", "nosuch:"]),
+        (1, &["health", "http://127.0.0.1:1/"]),
+    ] {
+        let status = redirected(">/dev/full 2>/dev/full", arguments)
+            .status()
+            .unwrap();
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
     // What is asked for and cannot be written is a failure, and no panic.
-    let status = redirected(">/dev/full", &["--generate", "man"]).status().unwrap();
+    let status = redirected(">/dev/full", &["--generate", "man"])
+        .status()
+        .unwrap();
     assert_eq!(status.code(), Some(1));
 }

@@ -22,7 +22,12 @@ fn narrow(address: SocketAddr, request: &str) -> TcpStream {
 
 #[test]
 fn viewers_that_never_read_are_let_go_and_cost_the_others_nothing() {
-    let program = Program::serve(&["--camera", "pattern:640x480?fps=30", "--stall-timeout", "2s"]);
+    let program = Program::serve(&[
+        "--camera",
+        "pattern:640x480?fps=30",
+        "--stall-timeout",
+        "2s",
+    ]);
     let mut healthy: Vec<_> = (0..5).map(|_| program.watch("/stream")).collect();
     let request = "GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n";
     let stalled: Vec<_> = (0..50).map(|_| narrow(program.address, request)).collect();
@@ -42,7 +47,8 @@ fn viewers_that_never_read_are_let_go_and_cost_the_others_nothing() {
     drop(stalled);
 }
 
-/// Its link carries far less than the stream: what it is shown is new all the same, never torn, and in order.
+/// Its link carries far less than the stream: what it is shown is new all the same, never torn, and
+/// in order.
 #[test]
 fn a_slow_viewer_is_shown_what_is_new() {
     let program = Program::serve(&["--camera", "pattern:640x480?fps=30"]);
@@ -54,12 +60,17 @@ fn a_slow_viewer_is_shown_what_is_new() {
     let begun = Instant::now();
     // Until ten frames were skipped, however fast the camera is on a busy machine.
     while last < parts + 10 {
-        assert!(begun.elapsed() < PATIENCE, "no frame is skipped: {parts} parts up to number {last}");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "no frame is skipped: {parts} parts up to number {last}"
+        );
         let mut block = String::new();
         while !block.ends_with("\r\n\r\n") {
             lines.read_line(&mut block).unwrap();
         }
-        let Some(length) = field(&block, "Content-Length") else { continue };
+        let Some(length) = field(&block, "Content-Length") else {
+            continue;
+        };
         let mut jpeg = vec![0; length.parse().unwrap()];
         lines.read_exact(&mut jpeg).unwrap();
         framecast::wire::jpeg::check(&jpeg).expect("a whole picture");
@@ -84,29 +95,48 @@ impl Read for Slow {
     }
 }
 
-/// The kernel tells once that somebody waits. When descriptors run out before everybody was accepted, it does not tell
-/// again: those who wait must be remembered.
+/// The kernel tells once that somebody waits. When descriptors run out before everybody was
+/// accepted, it does not tell again: those who wait must be remembered.
 #[test]
 fn who_waits_for_a_descriptor_is_accepted_when_one_is_free() {
     let mut command = Command::new("prlimit");
-    command.args(["--nofile=40:40", env!("CARGO_BIN_EXE_framecast"), "serve", "--listen", "127.0.0.1:0"]);
+    command.args([
+        "--nofile=40:40",
+        env!("CARGO_BIN_EXE_framecast"),
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     let program = Program::start(command);
-    let mut all: Vec<TcpStream> = (0..60).map(|_| program.say("GET /healthz HTTP/1.1\r\nHost: cam\r\n\r\n")).collect();
+    let mut all: Vec<TcpStream> = (0..60)
+        .map(|_| program.say("GET /healthz HTTP/1.1\r\nHost: cam\r\n\r\n"))
+        .collect();
     for stream in &all {
-        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(500)))
+            .unwrap();
     }
     let mut reply = [0; 12];
     // They are accepted in the order in which they came, so behind the first that waits all wait.
-    let served = all.iter_mut().map_while(|stream| stream.read_exact(&mut reply).ok()).count();
-    assert!((20..40).contains(&served), "{served} of 60 fit under a limit of 40 descriptors");
-    // Those that were served go; no new connection is made, and yet those that wait have their turn.
+    let served = all
+        .iter_mut()
+        .map_while(|stream| stream.read_exact(&mut reply).ok())
+        .count();
+    assert!(
+        (20..40).contains(&served),
+        "{served} of 60 fit under a limit of 40 descriptors"
+    );
+    // Those that were served go; no new connection is made, and yet those that wait have their
+    // turn.
     let waiting = all.split_off(served);
     drop(all);
     for mut stream in waiting {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.read_exact(&mut reply).expect("its turn comes");
     }
-    eventually("the lack was counted", || program.state()["loop"]["accepts_exhausted"].as_u64() > Some(0));
+    eventually("the lack was counted", || {
+        program.state()["loop"]["accepts_exhausted"].as_u64() > Some(0)
+    });
 }
 
 #[test]
@@ -114,9 +144,14 @@ fn a_viewer_too_many_is_told_to_come_back() {
     let program = Program::serve(&["--viewers-max", "2"]);
     let watching = [program.watch("/stream"), program.watch("/stream")];
     let reply = program.get("/stream");
-    assert_eq!((reply.status(), reply.field("Retry-After")), (503, Some("5")));
+    assert_eq!(
+        (reply.status(), reply.field("Retry-After")),
+        (503, Some("5"))
+    );
     drop(watching);
-    eventually("there is room again", || program.state()["cameras"][0]["viewers"] == 0);
+    eventually("there is room again", || {
+        program.state()["cameras"][0]["viewers"] == 0
+    });
     program.watch("/stream");
 }
 

@@ -22,7 +22,11 @@ impl Files {
     fn new(users: &str, token: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let files = Self { users: path("users"), token: path("token"), _folder: folder };
+        let files = Self {
+            users: path("users"),
+            token: path("token"),
+            _folder: folder,
+        };
         files.write(users, token);
         files
     }
@@ -33,8 +37,18 @@ impl Files {
     }
 
     fn serve(&self) -> Program {
-        let (users, token) = (self.users.display().to_string(), self.token.display().to_string());
-        Program::serve(&["--camera", "stills:", "--auth-file", &users, "--token-file", &token])
+        let (users, token) = (
+            self.users.display().to_string(),
+            self.token.display().to_string(),
+        );
+        Program::serve(&[
+            "--camera",
+            "stills:",
+            "--auth-file",
+            &users,
+            "--token-file",
+            &token,
+        ])
     }
 }
 
@@ -47,7 +61,11 @@ fn bearer(token: &str) -> String {
 }
 
 fn status(program: &Program, fields: &str) -> u16 {
-    program.ask(&format!("GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{fields}\r\n")).status()
+    program
+        .ask(&format!(
+            "GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{fields}\r\n"
+        ))
+        .status()
 }
 
 #[test]
@@ -64,18 +82,31 @@ fn changed_users_and_token_count_from_the_reload_on() {
     let [mut by_ann, mut by_bob, mut by_token] =
         [basic("ann:secret"), basic("bob:plain"), bearer(OLD)].map(|f| watch(&f));
     files.write("ann:secret\nbob:other\n", NEW);
-    assert_eq!(status(&program, &bearer(OLD)), 200, "nothing changes before the signal");
+    assert_eq!(
+        status(&program, &bearer(OLD)),
+        200,
+        "nothing changes before the signal"
+    );
     program.signal(Signal::HUP);
     let mut rest = Vec::new();
     for revoked in [&mut by_bob, &mut by_token] {
         revoked.read_to_end(&mut rest).expect("an orderly end");
         assert!(rest.ends_with(b"--frame--\r\n"));
     }
-    let expected = [(basic("ann:secret"), 200), (basic("bob:plain"), 401), (basic("bob:other"), 200)];
-    for (fields, expected) in expected.into_iter().chain([(bearer(OLD), 401), (bearer(NEW), 200)]) {
+    let expected = [
+        (basic("ann:secret"), 200),
+        (basic("bob:plain"), 401),
+        (basic("bob:other"), 200),
+    ];
+    for (fields, expected) in expected
+        .into_iter()
+        .chain([(bearer(OLD), 401), (bearer(NEW), 200)])
+    {
         assert_eq!(status(&program, &fields), expected, "{fields}");
     }
-    by_ann.read_exact(&mut [0; 100_000]).expect("a credential that is still there goes on");
+    by_ann
+        .read_exact(&mut [0; 100_000])
+        .expect("a credential that is still there goes on");
 }
 
 #[test]
@@ -89,10 +120,21 @@ fn files_that_cannot_be_used_change_nothing() {
     // Signals are handled in their order, and the last one with files that are in order again.
     files.write("ann:secret\ncat:third\n", OLD);
     program.signal(Signal::HUP);
-    eventually("the files are read", || status(&program, &basic("cat:third")) == 200);
-    assert_eq!((status(&program, &basic("ann:secret")), status(&program, &bearer(OLD))), (200, 200));
+    eventually("the files are read", || {
+        status(&program, &basic("cat:third")) == 200
+    });
+    assert_eq!(
+        (
+            status(&program, &basic("ann:secret")),
+            status(&program, &bearer(OLD))
+        ),
+        (200, 200)
+    );
     assert_eq!(status(&program, &bearer(NEW)), 401);
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
-    assert!(!words.contains("secret") && !words.contains("third"), "{words}");
+    assert!(
+        !words.contains("secret") && !words.contains("third"),
+        "{words}"
+    );
 }

@@ -26,14 +26,18 @@ fn visit(address: SocketAddr) -> std::io::Result<()> {
     stream.read_to_end(&mut reply)?;
     match reply.starts_with(b"HTTP/1.1 200 OK\r\n") && reply.ends_with(b"\r\n\r\nok\n") {
         true => Ok(()),
-        false => Err(std::io::Error::other(format!("a reply of {} bytes", reply.len()))),
+        false => Err(std::io::Error::other(format!(
+            "a reply of {} bytes",
+            reply.len()
+        ))),
     }
 }
 
 /// `FRAMECAST_RESTARTS=20` is the long form: 20 restarts, and 10,000 connections at the least.
 #[test]
 fn no_connection_is_refused_during_restarts() {
-    let restarts: usize = std::env::var("FRAMECAST_RESTARTS").map_or(3, |count| count.parse().expect("a number"));
+    let restarts: usize =
+        std::env::var("FRAMECAST_RESTARTS").map_or(3, |count| count.parse().expect("a number"));
     let mut servers = Restarts::of(Program::serve(&["--camera", "pattern:320x240?fps=30"]));
     let address = servers.first.address;
     let is_done = AtomicBool::new(false);
@@ -51,7 +55,9 @@ fn no_connection_is_refused_during_restarts() {
                         }
                         let due = Duration::from_secs(1) * (turn * 4 + caller) / RATE;
                         std::thread::sleep(due.saturating_sub(begun.elapsed()));
-                        visit(address).unwrap_or_else(|error| panic!("visit {turn} of caller {caller}: {error}"));
+                        visit(address).unwrap_or_else(|error| {
+                            panic!("visit {turn} of caller {caller}: {error}")
+                        });
                         visits.fetch_add(1, Ordering::Relaxed);
                     }
                 })
@@ -60,9 +66,14 @@ fn no_connection_is_refused_during_restarts() {
         for generation in 1..=restarts {
             let visited = visits.load(Ordering::Relaxed);
             servers.restart();
-            let wanted = if restarts < 20 { visited + 20 } else { generation * 10_000 / restarts };
+            let wanted = if restarts < 20 {
+                visited + 20
+            } else {
+                generation * 10_000 / restarts
+            };
             eventually("people still come", || {
-                visits.load(Ordering::Relaxed) >= wanted || callers.iter().any(|caller| caller.is_finished())
+                visits.load(Ordering::Relaxed) >= wanted
+                    || callers.iter().any(|caller| caller.is_finished())
             });
         }
     });
@@ -84,7 +95,12 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let unix = format!("unix:{}", path.display());
-    let mut servers = Restarts::of(Program::serve(&["--camera", "pattern:320x240?fps=30", "--listen", &unix]));
+    let mut servers = Restarts::of(Program::serve(&[
+        "--camera",
+        "pattern:320x240?fps=30",
+        "--listen",
+        &unix,
+    ]));
     let mut viewer = servers.first.watch("/stream");
     viewer.part();
     // Connected, but with its request still on the way: it is awaited.
@@ -92,7 +108,11 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     let before = servers.first.pid();
     kill_process(before, Signal::USR2).unwrap();
     let rest = viewer.rest();
-    assert!(rest.ends_with(b"--frame--\r\n"), "{:?}", String::from_utf8_lossy(&rest[rest.len().saturating_sub(60)..]));
+    assert!(
+        rest.ends_with(b"--frame--\r\n"),
+        "{:?}",
+        String::from_utf8_lossy(&rest[rest.len().saturating_sub(60)..])
+    );
     late.write_all(b"st: cam\r\n\r\n").unwrap();
     let mut reply = String::new();
     late.read_to_string(&mut reply).unwrap();
@@ -118,17 +138,25 @@ fn failed_restart_changes_nothing() {
     let mut command = Command::new(&program);
     command.args(["serve", "--listen", "127.0.0.1:0", "--always-on"]);
     let server = Program::start(command);
-    eventually("it shows a frame", || server.get("/snapshot").status() == 200);
+    eventually("it shows a frame", || {
+        server.get("/snapshot").status() == 200
+    });
     for script in [Some("#!/bin/sh\nexit 1\n"), None] {
         fs::remove_file(&program).unwrap();
         if let Some(script) = script {
             fs::write(&program, script).unwrap();
-            fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            fs::set_permissions(
+                &program,
+                std::os::unix::fs::PermissionsExt::from_mode(0o755),
+            )
+            .unwrap();
         }
         server.signal(Signal::USR2);
         assert_eq!(server.get("/healthz").status(), 200);
         if script.is_some() {
-            eventually("it is reaped", || new_process_of(server.pid()).is_none() && server.children().len() == 1);
+            eventually("it is reaped", || {
+                new_process_of(server.pid()).is_none() && server.children().len() == 1
+            });
         } else {
             fs::write(&program, "").unwrap();
         }
@@ -140,10 +168,15 @@ fn failed_restart_changes_nothing() {
     let (status, words) = server.wait();
     assert_eq!(status.code(), Some(0));
     assert!(
-        words.contains("new process ended (exit status: 1) before it was ready; this process continues"),
+        words.contains(
+            "new process ended (exit status: 1) before it was ready; this process continues"
+        ),
         "{words}"
     );
-    let missing = format!("cannot start new process: {}: No such file", program.display());
+    let missing = format!(
+        "cannot start new process: {}: No such file",
+        program.display()
+    );
     assert!(words.contains(&missing), "{words}");
 }
 
@@ -152,8 +185,15 @@ fn it_listens_on_what_it_is_passed() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    let mapping = FdMapping { parent_fd: socket.into(), child_fd: 3 };
-    command.arg("serve").env("LISTEN_FDS", "1").fd_mappings(vec![mapping]).unwrap();
+    let mapping = FdMapping {
+        parent_fd: socket.into(),
+        child_fd: 3,
+    };
+    command
+        .arg("serve")
+        .env("LISTEN_FDS", "1")
+        .fd_mappings(vec![mapping])
+        .unwrap();
     let program = Program::start(command);
     assert_eq!(program.address, address);
     assert_eq!(program.get("/healthz").status(), 200);
@@ -161,12 +201,30 @@ fn it_listens_on_what_it_is_passed() {
 
 #[test]
 fn what_cannot_be_listened_on_is_said() {
-    let connected = TcpStream::connect(TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()).unwrap();
+    let connected = TcpStream::connect(
+        TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap(),
+    )
+    .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    let mapping = FdMapping { parent_fd: connected.into(), child_fd: 3 };
-    command.arg("serve").env("LISTEN_FDS", "1").fd_mappings(vec![mapping]).unwrap();
+    let mapping = FdMapping {
+        parent_fd: connected.into(),
+        child_fd: 3,
+    };
+    command
+        .arg("serve")
+        .env("LISTEN_FDS", "1")
+        .fd_mappings(vec![mapping])
+        .unwrap();
     let output = command.output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(words.contains("cannot listen on what was passed on by LISTEN_FDS: a socket does not listen"), "{words}");
+    assert!(
+        words.contains(
+            "cannot listen on what was passed on by LISTEN_FDS: a socket does not listen"
+        ),
+        "{words}"
+    );
 }

@@ -15,7 +15,9 @@ use crate::support::{PATIENCE, Program};
 fn supervised(manager: &str, watchdog: Duration, options: &[&str]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     command.args(["--listen", "127.0.0.1:0"]).args(options);
-    command.env("NOTIFY_SOCKET", manager).env("WATCHDOG_USEC", watchdog.as_micros().to_string());
+    command
+        .env("NOTIFY_SOCKET", manager)
+        .env("WATCHDOG_USEC", watchdog.as_micros().to_string());
     Program::start(command)
 }
 
@@ -35,7 +37,10 @@ fn a_manager_is_told_of_the_start_of_every_turn_in_time_and_of_the_end() {
     assert_eq!(hear(&manager), "READY=1");
     let begun = Instant::now();
     (0..5).for_each(|_| assert_eq!(hear(&manager), "WATCHDOG=1"));
-    assert!(begun.elapsed() >= Duration::from_millis(400), "half the time it is given is often enough");
+    assert!(
+        begun.elapsed() >= Duration::from_millis(400),
+        "half the time it is given is often enough"
+    );
 
     // One that does not go around says nothing.
     program.signal(Signal::STOP);
@@ -43,7 +48,10 @@ fn a_manager_is_told_of_the_start_of_every_turn_in_time_and_of_the_end() {
     std::thread::sleep(Duration::from_millis(100));
     while manager.recv(&mut [0; 256]).is_ok() {}
     std::thread::sleep(Duration::from_millis(600));
-    assert!(manager.recv(&mut [0; 256]).is_err(), "a process that is stopped cannot be well");
+    assert!(
+        manager.recv(&mut [0; 256]).is_err(),
+        "a process that is stopped cannot be well"
+    );
     program.signal(Signal::CONT);
     manager.set_nonblocking(false).unwrap();
     assert_eq!(hear(&manager), "WATCHDOG=1");
@@ -75,7 +83,10 @@ fn drivers_are_not_told_of_the_manager() {
     let seen = folder.path().join("environment");
     let path = folder.path().join("notify");
     let _manager = UnixDatagram::bind(&path).unwrap();
-    let driver = format!("exec:sh -c 'env >{0}.new; mv {0}.new {0}; sleep 60'", seen.display());
+    let driver = format!(
+        "exec:sh -c 'env >{0}.new; mv {0}.new {0}; sleep 60'",
+        seen.display()
+    );
     let options = ["--always-on", "--camera", &driver];
     let _program = supervised(path.to_str().unwrap(), Duration::from_secs(20), &options);
     let begun = Instant::now();
@@ -87,7 +98,10 @@ fn drivers_are_not_told_of_the_manager() {
         std::thread::sleep(Duration::from_millis(20));
     };
     assert!(environment.contains("PATH="));
-    assert!(!environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"), "{environment}");
+    assert!(
+        !environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"),
+        "{environment}"
+    );
 }
 
 #[test]
@@ -97,11 +111,21 @@ fn the_journal_is_told_the_priority_of_each_line() {
     // What it says until `last` is said.
     let said = |options: &[&str], is_journal: bool, last: &str| {
         let stderr = File::create(&path).unwrap();
-        let (device, inode) = (stderr.metadata().unwrap().dev(), stderr.metadata().unwrap().ino());
+        let (device, inode) = (
+            stderr.metadata().unwrap().dev(),
+            stderr.metadata().unwrap().ino(),
+        );
         let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
         // No socket has so long a name.
-        command.args(options).env("NOTIFY_SOCKET", "/".repeat(200)).stdout(Stdio::null()).stderr(stderr);
-        command.env("JOURNAL_STREAM", format!("{device}:{}", if is_journal { inode } else { inode + 1 }));
+        command
+            .args(options)
+            .env("NOTIFY_SOCKET", "/".repeat(200))
+            .stdout(Stdio::null())
+            .stderr(stderr);
+        command.env(
+            "JOURNAL_STREAM",
+            format!("{device}:{}", if is_journal { inode } else { inode + 1 }),
+        );
         let (mut child, begun) = (command.spawn().unwrap(), Instant::now());
         let mut words = String::new();
         while !words.contains(last) && begun.elapsed() < PATIENCE {
@@ -119,7 +143,10 @@ fn the_journal_is_told_the_priority_of_each_line() {
     let words = said(&["--listen", "192.0.2.1:80"], true, "--listen");
     assert!(words.starts_with("<3>framecast: cannot listen"), "{words}");
     let words = said(&["--speed", "9"], true, "--help");
-    assert!(words.starts_with("<3>error: unexpected argument '--speed'"), "{words}");
+    assert!(
+        words.starts_with("<3>error: unexpected argument '--speed'"),
+        "{words}"
+    );
     // A variable that came down from another service says nothing of where this one writes.
     let words = said(&["--listen", "127.0.0.1:0"], false, warning);
     assert!(words.contains(&format!("Z WARN  {warning}")), "{words}");
@@ -128,10 +155,22 @@ fn the_journal_is_told_the_priority_of_each_line() {
 #[test]
 fn a_server_can_be_asked_whether_it_is_well() {
     let ask = |url: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_framecast")).args(["health", url]).output().unwrap();
-        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+        let output = Command::new(env!("CARGO_BIN_EXE_framecast"))
+            .args(["health", url])
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
+        )
     };
-    let program = Program::serve(&["--always-on", "--camera", "exec:sleep 60", "--camera-linger", "1s"]);
+    let program = Program::serve(&[
+        "--always-on",
+        "--camera",
+        "exec:sleep 60",
+        "--camera-linger",
+        "1s",
+    ]);
     assert_eq!(ask(&program.url("/")), (Some(0), "ok\n".into()));
     let _viewer = program.watch("/stream");
     let begun = Instant::now();
@@ -143,7 +182,10 @@ fn a_server_can_be_asked_whether_it_is_well() {
         std::thread::sleep(Duration::from_millis(200));
     };
     assert_eq!(code, Some(1), "{words}");
-    assert!(words.contains("is not healthy (status 503): Watched cameras give no frame"), "{words}");
+    assert!(
+        words.contains("is not healthy (status 503): Watched cameras give no frame"),
+        "{words}"
+    );
     let url = program.url("/");
     drop(program);
     let (code, words) = ask(&url);

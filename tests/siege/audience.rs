@@ -1,4 +1,5 @@
-//! The control group: viewers who do nothing wrong, on a thread of their own, and who check every byte.
+//! The control group: viewers who do nothing wrong, on a thread of their own, and who check every
+//! byte.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -16,7 +17,8 @@ use crate::support::eventually;
 
 /// How often the thread looks whether it is asked something, and lets slow viewers read.
 const TICK: Duration = Duration::from_millis(20);
-/// The receive buffer of slow viewers: with the usual one they would look fast for their first megabytes.
+/// The receive buffer of slow viewers: with the usual one they would look fast for their first
+/// megabytes.
 const SLOW_BUFFER_BYTES: usize = 8 * 1024;
 const SCRATCH_BYTES: usize = 256 * 1024;
 /// A fast viewer reads no more before the others have their turn.
@@ -50,7 +52,13 @@ impl Seat {
 
     /// Viewers whose link carries about half of what there is.
     pub fn slow(count: usize, bytes_per_second: usize) -> Vec<Self> {
-        Self::steady(count).into_iter().map(|seat| Self { rate: Some(bytes_per_second), ..seat }).collect()
+        Self::steady(count)
+            .into_iter()
+            .map(|seat| Self {
+                rate: Some(bytes_per_second),
+                ..seat
+            })
+            .collect()
     }
 }
 
@@ -78,9 +86,15 @@ impl Audience {
     pub fn gather(address: SocketAddr, seats: Vec<Seat>) -> Self {
         let (questions, asked) = mpsc::channel();
         let thread = std::thread::spawn(move || Room::open(address, &seats).run(&asked));
-        let audience = Self { questions, thread: Some(thread) };
+        let audience = Self {
+            questions,
+            thread: Some(thread),
+        };
         eventually("everybody sees a frame", || {
-            audience.look().iter().all(|watched| watched.seen.frames > 0 || watched.fault.is_some())
+            audience
+                .look()
+                .iter()
+                .all(|watched| watched.seen.frames > 0 || watched.fault.is_some())
         });
         audience
     }
@@ -128,12 +142,17 @@ impl Room {
             let narrow = seat.rate.map(|_| SLOW_BUFFER_BYTES);
             let mut stream = connect(address, None, narrow).expect("a connection can be begun");
             let both = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut stream, Token(index), both).expect("it can be registered");
+            poll.registry()
+                .register(&mut stream, Token(index), both)
+                .expect("it can be registered");
             let key = format!("control-{index}");
             let mark = if seat.target.contains('?') { '&' } else { '?' };
             Viewer {
                 stream: Some(stream),
-                request: Some(format!("GET {}{mark}key={key} HTTP/1.1\r\nHost: cam\r\n\r\n", seat.target)),
+                request: Some(format!(
+                    "GET {}{mark}key={key} HTTP/1.1\r\nHost: cam\r\n\r\n",
+                    seat.target
+                )),
                 follower: Follower::new(seat.is_advance, seat.is_numbered),
                 rate: seat.rate,
                 allowance: 0,
@@ -148,7 +167,12 @@ impl Room {
             }
         };
         let viewers = seats.iter().enumerate().map(open).collect();
-        Self { poll, viewers, gallery: Gallery::default(), scratch: vec![0; SCRATCH_BYTES] }
+        Self {
+            poll,
+            viewers,
+            gallery: Gallery::default(),
+            scratch: vec![0; SCRATCH_BYTES],
+        }
     }
 
     fn run(&mut self, asked: &Receiver<Sender<Vec<Watched>>>) {
@@ -158,7 +182,9 @@ impl Room {
             let is_owed = self.viewers.iter().any(|viewer| viewer.is_owed);
             let timeout = if is_owed { Duration::ZERO } else { TICK };
             match self.poll.poll(&mut events, Some(timeout)) {
-                Err(error) if error.kind() != ErrorKind::Interrupted => panic!("the audience cannot wait: {error}"),
+                Err(error) if error.kind() != ErrorKind::Interrupted => {
+                    panic!("the audience cannot wait: {error}")
+                }
                 _ => {}
             }
             for event in &events {
@@ -167,10 +193,19 @@ impl Room {
             let elapsed = ticked_at.elapsed();
             if elapsed >= TICK {
                 ticked_at = Instant::now();
-                self.viewers.iter_mut().for_each(|viewer| viewer.refill(elapsed));
+                self.viewers
+                    .iter_mut()
+                    .for_each(|viewer| viewer.refill(elapsed));
             }
-            let Self { viewers, gallery, scratch, .. } = self;
-            viewers.iter_mut().for_each(|viewer| viewer.turn(scratch, gallery));
+            let Self {
+                viewers,
+                gallery,
+                scratch,
+                ..
+            } = self;
+            viewers
+                .iter_mut()
+                .for_each(|viewer| viewer.turn(scratch, gallery));
             match asked.try_recv() {
                 Ok(answer) => drop(answer.send(self.viewers.iter().map(Viewer::look).collect())),
                 Err(TryRecvError::Empty) => {}
@@ -182,7 +217,10 @@ impl Room {
 
 impl Viewer {
     fn look(&self) -> Watched {
-        Watched { seen: self.follower.seen.clone(), ..self.watched.clone() }
+        Watched {
+            seen: self.follower.seen.clone(),
+            ..self.watched.clone()
+        }
     }
 
     fn refill(&mut self, elapsed: Duration) {
@@ -196,20 +234,38 @@ impl Viewer {
         if !std::mem::take(&mut self.is_owed) {
             return;
         }
-        let room = if self.rate.is_some() { std::mem::take(&mut self.allowance) } else { TURN_BYTES_MAX };
+        let room = if self.rate.is_some() {
+            std::mem::take(&mut self.allowance)
+        } else {
+            TURN_BYTES_MAX
+        };
         if let Err(fault) = self.read(room, scratch, gallery) {
             self.watched.fault.get_or_insert(fault);
             self.stream = None;
         }
     }
 
-    fn read(&mut self, mut room: usize, scratch: &mut [u8], gallery: &mut Gallery) -> Result<(), String> {
-        let Some(stream) = &mut self.stream else { return Ok(()) };
+    fn read(
+        &mut self,
+        mut room: usize,
+        scratch: &mut [u8],
+        gallery: &mut Gallery,
+    ) -> Result<(), String> {
+        let Some(stream) = &mut self.stream else {
+            return Ok(());
+        };
         if let Some(request) = &self.request {
             match stream.write(request.as_bytes()) {
                 Ok(written) if written == request.len() => self.request = None,
                 Ok(_) => return Err("a request does not fit into a new socket".to_owned()),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Ok(()),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::NotConnected
+                    ) =>
+                {
+                    return Ok(());
+                }
                 Err(error) => return Err(format!("cannot ask: {error}")),
             }
         }

@@ -29,7 +29,9 @@ pub struct Baton {
 
 impl Baton {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder can be made") }
+        Self {
+            folder: tempfile::tempdir().expect("a folder can be made"),
+        }
     }
 
     /// The source that is a camera with `fps` frames of `bytes` bytes a second.
@@ -84,31 +86,42 @@ impl Baton {
 }
 
 fn exec(words: &[&str]) -> String {
-    let program = std::env::current_exe().expect("this program is a file").display().to_string();
+    let program = std::env::current_exe()
+        .expect("this program is a file")
+        .display()
+        .to_string();
     let words = [&[program.as_str(), "--camera"], words].concat();
-    format!("exec:{}", shlex::try_join(words).expect("words without NUL"))
+    format!(
+        "exec:{}",
+        shlex::try_join(words).expect("words without NUL")
+    )
 }
 
 /// Is a camera until nobody reads it any more.
 pub fn run(words: &[String]) -> io::Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let wrong =
-        || io::Error::other("a camera is steady FPS BYTES FOLDER, garbage FORMAT FRAMES FOLDER, or hostile KIND");
+    let wrong = || {
+        io::Error::other(
+            "a camera is steady FPS BYTES FOLDER, garbage FORMAT FRAMES FOLDER, or hostile KIND",
+        )
+    };
     match words[..] {
         ["steady", fps, bytes, folder] => {
             let fps = fps.parse().map_err(|_| wrong())?;
             steady(fps, bytes.parse().map_err(|_| wrong())?, Path::new(folder))
         }
-        ["garbage", format, frames, folder] => {
-            garbage::run(format == "parts", frames.parse().map_err(|_| wrong())?, Path::new(folder))
-        }
+        ["garbage", format, frames, folder] => garbage::run(
+            format == "parts",
+            frames.parse().map_err(|_| wrong())?,
+            Path::new(folder),
+        ),
         ["hostile", kind] => hostile::run(kind),
         _ => Err(wrong()),
     }
 }
 
-/// Writes numbered frames by the clock. Each that is due is written, however late, so that numbers without a gap are
-/// frames without a gap. They begin above those of an earlier run.
+/// Writes numbered frames by the clock. Each that is due is written, however late, so that numbers
+/// without a gap are frames without a gap. They begin above those of an earlier run.
 fn steady(fps: f64, bytes: usize, folder: &Path) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(&preamble("frame", Framing::Length))?;
@@ -152,6 +165,9 @@ pub fn announce(folder: &Path, name: &str, word: &str) -> io::Result<()> {
 /// Hundredths of a second since the machine was started, which no clock that is set changes.
 fn uptime_centiseconds() -> io::Result<u64> {
     let uptime = fs::read_to_string("/proc/uptime")?;
-    let uptime = uptime.split(' ').next().and_then(|seconds| seconds.parse::<f64>().ok());
+    let uptime = uptime
+        .split(' ')
+        .next()
+        .and_then(|seconds| seconds.parse::<f64>().ok());
     Ok((uptime.ok_or_else(|| io::Error::other("no uptime"))? * 100.0) as u64)
 }

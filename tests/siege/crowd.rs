@@ -13,7 +13,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 /// They come from so many addresses of the loopback interface: each has its own range of ports.
 const SOURCES: usize = 16;
-/// The receive buffer of those who do not read, so that the server soon feels it; the kernel doubles it.
+/// The receive buffer of those who do not read, so that the server soon feels it; the kernel
+/// doubles it.
 pub const NARROW_BYTES: usize = 2048;
 const NARROW_SEGMENT_BYTES: u32 = 536;
 /// What is kept of what the server said.
@@ -58,7 +59,10 @@ pub struct Ended {
 impl Ended {
     /// The status that the server answered with.
     pub fn status(&self) -> Option<u16> {
-        std::str::from_utf8(self.heard.get(9..12)?).ok()?.parse().ok()
+        std::str::from_utf8(self.heard.get(9..12)?)
+            .ok()?
+            .parse()
+            .ok()
     }
 }
 
@@ -122,12 +126,26 @@ impl Crowd {
         let entry = self.peers.vacant_entry();
         let (key, number) = (entry.key(), self.opened);
         let both = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut stream, Token(key), both).expect("it can be registered");
+        self.poll
+            .registry()
+            .register(&mut stream, Token(key), both)
+            .expect("it can be registered");
         if let Reads::Slowly(_) = manner.reads {
-            self.timers.push(Reverse((now + Duration::from_secs(1), key, number)));
+            self.timers
+                .push(Reverse((now + Duration::from_secs(1), key, number)));
         }
         let (said, gone, read, heard) = (0, 0, 0, Vec::new());
-        entry.insert(Peer { tag, stream, manner, opened_at: now, number, said, gone, read, heard });
+        entry.insert(Peer {
+            tag,
+            stream,
+            manner,
+            opened_at: now,
+            number,
+            said,
+            gone,
+            read,
+            heard,
+        });
     }
 
     /// Lets them do what they do for a while.
@@ -138,15 +156,23 @@ impl Crowd {
         }
     }
 
-    /// Opens them at a rate, until there are no more and all have ended, or `time` has passed since the last came.
-    pub fn feed(&mut self, per_second: f64, manners: impl Iterator<Item = (usize, Manner)>, time: Duration) {
+    /// Opens them at a rate, until there are no more and all have ended, or `time` has passed since
+    /// the last came.
+    pub fn feed(
+        &mut self,
+        per_second: f64,
+        manners: impl Iterator<Item = (usize, Manner)>,
+        time: Duration,
+    ) {
         let began = Instant::now();
         let mut manners = manners.peekable();
         let mut came = 0.0;
         while manners.peek().is_some() {
             let due = began.elapsed().as_secs_f64() * per_second;
             while came < due && self.len() < PRESENT_MAX {
-                let Some((tag, manner)) = manners.next() else { break };
+                let Some((tag, manner)) = manners.next() else {
+                    break;
+                };
                 self.open(tag, manner);
                 came += 1.0;
             }
@@ -160,50 +186,91 @@ impl Crowd {
 
     fn turn(&mut self, until: Instant) {
         let now = Instant::now();
-        let next = self.timers.peek().map_or(until, |Reverse((at, ..))| until.min(*at));
+        let next = self
+            .timers
+            .peek()
+            .map_or(until, |Reverse((at, ..))| until.min(*at));
         let timeout = next.saturating_duration_since(now).min(TURN_MAX);
         match self.poll.poll(&mut self.events, Some(timeout)) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => panic!("the crowd cannot wait: {error}"),
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                panic!("the crowd cannot wait: {error}")
+            }
             _ => {}
         }
-        let events: Vec<(usize, bool)> = self.events.iter().map(|event| (event.token().0, event.is_error())).collect();
+        let events: Vec<(usize, bool)> = self
+            .events
+            .iter()
+            .map(|event| (event.token().0, event.is_error()))
+            .collect();
         for (key, has_failed) in events {
             self.attend(key, false, has_failed);
         }
         let now = Instant::now();
-        while let Some(Reverse((at, key, number))) = self.timers.peek().copied().filter(|Reverse((at, ..))| *at <= now)
+        while let Some(Reverse((at, key, number))) = self
+            .timers
+            .peek()
+            .copied()
+            .filter(|Reverse((at, ..))| *at <= now)
         {
             self.timers.pop();
-            if self.peers.get(key).is_some_and(|peer| peer.number == number) {
+            if self
+                .peers
+                .get(key)
+                .is_some_and(|peer| peer.number == number)
+            {
                 if let Reads::Slowly(_) = self.peers[key].manner.reads {
-                    self.timers.push(Reverse((at + Duration::from_secs(1), key, number)));
+                    self.timers
+                        .push(Reverse((at + Duration::from_secs(1), key, number)));
                 }
                 self.attend(key, true, false);
             }
         }
     }
 
-    /// Lets one say and read what it may; `is_due` says that its time has come for the next of either.
+    /// Lets one say and read what it may; `is_due` says that its time has come for the next of
+    /// either.
     fn attend(&mut self, key: usize, is_due: bool, has_failed: bool) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
         let said = peer.said;
         let mut ended = peer.speak(is_due).err();
         if ended.is_none() && peer.said > said && peer.said < peer.manner.says.len() {
-            self.timers.push(Reverse((Instant::now() + peer.manner.pause, key, peer.number)));
+            self.timers.push(Reverse((
+                Instant::now() + peer.manner.pause,
+                key,
+                peer.number,
+            )));
         }
         ended = peer.read(is_due, &mut self.scratch).err().or(ended);
         if has_failed && peer.manner.reads != Reads::Everything {
             ended.get_or_insert(ErrorKind::ConnectionReset);
         }
         let all_said = peer.said == peer.manner.says.len();
-        if ended.is_none() && all_said && peer.manner.resets_after.is_some_and(|bytes| peer.read >= bytes) {
+        if ended.is_none()
+            && all_said
+            && peer
+                .manner
+                .resets_after
+                .is_some_and(|bytes| peer.read >= bytes)
+        {
             let _ = SockRef::from(&peer.stream).set_linger(Some(Duration::ZERO));
             ended = Some(ErrorKind::ConnectionAborted);
         }
         if let Some(how) = ended {
-            let Peer { tag, opened_at, heard, .. } = self.peers.remove(key);
+            let Peer {
+                tag,
+                opened_at,
+                heard,
+                ..
+            } = self.peers.remove(key);
             let in_order = how == ErrorKind::UnexpectedEof;
-            self.ended.push(Ended { tag, age: opened_at.elapsed(), heard, in_order });
+            self.ended.push(Ended {
+                tag,
+                age: opened_at.elapsed(),
+                heard,
+                in_order,
+            });
         }
     }
 }
@@ -227,7 +294,9 @@ impl Peer {
             };
         }
         let may_speak = self.said == 0 || self.gone > 0 || is_due;
-        let Some(piece) = self.manner.says.get(self.said).filter(|_| may_speak) else { return Ok(()) };
+        let Some(piece) = self.manner.says.get(self.said).filter(|_| may_speak) else {
+            return Ok(());
+        };
         match self.stream.write(&piece[self.gone..]) {
             Ok(count) if self.gone + count < piece.len() => self.gone += count,
             Ok(_) => (self.said, self.gone) = (self.said + 1, 0),
@@ -239,7 +308,11 @@ impl Peer {
 
     fn read(&mut self, is_due: bool, scratch: &mut [u8]) -> Result<(), ErrorKind> {
         let mut room = match self.manner.reads {
-            Reads::Everything => self.manner.resets_after.unwrap_or(usize::MAX).saturating_sub(self.read),
+            Reads::Everything => self
+                .manner
+                .resets_after
+                .unwrap_or(usize::MAX)
+                .saturating_sub(self.read),
             Reads::Slowly(bytes) if is_due => bytes,
             _ => 0,
         };
@@ -253,7 +326,14 @@ impl Peer {
                     let kept = HEARD_BYTES_MAX.saturating_sub(self.heard.len()).min(count);
                     self.heard.extend_from_slice(&scratch[..kept]);
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => break,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::NotConnected
+                    ) =>
+                {
+                    break;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.kind()),
             }
@@ -263,13 +343,21 @@ impl Peer {
 }
 
 /// Begins to connect, from `source` if it is given, and with a small receive buffer if that is.
-pub fn connect(address: SocketAddr, source: Option<Ipv4Addr>, narrow: Option<usize>) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
+pub fn connect(
+    address: SocketAddr,
+    source: Option<Ipv4Addr>,
+    narrow: Option<usize>,
+) -> io::Result<TcpStream> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        None,
+    )?;
     if let Some(bytes) = narrow {
         // Before the handshake: that is when the window's scale is agreed upon.
         socket.set_recv_buffer_size(bytes)?;
-        // A segment of the loopback interface is larger than all of such a buffer. No network's is, and a kernel that
-        // waits for room for a whole one sends as good as nothing.
+        // A segment of the loopback interface is larger than all of such a buffer. No network's is,
+        // and a kernel that waits for room for a whole one sends as good as nothing.
         socket.set_tcp_mss(NARROW_SEGMENT_BYTES)?;
     }
     socket.set_tcp_nodelay(true)?;
@@ -277,7 +365,11 @@ pub fn connect(address: SocketAddr, source: Option<Ipv4Addr>, narrow: Option<usi
         socket.bind(&SocketAddr::from((source, 0)).into())?;
     }
     match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Err(error),
+        Err(error)
+            if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) =>
+        {
+            Err(error)
+        }
         _ => Ok(TcpStream::from_std(socket.into())),
     }
 }

@@ -1,4 +1,5 @@
-//! One viewer's place in its stream, as strict as the documentation: preamble, whole parts, and nothing else.
+//! One viewer's place in its stream, as strict as the documentation: preamble, whole parts, and
+//! nothing else.
 
 use crate::picture::{Gallery, KNOWN_BYTES, read_known};
 
@@ -31,7 +32,10 @@ pub struct Seen {
 enum Stage {
     Head,
     Header,
-    Body { length: usize, sequence: Option<u64> },
+    Body {
+        length: usize,
+        sequence: Option<u64>,
+    },
     Closed,
 }
 
@@ -49,7 +53,14 @@ pub struct Follower {
 
 impl Follower {
     pub fn new(is_advance: bool, is_numbered: bool) -> Self {
-        Self { is_advance, is_numbered, stage: Stage::Head, held: Vec::new(), last_sequence: 0, seen: Seen::default() }
+        Self {
+            is_advance,
+            is_numbered,
+            stage: Stage::Head,
+            held: Vec::new(),
+            last_sequence: 0,
+            seen: Seen::default(),
+        }
     }
 
     /// Takes what has come. An error is what is wrong with the stream.
@@ -85,9 +96,15 @@ impl Follower {
             }
             Stage::Header => self.read_header(at),
             Stage::Body { length: 0, .. } => {
-                let Some(start) = rest.get(..KNOWN_BYTES) else { return Ok(None) };
-                let (_, length) = read_known(start).ok_or("a part that is no picture of the camera's")?;
-                self.stage = Stage::Body { length, sequence: None };
+                let Some(start) = rest.get(..KNOWN_BYTES) else {
+                    return Ok(None);
+                };
+                let (_, length) =
+                    read_known(start).ok_or("a part that is no picture of the camera's")?;
+                self.stage = Stage::Body {
+                    length,
+                    sequence: None,
+                };
                 Ok(Some(0))
             }
             Stage::Body { length, sequence } => self.read_body(at, length, sequence, gallery),
@@ -97,17 +114,32 @@ impl Follower {
     }
 
     fn next_part(&self) -> Stage {
-        if self.is_advance { Stage::Body { length: 0, sequence: None } } else { Stage::Header }
+        if self.is_advance {
+            Stage::Body {
+                length: 0,
+                sequence: None,
+            }
+        } else {
+            Stage::Header
+        }
     }
 
     fn read_header(&mut self, at: usize) -> Result<Option<usize>, String> {
         let rest = &self.held[at..];
         let Some(end) = memchr::memmem::find(rest, b"\r\n\r\n") else {
-            return if rest.len() > 512 { Err("a part's header without an end".to_owned()) } else { Ok(None) };
+            return if rest.len() > 512 {
+                Err("a part's header without an end".to_owned())
+            } else {
+                Ok(None)
+            };
         };
         let header = String::from_utf8_lossy(&rest[..end]);
-        let (length, sequence) = parse_header(&header).ok_or_else(|| format!("a part's header is {header:?}"))?;
-        self.stage = Stage::Body { length, sequence: Some(sequence) };
+        let (length, sequence) =
+            parse_header(&header).ok_or_else(|| format!("a part's header is {header:?}"))?;
+        self.stage = Stage::Body {
+            length,
+            sequence: Some(sequence),
+        };
         Ok(Some(end + 4))
     }
 
@@ -120,10 +152,15 @@ impl Follower {
     ) -> Result<Option<usize>, String> {
         let next = if self.is_advance { NEXT_HEADER } else { "" };
         let trailer = format!("\r\n{DELIMITER}{next}");
-        let Some(part) = self.held.get(at..at + length + trailer.len()) else { return Ok(None) };
+        let Some(part) = self.held.get(at..at + length + trailer.len()) else {
+            return Ok(None);
+        };
         let (jpeg, end) = part.split_at(length);
         if end != trailer.as_bytes() {
-            return Err(format!("a part ends with {:?}", end.escape_ascii().to_string()));
+            return Err(format!(
+                "a part ends with {:?}",
+                end.escape_ascii().to_string()
+            ));
         }
         let number = gallery.check(jpeg)?;
         self.count(number, sequence)?;
@@ -133,18 +170,36 @@ impl Follower {
 
     /// Numbers rise; a repeat is the same frame under the same sequence.
     fn count(&mut self, number: u64, sequence: Option<u64>) -> Result<(), String> {
-        let Seen { frames, repeats, first, last, .. } = &mut self.seen;
-        let sequence = sequence.unwrap_or(if self.is_numbered { number } else { self.last_sequence });
+        let Seen {
+            frames,
+            repeats,
+            first,
+            last,
+            ..
+        } = &mut self.seen;
+        let sequence = sequence.unwrap_or(if self.is_numbered {
+            number
+        } else {
+            self.last_sequence
+        });
         let is_known = *frames > 0 && number == *last;
         match is_known {
             true => *repeats += 1,
             false => *frames += 1,
         }
         if self.is_numbered && sequence != number {
-            return Err(format!("frame {number} of the camera has the sequence {sequence}"));
+            return Err(format!(
+                "frame {number} of the camera has the sequence {sequence}"
+            ));
         }
-        if (is_known && sequence != self.last_sequence) || number < *last || sequence < self.last_sequence {
-            return Err(format!("frame {number} ({sequence}) after frame {last} ({})", self.last_sequence));
+        if (is_known && sequence != self.last_sequence)
+            || number < *last
+            || sequence < self.last_sequence
+        {
+            return Err(format!(
+                "frame {number} ({sequence}) after frame {last} ({})",
+                self.last_sequence
+            ));
         }
         if *frames == 1 {
             *first = number;
@@ -170,7 +225,8 @@ fn parse_header(header: &str) -> Option<(usize, u64)> {
     let (length, rest) = rest.split_once("\r\n")?;
     let (time, sequence) = rest.split_once("\r\n")?;
     let (seconds, micros) = time.strip_prefix("X-Timestamp: ")?.split_once('.')?;
-    let is_time = seconds.parse::<u64>().is_ok() && micros.len() == 6 && micros.parse::<u32>().is_ok();
+    let is_time =
+        seconds.parse::<u64>().is_ok() && micros.len() == 6 && micros.parse::<u32>().is_ok();
     let length = length.strip_prefix("Content-Length: ")?.parse().ok()?;
     let sequence = sequence.strip_prefix("X-Frame-Sequence: ")?.parse().ok()?;
     (kind == "Content-Type: image/jpeg" && is_time && length > 0).then_some((length, sequence))

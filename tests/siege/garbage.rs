@@ -1,4 +1,5 @@
-//! A camera that writes good frames among every kind of garbage, as fast as they are taken, and keeps count.
+//! A camera that writes good frames among every kind of garbage, as fast as they are taken, and
+//! keeps count.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,13 +13,15 @@ use crate::picture::{BYTES_MIN, KNOWN_BYTES, picture};
 /// Frames between two that are larger than any may be.
 const TOO_LARGE_INTERVAL: usize = 20_000;
 
-/// Good frames at the end: more than 64 KiB of them, so that no length in what was cut leads behind the last.
+/// Good frames at the end: more than 64 KiB of them, so that no length in what was cut leads behind
+/// the last.
 pub const GOOD_AT_LAST: usize = 100;
 
 /// The tables and the scan of each picture take more than this.
 const PICTURE_BYTES: usize = 300;
 
-/// The last block of each picture and its end marker take less than this: a picture that ends there is repaired.
+/// The last block of each picture and its end marker take less than this: a picture that ends there
+/// is repaired.
 const LAST_BLOCK_BYTES: usize = 100;
 
 /// One good frame in so many lacks its end marker.
@@ -41,13 +44,19 @@ impl Ledger {
     pub fn parse(words: &str) -> Option<Self> {
         let figures: Option<Vec<u64>> = words.split(' ').map(|word| word.parse().ok()).collect();
         match figures?[..] {
-            [good, unended, flawed, bytes] => Some(Self { good, unended, flawed, bytes }),
+            [good, unended, flawed, bytes] => Some(Self {
+                good,
+                unended,
+                flawed,
+                bytes,
+            }),
             _ => None,
         }
     }
 }
 
-/// Writes `frames` frames, of which about half are good, then some more that are; tells what it wrote, and is silent.
+/// Writes `frames` frames, of which about half are good, then some more that are; tells what it
+/// wrote, and is silent.
 pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
     if folder.join("ledger").exists() {
         rest();
@@ -60,7 +69,11 @@ pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
         let is_good = noise.below(2) == 0 || number == 1;
         let jpeg = picture(number as u64, BYTES_MIN + noise.below(3000));
         let is_unended = is_good && noise.below(UNENDED_INTERVAL) == 0;
-        let whole = if is_unended { &jpeg[..jpeg.len() - 2] } else { &jpeg };
+        let whole = if is_unended {
+            &jpeg[..jpeg.len() - 2]
+        } else {
+            &jpeg
+        };
         match (is_good, is_parts) {
             (true, false) => pending.extend_from_slice(whole),
             (true, true) => put_part(&mut pending, &headers(whole.len()), whole),
@@ -91,7 +104,14 @@ pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
     ledger.bytes += pending.len() as u64;
     out.write_all(&pending)?;
     out.flush()?;
-    announce(folder, "ledger", &format!("{} {} {} {}", ledger.good, ledger.unended, ledger.flawed, ledger.bytes))?;
+    announce(
+        folder,
+        "ledger",
+        &format!(
+            "{} {} {} {}",
+            ledger.good, ledger.unended, ledger.flawed, ledger.bytes
+        ),
+    )?;
     rest()
 }
 
@@ -115,7 +135,8 @@ fn headers(length: usize) -> String {
 /// One of the ways in which a row of JPEGs can be broken.
 fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     match noise.below(10) {
-        // Not within its comment, whose length would lead into later pictures: that may look like one picture of two.
+        // Not within its comment, whose length would lead into later pictures: that may look like
+        // one picture of two.
         0 => {
             let missing = LAST_BLOCK_BYTES + noise.below(PICTURE_BYTES - LAST_BLOCK_BYTES);
             out.extend_from_slice(&jpeg[..jpeg.len() - missing]);
@@ -124,7 +145,10 @@ fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
         // Without its end, which would be an end for a picture that was cut in its scan, too.
         1 => out.extend_from_slice(&jpeg[KNOWN_BYTES + noise.below(PICTURE_BYTES)..jpeg.len() - 2]),
         2 => out.extend((0..noise.below(2000)).map(|_| noise.byte())),
-        3 => out.resize(out.len() + noise.below(2000), [0x00, 0x7f, b'\n'][noise.below(3)]),
+        3 => out.resize(
+            out.len() + noise.below(2000),
+            [0x00, 0x7f, b'\n'][noise.below(3)],
+        ),
         // Behind padding, or a picture that was cut just there would take its end for its own.
         4 => out.extend([&[0; 500], b"\xff\xd8\xff\xd9".as_slice()].concat()),
         5 => out.extend_from_slice(b"\xff\xd8\xff\xd8\xff\xd8"),
@@ -139,10 +163,18 @@ fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
 fn put_flawed_part(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     match noise.below(9) {
         0 => {
-            put_part(out, &headers(jpeg.len()), &jpeg[..noise.below(jpeg.len() - LAST_BLOCK_BYTES)]);
+            put_part(
+                out,
+                &headers(jpeg.len()),
+                &jpeg[..noise.below(jpeg.len() - LAST_BLOCK_BYTES)],
+            );
             put_interruption(out, true);
         }
-        1 => put_part(out, &headers(jpeg.len()), &jpeg[1 + noise.below(jpeg.len() - 2)..]),
+        1 => put_part(
+            out,
+            &headers(jpeg.len()),
+            &jpeg[1 + noise.below(jpeg.len() - 2)..],
+        ),
         2 => put_part(out, &headers(5), b"hello"),
         3 => put_part(out, "", b""),
         4 => put_part(out, &format!("X-Long: {}", "a".repeat(20_000)), b""),
@@ -153,9 +185,14 @@ fn put_flawed_part(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     }
 }
 
-/// What ends a picture without an end marker for certain: other bytes behind its scan may read as its missing blocks.
+/// What ends a picture without an end marker for certain: other bytes behind its scan may read as
+/// its missing blocks.
 fn put_interruption(out: &mut Vec<u8>, is_parts: bool) {
-    out.extend_from_slice(if is_parts { b"\r\n--frame\r\n" } else { b"\xff\xd8" });
+    out.extend_from_slice(if is_parts {
+        b"\r\n--frame\r\n"
+    } else {
+        b"\xff\xd8"
+    });
 }
 
 /// A scan without an end, longer than any frame may be.
@@ -187,7 +224,8 @@ fn without_frame_header(jpeg: &[u8]) -> Vec<u8> {
     jpeg
 }
 
-/// Where the frame header begins. The last one is meant: the picture's number, in its comment, may look like one.
+/// Where the frame header begins. The last one is meant: the picture's number, in its comment, may
+/// look like one.
 fn frame_header(jpeg: &[u8]) -> Option<usize> {
     memchr::memmem::rfind(jpeg, &[0xff, 0xc0])
 }
@@ -207,7 +245,8 @@ impl Noise {
         ((self.next() >> 16) % bound.max(1) as u64) as usize
     }
 
-    /// Any byte but FF: what begins with it by chance may end a picture that was cut, or lead into a later one.
+    /// Any byte but FF: what begins with it by chance may end a picture that was cut, or lead into
+    /// a later one.
     fn byte(&mut self) -> u8 {
         ((self.next() >> 24) as u8).min(0xfe)
     }

@@ -10,7 +10,8 @@ use crate::picture::picture;
 /// Bytes written at once, at least.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// One of the smallest JPEGs by structure: one component of one pixel, no tables, one byte of a scan.
+/// One of the smallest JPEGs by structure: one component of one pixel, no tables, one byte of a
+/// scan.
 const TINY_JPEG: &[u8] =
     b"\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0\0\xff\xd9";
 
@@ -25,30 +26,48 @@ pub const KINDS: [Kind; 15] = [
     ("fill-bytes", || vec![0xff]),
     ("tiny-jpegs", || TINY_JPEG.to_vec()),
     ("cut-jpegs", || TINY_JPEG[..TINY_JPEG.len() - 2].to_vec()),
-    ("empty-segments", || [&[0xff, 0xd8][..], &[0xff, 0xfe, 0, 2].repeat(FRAME_BYTES_MAX / 4)].concat()),
+    ("empty-segments", || {
+        [
+            &[0xff, 0xd8][..],
+            &[0xff, 0xfe, 0, 2].repeat(FRAME_BYTES_MAX / 4),
+        ]
+        .concat()
+    }),
     ("largest-jpegs", || picture(1, FRAME_BYTES_MAX)),
     ("dashes", || b"-".to_vec()),
     ("delimiters", || b"--b\r\n".to_vec()),
-    ("headers", || [&b"--b\r\n"[..], &b"X: y\r\n".repeat(PIECE_BYTES)].concat()),
+    ("headers", || {
+        [&b"--b\r\n"[..], &b"X: y\r\n".repeat(PIECE_BYTES)].concat()
+    }),
     ("empty-parts", || b"--b\r\nA: b\r\n\r\n".to_vec()),
-    ("reported-rejections", || b"--b\r\nX-Frame-Rejected: truncated\r\n\r\n".to_vec()),
-    ("unended-parts", || [PART, &noise(1000)[..], b"\r\n"].concat()),
-    ("cut-parts", || [PART, &noise(1000)[..400_000], b"\r\n"].concat()),
+    ("reported-rejections", || {
+        b"--b\r\nX-Frame-Rejected: truncated\r\n\r\n".to_vec()
+    }),
+    ("unended-parts", || {
+        [PART, &noise(1000)[..], b"\r\n"].concat()
+    }),
+    ("cut-parts", || {
+        [PART, &noise(1000)[..400_000], b"\r\n"].concat()
+    }),
     ("single-bytes", || picture(1, 1000)),
     ("stderr-lines", || b"a\n".to_vec()),
 ];
 
-/// A square picture of noise, whose scan is as large as can be, without its end marker: whether it is whole shows only
-/// when its blocks are counted.
+/// A square picture of noise, whose scan is as large as can be, without its end marker: whether it
+/// is whole shows only when its blocks are counted.
 fn noise(side: u16) -> Vec<u8> {
     let mut state = 1_u32;
     let mut sample = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    let samples: Vec<u8> = (0..usize::from(side) * usize::from(side)).map(|_| sample()).collect();
+    let samples: Vec<u8> = (0..usize::from(side) * usize::from(side))
+        .map(|_| sample())
+        .collect();
     let mut jpeg = Vec::new();
-    Encoder::new(&mut jpeg, 90).encode(&samples, side, side, ColorType::Luma).expect("it fits");
+    Encoder::new(&mut jpeg, 90)
+        .encode(&samples, side, side, ColorType::Luma)
+        .expect("it fits");
     jpeg.truncate(jpeg.len() - 2);
     jpeg
 }
@@ -56,7 +75,9 @@ fn noise(side: u16) -> Vec<u8> {
 /// Writes bytes of a kind until nothing reads them any more.
 pub fn run(kind: &str) -> io::Result<()> {
     let found = KINDS.iter().find(|(name, _)| *name == kind);
-    let unit = found.map(|(_, unit)| unit()).ok_or_else(|| io::Error::other("no such kind of hostile driver"))?;
+    let unit = found
+        .map(|(_, unit)| unit())
+        .ok_or_else(|| io::Error::other("no such kind of hostile driver"))?;
     let piece = unit.repeat(PIECE_BYTES.div_ceil(unit.len()));
     let mut out: Box<dyn Write> = match kind {
         "stderr-lines" => Box::new(io::stderr().lock()),

@@ -1,19 +1,20 @@
-//! Attacks on the real server: everything that a network, a camera or a machine may do to it, beside viewers who must
-//! not notice.
+//! Attacks on the real server: everything that a network, a camera or a machine may do to it,
+//! beside viewers who must not notice.
 //!
 //! `cargo test --release --test siege --`, and then:
 //!
-//! - `--short [NAME...]` makes the attacks in a small form: what holds on any machine is checked, in seconds each;
+//! - `--short [NAME...]` makes the attacks in a small form: what holds on any machine is checked,
+//!   in seconds each;
 //! - `--full [NAME...]` makes them whole, on a quiet machine, and checks the bars, too;
 //! - `--soak [FRAMES]` shows a day's frames in 22 minutes, and tells what they leave behind.
 //!
-//! Each prints one line of figures. What is checked from outside, every time: a stream is its preamble and whole parts,
-//! each equal to a frame that the camera wrote; numbers rise, and a repeat is a repeat; when the camera falls silent,
-//! every viewer has its last frame; what was published is what was delivered, skipped or cut, by the viewers' own count
-//! and by the server's.
+//! Each prints one line of figures. What is checked from outside, every time: a stream is its
+//! preamble and whole parts, each equal to a frame that the camera wrote; numbers rise, and a
+//! repeat is a repeat; when the camera falls silent, every viewer has its last frame; what was
+//! published is what was delivered, skipped or cut, by the viewers' own count and by the server's.
 //!
-//! Reading order: `stand` (the server, its control group, the books), `follower` (what a stream must be), `audience`
-//! (the control group), `crowd` (the attackers), `attacks`.
+//! Reading order: `stand` (the server, its control group, the books), `follower` (what a stream
+//! must be), `audience` (the control group), `crowd` (the attackers), `attacks`.
 
 mod attacks;
 mod audience;
@@ -57,8 +58,14 @@ fn main() -> ExitCode {
             Err(problem) => complain(&problem),
         },
         Ok(Task::Soak { frames }) => {
-            let is_whole = make("soak", |report| attacks::soak(Form { is_full: true }, frames, report));
-            if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            let is_whole = make("soak", |report| {
+                attacks::soak(Form { is_full: true }, frames, report)
+            });
+            if is_whole {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(problem) => complain(&problem),
     }
@@ -77,18 +84,29 @@ fn choose(names: &[String]) -> Result<Vec<&'static Attack>, String> {
             .find(|attack| attack.name == name)
             .ok_or_else(|| format!("there is no {name}; there are {}", list()))
     };
-    if names.is_empty() { Ok(ATTACKS.iter().collect()) } else { names.iter().map(find).collect() }
+    if names.is_empty() {
+        Ok(ATTACKS.iter().collect())
+    } else {
+        names.iter().map(find).collect()
+    }
 }
 
 /// Makes one attack after the other, whatever becomes of each.
 fn besiege(attacks: &[&Attack], form: Form) -> ExitCode {
     raise_file_limit();
-    let withstood = attacks.iter().filter(|attack| make(attack.name, |report| (attack.make)(form, report))).count();
+    let withstood = attacks
+        .iter()
+        .filter(|attack| make(attack.name, |report| (attack.make)(form, report)))
+        .count();
     for attack in attacks.iter().filter(|_| withstood < attacks.len()) {
         println!("{:>16}: {}", attack.name, attack.what);
     }
     println!("{withstood} of {} attacks withstood", attacks.len());
-    if withstood == attacks.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if withstood == attacks.len() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Makes one attack, and says in one line what it came to. Whether all held.
@@ -97,8 +115,16 @@ fn make(name: &str, attack: impl FnOnce(&mut Report)) -> bool {
     let mut report = Report::default();
     let made = catch_unwind(AssertUnwindSafe(|| attack(&mut report)));
     report.must(made.is_ok(), "it could not be made to its end");
-    let verdict = if report.faults.is_empty() { "ok" } else { "FAILED" };
-    println!("{name}: {verdict} ({:.0} s): {}", began.elapsed().as_secs_f64(), report.figures.join("; "));
+    let verdict = if report.faults.is_empty() {
+        "ok"
+    } else {
+        "FAILED"
+    };
+    println!(
+        "{name}: {verdict} ({:.0} s): {}",
+        began.elapsed().as_secs_f64(),
+        report.figures.join("; ")
+    );
     for fault in report.faults.iter().take(FAULTS_SHOWN_MAX) {
         println!("    {fault}");
     }
@@ -111,6 +137,9 @@ fn make(name: &str, attack: impl FnOnce(&mut Report)) -> bool {
 /// Every connection is a descriptor here, too.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     setrlimit(Resource::Nofile, raised).expect("the limit can be raised as far as it goes");
 }

@@ -16,17 +16,34 @@ pub enum Task {
 }
 
 impl Task {
-    /// Reads the words behind `--`. A siege takes longer than other tests and wants the machine to itself, so without a
-    /// word of its own there is none; `--ignored`, which asks for such tests, is the short form.
+    /// Reads the words behind `--`. A siege takes longer than other tests and wants the machine to
+    /// itself, so without a word of its own there is none; `--ignored`, which asks for such tests,
+    /// is the short form.
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let words: Vec<String> = words.collect();
-        let Some((first, rest)) = words.split_first() else { return Ok(Self::Nothing) };
-        let names = || rest.iter().filter(|word| !word.starts_with('-')).cloned().collect();
+        let Some((first, rest)) = words.split_first() else {
+            return Ok(Self::Nothing);
+        };
+        let names = || {
+            rest.iter()
+                .filter(|word| !word.starts_with('-'))
+                .cloned()
+                .collect()
+        };
         match first.as_str() {
             "--camera" => Ok(Self::Camera(rest.to_vec())),
-            "--short" => Ok(Self::Attacks { is_full: false, names: names() }),
-            "--full" => Ok(Self::Attacks { is_full: true, names: names() }),
-            "--ignored" => Ok(Self::Attacks { is_full: false, names: Vec::new() }),
+            "--short" => Ok(Self::Attacks {
+                is_full: false,
+                names: names(),
+            }),
+            "--full" => Ok(Self::Attacks {
+                is_full: true,
+                names: names(),
+            }),
+            "--ignored" => Ok(Self::Attacks {
+                is_full: false,
+                names: Vec::new(),
+            }),
             "--soak" => match rest.first().map(|frames| frames.parse()) {
                 None => Ok(Self::Soak { frames: DAY_FRAMES }),
                 Some(Ok(frames)) => Ok(Self::Soak { frames }),

@@ -1,4 +1,5 @@
-//! Pictures that tell their own number and size, so that each can be made again from what arrived, and compared.
+//! Pictures that tell their own number and size, so that each can be made again from what arrived,
+//! and compared.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -16,7 +17,8 @@ pub const BYTES_MIN: usize = 1024;
 /// Pictures that are kept to compare with.
 const KEPT_MAX: usize = 256;
 
-/// Picture `number`, of exactly `bytes` bytes: a small JPEG behind comments whose every byte follows from the number.
+/// Picture `number`, of exactly `bytes` bytes: a small JPEG behind comments whose every byte
+/// follows from the number.
 pub fn picture(number: u64, bytes: usize) -> Vec<u8> {
     let small = small();
     let mut missing = bytes.max(BYTES_MIN) - small.len();
@@ -25,7 +27,11 @@ pub fn picture(number: u64, bytes: usize) -> Vec<u8> {
     let mut noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     while missing > 0 {
         // What is left over must be a whole segment, too.
-        let segment = if missing > COMMENT_BYTES_MAX { (missing - 64).min(COMMENT_BYTES_MAX) } else { missing };
+        let segment = if missing > COMMENT_BYTES_MAX {
+            (missing - 64).min(COMMENT_BYTES_MAX)
+        } else {
+            missing
+        };
         let end = jpeg.len() + segment;
         jpeg.extend([0xff, 0xfe]);
         jpeg.extend(((segment - 2) as u16).to_be_bytes());
@@ -40,7 +46,13 @@ pub fn picture(number: u64, bytes: usize) -> Vec<u8> {
             noise ^= noise << 17;
             let room = end - jpeg.len();
             // Without FF, so that no marker can be seen in it.
-            jpeg.extend(noise.to_le_bytes().iter().take(room).map(|byte| byte & 0x7f));
+            jpeg.extend(
+                noise
+                    .to_le_bytes()
+                    .iter()
+                    .take(room)
+                    .map(|byte| byte & 0x7f),
+            );
         }
         missing -= segment;
     }
@@ -61,7 +73,9 @@ fn small() -> &'static [u8] {
     SMALL.get_or_init(|| {
         let pixels: Vec<u8> = (0..32 * 32).map(|at| (at * 7 % 251) as u8).collect();
         let mut jpeg = Vec::new();
-        Encoder::new(&mut jpeg, 50).encode(&pixels, 32, 32, ColorType::Luma).expect("a small picture is encoded");
+        Encoder::new(&mut jpeg, 50)
+            .encode(&pixels, 32, 32, ColorType::Luma)
+            .expect("a small picture is encoded");
         jpeg
     })
 }
@@ -73,16 +87,23 @@ pub struct Gallery {
 }
 
 impl Gallery {
-    /// Compares a picture, byte by byte, with the one that its source wrote under this number. Returns the number.
+    /// Compares a picture, byte by byte, with the one that its source wrote under this number.
+    /// Returns the number.
     pub fn check(&mut self, jpeg: &[u8]) -> Result<u64, String> {
         let (number, bytes) = read_known(jpeg).ok_or("a picture that the camera never wrote")?;
         if self.kept.len() > KEPT_MAX {
             self.kept.clear();
         }
-        let written = self.kept.entry((number, bytes)).or_insert_with(|| picture(number, bytes));
+        let written = self
+            .kept
+            .entry((number, bytes))
+            .or_insert_with(|| picture(number, bytes));
         match written == jpeg {
             true => Ok(number),
-            false => Err(format!("picture {number} is not what the camera wrote ({} bytes)", jpeg.len())),
+            false => Err(format!(
+                "picture {number} is not what the camera wrote ({} bytes)",
+                jpeg.len()
+            )),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Bodies that are made as they are sent: the real ones, watched.
 //!
-//! What a body makes becomes due when it is made, so it is checked as it leaves like all else; and it is read here by a
-//! model that knows every frame that was published.
+//! What a body makes becomes due when it is made, so it is checked as it leaves like all else; and
+//! it is read here by a model that knows every frame that was published.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -30,11 +30,12 @@ pub struct Body {
     pub is_endless: bool,
     /// When a chunk was last made.
     pub made_at: Duration,
-    /// The number in the event log of the entry that was sent last, and of the newest there was when it began.
+    /// The number in the event log of the entry that was sent last, and of the newest there was
+    /// when it began.
     last_id: u64,
     joined: u64,
-    /// For each camera, how many of its frames were recorded up to the one that was sent or known last, if there is
-    /// one; and how many were left out since the last look.
+    /// For each camera, how many of its frames were recorded up to the one that was sent or known
+    /// last, if there is one; and how many were left out since the last look.
     recorded: Vec<Option<u64>>,
     missed: u64,
     has_begun: bool,
@@ -59,11 +60,21 @@ pub enum Kind {
 
 impl Body {
     /// A body for a peer that knows the event log up to entry `last_id`, if that is not 0.
-    pub fn new(kind: Kind, is_chunked: bool, follows: Vec<Topic>, last_id: u64, model: &Model) -> Self {
-        // Events begin where the peer's knowledge ends, or now; a table begins with what is recorded.
+    pub fn new(
+        kind: Kind,
+        is_chunked: bool,
+        follows: Vec<Topic>,
+        last_id: u64,
+        model: &Model,
+    ) -> Self {
+        // Events begin where the peer's knowledge ends, or now; a table begins with what is
+        // recorded.
         let known = if last_id == 0 { model.log_id } else { last_id };
         let is_events = matches!(kind, Kind::Events);
-        let recorded = model.cameras.iter().map(|camera| is_events.then(|| camera.recorded_up_to(known)));
+        let recorded = model
+            .cameras
+            .iter()
+            .map(|camera| is_events.then(|| camera.recorded_up_to(known)));
         Self {
             kind,
             is_chunked,
@@ -82,7 +93,9 @@ impl Body {
     /// Bytes as they must leave.
     fn framed(&self, bytes: &[u8]) -> Bytes {
         match self.is_chunked {
-            true => [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat().into(),
+            true => [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"]
+                .concat()
+                .into(),
             false => Bytes::copy_from_slice(bytes),
         }
     }
@@ -94,7 +107,12 @@ impl Body {
 
     /// Whether the newest entries of all its topics have been sent.
     pub fn up_to_date(&self, model: &Model) -> Result<(), String> {
-        let newest = self.follows.iter().filter_map(|topic| model.newest(*topic)).max().unwrap_or(0);
+        let newest = self
+            .follows
+            .iter()
+            .filter_map(|topic| model.newest(*topic))
+            .max()
+            .unwrap_or(0);
         match newest > self.joined.max(self.last_id) {
             true => Err(format!("is not sent entry {newest} after {}", self.last_id)),
             false => Ok(()),
@@ -103,7 +121,11 @@ impl Body {
 
     /// The frames that are still to be made part of it.
     pub fn frames(&self) -> impl Iterator<Item = &Rc<Published>> {
-        let frames = if let Kind::Clip { frames, .. } = &self.kind { Some(frames) } else { None };
+        let frames = if let Kind::Clip { frames, .. } = &self.kind {
+            Some(frames)
+        } else {
+            None
+        };
         frames.into_iter().flatten()
     }
 
@@ -122,7 +144,11 @@ impl Body {
             return take_frames(chunk, frames, made_bytes);
         }
         let mut text = std::str::from_utf8(chunk).map_err(|_| "no text")?;
-        let opening = if let Kind::Events = self.kind { "retry: 2000\n\n" } else { "<tbody>\n" };
+        let opening = if let Kind::Events = self.kind {
+            "retry: 2000\n\n"
+        } else {
+            "<tbody>\n"
+        };
         if !mem::replace(&mut self.has_begun, true) {
             let at = text.find(opening).ok_or("does not begin as it should")?;
             text = &text[at + opening.len()..];
@@ -133,63 +159,101 @@ impl Body {
         }
     }
 
-    fn take_rows(&mut self, camera: usize, mut left: Option<u64>, mut text: &str, model: &Model) -> Result<(), String> {
+    fn take_rows(
+        &mut self,
+        camera: usize,
+        mut left: Option<u64>,
+        mut text: &str,
+        model: &Model,
+    ) -> Result<(), String> {
         let records = &model.cameras[camera].records;
         while !text.is_empty() && text != "</table>\n" {
             let next = records.iter().find(|record| record.id > self.last_id);
             let next = next.or_else(|| records.front().filter(|_| left.is_some()));
-            let record = next.ok_or_else(|| format!("there is no frame for row {}", spell(text.as_bytes())))?;
+            let record = next
+                .ok_or_else(|| format!("there is no frame for row {}", spell(text.as_bytes())))?;
             let row = row(record);
             let rest = text.strip_prefix(row.as_str());
             text = rest.ok_or_else(|| format!("{row} is due, not {}", spell(text.as_bytes())))?;
             self.last_id = record.id;
             match &mut left {
-                Some(rows) => *rows = rows.checked_sub(1).ok_or("a table has more rows than were asked for")?,
+                Some(rows) => {
+                    *rows = rows
+                        .checked_sub(1)
+                        .ok_or("a table has more rows than were asked for")?
+                }
                 None => drop(self.skip_to(camera, record.id, model)),
             }
         }
-        self.kind = Kind::Table { camera, rows_left: left };
+        self.kind = Kind::Table {
+            camera,
+            rows_left: left,
+        };
         // A table ends with its last row.
-        if text.is_empty() == (left == Some(0)) { Err("a table ends elsewhere".into()) } else { Ok(()) }
+        if text.is_empty() == (left == Some(0)) {
+            Err("a table ends elsewhere".into())
+        } else {
+            Ok(())
+        }
     }
 
     fn take_events(&mut self, text: &str, model: &Model) -> Result<(), String> {
         for event in text.split_inclusive("\n\n") {
-            let id = event.strip_prefix("id: ").and_then(|rest| rest.lines().next()?.parse().ok());
+            let id = event
+                .strip_prefix("id: ")
+                .and_then(|rest| rest.lines().next()?.parse().ok());
             let id: u64 = id.ok_or_else(|| format!("no event: {event}"))?;
             if id <= self.last_id {
                 return Err(format!("event {id} follows event {}", self.last_id));
             }
             self.last_id = id;
-            let topic = self.follows.iter().find(|topic| model.event(**topic, id).is_some_and(|known| known == event));
-            let Topic::Frames { camera } = *topic.ok_or_else(|| format!("nothing of the kind happened: {event}"))?
+            let topic = self
+                .follows
+                .iter()
+                .find(|topic| model.event(**topic, id).is_some_and(|known| known == event));
+            let Topic::Frames { camera } =
+                *topic.ok_or_else(|| format!("nothing of the kind happened: {event}"))?
             else {
                 continue;
             };
             let before = self.skip_to(camera, id, model);
             // What happened before the peer joined is sent in full.
             let camera = &model.cameras[camera];
-            let earlier = camera.records.iter().rfind(|record| record.id < id.min(self.joined + 1));
-            if let Some(record) = earlier.filter(|record| camera.recorded_up_to(record.id) > before) {
+            let earlier = camera
+                .records
+                .iter()
+                .rfind(|record| record.id < id.min(self.joined + 1));
+            if let Some(record) = earlier.filter(|record| camera.recorded_up_to(record.id) > before)
+            {
                 return Err(format!("is not sent entry {}, which it missed", record.id));
             }
         }
         Ok(())
     }
 
-    /// A frame's record is sent: those between it and the last one are missed. Returns how many there were up to that.
+    /// A frame's record is sent: those between it and the last one are missed. Returns how many
+    /// there were up to that.
     fn skip_to(&mut self, camera: usize, id: u64, model: &Model) -> u64 {
         let recorded = model.cameras[camera].recorded_up_to(id);
-        let before = self.recorded[camera].replace(recorded).unwrap_or(recorded - 1);
+        let before = self.recorded[camera]
+            .replace(recorded)
+            .unwrap_or(recorded - 1);
         self.missed += recorded - before - 1;
         before
     }
 }
 
 /// Checks a piece of a clip, of whose first JPEG so many bytes are made already.
-fn take_frames(mut piece: &[u8], frames: &mut VecDeque<Rc<Published>>, made_bytes: &mut usize) -> Result<(), String> {
+fn take_frames(
+    mut piece: &[u8],
+    frames: &mut VecDeque<Rc<Published>>,
+    made_bytes: &mut usize,
+) -> Result<(), String> {
     while !piece.is_empty() {
-        let jpeg = frames.front().ok_or("a clip goes on behind its last picture")?.jpeg();
+        let jpeg = frames
+            .front()
+            .ok_or("a clip goes on behind its last picture")?
+            .jpeg();
         let left = &jpeg[*made_bytes..];
         let (made, rest) = piece.split_at(left.len().min(piece.len()));
         if !left.starts_with(made) {
@@ -209,10 +273,17 @@ fn row(record: &Record) -> String {
     let captured = humantime::format_rfc3339_millis(UNIX_EPOCH + record.captured_at).to_string();
     let captured = captured.replace('T', " ").replace('Z', "");
     let interval = match record.interval {
-        Some(interval) => format!("{}.{}", interval.as_millis(), interval.as_micros() / 100 % 10),
+        Some(interval) => format!(
+            "{}.{}",
+            interval.as_millis(),
+            interval.as_micros() / 100 % 10
+        ),
         None => "–".into(),
     };
-    format!("<tr><td>{}<td>{captured}<td>{}<td>{interval}<td>4×3\n", record.sequence, record.bytes)
+    format!(
+        "<tr><td>{}<td>{captured}<td>{}<td>{interval}<td>4×3\n",
+        record.sequence, record.bytes
+    )
 }
 
 /// A body of the site, and what must be true whenever it is asked.
@@ -226,7 +297,9 @@ pub struct Watched {
 impl Watched {
     /// Something was made, or the end was reached.
     fn note(&self, made: Option<&[u8]>, is_chunk: bool) {
-        let Some(link) = self.link.upgrade() else { return };
+        let Some(link) = self.link.upgrade() else {
+            return;
+        };
         let link = &mut *link.borrow_mut();
         let model = &mut *self.model.borrow_mut();
         model.moves += 1;
@@ -243,7 +316,11 @@ fn make(link: &mut Link, made: &[u8], is_chunk: bool, model: &mut Model) -> Resu
     if link.transcript.has_bytes_due() {
         return Err("more is made before the last has left".into());
     }
-    let body = link.transcript.body.as_mut().ok_or("a body is made that was not asked for")?;
+    let body = link
+        .transcript
+        .body
+        .as_mut()
+        .ok_or("a body is made that was not asked for")?;
     if made.is_empty() || made.len() > CHUNK_BYTES_MAX {
         return Err(format!("a chunk of {} bytes", made.len()));
     }
@@ -267,11 +344,17 @@ fn make(link: &mut Link, made: &[u8], is_chunk: bool, model: &mut Model) -> Resu
 
 /// A connection's body ends.
 fn end(link: &mut Link, model: &mut Model) -> Result<(), String> {
-    let Some(body) = link.transcript.body.take() else { return Ok(()) };
+    let Some(body) = link.transcript.body.take() else {
+        return Ok(());
+    };
     link.transcript.expect(body.end(), None);
     // Where nothing follows the last JPEG of a clip, this is when the reply is complete.
     link.replied_at = model.now;
-    if body.is_complete() { Ok(()) } else { Err(format!("a body ends early: {body:?}")) }
+    if body.is_complete() {
+        Ok(())
+    } else {
+        Err(format!("a body ends early: {body:?}"))
+    }
 }
 
 impl hub::Body for Watched {

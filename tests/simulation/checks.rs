@@ -24,10 +24,17 @@ pub fn after_step(world: &World) -> Result<(), String> {
     // Each turn looks at so many connections.
     let turns = world.links.len() / model.limits.sends_per_turn_max;
     if world.idle_turns > IDLE_TURNS_MAX + turns {
-        return Err(format!("{} turns in a row did nothing, and still there is work", world.idle_turns));
+        return Err(format!(
+            "{} turns in a row did nothing, and still there is work",
+            world.idle_turns
+        ));
     }
     if world.links.len() != world.hub.connections().len() {
-        return Err(format!("the hub counts {} connections of {}", world.hub.connections().len(), world.links.len()));
+        return Err(format!(
+            "the hub counts {} connections of {}",
+            world.hub.connections().len(),
+            world.links.len()
+        ));
     }
     if world.hub.next_wake() == Wake::OnInput && !world.hub.connections().is_empty() {
         return Err("there is a connection, but no deadline".into());
@@ -35,10 +42,20 @@ pub fn after_step(world: &World) -> Result<(), String> {
     let is_quiet = world.sleeps();
     for (key, link) in &world.links {
         let link = &*link.borrow();
-        let at_rest = if is_quiet && !link.has_event() { at_rest(link, model) } else { Ok(()) };
+        let at_rest = if is_quiet && !link.has_event() {
+            at_rest(link, model)
+        } else {
+            Ok(())
+        };
         // While some of a long turn's work is left to the next, what is due may be part of it.
-        let on_time = if world.hub.next_wake() == Wake::Now { Ok(()) } else { on_time(link, model) };
-        on_time.and(at_rest).map_err(|fault| format!("#{} {fault}", key.number))?;
+        let on_time = if world.hub.next_wake() == Wake::Now {
+            Ok(())
+        } else {
+            on_time(link, model)
+        };
+        on_time
+            .and(at_rest)
+            .map_err(|fault| format!("#{} {fault}", key.number))?;
     }
     frames_add_up(world, model)?;
     subscribers_add_up(world, model)?;
@@ -57,22 +74,42 @@ struct Deadline {
 fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
     let limits = &model.limits;
     let viewing = link.transcript.viewing.as_ref();
-    let part = viewing.and_then(|viewing| viewing.part).map(|(begun_at, _)| begun_at + limits.frame_timeout);
-    let part = part.map(|at| (at, true, "has taken too long for one frame, and is still there"));
+    let part = viewing
+        .and_then(|viewing| viewing.part)
+        .map(|(begun_at, _)| begun_at + limits.frame_timeout);
+    let part = part.map(|at| {
+        (
+            at,
+            true,
+            "has taken too long for one frame, and is still there",
+        )
+    });
     let progress = if let Some(since) = link.blocked_since {
         // At its end, a stream has the stall timeout once more.
-        let since = since.max(viewing.and_then(|viewing| viewing.ended_at).unwrap_or(since));
+        let since = since.max(
+            viewing
+                .and_then(|viewing| viewing.ended_at)
+                .unwrap_or(since),
+        );
         Some((
             since + limits.stall_timeout,
             !link.writing.may_try,
             "has taken no byte for too long, and is still there",
         ))
     } else if let Some(shut_at) = link.shut_at {
-        Some((shut_at + limits.linger_timeout, true, "lingers for too long"))
+        Some((
+            shut_at + limits.linger_timeout,
+            true,
+            "lingers for too long",
+        ))
     } else if let Some(wait) = &link.wait {
         Some((wait.until, false, "waits for a frame for too long"))
     } else if let Some(body) = link.transcript.body.as_ref().filter(|body| body.is_endless) {
-        Some((body.made_at.max(link.wrote_at) + limits.keep_alive_after, false, "is sent nothing for too long"))
+        Some((
+            body.made_at.max(link.wrote_at) + limits.keep_alive_after,
+            false,
+            "is sent nothing for too long",
+        ))
     } else if is_receiving(link) {
         let has_begun = link.script.has_begun(link.consumed);
         let at = match link.script.asked > 0 && !has_begun {
@@ -80,18 +117,33 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
             false => link.head_deadline(model),
         };
         // What has arrived, and was reported, counts before any peer is found late.
-        let has_arrived = link.reading.may_try && link.consumed < link.sent && !link.was_read_interrupted;
-        Some((at, !has_begun && !has_arrived, "has not sent a whole request in its time, and is still there"))
+        let has_arrived =
+            link.reading.may_try && link.consumed < link.sent && !link.was_read_interrupted;
+        Some((
+            at,
+            !has_begun && !has_arrived,
+            "has not sent a whole request in its time, and is still there",
+        ))
     } else {
         None
     };
-    [progress, part].into_iter().flatten().map(|(at, is_closed, missed)| Deadline { at, is_closed, missed })
+    [progress, part]
+        .into_iter()
+        .flatten()
+        .map(|(at, is_closed, missed)| Deadline {
+            at,
+            is_closed,
+            missed,
+        })
 }
 
 /// Whether a request is awaited.
 fn is_receiving(link: &Link) -> bool {
     let transcript = &link.transcript;
-    !transcript.is_subscriber() && !transcript.has_reply_due() && link.wait.is_none() && !link.script.is_over
+    !transcript.is_subscriber()
+        && !transcript.has_reply_due()
+        && link.wait.is_none()
+        && !link.script.is_over
 }
 
 /// No deadline has passed.
@@ -106,7 +158,10 @@ fn on_time(link: &Link, model: &Model) -> Result<(), String> {
 /// Whether a request that has begun, or a first one, is still awaited during the shutdown.
 fn is_last_called(link: &Link, model: &Model) -> bool {
     let is_asking = link.script.asked == 0 || link.consumed > link.script.awaited_from;
-    is_asking && model.last_call_until().is_some_and(|until| model.now < until)
+    is_asking
+        && model
+            .last_call_until()
+            .is_some_and(|until| model.now < until)
 }
 
 /// While the loop sleeps, whatever is left to do for a connection waits for an edge that is owed.
@@ -127,14 +182,18 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
         }
     }
     if let Some(wait) = &link.wait {
-        let newest = model.cameras[wait.camera].live.as_ref().map_or(0, |frame| frame.sequence);
+        let newest = model.cameras[wait.camera]
+            .live
+            .as_ref()
+            .map_or(0, |frame| frame.sequence);
         return match newest > wait.after || model.is_stopping() {
             true => Err("waits for a frame that is there, or never will be".into()),
             false => Ok(()),
         };
     }
     let is_over = link.script.is_over || (model.is_stopping() && !is_last_called(link, model));
-    let is_ended = viewing.map_or(is_over && body.is_none(), |viewing| viewing.is_ending) && !has_reply_due;
+    let is_ended =
+        viewing.map_or(is_over && body.is_none(), |viewing| viewing.is_ending) && !has_reply_due;
     if is_ended && link.shut_at.is_none() {
         return Err("has been sent its last reply, and writing is not shut down".into());
     }
@@ -148,7 +207,13 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
         return Err("has sent more, and no event is owed that would have it read".into());
     }
     let is_asking = !transcript.is_subscriber() && is_read && link.shut_at.is_none();
-    if is_asking && link.script.messages.front().is_some_and(|message| message.end <= link.consumed) {
+    if is_asking
+        && link
+            .script
+            .messages
+            .front()
+            .is_some_and(|message| message.end <= link.consumed)
+    {
         return Err("has sent a whole request, and is not answered".into());
     }
     Ok(())
@@ -160,9 +225,15 @@ fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
         return Err("N4: is in the middle of a frame, and no event is owed".into());
     }
     if viewing.ended_at.is_some() {
-        return if viewing.is_ending { Ok(()) } else { Err("is not sent the end".into()) };
+        return if viewing.is_ending {
+            Ok(())
+        } else {
+            Err("is not sent the end".into())
+        };
     }
-    let Some(newest) = model.cameras[viewing.camera].shown(viewing.delay, model.now) else { return Ok(()) };
+    let Some(newest) = model.cameras[viewing.camera].shown(viewing.delay, model.now) else {
+        return Ok(());
+    };
     let time = viewing.time_of_last();
     match viewing.last {
         Some((last, begun)) if last == newest.sequence => {
@@ -174,62 +245,109 @@ fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
         Some(_) if model.now < newest.at + viewing.delay + time => Ok(()),
         last => {
             let last = last.map_or(0, |(last, _)| last);
-            Err(format!("N4: is not sent frame {} after {last}", newest.sequence))
+            Err(format!(
+                "N4: is not sent frame {} after {last}",
+                newest.sequence
+            ))
         }
     }
 }
 
-/// N5: published = delivered + skipped + cut + in flight, for each viewer and for all. Returns the sums.
+/// N5: published = delivered + skipped + cut + in flight, for each viewer and for all. Returns the
+/// sums.
 fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
     let mut total = FrameCounts::default();
-    world.hub.live().channels.iter().for_each(|channel| total.add(&channel.closed_totals));
+    world
+        .hub
+        .live()
+        .channels
+        .iter()
+        .for_each(|channel| total.add(&channel.closed_totals));
     if balance(&total) != 0 {
         return Err(format!("N5: of viewers that ended: {total:?}"));
     }
     let mut viewers = 0;
     for (key, connection) in world.hub.connections().iter() {
-        let Some(viewer) = connection.viewer() else { continue };
+        let Some(viewer) = connection.viewer() else {
+            continue;
+        };
         viewers += 1;
-        let counts = viewer.counts(world.hub.live().channels[viewer.camera].newest_number(viewer.delay, world.now()));
+        let counts = viewer.counts(
+            world.hub.live().channels[viewer.camera].newest_number(viewer.delay, world.now()),
+        );
         total.add(&counts);
-        let link = world.link(key).ok_or_else(|| format!("#{} is a viewer, but closed", key.number))?.borrow();
-        let viewing = link.transcript.viewing.as_ref().filter(|_| link.shut_at.is_none());
-        let viewing = viewing.ok_or_else(|| format!("#{} is a viewer, but has not asked for it", key.number))?;
-        let in_flight = connection.queue.in_flight().is_some_and(|(frame, _)| !frame.is_repeat);
+        let link = world
+            .link(key)
+            .ok_or_else(|| format!("#{} is a viewer, but closed", key.number))?
+            .borrow();
+        let viewing = link
+            .transcript
+            .viewing
+            .as_ref()
+            .filter(|_| link.shut_at.is_none());
+        let viewing = viewing
+            .ok_or_else(|| format!("#{} is a viewer, but has not asked for it", key.number))?;
+        let in_flight = connection
+            .queue
+            .in_flight()
+            .is_some_and(|(frame, _)| !frame.is_repeat);
         let waiting = balance(&counts) - i64::from(in_flight);
         if !(0..=1).contains(&waiting) || known(&counts) != known(&viewing.counts) {
             let (key, known) = (key.number, &viewing.counts);
-            return Err(format!("N5: #{key}: {waiting} frames are missing: {counts:?} where {known:?} is known"));
+            return Err(format!(
+                "N5: #{key}: {waiting} frames are missing: {counts:?} where {known:?} is known"
+            ));
         }
     }
     let mut all = model.closed;
     let mut watching = 0;
     for (_, link) in &world.links {
         let link = link.borrow();
-        let Some(viewing) = &link.transcript.viewing else { continue };
+        let Some(viewing) = &link.transcript.viewing else {
+            continue;
+        };
         all.add(&viewing.counts);
         watching += usize::from(link.shut_at.is_none());
     }
     if known(&total) != known(&all) {
-        return Err(format!("N5: the sums are {total:?}, where {all:?} is known"));
+        return Err(format!(
+            "N5: the sums are {total:?}, where {all:?} is known"
+        ));
     }
     match [viewers, world.hub.live().viewers()] == [watching; 2] {
         true => Ok(total),
-        false => Err(format!("the hub counts {} viewers, lists {viewers}, of {watching}", world.hub.live().viewers())),
+        false => Err(format!(
+            "the hub counts {} viewers, lists {viewers}, of {watching}",
+            world.hub.live().viewers()
+        )),
     }
 }
 
 /// N5: the sums are those that the server reports.
 pub fn sums_are_reported(world: &World) -> Result<FrameCounts, String> {
     let sums = frames_add_up(world, &world.model.borrow())?;
-    let server = Server { drivers: vec![Driver::default(); world.hub.live().channels.len()], ..Server::default() };
+    let server = Server {
+        drivers: vec![Driver::default(); world.hub.live().channels.len()],
+        ..Server::default()
+    };
     let reported = Snapshot::new(&world.hub, server, Some(&[]), world.now()).frames;
-    if sums == reported { Ok(sums) } else { Err(format!("N5: {reported:?} is reported, and the sums are {sums:?}")) }
+    if sums == reported {
+        Ok(sums)
+    } else {
+        Err(format!(
+            "N5: {reported:?} is reported, and the sums are {sums:?}"
+        ))
+    }
 }
 
 /// What is known of the frames of viewers, other than how many were skipped.
 fn known(counts: &FrameCounts) -> [u64; 4] {
-    [counts.published, counts.delivered, counts.repeated, counts.cut]
+    [
+        counts.published,
+        counts.delivered,
+        counts.repeated,
+        counts.cut,
+    ]
 }
 
 fn balance(counts: &FrameCounts) -> i64 {
@@ -237,37 +355,59 @@ fn balance(counts: &FrameCounts) -> i64 {
     counts.published as i64 - out as i64
 }
 
-/// Each viewer, waiting request and endless body is subscribed to its topics, no other connection is, and what a body
-/// missed is counted.
+/// Each viewer, waiting request and endless body is subscribed to its topics, no other connection
+/// is, and what a body missed is counted.
 fn subscribers_add_up(world: &World, model: &Model) -> Result<(), String> {
     let frames = (0..model.cameras.len()).map(|camera| Topic::Frames { camera });
     for topic in frames.chain([Topic::State, Topic::Loop]) {
-        let known = world.links.iter().filter(|(_, link)| link.borrow().follows(topic)).count();
+        let known = world
+            .links
+            .iter()
+            .filter(|(_, link)| link.borrow().follows(topic))
+            .count();
         let subscribed = world.hub.subscribers(topic);
         if known != subscribed {
-            return Err(format!("{subscribed} connections are subscribed to {topic:?}, where {known} are known"));
+            return Err(format!(
+                "{subscribed} connections are subscribed to {topic:?}, where {known} are known"
+            ));
         }
     }
     match world.hub.live().totals.missed {
         missed if missed == model.missed => Ok(()),
-        missed => Err(format!("{missed} frames are counted as missed, where {} are known", model.missed)),
+        missed => Err(format!(
+            "{missed} frames are counted as missed, where {} are known",
+            model.missed
+        )),
     }
 }
 
-/// Old frames that slow peers hold fit their limit, by the hub's count and by what is known to be on its way.
+/// Old frames that slow peers hold fit their limit, by the hub's count and by what is known to be
+/// on its way.
 fn memory_is_bounded(world: &World, model: &Model) -> Result<(), String> {
-    let cleared: usize = model.cameras.iter().map(|camera| camera.cleared_bytes).sum();
+    let cleared: usize = model
+        .cameras
+        .iter()
+        .map(|camera| camera.cleared_bytes)
+        .sum();
     let most = model.limits.retained_bytes_max + cleared;
     let mut held = BTreeMap::new();
     for (_, link) in &world.links {
         let link = link.borrow();
-        let old = link.transcript.frames_held().filter(|frame| !model.cameras[frame.camera].keeps(frame));
+        let old = link
+            .transcript
+            .frames_held()
+            .filter(|frame| !model.cameras[frame.camera].keeps(frame));
         held.extend(old.map(|frame| ((frame.camera, frame.number), frame.len())));
     }
-    let (counted, held) = (world.hub.live().retained.bytes(), held.values().sum::<usize>());
+    let (counted, held) = (
+        world.hub.live().retained.bytes(),
+        held.values().sum::<usize>(),
+    );
     match counted.max(held) <= most {
         true => Ok(()),
-        false => Err(format!("{held} bytes of old frames are on their way, {counted} are counted, of {most}")),
+        false => Err(format!(
+            "{held} bytes of old frames are on their way, {counted} are counted, of {most}"
+        )),
     }
 }
 
@@ -275,7 +415,10 @@ fn memory_is_bounded(world: &World, model: &Model) -> Result<(), String> {
 pub fn asked_again(wait: &Wait, call: &Call, model: &Model) -> Result<(), String> {
     let is_served = model.cameras[wait.camera].sequence > wait.after;
     if wait.message.path != call.request.path {
-        return Err(format!("{} waited, not {}", wait.message.path, call.request.path));
+        return Err(format!(
+            "{} waited, not {}",
+            wait.message.path, call.request.path
+        ));
     }
     match call.waited {
         true if wait.has_failed || model.is_stopping() || model.now >= wait.until => Ok(()),

@@ -1,8 +1,8 @@
 //! One connection, both ends of it: the peer, and the transport that the hub is given.
 //!
-//! Its edges are as strict as the contract allows: after "would block" in a direction there is one event when that
-//! direction becomes ready, and never another before the next "would block". Bytes that leave are compared at once
-//! and only counted from then on.
+//! Its edges are as strict as the contract allows: after "would block" in a direction there is one
+//! event when that direction becomes ready, and never another before the next "would block". Bytes
+//! that leave are compared at once and only counted from then on.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -89,7 +89,12 @@ pub struct Direction {
 
 impl Default for Direction {
     fn default() -> Self {
-        Self { is_owed: true, event: false, may_try: true, is_stuck: false }
+        Self {
+            is_owed: true,
+            event: false,
+            may_try: true,
+            is_stuck: false,
+        }
     }
 }
 
@@ -111,8 +116,20 @@ impl Direction {
 
 impl Link {
     pub fn new(id: u64, profile: Profile, script: Script, random: Random, now: Duration) -> Self {
-        let times = Self { admitted_at: now, head_at: now, replied_at: now, wrote_at: now, ..Self::default() };
-        Self { id, profile, script, random, ..times }
+        let times = Self {
+            admitted_at: now,
+            head_at: now,
+            replied_at: now,
+            wrote_at: now,
+            ..Self::default()
+        };
+        Self {
+            id,
+            profile,
+            script,
+            random,
+            ..times
+        }
     }
 
     /// The peer and the network do what their profile says.
@@ -159,7 +176,8 @@ impl Link {
         let readable = self.sent > self.consumed || self.peer_ended || self.reset;
         self.reading.update(readable);
         let room = self.profile.send_buffer.saturating_sub(self.queued);
-        self.writing.update(room >= self.profile.low_water.min(self.profile.send_buffer) || self.reset);
+        self.writing
+            .update(room >= self.profile.low_water.min(self.profile.send_buffer) || self.reset);
     }
 
     pub fn has_event(&self) -> bool {
@@ -168,7 +186,11 @@ impl Link {
 
     /// Takes the event that is on its way.
     pub fn take_event(&mut self) -> Readiness {
-        let event = Readiness { readable: self.reading.event, writable: self.writing.event, gone: self.gone };
+        let event = Readiness {
+            readable: self.reading.event,
+            writable: self.writing.event,
+            gone: self.gone,
+        };
         self.reading.event = false;
         self.writing.event = false;
         self.gone = false;
@@ -184,17 +206,37 @@ impl Link {
 
     /// Whether it must be woken for what is new in a topic.
     pub fn follows(&self, topic: Topic) -> bool {
-        let viewing = self.transcript.viewing.as_ref().filter(|_| self.shut_at.is_none());
-        let cameras = [viewing.map(|viewing| viewing.camera), self.wait.as_ref().map(|wait| wait.camera)];
-        cameras.into_iter().flatten().any(|camera| topic == Topic::Frames { camera })
-            || self.transcript.body.as_ref().is_some_and(|body| body.follows.contains(&topic))
+        let viewing = self
+            .transcript
+            .viewing
+            .as_ref()
+            .filter(|_| self.shut_at.is_none());
+        let cameras = [
+            viewing.map(|viewing| viewing.camera),
+            self.wait.as_ref().map(|wait| wait.camera),
+        ];
+        cameras
+            .into_iter()
+            .flatten()
+            .any(|camera| topic == Topic::Frames { camera })
+            || self
+                .transcript
+                .body
+                .as_ref()
+                .is_some_and(|body| body.follows.contains(&topic))
     }
 
     /// When the head that is awaited must be whole; sooner once the server goes down.
     pub fn head_deadline(&self, model: &Model) -> Duration {
-        let since = if self.script.asked == 0 { self.admitted_at } else { self.head_at.max(self.replied_at) };
+        let since = if self.script.asked == 0 {
+            self.admitted_at
+        } else {
+            self.head_at.max(self.replied_at)
+        };
         let deadline = since + model.limits.request_timeout;
-        model.last_call_until().map_or(deadline, |until| until.min(deadline))
+        model
+            .last_call_until()
+            .map_or(deadline, |until| until.min(deadline))
     }
 
     fn is_interrupted(&mut self) -> bool {
@@ -223,7 +265,9 @@ impl Link {
             self.reading.is_stuck = available > 0;
             return Err(self.reading.would_block());
         }
-        let count = available.min(buffer.len()).min(self.random.up_to(self.profile.chunk_bytes));
+        let count = available
+            .min(buffer.len())
+            .min(self.random.up_to(self.profile.chunk_bytes));
         buffer[..count].copy_from_slice(&self.script.bytes[self.consumed..self.consumed + count]);
         if self.consumed == self.script.awaited_from {
             self.head_at = model.now;
@@ -237,13 +281,21 @@ impl Link {
 
     fn write(&mut self, slices: &[IoSlice<'_>], model: &mut Model) -> io::Result<usize> {
         if !self.writing.may_try {
-            model.fail(|| format!("connection {} is written to before the edge it owes", self.id));
+            model.fail(|| {
+                format!(
+                    "connection {} is written to before the edge it owes",
+                    self.id
+                )
+            });
         }
         if self.shut_at.is_some() {
             model.fail(|| format!("connection {} is written to after its end", self.id));
         }
         if self.reset {
-            return Err(self.random.pick(&[ErrorKind::ConnectionReset, ErrorKind::BrokenPipe]).into());
+            return Err(self
+                .random
+                .pick(&[ErrorKind::ConnectionReset, ErrorKind::BrokenPipe])
+                .into());
         }
         if self.is_interrupted() {
             return Err(ErrorKind::Interrupted.into());
@@ -251,7 +303,11 @@ impl Link {
         let room = self.profile.send_buffer.saturating_sub(self.queued);
         if room == 0 || self.random.chance(self.profile.hiccups) {
             self.writing.is_stuck = room > 0;
-            let since = if self.transcript.is_mid_chunk() { self.wrote_at } else { model.now };
+            let since = if self.transcript.is_mid_chunk() {
+                self.wrote_at
+            } else {
+                model.now
+            };
             self.blocked_since.get_or_insert(since);
             return Err(self.writing.would_block());
         }
@@ -275,7 +331,8 @@ impl Link {
     fn check(&mut self, bytes: &[u8], model: &mut Model) -> Result<(), String> {
         let is_silent = !self.transcript.is_subscriber() && !self.transcript.has_reply_due();
         let deadline = self.head_deadline(model);
-        if is_silent && let Some(refusal) = self.script.refusal(self.consumed, deadline, model.now) {
+        if is_silent && let Some(refusal) = self.script.refusal(self.consumed, deadline, model.now)
+        {
             self.transcript.expect(refusal, None);
         }
         self.transcript.take(bytes, model)?;
@@ -286,8 +343,15 @@ impl Link {
     }
 
     fn shut(&mut self, model: &mut Model) {
-        let is_over = self.transcript.viewing.as_ref().map_or(self.script.is_over, |viewing| viewing.is_ending);
-        if self.transcript.has_reply_due() || self.transcript.body.is_some() || !(is_over || model.is_stopping()) {
+        let is_over = self
+            .transcript
+            .viewing
+            .as_ref()
+            .map_or(self.script.is_over, |viewing| viewing.is_ending);
+        if self.transcript.has_reply_due()
+            || self.transcript.body.is_some()
+            || !(is_over || model.is_stopping())
+        {
             model.fail(|| format!("connection {} is shut before all is said", self.id));
         }
         self.shut_at = Some(model.now);
@@ -304,7 +368,12 @@ impl Link {
         // On a close with unread input, the kernel discards what it was still to deliver.
         let loses_reply = self.queued > 0 && self.sent > self.consumed && !self.reset;
         if loses_reply && !has_lingered && self.drained <= model.limits.linger_bytes_max {
-            model.fail(|| format!("connection {} is closed on unread input: its reply is lost", self.id));
+            model.fail(|| {
+                format!(
+                    "connection {} is closed on unread input: its reply is lost",
+                    self.id
+                )
+            });
         }
     }
 }

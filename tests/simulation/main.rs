@@ -5,11 +5,11 @@
 //! - `--seed N` runs one, `--verbose` prints what happens in it;
 //! - `--seeds A..B` runs many, `--steps N` makes each longer or shorter;
 //! - `--trace FILE` plays a trace that a fuzzer has written (`tests/fuzz`), with `--verbose` too;
-//! - `--faults` applies each patch of `faults/` to a copy of the code, `--fault NAME` one of them, and fails if no seed
-//!   notices the fault.
+//! - `--faults` applies each patch of `faults/` to a copy of the code, `--fault NAME` one of them,
+//!   and fails if no seed notices the fault.
 //!
-//! Reading order: `world` (the step), `link` (the transport), `transcript` (what must leave), `checks` (what must
-//! hold).
+//! Reading order: `world` (the step), `link` (the transport), `transcript` (what must leave),
+//! `checks` (what must hold).
 
 mod body;
 mod checks;
@@ -69,18 +69,27 @@ fn perform(options: &Options) -> Result<(), String> {
 /// Runs one seed; two more runs must do the same to the byte.
 fn run_one(seed: u64, options: &Options) -> Result<(), String> {
     let outcome = run_seed(seed, options)?;
-    println!("seed {seed}: {} steps hold, digest {:016x}, {:?}", options.steps, outcome.digest, outcome.counts);
+    println!(
+        "seed {seed}: {} steps hold, digest {:016x}, {:?}",
+        options.steps, outcome.digest, outcome.counts
+    );
     replays(seed, options)
 }
 
 fn run_seed(seed: u64, options: &Options) -> Result<Outcome, String> {
-    let Options { steps, is_verbose, .. } = options;
-    let again = format!("again: cargo test --test simulation -- --seed {seed} --steps {steps} --verbose");
+    let Options {
+        steps, is_verbose, ..
+    } = options;
+    let again =
+        format!("again: cargo test --test simulation -- --seed {seed} --steps {steps} --verbose");
     run::run(seed, *steps, *is_verbose).map_err(|fault| format!("seed {seed}, {fault}\n{again}"))
 }
 
 fn replays(seed: u64, options: &Options) -> Result<(), String> {
-    let options = Options { is_verbose: false, ..options.clone() };
+    let options = Options {
+        is_verbose: false,
+        ..options.clone()
+    };
     match run_seed(seed, &options)?.digest == run_seed(seed, &options)?.digest {
         true => Ok(()),
         false => Err(format!("seed {seed} does not replay to the byte")),
@@ -118,27 +127,42 @@ fn run_many(seeds: Range<u64>, options: &Options) -> Result<(), String> {
     }
     let count = seeds.end - seeds.start;
     let seconds = began.elapsed().as_secs_f64();
-    println!("{count} seeds of {} steps hold: {seconds:.1} s, {:.0} seeds/s", options.steps, count as f64 / seconds);
+    println!(
+        "{count} seeds of {} steps hold: {seconds:.1} s, {:.0} seeds/s",
+        options.steps,
+        count as f64 / seconds
+    );
     println!("{:?}", counts.into_inner().unwrap());
     // A seed must do the same each time.
     (seeds.start..seeds.end.min(seeds.start + 3)).try_for_each(|seed| replays(seed, options))
 }
 
 fn add(counts: &mut BTreeMap<&'static str, u64>, outcome: Outcome) {
-    outcome.counts.into_iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+    outcome
+        .counts
+        .into_iter()
+        .for_each(|(what, count)| *counts.entry(what).or_default() += count);
 }
 
 /// Plays one trace.
 fn play(path: &Path, is_verbose: bool) -> Result<(), String> {
     let trace = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    run::play(&trace, is_verbose).map(drop).map_err(|fault| format!("{}: {fault}", path.display()))
+    run::play(&trace, is_verbose)
+        .map(drop)
+        .map_err(|fault| format!("{}: {fault}", path.display()))
 }
 
 /// Plays the traces that fuzzing has kept; the published crate comes without them.
 fn play_all() -> Result<(), String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/hub");
-    let traces: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
-    traces.iter().try_for_each(|trace| play(&trace.path(), false))?;
+    let traces: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    traces
+        .iter()
+        .try_for_each(|trace| play(&trace.path(), false))?;
     println!("{} traces hold", traces.len());
     Ok(())
 }

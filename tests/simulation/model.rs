@@ -1,4 +1,5 @@
-//! What must be true of the hub: the frames that were published, byte for byte, and what became of them.
+//! What must be true of the hub: the frames that were published, byte for byte, and what became of
+//! them.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -28,7 +29,9 @@ const RECORDS_MAX: usize = 1000;
 /// Bytes of which no two places are alike; JPEGs are cut out of it.
 static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut random = Random::new(0);
-    (0..(2 * JPEG_BYTES_MAX) / 8).flat_map(|_| random.draw().to_le_bytes()).collect()
+    (0..(2 * JPEG_BYTES_MAX) / 8)
+        .flat_map(|_| random.draw().to_le_bytes())
+        .collect()
 });
 
 /// The JPEG `number` of `camera`: the two determine every byte.
@@ -62,7 +65,12 @@ impl Published {
             captured_at.subsec_micros(),
             sequence,
         );
-        (header.len(), [header.as_bytes(), jpeg, b"\r\n--frame\r\n", Self::ADVANCE].concat().into())
+        (
+            header.len(),
+            [header.as_bytes(), jpeg, b"\r\n--frame\r\n", Self::ADVANCE]
+                .concat()
+                .into(),
+        )
     }
 
     pub fn part(&self, framing: Framing) -> Bytes {
@@ -74,7 +82,8 @@ impl Published {
 
     pub fn jpeg(&self) -> Bytes {
         let behind = b"\r\n--frame\r\n".len() + Self::ADVANCE.len();
-        self.bytes.slice(self.header_bytes..self.bytes.len() - behind)
+        self.bytes
+            .slice(self.header_bytes..self.bytes.len() - behind)
     }
 
     /// The size of a frame's one allocation.
@@ -120,7 +129,9 @@ impl Camera {
         if delay.is_zero() {
             return self.shown.as_ref();
         }
-        let due = self.history.partition_point(|frame| frame.at + delay <= now);
+        let due = self
+            .history
+            .partition_point(|frame| frame.at + delay <= now);
         let due = if self.is_cut_short { due.max(1) } else { due };
         self.history.get(due.checked_sub(1)?)
     }
@@ -129,13 +140,20 @@ impl Camera {
     pub fn published(&self, delay: Duration, now: Duration) -> u64 {
         match delay.is_zero() {
             true => self.published,
-            false => self.shown(delay, now).map_or(self.dropped, |frame| frame.number),
+            false => self
+                .shown(delay, now)
+                .map_or(self.dropped, |frame| frame.number),
         }
     }
 
     /// The live frames of its history that are at most `span` older than the newest of them.
     pub fn last_seconds(&self, span: Duration) -> VecDeque<Rc<Published>> {
-        let mut frames: VecDeque<_> = self.history.iter().filter(|frame| frame.is_live).cloned().collect();
+        let mut frames: VecDeque<_> = self
+            .history
+            .iter()
+            .filter(|frame| frame.is_live)
+            .cloned()
+            .collect();
         if let Some(newest) = frames.back().map(|frame| frame.at) {
             frames.retain(|frame| newest - frame.at <= span);
         }
@@ -160,19 +178,29 @@ impl Camera {
 
     /// Whether the frame is still shown, or in the history.
     pub fn keeps(&self, frame: &Published) -> bool {
-        let is_it = |kept: &Option<Rc<Published>>| kept.as_ref().is_some_and(|kept| kept.number == frame.number);
-        let place = self.history.binary_search_by_key(&frame.number, |kept| kept.number);
+        let is_it = |kept: &Option<Rc<Published>>| {
+            kept.as_ref()
+                .is_some_and(|kept| kept.number == frame.number)
+        };
+        let place = self
+            .history
+            .binary_search_by_key(&frame.number, |kept| kept.number);
         is_it(&self.shown) || is_it(&self.live) || place.is_ok()
     }
 
     pub fn clear(&mut self) {
         let cleared = [self.shown.take(), self.live.take()];
-        self.cleared_bytes += cleared.iter().flatten().map(|frame| frame.len()).sum::<usize>();
+        self.cleared_bytes += cleared
+            .iter()
+            .flatten()
+            .map(|frame| frame.len())
+            .sum::<usize>();
     }
 
     /// How many of its frames were recorded up to entry `id` of the event log.
     pub fn recorded_up_to(&self, id: u64) -> u64 {
-        self.records_len - (self.records.len() - self.records.partition_point(|record| record.id <= id)) as u64
+        self.records_len
+            - (self.records.len() - self.records.partition_point(|record| record.id <= id)) as u64
     }
 }
 
@@ -189,7 +217,8 @@ pub struct Model {
     pub stopping_at: Option<Duration>,
     /// Transports may be dropped.
     pub is_reaping: bool,
-    /// What became of the frames of closed viewers; the two kinds of skipped frames are not distinguished.
+    /// What became of the frames of closed viewers; the two kinds of skipped frames are not
+    /// distinguished.
     pub closed: FrameCounts,
     /// Counts all progress: bytes, edges, connections, answers.
     pub moves: u64,
@@ -202,7 +231,8 @@ pub struct Model {
     /// Turns so far, and bytes of bodies made in this one.
     pub turn: u64,
     pub made_bytes: usize,
-    /// Every byte count of every call, folded into one number: two runs with one digest did the same.
+    /// Every byte count of every call, folded into one number: two runs with one digest did the
+    /// same.
     pub digest: u64,
     pub fault: Option<String>,
     calls: u32,
@@ -210,7 +240,12 @@ pub struct Model {
 
 impl Model {
     pub fn new(cameras: usize, limits: Limits, delay: Duration) -> Self {
-        Self { limits, cameras: (0..cameras).map(|_| Camera::default()).collect(), delay, ..Self::default() }
+        Self {
+            limits,
+            cameras: (0..cameras).map(|_| Camera::default()).collect(),
+            delay,
+            ..Self::default()
+        }
     }
 
     /// Whether the hub was shut down.
@@ -220,7 +255,8 @@ impl Model {
 
     /// Until when requests on their way are awaited after that.
     pub fn last_call_until(&self) -> Option<Duration> {
-        self.stopping_at.map(|at| at + self.limits.last_call_timeout)
+        self.stopping_at
+            .map(|at| at + self.limits.last_call_timeout)
     }
 
     /// Notes the first thing that went wrong; what follows from it says little.
@@ -237,28 +273,59 @@ impl Model {
     /// The histories whose newest frame is too old are empty after a turn.
     pub fn turn_ends(&mut self) {
         for camera in &mut self.cameras {
-            if camera.history.back().is_some_and(|newest| self.now - newest.at >= self.limits.history_span) {
+            if camera
+                .history
+                .back()
+                .is_some_and(|newest| self.now - newest.at >= self.limits.history_span)
+            {
                 camera.outdate(&self.limits, self.now);
             }
         }
     }
 
     /// A frame is published.
-    pub fn publish(&mut self, of: usize, sequence: u64, captured_at: Duration, is_live: bool, jpeg: &[u8]) {
+    pub fn publish(
+        &mut self,
+        of: usize,
+        sequence: u64,
+        captured_at: Duration,
+        is_live: bool,
+        jpeg: &[u8],
+    ) {
         let camera = &mut self.cameras[of];
-        (camera.sequence, camera.published, camera.cleared_bytes) = (sequence, camera.published + 1, 0);
+        (camera.sequence, camera.published, camera.cleared_bytes) =
+            (sequence, camera.published + 1, 0);
         let (number, at) = (camera.published, self.now);
         let (header_bytes, bytes) = Published::encode(captured_at, sequence, jpeg);
-        let frame = Rc::new(Published { camera: of, number, sequence, at, is_live, bytes, header_bytes });
+        let frame = Rc::new(Published {
+            camera: of,
+            number,
+            sequence,
+            at,
+            is_live,
+            bytes,
+            header_bytes,
+        });
         camera.shown = Some(frame.clone());
         if is_live {
             camera.live = Some(frame.clone());
             self.log_id += 1;
-            let interval = camera.records.back().map(|last| captured_at.saturating_sub(last.captured_at));
+            let interval = camera
+                .records
+                .back()
+                .map(|last| captured_at.saturating_sub(last.captured_at));
             camera.records_len += 1;
             let (id, bytes) = (self.log_id, jpeg.len());
-            camera.records.push_back(Record { id, sequence, captured_at, interval, bytes });
-            camera.records.drain(..camera.records.len().saturating_sub(RECORDS_MAX));
+            camera.records.push_back(Record {
+                id,
+                sequence,
+                captured_at,
+                interval,
+                bytes,
+            });
+            camera
+                .records
+                .drain(..camera.records.len().saturating_sub(RECORDS_MAX));
         }
         if !self.limits.history_span.is_zero() {
             camera.history.push_back(frame);
@@ -269,7 +336,11 @@ impl Model {
     /// Statistics are published.
     pub fn announce(&mut self, topic: Topic, data: String) {
         self.log_id += 1;
-        let newest = if topic == Topic::State { &mut self.state } else { &mut self.turns };
+        let newest = if topic == Topic::State {
+            &mut self.state
+        } else {
+            &mut self.turns
+        };
         *newest = Some((self.log_id, data));
     }
 
@@ -288,13 +359,29 @@ impl Model {
             Topic::Frames { camera } => {
                 let records = &self.cameras[camera].records;
                 let place = records.binary_search_by_key(&id, |record| record.id);
-                let Record { sequence, captured_at, bytes, .. } = records[place.ok()?];
+                let Record {
+                    sequence,
+                    captured_at,
+                    bytes,
+                    ..
+                } = records[place.ok()?];
                 let captured_at = captured_at.as_micros() as f64 / 1e6;
-                let frame = format!("\"camera\":\"{camera}\",\"sequence\":{sequence},\"captured_at\":{captured_at:?}");
-                ("frame", format!("{{{frame},\"bytes\":{bytes},\"width\":4,\"height\":3}}"))
+                let frame = format!(
+                    "\"camera\":\"{camera}\",\"sequence\":{sequence},\"captured_at\":{captured_at:?}"
+                );
+                (
+                    "frame",
+                    format!("{{{frame},\"bytes\":{bytes},\"width\":4,\"height\":3}}"),
+                )
             }
-            Topic::State => ("state", self.state.clone().filter(|(newest, _)| *newest == id)?.1),
-            Topic::Loop => ("loop", self.turns.clone().filter(|(newest, _)| *newest == id)?.1),
+            Topic::State => (
+                "state",
+                self.state.clone().filter(|(newest, _)| *newest == id)?.1,
+            ),
+            Topic::Loop => (
+                "loop",
+                self.turns.clone().filter(|(newest, _)| *newest == id)?.1,
+            ),
         };
         Some(format!("id: {id}\nevent: {kind}\ndata: {data}\n\n"))
     }
@@ -306,6 +393,8 @@ impl Model {
     }
 
     pub fn fold(&mut self, value: u64) {
-        self.digest = (self.digest ^ value).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+        self.digest = (self.digest ^ value)
+            .wrapping_mul(0x0000_0100_0000_01b3)
+            .rotate_left(23);
     }
 }

@@ -27,17 +27,23 @@ pub struct Options {
 }
 
 impl Options {
-    /// Parses the words behind `--`. Those of the standard test runner are accepted: a bare word is a filter,
-    /// `--ignored` selects other tests, and the rest has no meaning here.
+    /// Parses the words behind `--`. Those of the standard test runner are accepted: a bare word is
+    /// a filter, `--ignored` selects other tests, and the rest has no meaning here.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { task: Task::Many(SEEDS), steps: STEPS, is_verbose: false };
+        let mut options = Self {
+            task: Task::Many(SEEDS),
+            steps: STEPS,
+            is_verbose: false,
+        };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} takes a value"));
             match word.as_str() {
                 "--seed" => options.task = Task::One(number(&value()?)?),
                 "--seeds" => {
                     let range = value()?;
-                    let (start, end) = range.split_once("..").ok_or("--seeds takes a range such as 0..1000")?;
+                    let (start, end) = range
+                        .split_once("..")
+                        .ok_or("--seeds takes a range such as 0..1000")?;
                     options.task = Task::Many(number(start)?..number(end)?);
                 }
                 "--trace" => options.task = Task::Trace(value()?.into()),
@@ -47,7 +53,9 @@ impl Options {
                 "--fault" => options.task = Task::Faults(Some(value()?)),
                 "--ignored" | "--list" => options.task = Task::Nothing,
                 "--skip" | "--test-threads" => drop(value()),
-                _ if !word.starts_with('-') && !"simulation".contains(&word) => options.task = Task::Nothing,
+                _ if !word.starts_with('-') && !"simulation".contains(&word) => {
+                    options.task = Task::Nothing
+                }
                 _ => {}
             }
         }
@@ -56,5 +64,6 @@ impl Options {
 }
 
 fn number<T: FromStr>(word: &str) -> Result<T, String> {
-    word.parse().map_err(|_| format!("{word}: expected a number"))
+    word.parse()
+        .map_err(|_| format!("{word}: expected a number"))
 }

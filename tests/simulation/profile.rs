@@ -33,7 +33,8 @@ pub struct Profile {
 const ANY: usize = 1 << 30;
 
 impl Profile {
-    /// A peer that reads and sends everything at once, and closes when the hub has shut down writing.
+    /// A peer that reads and sends everything at once, and closes when the hub has shut down
+    /// writing.
     pub fn calm() -> Self {
         Self {
             reads: 1000,
@@ -66,7 +67,11 @@ impl Profile {
             1 => random.up_to(100),
             _ => ANY,
         };
-        let send_buffer = if read_bytes == ANY { random.pick(&[ANY, 100_000, 3_000]) } else { random.up_to(20_000) };
+        let send_buffer = if read_bytes == ANY {
+            random.pick(&[ANY, 100_000, 3_000])
+        } else {
+            random.up_to(20_000)
+        };
         Self {
             reads,
             read_bytes,

@@ -1,4 +1,5 @@
-//! Random numbers: those of a seed, by splitmix64, or those of a trace, whose bytes a fuzzer chooses.
+//! Random numbers: those of a seed, by splitmix64, or those of a trace, whose bytes a fuzzer
+//! chooses.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,8 +11,9 @@ pub struct Random {
     trace: Option<Rc<Trace>>,
 }
 
-/// Choices, a byte for each that has few outcomes. All forks draw from the same trace, so that a changed byte changes
-/// one choice rather than everything. After its end, numbers are drawn as from a seed.
+/// Choices, a byte for each that has few outcomes. All forks draw from the same trace, so that a
+/// changed byte changes one choice rather than everything. After its end, numbers are drawn as from
+/// a seed.
 #[derive(Debug)]
 struct Trace {
     bytes: Vec<u8>,
@@ -20,22 +22,36 @@ struct Trace {
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self { state: seed, trace: None }
+        Self {
+            state: seed,
+            trace: None,
+        }
     }
 
     /// Draws from the bytes of `trace` as long as there are any.
     pub fn of_trace(trace: &[u8]) -> Self {
-        Self { state: 0, trace: Some(Rc::new(Trace { bytes: trace.to_vec(), at: Cell::new(0) })) }
+        Self {
+            state: 0,
+            trace: Some(Rc::new(Trace {
+                bytes: trace.to_vec(),
+                at: Cell::new(0),
+            })),
+        }
     }
 
     /// Whether the trace has bytes left; a seed never ends.
     pub fn goes_on(&self) -> bool {
-        self.trace.as_ref().is_none_or(|trace| trace.at.get() < trace.bytes.len())
+        self.trace
+            .as_ref()
+            .is_none_or(|trace| trace.at.get() < trace.bytes.len())
     }
 
     /// A stream of its own for a part of the world.
     pub fn fork(&mut self) -> Self {
-        Self { state: self.draw(), trace: self.trace.clone() }
+        Self {
+            state: self.draw(),
+            trace: self.trace.clone(),
+        }
     }
 
     pub fn draw(&mut self) -> u64 {
@@ -57,13 +73,15 @@ impl Random {
         least + self.below(most - least + 1)
     }
 
-    /// A number from 1 to `most`, of which small ones are as likely as large ones are: one per power of two.
+    /// A number from 1 to `most`, of which small ones are as likely as large ones are: one per
+    /// power of two.
     pub fn up_to(&mut self, most: usize) -> usize {
         let ceiling = most >> self.below(most.ilog2() as usize + 1);
         self.between(1, ceiling.max(1))
     }
 
-    /// True `in_thousand` times out of a thousand; on a trace, where a choice costs a byte, at least once in 256.
+    /// True `in_thousand` times out of a thousand; on a trace, where a choice costs a byte, at
+    /// least once in 256.
     pub fn chance(&mut self, in_thousand: usize) -> bool {
         match self.trace {
             _ if in_thousand == 0 => false,
@@ -95,7 +113,9 @@ impl Trace {
         let rest = self.bytes.get(self.at.get()..)?;
         let said = rest.get(..bytes)?;
         self.at.set(self.at.get() + bytes);
-        let number = said.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let number = said
+            .iter()
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         Some(((number * limit as u64) >> (8 * bytes)) as usize)
     }
 }

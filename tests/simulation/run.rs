@@ -1,4 +1,5 @@
-//! One seed from its beginning to its end: chaos, then calm, in which all must come right, then the shutdown.
+//! One seed from its beginning to its end: chaos, then calm, in which all must come right, then the
+//! shutdown.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +10,8 @@ use crate::link::Link;
 use crate::random::Random;
 use crate::world::World;
 
-/// Steps in which an awkward moment for the end is waited for, and in which the faults go on after it.
+/// Steps in which an awkward moment for the end is waited for, and in which the faults go on after
+/// it.
 const AWKWARD_STEPS_MAX: usize = 100;
 const ROUGH_STEPS: usize = 40;
 /// Steps of calm in which the cameras go on, and in which they are silent.
@@ -30,12 +32,18 @@ pub struct Outcome {
 
 /// Runs one seed for `steps` steps of chaos and what follows them. An error names the step.
 pub fn run(seed: u64, steps: usize, is_verbose: bool) -> Result<Outcome, String> {
-    live(World::new(Random::new(seed), is_verbose), steps.saturating_sub(LIVE_STEPS + SILENT_STEPS))
+    live(
+        World::new(Random::new(seed), is_verbose),
+        steps.saturating_sub(LIVE_STEPS + SILENT_STEPS),
+    )
 }
 
 /// Plays a trace: chaos for as long as it has bytes, and what follows.
 pub fn play(trace: &[u8], is_verbose: bool) -> Result<Outcome, String> {
-    live(World::new(Random::of_trace(trace), is_verbose), TRACE_STEPS_MAX)
+    live(
+        World::new(Random::of_trace(trace), is_verbose),
+        TRACE_STEPS_MAX,
+    )
 }
 
 fn live(mut world: World, steps: usize) -> Result<Outcome, String> {
@@ -48,7 +56,12 @@ fn live(mut world: World, steps: usize) -> Result<Outcome, String> {
     // A panic is a finding like any other.
     let lived = lived.unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<&str>().map(|words| words.to_string());
-        Err(format!("panic: {}", words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()))
+        Err(format!(
+            "panic: {}",
+            words
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default()
+        ))
     });
     lived.map_err(|fault| format!("step {}: {fault}", world.step))
 }
@@ -64,15 +77,32 @@ fn end(world: &mut World) -> Result<Outcome, String> {
         world.settle()?;
     }
     if !world.hub.connections().is_empty() {
-        return Err(format!("{} connections are left after the end", world.hub.connections().len()));
+        return Err(format!(
+            "{} connections are left after the end",
+            world.hub.connections().len()
+        ));
     }
     let frames = checks::sums_are_reported(world)?;
     let totals = world.hub.live().totals;
     let mut counts = BTreeMap::from(totals.closed.by_reason());
-    counts.extend([("connections", totals.admitted), ("requests", totals.requests), ("refused", totals.refused)]);
-    counts.extend([("frames delivered", frames.delivered), ("repeated", frames.repeated), ("cut", frames.cut)]);
-    counts.extend([("skipped (slow)", frames.skipped_slow), ("skipped (rate)", frames.skipped_rate)]);
-    Ok(Outcome { digest: world.model.borrow().digest, counts })
+    counts.extend([
+        ("connections", totals.admitted),
+        ("requests", totals.requests),
+        ("refused", totals.refused),
+    ]);
+    counts.extend([
+        ("frames delivered", frames.delivered),
+        ("repeated", frames.repeated),
+        ("cut", frames.cut),
+    ]);
+    counts.extend([
+        ("skipped (slow)", frames.skipped_slow),
+        ("skipped (rate)", frames.skipped_rate),
+    ]);
+    Ok(Outcome {
+        digest: world.model.borrow().digest,
+        counts,
+    })
 }
 
 /// The faults stop: every viewer has the newest frame in the end. Then the hub is shut down.

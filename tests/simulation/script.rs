@@ -1,4 +1,5 @@
-//! What a peer says: requests of every kind, whole, halved, pipelined, and what is no request at all.
+//! What a peer says: requests of every kind, whole, halved, pipelined, and what is no request at
+//! all.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -14,14 +15,33 @@ use crate::random::Random;
 /// What a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask {
-    Page { bytes: usize },
+    Page {
+        bytes: usize,
+    },
     Nothing,
-    Last { bytes: usize },
-    Snapshot { camera: usize },
-    Newer { camera: usize, after: u64 },
-    Table { camera: usize, rows: Option<u64> },
-    Events { cameras: usize, has_loop: bool, last: Option<u64> },
-    Clip { camera: usize, span: Duration },
+    Last {
+        bytes: usize,
+    },
+    Snapshot {
+        camera: usize,
+    },
+    Newer {
+        camera: usize,
+        after: u64,
+    },
+    Table {
+        camera: usize,
+        rows: Option<u64>,
+    },
+    Events {
+        cameras: usize,
+        has_loop: bool,
+        last: Option<u64>,
+    },
+    Clip {
+        camera: usize,
+        span: Duration,
+    },
     Stream(Stream),
 }
 
@@ -84,17 +104,20 @@ impl Script {
 
     /// Whether part of the awaited request has been read. Empty lines before it are no part of it.
     pub fn has_begun(&self, consumed: usize) -> bool {
-        self.bytes[self.awaited_from..consumed].iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+        self.bytes[self.awaited_from..consumed]
+            .iter()
+            .any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
-    /// The refusal of the part of a request that has been read up to `consumed`, if it can never become a request that
-    /// is served, or is not whole by `deadline`.
+    /// The refusal of the part of a request that has been read up to `consumed`, if it can never
+    /// become a request that is served, or is not whole by `deadline`.
     pub fn refusal(&mut self, consumed: usize, deadline: Duration, now: Duration) -> Option<Bytes> {
         let refusal = match Request::parse(&self.bytes[self.awaited_from..consumed]) {
             Err(refusal) => refusal,
-            Ok(None) if consumed > self.awaited_from && now >= deadline => {
-                Refusal { status: Status::RequestTimeout, reason: "The request did not arrive in time." }
-            }
+            Ok(None) if consumed > self.awaited_from && now >= deadline => Refusal {
+                status: Status::RequestTimeout,
+                reason: "The request did not arrive in time.",
+            },
             Ok(_) => return None,
         };
         self.is_over = true;
@@ -103,9 +126,15 @@ impl Script {
 
     /// A request was handed out: it must be the next one.
     pub fn next(&mut self, path: &str) -> Result<Message, String> {
-        let message = self.messages.pop_front().ok_or_else(|| format!("{path} was not requested"))?;
+        let message = self
+            .messages
+            .pop_front()
+            .ok_or_else(|| format!("{path} was not requested"))?;
         if message.path != path {
-            return Err(format!("{path} is handed out where {} is next", message.path));
+            return Err(format!(
+                "{path} is handed out where {} is next",
+                message.path
+            ));
         }
         self.awaited_from = message.end;
         self.asked += 1;
@@ -113,7 +142,8 @@ impl Script {
     }
 }
 
-/// Makes scripts. Each path holds a number that is used once, so that no request is taken for another.
+/// Makes scripts. Each path holds a number that is used once, so that no request is taken for
+/// another.
 #[derive(Debug)]
 pub struct Writer {
     pub cameras: usize,
@@ -124,7 +154,11 @@ pub struct Writer {
 
 impl Writer {
     pub fn new(cameras: usize, has_history: bool) -> Self {
-        Self { cameras, has_history, number: 0 }
+        Self {
+            cameras,
+            has_history,
+            number: 0,
+        }
     }
 
     /// A script of any kind. `sequences` are the cameras' last.
@@ -139,7 +173,9 @@ impl Writer {
         match kind {
             0..=8 | 14 => self.stream(&mut script, random),
             10 | 12 => self.garbage(&mut script, random),
-            13 => script.pauses.push_back((script.bytes.len(), random.up_to(500))),
+            13 => script
+                .pauses
+                .push_back((script.bytes.len(), random.up_to(500))),
             20 | 21 => self.endless(&mut script, random),
             _ => {}
         }
@@ -155,38 +191,71 @@ impl Writer {
         for _ in 0..random.up_to(12) {
             let camera = random.below(self.cameras);
             let ask = match random.below(10) {
-                0..3 => Ask::Page { bytes: random.up_to(2_000) },
-                3 => Ask::Page { bytes: random.up_to(200_000) },
+                0..3 => Ask::Page {
+                    bytes: random.up_to(2_000),
+                },
+                3 => Ask::Page {
+                    bytes: random.up_to(200_000),
+                },
                 4 => Ask::Nothing,
-                5 if random.chance(100) => Ask::Last { bytes: random.up_to(10_000) },
+                5 if random.chance(100) => Ask::Last {
+                    bytes: random.up_to(10_000),
+                },
                 5 => Ask::Snapshot { camera },
-                6 if random.chance(500) => Ask::Table { camera, rows: Some(random.up_to(5_000) as u64) },
-                6 if self.has_history && random.chance(500) => {
-                    Ask::Clip { camera, span: Duration::from_millis(random.up_to(5_000) as u64) }
-                }
+                6 if random.chance(500) => Ask::Table {
+                    camera,
+                    rows: Some(random.up_to(5_000) as u64),
+                },
+                6 if self.has_history && random.chance(500) => Ask::Clip {
+                    camera,
+                    span: Duration::from_millis(random.up_to(5_000) as u64),
+                },
                 6 => Ask::Snapshot { camera },
-                _ => Ask::Newer { camera, after: (sequences[camera] + random.below(4) as u64).saturating_sub(1) },
+                _ => Ask::Newer {
+                    camera,
+                    after: (sequences[camera] + random.below(4) as u64).saturating_sub(1),
+                },
             };
             self.request(script, random, ask);
             if pauses > 0 {
-                script.pauses.push_back((script.bytes.len(), random.below(pauses)));
+                script
+                    .pauses
+                    .push_back((script.bytes.len(), random.below(pauses)));
             }
         }
     }
 
     fn stream(&mut self, script: &mut Script, random: &mut Random) {
-        let interval = random.chance(250).then(|| Duration::from_micros(random.up_to(4_000_000) as u64));
+        let interval = random
+            .chance(250)
+            .then(|| Duration::from_micros(random.up_to(4_000_000) as u64));
         let rate = random.chance(250).then(|| random.up_to(4_000_000) as u64);
-        let pace = RateLimit { interval, bytes_per_second: rate.and_then(NonZeroU64::new) };
+        let pace = RateLimit {
+            interval,
+            bytes_per_second: rate.and_then(NonZeroU64::new),
+        };
         let framing = random.pick(&[Framing::Length, Framing::Advance]);
         let camera = random.below(self.cameras);
         let is_late = self.has_history && random.chance(400);
         // Not drawn, so that the next draws are the same for every other peer.
-        let permitted = (self.number % 4 == 3).then(|| Duration::from_millis(self.number * 37 % 5_000));
-        self.request(script, random, Ask::Stream(Stream { camera, is_late, framing, pace, permitted }));
+        let permitted =
+            (self.number % 4 == 3).then(|| Duration::from_millis(self.number * 37 % 5_000));
+        self.request(
+            script,
+            random,
+            Ask::Stream(Stream {
+                camera,
+                is_late,
+                framing,
+                pace,
+                permitted,
+            }),
+        );
         if random.chance(100) {
             // What a viewer sends is read and discarded.
-            script.bytes.resize(script.bytes.len() + random.up_to(40_000), b'?');
+            script
+                .bytes
+                .resize(script.bytes.len() + random.up_to(40_000), b'?');
         }
     }
 
@@ -196,7 +265,11 @@ impl Writer {
         let last = random.chance(500).then(|| random.up_to(10_000) as u64);
         let ask = match random.below(3) {
             0 => Ask::Table { camera, rows: None },
-            _ => Ask::Events { cameras: random.below(self.cameras + 1), has_loop: random.chance(500), last },
+            _ => Ask::Events {
+                cameras: random.below(self.cameras + 1),
+                has_loop: random.chance(500),
+                last,
+            },
         };
         self.request(script, random, ask);
     }
@@ -207,7 +280,11 @@ impl Writer {
         let head_only = random.chance(50) && !matches!(ask, Ask::Last { .. } | Ask::Stream(_));
         let keep_alive = !random.chance(50);
         let method = if head_only { "HEAD" } else { "GET" };
-        let connection = if keep_alive { "" } else { "Connection: close\r\n" };
+        let connection = if keep_alive {
+            ""
+        } else {
+            "Connection: close\r\n"
+        };
         let is_old = random.chance(50);
         let version = if is_old { "1.0" } else { "1.1" };
         let keep_alive = keep_alive && !is_old;
@@ -215,44 +292,81 @@ impl Writer {
         script.bytes.extend_from_slice(head.as_bytes());
         if random.chance(30) {
             script.bytes.extend_from_slice(b"X: ");
-            script.bytes.resize(script.bytes.len() + random.up_to(14_000), b'x');
+            script
+                .bytes
+                .resize(script.bytes.len() + random.up_to(14_000), b'x');
             script.bytes.extend_from_slice(b"\r\n");
         }
         script.bytes.extend_from_slice(b"\r\n");
-        script.messages.push_back(Message { end: script.bytes.len(), path, ask, keep_alive, head_only, is_old });
+        script.messages.push_back(Message {
+            end: script.bytes.len(),
+            path,
+            ask,
+            keep_alive,
+            head_only,
+            is_old,
+        });
     }
 
     /// Random bytes may hold requests: each is answered with 204.
     fn parse_requests(&self, script: &mut Script, mut from: usize) {
         while let Ok(Some((request, length))) = Request::parse(&script.bytes[from..]) {
             from += length;
-            let Request { method, path, keep_alive, version, .. } = request;
+            let Request {
+                method,
+                path,
+                keep_alive,
+                version,
+                ..
+            } = request;
             let (head_only, is_old) = (method == Method::Head, version == Version::Http10);
-            script.messages.push_back(Message { end: from, path, ask: Ask::Nothing, keep_alive, head_only, is_old });
+            script.messages.push_back(Message {
+                end: from,
+                path,
+                ask: Ask::Nothing,
+                keep_alive,
+                head_only,
+                is_old,
+            });
         }
     }
 
     /// The beginning of a request whose end never comes.
     fn half(&mut self, script: &mut Script, random: &mut Random) {
-        let whole = format!("GET /half HTTP/1.1\r\nHost: cam\r\nX: {}\r\n\r\n", "x".repeat(random.up_to(9_000)));
-        script.bytes.extend_from_slice(&whole.as_bytes()[..random.between(1, whole.len() - 1)]);
+        let whole = format!(
+            "GET /half HTTP/1.1\r\nHost: cam\r\nX: {}\r\n\r\n",
+            "x".repeat(random.up_to(9_000))
+        );
+        script
+            .bytes
+            .extend_from_slice(&whole.as_bytes()[..random.between(1, whole.len() - 1)]);
     }
 
     fn garbage(&mut self, script: &mut Script, random: &mut Random) {
         match random.below(5) {
             0 => {
-                let bytes: Vec<u8> = (0..random.up_to(3_000)).map(|_| random.below(256) as u8).collect();
+                let bytes: Vec<u8> = (0..random.up_to(3_000))
+                    .map(|_| random.below(256) as u8)
+                    .collect();
                 script.bytes.extend_from_slice(&bytes);
                 self.parse_requests(script, script.bytes.len() - bytes.len());
             }
-            1 => script.bytes.extend_from_slice(b"POST / HTTP/1.1\r\nHost: cam\r\nContent-Length: 90000\r\n\r\n"),
-            2 => script.bytes.extend_from_slice(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+            1 => script.bytes.extend_from_slice(
+                b"POST / HTTP/1.1\r\nHost: cam\r\nContent-Length: 90000\r\n\r\n",
+            ),
+            2 => script
+                .bytes
+                .extend_from_slice(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
             3 => script.bytes.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n"),
             _ => {
-                script.bytes.extend_from_slice(b"GET / HTTP/1.1\r\nHost: cam\r\nX: ");
+                script
+                    .bytes
+                    .extend_from_slice(b"GET / HTTP/1.1\r\nHost: cam\r\nX: ");
                 script.bytes.resize(script.bytes.len() + 20_000, b'x');
             }
         }
-        script.bytes.resize(script.bytes.len() + random.up_to(100_000) - 1, b'!');
+        script
+            .bytes
+            .resize(script.bytes.len() + random.up_to(100_000) - 1, b'!');
     }
 }

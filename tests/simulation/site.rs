@@ -35,19 +35,36 @@ pub struct Site<'a> {
 impl Site<'_> {
     /// Answers one call. A fault of the call goes to the model.
     pub fn reply(&self, call: &Call, hub: &Hub<End>) -> Reply {
-        let link = self.links.iter().find(|(key, _)| *key == call.key && hub.connections().get(*key).is_some());
+        let link = self
+            .links
+            .iter()
+            .find(|(key, _)| *key == call.key && hub.connections().get(*key).is_some());
         // A call whose connection was closed since is still handed out; its answer is dropped.
         let answer = link.and_then(|(_, link)| {
             let answer = self.answer(call, link, hub);
-            answer.map_err(|fault| self.model.borrow_mut().fail(|| fault)).ok()
+            answer
+                .map_err(|fault| self.model.borrow_mut().fail(|| fault))
+                .ok()
         });
         let until = link.and_then(|(_, link)| link.borrow().transcript.viewing.as_ref()?.until);
         let answer = answer.unwrap_or(Answer::Preformed(Bytes::new()));
         let until = until.map(|until| *BEGINNING + until);
-        Reply { answer, client: call.peer, permit: Permit { until, credential: 0 } }
+        Reply {
+            answer,
+            client: call.peer,
+            permit: Permit {
+                until,
+                credential: 0,
+            },
+        }
     }
 
-    fn answer(&self, call: &Call, shared: &Rc<RefCell<Link>>, hub: &Hub<End>) -> Result<Answer, String> {
+    fn answer(
+        &self,
+        call: &Call,
+        shared: &Rc<RefCell<Link>>,
+        hub: &Hub<End>,
+    ) -> Result<Answer, String> {
         if self.is_verbose {
             println!("#{} asks for {}", call.key.number, call.request.path);
         }
@@ -57,19 +74,46 @@ impl Site<'_> {
         let message = match link.wait.take() {
             Some(wait) => checks::asked_again(&wait, call, model).map(|()| wait.message)?,
             None if link.transcript.has_reply_due() || link.transcript.is_subscriber() => {
-                return Err(format!("#{} is asked for more than one thing at a time", call.key.number));
+                return Err(format!(
+                    "#{} is asked for more than one thing at a time",
+                    call.key.number
+                ));
             }
             None => link.script.next(&call.request.path)?,
         };
-        let mut exchange = Exchange { link, model, hub, message };
-        let Some((producer, kind, last_id)) = exchange.body()? else { return exchange.answer(call.waited) };
-        if producer.topics().is_empty() != matches!(kind, Kind::Table { rows_left: Some(_), .. } | Kind::Clip { .. }) {
-            return Err(format!("a body with an end has topics, or one without has none: {kind:?}"));
+        let mut exchange = Exchange {
+            link,
+            model,
+            hub,
+            message,
+        };
+        let Some((producer, kind, last_id)) = exchange.body()? else {
+            return exchange.answer(call.waited);
+        };
+        if producer.topics().is_empty()
+            != matches!(
+                kind,
+                Kind::Table {
+                    rows_left: Some(_),
+                    ..
+                } | Kind::Clip { .. }
+            )
+        {
+            return Err(format!(
+                "a body with an end has topics, or one without has none: {kind:?}"
+            ));
         }
         exchange.expect_body(producer.length(), kind, producer.topics(), last_id);
         let link = Rc::downgrade(shared);
-        let watched = Watched { producer, link, model: self.model.clone() };
-        Ok(Answer::Stream(ResponseHead::new(Status::Ok), Box::new(watched)))
+        let watched = Watched {
+            producer,
+            link,
+            model: self.model.clone(),
+        };
+        Ok(Answer::Stream(
+            ResponseHead::new(Status::Ok),
+            Box::new(watched),
+        ))
     }
 }
 
@@ -88,25 +132,59 @@ impl Exchange<'_> {
     /// The body that was requested, if one was and there is anything to make it of.
     fn body(&mut self) -> Result<Option<Made>, String> {
         Ok(Some(match self.message.ask {
-            Ask::Table { camera, rows } if rows.is_none() || !self.model.cameras[camera].records.is_empty() => {
+            Ask::Table { camera, rows }
+                if rows.is_none() || !self.model.cameras[camera].records.is_empty() =>
+            {
                 let table = Box::new(Table::new(camera, "camera", rows));
-                (table, Kind::Table { camera, rows_left: rows }, 0)
+                (
+                    table,
+                    Kind::Table {
+                        camera,
+                        rows_left: rows,
+                    },
+                    0,
+                )
             }
-            Ask::Events { cameras, has_loop, last } => {
-                let named = (0..cameras).map(|camera| (camera, camera.to_string())).collect();
+            Ask::Events {
+                cameras,
+                has_loop,
+                last,
+            } => {
+                let named = (0..cameras)
+                    .map(|camera| (camera, camera.to_string()))
+                    .collect();
                 let events = Events::new(named, has_loop, last, &self.hub.live().event_log);
                 let last_id = last.filter(|&last| last <= self.model.log_id).unwrap_or(0);
                 (Box::new(events), Kind::Events, last_id)
             }
             Ask::Clip { camera, span } => {
                 let frames = self.model.cameras[camera].last_seconds(span);
-                let kept: Vec<&Frame> = self.hub.live().channels[camera].history.last(span).collect();
-                if !frames.iter().map(|frame| frame.sequence).eq(kept.iter().map(|frame| frame.sequence)) {
-                    return Err(format!("the last {span:?} of camera {camera} are not what was shown then"));
+                let kept: Vec<&Frame> = self.hub.live().channels[camera]
+                    .history
+                    .last(span)
+                    .collect();
+                if !frames
+                    .iter()
+                    .map(|frame| frame.sequence)
+                    .eq(kept.iter().map(|frame| frame.sequence))
+                {
+                    return Err(format!(
+                        "the last {span:?} of camera {camera} are not what was shown then"
+                    ));
                 }
                 // An AVI can be refused for its length; a file of this kind has no limit.
-                match Clip::new(Format::Mjpeg, &kept).ok().filter(|_| !frames.is_empty()) {
-                    Some(clip) => (Box::new(clip), Kind::Clip { frames, made_bytes: 0 }, 0),
+                match Clip::new(Format::Mjpeg, &kept)
+                    .ok()
+                    .filter(|_| !frames.is_empty())
+                {
+                    Some(clip) => (
+                        Box::new(clip),
+                        Kind::Clip {
+                            frames,
+                            made_bytes: 0,
+                        },
+                        0,
+                    ),
                     None => return Ok(None),
                 }
             }
@@ -133,19 +211,47 @@ impl Exchange<'_> {
                 None if waited => self.none(),
                 None => {
                     let until = self.model.now + self.model.limits.wait_timeout;
-                    self.link.wait = Some(Wait { message: self.message, camera, after, until, has_failed: false });
+                    self.link.wait = Some(Wait {
+                        message: self.message,
+                        camera,
+                        after,
+                        until,
+                        has_failed: false,
+                    });
                     Answer::Wait(Awaited::Frame { camera, after })
                 }
             },
             Ask::Table { .. } | Ask::Events { .. } | Ask::Clip { .. } => self.none(),
-            Ask::Stream(Stream { camera, is_late, framing, pace, permitted }) => {
-                let head: Bytes = [b"HTTP/1.1 200 OK\r\n\r\n", preamble(BOUNDARY, framing).as_ref()].concat().into();
-                let delay = if is_late { self.model.delay } else { Duration::ZERO };
+            Ask::Stream(Stream {
+                camera,
+                is_late,
+                framing,
+                pace,
+                permitted,
+            }) => {
+                let head: Bytes = [
+                    b"HTTP/1.1 200 OK\r\n\r\n",
+                    preamble(BOUNDARY, framing).as_ref(),
+                ]
+                .concat()
+                .into();
+                let delay = if is_late {
+                    self.model.delay
+                } else {
+                    Duration::ZERO
+                };
                 let mut viewing = Viewing::new(camera, delay, framing, pace, self.model);
                 viewing.until = permitted.map(|permitted| self.model.now + permitted);
                 self.link.transcript.expect(head.clone(), None);
                 self.link.transcript.viewing = Some(viewing);
-                Answer::Subscribe(Subscription { camera, framing, delay, rate_limit: pace, label: String::new(), head })
+                Answer::Subscribe(Subscription {
+                    camera,
+                    framing,
+                    delay,
+                    rate_limit: pace,
+                    label: String::new(),
+                    head,
+                })
             }
         })
     }
@@ -171,7 +277,11 @@ impl Exchange<'_> {
             None if is_chunked => "Transfer-Encoding: chunked\r\n".into(),
             None => String::new(),
         };
-        self.expect_head(Status::Ok, &framing, !framing.is_empty() && follows.is_empty());
+        self.expect_head(
+            Status::Ok,
+            &framing,
+            !framing.is_empty() && follows.is_empty(),
+        );
         let body = Body::new(kind, is_chunked, follows, last_id, self.model);
         match body.is_endless && self.model.is_stopping() {
             _ if self.message.head_only => {}
@@ -184,13 +294,20 @@ impl Exchange<'_> {
     fn respond(&mut self, status: Status, body: Bytes, frame: Option<Rc<Published>>) -> Answer {
         self.expect_head(status, &format!("Content-Length: {}\r\n", body.len()), true);
         if !self.message.head_only {
-            self.link.transcript.expect(frame.as_ref().map_or(body.clone(), |frame| frame.jpeg()), frame);
+            self.link.transcript.expect(
+                frame.as_ref().map_or(body.clone(), |frame| frame.jpeg()),
+                frame,
+            );
         }
         Answer::Respond(Response::new(ResponseHead::new(status), Some(body)))
     }
 
     fn none(&mut self) -> Answer {
-        self.respond(Status::ServiceUnavailable, Bytes::from_static(b"none"), None)
+        self.respond(
+            Status::ServiceUnavailable,
+            Bytes::from_static(b"none"),
+            None,
+        )
     }
 
     /// The newest frame, if there is one with a higher sequence than `after`.
@@ -198,7 +315,9 @@ impl Exchange<'_> {
         let due = self.model.cameras[camera].live.clone();
         let frame = self.hub.live().channels[camera].live.as_ref();
         if frame.map(|frame| frame.sequence) != due.as_ref().map(|due| due.sequence) {
-            return Err(format!("camera {camera} shows another frame than its newest"));
+            return Err(format!(
+                "camera {camera} shows another frame than its newest"
+            ));
         }
         let newer = due.zip(frame).filter(|(due, _)| due.sequence > after);
         Ok(newer.map(|(due, frame)| self.respond(Status::Ok, frame.jpeg(), Some(due))))

@@ -42,20 +42,29 @@ impl Source {
             return match random.below(80) {
                 0 => Some(Act::Retract),
                 1 => Some(Act::GiveUp),
-                2..4 => Some(Act::StandIn { bytes: self.bytes(random) }),
+                2..4 => Some(Act::StandIn {
+                    bytes: self.bytes(random),
+                }),
                 _ => None,
             };
         }
         if random.chance(self.silences) {
             self.silent_steps = random.up_to(300);
         }
-        random.chance(self.frames).then(|| self.frame(random, sequence))
+        random
+            .chance(self.frames)
+            .then(|| self.frame(random, sequence))
     }
 
     /// A frame, in any case.
     pub fn frame(&self, random: &mut Random, sequence: u64) -> Act {
-        let given = random.chance(self.numbers).then(|| (sequence + random.below(5) as u64).saturating_sub(1));
-        Act::Frame { bytes: self.bytes(random), sequence: given }
+        let given = random
+            .chance(self.numbers)
+            .then(|| (sequence + random.below(5) as u64).saturating_sub(1));
+        Act::Frame {
+            bytes: self.bytes(random),
+            sequence: given,
+        }
     }
 
     fn bytes(&self, random: &mut Random) -> usize {

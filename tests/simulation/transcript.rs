@@ -1,7 +1,8 @@
 //! What one connection must be sent, to the byte, checked as it is sent.
 //!
-//! At every moment there is exactly one right next byte: the rest of the part that has begun, then the bytes of an
-//! answer, then the newest frame there is. So nothing is parsed and nothing is kept: what leaves is compared.
+//! At every moment there is exactly one right next byte: the rest of the part that has begun, then
+//! the bytes of an answer, then the newest frame there is. So nothing is parsed and nothing is
+//! kept: what leaves is compared.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -68,7 +69,11 @@ impl Transcript {
     /// These bytes are due next, if there are any; `frame` is the frame that they hold.
     pub fn expect(&mut self, left: Bytes, frame: Option<Rc<Published>>) {
         if !left.is_empty() {
-            self.due.push_back(Due { left, has_begun: false, frame });
+            self.due.push_back(Due {
+                left,
+                has_begun: false,
+                frame,
+            });
         }
     }
 
@@ -94,21 +99,35 @@ impl Transcript {
 
     /// The frames that are partly sent, or promised.
     pub fn frames_held(&self) -> impl Iterator<Item = &Rc<Published>> {
-        self.due.iter().filter_map(|due| due.frame.as_ref()).chain(self.body.iter().flat_map(Body::frames))
+        self.due
+            .iter()
+            .filter_map(|due| due.frame.as_ref())
+            .chain(self.body.iter().flat_map(Body::frames))
     }
 
     /// Checks bytes that leave.
     pub fn take(&mut self, mut bytes: &[u8], model: &Model) -> Result<(), String> {
         while !bytes.is_empty() {
-            if let Some(viewing) = self.viewing.as_mut().filter(|viewing| self.due.is_empty() && !viewing.is_ending) {
-                // Where nothing is due, a viewer is sent the newest frame, or the end of the stream.
+            if let Some(viewing) = self
+                .viewing
+                .as_mut()
+                .filter(|viewing| self.due.is_empty() && !viewing.is_ending)
+            {
+                // Where nothing is due, a viewer is sent the newest frame, or the end of the
+                // stream.
                 let (left, frame) = viewing.begin(bytes, model)?;
                 self.expect(left, frame);
             }
-            let Some(due) = self.due.front_mut() else { return Err(format!("nothing is due, but {}", spell(bytes))) };
+            let Some(due) = self.due.front_mut() else {
+                return Err(format!("nothing is due, but {}", spell(bytes)));
+            };
             let length = due.left.len().min(bytes.len());
             if due.left[..length] != bytes[..length] {
-                return Err(format!("N1: {} is due, not {}", spell(&due.left), spell(bytes)));
+                return Err(format!(
+                    "N1: {} is due, not {}",
+                    spell(&due.left),
+                    spell(bytes)
+                ));
             }
             due.has_begun = true;
             due.left.advance(length);
@@ -123,7 +142,13 @@ impl Transcript {
 }
 
 impl Viewing {
-    pub fn new(camera: usize, delay: Duration, framing: Framing, pace: RateLimit, model: &Model) -> Self {
+    pub fn new(
+        camera: usize,
+        delay: Duration,
+        framing: Framing,
+        pace: RateLimit,
+        model: &Model,
+    ) -> Self {
         let newest = &model.cameras[camera];
         // The frame on show greets a newcomer.
         let greeting = u64::from(newest.shown(delay, model.now).is_some());
@@ -134,24 +159,33 @@ impl Viewing {
             pace,
             since: model.now,
             start: newest.published(delay, model.now) - greeting,
-            counts: FrameCounts { published: greeting, ..FrameCounts::default() },
+            counts: FrameCounts {
+                published: greeting,
+                ..FrameCounts::default()
+            },
             ended_at: model.stopping_at.and(Some(model.now)),
             ..Self::default()
         }
     }
 
-    /// Counts the frames there are for it, up to its end: that of its permit, if `may_end`, or the hub's.
+    /// Counts the frames there are for it, up to its end: that of its permit, if `may_end`, or the
+    /// hub's.
     pub fn update(&mut self, may_end: bool, model: &Model) {
         if self.ended_at.is_some() {
             return;
         }
-        self.counts.published = model.cameras[self.camera].published(self.delay, model.now) - self.start;
+        self.counts.published =
+            model.cameras[self.camera].published(self.delay, model.now) - self.start;
         let is_over = model.is_stopping() || self.until.is_some_and(|until| model.now >= until);
         self.ended_at = (may_end && is_over).then_some(model.now);
     }
 
     /// A part begins: it must be of the newest frame, and allowed now. Returns what is due.
-    fn begin(&mut self, bytes: &[u8], model: &Model) -> Result<(Bytes, Option<Rc<Published>>), String> {
+    fn begin(
+        &mut self,
+        bytes: &[u8],
+        model: &Model,
+    ) -> Result<(Bytes, Option<Rc<Published>>), String> {
         if self.ended_at.is_some() {
             self.is_ending = true;
             return Ok((CLOSING, None));
@@ -162,11 +196,18 @@ impl Viewing {
         let part = newest.part(self.framing);
         let head = bytes.len().min(part.len()).min(HEAD_BYTES);
         if part[..head] != bytes[..head] {
-            return Err(format!("N3: frame {} is due, not {}", newest.sequence, spell(bytes)));
+            return Err(format!(
+                "N3: frame {} is due, not {}",
+                newest.sequence,
+                spell(bytes)
+            ));
         }
         let last = self.last.map(|(sequence, _)| sequence);
         if last.is_some_and(|last| last > newest.sequence) {
-            return Err(format!("N2: frame {} follows frame {last:?}", newest.sequence));
+            return Err(format!(
+                "N2: frame {} follows frame {last:?}",
+                newest.sequence
+            ));
         }
         self.begun += 1;
         self.paid_bytes += mem::replace(&mut self.last_bytes, part.len());
@@ -185,18 +226,25 @@ impl Viewing {
         }
     }
 
-    /// Neither more frames have begun than the viewer asked for, nor did one before its predecessors were paid for.
+    /// Neither more frames have begun than the viewer asked for, nor did one before its
+    /// predecessors were paid for.
     fn within_pace(&self, time: Duration) -> Result<(), String> {
         if let Some(interval) = self.pace.interval {
             let allowed = 1 + time.as_nanos() / interval.as_nanos();
             if u128::from(self.begun) > allowed {
-                return Err(format!("{} frames where the viewer's rate allows {allowed}", self.begun));
+                return Err(format!(
+                    "{} frames where the viewer's rate allows {allowed}",
+                    self.begun
+                ));
             }
         }
         if let Some(rate) = self.pace.bytes_per_second {
             let allowed = u128::from(rate.get()) * time.as_nanos() / 1_000_000_000;
             if self.paid_bytes as u128 > allowed {
-                return Err(format!("{} bytes where the viewer's bucket allows {allowed}", self.paid_bytes));
+                return Err(format!(
+                    "{} bytes where the viewer's bucket allows {allowed}",
+                    self.paid_bytes
+                ));
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! One seed's world: the hub, its peers, its cameras and the clock, and the step that moves them all.
+//! One seed's world: the hub, its peers, its cameras and the clock, and the step that moves them
+//! all.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -121,7 +122,10 @@ impl World {
     }
 
     pub fn link(&self, key: Key) -> Option<&Rc<RefCell<Link>>> {
-        self.links.iter().find(|(known, _)| *known == key).map(|(_, link)| link)
+        self.links
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, link)| link)
     }
 
     /// Whether a trace has bytes left; a seed never ends.
@@ -136,7 +140,12 @@ impl World {
 
     fn log(&self, words: impl FnOnce() -> String) {
         if self.is_verbose {
-            println!("{:>5} {:>12.6} s  {}", self.step, self.model.borrow().now.as_secs_f64(), words());
+            println!(
+                "{:>5} {:>12.6} s  {}",
+                self.step,
+                self.model.borrow().now.as_secs_f64(),
+                words()
+            );
         }
     }
 
@@ -144,7 +153,10 @@ impl World {
     pub fn step(&mut self) -> Result<(), String> {
         let time = self.time();
         if self.random.chance(self.fault_profile.arrivals) && !self.model.borrow().is_stopping() {
-            let room = self.fault_profile.peers_max.saturating_sub(self.links.len());
+            let room = self
+                .fault_profile
+                .peers_max
+                .saturating_sub(self.links.len());
             self.newcomers = self.random.up_to(4).min(room);
         }
         let acts = self.cameras_act();
@@ -164,14 +176,18 @@ impl World {
     /// One step of calm: time passes, and each camera gives a frame if it is `live`.
     pub fn calm_step(&mut self, time: Duration, live: bool) -> Result<(), String> {
         let cameras = if live { self.sources.len() } else { 0 };
-        let acts = (0..cameras).map(|camera| (camera, self.frame(camera))).collect();
+        let acts = (0..cameras)
+            .map(|camera| (camera, self.frame(camera)))
+            .collect();
         self.around(time, acts)
     }
 
     /// Whether a peer has part of a reply, and may send another request behind it.
     pub fn is_in_the_middle_of_a_reply(&self) -> bool {
         self.links.iter().any(|(_, link)| {
-            let Link { transcript, script, .. } = &*link.borrow();
+            let Link {
+                transcript, script, ..
+            } = &*link.borrow();
             let is_reply = transcript.viewing.is_none() && transcript.body.is_none();
             is_reply && transcript.is_mid_chunk() && !script.is_over
         })
@@ -215,7 +231,9 @@ impl World {
         }
         if self.random.chance(400) {
             // Peers read again just as the deadline passes.
-            self.links.iter().for_each(|(_, link)| link.borrow_mut().recover());
+            self.links
+                .iter()
+                .for_each(|(_, link)| link.borrow_mut().recover());
         }
         let deadline = match self.hub.next_wake() {
             Wake::At(at) => at.saturating_duration_since(self.now()),
@@ -244,14 +262,19 @@ impl World {
     }
 
     fn frame(&mut self, camera: usize) -> Act {
-        self.sources[camera].frame(&mut self.random, self.model.borrow().cameras[camera].sequence)
+        self.sources[camera].frame(
+            &mut self.random,
+            self.model.borrow().cameras[camera].sequence,
+        )
     }
 
     /// Time passes, and the hub takes a turn, unless the loop would sleep on.
     fn around(&mut self, time: Duration, acts: Vec<(usize, Act)>) -> Result<(), String> {
         self.step += 1;
         self.model.borrow_mut().now += time;
-        self.links.iter().for_each(|(_, link)| link.borrow_mut().tick());
+        self.links
+            .iter()
+            .for_each(|(_, link)| link.borrow_mut().tick());
         let has_events = self.links.iter().any(|(_, link)| link.borrow().has_event());
         if !acts.is_empty() || has_events || self.newcomers > 0 || !self.sleeps() {
             let moves = self.model.borrow().moves;
@@ -277,7 +300,12 @@ impl World {
         self.pinned_before = self.hub.live().totals.closed.pinned;
         let mut newcomers = std::mem::take(&mut self.newcomers);
         for (key, readiness) in self.batch() {
-            self.log(|| format!("event for #{} in slot {}: {readiness:?}", key.number, key.slot));
+            self.log(|| {
+                format!(
+                    "event for #{} in slot {}: {readiness:?}",
+                    key.number, key.slot
+                )
+            });
             self.model.borrow_mut().moves += 1;
             if let Some(link) = self.link(key) {
                 link.borrow_mut().on_event(readiness);
@@ -294,16 +322,24 @@ impl World {
             }
         }
         (0..newcomers).for_each(|_| self.admit());
-        acts.into_iter().for_each(|(camera, act)| self.perform(camera, act));
+        acts.into_iter()
+            .for_each(|(camera, act)| self.perform(camera, act));
         self.announce();
         self.update_viewings(true);
-        let site = Site { links: &self.links, model: &self.model, is_verbose: self.is_verbose };
-        let turned = self.hub.turn(Tick::at(now), || now, |call, hub| site.reply(call, hub));
+        let site = Site {
+            links: &self.links,
+            model: &self.model,
+            is_verbose: self.is_verbose,
+        };
+        let turned = self
+            .hub
+            .turn(Tick::at(now), || now, |call, hub| site.reply(call, hub));
         self.model.borrow_mut().turn_ends();
         self.reap(turned.closed)
     }
 
-    /// The events of one batch: true ones in any order, some late; spurious ones, also for closed connections.
+    /// The events of one batch: true ones in any order, some late; spurious ones, also for closed
+    /// connections.
     fn batch(&mut self) -> Vec<(Key, Readiness)> {
         let mut batch = Vec::new();
         for (key, link) in &self.links {
@@ -313,12 +349,20 @@ impl World {
             }
             if self.random.chance(self.fault_profile.spurious) {
                 let drawn = self.random.below(4);
-                let readiness = Readiness { readable: drawn & 1 > 0, writable: drawn & 2 > 0, gone: false };
+                let readiness = Readiness {
+                    readable: drawn & 1 > 0,
+                    writable: drawn & 2 > 0,
+                    gone: false,
+                };
                 batch.push((*key, readiness));
             }
         }
         if !self.gone.is_empty() && self.random.chance(self.fault_profile.spurious) {
-            let readiness = Readiness { readable: true, writable: true, gone: self.random.chance(500) };
+            let readiness = Readiness {
+                readable: true,
+                writable: true,
+                gone: self.random.chance(500),
+            };
             batch.push((self.random.pick(&self.gone), readiness));
         }
         self.random.shuffle(&mut batch);
@@ -326,18 +370,45 @@ impl World {
     }
 
     fn admit(&mut self) {
-        let sequences: Vec<u64> = self.model.borrow().cameras.iter().map(|camera| camera.sequence).collect();
+        let sequences: Vec<u64> = self
+            .model
+            .borrow()
+            .cameras
+            .iter()
+            .map(|camera| camera.sequence)
+            .collect();
         let script = self.writer.draw(&mut self.random, &sequences);
-        let profile =
-            if self.is_calm { Profile::calm() } else { Profile::draw(&mut self.random, self.fault_profile.faults) };
+        let profile = if self.is_calm {
+            Profile::calm()
+        } else {
+            Profile::draw(&mut self.random, self.fault_profile.faults)
+        };
         let now = self.now();
-        let mut link = Link::new(self.admitted, profile, script, self.random.fork(), self.model.borrow().now);
+        let mut link = Link::new(
+            self.admitted,
+            profile,
+            script,
+            self.random.fork(),
+            self.model.borrow().now,
+        );
         link.tick();
         self.admitted += 1;
         let link = Rc::new(RefCell::new(link));
-        let end = End { link: link.clone(), model: self.model.clone() };
-        let Ok(key) = self.hub.admit(Peer::Local, now, |_| Ok(end)) else { return };
-        self.log(|| format!("#{} comes to slot {}: {:?}", key.number, key.slot, link.borrow().profile));
+        let end = End {
+            link: link.clone(),
+            model: self.model.clone(),
+        };
+        let Ok(key) = self.hub.admit(Peer::Local, now, |_| Ok(end)) else {
+            return;
+        };
+        self.log(|| {
+            format!(
+                "#{} comes to slot {}: {:?}",
+                key.number,
+                key.slot,
+                link.borrow().profile
+            )
+        });
         self.links.push((key, link));
         self.model.borrow_mut().moves += 1;
     }
@@ -350,7 +421,12 @@ impl World {
             Act::StandIn { bytes } => self.publish(camera, bytes, None, false),
             Act::GiveUp => {
                 for (_, link) in &self.links {
-                    if let Some(wait) = link.borrow_mut().wait.as_mut().filter(|wait| wait.camera == camera) {
+                    if let Some(wait) = link
+                        .borrow_mut()
+                        .wait
+                        .as_mut()
+                        .filter(|wait| wait.camera == camera)
+                    {
                         wait.has_failed = true;
                     }
                 }
@@ -380,11 +456,26 @@ impl World {
         let sequence = given.filter(|&given| given > last).unwrap_or(last + 1);
         let jpeg = jpeg(camera, sequence, bytes);
         let captured_wall = WallTime::nearest(site::captured_at(sequence));
-        self.model.borrow_mut().publish(camera, sequence, captured_wall.since_epoch(), is_live, jpeg);
+        self.model.borrow_mut().publish(
+            camera,
+            sequence,
+            captured_wall.since_epoch(),
+            is_live,
+            jpeg,
+        );
         self.update_viewings(false);
-        let picture = Picture { width: 4, height: 3, huffman_tables: true };
-        let shot =
-            Captured { jpeg, picture, captured_wall, age: Duration::ZERO, sequence: given.and_then(Sequence::new) };
+        let picture = Picture {
+            width: 4,
+            height: 3,
+            huffman_tables: true,
+        };
+        let shot = Captured {
+            jpeg,
+            picture,
+            captured_wall,
+            age: Duration::ZERO,
+            sequence: given.and_then(Sequence::new),
+        };
         match is_live {
             true => self.hub.publish(camera, shot, now),
             false => self.hub.publish_placeholder(camera, shot, now),
@@ -394,9 +485,15 @@ impl World {
     /// Counts the frames there are for each viewer.
     fn update_viewings(&self, may_end: bool) {
         let model = &*self.model.borrow();
-        for (_, link) in self.links.iter().filter(|(key, _)| self.hub.connections().get(*key).is_some()) {
+        for (_, link) in self
+            .links
+            .iter()
+            .filter(|(key, _)| self.hub.connections().get(*key).is_some())
+        {
             let viewing = &mut link.borrow_mut().transcript.viewing;
-            viewing.iter_mut().for_each(|viewing| viewing.update(may_end, model));
+            viewing
+                .iter_mut()
+                .for_each(|viewing| viewing.update(may_end, model));
         }
     }
 
@@ -404,8 +501,13 @@ impl World {
     fn reap(&mut self, closed: Vec<End>) -> Result<(), String> {
         self.model.borrow_mut().is_reaping = true;
         for end in &closed {
-            let place = self.links.iter().position(|(_, link)| Rc::ptr_eq(link, &end.link));
-            let (key, link) = self.links.swap_remove(place.ok_or("a connection is closed twice")?);
+            let place = self
+                .links
+                .iter()
+                .position(|(_, link)| Rc::ptr_eq(link, &end.link));
+            let (key, link) = self
+                .links
+                .swap_remove(place.ok_or("a connection is closed twice")?);
             self.log(|| format!("#{} is closed", key.number));
             self.gone.push(key);
             self.gone.drain(..self.gone.len().saturating_sub(8));

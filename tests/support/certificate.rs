@@ -1,4 +1,5 @@
-//! A certificate that has signed itself, for the name `localhost`, and those who trust it or show it.
+//! A certificate that has signed itself, for the name `localhost`, and those who trust it or show
+//! it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,10 @@ pub struct Certificate(rcgen::CertifiedKey<rcgen::KeyPair>);
 
 impl Certificate {
     pub fn new() -> Self {
-        Self(rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate can be made"))
+        Self(
+            rcgen::generate_simple_self_signed(["localhost".to_owned()])
+                .expect("a certificate can be made"),
+        )
     }
 
     /// Writes both in PEM form.
@@ -24,17 +28,32 @@ impl Certificate {
     pub fn server(&self) -> Arc<ServerConfig> {
         let key = PrivatePkcs8KeyDer::from(self.0.signing_key.serialize_der()).into();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.expect("the provider knows them").with_no_client_auth();
-        Arc::new(builder.with_single_cert(vec![self.0.cert.der().clone()], key).expect("the key fits"))
+        let builder =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder
+            .expect("the provider knows them")
+            .with_no_client_auth();
+        Arc::new(
+            builder
+                .with_single_cert(vec![self.0.cert.der().clone()], key)
+                .expect("the key fits"),
+        )
     }
 
     /// A client that trusts it, and nobody else.
     pub fn client(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.0.cert.der().clone()).expect("it is a certificate");
+        roots
+            .add(self.0.cert.der().clone())
+            .expect("it is a certificate");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        Arc::new(builder.expect("the provider knows them").with_root_certificates(roots).with_no_client_auth())
+        let builder =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        Arc::new(
+            builder
+                .expect("the provider knows them")
+                .with_root_certificates(roots)
+                .with_no_client_auth(),
+        )
     }
 }

@@ -39,26 +39,43 @@ impl Program {
 
     /// Starts a command that becomes `framecast serve` on a port of the loopback interface.
     pub fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null());
         let mut child = command.spawn().expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
         let mut stderr = child.stderr.take();
         let mut line = String::new();
-        stdout.read_line(&mut line).expect("it says where it listens");
-        let address = line.trim().strip_prefix("listening on http://").and_then(|rest| rest.strip_suffix('/'));
+        stdout
+            .read_line(&mut line)
+            .expect("it says where it listens");
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .and_then(|rest| rest.strip_suffix('/'));
         let address = address.and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| {
             let mut words = String::new();
-            let _ = stderr.as_mut().map(|stderr| stderr.read_to_string(&mut words));
+            let _ = stderr
+                .as_mut()
+                .map(|stderr| stderr.read_to_string(&mut words));
             panic!("no address: {line:?} {words}")
         });
-        Self { child, stdout, stderr, address }
+        Self {
+            child,
+            stdout,
+            stderr,
+            address,
+        }
     }
 
     /// The next line of its standard output.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stdout.read_line(&mut line).expect("its output can be read");
+        self.stdout
+            .read_line(&mut line)
+            .expect("its output can be read");
         line
     }
 
@@ -81,7 +98,9 @@ impl Program {
     /// A connection that has sent `bytes`.
     pub fn say(&self, bytes: impl AsRef<[u8]>) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("the server accepts");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a timeout can be set");
         stream.write_all(bytes.as_ref()).expect("the server reads");
         stream
     }
@@ -89,21 +108,32 @@ impl Program {
     /// The whole reply to `request`, which must say `Connection: close` or be refused.
     pub fn ask(&self, request: &str) -> Reply {
         let mut bytes = Vec::new();
-        self.say(request).read_to_end(&mut bytes).expect("a whole reply");
+        self.say(request)
+            .read_to_end(&mut bytes)
+            .expect("a whole reply");
         Reply::parse(bytes)
     }
 
     /// The whole reply to `GET target`.
     pub fn get(&self, target: &str) -> Reply {
-        self.ask(&format!("GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"))
+        self.ask(&format!(
+            "GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"
+        ))
     }
 
     /// A viewer of the stream at `target`, from the first byte of its body on.
     pub fn watch(&self, target: &str) -> Viewer {
         let stream = self.say(format!("GET {target} HTTP/1.1\r\nHost: cam\r\n\r\n"));
-        let mut viewer = Viewer { reader: BufReader::new(stream), head: String::new() };
+        let mut viewer = Viewer {
+            reader: BufReader::new(stream),
+            head: String::new(),
+        };
         viewer.head = viewer.block();
-        assert!(viewer.head.starts_with("HTTP/1.1 200 OK\r\n"), "the stream is refused: {}", viewer.head);
+        assert!(
+            viewer.head.starts_with("HTTP/1.1 200 OK\r\n"),
+            "the stream is refused: {}",
+            viewer.head
+        );
         viewer
     }
 
@@ -115,14 +145,18 @@ impl Program {
     pub fn wait(mut self) -> (ExitStatus, String) {
         let mut words = String::new();
         if let Some(mut stderr) = self.stderr.take() {
-            stderr.read_to_string(&mut words).expect("its words can be read");
+            stderr
+                .read_to_string(&mut words)
+                .expect("its words can be read");
         }
         (self.child.wait().expect("the program ends"), words)
     }
 
     /// How many descriptors it has open.
     pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the program runs").count()
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .expect("the program runs")
+            .count()
     }
 
     /// The processes it has started.
@@ -150,13 +184,24 @@ pub struct Reply {
 impl Reply {
     /// What came up to the end of the connection.
     pub fn parse(bytes: Vec<u8>) -> Self {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("the head has an end") + 4;
+        let end = bytes
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .expect("the head has an end")
+            + 4;
         let head = String::from_utf8(bytes[..end].to_vec()).expect("the head is text");
-        Self { head, body: bytes[end..].to_vec() }
+        Self {
+            head,
+            body: bytes[end..].to_vec(),
+        }
     }
 
     pub fn status(&self) -> u16 {
-        self.head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status")
+        self.head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .expect("a status")
     }
 
     pub fn field(&self, name: &str) -> Option<&str> {
@@ -177,7 +222,9 @@ pub fn large_jpeg(mebibytes: usize) -> Vec<u8> {
 
 /// The value of a field in a block of them.
 pub fn field<'a>(block: &'a str, name: &str) -> Option<&'a str> {
-    block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    block
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
 /// A viewer that trusts `Content-Length`, as players do.
@@ -202,10 +249,17 @@ impl Viewer {
         let mut jpeg = vec![0; length.unwrap_or_else(|| panic!("no length: {header:?}"))];
         self.reader.read_exact(&mut jpeg).expect("a whole frame");
         let mut end = [0; 2];
-        self.reader.read_exact(&mut end).expect("the end of the part");
+        self.reader
+            .read_exact(&mut end)
+            .expect("the end of the part");
         assert_eq!(&end, b"\r\n");
-        let sequence = field(&header, "X-Frame-Sequence").and_then(|sequence| sequence.parse().ok());
-        Part { sequence: sequence.expect("a sequence"), header, jpeg }
+        let sequence =
+            field(&header, "X-Frame-Sequence").and_then(|sequence| sequence.parse().ok());
+        Part {
+            sequence: sequence.expect("a sequence"),
+            header,
+            jpeg,
+        }
     }
 
     /// Lines up to the empty one.

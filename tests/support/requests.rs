@@ -18,18 +18,33 @@ pub struct Refused {
 
 /// All of the table.
 pub fn all_refused() -> Vec<Refused> {
-    let rows = [no_requests, lone_line_breaks, versions, methods, lines, targets, hosts, fields, bodies, too_large];
+    let rows = [
+        no_requests,
+        lone_line_breaks,
+        versions,
+        methods,
+        lines,
+        targets,
+        hosts,
+        fields,
+        bodies,
+        too_large,
+    ];
     rows.iter().flat_map(|rows| rows()).collect()
 }
 
 /// Requests that are understood, with their status.
 pub fn answered() -> Vec<(u16, Vec<u8>)> {
-    let found =
-        "/ /?x /healthz //healthz /state http://cam/healthz HTTP://CAM/healthz".split(' ').map(|target| (200, target));
+    let found = "/ /?x /healthz //healthz /state http://cam/healthz HTTP://CAM/healthz"
+        .split(' ')
+        .map(|target| (200, target));
     let unknown = "/nothing /.. /healthz/ /%68ealthz /healthz%2f /a/../healthz".split(' ');
     let targets = found.chain(unknown.map(|target| (404, target)));
-    let closing = |line: &str| format!("{line}\r\nHost: cam\r\nConnection: close\r\n\r\n").into_bytes();
-    let mut rows: Vec<_> = targets.map(|(code, target)| (code, closing(&format!("GET {target} HTTP/1.1")))).collect();
+    let closing =
+        |line: &str| format!("{line}\r\nHost: cam\r\nConnection: close\r\n\r\n").into_bytes();
+    let mut rows: Vec<_> = targets
+        .map(|(code, target)| (code, closing(&format!("GET {target} HTTP/1.1"))))
+        .collect();
     rows.extend((1..=9).map(|minor| (200, closing(&format!("GET /healthz HTTP/1.{minor}")))));
     rows.push((200, b"GET /healthz HTTP/1.0\r\n\r\n".to_vec()));
     rows.push((200, closing("HEAD /healthz HTTP/1.1\r\nContent-Length: 0")));
@@ -53,11 +68,18 @@ pub fn with(fields: &str) -> String {
 }
 
 fn refused(code: u16, input: impl AsRef<[u8]>) -> Refused {
-    Refused { code, input: input.as_ref().to_vec(), decided_at: None }
+    Refused {
+        code,
+        input: input.as_ref().to_vec(),
+        decided_at: None,
+    }
 }
 
 fn refused_at(code: u16, input: impl AsRef<[u8]>, length: usize) -> Refused {
-    Refused { decided_at: Some(length), ..refused(code, input) }
+    Refused {
+        decided_at: Some(length),
+        ..refused(code, input)
+    }
 }
 
 /// What is no request from its first wrong byte on.
@@ -68,7 +90,10 @@ pub fn no_requests() -> Vec<Refused> {
         (b" GET / HTTP/1.1\r\nHost: cam\r\n\r\n", 1),
         (b"\r\n\nGET / HTTP/1.1\r\nHost: cam\r\n\r\n", 3),
         (b"\rGET / HTTP/1.1\r\nHost: cam\r\n\r\n", 2),
-        (b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: cam\r\n\r\n", 17),
+        (
+            b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: cam\r\n\r\n",
+            17,
+        ),
         (b"\nGET / HTTP/1.1\r\nHost: cam\r\n\r\n", 1),
         (b"{\"method\":\"get\"}", 1),
         (b"\xef\xbb\xbfGET / HTTP/1.1\r\n", 1),
@@ -77,10 +102,13 @@ pub fn no_requests() -> Vec<Refused> {
     ];
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || TOKEN_MARKS.contains(byte);
     let strangers = (0..=u8::MAX).filter(|first| !is_token(first));
-    let rows = rows.into_iter().map(|(input, length)| refused_at(400, input, length));
+    let rows = rows
+        .into_iter()
+        .map(|(input, length)| refused_at(400, input, length));
     // After a CR, an LF may come.
     let length = |first| 1 + usize::from(first == b'\r');
-    rows.chain(strangers.map(|first| refused_at(400, [first, b'E', b'T', b' '], length(first)))).collect()
+    rows.chain(strangers.map(|first| refused_at(400, [first, b'E', b'T', b' '], length(first))))
+        .collect()
 }
 
 /// A CR or an LF alone, wrong where it stands.
@@ -95,26 +123,39 @@ pub fn lone_line_breaks() -> Vec<Refused> {
         ("GET / HTTP/1.1\r\nHost: ca\rm\r\n\r\n", 26),
         ("GET /a\nb HTTP/1.1\r\nHost: cam\r\n\r\n", 7),
     ];
-    rows.into_iter().map(|(input, length)| refused_at(400, input, length)).collect()
+    rows.into_iter()
+        .map(|(input, length)| refused_at(400, input, length))
+        .collect()
 }
 
 /// Versions that are not spoken, and what is none.
 pub fn versions() -> Vec<Refused> {
     let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    let mut rows = vec![refused_at(505, preface, "PRI * HTTP/2.0\r\n\r\n".len()), refused(400, "GET /\r\n\r\n")];
+    let mut rows = vec![
+        refused_at(505, preface, "PRI * HTTP/2.0\r\n\r\n".len()),
+        refused(400, "GET /\r\n\r\n"),
+    ];
     for version in ["HTTP/2.0", "HTTP/2.1", "HTTP/3.0", "HTTP/9.9", "HTTP/0.9"] {
-        rows.extend(["GET", "POST"].map(|method| refused(505, line(&format!("{method} / {version}")))));
+        rows.extend(
+            ["GET", "POST"].map(|method| refused(505, line(&format!("{method} / {version}")))),
+        );
     }
     let malformed = "http/1.1 Http/1.1 HTTP/01.1 HTTP/1.10 HTTP/1.01 HTTP/1 HTTP/1. HTTP/.1 HTTP/1,1 \
         HTTP/2 HTTP/10.0 HTTP/-1.1 HTTP/1.x HTTPS/1.1 1.1 HTTP/1.1; ICAP/1.0";
-    rows.extend(malformed.split(' ').map(|version| refused(400, line(&format!("GET / {version}")))));
+    rows.extend(
+        malformed
+            .split(' ')
+            .map(|version| refused(400, line(&format!("GET / {version}")))),
+    );
     rows
 }
 
 /// Methods that are not answered, and words that are none.
 pub fn methods() -> Vec<Refused> {
     let longest = "M".repeat(METHOD_BYTES_MAX);
-    let known = "POST PUT DELETE PATCH TRACE CONNECT".split(' ').map(|word| (405, word));
+    let known = "POST PUT DELETE PATCH TRACE CONNECT"
+        .split(' ')
+        .map(|word| (405, word));
     let unknown = "get Get PROPFIND BREW PRI GETX M-SEARCH !#$%&'*+-.^_`|~09aZ".split(' ');
     let unknown = unknown.chain([longest.as_str()]).map(|word| (501, word));
     let mut rows = Vec::new();
@@ -122,12 +163,19 @@ pub fn methods() -> Vec<Refused> {
         rows.push(refused(code, line(&format!("{method} / HTTP/1.1"))));
         // The method is judged before Host, body and expectation.
         let body = "Transfer-Encoding: chunked\r\nExpect: 100-continue";
-        rows.push(refused(code, format!("{method} / HTTP/1.1\r\n{body}\r\n\r\n")));
+        rows.push(refused(
+            code,
+            format!("{method} / HTTP/1.1\r\n{body}\r\n\r\n"),
+        ));
     }
     rows.push(refused(405, line("CONNECT cam:443 HTTP/1.1")));
     let malformed = ["GE\tT", "GE(T", "G\u{e9}T", "GET/", "G:T"];
     rows.extend(malformed.map(|method| refused(400, line(&format!("{method} / HTTP/1.1")))));
-    rows.push(refused_at(400, line(&format!("{longest}M / HTTP/1.1")), METHOD_BYTES_MAX + 1));
+    rows.push(refused_at(
+        400,
+        line(&format!("{longest}M / HTTP/1.1")),
+        METHOD_BYTES_MAX + 1,
+    ));
     rows
 }
 
@@ -136,7 +184,10 @@ pub fn lines() -> Vec<Refused> {
     let lines = "GET  / HTTP/1.1|GET /  HTTP/1.1|GET / HTTP/1.1 |GET\t/ HTTP/1.1|GET /\tHTTP/1.1|GET\
         |GET /\t HTTP/1.1|GET HTTP/1.1|GET / a HTTP/1.1|GET |GET / HTTP/1.1\0|GET /\u{b} HTTP/1.1\
         |GET / HTTP 1.1|GET /|GET / ";
-    lines.split('|').map(|shape| refused(400, line(shape))).collect()
+    lines
+        .split('|')
+        .map(|shape| refused(400, line(shape)))
+        .collect()
 }
 
 /// Targets that are none.
@@ -144,7 +195,10 @@ pub fn targets() -> Vec<Refused> {
     let mut rows = Vec::new();
     for byte in (0..=0x20).chain([b'#', 0x7f]).chain(0x80..=0xff) {
         for target in [&[b'/', byte][..], &[b'/', b'?', byte]] {
-            rows.push(refused(400, [b"GET ", target, b" HTTP/1.1\r\nHost: cam\r\n\r\n"].concat()));
+            rows.push(refused(
+                400,
+                [b"GET ", target, b" HTTP/1.1\r\nHost: cam\r\n\r\n"].concat(),
+            ));
         }
     }
     let targets = "/% /%2 /%zz /%4g /%%41 /%00 /a%00b /?a=%00 /?a=100% /?%u0041 * ** /# /a#b a ?a . \\ \
@@ -157,7 +211,10 @@ pub fn targets() -> Vec<Refused> {
 
 /// Hosts that are missing, double or invalid.
 pub fn hosts() -> Vec<Refused> {
-    let missing = ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.9\r\nHosts: cam\r\n\r\n"];
+    let missing = [
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.9\r\nHosts: cam\r\n\r\n",
+    ];
     let mut rows = missing.map(|input| refused(400, input)).to_vec();
     let hosts = "| |:80|cam:x|cam:65536|cam:+80|cam:80:80|a b|a/b|a@b|a?b|a#b|a\\b|a\"b|a<b|a\tb|cam, cam\
         |caf\u{e9}|a%|a%4|a%00|::1|[::1|[]|[::1]x|[::1]80|[cam]|[1.2.3.4]\
@@ -177,7 +234,10 @@ pub fn fields() -> Vec<Refused> {
     let mut rows = Vec::new();
     for field in fields.split('|') {
         rows.push(refused(400, with(&format!("{field}\r\n"))));
-        rows.push(refused(400, format!("GET / HTTP/1.1\r\n{field}\r\nHost: cam\r\n\r\n")));
+        rows.push(refused(
+            400,
+            format!("GET / HTTP/1.1\r\n{field}\r\nHost: cam\r\n\r\n"),
+        ));
     }
     rows
 }
@@ -193,12 +253,22 @@ pub fn bodies() -> Vec<Refused> {
     let unknown = "Transfer-Encoding:|Transfer-Encoding: identity|Transfer-Encoding: gzip, chunked\
         |Transfer-Encoding: chunked, chunked|Transfer-Encoding: xchunked|Transfer-Encoding: \"chunked\"\
         |Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked";
-    let expecting = "Expect: 100-continue|expect: anything|Expect:|Content-Length: 0\r\nExpect: 100-continue";
+    let expecting =
+        "Expect: 100-continue|expect: anything|Expect:|Content-Length: 0\r\nExpect: 100-continue";
     let mut refusals = Vec::new();
-    for (code, rows) in [(400, malformed), (413, too_large), (501, unknown), (417, expecting)] {
-        refusals.extend(rows.split('|').map(|fields| refused(code, with(&format!("{fields}\r\n")))));
+    for (code, rows) in [
+        (400, malformed),
+        (413, too_large),
+        (501, unknown),
+        (417, expecting),
+    ] {
+        refusals.extend(
+            rows.split('|')
+                .map(|fields| refused(code, with(&format!("{fields}\r\n")))),
+        );
     }
-    let codings = ["chunked", "gzip"].map(|coding| format!("GET / HTTP/1.0\r\nTransfer-Encoding: {coding}\r\n\r\n"));
+    let codings = ["chunked", "gzip"]
+        .map(|coding| format!("GET / HTTP/1.0\r\nTransfer-Encoding: {coding}\r\n\r\n"));
     refusals.extend(codings.map(|input| refused(400, input)));
     refusals
 }
@@ -208,10 +278,26 @@ pub fn too_large() -> Vec<Refused> {
     let line_room = REQUEST_LINE_BYTES_MAX - "GET / HTTP/1.1".len();
     let head_room = HEAD_BYTES_MAX - with("A: \r\n").len();
     vec![
-        refused_at(414, get(&format!("/{}", "a".repeat(line_room + 1))), REQUEST_LINE_BYTES_MAX + 1),
-        refused_at(414, format!("GET /{}", "a".repeat(line_room + 100)), REQUEST_LINE_BYTES_MAX + 1),
-        refused_at(431, with(&format!("A: {}\r\n", "a".repeat(head_room + 1))), HEAD_BYTES_MAX),
-        refused_at(431, format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(head_room + 100)), HEAD_BYTES_MAX),
+        refused_at(
+            414,
+            get(&format!("/{}", "a".repeat(line_room + 1))),
+            REQUEST_LINE_BYTES_MAX + 1,
+        ),
+        refused_at(
+            414,
+            format!("GET /{}", "a".repeat(line_room + 100)),
+            REQUEST_LINE_BYTES_MAX + 1,
+        ),
+        refused_at(
+            431,
+            with(&format!("A: {}\r\n", "a".repeat(head_room + 1))),
+            HEAD_BYTES_MAX,
+        ),
+        refused_at(
+            431,
+            format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(head_room + 100)),
+            HEAD_BYTES_MAX,
+        ),
         refused(431, with(&"A:\r\n".repeat(FIELDS_MAX))),
     ]
 }

@@ -6,8 +6,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Program, eventually};
 
-/// A server and the processes that took over from it. The first is our child; each of the others is a child of the one
-/// before.
+/// A server and the processes that took over from it. The first is our child; each of the others is
+/// a child of the one before.
 pub struct Restarts {
     pub first: Program,
     pub current: Pid,
@@ -15,7 +15,10 @@ pub struct Restarts {
 
 impl Restarts {
     pub fn of(first: Program) -> Self {
-        Self { current: first.pid(), first }
+        Self {
+            current: first.pid(),
+            first,
+        }
     }
 
     /// Asks for a restart, and returns once the old process has exited.
@@ -41,7 +44,9 @@ pub fn new_process_of(old: Pid) -> Option<Pid> {
     let variable = format!("FRAMECAST_PREDECESSOR={}", old.as_raw_nonzero());
     let is_meant = |process: &String| {
         let variables = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
-        variables.split(|&byte| byte == 0).any(|found| found == variable.as_bytes())
+        variables
+            .split(|&byte| byte == 0)
+            .any(|found| found == variable.as_bytes())
     };
     let processes = fs::read_dir("/proc").expect("there is a list of processes");
     let mut names = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -50,7 +55,11 @@ pub fn new_process_of(old: Pid) -> Option<Pid> {
 
 /// Whether it has exited. It may be a zombie still.
 pub fn is_over(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    let stat =
+        fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
     matches!(state, None | Some('Z' | 'X'))
 }

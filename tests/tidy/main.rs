@@ -1,5 +1,6 @@
-//! Checks the rules that the source itself must keep: which layer may import which, which files may not import each
-//! other, how long a file, a function or a line may be, and that the map in `lib.rs` matches what is there.
+//! Checks the rules that the source itself must keep: which layer may import which, which files may
+//! not import each other, how long a file, a function or a line may be, and that the map in
+//! `lib.rs` matches what is there.
 
 mod imports;
 mod map;
@@ -14,13 +15,78 @@ const LINE_COLUMNS_MAX: usize = 120;
 /// For each layer, what it must never know: modules of ours, and words of others.
 const FORBIDDEN: [(&str, &[&str]); 13] = [
     ("wire", &ABOVE_WIRE),
-    ("stream", &["crate::hub", "crate::site", "crate::server", "crate::drivers", "crate::bench", "crate::options"]),
-    ("hub", &["crate::site", "crate::server", "crate::drivers", "crate::bench", "crate::options"]),
-    ("site", &["crate::server", "crate::drivers", "crate::bench", "crate::options"]),
-    ("server", &["crate::drivers", "crate::publish", "crate::bench", "crate::options"]),
-    ("drivers", &["crate::stream", "crate::hub", "crate::site", "crate::server", "crate::bench", "crate::options"]),
-    ("publish", &["crate::stream", "crate::hub", "crate::site", "crate::server", "crate::bench", "crate::options"]),
-    ("bench", &["crate::stream", "crate::hub", "crate::site", "crate::server", "crate::drivers", "crate::options"]),
+    (
+        "stream",
+        &[
+            "crate::hub",
+            "crate::site",
+            "crate::server",
+            "crate::drivers",
+            "crate::bench",
+            "crate::options",
+        ],
+    ),
+    (
+        "hub",
+        &[
+            "crate::site",
+            "crate::server",
+            "crate::drivers",
+            "crate::bench",
+            "crate::options",
+        ],
+    ),
+    (
+        "site",
+        &[
+            "crate::server",
+            "crate::drivers",
+            "crate::bench",
+            "crate::options",
+        ],
+    ),
+    (
+        "server",
+        &[
+            "crate::drivers",
+            "crate::publish",
+            "crate::bench",
+            "crate::options",
+        ],
+    ),
+    (
+        "drivers",
+        &[
+            "crate::stream",
+            "crate::hub",
+            "crate::site",
+            "crate::server",
+            "crate::bench",
+            "crate::options",
+        ],
+    ),
+    (
+        "publish",
+        &[
+            "crate::stream",
+            "crate::hub",
+            "crate::site",
+            "crate::server",
+            "crate::bench",
+            "crate::options",
+        ],
+    ),
+    (
+        "bench",
+        &[
+            "crate::stream",
+            "crate::hub",
+            "crate::site",
+            "crate::server",
+            "crate::drivers",
+            "crate::options",
+        ],
+    ),
     ("logging.rs", &ABOVE_WIRE),
     ("health.rs", &ABOVE_WIRE),
     ("clock.rs", &["crate::"]),
@@ -40,7 +106,8 @@ const ABOVE_WIRE: [&str; 8] = [
     "crate::options",
 ];
 
-/// The pure layers use no socket, no clock and no file. Addresses are plain values: `std::net::IpAddr` is fine.
+/// The pure layers use no socket, no clock and no file. Addresses are plain values:
+/// `std::net::IpAddr` is fine.
 const PURE: [&str; 4] = ["wire", "stream", "hub", "site"];
 const IMPURE: [&str; 9] = [
     "mio::",
@@ -54,8 +121,8 @@ const IMPURE: [&str; 9] = [
     "std::fs",
 ];
 
-/// What must be readable in an hour: a file or a folder, the files and lines it may have. Comments and blank lines
-/// count, unit tests do not.
+/// What must be readable in an hour: a file or a folder, the files and lines it may have. Comments
+/// and blank lines count, unit tests do not.
 const BUDGETS: [(&str, usize, usize); 2] = [("hub", 13, 1300), ("server/event_loop.rs", 1, 245)];
 
 /// Rooms whose files do not import in a circle.
@@ -80,7 +147,10 @@ fn root() -> &'static Path {
 
 /// The lines that are code, with their numbers from 1.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().map(|(index, line)| (index + 1, line)).filter(|(_, line)| !line.trim().starts_with("//"))
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line))
+        .filter(|(_, line)| !line.trim().starts_with("//"))
 }
 
 #[test]
@@ -88,11 +158,16 @@ fn imports_only_go_down() {
     let mut faults = Vec::new();
     for (layer, forbidden) in FORBIDDEN {
         let place = root().join("src").join(layer);
-        for file in if place.is_dir() { rust_files(&place) } else { vec![place] } {
+        for file in if place.is_dir() {
+            rust_files(&place)
+        } else {
+            vec![place]
+        } {
             let text = fs::read_to_string(&file).unwrap();
             for (number, line) in code(&text) {
                 let found = forbidden.iter().filter(|word| line.contains(**word));
-                faults.extend(found.map(|word| format!("{}:{number} knows {word}", file.display())));
+                faults
+                    .extend(found.map(|word| format!("{}:{number} knows {word}", file.display())));
             }
         }
     }
@@ -107,7 +182,8 @@ fn pure_layers_use_no_socket_clock_or_file() {
             let text = fs::read_to_string(&file).unwrap();
             for (number, line) in code(&text) {
                 let found = IMPURE.iter().filter(|word| line.contains(**word));
-                faults.extend(found.map(|word| format!("{}:{number} knows {word}", file.display())));
+                faults
+                    .extend(found.map(|word| format!("{}:{number} knows {word}", file.display())));
             }
         }
     }
@@ -119,9 +195,13 @@ const UNSAFE: &str = "src/drivers/v4l2/kernel.rs";
 
 #[test]
 fn there_is_no_unsafe_code() {
-    for file in rust_files(&root().join("src")).into_iter().filter(|file| !file.ends_with(UNSAFE)) {
+    for file in rust_files(&root().join("src"))
+        .into_iter()
+        .filter(|file| !file.ends_with(UNSAFE))
+    {
         let text = fs::read_to_string(&file).unwrap();
-        let found = code(&text).find(|(_, line)| line.contains("unsafe ") || line.contains("allow(unsafe_code)"));
+        let found = code(&text)
+            .find(|(_, line)| line.contains("unsafe ") || line.contains("allow(unsafe_code)"));
         assert_eq!(found, None, "{}", file.display());
     }
 }
@@ -136,7 +216,10 @@ fn files_functions_and_lines_fit_a_screen() {
             if text.lines().count() > FILE_LINES_MAX {
                 faults.push(format!("{name} has {} lines", text.lines().count()));
             }
-            let wide = text.lines().enumerate().filter(|(_, line)| line.chars().count() > LINE_COLUMNS_MAX);
+            let wide = text
+                .lines()
+                .enumerate()
+                .filter(|(_, line)| line.chars().count() > LINE_COLUMNS_MAX);
             faults.extend(wide.map(|(index, _)| format!("{name}:{} is too wide", index + 1)));
             faults.extend(long_functions(&text).map(|function| format!("{name}: {function}")));
         }
@@ -144,14 +227,20 @@ fn files_functions_and_lines_fit_a_screen() {
     assert_eq!(faults, Vec::<String>::new());
 }
 
-/// Functions with too many lines. rustfmt's layout tells where one ends: at the brace that stands as deep as its `fn`.
+/// Functions with too many lines. rustfmt's layout tells where one ends: at the brace that stands
+/// as deep as its `fn`.
 fn long_functions(text: &str) -> impl Iterator<Item = String> + '_ {
     let lines: Vec<&str> = text.lines().collect();
     let is_function = |line: &str| {
-        let words = line.split_whitespace().take_while(|word| !word.starts_with('('));
-        words.clone().any(|word| word == "fn") && !line.trim_start().starts_with("//") && !line.ends_with(';')
+        let words = line
+            .split_whitespace()
+            .take_while(|word| !word.starts_with('('));
+        words.clone().any(|word| word == "fn")
+            && !line.trim_start().starts_with("//")
+            && !line.ends_with(';')
     };
-    let starts = (0..lines.len()).filter(move |&index| is_function(text.lines().nth(index).unwrap_or_default()));
+    let starts = (0..lines.len())
+        .filter(move |&index| is_function(text.lines().nth(index).unwrap_or_default()));
     let starts: Vec<usize> = starts.collect();
     starts.into_iter().filter_map(move |start| {
         let depth = lines[start].len() - lines[start].trim_start().len();
@@ -181,8 +270,16 @@ fn files_of_a_room_do_not_import_in_a_circle() {
 /// Returns the lines of the file, or of each file of the folder, `src/NAME`, without unit tests.
 fn line_counts(name: &str) -> Vec<usize> {
     let place = root().join("src").join(name);
-    let files = if place.is_dir() { rust_files(&place) } else { vec![place] };
-    let count = |file: &PathBuf| imports::without_unit_tests(&fs::read_to_string(file).unwrap()).lines().count();
+    let files = if place.is_dir() {
+        rust_files(&place)
+    } else {
+        vec![place]
+    };
+    let count = |file: &PathBuf| {
+        imports::without_unit_tests(&fs::read_to_string(file).unwrap())
+            .lines()
+            .count()
+    };
     files.iter().map(count).collect()
 }
 
@@ -191,6 +288,9 @@ fn the_core_stays_within_its_budget() {
     for (name, files_max, lines_max) in BUDGETS {
         let counts = line_counts(name);
         let (files, lines) = (counts.len(), counts.iter().sum::<usize>());
-        assert!(files <= files_max && lines <= lines_max, "src/{name}: {lines} lines in {files} files");
+        assert!(
+            files <= files_max && lines <= lines_max,
+            "src/{name}: {lines} lines in {files} files"
+        );
     }
 }

@@ -10,11 +10,21 @@ use crate::wire::{Random, Weather};
 fn check(studio: &Studio, client: &Client) {
     let parts = client.parts();
     for (index, (sequence, jpeg)) in parts.iter().enumerate() {
-        assert!(studio.published[*sequence as usize - 1] == *jpeg, "frame {sequence} is not what was published");
-        assert!(index == 0 || parts[index - 1].0 <= *sequence, "a frame is older than the one before");
+        assert!(
+            studio.published[*sequence as usize - 1] == *jpeg,
+            "frame {sequence} is not what was published"
+        );
+        assert!(
+            index == 0 || parts[index - 1].0 <= *sequence,
+            "a frame is older than the one before"
+        );
     }
     let counts: FrameCounts = studio.snapshot().frames;
-    assert_eq!(counts.delivered + counts.repeated, parts.len() as u64, "what is delivered has left, and is counted");
+    assert_eq!(
+        counts.delivered + counts.repeated,
+        parts.len() as u64,
+        "what is delivered has left, and is counted"
+    );
 }
 
 fn draw_weather(random: &mut Random) -> Weather {
@@ -44,7 +54,8 @@ fn run(seed: u64) {
             client.take(1 + random.below(30_000));
         }
         if random.one_in(30) && !client.tls.is_handshaking() {
-            // The peer changes its keys and wants ours changed, in the middle of whatever is on its way.
+            // The peer changes its keys and wants ours changed, in the middle of whatever is on its
+            // way.
             client.tls.refresh_traffic_keys().unwrap();
         }
         if random.one_in(10) {
@@ -61,12 +72,22 @@ fn run(seed: u64) {
     studio.settle(&mut clients);
     check(&studio, &clients[0]);
     let newest = studio.published.len() as u64;
-    assert_eq!(clients[0].parts().last().map(|part| part.0), Some(newest), "the newest frame is there");
+    assert_eq!(
+        clients[0].parts().last().map(|part| part.0),
+        Some(newest),
+        "the newest frame is there"
+    );
 
     studio.hub.shut_down(studio.now);
     studio.settle(&mut clients);
-    assert!(clients[0].received.ends_with(b"\r\n--frame--\r\n"), "the stream ends on a boundary");
-    assert!(clients[0].has_ended && clients[0].end.0.borrow().shut, "and with a farewell");
+    assert!(
+        clients[0].received.ends_with(b"\r\n--frame--\r\n"),
+        "the stream ends on a boundary"
+    );
+    assert!(
+        clients[0].has_ended && clients[0].end.0.borrow().shut,
+        "and with a farewell"
+    );
     clients[0].end.0.borrow_mut().client_ended = true;
     studio.settle(&mut clients);
     assert!(studio.hub.connections().is_empty());
@@ -80,7 +101,8 @@ fn the_whole_stream_arrives_whatever_happens_to_its_bytes() {
     }
 }
 
-/// A viewer that takes nothing holds little that is encrypted, and what has not begun gives way to what is newer.
+/// A viewer that takes nothing holds little that is encrypted, and what has not begun gives way to
+/// what is newer.
 #[test]
 fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
     let mut studio = Studio::new(Limits::default());
@@ -96,13 +118,24 @@ fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
     let (_, connection) = studio.hub.connections().iter().next().expect("the viewer");
     // Of the first frame, what the kernel took and 32 KiB at most have left the queue.
     let held = 50_000 - connection.queue.bytes_queued();
-    assert!((20_000 - 1_000..20_000 + 32 * 1024).contains(&held), "{held} bytes are held");
+    assert!(
+        (20_000 - 1_000..20_000 + 32 * 1024).contains(&held),
+        "{held} bytes are held"
+    );
     studio.settle(&mut clients);
-    assert_eq!(clients[0].parts().iter().map(|part| part.0).collect::<Vec<_>>(), [1, 10]);
+    assert_eq!(
+        clients[0]
+            .parts()
+            .iter()
+            .map(|part| part.0)
+            .collect::<Vec<_>>(),
+        [1, 10]
+    );
     assert_eq!(studio.snapshot().frames.skipped_slow, 8);
 }
 
-/// What was taken from the queue but not by the kernel leaves with the next edge, though the queue holds nothing.
+/// What was taken from the queue but not by the kernel leaves with the next edge, though the queue
+/// holds nothing.
 #[test]
 fn the_last_record_leaves_though_nothing_follows_it() {
     let mut studio = Studio::new(Limits::default());
@@ -112,7 +145,11 @@ fn the_last_record_leaves_though_nothing_follows_it() {
     clients[0].end.0.borrow_mut().weather.send_buffer = 1_000;
     studio.publish(10_000);
     studio.turn(&clients);
-    assert_eq!(studio.snapshot().frames.delivered, 0, "it was taken, but it has not left");
+    assert_eq!(
+        studio.snapshot().frames.delivered,
+        0,
+        "it was taken, but it has not left"
+    );
     studio.settle(&mut clients);
     assert_eq!(clients[0].parts().len(), 1);
     assert_eq!(studio.snapshot().frames.delivered, 1);
@@ -130,7 +167,10 @@ fn requests_on_a_kept_connection_are_answered_whole() {
         }
         studio.settle(&mut clients);
         let text = String::from_utf8(clients[0].received.clone()).unwrap();
-        assert!(text.ends_with(&"/second".repeat(500)) && text.contains(&"/first".repeat(500)), "seed {seed}");
+        assert!(
+            text.ends_with(&"/second".repeat(500)) && text.contains(&"/first".repeat(500)),
+            "seed {seed}"
+        );
     }
 }
 

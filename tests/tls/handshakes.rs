@@ -11,17 +11,26 @@ use crate::wire::{Random, Weather};
 fn a_burst_of_handshakes_is_spread_over_turns_and_none_is_lost() {
     let mut studio = Studio::new(Limits::default());
     studio.steps = 2;
-    let mut clients: Vec<Client> = (0..20).map(|seed| studio.connect(Weather::CALM, Random::new(seed))).collect();
+    let mut clients: Vec<Client> = (0..20)
+        .map(|seed| studio.connect(Weather::CALM, Random::new(seed)))
+        .collect();
     for client in &mut clients {
         client.say(WATCH);
         client.send(usize::MAX);
     }
-    // Each has sent its first flight; a turn answers two of them, and the others wait without another edge.
+    // Each has sent its first flight; a turn answers two of them, and the others wait without
+    // another edge.
     for turn in 1..=10 {
         studio.turn(&clients);
-        let answered = clients.iter().filter(|client| !client.end.0.borrow().to_client.is_empty()).count();
+        let answered = clients
+            .iter()
+            .filter(|client| !client.end.0.borrow().to_client.is_empty())
+            .count();
         assert_eq!(answered, 2 * turn);
-        assert!(turn == 10 || studio.hub.next_wake() == Wake::Now, "those that wait are remembered");
+        assert!(
+            turn == 10 || studio.hub.next_wake() == Wake::Now,
+            "those that wait are remembered"
+        );
     }
     studio.settle(&mut clients);
     assert_eq!(studio.hub.live().viewers(), 20);
@@ -76,16 +85,34 @@ fn after_its_handshake_a_peer_has_the_usual_time_for_its_request() {
 #[test]
 fn who_speaks_plain_http_is_told_so() {
     let mut studio = Studio::new(Limits::default());
-    let weather = Weather { chunk_bytes: 3, ..Weather::CALM };
+    let weather = Weather {
+        chunk_bytes: 3,
+        ..Weather::CALM
+    };
     let clients = [studio.connect(weather, Random::new(1))];
-    clients[0].end.0.borrow_mut().to_server.extend(WATCH.as_bytes());
+    clients[0]
+        .end
+        .0
+        .borrow_mut()
+        .to_server
+        .extend(WATCH.as_bytes());
     for _ in 0..100 {
         studio.turn(&clients);
     }
-    let reply: Vec<u8> = clients[0].end.0.borrow().to_client.iter().copied().collect();
+    let reply: Vec<u8> = clients[0]
+        .end
+        .0
+        .borrow()
+        .to_client
+        .iter()
+        .copied()
+        .collect();
     let reply = String::from_utf8(reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{reply}");
-    assert!(reply.ends_with("\r\n\r\nThis port speaks https: put https:// before the address.\n"), "{reply}");
+    assert!(
+        reply.ends_with("\r\n\r\nThis port speaks https: put https:// before the address.\n"),
+        "{reply}"
+    );
     assert!(clients[0].end.0.borrow().shut);
 }
 
@@ -93,7 +120,12 @@ fn who_speaks_plain_http_is_told_so() {
 fn what_is_no_tls_is_let_go_at_once() {
     let mut studio = Studio::new(Limits::default());
     let clients = [studio.connect(Weather::CALM, Random::new(1))];
-    clients[0].end.0.borrow_mut().to_server.extend(b"\x16\x03\x01\x00\x05garbage");
+    clients[0]
+        .end
+        .0
+        .borrow_mut()
+        .to_server
+        .extend(b"\x16\x03\x01\x00\x05garbage");
     studio.turn(&clients);
     assert_eq!(studio.hub.live().totals.closed.failed, 1);
 }
@@ -113,7 +145,10 @@ fn a_peer_that_sends_what_is_no_data_does_not_hold_up_the_turn() {
     let before = clients[0].end.0.borrow().to_server.len();
     studio.turn(&clients);
     let read = before - clients[0].end.0.borrow().to_server.len();
-    assert!((1..=100).contains(&read), "{read} bytes were read in one turn");
+    assert!(
+        (1..=100).contains(&read),
+        "{read} bytes were read in one turn"
+    );
     assert!(studio.hub.next_wake() == Wake::Now);
     studio.settle(&mut clients);
     assert_eq!(studio.hub.live().viewers(), 1);

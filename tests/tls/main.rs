@@ -1,4 +1,5 @@
-//! TLS between the hub and a peer, both in memory: short reads and writes, "would block" anywhere, strict edges.
+//! TLS between the hub and a peer, both in memory: short reads and writes, "would block" anywhere,
+//! strict edges.
 #![cfg(feature = "tls")]
 
 #[allow(dead_code, reason = "each test program uses its own part of this")]

@@ -31,9 +31,15 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::new();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let files = TlsFiles { certificate: path("cert.pem"), key: path("key.pem") };
+    let files = TlsFiles {
+        certificate: path("cert.pem"),
+        key: path("key.pem"),
+    };
     certificate.write(&files.certificate, &files.key);
-    Identity { server: tls::load(&files).unwrap(), client: certificate.client() }
+    Identity {
+        server: tls::load(&files).unwrap(),
+        client: certificate.client(),
+    }
 });
 
 /// One client and the way to it.
@@ -59,7 +65,11 @@ impl Client {
             self.tls.write_tls(&mut self.outgoing).unwrap();
         }
         let count = bytes.min(self.outgoing.len());
-        self.end.0.borrow_mut().to_server.extend(self.outgoing.drain(..count));
+        self.end
+            .0
+            .borrow_mut()
+            .to_server
+            .extend(self.outgoing.drain(..count));
     }
 
     /// Takes at most `bytes` of what has come, and decrypts them.
@@ -71,7 +81,10 @@ impl Client {
         };
         let mut taken = Cursor::new(&mut taken);
         while self.tls.read_tls(&mut taken).unwrap() > 0 {
-            let state = self.tls.process_new_packets().expect("the server speaks TLS");
+            let state = self
+                .tls
+                .process_new_packets()
+                .expect("the server speaks TLS");
             let mut plain = vec![0; state.plaintext_bytes_to_read()];
             self.tls.reader().read_exact(&mut plain).unwrap();
             self.received.extend(plain);
@@ -82,17 +95,30 @@ impl Client {
     /// The whole parts it has received, by the sequence of each.
     pub fn parts(&self) -> Vec<(u64, Vec<u8>)> {
         let start = [HEAD, &preamble(BOUNDARY, Framing::Length)].concat();
-        let Some(mut rest) = self.received.strip_prefix(&start[..]) else { return Vec::new() };
+        let Some(mut rest) = self.received.strip_prefix(&start[..]) else {
+            return Vec::new();
+        };
         let mut parts = Vec::new();
         while let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") {
-            let Ok(header) = std::str::from_utf8(&rest[..end]) else { panic!("no header: {:?}", &rest[..end]) };
+            let Ok(header) = std::str::from_utf8(&rest[..end]) else {
+                panic!("no header: {:?}", &rest[..end])
+            };
             let field = |name: &str| {
-                let value = header.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                let value = header
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
                 value.and_then(|value| value.parse::<usize>().ok())
             };
-            let Some((length, sequence)) = field("Content-Length").zip(field("X-Frame-Sequence")) else { break };
-            let Some(body) = rest.get(end + 4..end + 4 + length) else { break };
-            let Some(after) = rest[end + 4 + length..].strip_prefix(DELIMITER) else { break };
+            let Some((length, sequence)) = field("Content-Length").zip(field("X-Frame-Sequence"))
+            else {
+                break;
+            };
+            let Some(body) = rest.get(end + 4..end + 4 + length) else {
+                break;
+            };
+            let Some(after) = rest[end + 4 + length..].strip_prefix(DELIMITER) else {
+                break;
+            };
             parts.push((sequence as u64, body.to_vec()));
             rest = after;
         }
@@ -119,22 +145,41 @@ pub struct Studio {
 impl Studio {
     pub fn new(limits: Limits) -> Self {
         let hub = Hub::new(1, BOUNDARY, limits);
-        Self { hub, now: Instant::now(), published: Vec::new(), steps: 8, shared: Rc::default() }
+        Self {
+            hub,
+            now: Instant::now(),
+            published: Vec::new(),
+            steps: 8,
+            shared: Rc::default(),
+        }
     }
 
     pub fn connect(&mut self, weather: Weather, random: Random) -> Client {
         let end = End::new(weather, random);
         let connection = ServerConnection::new(Arc::clone(&IDENTITY.server)).unwrap();
         let session = Session::new(connection, end.clone(), Rc::clone(&self.shared));
-        let key = self.hub.admit(Peer::Local, self.now, |_| Ok(session)).unwrap();
+        let key = self
+            .hub
+            .admit(Peer::Local, self.now, |_| Ok(session))
+            .unwrap();
         let name = "localhost".try_into().unwrap();
         let tls = ClientConnection::new(Arc::clone(&IDENTITY.client), name).unwrap();
-        Client { key, end, tls, received: Vec::new(), has_ended: false, outgoing: VecDeque::new() }
+        Client {
+            key,
+            end,
+            tls,
+            received: Vec::new(),
+            has_ended: false,
+            outgoing: VecDeque::new(),
+        }
     }
 
     /// Takes a snapshot of the hub.
     pub fn snapshot(&self) -> Snapshot {
-        let server = Server { drivers: vec![Driver::default()], ..Server::default() };
+        let server = Server {
+            drivers: vec![Driver::default()],
+            ..Server::default()
+        };
         Snapshot::new(&self.hub, server, None, self.now)
     }
 
@@ -161,7 +206,11 @@ impl Studio {
                 Answer::Respond(Response::new(ResponseHead::new(Status::Ok), body))
             }
         };
-        self.hub.turn(Tick::at(now), || now, |call, _| Reply::to(call.peer, answer(&call.request.path)));
+        self.hub.turn(
+            Tick::at(now),
+            || now,
+            |call, _| Reply::to(call.peer, answer(&call.request.path)),
+        );
     }
 
     /// Turns until nothing moves any more: every client sends and takes whatever there is.
@@ -184,8 +233,17 @@ impl Studio {
     /// Publishes a frame of `bytes` bytes that no other frame is equal to.
     pub fn publish(&mut self, bytes: usize) {
         let number = self.published.len() as u64 + 1;
-        let jpeg: Vec<u8> = number.to_be_bytes().into_iter().cycle().take(bytes).collect();
-        let picture = Picture { width: 4, height: 3, huffman_tables: true };
+        let jpeg: Vec<u8> = number
+            .to_be_bytes()
+            .into_iter()
+            .cycle()
+            .take(bytes)
+            .collect();
+        let picture = Picture {
+            width: 4,
+            height: 3,
+            huffman_tables: true,
+        };
         let shot = Captured {
             jpeg: &jpeg,
             picture,

@@ -1,5 +1,5 @@
-//! A connection in memory: at one end the hub's transport, with edges as strict as the contract allows, at the other a
-//! client that speaks TLS.
+//! A connection in memory: at one end the hub's transport, with edges as strict as the contract
+//! allows, at the other a client that speaks TLS.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -41,7 +41,11 @@ pub struct Weather {
 }
 
 impl Weather {
-    pub const CALM: Self = Self { chunk_bytes: usize::MAX, send_buffer: usize::MAX, hiccups: 0 };
+    pub const CALM: Self = Self {
+        chunk_bytes: usize::MAX,
+        send_buffer: usize::MAX,
+        hiccups: 0,
+    };
 }
 
 #[derive(Debug)]
@@ -94,7 +98,9 @@ impl End {
     /// Whether anything is on its way, be it an edge.
     pub fn is_moving(&self) -> bool {
         let pipes = self.0.borrow();
-        !pipes.to_client.is_empty() || !pipes.to_server.is_empty() || pipes.ready() != Readiness::default()
+        !pipes.to_client.is_empty()
+            || !pipes.to_server.is_empty()
+            || pipes.ready() != Readiness::default()
     }
 }
 
@@ -139,9 +145,15 @@ impl Read for End {
 impl Write for End {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let pipes = &mut *self.0.borrow_mut();
-        assert!(pipes.may_write, "it is written to before the edge that is owed");
+        assert!(
+            pipes.may_write,
+            "it is written to before the edge that is owed"
+        );
         assert!(!pipes.shut, "it is written to after its end");
-        let room = pipes.weather.send_buffer.saturating_sub(pipes.to_client.len());
+        let room = pipes
+            .weather
+            .send_buffer
+            .saturating_sub(pipes.to_client.len());
         if room == 0 || pipes.hiccup() {
             (pipes.may_write, pipes.owes_write) = (false, true);
             return Err(ErrorKind::WouldBlock.into());

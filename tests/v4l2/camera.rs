@@ -17,9 +17,16 @@ fn fake() -> &'static Path {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/v4l2/fake.c");
         let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fake_camera.so");
         let mut compiler = Command::new("cc");
-        compiler.args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl");
+        compiler
+            .args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .arg("-ldl");
         let compiled = compiler.output().expect("a C compiler");
-        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        assert!(
+            compiled.status.success(),
+            "{}",
+            String::from_utf8_lossy(&compiled.stderr)
+        );
         library
     })
 }
@@ -30,17 +37,29 @@ pub(crate) type Setting<'a> = &'a [(&'a str, &'a str)];
 /// The program with these arguments and a fake camera.
 pub(crate) fn program(arguments: &[&str], setting: Setting) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    command.args(arguments).env("LD_PRELOAD", fake()).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env("LD_PRELOAD", fake())
+        .stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.envs(setting.iter().map(|(name, value)| (format!("FAKE_CAMERA_{name}"), value)));
+    command.envs(
+        setting
+            .iter()
+            .map(|(name, value)| (format!("FAKE_CAMERA_{name}"), value)),
+    );
     command
 }
 
-/// Runs the driver until it ends by itself: how many frames it gave, its exit code, and what it said.
+/// Runs the driver until it ends by itself: how many frames it gave, its exit code, and what it
+/// said.
 pub(crate) fn run(source: &str, setting: Setting) -> (usize, Option<i32>, String) {
     let output = program(&["capture", source], setting).output().unwrap();
     let frames = parts(&mut output.stdout.as_slice(), usize::MAX).len();
-    (frames, output.status.code(), String::from_utf8(output.stderr).unwrap())
+    (
+        frames,
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
 }
 
 /// The first `count` frames of `source`, and what the driver has said by then.
@@ -49,7 +68,13 @@ pub(crate) fn capture(source: &str, setting: Setting, count: usize) -> (Vec<Part
     let frames = parts(driver.0.stdout.as_mut().unwrap(), count);
     driver.0.kill().unwrap();
     let mut words = String::new();
-    driver.0.stderr.as_mut().unwrap().read_to_string(&mut words).unwrap();
+    driver
+        .0
+        .stderr
+        .as_mut()
+        .unwrap()
+        .read_to_string(&mut words)
+        .unwrap();
     assert_eq!(frames.len(), count, "{words}");
     (frames, words)
 }

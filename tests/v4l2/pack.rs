@@ -2,8 +2,9 @@
 
 use framecast::drivers::v4l2::offer::PixelFormat::{self, *};
 
-/// A picture in `format`, made of what `color` gives for each x and y: Y', Cb, Cr, or red, green, blue if the format is
-/// RGB. `stride` is the distance of two rows of the first plane in bytes; gaps hold 0xee.
+/// A picture in `format`, made of what `color` gives for each x and y: Y', Cb, Cr, or red, green,
+/// blue if the format is RGB. `stride` is the distance of two rows of the first plane in bytes;
+/// gaps hold 0xee.
 pub fn pack(
     format: PixelFormat,
     width: usize,
@@ -11,27 +12,37 @@ pub fn pack(
     stride: usize,
     color: impl Fn(usize, usize) -> [u8; 3],
 ) -> Vec<u8> {
-    let plane = |stride: usize, width: usize, height: usize, pixel: &dyn Fn(usize, usize) -> Vec<u8>| {
-        let mut bytes = Vec::new();
-        for y in 0..height {
-            let mut row: Vec<u8> = (0..width).flat_map(|x| pixel(x, y)).collect();
-            assert!(row.len() <= stride, "{format:?}: a row has {} bytes, not {stride}", row.len());
-            row.resize(stride, 0xee);
-            bytes.extend(row);
-        }
-        bytes
-    };
+    let plane =
+        |stride: usize, width: usize, height: usize, pixel: &dyn Fn(usize, usize) -> Vec<u8>| {
+            let mut bytes = Vec::new();
+            for y in 0..height {
+                let mut row: Vec<u8> = (0..width).flat_map(|x| pixel(x, y)).collect();
+                assert!(
+                    row.len() <= stride,
+                    "{format:?}: a row has {} bytes, not {stride}",
+                    row.len()
+                );
+                row.resize(stride, 0xee);
+                bytes.extend(row);
+            }
+            bytes
+        };
     let (half, half_rows) = (width.div_ceil(2), height.div_ceil(2));
-    let one =
-        |pixel: &dyn Fn([u8; 3], usize) -> Vec<u8>| plane(stride, width, height, &|x, y| pixel(color(x, y), x % 2));
+    let one = |pixel: &dyn Fn([u8; 3], usize) -> Vec<u8>| {
+        plane(stride, width, height, &|x, y| pixel(color(x, y), x % 2))
+    };
     let luma = one(&|[luma, ..], _| vec![luma]);
     let two = |rows: usize, order: [usize; 2]| {
         let height = if rows == 2 { half_rows } else { height };
-        plane(stride.next_multiple_of(2), half, height, &|x, y| order.map(|at| color(2 * x, rows * y)[at]).to_vec())
+        plane(stride.next_multiple_of(2), half, height, &|x, y| {
+            order.map(|at| color(2 * x, rows * y)[at]).to_vec()
+        })
     };
     let third = |rows: usize, at: usize| {
         let height = if rows == 2 { half_rows } else { height };
-        plane(stride.div_ceil(2), half, height, &|x, y| vec![color(2 * x, rows * y)[at]])
+        plane(stride.div_ceil(2), half, height, &|x, y| {
+            vec![color(2 * x, rows * y)[at]]
+        })
     };
     match format {
         Yuyv => one(&|color, odd| vec![color[0], color[1 + odd]]),

@@ -8,19 +8,39 @@ fn cameras_are_read_and_shown_as_written() {
     for (text, canonical) in [
         ("/dev/video0", "v4l2:/dev/video0"),
         ("v4l2", "v4l2:/dev/video0"),
-        ("v4l2:/dev/video7?format=auto&quality=80", "v4l2:/dev/video7"),
+        (
+            "v4l2:/dev/video7?format=auto&quality=80",
+            "v4l2:/dev/video7",
+        ),
         ("/dev/video12?format=mjpg", "v4l2:/dev/video12?format=mjpg"),
-        ("/dev/v4l/by-path/pci-0000:00-0:1", "v4l2:/dev/v4l/by-path/pci-0000:00-0:1"),
+        (
+            "/dev/v4l/by-path/pci-0000:00-0:1",
+            "v4l2:/dev/v4l/by-path/pci-0000:00-0:1",
+        ),
         (
             "v4l2:/dev/video0?quality=9&format=yuyv&fps=7.5&size=1280x720&timeout=1m30s",
             "v4l2:/dev/video0?size=1280x720&fps=7.5&format=yuyv&quality=9&timeout=1m30s",
         ),
-        ("v4l2:?exposure_auto=1&fps=30&brightness=-3", "v4l2:/dev/video0?fps=30&exposure_auto=1&brightness=-3"),
-        ("v4l2:?Exposure,+Auto=1&White%20Balance=0", "v4l2:/dev/video0?exposure_auto=1&white_balance=0"),
-        ("/dev/video0?resolution=640x480", "v4l2:/dev/video0?size=640x480"),
-        ("/dev/video0?input=HDMI+1&standard=PAL_BG", "v4l2:/dev/video0?input=HDMI+1&standard=pal-bg"),
+        (
+            "v4l2:?exposure_auto=1&fps=30&brightness=-3",
+            "v4l2:/dev/video0?fps=30&exposure_auto=1&brightness=-3",
+        ),
+        (
+            "v4l2:?Exposure,+Auto=1&White%20Balance=0",
+            "v4l2:/dev/video0?exposure_auto=1&white_balance=0",
+        ),
+        (
+            "/dev/video0?resolution=640x480",
+            "v4l2:/dev/video0?size=640x480",
+        ),
+        (
+            "/dev/video0?input=HDMI+1&standard=PAL_BG",
+            "v4l2:/dev/video0?input=HDMI+1&standard=pal-bg",
+        ),
     ] {
-        let source: Source = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let source: Source = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(source.to_string(), text);
         assert_eq!(canonical.parse::<Source>().unwrap(), source, "{text}");
     }
@@ -43,7 +63,11 @@ fn formats_go_by_the_names_that_other_programs_have_for_them() {
     ] {
         for name in names.split(' ') {
             let source: Source = format!("/dev/video0?format={name}").parse().unwrap();
-            assert_eq!(source, format!("/dev/video0?format={format}").parse().unwrap(), "{name}");
+            assert_eq!(
+                source,
+                format!("/dev/video0?format={format}").parse().unwrap(),
+                "{name}"
+            );
         }
     }
 }
@@ -61,13 +85,22 @@ fn patience_follows_timeout_rate_and_exposure() {
         ("?exposure_auto=60000", 5),
     ] {
         let source: Source = format!("/dev/video0{query}").parse().unwrap();
-        assert_eq!(source.patience(), Some(std::time::Duration::from_secs(seconds)), "{query}");
+        assert_eq!(
+            source.patience(),
+            Some(std::time::Duration::from_secs(seconds)),
+            "{query}"
+        );
     }
 }
 
 #[test]
 fn a_camera_may_be_plugged_in_later() {
-    let problem = "v4l2:/dev/there/is/none".parse::<Source>().unwrap().check().unwrap_err().to_string();
+    let problem = "v4l2:/dev/there/is/none"
+        .parse::<Source>()
+        .unwrap()
+        .check()
+        .unwrap_err()
+        .to_string();
     assert!(problem.contains("is not there; plug it in"), "{problem}");
 }
 
@@ -76,7 +109,10 @@ fn what_cannot_be_meant_is_told_the_rule() {
     let refusal = |text: &str| text.parse::<Source>().expect_err(text).to_string();
     let size = "write WIDTHxHEIGHT, each from 1 to 65535, such as 1280x720";
     for value in ["", "1280", "x", "0x720", "1280x65536", "1280x720x3", "-1x1"] {
-        assert_eq!(refusal(&format!("v4l2?size={value}")), format!("{value:?} is no size for v4l2; {size}"));
+        assert_eq!(
+            refusal(&format!("v4l2?size={value}")),
+            format!("{value:?} is no size for v4l2; {size}")
+        );
     }
     let format = r#""h264" is no format for v4l2; write auto, mjpg, jpeg, yuyv, "#;
     assert!(refusal("/dev/video0?format=h264").starts_with(format));
@@ -84,7 +120,10 @@ fn what_cannot_be_meant_is_told_the_rule() {
     assert!(refusal("/dev/video0?timeout=5").contains("a time with its unit"));
     for name in ["", "%20", "_"] {
         let sentence = refusal(&format!("v4l2?{name}=1"));
-        assert!(sentence.starts_with("v4l2 has no parameter") && sentence.contains("controls"), "{sentence}");
+        assert!(
+            sentence.starts_with("v4l2 has no parameter") && sentence.contains("controls"),
+            "{sentence}"
+        );
     }
     for value in ["", "1.5", "on"] {
         let rule = "write gain=NUMBER, a whole one";
@@ -100,7 +139,10 @@ fn controls_are_spelled_in_small_letters() {
     for (name, spelled) in [
         ("Brightness", "brightness"),
         ("Exposure, Auto", "exposure_auto"),
-        ("White Balance Temperature, Auto", "white_balance_temperature_auto"),
+        (
+            "White Balance Temperature, Auto",
+            "white_balance_temperature_auto",
+        ),
         ("Exposure (Absolute)", "exposure_absolute"),
         ("  LED1 Mode ", "led1_mode"),
         ("", ""),

@@ -147,8 +147,8 @@ proptest! {
 #[derive(Clone, Debug)]
 enum Piece {
     Whole(u8),
-    /// Cut anywhere but within a marker or a length, which depend on the bytes that follow, and before the end marker,
-    /// without which a frame is repaired.
+    /// Cut anywhere but within a marker or a length, which depend on the bytes that follow, and
+    /// before the end marker, without which a frame is repaired.
     Cut(u8, usize),
     /// Without FF, that would begin a frame.
     Garbage(Vec<u8>),
@@ -160,8 +160,14 @@ fn piece() -> impl Strategy<Value = Piece> {
         (any::<u8>(), any::<prop::sample::Index>()).prop_map(|(seed, at)| {
             let jpeg = frame(seed);
             let segments = segments(&jpeg);
-            let in_marker = |at: usize| segments.iter().any(|(_, range)| at > range.start && at < range.start + 4);
-            let places: Vec<_> = (2..jpeg.len() - 2).filter(|at| !in_marker(*at) && jpeg[at - 1] != 0xff).collect();
+            let in_marker = |at: usize| {
+                segments
+                    .iter()
+                    .any(|(_, range)| at > range.start && at < range.start + 4)
+            };
+            let places: Vec<_> = (2..jpeg.len() - 2)
+                .filter(|at| !in_marker(*at) && jpeg[at - 1] != 0xff)
+                .collect();
             Piece::Cut(seed, *at.get(&places))
         }),
         vec(0..0xff_u8, 0..300).prop_map(Piece::Garbage),

@@ -6,7 +6,11 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 
 use crate::pictures::{self, SIZE, frame, segment, without_tables};
 
-const WHOLE: Picture = Picture { width: SIZE.0, height: SIZE.1, huffman_tables: true };
+const WHOLE: Picture = Picture {
+    width: SIZE.0,
+    height: SIZE.1,
+    huffman_tables: true,
+};
 
 fn pixels(jpeg: &[u8]) -> Vec<u8> {
     JpegDecoder::new(ZCursor::new(jpeg)).decode().unwrap()
@@ -23,8 +27,16 @@ fn every_kind_of_picture_is_accepted_with_its_size() {
 fn every_truncation_of_every_kind_is_refused() {
     for (kind, jpeg) in pictures::kinds() {
         for length in 0..jpeg.len() {
-            let flaw = if length < 2 { Flaw::NotJpeg } else { Flaw::Truncated };
-            assert_eq!(check(&jpeg[..length]), Err(flaw), "{kind} of {length} bytes");
+            let flaw = if length < 2 {
+                Flaw::NotJpeg
+            } else {
+                Flaw::Truncated
+            };
+            assert_eq!(
+                check(&jpeg[..length]),
+                Err(flaw),
+                "{kind} of {length} bytes"
+            );
         }
     }
 }
@@ -33,7 +45,14 @@ fn every_truncation_of_every_kind_is_refused() {
 fn missing_tables_are_found_missing_and_put_in() {
     for (kind, jpeg) in pictures::baseline_kinds() {
         let stripped = without_tables(&jpeg);
-        assert_eq!(check(&stripped), Ok(Picture { huffman_tables: false, ..WHOLE }), "{kind}");
+        assert_eq!(
+            check(&stripped),
+            Ok(Picture {
+                huffman_tables: false,
+                ..WHOLE
+            }),
+            "{kind}"
+        );
         let mended = with_standard_tables(&stripped);
         assert_eq!(check(&mended), Ok(WHOLE), "{kind}");
         assert_eq!(pixels(&mended), pixels(&jpeg), "{kind}");
@@ -105,7 +124,11 @@ fn without_frame_header_or_scan_there_is_no_picture() {
 #[test]
 fn a_broken_segment_is_refused() {
     let jpeg = frame(0);
-    let (tables, header, scan) = (segment(&jpeg, 0xdb), segment(&jpeg, 0xc0), segment(&jpeg, 0xda));
+    let (tables, header, scan) = (
+        segment(&jpeg, 0xdb),
+        segment(&jpeg, 0xc0),
+        segment(&jpeg, 0xda),
+    );
     let broken = |at: usize, bytes: &[u8]| {
         let mut jpeg = jpeg.clone();
         jpeg[at..at + bytes.len()].copy_from_slice(bytes);
@@ -152,7 +175,12 @@ fn a_picture_that_no_browser_shows_is_refused_with_its_kind() {
     }
     // A hierarchical picture begins with a header of its own (T.81, B.3.2) and has several frames.
     let mut several = jpeg.clone();
-    let again = [&[0xff, 0xde], &jpeg[header.start + 2..header.end], &jpeg[header.clone()]].concat();
+    let again = [
+        &[0xff, 0xde],
+        &jpeg[header.start + 2..header.end],
+        &jpeg[header.clone()],
+    ]
+    .concat();
     several.splice(header.start..header.start, again);
     assert_eq!(check(&several), Err(Flaw::Hierarchical));
 }
@@ -169,7 +197,10 @@ fn a_second_frame_header_is_refused() {
 #[test]
 fn a_start_marker_within_a_scan_means_the_picture_was_cut() {
     let jpeg = frame(0);
-    assert_eq!(check(&[&jpeg[..jpeg.len() - 10], &jpeg].concat()), Err(Flaw::Truncated));
+    assert_eq!(
+        check(&[&jpeg[..jpeg.len() - 10], &jpeg].concat()),
+        Err(Flaw::Truncated)
+    );
 }
 
 #[test]

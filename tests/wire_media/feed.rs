@@ -46,21 +46,34 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn parts(&self) -> Vec<&Part> {
-        self.events.iter().filter_map(|event| event.as_ref().ok()).collect()
+        self.events
+            .iter()
+            .filter_map(|event| event.as_ref().ok())
+            .collect()
     }
 
     pub(crate) fn jpegs(&self) -> Vec<&[u8]> {
-        self.parts().into_iter().map(|part| part.jpeg.as_ref()).collect()
+        self.parts()
+            .into_iter()
+            .map(|part| part.jpeg.as_ref())
+            .collect()
     }
 
     pub(crate) fn reasons(&self) -> Vec<Reason> {
-        self.events.iter().filter_map(|event| event.as_ref().err()).map(|rejected| rejected.reason).collect()
+        self.events
+            .iter()
+            .filter_map(|event| event.as_ref().err())
+            .map(|rejected| rejected.reason)
+            .collect()
     }
 }
 
-/// Feeds the stream piece by piece. After every call the tally must account for every byte fed, and every part must
-/// pass the check.
-pub(crate) fn feed<'a>(mut decoder: impl Decoder, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+/// Feeds the stream piece by piece. After every call the tally must account for every byte fed, and
+/// every part must pass the check.
+pub(crate) fn feed<'a>(
+    mut decoder: impl Decoder,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Outcome {
     let mut received = BytesMut::new();
     let mut events = Vec::new();
     let mut fed = 0;
@@ -69,7 +82,11 @@ pub(crate) fn feed<'a>(mut decoder: impl Decoder, pieces: impl IntoIterator<Item
         fed += piece.len() as u64;
         loop {
             let event = decoder.decode(&mut received).transpose();
-            assert_eq!(decoder.tally().bytes() + received.len() as u64, fed, "every byte is accounted for");
+            assert_eq!(
+                decoder.tally().bytes() + received.len() as u64,
+                fed,
+                "every byte is accounted for"
+            );
             let Some(event) = event else { break };
             if let Ok(part) = &event {
                 assert_eq!(jpeg::check(&part.jpeg), Ok(part.picture));
@@ -80,22 +97,37 @@ pub(crate) fn feed<'a>(mut decoder: impl Decoder, pieces: impl IntoIterator<Item
     let tally = decoder.tally();
     let left = received.to_vec();
     let last = decoder.finish(&mut received);
-    assert_eq!(decoder.tally().bytes() + received.len() as u64, fed, "every byte is accounted for");
+    assert_eq!(
+        decoder.tally().bytes() + received.len() as u64,
+        fed,
+        "every byte is accounted for"
+    );
     if let Some(part) = &last {
         assert_eq!(jpeg::check(&part.jpeg), Ok(part.picture));
     }
-    assert_eq!(tally.accepted.frames, events.iter().filter(|event| event.is_ok()).count() as u64);
+    assert_eq!(
+        tally.accepted.frames,
+        events.iter().filter(|event| event.is_ok()).count() as u64
+    );
     for reason in Reason::ALL {
-        let rejected = events.iter().flat_map(|event| event.as_ref().err()).filter(|event| event.reason == reason);
+        let rejected = events
+            .iter()
+            .flat_map(|event| event.as_ref().err())
+            .filter(|event| event.reason == reason);
         assert_eq!(tally.rejected(reason).frames, rejected.count() as u64);
     }
     let repaired = events.iter().flatten().filter(|part| part.repair.is_some());
     assert_eq!(tally.repaired_frames, repaired.count() as u64);
-    Outcome { events, tally, left, last }
+    Outcome {
+        events,
+        tally,
+        left,
+        last,
+    }
 }
 
-/// Feeds the stream whole, byte by byte, and in two pieces cut at every place (at every 31st of a long stream): all the
-/// same.
+/// Feeds the stream whole, byte by byte, and in two pieces cut at every place (at every 31st of a
+/// long stream): all the same.
 pub(crate) fn feed_every_way<D: Decoder>(decoder: impl Fn() -> D, stream: &[u8]) -> Outcome {
     let whole = feed(decoder(), [stream]);
     assert_eq!(feed(decoder(), stream.chunks(1)), whole, "byte by byte");

@@ -1,4 +1,5 @@
-//! Frames out of bytes: JPEGs made by a real encoder, streams as real drivers and cameras write them, cut anywhere.
+//! Frames out of bytes: JPEGs made by a real encoder, streams as real drivers and cameras write
+//! them, cut anywhere.
 
 mod arbitrary;
 mod check;

@@ -10,7 +10,9 @@ fn encode(seed: u8, color: ColorType, setup: impl FnOnce(&mut Encoder<&mut Vec<u
     let channels = if color == ColorType::Luma { 1 } else { 3 };
     let (width, height) = SIZE;
     let count = usize::from(width) * usize::from(height) * channels;
-    let pixels: Vec<u8> = (0..count).map(|n| (n as u8).wrapping_mul(31) ^ seed.wrapping_mul(97)).collect();
+    let pixels: Vec<u8> = (0..count)
+        .map(|n| (n as u8).wrapping_mul(31) ^ seed.wrapping_mul(97))
+        .collect();
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, 80);
     setup(&mut encoder);
@@ -20,13 +22,17 @@ fn encode(seed: u8, color: ColorType, setup: impl FnOnce(&mut Encoder<&mut Vec<u
 
 /// A baseline picture with the standard tables; another one for every seed.
 pub(crate) fn frame(seed: u8) -> Vec<u8> {
-    encode(seed, ColorType::Rgb, |encoder| encoder.set_sampling_factor(SamplingFactor::R_4_2_0))
+    encode(seed, ColorType::Rgb, |encoder| {
+        encoder.set_sampling_factor(SamplingFactor::R_4_2_0)
+    })
 }
 
 /// A picture with a whole JPEG in its first APP1 segment, as cameras write it.
 pub(crate) fn frame_with_thumbnail(seed: u8) -> Vec<u8> {
     let thumbnail = [b"Exif\0\0".as_slice(), &frame(seed.wrapping_add(1))].concat();
-    encode(seed, ColorType::Rgb, |encoder| encoder.add_app_segment(1, thumbnail).unwrap())
+    encode(seed, ColorType::Rgb, |encoder| {
+        encoder.add_app_segment(1, thumbnail).unwrap()
+    })
 }
 
 /// A picture that lacks its Huffman tables, as UVC cameras write it.
@@ -36,13 +42,20 @@ pub(crate) fn frame_without_tables(seed: u8) -> Vec<u8> {
 
 /// Pictures of every kind the encoder has, with the standard tables.
 pub(crate) fn baseline_kinds() -> Vec<(&'static str, Vec<u8>)> {
-    let sampled = |factor| encode(7, ColorType::Rgb, |encoder| encoder.set_sampling_factor(factor));
+    let sampled = |factor| {
+        encode(7, ColorType::Rgb, |encoder| {
+            encoder.set_sampling_factor(factor)
+        })
+    };
     vec![
         ("4:2:0", sampled(SamplingFactor::R_4_2_0)),
         ("4:2:2", sampled(SamplingFactor::R_4_2_2)),
         ("4:4:4", sampled(SamplingFactor::R_4_4_4)),
         ("grey", encode(7, ColorType::Luma, |_| ())),
-        ("restarts", encode(7, ColorType::Rgb, |encoder| encoder.set_restart_interval(1))),
+        (
+            "restarts",
+            encode(7, ColorType::Rgb, |encoder| encoder.set_restart_interval(1)),
+        ),
         ("thumbnail", frame_with_thumbnail(7)),
     ]
 }
@@ -50,7 +63,9 @@ pub(crate) fn baseline_kinds() -> Vec<(&'static str, Vec<u8>)> {
 /// Pictures of every kind the encoder has.
 pub(crate) fn kinds() -> Vec<(&'static str, Vec<u8>)> {
     let progressive = encode(7, ColorType::Rgb, |encoder| encoder.set_progressive(true));
-    let optimized = encode(7, ColorType::Rgb, |encoder| encoder.set_optimized_huffman_tables(true));
+    let optimized = encode(7, ColorType::Rgb, |encoder| {
+        encoder.set_optimized_huffman_tables(true)
+    });
     let mut kinds = baseline_kinds();
     kinds.extend([("progressive", progressive), ("optimized", optimized)]);
     kinds

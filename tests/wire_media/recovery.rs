@@ -22,10 +22,14 @@ fn lacks_only_end(jpeg: &[u8], length: usize) -> bool {
     length + 2 >= jpeg.len()
 }
 
-/// Some cuts come to nothing: the rest of the cut segment ends just where a segment of the next frame begins. Then the
-/// two are one picture, which shows the second.
+/// Some cuts come to nothing: the rest of the cut segment ends just where a segment of the next
+/// frame begins. Then the two are one picture, which shows the second.
 fn end_with(jpegs: &[&[u8]], frames: &[Vec<u8>]) -> bool {
-    jpegs.len() == frames.len() && jpegs.iter().zip(frames).all(|(jpeg, frame)| jpeg.ends_with(frame))
+    jpegs.len() == frames.len()
+        && jpegs
+            .iter()
+            .zip(frames)
+            .all(|(jpeg, frame)| jpeg.ends_with(frame))
 }
 
 #[test]
@@ -42,7 +46,11 @@ fn a_frame_cut_anywhere_costs_the_next_ones_nothing() {
             if kind != "progressive" && lacks_only_end(&jpeg, length) {
                 assert_eq!(jpegs.remove(0), jpeg, "cut at {length}");
             }
-            assert!(end_with(&jpegs, &next), "{kind} cut at {length}: {:?}", outcome.reasons());
+            assert!(
+                end_with(&jpegs, &next),
+                "{kind} cut at {length}: {:?}",
+                outcome.reasons()
+            );
         }
     }
 }
@@ -56,8 +64,14 @@ fn a_frame_cut_in_its_scan_is_rejected_as_soon_as_the_next_begins() {
         assert_eq!(outcome.reasons(), [Reason::Truncated], "cut at {length}");
     }
     let outcome = feed_every_way(splitter, &[&jpeg[..scan + 20], &next].concat());
-    assert_eq!((outcome.reasons(), outcome.jpegs()), (vec![Reason::Truncated], vec![next.as_slice()]));
-    assert_eq!(outcome.tally.rejected(Reason::Truncated).bytes, scan as u64 + 20);
+    assert_eq!(
+        (outcome.reasons(), outcome.jpegs()),
+        (vec![Reason::Truncated], vec![next.as_slice()])
+    );
+    assert_eq!(
+        outcome.tally.rejected(Reason::Truncated).bytes,
+        scan as u64 + 20
+    );
 }
 
 #[test]
@@ -66,7 +80,10 @@ fn a_frame_cut_in_a_segment_is_rejected_as_truncated() {
     for (_, segment) in segments(&jpeg) {
         let stream = [&jpeg[..segment.end - 7], &next, &next].concat();
         let outcome = feed_every_way(splitter, &stream);
-        assert_eq!((outcome.reasons(), outcome.jpegs()), (vec![Reason::Truncated], vec![next.as_slice(); 2]));
+        assert_eq!(
+            (outcome.reasons(), outcome.jpegs()),
+            (vec![Reason::Truncated], vec![next.as_slice(); 2])
+        );
     }
 }
 
@@ -117,11 +134,20 @@ fn parts_that_hold_something_else_are_rejected() {
     let (a, b) = (frame(1), frame(2));
     let mut broken = frame(3);
     broken[20] = 0;
-    let others = [b"no camera".to_vec(), b"\xff\xfe".to_vec(), b"-1".to_vec(), broken];
+    let others = [
+        b"no camera".to_vec(),
+        b"\xff\xfe".to_vec(),
+        b"-1".to_vec(),
+        broken,
+    ];
     for other in others {
         let outcome = feed_every_way(parts, &ffmpeg(&[a.clone(), other.clone(), b.clone()]));
         assert_eq!(outcome.jpegs(), [&a, &b]);
-        let reason = if other.len() > 100 { Reason::BadSegment } else { Reason::NotJpeg };
+        let reason = if other.len() > 100 {
+            Reason::BadSegment
+        } else {
+            Reason::NotJpeg
+        };
         assert_eq!(outcome.reasons(), [reason]);
     }
 }
@@ -141,11 +167,20 @@ fn garbage_between_parts_is_skipped() {
 fn a_frame_too_large_is_rejected_once_and_the_next_one_passes() {
     let (large, small) = (frame_with_thumbnail(1), frame(2));
     let bound = large.len() - 1;
-    let outcome = feed_every_way(|| Splitter::new(bound), &[large.as_slice(), &small].concat());
-    assert_eq!((outcome.reasons(), outcome.jpegs()), (vec![Reason::TooLarge], vec![small.as_slice()]));
+    let outcome = feed_every_way(
+        || Splitter::new(bound),
+        &[large.as_slice(), &small].concat(),
+    );
+    assert_eq!(
+        (outcome.reasons(), outcome.jpegs()),
+        (vec![Reason::TooLarge], vec![small.as_slice()])
+    );
     let body = ffmpeg(&[small.clone(), large, small.clone()]);
     let outcome = feed_every_way(|| PartDecoder::new(None, bound), &body);
-    assert_eq!((outcome.reasons(), outcome.jpegs()), (vec![Reason::TooLarge], vec![small.as_slice(); 2]));
+    assert_eq!(
+        (outcome.reasons(), outcome.jpegs()),
+        (vec![Reason::TooLarge], vec![small.as_slice(); 2])
+    );
 }
 
 #[test]
@@ -162,15 +197,29 @@ fn any_bound_comes_to_an_end() {
 #[test]
 fn garbage_without_end_is_skipped_in_linear_time() {
     let jpeg = frame(1);
-    let patterns: [(&[u8], usize); 6] =
-        [(b"\0", 32), (b"\xff", 2), (b"-", 2), (b"\r\n--", 2), (b"\xff\xd8", 2), (b"\n--b--\r-", 2)];
+    let patterns: [(&[u8], usize); 6] = [
+        (b"\0", 32),
+        (b"\xff", 2),
+        (b"-", 2),
+        (b"\r\n--", 2),
+        (b"\xff\xd8", 2),
+        (b"\n--b--\r-", 2),
+    ];
     for (pattern, mebibytes) in patterns {
         let piece = pattern.repeat(1024 / pattern.len());
-        let pieces = || std::iter::repeat_n(piece.as_slice(), mebibytes * 1024).chain([jpeg.as_slice()]);
+        let pieces =
+            || std::iter::repeat_n(piece.as_slice(), mebibytes * 1024).chain([jpeg.as_slice()]);
         let outcome = feed(Splitter::new(FRAME_BYTES_MAX), pieces());
-        assert_eq!((outcome.jpegs().len(), outcome.reasons()), (1, vec![]), "{pattern:02x?}");
+        assert_eq!(
+            (outcome.jpegs().len(), outcome.reasons()),
+            (1, vec![]),
+            "{pattern:02x?}"
+        );
         let outcome = feed(PartDecoder::new(None, FRAME_BYTES_MAX), pieces());
-        assert!(outcome.reasons().len() <= 1 && outcome.left.len() < 100, "{pattern:02x?}");
+        assert!(
+            outcome.reasons().len() <= 1 && outcome.left.len() < 100,
+            "{pattern:02x?}"
+        );
         feed(SourceDecoder::new(FRAME_BYTES_MAX), pieces());
     }
 }
@@ -180,16 +229,23 @@ fn one_frame_byte_by_byte_is_walked_once() {
     // Nothing but the work would tell: from the start again for each byte, this is 2^40 steps.
     let mut jpeg = frame(1);
     let end = jpeg.len() - 2;
-    jpeg.splice(end..end, std::iter::repeat_n([0xff, 0x00], 512 * 1024).flatten());
+    jpeg.splice(
+        end..end,
+        std::iter::repeat_n([0xff, 0x00], 512 * 1024).flatten(),
+    );
     let outcome = feed(Splitter::new(2 * FRAME_BYTES_MAX), jpeg.chunks(1));
     assert_eq!(outcome.jpegs(), [jpeg.as_slice()]);
     let body = ffmpeg(&[frame(2), jpeg.clone()]);
-    assert_eq!(feed(PartDecoder::new(None, 2 * FRAME_BYTES_MAX), body.chunks(1)).jpegs(), [&frame(2), &jpeg]);
+    assert_eq!(
+        feed(PartDecoder::new(None, 2 * FRAME_BYTES_MAX), body.chunks(1)).jpegs(),
+        [&frame(2), &jpeg]
+    );
 }
 
 #[test]
 fn start_markers_that_lead_to_the_same_long_walk_are_not_all_followed() {
-    // 500 tables, each within the one before, end together; a million empty segments follow, and then nonsense.
+    // 500 tables, each within the one before, end together; a million empty segments follow, and
+    // then nonsense.
     let mut stream = Vec::new();
     for n in 0..500_u16 {
         stream.extend([0xff, 0xd8, 0xff, 0xdb]);
@@ -200,6 +256,10 @@ fn start_markers_that_lead_to_the_same_long_walk_are_not_all_followed() {
     let jpeg = frame(1);
     stream.extend(&jpeg);
     let outcome = feed(Splitter::new(8 * FRAME_BYTES_MAX), [stream.as_slice()]);
-    assert!(outcome.reasons().len() < 20, "{} walks", outcome.reasons().len());
+    assert!(
+        outcome.reasons().len() < 20,
+        "{} walks",
+        outcome.reasons().len()
+    );
     assert_eq!(outcome.jpegs(), [jpeg]);
 }

@@ -37,15 +37,25 @@ fn what_precedes_either_is_skipped_and_counted() {
 #[test]
 fn a_log_line_with_dashes_hides_no_jpeg() {
     let frames = [frame(1), frame(2)];
-    for noise in [b"-- camera found\n".as_slice(), b"---\n", b"--fast is the default\nstarting\n"] {
-        assert_eq!(feed_every_way(source, &[noise, &frames.concat()].concat()).jpegs(), frames);
+    for noise in [
+        b"-- camera found\n".as_slice(),
+        b"---\n",
+        b"--fast is the default\nstarting\n",
+    ] {
+        assert_eq!(
+            feed_every_way(source, &[noise, &frames.concat()].concat()).jpegs(),
+            frames
+        );
     }
 }
 
 #[test]
 fn a_driver_that_writes_no_frame_is_counted_and_nothing_else() {
     let outcome = feed_every_way(source, b"error: no camera -");
-    assert_eq!((outcome.tally.skipped_bytes, outcome.left.as_slice()), (17, b"-".as_slice()));
+    assert_eq!(
+        (outcome.tally.skipped_bytes, outcome.left.as_slice()),
+        (17, b"-".as_slice())
+    );
     assert_eq!(outcome.events, []);
 }
 
@@ -55,8 +65,18 @@ fn reasons_have_names_of_their_own() {
     names.dedup();
     assert_eq!(names.len(), Reason::ALL.len());
     assert_eq!(Reason::TooLarge.to_string(), "too_large");
-    assert!(Reason::TooLarge.remedy(16 << 20).is_some_and(|remedy| remedy.contains("16 MiB; raise --frame-max-mib")));
-    assert!(Reason::ALL.iter().enumerate().all(|(n, reason)| *reason as usize == n), "in the order of their counts");
+    assert!(
+        Reason::TooLarge
+            .remedy(16 << 20)
+            .is_some_and(|remedy| remedy.contains("16 MiB; raise --frame-max-mib"))
+    );
+    assert!(
+        Reason::ALL
+            .iter()
+            .enumerate()
+            .all(|(n, reason)| *reason as usize == n),
+        "in the order of their counts"
+    );
 }
 
 #[test]
@@ -64,5 +84,8 @@ fn a_flawed_frame_is_told_in_a_sentence() {
     let cut = &frame(1)[..300];
     let outcome = feed(source(), [cut, &frame(2)]);
     let rejected = outcome.events[0].as_ref().unwrap_err();
-    assert_eq!(rejected.to_string(), "a frame of 300 bytes was rejected: truncated");
+    assert_eq!(
+        rejected.to_string(),
+        "a frame of 300 bytes was rejected: truncated"
+    );
 }

@@ -17,13 +17,26 @@ fn frames_one_after_another_come_out_as_they_are() {
     let outcome = feed_every_way(splitter, &frames.concat());
     assert_eq!(outcome.jpegs(), frames);
     assert_eq!(outcome.tally.accepted.bytes, frames.concat().len() as u64);
-    assert_eq!(outcome.parts().iter().map(|part| part.picture.huffman_tables).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(
+        outcome
+            .parts()
+            .iter()
+            .map(|part| part.picture.huffman_tables)
+            .collect::<Vec<_>>(),
+        [true, false, true]
+    );
 }
 
 #[test]
 fn every_kind_of_picture_comes_out() {
-    let frames: Vec<_> = pictures::kinds().into_iter().map(|(_, jpeg)| jpeg).collect();
-    assert_eq!(feed(splitter(), [frames.concat().as_slice()]).jpegs(), frames);
+    let frames: Vec<_> = pictures::kinds()
+        .into_iter()
+        .map(|(_, jpeg)| jpeg)
+        .collect();
+    assert_eq!(
+        feed(splitter(), [frames.concat().as_slice()]).jpegs(),
+        frames
+    );
 }
 
 #[test]
@@ -48,7 +61,15 @@ fn a_frame_is_out_as_soon_as_its_last_byte_is_in() {
 fn a_frame_is_not_copied() {
     let mut received = BytesMut::from(frame(1).as_slice());
     let address = received.as_ptr();
-    assert_eq!(splitter().decode(&mut received).unwrap().unwrap().jpeg.as_ptr(), address);
+    assert_eq!(
+        splitter()
+            .decode(&mut received)
+            .unwrap()
+            .unwrap()
+            .jpeg
+            .as_ptr(),
+        address
+    );
 }
 
 #[test]
@@ -65,7 +86,15 @@ fn padding_between_frames_is_skipped_and_counted() {
 fn stray_start_markers_are_skipped_without_a_word() {
     let jpeg = frame(1);
     let stray = [[0xff, 0xd8, 0x00], [0xff, 0xd8, 0xff], [0xff, 0xd8, 0xff]].concat();
-    let stream = [stray.as_slice(), &[0xd9], &stray, &jpeg, &[0xff, 0xd8, 0xff, 0xd9], &jpeg].concat();
+    let stream = [
+        stray.as_slice(),
+        &[0xd9],
+        &stray,
+        &jpeg,
+        &[0xff, 0xd8, 0xff, 0xd9],
+        &jpeg,
+    ]
+    .concat();
     let outcome = feed_every_way(splitter, &stream);
     assert_eq!(outcome.jpegs(), [&jpeg, &jpeg]);
     assert_eq!(outcome.reasons(), []);
@@ -89,7 +118,10 @@ fn a_flawed_frame_is_rejected_whole() {
 fn a_frame_of_the_largest_size_passes_and_one_byte_more_does_not() {
     let (large, small) = (frame_with_thumbnail(1), frame(2));
     let stream = [large.as_slice(), &small].concat();
-    assert_eq!(feed_every_way(|| Splitter::new(large.len()), &stream).jpegs(), [&large, &small]);
+    assert_eq!(
+        feed_every_way(|| Splitter::new(large.len()), &stream).jpegs(),
+        [&large, &small]
+    );
     let outcome = feed_every_way(|| Splitter::new(large.len() - 1), &stream);
     assert_eq!(outcome.reasons(), [Reason::TooLarge]);
     assert_eq!(outcome.jpegs(), [small]);
@@ -108,5 +140,11 @@ fn no_more_than_the_largest_frame_is_ever_kept() {
         rejected.extend(splitter.decode(&mut received).err());
         assert!(received.len() < 2_000);
     }
-    assert_eq!(rejected.iter().map(|event| event.reason).collect::<Vec<_>>(), [Reason::TooLarge]);
+    assert_eq!(
+        rejected
+            .iter()
+            .map(|event| event.reason)
+            .collect::<Vec<_>>(),
+        [Reason::TooLarge]
+    );
 }

@@ -20,17 +20,32 @@ fn a_thumbnail_goes_and_everything_else_stays() {
     assert!(stripped.len() + frame(4).len() < picture.len());
     assert_eq!(check(&stripped), check(&picture));
     assert!(segments(&stripped).iter().all(|(code, _)| *code != 0xe1));
-    assert!(segments(&stripped).iter().any(|(code, _)| *code == 0xe0), "JFIF's own segment holds no picture");
-    assert_eq!(with_segment(&stripped, 0xef, &frame(9)).len(), stripped.len() + 4 + frame(9).len());
-    assert_eq!(without_thumbnails(&with_segment(&stripped, 0xef, &frame(9))), stripped);
+    assert!(
+        segments(&stripped).iter().any(|(code, _)| *code == 0xe0),
+        "JFIF's own segment holds no picture"
+    );
+    assert_eq!(
+        with_segment(&stripped, 0xef, &frame(9)).len(),
+        stripped.len() + 4 + frame(9).len()
+    );
+    assert_eq!(
+        without_thumbnails(&with_segment(&stripped, 0xef, &frame(9))),
+        stripped
+    );
 }
 
 #[test]
 fn a_thumbnail_without_tables_or_behind_stray_start_markers_is_found() {
     let picture = frame(1);
     let strays = b"Exif\0\0\xff\xd8\xff\xd8\0\xff\xd8\xff\xd9".as_slice();
-    for thumbnail in [without_tables(&frame(2)), [strays, &frame(2), b"rest"].concat()] {
-        assert_eq!(without_thumbnails(&with_segment(&picture, 0xe1, &thumbnail)), picture);
+    for thumbnail in [
+        without_tables(&frame(2)),
+        [strays, &frame(2), b"rest"].concat(),
+    ] {
+        assert_eq!(
+            without_thumbnails(&with_segment(&picture, 0xe1, &thumbnail)),
+            picture
+        );
     }
 }
 
@@ -57,7 +72,12 @@ fn what_holds_no_whole_picture_is_not_copied() {
 fn padding_is_cut_off_and_a_flaw_is_told() {
     for (kind, jpeg) in pictures::kinds() {
         let picture = check(&jpeg).unwrap();
-        for padding in [b"".as_slice(), b"\0\0\0\0\0\0\0", b"\xff\xd9", b"\xff\xd8\xff"] {
+        for padding in [
+            b"".as_slice(),
+            b"\0\0\0\0\0\0\0",
+            b"\xff\xd9",
+            b"\xff\xd8\xff",
+        ] {
             let padded = [&jpeg, padding].concat();
             assert_eq!(first(&padded), Ok((picture, jpeg.as_slice())), "{kind}");
         }

@@ -14,16 +14,25 @@ pub(super) fn describe() -> String {
         field(&read("/proc/cpuinfo"), "model name").map(str::to_owned),
         Some(format!("{cores} core{}", if cores == 1 { "" } else { "s" })),
         field(&read("/proc/meminfo"), "MemTotal").and_then(gibibytes),
-        Some(format!("Linux {}", read("/proc/sys/kernel/osrelease").trim())),
+        Some(format!(
+            "Linux {}",
+            read("/proc/sys/kernel/osrelease").trim()
+        )),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// A command line as it could be typed again in a shell, its program by its name alone and credentials masked.
+/// A command line as it could be typed again in a shell, its program by its name alone and
+/// credentials masked.
 pub(super) fn command_line(arguments: Vec<String>) -> String {
-    let mut words: Vec<String> = mask_arguments(&arguments).iter().map(|argument| quote(argument)).collect();
+    let mut words: Vec<String> = mask_arguments(&arguments)
+        .iter()
+        .map(|argument| quote(argument))
+        .collect();
     if let Some(program) = words.first_mut() {
-        let name = Path::new(&*program).file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = Path::new(&*program)
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
         *program = name.unwrap_or_default();
     }
     words.join(" ")
@@ -40,7 +49,10 @@ fn quote(argument: &str) -> String {
 /// The value of the first line `NAME : VALUE`.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let values = text.lines().filter_map(|line| line.split_once(':'));
-    values.filter(|(found, _)| found.trim() == name).map(|(_, value)| value.trim()).next()
+    values
+        .filter(|(found, _)| found.trim() == name)
+        .map(|(_, value)| value.trim())
+        .next()
 }
 
 fn gibibytes(kibibytes: &str) -> Option<String> {
@@ -54,9 +66,20 @@ mod tests {
 
     #[test]
     fn a_command_can_be_typed_again() {
-        let typed = ["/usr/bin/framecast", "bench", "http://a:b@c/?action=stream&x=y", "--ramp", "1,2", "it's", ""];
+        let typed = [
+            "/usr/bin/framecast",
+            "bench",
+            "http://a:b@c/?action=stream&x=y",
+            "--ramp",
+            "1,2",
+            "it's",
+            "",
+        ];
         let line = command_line(typed.map(str::to_owned).to_vec());
-        assert_eq!(line, r"framecast bench 'http://***@c/?action=stream&x=***' --ramp 1,2 'it'\''s' ''");
+        assert_eq!(
+            line,
+            r"framecast bench 'http://***@c/?action=stream&x=***' --ramp 1,2 'it'\''s' ''"
+        );
         assert_eq!(command_line(Vec::new()), "");
     }
 
@@ -64,7 +87,10 @@ mod tests {
     fn fields_are_found_by_their_whole_name() {
         let text = "model\t\t: 7\nmodel name\t: Some CPU @ 2 GHz\nMemTotal:  2097152 kB\n";
         assert_eq!(field(text, "model name"), Some("Some CPU @ 2 GHz"));
-        assert_eq!(field(text, "MemTotal").and_then(gibibytes), Some("2.0 GiB".to_owned()));
+        assert_eq!(
+            field(text, "MemTotal").and_then(gibibytes),
+            Some("2.0 GiB".to_owned())
+        );
         assert_eq!(field(text, "name"), None);
     }
 }

@@ -40,7 +40,9 @@ impl Setting {
         let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         Self {
             command: machine::command_line(
-                std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+                std::env::args_os()
+                    .map(|word| word.to_string_lossy().into_owned())
+                    .collect(),
             ),
             machine: machine::describe(),
             date: date.replace('T', " ").replace('Z', " UTC"),
@@ -60,7 +62,9 @@ impl Report {
     /// # Errors
     /// It cannot.
     pub fn create(path: &Path) -> Result<Self, BenchError> {
-        let report = Self { path: path.to_owned() };
+        let report = Self {
+            path: path.to_owned(),
+        };
         File::create(path).map_err(|source| report.error(source))?;
         Ok(report)
     }
@@ -71,11 +75,15 @@ impl Report {
     /// The file could not be written.
     pub fn write(&self, steps: &[Outcome]) -> Result<(), BenchError> {
         let page = page(steps, &Setting::current()).map_err(io::Error::other);
-        page.and_then(|page| fs::write(&self.path, page)).map_err(|source| self.error(source))
+        page.and_then(|page| fs::write(&self.path, page))
+            .map_err(|source| self.error(source))
     }
 
     fn error(&self, source: io::Error) -> BenchError {
-        BenchError::Report { path: self.path.clone(), source }
+        BenchError::Report {
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 
@@ -100,6 +108,9 @@ mod tests {
 
     #[test]
     fn no_text_can_become_a_tag() {
-        assert_eq!(escape(r#"<a href="x?a&b">"#), "&lt;a href=&quot;x?a&amp;b&quot;&gt;");
+        assert_eq!(
+            escape(r#"<a href="x?a&b">"#),
+            "&lt;a href=&quot;x?a&amp;b&quot;&gt;"
+        );
     }
 }

@@ -12,7 +12,10 @@ use super::{Setting, escape, strip, tables};
 /// # Errors
 /// A plot could not be drawn.
 pub fn page(steps: &[Outcome], setting: &Setting) -> Result<String, PlotError> {
-    let url = steps.first().map(|step| escape(&step.plan.url.to_string())).unwrap_or_default();
+    let url = steps
+        .first()
+        .map(|step| escape(&step.plan.url.to_string()))
+        .unwrap_or_default();
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -38,18 +41,32 @@ fn header(steps: &[Outcome], url: &str) -> String {
     };
     let fault = |what: &String| format!("<p class=\"fault\">{}</p>\n", escape(what));
     let doubt = |what: String| format!("<p>{}</p>\n", escape(&what));
-    let remarks = faults.iter().map(fault).chain(verdict::doubt(steps).map(doubt)).collect::<String>();
+    let remarks = faults
+        .iter()
+        .map(fault)
+        .chain(verdict::doubt(steps).map(doubt))
+        .collect::<String>();
     let headline = escape(&verdict::headline(steps));
-    format!("<header>\n<p class=\"url\">{url}</p>\n<h1 class=\"{class}\">{headline}</h1>\n{remarks}</header>\n")
+    format!(
+        "<header>\n<p class=\"url\">{url}</p>\n<h1 class=\"{class}\">{headline}</h1>\n{remarks}</header>\n"
+    )
 }
 
 /// The figures of the step with most viewers, large.
 fn tiles(steps: &[Outcome]) -> String {
-    let Some(step) = steps.iter().max_by_key(|step| step.plan.viewers) else { return String::new() };
+    let Some(step) = steps.iter().max_by_key(|step| step.plan.viewers) else {
+        return String::new();
+    };
     let fps = step.steady.fps.unwrap_or_default();
     let latency = step.steady.latency;
-    let torn: u64 = step.groups().iter().map(|(_, group)| group.tally.torn).sum();
-    let memory = step.server.map(|server| server.own.rss_end_bytes as f64 / (1024.0 * 1024.0));
+    let torn: u64 = step
+        .groups()
+        .iter()
+        .map(|(_, group)| group.tally.torn)
+        .sum();
+    let memory = step
+        .server
+        .map(|server| server.own.rss_end_bytes as f64 / (1024.0 * 1024.0));
     let time = |milliseconds: f64| (latency.count > 0).then(|| format!("{milliseconds:.1}"));
     let tiles = [
         ("viewers", Some(grouped(step.plan.viewers as u64)), ""),
@@ -57,14 +74,29 @@ fn tiles(steps: &[Outcome]) -> String {
         ("torn", Some(grouped(torn)), "frames"),
         ("latency p50", time(latency.p50_ms), "ms"),
         ("latency p99", time(latency.p99_ms), "ms"),
-        ("CPU per frame", step.cpu_per_part_us().map(|time| format!("{time:.2}")), "µs"),
-        ("server memory", memory.map(|memory| format!("{memory:.1}")), "MiB"),
+        (
+            "CPU per frame",
+            step.cpu_per_part_us().map(|time| format!("{time:.2}")),
+            "µs",
+        ),
+        (
+            "server memory",
+            memory.map(|memory| format!("{memory:.1}")),
+            "MiB",
+        ),
     ];
-    let known = tiles.into_iter().filter_map(|(name, figure, unit)| Some((name, figure?, unit)));
+    let known = tiles
+        .into_iter()
+        .filter_map(|(name, figure, unit)| Some((name, figure?, unit)));
     let tile = |(name, figure, unit)| {
-        format!("<div class=\"tile\"><dt>{name}</dt><dd>{figure} <small>{unit}</small></dd></div>\n")
+        format!(
+            "<div class=\"tile\"><dt>{name}</dt><dd>{figure} <small>{unit}</small></dd></div>\n"
+        )
     };
-    format!("<dl class=\"tiles\">\n{}</dl>\n", known.map(tile).collect::<String>())
+    format!(
+        "<dl class=\"tiles\">\n{}</dl>\n",
+        known.map(tile).collect::<String>()
+    )
 }
 
 fn plots(steps: &[Outcome]) -> Result<String, PlotError> {
@@ -77,13 +109,20 @@ fn plots(steps: &[Outcome]) -> Result<String, PlotError> {
     }
     plots.push(plot::latencies(steps));
     plots.retain(|plot| plot.lines.iter().any(|line| !line.is_empty()));
-    let figures = plots.iter().map(|plot| figure(plot, plots.len() == 1)).collect::<Result<String, _>>()?;
+    let figures = plots
+        .iter()
+        .map(|plot| figure(plot, plots.len() == 1))
+        .collect::<Result<String, _>>()?;
     Ok(format!("<div class=\"plots\">\n{figures}</div>\n"))
 }
 
 fn figure(plot: &Plot, is_alone: bool) -> Result<String, PlotError> {
     let key = |line: &plot::Line| {
-        format!("<span><i style=\"background:{}\"></i>{}</span>", line.css_color(), escape(&line.label))
+        format!(
+            "<span><i style=\"background:{}\"></i>{}</span>",
+            line.css_color(),
+            escape(&line.label)
+        )
     };
     Ok(format!(
         "<figure{}>\n<figcaption><h2>{}<small>{}</small></h2><p class=\"key\">{}</p></figcaption>\n{}</figure>\n",
@@ -103,15 +142,24 @@ fn strips(steps: &[Outcome]) -> String {
             several => format!("<small>{several} to a bar</small>"),
         };
         let viewers = grouped(step.steady.viewers as u64);
-        format!("<tr><th>{viewers}{per_bar}</th><td>{}</td></tr>\n", strip::draw(step, full_fps))
+        format!(
+            "<tr><th>{viewers}{per_bar}</th><td>{}</td></tr>\n",
+            strip::draw(step, full_fps)
+        )
     };
-    let key = |(index, (_, name)): (usize, &(f64, &str))| format!("<span><i class=\"level{index}\"></i>{name}</span>");
+    let key = |(index, (_, name)): (usize, &(f64, &str))| {
+        format!("<span><i class=\"level{index}\"></i>{name}</span>")
+    };
     let watched = steps.iter().filter(|step| step.steady.viewers > 0);
     format!(
         "<section>\n<h2>Frame rate of each viewer<small>its share of {full_fps:.1} fps, in the order of joining; where \
          several share a bar, the lowest of them</small></h2>\n<p class=\"key\">{}</p>\n\
          <table class=\"strips\">\n{}</table>\n</section>\n",
-        strip::LEVELS.iter().enumerate().map(key).collect::<String>(),
+        strip::LEVELS
+            .iter()
+            .enumerate()
+            .map(key)
+            .collect::<String>(),
         watched.map(row).collect::<String>(),
     )
 }
@@ -128,13 +176,18 @@ fn all_tables(steps: &[Outcome]) -> String {
 
 /// What each word means that stands above or before a figure.
 fn legend(steps: &[Outcome]) -> String {
-    let term = |(term, meaning): (&str, &str)| format!("<dt>{term}</dt><dd>{}</dd>\n", escape(meaning));
+    let term =
+        |(term, meaning): (&str, &str)| format!("<dt>{term}</dt><dd>{}</dd>\n", escape(meaning));
     let terms: String = terms::used_in(steps).map(term).collect();
     format!("<section>\n<h2>Terms</h2>\n<dl class=\"terms\">\n{terms}</dl>\n</section>\n")
 }
 
 fn footer(setting: &Setting) -> String {
-    let Setting { command, machine, date } = setting;
+    let Setting {
+        command,
+        machine,
+        date,
+    } = setting;
     format!(
         "<footer>\n<p><code>{}</code></p>\n<p>{}</p>\n<p>{}, framecast {}</p>\n</footer>\n",
         escape(command),

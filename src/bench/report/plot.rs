@@ -1,5 +1,5 @@
-//! Plots as inline SVG. The page's style sheet gives text and grid their colours, so that they follow light and dark;
-//! the lines have mid-tones that can be told from either ground.
+//! Plots as inline SVG. The page's style sheet gives text and grid their colours, so that they
+//! follow light and dark; the lines have mid-tones that can be told from either ground.
 
 use std::io;
 
@@ -28,8 +28,14 @@ const ORANGE: RGBColor = RGBColor(0xd9, 0x77, 0x2b);
 const LABEL_DISTANCE: f64 = 0.09;
 
 /// The quantiles that the latency axis names, with their names.
-const NAMED_QUANTILES: [(f64, &str); 6] =
-    [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99"), (0.99999, "p99.999")];
+const NAMED_QUANTILES: [(f64, &str); 6] = [
+    (0.5, "p50"),
+    (0.9, "p90"),
+    (0.99, "p99"),
+    (0.999, "p99.9"),
+    (0.9999, "p99.99"),
+    (0.99999, "p99.999"),
+];
 
 /// Figures as lines.
 pub(super) struct Plot {
@@ -64,7 +70,9 @@ impl Line {
 
 /// Frames per second against viewers.
 pub(super) fn frame_rates(steps: &[Outcome]) -> Plot {
-    let line = |label, color, figure: fn(&Outcome) -> Option<f64>| against_viewers(steps, label, color, figure);
+    let line = |label, color, figure: fn(&Outcome) -> Option<f64>| {
+        against_viewers(steps, label, color, figure)
+    };
     Plot {
         title: "Frames per second",
         unit: "fps by viewers",
@@ -82,7 +90,12 @@ pub(super) fn processor_times(steps: &[Outcome]) -> Plot {
         title: "CPU per frame",
         unit: "µs by viewers",
         lines: vec![
-            against_viewers(steps, "server with its children", ORANGE, Outcome::family_cpu_per_part_us),
+            against_viewers(
+                steps,
+                "server with its children",
+                ORANGE,
+                Outcome::family_cpu_per_part_us,
+            ),
             against_viewers(steps, "server", BLUE, Outcome::cpu_per_part_us),
         ],
         labels: viewer_labels(steps),
@@ -95,14 +108,19 @@ pub(super) fn memory(steps: &[Outcome]) -> Plot {
     Plot {
         title: "Server memory",
         unit: "MiB by viewers",
-        lines: vec![against_viewers(steps, "server", BLUE, |step| Some(mebibytes(step.server?.own.rss_end_bytes)))],
+        lines: vec![against_viewers(steps, "server", BLUE, |step| {
+            Some(mebibytes(step.server?.own.rss_end_bytes))
+        })],
         labels: viewer_labels(steps),
     }
 }
 
 /// Latency by percentile, a line for each step.
 pub(super) fn latencies(steps: &[Outcome]) -> Plot {
-    let curves = steps.iter().enumerate().filter(|(_, step)| !step.steady.latency_curve.is_empty());
+    let curves = steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| !step.steady.latency_curve.is_empty());
     let lines: Vec<Line> = curves
         .map(|(index, step)| Line {
             label: format!("{} viewers", grouped(step.plan.viewers as u64)),
@@ -116,31 +134,53 @@ pub(super) fn latencies(steps: &[Outcome]) -> Plot {
     Plot {
         title: "Latency",
         unit: "ms by percentile",
-        labels: named.into_iter().filter(|(at, _)| *at <= furthest).collect(),
+        labels: named
+            .into_iter()
+            .filter(|(at, _)| *at <= furthest)
+            .collect(),
         lines,
     }
 }
 
-fn against_viewers(steps: &[Outcome], label: &str, color: RGBColor, figure: impl Fn(&Outcome) -> Option<f64>) -> Line {
+fn against_viewers(
+    steps: &[Outcome],
+    label: &str,
+    color: RGBColor,
+    figure: impl Fn(&Outcome) -> Option<f64>,
+) -> Line {
     let point = |step: &Outcome| Some((step.plan.viewers as f64, figure(step)?));
     let mut points: Vec<(f64, f64)> = steps.iter().filter_map(point).collect();
     points.sort_by(|one, other| one.0.total_cmp(&other.0));
-    Line { label: label.to_owned(), color, points, is_dotted: true }
+    Line {
+        label: label.to_owned(),
+        color,
+        points,
+        is_dotted: true,
+    }
 }
 
 /// The steps' own numbers of viewers, the greater ones first, as far as there is room.
 fn viewer_labels(steps: &[Outcome]) -> Vec<(f64, String)> {
-    let mut viewers: Vec<f64> = steps.iter().map(|step| step.plan.viewers as f64).chain([0.0]).collect();
+    let mut viewers: Vec<f64> = steps
+        .iter()
+        .map(|step| step.plan.viewers as f64)
+        .chain([0.0])
+        .collect();
     viewers.sort_by(|one, other| other.total_cmp(one));
     let distance = LABEL_DISTANCE * viewers.first().copied().unwrap_or(0.0);
     viewers.dedup_by(|next, kept| *kept - *next < distance);
-    viewers.into_iter().map(|viewers| (viewers, grouped(viewers as u64))).collect()
+    viewers
+        .into_iter()
+        .map(|viewers| (viewers, grouped(viewers as u64)))
+        .collect()
 }
 
 /// From sea-green through blue to red.
 fn step_color(index: usize, steps: usize) -> RGBColor {
     let place = index as f64 / steps.saturating_sub(1).max(1) as f64;
-    let (red, green, blue) = HSLColor(0.48 + 0.48 * place, 0.58, 0.52).to_backend_color().rgb;
+    let (red, green, blue) = HSLColor(0.48 + 0.48 * place, 0.58, 0.52)
+        .to_backend_color()
+        .rgb;
     RGBColor(red, green, blue)
 }
 
@@ -154,7 +194,11 @@ fn on_nines(point: &CurvePoint) -> (f64, f64) {
 }
 
 fn furthest(lines: &[Line], along: fn(&(f64, f64)) -> f64) -> f64 {
-    lines.iter().flat_map(|line| &line.points).map(along).fold(0.0, f64::max)
+    lines
+        .iter()
+        .flat_map(|line| &line.points)
+        .map(along)
+        .fold(0.0, f64::max)
 }
 
 /// An axis from 0 that is labelled where it is told to be.
@@ -190,14 +234,23 @@ impl plotters::coord::ranged1d::ValueFormatter<f64> for Axis<'_> {
 /// The plot as an `svg` element.
 pub(super) fn draw(plot: &Plot, is_alone: bool) -> Result<String, PlotError> {
     let above_zero = |end: f64| if end > 0.0 { end } else { 1.0 };
-    let (right, top) = (furthest(&plot.lines, |point| point.0), furthest(&plot.lines, |point| point.1));
-    let x = Axis { end: above_zero(right * 1.03), labels: &plot.labels };
+    let (right, top) = (
+        furthest(&plot.lines, |point| point.0),
+        furthest(&plot.lines, |point| point.1),
+    );
+    let x = Axis {
+        end: above_zero(right * 1.03),
+        labels: &plot.labels,
+    };
     let y = 0.0..above_zero(top * 1.1);
     let mut svg = String::new();
     let width = if is_alone { WIDTH_ALONE } else { WIDTH };
     let area = SVGBackend::with_string(&mut svg, (width, HEIGHT)).into_drawing_area();
-    let mut chart =
-        ChartBuilder::on(&area).margin(8).x_label_area_size(30).y_label_area_size(52).build_cartesian_2d(x, y)?;
+    let mut chart = ChartBuilder::on(&area)
+        .margin(8)
+        .x_label_area_size(30)
+        .y_label_area_size(52)
+        .build_cartesian_2d(x, y)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -209,7 +262,10 @@ pub(super) fn draw(plot: &Plot, is_alone: bool) -> Result<String, PlotError> {
         .y_label_formatter(&|value| format!("{}", (value * 1000.0).round() / 1000.0))
         .draw()?;
     for line in &plot.lines {
-        chart.draw_series(LineSeries::new(line.points.iter().copied(), line.color.stroke_width(2)))?;
+        chart.draw_series(LineSeries::new(
+            line.points.iter().copied(),
+            line.color.stroke_width(2),
+        ))?;
         if line.is_dotted {
             let dot = |point: &(f64, f64)| Circle::new(*point, 4, line.color.filled());
             chart.draw_series(line.points.iter().map(dot))?;

@@ -41,8 +41,15 @@ const DELIVERIES: [Column; 15] = [
     ("differ", "frames"),
 ];
 
-const TIMES: [Column; 7] =
-    [("viewers", ""), ("time", ""), ("count", ""), ("p50", "ms"), ("p90", "ms"), ("p99", "ms"), ("max", "ms")];
+const TIMES: [Column; 7] = [
+    ("viewers", ""),
+    ("time", ""),
+    ("count", ""),
+    ("p50", "ms"),
+    ("p90", "ms"),
+    ("p99", "ms"),
+    ("max", "ms"),
+];
 
 const PROCESSES: [Column; 7] = [
     ("viewers", ""),
@@ -57,8 +64,17 @@ const PROCESSES: [Column; 7] = [
 /// One row a step: what most readers want to know.
 pub(super) fn summary(steps: &[Outcome]) -> String {
     let row = |step: &Outcome| {
-        let Outcome { steady, server, crowd, .. } = step;
-        let torn: u64 = step.groups().iter().map(|(_, group)| group.tally.torn).sum();
+        let Outcome {
+            steady,
+            server,
+            crowd,
+            ..
+        } = step;
+        let torn: u64 = step
+            .groups()
+            .iter()
+            .map(|(_, group)| group.tally.torn)
+            .sum();
         let latency = |milliseconds| (steady.latency.count > 0).then_some(milliseconds);
         vec![
             viewers(step),
@@ -80,31 +96,64 @@ pub(super) fn summary(steps: &[Outcome]) -> String {
 /// What each kind of viewer got.
 pub(super) fn deliveries(steps: &[Outcome]) -> String {
     let row = |step: &Outcome, kind: &str, group: &Group| {
-        let Group { failed, closed_by_server, tally, mismatched, fps, .. } = group;
-        let mut row = vec![viewers(step), kind.to_owned(), grouped((group.viewers - failed) as u64)];
+        let Group {
+            failed,
+            closed_by_server,
+            tally,
+            mismatched,
+            fps,
+            ..
+        } = group;
+        let mut row = vec![
+            viewers(step),
+            kind.to_owned(),
+            grouped((group.viewers - failed) as u64),
+        ];
         row.extend([*failed as u64, *closed_by_server as u64, tally.frames].map(grouped));
-        row.extend([fps.map(|fps| fps.min), fps.map(|fps| fps.median), fps.map(|fps| fps.max)].map(known));
+        row.extend(
+            [
+                fps.map(|fps| fps.min),
+                fps.map(|fps| fps.median),
+                fps.map(|fps| fps.max),
+            ]
+            .map(known),
+        );
         row.push(fps.map_or_else(unknown, |fps| grouped(fps.short_viewers as u64)));
         row.extend([tally.skipped, tally.repeats, tally.out_of_order, tally.torn].map(grouped));
-        row.push(if step.plan.verify { grouped(*mismatched) } else { unknown() });
+        row.push(if step.plan.verify {
+            grouped(*mismatched)
+        } else {
+            unknown()
+        });
         row
     };
-    table(&DELIVERIES, steps.iter().flat_map(|step| present(step).map(move |(kind, group)| row(step, kind, group))))
+    table(
+        &DELIVERIES,
+        steps
+            .iter()
+            .flat_map(|step| present(step).map(move |(kind, group)| row(step, kind, group))),
+    )
 }
 
 /// How late frames came, how soon the first one, and how far apart the viewers.
 pub(super) fn times(steps: &[Outcome]) -> String {
     let row = |step: &Outcome, what: String, times: &Quantiles| {
         let mut row = vec![viewers(step), what, grouped(times.count)];
-        row.extend([times.p50_ms, times.p90_ms, times.p99_ms, times.max_ms].map(|time| known(Some(time))));
+        row.extend(
+            [times.p50_ms, times.p90_ms, times.p99_ms, times.max_ms].map(|time| known(Some(time))),
+        );
         row
     };
     let rows = steps.iter().flat_map(|step| {
         let groups = present(step).flat_map(|(kind, group)| {
-            [(format!("{kind}: latency"), &group.latency), (format!("{kind}: first frame"), &group.first_picture)]
+            [
+                (format!("{kind}: latency"), &group.latency),
+                (format!("{kind}: first frame"), &group.first_picture),
+            ]
         });
         let all = groups.chain([("spread".to_owned(), &step.spread)]);
-        all.filter(|(_, times)| times.count > 0).map(move |(what, times)| row(step, what, times))
+        all.filter(|(_, times)| times.count > 0)
+            .map(move |(what, times)| row(step, what, times))
     });
     table(&TIMES, rows)
 }
@@ -113,20 +162,34 @@ pub(super) fn times(steps: &[Outcome]) -> String {
 pub(super) fn processes(steps: &[Outcome]) -> String {
     let row = |step: &Outcome, process: &str, usage: &Usage| {
         let mut row = vec![viewers(step), process.to_owned()];
-        let memory = [usage.rss_start_bytes, usage.rss_end_bytes, usage.rss_peak_bytes].map(mebibytes);
-        let figures = [usage.cpu_seconds, usage.cpu_percent].into_iter().chain(memory);
+        let memory = [
+            usage.rss_start_bytes,
+            usage.rss_end_bytes,
+            usage.rss_peak_bytes,
+        ]
+        .map(mebibytes);
+        let figures = [usage.cpu_seconds, usage.cpu_percent]
+            .into_iter()
+            .chain(memory);
         row.extend(figures.map(|figure| known(Some(figure))));
         row
     };
     let rows = steps.iter().flat_map(|step| {
-        let server = step.server.iter().flat_map(|server| [("server", &server.own), ("children", &server.children)]);
-        server.chain([("bench", &step.crowd)]).map(move |(process, usage)| row(step, process, usage))
+        let server = step
+            .server
+            .iter()
+            .flat_map(|server| [("server", &server.own), ("children", &server.children)]);
+        server
+            .chain([("bench", &step.crowd)])
+            .map(move |(process, usage)| row(step, process, usage))
     });
     table(&PROCESSES, rows)
 }
 
 fn present(step: &Outcome) -> impl Iterator<Item = (&'static str, &Group)> {
-    step.groups().into_iter().filter(|(_, group)| group.viewers > 0)
+    step.groups()
+        .into_iter()
+        .filter(|(_, group)| group.viewers > 0)
 }
 
 fn viewers(step: &Outcome) -> String {
@@ -148,11 +211,27 @@ fn mebibytes(bytes: u64) -> f64 {
 /// Figures stand to the right, under their units; words to the left.
 fn table(columns: &[Column], rows: impl Iterator<Item = Vec<String>>) -> String {
     let is_word = |name: &str| matches!(name, "kind" | "time" | "process");
-    let class = |name: &str| if is_word(name) { r#" class="word""# } else { "" };
-    let head = |(name, unit): &Column| format!("<th{}>{name}<small>{unit}</small></th>", class(name));
-    let cell = |((name, _), text): (&Column, &String)| format!("<td{}>{}</td>", class(name), escape(text));
+    let class = |name: &str| {
+        if is_word(name) {
+            r#" class="word""#
+        } else {
+            ""
+        }
+    };
+    let head =
+        |(name, unit): &Column| format!("<th{}>{name}<small>{unit}</small></th>", class(name));
+    let cell =
+        |((name, _), text): (&Column, &String)| format!("<td{}>{}</td>", class(name), escape(text));
     let heads: String = columns.iter().map(head).collect();
-    let rows: String =
-        rows.map(|row| format!("<tr>{}</tr>\n", columns.iter().zip(&row).map(cell).collect::<String>())).collect();
-    format!("<div class=\"table\"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n")
+    let rows: String = rows
+        .map(|row| {
+            format!(
+                "<tr>{}</tr>\n",
+                columns.iter().zip(&row).map(cell).collect::<String>()
+            )
+        })
+        .collect();
+    format!(
+        "<div class=\"table\"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
+    )
 }

@@ -83,7 +83,8 @@ impl Framing {
                     [] | [b'\r'] => return Found::NeedsMore,
                     [b'\n', ..] => self.begin_chunk(raw, 1),
                     [b'\r', b'\n', ..] => self.begin_chunk(raw, 2),
-                    // The size was wrong: what follows is handed on as it is, and the pictures tell their own ends.
+                    // The size was wrong: what follows is handed on as it is, and the pictures tell
+                    // their own ends.
                     _ => *self = Self::UntilClose,
                 },
                 Self::Chunks(Chunk::Size) => match self.read_size(raw) {
@@ -99,10 +100,12 @@ impl Framing {
         *self = Self::Chunks(Chunk::Size);
     }
 
-    /// Reads the line with the size of a chunk. A camera may say that its body comes in chunks and send it without.
+    /// Reads the line with the size of a chunk. A camera may say that its body comes in chunks and
+    /// send it without.
     fn read_size(&mut self, raw: &mut BytesMut) -> Found {
         let Some(end) = memchr(b'\n', raw.get(..SIZE_LINE_BYTES_MAX).unwrap_or(raw)) else {
-            let can_be_size = raw.len() < SIZE_LINE_BYTES_MAX && raw.iter().take(1).all(|&byte| begins_size(byte));
+            let can_be_size = raw.len() < SIZE_LINE_BYTES_MAX
+                && raw.iter().take(1).all(|&byte| begins_size(byte));
             if can_be_size {
                 return Found::NeedsMore;
             }
@@ -110,7 +113,10 @@ impl Framing {
             return Found::Bytes;
         };
         let line = raw.get(..end).unwrap_or_default().trim_ascii();
-        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let digits = line
+            .iter()
+            .take_while(|byte| byte.is_ascii_hexdigit())
+            .count();
         let size = str::from_utf8(line.get(..digits).unwrap_or_default()).ok();
         let size = size.and_then(|size| u64::from_str_radix(size, 16).ok());
         let ends_well = line.get(digits).is_none_or(|byte| b"; \t".contains(byte));
@@ -131,8 +137,8 @@ impl Framing {
         Found::Bytes
     }
 
-    /// Skips the trailer, as far as it has come with the last chunk. The head of the next response is read past the
-    /// line break that may be left.
+    /// Skips the trailer, as far as it has come with the last chunk. The head of the next response
+    /// is read past the line break that may be left.
     fn end(&mut self, raw: &mut BytesMut) {
         *self = Self::Chunks(Chunk::Last);
         while let Some(end) = memchr(b'\n', raw) {
@@ -149,7 +155,9 @@ fn begins_size(byte: u8) -> bool {
 }
 
 fn take_up_to(bytes_max: u64, raw: &mut BytesMut, body: &mut BytesMut) -> (u64, Found) {
-    let bytes = usize::try_from(bytes_max).unwrap_or(usize::MAX).min(raw.len());
+    let bytes = usize::try_from(bytes_max)
+        .unwrap_or(usize::MAX)
+        .min(raw.len());
     if bytes == 0 {
         return (0, Found::NeedsMore);
     }
@@ -162,9 +170,14 @@ fn take_up_to(bytes_max: u64, raw: &mut BytesMut, body: &mut BytesMut) -> (u64, 
 mod tests {
     use super::*;
 
-    /// What comes out of a body in chunks that arrives in pieces of `bytes` bytes, and whether its end was found.
+    /// What comes out of a body in chunks that arrives in pieces of `bytes` bytes, and whether its
+    /// end was found.
     fn decode(text: &[u8], bytes: usize) -> (Vec<u8>, bool) {
-        let (mut framing, mut raw, mut body) = (Framing::Chunks(Chunk::Size), BytesMut::new(), BytesMut::new());
+        let (mut framing, mut raw, mut body) = (
+            Framing::Chunks(Chunk::Size),
+            BytesMut::new(),
+            BytesMut::new(),
+        );
         for piece in text.chunks(bytes) {
             raw.extend_from_slice(piece);
             loop {
@@ -187,12 +200,20 @@ mod tests {
             ("2\r\nabcd\r\n", "abcd\r\n", false),
             ("9\r\nabcd\r\n4\r\nefgh\r\n", "abcd\r\n4\r\nefgh\r\n", false),
             ("--b\r\nnot in chunks", "--b\r\nnot in chunks", false),
-            ("face\u{ff}not in chunks\r\n", "face\u{ff}not in chunks\r\n", false),
+            (
+                "face\u{ff}not in chunks\r\n",
+                "face\u{ff}not in chunks\r\n",
+                false,
+            ),
             ("fffffffffffffffff\r\nx", "fffffffffffffffff\r\nx", false),
         ] {
             for bytes in [1, 2, 3, text.len()] {
                 let (found, ended) = decode(text.as_bytes(), bytes);
-                assert_eq!((String::from_utf8_lossy(&found), ended), (body.into(), ends), "{text:?} by {bytes}");
+                assert_eq!(
+                    (String::from_utf8_lossy(&found), ended),
+                    (body.into(), ends),
+                    "{text:?} by {bytes}"
+                );
             }
         }
     }

@@ -21,20 +21,23 @@ use crate::wire::url::{Origin, Url};
 /// The longest piece that is read at once.
 const PIECE_BYTES_MAX: usize = 128 * 1024;
 
-/// So many requests may precede an answer: redirects, and each may end at an address that wants a login.
+/// So many requests may precede an answer: redirects, and each may end at an address that wants a
+/// login.
 const REQUESTS_MAX: usize = 20;
 
-/// The body of a response that only leads to another request is read up to this length, so that its connection can be
-/// used again.
+/// The body of a response that only leads to another request is read up to this length, so that its
+/// connection can be used again.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
 /// Sends requests to one camera, over one connection where the camera keeps it open.
 pub(super) struct Client<'a> {
     source: &'a Http,
-    /// The settings of encrypted connections. The platform's store of certificates is read with the first of them.
+    /// The settings of encrypted connections. The platform's store of certificates is read with the
+    /// first of them.
     tls: OnceCell<Arc<ClientConfig>>,
     cookies: Cookies,
-    /// What answers the camera's challenge, once there has been one. Later requests are sent with their answer.
+    /// What answers the camera's challenge, once there has been one. Later requests are sent with
+    /// their answer.
     login: Option<Login>,
     idle: Option<(Origin, Stream)>,
 }
@@ -67,11 +70,17 @@ pub(super) enum Read {
 
 impl<'a> Client<'a> {
     pub(super) fn new(source: &'a Http) -> Self {
-        Self { source, tls: OnceCell::new(), cookies: Cookies::default(), login: None, idle: None }
+        Self {
+            source,
+            tls: OnceCell::new(),
+            cookies: Cookies::default(),
+            login: None,
+            idle: None,
+        }
     }
 
-    /// Asks for what stands at the address, or for "not modified" if that still has the tag `known`. Redirects are
-    /// followed and challenges answered.
+    /// Asks for what stands at the address, or for "not modified" if that still has the tag
+    /// `known`. Redirects are followed and challenges answered.
     ///
     /// Credentials are sent only to the origin they were given for, and only after its challenge.
     pub(super) fn get(&mut self, known: Option<&[u8]>) -> Result<Answer, Fault> {
@@ -83,7 +92,10 @@ impl<'a> Client<'a> {
             match answer.head.status {
                 304 if known.is_some() => return Ok(answer),
                 200..=299 if !matches!(answer.head.status, 204 | 205) => return Ok(answer),
-                300..=308 if answer.head.all("Location").next().is_some() && answer.head.status != 304 => {
+                300..=308
+                    if answer.head.all("Location").next().is_some()
+                        && answer.head.status != 304 =>
+                {
                     let location = answer.head.all("Location").next().unwrap_or_default();
                     let next = url.join(location).ok_or(Fault::Redirects)?;
                     if next != url {
@@ -114,23 +126,36 @@ impl<'a> Client<'a> {
     /// Sends one request and reads the head of its response.
     fn request(&mut self, url: &Url, known: Option<&[u8]>) -> Result<Answer, Fault> {
         let request = self.encode(url, known);
-        // A connection that is kept open may be closed just when it is used again (RFC 9112, section 9.3.1).
-        if let Some((origin, stream)) = self.idle.take().filter(|(origin, _)| *origin == url.origin()) {
+        // A connection that is kept open may be closed just when it is used again (RFC 9112,
+        // section 9.3.1).
+        if let Some((origin, stream)) = self
+            .idle
+            .take()
+            .filter(|(origin, _)| *origin == url.origin())
+        {
             match self.exchange(stream, origin, &request) {
                 Err(Fault::Closed) => {}
                 outcome => return outcome,
             }
         }
         let connection = Connection::open(url, || self.tls_config(), self.source.timeout())?;
-        let stream = Stream { connection, received: BytesMut::new(), piece: vec![0; PIECE_BYTES_MAX].into() };
+        let stream = Stream {
+            connection,
+            received: BytesMut::new(),
+            piece: vec![0; PIECE_BYTES_MAX].into(),
+        };
         self.exchange(stream, url.origin(), &request)
     }
 
     fn tls_config(&self) -> Arc<ClientConfig> {
-        Arc::clone(self.tls.get_or_init(|| Trust::client_config(self.source.insecure)))
+        Arc::clone(
+            self.tls
+                .get_or_init(|| Trust::client_config(self.source.insecure)),
+        )
     }
 
-    /// A request for `url`. The names of its fields are spelled as cameras expect them: some heed their case.
+    /// A request for `url`. The names of its fields are spelled as cameras expect them: some heed
+    /// their case.
     fn encode(&mut self, url: &Url, known: Option<&[u8]>) -> Vec<u8> {
         let mut request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: framecast/{}\r\nAccept: */*\r\n",
@@ -139,7 +164,8 @@ impl<'a> Client<'a> {
             env!("CARGO_PKG_VERSION")
         )
         .into_bytes();
-        let mut put = |name: &[u8], value: &[u8]| request.extend([name, b": ", value, b"\r\n"].concat());
+        let mut put =
+            |name: &[u8], value: &[u8]| request.extend([name, b": ", value, b"\r\n"].concat());
         if let Some(known) = known {
             put(b"If-None-Match", known);
         }
@@ -156,9 +182,17 @@ impl<'a> Client<'a> {
         request
     }
 
-    fn exchange(&self, mut stream: Stream, origin: Origin, request: &[u8]) -> Result<Answer, Fault> {
+    fn exchange(
+        &self,
+        mut stream: Stream,
+        origin: Origin,
+        request: &[u8],
+    ) -> Result<Answer, Fault> {
         let timeout = self.source.timeout();
-        stream.connection.send(request).map_err(|error| Fault::of_io(&error, timeout))?;
+        stream
+            .connection
+            .send(request)
+            .map_err(|error| Fault::of_io(&error, timeout))?;
         let deadline = Instant::now() + timeout;
         let mut reader = HeadReader::default();
         let head = loop {
@@ -179,10 +213,18 @@ impl<'a> Client<'a> {
         log::debug!("status {}", head.status);
         let framing = Framing::of(&head);
         let ended = matches!(framing, Framing::Length(0));
-        Ok(Answer { head, origin, framing, body: BytesMut::new(), stream, ended })
+        Ok(Answer {
+            head,
+            origin,
+            framing,
+            body: BytesMut::new(),
+            stream,
+            ended,
+        })
     }
 
-    /// Keeps the connection of an answer for the next request, if its body has ended and the camera lets it.
+    /// Keeps the connection of an answer for the next request, if its body has ended and the camera
+    /// lets it.
     pub(super) fn keep(&mut self, answer: Answer) {
         if answer.ended && answer.framing.is_finite() && answer.head.keeps_connection() {
             self.idle = Some((answer.origin, answer.stream));
@@ -202,7 +244,8 @@ impl<'a> Client<'a> {
 }
 
 impl Answer {
-    /// Waits for more of the body, no longer than `wait`. That the connection breaks is an end like any other.
+    /// Waits for more of the body, no longer than `wait`. That the connection breaks is an end like
+    /// any other.
     pub(super) fn read(&mut self, wait: Duration) -> Result<Read, Fault> {
         let deadline = Instant::now() + wait;
         while !self.ended {
@@ -211,7 +254,10 @@ impl Answer {
                 Found::End => break,
                 Found::NeedsMore => {}
             }
-            match self.stream.read(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .stream
+                .read(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(Read::More) => {}
                 Ok(Read::End) => self.framing = Framing::UntilClose,
                 Ok(Read::Silence) => return Ok(Read::Silence),
@@ -244,10 +290,16 @@ impl Stream {
         match self.connection.read(&mut self.piece, wait) {
             Ok(0) => Ok(Read::End),
             Ok(count) => {
-                self.received.extend_from_slice(self.piece.get(..count).unwrap_or_default());
+                self.received
+                    .extend_from_slice(self.piece.get(..count).unwrap_or_default());
                 Ok(Read::More)
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                ) =>
+            {
                 Ok(Read::Silence)
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Read::End),

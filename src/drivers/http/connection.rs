@@ -14,13 +14,16 @@ use socket2::{SockRef, TcpKeepalive};
 use super::Fault;
 use crate::wire::url::Url;
 
-/// The next address of a host is tried after this, while the ones before have not answered (RFC 8305, section 5).
+/// The next address of a host is tried after this, while the ones before have not answered (RFC
+/// 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// A camera that lost its power says nothing: a connection that is silent for so long is probed, however long the
-/// camera may be silent.
-const KEEPALIVE: TcpKeepalive =
-    TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5)).with_retries(3);
+/// A camera that lost its power says nothing: a connection that is silent for so long is probed,
+/// however long the camera may be silent.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(15))
+    .with_interval(Duration::from_secs(5))
+    .with_retries(3);
 
 /// A connection to a camera.
 #[derive(Debug)]
@@ -32,20 +35,29 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    /// Connects to where `url` leads, by whichever of the host's addresses answers first. `tls` has the settings of an
-    /// encrypted connection.
-    pub(super) fn open(url: &Url, tls: impl FnOnce() -> Arc<ClientConfig>, timeout: Duration) -> Result<Self, Fault> {
+    /// Connects to where `url` leads, by whichever of the host's addresses answers first. `tls` has
+    /// the settings of an encrypted connection.
+    pub(super) fn open(
+        url: &Url,
+        tls: impl FnOnce() -> Arc<ClientConfig>,
+        timeout: Duration,
+    ) -> Result<Self, Fault> {
         let (host, port) = url.lookup();
-        let stream = connect(&host, port, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
+        let stream =
+            connect(&host, port, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
         Self::prepare(&stream, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
         if !url.is_encrypted() {
             return Ok(Self::Plain(stream));
         }
-        let name = ServerName::try_from(url.server_name().to_owned()).map_err(|error| Fault::Tls(error.to_string()))?;
+        let name = ServerName::try_from(url.server_name().to_owned())
+            .map_err(|error| Fault::Tls(error.to_string()))?;
         let session = ClientConnection::new(tls(), name).map_err(|error| Fault::of_tls(&error))?;
         let mut stream = StreamOwned::new(session, stream);
         while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock).map_err(|error| Fault::of_handshake(&error, timeout))?;
+            stream
+                .conn
+                .complete_io(&mut stream.sock)
+                .map_err(|error| Fault::of_handshake(&error, timeout))?;
         }
         Ok(Self::Encrypted(Box::new(stream)))
     }
@@ -86,14 +98,17 @@ impl Connection {
     }
 }
 
-/// Resolves `host` and connects to its addresses, each a little later than the one before, until one answers. Neither
-/// getaddrinfo(3) nor connect(2) need end in time: they run in threads, which are left behind.
+/// Resolves `host` and connects to its addresses, each a little later than the one before, until
+/// one answers. Neither getaddrinfo(3) nor connect(2) need end in time: they run in threads, which
+/// are left behind.
 fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     let deadline = Instant::now() + timeout;
     let timed_out = || io::Error::from(io::ErrorKind::TimedOut);
     let (resolved, addresses) = channel();
     let host = host.to_owned();
-    thread::spawn(move || resolved.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter)));
+    thread::spawn(move || {
+        resolved.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter))
+    });
     let addresses = addresses.recv_timeout(timeout).map_err(|_| timed_out())??;
     let (connected, attempts) = channel();
     let mut untried = alternate(addresses).into_iter();
@@ -114,7 +129,11 @@ fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
             None if pending == 0 => return Err(failure),
             None => {}
         }
-        match attempts.recv_timeout(if has_more { left.min(ATTEMPT_DELAY) } else { left }) {
+        match attempts.recv_timeout(if has_more {
+            left.min(ATTEMPT_DELAY)
+        } else {
+            left
+        }) {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => {
                 pending -= 1;
@@ -130,11 +149,13 @@ fn attempt(address: SocketAddr, timeout: Duration, connected: Sender<io::Result<
     thread::spawn(move || connected.send(TcpStream::connect_timeout(&address, timeout)));
 }
 
-/// The addresses with those of either family in turn, in the resolver's order (RFC 8305, section 4).
+/// The addresses with those of either family in turn, in the resolver's order (RFC 8305, section
+/// 4).
 fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut these, mut those): (Vec<_>, Vec<_>) =
-        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_ipv6);
+    let (mut these, mut those): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first_is_ipv6);
     let mut ordered = Vec::new();
     these.reverse();
     those.reverse();

@@ -1,5 +1,5 @@
-//! The cookies that a camera sets, kept while the driver runs (RFC 6265). Some cameras count a request without the
-//! cookie of their redirect as the first one, and redirect for ever.
+//! The cookies that a camera sets, kept while the driver runs (RFC 6265). Some cameras count a
+//! request without the cookie of their redirect as the first one, and redirect for ever.
 
 use std::time::SystemTime;
 
@@ -12,8 +12,9 @@ const COOKIES_MAX: usize = 32;
 /// A longer one is ignored (RFC 6265, section 6.1).
 const COOKIE_BYTES_MAX: usize = 4096;
 
-/// The cookies of one run. They are sent to the very host that has set them: `Domain` is not heeded, as no camera's
-/// session reaches over hosts, and a list of public suffixes would be needed to tell one's own from others'.
+/// The cookies of one run. They are sent to the very host that has set them: `Domain` is not
+/// heeded, as no camera's session reaches over hosts, and a list of public suffixes would be needed
+/// to tell one's own from others'.
 #[derive(Default)]
 pub(super) struct Cookies(Vec<Cookie>);
 
@@ -29,8 +30,13 @@ struct Cookie {
 impl Cookies {
     /// Keeps what the response from `url` sets, and forgets what it deletes.
     pub(super) fn store(&mut self, url: &Url, head: &Head) {
-        for field in head.all("Set-Cookie").filter(|field| field.len() <= COOKIE_BYTES_MAX) {
-            let Some((cookie, expired)) = Cookie::parse(url, field) else { continue };
+        for field in head
+            .all("Set-Cookie")
+            .filter(|field| field.len() <= COOKIE_BYTES_MAX)
+        {
+            let Some((cookie, expired)) = Cookie::parse(url, field) else {
+                continue;
+            };
             self.0.retain(|known| !known.is_same(&cookie));
             if !expired {
                 self.0.push(cookie);
@@ -45,7 +51,10 @@ impl Cookies {
         let mut sent: Vec<&Cookie> = self.0.iter().filter(|cookie| cookie.is_for(url)).collect();
         // The cookie of the longest path is the one that is meant (RFC 6265, section 5.4).
         sent.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
-        sent.iter().map(|cookie| [&*cookie.name, &*cookie.value].join(&b'=')).collect::<Vec<_>>().join(&b"; "[..])
+        sent.iter()
+            .map(|cookie| [&*cookie.name, &*cookie.value].join(&b'='))
+            .collect::<Vec<_>>()
+            .join(&b"; "[..])
     }
 }
 
@@ -73,8 +82,8 @@ impl Cookie {
                 "secure" => cookie.secure = true,
                 "max-age" => expired |= value.parse::<i64>().is_ok_and(|seconds| seconds <= 0),
                 "expires" => {
-                    expired |=
-                        httpdate::parse_http_date(&value.replace('-', " ")).is_ok_and(|time| time <= SystemTime::now());
+                    expired |= httpdate::parse_http_date(&value.replace('-', " "))
+                        .is_ok_and(|time| time <= SystemTime::now());
                 }
                 _ => {}
             }
@@ -90,7 +99,11 @@ impl Cookie {
         let under_path = url
             .path()
             .strip_prefix(self.path.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/'));
-        url.host().eq_ignore_ascii_case(&self.host) && under_path && (!self.secure || url.is_encrypted())
+            .is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/')
+            });
+        url.host().eq_ignore_ascii_case(&self.host)
+            && under_path
+            && (!self.secure || url.is_encrypted())
     }
 }

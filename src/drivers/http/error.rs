@@ -34,7 +34,8 @@ pub enum Fault {
     /// There is no way to the host.
     #[error("there is no way to that host; check its address, and the network")]
     Unreachable,
-    /// The certificate of the camera is for another name, has expired, or is signed by an unknown authority.
+    /// The certificate of the camera is for another name, has expired, or is signed by an unknown
+    /// authority.
     #[error(
         "its certificate is not accepted ({0}); add your own authority to the system's store or name its file in \
          SSL_CERT_FILE, or, if it is your own camera, add insecure=1 behind the #"
@@ -66,7 +67,9 @@ pub enum Fault {
     )]
     NoPicture(Duration),
     /// The connection was closed before there was an answer.
-    #[error("it closed the connection without an answer; check the port, and whether it wants https://")]
+    #[error(
+        "it closed the connection without an answer; check the port, and whether it wants https://"
+    )]
     Closed,
     /// What came is not HTTP.
     #[error("its answer is not HTTP ({0}); check the port")]
@@ -81,13 +84,19 @@ pub enum Fault {
     #[error("it wants a user and a password; write http://USER:PASSWORD@HOST/PATH")]
     CredentialsMissing,
     /// 401, with credentials.
-    #[error("it does not accept the user and password; check them (in the address, %40 stands for @)")]
+    #[error(
+        "it does not accept the user and password; check them (in the address, %40 stands for @)"
+    )]
     CredentialsWrong,
     /// 401 from another host than the one the credentials are for.
-    #[error("it redirects to {0}, which wants a user and a password of its own; give that address instead")]
+    #[error(
+        "it redirects to {0}, which wants a user and a password of its own; give that address instead"
+    )]
     CredentialsElsewhere(String),
     /// 401, a challenge that is neither basic nor digest, and no success with basic.
-    #[error("it wants a login that is neither basic nor digest ({0}); choose one of these in its settings")]
+    #[error(
+        "it wants a login that is neither basic nor digest ({0}); choose one of these in its settings"
+    )]
     Challenge(String),
     /// 403.
     #[error("it forbids this (403 Forbidden); check what the user may see, and who may connect")]
@@ -115,7 +124,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether another attempt would do harm or no good: a camera may lock out a client that repeats a wrong login.
+    /// Whether another attempt would do harm or no good: a camera may lock out a client that
+    /// repeats a wrong login.
     pub(super) fn is_lasting(&self) -> bool {
         matches!(
             self,
@@ -135,7 +145,9 @@ impl Fault {
         }
         match error.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
-            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Self::Unreachable,
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+                Self::Unreachable
+            }
             ErrorKind::TimedOut | ErrorKind::WouldBlock => Self::Silent(timeout),
             ErrorKind::UnexpectedEof
             | ErrorKind::ConnectionReset
@@ -148,10 +160,13 @@ impl Fault {
         }
     }
 
-    /// What an error of a TLS handshake means. Old cameras close the connection where they know nothing we offer.
+    /// What an error of a TLS handshake means. Old cameras close the connection where they know
+    /// nothing we offer.
     pub(super) fn of_handshake(error: &io::Error, timeout: Duration) -> Self {
         match Self::of_io(error, timeout) {
-            Self::Closed => Self::OldTls("it closed the connection during the handshake".to_owned()),
+            Self::Closed => {
+                Self::OldTls("it closed the connection during the handshake".to_owned())
+            }
             fault => fault,
         }
     }

@@ -1,10 +1,10 @@
 //! The head of a response, read as leniently as curl and browsers read it.
 //!
-//! Cameras send a bare date between the fields, a space before a colon, folded lines, empty and bracketed names,
-//! control characters, `http/1.1` in lower case, `HTTP/2.0` over plain TCP, `ICY 200 OK`, or no head at all. `httparse`
-//! can skip flawed field lines, but it refuses such status lines, and a head of more fields than it was
-//! given room for. So lines are read here one by one: what is not understood is ignored, and no line can end the
-//! stream.
+//! Cameras send a bare date between the fields, a space before a colon, folded lines, empty and
+//! bracketed names, control characters, `http/1.1` in lower case, `HTTP/2.0` over plain TCP, `ICY
+//! 200 OK`, or no head at all. `httparse` can skip flawed field lines, but it refuses such status
+//! lines, and a head of more fields than it was given room for. So lines are read here one by one:
+//! what is not understood is ignored, and no line can end the stream.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,8 @@ const PROTOCOLS: [&[u8]; 3] = [b"HTTP/", b"ICY ", b"RTSP/"];
 pub(super) struct Head {
     /// The status, 100 to 999; 200 where there is none.
     pub(super) status: u16,
-    /// Whether the connection stays open after the body unless a field says otherwise: from HTTP/1.1 on.
+    /// Whether the connection stays open after the body unless a field says otherwise: from
+    /// HTTP/1.1 on.
     is_persistent: bool,
     /// There is none: what came begins with the body (HTTP/0.9).
     pub(super) is_missing: bool,
@@ -43,8 +44,8 @@ pub(super) struct HeadReader {
 }
 
 impl HeadReader {
-    /// Takes whole lines off `received`, up to the end of the head; `Ok(None)` until it is there. What is left then is
-    /// the body. Where the response has no head (HTTP/0.9), everything is.
+    /// Takes whole lines off `received`, up to the end of the head; `Ok(None)` until it is there.
+    /// What is left then is the body. Where the response has no head (HTTP/0.9), everything is.
     ///
     /// # Errors
     /// The head is too long, or that of another protocol.
@@ -54,11 +55,19 @@ impl HeadReader {
                 self.skip_blanks(received);
                 match begins_with_protocol(received) {
                     Some(true) => {}
-                    Some(false) => return Ok(Some(Head { status: 200, is_missing: true, ..Head::default() })),
+                    Some(false) => {
+                        return Ok(Some(Head {
+                            status: 200,
+                            is_missing: true,
+                            ..Head::default()
+                        }));
+                    }
                     None => return Ok(None),
                 }
             }
-            let Some(line) = self.take_line(received)? else { return Ok(None) };
+            let Some(line) = self.take_line(received)? else {
+                return Ok(None);
+            };
             let text = line.strip_suffix(b"\n").unwrap_or(&line);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
             let Some(head) = &mut self.head else {
@@ -69,9 +78,14 @@ impl HeadReader {
                 head.add(text);
                 continue;
             }
-            // An interim response (RFC 9110, section 15.2) precedes the one that counts. 101 would change the protocol.
+            // An interim response (RFC 9110, section 15.2) precedes the one that counts. 101 would
+            // change the protocol.
             match self.head.take() {
-                Some(Head { status: 100 | 102..=199, .. }) | None => {}
+                Some(Head {
+                    status: 100 | 102..=199,
+                    ..
+                })
+                | None => {}
                 head => return Ok(head),
             }
         }
@@ -82,17 +96,25 @@ impl HeadReader {
         self.head.is_some() || self.taken > 0
     }
 
-    /// Skips blank lines and blanks before a status line; the last body may have had a line break too many.
+    /// Skips blank lines and blanks before a status line; the last body may have had a line break
+    /// too many.
     fn skip_blanks(&mut self, received: &mut BytesMut) {
-        let blanks = received.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let blanks = received
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
         drop(received.split_to(blanks));
         self.scanned = 0;
     }
 
     fn take_line(&mut self, received: &mut BytesMut) -> Result<Option<BytesMut>, Fault> {
-        let end = memchr(b'\n', received.get(self.scanned..).unwrap_or_default()).map(|at| self.scanned + at + 1);
+        let end = memchr(b'\n', received.get(self.scanned..).unwrap_or_default())
+            .map(|at| self.scanned + at + 1);
         if self.taken + end.unwrap_or(received.len()) > HEAD_BYTES_MAX {
-            return Err(Fault::NotHttp(format!("its head has more than {} KiB", HEAD_BYTES_MAX / 1024)));
+            return Err(Fault::NotHttp(format!(
+                "its head has more than {} KiB",
+                HEAD_BYTES_MAX / 1024
+            )));
         }
         self.scanned = if end.is_some() { 0 } else { received.len() };
         self.taken += end.unwrap_or_default();
@@ -104,8 +126,15 @@ impl HeadReader {
 fn begins_with_protocol(received: &[u8]) -> Option<bool> {
     let mut begins = PROTOCOLS.into_iter().map(|protocol| {
         let length = protocol.len().min(received.len());
-        let matches = received.get(..length).unwrap_or_default().eq_ignore_ascii_case(&protocol[..length]);
-        if matches && length < protocol.len() { None } else { Some(matches) }
+        let matches = received
+            .get(..length)
+            .unwrap_or_default()
+            .eq_ignore_ascii_case(&protocol[..length]);
+        if matches && length < protocol.len() {
+            None
+        } else {
+            Some(matches)
+        }
     });
     let begins: [Option<bool>; 3] = std::array::from_fn(|_| begins.next().flatten());
     if begins.contains(&Some(true)) {
@@ -115,28 +144,38 @@ fn begins_with_protocol(received: &[u8]) -> Option<bool> {
 }
 
 impl Head {
-    /// Reads a status line: `HTTP/1.1 200 OK`, in any case, with any blanks, with or without a status and its words.
+    /// Reads a status line: `HTTP/1.1 200 OK`, in any case, with any blanks, with or without a
+    /// status and its words.
     fn begin(line: &[u8]) -> Result<Self, Fault> {
-        let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        let mut words = line
+            .split(|byte| byte.is_ascii_whitespace())
+            .filter(|word| !word.is_empty());
         let protocol = words.next().unwrap_or_default().to_ascii_uppercase();
         if protocol.starts_with(b"RTSP/") {
             return Err(Fault::Rtsp);
         }
         let code = words.next().unwrap_or_default();
         let digits = code.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let status = match str::from_utf8(code.get(..digits).unwrap_or_default()).unwrap_or_default() {
-            "" => 200,
-            digits => match digits.parse() {
-                Ok(status @ 100..=999) => status,
-                _ => return Err(Fault::NotHttp(format!("its status is {}", shown(code)))),
-            },
-        };
+        let status =
+            match str::from_utf8(code.get(..digits).unwrap_or_default()).unwrap_or_default() {
+                "" => 200,
+                digits => match digits.parse() {
+                    Ok(status @ 100..=999) => status,
+                    _ => return Err(Fault::NotHttp(format!("its status is {}", shown(code)))),
+                },
+            };
         let version = protocol.strip_prefix(b"HTTP/").unwrap_or_default();
-        let is_old = version.starts_with(b"0") || version == b"1.0" || version == b"1" || version.is_empty();
-        Ok(Self { status, is_persistent: !is_old, ..Self::default() })
+        let is_old =
+            version.starts_with(b"0") || version == b"1.0" || version == b"1" || version.is_empty();
+        Ok(Self {
+            status,
+            is_persistent: !is_old,
+            ..Self::default()
+        })
     }
 
-    /// Adds a field line, or the rest of the one before (RFC 9112, section 5.2). What is neither is ignored.
+    /// Adds a field line, or the rest of the one before (RFC 9112, section 5.2). What is neither is
+    /// ignored.
     fn add(&mut self, line: &[u8]) {
         let is_folded = line.first().is_some_and(|byte| b" \t".contains(byte));
         if let Some((_, value)) = self.fields.last_mut().filter(|_| is_folded) {
@@ -144,20 +183,30 @@ impl Head {
             value.extend(cleaned(line));
             return;
         }
-        let Some(colon) = memchr(b':', line) else { return };
-        let name = String::from_utf8_lossy(&cleaned(line.get(..colon).unwrap_or_default())).into_owned();
-        self.fields.push((name, cleaned(line.get(colon + 1..).unwrap_or_default())));
+        let Some(colon) = memchr(b':', line) else {
+            return;
+        };
+        let name =
+            String::from_utf8_lossy(&cleaned(line.get(..colon).unwrap_or_default())).into_owned();
+        self.fields
+            .push((name, cleaned(line.get(colon + 1..).unwrap_or_default())));
     }
 
     /// The values of every field called `name`, whatever its case.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let named = move |field: &&(String, Vec<u8>)| field.0.eq_ignore_ascii_case(name);
-        self.fields.iter().filter(named).map(|(_, value)| value.as_slice())
+        self.fields
+            .iter()
+            .filter(named)
+            .map(|(_, value)| value.as_slice())
     }
 
     /// The value of the first field called `name`, as text; empty without one.
     pub(super) fn text(&self, name: &str) -> Cow<'_, str> {
-        self.all(name).next().map(String::from_utf8_lossy).unwrap_or_default()
+        self.all(name)
+            .next()
+            .map(String::from_utf8_lossy)
+            .unwrap_or_default()
     }
 
     /// Whether the list in the fields called `name` holds `word`.
@@ -168,13 +217,19 @@ impl Head {
         })
     }
 
-    /// How long the body is said to be. What is no number, too large for one, or contradicts itself, is ignored.
+    /// How long the body is said to be. What is no number, too large for one, or contradicts
+    /// itself, is ignored.
     pub(super) fn content_length(&self) -> Option<u64> {
-        let lengths = self.all("Content-Length").flat_map(|value| value.split(|&byte| byte == b','));
+        let lengths = self
+            .all("Content-Length")
+            .flat_map(|value| value.split(|&byte| byte == b','));
         let mut lengths = lengths.map(|length| {
             let length = str::from_utf8(length).unwrap_or_default().trim();
             // A sign is no part of a length (RFC 9110, section 8.6), but `parse` would take it.
-            length.parse::<u64>().ok().filter(|_| !length.starts_with('+'))
+            length
+                .parse::<u64>()
+                .ok()
+                .filter(|_| !length.starts_with('+'))
         });
         let first = lengths.next()??;
         lengths.all(|length| length == Some(first)).then_some(first)
@@ -189,13 +244,20 @@ impl Head {
 
 /// Bytes without blanks around them and without control characters, which no text is the worse for.
 fn cleaned(bytes: &[u8]) -> Vec<u8> {
-    let kept = bytes.iter().filter(|byte| !byte.is_ascii_control() || **byte == b'\t');
+    let kept = bytes
+        .iter()
+        .filter(|byte| !byte.is_ascii_control() || **byte == b'\t');
     kept.copied().collect::<Vec<u8>>().trim_ascii().to_vec()
 }
 
-/// The beginning of what a camera sent, as a sentence may repeat it: on one line, without control characters.
+/// The beginning of what a camera sent, as a sentence may repeat it: on one line, without control
+/// characters.
 pub(super) fn shown(bytes: &[u8]) -> String {
     const CHARACTERS_MAX: usize = 60;
     let text = String::from_utf8_lossy(bytes.get(..4 * CHARACTERS_MAX).unwrap_or(bytes));
-    text.trim().chars().map(|letter| if letter.is_control() { '?' } else { letter }).take(CHARACTERS_MAX).collect()
+    text.trim()
+        .chars()
+        .map(|letter| if letter.is_control() { '?' } else { letter })
+        .take(CHARACTERS_MAX)
+        .collect()
 }

@@ -6,7 +6,8 @@ use super::Fault;
 use super::head::{Head, shown};
 use crate::wire::sniff::{Content, STREAM_ADDRESSES, part_body};
 
-/// So much of a body is looked at for a picture or a boundary. Blanks or a binary header may precede it.
+/// So much of a body is looked at for a picture or a boundary. Blanks or a binary header may
+/// precede it.
 pub(super) const START_BYTES_MAX: usize = 1024;
 
 /// So many bytes of a beginning tell a page from other markup.
@@ -24,7 +25,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Tells the kind by the type and the beginning of the body, as far as it has come; `None` if it takes more of it.
+    /// Tells the kind by the type and the beginning of the body, as far as it has come; `None` if
+    /// it takes more of it.
     pub(super) fn of(head: &Head, start: &[u8]) -> Option<Self> {
         if let Some(declared) = declared_parts(head) {
             return Some(declared);
@@ -38,7 +40,8 @@ impl Kind {
         jpeg.map(|_| Self::Jpegs)
     }
 
-    /// Why a body that begins with `start` is neither a stream nor a picture, and what to do about it.
+    /// Why a body that begins with `start` is neither a stream nor a picture, and what to do about
+    /// it.
     pub(super) fn fault(head: &Head, start: &[u8]) -> Fault {
         if start.is_empty() {
             return Fault::Ended { frames: 0 };
@@ -47,11 +50,19 @@ impl Kind {
         let encoding = head.text("Content-Encoding").trim().to_ascii_lowercase();
         let content = content_of(start, &declared);
         if !matches!(encoding.as_str(), "" | "identity" | "none" | "binary") {
-            return Fault::NotVideo(format!("{} data", shown(encoding.as_bytes())), Content::Compressed("").remedy());
+            return Fault::NotVideo(
+                format!("{} data", shown(encoding.as_bytes())),
+                Content::Compressed("").remedy(),
+            );
         }
         // What has no head and no sign of a picture is not HTTP at all.
         if head.is_missing && !content.is_foreign() {
-            return Fault::NotHttp(shown(start.split(|&byte| byte == b'\n').next().unwrap_or_default()));
+            return Fault::NotHttp(shown(
+                start
+                    .split(|&byte| byte == b'\n')
+                    .next()
+                    .unwrap_or_default(),
+            ));
         }
         let is_media = declared.starts_with("image/") || declared.starts_with("video/");
         let remedy = match content {
@@ -63,12 +74,15 @@ impl Kind {
         };
         match declared.as_str() {
             "" => Fault::NotVideo(content.to_string(), remedy),
-            declared => Fault::NotVideo(format!("{content} ({})", shown(declared.as_bytes())), remedy),
+            declared => Fault::NotVideo(
+                format!("{content} ({})", shown(declared.as_bytes())),
+                remedy,
+            ),
         }
     }
 
-    /// The same for a body that is declared as multipart and was none, now that it is over; `None` if that says
-    /// nothing.
+    /// The same for a body that is declared as multipart and was none, now that it is over; `None`
+    /// if that says nothing.
     pub(super) fn undeclared_fault(head: &Head, start: &[u8]) -> Option<Fault> {
         let is_foreign = !has_delimiter(start) && Content::of(start).is_foreign();
         is_foreign.then(|| Self::fault(head, start))
@@ -78,17 +92,22 @@ impl Kind {
     pub(super) fn part_fault(start: &[u8]) -> Option<Fault> {
         let content = Content::of(part_body(start)?);
         // A page or a message may precede the pictures; a video does not.
-        let is_media = matches!(content, Content::Pictures(_) | Content::Video(_) | Content::Playlist(_));
+        let is_media = matches!(
+            content,
+            Content::Pictures(_) | Content::Video(_) | Content::Playlist(_)
+        );
         is_media.then(|| Fault::NotVideo(format!("parts of {content}"), content.remedy()))
     }
 
     /// Whether it is clear from `start` already that neither picture nor boundary will follow.
     pub(super) fn is_foreign(start: &[u8]) -> bool {
-        start.len() >= START_BYTES_MAX || (start.len() >= TELLING_BYTES && Content::of(start).is_foreign())
+        start.len() >= START_BYTES_MAX
+            || (start.len() >= TELLING_BYTES && Content::of(start).is_foreign())
     }
 }
 
-/// What a body is that begins with `start`; where its bytes do not tell, by the type that is `declared`.
+/// What a body is that begins with `start`; where its bytes do not tell, by the type that is
+/// `declared`.
 fn content_of(start: &[u8], declared: &str) -> Content {
     match (Content::of(start), declared) {
         (
@@ -103,23 +122,40 @@ fn content_of(start: &[u8], declared: &str) -> Content {
 fn is_jpeg(declared: &str) -> bool {
     matches!(
         declared,
-        "image/jpeg" | "image/jpg" | "image/pjpeg" | "video/x-motion-jpeg" | "video/x-mjpeg" | "video/mjpeg"
+        "image/jpeg"
+            | "image/jpg"
+            | "image/pjpeg"
+            | "video/x-motion-jpeg"
+            | "video/x-mjpeg"
+            | "video/mjpeg"
     )
 }
 
 /// The media type, in lower case and without parameters.
 fn media_type(head: &Head) -> String {
-    head.text("Content-Type").split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase()
+    head.text("Content-Type")
+        .split([';', ','])
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 fn declared_parts(head: &Head) -> Option<Kind> {
-    media_type(head).starts_with("multipart/").then(|| Kind::Parts(boundary_of(&head.text("Content-Type"))))
+    media_type(head)
+        .starts_with("multipart/")
+        .then(|| Kind::Parts(boundary_of(&head.text("Content-Type"))))
 }
 
-/// The boundary that a multipart type declares (RFC 2046, section 5.1.1). No boundary has a semicolon.
+/// The boundary that a multipart type declares (RFC 2046, section 5.1.1). No boundary has a
+/// semicolon.
 fn boundary_of(content_type: &str) -> Option<String> {
-    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let (_, boundary) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
+    let mut parameters = content_type
+        .split(';')
+        .skip(1)
+        .filter_map(|parameter| parameter.split_once('='));
+    let (_, boundary) =
+        parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
     Some(boundary.trim().to_owned())
 }
 
@@ -129,7 +165,10 @@ fn has_delimiter(text: &[u8]) -> bool {
         let word = line.strip_prefix(b"--").map(<[u8]>::trim_ascii);
         // `<!--` begins no line with its dashes, and `-->` has no word.
         word.is_some_and(|word| {
-            !word.is_empty() && word.iter().all(|byte| (b'!'..=b'~').contains(byte) && *byte != b'>')
+            !word.is_empty()
+                && word
+                    .iter()
+                    .all(|byte| (b'!'..=b'~').contains(byte) && *byte != b'>')
         })
     })
 }

@@ -1,15 +1,18 @@
-//! The source `http://` or `https://`: a camera or server on the network, which gives motion JPEG or single pictures.
+//! The source `http://` or `https://`: a camera or server on the network, which gives motion JPEG
+//! or single pictures.
 //!
 //! The whole text is its address. Our own parameters follow the `#`, which is never sent:
 //! `http://camera/video?size=2#timeout=30s`.
 //!
 //! # A client of its own
 //!
-//! ureq, hyper and reqwest parse heads by httparse, and refuse what curl, ffmpeg and browsers show: a status line in
-//! lower case, with two blanks or of HTTP/2.0, no head at all (HTTP/0.9), a `Content-Length` that is empty, negative or
-//! contradicts itself, a chunk of the wrong size. Their leniency, where they have any, ends at field lines, and none of
-//! them tells a body that has ended from one that says nothing any more. libcurl's binding would read all of that, but
-//! brings a C library. So this is a small blocking client over `std::net` and rustls; nothing here runs in the server.
+//! ureq, hyper and reqwest parse heads by httparse, and refuse what curl, ffmpeg and browsers show:
+//! a status line in lower case, with two blanks or of HTTP/2.0, no head at all (HTTP/0.9), a
+//! `Content-Length` that is empty, negative or contradicts itself, a chunk of the wrong size. Their
+//! leniency, where they have any, ends at field lines, and none of them tells a body that has ended
+//! from one that says nothing any more. libcurl's binding would read all of that, but brings a C
+//! library. So this is a small blocking client over `std::net` and rustls; nothing here runs in the
+//! server.
 //!
 //! | File | What |
 //! |---|---|

@@ -1,8 +1,9 @@
 //! Handing on what a camera sends: a stream frame by frame, or single pictures by the clock.
 //!
-//! A source that gives whole pictures is well, whatever happens between them: a stream that ends, a connection that is
-//! refused or a status of 503 leads to another request, until the patience with the source is over. Then the driver
-//! ends with the last fault, and the server takes over: it shows the camera as offline and starts the driver again.
+//! A source that gives whole pictures is well, whatever happens between them: a stream that ends, a
+//! connection that is refused or a status of 503 leads to another request, until the patience with
+//! the source is over. Then the driver ends with the last fault, and the server takes over: it
+//! shows the camera as offline and starts the driver again.
 
 use std::io::{self, Write};
 use std::thread;
@@ -21,21 +22,24 @@ use crate::wire::jpeg::Splitter;
 use crate::wire::multipart::{PartDecoder, read_message};
 use crate::wire::source::{Part, Reason, Rejected};
 
-/// The fields of a response that concern its picture. A server that gives single pictures may send them with each.
+/// The fields of a response that concern its picture. A server that gives single pictures may send
+/// them with each.
 const PICTURE_FIELDS: [&str; 2] = ["X-Timestamp", "X-Frame-Sequence"];
 
-/// The wait before a request that follows a failed one: at least the first, and no longer than the second even where
-/// pictures are asked for less often.
+/// The wait before a request that follows a failed one: at least the first, and no longer than the
+/// second even where pictures are asked for less often.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// A picture without a length, on a connection that stays open, is alone if nothing follows it for this long.
+/// A picture without a length, on a connection that stays open, is alone if nothing follows it for
+/// this long.
 const ALONE_AFTER: Duration = Duration::from_secs(1);
 
 /// A line that was logged is not logged again before there was no reason to for this long.
 const WELL_AFTER: Duration = Duration::from_secs(60);
 
-/// Relays what `source` gives until that ends, which is an error, or the frames are not read any more.
+/// Relays what `source` gives until that ends, which is an error, or the frames are not read any
+/// more.
 pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> {
     let fps = source.fps.unwrap_or(FPS_DEFAULT);
     let mut relay = Relay::new(source, parts);
@@ -43,13 +47,22 @@ pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> 
     let mut ticks = Ticks::new(fps);
     loop {
         ticks.next();
-        while let Err(interruption) = relay.relay_next(&mut client).and_then(|()| relay.check_patience()) {
+        while let Err(interruption) = relay
+            .relay_next(&mut client)
+            .and_then(|()| relay.check_patience())
+        {
             match interruption {
-                Interruption::Camera(fault) if relay.may_retry(&fault) => relay.log(&format!("{fault}; asking again")),
-                Interruption::Camera(fault) => return Err(source.failed(relay.explain(fault)).into()),
+                Interruption::Camera(fault) if relay.may_retry(&fault) => {
+                    relay.log(&format!("{fault}; asking again"))
+                }
+                Interruption::Camera(fault) => {
+                    return Err(source.failed(relay.explain(fault)).into());
+                }
                 Interruption::Output(error) => return Err(error),
             }
-            thread::sleep(Duration::from_secs_f64((1.0 / fps).min(RETRY_MAX.as_secs_f64())).max(RETRY_MIN));
+            thread::sleep(
+                Duration::from_secs_f64((1.0 / fps).min(RETRY_MAX.as_secs_f64())).max(RETRY_MIN),
+            );
         }
     }
 }
@@ -107,8 +120,8 @@ struct Relay<'a, 'b, 'c> {
     parts: &'b mut Parts<'c>,
     /// How many have come.
     frames: u64,
-    /// Why flawed ones were rejected before the first whole one. They are not logged yet: if none comes, the error
-    /// says so.
+    /// Why flawed ones were rejected before the first whole one. They are not logged yet: if none
+    /// comes, the error says so.
     flaws: Vec<Reason>,
     /// When the newest did; before the first, when the driver was started.
     newest_at: Instant,
@@ -163,7 +176,10 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
 
     /// For how long there need not be a picture.
     fn patience_left(&self) -> Duration {
-        self.source.patience().unwrap_or_default().saturating_sub(self.newest_at.elapsed())
+        self.source
+            .patience()
+            .unwrap_or_default()
+            .saturating_sub(self.newest_at.elapsed())
     }
 
     /// Sends one request, and relays what comes of it.
@@ -180,7 +196,10 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
                 self.stream(&mut answer, Decoder::Parts(decoder))?;
             }
             Kind::UndeclaredParts => {
-                self.stream(&mut answer, Decoder::Parts(PartDecoder::new(None, self.parts.frame_bytes_max())))?;
+                self.stream(
+                    &mut answer,
+                    Decoder::Parts(PartDecoder::new(None, self.parts.frame_bytes_max())),
+                )?;
             }
             Kind::Jpegs => self.jpegs(&mut answer)?,
         }
@@ -188,11 +207,19 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         Ok(())
     }
 
-    /// The newest picture is still what the camera sees. It is sent again before the patience with the source is over:
-    /// what has no news is not offline.
+    /// The newest picture is still what the camera sees. It is sent again before the patience with
+    /// the source is over: what has no news is not offline.
     fn confirm_newest(&mut self) -> Result<(), Interruption> {
-        match self.newest.clone().filter(|_| self.patience_left() < self.source.patience().unwrap_or_default() / 2) {
-            Some(part) => self.send(Part { captured_at: None, sequence: None, ..part }),
+        match self
+            .newest
+            .clone()
+            .filter(|_| self.patience_left() < self.source.patience().unwrap_or_default() / 2)
+        {
+            Some(part) => self.send(Part {
+                captured_at: None,
+                sequence: None,
+                ..part
+            }),
             None => Ok(()),
         }
     }
@@ -244,7 +271,9 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
                     answer.ignore_length();
                     continue;
                 }
-                Read::End => Fault::Ended { frames: self.frames },
+                Read::End => Fault::Ended {
+                    frames: self.frames,
+                },
                 Read::Silence => Fault::Silent(self.source.timeout()),
             };
             let foreign = Kind::undeclared_fault(&answer.head, &start).filter(|_| self.frames == 0);
@@ -258,7 +287,11 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         let mut decoder = Decoder::Jpegs(Splitter::new(self.parts.frame_bytes_max()));
         let timeout = self.source.timeout();
         let interval = Duration::from_secs_f64(1.0 / self.source.fps.unwrap_or(FPS_DEFAULT));
-        let wait = if self.is_alone { interval.min(ALONE_AFTER) } else { interval.max(ALONE_AFTER) };
+        let wait = if self.is_alone {
+            interval.min(ALONE_AFTER)
+        } else {
+            interval.max(ALONE_AFTER)
+        };
         loop {
             self.decode_jpegs(&mut decoder, answer, before)?;
             let read = match self.frames - before {
@@ -283,24 +316,41 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     /// What is left at the end of a body is a picture without an end marker, or a part of one.
     fn end_jpegs(&mut self, answer: &mut Answer, before: u64) -> Result<(), Interruption> {
         if answer.body.starts_with(b"\xff\xd8") {
-            match read_message(&picture_message(answer, &answer.body), self.parts.frame_bytes_max()) {
+            match read_message(
+                &picture_message(answer, &answer.body),
+                self.parts.frame_bytes_max(),
+            ) {
                 Ok(part) => self.send(part)?,
                 Err(rejected) => self.reject(&rejected)?,
             }
         } else if self.frames == before {
-            self.reject(&Rejected { reason: Reason::NotJpeg, bytes: answer.body.len(), by_driver: false })?;
+            self.reject(&Rejected {
+                reason: Reason::NotJpeg,
+                bytes: answer.body.len(),
+                by_driver: false,
+            })?;
         }
         Ok(())
     }
 
     /// Sends on what is whole of the JPEGs received. The first one has the fields of the response.
-    fn decode_jpegs(&mut self, decoder: &mut Decoder, answer: &mut Answer, before: u64) -> Result<(), Interruption> {
-        let has_fields = PICTURE_FIELDS.iter().any(|name| answer.head.all(name).next().is_some());
+    fn decode_jpegs(
+        &mut self,
+        decoder: &mut Decoder,
+        answer: &mut Answer,
+        before: u64,
+    ) -> Result<(), Interruption> {
+        let has_fields = PICTURE_FIELDS
+            .iter()
+            .any(|name| answer.head.all(name).next().is_some());
         loop {
             match decoder.decode(&mut answer.body) {
                 Ok(Some(part)) if has_fields && self.frames == before => {
-                    let part = read_message(&picture_message(answer, &part.jpeg), self.parts.frame_bytes_max())
-                        .unwrap_or(part);
+                    let part = read_message(
+                        &picture_message(answer, &part.jpeg),
+                        self.parts.frame_bytes_max(),
+                    )
+                    .unwrap_or(part);
                     self.send(part)?;
                 }
                 Ok(Some(part)) => self.send(part)?,
@@ -310,7 +360,11 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         }
     }
 
-    fn decode(&mut self, decoder: &mut Decoder, received: &mut BytesMut) -> Result<(), Interruption> {
+    fn decode(
+        &mut self,
+        decoder: &mut Decoder,
+        received: &mut BytesMut,
+    ) -> Result<(), Interruption> {
         loop {
             match decoder.decode(received) {
                 Ok(Some(part)) => self.send(part)?,
@@ -320,7 +374,8 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         }
     }
 
-    /// Waits for more of a body: each wait has its bound, and so have all of them without a whole picture.
+    /// Waits for more of a body: each wait has its bound, and so have all of them without a whole
+    /// picture.
     fn read(&self, answer: &mut Answer) -> Result<Read, Interruption> {
         match answer.read(self.source.timeout())? {
             Read::More => self.check_patience().map(|()| Read::More),
@@ -345,18 +400,23 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
             0 => self.flaws.push(reason),
             _ => self.log_rejected(reason),
         }
-        self.parts.report_rejected(reason).map_err(Interruption::Output)
+        self.parts
+            .report_rejected(reason)
+            .map_err(Interruption::Output)
     }
 
     fn log_rejected(&mut self, reason: Reason) {
         let sentence = reason.sentence(self.parts.frame_bytes_max());
-        self.log(&format!("frames are rejected: {sentence}; others like them are only counted"));
+        self.log(&format!(
+            "frames are rejected: {sentence}; others like them are only counted"
+        ));
     }
 
     /// Logs a line, unless it was logged already and there has been reason to since.
     fn log(&mut self, line: &str) {
         let now = Instant::now();
-        self.logged.retain(|(_, at)| now.duration_since(*at) < WELL_AFTER);
+        self.logged
+            .retain(|(_, at)| now.duration_since(*at) < WELL_AFTER);
         match self.logged.iter_mut().find(|(logged, _)| logged == line) {
             Some((_, at)) => *at = now,
             None => {
@@ -368,7 +428,8 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     }
 }
 
-/// The picture of a response as a message with its fields: what holds for the pictures of a stream holds for it too.
+/// The picture of a response as a message with its fields: what holds for the pictures of a stream
+/// holds for it too.
 fn picture_message(answer: &Answer, jpeg: &[u8]) -> Vec<u8> {
     let mut message = Vec::with_capacity(jpeg.len() + 256);
     for name in PICTURE_FIELDS {

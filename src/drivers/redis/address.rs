@@ -1,4 +1,5 @@
-//! Where frames lie in Redis: `redis://USER:PASSWORD@HOST:PORT/DB/NAME`, of which only `HOST` and `NAME` must be there.
+//! Where frames lie in Redis: `redis://USER:PASSWORD@HOST:PORT/DB/NAME`, of which only `HOST` and
+//! `NAME` must be there.
 
 use std::fmt;
 
@@ -12,7 +13,12 @@ use crate::wire::url::Url;
 const PORT_DEFAULT: u16 = 6379;
 
 /// What need not be escaped in the name of a channel or a key.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b':').remove(b'~');
+const NAME: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b':')
+    .remove(b'~');
 
 /// A channel or a list, and the Redis it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,21 +52,31 @@ impl Address {
     /// The schemes of addresses in Redis.
     pub(crate) const SCHEMES: [&str; 4] = ["redis", "rediss", "redis+list", "rediss+list"];
 
-    /// Reads an address. What its query and its fragment may hold is the caller's to say: besides `insecure`, the
-    /// parameters that are `known` in either. Hands back both.
+    /// Reads an address. What its query and its fragment may hold is the caller's to say: besides
+    /// `insecure`, the parameters that are `known` in either. Hands back both.
     pub(crate) fn parse<'a>(
         text: &'a str,
         known: [&[&str]; 2],
     ) -> Result<(Self, Parameters<'a>, Parameters<'a>), SourceError> {
         let (url, credentials, fragment) = Url::read(text).ok_or(SourceError::RedisAddress)?;
-        let scheme = Self::SCHEMES.into_iter().find(|scheme| url.scheme() == *scheme);
+        let scheme = Self::SCHEMES
+            .into_iter()
+            .find(|scheme| url.scheme() == *scheme);
         let scheme = scheme.ok_or(SourceError::RedisAddress)?;
         let (database, name) = parse_path(url.path()).ok_or(SourceError::RedisAddress)?;
-        let query = text.split('#').next().and_then(|address| address.split_once('?')).map_or("", |(_, query)| query);
+        let query = text
+            .split('#')
+            .next()
+            .and_then(|address| address.split_once('?'))
+            .map_or("", |(_, query)| query);
         let query = Parameters::parse(scheme, query, known[0])?;
         let fragment = Parameters::parse(scheme, fragment, &[known[1], &["insecure"]].concat())?;
         let address = Self {
-            place: if scheme.ends_with("+list") { Place::List } else { Place::Channel },
+            place: if scheme.ends_with("+list") {
+                Place::List
+            } else {
+                Place::Channel
+            },
             name,
             database,
             credentials,
@@ -85,9 +101,14 @@ impl Address {
 /// The address without user and password.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let scheme = Self::SCHEMES[usize::from(self.tls) + 2 * usize::from(self.place == Place::List)];
+        let scheme =
+            Self::SCHEMES[usize::from(self.tls) + 2 * usize::from(self.place == Place::List)];
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let database = if self.database > 0 { format!("{}/", self.database) } else { String::new() };
+        let database = if self.database > 0 {
+            format!("{}/", self.database)
+        } else {
+            String::new()
+        };
         let name = utf8_percent_encode(&self.name, NAME);
         write!(f, "{scheme}://{}{port}/{database}{name}", self.host)
     }
@@ -97,6 +118,9 @@ impl fmt::Display for Address {
 fn parse_path(path: &str) -> Option<(u32, String)> {
     let path = path.strip_prefix('/')?;
     let (database, name) = path.split_once('/').unwrap_or(("0", path));
-    let name = percent_decode_str(name).decode_utf8().ok().filter(|_| !name.contains('/'))?;
+    let name = percent_decode_str(name)
+        .decode_utf8()
+        .ok()
+        .filter(|_| !name.contains('/'))?;
     (!name.is_empty()).then_some((database.parse().ok()?, name.into_owned()))
 }

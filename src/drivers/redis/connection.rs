@@ -1,8 +1,8 @@
 //! A connection to a Redis, whose replies are bounded before they are read.
 //!
-//! The client library reads whatever length a reply announces. So commands and values are its own, and the bytes
-//! between them are read here: a reply is looked at line by line (RESP, the Redis serialization protocol), and none of
-//! it is read that announces more than a frame may have.
+//! The client library reads whatever length a reply announces. So commands and values are its own,
+//! and the bytes between them are read here: a reply is looked at line by line (RESP, the Redis
+//! serialization protocol), and none of it is read that announces more than a frame may have.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -30,8 +30,8 @@ const LINE_BYTES_MAX: u64 = 8 * 1024;
 /// Parts of one reply. A message of a channel has three.
 const PARTS_MAX: usize = 64;
 
-/// A machine that has gone says nothing, so a connection that is silent is tried after this long, and given up after
-/// two more tries.
+/// A machine that has gone says nothing, so a connection that is silent is tried after this long,
+/// and given up after two more tries.
 const KEEPALIVE: Duration = Duration::from_secs(1);
 const KEEPALIVE_PROBES: u32 = 2;
 
@@ -74,8 +74,10 @@ impl Connection {
 
     fn over(stream: TcpStream, address: &Address, timeout: Duration) -> io::Result<Self> {
         let socket = SockRef::from(&stream);
-        let keepalive =
-            TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(KEEPALIVE_PROBES);
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE)
+            .with_interval(KEEPALIVE)
+            .with_retries(KEEPALIVE_PROBES);
         socket.set_tcp_nodelay(true)?;
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
@@ -84,12 +86,19 @@ impl Connection {
         let stream = match address.tls {
             false => Stream::Plain(stream),
             true => {
-                let name = ServerName::try_from(address.host().to_owned()).map_err(io::Error::other)?;
+                let name =
+                    ServerName::try_from(address.host().to_owned()).map_err(io::Error::other)?;
                 let session = ClientConnection::new(Trust::client_config(address.insecure), name);
-                Stream::Encrypted(Box::new(StreamOwned::new(session.map_err(io::Error::other)?, stream)))
+                Stream::Encrypted(Box::new(StreamOwned::new(
+                    session.map_err(io::Error::other)?,
+                    stream,
+                )))
             }
         };
-        Ok(Self { reader: BufReader::new(stream), frame_bytes_max: FRAME_BYTES_MAX })
+        Ok(Self {
+            reader: BufReader::new(stream),
+            frame_bytes_max: FRAME_BYTES_MAX,
+        })
     }
 
     /// Reads no reply that announces more than a frame of `bytes` bytes has.
@@ -119,13 +128,22 @@ impl ConnectionLike for Connection {
         self.read()
     }
 
-    /// Sends commands at once. Of `offset + count` replies, the last `count` are returned; the first error among the
-    /// others, which are those of a transaction, is the error of all.
-    fn req_packed_commands(&mut self, commands: &[u8], offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+    /// Sends commands at once. Of `offset + count` replies, the last `count` are returned; the
+    /// first error among the others, which are those of a transaction, is the error of all.
+    fn req_packed_commands(
+        &mut self,
+        commands: &[u8],
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
         self.reader.get_mut().write_all(commands)?;
-        let replies = (0..offset.saturating_add(count)).map(|_| self.read()).collect::<RedisResult<Vec<_>>>()?;
+        let replies = (0..offset.saturating_add(count))
+            .map(|_| self.read())
+            .collect::<RedisResult<Vec<_>>>()?;
         let (first, last) = replies.split_at(offset.min(replies.len()));
-        first.iter().try_for_each(|reply| reply.clone().extract_error().map(drop))?;
+        first
+            .iter()
+            .try_for_each(|reply| reply.clone().extract_error().map(drop))?;
         Ok(last.to_vec())
     }
 
@@ -142,7 +160,8 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Reads one whole reply, as it is. It is checked for nothing but its size: a frame may have `frame_bytes_max` bytes.
+/// Reads one whole reply, as it is. It is checked for nothing but its size: a frame may have
+/// `frame_bytes_max` bytes.
 fn read_reply(reader: &mut impl BufRead, frame_bytes_max: usize) -> io::Result<Vec<u8>> {
     let bytes_max = frame_bytes_max.saturating_add(REPLY_OVERHEAD_BYTES_MAX);
     let mut reply = Vec::new();
@@ -160,15 +179,24 @@ fn read_reply(reader: &mut impl BufRead, frame_bytes_max: usize) -> io::Result<V
             return Err(io::Error::other("it does not speak the protocol of Redis"));
         };
         // A length of -1 stands for a value that is missing, which has no bytes.
-        let number = std::str::from_utf8(number).ok().and_then(|number| number.parse::<i64>().ok());
+        let number = std::str::from_utf8(number)
+            .ok()
+            .and_then(|number| number.parse::<i64>().ok());
         let number = number.map(|number| usize::try_from(number).unwrap_or(0));
         match (kind, number) {
             (b'$', Some(bytes)) => {
                 if bytes > bytes_max.saturating_sub(reply.len()) {
-                    return Err(io::Error::other(TooLarge { what: format!("{bytes} bytes"), frame_bytes_max }));
+                    return Err(io::Error::other(TooLarge {
+                        what: format!("{bytes} bytes"),
+                        frame_bytes_max,
+                    }));
                 }
                 let is_missing = line.get(1) == Some(&b'-');
-                let whole = if is_missing { 0 } else { bytes.saturating_add(2) };
+                let whole = if is_missing {
+                    0
+                } else {
+                    bytes.saturating_add(2)
+                };
                 if reader.take(whole as u64).read_to_end(&mut reply)? < whole {
                     return Err(ErrorKind::UnexpectedEof.into());
                 }
@@ -176,7 +204,10 @@ fn read_reply(reader: &mut impl BufRead, frame_bytes_max: usize) -> io::Result<V
             (b'*', Some(more)) => {
                 parts = parts.saturating_add(more);
                 if parts > PARTS_MAX {
-                    return Err(io::Error::other(TooLarge { what: format!("{more} parts"), frame_bytes_max }));
+                    return Err(io::Error::other(TooLarge {
+                        what: format!("{more} parts"),
+                        frame_bytes_max,
+                    }));
                 }
             }
             (b'+' | b'-', _) | (b':', Some(_)) => {}
@@ -242,9 +273,18 @@ mod tests {
             b"*3\r\n$7\r\nmessage\r\n$3\r\ncam\r\n$2\r\n\xff\xd8\r\n",
             b"*2\r\n*1\r\n:1\r\n$1\r\nx\r\n",
         ] {
-            assert_eq!(read(&[reply, b"+NEXT\r\n"].concat()), Ok(reply.to_vec()), "{}", reply.escape_ascii());
+            assert_eq!(
+                read(&[reply, b"+NEXT\r\n"].concat()),
+                Ok(reply.to_vec()),
+                "{}",
+                reply.escape_ascii()
+            );
             for end in 0..reply.len() {
-                assert!(read(&reply[..end]).is_err(), "{}", reply[..end].escape_ascii());
+                assert!(
+                    read(&reply[..end]).is_err(),
+                    "{}",
+                    reply[..end].escape_ascii()
+                );
             }
         }
     }
@@ -261,13 +301,26 @@ mod tests {
         ] {
             // What follows the announcement is endless, and would be read for ever.
             let mut endless = BufReader::new(reply.as_bytes().chain(io::repeat(b'x')));
-            let error = read_reply(&mut endless, FRAME_BYTES_MAX).unwrap_err().to_string();
+            let error = read_reply(&mut endless, FRAME_BYTES_MAX)
+                .unwrap_err()
+                .to_string();
             let is_second = reply.starts_with("*2\r\n$8000000");
-            assert!(error.contains("its reply announces") || is_second, "{reply}: {error}");
+            assert!(
+                error.contains("its reply announces") || is_second,
+                "{reply}: {error}"
+            );
         }
-        let lines = ["x".repeat(100_000), "$1x\r\n".to_owned(), "%1\r\n".to_owned(), "HTTP/1.1 400\r\n".to_owned()];
+        let lines = [
+            "x".repeat(100_000),
+            "$1x\r\n".to_owned(),
+            "%1\r\n".to_owned(),
+            "HTTP/1.1 400\r\n".to_owned(),
+        ];
         for line in lines {
-            assert!(read(line.as_bytes()).unwrap_err().contains("protocol"), "{line:.20}");
+            assert!(
+                read(line.as_bytes()).unwrap_err().contains("protocol"),
+                "{line:.20}"
+            );
         }
     }
 }

@@ -32,10 +32,14 @@ pub enum Fault {
     )]
     Closed,
     /// The user and password are not accepted.
-    #[error("it does not accept the user and password; check them (in the address, %40 stands for @)")]
+    #[error(
+        "it does not accept the user and password; check them (in the address, %40 stands for @)"
+    )]
     PasswordWrong,
     /// It wants a password, and there is none.
-    #[error("it wants a password; write redis://USER:PASSWORD@HOST/NAME, or redis://:PASSWORD@HOST/NAME")]
+    #[error(
+        "it wants a password; write redis://USER:PASSWORD@HOST/NAME, or redis://:PASSWORD@HOST/NAME"
+    )]
     PasswordMissing,
     /// The user may not do this.
     #[error("its user may not do this ({0}); allow it with ACL SETUSER")]
@@ -50,7 +54,9 @@ pub enum Fault {
     #[error("{0}, or write whole JPEGs or parts to the channel or the list")]
     TooLarge(String),
     /// The certificate is none, is for another name or is signed by nobody who is known.
-    #[error("its certificate is not accepted ({0}); if it is your own Redis, add insecure=1 behind the #")]
+    #[error(
+        "its certificate is not accepted ({0}); if it is your own Redis, add insecure=1 behind the #"
+    )]
     Certificate(String),
     /// Anything else.
     #[error("it fails ({0}); look at it with redis-cli")]
@@ -67,7 +73,12 @@ impl Fault {
             | Self::Database(_)
             | Self::NoList
             | Self::Certificate(_) => true,
-            Self::Host | Self::Refused | Self::Silent | Self::Closed | Self::TooLarge(_) | Self::Other(_) => false,
+            Self::Host
+            | Self::Refused
+            | Self::Silent
+            | Self::Closed
+            | Self::TooLarge(_)
+            | Self::Other(_) => false,
         }
     }
 }

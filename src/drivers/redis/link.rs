@@ -14,7 +14,8 @@ use crate::wire::secret::Credentials;
 /// From the beginning of one attempt to that of the next: four a second at most.
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A Redis that has not answered by then is tried anew: what was sent to a machine that was down then never arrives.
+/// A Redis that has not answered by then is tried anew: what was sent to a machine that was down
+/// then never arrives.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Who connects again and again, and tells of each outage once.
@@ -28,21 +29,29 @@ pub(crate) struct Link<'a> {
 
 impl<'a> Link<'a> {
     pub(crate) fn new(address: &'a Address) -> Self {
-        Self { address, attempted_at: None, told: false }
+        Self {
+            address,
+            attempted_at: None,
+            told: false,
+        }
     }
 
-    /// Waits until the next attempt may be made, and makes it. The connection has answered once, and every wait on it
-    /// ends after [`ANSWER_TIMEOUT`] until the caller says otherwise.
+    /// Waits until the next attempt may be made, and makes it. The connection has answered once,
+    /// and every wait on it ends after [`ANSWER_TIMEOUT`] until the caller says otherwise.
     pub(crate) fn connect(&mut self) -> Result<Connection, Fault> {
         if let Some(attempted_at) = self.attempted_at {
-            thread::sleep((attempted_at + ATTEMPT_INTERVAL).saturating_duration_since(Instant::now()));
+            thread::sleep(
+                (attempted_at + ATTEMPT_INTERVAL).saturating_duration_since(Instant::now()),
+            );
         }
         self.attempted_at = Some(Instant::now());
         let mut connection = Connection::open(self.address, ANSWER_TIMEOUT)?;
         self.log_in(&mut connection)?;
         match cmd("PING").exec(&mut connection) {
             // That it must not ask is an answer too.
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(connection),
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => {
+                Ok(connection)
+            }
             answer => answer.map(|()| connection).map_err(RedisError::into),
         }
     }
@@ -54,24 +63,32 @@ impl<'a> Link<'a> {
             if !user.is_empty() {
                 auth.arg(user);
             }
-            auth.arg(password).exec(connection).map_err(|error| match error.kind() {
-                ErrorKind::Server(ServerErrorKind::BusyLoading) => Fault::from(error),
-                ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => Fault::PasswordWrong,
-                _ => Fault::from(error),
-            })?;
+            auth.arg(password)
+                .exec(connection)
+                .map_err(|error| match error.kind() {
+                    ErrorKind::Server(ServerErrorKind::BusyLoading) => Fault::from(error),
+                    ErrorKind::Server(_)
+                    | ErrorKind::Extension
+                    | ErrorKind::AuthenticationFailed => Fault::PasswordWrong,
+                    _ => Fault::from(error),
+                })?;
         }
         if self.address.database == 0 {
             return Ok(());
         }
-        cmd("SELECT").arg(self.address.database).exec(connection).map_err(|error| match error.kind() {
-            ErrorKind::Server(ServerErrorKind::ResponseError) => {
-                Fault::Database(error.detail().unwrap_or_default().to_owned())
-            }
-            _ => Fault::from(error),
-        })
+        cmd("SELECT")
+            .arg(self.address.database)
+            .exec(connection)
+            .map_err(|error| match error.kind() {
+                ErrorKind::Server(ServerErrorKind::ResponseError) => {
+                    Fault::Database(error.detail().unwrap_or_default().to_owned())
+                }
+                _ => Fault::from(error),
+            })
     }
 
-    /// An attempt or a connection has failed. It is said, with `what` is missing, unless it has been.
+    /// An attempt or a connection has failed. It is said, with `what` is missing, unless it has
+    /// been.
     pub(crate) fn lost(&mut self, what: &str, fault: &Fault) {
         if !std::mem::replace(&mut self.told, true) {
             say(&format!("{what}: {fault}; trying again until it is back"));

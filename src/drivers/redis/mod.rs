@@ -1,8 +1,8 @@
 //! The sources `redis://` and `redis+list://`: frames that somebody else has published in Redis.
 //!
-//! A message is the header block of a part and its JPEG ([`read_message`]), or a JPEG alone. The driver looks after its
-//! connection by itself: Redis may be restarted, paused, or cut it off, and nobody who watches has to wait longer than
-//! for the next frame.
+//! A message is the header block of a part and its JPEG ([`read_message`]), or a JPEG alone. The
+//! driver looks after its connection by itself: Redis may be restarted, paused, or cut it off, and
+//! nobody who watches has to wait longer than for the next frame.
 
 mod address;
 mod connection;
@@ -26,8 +26,8 @@ use crate::wire::source::Reason;
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 86_400);
 
-/// `redis://USER:PASSWORD@HOST:PORT/DB/CHANNEL#timeout=5s&insecure=0`, or the same with `rediss`, `redis+list` or
-/// `rediss+list` before it; these are the defaults.
+/// `redis://USER:PASSWORD@HOST:PORT/DB/CHANNEL#timeout=5s&insecure=0`, or the same with `rediss`,
+/// `redis+list` or `rediss+list` before it; these are the defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Redis {
     /// Where the frames are.
@@ -42,7 +42,10 @@ impl Redis {
         let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= TIMEOUT_MAX;
         let rule = || "a time with its unit, above 0 and at most a year, such as 10s".to_owned();
         let timeout = own.value("timeout", PATIENCE.into(), in_range, rule)?;
-        Ok(Self { address, timeout: timeout.into() })
+        Ok(Self {
+            address,
+            timeout: timeout.into(),
+        })
     }
 }
 
@@ -53,7 +56,11 @@ impl Driver for Redis {
     }
 
     fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
-        let mut receiver = Receiver { link: Link::new(&self.address), parts, said: Vec::new() };
+        let mut receiver = Receiver {
+            link: Link::new(&self.address),
+            parts,
+            said: Vec::new(),
+        };
         loop {
             let received = match self.address.place {
                 Place::Channel => receiver.subscribe(&self.address.name),
@@ -62,7 +69,9 @@ impl Driver for Redis {
             match received {
                 Ok(()) => {}
                 Err(Interruption::Redis(fault)) if !fault.is_lasting() => {
-                    receiver.link.lost(&format!("no frames from {}", self.address), &fault);
+                    receiver
+                        .link
+                        .lost(&format!("no frames from {}", self.address), &fault);
                 }
                 Err(Interruption::Redis(fault)) => {
                     let address = self.address.to_string();
@@ -123,7 +132,9 @@ impl Receiver<'_, '_> {
         connection.set_read_timeout(None)?;
         loop {
             // Whatever else comes, as the confirmation of a subscription, is no message.
-            let Value::Array(parts) = connection.read()?.extract_error()? else { continue };
+            let Value::Array(parts) = connection.read()?.extract_error()? else {
+                continue;
+            };
             if let [Value::BulkString(kind), _, Value::BulkString(message)] = parts.as_slice()
                 && kind == b"message"
             {
@@ -138,7 +149,8 @@ impl Receiver<'_, '_> {
         connection.bound_frames(self.parts.frame_bytes_max());
         connection.set_read_timeout(None)?;
         loop {
-            let ((), message): ((), Vec<u8>) = cmd("BRPOP").arg(key).arg(0).query(&mut connection)?;
+            let ((), message): ((), Vec<u8>) =
+                cmd("BRPOP").arg(key).arg(0).query(&mut connection)?;
             self.hand_on(&message)?;
         }
     }
@@ -155,9 +167,13 @@ impl Receiver<'_, '_> {
                 if !self.said.contains(&rejected.reason) {
                     self.said.push(rejected.reason);
                     let sentence = rejected.sentence(self.parts.frame_bytes_max());
-                    say(&format!("a message that is no frame was left out ({sentence}); others like it will be too"));
+                    say(&format!(
+                        "a message that is no frame was left out ({sentence}); others like it will be too"
+                    ));
                 }
-                self.parts.report_rejected(rejected.reason).map_err(Interruption::Output)
+                self.parts
+                    .report_rejected(rejected.reason)
+                    .map_err(Interruption::Output)
             }
         }
     }

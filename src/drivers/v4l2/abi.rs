@@ -1,14 +1,16 @@
-//! V4L2's structures and numbers, as far as a driver for cameras needs them: the kernel's `linux/videodev2.h` in Rust.
+//! V4L2's structures and numbers, as far as a driver for cameras needs them: the kernel's
+//! `linux/videodev2.h` in Rust.
 //!
-//! All of it is plain integers. Where the header has a union, the member that is used stands here with the rest as
-//! padding; `[usize; 0]` takes the place of the pointers that align a union.
+//! All of it is plain integers. Where the header has a union, the member that is used stands here
+//! with the rest as padding; `[usize; 0]` takes the place of the pointers that align a union.
 
 use std::ffi::c_long;
 
 /// A pixel format: four characters, the first in the lowest byte.
 pub(super) type FourCc = u32;
 
-/// The two kinds of buffers that hold captured pictures (`V4L2_BUF_TYPE_VIDEO_CAPTURE`, `.._MPLANE`).
+/// The two kinds of buffers that hold captured pictures (`V4L2_BUF_TYPE_VIDEO_CAPTURE`,
+/// `.._MPLANE`).
 pub(super) const VIDEO_CAPTURE: u32 = 1;
 pub(super) const VIDEO_CAPTURE_MULTI: u32 = 9;
 /// Buffers of the driver's own, which we map (`V4L2_MEMORY_MMAP`).
@@ -36,7 +38,8 @@ pub(super) const CONTROL_READ_ONLY: u32 = 0x0004;
 /// The kinds of controls that take one number: integer, boolean, menu, menu of integers.
 pub(super) const NUMERIC_CONTROLS: [u32; 4] = [1, 2, 3, 9];
 
-/// Values of [`PictureFormat::colorspace`], [`PictureFormat::encoding`] and [`PictureFormat::quantization`].
+/// Values of [`PictureFormat::colorspace`], [`PictureFormat::encoding`] and
+/// [`PictureFormat::quantization`].
 pub(super) const COLORSPACE_REC709: u32 = 3;
 pub(super) const COLORSPACE_JPEG: u32 = 7;
 pub(super) const COLORSPACE_BT2020: u32 = 10;
@@ -160,7 +163,8 @@ pub(super) struct RequestBuffers {
     pub flags_and_reserved: u32,
 }
 
-/// `v4l2_buffer`. Where a `long` has 32 bits this is the form with 32-bit times, which kernels know by its size.
+/// `v4l2_buffer`. Where a `long` has 32 bits this is the form with 32-bit times, which kernels know
+/// by its size.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
@@ -198,7 +202,10 @@ pub(super) struct Plane {
 
 /// The offset to map, from the union of a buffer or a plane that begins with it.
 pub(super) fn offset(place: usize) -> u32 {
-    place.to_ne_bytes().first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+    place
+        .to_ne_bytes()
+        .first_chunk()
+        .map_or(0, |bytes| u32::from_ne_bytes(*bytes))
 }
 
 /// `v4l2_plane_pix_format`.
@@ -313,16 +320,26 @@ pub(super) struct Control {
     pub value: i32,
 }
 
-/// A pixel format as its four characters; the highest bit is a mark for big-endian ones (`v4l2_fourcc_be`).
+/// A pixel format as its four characters; the highest bit is a mark for big-endian ones
+/// (`v4l2_fourcc_be`).
 pub(super) fn format_name(fourcc: FourCc) -> String {
     let name = text(&(fourcc & !BIG_ENDIAN).to_le_bytes());
-    if fourcc & BIG_ENDIAN == 0 { name } else { name + "-BE" }
+    if fourcc & BIG_ENDIAN == 0 {
+        name
+    } else {
+        name + "-BE"
+    }
 }
 
 const BIG_ENDIAN: FourCc = 1 << 31;
 
 /// The text in a field of fixed length that a zero ends.
 pub(super) fn text(field: &[u8]) -> String {
-    let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
-    String::from_utf8_lossy(field.get(..end).unwrap_or(field)).trim().to_owned()
+    let end = field
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(field.len());
+    String::from_utf8_lossy(field.get(..end).unwrap_or(field))
+        .trim()
+        .to_owned()
 }

@@ -1,7 +1,8 @@
 //! Colors of cameras and of JPEGs.
 //!
-//! JFIF has Y'CbCr by the matrix of ITU-R BT.601, with values from 0 to 255 (ITU T.871, section 7). Cameras leave room
-//! at both ends (BT.601: 16 to 235 and 16 to 240), and those for television sets have the matrix of BT.709.
+//! JFIF has Y'CbCr by the matrix of ITU-R BT.601, with values from 0 to 255 (ITU T.871, section 7).
+//! Cameras leave room at both ends (BT.601: 16 to 235 and 16 to 240), and those for television sets
+//! have the matrix of BT.709.
 
 use super::abi;
 use super::format::{Packing, PixelFormat};
@@ -28,23 +29,34 @@ pub enum Matrix {
 
 impl Colors {
     /// Limited range by BT.601: what most cameras give.
-    pub const LIMITED: Self = Self { full: false, matrix: Matrix::Bt601 };
+    pub const LIMITED: Self = Self {
+        full: false,
+        matrix: Matrix::Bt601,
+    };
     /// Full range by BT.601: those of a JPEG.
-    pub const FULL: Self = Self { full: true, matrix: Matrix::Bt601 };
+    pub const FULL: Self = Self {
+        full: true,
+        matrix: Matrix::Bt601,
+    };
 
-    /// The colors of pictures in `format`, by what their driver says of them; what it leaves open follows from the
-    /// color space (`V4L2_MAP_YCBCR_ENC_DEFAULT`, `V4L2_MAP_QUANTIZATION_DEFAULT` of `videodev2.h`).
+    /// The colors of pictures in `format`, by what their driver says of them; what it leaves open
+    /// follows from the color space (`V4L2_MAP_YCBCR_ENC_DEFAULT`, `V4L2_MAP_QUANTIZATION_DEFAULT`
+    /// of `videodev2.h`).
     pub(super) fn new(format: PixelFormat, picture: &abi::PictureFormat) -> Self {
         // Cameras without color use all of a byte.
         let full_by_default = format.is_rgb() || format == PixelFormat::Grey;
         let full = match picture.quantization {
-            abi::QUANTIZATION_DEFAULT => full_by_default || picture.colorspace == abi::COLORSPACE_JPEG,
+            abi::QUANTIZATION_DEFAULT => {
+                full_by_default || picture.colorspace == abi::COLORSPACE_JPEG
+            }
             quantization => quantization == abi::QUANTIZATION_FULL,
         };
         let matrix = match (picture.encoding, picture.colorspace) {
             (abi::ENCODING_709 | abi::ENCODING_XV709, _) => Matrix::Bt709,
             (abi::ENCODING_BT2020, _) => Matrix::Bt2020,
-            (abi::ENCODING_DEFAULT, abi::COLORSPACE_REC709 | abi::COLORSPACE_DCI_P3) => Matrix::Bt709,
+            (abi::ENCODING_DEFAULT, abi::COLORSPACE_REC709 | abi::COLORSPACE_DCI_P3) => {
+                Matrix::Bt709
+            }
             (abi::ENCODING_DEFAULT, abi::COLORSPACE_BT2020) => Matrix::Bt2020,
             _ => Matrix::Bt601,
         };
@@ -60,7 +72,11 @@ impl Colors {
             Matrix::Bt2020 if !rgb => Some(&BT2020),
             _ => None,
         };
-        Conversion { tables, turn, widen: rgb && !self.full }
+        Conversion {
+            tables,
+            turn,
+            widen: rgb && !self.full,
+        }
     }
 }
 
@@ -82,9 +98,16 @@ pub(super) struct Tables {
     pub(super) chroma: [u8; 256],
 }
 
-static LIMITED: Tables = Tables { luma: table(16, 219, 0), chroma: table(128, 224, 128) };
-static FULL: Tables = Tables { luma: table(0, 255, 0), chroma: table(128, 255, 128) };
-/// Takes `zero` to `full_zero`, and a range `steps` wide from there to one 255 wide, rounded to the nearest.
+static LIMITED: Tables = Tables {
+    luma: table(16, 219, 0),
+    chroma: table(128, 224, 128),
+};
+static FULL: Tables = Tables {
+    luma: table(0, 255, 0),
+    chroma: table(128, 255, 128),
+};
+/// Takes `zero` to `full_zero`, and a range `steps` wide from there to one 255 wide, rounded to the
+/// nearest.
 const fn table(zero: i32, steps: i32, full_zero: i32) -> [u8; 256] {
     let mut table = [0; 256];
     let mut value = 0;
@@ -102,8 +125,8 @@ const fn table(zero: i32, steps: i32, full_zero: i32) -> [u8; 256] {
     table
 }
 
-/// Takes `zero` to `full_zero`, and a range 219 wide from there to one 255 wide, as [`table`] does: but processors
-/// compute many of these at once.
+/// Takes `zero` to `full_zero`, and a range 219 wide from there to one 255 wide, as [`table`] does:
+/// but processors compute many of these at once.
 pub(super) fn widen(values: &mut [u8], zero: i16, full_zero: i16) {
     // 255 / 219 is 1 and 42 256ths.
     for value in values {
@@ -112,7 +135,8 @@ pub(super) fn widen(values: &mut [u8], zero: i16, full_zero: i16) {
     }
 }
 
-/// The way from one matrix to that of BT.601, as what is to be added to each value: so many 256ths of Cb and of Cr.
+/// The way from one matrix to that of BT.601, as what is to be added to each value: so many 256ths
+/// of Cb and of Cr.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Turn {
     luma: [i16; 2],
@@ -137,8 +161,14 @@ impl Turn {
         let red_scale = 2.0 * (1.0 - RED_601);
         Self {
             luma: [parts(luma_of_blue), parts(luma_of_red)],
-            blue: [parts((2.0 * (1.0 - blue) - luma_of_blue) / blue_scale - 1.0), parts(-luma_of_red / blue_scale)],
-            red: [parts(-luma_of_blue / red_scale), parts((2.0 * (1.0 - red) - luma_of_red) / red_scale - 1.0)],
+            blue: [
+                parts((2.0 * (1.0 - blue) - luma_of_blue) / blue_scale - 1.0),
+                parts(-luma_of_red / blue_scale),
+            ],
+            red: [
+                parts(-luma_of_blue / red_scale),
+                parts((2.0 * (1.0 - red) - luma_of_red) / red_scale - 1.0),
+            ],
         }
     }
 
@@ -153,18 +183,23 @@ impl Turn {
     }
 }
 
-/// `value` with so many 256ths of `cb` and `cr`. All of it fits into 16 bits, of which processors do many at once.
+/// `value` with so many 256ths of `cb` and `cr`. All of it fits into 16 bits, of which processors
+/// do many at once.
 fn add(value: u8, [of_blue, of_red]: [i16; 2], cb: i16, cr: i16) -> u8 {
     (i16::from(value) + ((of_blue * cb + of_red * cr + 128) >> 8)).clamp(0, 255) as u8
 }
 
 /// In 256ths, rounded to the nearest.
 const fn parts(value: f64) -> i16 {
-    (if value < 0.0 { value * 256.0 - 0.5 } else { value * 256.0 + 0.5 }) as i16
+    (if value < 0.0 {
+        value * 256.0 - 0.5
+    } else {
+        value * 256.0 + 0.5
+    }) as i16
 }
 
-/// Luma of full range, as in JFIF, in 256ths and with a half added for rounding: never more than 16 bits, of which
-/// processors do many at once.
+/// Luma of full range, as in JFIF, in 256ths and with a half added for rounding: never more than 16
+/// bits, of which processors do many at once.
 #[inline(always)]
 pub(super) fn luma(red: u16, green: u16, blue: u16) -> u8 {
     ((red * 77 + green * 150 + blue * 29 + 128) >> 8) as u8

@@ -18,7 +18,9 @@ pub struct Control {
 impl Control {
     /// The value as the device takes it, if it is in range.
     pub fn value(&self, value: i64) -> Option<i32> {
-        i32::try_from(value).ok().filter(|value| (self.minimum..=self.maximum).contains(value))
+        i32::try_from(value)
+            .ok()
+            .filter(|value| (self.minimum..=self.maximum).contains(value))
     }
 }
 
@@ -29,7 +31,8 @@ impl fmt::Display for Control {
     }
 }
 
-/// Controls that the kernel, or its drivers, have called by several names, with their numbers (`v4l2-controls.h`).
+/// Controls that the kernel, or its drivers, have called by several names, with their numbers
+/// (`v4l2-controls.h`).
 const RENAMED: [(&str, u32); 20] = [
     ("white_balance_temperature_auto", 0x0098_090c),
     ("white_balance_automatic", 0x0098_090c),
@@ -56,9 +59,15 @@ const RENAMED: [(&str, u32); 20] = [
 /// The number of the control for the time of exposure, in 100 microseconds.
 const EXPOSURE: u32 = 0x009a_0902;
 
-/// The control of that name; or, under whatever name, the one that had or has that name in another kernel.
+/// The control of that name; or, under whatever name, the one that had or has that name in another
+/// kernel.
 pub fn find<'a>(controls: &'a [Control], name: &str) -> Option<&'a Control> {
-    let id = || RENAMED.iter().find(|(renamed, _)| *renamed == name).map(|(_, id)| *id);
+    let id = || {
+        RENAMED
+            .iter()
+            .find(|(renamed, _)| *renamed == name)
+            .map(|(_, id)| *id)
+    };
     let named = controls.iter().find(|control| control.name == name);
     named.or_else(|| controls.iter().find(|control| Some(control.id) == id()))
 }
@@ -69,8 +78,14 @@ pub(super) fn rate_limit(name: &str, value: i64) -> Option<f64> {
     (is_exposure && value > 0).then(|| 10_000.0 / value as f64)
 }
 
-/// A control's name as `v4l2-ctl` spells it: what the driver calls "Exposure, Auto" is `exposure_auto`.
+/// A control's name as `v4l2-ctl` spells it: what the driver calls "Exposure, Auto" is
+/// `exposure_auto`.
 pub fn spell(name: &str) -> String {
-    let words = name.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_")
+    let words = name
+        .split(|character: char| !character.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    words
+        .map(str::to_ascii_lowercase)
+        .collect::<Vec<_>>()
+        .join("_")
 }

@@ -33,7 +33,9 @@ pub enum Problem {
     #[error("is busy: another program holds it; end that program, which fuser -v names")]
     Busy,
     /// This user may not open it.
-    #[error("may not be opened by this user: permission denied; add the user to the group video and log in again")]
+    #[error(
+        "may not be opened by this user: permission denied; add the user to the group video and log in again"
+    )]
     Denied,
     /// It is no device that pictures can be captured from.
     #[error("is not a capture device; name one that framecast cameras lists")]
@@ -44,7 +46,9 @@ pub enum Problem {
     )]
     NotStreaming,
     /// It is a part of the Raspberry Pi's camera interface.
-    #[error("is a part of the Raspberry Pi's ribbon camera, which gives pictures through libcamera alone; use rpicam:")]
+    #[error(
+        "is a part of the Raspberry Pi's ribbon camera, which gives pictures through libcamera alone; use rpicam:"
+    )]
     Ribbon,
     /// It gives what an image sensor does, in these formats.
     #[error(
@@ -69,7 +73,9 @@ pub enum Problem {
         command: String,
     },
     /// It offers no format.
-    #[error("offers no format; a loopback device has none until a program writes frames to it, so start that first")]
+    #[error(
+        "offers no format; a loopback device has none until a program writes frames to it, so start that first"
+    )]
     NoFormats,
     /// No JPEG has that size.
     #[error("gives pictures of {0}, which no JPEG can have; ask for another size")]
@@ -83,13 +89,19 @@ pub enum Problem {
         inputs: Vec<(u32, String)>,
     },
     /// Its digital input has no signal.
-    #[error("has no signal on its input; connect a source and switch it on, or select another input with input=")]
+    #[error(
+        "has no signal on its input; connect a source and switch it on, or select another input with input="
+    )]
     NoSignal,
     /// Its digital input cannot lock to the signal.
-    #[error("has no stable signal on its input; check the cable, or wait until its source has settled")]
+    #[error(
+        "has no stable signal on its input; check the cable, or wait until its source has settled"
+    )]
     UnstableSignal,
     /// Its digital input has a signal that it does not take.
-    #[error("has a signal that it does not take (its size or rate is out of range); set its source to another mode")]
+    #[error(
+        "has a signal that it does not take (its size or rate is out of range); set its source to another mode"
+    )]
     SignalOutOfRange,
     /// It has no such control.
     #[error("has no control {name:?}; choose from {}", Controls(controls))]
@@ -136,10 +148,14 @@ pub enum Problem {
     )]
     NoBandwidth(io::Error),
     /// There is no memory for its buffers.
-    #[error("gets no memory for its buffers ({0}); ask for a smaller size, or give the kernel more (cma=)")]
+    #[error(
+        "gets no memory for its buffers ({0}); ask for a smaller size, or give the kernel more (cma=)"
+    )]
     NoMemory(io::Error),
     /// It is a part of a pipeline that nothing has connected.
-    #[error("is a part of a media pipeline that is not set up ({0}); use rpicam: on a Raspberry Pi, else media-ctl")]
+    #[error(
+        "is a part of a media pipeline that is not set up ({0}); use rpicam: on a Raspberry Pi, else media-ctl"
+    )]
     NoPipeline(io::Error),
     /// It captures, but for so long nothing came that could be shown.
     #[error(
@@ -148,7 +164,9 @@ pub enum Problem {
     )]
     Silent(Duration),
     /// The system refuses something else.
-    #[error("cannot {task}: {error}; unplug it and plug it in again, or ask for another size or format")]
+    #[error(
+        "cannot {task}: {error}; unplug it and plug it in again, or ask for another size or format"
+    )]
     Failed {
         /// What it was to do.
         task: &'static str,
@@ -156,7 +174,9 @@ pub enum Problem {
         error: io::Error,
     },
     /// It lacks a request that capturing takes.
-    #[error("cannot {task}: its driver has no such request ({error}); update its driver, or use another device")]
+    #[error(
+        "cannot {task}: its driver has no such request ({error}); update its driver, or use another device"
+    )]
     Unsupported {
         /// What it was to do.
         task: &'static str,
@@ -167,7 +187,10 @@ pub enum Problem {
 
 impl CameraError {
     pub(super) fn new(device: &Path, problem: Problem) -> Self {
-        Self { device: device.to_owned(), problem }
+        Self {
+            device: device.to_owned(),
+            problem,
+        }
     }
 
     /// Why `device` could not do its `task`.
@@ -192,8 +215,13 @@ impl CameraError {
         }
     }
 
-    /// Why `device` could not be opened. `others` returns the paths and names of the cameras there are.
-    pub(super) fn opening(device: &Path, error: io::Error, others: impl FnOnce() -> Vec<(PathBuf, String)>) -> Self {
+    /// Why `device` could not be opened. `others` returns the paths and names of the cameras there
+    /// are.
+    pub(super) fn opening(
+        device: &Path,
+        error: io::Error,
+        others: impl FnOnce() -> Vec<(PathBuf, String)>,
+    ) -> Self {
         match Errno::from_io_error(&error) {
             Some(Errno::NOENT | Errno::NOTDIR | Errno::NODEV | Errno::NXIO) => {
                 Self::new(device, Problem::NotThere(others()))
@@ -205,7 +233,10 @@ impl CameraError {
 
     /// Whether there is nothing to capture from.
     pub(super) fn is_no_camera(&self) -> bool {
-        matches!(self.problem, Problem::NotThere(_) | Problem::NotCapture | Problem::Unplugged)
+        matches!(
+            self.problem,
+            Problem::NotThere(_) | Problem::NotCapture | Problem::Unplugged
+        )
     }
 
     /// Whether this is a part of the Raspberry Pi's camera interface.
@@ -219,10 +250,17 @@ struct Others<'a>(&'a [(PathBuf, String)]);
 
 impl fmt::Display for Others<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let mut words = self.0.iter().map(|(path, name)| format!("{} ({name})", path.display()));
+        let mut words = self
+            .0
+            .iter()
+            .map(|(path, name)| format!("{} ({name})", path.display()));
         match words.next() {
             None => f.write_str("nor is any other camera: plug one in"),
-            Some(first) => write!(f, "name one that is: {}", words.fold(first, |list, next| list + ", " + &next)),
+            Some(first) => write!(
+                f,
+                "name one that is: {}",
+                words.fold(first, |list, next| list + ", " + &next)
+            ),
         }
     }
 }
@@ -232,7 +270,10 @@ struct Inputs<'a>(&'a [(u32, String)]);
 
 impl fmt::Display for Inputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let mut words = self.0.iter().map(|(index, name)| format!("{index} ({name})"));
+        let mut words = self
+            .0
+            .iter()
+            .map(|(index, name)| format!("{index} ({name})"));
         match words.next() {
             None => f.write_str("none, for it has no inputs: leave input= out"),
             Some(first) => f.write_str(&words.fold(first, |list, next| list + ", " + &next)),

@@ -2,10 +2,13 @@
 
 use self::Packing::{Grey, Jpeg, Pairs, Rgb, Rgb565, ThreePlanes, TwoPlanes};
 
-/// A pixel format that framecast shows. The order is that of preference: JPEGs cost nothing; of the others, formats
-/// with more color come first, and among these the ones with less to convert.
+/// A pixel format that framecast shows. The order is that of preference: JPEGs cost nothing; of the
+/// others, formats with more color come first, and among these the ones with less to convert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the variants are named after V4L2's macros, and `facts` describes each")]
+#[allow(
+    missing_docs,
+    reason = "the variants are named after V4L2's macros, and `facts` describes each"
+)]
 pub enum PixelFormat {
     Mjpg,
     Jpeg,
@@ -36,7 +39,8 @@ pub enum PixelFormat {
     Grey,
 }
 
-/// How the bytes of a picture lie. Two pixels of a row share their chroma in all formats with Y'CbCr.
+/// How the bytes of a picture lie. Two pixels of a row share their chroma in all formats with
+/// Y'CbCr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     /// Compressed already.
@@ -92,7 +96,12 @@ const fn facts(
     aliases: &'static [&'static str],
     packing: Packing,
 ) -> Facts {
-    Facts { name, fourcc, aliases, packing }
+    Facts {
+        name,
+        fourcc,
+        aliases,
+        packing,
+    }
 }
 
 const fn rgb(bytes: usize, at: [usize; 3]) -> Packing {
@@ -136,17 +145,105 @@ impl PixelFormat {
         match self {
             Self::Mjpg => facts("mjpg", b"MJPG", &["mjpeg", "jpg"], Jpeg),
             Self::Jpeg => facts("jpeg", b"JPEG", &[], Jpeg),
-            Self::Yuyv => facts("yuyv", b"YUYV", &["yuyv422", "yuy2"], Pairs { luma: 0, swapped: false }),
-            Self::Uyvy => facts("uyvy", b"UYVY", &["uyvy422"], Pairs { luma: 1, swapped: false }),
-            Self::Yvyu => facts("yvyu", b"YVYU", &["yvyu422"], Pairs { luma: 0, swapped: true }),
-            Self::Vyuy => facts("vyuy", b"VYUY", &[], Pairs { luma: 1, swapped: true }),
-            Self::Nv16 => facts("nv16", b"NV16", &[], TwoPlanes { rows: 1, swapped: false }),
-            Self::Nv61 => facts("nv61", b"NV61", &[], TwoPlanes { rows: 1, swapped: true }),
-            Self::Yuv422p => facts("yuv422p", b"422P", &["yuv422", "y42b"], ThreePlanes { rows: 1, swapped: false }),
-            Self::Nv12 => facts("nv12", b"NV12", &[], TwoPlanes { rows: 2, swapped: false }),
-            Self::Nv21 => facts("nv21", b"NV21", &[], TwoPlanes { rows: 2, swapped: true }),
-            Self::Yuv420 => facts("yuv420", b"YU12", &["yuv420p", "i420"], ThreePlanes { rows: 2, swapped: false }),
-            Self::Yvu420 => facts("yvu420", b"YV12", &["yvu420p"], ThreePlanes { rows: 2, swapped: true }),
+            Self::Yuyv => facts(
+                "yuyv",
+                b"YUYV",
+                &["yuyv422", "yuy2"],
+                Pairs {
+                    luma: 0,
+                    swapped: false,
+                },
+            ),
+            Self::Uyvy => facts(
+                "uyvy",
+                b"UYVY",
+                &["uyvy422"],
+                Pairs {
+                    luma: 1,
+                    swapped: false,
+                },
+            ),
+            Self::Yvyu => facts(
+                "yvyu",
+                b"YVYU",
+                &["yvyu422"],
+                Pairs {
+                    luma: 0,
+                    swapped: true,
+                },
+            ),
+            Self::Vyuy => facts(
+                "vyuy",
+                b"VYUY",
+                &[],
+                Pairs {
+                    luma: 1,
+                    swapped: true,
+                },
+            ),
+            Self::Nv16 => facts(
+                "nv16",
+                b"NV16",
+                &[],
+                TwoPlanes {
+                    rows: 1,
+                    swapped: false,
+                },
+            ),
+            Self::Nv61 => facts(
+                "nv61",
+                b"NV61",
+                &[],
+                TwoPlanes {
+                    rows: 1,
+                    swapped: true,
+                },
+            ),
+            Self::Yuv422p => facts(
+                "yuv422p",
+                b"422P",
+                &["yuv422", "y42b"],
+                ThreePlanes {
+                    rows: 1,
+                    swapped: false,
+                },
+            ),
+            Self::Nv12 => facts(
+                "nv12",
+                b"NV12",
+                &[],
+                TwoPlanes {
+                    rows: 2,
+                    swapped: false,
+                },
+            ),
+            Self::Nv21 => facts(
+                "nv21",
+                b"NV21",
+                &[],
+                TwoPlanes {
+                    rows: 2,
+                    swapped: true,
+                },
+            ),
+            Self::Yuv420 => facts(
+                "yuv420",
+                b"YU12",
+                &["yuv420p", "i420"],
+                ThreePlanes {
+                    rows: 2,
+                    swapped: false,
+                },
+            ),
+            Self::Yvu420 => facts(
+                "yvu420",
+                b"YV12",
+                &["yvu420p"],
+                ThreePlanes {
+                    rows: 2,
+                    swapped: true,
+                },
+            ),
             Self::Rgb24 => facts("rgb24", b"RGB3", &["rgb"], rgb(3, [0, 1, 2])),
             Self::Bgr24 => facts("bgr24", b"BGR3", &["bgr"], rgb(3, [2, 1, 0])),
             Self::Xbgr32 => facts("xbgr32", b"XR24", &["bgr0", "bgrx"], rgb(4, [2, 1, 0])),
@@ -176,16 +273,25 @@ impl PixelFormat {
 
     /// The format that V4L2 has this number for.
     pub fn of(fourcc: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.fourcc() == fourcc)
+        Self::ALL
+            .into_iter()
+            .find(|format| format.fourcc() == fourcc)
     }
 
-    /// The format of that name, in capitals or small letters: its own, V4L2's four characters, or the name that ffmpeg
-    /// or GStreamer has for it.
+    /// The format of that name, in capitals or small letters: its own, V4L2's four characters, or
+    /// the name that ffmpeg or GStreamer has for it.
     pub fn named(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         Self::ALL.into_iter().find(|format| {
-            let Facts { name, fourcc, aliases, .. } = format.facts();
-            name == text || fourcc.eq_ignore_ascii_case(text.as_bytes()) || aliases.contains(&text.as_str())
+            let Facts {
+                name,
+                fourcc,
+                aliases,
+                ..
+            } = format.facts();
+            name == text
+                || fourcc.eq_ignore_ascii_case(text.as_bytes())
+                || aliases.contains(&text.as_str())
         })
     }
 
@@ -205,8 +311,8 @@ impl PixelFormat {
     }
 }
 
-/// Whether V4L2 has this number for what an image sensor gives without a picture processor: a Bayer pattern, of 8 to 16
-/// bits, packed or not (`pixfmt-bayer`).
+/// Whether V4L2 has this number for what an image sensor gives without a picture processor: a Bayer
+/// pattern, of 8 to 16 bits, packed or not (`pixfmt-bayer`).
 pub(super) fn is_bayer(fourcc: u32) -> bool {
     matches!(
         &fourcc.to_le_bytes(),

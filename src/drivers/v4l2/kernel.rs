@@ -1,10 +1,14 @@
-//! The one file with `unsafe` in it: requests to a V4L2 device, and the buffers it shares with us. Above it everything
-//! is ordinary Rust.
+//! The one file with `unsafe` in it: requests to a V4L2 device, and the buffers it shares with us.
+//! Above it everything is ordinary Rust.
 //!
-//! What makes it sound, in one place: a [`Request`] can only be made here, from the structure that `videodev2.h` has
-//! with it, whose size is part of the request's code; and a buffer's bytes can only be read through a [`Frame`], which
-//! holds the buffer back from the device for as long as it lives.
-#![allow(unsafe_code, reason = "the kernel fills structures and maps buffers, and no crate does it as we need it")]
+//! What makes it sound, in one place: a [`Request`] can only be made here, from the structure that
+//! `videodev2.h` has with it, whose size is part of the request's code; and a buffer's bytes can
+//! only be read through a [`Frame`], which holds the buffer back from the device for as long as it
+//! lives.
+#![allow(
+    unsafe_code,
+    reason = "the kernel fills structures and maps buffers, and no crate does it as we need it"
+)]
 
 use std::ffi::{c_int, c_long, c_void};
 use std::fs::{File, OpenOptions};
@@ -20,8 +24,9 @@ use rustix::io::Errno;
 use rustix::ioctl::{Opcode, opcode};
 
 use super::abi::{
-    self, Buffer, Capability, Control, ControlAt, DvTimings, Event, Format, FormatAt, FormatMulti, InputAt, IntervalAt,
-    MEMORY_MMAP, Plane, RequestBuffers, SizeAt, StreamParameters, Subscription,
+    self, Buffer, Capability, Control, ControlAt, DvTimings, Event, Format, FormatAt, FormatMulti,
+    InputAt, IntervalAt, MEMORY_MMAP, Plane, RequestBuffers, SizeAt, StreamParameters,
+    Subscription,
 };
 
 /// How many buffers the device may fill ahead of us.
@@ -35,7 +40,10 @@ pub(super) struct Request<T> {
 
 impl<T> Request<T> {
     const fn new(code: Opcode) -> Self {
-        Self { code, argument: PhantomData }
+        Self {
+            code,
+            argument: PhantomData,
+        }
     }
 
     const fn read(number: u8) -> Self {
@@ -84,19 +92,32 @@ const STOP: Request<c_int> = Request::write(19);
 pub(super) struct Device(File);
 
 impl Device {
-    /// Opens a device so that no request waits for a picture. What was opened need not be a V4L2 device.
+    /// Opens a device so that no request waits for a picture. What was opened need not be a V4L2
+    /// device.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path).map(Self)
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .map(Self)
     }
 
     /// Puts a request to the device and gives back what it has made of `argument`.
     pub(super) fn ask<T>(&self, request: &Request<T>, mut argument: T) -> io::Result<T> {
         loop {
-            // SAFETY: the code is that of a V4L2 request and holds the size of T, so the kernel reads and writes no
-            // byte outside of `argument`. Each T is `repr(C)` and made of integers, to which no bytes are invalid.
-            // The kernel follows no pointer but the one in a `Buffer` of several planes, requests for which are known
-            // to this file alone: see `ask_buffer`.
-            let done = unsafe { libc::ioctl(self.0.as_raw_fd(), request.code as libc::Ioctl, &raw mut argument) };
+            // SAFETY: the code is that of a V4L2 request and holds the size of T, so the kernel
+            // reads and writes no byte outside of `argument`. Each T is `repr(C)` and made of
+            // integers, to which no bytes are invalid. The kernel follows no pointer but the one in
+            // a `Buffer` of several planes, requests for which are known to this file alone: see
+            // `ask_buffer`.
+            let done = unsafe {
+                libc::ioctl(
+                    self.0.as_raw_fd(),
+                    request.code as libc::Ioctl,
+                    &raw mut argument,
+                )
+            };
             if done >= 0 {
                 return Ok(argument);
             }
@@ -108,19 +129,47 @@ impl Device {
     }
 
     /// Puts a request about the buffer `index`.
-    fn ask_buffer(&self, request: &Request<Buffer>, planes: Planes, index: u32) -> io::Result<Filled> {
+    fn ask_buffer(
+        &self,
+        request: &Request<Buffer>,
+        planes: Planes,
+        index: u32,
+    ) -> io::Result<Filled> {
         let mut plane = Plane::default();
-        let mut buffer = Buffer { index, kind: planes.buffer_type(), memory: MEMORY_MMAP, ..Buffer::default() };
+        let mut buffer = Buffer {
+            index,
+            kind: planes.buffer_type(),
+            memory: MEMORY_MMAP,
+            ..Buffer::default()
+        };
         if planes == Planes::Multi {
-            // Where one plane is, which the kernel reads and fills before the request returns; formats with more of
-            // them are not used.
+            // Where one plane is, which the kernel reads and fills before the request returns;
+            // formats with more of them are not used.
             (buffer.place, buffer.length) = ((&raw mut plane).expose_provenance(), 1);
         }
-        let Buffer { index, flags, timestamp, bytes_used, length, place, .. } = self.ask(request, buffer)?;
+        let Buffer {
+            index,
+            flags,
+            timestamp,
+            bytes_used,
+            length,
+            place,
+            ..
+        } = self.ask(request, buffer)?;
         if planes == Planes::Single {
-            plane = Plane { bytes_used, length, place, ..plane };
+            plane = Plane {
+                bytes_used,
+                length,
+                place,
+                ..plane
+            };
         }
-        Ok(Filled { index, flags, timestamp, plane })
+        Ok(Filled {
+            index,
+            flags,
+            timestamp,
+            plane,
+        })
     }
 
     fn enqueue(&self, planes: Planes, index: u32) -> io::Result<()> {
@@ -180,38 +229,66 @@ impl Stream {
     /// Shares buffers with the device, hands all of them to it and lets it begin.
     pub(super) fn start(device: Device, planes: Planes) -> Result<Self, StartError> {
         let kind = planes.buffer_type();
-        let wanted = RequestBuffers { count: BUFFERS, kind, memory: MEMORY_MMAP, ..RequestBuffers::default() };
-        let requested = device.ask(&REQUEST_BUFFERS, wanted).map_err(step("allocate buffers (VIDIOC_REQBUFS)"))?;
+        let wanted = RequestBuffers {
+            count: BUFFERS,
+            kind,
+            memory: MEMORY_MMAP,
+            ..RequestBuffers::default()
+        };
+        let requested = device
+            .ask(&REQUEST_BUFFERS, wanted)
+            .map_err(step("allocate buffers (VIDIOC_REQBUFS)"))?;
         if requested.count == 0 {
-            return Err(step("allocate buffers (VIDIOC_REQBUFS)")(Errno::NOMEM.into()));
+            return Err(step("allocate buffers (VIDIOC_REQBUFS)")(
+                Errno::NOMEM.into(),
+            ));
         }
         let mapping = |index| {
             let queried = device.ask_buffer(&QUERY_BUFFER, planes, index);
             let buffer = queried.map_err(step("describe its buffers (VIDIOC_QUERYBUF)"))?;
             Mapping::new(&device, &buffer).map_err(step("share its buffers (mmap)"))
         };
-        let mappings = (0..requested.count).map(mapping).collect::<Result<_, _>>()?;
+        let mappings = (0..requested.count)
+            .map(mapping)
+            .collect::<Result<_, _>>()?;
         let enqueued = (0..requested.count).try_for_each(|index| device.enqueue(planes, index));
         enqueued.map_err(step("queue its buffers (VIDIOC_QBUF)"))?;
-        device.ask(&START, kind as c_int).map_err(step("start streaming (VIDIOC_STREAMON)"))?;
-        Ok(Self { mappings, planes, device })
+        device
+            .ask(&START, kind as c_int)
+            .map_err(step("start streaming (VIDIOC_STREAMON)"))?;
+        Ok(Self {
+            mappings,
+            planes,
+            device,
+        })
     }
 
     /// The next picture, or the `newest` there is; `None` if there is none yet.
     pub(super) fn next(&mut self, newest: bool) -> io::Result<Option<Frame<'_>>> {
-        let Some(mut buffer) = self.dequeue()? else { return Ok(None) };
+        let Some(mut buffer) = self.dequeue()? else {
+            return Ok(None);
+        };
         while newest && let Ok(Some(newer)) = self.dequeue() {
             self.device.enqueue(self.planes, buffer.index)?;
             buffer = newer;
         }
-        let mapping = self.mappings.get(buffer.index as usize).ok_or(io::ErrorKind::InvalidData)?;
+        let mapping = self
+            .mappings
+            .get(buffer.index as usize)
+            .ok_or(io::ErrorKind::InvalidData)?;
         let end = mapping.length.min(buffer.plane.bytes_used as usize);
         let start = end.min(buffer.plane.data_offset as usize);
-        // SAFETY: the mapping lives as long as this stream, from which the frame borrows, and no more of it than
-        // there is gets into the slice. The device has given the buffer back, and it gets it again only when the
-        // frame is dropped: `enqueue` is called nowhere else for a buffer that was given out.
-        let bytes = unsafe { slice::from_raw_parts(mapping.start.cast::<u8>().add(start), end - start) };
-        Ok(Some(Frame { bytes, buffer, stream: self }))
+        // SAFETY: the mapping lives as long as this stream, from which the frame borrows, and no
+        // more of it than there is gets into the slice. The device has given the buffer back, and
+        // it gets it again only when the frame is dropped: `enqueue` is called nowhere else for a
+        // buffer that was given out.
+        let bytes =
+            unsafe { slice::from_raw_parts(mapping.start.cast::<u8>().add(start), end - start) };
+        Ok(Some(Frame {
+            bytes,
+            buffer,
+            stream: self,
+        }))
     }
 
     /// The device, for requests that can be made while it captures.
@@ -253,8 +330,12 @@ pub(super) struct Frame<'a> {
 
 impl Drop for Frame<'_> {
     fn drop(&mut self) {
-        // A device that does not take its buffer back is gone, and says so when the next picture is asked for.
-        let _ = self.stream.device.enqueue(self.stream.planes, self.buffer.index);
+        // A device that does not take its buffer back is gone, and says so when the next picture is
+        // asked for.
+        let _ = self
+            .stream
+            .device
+            .enqueue(self.stream.planes, self.buffer.index);
     }
 }
 
@@ -271,14 +352,28 @@ impl Mapping {
         let offset = abi::offset(buffer.plane.place) as libc::off_t;
         let file = device.0.as_raw_fd();
         // SAFETY: the kernel chooses a place where nothing is yet.
-        let start = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ, libc::MAP_SHARED, file, offset) };
-        if start == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { start, length }) }
+        let start = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                length,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                file,
+                offset,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(Self { start, length })
+        }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: this is what `new` has mapped, and whoever reads it borrows from the stream that owns it.
+        // SAFETY: this is what `new` has mapped, and whoever reads it borrows from the stream that
+        // owns it.
         let _ = unsafe { libc::munmap(self.start, self.length) };
     }
 }
@@ -287,7 +382,8 @@ impl Drop for Mapping {
 mod tests {
     use super::*;
 
-    /// The codes hold the sizes of the structures: these are what a C compiler makes of `linux/videodev2.h`.
+    /// The codes hold the sizes of the structures: these are what a C compiler makes of
+    /// `linux/videodev2.h`.
     #[test]
     fn requests_have_the_codes_of_the_kernel() {
         let codes = [

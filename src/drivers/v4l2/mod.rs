@@ -2,13 +2,14 @@
 //!
 //! What the camera compresses itself is passed through; everything else is encoded here.
 //!
-//! The requests to the kernel are our own, in one file (`kernel`), because no crate makes them as a live server needs
-//! them: `linuxvideo` gives a picture without the time of its capture, can only wait without end, and panics when a
-//! driver answers oddly; `v4l2r` builds only where libclang is. They go through the C library, so that a camera made
-//! of software can be put in a real one's place with `LD_PRELOAD`.
+//! The requests to the kernel are our own, in one file (`kernel`), because no crate makes them as a
+//! live server needs them: `linuxvideo` gives a picture without the time of its capture, can only
+//! wait without end, and panics when a driver answers oddly; `v4l2r` builds only where libclang is.
+//! They go through the C library, so that a camera made of software can be put in a real one's
+//! place with `LD_PRELOAD`.
 //!
-//! Reading order: [`offer`] (what to take of what there is), `camera` (how to get it), [`signal`] (inputs, HDMI),
-//! [`raw`] and [`color`] (pictures that are no JPEGs yet), `kernel` and `abi`.
+//! Reading order: [`offer`] (what to take of what there is), `camera` (how to get it), [`signal`]
+//! (inputs, HDMI), [`raw`] and [`color`] (pictures that are no JPEGs yet), `kernel` and `abi`.
 
 mod abi;
 mod camera;
@@ -51,9 +52,19 @@ const FPS_DEFAULT: f64 = 30.0;
 const QUALITY_DEFAULT: u8 = 80;
 
 /// The parameters that are no controls.
-const PARAMETERS: [&str; 8] = ["size", "resolution", "fps", "format", "quality", "timeout", "input", "standard"];
+const PARAMETERS: [&str; 8] = [
+    "size",
+    "resolution",
+    "fps",
+    "format",
+    "quality",
+    "timeout",
+    "input",
+    "standard",
+];
 
-/// A device that fails to give a picture for as long as this, and does nothing else, is opened again.
+/// A device that fails to give a picture for as long as this, and does nothing else, is opened
+/// again.
 const FAILING_MAX: Duration = Duration::from_secs(2);
 
 /// The time between two attempts to fetch a picture from a device that fails to give one.
@@ -63,9 +74,9 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 const COMPLAINT_INTERVAL_MAX: Duration = Duration::from_secs(60);
 
-/// `v4l2:/dev/video0?size=1280x720&fps=30&format=auto&quality=80`, or the device's path alone. Every part may be left
-/// out. All parameters but these, `timeout`, `input` and `standard` are controls of the camera, such as
-/// `brightness=128`.
+/// `v4l2:/dev/video0?size=1280x720&fps=30&format=auto&quality=80`, or the device's path alone.
+/// Every part may be left out. All parameters but these, `timeout`, `input` and `standard` are
+/// controls of the camera, such as `brightness=128`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct V4l2 {
     /// The device's file.
@@ -101,17 +112,36 @@ impl V4l2 {
         for (name, value) in parameters.others(&PARAMETERS) {
             controls.push(parse_control(name.into_owned(), value.into_owned())?);
         }
-        let size_rule = || format!("WIDTHxHEIGHT, each from 1 to {SIDE_PIXELS_MAX}, such as 1280x720");
-        let format_rule = || format!("auto, {}", PixelFormat::ALL.map(PixelFormat::name).join(", "));
+        let size_rule =
+            || format!("WIDTHxHEIGHT, each from 1 to {SIDE_PIXELS_MAX}, such as 1280x720");
+        let format_rule = || {
+            format!(
+                "auto, {}",
+                PixelFormat::ALL.map(PixelFormat::name).join(", ")
+            )
+        };
         let size = parameters.optional("size", |_| true, size_rule)?;
         Ok(Self {
-            device: PathBuf::from(if device.is_empty() { DEVICE_DEFAULT } else { device }),
-            size: size.map_or_else(|| parameters.optional("resolution", |_| true, size_rule), |size| Ok(Some(size)))?,
+            device: PathBuf::from(if device.is_empty() {
+                DEVICE_DEFAULT
+            } else {
+                device
+            }),
+            size: size.map_or_else(
+                || parameters.optional("resolution", |_| true, size_rule),
+                |size| Ok(Some(size)),
+            )?,
             fps: parameters.given_fps()?,
-            format: parameters.optional::<Choice>("format", |_| true, format_rule)?.and_then(|Choice(format)| format),
+            format: parameters
+                .optional::<Choice>("format", |_| true, format_rule)?
+                .and_then(|Choice(format)| format),
             quality: parameters.quality(QUALITY_DEFAULT)?,
             timeout: parameters.timeout()?,
-            input: parameters.optional("input", |_| true, || "the number or name of an input".to_owned())?,
+            input: parameters.optional(
+                "input",
+                |_| true,
+                || "the number or name of an input".to_owned(),
+            )?,
             standard: parameters.optional("standard", |_| true, Standard::rule)?,
             controls,
         })
@@ -120,10 +150,19 @@ impl V4l2 {
     /// What to take of what `camera` offers.
     fn choose(&self, camera: &Camera) -> Result<Mode, CameraError> {
         let wanted = |format| self.format.is_none_or(|wanted| wanted == format);
-        let offers: Vec<_> = camera.offers().into_iter().filter(|offer| wanted(offer.format)).collect();
-        let size = self.size.or_else(|| camera.size().filter(|size| size.is_sensible())).unwrap_or_default();
+        let offers: Vec<_> = camera
+            .offers()
+            .into_iter()
+            .filter(|offer| wanted(offer.format))
+            .collect();
+        let size = self
+            .size
+            .or_else(|| camera.size().filter(|size| size.is_sensible()))
+            .unwrap_or_default();
         let fps = self.fps.unwrap_or(FPS_DEFAULT);
-        let mode = choose(&offers, size, fps, |format, size| camera.rates(format.fourcc(), size));
+        let mode = choose(&offers, size, fps, |format, size| {
+            camera.rates(format.fourcc(), size)
+        });
         mode.ok_or_else(|| camera.no_format(self.format))
     }
 
@@ -139,20 +178,34 @@ impl V4l2 {
         camera.set_controls(&self.controls)?;
         let (mode, picture) = camera.set_mode(self.choose(camera)?, self.fps.is_some())?;
         let is_format = self.format.is_none_or(|format| format == mode.format);
-        if !is_format || !mode.is_like(self.size.unwrap_or(mode.size), self.fps.unwrap_or(FPS_DEFAULT)) {
+        if !is_format
+            || !mode.is_like(
+                self.size.unwrap_or(mode.size),
+                self.fps.unwrap_or(FPS_DEFAULT),
+            )
+        {
             let device = self.device.display();
-            say(format_args!("{device} gives {mode}, which is the nearest to what was asked for"));
+            say(format_args!(
+                "{device} gives {mode}, which is the nearest to what was asked for"
+            ));
         }
         let encoding = Encoding::new(&picture, self.quality);
         let encoding = encoding.ok_or_else(|| camera.error(Problem::NoSuchSize(mode.size)))?;
         // A camera may be slower than it was asked to be, or than it reports.
         let fps = self.fps.map_or(mode.fps, |fps| fps.min(mode.fps));
-        Ok(Setup { encoding, patience: self.patience_at(fps) })
+        Ok(Setup {
+            encoding,
+            patience: self.patience_at(fps),
+        })
     }
 
-    /// The patience with a camera that gives pictures at this rate, or at the one that its exposure leaves.
+    /// The patience with a camera that gives pictures at this rate, or at the one that its exposure
+    /// leaves.
     fn patience_at(&self, fps: f64) -> Duration {
-        let exposures = self.controls.iter().filter_map(|(name, value)| controls::rate_limit(name, *value));
+        let exposures = self
+            .controls
+            .iter()
+            .filter_map(|(name, value)| controls::rate_limit(name, *value));
         patience(self.timeout, Some(exposures.fold(fps, f64::min)))
     }
 
@@ -161,7 +214,12 @@ impl V4l2 {
     }
 
     /// Sends frames until the signal changes, for which the camera has to be set up again.
-    fn record(&self, mut recording: Recording, setup: &Setup, parts: &mut Parts) -> Result<(), CaptureError> {
+    fn record(
+        &self,
+        mut recording: Recording,
+        setup: &Setup,
+        parts: &mut Parts,
+    ) -> Result<(), CaptureError> {
         let Setup { encoding, patience } = setup;
         let mut complaints = Complaints::default();
         let mut last_picture = Instant::now();
@@ -169,20 +227,28 @@ impl V4l2 {
         loop {
             let left = patience.saturating_sub(last_picture.elapsed());
             if left.is_zero() || !recording.wait(left)? {
-                let problem = if recording.has_no_signal() { Problem::NoSignal } else { Problem::Silent(*patience) };
+                let problem = if recording.has_no_signal() {
+                    Problem::NoSignal
+                } else {
+                    Problem::Silent(*patience)
+                };
                 return Err(CameraError::new(&self.device, problem).into());
             }
             if recording.has_other_signal() {
                 return Ok(());
             }
-            // Of what an encoder is too slow for, the newest is worth its time. Passing on costs none.
+            // Of what an encoder is too slow for, the newest is worth its time. Passing on costs
+            // none.
             let outcome = match recording.next(encoding.is_work()) {
                 Ok(None) => continue,
                 Ok(Some(frame)) => {
                     let jpeg = encoding.jpeg(&frame);
-                    jpeg.map(|(jpeg, repair)| parts.send_repaired(captured_at(&frame), &jpeg, repair))
+                    jpeg.map(|(jpeg, repair)| {
+                        parts.send_repaired(captured_at(&frame), &jpeg, repair)
+                    })
                 }
-                // One picture is lost; the device goes on, says the manual of VIDIOC_DQBUF. If it does not:
+                // One picture is lost; the device goes on, says the manual of VIDIOC_DQBUF. If it
+                // does not:
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => {
                     if failing_since.get_or_insert_with(Instant::now).elapsed() > FAILING_MAX {
                         return Err(self.cannot_give(error).into());
@@ -230,7 +296,10 @@ impl Driver for V4l2 {
             let mut camera = Camera::open(&self.device)?;
             let setup = self.set_up(&mut camera)?;
             self.record(camera.start()?, &setup, parts)?;
-            say(format_args!("{}: the signal on its input has changed; starting again", self.device.display()));
+            say(format_args!(
+                "{}: the signal on its input has changed; starting again",
+                self.device.display()
+            ));
         }
     }
 
@@ -253,13 +322,20 @@ impl std::str::FromStr for Choice {
     }
 }
 
-/// Which controls there are only the camera knows. Their names are written as they like: "White Balance" is
-/// `white_balance`.
+/// Which controls there are only the camera knows. Their names are written as they like: "White
+/// Balance" is `white_balance`.
 fn parse_control(name: String, value: String) -> Result<(String, i64), SourceError> {
     let name = match controls::spell(&name) {
         spelled if spelled.is_empty() => {
-            let known = format!("{} and the camera's controls, such as brightness", PARAMETERS.join(", "));
-            return Err(SourceError::Parameter { scheme: "v4l2", name: Some(name), known });
+            let known = format!(
+                "{} and the camera's controls, such as brightness",
+                PARAMETERS.join(", ")
+            );
+            return Err(SourceError::Parameter {
+                scheme: "v4l2",
+                name: Some(name),
+                known,
+            });
         }
         spelled => spelled,
     };
@@ -267,7 +343,12 @@ fn parse_control(name: String, value: String) -> Result<(String, i64), SourceErr
         Ok(number) => Ok((name, number)),
         Err(_) => {
             let rule = format!("{name}=NUMBER, a whole one");
-            Err(SourceError::Value { scheme: "v4l2", what: "value of a control", value, rule })
+            Err(SourceError::Value {
+                scheme: "v4l2",
+                what: "value of a control",
+                value,
+                rule,
+            })
         }
     }
 }
@@ -286,8 +367,13 @@ impl Encoding {
         if format.is_jpeg() {
             return Some(Self::Passed);
         }
-        let layout =
-            Layout::new(format, picture.width, picture.height, picture.bytes_per_line, Colors::new(format, picture))?;
+        let layout = Layout::new(
+            format,
+            picture.width,
+            picture.height,
+            picture.bytes_per_line,
+            Colors::new(format, picture),
+        )?;
         Some(Self::Encoded(layout, quality))
     }
 
@@ -306,16 +392,24 @@ impl Encoding {
     }
 }
 
-/// A camera's JPEG as a browser wants it: nothing before or behind it, no picture within it, and with its end marker
-/// and Huffman tables. Also what was mended.
+/// A camera's JPEG as a browser wants it: nothing before or behind it, no picture within it, and
+/// with its end marker and Huffman tables. Also what was mended.
 fn tidy(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Repair>), jpeg::Flaw> {
-    let Mended { jpeg, picture, repair } = jpeg::mend(bytes)?;
+    let Mended {
+        jpeg,
+        picture,
+        repair,
+    } = jpeg::mend(bytes)?;
     let stripped = match jpeg::without_thumbnails(&jpeg) {
         Cow::Owned(stripped) => Some(stripped),
         Cow::Borrowed(_) => None,
     };
     let plain = stripped.map_or(jpeg, Cow::Owned);
-    let complete = if picture.huffman_tables { plain } else { jpeg::with_standard_tables(&plain).into() };
+    let complete = if picture.huffman_tables {
+        plain
+    } else {
+        jpeg::with_standard_tables(&plain).into()
+    };
     Ok((complete, repair))
 }
 
@@ -361,12 +455,19 @@ impl Complaints {
         }
         // Nothing for long: it was well in between.
         let is_new = since.is_none_or(|since| since > self.interval + COMPLAINT_INTERVAL_MAX);
-        self.interval = if is_new { COMPLAINT_INTERVAL } else { (self.interval * 2).min(COMPLAINT_INTERVAL_MAX) };
+        self.interval = if is_new {
+            COMPLAINT_INTERVAL
+        } else {
+            (self.interval * 2).min(COMPLAINT_INTERVAL_MAX)
+        };
         let more = match std::mem::take(&mut self.unsaid) {
             0 => String::new(),
             more => format!(", as {more} before it"),
         };
         self.last = Some(now);
-        say(format_args!("left out a frame of {}: {flaw}{more}", device.display()));
+        say(format_args!(
+            "left out a frame of {}: {flaw}{more}",
+            device.display()
+        ));
     }
 }

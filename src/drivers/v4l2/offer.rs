@@ -11,7 +11,8 @@ const SAME_RATE: f64 = 0.01;
 const WIDTH_DEFAULT: u32 = 1280;
 const HEIGHT_DEFAULT: u32 = 720;
 
-/// The least size that a driver is taken to mean when it starts with it, and not with what it had to name.
+/// The least size that a driver is taken to mean when it starts with it, and not with what it had
+/// to name.
 const WIDTH_SENSIBLE_MIN: u32 = 320;
 const HEIGHT_SENSIBLE_MIN: u32 = 240;
 
@@ -35,14 +36,19 @@ impl Size {
     }
 
     fn distance(self, other: Self) -> u32 {
-        self.width.abs_diff(other.width).saturating_add(self.height.abs_diff(other.height))
+        self.width
+            .abs_diff(other.width)
+            .saturating_add(self.height.abs_diff(other.height))
     }
 }
 
 /// What most cameras have.
 impl Default for Size {
     fn default() -> Self {
-        Self { width: WIDTH_DEFAULT, height: HEIGHT_DEFAULT }
+        Self {
+            width: WIDTH_DEFAULT,
+            height: HEIGHT_DEFAULT,
+        }
     }
 }
 
@@ -57,9 +63,16 @@ impl FromStr for Size {
 
     /// `WIDTHxHEIGHT`, neither of them 0 or above 65,535.
     fn from_str(text: &str) -> Result<Self, ()> {
-        let side = |text: &str| text.parse().ok().filter(|side| (1..=SIDE_PIXELS_MAX).contains(side));
+        let side = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|side| (1..=SIDE_PIXELS_MAX).contains(side))
+        };
         let (width, height) = text.split_once('x').ok_or(())?;
-        Ok(Self { width: side(width).ok_or(())?, height: side(height).ok_or(())? })
+        Ok(Self {
+            width: side(width).ok_or(())?,
+            height: side(height).ok_or(())?,
+        })
     }
 }
 
@@ -77,7 +90,11 @@ pub struct Steps {
 impl Steps {
     /// The one value `value`.
     pub fn only(value: u32) -> Self {
-        Self { least: value, greatest: value, step: 1 }
+        Self {
+            least: value,
+            greatest: value,
+            step: 1,
+        }
     }
 
     fn nearest(self, wanted: u32) -> u32 {
@@ -99,11 +116,15 @@ pub struct Sizes {
 
 impl Sizes {
     fn nearest(&self, wanted: Size) -> Size {
-        Size { width: self.width.nearest(wanted.width), height: self.height.nearest(wanted.height) }
+        Size {
+            width: self.width.nearest(wanted.width),
+            height: self.height.nearest(wanted.height),
+        }
     }
 }
 
-/// Rates that are offered, in frames a second: all from the slowest to the fastest, or one if they are equal.
+/// Rates that are offered, in frames a second: all from the slowest to the fastest, or one if they
+/// are equal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     /// The slowest.
@@ -141,21 +162,49 @@ impl Mode {
 
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} {} at {} fps", self.format.name(), self.size, rate(self.fps))
+        write!(
+            f,
+            "{} {} at {} fps",
+            self.format.name(),
+            self.size,
+            rate(self.fps)
+        )
     }
 }
 
-/// The mode whose size is nearest to the wanted one; of several, the one whose rate is; of several, the one of the
-/// best format. `rates` tells the rates of a format at a size; none means that only trying tells.
-pub fn choose(offers: &[Offer], size: Size, fps: f64, rates: impl Fn(PixelFormat, Size) -> Vec<Rates>) -> Option<Mode> {
+/// The mode whose size is nearest to the wanted one; of several, the one whose rate is; of several,
+/// the one of the best format. `rates` tells the rates of a format at a size; none means that only
+/// trying tells.
+pub fn choose(
+    offers: &[Offer],
+    size: Size,
+    fps: f64,
+    rates: impl Fn(PixelFormat, Size) -> Vec<Rates>,
+) -> Option<Mode> {
     let modes = offers.iter().map(|offer| {
         let sizes = offer.sizes.iter().map(|sizes| sizes.nearest(size));
-        let size = sizes.min_by_key(|offered| offered.distance(size)).unwrap_or(size);
-        let rates = rates(offer.format, size).into_iter().map(|rates| fps.max(rates.slowest).min(rates.fastest));
-        let fps = rates.min_by(|a, b| (a - fps).abs().total_cmp(&(b - fps).abs())).unwrap_or(fps);
-        Mode { format: offer.format, size, fps }
+        let size = sizes
+            .min_by_key(|offered| offered.distance(size))
+            .unwrap_or(size);
+        let rates = rates(offer.format, size)
+            .into_iter()
+            .map(|rates| fps.max(rates.slowest).min(rates.fastest));
+        let fps = rates
+            .min_by(|a, b| (a - fps).abs().total_cmp(&(b - fps).abs()))
+            .unwrap_or(fps);
+        Mode {
+            format: offer.format,
+            size,
+            fps,
+        }
     });
-    modes.min_by_key(|mode| (mode.size.distance(size), rate_distance(mode.fps, fps), mode.format))
+    modes.min_by_key(|mode| {
+        (
+            mode.size.distance(size),
+            rate_distance(mode.fps, fps),
+            mode.format,
+        )
+    })
 }
 
 /// A rate as people write it: 30, 29.97, 7.5.

@@ -1,7 +1,7 @@
 //! Pictures without compression, and JPEGs of them.
 //!
-//! The encoder takes a row of each of luma, Cb and Cr, which is how most cameras give them: only the range of values is
-//! changed, and the matrix where it is another (see `color`).
+//! The encoder takes a row of each of luma, Cb and Cr, which is how most cameras give them: only
+//! the range of values is changed, and the matrix where it is another (see `color`).
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 
@@ -14,7 +14,8 @@ pub struct Layout {
     packing: Packing,
     width: u16,
     height: u16,
-    /// From the start of one row to that of the next, in bytes; in the first plane if there are several.
+    /// From the start of one row to that of the next, in bytes; in the first plane if there are
+    /// several.
     stride: usize,
     conversion: Conversion,
 }
@@ -30,11 +31,18 @@ pub struct TooShort {
 }
 
 impl Layout {
-    /// Pictures of `format` with a size in pixels. `stride` is the distance of two rows in bytes (of luma, where that
-    /// has a plane of its own), and 0 or any number that is too small stands for rows without a gap.
+    /// Pictures of `format` with a size in pixels. `stride` is the distance of two rows in bytes
+    /// (of luma, where that has a plane of its own), and 0 or any number that is too small stands
+    /// for rows without a gap.
     ///
     /// `None` if `format` is a JPEG already, or if a side is 0 or more than a JPEG's can be.
-    pub fn new(format: PixelFormat, width: u32, height: u32, stride: u32, colors: Colors) -> Option<Self> {
+    pub fn new(
+        format: PixelFormat,
+        width: u32,
+        height: u32,
+        stride: u32,
+        colors: Colors,
+    ) -> Option<Self> {
         let side = |side| u16::try_from(side).ok().filter(|side| *side > 0);
         let (width, height) = side(width).zip(side(height))?;
         let packing = format.packing();
@@ -45,7 +53,13 @@ impl Layout {
             Packing::TwoPlanes { .. } | Packing::ThreePlanes { .. } | Packing::Grey => 1,
         };
         let stride = (stride as usize).max(usize::from(width) * pixel_bytes);
-        Some(Self { packing, width, height, stride, conversion: colors.conversion(packing) })
+        Some(Self {
+            packing,
+            width,
+            height,
+            stride,
+            conversion: colors.conversion(packing),
+        })
     }
 
     /// The bytes of a picture that lies so.
@@ -54,17 +68,21 @@ impl Layout {
         self.stride * rows + planes.map_or(0, |planes| planes.count * planes.stride * planes.rows)
     }
 
-    /// The planes of chroma behind that of luma, if there are any. Where a side is odd, the last column or row has
-    /// chroma of its own; a gap between rows is in proportion.
+    /// The planes of chroma behind that of luma, if there are any. Where a side is odd, the last
+    /// column or row has chroma of its own; a gap between rows is in proportion.
     fn chroma_planes(&self) -> Option<ChromaPlanes> {
         let rows = |shared| usize::from(self.height).div_ceil(shared);
         match self.packing {
-            Packing::TwoPlanes { rows: shared, .. } => {
-                Some(ChromaPlanes { count: 1, stride: self.stride.next_multiple_of(2), rows: rows(shared) })
-            }
-            Packing::ThreePlanes { rows: shared, .. } => {
-                Some(ChromaPlanes { count: 2, stride: self.stride.div_ceil(2), rows: rows(shared) })
-            }
+            Packing::TwoPlanes { rows: shared, .. } => Some(ChromaPlanes {
+                count: 1,
+                stride: self.stride.next_multiple_of(2),
+                rows: rows(shared),
+            }),
+            Packing::ThreePlanes { rows: shared, .. } => Some(ChromaPlanes {
+                count: 2,
+                stride: self.stride.div_ceil(2),
+                rows: rows(shared),
+            }),
             _ => None,
         }
     }
@@ -83,7 +101,10 @@ impl Layout {
             _ if self.shared_rows() == 2 => SamplingFactor::F_2_2,
             _ => SamplingFactor::F_2_1,
         });
-        let encoded = encoder.encode_image(Picture { layout: self, bytes: picture });
+        let encoded = encoder.encode_image(Picture {
+            layout: self,
+            bytes: picture,
+        });
         encoded.expect("both sides are above 0, and a Vec takes every byte");
         Ok(jpeg)
     }
@@ -115,7 +136,11 @@ struct Picture<'a> {
 
 impl ImageBuffer for Picture<'_> {
     fn get_jpeg_color_type(&self) -> JpegColorType {
-        if self.layout.packing == Packing::Grey { JpegColorType::Luma } else { JpegColorType::Ycbcr }
+        if self.layout.packing == Packing::Grey {
+            JpegColorType::Luma
+        } else {
+            JpegColorType::Ycbcr
+        }
     }
 
     fn width(&self) -> u16 {
@@ -126,17 +151,23 @@ impl ImageBuffer for Picture<'_> {
         self.layout.height
     }
 
-    /// The encoder wants a value of each kind for every pixel, and then skips those that the JPEG is not to have.
+    /// The encoder wants a value of each kind for every pixel, and then skips those that the JPEG
+    /// is not to have.
     fn fill_buffers(&self, y: u16, [luma, blue, red, _]: &mut [Vec<u8>; 4]) {
         let (y, width) = (usize::from(y), usize::from(self.layout.width));
-        let Conversion { tables, turn, widen } = self.layout.conversion;
+        let Conversion {
+            tables,
+            turn,
+            widen,
+        } = self.layout.conversion;
         let luma = grow(luma, width);
         if self.layout.packing == Packing::Grey {
             return expand(luma, self.row(y), &tables.luma);
         }
         let (blue, red) = (grow(blue, width), grow(red, width));
         // The last row stands for those below it, which the encoder adds to fill a block.
-        let is_skipped = y % self.layout.shared_rows() > 0 && y + 1 < usize::from(self.layout.height);
+        let is_skipped =
+            y % self.layout.shared_rows() > 0 && y + 1 < usize::from(self.layout.height);
         let with_chroma = !is_skipped || turn.is_some();
         self.fill(y, luma, with_chroma.then_some([&mut *blue, &mut *red]));
         if let Some(turn) = turn {
@@ -160,7 +191,9 @@ impl Picture<'_> {
 
     /// The row of plane `plane` of chroma that belongs to the row `y`.
     fn chroma_row(&self, y: usize, plane: usize) -> &[u8] {
-        let Some(ChromaPlanes { stride, rows, .. }) = self.layout.chroma_planes() else { return &[] };
+        let Some(ChromaPlanes { stride, rows, .. }) = self.layout.chroma_planes() else {
+            return &[];
+        };
         let start = self.layout.stride * usize::from(self.layout.height);
         let row = plane * rows + y / self.layout.shared_rows();
         &self.bytes[start + row * stride..][..stride]
@@ -170,26 +203,43 @@ impl Picture<'_> {
     fn fill(&self, y: usize, luma: &mut [u8], chroma: Option<[&mut [u8]; 2]>) {
         let tables = self.layout.conversion.tables;
         match self.layout.packing {
-            Packing::Pairs { luma: 0, swapped } => pairs::<0>(self.row(y), luma, ordered(chroma, swapped), tables),
-            Packing::Pairs { swapped, .. } => pairs::<1>(self.row(y), luma, ordered(chroma, swapped), tables),
+            Packing::Pairs { luma: 0, swapped } => {
+                pairs::<0>(self.row(y), luma, ordered(chroma, swapped), tables)
+            }
+            Packing::Pairs { swapped, .. } => {
+                pairs::<1>(self.row(y), luma, ordered(chroma, swapped), tables)
+            }
             Packing::TwoPlanes { swapped, .. } => {
                 expand(luma, self.row(y), &tables.luma);
-                let Some([first, second]) = ordered(chroma, swapped) else { return };
+                let Some([first, second]) = ordered(chroma, swapped) else {
+                    return;
+                };
                 let mixed = self.chroma_row(y, 0);
                 double(first, mixed.iter().step_by(2), &tables.chroma);
                 double(second, mixed.iter().skip(1).step_by(2), &tables.chroma);
             }
             Packing::ThreePlanes { swapped, .. } => {
                 expand(luma, self.row(y), &tables.luma);
-                let Some([first, second]) = ordered(chroma, swapped) else { return };
+                let Some([first, second]) = ordered(chroma, swapped) else {
+                    return;
+                };
                 double(first, self.chroma_row(y, 0).iter(), &tables.chroma);
                 double(second, self.chroma_row(y, 1).iter(), &tables.chroma);
             }
-            Packing::Rgb { bytes: 3, at: [0, ..] } => rgb(self.pixels(y), luma, chroma, of_bytes::<0, 1, 2>),
+            Packing::Rgb {
+                bytes: 3,
+                at: [0, ..],
+            } => rgb(self.pixels(y), luma, chroma, of_bytes::<0, 1, 2>),
             Packing::Rgb { bytes: 3, .. } => rgb(self.pixels(y), luma, chroma, of_bytes::<2, 1, 0>),
-            Packing::Rgb { at: [0, ..], .. } => rgb(self.pixels(y), luma, chroma, of_word::<0, 1, 2>),
-            Packing::Rgb { at: [1, ..], .. } => rgb(self.pixels(y), luma, chroma, of_word::<1, 2, 3>),
-            Packing::Rgb { at: [2, ..], .. } => rgb(self.pixels(y), luma, chroma, of_word::<2, 1, 0>),
+            Packing::Rgb { at: [0, ..], .. } => {
+                rgb(self.pixels(y), luma, chroma, of_word::<0, 1, 2>)
+            }
+            Packing::Rgb { at: [1, ..], .. } => {
+                rgb(self.pixels(y), luma, chroma, of_word::<1, 2, 3>)
+            }
+            Packing::Rgb { at: [2, ..], .. } => {
+                rgb(self.pixels(y), luma, chroma, of_word::<2, 1, 0>)
+            }
             Packing::Rgb { .. } => rgb(self.pixels(y), luma, chroma, of_word::<3, 2, 1>),
             Packing::Rgb565 => rgb(self.pixels(y), luma, chroma, of_565),
             Packing::Grey | Packing::Jpeg => {}
@@ -202,8 +252,8 @@ impl Picture<'_> {
     }
 }
 
-/// Fills a row in from pixels that `unpack` makes red, green and blue of, a block of them after the other: processors
-/// compute many values at once if each color has a place of its own.
+/// Fills a row in from pixels that `unpack` makes red, green and blue of, a block of them after the
+/// other: processors compute many values at once if each color has a place of its own.
 #[inline(always)]
 fn rgb<const N: usize>(
     pixels: &[[u8; N]],
@@ -223,7 +273,9 @@ fn rgb<const N: usize>(
     let (pixels, rest) = pixels.as_chunks::<BLOCK>();
     let (luma, rest_luma) = luma.as_chunks_mut::<BLOCK>();
     let Some([blue, red]) = chroma else {
-        luma.iter_mut().zip(pixels).for_each(|(luma, pixels)| fill_luma(luma, &split(pixels)));
+        luma.iter_mut()
+            .zip(pixels)
+            .for_each(|(luma, pixels)| fill_luma(luma, &split(pixels)));
         return fill_luma(rest_luma, &split(rest));
     };
     let (blue, rest_blue) = blue.as_chunks_mut::<BLOCK>();
@@ -246,8 +298,14 @@ fn fill_luma<const N: usize>(to: &mut [u8], [red, green, blue]: &[[u16; N]; 3]) 
 }
 
 #[inline(always)]
-fn fill_chroma<const N: usize>(to_blue: &mut [u8], to_red: &mut [u8], [red, green, blue]: &[[u16; N]; 3]) {
-    for ((((to_blue, to_red), red), green), blue) in to_blue.iter_mut().zip(to_red).zip(red).zip(green).zip(blue) {
+fn fill_chroma<const N: usize>(
+    to_blue: &mut [u8],
+    to_red: &mut [u8],
+    [red, green, blue]: &[[u16; N]; 3],
+) {
+    for ((((to_blue, to_red), red), green), blue) in
+        to_blue.iter_mut().zip(to_red).zip(red).zip(green).zip(blue)
+    {
         (*to_blue, *to_red) = color::chroma(*red, *green, *blue);
     }
 }
@@ -270,7 +328,11 @@ fn of_word<const RED: usize, const GREEN: usize, const BLUE: usize>(pixel: &[u8;
 fn of_565(pixel: &[u8; 2]) -> [u16; 3] {
     let bits = u16::from_le_bytes(*pixel);
     let (red, green, blue) = (bits >> 11, bits >> 5 & 63, bits & 31);
-    [red << 3 | red >> 2, green << 2 | green >> 4, blue << 3 | blue >> 2]
+    [
+        red << 3 | red >> 2,
+        green << 2 | green >> 4,
+        blue << 3 | blue >> 2,
+    ]
 }
 
 /// Makes `buffer` longer by `more` bytes, which are given out.
@@ -286,24 +348,40 @@ fn ordered(chroma: Option<[&mut [u8]; 2]>, swapped: bool) -> Option<[&mut [u8]; 
 }
 
 fn expand(to: &mut [u8], from: &[u8], table: &[u8; 256]) {
-    to.iter_mut().zip(from).for_each(|(to, &from)| *to = table[usize::from(from)]);
+    to.iter_mut()
+        .zip(from)
+        .for_each(|(to, &from)| *to = table[usize::from(from)]);
 }
 
 /// Writes each value of `from` twice.
 fn double<'a>(to: &mut [u8], mut from: impl Iterator<Item = &'a u8>, table: &[u8; 256]) {
     let (pairs, last) = to.as_chunks_mut::<2>();
-    pairs.iter_mut().zip(&mut from).for_each(|(to, &from)| *to = [table[usize::from(from)]; 2]);
-    last.iter_mut().zip(from).for_each(|(to, &from)| *to = table[usize::from(from)]);
+    pairs
+        .iter_mut()
+        .zip(&mut from)
+        .for_each(|(to, &from)| *to = [table[usize::from(from)]; 2]);
+    last.iter_mut()
+        .zip(from)
+        .for_each(|(to, &from)| *to = table[usize::from(from)]);
 }
 
-/// Two pixels in four bytes, the first luma at `LUMA`. A last pixel without a partner takes its chroma from before it:
-/// half of its own is missing.
-fn pairs<const LUMA: usize>(row: &[u8], luma: &mut [u8], chroma: Option<[&mut [u8]; 2]>, tables: &Tables) {
-    let Some([first, second]) = chroma else { return };
+/// Two pixels in four bytes, the first luma at `LUMA`. A last pixel without a partner takes its
+/// chroma from before it: half of its own is missing.
+fn pairs<const LUMA: usize>(
+    row: &[u8],
+    luma: &mut [u8],
+    chroma: Option<[&mut [u8]; 2]>,
+    tables: &Tables,
+) {
+    let Some([first, second]) = chroma else {
+        return;
+    };
     let end = luma.len() - 1;
     let mut last = [128; 2];
     let to = luma.as_chunks_mut::<2>().0.iter_mut();
-    let to = to.zip(first.as_chunks_mut::<2>().0).zip(second.as_chunks_mut::<2>().0);
+    let to = to
+        .zip(first.as_chunks_mut::<2>().0)
+        .zip(second.as_chunks_mut::<2>().0);
     for (((luma, first), second), four) in to.zip(row.as_chunks::<4>().0) {
         *luma = [four[LUMA], four[LUMA + 2]].map(|value| tables.luma[usize::from(value)]);
         last = [four[1 - LUMA], four[3 - LUMA]].map(|value| tables.chroma[usize::from(value)]);

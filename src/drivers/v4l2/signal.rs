@@ -1,5 +1,5 @@
-//! What a device captures from: its inputs, the television standard of an analog one, and the timings of a digital one
-//! (HDMI, DVI, SDI).
+//! What a device captures from: its inputs, the television standard of an analog one, and the
+//! timings of a digital one (HDMI, DVI, SDI).
 
 use std::io;
 
@@ -54,7 +54,9 @@ impl std::str::FromStr for Standard {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let name = text.to_ascii_lowercase().replace('_', "-");
-        let found = STANDARDS.into_iter().find(|(standard, _)| *standard == name);
+        let found = STANDARDS
+            .into_iter()
+            .find(|(standard, _)| *standard == name);
         found.map(|(name, bits)| Self { name, bits }).ok_or(())
     }
 }
@@ -63,18 +65,34 @@ impl Camera {
     /// Selects the input with this number or name.
     pub(super) fn select_input(&self, wanted: &str) -> Result<(), CameraError> {
         let inputs = self.inputs();
-        let is_wanted = |(index, name): &&(u32, String)| index.to_string() == wanted || spell(name) == spell(wanted);
+        let is_wanted = |(index, name): &&(u32, String)| {
+            index.to_string() == wanted || spell(name) == spell(wanted)
+        };
         let Some((index, _)) = inputs.iter().find(is_wanted) else {
-            return Err(self.error(Problem::NoInput { wanted: wanted.to_owned(), inputs }));
+            return Err(self.error(Problem::NoInput {
+                wanted: wanted.to_owned(),
+                inputs,
+            }));
         };
         let selected = self.device.ask(&kernel::SET_INPUT, *index as i32);
-        selected.map(drop).map_err(|error| self.cannot("select its input (VIDIOC_S_INPUT)", error))
+        selected
+            .map(drop)
+            .map_err(|error| self.cannot("select its input (VIDIOC_S_INPUT)", error))
     }
 
     fn inputs(&self) -> Vec<(u32, String)> {
-        let entry = |index| InputAt { index, ..InputAt::default() };
-        let inputs = (0..LIST_MAX).map_while(|index| self.device.ask(&kernel::ENUMERATE_INPUTS, entry(index)).ok());
-        inputs.map(|input| (input.index, abi::text(&input.name))).collect()
+        let entry = |index| InputAt {
+            index,
+            ..InputAt::default()
+        };
+        let inputs = (0..LIST_MAX).map_while(|index| {
+            self.device
+                .ask(&kernel::ENUMERATE_INPUTS, entry(index))
+                .ok()
+        });
+        inputs
+            .map(|input| (input.index, abi::text(&input.name)))
+            .collect()
     }
 
     /// Sets the television standard; logs a warning if the device does not take it.
@@ -92,36 +110,51 @@ impl Camera {
         }
     }
 
-    /// Sets a digital input to the timings of its signal, and has the device report when the signal changes. Other
-    /// inputs are left as they are.
+    /// Sets a digital input to the timings of its signal, and has the device report when the signal
+    /// changes. Other inputs are left as they are.
     pub(super) fn lock_signal(&mut self) -> Result<(), CameraError> {
-        let change = Subscription { kind: abi::EVENT_SOURCE_CHANGE, ..Subscription::default() };
+        let change = Subscription {
+            kind: abi::EVENT_SOURCE_CHANGE,
+            ..Subscription::default()
+        };
         self.reports_changes = self.device.ask(&kernel::SUBSCRIBE_EVENT, change).is_ok();
-        let timings = match self.device.ask(&kernel::QUERY_TIMINGS, DvTimings::default()) {
+        let timings = match self
+            .device
+            .ask(&kernel::QUERY_TIMINGS, DvTimings::default())
+        {
             Ok(timings) => timings,
             Err(error) => {
                 return match Errno::from_io_error(&error) {
                     Some(Errno::NOLINK) => Err(self.error(Problem::NoSignal)),
                     Some(Errno::NOLCK) => Err(self.error(Problem::UnstableSignal)),
                     Some(Errno::RANGE) => Err(self.error(Problem::SignalOutOfRange)),
-                    Some(Errno::NODEV | Errno::NXIO | Errno::SHUTDOWN) => Err(self.error(Problem::Unplugged)),
+                    Some(Errno::NODEV | Errno::NXIO | Errno::SHUTDOWN) => {
+                        Err(self.error(Problem::Unplugged))
+                    }
                     // It has no digital input, or another input is selected.
                     _ => Ok(()),
                 };
             }
         };
         let set = self.device.ask(&kernel::SET_TIMINGS, timings);
-        set.map(drop).map_err(|error| self.cannot("follow its signal (VIDIOC_S_DV_TIMINGS)", error))
+        set.map(drop)
+            .map_err(|error| self.cannot("follow its signal (VIDIOC_S_DV_TIMINGS)", error))
     }
 }
 
 impl Recording {
-    /// Whether the signal has changed its size since the last call: pictures of the old size are no longer given.
+    /// Whether the signal has changed its size since the last call: pictures of the old size are no
+    /// longer given.
     pub(super) fn has_other_signal(&self) -> bool {
         if !self.reports_changes {
             return false;
         }
-        let event = |_| self.stream.device().ask(&kernel::DEQUEUE_EVENT, Event::default()).ok();
+        let event = |_| {
+            self.stream
+                .device()
+                .ask(&kernel::DEQUEUE_EVENT, Event::default())
+                .ok()
+        };
         let events = (0..LIST_MAX).map_while(event);
         events.filter(is_change).count() > 0
     }
@@ -131,7 +164,15 @@ impl Recording {
         let status = || -> io::Result<u32> {
             let device = self.stream.device();
             let index = device.ask(&kernel::GET_INPUT, 0)? as u32;
-            Ok(device.ask(&kernel::ENUMERATE_INPUTS, InputAt { index, ..InputAt::default() })?.status)
+            Ok(device
+                .ask(
+                    &kernel::ENUMERATE_INPUTS,
+                    InputAt {
+                        index,
+                        ..InputAt::default()
+                    },
+                )?
+                .status)
         };
         status().is_ok_and(|status| status & abi::INPUT_SILENT != 0)
     }

@@ -50,7 +50,10 @@ impl FrameReader {
         frame_bytes_max: usize,
         now: Instant,
     ) -> io::Result<Self> {
-        let output = process.stdout.take().ok_or_else(|| io::Error::other("its standard output is no pipe"))?;
+        let output = process
+            .stdout
+            .take()
+            .ok_or_else(|| io::Error::other("its standard output is no pipe"))?;
         let mut output = Receiver::from(output);
         // A smaller pipe works as well, only in more pieces.
         let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
@@ -68,8 +71,8 @@ impl FrameReader {
         })
     }
 
-    /// Reads and decodes until the pipe would block, has ended, or the budget of a turn is spent. Returns whether the
-    /// budget was spent: then there may be more, and no edge will report it.
+    /// Reads and decodes until the pipe would block, has ended, or the budget of a turn is spent.
+    /// Returns whether the budget was spent: then there may be more, and no edge will report it.
     pub(super) fn read(
         &mut self,
         scratch: &mut [u8],
@@ -106,7 +109,13 @@ impl FrameReader {
         }
     }
 
-    fn decode(&mut self, work: &mut Work, now: Instant, log: &mut StderrLog, publish: &mut impl FnMut(&Part)) {
+    fn decode(
+        &mut self,
+        work: &mut Work,
+        now: Instant,
+        log: &mut StderrLog,
+        publish: &mut impl FnMut(&Part),
+    ) {
         loop {
             match self.decoder.decode(work) {
                 Ok(Some(part)) => self.accept(part, now, log, publish),
@@ -116,13 +125,25 @@ impl FrameReader {
         }
     }
 
-    fn accept(&mut self, part: Part, now: Instant, log: &mut StderrLog, publish: &mut impl FnMut(&Part)) {
+    fn accept(
+        &mut self,
+        part: Part,
+        now: Instant,
+        log: &mut StderrLog,
+        publish: &mut impl FnMut(&Part),
+    ) {
         self.newest_at = now;
         self.first_at.get_or_insert(now);
         self.useless = Useless::after(&self.tally());
-        if let Some(repair) = part.repair.filter(|repair| !self.repairs_logged.contains(repair)) {
+        if let Some(repair) = part
+            .repair
+            .filter(|repair| !self.repairs_logged.contains(repair))
+        {
             self.repairs_logged.push(repair);
-            log.log(Level::Warn, &format!("{repair}; further ones are only counted"));
+            log.log(
+                Level::Warn,
+                &format!("{repair}; further ones are only counted"),
+            );
         }
         publish(&part.with_tables());
     }
@@ -134,7 +155,10 @@ impl FrameReader {
             self.reasons_logged.push(rejected.reason);
             log.log(
                 Level::Warn,
-                &format!("{}; further ones are only counted", rejected.sentence(self.frame_bytes_max)),
+                &format!(
+                    "{}; further ones are only counted",
+                    rejected.sentence(self.frame_bytes_max)
+                ),
             );
         }
     }
@@ -153,7 +177,9 @@ impl FrameReader {
     pub(super) fn is_warming_up(&self, warm_up: WarmUp, now: Instant) -> bool {
         match warm_up {
             WarmUp::Frames(count) => self.tally().accepted.frames <= u64::from(count),
-            WarmUp::Time(time) => self.first_at.is_none_or(|first| now.saturating_duration_since(first) < time),
+            WarmUp::Time(time) => self
+                .first_at
+                .is_none_or(|first| now.saturating_duration_since(first) < time),
         }
     }
 
@@ -169,12 +195,14 @@ impl FrameReader {
 
     /// Why what it writes is useless, once that is beyond doubt.
     pub(super) fn complaint(&self, now: Instant) -> Option<String> {
-        self.useless.complaint(&self.tally(), self.frame_bytes_max, now)
+        self.useless
+            .complaint(&self.tally(), self.frame_bytes_max, now)
     }
 
     /// The same of a process that has exited: nothing will follow.
     pub(super) fn last_complaint(&self) -> Option<String> {
-        self.useless.last_complaint(&self.tally(), self.frame_bytes_max)
+        self.useless
+            .last_complaint(&self.tally(), self.frame_bytes_max)
     }
 
     /// When there is a complaint if nothing more is written.
@@ -183,11 +211,17 @@ impl FrameReader {
     }
 }
 
-/// A frame as the hub takes it. Here, once a frame, the wall time that another program states becomes an age, and so a
-/// time on the monotonic clock.
+/// A frame as the hub takes it. Here, once a frame, the wall time that another program states
+/// becomes an age, and so a time on the monotonic clock.
 pub(super) fn shot(part: &Part) -> Captured<'_> {
     let wall_now = WallTime::nearest(wall_time());
     let captured_wall = part.captured_at.unwrap_or(wall_now);
     let age: Duration = wall_now.saturating_since(captured_wall);
-    Captured { jpeg: &part.jpeg, picture: part.picture, captured_wall, age, sequence: part.sequence }
+    Captured {
+        jpeg: &part.jpeg,
+        picture: part.picture,
+        captured_wall,
+        age,
+        sequence: part.sequence,
+    }
 }

@@ -1,7 +1,8 @@
-//! A camera and its driver: the child process that runs while the camera has viewers, and writes its frames to a pipe.
+//! A camera and its driver: the child process that runs while the camera has viewers, and writes
+//! its frames to a pipe.
 //!
-//! The driver is started for the first viewer, stopped some time after the last one has left, and restarted when it
-//! exits. While it gives no frames, viewers are shown a placeholder.
+//! The driver is started for the first viewer, stopped some time after the last one has left, and
+//! restarted when it exits. While it gives no frames, viewers are shown a placeholder.
 
 mod frames;
 mod placeholder;
@@ -39,7 +40,8 @@ pub struct Camera {
     linger: Duration,
     driver: Supervised<FrameReader>,
     placeholder: Placeholder,
-    /// The driver's last run gave a picture and exited with status 0: the camera is online until the next run.
+    /// The driver's last run gave a picture and exited with status 0: the camera is online until
+    /// the next run.
     is_still: bool,
     /// Starts of such runs, which are no restarts.
     still_starts: u32,
@@ -51,7 +53,8 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// A camera whose driver is started when it is first wanted. Placeholders are drawn as `renderer` says.
+    /// A camera whose driver is started when it is first wanted. Placeholders are drawn as
+    /// `renderer` says.
     pub fn new(
         index: usize,
         settings: CameraSettings,
@@ -59,13 +62,23 @@ impl Camera {
         offline: Offline,
         linger: Duration,
     ) -> Self {
-        let CameraSettings { name, driver, frame_bytes_max, warm_up } = settings;
+        let CameraSettings {
+            name,
+            driver,
+            frame_bytes_max,
+            warm_up,
+        } = settings;
         Self {
             index,
             frame_bytes_max,
             warm_up,
             linger,
-            driver: Supervised::new(ChildKind::Driver, index, format_args!("camera {name}"), driver),
+            driver: Supervised::new(
+                ChildKind::Driver,
+                index,
+                format_args!("camera {name}"),
+                driver,
+            ),
             placeholder: Placeholder::new(index, &name, renderer, offline, frame_bytes_max),
             is_still: false,
             still_starts: 0,
@@ -113,7 +126,12 @@ impl Camera {
     }
 
     fn exited(&mut self, exit: Exit<FrameReader>, now: Instant) {
-        let Exit { own: frames, status, started_at, was_stopped } = exit;
+        let Exit {
+            own: frames,
+            status,
+            started_at,
+            was_stopped,
+        } = exit;
         self.closed_tally.merge(&frames.tally());
         // What is no whole frame by now will never be one.
         self.closed_tally.skipped_bytes += frames.bytes_undecided();
@@ -121,7 +139,11 @@ impl Camera {
             log::debug!("camera {}: driver stopped ({status})", self.name);
             return;
         }
-        let repeats_every = self.driver.spec().repeats_every.filter(|_| status.success() && frames.has_frames());
+        let repeats_every = self
+            .driver
+            .spec()
+            .repeats_every
+            .filter(|_| status.success() && frames.has_frames());
         self.is_still = repeats_every.is_some();
         if let Some(every) = repeats_every {
             self.driver.start_again_at(started_at + every);
@@ -133,22 +155,32 @@ impl Camera {
         self.driver.restart_after(status, now);
     }
 
-    /// Starts and stops the driver, depending on whether the camera is wanted, and reports an outage to its viewers.
-    /// Deadlines are judged by `tick.asked_at`.
+    /// Starts and stops the driver, depending on whether the camera is wanted, and reports an
+    /// outage to its viewers. Deadlines are judged by `tick.asked_at`.
     pub fn attend(&mut self, wanted: bool, hub: &mut Hub<Socket>, registry: &Registry, tick: Tick) {
         let Tick { asked_at, now } = tick;
         match wanted {
-            true => (self.wanted_since, self.unwanted_since) = (self.wanted_since.or(Some(asked_at)), None),
-            false => (self.wanted_since, self.unwanted_since) = (None, self.unwanted_since.or(Some(asked_at))),
+            true => {
+                (self.wanted_since, self.unwanted_since) =
+                    (self.wanted_since.or(Some(asked_at)), None)
+            }
+            false => {
+                (self.wanted_since, self.unwanted_since) =
+                    (None, self.unwanted_since.or(Some(asked_at)))
+            }
         }
         let may_stop = self.driver.is_running() || self.driver.is_in_backoff();
-        if may_stop && self.unwanted_since.is_some_and(|since| asked_at >= since + self.linger) {
+        if may_stop
+            && self
+                .unwanted_since
+                .is_some_and(|since| asked_at >= since + self.linger)
+        {
             log::info!("camera {}: no viewers, stopping driver", self.name);
             self.stop(asked_at);
             hub.clear(self.index);
         }
-        // Not only a wanted camera is restarted: a client that polls snapshots of an offline camera is answered at
-        // once, so that the camera is never wanted for long.
+        // Not only a wanted camera is restarted: a client that polls snapshots of an offline camera
+        // is answered at once, so that the camera is never wanted for long.
         if (wanted || self.driver.is_in_backoff()) && self.driver.may_start(asked_at) {
             self.start(registry, now);
         }
@@ -183,7 +215,9 @@ impl Camera {
         let frames = self.driver.running()?;
         let silent_for = now.saturating_duration_since(frames.newest_at);
         let complaint = frames.complaint(now);
-        let DriverSpec { patience, heals, .. } = *self.driver.spec();
+        let DriverSpec {
+            patience, heals, ..
+        } = *self.driver.spec();
         if !heals && patience.is_some_and(|patience| silent_for >= patience * HOPELESS_FACTOR) {
             self.driver.signal_after(Duration::ZERO, Signal::KILL, now);
         }
@@ -196,7 +230,8 @@ impl Camera {
         Some(self.driver.error().map_or_else(silence, str::to_owned))
     }
 
-    /// Notes that a still picture of it was sent: a driver without viewers runs on as if one had just left.
+    /// Notes that a still picture of it was sent: a driver without viewers runs on as if one had
+    /// just left.
     pub fn linger_on(&mut self, now: Instant) {
         self.unwanted_since = self.unwanted_since.map(|_| now);
     }
@@ -222,15 +257,36 @@ impl Camera {
     /// When a turn must be taken for it, whatever its processes do.
     pub fn next_deadline(&self) -> Option<Instant> {
         let release_at = self.unwanted_since.map(|since| since + self.linger);
-        let release_at = release_at.filter(|_| self.driver.is_running() || self.driver.is_in_backoff());
-        let DriverSpec { patience, heals, .. } = *self.driver.spec();
+        let release_at =
+            release_at.filter(|_| self.driver.is_running() || self.driver.is_in_backoff());
+        let DriverSpec {
+            patience, heals, ..
+        } = *self.driver.spec();
         let is_outage = self.placeholder.is_outage();
         let running = self.driver.running();
         let patience = patience.filter(|_| !(is_outage && (heals || self.driver.is_overdue())));
-        let patience = patience.map(|patience| if is_outage { patience * HOPELESS_FACTOR } else { patience });
-        let silence = running.zip(patience).map(|(frames, patience)| frames.newest_at + patience);
-        let complaint = running.filter(|_| !is_outage).and_then(FrameReader::complaint_at);
-        [release_at, silence, complaint, self.placeholder.next_deadline()].into_iter().flatten().min()
+        let patience = patience.map(|patience| {
+            if is_outage {
+                patience * HOPELESS_FACTOR
+            } else {
+                patience
+            }
+        });
+        let silence = running
+            .zip(patience)
+            .map(|(frames, patience)| frames.newest_at + patience);
+        let complaint = running
+            .filter(|_| !is_outage)
+            .and_then(FrameReader::complaint_at);
+        [
+            release_at,
+            silence,
+            complaint,
+            self.placeholder.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Its processes.
@@ -256,7 +312,8 @@ impl Camera {
         self.driver.spec().shown_as.to_string()
     }
 
-    /// Whether its driver runs without viewers too: what writes to our standard input would be held up.
+    /// Whether its driver runs without viewers too: what writes to our standard input would be held
+    /// up.
     pub fn is_always_on(&self) -> bool {
         self.driver.spec().stdin == StdinFrom::Server
     }
@@ -266,9 +323,12 @@ impl Camera {
         self.driver.is_running() || self.is_still && self.driver.is_in_backoff()
     }
 
-    /// Whether its driver has just been started, so that its pictures may still be dark or out of focus.
+    /// Whether its driver has just been started, so that its pictures may still be dark or out of
+    /// focus.
     pub fn is_warming_up(&self, now: Instant) -> bool {
-        self.driver.running().is_some_and(|frames| frames.is_warming_up(self.warm_up, now))
+        self.driver
+            .running()
+            .is_some_and(|frames| frames.is_warming_up(self.warm_up, now))
     }
 
     /// Whether a driver runs and gives frames.
@@ -294,7 +354,8 @@ impl Camera {
 
     /// For how long it has had viewers without a break.
     pub fn wanted_for(&self, now: Instant) -> Option<Duration> {
-        self.wanted_since.map(|since| now.saturating_duration_since(since))
+        self.wanted_since
+            .map(|since| now.saturating_duration_since(since))
     }
 
     /// How long it may give no frame while all is well; `None` for ever.
@@ -302,7 +363,8 @@ impl Camera {
         self.driver.spec().patience
     }
 
-    /// What went wrong last, while it is not online. What an online driver writes to stderr is no error.
+    /// What went wrong last, while it is not online. What an online driver writes to stderr is no
+    /// error.
     pub fn trouble(&self) -> Option<&str> {
         self.driver.error().filter(|_| !self.is_online())
     }

@@ -57,7 +57,8 @@ impl Outage {
 }
 
 impl Placeholder {
-    /// The placeholder of `camera`, drawn as `renderer` says, which is given the name of the camera.
+    /// The placeholder of `camera`, drawn as `renderer` says, which is given the name of the
+    /// camera.
     pub(super) fn new(
         camera: usize,
         name: &str,
@@ -84,7 +85,10 @@ impl Placeholder {
 
     /// Why the camera is offline, once that is reported.
     pub(super) fn reason(&self) -> Option<&str> {
-        self.outage.as_ref().filter(|outage| outage.reported.is_some()).map(|outage| outage.reason.as_str())
+        self.outage
+            .as_ref()
+            .filter(|outage| outage.reported.is_some())
+            .map(|outage| outage.reason.as_str())
     }
 
     /// Whether viewers are shown a picture other than the camera's last.
@@ -94,16 +98,29 @@ impl Placeholder {
 
     /// Notes that the camera gives no frames for `reason`.
     pub(super) fn note(&mut self, reason: String, now: Instant) {
-        let begun = || Outage { since: wall_time(), noticed_at: now, reason: String::new(), reported: None };
+        let begun = || Outage {
+            since: wall_time(),
+            noticed_at: now,
+            reason: String::new(),
+            reported: None,
+        };
         self.outage.get_or_insert_with(begun).reason = reason;
     }
 
-    /// Reports an outage to the viewers when it is time. A new driver that has given no frame yet does not end it.
-    pub(super) fn attend(&mut self, hub: &mut Hub<Socket>, registry: &Registry, Tick { asked_at, now }: Tick) {
+    /// Reports an outage to the viewers when it is time. A new driver that has given no frame yet
+    /// does not end it.
+    pub(super) fn attend(
+        &mut self,
+        hub: &mut Hub<Socket>,
+        registry: &Registry,
+        Tick { asked_at, now }: Tick,
+    ) {
         if self.next_deadline().is_none_or(|at| asked_at < at) {
             return;
         }
-        let Some(outage) = &mut self.outage else { return };
+        let Some(outage) = &mut self.outage else {
+            return;
+        };
         if outage.reported.is_none() {
             hub.fail_waiters(self.camera, now);
         }
@@ -125,20 +142,29 @@ impl Placeholder {
             .args(["--size", &format!("{width}x{height}")])
             .stdout(Stdio::piped());
         let frame_bytes_max = self.frame_bytes_max;
-        self.renderer.start(command, registry, now, |process, token| {
-            FrameReader::open(process, token, registry, frame_bytes_max, now)
-        });
-        self.renderer.signal_after(RENDER_TIMEOUT, Signal::KILL, now);
+        self.renderer
+            .start(command, registry, now, |process, token| {
+                FrameReader::open(process, token, registry, frame_bytes_max, now)
+            });
+        self.renderer
+            .signal_after(RENDER_TIMEOUT, Signal::KILL, now);
     }
 
     /// Reads what the renderer has written, and shows it to the viewers.
     pub(super) fn read(&mut self, hub: &mut Hub<Socket>, scratch: &mut [u8], now: Instant) {
         let camera = self.camera;
         self.renderer.read(scratch, now, |frames, scratch, log| {
-            frames.read(scratch, now, log, |part| hub.publish_placeholder(camera, shot(part), now))
+            frames.read(scratch, now, log, |part| {
+                hub.publish_placeholder(camera, shot(part), now)
+            })
         });
-        if let Some(exit) = self.renderer.take_exit(now).filter(|exit| !exit.status.success()) {
-            self.renderer.fail(format!("renderer ended ({})", exit.status));
+        if let Some(exit) = self
+            .renderer
+            .take_exit(now)
+            .filter(|exit| !exit.status.success())
+        {
+            self.renderer
+                .fail(format!("renderer ended ({})", exit.status));
         }
     }
 
@@ -150,6 +176,9 @@ impl Placeholder {
 
     /// When the outage is to be reported.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.outage.as_ref().filter(|_| self.renderer.child().is_none()).and_then(Outage::report_at)
+        self.outage
+            .as_ref()
+            .filter(|_| self.renderer.child().is_none())
+            .and_then(Outage::report_at)
     }
 }

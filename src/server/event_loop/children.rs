@@ -17,7 +17,10 @@ impl EventLoop {
     /// All child processes.
     pub(super) fn processes(&self) -> impl Iterator<Item = &dyn ChildProcess> {
         let cameras = self.cameras.iter().flat_map(Camera::processes);
-        let publishers = self.publishers.iter().map(|publisher| &publisher.process as &dyn ChildProcess);
+        let publishers = self
+            .publishers
+            .iter()
+            .map(|publisher| &publisher.process as &dyn ChildProcess);
         let others: [&dyn ChildProcess; 2] = [&self.passwords.0, &self.new_process.0];
         cameras.chain(publishers).chain(others)
     }
@@ -25,12 +28,16 @@ impl EventLoop {
     /// All child processes.
     pub(super) fn processes_mut(&mut self) -> impl Iterator<Item = &mut dyn ChildProcess> {
         let cameras = self.cameras.iter_mut().flat_map(Camera::processes_mut);
-        let publishers = self.publishers.iter_mut().map(|publisher| &mut publisher.process as &mut dyn ChildProcess);
+        let publishers = self
+            .publishers
+            .iter_mut()
+            .map(|publisher| &mut publisher.process as &mut dyn ChildProcess);
         let others: [&mut dyn ChildProcess; 2] = [&mut self.passwords.0, &mut self.new_process.0];
         cameras.chain(publishers).chain(others)
     }
 
-    /// Kills what exited drivers have left behind: after each SIGCHLD, and once such a driver has been reaped.
+    /// Kills what exited drivers have left behind: after each SIGCHLD, and once such a driver has
+    /// been reaped.
     pub(super) fn sweep_orphans(&mut self) {
         let children = self.children().count();
         if self.children_swept != Some(children) {
@@ -39,10 +46,16 @@ impl EventLoop {
         }
     }
 
-    /// Kills all child processes but the new process, and waits until what they leave behind has exited too.
+    /// Kills all child processes but the new process, and waits until what they leave behind has
+    /// exited too.
     pub(super) fn kill_children(&mut self) {
-        self.cameras.iter_mut().flat_map(Camera::processes_mut).for_each(ChildProcess::kill);
-        self.publishers.iter_mut().for_each(|publisher| publisher.process.kill());
+        self.cameras
+            .iter_mut()
+            .flat_map(Camera::processes_mut)
+            .for_each(ChildProcess::kill);
+        self.publishers
+            .iter_mut()
+            .for_each(|publisher| publisher.process.kill());
         self.passwords.0.kill();
         for _ in 0..ORPHAN_LOOKS_MAX {
             if !orphans::sweep(self.children()) {

@@ -32,12 +32,20 @@ impl EventLoop {
 
     /// Starts the new process. Until it is ready, nothing changes.
     fn restart(&mut self, now: Instant) {
-        let reads_stdin = self.settings.cameras.iter().any(|camera| camera.driver.stdin == StdinFrom::Server);
+        let reads_stdin = self
+            .settings
+            .cameras
+            .iter()
+            .any(|camera| camera.driver.stdin == StdinFrom::Server);
         if self.new_process.0.child().is_some() || self.ending.is_some() {
-            log::warn!("restart: a new process has been started, or this one is shutting down; ignoring SIGUSR2");
+            log::warn!(
+                "restart: a new process has been started, or this one is shutting down; ignoring SIGUSR2"
+            );
         } else if reads_stdin {
             // Two drivers would each read some pieces of it.
-            log::warn!("restart: standard input is a camera and cannot be read by two processes; ignoring SIGUSR2");
+            log::warn!(
+                "restart: standard input is a camera and cannot be read by two processes; ignoring SIGUSR2"
+            );
         } else {
             self.new_process.start(self.listeners.all(), now);
         }
@@ -45,9 +53,12 @@ impl EventLoop {
 
     /// The new process is ready: leaves the listening sockets to it, and shuts down.
     fn hand_over(&mut self, now: Instant) {
-        let Some(new_process) = self.new_process.0.child().filter(|_| self.ending.is_none()) else { return };
+        let Some(new_process) = self.new_process.0.child().filter(|_| self.ending.is_none()) else {
+            return;
+        };
         log::info!("restart: the new process is ready");
-        self.systemd.hand_over(new_process.pid().as_raw_nonzero().get() as u32);
+        self.systemd
+            .hand_over(new_process.pid().as_raw_nonzero().get() as u32);
         self.listeners.hand_over(self.poll.registry());
         self.begin_end(now);
     }
@@ -69,14 +80,21 @@ impl EventLoop {
         self.ending = Some(now + self.settings.shutdown_timeout);
         self.listeners.close();
         self.hub.shut_down(now);
-        self.cameras.iter_mut().for_each(|camera| camera.shut_down(now));
-        self.publishers.iter_mut().for_each(|publisher| publisher.shut_down(now));
+        self.cameras
+            .iter_mut()
+            .for_each(|camera| camera.shut_down(now));
+        self.publishers
+            .iter_mut()
+            .for_each(|publisher| publisher.shut_down(now));
     }
 
     /// Whether there is no next turn.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        let Some(deadline) = self.ending else { return false };
-        let children_over = self.cameras.iter().all(Camera::is_over) && self.publishers.iter().all(Publisher::is_over);
+        let Some(deadline) = self.ending else {
+            return false;
+        };
+        let children_over = self.cameras.iter().all(Camera::is_over)
+            && self.publishers.iter().all(Publisher::is_over);
         now >= deadline || (self.hub.connections().is_empty() && children_over)
     }
 }

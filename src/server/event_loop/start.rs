@@ -32,23 +32,33 @@ use crate::wire::multipart::Division;
 const SCRATCH_BYTES: usize = 256 * 1024;
 
 impl EventLoop {
-    /// Makes everything that may fail or block: after this, the loop only moves bytes. A restart starts `program`.
-    /// Sockets that were passed on are listened on instead of the addresses in the settings.
+    /// Makes everything that may fail or block: after this, the loop only moves bytes. A restart
+    /// starts `program`. Sockets that were passed on are listened on instead of the addresses in
+    /// the settings.
     ///
     /// # Errors
-    /// A certificate cannot be used, an address is taken or unknown, what was passed on is no listening socket, or the
-    /// kernel is out of something.
+    /// A certificate cannot be used, an address is taken or unknown, what was passed on is no
+    /// listening socket, or the kernel is out of something.
     pub fn new(settings: Settings, program: &Path) -> Result<Self, ServeError> {
         let poll = Poll::new().map_err(ServeError::system("make an epoll instance"))?;
         let registry = poll.registry();
         let mut signals = Signals::take_over().map_err(ServeError::system("take over signals"))?;
-        signals.register(registry, Owner::Signals.token()).map_err(ServeError::system("register for signals"))?;
+        signals
+            .register(registry, Owner::Signals.token())
+            .map_err(ServeError::system("register for signals"))?;
 
-        let waker = Waker::new(registry, Owner::Background.token()).map_err(ServeError::system("make a waker"))?;
+        let waker = Waker::new(registry, Owner::Background.token())
+            .map_err(ServeError::system("make a waker"))?;
         let waker = Arc::new(waker);
-        let tls = settings.tls.as_ref().map(|files| Tls::new(files.clone(), Arc::clone(&waker))).transpose()?;
+        let tls = settings
+            .tls
+            .as_ref()
+            .map(|files| Tls::new(files.clone(), Arc::clone(&waker)))
+            .transpose()?;
         if tls.is_some() || settings.credentials.has_files() {
-            signals.take_over_reload().map_err(ServeError::system("take over signals"))?;
+            signals
+                .take_over_reload()
+                .map_err(ServeError::system("take over signals"))?;
         }
         let reloads = Reloads::new(settings.credentials.clone(), &waker, registry);
 
@@ -58,14 +68,28 @@ impl EventLoop {
         let now = Instant::now();
         let camera = |(index, camera): (usize, &CameraSettings)| {
             let (renderer, offline) = (settings.renderer.clone(), settings.offline.clone());
-            Camera::new(index, camera.clone(), renderer, offline, settings.camera_linger)
+            Camera::new(
+                index,
+                camera.clone(),
+                renderer,
+                offline,
+                settings.camera_linger,
+            )
         };
         let cameras: Vec<Camera> = settings.cameras.iter().enumerate().map(camera).collect();
         let publisher = |(index, publisher): (usize, &PublisherSettings)| {
-            Publisher::new(index, publisher.clone(), cameras[publisher.camera].name(), now)
+            Publisher::new(
+                index,
+                publisher.clone(),
+                cameras[publisher.camera].name(),
+                now,
+            )
         };
         let part_fields = settings.access.origins.part_fields();
-        let division = Division { boundary: &settings.boundary, fields: &part_fields };
+        let division = Division {
+            boundary: &settings.boundary,
+            fields: &part_fields,
+        };
         Ok(Self {
             signals,
             systemd: Systemd::of_environment(),
@@ -75,7 +99,12 @@ impl EventLoop {
             authenticator: authenticator(&settings)?,
             refusal_log: RateLimit::default(),
             reloads,
-            publishers: settings.publishers.iter().enumerate().map(publisher).collect(),
+            publishers: settings
+                .publishers
+                .iter()
+                .enumerate()
+                .map(publisher)
+                .collect(),
             cameras,
             passwords: Passwords::new(settings.password_check.clone()),
             new_process: NewProcess::new(program),
@@ -94,40 +123,60 @@ impl EventLoop {
         self.listeners.all().iter().map(Listener::to_string)
     }
 
-    /// Sentences about how other devices reach it, and whether they need credentials; none if they cannot reach it.
+    /// Sentences about how other devices reach it, and whether they need credentials; none if they
+    /// cannot reach it.
     pub fn reach(&self) -> Vec<String> {
         let interfaces = interfaces::addresses().unwrap_or_else(|error| {
             log::warn!("cannot list the network interfaces: {error}");
             Vec::new()
         });
         let name = local_name();
-        let scheme = |listener: &Listener| if listener.is_encrypted() { "https" } else { "http" };
+        let scheme = |listener: &Listener| {
+            if listener.is_encrypted() {
+                "https"
+            } else {
+                "http"
+            }
+        };
         let listeners = self.listeners.all().iter();
         let urls: Vec<String> = listeners
             .filter_map(|listener| Some((scheme(listener), listener.local_address()?)))
-            .flat_map(|(scheme, bound)| interfaces::urls(scheme, bound, &interfaces, name.as_deref()))
+            .flat_map(|(scheme, bound)| {
+                interfaces::urls(scheme, bound, &interfaces, name.as_deref())
+            })
             .collect();
         if urls.is_empty() {
             return Vec::new();
         }
         let access = &self.settings.access;
         let credentials = match (access.has_accounts(), access.secret.is_some()) {
-            (false, false) => "no user, password or token is asked for; --auth-file or --token-file changes that",
+            (false, false) => {
+                "no user, password or token is asked for; --auth-file or --token-file changes that"
+            }
             (true, false) => "a user and password are asked for",
             (false, true) => "a token is asked for",
             (true, true) => "a user and password, or a token, are asked for",
         };
-        vec![format!("other devices: {}", urls.join(" ")), credentials.to_owned()]
+        vec![
+            format!("other devices: {}", urls.join(" ")),
+            credentials.to_owned(),
+        ]
     }
 }
 
 /// The authenticator of this server, with a random key.
 fn authenticator(settings: &Settings) -> Result<Authenticator, ServeError> {
     let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(io::Error::from).map_err(ServeError::system("draw a random key"))?;
+    getrandom::fill(&mut key)
+        .map_err(io::Error::from)
+        .map_err(ServeError::system("draw a random key"))?;
     let mut policy: Policy = settings.access.clone();
     policy.hosts.extend(own_names());
-    let cameras = settings.cameras.iter().map(|camera| camera.name.clone()).collect();
+    let cameras = settings
+        .cameras
+        .iter()
+        .map(|camera| camera.name.clone())
+        .collect();
     let mut authenticator = Authenticator::new(policy, cameras, &key);
     reloads::set_own_networks(&mut authenticator, networks::own_networks());
     Ok(authenticator)
@@ -143,8 +192,12 @@ fn listen(settings: &Settings) -> Result<Vec<Listener>, ServeError> {
     if !inherited.is_empty() {
         return Ok(inherited);
     }
-    let bind =
-        |address| Listener::bind(address).map_err(|error| ServeError::Listen { address: address.clone(), error });
+    let bind = |address| {
+        Listener::bind(address).map_err(|error| ServeError::Listen {
+            address: address.clone(),
+            error,
+        })
+    };
     let bound: Vec<Vec<Listener>> = settings.listen.iter().map(bind).collect::<Result<_, _>>()?;
     Ok(bound.into_iter().flatten().collect())
 }

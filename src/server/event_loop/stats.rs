@@ -25,7 +25,13 @@ pub struct LoopStats {
 impl LoopStats {
     pub(super) fn new(now: Instant) -> Self {
         let turned = snapshot::EventLoop::default();
-        Self { started_at: now, wakeups: 0, accepts_exhausted: 0, turned, rate: Meter::default() }
+        Self {
+            started_at: now,
+            wakeups: 0,
+            accepts_exhausted: 0,
+            turned,
+            rate: Meter::default(),
+        }
     }
 
     /// Counts a turn that is over.
@@ -39,7 +45,9 @@ impl LoopStats {
 
     /// Returns the counts, with the CPU time of this process and the lines that its log has lost.
     pub(in crate::server) fn snapshot(&self, now: Instant) -> snapshot::EventLoop {
-        let cpu_time = clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default();
+        let cpu_time = clock_gettime(ClockId::ProcessCPUTime)
+            .try_into()
+            .unwrap_or_default();
         snapshot::EventLoop {
             wakeups: self.wakeups,
             turns_per_second: self.rate.per_second(now),

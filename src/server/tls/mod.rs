@@ -1,10 +1,11 @@
 //! TLS: the same connections, encrypted.
 //!
-//! To the hub a [`Session`] is a transport like any other; how it keeps its edges is in `session`. What all sessions
-//! share is here: the certificate, the handshake steps that a turn may take, and counts.
+//! To the hub a [`Session`] is a transport like any other; how it keeps its edges is in `session`.
+//! What all sessions share is here: the certificate, the handshake steps that a turn may take, and
+//! counts.
 //!
-//! A renewed certificate is read by a thread, in the background, not by a child process: its
-//! result is a value that is checked and ready to use, and the private key does not leave the process.
+//! A renewed certificate is read by a thread, in the background, not by a child process: its result
+//! is a value that is checked and ready to use, and the private key does not leave the process.
 
 mod certificate;
 mod session;
@@ -25,8 +26,8 @@ use crate::site::snapshot;
 pub use certificate::{CertificateError, load};
 pub use session::Session;
 
-/// Handshake steps of one turn, so that a burst of new connections does not delay the viewers. A handshake
-/// takes two, one of which costs a signature: 0.05 ms (ECDSA) to 1 ms (RSA).
+/// Handshake steps of one turn, so that a burst of new connections does not delay the viewers. A
+/// handshake takes two, one of which costs a signature: 0.05 ms (ECDSA) to 1 ms (RSA).
 const HANDSHAKE_STEPS_MAX: u32 = 8;
 
 /// What encrypted listeners need.
@@ -50,14 +51,19 @@ pub struct Shared {
 }
 
 impl Tls {
-    /// Reads the certificate and its key, which may block: this happens before the loop starts. `waker`
-    /// wakes the loop when [`Tls::take_renewed`] is to be called.
+    /// Reads the certificate and its key, which may block: this happens before the loop starts.
+    /// `waker` wakes the loop when [`Tls::take_renewed`] is to be called.
     ///
     /// # Errors
     /// A file cannot be read, or the two cannot be used.
     pub fn new(files: TlsFiles, waker: Arc<Waker>) -> Result<Self, CertificateError> {
         let config = load(&files)?;
-        Ok(Self { files, config, shared: Rc::default(), renewal: Background::new("certificate", waker) })
+        Ok(Self {
+            files,
+            config,
+            shared: Rc::default(),
+            renewal: Background::new("certificate", waker),
+        })
     }
 
     /// Encrypts a connection that has just been accepted.
@@ -65,7 +71,8 @@ impl Tls {
     /// # Errors
     /// The kernel gives no random bytes.
     pub fn accept<S: Transport>(&self, socket: S) -> io::Result<Session<S>> {
-        let connection = ServerConnection::new(Arc::clone(&self.config)).map_err(io::Error::other)?;
+        let connection =
+            ServerConnection::new(Arc::clone(&self.config)).map_err(io::Error::other)?;
         Ok(Session::new(connection, socket, Rc::clone(&self.shared)))
     }
 
@@ -74,7 +81,8 @@ impl Tls {
         self.shared.allow(HANDSHAKE_STEPS_MAX);
     }
 
-    /// Reads the certificate and its key again, in the background. If they cannot be used, the old ones stay.
+    /// Reads the certificate and its key again, in the background. If they cannot be used, the old
+    /// ones stay.
     pub fn renew(&mut self) {
         let files = self.files.clone();
         if let Err(error) = self.renewal.start(move || load(&files)) {
@@ -84,7 +92,9 @@ impl Tls {
 
     /// Puts a certificate that has been read into effect, for new connections.
     pub fn take_renewed(&mut self) {
-        let Some(Taken { value, is_stale }) = self.renewal.take() else { return };
+        let Some(Taken { value, is_stale }) = self.renewal.take() else {
+            return;
+        };
         match value {
             Some(Ok(config)) => {
                 self.config = config;

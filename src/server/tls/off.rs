@@ -13,7 +13,9 @@ use crate::site::snapshot;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("this framecast was built without TLS; build it with --features tls, or leave out --tls-cert and --tls-key")]
+#[error(
+    "this framecast was built without TLS; build it with --features tls, or leave out --tls-cert and --tls-key"
+)]
 pub struct CertificateError;
 
 /// What encrypted listeners would need.

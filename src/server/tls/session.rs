@@ -1,17 +1,20 @@
 //! One encrypted connection, as a transport that keeps its edges.
 //!
-//! TLS puts a second buffer between us and the kernel, in each direction, and messages of its own among the bytes. An
-//! edge that is lost in this buffer is lost like any other, so each call answers for socket and buffer together:
+//! TLS puts a second buffer between us and the kernel, in each direction, and messages of its own
+//! among the bytes. An edge that is lost in this buffer is lost like any other, so each call
+//! answers for socket and buffer together:
 //!
-//! - `read` returns "would block" only when the socket does *and* nothing decrypted is left. What was received may be
-//!   handshake alone and give no byte to the caller; then it reads on, so that the edge is used up all the same.
-//! - `write` takes 32 KiB at most, and more only when the kernel has all of that. So little of a frame waits here, and
-//!   what has not begun can still be replaced by a newer frame.
-//! - `flush` sends what is buffered: the rest of a record, or a message of TLS itself, of the handshake or an alert. As
-//!   long as there is any, [`Transport::has_unsent`] is true, whatever the caller's queue holds.
+//! - `read` returns "would block" only when the socket does *and* nothing decrypted is left. What
+//!   was received may be handshake alone and give no byte to the caller; then it reads on, so that
+//!   the edge is used up all the same.
+//! - `write` takes 32 KiB at most, and more only when the kernel has all of that. So little of a
+//!   frame waits here, and what has not begun can still be replaced by a newer frame.
+//! - `flush` sends what is buffered: the rest of a record, or a message of TLS itself, of the
+//!   handshake or an alert. As long as there is any, [`Transport::has_unsent`] is true, whatever
+//!   the caller's queue holds.
 //!
-//! Handshake steps are bounded for all sessions together. A session that finds none left reads nothing and returns
-//! "interrupted": it will be called again, and its edge is not used up.
+//! Handshake steps are bounded for all sessions together. A session that finds none left reads
+//! nothing and returns "interrupted": it will be called again, and its edge is not used up.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
@@ -22,16 +25,20 @@ use super::Shared;
 use crate::hub::Transport;
 use crate::wire::http::{Refusal, Status};
 
-/// Bytes that one write takes: two records (RFC 8446, section 5.1). With one, a frame of 84 KB costs half as much
-/// again, for each write is a system call; with four, viewers that never read may hold twice the memory.
+/// Bytes that one write takes: two records (RFC 8446, section 5.1). With one, a frame of 84 KB
+/// costs half as much again, for each write is a system call; with four, viewers that never read
+/// may hold twice the memory.
 const WRITE_BYTES_MAX: usize = 32 * 1024;
 
-/// Times that one `read` may read the socket without a decrypted byte: a peer may send empty records without end.
+/// Times that one `read` may read the socket without a decrypted byte: a peer may send empty
+/// records without end.
 const FRUITLESS_READS_MAX: u32 = 4;
 
 /// The response to HTTP without TLS.
-const PLAIN: Refusal =
-    Refusal { status: Status::BadRequest, reason: "This port speaks https: put https:// before the address." };
+const PLAIN: Refusal = Refusal {
+    status: Status::BadRequest,
+    reason: "This port speaks https: put https:// before the address.",
+};
 
 /// A session on top of `S`, whose edges are its edges.
 #[derive(Debug)]
@@ -69,7 +76,13 @@ enum CloseNotify {
 impl<S: Transport> Session<S> {
     /// A session that begins on a new connection.
     pub fn new(connection: ServerConnection, socket: S, shared: Rc<Shared>) -> Self {
-        Self { connection, socket, shared, phase: Phase::Initial, close_notify: CloseNotify::Unsent }
+        Self {
+            connection,
+            socket,
+            shared,
+            phase: Phase::Initial,
+            close_notify: CloseNotify::Unsent,
+        }
     }
 
     /// The socket under it.
@@ -81,9 +94,10 @@ impl<S: Transport> Session<S> {
     fn receive(&mut self) -> io::Result<()> {
         let mut first = None;
         let read = match self.phase {
-            Phase::Initial => {
-                self.connection.read_tls(&mut FirstByte { socket: &mut self.socket, first: &mut first })?
-            }
+            Phase::Initial => self.connection.read_tls(&mut FirstByte {
+                socket: &mut self.socket,
+                first: &mut first,
+            })?,
             _ => self.connection.read_tls(&mut self.socket)?,
         };
         if first.is_some_and(|byte: u8| byte.is_ascii_uppercase()) {
@@ -117,11 +131,13 @@ impl<S: Transport> Transport for Session<S> {
     }
 
     fn has_unsent(&self) -> bool {
-        self.phase != Phase::Plain && (self.connection.wants_write() || self.close_notify == CloseNotify::Buffered)
+        self.phase != Phase::Plain
+            && (self.connection.wants_write() || self.close_notify == CloseNotify::Buffered)
     }
 
-    /// Clients of TLS do not shut down one side alone: a browser that leaves a page ends both, with or without
-    /// `close_notify`, and without it the end may be an attacker's (RFC 8446, section 6.1).
+    /// Clients of TLS do not shut down one side alone: a browser that leaves a page ends both, with
+    /// or without `close_notify`, and without it the end may be an attacker's (RFC 8446, section
+    /// 6.1).
     fn ends_with_its_peer(&self) -> bool {
         true
     }
@@ -150,7 +166,8 @@ impl<S: Transport> Read for Session<S> {
         for _ in 0..FRUITLESS_READS_MAX {
             match self.connection.reader().read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // The end without `close_notify`. Requests state their length, so none can be cut off unnoticed.
+                // The end without `close_notify`. Requests state their length, so none can be cut
+                // off unnoticed.
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
                 decrypted => return decrypted,
             }
@@ -169,7 +186,9 @@ impl<S: Transport> Write for Session<S> {
             return self.socket.write(bytes);
         }
         self.flush()?;
-        self.connection.writer().write(&bytes[..bytes.len().min(WRITE_BYTES_MAX)])
+        self.connection
+            .writer()
+            .write(&bytes[..bytes.len().min(WRITE_BYTES_MAX)])
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -15,7 +15,8 @@ pub struct Accounts {
     hashed: Vec<(String, PasswordHash)>,
 }
 
-/// A line of an `--auth-file` that cannot be followed. What stands on it is not repeated: it may hold a password.
+/// A line of an `--auth-file` that cannot be followed. What stands on it is not repeated: it may
+/// hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountsError {
     /// A line is not of the form.
@@ -38,8 +39,13 @@ impl FromStr for Accounts {
     fn from_str(text: &str) -> Result<Self, AccountsError> {
         let mut accounts = Self::default();
         let text = text.trim_start_matches('\u{feff}');
-        for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.is_empty() && !text.starts_with('#')) {
-            accounts.add(text).map_err(|fault| AccountsError::Line { line, fault })?;
+        for (line, text) in (1..)
+            .zip(text.lines())
+            .filter(|(_, text)| !text.is_empty() && !text.starts_with('#'))
+        {
+            accounts
+                .add(text)
+                .map_err(|fault| AccountsError::Line { line, fault })?;
         }
         match accounts.is_empty() {
             true => Err(AccountsError::Empty),
@@ -56,7 +62,11 @@ impl Accounts {
 
     fn add(&mut self, line: &str) -> Result<(), &'static str> {
         let (user, password) = line.split_once(':').ok_or("has no colon")?;
-        let mut users = self.plain.iter().map(|(user, _)| user).chain(self.hashed.iter().map(|(user, _)| user));
+        let mut users = self
+            .plain
+            .iter()
+            .map(|(user, _)| user)
+            .chain(self.hashed.iter().map(|(user, _)| user));
         if users.any(|other| other == user) {
             return Err("names a user for the second time");
         }
@@ -104,8 +114,9 @@ struct Hashed {
 pub struct Against {
     /// The hash.
     pub hash: PasswordHash,
-    /// One that takes longer. It is checked too if the first does not fit, and whether it fits does not matter: every
-    /// refusal takes as long, whatever hash the user has, and whether there is such a user.
+    /// One that takes longer. It is checked too if the first does not fit, and whether it fits does
+    /// not matter: every refusal takes as long, whatever hash the user has, and whether there is
+    /// such a user.
     pub costlier: Option<PasswordHash>,
     /// The credential, if the hash is the user's own.
     pub tag: Option<u64>,
@@ -114,7 +125,8 @@ pub struct Against {
 impl Ledger {
     /// The ledger of these accounts.
     pub fn new(accounts: &Accounts, digester: &Digester) -> Self {
-        let pair = |user: &str, password: &str| digester.digest(format!("{user}:{password}").as_bytes());
+        let pair =
+            |user: &str, password: &str| digester.digest(format!("{user}:{password}").as_bytes());
         let hashed = |(user, hash): &(String, PasswordHash)| Hashed {
             user: digester.digest(user.as_bytes()),
             hash: hash.clone(),
@@ -122,27 +134,47 @@ impl Ledger {
         };
         let costliest = accounts.hashed.iter().max_by_key(|(_, hash)| hash.work());
         Self {
-            plain: accounts.plain.iter().map(|(user, password)| pair(user, password)).collect(),
+            plain: accounts
+                .plain
+                .iter()
+                .map(|(user, password)| pair(user, password))
+                .collect(),
             hashed: accounts.hashed.iter().map(hashed).collect(),
             costliest: costliest.map(|(_, hash)| hash.clone()),
         }
     }
 
-    /// Whether `pair`, the digest of a `user:password`, is that of a password kept in plain. All are compared, each in
-    /// constant time.
+    /// Whether `pair`, the digest of a `user:password`, is that of a password kept in plain. All
+    /// are compared, each in constant time.
     pub fn knows(&self, pair: &Digest) -> Choice {
-        self.plain.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(pair))
+        self.plain
+            .iter()
+            .fold(Choice::from(0), |found, known| found | known.ct_eq(pair))
     }
 
-    /// What the password of a user is to be checked against, whose name may be one of `names`: for a user without a
-    /// hash, the costliest there is. `None` if all passwords are kept in plain.
+    /// What the password of a user is to be checked against, whose name may be one of `names`: for
+    /// a user without a hash, the costliest there is. `None` if all passwords are kept in plain.
     pub fn against(&self, names: &[Digest]) -> Option<Against> {
         let costliest = self.costliest.as_ref()?;
-        let mut chosen = Against { hash: costliest.clone(), costlier: None, tag: None };
+        let mut chosen = Against {
+            hash: costliest.clone(),
+            costlier: None,
+            tag: None,
+        };
         for Hashed { user, hash, tag } in &self.hashed {
-            if names.iter().fold(Choice::from(0), |found, name| found | user.ct_eq(name)).into() {
-                let costlier = Some(costliest).filter(|costliest| costliest.work() > hash.work()).cloned();
-                chosen = Against { hash: hash.clone(), costlier, tag: Some(*tag) };
+            if names
+                .iter()
+                .fold(Choice::from(0), |found, name| found | user.ct_eq(name))
+                .into()
+            {
+                let costlier = Some(costliest)
+                    .filter(|costliest| costliest.work() > hash.work())
+                    .cloned();
+                chosen = Against {
+                    hash: hash.clone(),
+                    costlier,
+                    tag: Some(*tag),
+                };
             }
         }
         Some(chosen)
@@ -150,7 +182,11 @@ impl Ledger {
 
     /// Whether a credential with this tag is one of these.
     pub fn has_tag(&self, tag: u64) -> bool {
-        self.plain.iter().map(Digest::tag).chain(self.hashed.iter().map(|hashed| hashed.tag)).any(|known| known == tag)
+        self.plain
+            .iter()
+            .map(Digest::tag)
+            .chain(self.hashed.iter().map(|hashed| hashed.tag))
+            .any(|known| known == tag)
     }
 }
 
@@ -164,24 +200,49 @@ mod tests {
     fn a_file_is_read_line_by_line() {
         let text = format!("\u{feff}# the family\r\nann:secret:with:colons\r\n\r\nbob:{BCRYPT}\n");
         let accounts: Accounts = text.parse().unwrap();
-        assert_eq!(accounts.plain, [("ann".to_owned(), "secret:with:colons".to_owned())]);
+        assert_eq!(
+            accounts.plain,
+            [("ann".to_owned(), "secret:with:colons".to_owned())]
+        );
         assert_eq!(accounts.hashed.len(), 1);
         assert!(!format!("{accounts:?}").contains("secret"));
         for (text, fault) in [
             ("", "it names no user; a line is user:password or user:hash"),
-            ("# empty\n", "it names no user; a line is user:password or user:hash"),
-            ("ann:x\nbob", "line 2 has no colon; a line is user:password or user:hash"),
-            (":x", "line 1 has no user; a line is user:password or user:hash"),
-            ("ann:", "line 1 has no password; a line is user:password or user:hash"),
-            ("ann:x\nann:y", "line 2 names a user for the second time; a line is user:password or user:hash"),
-            ("ann:x\u{7}", "line 1 holds a control character; a line is user:password or user:hash"),
+            (
+                "# empty\n",
+                "it names no user; a line is user:password or user:hash",
+            ),
+            (
+                "ann:x\nbob",
+                "line 2 has no colon; a line is user:password or user:hash",
+            ),
+            (
+                ":x",
+                "line 1 has no user; a line is user:password or user:hash",
+            ),
+            (
+                "ann:",
+                "line 1 has no password; a line is user:password or user:hash",
+            ),
+            (
+                "ann:x\nann:y",
+                "line 2 names a user for the second time; a line is user:password or user:hash",
+            ),
+            (
+                "ann:x\u{7}",
+                "line 1 holds a control character; a line is user:password or user:hash",
+            ),
             (
                 "ann:$apr1$abc$def",
                 "line 1 has a hash that is neither bcrypt (as from htpasswd -B) nor argon2id; \
                  a line is user:password or user:hash",
             ),
         ] {
-            assert_eq!(text.parse::<Accounts>().unwrap_err().to_string(), fault, "{text:?}");
+            assert_eq!(
+                text.parse::<Accounts>().unwrap_err().to_string(),
+                fault,
+                "{text:?}"
+            );
         }
     }
 
@@ -193,14 +254,24 @@ mod tests {
             let ledger = Ledger::new(&text.parse().unwrap(), &digester);
             let against = ledger.against(&[digester.digest(user.as_bytes())])?;
             let cost = |hash: &PasswordHash| hash.as_str()[4..6].to_owned();
-            Some((cost(&against.hash), against.costlier.as_ref().map(cost), against.tag.is_some()))
+            Some((
+                cost(&against.hash),
+                against.costlier.as_ref().map(cost),
+                against.tag.is_some(),
+            ))
         };
         let text = format!("ann:plain\nbob:{BCRYPT}\ncat:{costlier}");
-        let own = |cost: &str, costlier: Option<&str>| Some((cost.to_owned(), costlier.map(str::to_owned), true));
+        let own = |cost: &str, costlier: Option<&str>| {
+            Some((cost.to_owned(), costlier.map(str::to_owned), true))
+        };
         assert_eq!(against(&text, "bob"), own("04", Some("06")));
         assert_eq!(against(&text, "cat"), own("06", None));
         for unknown in ["ann", "eve", ""] {
-            assert_eq!(against(&text, unknown), Some(("06".into(), None, false)), "{unknown}");
+            assert_eq!(
+                against(&text, unknown),
+                Some(("06".into(), None, false)),
+                "{unknown}"
+            );
         }
         assert_eq!(against("ann:plain", "ann"), None);
     }

@@ -4,31 +4,47 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::stream::{Network, Peer};
 
-/// Domains that no public name is under, so that a name there is one of the local network: of this machine (RFC 6761),
-/// of multicast DNS (RFC 6762), reserved (RFC 8375; ICANN, 2024), or what routers hand out.
+/// Domains that no public name is under, so that a name there is one of the local network: of this
+/// machine (RFC 6761), of multicast DNS (RFC 6762), reserved (RFC 8375; ICANN, 2024), or what
+/// routers hand out.
 const ALWAYS_LOCAL: [&str; 2] = [".localhost", ".local"];
-const LOCAL_TO_PRIVATE_PEERS: [&str; 6] = [".lan", ".home", ".home.arpa", ".internal", ".localdomain", ".fritz.box"];
+const LOCAL_TO_PRIVATE_PEERS: [&str; 6] = [
+    ".lan",
+    ".home",
+    ".home.arpa",
+    ".internal",
+    ".localdomain",
+    ".fritz.box",
+];
 
-/// Whether a peer is on this machine or on its own network: loopback, private (RFC 1918), link-local (RFC 3927, RFC
-/// 4291) and unique local (RFC 4193) addresses, and those in `own_networks`. The shared ones of RFC 6598
-/// (100.64.0.0/10) are in none of the former: an internet provider's other customers have them.
+/// Whether a peer is on this machine or on its own network: loopback, private (RFC 1918),
+/// link-local (RFC 3927, RFC 4291) and unique local (RFC 4193) addresses, and those in
+/// `own_networks`. The shared ones of RFC 6598 (100.64.0.0/10) are in none of the former: an
+/// internet provider's other customers have them.
 pub fn is_private(peer: Peer, own_networks: &[Network]) -> bool {
-    let Some(address) = peer.ip() else { return true };
+    let Some(address) = peer.ip() else {
+        return true;
+    };
     let is_reserved = match address {
-        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
-        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+        IpAddr::V4(address) => {
+            address.is_loopback() || address.is_private() || address.is_link_local()
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
     };
     is_reserved || own_networks.iter().any(|network| network.contains(address))
 }
 
-/// Whether `host`, the value of a `Host` field, is a name that only means this server, or no name at all. `is_private`
-/// is whether the client is.
+/// Whether `host`, the value of a `Host` field, is a name that only means this server, or no name
+/// at all. `is_private` is whether the client is.
 ///
-/// A page from elsewhere can have its own name lead to this server's address, and is then of the same origin for a
-/// browser ("DNS rebinding"). But the name is still the page's own, and says so in `Host`. No one else can make
-/// `localhost`, a name under `local`, or one without a dot, which means a machine or a container of the same network,
-/// lead anywhere, and an address needs no lookup. In a private network the same holds for names under a router's
-/// domain; elsewhere such a domain may be delegated some day.
+/// A page from elsewhere can have its own name lead to this server's address, and is then of the
+/// same origin for a browser ("DNS rebinding"). But the name is still the page's own, and says so
+/// in `Host`. No one else can make `localhost`, a name under `local`, or one without a dot, which
+/// means a machine or a container of the same network, lead anywhere, and an address needs no
+/// lookup. In a private network the same holds for names under a router's domain; elsewhere such a
+/// domain may be delegated some day.
 pub fn is_known_host(host: &str, names: &[String], is_private: bool) -> bool {
     let name = match host.strip_prefix('[') {
         // It was parsed as an address when the request was.
@@ -65,7 +81,11 @@ mod tests {
         for (addresses, expected) in [(private, true), (public, false)] {
             for address in addresses.split_whitespace() {
                 assert_eq!(is_private(peer(address), &[]), expected, "{address}");
-                assert_eq!(is_private(Peer::Forwarded(address.parse().unwrap()), &[]), expected, "{address}");
+                assert_eq!(
+                    is_private(Peer::Forwarded(address.parse().unwrap()), &[]),
+                    expected,
+                    "{address}"
+                );
             }
         }
         assert!(is_private(Peer::Local, &[]));
@@ -73,7 +93,9 @@ mod tests {
 
     #[test]
     fn peer_in_the_prefix_of_an_interface_is_private() {
-        let own: Vec<Network> = ["2001:db8:1:2::5/64", "100.64.0.0/10"].map(|network| network.parse().unwrap()).into();
+        let own: Vec<Network> = ["2001:db8:1:2::5/64", "100.64.0.0/10"]
+            .map(|network| network.parse().unwrap())
+            .into();
         for (address, expected) in [
             ("2001:db8:1:2:ffff::1", true),
             ("2001:db8:1:3::1", false),

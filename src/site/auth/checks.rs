@@ -1,5 +1,6 @@
-//! Passwords that wait to be checked against a hash, and the results that are remembered. Checking takes tens of
-//! milliseconds and is done elsewhere, one at a time: here is the queue, which is fair to client networks.
+//! Passwords that wait to be checked against a hash, and the results that are remembered. Checking
+//! takes tens of milliseconds and is done elsewhere, one at a time: here is the queue, which is
+//! fair to client networks.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -54,7 +55,8 @@ pub struct Check {
 pub enum Recalled {
     /// They are right; this is the tag of the credential.
     Right(u64),
-    /// They are wrong. `is_counted` if the failure of this request was counted when the check that it waited for ended.
+    /// They are wrong. `is_counted` if the failure of this request was counted when the check that
+    /// it waited for ended.
     Wrong {
         /// See above.
         is_counted: bool,
@@ -83,27 +85,41 @@ pub struct Checks {
 struct NotRight {
     result: CheckResult,
     until: Instant,
-    /// Requests that waited for the check. Their failures are counted by the check, not by the request.
+    /// Requests that waited for the check. Their failures are counted by the check, not by the
+    /// request.
     counted: BTreeMap<ClientNet, u32>,
 }
 
 impl Checks {
-    /// What is known without a check. Credentials that were right are so until they change: see [`Checks::clear`].
-    pub fn recall(&mut self, pair: &Digest, client_net: ClientNet, now: Instant) -> Option<Recalled> {
+    /// What is known without a check. Credentials that were right are so until they change: see
+    /// [`Checks::clear`].
+    pub fn recall(
+        &mut self,
+        pair: &Digest,
+        client_net: ClientNet,
+        now: Instant,
+    ) -> Option<Recalled> {
         if let Some((tag, used_at)) = self.right.get_mut(pair) {
             *used_at = now;
             return Some(Recalled::Right(*tag));
         }
-        let not_right = self.not_right.get_mut(pair).filter(|not_right| now < not_right.until)?;
+        let not_right = self
+            .not_right
+            .get_mut(pair)
+            .filter(|not_right| now < not_right.until)?;
         if not_right.result == CheckResult::Unknown {
             return Some(Recalled::Unknown);
         }
-        let counted = not_right.counted.get_mut(&client_net).filter(|requests| **requests > 0);
+        let counted = not_right
+            .counted
+            .get_mut(&client_net)
+            .filter(|requests| **requests > 0);
         let is_counted = counted.map(|requests| *requests -= 1).is_some();
         Some(Recalled::Wrong { is_counted })
     }
 
-    /// Queues a check, or joins the same one. Returns the ticket to wait for; `None` if too many wait already.
+    /// Queues a check, or joins the same one. Returns the ticket to wait for; `None` if too many
+    /// wait already.
     pub fn ask(
         &mut self,
         (pair, subject): (Digest, Subject),
@@ -121,18 +137,40 @@ impl Checks {
         }
         self.tickets += 1;
         let (ticket, clients) = (self.tickets, BTreeMap::from([(client_net, 1)]));
-        self.waiting.push(Check { ticket, against, password: password.to_vec(), pair, subject, clients, is_known });
+        self.waiting.push(Check {
+            ticket,
+            against,
+            password: password.to_vec(),
+            pair,
+            subject,
+            clients,
+            is_known,
+        });
         Some(ticket)
     }
 
-    /// Makes room for a check of `client_net`: at the cost of the network with the most waiting checks if it has more,
-    /// and of one without an earlier login first. Returns whether there is room.
+    /// Makes room for a check of `client_net`: at the cost of the network with the most waiting
+    /// checks if it has more, and of one without an earlier login first. Returns whether there is
+    /// room.
     fn drop_one(&mut self, client_net: ClientNet, is_known: bool, now: Instant) -> bool {
-        let load = |check: &Check| check.clients.keys().map(|client| self.pending(*client)).min().unwrap_or(0);
+        let load = |check: &Check| {
+            check
+                .clients
+                .keys()
+                .map(|client| self.pending(*client))
+                .min()
+                .unwrap_or(0)
+        };
         let own = self.pending(client_net);
-        let droppable = self.waiting.iter().enumerate().filter(|(_, check)| Some(check.ticket) != self.running);
+        let droppable = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, check)| Some(check.ticket) != self.running);
         let worst = droppable.max_by_key(|(index, check)| (!check.is_known, load(check), *index));
-        let Some((index, check)) = worst else { return false };
+        let Some((index, check)) = worst else {
+            return false;
+        };
         let gives_way = match (check.is_known, is_known) {
             (false, true) => true,
             (true, false) => false,
@@ -148,39 +186,70 @@ impl Checks {
 
     /// Checks that wait for requests of a network.
     pub fn pending(&self, client_net: ClientNet) -> usize {
-        self.waiting.iter().filter(|check| check.clients.contains_key(&client_net)).count()
+        self.waiting
+            .iter()
+            .filter(|check| check.clients.contains_key(&client_net))
+            .count()
     }
 
     /// Those of one subject.
     pub fn pending_of(&self, client_net: ClientNet, subject: Subject) -> usize {
-        let waiting = self.waiting.iter().filter(|check| check.clients.contains_key(&client_net));
+        let waiting = self
+            .waiting
+            .iter()
+            .filter(|check| check.clients.contains_key(&client_net));
         waiting.filter(|check| check.subject == subject).count()
     }
 
-    /// The check to make next; it stays the same until it is [finished](Self::finish). Networks take turns, and so do
-    /// those with an earlier login and those without: neither waits for all checks of the other.
+    /// The check to make next; it stays the same until it is [finished](Self::finish). Networks
+    /// take turns, and so do those with an earlier login and those without: neither waits for all
+    /// checks of the other.
     pub fn next(&mut self) -> Option<&Check> {
-        let running = self.running.filter(|ticket| self.waiting.iter().any(|check| check.ticket == *ticket));
+        let running = self
+            .running
+            .filter(|ticket| self.waiting.iter().any(|check| check.ticket == *ticket));
         let ticket = running.or_else(|| {
             let prefers_known = !self.was_known_served;
-            let served = |check: &Check| check.clients.keys().map(|client| self.served.get(client)).min();
-            let next = self.waiting.iter().min_by_key(|check| (check.is_known != prefers_known, served(check)))?;
+            let served = |check: &Check| {
+                check
+                    .clients
+                    .keys()
+                    .map(|client| self.served.get(client))
+                    .min()
+            };
+            let next = self
+                .waiting
+                .iter()
+                .min_by_key(|check| (check.is_known != prefers_known, served(check)))?;
             Some(next.ticket)
         })?;
         self.running = Some(ticket);
         self.waiting.iter().find(|check| check.ticket == ticket)
     }
 
-    /// Remembers what came of a check. Returns the networks to count a failed login of, and of what subject.
-    pub fn finish(&mut self, ticket: u64, result: CheckResult, now: Instant) -> Vec<(ClientNet, Subject)> {
+    /// Remembers what came of a check. Returns the networks to count a failed login of, and of what
+    /// subject.
+    pub fn finish(
+        &mut self,
+        ticket: u64,
+        result: CheckResult,
+        now: Instant,
+    ) -> Vec<(ClientNet, Subject)> {
         self.running = None;
-        let Some(index) = self.waiting.iter().position(|check| check.ticket == ticket) else { return Vec::new() };
+        let Some(index) = self.waiting.iter().position(|check| check.ticket == ticket) else {
+            return Vec::new();
+        };
         let check = self.waiting.remove(index);
         self.was_known_served = check.is_known;
         self.finished += 1;
-        self.served.extend(check.clients.keys().map(|&client| (client, self.finished)));
+        self.served
+            .extend(check.clients.keys().map(|&client| (client, self.finished)));
         let waiting = &self.waiting;
-        self.served.retain(|client, _| waiting.iter().any(|check| check.clients.contains_key(client)));
+        self.served.retain(|client, _| {
+            waiting
+                .iter()
+                .any(|check| check.clients.contains_key(client))
+        });
         match (result, check.against.tag) {
             (CheckResult::Right, Some(tag)) => {
                 bound(&mut self.right, |(_, used_at)| *used_at);
@@ -192,7 +261,11 @@ impl Checks {
                 Vec::new()
             }
             (CheckResult::Wrong | CheckResult::Right, _) => {
-                let failed = check.clients.keys().map(|&client| (client, check.subject)).collect();
+                let failed = check
+                    .clients
+                    .keys()
+                    .map(|&client| (client, check.subject))
+                    .collect();
                 self.remember_not_right(check, CheckResult::Wrong, now);
                 failed
             }
@@ -206,24 +279,39 @@ impl Checks {
 
     /// Drops all checks and results: the credentials have changed.
     pub fn clear(&mut self) {
-        self.dropped.extend(self.waiting.drain(..).map(|check| check.ticket));
+        self.dropped
+            .extend(self.waiting.drain(..).map(|check| check.ticket));
         self.running = None;
         self.right.clear();
         self.not_right.clear();
     }
 
     fn remember_not_right(&mut self, check: Check, result: CheckResult, now: Instant) {
-        let lasts = if result == CheckResult::Wrong { WRONG_FOR } else { UNKNOWN_FOR };
+        let lasts = if result == CheckResult::Wrong {
+            WRONG_FOR
+        } else {
+            UNKNOWN_FOR
+        };
         self.not_right.retain(|_, not_right| now < not_right.until);
         bound(&mut self.not_right, |not_right| not_right.until);
-        self.not_right.insert(check.pair, NotRight { result, until: now + lasts, counted: check.clients });
+        self.not_right.insert(
+            check.pair,
+            NotRight {
+                result,
+                until: now + lasts,
+                counted: check.clients,
+            },
+        );
     }
 }
 
 /// Makes room for one more by dropping the one with the earliest time.
 fn bound<T>(memory: &mut BTreeMap<Digest, T>, time: impl Fn(&T) -> Instant) {
     if memory.len() >= REMEMBERED_MAX {
-        let first = memory.iter().min_by_key(|(_, remembered)| time(remembered)).map(|(&pair, _)| pair);
+        let first = memory
+            .iter()
+            .min_by_key(|(_, remembered)| time(remembered))
+            .map(|(&pair, _)| pair);
         first.and_then(|first| memory.remove(&first));
     }
 }

@@ -1,30 +1,46 @@
-//! The client behind a reverse proxy: whom `X-Forwarded-For` or `Forwarded` (RFC 7239) names, if a trusted proxy says
-//! so.
+//! The client behind a reverse proxy: whom `X-Forwarded-For` or `Forwarded` (RFC 7239) names, if a
+//! trusted proxy says so.
 //!
-//! Each proxy appends the address that it was connected from, so what stands on the right was written by the nearest
-//! one, and what stands on the left may be the client's own invention. The client is the rightmost address that is not
-//! a trusted proxy's.
+//! Each proxy appends the address that it was connected from, so what stands on the right was
+//! written by the nearest one, and what stands on the left may be the client's own invention. The
+//! client is the rightmost address that is not a trusted proxy's.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::stream::{Peer, TrustedProxies};
 use crate::wire::http::Request;
 
-/// The client that a request came from: its peer, or the one that the peer names if it is a trusted proxy. An address
-/// that is malformed, hidden or `unknown` is passed over.
+/// The client that a request came from: its peer, or the one that the peer names if it is a trusted
+/// proxy. An address that is malformed, hidden or `unknown` is passed over.
 ///
-/// A proxy writes one of the two fields and may pass on the other as the client sent it. Where they differ, an address
-/// for which `is_private` does not hold counts before one for which it does.
-pub fn client(peer: Peer, request: &Request, proxies: &TrustedProxies, is_private: impl Fn(Peer) -> bool) -> Peer {
+/// A proxy writes one of the two fields and may pass on the other as the client sent it. Where they
+/// differ, an address for which `is_private` does not hold counts before one for which it does.
+pub fn client(
+    peer: Peer,
+    request: &Request,
+    proxies: &TrustedProxies,
+    is_private: impl Fn(Peer) -> bool,
+) -> Peer {
     if !proxies.contains(peer) {
         return peer;
     }
-    let listed = request.fields("X-Forwarded-For").flat_map(|value| value.split(',')).filter_map(address);
+    let listed = request
+        .fields("X-Forwarded-For")
+        .flat_map(|value| value.split(','))
+        .filter_map(address);
     let elements = request.fields("Forwarded").flat_map(elements);
     let forwarded = elements.filter_map(|element| address(parameter(element, "for")?));
-    let named = [nearest(listed.collect(), proxies), nearest(forwarded.collect(), proxies)];
+    let named = [
+        nearest(listed.collect(), proxies),
+        nearest(forwarded.collect(), proxies),
+    ];
     let named: Vec<Peer> = named.into_iter().flatten().collect();
-    named.iter().copied().find(|client| !is_private(*client)).or(named.first().copied()).unwrap_or(peer)
+    named
+        .iter()
+        .copied()
+        .find(|client| !is_private(*client))
+        .or(named.first().copied())
+        .unwrap_or(peer)
 }
 
 /// The names by which the client asked for this server, as a trusted proxy passes them on.
@@ -32,16 +48,31 @@ pub fn hosts<'a>(peer: Peer, request: &'a Request, proxies: &TrustedProxies) -> 
     if !proxies.contains(peer) {
         return Vec::new();
     }
-    let listed = request.fields("X-Forwarded-Host").flat_map(|value| value.split(',')).map(str::trim);
+    let listed = request
+        .fields("X-Forwarded-Host")
+        .flat_map(|value| value.split(','))
+        .map(str::trim);
     let elements = request.fields("Forwarded").flat_map(elements);
-    let forwarded = elements.filter_map(|element| parameter(element, "host")).map(unquoted);
-    listed.chain(forwarded).filter(|host| !host.is_empty()).collect()
+    let forwarded = elements
+        .filter_map(|element| parameter(element, "host"))
+        .map(unquoted);
+    listed
+        .chain(forwarded)
+        .filter(|host| !host.is_empty())
+        .collect()
 }
 
 /// The rightmost address that is not a trusted proxy's; if all are, the leftmost.
 fn nearest(addresses: Vec<IpAddr>, proxies: &TrustedProxies) -> Option<Peer> {
-    let clients = || addresses.iter().rev().map(|&address| Peer::Forwarded(address));
-    clients().find(|client| !proxies.contains(*client)).or_else(|| clients().next_back())
+    let clients = || {
+        addresses
+            .iter()
+            .rev()
+            .map(|&address| Peer::Forwarded(address))
+    };
+    clients()
+        .find(|client| !proxies.contains(*client))
+        .or_else(|| clients().next_back())
 }
 
 /// The elements of a `Forwarded` field. A comma in a quoted string parts nothing.
@@ -66,29 +97,39 @@ fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
 
 /// An address holds no character that a quoted string would have to escape.
 fn unquoted(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+    text.strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text)
 }
 
-/// An address with or without a port, as the proxies of the field write it: `192.0.2.43`, `192.0.2.43:47011`,
-/// `2001:db8::1`, `[2001:db8::1]` and `"[2001:db8::1]:4711"`. The name of an interface behind a `%` is dropped.
+/// An address with or without a port, as the proxies of the field write it: `192.0.2.43`,
+/// `192.0.2.43:47011`, `2001:db8::1`, `[2001:db8::1]` and `"[2001:db8::1]:4711"`. The name of an
+/// interface behind a `%` is dropped.
 fn address(text: &str) -> Option<IpAddr> {
     let text = unquoted(text.trim());
     let (address, port) = match text.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?,
         None => return unbracketed(text),
     };
-    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let is_port = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|port| port.parse::<u16>().is_ok());
     let address: Ipv6Addr = without_zone(address).parse().ok()?;
     is_port.then(|| IpAddr::from(address).to_canonical())
 }
 
 fn unbracketed(text: &str) -> Option<IpAddr> {
     let address = without_zone(text).parse::<IpAddr>().ok();
-    address.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip())).map(|address| address.to_canonical())
+    address
+        .or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
+        .map(|address| address.to_canonical())
 }
 
 fn without_zone(address: &str) -> &str {
-    address.split_once('%').map_or(address, |(address, _)| address)
+    address
+        .split_once('%')
+        .map_or(address, |(address, _)| address)
 }
 
 #[cfg(test)]
@@ -101,7 +142,10 @@ mod tests {
     }
 
     fn proxies() -> TrustedProxies {
-        TrustedProxies { networks: vec!["172.18.0.0/16".parse().unwrap(), "::1".parse().unwrap()], local: true }
+        TrustedProxies {
+            networks: vec!["172.18.0.0/16".parse().unwrap(), "::1".parse().unwrap()],
+            local: true,
+        }
     }
 
     fn is_private(peer: Peer) -> bool {
@@ -119,33 +163,69 @@ mod tests {
             ("", "172.18.0.2:4711"),
             ("X-Forwarded-For: 203.0.113.9\r\n", "203.0.113.9"),
             ("X-Forwarded-For: 10.9.9.9, 203.0.113.9\r\n", "203.0.113.9"),
-            ("X-Forwarded-For: 10.9.9.9, 203.0.113.9, 172.18.0.7\r\n", "203.0.113.9"),
-            ("X-Forwarded-For: 10.9.9.9\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: ::1\r\n", "203.0.113.9"),
+            (
+                "X-Forwarded-For: 10.9.9.9, 203.0.113.9, 172.18.0.7\r\n",
+                "203.0.113.9",
+            ),
+            (
+                "X-Forwarded-For: 10.9.9.9\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: ::1\r\n",
+                "203.0.113.9",
+            ),
             ("x-forwarded-for:203.0.113.9:47011\r\n", "203.0.113.9"),
             ("X-Forwarded-For: ::ffff:203.0.113.9\r\n", "203.0.113.9"),
             ("X-Forwarded-For: [2001:db8::1]:443\r\n", "2001:db8::1"),
             ("X-Forwarded-For: fe80::1%eth0\r\n", "fe80::1"),
             ("X-Forwarded-For: 172.18.0.7, 172.18.0.8\r\n", "172.18.0.7"),
             ("X-Forwarded-For: unknown\r\n", "172.18.0.2:4711"),
-            ("X-Forwarded-For: , 203.0.113.9, 999.1.1.1, _hidden, [::1, 1.2.3\r\n", "203.0.113.9"),
+            (
+                "X-Forwarded-For: , 203.0.113.9, 999.1.1.1, _hidden, [::1, 1.2.3\r\n",
+                "203.0.113.9",
+            ),
             ("Forwarded: for=192.0.2.43\r\n", "192.0.2.43"),
             ("Forwarded: for=\"[2001:db8::1]:4711\"\r\n", "2001:db8::1"),
-            ("Forwarded: For=\"[2001:db8:cafe::17]\";proto=https;by=203.0.113.43\r\n", "2001:db8:cafe::17"),
-            ("Forwarded: for=10.1.1.1, for=192.0.2.43;host=\"a,b;for=1.1.1.1\"\r\n", "192.0.2.43"),
-            ("Forwarded: for=_gazonk, for=unknown, proto=http\r\n", "172.18.0.2:4711"),
-            ("Forwarded: for=10.0.0.1\r\nX-Forwarded-For: 203.0.113.9\r\n", "203.0.113.9"),
-            ("X-Forwarded-For: 10.0.0.1\r\nForwarded: for=203.0.113.9\r\n", "203.0.113.9"),
-            ("X-Forwarded-For: 203.0.113.8\r\nForwarded: for=203.0.113.9\r\n", "203.0.113.8"),
-            ("X-Forwarded-For: 10.0.0.1\r\nForwarded: for=10.0.0.2\r\n", "10.0.0.1"),
+            (
+                "Forwarded: For=\"[2001:db8:cafe::17]\";proto=https;by=203.0.113.43\r\n",
+                "2001:db8:cafe::17",
+            ),
+            (
+                "Forwarded: for=10.1.1.1, for=192.0.2.43;host=\"a,b;for=1.1.1.1\"\r\n",
+                "192.0.2.43",
+            ),
+            (
+                "Forwarded: for=_gazonk, for=unknown, proto=http\r\n",
+                "172.18.0.2:4711",
+            ),
+            (
+                "Forwarded: for=10.0.0.1\r\nX-Forwarded-For: 203.0.113.9\r\n",
+                "203.0.113.9",
+            ),
+            (
+                "X-Forwarded-For: 10.0.0.1\r\nForwarded: for=203.0.113.9\r\n",
+                "203.0.113.9",
+            ),
+            (
+                "X-Forwarded-For: 203.0.113.8\r\nForwarded: for=203.0.113.9\r\n",
+                "203.0.113.8",
+            ),
+            (
+                "X-Forwarded-For: 10.0.0.1\r\nForwarded: for=10.0.0.2\r\n",
+                "10.0.0.1",
+            ),
         ] {
             assert_eq!(client_of(peer, fields), expected, "{fields}");
         }
-        assert_eq!(client_of(Peer::Local, "X-Forwarded-For: 203.0.113.9\r\n"), "203.0.113.9");
+        assert_eq!(
+            client_of(Peer::Local, "X-Forwarded-For: 203.0.113.9\r\n"),
+            "203.0.113.9"
+        );
     }
 
     #[test]
     fn untrusted_peer_names_no_one_else() {
-        for peer in [Peer::Inet("203.0.113.1:1".parse().unwrap()), Peer::Publisher] {
+        for peer in [
+            Peer::Inet("203.0.113.1:1".parse().unwrap()),
+            Peer::Publisher,
+        ] {
             let fields = "X-Forwarded-For: 10.0.0.1\r\nForwarded: for=10.0.0.1;host=pi\r\nX-Forwarded-Host: pi\r\n";
             assert_eq!(client_of(peer, fields), peer.to_string());
             assert_eq!(hosts(peer, &request(fields), &proxies()), [""; 0]);
@@ -155,6 +235,9 @@ mod tests {
     #[test]
     fn trusted_proxy_passes_on_the_host() {
         let fields = "X-Forwarded-Host: cam.example.org, pi\r\nForwarded: for=1.1.1.1;host=\"evil.example:80\"\r\n";
-        assert_eq!(hosts(Peer::Local, &request(fields), &proxies()), ["cam.example.org", "pi", "evil.example:80"]);
+        assert_eq!(
+            hosts(Peer::Local, &request(fields), &proxies()),
+            ["cam.example.org", "pi", "evil.example:80"]
+        );
     }
 }

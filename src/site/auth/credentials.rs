@@ -17,13 +17,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// One credential.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Credential<'a> {
-    /// `user:password`, as bytes: in UTF-8, as the challenge asks for (RFC 7617, section 2.1), or in Latin-1, in which
-    /// wget and Python's requests send them all the same.
+    /// `user:password`, as bytes: in UTF-8, as the challenge asks for (RFC 7617, section 2.1), or
+    /// in Latin-1, in which wget and Python's requests send them all the same.
     Pair(Vec<u8>),
     /// A token, signed or not.
     Token(Cow<'a, str>),
-    /// A token in the address of a request that a page of another site may have made: its `<img>` sends whatever token
-    /// that page chooses, from the network of a visitor who knows nothing of it.
+    /// A token in the address of a request that a page of another site may have made: its `<img>`
+    /// sends whatever token that page chooses, from the network of a visitor who knows nothing of
+    /// it.
     EmbeddedToken(Cow<'a, str>),
     /// Something else.
     Other,
@@ -32,22 +33,30 @@ pub enum Credential<'a> {
 impl Credential<'_> {
     /// The user's name and the password of a pair.
     pub fn split(pair: &[u8]) -> (&[u8], &[u8]) {
-        let colon = pair.iter().position(|&byte| byte == b':').unwrap_or(pair.len());
+        let colon = pair
+            .iter()
+            .position(|&byte| byte == b':')
+            .unwrap_or(pair.len());
         (&pair[..colon], pair.get(colon + 1..).unwrap_or_default())
     }
 }
 
-/// The credentials of a request: its `Authorization` field, and the parameter `token`, since an `<img>` sends no field.
+/// The credentials of a request: its `Authorization` field, and the parameter `token`, since an
+/// `<img>` sends no field.
 pub fn of(request: &Request) -> impl Iterator<Item = Credential<'_>> {
     let field = request.field("Authorization").map(of_field);
-    let parameter = request.parameter("token").filter(|token| !token.is_empty()).map(|token| {
-        // Browsers say where a request comes from, to any address that deserves trust (Fetch Metadata, section 2.3):
-        // from a page of ours, or from the user, who typed the address or opened a link to it.
-        match request.field("Sec-Fetch-Site") {
-            Some("same-origin" | "none") => Credential::Token(token),
-            _ => Credential::EmbeddedToken(token),
-        }
-    });
+    let parameter = request
+        .parameter("token")
+        .filter(|token| !token.is_empty())
+        .map(|token| {
+            // Browsers say where a request comes from, to any address that deserves trust (Fetch
+            // Metadata, section 2.3): from a page of ours, or from the user, who typed the address
+            // or opened a link to it.
+            match request.field("Sec-Fetch-Site") {
+                Some("same-origin" | "none") => Credential::Token(token),
+                _ => Credential::EmbeddedToken(token),
+            }
+        });
     field.into_iter().chain(parameter)
 }
 
@@ -74,7 +83,10 @@ mod tests {
         let of = |target: &str, field: &str| {
             let head = format!("GET {target} HTTP/1.1\r\nHost: cam\r\n{field}\r\n");
             let (request, _) = Request::parse(head.as_bytes()).unwrap().unwrap();
-            super::of(&request).map(|credential| format!("{credential:?}")).collect::<Vec<_>>().join(" ")
+            super::of(&request)
+                .map(|credential| format!("{credential:?}"))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         let pair = format!("{:?}", Credential::Pair(b"ann:x".to_vec()));
         let (token, embedded) = ("Token(\"abc\")", "EmbeddedToken(\"abc\")");
@@ -94,7 +106,11 @@ mod tests {
             ("/", "Authorization: Basic !\r\n", "Other"),
             ("/", "Authorization: Basic\r\n", "Other"),
             ("/", "Authorization: Digest username=\"ann\"\r\n", "Other"),
-            ("/?token=abc", "Authorization: Basic YW5uOng=\r\n", &format!("{pair} {embedded}")),
+            (
+                "/?token=abc",
+                "Authorization: Basic YW5uOng=\r\n",
+                &format!("{pair} {embedded}"),
+            ),
         ] {
             assert_eq!(of(target, field), expected, "{target} {field}");
         }

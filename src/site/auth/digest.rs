@@ -1,4 +1,5 @@
-//! Digests that only this server can compute, so that comparing them reveals nothing of what they were made of.
+//! Digests that only this server can compute, so that comparing them reveals nothing of what they
+//! were made of.
 
 use std::fmt;
 
@@ -9,8 +10,8 @@ use subtle::{Choice, ConstantTimeEq};
 /// HMAC-SHA256 (RFC 2104) under a key that is drawn at each start.
 pub struct Digester(Hmac<Sha256>);
 
-/// A digest of one thing. Without the key it cannot be steered, so the order of two of them reveals nothing; whether
-/// two are equal is found out in constant time all the same.
+/// A digest of one thing. Without the key it cannot be steered, so the order of two of them reveals
+/// nothing; whether two are equal is found out in constant time all the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
@@ -22,12 +23,20 @@ impl Digester {
 
     /// The digest of `bytes`.
     pub fn digest(&self, bytes: &[u8]) -> Digest {
-        Digest(self.0.clone().chain_update(bytes).finalize().into_bytes().into())
+        Digest(
+            self.0
+                .clone()
+                .chain_update(bytes)
+                .finalize()
+                .into_bytes()
+                .into(),
+        )
     }
 }
 
 impl Digest {
-    /// The first 64 bits, by which a connection names the credential that it was opened with. Never zero.
+    /// The first 64 bits, by which a connection names the credential that it was opened with. Never
+    /// zero.
     pub fn tag(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1)

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use super::digest::Digest;
 use crate::stream::ClientNet;
 
-/// Failed logins of one client network within the window, after which more credentials of the subject are refused
-/// unread.
+/// Failed logins of one client network within the window, after which more credentials of the
+/// subject are refused unread.
 pub const FAILURES_MAX: u32 = 10;
 
 /// The window begins with the first of them.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Windows that are remembered. Past it the oldest is dropped: counting does not stop a client with that many networks.
+/// Windows that are remembered. Past it the oldest is dropped: counting does not stop a client with
+/// that many networks.
 pub const WINDOWS_MAX: usize = 4096;
 
 /// What failed logins are counted for.
@@ -25,7 +26,8 @@ pub enum Subject {
     User(Digest),
     /// Tokens in a header field, and those in the address of a page that the user opened.
     Token,
-    /// Tokens in the address of a request that another site's page may have made, such as an `<img>` there.
+    /// Tokens in the address of a request that another site's page may have made, such as an
+    /// `<img>` there.
     EmbeddedToken,
 }
 
@@ -54,9 +56,15 @@ impl Failures {
         if !self.windows.contains_key(&key) {
             self.make_room(now);
         }
-        let window = self.windows.entry(key).or_insert(Window { began: now, failures: 0 });
+        let window = self.windows.entry(key).or_insert(Window {
+            began: now,
+            failures: 0,
+        });
         if now >= window.began + WINDOW {
-            *window = Window { began: now, failures: 0 };
+            *window = Window {
+                began: now,
+                failures: 0,
+            };
         }
         window.failures = window.failures.saturating_add(1);
     }
@@ -73,17 +81,27 @@ impl Failures {
 
     /// Failed logins in the current window.
     pub fn of(&self, client_net: ClientNet, subject: Subject, now: Instant) -> u32 {
-        self.window(client_net, subject, now).map_or(0, |window| window.failures)
+        self.window(client_net, subject, now)
+            .map_or(0, |window| window.failures)
     }
 
     /// For how long credentials of a subject are refused, if they are.
-    pub fn blocked_for(&self, client_net: ClientNet, subject: Subject, now: Instant) -> Option<Duration> {
-        let window = self.window(client_net, subject, now).filter(|window| window.failures >= FAILURES_MAX)?;
+    pub fn blocked_for(
+        &self,
+        client_net: ClientNet,
+        subject: Subject,
+        now: Instant,
+    ) -> Option<Duration> {
+        let window = self
+            .window(client_net, subject, now)
+            .filter(|window| window.failures >= FAILURES_MAX)?;
         Some((window.began + WINDOW).saturating_duration_since(now))
     }
 
     fn window(&self, client_net: ClientNet, subject: Subject, now: Instant) -> Option<&Window> {
-        self.windows.get(&(client_net, subject)).filter(|window| now < window.began + WINDOW)
+        self.windows
+            .get(&(client_net, subject))
+            .filter(|window| now < window.began + WINDOW)
     }
 
     fn make_room(&mut self, now: Instant) {
@@ -92,7 +110,11 @@ impl Failures {
         }
         self.windows.retain(|_, window| now < window.began + WINDOW);
         if self.windows.len() >= WINDOWS_MAX {
-            let oldest = self.windows.iter().min_by_key(|(_, window)| window.began).map(|(&key, _)| key);
+            let oldest = self
+                .windows
+                .iter()
+                .min_by_key(|(_, window)| window.began)
+                .map(|(&key, _)| key);
             oldest.and_then(|oldest| self.windows.remove(&oldest));
         }
     }

@@ -1,5 +1,5 @@
-//! Logins that succeeded before. A client network with one is not locked out by the failures of others behind the same
-//! address, or by the pages of other sites.
+//! Logins that succeeded before. A client network with one is not locked out by the failures of
+//! others behind the same address, or by the pages of other sites.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -35,7 +35,10 @@ impl Logins {
         if !self.networks.contains_key(&client_net) {
             self.make_room(now);
         }
-        let login = self.networks.entry(client_net).or_insert(Login { used_at: now, credentials: Vec::new() });
+        let login = self.networks.entry(client_net).or_insert(Login {
+            used_at: now,
+            credentials: Vec::new(),
+        });
         login.used_at = now;
         login.credentials.retain(|known| *known != credential);
         if login.credentials.len() == CREDENTIALS_MAX {
@@ -51,7 +54,8 @@ impl Logins {
 
     /// Whether these credentials have come from it and were right.
     pub fn has(&self, client_net: ClientNet, credential: &Digest, now: Instant) -> bool {
-        self.get(client_net, now).is_some_and(|login| login.credentials.contains(credential))
+        self.get(client_net, now)
+            .is_some_and(|login| login.credentials.contains(credential))
     }
 
     /// Drops all: the credentials have changed.
@@ -60,16 +64,23 @@ impl Logins {
     }
 
     fn get(&self, client_net: ClientNet, now: Instant) -> Option<&Login> {
-        self.networks.get(&client_net).filter(|login| now < login.used_at + REMEMBERED_FOR)
+        self.networks
+            .get(&client_net)
+            .filter(|login| now < login.used_at + REMEMBERED_FOR)
     }
 
     fn make_room(&mut self, now: Instant) {
         if self.networks.len() < NETWORKS_MAX {
             return;
         }
-        self.networks.retain(|_, login| now < login.used_at + REMEMBERED_FOR);
+        self.networks
+            .retain(|_, login| now < login.used_at + REMEMBERED_FOR);
         if self.networks.len() >= NETWORKS_MAX {
-            let oldest = self.networks.iter().min_by_key(|(_, login)| login.used_at).map(|(&network, _)| network);
+            let oldest = self
+                .networks
+                .iter()
+                .min_by_key(|(_, login)| login.used_at)
+                .map(|(&network, _)| network);
             oldest.and_then(|oldest| self.networks.remove(&oldest));
         }
     }

@@ -1,13 +1,14 @@
 //! Access control: one check of every request, before it is routed.
 //!
-//! [`Authenticator::authorize`] takes a request, its peer and the time, and decides whether to go on. Where no
-//! credentials are set, public clients are refused, and so are names that are not this server's. Where they are set,
-//! one of them is wanted on every address alike, known or not, so that an answer says nothing of what stands there.
+//! [`Authenticator::authorize`] takes a request, its peer and the time, and decides whether to go
+//! on. Where no credentials are set, public clients are refused, and so are names that are not this
+//! server's. Where they are set, one of them is wanted on every address alike, known or not, so
+//! that an answer says nothing of what stands there.
 //!
-//! Nothing here waits. A password that is kept as a hash takes tens of milliseconds to check, so the authenticator
-//! names what is to be checked ([`Authenticator::next_check`]), the request waits meanwhile as one that waits for a
-//! frame does, and the caller, which has it checked in a process of its own, reports the result
-//! ([`Authenticator::finish`]).
+//! Nothing here waits. A password that is kept as a hash takes tens of milliseconds to check, so
+//! the authenticator names what is to be checked ([`Authenticator::next_check`]), the request waits
+//! meanwhile as one that waits for a frame does, and the caller, which has it checked in a process
+//! of its own, reports the result ([`Authenticator::finish`]).
 
 mod accounts;
 mod anonymous;
@@ -82,12 +83,16 @@ enum Checked {
 }
 
 impl Authenticator {
-    /// An authenticator for these cameras, in their order. `key` must be random, and lasts as long as it.
+    /// An authenticator for these cameras, in their order. `key` must be random, and lasts as long
+    /// as it.
     pub fn new(policy: Policy, cameras: Vec<String>, key: &[u8]) -> Self {
         let digester = Digester::new(key);
         Self {
             ledger: Ledger::new(&policy.accounts, &digester),
-            secret: policy.secret.as_ref().map(|secret| digester.digest(secret.as_str().as_bytes())),
+            secret: policy
+                .secret
+                .as_ref()
+                .map(|secret| digester.digest(secret.as_str().as_bytes())),
             policy,
             cameras,
             own_networks: Vec::new(),
@@ -102,20 +107,36 @@ impl Authenticator {
     /// The client of a request: its peer, or the one that the peer names if it is a trusted proxy.
     pub fn client(&self, call: &Call) -> Peer {
         let is_private = |peer| anonymous::is_private(peer, &self.own_networks);
-        clients::client(call.peer, &call.request, &self.policy.trusted_proxies, is_private)
+        clients::client(
+            call.peer,
+            &call.request,
+            &self.policy.trusted_proxies,
+            is_private,
+        )
     }
 
-    /// Decides whether a request is answered. `wall_time` is a time since the Unix epoch; signed tokens expire by it.
+    /// Decides whether a request is answered. `wall_time` is a time since the Unix epoch; signed
+    /// tokens expire by it.
     pub fn authorize(&mut self, call: &Call, now: Instant, wall_time: Duration) -> Decision {
         let client = self.client(call);
         let decision = match self.policy.has_credentials() {
             false => self.authorize_anonymous(client, call),
             // A browser asks whether it may send credentials before it has any.
-            true if self.policy.origins.is_preflight(&call.request) => Decision::Pass(Access::default()),
+            true if self.policy.origins.is_preflight(&call.request) => {
+                Decision::Pass(Access::default())
+            }
             true => {
                 let client_net = ClientNet::of(client);
                 let is_known = self.logins.knows(client_net, now);
-                self.authorize_credentials(call, Moment { client_net, is_known, now, wall_time })
+                self.authorize_credentials(
+                    call,
+                    Moment {
+                        client_net,
+                        is_known,
+                        now,
+                        wall_time,
+                    },
+                )
             }
         };
         if let Decision::Refuse(reason) = decision {
@@ -153,16 +174,24 @@ impl Authenticator {
                 }
                 Checked::Right(_) | Checked::Nothing => {}
                 Checked::Wrong { is_counted: true } => {}
-                Checked::Wrong { is_counted: false } => self.count_failure(moment.client_net, subject, moment.now),
+                Checked::Wrong { is_counted: false } => {
+                    self.count_failure(moment.client_net, subject, moment.now)
+                }
                 Checked::Undecided(ticket) => pending = Some(Decision::Wait { ticket }),
                 Checked::Busy => pending = pending.or(Some(Decision::Refuse(Reason::Busy))),
             }
         }
         if !has_any && !moment.is_known {
-            blocked = self.failures.blocked_for(moment.client_net, Subject::Any, moment.now);
+            blocked = self
+                .failures
+                .blocked_for(moment.client_net, Subject::Any, moment.now);
         }
-        let too_many = blocked.map(|wait| Reason::TooManyFailures { retry_after_seconds: wait.as_secs() as u32 + 1 });
-        pending.unwrap_or_else(|| Decision::Refuse(too_many.unwrap_or(Reason::Credentials { given: has_any })))
+        let too_many = blocked.map(|wait| Reason::TooManyFailures {
+            retry_after_seconds: wait.as_secs() as u32 + 1,
+        });
+        pending.unwrap_or_else(|| {
+            Decision::Refuse(too_many.unwrap_or(Reason::Credentials { given: has_any }))
+        })
     }
 
     /// What a failure of a credential is counted for, and the digest by which it is remembered.
@@ -170,19 +199,30 @@ impl Authenticator {
         match credential {
             Credential::Pair(pair) => {
                 let (user, _) = Credential::split(pair);
-                (Subject::User(self.digester.digest(user)), self.digester.digest(pair))
+                (
+                    Subject::User(self.digester.digest(user)),
+                    self.digester.digest(pair),
+                )
             }
             Credential::Token(token) => (Subject::Token, self.digester.digest(token.as_bytes())),
-            Credential::EmbeddedToken(token) => (Subject::EmbeddedToken, self.digester.digest(token.as_bytes())),
+            Credential::EmbeddedToken(token) => (
+                Subject::EmbeddedToken,
+                self.digester.digest(token.as_bytes()),
+            ),
             Credential::Other => (Subject::Token, self.digester.digest(b"")),
         }
     }
 
-    /// For how long a credential is refused unread, since too many like it were wrong. Where right ones have come from,
-    /// those are always read, tokens that may be another site's doing do not count, and a user's failures count against
-    /// that user alone.
+    /// For how long a credential is refused unread, since too many like it were wrong. Where right
+    /// ones have come from, those are always read, tokens that may be another site's doing do not
+    /// count, and a user's failures count against that user alone.
     fn blocked_for(&self, subject: Subject, digest: &Digest, moment: Moment) -> Option<Duration> {
-        let Moment { client_net, is_known, now, .. } = moment;
+        let Moment {
+            client_net,
+            is_known,
+            now,
+            ..
+        } = moment;
         let counted = match (is_known, subject) {
             (true, Subject::EmbeddedToken) => return None,
             (true, _) if self.logins.has(client_net, digest, now) => return None,
@@ -207,7 +247,9 @@ impl Authenticator {
     ) -> Checked {
         match credential {
             Credential::Pair(pair) => self.check_pair(pair, (subject, digest), call, moment),
-            Credential::Token(token) | Credential::EmbeddedToken(token) => self.check_token(token, &digest, moment),
+            Credential::Token(token) | Credential::EmbeddedToken(token) => {
+                self.check_token(token, &digest, moment)
+            }
             Credential::Other => Checked::Wrong { is_counted: false },
         }
     }
@@ -219,13 +261,27 @@ impl Authenticator {
         let (credential, everything) = (known.tag(), Scope::Everything);
         let is_secret: bool = known.ct_eq(digest).into();
         match secret.read(token, moment.wall_time) {
-            _ if is_secret => Checked::Right(Access { scope: everything, permit: Permit { until: None, credential } }),
+            _ if is_secret => Checked::Right(Access {
+                scope: everything,
+                permit: Permit {
+                    until: None,
+                    credential,
+                },
+            }),
             Some(Ok(Grant { camera, expires })) => {
-                let until = moment.now.checked_add(expires.saturating_sub(moment.wall_time));
+                let until = moment
+                    .now
+                    .checked_add(expires.saturating_sub(moment.wall_time));
                 let permit = Permit { until, credential };
                 match camera.map(|name| self.cameras.iter().position(|camera| *camera == name)) {
-                    None => Checked::Right(Access { scope: everything, permit }),
-                    Some(Some(camera)) => Checked::Right(Access { scope: Scope::Camera(camera), permit }),
+                    None => Checked::Right(Access {
+                        scope: everything,
+                        permit,
+                    }),
+                    Some(Some(camera)) => Checked::Right(Access {
+                        scope: Scope::Camera(camera),
+                        permit,
+                    }),
                     Some(None) => Checked::Nothing,
                 }
             }
@@ -242,15 +298,28 @@ impl Authenticator {
         moment: Moment,
     ) -> Checked {
         let right = |credential| {
-            let permit = Permit { until: None, credential };
-            Checked::Right(Access { scope: Scope::Everything, permit })
+            let permit = Permit {
+                until: None,
+                credential,
+            };
+            Checked::Right(Access {
+                scope: Scope::Everything,
+                permit,
+            })
         };
         if let Some(tag) = self.find_plain(pair) {
             return right(tag);
         }
         let (user, password) = Credential::split(pair);
-        let names: Vec<Digest> = password::encodings(user).iter().map(|name| self.digester.digest(name)).collect();
-        let Some(against) = self.ledger.against(&names).filter(|_| password.len() <= PASSWORD_BYTES_MAX) else {
+        let names: Vec<Digest> = password::encodings(user)
+            .iter()
+            .map(|name| self.digester.digest(name))
+            .collect();
+        let Some(against) = self
+            .ledger
+            .against(&names)
+            .filter(|_| password.len() <= PASSWORD_BYTES_MAX)
+        else {
             return Checked::Wrong { is_counted: false };
         };
         match self.checks.recall(&digest, moment.client_net, moment.now) {
@@ -264,24 +333,37 @@ impl Authenticator {
             return Checked::Busy;
         }
         let client = (moment.client_net, moment.is_known);
-        let ticket = self.checks.ask((digest, subject), (against, password), client, moment.now);
+        let ticket = self
+            .checks
+            .ask((digest, subject), (against, password), client, moment.now);
         ticket.map_or(Checked::Busy, Checked::Undecided)
     }
 
-    /// Whether a network has no further check to its name: one that waits may end as a failure, and counts as one until
-    /// it has ended.
+    /// Whether a network has no further check to its name: one that waits may end as a failure, and
+    /// counts as one until it has ended.
     fn has_too_many_checks(&self, subject: Subject, moment: Moment) -> bool {
-        let Moment { client_net, is_known, now, .. } = moment;
+        let Moment {
+            client_net,
+            is_known,
+            now,
+            ..
+        } = moment;
         let (failures, pending) = match is_known {
-            true => (self.failures.of(client_net, subject, now), self.checks.pending_of(client_net, subject)),
-            false => (self.failures.of(client_net, Subject::Any, now), self.checks.pending(client_net)),
+            true => (
+                self.failures.of(client_net, subject, now),
+                self.checks.pending_of(client_net, subject),
+            ),
+            false => (
+                self.failures.of(client_net, Subject::Any, now),
+                self.checks.pending(client_net),
+            ),
         };
         let pending_all = self.checks.pending(client_net);
         (failures as usize + pending).max(pending_all) >= FAILURES_MAX as usize
     }
 
-    /// Whether these bytes are the `user:password` of a user whose password is kept in plain. The time that takes does
-    /// not depend on how many of the bytes are right.
+    /// Whether these bytes are the `user:password` of a user whose password is kept in plain. The
+    /// time that takes does not depend on how many of the bytes are right.
     pub fn is_plain(&self, pair: &[u8]) -> bool {
         self.find_plain(pair).is_some()
     }
@@ -290,8 +372,9 @@ impl Authenticator {
     fn find_plain(&self, pair: &[u8]) -> Option<u64> {
         let encodings = password::encodings(pair);
         let digests = encodings.iter().map(|pair| self.digester.digest(pair));
-        let tag =
-            digests.fold(0, |found, digest| u64::conditional_select(&found, &digest.tag(), self.ledger.knows(&digest)));
+        let tag = digests.fold(0, |found, digest| {
+            u64::conditional_select(&found, &digest.tag(), self.ledger.knows(&digest))
+        });
         // No tag is zero.
         (tag != 0).then_some(tag)
     }
@@ -312,36 +395,47 @@ impl Authenticator {
         self.checks.next()
     }
 
-    /// Takes the result of a check. A wrong password is counted as a failed login here, whether or not its connection
-    /// is still there. The requests that wait for it are to be authorized again.
+    /// Takes the result of a check. A wrong password is counted as a failed login here, whether or
+    /// not its connection is still there. The requests that wait for it are to be authorized again.
     pub fn finish(&mut self, ticket: u64, result: CheckResult, now: Instant) {
         for (client_net, subject) in self.checks.finish(ticket, result, now) {
             self.count_failure(client_net, subject, now);
         }
     }
 
-    /// Tickets of checks that are not made after all, once each. Their requests are to be authorized again.
+    /// Tickets of checks that are not made after all, once each. Their requests are to be
+    /// authorized again.
     pub fn take_dropped(&mut self) -> Vec<u64> {
         self.checks.take_dropped()
     }
 
-    /// Takes the networks of this machine's interfaces. Returns those whose addresses are private for that alone, if
-    /// they are others than before.
+    /// Takes the networks of this machine's interfaces. Returns those whose addresses are private
+    /// for that alone, if they are others than before.
     pub fn set_own_networks(&mut self, networks: Vec<Network>) -> &[Network] {
-        let is_reserved = |network: &Network| anonymous::is_private(Peer::Forwarded(network.address()), &[]);
-        let networks = networks.into_iter().filter(|network| !is_reserved(network)).collect();
+        let is_reserved =
+            |network: &Network| anonymous::is_private(Peer::Forwarded(network.address()), &[]);
+        let networks = networks
+            .into_iter()
+            .filter(|network| !is_reserved(network))
+            .collect();
         let before = std::mem::replace(&mut self.own_networks, networks);
-        if self.own_networks == before { &[] } else { &self.own_networks }
+        if self.own_networks == before {
+            &[]
+        } else {
+            &self.own_networks
+        }
     }
 
-    /// Replaces the credentials, if these are others. Returns whether they are; then [`Authenticator::is_valid`] tells
-    /// which permits have ended.
+    /// Replaces the credentials, if these are others. Returns whether they are; then
+    /// [`Authenticator::is_valid`] tells which permits have ended.
     pub fn replace(&mut self, accounts: Accounts, secret: Option<Secret>) -> bool {
         if (&self.policy.accounts, &self.policy.secret) == (&accounts, &secret) {
             return false;
         }
         self.ledger = Ledger::new(&accounts, &self.digester);
-        self.secret = secret.as_ref().map(|secret| self.digester.digest(secret.as_str().as_bytes()));
+        self.secret = secret
+            .as_ref()
+            .map(|secret| self.digester.digest(secret.as_str().as_bytes()));
         (self.policy.accounts, self.policy.secret) = (accounts, secret);
         self.checks.clear();
         self.logins.clear();

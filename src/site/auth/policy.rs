@@ -19,7 +19,8 @@ pub struct Policy {
     pub secret: Option<Secret>,
     /// Whether public clients are served though there are no credentials.
     pub is_public: bool,
-    /// Names by which this server may be asked for, besides its addresses and those that mean no other.
+    /// Names by which this server may be asked for, besides its addresses and those that mean no
+    /// other.
     pub hosts: Vec<String>,
     /// Pages from elsewhere that may use what is served.
     pub origins: Origins,
@@ -56,7 +57,8 @@ pub enum Scope {
     /// Every address.
     #[default]
     Everything,
-    /// What concerns one camera, by its place from 0; it is the default wherever a camera can be chosen.
+    /// What concerns one camera, by its place from 0; it is the default wherever a camera can be
+    /// chosen.
     Camera(usize),
 }
 
@@ -83,7 +85,10 @@ pub enum Reason {
 
 /// Requests refused, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "each field is the count of the reason of the same name")]
+#[allow(
+    missing_docs,
+    reason = "each field is the count of the reason of the same name"
+)]
 pub struct Counts {
     pub anonymous: u64,
     pub other_host: u64,

@@ -1,4 +1,5 @@
-//! A token: a word that opens everything, and with which others are signed that open less and not for ever.
+//! A token: a word that opens everything, and with which others are signed that open less and not
+//! for ever.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +12,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::digest::keyed;
 
-/// Signed with a shorter word, a token that was given away would let its holder try words until one fits.
+/// Signed with a shorter word, a token that was given away would let its holder try words until one
+/// fits.
 const SIGNING_BYTES_MIN: usize = 16;
 
 const SECRET_BYTES_MAX: usize = 256;
@@ -28,7 +30,9 @@ pub struct Secret(String);
 
 /// A token cannot be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a token of fewer than {SIGNING_BYTES_MIN} characters signs no others; take one of openssl rand -hex 16")]
+#[error(
+    "a token of fewer than {SIGNING_BYTES_MIN} characters signs no others; take one of openssl rand -hex 16"
+)]
 pub struct TooShort;
 
 /// What a signed token grants.
@@ -46,7 +50,8 @@ impl Secret {
         &self.0
     }
 
-    /// A token that opens `camera`, or everything, until `expires`, a time since the Unix epoch in whole seconds.
+    /// A token that opens `camera`, or everything, until `expires`, a time since the Unix epoch in
+    /// whole seconds.
     ///
     /// # Errors
     /// The secret is too short to sign with.
@@ -56,11 +61,14 @@ impl Secret {
         }
         let claim = claim(camera.unwrap_or_default(), expires.as_secs());
         let signature = self.mac(&claim).finalize().into_bytes();
-        Ok(format!("{claim}{SEPARATOR}{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
+        Ok(format!(
+            "{claim}{SEPARATOR}{}",
+            BASE64_URL_SAFE_NO_PAD.encode(signature)
+        ))
     }
 
-    /// What `token` grants, if it was signed with this secret. `Expired` if its time is over at `wall_time`, a time
-    /// since the Unix epoch.
+    /// What `token` grants, if it was signed with this secret. `Expired` if its time is over at
+    /// `wall_time`, a time since the Unix epoch.
     pub fn read(&self, token: &str, wall_time: Duration) -> Option<Result<Grant, Expired>> {
         if self.0.len() < SIGNING_BYTES_MIN {
             return None;
@@ -71,22 +79,35 @@ impl Secret {
         let camera = percent_decode_str(camera).decode_utf8().ok()?;
         let expires = expires.parse().ok()?;
         // In constant time. Nothing of the claim counts before.
-        self.mac(&claim(&camera, expires)).verify_slice(&signature).ok()?;
+        self.mac(&claim(&camera, expires))
+            .verify_slice(&signature)
+            .ok()?;
         let camera = (!camera.is_empty()).then(|| camera.into_owned());
         let expires = Duration::from_secs(expires);
-        Some(if expires > wall_time { Ok(Grant { camera, expires }) } else { Err(Expired) })
+        Some(if expires > wall_time {
+            Ok(Grant { camera, expires })
+        } else {
+            Err(Expired)
+        })
     }
 
     fn mac(&self, claim: &str) -> hmac::Hmac<sha2::Sha256> {
-        // The first words keep these signatures apart from whatever else somebody may sign with the same secret.
-        keyed(self.0.as_bytes()).chain_update(b"framecast token\n").chain_update(claim.as_bytes())
+        // The first words keep these signatures apart from whatever else somebody may sign with the
+        // same secret.
+        keyed(self.0.as_bytes())
+            .chain_update(b"framecast token\n")
+            .chain_update(claim.as_bytes())
     }
 }
 
-/// What is signed: the camera, or nothing, and the second of the end. A name may hold any letters, but a header field
-/// only those of ASCII. Pasted into an address by hand, the escapes are gone when the token comes; both are one claim.
+/// What is signed: the camera, or nothing, and the second of the end. A name may hold any letters,
+/// but a header field only those of ASCII. Pasted into an address by hand, the escapes are gone
+/// when the token comes; both are one claim.
 fn claim(camera: &str, expires: u64) -> String {
-    format!("{}{SEPARATOR}{expires}", utf8_percent_encode(camera, ESCAPED))
+    format!(
+        "{}{SEPARATOR}{expires}",
+        utf8_percent_encode(camera, ESCAPED)
+    )
 }
 
 /// A token was valid once.
@@ -124,22 +145,36 @@ mod tests {
     #[test]
     fn a_signed_token_opens_what_it_says_until_it_expires() {
         let secret = secret("0123456789abcdef");
-        let token = secret.sign(Some("front.door-2"), NOW + Duration::from_secs(60)).unwrap();
-        let opens = |token: &str, seconds: u64| secret.read(token, NOW + Duration::from_secs(seconds));
+        let token = secret
+            .sign(Some("front.door-2"), NOW + Duration::from_secs(60))
+            .unwrap();
+        let opens =
+            |token: &str, seconds: u64| secret.read(token, NOW + Duration::from_secs(seconds));
         let expires = NOW + Duration::from_secs(60);
-        let front = Grant { camera: Some("front.door-2".into()), expires };
+        let front = Grant {
+            camera: Some("front.door-2".into()),
+            expires,
+        };
         assert_eq!(opens(&token, 0), Some(Ok(front.clone())));
         assert_eq!(opens(&token, 59), Some(Ok(front)));
         assert_eq!(opens(&token, 60), Some(Err(Expired)));
         let all = secret.sign(None, NOW + Duration::from_secs(60)).unwrap();
-        assert_eq!(opens(&all, 0), Some(Ok(Grant { camera: None, expires })));
+        assert_eq!(
+            opens(&all, 0),
+            Some(Ok(Grant {
+                camera: None,
+                expires
+            }))
+        );
     }
 
     #[test]
     fn token_names_a_camera_in_any_script() {
         let secret = secret("0123456789abcdef");
         for name in ["K\u{fc}che", "front door", "a~b%41+c"] {
-            let token = secret.sign(Some(name), NOW + Duration::from_secs(60)).unwrap();
+            let token = secret
+                .sign(Some(name), NOW + Duration::from_secs(60))
+                .unwrap();
             assert!(token.bytes().all(|byte| byte.is_ascii_graphic()), "{token}");
             let decoded = percent_decode_str(&token).decode_utf8().unwrap();
             let expected = Some(Some(name.to_owned()));
@@ -154,7 +189,9 @@ mod tests {
     #[test]
     fn a_token_that_was_touched_opens_nothing() {
         let secret = secret("0123456789abcdef");
-        let token = secret.sign(Some("front"), NOW + Duration::from_secs(60)).unwrap();
+        let token = secret
+            .sign(Some("front"), NOW + Duration::from_secs(60))
+            .unwrap();
         for (index, byte) in token.bytes().enumerate() {
             let mut touched = token.clone().into_bytes();
             touched[index] = if byte == b'A' { b'B' } else { b'A' };
@@ -162,17 +199,36 @@ mod tests {
             assert_eq!(secret.read(&touched, NOW), None, "{touched}");
         }
         let (claim, _) = token.rsplit_once('~').unwrap();
-        for text in ["", "~", "~~", "front~1700000060~", "front", claim, &format!("{claim}~"), &token[1..]] {
+        for text in [
+            "",
+            "~",
+            "~~",
+            "front~1700000060~",
+            "front",
+            claim,
+            &format!("{claim}~"),
+            &token[1..],
+        ] {
             assert_eq!(secret.read(text, NOW), None, "{text}");
         }
-        assert_eq!("another-secret-of-16".parse::<Secret>().unwrap().read(&token, NOW), None);
+        assert_eq!(
+            "another-secret-of-16"
+                .parse::<Secret>()
+                .unwrap()
+                .read(&token, NOW),
+            None
+        );
     }
 
     #[test]
     fn a_short_secret_signs_nothing() {
         let short = secret("short");
         assert_eq!(short.sign(None, NOW), Err(TooShort));
-        assert!(["", "two words", "t\u{f6}ken", &"x".repeat(257)].iter().all(|text| text.parse::<Secret>().is_err()));
+        assert!(
+            ["", "two words", "t\u{f6}ken", &"x".repeat(257)]
+                .iter()
+                .all(|text| text.parse::<Secret>().is_err())
+        );
         assert_eq!(format!("{short:?}"), "Secret");
     }
 }

@@ -27,9 +27,9 @@ impl Fields {
                 status: Status::RequestHeaderFieldsTooLarge,
                 reason: "The request has more than 100 header fields.",
             }),
-            Err(httparse::Error::HeaderValue) => {
-                Err(Refusal::malformed("The value of a header field holds a control character."))
-            }
+            Err(httparse::Error::HeaderValue) => Err(Refusal::malformed(
+                "The value of a header field holds a control character.",
+            )),
             Ok(httparse::Status::Partial) | Err(_) => Err(Refusal::malformed(
                 "A header field is not a name, a colon right after it and a value on the same line.",
             )),
@@ -46,33 +46,44 @@ impl Fields {
     pub(super) fn host(&self, version: Version) -> Result<Option<&str>, Refusal> {
         match self.all("host").collect::<Vec<_>>().as_slice() {
             [host] if is_host(host) => Ok(Some(host)),
-            [_] => Err(Refusal::malformed("The Host field is not a host with an optional port.")),
+            [_] => Err(Refusal::malformed(
+                "The Host field is not a host with an optional port.",
+            )),
             [] if version == Version::Http10 => Ok(None),
             [] => Err(Refusal::malformed("The request has no Host field.")),
-            _ => Err(Refusal::malformed("The request has more than one Host field.")),
+            _ => Err(Refusal::malformed(
+                "The request has more than one Host field.",
+            )),
         }
     }
 
-    /// Refuses a request that announces a body, and one that leaves in doubt whether a body follows (RFC 9112,
-    /// section 6.3). Framecast takes none, so where a head ends the next one begins.
+    /// Refuses a request that announces a body, and one that leaves in doubt whether a body follows
+    /// (RFC 9112, section 6.3). Framecast takes none, so where a head ends the next one begins.
     pub(super) fn check_body(&self, version: Version) -> Result<(), Refusal> {
         let lengths: Vec<&str> = self.all("content-length").collect();
         let codings: Vec<&str> = self.all("transfer-encoding").collect();
         match (lengths.as_slice(), codings.as_slice()) {
             ([], []) => Ok(()),
             ([length], []) => check_content_length(length),
-            (_, []) => Err(Refusal::malformed("The request has more than one Content-Length field.")),
-            ([], _) if version == Version::Http10 => Err(Refusal::malformed("HTTP/1.0 knows no Transfer-Encoding.")),
+            (_, []) => Err(Refusal::malformed(
+                "The request has more than one Content-Length field.",
+            )),
+            ([], _) if version == Version::Http10 => {
+                Err(Refusal::malformed("HTTP/1.0 knows no Transfer-Encoding."))
+            }
             ([], [coding]) if coding.eq_ignore_ascii_case("chunked") => Err(BODY_REFUSED),
             ([], _) => Err(Refusal {
                 status: Status::NotImplemented,
                 reason: "No Transfer-Encoding but chunked is known here.",
             }),
-            _ => Err(Refusal::malformed("Content-Length and Transfer-Encoding exclude each other.")),
+            _ => Err(Refusal::malformed(
+                "Content-Length and Transfer-Encoding exclude each other.",
+            )),
         }
     }
 
-    /// An expectation is always of a body to come: `100-continue` is the only one there is (RFC 9110, section 10.1.1).
+    /// An expectation is always of a body to come: `100-continue` is the only one there is (RFC
+    /// 9110, section 10.1.1).
     pub(super) fn check_expect(&self) -> Result<(), Refusal> {
         match self.all("expect").next() {
             Some(_) => Err(Refusal {
@@ -83,7 +94,8 @@ impl Fields {
         }
     }
 
-    /// Whether the peer wants the connection kept after the answer (RFC 9112, section 9.3). `close` beats `keep-alive`.
+    /// Whether the peer wants the connection kept after the answer (RFC 9112, section 9.3). `close`
+    /// beats `keep-alive`.
     pub(super) fn keep_alive(&self, version: Version) -> bool {
         let says = |option: &str| {
             let mut options = self.all("connection").flat_map(|value| value.split(','));
@@ -93,7 +105,10 @@ impl Fields {
     }
 }
 
-const BODY_REFUSED: Refusal = Refusal { status: Status::ContentTooLarge, reason: "No request takes a body here." };
+const BODY_REFUSED: Refusal = Refusal {
+    status: Status::ContentTooLarge,
+    reason: "No request takes a body here.",
+};
 
 fn check_content_length(length: &str) -> Result<(), Refusal> {
     if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -106,8 +121,9 @@ fn check_content_length(length: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether `text` is `host [":" port]` (RFC 3986, section 3.2): a name, an IPv4 address (which has the shape of a
-/// name) or an IPv6 address in brackets. The host must not be empty, as that of an `http` address never is.
+/// Whether `text` is `host [":" port]` (RFC 3986, section 3.2): a name, an IPv4 address (which has
+/// the shape of a name) or an IPv6 address in brackets. The host must not be empty, as that of an
+/// `http` address never is.
 pub(super) fn is_host(text: &str) -> bool {
     let (is_valid_host, port) = match text.strip_prefix('[') {
         Some(bracketed) => match bracketed.split_once(']') {
@@ -122,10 +138,17 @@ pub(super) fn is_host(text: &str) -> bool {
     is_valid_host && is_port(port)
 }
 
-/// An IPv6 address, and perhaps the zone it is in: after `%25` (RFC 6874) or, as many clients send it, after `%`.
+/// An IPv6 address, and perhaps the zone it is in: after `%25` (RFC 6874) or, as many clients send
+/// it, after `%`.
 fn is_zoned_ipv6(text: &str) -> bool {
-    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
-    let zone = zone.map(|zone| zone.strip_prefix("25").filter(|rest| !rest.is_empty()).unwrap_or(zone));
+    let (address, zone) = text
+        .split_once('%')
+        .map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let zone = zone.map(|zone| {
+        zone.strip_prefix("25")
+            .filter(|rest| !rest.is_empty())
+            .unwrap_or(zone)
+    });
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let is_zone = |zone: &str| !zone.is_empty() && zone.bytes().all(is_plain);
     address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
@@ -148,8 +171,8 @@ fn is_port(text: &str) -> bool {
     }
 }
 
-/// Whether every `%` begins an escape of two hexadecimal digits, and none of them is `%00`: what decodes an address
-/// may be written in a language where NUL ends a string.
+/// Whether every `%` begins an escape of two hexadecimal digits, and none of them is `%00`: what
+/// decodes an address may be written in a language where NUL ends a string.
 pub(super) fn has_valid_escapes(text: &str) -> bool {
     let mut escapes = text.split('%').skip(1);
     escapes.all(|rest| match rest.as_bytes() {

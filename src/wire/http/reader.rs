@@ -25,10 +25,13 @@ impl RequestReader {
         if self.received.is_empty() {
             return Ok(None);
         }
-        let Some((request, length)) = Request::parse_on(&self.received, &mut self.search)? else { return Ok(None) };
+        let Some((request, length)) = Request::parse_on(&self.received, &mut self.search)? else {
+            return Ok(None);
+        };
         self.received.drain(..length);
         if self.received.is_empty() {
-            // Most connections send one request and then only listen: they need not keep the allocation.
+            // Most connections send one request and then only listen: they need not keep the
+            // allocation.
             self.received = Vec::new();
         }
         self.taken += 1;
@@ -40,9 +43,12 @@ impl RequestReader {
         self.taken
     }
 
-    /// Whether part of a request has arrived. The empty lines that are ignored before one are no part of it.
+    /// Whether part of a request has arrived. The empty lines that are ignored before one are no
+    /// part of it.
     pub fn has_begun(&self) -> bool {
-        self.received.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+        self.received
+            .iter()
+            .any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
     /// Drops what has arrived: no further request is served.

@@ -15,11 +15,14 @@ pub struct Request {
     pub version: Version,
     /// Whether the peer wants the connection kept after the answer.
     pub keep_alive: bool,
-    /// The path as it was sent, escapes included: bytes 0x21 to 0x7e, beginning with one `/`, or `*` for `OPTIONS *`.
+    /// The path as it was sent, escapes included: bytes 0x21 to 0x7e, beginning with one `/`, or
+    /// `*` for `OPTIONS *`.
     pub path: String,
-    /// The host that is asked, and its port if it was named: that of an absolute target, or else the `Host` field.
+    /// The host that is asked, and its port if it was named: that of an absolute target, or else
+    /// the `Host` field.
     pub host: Option<String>,
-    /// The query as it was sent, without its first `?`; empty if there is none. [`Request::parameter`] reads it.
+    /// The query as it was sent, without its first `?`; empty if there is none.
+    /// [`Request::parameter`] reads it.
     pub query: String,
     fields: Fields,
 }
@@ -36,32 +39,40 @@ pub enum Method {
 }
 
 impl Request {
-    /// Takes one request head off the front of `received` and says how many bytes long it was. `Ok(None)` asks for a
-    /// call with more bytes.
+    /// Takes one request head off the front of `received` and says how many bytes long it was.
+    /// `Ok(None)` asks for a call with more bytes.
     ///
-    /// The answer is the same however the bytes were cut on their way, and whatever follows the head. Until the head
-    /// is whole a call only looks for line ends in what was received, 16 KiB at most.
+    /// The answer is the same however the bytes were cut on their way, and whatever follows the
+    /// head. Until the head is whole a call only looks for line ends in what was received, 16 KiB
+    /// at most.
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] is final: the connection cannot be used again, as nobody knows where the next request begins.
+    /// A [`Refusal`] is final: the connection cannot be used again, as nobody knows where the next
+    /// request begins.
     pub fn parse(received: &[u8]) -> Result<Option<(Self, usize)>, Refusal> {
         Self::parse_on(received, &mut HeadSearch::default())
     }
 
-    /// Does the same for bytes that have grown since the last call with this `search`, which begins anew behind a
-    /// request.
+    /// Does the same for bytes that have grown since the last call with this `search`, which begins
+    /// anew behind a request.
     ///
     /// # Errors
     ///
     /// As [`Request::parse`] has it.
-    pub fn parse_on(received: &[u8], search: &mut HeadSearch) -> Result<Option<(Self, usize)>, Refusal> {
-        let Some(head) = head::find(received, search)? else { return Ok(None) };
+    pub fn parse_on(
+        received: &[u8],
+        search: &mut HeadSearch,
+    ) -> Result<Option<(Self, usize)>, Refusal> {
+        let Some(head) = head::find(received, search)? else {
+            return Ok(None);
+        };
         *search = HeadSearch::default();
         Ok(Some((Self::judge(&head)?, head.length)))
     }
 
-    /// The value of the first field called `name`, whatever its case. What is not UTF-8 in it is replaced by U+FFFD.
+    /// The value of the first field called `name`, whatever its case. What is not UTF-8 in it is
+    /// replaced by U+FFFD.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.all(name).next()
     }
@@ -73,12 +84,15 @@ impl Request {
 
     /// The decoded value of the first parameter called `name` in the query; empty if it has none.
     ///
-    /// A `?` parts parameters as `&` does, because addresses such as `/?action=stream?dummy=param.mjpg` are told from
-    /// one OpenCV user to the next. What is not UTF-8 once decoded is replaced by U+FFFD.
+    /// A `?` parts parameters as `&` does, because addresses such as
+    /// `/?action=stream?dummy=param.mjpg` are told from one OpenCV user to the next. What is not
+    /// UTF-8 once decoded is replaced by U+FFFD.
     pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
         let queries = self.query.split('?');
         let mut parameters = queries.flat_map(|query| form_urlencoded::parse(query.as_bytes()));
-        parameters.find(|(given, _)| given == name).map(|(_, value)| value)
+        parameters
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value)
     }
 
     fn judge(head: &Head<'_>) -> Result<Self, Refusal> {
@@ -114,11 +128,16 @@ struct RequestLine<'a> {
 
 impl<'a> RequestLine<'a> {
     fn split(line: &'a [u8]) -> Result<Self, Refusal> {
-        let malformed =
-            Refusal::malformed("The request line is not a method, a target and a version with one space between them.");
+        let malformed = Refusal::malformed(
+            "The request line is not a method, a target and a version with one space between them.",
+        );
         let line = str::from_utf8(line).map_err(|_| malformed)?;
         match line.splitn(4, ' ').collect::<Vec<_>>().as_slice() {
-            [method, target, version] => Ok(Self { method, target, version }),
+            [method, target, version] => Ok(Self {
+                method,
+                target,
+                version,
+            }),
             _ => Err(malformed),
         }
     }
@@ -142,22 +161,27 @@ impl Method {
     }
 }
 
-/// Stricter than a browser's address bar and laxer than RFC 3986: `|`, `"` and their like are sent unescaped by
-/// common clients and mislead nobody here.
+/// Stricter than a browser's address bar and laxer than RFC 3986: `|`, `"` and their like are sent
+/// unescaped by common clients and mislead nobody here.
 fn check_target(target: &str) -> Result<(), Refusal> {
-    if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+    if !target
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+    {
         return Err(Refusal::malformed(
             "The target holds a byte that must be escaped: a control character, a # or one beyond ASCII.",
         ));
     }
     if !has_valid_escapes(target) {
-        return Err(Refusal::malformed("A % in the target does not begin an escape, or it is %00."));
+        return Err(Refusal::malformed(
+            "A % in the target does not begin an escape, or it is %00.",
+        ));
     }
     Ok(())
 }
 
-/// `path` with one slash at its front: proxies that put a prefix before a path leave two of them there, and
-/// `http://host` or `http://host?query` leaves out the only path it can mean.
+/// `path` with one slash at its front: proxies that put a prefix before a path leave two of them
+/// there, and `http://host` or `http://host?query` leaves out the only path it can mean.
 fn one_slash(path: &str) -> String {
     match path {
         "*" => path.to_owned(),
@@ -165,8 +189,8 @@ fn one_slash(path: &str) -> String {
     }
 }
 
-/// Reduces a target to path and query. The authority of an absolute one counts, and the `Host` field does not (RFC
-/// 9112, section 3.2.2).
+/// Reduces a target to path and query. The authority of an absolute one counts, and the `Host`
+/// field does not (RFC 9112, section 3.2.2).
 fn origin_form(target: &str, method: Method) -> Result<(Option<&str>, &str), Refusal> {
     if target.starts_with('/') || (target == "*" && method == Method::Options) {
         return Ok((None, target));
@@ -174,14 +198,20 @@ fn origin_form(target: &str, method: Method) -> Result<(Option<&str>, &str), Ref
     let authority_and_path = match target.split_once("://") {
         Some((scheme, rest)) if is_http(scheme) => rest,
         _ => {
-            return Err(Refusal::malformed("The target does not begin with a slash."));
+            return Err(Refusal::malformed(
+                "The target does not begin with a slash.",
+            ));
         }
     };
-    let path_start = authority_and_path.find(['/', '?']).unwrap_or(authority_and_path.len());
+    let path_start = authority_and_path
+        .find(['/', '?'])
+        .unwrap_or(authority_and_path.len());
     let (authority, path) = authority_and_path.split_at(path_start);
     match is_host(authority) {
         true => Ok((Some(authority), path)),
-        false => Err(Refusal::malformed("The target does not name a host with an optional port.")),
+        false => Err(Refusal::malformed(
+            "The target does not name a host with an optional port.",
+        )),
     }
 }
 

@@ -81,25 +81,29 @@ impl Status {
 
 /// The head of a response, encoded as it is built.
 ///
-/// It knows nothing of the request and nothing of the body, so three rules are left to whoever writes the body
-/// (RFC 9110, sections 6.4.1 and 8.6): the answer to `HEAD` has the head of the answer to `GET`, its `Content-Length`
-/// included, and no body; a 204 has neither body nor `Content-Length`; a 304 has no body, and a `Content-Length` only
-/// if it is the one a 200 would have had.
+/// It knows nothing of the request and nothing of the body, so three rules are left to whoever
+/// writes the body (RFC 9110, sections 6.4.1 and 8.6): the answer to `HEAD` has the head of the
+/// answer to `GET`, its `Content-Length` included, and no body; a 204 has neither body nor
+/// `Content-Length`; a 304 has no body, and a `Content-Length` only if it is the one a 200 would
+/// have had.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ResponseHead(BytesMut);
 
 impl ResponseHead {
-    /// Begins with the status line. It always says HTTP/1.1, the version framecast speaks whatever its peer does
-    /// (RFC 9110, section 2.5).
+    /// Begins with the status line. It always says HTTP/1.1, the version framecast speaks whatever
+    /// its peer does (RFC 9110, section 2.5).
     pub fn new(status: Status) -> Self {
         let mut head = BytesMut::with_capacity(256);
-        put(&mut head, format_args!("HTTP/1.1 {} {}\r\n", status.code(), status.reason_phrase()));
+        put(
+            &mut head,
+            format_args!("HTTP/1.1 {} {}\r\n", status.code(), status.reason_phrase()),
+        );
         Self(head)
     }
 
-    /// Adds a field. Every control character in `value`, CR, LF and NUL above all, becomes a space, so that a value
-    /// which came from outside can end neither its line nor the head.
+    /// Adds a field. Every control character in `value`, CR, LF and NUL above all, becomes a space,
+    /// so that a value which came from outside can end neither its line nor the head.
     pub fn field(mut self, name: &'static str, value: impl Display) -> Self {
         put(&mut self.0, format_args!("{name}: "));
         put(&mut WithoutControls(&mut self.0), format_args!("{value}"));
@@ -107,8 +111,8 @@ impl ResponseHead {
         self
     }
 
-    /// Ends the head of a body of `content_length` bytes, or of no body where the status forbids one, after which the
-    /// connection stays open if `keep_alive`.
+    /// Ends the head of a body of `content_length` bytes, or of no body where the status forbids
+    /// one, after which the connection stays open if `keep_alive`.
     pub fn encode_finite(self, content_length: Option<usize>, keep_alive: bool) -> Bytes {
         let head = match content_length {
             Some(length) => self.field("Content-Length", length),
@@ -118,10 +122,19 @@ impl ResponseHead {
         head.field("Connection", connection).encode()
     }
 
-    /// Ends the head of a body whose length nobody knows: it comes in chunks, or else ends with the connection.
+    /// Ends the head of a body whose length nobody knows: it comes in chunks, or else ends with the
+    /// connection.
     pub fn encode_streamed(self, is_chunked: bool, keep_alive: bool) -> Bytes {
-        let head = if is_chunked { self.field("Transfer-Encoding", "chunked") } else { self };
-        let connection = if keep_alive && is_chunked { "keep-alive" } else { "close" };
+        let head = if is_chunked {
+            self.field("Transfer-Encoding", "chunked")
+        } else {
+            self
+        };
+        let connection = if keep_alive && is_chunked {
+            "keep-alive"
+        } else {
+            "close"
+        };
         head.field("Connection", connection).encode()
     }
 
@@ -145,7 +158,8 @@ pub struct Refusal {
 impl Refusal {
     /// The whole response: the sentence as plain text, after which the connection is to be closed.
     pub fn response(&self) -> Bytes {
-        let mut head = ResponseHead::new(self.status).field("Content-Type", "text/plain; charset=utf-8");
+        let mut head =
+            ResponseHead::new(self.status).field("Content-Type", "text/plain; charset=utf-8");
         if self.status == Status::MethodNotAllowed {
             head = head.field("Allow", ALLOW);
         }
@@ -155,11 +169,15 @@ impl Refusal {
     }
 
     pub(super) fn malformed(reason: &'static str) -> Self {
-        Self { status: Status::BadRequest, reason }
+        Self {
+            status: Status::BadRequest,
+            reason,
+        }
     }
 }
 
-/// Writes into memory that grows, which fails only if a `Display` of the caller's does: its text then ends there.
+/// Writes into memory that grows, which fails only if a `Display` of the caller's does: its text
+/// then ends there.
 fn put(out: &mut impl Write, text: fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }

@@ -1,14 +1,21 @@
-//! What a table cannot list: that any bytes have one verdict, and that what is written can be read. And responses.
+//! What a table cannot list: that any bytes have one verdict, and that what is written can be read.
+//! And responses.
 
 use proptest::prelude::*;
 
 use super::{Method, Request, ResponseHead, Status, Version};
 
-const METHODS: [(&str, Method); 3] = [("GET", Method::Get), ("HEAD", Method::Head), ("OPTIONS", Method::Options)];
+const METHODS: [(&str, Method); 3] = [
+    ("GET", Method::Get),
+    ("HEAD", Method::Head),
+    ("OPTIONS", Method::Options),
+];
 
 #[test]
 fn a_response_head_is_its_fields_in_order() {
-    let head = ResponseHead::new(Status::Ok).field("Content-Type", "text/html").field("X-Frame-Sequence", 7);
+    let head = ResponseHead::new(Status::Ok)
+        .field("Content-Type", "text/html")
+        .field("X-Frame-Sequence", 7);
     let fields = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-Frame-Sequence: 7\r\n";
     assert_eq!(head.clone().encode(), format!("{fields}\r\n"));
     for (keep_alive, connection) in [(true, "keep-alive"), (false, "close")] {
@@ -16,7 +23,10 @@ fn a_response_head_is_its_fields_in_order() {
             head.clone().encode_finite(Some(12), keep_alive),
             format!("{fields}Content-Length: 12\r\nConnection: {connection}\r\n\r\n")
         );
-        assert_eq!(head.clone().encode_finite(None, keep_alive), format!("{fields}Connection: {connection}\r\n\r\n"));
+        assert_eq!(
+            head.clone().encode_finite(None, keep_alive),
+            format!("{fields}Connection: {connection}\r\n\r\n")
+        );
     }
 }
 
@@ -51,7 +61,10 @@ struct Written {
 impl Written {
     fn encode(&self) -> Vec<u8> {
         let (method, version) = (self.method.0, self.version.0);
-        let mut head = format!("{method} {}?{} {version}\r\nHost: cam\r\n", self.path, self.query);
+        let mut head = format!(
+            "{method} {}?{} {version}\r\nHost: cam\r\n",
+            self.path, self.query
+        );
         for (name, value) in &self.fields {
             head += &format!("{name}: {value}\r\n");
         }

@@ -66,7 +66,9 @@ const CHROMINANCE_AC: [u8; 162] = [
 
 /// The lengths and values of the table of one class and number.
 pub(super) fn standard(class: u8, number: u8) -> Option<(&'static [u8; 16], &'static [u8])> {
-    let table = TABLES.iter().find(|table| table.class_and_number == class << 4 | number)?;
+    let table = TABLES
+        .iter()
+        .find(|table| table.class_and_number == class << 4 | number)?;
     Some((&table.lengths, table.values))
 }
 

@@ -1,4 +1,5 @@
-//! One picture that stands alone, in a file or a buffer, and the flaws that do not keep it from being shown.
+//! One picture that stands alone, in a file or a buffer, and the flaws that do not keep it from
+//! being shown.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,8 @@ use super::scan::{Ending, ending};
 use super::{END, Flaw, Picture, START, Step, Walk, check};
 use crate::wire::source::Repair;
 
-/// So many bytes may precede a start marker, at most. A preview in the middle of another file is not its picture.
+/// So many bytes may precede a start marker, at most. A preview in the middle of another file is
+/// not its picture.
 pub(in crate::wire) const LEAD_BYTES_MAX: usize = 4096;
 
 /// One whole JPEG.
@@ -22,18 +24,22 @@ pub struct Mended<'a> {
     pub repair: Option<Repair>,
 }
 
-/// The first JPEG of `bytes`, which are all there is: a file, a device's buffer, the body of a response.
+/// The first JPEG of `bytes`, which are all there is: a file, a device's buffer, the body of a
+/// response.
 ///
-/// Bytes before its start marker (at most 4 KiB) and behind its end are cut off. If its end marker is missing, it is
-/// added, unless its last block is missing too. Where blocks cannot be counted, as in a progressive picture, the length
-/// of `bytes` is believed.
+/// Bytes before its start marker (at most 4 KiB) and behind its end are cut off. If its end marker
+/// is missing, it is added, unless its last block is missing too. Where blocks cannot be counted,
+/// as in a progressive picture, the length of `bytes` is believed.
 ///
 /// # Errors
 /// There is no whole picture: the flaw of the first one that begins.
 pub fn mend(bytes: &[u8]) -> Result<Mended<'_>, Flaw> {
     let mut start = 0;
     let mut flaw = Flaw::NotJpeg;
-    while let Some(found) = bytes.get(start..).and_then(|rest| memmem::find(rest, &START)) {
+    while let Some(found) = bytes
+        .get(start..)
+        .and_then(|rest| memmem::find(rest, &START))
+    {
         start += found;
         if start > LEAD_BYTES_MAX {
             break;
@@ -42,11 +48,22 @@ pub fn mend(bytes: &[u8]) -> Result<Mended<'_>, Flaw> {
         let lead = (start > 0).then_some(Repair::StartMarker);
         let mut walk = Walk::new();
         match walk.advance(rest) {
-            Step::End { picture: Ok(picture), length } => {
+            Step::End {
+                picture: Ok(picture),
+                length,
+            } => {
                 let jpeg = rest.get(..length).unwrap_or(rest);
-                return Ok(Mended { jpeg: Cow::Borrowed(jpeg), picture, repair: lead });
+                return Ok(Mended {
+                    jpeg: Cow::Borrowed(jpeg),
+                    picture,
+                    repair: lead,
+                });
             }
-            Step::End { picture: Err(broken), length: end } | Step::Broken { flaw: broken, end } => {
+            Step::End {
+                picture: Err(broken),
+                length: end,
+            }
+            | Step::Broken { flaw: broken, end } => {
                 if !walk.is_false_start(broken) {
                     let jpeg = rest.get(..end).unwrap_or(rest);
                     return with_end(jpeg, &walk, false).ok_or(broken);
@@ -62,9 +79,13 @@ pub fn mend(bytes: &[u8]) -> Result<Mended<'_>, Flaw> {
     Err(flaw)
 }
 
-/// `jpeg`, which `walk` has walked without meeting an end marker, with one. None if it was cut short, or, unless
-/// `length_is_known`, if that cannot be told.
-pub(in crate::wire) fn with_end<'a>(jpeg: &[u8], walk: &Walk, length_is_known: bool) -> Option<Mended<'a>> {
+/// `jpeg`, which `walk` has walked without meeting an end marker, with one. None if it was cut
+/// short, or, unless `length_is_known`, if that cannot be told.
+pub(in crate::wire) fn with_end<'a>(
+    jpeg: &[u8],
+    walk: &Walk,
+    length_is_known: bool,
+) -> Option<Mended<'a>> {
     let picture = walk.picture().ok()?;
     let length = match ending(jpeg) {
         Ending::Whole { length } => length,
@@ -72,7 +93,12 @@ pub(in crate::wire) fn with_end<'a>(jpeg: &[u8], walk: &Walk, length_is_known: b
         Ending::Unknown | Ending::Cut => return None,
     };
     let jpeg = [jpeg.get(..length)?, &END].concat();
-    // What broke before its scan ended may hold as many blocks, and yet a segment that no reader accepts.
+    // What broke before its scan ended may hold as many blocks, and yet a segment that no reader
+    // accepts.
     let picture = check(&jpeg).ok().filter(|checked| *checked == picture)?;
-    Some(Mended { jpeg: Cow::Owned(jpeg), picture, repair: Some(Repair::EndMarker) })
+    Some(Mended {
+        jpeg: Cow::Owned(jpeg),
+        picture,
+        repair: Some(Repair::EndMarker),
+    })
 }

@@ -1,7 +1,9 @@
-//! JPEG seen from outside: where a picture begins and ends, how large it is, whether it is whole. Nothing is decoded.
+//! JPEG seen from outside: where a picture begins and ends, how large it is, whether it is whole.
+//! Nothing is decoded.
 //!
-//! A JPEG is a row of marker segments (ITU T.81, annex B). Each tells its own length, so walking from one to the next
-//! passes over whatever they hold: an EXIF thumbnail is a JPEG within the picture, with an end marker of its own.
+//! A JPEG is a row of marker segments (ITU T.81, annex B). Each tells its own length, so walking
+//! from one to the next passes over whatever they hold: an EXIF thumbnail is a JPEG within the
+//! picture, with an end marker of its own.
 
 mod huffman;
 mod mend;
@@ -19,8 +21,8 @@ pub(in crate::wire) use walk::{Step, Walk};
 
 use thiserror::Error;
 
-/// The largest frame taken from a source, in bytes, unless the user says otherwise. A 4K picture at high quality has
-/// about 4 MiB.
+/// The largest frame taken from a source, in bytes, unless the user says otherwise. A 4K picture at
+/// high quality has about 4 MiB.
 pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The start-of-image marker.
@@ -36,8 +38,8 @@ pub struct Picture {
     pub width: u16,
     /// Height in pixels, never zero.
     pub height: u16,
-    /// Whether a Huffman table precedes the first scan. UVC cameras leave the tables out of their MJPG frames, and
-    /// browsers do not show those: see [`with_standard_tables`].
+    /// Whether a Huffman table precedes the first scan. UVC cameras leave the tables out of their
+    /// MJPG frames, and browsers do not show those: see [`with_standard_tables`].
     pub huffman_tables: bool,
 }
 
@@ -56,27 +58,37 @@ pub enum Flaw {
     /// No frame header (SOF) or no scan: there is nothing to show.
     #[error("the picture has no frame header or no scan")]
     NoFrame,
-    /// A width or height of zero. T.81 allows a height that is told after the first scan (DNL); no browser does.
+    /// A width or height of zero. T.81 allows a height that is told after the first scan (DNL); no
+    /// browser does.
     #[error("the picture has a width or height of zero")]
     ZeroSize,
     /// Twelve bits a sample (T.81, table B.2), which no browser shows.
-    #[error("the picture has 12 bits a sample, which browsers do not show; set the camera to 8 bits")]
+    #[error(
+        "the picture has 12 bits a sample, which browsers do not show; set the camera to 8 bits"
+    )]
     TwelveBit,
     /// Lossless coding (T.81, annex H, or JPEG-LS), which no browser shows.
-    #[error("the picture is lossless JPEG, which browsers do not show; set the camera to baseline JPEG")]
+    #[error(
+        "the picture is lossless JPEG, which browsers do not show; set the camera to baseline JPEG"
+    )]
     Lossless,
     /// Arithmetic coding (T.81, annex D), which no browser shows.
-    #[error("the picture is arithmetic-coded JPEG, which browsers do not show; set the camera to baseline JPEG")]
+    #[error(
+        "the picture is arithmetic-coded JPEG, which browsers do not show; set the camera to baseline JPEG"
+    )]
     Arithmetic,
     /// Hierarchical coding (T.81, annex J), which no browser shows.
-    #[error("the picture is hierarchical JPEG, which browsers do not show; set the camera to baseline JPEG")]
+    #[error(
+        "the picture is hierarchical JPEG, which browsers do not show; set the camera to baseline JPEG"
+    )]
     Hierarchical,
     /// The picture is whole but something follows it.
     #[error("bytes follow the end of the picture")]
     TrailingBytes,
 }
 
-/// Checks that `jpeg` is exactly one whole JPEG, by its structure alone: what the scans hold is not decoded.
+/// Checks that `jpeg` is exactly one whole JPEG, by its structure alone: what the scans hold is not
+/// decoded.
 ///
 /// # Errors
 /// The first flaw met.
@@ -87,8 +99,8 @@ pub fn check(jpeg: &[u8]) -> Result<Picture, Flaw> {
     }
 }
 
-/// The whole JPEG that `bytes` begin with, checked as [`check`] does. What follows it is cut off: camera drivers pad
-/// their pictures.
+/// The whole JPEG that `bytes` begin with, checked as [`check`] does. What follows it is cut off:
+/// camera drivers pad their pictures.
 ///
 /// # Errors
 /// The first flaw met.
@@ -103,8 +115,9 @@ pub fn first(bytes: &[u8]) -> Result<(Picture, &[u8]), Flaw> {
     }
 }
 
-/// A copy of `jpeg` with the standard Huffman tables (ITU T.81, K.3.3) before its first scan, if it has none. A copy
-/// as it is if it has tables or no scan; [`Picture::huffman_tables`] tells beforehand whether a copy is needed.
+/// A copy of `jpeg` with the standard Huffman tables (ITU T.81, K.3.3) before its first scan, if it
+/// has none. A copy as it is if it has tables or no scan; [`Picture::huffman_tables`] tells
+/// beforehand whether a copy is needed.
 pub fn with_standard_tables(jpeg: &[u8]) -> Vec<u8> {
     let mut walk = Walk::new();
     walk.advance(jpeg);

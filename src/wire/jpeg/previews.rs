@@ -1,5 +1,5 @@
-//! Cameras and phones write a preview, a second view or a gain map behind a picture. Shown in turn with the pictures,
-//! they would make the stream flicker.
+//! Cameras and phones write a preview, a second view or a gain map behind a picture. Shown in turn
+//! with the pictures, they would make the stream flicker.
 
 use super::Picture;
 
@@ -18,8 +18,9 @@ const NUMBER_OF_IMAGES: u16 = 0xb001;
 
 /// Tells a stream's pictures from what follows them.
 ///
-/// A follower is announced by the index of the picture before it (Multi-Picture Format), or is smaller in width and
-/// height than that. The first smaller picture after a change of resolution is taken for a follower too.
+/// A follower is announced by the index of the picture before it (Multi-Picture Format), or is
+/// smaller in width and height than that. The first smaller picture after a change of resolution is
+/// taken for a follower too.
 #[derive(Debug, Default)]
 pub(super) struct Previews {
     /// Followers that an index has announced and that have not come.
@@ -41,7 +42,10 @@ impl Previews {
                 self.announced -= 1;
                 return true;
             }
-            if self.is_smaller(size) && self.smaller != Some(size) && self.smaller_count + 1 < SMALLER_MAX {
+            if self.is_smaller(size)
+                && self.smaller != Some(size)
+                && self.smaller_count + 1 < SMALLER_MAX
+            {
                 self.smaller = Some(size);
                 self.smaller_count += 1;
                 return true;
@@ -56,12 +60,13 @@ impl Previews {
     }
 
     fn is_smaller(&self, (width, height): (u16, u16)) -> bool {
-        self.size.is_some_and(|(own_width, own_height)| width < own_width && height < own_height)
+        self.size
+            .is_some_and(|(own_width, own_height)| width < own_width && height < own_height)
     }
 }
 
-/// The number of images that the index in `jpeg` announces, this one included; none without an index. Only the first
-/// image of a file has one.
+/// The number of images that the index in `jpeg` announces, this one included; none without an
+/// index. Only the first image of a file has one.
 fn images_in_index(jpeg: &[u8]) -> Option<u32> {
     let mut at = 2;
     while let Some(&[0xff, code, high, low]) = jpeg.get(at..at + 4) {
@@ -88,11 +93,19 @@ fn number_of_images(tiff: &[u8]) -> Option<u32> {
     }
     let u16_at = |at: usize| {
         let bytes = tiff.get(at..at + 2)?.try_into().ok()?;
-        Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+        Some(if little {
+            u16::from_le_bytes(bytes)
+        } else {
+            u16::from_be_bytes(bytes)
+        })
     };
     let u32_at = |at: usize| {
         let bytes = tiff.get(at..at + 4)?.try_into().ok()?;
-        Some(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+        Some(if little {
+            u32::from_le_bytes(bytes)
+        } else {
+            u32::from_be_bytes(bytes)
+        })
     };
     let directory = usize::try_from(u32_at(4)?).ok()?.min(tiff.len());
     let entries = usize::from(u16_at(directory)?);

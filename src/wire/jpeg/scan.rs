@@ -1,14 +1,17 @@
-//! Whether a picture without an end marker is whole: its last scan is read code by code, and its blocks are counted.
+//! Whether a picture without an end marker is whole: its last scan is read code by code, and its
+//! blocks are counted.
 //!
-//! Some cameras leave the end marker (FF D9) out. From outside, their pictures look like pictures cut short; only the
-//! entropy-coded data show whether every block is there. Nothing is decoded: the value of a coefficient is skipped.
+//! Some cameras leave the end marker (FF D9) out. From outside, their pictures look like pictures
+//! cut short; only the entropy-coded data show whether every block is there. Nothing is decoded:
+//! the value of a coefficient is skipped.
 
 use memchr::memchr;
 
 use super::walk::{DHT, DRI, EOI, FILL, RST0, RST7, SOI, SOS, STUFFED, TEM};
 use super::{START, huffman};
 
-/// A scan larger than this, in bytes, is not counted: 1 MiB takes about 15 ms, and the server does nothing meanwhile.
+/// A scan larger than this, in bytes, is not counted: 1 MiB takes about 15 ms, and the server does
+/// nothing meanwhile.
 const SCAN_BYTES_MAX: usize = 1024 * 1024;
 
 /// How a JPEG without an end marker ends.
@@ -18,12 +21,13 @@ pub(in crate::wire) enum Ending {
     Whole { length: usize },
     /// Before its last block.
     Cut,
-    /// With some scan. Whether that is the last one cannot be told: the picture is progressive, very large or broken.
+    /// With some scan. Whether that is the last one cannot be told: the picture is progressive,
+    /// very large or broken.
     Unknown,
 }
 
-/// Tells how `jpeg` ends, which begins with a start marker and has no end marker. What follows the last block, such as
-/// padding, does not matter.
+/// Tells how `jpeg` ends, which begins with a start marker and has no end marker. What follows the
+/// last block, such as padding, does not matter.
 ///
 /// The work is linear in the bytes, and only those of a scan are read one by one.
 pub(in crate::wire) fn ending(jpeg: &[u8]) -> Ending {
@@ -42,7 +46,9 @@ pub(in crate::wire) fn ending(jpeg: &[u8]) -> Ending {
             [0xff, EOI | SOI, ..] => return Ending::Unknown,
             [0xff, code, high, low, ..] => {
                 let length = usize::from(u16::from_be_bytes([high, low]));
-                let Some(parameters) = marker.get(4..2 + length) else { return Ending::Cut };
+                let Some(parameters) = marker.get(4..2 + length) else {
+                    return Ending::Cut;
+                };
                 at += 2 + length;
                 (code, parameters)
             }
@@ -60,7 +66,9 @@ pub(in crate::wire) fn ending(jpeg: &[u8]) -> Ending {
             }
             None => {
                 return match headers.count(parameters, data) {
-                    Ending::Whole { length } => Ending::Whole { length: at + length },
+                    Ending::Whole { length } => Ending::Whole {
+                        length: at + length,
+                    },
                     other => other,
                 };
             }
@@ -84,7 +92,8 @@ fn next_marker(data: &[u8]) -> Option<usize> {
 /// What the headers before a scan say of it.
 #[derive(Default)]
 struct Headers<'a> {
-    /// Height, width, then number and sampling of each component; none for a picture that is not sequential.
+    /// Height, width, then number and sampling of each component; none for a picture that is not
+    /// sequential.
     frame: Option<(usize, usize, &'a [u8])>,
     /// Macroblocks between two restart markers; 0 without any.
     restart_interval: usize,
@@ -99,23 +108,32 @@ impl<'a> Headers<'a> {
         match (code, parameters) {
             // Baseline and extended sequential (T.81, table B.1).
             (0xc0 | 0xc1, [8, y1, y0, x1, x0, _, components @ ..]) => {
-                let [height, width] = [[*y1, *y0], [*x1, *x0]].map(|side| usize::from(u16::from_be_bytes(side)));
+                let [height, width] =
+                    [[*y1, *y0], [*x1, *x0]].map(|side| usize::from(u16::from_be_bytes(side)));
                 self.frame = Some((height, width, components));
             }
             (DHT, _) => self.read_tables(parameters),
-            (DRI, [high, low]) => self.restart_interval = usize::from(u16::from_be_bytes([*high, *low])),
+            (DRI, [high, low]) => {
+                self.restart_interval = usize::from(u16::from_be_bytes([*high, *low]))
+            }
             _ => {}
         }
     }
 
     fn read_tables(&mut self, mut segment: &'a [u8]) {
         while let Some((&class_and_number, rest)) = segment.split_first() {
-            let Some((lengths, rest)) = rest.split_first_chunk() else { return };
+            let Some((lengths, rest)) = rest.split_first_chunk() else {
+                return;
+            };
             let count = lengths.iter().map(|&count| usize::from(count)).sum();
-            let Some((values, rest)) = rest.split_at_checked(count) else { return };
+            let Some((values, rest)) = rest.split_at_checked(count) else {
+                return;
+            };
             segment = rest;
             let class = self.tables.get_mut(usize::from(class_and_number >> 4));
-            if let Some(table) = class.and_then(|class| class.get_mut(usize::from(class_and_number & 15))) {
+            if let Some(table) =
+                class.and_then(|class| class.get_mut(usize::from(class_and_number & 15)))
+            {
                 *table = Table::new(lengths, values);
             }
         }
@@ -126,12 +144,26 @@ impl<'a> Headers<'a> {
         if data.len() > SCAN_BYTES_MAX {
             return Ending::Unknown;
         }
-        let Some((scan, macroblocks)) = self.plan(parameters) else { return Ending::Unknown };
-        let mut bits = Bits { data, at: 0, held: 0, count: 0 };
+        let Some((scan, macroblocks)) = self.plan(parameters) else {
+            return Ending::Unknown;
+        };
+        let mut bits = Bits {
+            data,
+            at: 0,
+            held: 0,
+            count: 0,
+        };
         for macroblock in 0..macroblocks {
-            if self.restart_interval > 0 && macroblock > 0 && macroblock % self.restart_interval == 0 && !bits.restart()
+            if self.restart_interval > 0
+                && macroblock > 0
+                && macroblock % self.restart_interval == 0
+                && !bits.restart()
             {
-                return if bits.is_short() { Ending::Cut } else { Ending::Unknown };
+                return if bits.is_short() {
+                    Ending::Cut
+                } else {
+                    Ending::Unknown
+                };
             }
             for Component { dc, ac, blocks } in &scan {
                 for _ in 0..*blocks {
@@ -146,8 +178,8 @@ impl<'a> Headers<'a> {
         Ending::Whole { length: bits.end() }
     }
 
-    /// The components of the last scan, and its number of macroblocks (T.81, A.2). None if another scan must follow, or
-    /// the headers make no sense.
+    /// The components of the last scan, and its number of macroblocks (T.81, A.2). None if another
+    /// scan must follow, or the headers make no sense.
     fn plan(&self, parameters: &[u8]) -> Option<(Vec<Component<'_>>, usize)> {
         let (height, width, components) = self.frame?;
         let (&count, selectors) = parameters.split_first()?;
@@ -155,20 +187,33 @@ impl<'a> Headers<'a> {
         if self.scanned + count != components.len() / 3 {
             return None;
         }
-        let sampling = |component: &[u8]| component.get(1).map(|hv| (usize::from(hv >> 4), usize::from(hv & 15)));
+        let sampling = |component: &[u8]| {
+            component
+                .get(1)
+                .map(|hv| (usize::from(hv >> 4), usize::from(hv & 15)))
+        };
         let samplings: Vec<_> = components.chunks_exact(3).filter_map(sampling).collect();
-        let (h_max, v_max) = (samplings.iter().map(|s| s.0).max()?, samplings.iter().map(|s| s.1).max()?);
-        if samplings.iter().any(|&(h, v)| !(1..=4).contains(&h) || !(1..=4).contains(&v)) {
+        let (h_max, v_max) = (
+            samplings.iter().map(|s| s.0).max()?,
+            samplings.iter().map(|s| s.1).max()?,
+        );
+        if samplings
+            .iter()
+            .any(|&(h, v)| !(1..=4).contains(&h) || !(1..=4).contains(&v))
+        {
             return None;
         }
         let mut scan = Vec::with_capacity(count);
         let mut macroblocks = width.div_ceil(8 * h_max) * height.div_ceil(8 * v_max);
         for selector in selectors.chunks_exact(2).take(count) {
             let [id, tables] = *selector else { return None };
-            let component = components.chunks_exact(3).find(|component| component.first() == Some(&id))?;
+            let component = components
+                .chunks_exact(3)
+                .find(|component| component.first() == Some(&id))?;
             let (h, v) = sampling(component)?;
             if count == 1 {
-                let blocks = |side: usize, own: usize, most: usize| (side * own).div_ceil(most).div_ceil(8);
+                let blocks =
+                    |side: usize, own: usize, most: usize| (side * own).div_ceil(most).div_ceil(8);
                 macroblocks = blocks(width, h, h_max) * blocks(height, v, v_max);
             }
             let table = |class: usize, number: u8| {
@@ -176,7 +221,11 @@ impl<'a> Headers<'a> {
                 own.or_else(|| self.standard(class, number))
             };
             let blocks = if count == 1 { 1 } else { h * v };
-            scan.push(Component { dc: table(0, tables >> 4)?, ac: table(1, tables & 15)?, blocks });
+            scan.push(Component {
+                dc: table(0, tables >> 4)?,
+                ac: table(1, tables & 15)?,
+                blocks,
+            });
         }
         (scan.len() == count).then_some((scan, macroblocks))
     }
@@ -184,7 +233,9 @@ impl<'a> Headers<'a> {
     /// The table that motion JPEG takes for granted, if this picture has none of its own.
     fn standard(&self, class: usize, number: u8) -> Option<Table<'static>> {
         let has_none = self.tables.iter().flatten().all(Option::is_none);
-        let (lengths, values) = has_none.then(|| huffman::standard(class as u8, number)).flatten()?;
+        let (lengths, values) = has_none
+            .then(|| huffman::standard(class as u8, number))
+            .flatten()?;
         Table::new(lengths, values)
     }
 }
@@ -200,7 +251,8 @@ struct Component<'a> {
 /// A Huffman table, prepared for reading (T.81, F.2.2.3).
 #[derive(Clone)]
 struct Table<'a> {
-    /// For each length: the smallest 16 bits, as a number, that begin with no code of that length or a shorter one.
+    /// For each length: the smallest 16 bits, as a number, that begin with no code of that length
+    /// or a shorter one.
     limits: [u32; 16],
     /// What is added to a code of each length to get the place of its value.
     offsets: [i32; 16],
@@ -222,11 +274,16 @@ impl<'a> Table<'a> {
             }
             code <<= 1;
         }
-        Some(Self { limits, offsets, values })
+        Some(Self {
+            limits,
+            offsets,
+            values,
+        })
     }
 }
 
-/// Entropy-coded data, bit by bit. Past their end there are ones, as an encoder pads them (T.81, F.1.2.3).
+/// Entropy-coded data, bit by bit. Past their end there are ones, as an encoder pads them (T.81,
+/// F.1.2.3).
 struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -267,11 +324,15 @@ impl Bits<'_> {
 
     /// Skips one block. Whether its codes exist; nothing if the data end before it does.
     fn skip_block(&mut self, dc: &Table, ac: &Table) -> Option<bool> {
-        let Some(size) = self.symbol(dc)? else { return Some(false) };
+        let Some(size) = self.symbol(dc)? else {
+            return Some(false);
+        };
         self.take(i32::from(size & 15))?;
         let mut coefficient = 1;
         while coefficient < 64 {
-            let Some(symbol) = self.symbol(ac)? else { return Some(false) };
+            let Some(symbol) = self.symbol(ac)? else {
+                return Some(false);
+            };
             let (run, size) = (symbol >> 4, symbol & 15);
             match size {
                 0 if run == 15 => coefficient += 16,
@@ -285,7 +346,8 @@ impl Bits<'_> {
         Some(coefficient <= 64)
     }
 
-    /// Takes one code: its value, or nothing if no code begins with the bits that follow. Nothing at all at the end.
+    /// Takes one code: its value, or nothing if no code begins with the bits that follow. Nothing
+    /// at all at the end.
     fn symbol(&mut self, table: &Table) -> Option<Option<u8>> {
         self.fill();
         let bits = self.peek(16);
@@ -294,7 +356,11 @@ impl Bits<'_> {
         };
         let code = (bits >> (15 - index)) as i32;
         self.take(index as i32 + 1)?;
-        Some(usize::try_from(code + table.offsets[index]).ok().and_then(|place| table.values.get(place).copied()))
+        Some(
+            usize::try_from(code + table.offsets[index])
+                .ok()
+                .and_then(|place| table.values.get(place).copied()),
+        )
     }
 
     /// Takes `count` bits off; nothing if there are not so many.
@@ -335,7 +401,10 @@ impl Bits<'_> {
         let mut end = self.at;
         for _ in 0..self.count.max(0) / 8 {
             end -= 1;
-            if self.data.get(end) == Some(&STUFFED) && end > 0 && self.data.get(end - 1) == Some(&0xff) {
+            if self.data.get(end) == Some(&STUFFED)
+                && end > 0
+                && self.data.get(end - 1) == Some(&0xff)
+            {
                 end -= 1;
             }
         }

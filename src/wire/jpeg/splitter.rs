@@ -8,20 +8,23 @@ use super::{Flaw, Picture, START, Step, Walk, with_end};
 use crate::wire::facts::Ignored;
 use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
 
-/// How often bytes that have been walked may be walked again from a start marker among them. Each cut frame needs one
-/// such look, or two; without a bound, bytes made for the purpose would be walked once for each start marker in them.
+/// How often bytes that have been walked may be walked again from a start marker among them. Each
+/// cut frame needs one such look, or two; without a bound, bytes made for the purpose would be
+/// walked once for each start marker in them.
 const SECOND_LOOKS_MAX: u32 = 8;
 
-/// Cuts a stream of JPEGs one after another, as `rpicam-vid --codec mjpeg -o -` and `ffmpeg -f mjpeg -` write it.
+/// Cuts a stream of JPEGs one after another, as `rpicam-vid --codec mjpeg -o -` and `ffmpeg -f
+/// mjpeg -` write it.
 ///
-/// A frame is out as soon as the last byte of its end marker is in. What is no frame is skipped up to the next start
-/// marker, and a frame that the next one interrupts costs that one nothing: it is repaired if only its end marker is
-/// missing, and rejected if it was cut. Of a picture and its previews, only the first comes out. Work is linear in the
-/// bytes received, however they are cut.
+/// A frame is out as soon as the last byte of its end marker is in. What is no frame is skipped up
+/// to the next start marker, and a frame that the next one interrupts costs that one nothing: it is
+/// repaired if only its end marker is missing, and rejected if it was cut. Of a picture and its
+/// previews, only the first comes out. Work is linear in the bytes received, however they are cut.
 #[derive(Debug)]
 pub struct Splitter {
     frame_bytes_max: usize,
-    /// The walk through the frame at the head of the bytes received, once its start marker is there.
+    /// The walk through the frame at the head of the bytes received, once its start marker is
+    /// there.
     walk: Option<Walk>,
     /// How many of the bytes received an earlier walk, which broke, has looked at.
     walked: usize,
@@ -31,7 +34,8 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// A splitter that refuses frames larger than `frame_bytes_max`, and never needs more than that many bytes at once.
+    /// A splitter that refuses frames larger than `frame_bytes_max`, and never needs more than that
+    /// many bytes at once.
     pub fn new(frame_bytes_max: usize) -> Self {
         Self {
             frame_bytes_max: frame_bytes_max.max(START.len()),
@@ -43,8 +47,9 @@ impl Splitter {
         }
     }
 
-    /// Takes the next frame off the head of `received`, without a copy; `Ok(None)` until it is there as a whole. What
-    /// is left in `received` must stay there, and new bytes be appended to it.
+    /// Takes the next frame off the head of `received`, without a copy; `Ok(None)` until it is
+    /// there as a whole. What is left in `received` must stay there, and new bytes be appended to
+    /// it.
     ///
     /// # Errors
     /// A frame was flawed, and has been taken off: call again.
@@ -64,7 +69,10 @@ impl Splitter {
                     let bytes = frame.len();
                     return Err(self.reject(received, Reason::TooLarge, bytes));
                 }
-                Step::End { picture: Ok(picture), length } => {
+                Step::End {
+                    picture: Ok(picture),
+                    length,
+                } => {
                     if let Some(part) = self.take(received, length, picture, None) {
                         return Ok(Some(part));
                     }
@@ -72,13 +80,21 @@ impl Splitter {
                 Step::End { length: end, .. } | Step::Broken { end, .. } if !walk.has_begun() => {
                     self.skip(received, end);
                 }
-                Step::End { picture: Err(flaw), length } => {
+                Step::End {
+                    picture: Err(flaw),
+                    length,
+                } => {
                     return Err(self.reject(received, flaw.into(), length));
                 }
                 Step::Broken { flaw, end } => {
-                    let swallowed = walk.swallowed(frame, end).filter(|_| flaw != Flaw::Truncated);
-                    let unended = frame.get(..end).filter(|_| swallowed.is_none() && walk.has_scan());
-                    if let Some(mended) = unended.and_then(|unended| with_end(unended, walk, false)) {
+                    let swallowed = walk
+                        .swallowed(frame, end)
+                        .filter(|_| flaw != Flaw::Truncated);
+                    let unended = frame
+                        .get(..end)
+                        .filter(|_| swallowed.is_none() && walk.has_scan());
+                    if let Some(mended) = unended.and_then(|unended| with_end(unended, walk, false))
+                    {
                         let jpeg = Some(mended.jpeg.into_owned().into());
                         match self.take(received, end, mended.picture, jpeg) {
                             Some(part) => return Ok(Some(part)),
@@ -92,7 +108,8 @@ impl Splitter {
         }
     }
 
-    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes will come.
+    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes
+    /// will come.
     pub fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
         let walk = self.walk.as_ref().filter(|walk| walk.has_scan())?;
         let mended = with_end(received, walk, false)?;
@@ -100,8 +117,8 @@ impl Splitter {
         self.take(received, received.len(), mended.picture, Some(jpeg))
     }
 
-    /// Takes the frame at the head of `received` off; none if it is a preview. `mended` is the frame with what it
-    /// lacked.
+    /// Takes the frame at the head of `received` off; none if it is a preview. `mended` is the
+    /// frame with what it lacked.
     fn take(
         &mut self,
         received: &mut BytesMut,
@@ -140,9 +157,14 @@ impl Splitter {
         found.is_some()
     }
 
-    /// Why a frame broke and where to go on: at the start marker it has swallowed, or else behind it.
+    /// Why a frame broke and where to go on: at the start marker it has swallowed, or else behind
+    /// it.
     fn resume(&mut self, flaw: Flaw, end: usize, swallowed: Option<usize>) -> (Flaw, usize) {
-        self.second_looks = if self.walked > 0 { self.second_looks + 1 } else { 0 };
+        self.second_looks = if self.walked > 0 {
+            self.second_looks + 1
+        } else {
+            0
+        };
         self.walked = self.walked.max(end);
         match swallowed {
             _ if self.second_looks > SECOND_LOOKS_MAX => (flaw, self.walked),
@@ -163,7 +185,8 @@ impl Splitter {
         self.tally.skip(bytes);
     }
 
-    /// Notes that `bytes` are taken off the head of what was received, and with them the frame walked through.
+    /// Notes that `bytes` are taken off the head of what was received, and with them the frame
+    /// walked through.
     fn leave(&mut self, bytes: usize) {
         self.walk = None;
         self.walked = self.walked.saturating_sub(bytes);

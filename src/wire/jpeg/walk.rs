@@ -25,9 +25,9 @@ const SOF55: u8 = 0xf7;
 const COM: u8 = 0xfe;
 pub(super) const FILL: u8 = 0xff;
 
-/// The longest segment that is neither application data nor a comment. The largest that T.81 gives a meaning to are
-/// eight Huffman tables (2,186 bytes). Where a picture was cut within a length, this tells it from the next 4 KiB
-/// rather than the next 64.
+/// The longest segment that is neither application data nor a comment. The largest that T.81 gives
+/// a meaning to are eight Huffman tables (2,186 bytes). Where a picture was cut within a length,
+/// this tells it from the next 4 KiB rather than the next 64.
 const TABLE_BYTES_MAX: usize = 4096;
 
 /// What a walk has found.
@@ -35,26 +35,31 @@ const TABLE_BYTES_MAX: usize = 4096;
 pub(in crate::wire) enum Step {
     /// No end yet, and nothing wrong.
     More,
-    /// The end-of-image marker: the picture has `length` bytes. They are well formed even where what they say of the
-    /// picture is flawed.
-    End { picture: Result<Picture, Flaw>, length: usize },
-    /// The bytes are no JPEG. Those before `end` have been looked at; the next picture may begin there at the earliest,
-    /// unless this one has swallowed its beginning ([`Walk::swallowed`]).
+    /// The end-of-image marker: the picture has `length` bytes. They are well formed even where
+    /// what they say of the picture is flawed.
+    End {
+        picture: Result<Picture, Flaw>,
+        length: usize,
+    },
+    /// The bytes are no JPEG. Those before `end` have been looked at; the next picture may begin
+    /// there at the earliest, unless this one has swallowed its beginning ([`Walk::swallowed`]).
     Broken { flaw: Flaw, end: usize },
 }
 
-/// A walk through one JPEG. It remembers where it stopped: no byte of a scan is looked at twice, and of a segment only
-/// the first four, however small the pieces in which the picture arrives.
+/// A walk through one JPEG. It remembers where it stopped: no byte of a scan is looked at twice,
+/// and of a segment only the first four, however small the pieces in which the picture arrives.
 #[derive(Debug)]
 pub(in crate::wire) struct Walk {
     /// Everything before this has been walked.
     at: usize,
     /// Whether `at` is within entropy-coded data, where any byte but FF passes.
     in_scan: bool,
-    /// Where the length field of the last whole segment is; just after the start marker while there was none.
+    /// Where the length field of the last whole segment is; just after the start marker while there
+    /// was none.
     segment: usize,
-    /// Where a table or header has FF D8 within, which is what a picture that was cut there and followed by the
-    /// next one looks like. Application data and comments do not count: a thumbnail belongs there.
+    /// Where a table or header has FF D8 within, which is what a picture that was cut there and
+    /// followed by the next one looks like. Application data and comments do not count: a thumbnail
+    /// belongs there.
     suspect: Option<usize>,
     /// Height and width, as the frame header has them.
     size: Option<(u16, u16)>,
@@ -79,11 +84,16 @@ impl Walk {
         }
     }
 
-    /// Goes on as far as `jpeg` reaches: the picture from its start marker on, with what has come since the last call.
+    /// Goes on as far as `jpeg` reaches: the picture from its start marker on, with what has come
+    /// since the last call.
     pub(in crate::wire) fn advance(&mut self, jpeg: &[u8]) -> Step {
         loop {
             let rest = jpeg.get(self.at..).unwrap_or_default();
-            let step = if self.in_scan { self.cross_scan(rest) } else { self.cross_marker(rest) };
+            let step = if self.in_scan {
+                self.cross_scan(rest)
+            } else {
+                self.cross_marker(rest)
+            };
             match step {
                 None => {}
                 // A start marker may begin with the last byte looked at.
@@ -95,13 +105,14 @@ impl Walk {
         }
     }
 
-    /// Whether at least one segment was whole. What breaks earlier is hardly a picture, but stray bytes.
+    /// Whether at least one segment was whole. What breaks earlier is hardly a picture, but stray
+    /// bytes.
     pub(in crate::wire) fn has_begun(&self) -> bool {
         self.segment > START.len()
     }
 
-    /// Whether a picture that broke by `flaw` was none: stray bytes, or a start marker that another one follows before
-    /// any frame header.
+    /// Whether a picture that broke by `flaw` was none: stray bytes, or a start marker that another
+    /// one follows before any frame header.
     pub(in crate::wire) fn is_false_start(&self, flaw: Flaw) -> bool {
         !self.has_begun() || (flaw == Flaw::Truncated && self.size.is_none())
     }
@@ -111,11 +122,13 @@ impl Walk {
         self.first_scan.is_some()
     }
 
-    /// Where the next picture begins if this one, which broke before `end`, has swallowed its beginning: it was cut
-    /// within a segment, and the length of that led past the next start marker.
+    /// Where the next picture begins if this one, which broke before `end`, has swallowed its
+    /// beginning: it was cut within a segment, and the length of that led past the next start
+    /// marker.
     pub(super) fn swallowed(&self, jpeg: &[u8], end: usize) -> Option<usize> {
         let last = jpeg.get(self.segment..end).unwrap_or_default();
-        self.suspect.or_else(|| memmem::find(last, &START).map(|at| self.segment + at))
+        self.suspect
+            .or_else(|| memmem::find(last, &START).map(|at| self.segment + at))
     }
 
     /// Where the first scan begins, if no Huffman table precedes it.
@@ -150,10 +163,16 @@ impl Walk {
             FILL => self.at += 1,
             TEM => self.at += 2,
             SOI => {
-                return Some(Step::Broken { flaw: Flaw::Truncated, end: self.at });
+                return Some(Step::Broken {
+                    flaw: Flaw::Truncated,
+                    end: self.at,
+                });
             }
             EOI => {
-                return Some(Step::End { picture: self.picture(), length: self.at + 2 });
+                return Some(Step::End {
+                    picture: self.picture(),
+                    length: self.at + 2,
+                });
             }
             0xc0..=0xcf if code != JPG => return self.cross_segment(code, rest),
             SOS..=EXP | SOF55 | APP0..=APP15 | COM => return self.cross_segment(code, rest),
@@ -202,19 +221,26 @@ impl Walk {
         None
     }
 
-    /// A scan header holds two bytes for each of one to four components, and four more (T.81, B.2.3).
+    /// A scan header holds two bytes for each of one to four components, and four more (T.81,
+    /// B.2.3).
     fn begin_scan(&mut self, parameters: &[u8]) -> bool {
         self.first_scan.get_or_insert(self.at);
         self.in_scan = true;
         matches!(parameters, [components @ 1..=4, rest @ ..] if rest.len() == 2 * usize::from(*components) + 3)
     }
 
-    /// There is one frame header, and it holds three bytes for each component (T.81, B.2.2). A second one is the next
-    /// picture's, unless the picture is hierarchical.
+    /// There is one frame header, and it holds three bytes for each component (T.81, B.2.2). A
+    /// second one is the next picture's, unless the picture is hierarchical.
     fn read_frame_header(&mut self, code: u8, parameters: &[u8]) -> bool {
-        let [precision, y1, y0, x1, x0, components, rest @ ..] = parameters else { return false };
-        let size = (u16::from_be_bytes([*y1, *y0]), u16::from_be_bytes([*x1, *x0]));
-        let is_second = self.size.replace(size).is_some() && self.unsupported != Some(Flaw::Hierarchical);
+        let [precision, y1, y0, x1, x0, components, rest @ ..] = parameters else {
+            return false;
+        };
+        let size = (
+            u16::from_be_bytes([*y1, *y0]),
+            u16::from_be_bytes([*x1, *x0]),
+        );
+        let is_second =
+            self.size.replace(size).is_some() && self.unsupported != Some(Flaw::Hierarchical);
         self.unsupported = self.unsupported.or(unsupported(code, *precision));
         !is_second && *components > 0 && rest.len() == 3 * usize::from(*components)
     }
@@ -225,19 +251,29 @@ impl Walk {
             (None, ..) | (_, None, _) => Err(Flaw::NoFrame),
             (_, _, Some(flaw)) => Err(flaw),
             (Some((0, _) | (_, 0)), ..) => Err(Flaw::ZeroSize),
-            (Some((height, width)), ..) => Ok(Picture { width, height, huffman_tables: self.huffman_tables }),
+            (Some((height, width)), ..) => Ok(Picture {
+                width,
+                height,
+                huffman_tables: self.huffman_tables,
+            }),
         }
     }
 
     fn broken(&self, looked_at: usize) -> Option<Step> {
         // JPEG-LS stuffs bits where JPEG stuffs bytes, so its scans break.
-        let flaw = self.unsupported.filter(|_| self.has_scan()).unwrap_or(Flaw::BadSegment);
-        Some(Step::Broken { flaw, end: self.at + looked_at })
+        let flaw = self
+            .unsupported
+            .filter(|_| self.has_scan())
+            .unwrap_or(Flaw::BadSegment);
+        Some(Step::Broken {
+            flaw,
+            end: self.at + looked_at,
+        })
     }
 }
 
-/// Why no browser shows a picture with this frame header (T.81, table B.1; ITU T.87, C.1.1), if so. Sequential and
-/// progressive pictures with Huffman coding and eight bits a sample are shown.
+/// Why no browser shows a picture with this frame header (T.81, table B.1; ITU T.87, C.1.1), if so.
+/// Sequential and progressive pictures with Huffman coding and eight bits a sample are shown.
 fn unsupported(code: u8, precision: u8) -> Option<Flaw> {
     match code {
         0xc3 | SOF55 => Some(Flaw::Lossless),

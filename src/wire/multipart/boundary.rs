@@ -13,7 +13,8 @@ const PADDING_BYTES_MAX: usize = 8;
 /// What comes next between two parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A delimiter line from `start`, where the line break before it begins, to `end`, behind its own.
+    /// A delimiter line from `start`, where the line break before it begins, to `end`, behind its
+    /// own.
     Delimiter { start: usize, end: usize },
     /// A JPEG with nothing before it.
     Jpeg { start: usize },
@@ -40,9 +41,10 @@ pub(super) enum Wanted {
 
 /// What is known of the boundary.
 ///
-/// Cameras declare one boundary and use another, put its dashes into the declaration, begin without any, or change it
-/// from part to part. So what the HTTP header declares is only a hint, and between two pictures any line of the form
-/// `--word` is taken for a delimiter. Within a picture nothing but the known one counts, once it is settled.
+/// Cameras declare one boundary and use another, put its dashes into the declaration, begin without
+/// any, or change it from part to part. So what the HTTP header declares is only a hint, and
+/// between two pictures any line of the form `--word` is taken for a delimiter. Within a picture
+/// nothing but the known one counts, once it is settled.
 #[derive(Debug)]
 pub(super) struct Boundary {
     /// The delimiter with its dashes, as declared or last seen; empty if neither.
@@ -51,11 +53,22 @@ pub(super) struct Boundary {
 }
 
 impl Boundary {
-    /// Starts from what the HTTP header declares, if anything: with or without its dashes and quotes.
+    /// Starts from what the HTTP header declares, if anything: with or without its dashes and
+    /// quotes.
     pub(super) fn new(declared: Option<&str>) -> Self {
-        let word = declared.unwrap_or_default().trim_matches([' ', '"']).trim_matches('-');
-        let delimiter = if word.is_empty() { Vec::new() } else { format!("--{word}").into() };
-        Self { delimiter, settled: false }
+        let word = declared
+            .unwrap_or_default()
+            .trim_matches([' ', '"'])
+            .trim_matches('-');
+        let delimiter = if word.is_empty() {
+            Vec::new()
+        } else {
+            format!("--{word}").into()
+        };
+        Self {
+            delimiter,
+            settled: false,
+        }
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -77,13 +90,14 @@ impl Boundary {
         self.is_known(line.trim_ascii_end(), true)
     }
 
-    /// Remembers the word of a delimiter line. What is known has a bound, as every byte that may begin a delimiter is
-    /// compared with it.
+    /// Remembers the word of a delimiter line. What is known has a bound, as every byte that may
+    /// begin a delimiter is compared with it.
     pub(super) fn learn(&mut self, line: &[u8]) {
         self.delimiter = delimiter_of(line).to_vec();
     }
 
-    /// Finds the first delimiter (or, if any is wanted, the first JPEG) in `bytes` that begins at `from` or later.
+    /// Finds the first delimiter (or, if any is wanted, the first JPEG) in `bytes` that begins at
+    /// `from` or later.
     pub(super) fn find(&self, bytes: &[u8], from: usize, wanted: Wanted) -> Found {
         let other = if wanted == Wanted::Known { b'-' } else { 0xff };
         for offset in memchr2_iter(b'-', other, bytes.get(from..).unwrap_or_default()) {
@@ -97,15 +111,22 @@ impl Boundary {
             }
             match self.line_at(bytes, at, wanted) {
                 Line::Delimiter { end } => {
-                    return Found::Delimiter { start: before_line_break(bytes, at), end };
+                    return Found::Delimiter {
+                        start: before_line_break(bytes, at),
+                        end,
+                    };
                 }
                 Line::Unfinished => {
-                    return Found::Nothing { clear: before_line_break(bytes, at) };
+                    return Found::Nothing {
+                        clear: before_line_break(bytes, at),
+                    };
                 }
                 Line::Other => {}
             }
         }
-        Found::Nothing { clear: before_line_break(bytes, bytes.len()) }
+        Found::Nothing {
+            clear: before_line_break(bytes, bytes.len()),
+        }
     }
 
     /// No delimiter line is longer.
@@ -113,8 +134,8 @@ impl Boundary {
         self.delimiter.len().max(BOUNDARY_BYTES_MAX) + PADDING_BYTES_MAX
     }
 
-    /// Tells whether a delimiter line begins at `at`. The known delimiter may begin anywhere, as some cameras end no
-    /// line before it; any other one begins a line.
+    /// Tells whether a delimiter line begins at `at`. The known delimiter may begin anywhere, as
+    /// some cameras end no line before it; any other one begins a line.
     pub(super) fn line_at(&self, bytes: &[u8], at: usize, wanted: Wanted) -> Line {
         let rest = bytes.get(at..).unwrap_or_default();
         let bytes_max = self.line_bytes_max();
@@ -126,7 +147,9 @@ impl Boundary {
         };
         let begins_line = at == 0 || bytes.get(at - 1) == Some(&b'\n');
         let whole = end.is_some();
-        if !self.is_known(line, whole) && (wanted == Wanted::Known || !begins_line || !is_plausible(line, whole)) {
+        if !self.is_known(line, whole)
+            && (wanted == Wanted::Known || !begins_line || !is_plausible(line, whole))
+        {
             return Line::Other;
         }
         end.map_or(Line::Unfinished, |end| Line::Delimiter { end })
@@ -147,17 +170,21 @@ fn is_plausible(line: &[u8], whole: bool) -> bool {
     let dashed = line.starts_with(b"--") || (!whole && b"--".starts_with(line));
     dashed
         && line.len() < BOUNDARY_BYTES_MAX + PADDING_BYTES_MAX
-        && line.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r'))
+        && line
+            .iter()
+            .all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r'))
         && (!whole || delimiter_of(line).iter().any(|byte| *byte != b'-'))
 }
 
-/// A delimiter line without its end: blanks, and the two dashes that close a body (RFC 2046, section 5.1.1).
+/// A delimiter line without its end: blanks, and the two dashes that close a body (RFC 2046,
+/// section 5.1.1).
 fn delimiter_of(line: &[u8]) -> &[u8] {
     let line = line.trim_ascii_end();
     line.strip_suffix(b"--").unwrap_or(line)
 }
 
-/// The line break before a delimiter belongs to it (RFC 2046, section 5.1.1): where it begins, if there is one.
+/// The line break before a delimiter belongs to it (RFC 2046, section 5.1.1): where it begins, if
+/// there is one.
 fn before_line_break(bytes: &[u8], at: usize) -> usize {
     let before = bytes.get(..at).unwrap_or_default();
     let before = before.strip_suffix(b"\n").unwrap_or(before);

@@ -1,13 +1,16 @@
 //! Parts as drivers and cameras send them.
 //!
-//! A JPEG tells itself where it ends: every one is walked to its end before it is handed out, and what follows up to
-//! the next boundary is padding. So no length can be missing or wrong, and no part waits for the boundary behind it.
+//! A JPEG tells itself where it ends: every one is walked to its end before it is handed out, and
+//! what follows up to the next boundary is padding. So no length can be missing or wrong, and no
+//! part waits for the boundary behind it.
 //!
-//! `Content-Length` matters only where the walk has not met an end marker. There and at the boundary, the blocks of the
-//! picture are counted: if all are there, only the marker is missing, and it is added. Where they cannot be counted (in
-//! a progressive picture), a length that ends just at the boundary is believed. Everything else is a frame cut short.
+//! `Content-Length` matters only where the walk has not met an end marker. There and at the
+//! boundary, the blocks of the picture are counted: if all are there, only the marker is missing,
+//! and it is added. Where they cannot be counted (in a progressive picture), a length that ends
+//! just at the boundary is believed. Everything else is a frame cut short.
 //!
-//! Between two pictures, the boundary may change, carry a counter, or give way to pictures without any.
+//! Between two pictures, the boundary may change, carry a counter, or give way to pictures without
+//! any.
 
 use std::mem;
 
@@ -21,12 +24,12 @@ use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
 /// The longest header block of a part, in bytes, with its delimiter line.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 
-/// A picture behind the one of a part is padding, such as a preview. So many of the same size as that one, and without
-/// a delimiter, are a stream that has done with boundaries.
+/// A picture behind the one of a part is padding, such as a preview. So many of the same size as
+/// that one, and without a delimiter, are a stream that has done with boundaries.
 const STRAYS_MAX: u32 = 2;
 
-/// Within a picture, the delimiter is looked for so far ahead of the walk: the next part may have another, for which
-/// the same bytes are looked through again.
+/// Within a picture, the delimiter is looked for so far ahead of the walk: the next part may have
+/// another, for which the same bytes are looked through again.
 const SEARCH_AHEAD_BYTES: usize = 256;
 
 /// What a message is put behind to become a part.
@@ -34,14 +37,16 @@ const MESSAGE_DELIMITER: &[u8] = b"--framecast-message\r\n";
 
 /// Decodes the parts of a `multipart/x-mixed-replace` body (RFC 2046, section 5.1), leniently.
 ///
-/// A frame is out as soon as its last byte is in. Each byte is looked at a bounded number of times, however the bytes
-/// are cut, and no more of them are needed at once than the largest frame and its header block.
+/// A frame is out as soon as its last byte is in. Each byte is looked at a bounded number of times,
+/// however the bytes are cut, and no more of them are needed at once than the largest frame and its
+/// header block.
 #[derive(Debug)]
 pub struct PartDecoder {
     frame_bytes_max: usize,
     boundary: Boundary,
     state: State,
-    /// Within a picture, the known delimiter does not begin before this offset in the bytes received.
+    /// Within a picture, the known delimiter does not begin before this offset in the bytes
+    /// received.
     searched: usize,
     /// The size of the newest picture, and how many of that size came since without a delimiter.
     size: Option<(u16, u16)>,
@@ -49,7 +54,8 @@ pub struct PartDecoder {
     tally: Tally,
 }
 
-/// Where the decoder is. In every state the part begins, with its delimiter, at the first byte received.
+/// Where the decoder is. In every state the part begins, with its delimiter, at the first byte
+/// received.
 #[derive(Debug)]
 enum State {
     /// Between two parts, or before the first. No part begins before the offset.
@@ -106,8 +112,9 @@ enum Progress {
 }
 
 impl PartDecoder {
-    /// A decoder that refuses frames larger than `frame_bytes_max`. `boundary` is the parameter of that name in the
-    /// `Content-Type` field of the response, if there is one; the body has the last word.
+    /// A decoder that refuses frames larger than `frame_bytes_max`. `boundary` is the parameter of
+    /// that name in the `Content-Type` field of the response, if there is one; the body has the
+    /// last word.
     pub fn new(boundary: Option<&str>, frame_bytes_max: usize) -> Self {
         Self {
             frame_bytes_max: frame_bytes_max.max(START.len()),
@@ -120,8 +127,9 @@ impl PartDecoder {
         }
     }
 
-    /// Takes the next part off the head of `received`, without a copy; `Ok(None)` until its picture is there as a
-    /// whole. What is left in `received` must stay there, and new bytes be appended to it.
+    /// Takes the next part off the head of `received`, without a copy; `Ok(None)` until its picture
+    /// is there as a whole. What is left in `received` must stay there, and new bytes be appended
+    /// to it.
     ///
     /// # Errors
     /// A part was flawed, and has been taken off: call again.
@@ -141,13 +149,16 @@ impl PartDecoder {
         }
     }
 
-    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes will come.
+    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes
+    /// will come.
     pub fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
         self.take_rest(received, false)
     }
 
     fn take_rest(&mut self, received: &mut BytesMut, length_is_known: bool) -> Option<Part> {
-        let State::Picture(reading) = mem::take(&mut self.state) else { return None };
+        let State::Picture(reading) = mem::take(&mut self.state) else {
+            return None;
+        };
         let rest = received.get(reading.start..)?;
         let length_is_known = length_is_known || reading.declared_end() == Some(received.len());
         let mended = with_end(rest, &reading.walk, length_is_known)?;
@@ -175,7 +186,10 @@ impl PartDecoder {
             Found::Jpeg { start } => {
                 self.skip(received, start);
                 let is_stray = self.boundary.is_settled();
-                self.state = State::Picture(Reading { is_stray, ..Reading::new(Lead::new(0, Fields::default()), 0) });
+                self.state = State::Picture(Reading {
+                    is_stray,
+                    ..Reading::new(Lead::new(0, Fields::default()), 0)
+                });
                 Progress::Moved
             }
             Found::Nothing { clear } => {
@@ -201,7 +215,10 @@ impl PartDecoder {
         loop {
             let at = head.line;
             if let Some(reason) = head.fields.rejected.filter(|_| head.ended) {
-                return Err(Rejected { by_driver: true, ..self.reject(received, reason, at) });
+                return Err(Rejected {
+                    by_driver: true,
+                    ..self.reject(received, reason, at)
+                });
             }
             match self.boundary.line_at(received, at, Wanted::Any) {
                 Line::Other => {}
@@ -245,13 +262,19 @@ impl PartDecoder {
         self.searched = 0;
     }
 
-    /// Goes on behind the header block. Its delimiter becomes the boundary, if a field shows that it was one.
+    /// Goes on behind the header block. Its delimiter becomes the boundary, if a field shows that
+    /// it was one.
     fn begin_body(&mut self, head: &Head, received: &[u8]) {
         let mut lead = Lead::new(head.line, head.fields);
         if head.is_other {
             lead.repair = Some(Repair::Boundary);
             if head.fields.any {
-                self.learn(received.get(..head.delimiter).unwrap_or_default().trim_ascii_start());
+                self.learn(
+                    received
+                        .get(..head.delimiter)
+                        .unwrap_or_default()
+                        .trim_ascii_start(),
+                );
             }
         }
         if head.fields.any {
@@ -261,7 +284,11 @@ impl PartDecoder {
     }
 
     /// Finds the start marker of a part's picture. A few bytes may precede it.
-    fn find_picture(&mut self, mut lead: Lead, received: &mut BytesMut) -> Result<Progress, Rejected> {
+    fn find_picture(
+        &mut self,
+        mut lead: Lead,
+        received: &mut BytesMut,
+    ) -> Result<Progress, Rejected> {
         let block = received.get(..HEAD_BYTES_MAX).unwrap_or(received);
         match self.boundary.find(block, lead.from, Wanted::Any) {
             Found::Jpeg { start } => {
@@ -282,10 +309,17 @@ impl PartDecoder {
         }
     }
 
-    /// Walks the picture, no further than its declared length at first, and then than the next delimiter.
-    fn read_picture(&mut self, mut reading: Reading, received: &mut BytesMut) -> Result<Progress, Rejected> {
+    /// Walks the picture, no further than its declared length at first, and then than the next
+    /// delimiter.
+    fn read_picture(
+        &mut self,
+        mut reading: Reading,
+        received: &mut BytesMut,
+    ) -> Result<Progress, Rejected> {
         let start = reading.start;
-        let part = received.get(..start.saturating_add(self.frame_bytes_max)).unwrap_or(received);
+        let part = received
+            .get(..start.saturating_add(self.frame_bytes_max))
+            .unwrap_or(received);
         let (ahead, found) = self.find_end(part, start);
         let is_searched = ahead == part.len();
         let bytes_max_reached = is_searched && part.len() - start == self.frame_bytes_max;
@@ -296,12 +330,20 @@ impl PartDecoder {
         };
         let declared = reading.declared_end().filter(|end| *end <= limit);
         let to_length = declared.filter(|_| !reading.length_passed);
-        let jpeg = part.get(start..to_length.unwrap_or(limit)).unwrap_or_default();
+        let jpeg = part
+            .get(start..to_length.unwrap_or(limit))
+            .unwrap_or_default();
         let mended = match reading.walk.advance(jpeg) {
-            Step::End { picture: Ok(picture), length } => {
+            Step::End {
+                picture: Ok(picture),
+                length,
+            } => {
                 return Ok(self.accept(received, &reading, length, picture, None));
             }
-            Step::End { picture: Err(flaw), length: end } => return self.resume(received, reading, flaw, end),
+            Step::End {
+                picture: Err(flaw),
+                length: end,
+            } => return self.resume(received, reading, flaw, end),
             Step::Broken { flaw, end } => {
                 let unended = jpeg.get(..end).unwrap_or(jpeg);
                 match with_end(unended, &reading.walk, false) {
@@ -309,19 +351,23 @@ impl PartDecoder {
                     None => return self.resume(received, reading, flaw, end),
                 }
             }
-            Step::More if to_length.is_some() => match with_end(jpeg, &reading.walk, cut && declared == Some(limit)) {
-                Some(mended) => mended,
-                None => {
-                    reading.length_passed = true;
-                    self.state = State::Picture(reading);
-                    return Ok(Progress::Moved);
+            Step::More if to_length.is_some() => {
+                match with_end(jpeg, &reading.walk, cut && declared == Some(limit)) {
+                    Some(mended) => mended,
+                    None => {
+                        reading.length_passed = true;
+                        self.state = State::Picture(reading);
+                        return Ok(Progress::Moved);
+                    }
                 }
-            },
+            }
             Step::More if cut => match with_end(jpeg, &reading.walk, declared == Some(limit)) {
                 Some(mended) => mended,
                 None => return self.give_up(received, &reading, Reason::Truncated, limit),
             },
-            Step::More if bytes_max_reached => return self.give_up(received, &reading, Reason::TooLarge, limit),
+            Step::More if bytes_max_reached => {
+                return self.give_up(received, &reading, Reason::TooLarge, limit);
+            }
             Step::More if is_searched => return Ok(self.wait(State::Picture(reading))),
             Step::More => {
                 self.state = State::Picture(reading);
@@ -333,8 +379,8 @@ impl PartDecoder {
         Ok(self.accept(received, &reading, length, mended.picture, Some(jpeg)))
     }
 
-    /// Takes a picture of `length` bytes off; `mended` is the same with what it lacked. A stray one is skipped, but for
-    /// those that show that there are no boundaries any more.
+    /// Takes a picture of `length` bytes off; `mended` is the same with what it lacked. A stray one
+    /// is skipped, but for those that show that there are no boundaries any more.
     fn accept(
         &mut self,
         received: &mut BytesMut,
@@ -343,9 +389,19 @@ impl PartDecoder {
         picture: Picture,
         mended: Option<Bytes>,
     ) -> Progress {
-        let Reading { lead: Lead { fields, mut repair, .. }, start, .. } = *reading;
+        let Reading {
+            lead: Lead {
+                fields, mut repair, ..
+            },
+            start,
+            ..
+        } = *reading;
         let size = Some((picture.width, picture.height));
-        self.strays = if reading.is_stray { self.strays + u32::from(size == self.size) } else { 0 };
+        self.strays = if reading.is_stray {
+            self.strays + u32::from(size == self.size)
+        } else {
+            0
+        };
         if reading.is_stray && (size != self.size || self.strays < STRAYS_MAX) {
             self.skip(received, start + length);
             return Progress::Moved;
@@ -355,18 +411,34 @@ impl PartDecoder {
             repair = Some(Repair::Boundary);
         }
         self.size = size;
-        let repair = mended.is_some().then_some(Repair::EndMarker).or(repair).or(fields.repair);
+        let repair = mended
+            .is_some()
+            .then_some(Repair::EndMarker)
+            .or(repair)
+            .or(fields.repair);
         self.leave(start + length);
         self.tally.accept(start + length, repair);
         received.advance(start);
         let jpeg = received.split_to(length).freeze();
-        let (captured_at, sequence, ignored) = (fields.captured_at.value(), fields.sequence.value(), fields.ignored());
+        let (captured_at, sequence, ignored) = (
+            fields.captured_at.value(),
+            fields.sequence.value(),
+            fields.ignored(),
+        );
         self.tally.timestamps_ignored += u64::from(ignored.timestamp);
         self.tally.sequences_ignored += u64::from(ignored.sequence);
-        Progress::Part(Part { jpeg: mended.unwrap_or(jpeg), picture, captured_at, sequence, ignored, repair })
+        Progress::Part(Part {
+            jpeg: mended.unwrap_or(jpeg),
+            picture,
+            captured_at,
+            sequence,
+            ignored,
+            repair,
+        })
     }
 
-    /// Goes on behind a picture that broke `end` bytes behind its start: with the next one in the same part, if any.
+    /// Goes on behind a picture that broke `end` bytes behind its start: with the next one in the
+    /// same part, if any.
     fn resume(
         &mut self,
         received: &mut BytesMut,
@@ -377,12 +449,22 @@ impl PartDecoder {
         let bytes = reading.start + end;
         let is_bare = reading.is_stray || (reading.start == 0 && !reading.walk.has_begun());
         if !is_bare && reading.start > 0 && reading.walk.is_false_start(flaw) {
-            self.state = State::Lead(Lead { from: bytes, reason: flaw.into(), ..reading.lead });
+            self.state = State::Lead(Lead {
+                from: bytes,
+                reason: flaw.into(),
+                ..reading.lead
+            });
             return Ok(Progress::Moved);
         }
         let rejected = self.give_up(received, &reading, flaw.into(), bytes);
         if !is_bare && flaw == Flaw::Truncated {
-            self.state = State::Lead(Lead::new(0, Fields { content_length: None, ..reading.lead.fields }));
+            self.state = State::Lead(Lead::new(
+                0,
+                Fields {
+                    content_length: None,
+                    ..reading.lead.fields
+                },
+            ));
         }
         rejected
     }
@@ -402,15 +484,19 @@ impl PartDecoder {
         Err(self.reject(received, reason, bytes))
     }
 
-    /// Looks for the delimiter behind a part, a little further than before. Returns how far, and what it found. While
-    /// the boundary is not settled, only the picture tells its end.
+    /// Looks for the delimiter behind a part, a little further than before. Returns how far, and
+    /// what it found. While the boundary is not settled, only the picture tells its end.
     fn find_end(&mut self, part: &[u8], picture: usize) -> (usize, Found) {
         if !self.boundary.is_settled() {
             return (part.len(), Found::Nothing { clear: part.len() });
         }
         let from = self.searched.max(picture);
-        let ahead = part.len().min(from + self.boundary.line_bytes_max() + SEARCH_AHEAD_BYTES);
-        let found = self.boundary.find(part.get(..ahead).unwrap_or(part), from, Wanted::Known);
+        let ahead = part
+            .len()
+            .min(from + self.boundary.line_bytes_max() + SEARCH_AHEAD_BYTES);
+        let found = self
+            .boundary
+            .find(part.get(..ahead).unwrap_or(part), from, Wanted::Known);
         if let Found::Delimiter { start: clear, .. } | Found::Nothing { clear } = found {
             self.searched = clear;
         }
@@ -439,8 +525,8 @@ impl PartDecoder {
     }
 }
 
-/// Reads what stands alone: the header block of a part and its picture without a delimiter, or a picture without a
-/// header. It is read as [`PartDecoder`] reads a part.
+/// Reads what stands alone: the header block of a part and its picture without a delimiter, or a
+/// picture without a header. It is read as [`PartDecoder`] reads a part.
 ///
 /// # Errors
 /// There is no whole picture, or one larger than `frame_bytes_max`.
@@ -449,24 +535,45 @@ pub fn read_message(message: &[u8], frame_bytes_max: usize) -> Result<Part, Reje
     received.extend_from_slice(MESSAGE_DELIMITER);
     received.extend_from_slice(message.trim_ascii_start());
     let mut decoder = PartDecoder::new(None, frame_bytes_max);
-    let part = decoder.decode(&mut received)?.or_else(|| decoder.take_rest(&mut received, true));
-    part.ok_or(Rejected { reason: Reason::Truncated, bytes: message.len(), by_driver: false })
+    let part = decoder
+        .decode(&mut received)?
+        .or_else(|| decoder.take_rest(&mut received, true));
+    part.ok_or(Rejected {
+        reason: Reason::Truncated,
+        bytes: message.len(),
+        by_driver: false,
+    })
 }
 
 impl Lead {
     fn new(body: usize, fields: Fields) -> Self {
-        Self { body, from: body, reason: Reason::NotJpeg, fields, repair: None }
+        Self {
+            body,
+            from: body,
+            reason: Reason::NotJpeg,
+            fields,
+            repair: None,
+        }
     }
 }
 
 impl Reading {
     fn new(lead: Lead, start: usize) -> Self {
-        Self { lead, start, walk: Walk::new(), length_passed: false, is_stray: false }
+        Self {
+            lead,
+            start,
+            walk: Walk::new(),
+            length_passed: false,
+            is_stray: false,
+        }
     }
 
     /// Where the body of the part ends by its `Content-Length`.
     fn declared_end(&self) -> Option<usize> {
         let length = self.lead.fields.content_length?;
-        self.lead.body.checked_add(length).filter(|end| *end > self.start)
+        self.lead
+            .body
+            .checked_add(length)
+            .filter(|end| *end > self.start)
     }
 }

@@ -19,7 +19,10 @@ pub struct Division<'a> {
 impl<'a> From<&'a str> for Division<'a> {
     /// A boundary, and no fields but a part's own.
     fn from(boundary: &'a str) -> Self {
-        Self { boundary, fields: "" }
+        Self {
+            boundary,
+            fields: "",
+        }
     }
 }
 
@@ -29,7 +32,8 @@ pub enum Framing {
     /// Header with `Content-Length`, JPEG, delimiter: what players and libraries expect.
     #[default]
     Length,
-    /// JPEG, delimiter, header of the part to come: what makes a browser show a frame as soon as it is sent.
+    /// JPEG, delimiter, header of the part to come: what makes a browser show a frame as soon as it
+    /// is sent.
     Advance,
 }
 
@@ -44,10 +48,16 @@ pub struct EncodedPart {
 
 impl EncodedPart {
     /// Encodes `jpeg`, captured at the wall time `captured_at`, as a part.
-    pub fn encode<'a>(division: impl Into<Division<'a>>, sequence: u64, captured_at: WallTime, jpeg: &[u8]) -> Self {
+    pub fn encode<'a>(
+        division: impl Into<Division<'a>>,
+        sequence: u64,
+        captured_at: WallTime,
+        jpeg: &[u8],
+    ) -> Self {
         use std::io::Write;
         let Division { boundary, fields } = division.into();
-        let mut bytes = BytesMut::with_capacity(jpeg.len() + boundary.len() + 2 * fields.len() + 192).writer();
+        let mut bytes =
+            BytesMut::with_capacity(jpeg.len() + boundary.len() + 2 * fields.len() + 192).writer();
         let _ = write!(
             bytes,
             "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\
@@ -65,7 +75,11 @@ impl EncodedPart {
         bytes.put_slice(b"Content-Type: image/jpeg\r\n");
         bytes.put_slice(fields.as_bytes());
         bytes.put_slice(b"\r\n");
-        Self { bytes: bytes.freeze(), jpeg: start..end, next }
+        Self {
+            bytes: bytes.freeze(),
+            jpeg: start..end,
+            next,
+        }
     }
 
     /// The one allocation, of which everything else is a slice.
@@ -102,7 +116,9 @@ pub fn preamble<'a>(division: impl Into<Division<'a>>, framing: Framing) -> Byte
     let Division { boundary, fields } = division.into();
     match framing {
         Framing::Length => format!("--{boundary}\r\n").into(),
-        Framing::Advance => format!("--{boundary}\r\nContent-Type: image/jpeg\r\n{fields}\r\n").into(),
+        Framing::Advance => {
+            format!("--{boundary}\r\nContent-Type: image/jpeg\r\n{fields}\r\n").into()
+        }
     }
 }
 
@@ -111,7 +127,8 @@ pub fn rejected_part(boundary: &str, reason: Reason) -> Bytes {
     format!("{REJECTED_FIELD}: {reason}\r\n\r\n--{boundary}\r\n").into()
 }
 
-/// What ends a body after a whole part: an empty part, then the closing delimiter (RFC 2046, section 5.1.1).
+/// What ends a body after a whole part: an empty part, then the closing delimiter (RFC 2046,
+/// section 5.1.1).
 pub fn closing(boundary: &str) -> Bytes {
     format!("\r\n--{boundary}--\r\n").into()
 }

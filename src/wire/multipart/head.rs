@@ -47,10 +47,18 @@ pub(super) enum Stated<T> {
 }
 
 impl Head {
-    /// A header block behind a delimiter line that ends at `delimiter`; `is_other` if that is not the settled one.
+    /// A header block behind a delimiter line that ends at `delimiter`; `is_other` if that is not
+    /// the settled one.
     pub(super) fn new(delimiter: usize, is_other: bool) -> Self {
         let fields = Fields::default();
-        Self { line: delimiter, scanned: delimiter, ended: false, delimiter, is_other, fields }
+        Self {
+            line: delimiter,
+            scanned: delimiter,
+            ended: false,
+            delimiter,
+            is_other,
+            fields,
+        }
     }
 
     pub(super) fn end(&mut self, line_break: usize) {
@@ -96,16 +104,27 @@ impl<T> Stated<T> {
 impl Fields {
     /// Which facts the source or its driver stated, but not so that they can be used.
     pub(super) fn ignored(&self) -> Ignored {
-        let ours = Ignored { timestamp: self.captured_at.is_ignored(), sequence: self.sequence.is_ignored() };
+        let ours = Ignored {
+            timestamp: self.captured_at.is_ignored(),
+            sequence: self.sequence.is_ignored(),
+        };
         ours.or(self.ignored)
     }
 
-    /// Reads one line. Whether it is a field at all: a name, which is a token (RFC 9110, section 5.1), and a colon.
+    /// Reads one line. Whether it is a field at all: a name, which is a token (RFC 9110, section
+    /// 5.1), and a colon.
     fn read(&mut self, line: &[u8]) -> bool {
-        let Some((name, value)) = str::from_utf8(line).ok().and_then(|line| line.split_once(':')) else { return false };
+        let Some((name, value)) = str::from_utf8(line)
+            .ok()
+            .and_then(|line| line.split_once(':'))
+        else {
+            return false;
+        };
         let (name, value) = (name.trim_end(), value.trim());
         if name.is_empty()
-            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
         {
             return false;
         }

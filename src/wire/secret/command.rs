@@ -1,11 +1,18 @@
-//! What is masked in a command line: what follows options and words such as `--password`, logins such as
-//! `-u USER:PASSWORD`, header fields with credentials, and what is masked in any text.
+//! What is masked in a command line: what follows options and words such as `--password`, logins
+//! such as `-u USER:PASSWORD`, header fields with credentials, and what is masked in any text.
 
 use super::masked::{Masked, is_sensitive, is_sensitive_word};
 use super::text::mask_text;
 
 /// Options whose value is a login if it has a colon, as of curl and wget.
-const LOGIN_OPTIONS: [&str; 6] = ["-u", "-U", "--user", "--proxy-user", "--login", "--username"];
+const LOGIN_OPTIONS: [&str; 6] = [
+    "-u",
+    "-U",
+    "--user",
+    "--proxy-user",
+    "--login",
+    "--username",
+];
 
 /// The options that are a password in some programs and a port in others.
 const PASSWORDS_OR_PORTS: [&str; 2] = ["-p", "-P"];
@@ -48,7 +55,8 @@ pub fn mask_arguments(arguments: &[String]) -> Vec<String> {
     mask_words(&mut Masked::default(), arguments)
 }
 
-/// Masks each word by itself and by the words before it. The secrets are added to those of `masked`.
+/// Masks each word by itself and by the words before it. The secrets are added to those of
+/// `masked`.
 fn mask_words(masked: &mut Masked, words: &[String]) -> Vec<String> {
     let mut expected = Expected::Argument;
     words
@@ -107,7 +115,10 @@ fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
         hide_login(shown, login);
         return Expected::Argument;
     }
-    if let Some((_, secret)) = word.split_once(['=', ':']).filter(|(name, _)| is_name(name) && is_sensitive(name)) {
+    if let Some((_, secret)) = word
+        .split_once(['=', ':'])
+        .filter(|(name, _)| is_name(name) && is_sensitive(name))
+    {
         let secret = secret.trim_start();
         shown.show(&word[..word.len() - secret.len()]);
         shown.hide_secret(secret);
@@ -130,13 +141,19 @@ fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
     }
 }
 
-/// Masks a word that is no option with a secret: a command line itself, as behind `sh -c`, or any text.
+/// Masks a word that is no option with a secret: a command line itself, as behind `sh -c`, or any
+/// text.
 fn mask_whole(shown: &mut Masked, word: &str) {
     let words = match word.contains(char::is_whitespace) {
         false => Vec::new(),
-        true => shlex::split(word).unwrap_or_else(|| word.split_whitespace().map(str::to_owned).collect()),
+        true => shlex::split(word)
+            .unwrap_or_else(|| word.split_whitespace().map(str::to_owned).collect()),
     };
-    let parts = if words.len() < 2 { words.clone() } else { mask_words(shown, &words) };
+    let parts = if words.len() < 2 {
+        words.clone()
+    } else {
+        mask_words(shown, &words)
+    };
     match parts == words {
         true => mask_text(shown, word),
         false => mask_text(shown, &join(&parts)),
@@ -157,26 +174,36 @@ fn is_option(word: &str) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// `--user=USER:PASSWORD` or `-uUSER:PASSWORD`, divided before the login.
 fn attached_login(word: &str) -> Option<(&str, &str)> {
     LOGIN_OPTIONS.iter().find_map(|option| {
         let login = word.strip_prefix(option)?;
-        let login = if option.starts_with("--") { login.strip_prefix('=')? } else { login };
-        login.contains(':').then(|| word.split_at(word.len() - login.len()))
+        let login = if option.starts_with("--") {
+            login.strip_prefix('=')?
+        } else {
+            login
+        };
+        login
+            .contains(':')
+            .then(|| word.split_at(word.len() - login.len()))
     })
 }
 
 /// `--header=X-Api-Key: KEY`, divided before what is masked like a word of its own.
 fn attached_value(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
-    (name.starts_with("--") && is_name(name) && !value.is_empty()).then(|| word.split_at(name.len() + 1))
+    (name.starts_with("--") && is_name(name) && !value.is_empty())
+        .then(|| word.split_at(name.len() + 1))
 }
 
 fn hide_login(shown: &mut Masked, login: &str) {
-    let password = login.split_once(':').map_or(login, |(_, password)| password);
+    let password = login
+        .split_once(':')
+        .map_or(login, |(_, password)| password);
     // `USER:` is a login without a password.
     match password.is_empty() {
         true => shown.hide(login),

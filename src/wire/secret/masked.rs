@@ -8,8 +8,8 @@ pub const MASK: &str = "***";
 /// What stands for a login where it is explained how to write one.
 pub(super) const PLACEHOLDERS: [&str; 2] = ["USER:PASSWORD", ":PASSWORD"];
 
-/// A shorter value is masked where it was written, but is not searched for in other text: it would be found in words
-/// and numbers that have nothing to do with it.
+/// A shorter value is masked where it was written, but is not searched for in other text: it would
+/// be found in words and numbers that have nothing to do with it.
 const SEARCHED_BYTES_MIN: usize = 4;
 
 /// The sources whose parameters are all framecast's own. None of them is a secret.
@@ -28,9 +28,11 @@ impl Masked {
         self.shown.push_str(text);
     }
 
-    /// Masks a value that may be harmless, such as a size in a query: it is not searched for elsewhere.
+    /// Masks a value that may be harmless, such as a size in a query: it is not searched for
+    /// elsewhere.
     pub(super) fn hide(&mut self, value: &str) {
-        self.shown.push_str(if value.is_empty() { "" } else { MASK });
+        self.shown
+            .push_str(if value.is_empty() { "" } else { MASK });
     }
 
     /// Masks a password or token.
@@ -39,23 +41,43 @@ impl Masked {
         let decoded = percent_decode_str(secret).decode_utf8_lossy();
         // Of `Bearer TOKEN` the second word alone is a secret too.
         let last = secret.rsplit(' ').next().unwrap_or_default();
-        let forms = [secret, &*decoded, last].into_iter().filter(|form| form.len() >= SEARCHED_BYTES_MIN);
+        let forms = [secret, &*decoded, last]
+            .into_iter()
+            .filter(|form| form.len() >= SEARCHED_BYTES_MIN);
         self.secrets.extend(forms.map(str::to_owned));
     }
 }
 
 /// What names of secrets contain, in lower case.
-const SENSITIVE: [&str; 9] = ["pass", "pwd", "token", "key", "secret", "auth", "cred", "cookie", "psk"];
+const SENSITIVE: [&str; 9] = [
+    "pass", "pwd", "token", "key", "secret", "auth", "cred", "cookie", "psk",
+];
 
-/// How names of secrets end that are words of their own, in lower case. In prose, other words that contain one of
-/// [`SENSITIVE`] are no names: `key frame`, `authentication failed`.
-const SENSITIVE_ENDINGS: [&str; 10] =
-    ["pass", "password", "passwd", "passphrase", "pwd", "token", "secret", "apikey", "api-key", "api_key"];
+/// How names of secrets end that are words of their own, in lower case. In prose, other words that
+/// contain one of [`SENSITIVE`] are no names: `key frame`, `authentication failed`.
+const SENSITIVE_ENDINGS: [&str; 10] = [
+    "pass",
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "token",
+    "secret",
+    "apikey",
+    "api-key",
+    "api_key",
+];
 
 /// The header fields that carry credentials, in lower case (RFC 9110, section 11.6; RFC 6265).
-const SENSITIVE_FIELDS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+const SENSITIVE_FIELDS: [&str; 4] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+];
 
-/// Whether the address is of a source whose parameters are all framecast's own; `/` begins the path of a device.
+/// Whether the address is of a source whose parameters are all framecast's own; `/` begins the path
+/// of a device.
 pub(super) fn is_open_source(address: &str) -> bool {
     let scheme = address.split([':', '?']).next().unwrap_or_default();
     OPEN_SCHEMES.contains(&scheme) || address.starts_with("/dev/")
@@ -70,12 +92,16 @@ pub(super) fn is_sensitive(name: &str) -> bool {
 /// Whether a word of running text names a secret.
 pub(super) fn is_sensitive_word(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
-    SENSITIVE_ENDINGS.iter().any(|ending| word.ends_with(ending))
+    SENSITIVE_ENDINGS
+        .iter()
+        .any(|ending| word.ends_with(ending))
 }
 
 /// Whether a header field of this name carries credentials.
 pub(super) fn is_sensitive_field(name: &str) -> bool {
-    SENSITIVE_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field))
+    SENSITIVE_FIELDS
+        .iter()
+        .any(|field| name.eq_ignore_ascii_case(field))
 }
 
 /// Divides `NAME=ADDRESS` before its address.

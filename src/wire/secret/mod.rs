@@ -1,8 +1,9 @@
-//! Text that may contain credentials: addresses and command lines of cameras, and text of other programs about them.
+//! Text that may contain credentials: addresses and command lines of cameras, and text of other
+//! programs about them.
 //!
-//! [`SecretAddress`] is the only type for such an address. `Display` and `Debug` mask the credentials; the whole text
-//! is available from [`SecretAddress::expose`] alone, which makes every use of it easy to find. [`mask`] does the same
-//! for text that only mentions addresses.
+//! [`SecretAddress`] is the only type for such an address. `Display` and `Debug` mask the
+//! credentials; the whole text is available from [`SecretAddress::expose`] alone, which makes every
+//! use of it easy to find. [`mask`] does the same for text that only mentions addresses.
 
 mod command;
 mod masked;
@@ -26,10 +27,10 @@ use self::masked::{Masked, is_open_source, split_name};
 
 /// An address or a command line that may contain credentials, as the user wrote it.
 ///
-/// Masked are the user and password of a URL, every value of its query, and the arguments of a command that follow
-/// words such as `--password`. What stands behind the `#` of a source and the parameters of sources that have no
-/// credentials (`v4l2:`, `stills:`, `pattern:`, `rpicam:`) are framecast's own and stay readable. A `NAME=` before the
-/// address stays too.
+/// Masked are the user and password of a URL, every value of its query, and the arguments of a
+/// command that follow words such as `--password`. What stands behind the `#` of a source and the
+/// parameters of sources that have no credentials (`v4l2:`, `stills:`, `pattern:`, `rpicam:`) are
+/// framecast's own and stay readable. A `NAME=` before the address stays too.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct SecretAddress(String);
 
@@ -39,14 +40,15 @@ impl SecretAddress {
         Self(text.into())
     }
 
-    /// The whole address, for the connection or the process that needs it: it must reach neither a log nor an argument
-    /// list.
+    /// The whole address, for the connection or the process that needs it: it must reach neither a
+    /// log nor an argument list.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Masks the credentials in text that mentions this address: everything that [`mask`] masks, and wherever else they
-    /// appear the passwords and tokens of this address, as written or percent-decoded.
+    /// Masks the credentials in text that mentions this address: everything that [`mask`] masks,
+    /// and wherever else they appear the passwords and tokens of this address, as written or
+    /// percent-decoded.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in self.masked().secrets {
@@ -73,7 +75,9 @@ impl SecretAddress {
             None => url::mask(&mut masked, address),
         }
         // A secret may contain another one: the longer one is replaced first.
-        masked.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        masked
+            .secrets
+            .sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         masked
     }
 }
@@ -123,23 +127,35 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the userinfo of a URL (RFC 3986, section 3.2.1): `USER:PASSWORD` or `USER`, percent-encoded. `None` if it
-    /// decodes to something that a header field cannot hold.
+    /// Reads the userinfo of a URL (RFC 3986, section 3.2.1): `USER:PASSWORD` or `USER`,
+    /// percent-encoded. `None` if it decodes to something that a header field cannot hold.
     pub fn from_userinfo(userinfo: &str) -> Option<Self> {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
         let decode = |text| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
-        Self { user: decode(user)?, password: decode(password)? }.checked()
+        Self {
+            user: decode(user)?,
+            password: decode(password)?,
+        }
+        .checked()
     }
 
-    /// Reads `USER:PASSWORD` as it stands. `None` without a colon, or if a header field cannot hold it.
+    /// Reads `USER:PASSWORD` as it stands. `None` without a colon, or if a header field cannot hold
+    /// it.
     pub fn from_pair(pair: &str) -> Option<Self> {
         let (user, password) = pair.split_once(':')?;
-        Self { user: user.to_owned(), password: password.to_owned() }.checked()
+        Self {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        }
+        .checked()
     }
 
     /// The value of an `Authorization` field in the Basic scheme (RFC 7617).
     pub fn basic(&self) -> String {
-        format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{}", self.user, self.password)))
+        format!(
+            "Basic {}",
+            BASE64_STANDARD.encode(format!("{}:{}", self.user, self.password))
+        )
     }
 
     fn checked(self) -> Option<Self> {

@@ -12,18 +12,48 @@ fn userinfo_and_query_values_of_an_address_are_masked() {
         ("http://ann@cam", "http://***@cam"),
         ("http://ann:@cam", "http://***@cam"),
         ("http://@cam", "http://@cam"),
-        ("http://cam/cgi?user=admin&pwd=s3cret#fps=2&insecure=1", "http://cam/cgi?user=***&pwd=***#fps=2&insecure=1"),
+        (
+            "http://cam/cgi?user=admin&pwd=s3cret#fps=2&insecure=1",
+            "http://cam/cgi?user=***&pwd=***#fps=2&insecure=1",
+        ),
         ("http://cam?s3cret", "http://cam?***"),
-        ("http://cam/?action=stream?dummy=s3cret", "http://cam/?action=***"),
-        ("http://cam/?action=stream_1&x=1", "http://cam/?action=stream_1&x=***"),
-        ("http://cam/?a=&token=s3cret;x", "http://cam/?a=&token=***;***"),
-        ("https://[fe80::1%25eth0]:8443/v?k=s3cret", "https://[fe80::1%25eth0]:8443/v?k=***"),
+        (
+            "http://cam/?action=stream?dummy=s3cret",
+            "http://cam/?action=***",
+        ),
+        (
+            "http://cam/?action=stream_1&x=1",
+            "http://cam/?action=stream_1&x=***",
+        ),
+        (
+            "http://cam/?a=&token=s3cret;x",
+            "http://cam/?a=&token=***;***",
+        ),
+        (
+            "https://[fe80::1%25eth0]:8443/v?k=s3cret",
+            "https://[fe80::1%25eth0]:8443/v?k=***",
+        ),
         ("HTTP://cam/?PWD=s3cret", "HTTP://cam/?PWD=***"),
-        ("rtsp://cam/user=admin&password=s3cret&channel=1/x", "rtsp://cam/user=admin&password=***&channel=1/x"),
-        ("rtsp://cam/user=admin_password=s3cret_channel=1.sdp", "rtsp://cam/user=admin_password=***"),
-        ("redis://ann:s3cret@h/cam#timeout=5s", "redis://***@h/cam#timeout=5s"),
-        ("redis+list://:s3cret@h/work?max=7", "redis+list://***@h/work?max=7"),
-        ("front=http://ann:s3cret@cam/?x=y", "front=http://***@cam/?x=***"),
+        (
+            "rtsp://cam/user=admin&password=s3cret&channel=1/x",
+            "rtsp://cam/user=admin&password=***&channel=1/x",
+        ),
+        (
+            "rtsp://cam/user=admin_password=s3cret_channel=1.sdp",
+            "rtsp://cam/user=admin_password=***",
+        ),
+        (
+            "redis://ann:s3cret@h/cam#timeout=5s",
+            "redis://***@h/cam#timeout=5s",
+        ),
+        (
+            "redis+list://:s3cret@h/work?max=7",
+            "redis+list://***@h/work?max=7",
+        ),
+        (
+            "front=http://ann:s3cret@cam/?x=y",
+            "front=http://***@cam/?x=***",
+        ),
     ] {
         assert_eq!(shown(address), masked, "{address}");
         let debug = format!("{:?}", SecretAddress::new(address));
@@ -46,7 +76,10 @@ fn sources_without_credentials_stay_readable() {
         "exec:ffmpeg -f v4l2 -i /dev/video0 -vf 'scale=640:480, fps=5' -f mjpeg -",
     ] {
         assert_eq!(shown(address), address);
-        for text in [format!("camera a: started ({address})"), format!("[{address}]: {address}, 2 frames")] {
+        for text in [
+            format!("camera a: started ({address})"),
+            format!("[{address}]: {address}, 2 frames"),
+        ] {
             assert_eq!(mask(&text), text);
         }
     }
@@ -87,7 +120,10 @@ fn malformed_address_does_not_show_its_password() {
         "exec:curl 'http://ann:s3cret@cam/",
     ] {
         let shown = shown(address);
-        assert!(!shown.contains("s3cret") && !shown.contains("cret@"), "{address}: {shown}");
+        assert!(
+            !shown.contains("s3cret") && !shown.contains("cret@"),
+            "{address}: {shown}"
+        );
     }
 }
 
@@ -95,29 +131,71 @@ fn malformed_address_does_not_show_its_password() {
 fn arguments_after_names_of_secrets_are_masked() {
     for (command, masked) in [
         ("curl -u ann:s3cret http://cam/", "curl -u *** http://cam/"),
-        ("curl -fsSu ann:s3cret http://cam/", "curl -fsSu *** http://cam/"),
-        ("mosquitto_sub -P s3cret -p 1883", "mosquitto_sub -P *** -p 1883"),
-        ("curl -uann:s3cret http://cam/?pwd=s3cret", "curl -u*** http://cam/?pwd=***"),
-        ("curl --user=ann:s3cret http://cam/", "curl --user=*** http://cam/"),
-        ("curl -H 'Authorization: Basic s3cret' http://cam/", "curl -H 'Authorization: ***' http://cam/"),
-        ("curl -b sid=s3cret -b jar.txt http://cam/", "curl -b *** -b jar.txt http://cam/"),
-        ("wget --header='X-Api-Key: s3cret' -O - http://cam/", "wget '--header=X-Api-Key: ***' -O - http://cam/"),
+        (
+            "curl -fsSu ann:s3cret http://cam/",
+            "curl -fsSu *** http://cam/",
+        ),
+        (
+            "mosquitto_sub -P s3cret -p 1883",
+            "mosquitto_sub -P *** -p 1883",
+        ),
+        (
+            "curl -uann:s3cret http://cam/?pwd=s3cret",
+            "curl -u*** http://cam/?pwd=***",
+        ),
+        (
+            "curl --user=ann:s3cret http://cam/",
+            "curl --user=*** http://cam/",
+        ),
+        (
+            "curl -H 'Authorization: Basic s3cret' http://cam/",
+            "curl -H 'Authorization: ***' http://cam/",
+        ),
+        (
+            "curl -b sid=s3cret -b jar.txt http://cam/",
+            "curl -b *** -b jar.txt http://cam/",
+        ),
+        (
+            "wget --header='X-Api-Key: s3cret' -O - http://cam/",
+            "wget '--header=X-Api-Key: ***' -O - http://cam/",
+        ),
         (
             "ffmpeg -headers 'X-A: b\r\nAuthorization: Digest a=\"s3cret\"\r\n' -i x",
             "ffmpeg -headers 'X-A: b Authorization: *** ***' -i x",
         ),
         ("grab --password s3cret -o -", "grab --password *** -o -"),
-        ("grab --password 's3cret two' -o -", "grab --password *** -o -"),
-        ("grab --password=s3cret --api-key=s3cret", "grab --password=*** --api-key=***"),
+        (
+            "grab --password 's3cret two' -o -",
+            "grab --password *** -o -",
+        ),
+        (
+            "grab --password=s3cret --api-key=s3cret",
+            "grab --password=*** --api-key=***",
+        ),
         ("grab -passwd s3cret", "grab -passwd ***"),
         ("grab -p s3cret -p 8080", "grab -p *** -p 8080"),
-        ("sshpass -p s3cret ssh pi@cam cat", "sshpass -p *** ssh pi@cam cat"),
+        (
+            "sshpass -p s3cret ssh pi@cam cat",
+            "sshpass -p *** ssh pi@cam cat",
+        ),
         ("env CAM_PASS=s3cret grab", "env CAM_PASS=*** grab"),
         ("grab login password s3cret", "grab login password ***"),
-        ("gst-launch-1.0 rtspsrc user-id=ann user-pw=s3cret ! x", "gst-launch-1.0 rtspsrc user-id=ann user-pw=*** ! x"),
-        ("sh -c 'curl -u ann:s3cret http://cam | cat'", "sh -c 'curl -u *** http://cam | cat'"),
-        ("sh -c \"grab --token 's3cret two' rtsp://ann:s3cret@cam\"", "sh -c 'grab --token *** rtsp://***@cam'"),
-        ("curl -d '{\"password\": \"s3cret\"}' http://cam/", "curl -d '{\"password\": \"***\"}' http://cam/"),
+        (
+            "gst-launch-1.0 rtspsrc user-id=ann user-pw=s3cret ! x",
+            "gst-launch-1.0 rtspsrc user-id=ann user-pw=*** ! x",
+        ),
+        (
+            "sh -c 'curl -u ann:s3cret http://cam | cat'",
+            "sh -c 'curl -u *** http://cam | cat'",
+        ),
+        (
+            "sh -c \"grab --token 's3cret two' rtsp://ann:s3cret@cam\"",
+            "sh -c 'grab --token *** rtsp://***@cam'",
+        ),
+        (
+            "curl -d '{\"password\": \"s3cret\"}' http://cam/",
+            "curl -d '{\"password\": \"***\"}' http://cam/",
+        ),
         (
             "ffmpeg -i rtsp://ann:s3cret@cam:554/live?x=s3cret -f mjpeg -",
             "ffmpeg -i rtsp://***@cam:554/live?x=*** -f mjpeg -",
@@ -134,17 +212,41 @@ fn arguments_after_names_of_secrets_are_masked() {
 #[test]
 fn text_of_other_programs_is_masked() {
     for (text, masked) in [
-        ("rtsp://user:pa@ss@cam:554/live: refused", "rtsp://***@cam:554/live: refused"),
-        ("from http://a:b@c to http://d:e@f.", "from http://***@c to http://***@f."),
-        ("http://cam/path@2 and me@home", "http://cam/path@2 and me@home"),
+        (
+            "rtsp://user:pa@ss@cam:554/live: refused",
+            "rtsp://***@cam:554/live: refused",
+        ),
+        (
+            "from http://a:b@c to http://d:e@f.",
+            "from http://***@c to http://***@f.",
+        ),
+        (
+            "http://cam/path@2 and me@home",
+            "http://cam/path@2 and me@home",
+        ),
         ("cut short http://", "cut short http://"),
-        ("(http://ann:s3cret@cam/x?pwd=s3cret): 401", "(http://***@cam/x?pwd=***): 401"),
-        ("no frames from http://cam:8080, trying again", "no frames from http://cam:8080, trying again"),
-        ("> GET /cgi?user=ann&pwd=s3cret HTTP/1.1", "> GET /cgi?user=***&pwd=*** HTTP/1.1"),
-        ("> Authorization: Basic czNjcmV0\nnext", "> Authorization: ***\nnext"),
+        (
+            "(http://ann:s3cret@cam/x?pwd=s3cret): 401",
+            "(http://***@cam/x?pwd=***): 401",
+        ),
+        (
+            "no frames from http://cam:8080, trying again",
+            "no frames from http://cam:8080, trying again",
+        ),
+        (
+            "> GET /cgi?user=ann&pwd=s3cret HTTP/1.1",
+            "> GET /cgi?user=***&pwd=*** HTTP/1.1",
+        ),
+        (
+            "> Authorization: Basic czNjcmV0\nnext",
+            "> Authorization: ***\nnext",
+        ),
         ("> Cookie: a=b; c=d", "> Cookie: ***"),
         ("password: s3cret, user: ann", "password: *** user: ann"),
-        ("{\"token\": \"two words\", \"user\": 1}", "{\"token\": \"***\", \"user\": 1}"),
+        (
+            "{\"token\": \"two words\", \"user\": 1}",
+            "{\"token\": \"***\", \"user\": 1}",
+        ),
         ("password = 's3cret' is wrong", "password = '***' is wrong"),
         ("api_key=s3cret&x=y", "api_key=***"),
         ("ann:s3cret@cam: refused", "***@cam: refused"),
@@ -153,12 +255,27 @@ fn text_of_other_programs_is_masked() {
             "401 Unauthorized: Authentication failed: check user and password",
         ),
         ("no key frame yet: waiting", "no key frame yet: waiting"),
-        ("write http://USER:PASSWORD@HOST/PATH", "write http://USER:PASSWORD@HOST/PATH"),
-        ("set FRAMECAST_AUTH=USER:PASSWORD", "set FRAMECAST_AUTH=USER:PASSWORD"),
-        ("write https://HOST:PORT/ or unix:PATH", "write https://HOST:PORT/ or unix:PATH"),
+        (
+            "write http://USER:PASSWORD@HOST/PATH",
+            "write http://USER:PASSWORD@HOST/PATH",
+        ),
+        (
+            "set FRAMECAST_AUTH=USER:PASSWORD",
+            "set FRAMECAST_AUTH=USER:PASSWORD",
+        ),
+        (
+            "write https://HOST:PORT/ or unix:PATH",
+            "write https://HOST:PORT/ or unix:PATH",
+        ),
         ("--token: a token is a word", "--token: a token is a word"),
-        ("--token-file /etc/token: every user may read it", "--token-file /etc/token: every user may read it"),
-        ("token=Token(4294967295), interests=READABLE", "token=Token(4294967295), interests=READABLE"),
+        (
+            "--token-file /etc/token: every user may read it",
+            "--token-file /etc/token: every user may read it",
+        ),
+        (
+            "token=Token(4294967295), interests=READABLE",
+            "token=Token(4294967295), interests=READABLE",
+        ),
     ] {
         assert_eq!(mask(text), masked);
     }
@@ -167,12 +284,32 @@ fn text_of_other_programs_is_masked() {
 #[test]
 fn secrets_of_an_address_are_masked_wherever_they_appear() {
     for (address, text, masked) in [
-        ("http://ann:s3%40cret@cam/", "login of ann with s3@cret failed", "login of ann with *** failed"),
-        ("http://cam/?pwd=s3cret", "bad login (s3cret)", "bad login (***)"),
-        ("http://cam/?camera=front", "camera front is away", "camera front is away"),
+        (
+            "http://ann:s3%40cret@cam/",
+            "login of ann with s3@cret failed",
+            "login of ann with *** failed",
+        ),
+        (
+            "http://cam/?pwd=s3cret",
+            "bad login (s3cret)",
+            "bad login (***)",
+        ),
+        (
+            "http://cam/?camera=front",
+            "camera front is away",
+            "camera front is away",
+        ),
         ("http://ann:1@cam/", "1 of 1 frames", "1 of 1 frames"),
-        ("exec:grab --password s3cret", "ERROR: user ann/s3cret", "ERROR: user ann/***"),
-        ("exec:grab rtsp://ann:s3cret@cam", "rtsp://cam: s3cret?", "rtsp://cam: ***?"),
+        (
+            "exec:grab --password s3cret",
+            "ERROR: user ann/s3cret",
+            "ERROR: user ann/***",
+        ),
+        (
+            "exec:grab rtsp://ann:s3cret@cam",
+            "rtsp://cam: s3cret?",
+            "rtsp://cam: ***?",
+        ),
     ] {
         assert_eq!(SecretAddress::new(address).redact(text), masked);
     }
@@ -180,19 +317,45 @@ fn secrets_of_an_address_are_masked_wherever_they_appear() {
 
 #[test]
 fn any_text_can_be_masked() {
-    for text in
-        ["", "=", ":", "://", "@", "?", "#", "a=", "://@:?#=&", "exec:", "exec:'", "x=exec:-u", "ü://ü:ü@ü?ü=ü#ü", "\0"]
-    {
-        let _ = (shown(text), mask(text), SecretAddress::new(text).redact(text));
+    for text in [
+        "",
+        "=",
+        ":",
+        "://",
+        "@",
+        "?",
+        "#",
+        "a=",
+        "://@:?#=&",
+        "exec:",
+        "exec:'",
+        "x=exec:-u",
+        "ü://ü:ü@ü?ü=ü#ü",
+        "\0",
+    ] {
+        let _ = (
+            shown(text),
+            mask(text),
+            SecretAddress::new(text).redact(text),
+        );
     }
 }
 
 #[test]
 fn credentials_are_decoded_and_not_shown() {
     let credentials = Credentials::from_userinfo("u%73er:p%40ss:w%C3%B6rd").unwrap();
-    assert_eq!((credentials.user.as_str(), credentials.password.as_str()), ("user", "p@ss:wörd"));
-    assert_eq!(Credentials::from_pair("ann:pw").unwrap().basic(), "Basic YW5uOnB3");
-    assert_eq!(Credentials::from_userinfo("ann"), Credentials::from_pair("ann:"));
+    assert_eq!(
+        (credentials.user.as_str(), credentials.password.as_str()),
+        ("user", "p@ss:wörd")
+    );
+    assert_eq!(
+        Credentials::from_pair("ann:pw").unwrap().basic(),
+        "Basic YW5uOnB3"
+    );
+    assert_eq!(
+        Credentials::from_userinfo("ann"),
+        Credentials::from_pair("ann:")
+    );
     for bad in ["ann:%0apw", "ann:%ff", "a%00:b"] {
         assert_eq!(Credentials::from_userinfo(bad), None, "{bad}");
     }

@@ -1,13 +1,14 @@
-//! What is masked in running text, such as what other programs write to standard error: URLs with credentials, header
-//! fields, and values that follow the name of a secret.
+//! What is masked in running text, such as what other programs write to standard error: URLs with
+//! credentials, header fields, and values that follow the name of a secret.
 
 use super::masked::{
-    Masked, PLACEHOLDERS, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word, split_name,
+    Masked, PLACEHOLDERS, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word,
+    split_name,
 };
 use super::url;
 
-/// Masks the credentials in text: user and password of each URL and the values of its query, the header fields
-/// `Authorization` and `Cookie`, and what follows `password=`, `token:` and the like.
+/// Masks the credentials in text: user and password of each URL and the values of its query, the
+/// header fields `Authorization` and `Cookie`, and what follows `password=`, `token:` and the like.
 pub fn mask(text: &str) -> String {
     let mut masked = Masked::default();
     mask_text(&mut masked, text);
@@ -29,7 +30,8 @@ pub(super) fn mask_text(masked: &mut Masked, text: &str) {
     let mut rest = text;
     let mut names_secret = false;
     while !rest.is_empty() {
-        let (gap, behind) = rest.split_at(rest.find(|letter| !divides(letter)).unwrap_or(rest.len()));
+        let (gap, behind) =
+            rest.split_at(rest.find(|letter| !divides(letter)).unwrap_or(rest.len()));
         masked.show(gap);
         let (word, behind) = behind.split_at(behind.find(divides).unwrap_or(behind.len()));
         // `password = x` and `"password": "x"`
@@ -45,7 +47,8 @@ pub(super) fn mask_text(masked: &mut Masked, text: &str) {
             Next::Text => behind,
             Next::Value => mask_value(masked, behind),
             Next::Line => {
-                let (line, behind) = behind.split_at(behind.find(['\n', '\r']).unwrap_or(behind.len()));
+                let (line, behind) =
+                    behind.split_at(behind.find(['\n', '\r']).unwrap_or(behind.len()));
                 masked.show(if line.starts_with(' ') { " " } else { "" });
                 masked.hide(line.trim_start());
                 behind
@@ -63,7 +66,10 @@ fn divides(letter: char) -> bool {
 fn mask_value<'a>(masked: &mut Masked, text: &'a str) -> &'a str {
     let (gap, value) = text.split_at(text.find(|letter| !divides(letter)).unwrap_or(text.len()));
     masked.show(gap);
-    let quote = gap.chars().next_back().filter(|letter| matches!(letter, '"' | '\'' | '`'));
+    let quote = gap
+        .chars()
+        .next_back()
+        .filter(|letter| matches!(letter, '"' | '\'' | '`'));
     let end = match quote {
         Some(quote) => value.find(quote),
         None => value.find(divides),
@@ -77,10 +83,15 @@ fn mask_word(masked: &mut Masked, word: &str) -> Next {
     if let Some((name, value)) = assignment(word) {
         masked.show(name);
         masked.hide_secret(value);
-        return if value.is_empty() { Next::Value } else { Next::Text };
+        return if value.is_empty() {
+            Next::Value
+        } else {
+            Next::Text
+        };
     }
     if let Some(end) = word.find("://") {
-        let is_scheme = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.');
+        let is_scheme =
+            |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.');
         let before = word[..end].trim_end_matches(is_scheme);
         let url = without_sign(&word[before.len()..]);
         masked.show(before);
@@ -126,7 +137,8 @@ fn without_sign(url: &str) -> &str {
     url.trim_end_matches([':', ',', ';', '.', ')', ']'])
 }
 
-/// Divides `NAME=SECRET` behind its sign, if the name is one of a secret. A URL has rules of its own.
+/// Divides `NAME=SECRET` behind its sign, if the name is one of a secret. A URL has rules of its
+/// own.
 fn assignment(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     // mio's log numbers what is registered; a sentence says how a login is written.
@@ -135,5 +147,6 @@ fn assignment(word: &str) -> Option<(&str, &str)> {
 }
 
 fn is_name(text: &str) -> bool {
-    text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.'))
+    text.chars()
+        .all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.'))
 }

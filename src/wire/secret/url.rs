@@ -2,10 +2,12 @@
 
 use super::masked::{Masked, PLACEHOLDERS, is_sensitive};
 
-/// A value of one of framecast's own parameters is not longer than this, such as `1280x720` or `250ms`.
+/// A value of one of framecast's own parameters is not longer than this, such as `1280x720` or
+/// `250ms`.
 const OWN_VALUE_BYTES_MAX: usize = 16;
 
-/// Masks `url`, which is whole: it may be malformed, as with a password that is not percent-encoded.
+/// Masks `url`, which is whole: it may be malformed, as with a password that is not
+/// percent-encoded.
 pub(super) fn mask(masked: &mut Masked, url: &str) {
     let (scheme, rest) = match url.find("://") {
         Some(end) => url.split_at(end + 3),
@@ -29,7 +31,9 @@ pub(super) fn mask(masked: &mut Masked, url: &str) {
     mask_path(masked, path);
     match scheme.starts_with("redis") {
         // Redis has no queries: `redis+list://HOST/KEY?max=100` is framecast's own.
-        true => mask_pairs(masked, query, |name, value| name == "max" && is_whole_number(value)),
+        true => mask_pairs(masked, query, |name, value| {
+            name == "max" && is_whole_number(value)
+        }),
         false => mask_query(masked, query),
     }
     mask_own(masked, fragment);
@@ -45,11 +49,14 @@ fn mask_userinfo(masked: &mut Masked, userinfo: &str) {
     }
 }
 
-/// Whether the beginning of a password may have been read as a port, because the password contains a `/`, `?` or `#`
-/// that is not percent-encoded: a port that is no number, or an `@` in what follows a port.
+/// Whether the beginning of a password may have been read as a port, because the password contains
+/// a `/`, `?` or `#` that is not percent-encoded: a port that is no number, or an `@` in what
+/// follows a port.
 fn hides_userinfo(authority: &str, rest: &str) -> bool {
     let after_host = authority.rsplit(']').next().unwrap_or_default();
-    let Some((_, port)) = after_host.split_once(':') else { return false };
+    let Some((_, port)) = after_host.split_once(':') else {
+        return false;
+    };
     let (before_query, fragment) = (divide(rest, '?').0, divide(rest, '#').1);
     // `PORT` stands for a number where it is explained how to write an address.
     let is_number = port == "PORT" || is_whole_number(port);
@@ -65,7 +72,8 @@ fn divide(text: &str, sign: char) -> (&str, &str) {
     text.split_at(text.find(sign).unwrap_or(text.len()))
 }
 
-/// Some cameras take their login in the path: `/user=admin&password=secret&channel=1`, `/user=admin_password=secret`.
+/// Some cameras take their login in the path: `/user=admin&password=secret&channel=1`,
+/// `/user=admin_password=secret`.
 fn mask_path(masked: &mut Masked, path: &str) {
     for piece in path.split_inclusive(['/', '&', ';']) {
         let whole = piece.trim_end_matches(['/', '&', ';']);
@@ -90,16 +98,20 @@ fn mask_path(masked: &mut Masked, path: &str) {
     }
 }
 
-/// Masks the values of a query, and what has no name in it. `action=stream` asks servers for their stream.
+/// Masks the values of a query, and what has no name in it. `action=stream` asks servers for their
+/// stream.
 fn mask_query(masked: &mut Masked, query: &str) {
     mask_pairs(masked, query, is_action);
 }
 
-/// Masks the query of a word of running text that is no URL. It may end the path of a folder that has blanks, as in
-/// `stills:/srv/my pictures?fps=1`: numbers of its parameters stay readable.
+/// Masks the query of a word of running text that is no URL. It may end the path of a folder that
+/// has blanks, as in `stills:/srv/my pictures?fps=1`: numbers of its parameters stay readable.
 pub(super) fn mask_query_of_word(masked: &mut Masked, query: &str) {
-    let is_of_folder = |name: &str, value: &str| matches!(name, "fps" | "watch") && value.parse::<f64>().is_ok();
-    mask_pairs(masked, query, |name, value| is_action(name, value) || is_of_folder(name, value));
+    let is_of_folder =
+        |name: &str, value: &str| matches!(name, "fps" | "watch") && value.parse::<f64>().is_ok();
+    mask_pairs(masked, query, |name, value| {
+        is_action(name, value) || is_of_folder(name, value)
+    });
 }
 
 fn is_action(name: &str, value: &str) -> bool {
@@ -110,14 +122,22 @@ fn is_action(name: &str, value: &str) -> bool {
 /// Masks whatever is not one of our own parameters.
 fn mask_own(masked: &mut Masked, parameters: &str) {
     mask_pairs(masked, parameters, |name, value| {
-        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.%".contains(&byte));
-        is_plain(name) && !is_sensitive(name) && is_plain(value) && value.len() <= OWN_VALUE_BYTES_MAX
+        let is_plain = |text: &str| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.%".contains(&byte))
+        };
+        is_plain(name)
+            && !is_sensitive(name)
+            && is_plain(value)
+            && value.len() <= OWN_VALUE_BYTES_MAX
     });
 }
 
 /// Masks `NAME=VALUE` pairs behind the sign that begins them, unless `is_open`.
 fn mask_pairs(masked: &mut Masked, pairs: &str, is_open: impl Fn(&str, &str) -> bool) {
-    let Some(first) = pairs.chars().next() else { return };
+    let Some(first) = pairs.chars().next() else {
+        return;
+    };
     let (sign, pairs) = pairs.split_at(first.len_utf8());
     masked.show(sign);
     for piece in pairs.split_inclusive(['&', ';']) {
@@ -127,7 +147,11 @@ fn mask_pairs(masked: &mut Masked, pairs: &str, is_open: impl Fn(&str, &str) -> 
             Some((name, value)) => {
                 masked.show(name);
                 masked.show("=");
-                if is_sensitive(name) { masked.hide_secret(value) } else { masked.hide(value) }
+                if is_sensitive(name) {
+                    masked.hide_secret(value)
+                } else {
+                    masked.hide(value)
+                }
             }
             None => masked.hide(pair),
         }

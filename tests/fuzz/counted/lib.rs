@@ -1,5 +1,6 @@
-//! What the layers use of the crate memchr, and how many bytes it has looked at for them. Their parsers look for things
-//! with nothing else, so the count tells whether their work is linear: something that a clock on a busy machine cannot.
+//! What the layers use of the crate memchr, and how many bytes it has looked at for them. Their
+//! parsers look for things with nothing else, so the count tells whether their work is linear:
+//! something that a clock on a busy machine cannot.
 
 use std::cell::Cell;
 

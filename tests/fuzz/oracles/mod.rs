@@ -1,5 +1,6 @@
-//! What must hold for whatever bytes. Each target has a function here, which panics where it does not: the fuzzer calls
-//! it with bytes of its own, and `cargo test` with those that are kept in `corpus`.
+//! What must hold for whatever bytes. Each target has a function here, which panics where it does
+//! not: the fuzzer calls it with bytes of its own, and `cargo test` with those that are kept in
+//! `corpus`.
 
 #[allow(dead_code)]
 #[path = "../../wire_media/feed.rs"]

@@ -11,15 +11,23 @@ use super::feed::{Decoder, FRAME_BYTES_MAX, Outcome, feed};
 use super::sample::Sample;
 use super::work;
 
-/// Looks at a part's bytes: each dash may begin a delimiter, of up to 78 bytes that are looked through for its end.
+/// Looks at a part's bytes: each dash may begin a delimiter, of up to 78 bytes that are looked
+/// through for its end.
 const LOOKS: usize = 90;
 
 pub fn run(input: &[u8]) {
-    let Some(sample) = Sample::read(input) else { return };
+    let Some(sample) = Sample::read(input) else {
+        return;
+    };
     let bound = bound(sample.choice);
-    let declared = [None, Some("b"), Some("\"--b\""), Some("other")][usize::from(sample.choice % 4)];
+    let declared =
+        [None, Some("b"), Some("\"--b\""), Some("other")][usize::from(sample.choice % 4)];
     let outcome = cutting_changes_nothing(|| PartDecoder::new(declared, bound), &sample, LOOKS);
-    assert!(outcome.left.len() < bound.max(2) + HEAD_BYTES_MAX, "{} bytes are kept", outcome.left.len());
+    assert!(
+        outcome.left.len() < bound.max(2) + HEAD_BYTES_MAX,
+        "{} bytes are kept",
+        outcome.left.len()
+    );
     for part in outcome.parts().into_iter().take(4) {
         survives(part);
     }
@@ -33,8 +41,13 @@ pub fn bound(choice: u8) -> usize {
     }
 }
 
-/// However the stream is cut, the decoder gives the same, and looks at each byte a bounded number of times.
-pub fn cutting_changes_nothing<D: Decoder>(decoder: impl Fn() -> D, sample: &Sample<'_>, looks: usize) -> Outcome {
+/// However the stream is cut, the decoder gives the same, and looks at each byte a bounded number
+/// of times.
+pub fn cutting_changes_nothing<D: Decoder>(
+    decoder: impl Fn() -> D,
+    sample: &Sample<'_>,
+    looks: usize,
+) -> Outcome {
     let bytes = sample.stream.len();
     work::is_linear(0, 0, usize::MAX / 2);
     let whole = feed(decoder(), [&*sample.stream]);
@@ -47,12 +60,15 @@ pub fn cutting_changes_nothing<D: Decoder>(decoder: impl Fn() -> D, sample: &Sam
     work::is_linear(bytes, count, looks);
 
     let rejected = whole.events.iter().filter_map(|event| event.as_ref().err());
-    assert!(rejected.clone().all(|rejected| rejected.bytes > 0), "nothing is rejected");
+    assert!(
+        rejected.clone().all(|rejected| rejected.bytes > 0),
+        "nothing is rejected"
+    );
     whole
 }
 
-/// What was decoded is the same once it is encoded and decoded again, unless the delimiter itself is in it (which a
-/// boundary must be chosen not to be: RFC 2046, section 5.1.1).
+/// What was decoded is the same once it is encoded and decoded again, unless the delimiter itself
+/// is in it (which a boundary must be chosen not to be: RFC 2046, section 5.1.1).
 pub fn survives(part: &Part) {
     if part.jpeg.windows(7).any(|window| window == b"--frame") {
         return;
@@ -60,21 +76,37 @@ pub fn survives(part: &Part) {
     let sequence = part.sequence.or(Sequence::new(1)).expect("1 is in range");
     let captured_at = part.captured_at.unwrap_or(WallTime::MAX).since_epoch();
     let captured_at = Duration::new(captured_at.as_secs(), captured_at.subsec_micros() * 1000);
-    let captured_at = WallTime::new(captured_at).expect("whole microseconds of a time in range are in range");
+    let captured_at =
+        WallTime::new(captured_at).expect("whole microseconds of a time in range are in range");
     let encoded = EncodedPart::encode("frame", sequence.get(), captured_at, &part.jpeg);
     assert_eq!(encoded.jpeg(), part.jpeg);
     for framing in [Framing::Length, Framing::Advance] {
-        let body = [preamble("frame", framing), encoded.framed(framing), encoded.framed(framing)].concat();
+        let body = [
+            preamble("frame", framing),
+            encoded.framed(framing),
+            encoded.framed(framing),
+        ]
+        .concat();
         let mut received = BytesMut::from(body.as_slice());
         let mut decoder = PartDecoder::new(Some("frame"), part.jpeg.len());
         for _ in 0..2 {
-            let again = decoder.decode(&mut received).expect("it is sound").expect("it is whole");
+            let again = decoder
+                .decode(&mut received)
+                .expect("it is sound")
+                .expect("it is whole");
             assert_eq!((&again.jpeg, again.picture), (&part.jpeg, part.picture));
             if framing == Framing::Length {
-                assert_eq!((again.sequence, again.captured_at), (Some(sequence), Some(captured_at)));
+                assert_eq!(
+                    (again.sequence, again.captured_at),
+                    (Some(sequence), Some(captured_at))
+                );
             }
         }
         assert_eq!(decoder.decode(&mut received), Ok(None));
-        assert_eq!(decoder.tally().accepted.bytes, decoder.tally().bytes(), "nothing is skipped");
+        assert_eq!(
+            decoder.tally().accepted.bytes,
+            decoder.tally().bytes(),
+            "nothing is skipped"
+        );
     }
 }

@@ -1,17 +1,19 @@
 //! An input: a stream of bytes, and in which ways it is cut.
 //!
-//! Its first five bytes tell of the rest: how many of the bytes behind them are lengths of pieces, whether a part of
-//! the stream is said over and over, where that is and how long it is, and what else the target lets the input choose.
-//! So a few bytes reach every bound, and where a stream is cut is as much the fuzzer's choice as what is in it.
+//! Its first five bytes tell of the rest: how many of the bytes behind them are lengths of pieces,
+//! whether a part of the stream is said over and over, where that is and how long it is, and what
+//! else the target lets the input choose. So a few bytes reach every bound, and where a stream is
+//! cut is as much the fuzzer's choice as what is in it.
 
 use std::borrow::Cow;
 
 const PREFIX_BYTES: usize = 5;
 
-/// How long the part that is said over and over becomes; every bound of a parser is a little above one of these. Short
-/// ones come more often, since the time goes into the long ones.
-const STRETCHES: [usize; 16] =
-    [30, 30, 64, 64, 128, 128, 256, 256, 600, 600, 1_000, 1_000, 2_000, 4_000, 8_100, 16_300];
+/// How long the part that is said over and over becomes; every bound of a parser is a little above
+/// one of these. Short ones come more often, since the time goes into the long ones.
+const STRETCHES: [usize; 16] = [
+    30, 30, 64, 64, 128, 128, 256, 256, 600, 600, 1_000, 1_000, 2_000, 4_000, 8_100, 16_300,
+];
 
 /// So many pieces are enough to tell work that grows with their number.
 const CRUMBS_MAX: usize = 500;
@@ -24,13 +26,23 @@ pub struct Sample<'a> {
 
 impl<'a> Sample<'a> {
     pub fn read(input: &'a [u8]) -> Option<Self> {
-        let (&[pieces, stretch, at, width, choice], rest) = input.split_first_chunk::<PREFIX_BYTES>()?;
+        let (&[pieces, stretch, at, width, choice], rest) =
+            input.split_first_chunk::<PREFIX_BYTES>()?;
         let (lengths, stream) = rest.split_at(usize::from(pieces & 7).min(rest.len()));
         let stream = match stretch {
-            0xf0.. => Cow::Owned(stretched(stream, STRETCHES[usize::from(stretch & 15)], at, width)),
+            0xf0.. => Cow::Owned(stretched(
+                stream,
+                STRETCHES[usize::from(stretch & 15)],
+                at,
+                width,
+            )),
             _ => Cow::Borrowed(stream),
         };
-        Some(Self { stream, choice, lengths })
+        Some(Self {
+            stream,
+            choice,
+            lengths,
+        })
     }
 
     /// The stream in pieces as long as the input says, over and over.

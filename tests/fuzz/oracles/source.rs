@@ -11,13 +11,18 @@ use super::sample::Sample;
 const LOOKS: usize = 90;
 
 pub fn run(input: &[u8]) {
-    let Some(sample) = Sample::read(input) else { return };
+    let Some(sample) = Sample::read(input) else {
+        return;
+    };
     let bound = bound(sample.choice);
     let outcome = cutting_changes_nothing(|| SourceDecoder::new(bound), &sample, LOOKS);
     outcome.parts().into_iter().take(4).for_each(survives);
 
     // It is one of the two decoders, behind what is neither.
-    let telling = sample.stream.windows(2).position(|pair| matches!(pair, [0xff, 0xd8] | b"--"));
+    let telling = sample
+        .stream
+        .windows(2)
+        .position(|pair| matches!(pair, [0xff, 0xd8] | b"--"));
     let Some((skipped, stream)) = telling.map(|at| sample.stream.split_at(at)) else {
         return assert!(outcome.events.is_empty() && outcome.left.len() <= 1);
     };
@@ -25,6 +30,12 @@ pub fn run(input: &[u8]) {
         true => feed(PartDecoder::new(None, bound), [stream]),
         false => feed(Splitter::new(bound), [stream]),
     };
-    assert_eq!((outcome.events, outcome.left, outcome.last), (expected.events, expected.left, expected.last));
-    assert_eq!(outcome.tally.skipped_bytes, expected.tally.skipped_bytes + skipped.len() as u64);
+    assert_eq!(
+        (outcome.events, outcome.left, outcome.last),
+        (expected.events, expected.left, expected.last)
+    );
+    assert_eq!(
+        outcome.tally.skipped_bytes,
+        expected.tally.skipped_bytes + skipped.len() as u64
+    );
 }

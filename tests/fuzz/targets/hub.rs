@@ -1,5 +1,5 @@
-//! The whole hub: a world of peers, cameras and faults, as `tests/simulation` has it, whose every choice is a byte of
-//! the input.
+//! The whole hub: a world of peers, cameras and faults, as `tests/simulation` has it, whose every
+//! choice is a byte of the input.
 #![no_main]
 
 #[path = "../../simulation/body.rs"]

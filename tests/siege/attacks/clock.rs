@@ -22,23 +22,51 @@ pub fn attack(form: Form, report: &mut Report) {
     let file = folder.path().join("offset");
     let set = |offset: &str| {
         let unfinished = folder.path().join("unfinished");
-        fs::write(&unfinished, offset).and_then(|()| fs::rename(&unfinished, &file)).expect("the clock can be set");
+        fs::write(&unfinished, offset)
+            .and_then(|()| fs::rename(&unfinished, &file))
+            .expect("the clock can be set");
     };
     set("+0");
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &file).env("FAKETIME_CACHE_DURATION", "1");
-    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_RESET", "1");
+    command
+        .env("LD_PRELOAD", library)
+        .env("FAKETIME_TIMESTAMP_FILE", &file)
+        .env("FAKETIME_CACHE_DURATION", "1");
+    command
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .env("FAKETIME_DONT_RESET", "1");
     let timeout = form.choose(Duration::from_secs(10), Duration::from_secs(3));
-    let stand =
-        Stand::raise_with(form, command, &["--request-timeout", &format!("{}s", timeout.as_secs())], Vec::new());
+    let stand = Stand::raise_with(
+        form,
+        command,
+        &["--request-timeout", &format!("{}s", timeout.as_secs())],
+        Vec::new(),
+    );
     let began = server_time(&stand);
     let mut jumps = Vec::new();
-    for offset in form.choose(&["+1y", "-1y", "+0", "-1y", "+1y", "+0"][..], &["+1y", "-1y"][..]) {
+    for offset in form.choose(
+        &["+1y", "-1y", "+0", "-1y", "+1y", "+0"][..],
+        &["+1y", "-1y"][..],
+    ) {
         let mut crowd = Crowd::new(stand.program.address);
         let says = vec![b"GET /st".to_vec()];
-        crowd.open(0, Manner { says, pause: Duration::ZERO, reads: Reads::Everything, resets_after: None });
+        crowd.open(
+            0,
+            Manner {
+                says,
+                pause: Duration::ZERO,
+                reads: Reads::Everything,
+                resets_after: None,
+            },
+        );
         crowd.watch(Duration::from_millis(100));
-        let newest = stand.audience.look().iter().map(|watched| watched.seen.last).max().unwrap_or(0);
+        let newest = stand
+            .audience
+            .look()
+            .iter()
+            .map(|watched| watched.seen.last)
+            .max()
+            .unwrap_or(0);
         set(offset);
         let expected = match offset.as_bytes()[0..2] {
             [b'+', b'1'] => began + YEAR,
@@ -53,17 +81,35 @@ pub fn attack(form: Form, report: &mut Report) {
         while crowd.len() > 0 && Instant::now() < until {
             crowd.watch(Duration::from_millis(20));
         }
-        let closed = crowd.ended.first().filter(|ended| ended.status() == Some(408));
+        let closed = crowd
+            .ended
+            .first()
+            .filter(|ended| ended.status() == Some(408));
         let age = closed.map_or(Duration::MAX, |ended| ended.age);
-        report.must(age >= timeout && closed.is_some(), format!("{offset}: a request was ended after {age:?}"));
+        report.must(
+            age >= timeout && closed.is_some(),
+            format!("{offset}: a request was ended after {age:?}"),
+        );
         let is_late = age > timeout + Duration::from_millis(500);
-        form.bar(report, !is_late, format!("{offset}: a request was ended after {age:?}"));
+        form.bar(
+            report,
+            !is_late,
+            format!("{offset}: a request was ended after {age:?}"),
+        );
         jumps.push(format!("{offset}: {:.2} s", age.as_secs_f64()));
         eventually("frames come as before", || {
-            stand.audience.look().iter().all(|watched| watched.seen.last > newest + 30 || watched.fault.is_some())
+            stand
+                .audience
+                .look()
+                .iter()
+                .all(|watched| watched.seen.last > newest + 30 || watched.fault.is_some())
         });
     }
-    report.figure(format!("a request's deadline of {} s across each jump: {}", timeout.as_secs(), jumps.join(", ")));
+    report.figure(format!(
+        "a request's deadline of {} s across each jump: {}",
+        timeout.as_secs(),
+        jumps.join(", ")
+    ));
     stand.settle(report);
 }
 
@@ -71,11 +117,17 @@ pub fn attack(form: Form, report: &mut Report) {
 fn server_time(stand: &Stand) -> Duration {
     let reply = stand.program.get("/healthz");
     let date = field(&reply.head, "Date").and_then(|date| httpdate::parse_http_date(date).ok());
-    date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok()).expect("the reply has a date")
+    date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok())
+        .expect("the reply has a date")
 }
 
 fn faketime() -> Option<std::path::PathBuf> {
-    let places = fs::read_dir(LIBRARIES).ok()?.flatten().map(|entry| entry.path());
+    let places = fs::read_dir(LIBRARIES)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path());
     let libraries = places.map(|place| place.join("faketime/libfaketime.so.1"));
-    libraries.into_iter().find(|library: &std::path::PathBuf| Path::exists(library))
+    libraries
+        .into_iter()
+        .find(|library: &std::path::PathBuf| Path::exists(library))
 }

@@ -22,26 +22,57 @@ fn attack(format: &str, form: Form, report: &mut Report) {
     let camera = format!("bad={}", baton.garbage(format, frames));
     let program = Command::new(env!("CARGO_BIN_EXE_framecast"));
     let stand = Stand::raise_with(form, program, &["--camera", &camera], Vec::new());
-    let seat = Seat { target: "/stream?camera=bad".into(), is_advance: false, is_numbered: false, rate: None };
+    let seat = Seat {
+        target: "/stream?camera=bad".into(),
+        is_advance: false,
+        is_numbered: false,
+        rate: None,
+    };
     let watchers = Audience::gather(stand.program.address, vec![seat; form.choose(10, 3)]);
     let ledger = baton.ledger();
     let bad = || stand.program.state()["cameras"][1].clone();
     let count = |camera: &serde_json::Value, name: &str| camera[name].as_u64().unwrap_or(u64::MAX);
-    let parts = ["accepted_bytes", "rejected_bytes", "skipped_bytes", "undecided_bytes"];
-    let sum = |camera: &serde_json::Value| parts.iter().map(|part| count(camera, part)).sum::<u64>();
+    let parts = [
+        "accepted_bytes",
+        "rejected_bytes",
+        "skipped_bytes",
+        "undecided_bytes",
+    ];
+    let sum =
+        |camera: &serde_json::Value| parts.iter().map(|part| count(camera, part)).sum::<u64>();
     let took = eventually("all is read", || sum(&bad()) >= ledger.bytes);
     let camera = bad();
-    report.must(sum(&camera) == ledger.bytes, format!("{} bytes were written, counted are {camera}", ledger.bytes));
+    report.must(
+        sum(&camera) == ledger.bytes,
+        format!("{} bytes were written, counted are {camera}", ledger.bytes),
+    );
     let accepted = count(&camera, "accepted");
-    report.must(accepted == ledger.good, format!("of {} good frames {accepted} were accepted", ledger.good));
+    report.must(
+        accepted == ledger.good,
+        format!("of {} good frames {accepted} were accepted", ledger.good),
+    );
     let repaired = count(&camera, "repaired");
-    report.must(repaired == ledger.unended, format!("of {} that were to be, {repaired} are repaired", ledger.unended));
+    report.must(
+        repaired == ledger.unended,
+        format!(
+            "of {} that were to be, {repaired} are repaired",
+            ledger.unended
+        ),
+    );
     let last = (frames + GOOD_AT_LAST) as u64;
     eventually("whoever watches has the last good frame", || {
-        watchers.look().iter().all(|watched| watched.seen.last == last || watched.fault.is_some())
+        watchers
+            .look()
+            .iter()
+            .all(|watched| watched.seen.last == last || watched.fault.is_some())
     });
     check_streams(&watchers.look(), report);
-    let shown = watchers.look().iter().map(|watched| watched.seen.frames).min().unwrap_or(0);
+    let shown = watchers
+        .look()
+        .iter()
+        .map(|watched| watched.seen.frames)
+        .min()
+        .unwrap_or(0);
     report.figure(format!(
         "{} frames, {:.0} MiB: {accepted} good ones accepted of {} written, {repaired} of them repaired, rejected {}, \
          {:.1} MiB between frames skipped, \

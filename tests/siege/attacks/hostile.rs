@@ -30,15 +30,26 @@ pub fn attack(form: Form, report: &mut Report) {
         let mut one = Report::default();
         let cpu_ms = longest_turn_cpu(&unit()).as_secs_f64() * 1000.0;
         one.figure(format!("at most {cpu_ms:.1} ms of CPU to decode in a turn"));
-        one.must(cpu_ms <= TURN_MS_MAX, format!("decoding took {cpu_ms:.1} ms of CPU in a turn"));
+        one.must(
+            cpu_ms <= TURN_MS_MAX,
+            format!("decoding took {cpu_ms:.1} ms of CPU in a turn"),
+        );
         besiege(kind, form, &mut one);
-        report.figures.extend(one.figures.into_iter().map(|figure| format!("{kind}: {figure}")));
-        report.faults.extend(one.faults.into_iter().map(|fault| format!("{kind}: {fault}")));
+        report.figures.extend(
+            one.figures
+                .into_iter()
+                .map(|figure| format!("{kind}: {figure}")),
+        );
+        report.faults.extend(
+            one.faults
+                .into_iter()
+                .map(|fault| format!("{kind}: {fault}")),
+        );
     }
 }
 
-/// The most CPU time that decoding these bytes, again and again, takes in one turn. Unlike the turn itself, it does not
-/// depend on what else the machine has to do.
+/// The most CPU time that decoding these bytes, again and again, takes in one turn. Unlike the turn
+/// itself, it does not depend on what else the machine has to do.
 fn longest_turn_cpu(unit: &[u8]) -> Duration {
     let stream = unit.repeat((SAMPLE_BYTES / unit.len()).max(3));
     let mut pieces = stream.chunks(64 * 1024);
@@ -58,7 +69,9 @@ fn longest_turn_cpu(unit: &[u8]) -> Duration {
 }
 
 fn cpu_time() -> Duration {
-    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("a thread's CPU time is not negative")
+    clock_gettime(ClockId::ThreadCPUTime)
+        .try_into()
+        .expect("a thread's CPU time is not negative")
 }
 
 fn besiege(kind: &str, form: Form, report: &mut Report) {
@@ -66,17 +79,35 @@ fn besiege(kind: &str, form: Form, report: &mut Report) {
     let camera = format!("bad={}", baton.hostile(kind));
     let program = Command::new(env!("CARGO_BIN_EXE_framecast"));
     let options = ["--always-on", "--camera", &camera];
-    let stand = Stand::raise_for(form, program, &options, (30.0, 15_000), Seat::steady(VIEWERS));
+    let stand = Stand::raise_for(
+        form,
+        program,
+        &options,
+        (30.0, 15_000),
+        Seat::steady(VIEWERS),
+    );
     std::thread::sleep(form.choose(Duration::from_secs(10), Duration::from_secs(1)));
     if kind != "stderr-lines" {
         eventually("the driver's bytes are counted", || {
             let state = stand.program.state();
             let count = |name: &str| state["cameras"][1][name].as_u64().unwrap_or_default();
-            let parts = ["accepted_bytes", "rejected_bytes", "skipped_bytes", "undecided_bytes"];
+            let parts = [
+                "accepted_bytes",
+                "rejected_bytes",
+                "skipped_bytes",
+                "undecided_bytes",
+            ];
             parts.into_iter().map(count).sum::<u64>() > BYTES_MIN
         });
     }
-    let longest_ms = stand.program.state()["loop"]["longest_turn_us"].as_f64().unwrap_or(f64::NAN) / 1000.0;
-    form.bar(report, longest_ms <= TURN_MS_MAX, format!("the longest turn took {longest_ms:.1} ms"));
+    let longest_ms = stand.program.state()["loop"]["longest_turn_us"]
+        .as_f64()
+        .unwrap_or(f64::NAN)
+        / 1000.0;
+    form.bar(
+        report,
+        longest_ms <= TURN_MS_MAX,
+        format!("the longest turn took {longest_ms:.1} ms"),
+    );
     stand.settle(report);
 }

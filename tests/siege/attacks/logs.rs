@@ -1,4 +1,5 @@
-//! Everything is logged, and nobody reads it: a full pipe, a pipe without a reader, and no standard error at all.
+//! Everything is logged, and nobody reads it: a full pipe, a pipe without a reader, and no standard
+//! error at all.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -22,11 +23,23 @@ pub fn attack(form: Form, report: &mut Report) {
         let path = folder.path().join("log");
         mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).expect("a pipe can be made");
         // Opened both ways, so that neither the server nor the reader has to wait for the other.
-        let both = OpenOptions::new().read(true).write(true).open(&path).expect("the pipe can be opened");
+        let both = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .expect("the pipe can be opened");
         let reader = File::open(&path).expect("the pipe can be opened");
         let mut command = Command::new("sh");
-        let redirection = if stderr == Stderr::Closed { "2>&-" } else { "2>\"$LOG\"" };
-        command.args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), env!("CARGO_BIN_EXE_framecast")]);
+        let redirection = if stderr == Stderr::Closed {
+            "2>&-"
+        } else {
+            "2>\"$LOG\""
+        };
+        command.args([
+            "-c",
+            &format!("exec \"$0\" \"$@\" {redirection}"),
+            env!("CARGO_BIN_EXE_framecast"),
+        ]);
         command.env("RUST_LOG", "trace").env("LOG", &path);
         let stand = Stand::raise_with(form, command, &[], Vec::new());
         drop(both);
@@ -36,10 +49,18 @@ pub fn attack(form: Form, report: &mut Report) {
             stand.program.get("/healthz");
         }
         std::thread::sleep(form.choose(Duration::from_secs(5), Duration::from_millis(300)));
-        let lost = stand.program.state()["loop"]["log_lines_lost"].as_u64().unwrap_or(0);
-        // Without a standard error the system's null device stands in for it, which takes every line.
-        report.must(lost > 0 || stderr == Stderr::Closed, format!("{stderr:?}: no line was lost"));
-        report.figure(format!("stderr {stderr:?}: {requests} requests answered, {lost} lines counted as lost"));
+        let lost = stand.program.state()["loop"]["log_lines_lost"]
+            .as_u64()
+            .unwrap_or(0);
+        // Without a standard error the system's null device stands in for it, which takes every
+        // line.
+        report.must(
+            lost > 0 || stderr == Stderr::Closed,
+            format!("{stderr:?}: no line was lost"),
+        );
+        report.figure(format!(
+            "stderr {stderr:?}: {requests} requests answered, {lost} lines counted as lost"
+        ));
         stand.settle(report);
         if let Some(reader) = reader {
             check_lines(reader, report);
@@ -49,7 +70,14 @@ pub fn attack(form: Form, report: &mut Report) {
 
 /// What did go in are whole lines, each with its level.
 fn check_lines(reader: File, report: &mut Report) {
-    let levels = [" DEBUG ", " INFO ", " WARN ", " TRACE ", " ERROR ", "lines were lost here"];
+    let levels = [
+        " DEBUG ",
+        " INFO ",
+        " WARN ",
+        " TRACE ",
+        " ERROR ",
+        "lines were lost here",
+    ];
     let mut count = 0;
     for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
         count += 1;

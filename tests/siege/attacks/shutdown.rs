@@ -19,25 +19,49 @@ pub fn attack(form: Form, report: &mut Report) {
     let mut crowd = Crowd::new(stand.program.address);
     for _ in 0..stalled {
         let says = vec![b"GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n".to_vec()];
-        crowd.open(0, Manner { says, pause: Duration::ZERO, reads: Reads::Nothing, resets_after: None });
+        crowd.open(
+            0,
+            Manner {
+                says,
+                pause: Duration::ZERO,
+                reads: Reads::Nothing,
+                resets_after: None,
+            },
+        );
     }
     // Long enough for those who do not read to hold a frame that cannot leave.
     crowd.watch(Duration::from_secs(2));
-    let Stand { program, audience, baton, .. } = stand;
+    let Stand {
+        program,
+        audience,
+        baton,
+        ..
+    } = stand;
     let told_at = Instant::now();
     program.signal(Signal::TERM);
     let (status, _) = program.wait();
     let exited = told_at.elapsed();
     report.must(status.success(), format!("it ended with {status}"));
     crate::support::eventually("every stream has ended", || {
-        audience.look().iter().all(|watched| watched.ended_at.is_some() || watched.fault.is_some())
+        audience
+            .look()
+            .iter()
+            .all(|watched| watched.ended_at.is_some() || watched.fault.is_some())
     });
     let watched = audience.look();
     for watched in &watched {
-        report.must(watched.fault.is_none(), format!("{}: {:?}", watched.key, watched.fault));
-        report.must(watched.seen.is_closed, format!("{} saw no closing boundary", watched.key));
+        report.must(
+            watched.fault.is_none(),
+            format!("{}: {:?}", watched.key, watched.fault),
+        );
+        report.must(
+            watched.seen.is_closed,
+            format!("{} saw no closing boundary", watched.key),
+        );
     }
-    let ended = watched.iter().filter_map(|watched| Some(watched.ended_at?.saturating_duration_since(told_at)));
+    let ended = watched
+        .iter()
+        .filter_map(|watched| Some(watched.ended_at?.saturating_duration_since(told_at)));
     let (_, median, last) = spread(&mut ended.collect::<Vec<_>>());
     report.figure(format!(
         "{readers} readers saw the closing boundary after {:.0} ms (median) and {:.0} ms (the last), with \
@@ -47,7 +71,15 @@ pub fn attack(form: Form, report: &mut Report) {
         last * 1000.0,
         exited.as_secs_f64(),
     ));
-    form.bar(report, last <= END_MAX.as_secs_f64(), format!("the last stream ended after {last:.2} s"));
-    form.bar(report, exited <= EXIT_MAX, format!("it ended after {exited:.2?}"));
+    form.bar(
+        report,
+        last <= END_MAX.as_secs_f64(),
+        format!("the last stream ended after {last:.2} s"),
+    );
+    form.bar(
+        report,
+        exited <= EXIT_MAX,
+        format!("it ended after {exited:.2?}"),
+    );
     drop((crowd, baton));
 }

@@ -28,7 +28,10 @@ pub fn attack(form: Form, report: &mut Report) {
     let mut held_max = 0;
     while began.elapsed() < lasts {
         for _ in 0..count.saturating_sub(crowd.len()).min(OPENED_AT_ONCE) {
-            crowd.open(crowd.opened as usize, manner(crowd.opened as usize, timeout));
+            crowd.open(
+                crowd.opened as usize,
+                manner(crowd.opened as usize, timeout),
+            );
         }
         crowd.watch(Duration::from_millis(10));
         held_max = held_max.max(crowd.len());
@@ -42,17 +45,43 @@ pub fn attack(form: Form, report: &mut Report) {
     while crowd.len() > 0 && Instant::now() < until {
         crowd.watch(Duration::from_millis(100));
     }
-    report.must(crowd.len() == 0, format!("{} are held for ever", crowd.len()));
-    report.must(crowd.failed == 0, format!("{} could not connect", crowd.failed));
+    report.must(
+        crowd.len() == 0,
+        format!("{} are held for ever", crowd.len()),
+    );
+    report.must(
+        crowd.failed == 0,
+        format!("{} could not connect", crowd.failed),
+    );
     for ended in &crowd.ended {
-        let expected = if is_silent(ended.tag) { None } else { Some(408) };
+        let expected = if is_silent(ended.tag) {
+            None
+        } else {
+            Some(408)
+        };
         let is_right = ended.in_order && ended.status() == expected;
-        report
-            .must(is_right, format!("number {} was answered {:?}", ended.tag, ended.heard.escape_ascii().to_string()));
-        // A turn's time is that of its beginning, so by that of a turn a connection may seem older than it is.
-        report.must(ended.age >= timeout / 2, format!("closed after {:?} already", ended.age));
+        report.must(
+            is_right,
+            format!(
+                "number {} was answered {:?}",
+                ended.tag,
+                ended.heard.escape_ascii().to_string()
+            ),
+        );
+        // A turn's time is that of its beginning, so by that of a turn a connection may seem older
+        // than it is.
+        report.must(
+            ended.age >= timeout / 2,
+            format!("closed after {:?} already", ended.age),
+        );
     }
-    let (first, _, last) = spread(&mut crowd.ended.iter().map(|ended| ended.age).collect::<Vec<_>>());
+    let (first, _, last) = spread(
+        &mut crowd
+            .ended
+            .iter()
+            .map(|ended| ended.age)
+            .collect::<Vec<_>>(),
+    );
     let (_, _, slowest) = spread(&mut newcomers);
     let each = (rss_peak - rss_before) as f64 / held_max.max(1) as f64;
     report.figure(format!(
@@ -61,11 +90,31 @@ pub fn attack(form: Form, report: &mut Report) {
         crowd.ended.len(),
         slowest * 1000.0,
     ));
-    form.bar(report, held_max >= count, format!("only {held_max} were held at once"));
-    form.bar(report, first >= (timeout - EARLY_MAX).as_secs_f64(), format!("one was closed after {first:.2} s"));
-    form.bar(report, last <= (timeout + LATE_MAX).as_secs_f64(), format!("one was closed after {last:.2} s"));
-    form.bar(report, slowest <= FIRST_PICTURE_MAX.as_secs_f64(), format!("a newcomer waited {slowest:.2} s"));
-    form.bar(report, each <= RSS_BYTES_EACH_MAX, format!("each takes {each:.0} bytes"));
+    form.bar(
+        report,
+        held_max >= count,
+        format!("only {held_max} were held at once"),
+    );
+    form.bar(
+        report,
+        first >= (timeout - EARLY_MAX).as_secs_f64(),
+        format!("one was closed after {first:.2} s"),
+    );
+    form.bar(
+        report,
+        last <= (timeout + LATE_MAX).as_secs_f64(),
+        format!("one was closed after {last:.2} s"),
+    );
+    form.bar(
+        report,
+        slowest <= FIRST_PICTURE_MAX.as_secs_f64(),
+        format!("a newcomer waited {slowest:.2} s"),
+    );
+    form.bar(
+        report,
+        each <= RSS_BYTES_EACH_MAX,
+        format!("each takes {each:.0} bytes"),
+    );
     await_only_the_control_group(&stand);
     stand.settle(report);
 }
@@ -77,8 +126,17 @@ fn is_silent(tag: usize) -> bool {
 
 fn manner(tag: usize, timeout: Duration) -> Manner {
     let head = b"GET /stream HTTP/1.1\r\nHost: cam\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    let says = if is_silent(tag) { Vec::new() } else { head.iter().map(|&byte| vec![byte]).collect() };
-    Manner { says, pause: timeout / 10, reads: Reads::Everything, resets_after: None }
+    let says = if is_silent(tag) {
+        Vec::new()
+    } else {
+        head.iter().map(|&byte| vec![byte]).collect()
+    };
+    Manner {
+        says,
+        pause: timeout / 10,
+        reads: Reads::Everything,
+        resets_after: None,
+    }
 }
 
 fn first_picture(stand: &Stand) -> Duration {

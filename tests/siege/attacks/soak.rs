@@ -1,4 +1,5 @@
-//! A day's frames at a multiple of real time, with viewers who come and go and a driver that is killed now and then.
+//! A day's frames at a multiple of real time, with viewers who come and go and a driver that is
+//! killed now and then.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -47,7 +48,10 @@ pub fn soak(form: Form, frames: u64, report: &mut Report) {
         crowd.ended.clear();
         let state = stand.program.state();
         let accepted = state["cameras"][0]["accepted"].as_u64().unwrap_or(0);
-        samples.push((accepted as f64 / REAL_FPS / 3600.0, stand.rss_bytes() as f64));
+        samples.push((
+            accepted as f64 / REAL_FPS / 3600.0,
+            stand.rss_bytes() as f64,
+        ));
         if accepted >= frames {
             break;
         }
@@ -63,15 +67,26 @@ pub fn soak(form: Form, frames: u64, report: &mut Report) {
     let seconds = began.elapsed().as_secs_f64();
     drop(crowd);
     await_only_the_control_group(&stand);
-    eventually("as many descriptors as before", || stand.program.descriptors() <= descriptors);
+    eventually("as many descriptors as before", || {
+        stand.program.descriptors() <= descriptors
+    });
     let state = stand.program.state();
     let camera = &state["cameras"][0];
     let accepted = camera["accepted"].as_u64().unwrap_or(0);
     let restarts = camera["restarts"].as_u64().unwrap_or(0);
-    report.must(restarts == kills, format!("{kills} drivers were killed, {restarts} started again"));
-    report.must(state["connections"]["published"].as_u64() >= Some(accepted), "not every frame was published");
+    report.must(
+        restarts == kills,
+        format!("{kills} drivers were killed, {restarts} started again"),
+    );
+    report.must(
+        state["connections"]["published"].as_u64() >= Some(accepted),
+        "not every frame was published",
+    );
     let slope = slope(samples.split_off((samples.len() as f64 * WARM_UP) as usize));
-    let longest_ms = state["loop"]["longest_turn_us"].as_f64().unwrap_or(f64::NAN) / 1000.0;
+    let longest_ms = state["loop"]["longest_turn_us"]
+        .as_f64()
+        .unwrap_or(f64::NAN)
+        / 1000.0;
     report.figure(format!(
         "{accepted} frames in {seconds:.0} s, {:.1} hours' worth at 30 a second; {passed} joins and leaves, \
          {kills} drivers \
@@ -82,14 +97,25 @@ pub fn soak(form: Form, frames: u64, report: &mut Report) {
         stand.rss_bytes() as f64 / 1048576.0,
         state["frames"]["delivered"],
     ));
-    form.bar(report, slope <= RSS_BYTES_PER_HOUR_MAX, format!("memory grows by {slope:.0} bytes an hour"));
-    form.bar(report, longest_ms <= TURN_MAX_MS, format!("a turn took {longest_ms:.1} ms"));
+    form.bar(
+        report,
+        slope <= RSS_BYTES_PER_HOUR_MAX,
+        format!("memory grows by {slope:.0} bytes an hour"),
+    );
+    form.bar(
+        report,
+        longest_ms <= TURN_MAX_MS,
+        format!("a turn took {longest_ms:.1} ms"),
+    );
     stand.settle_as_counted(report);
 }
 
 /// Two dozen who take every frame, four who want a few, and four whose links are slow.
 fn seats() -> Vec<Seat> {
-    let few = |seat: Seat| Seat { target: format!("{}&fps=30", seat.target), ..seat };
+    let few = |seat: Seat| Seat {
+        target: format!("{}&fps=30", seat.target),
+        ..seat
+    };
     let capped = Seat::steady(4).into_iter().map(few).collect();
     [Seat::steady(24), capped, Seat::slow(4, 500_000)].concat()
 }
@@ -118,7 +144,10 @@ fn slope(samples: Vec<(f64, f64)>) -> f64 {
     let count = samples.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).sum::<f64>() / count;
     let (x, y) = (mean(|sample| sample.0), mean(|sample| sample.1));
-    let above: f64 = samples.iter().map(|sample| (sample.0 - x) * (sample.1 - y)).sum();
+    let above: f64 = samples
+        .iter()
+        .map(|sample| (sample.0 - x) * (sample.1 - y))
+        .sum();
     let below: f64 = samples.iter().map(|sample| (sample.0 - x).powi(2)).sum();
     if below > 0.0 { above / below } else { 0.0 }
 }

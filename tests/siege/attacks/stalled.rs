@@ -1,4 +1,5 @@
-//! Viewers that never read, that read a byte a second, and that read too little for a frame to be through in time.
+//! Viewers that never read, that read a byte a second, and that read too little for a frame to be
+//! through in time.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,12 +15,18 @@ use crate::support::PATIENCE;
 const PINNED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const RSS_BYTES_EACH_MAX: u64 = 4096;
 const LARGE_BYTES: usize = 400_000;
-/// How much later than its deadline a viewer may be seen to be let go: the state is asked for this often.
+/// How much later than its deadline a viewer may be seen to be let go: the state is asked for this
+/// often.
 const LATE_MAX: Duration = Duration::from_secs(2);
 
 pub fn attack(form: Form, report: &mut Report) {
     let (stall, frame) = form.choose((30, 60), (2, 4));
-    let options = ["--stall-timeout", &format!("{stall}s"), "--frame-timeout", &format!("{frame}s")];
+    let options = [
+        "--stall-timeout",
+        &format!("{stall}s"),
+        "--frame-timeout",
+        &format!("{frame}s"),
+    ];
     // Large frames, which no buffer of the kernel's takes whole.
     let large = Baton::new();
     let camera = format!("large={}", large.steady(5.0, LARGE_BYTES));
@@ -29,8 +36,11 @@ pub fn attack(form: Form, report: &mut Report) {
     let mut crowd = Crowd::new(stand.program.address);
     fill(&mut crowd, form);
     let staying = stand.audience.look().len() as u64;
-    let Departure { rss_peak, present_max, let_go_at } =
-        watch_them_go(&stand, &mut crowd, staying, (stall, frame), report);
+    let Departure {
+        rss_peak,
+        present_max,
+        let_go_at,
+    } = watch_them_go(&stand, &mut crowd, staying, (stall, frame), report);
     let growth = rss_peak.saturating_sub(rss_before);
     let (stall_last, stalled) = let_go_at["stalled"];
     let (frame_last, too_slow) = let_go_at["frame_too_slow"];
@@ -45,30 +55,53 @@ pub fn attack(form: Form, report: &mut Report) {
     let all = stalled + too_slow + let_go_at["pinned"].1;
     report.must(
         all == crowd.opened,
-        format!("{all} of {} were let go: {}", crowd.opened, state["connections"]["closed"]),
+        format!(
+            "{all} of {} were let go: {}",
+            crowd.opened, state["connections"]["closed"]
+        ),
     );
     report.must(too_slow > 0, "nobody was let go for one frame's time");
     let bytes_max = PINNED_BYTES_MAX + crowd.opened * RSS_BYTES_EACH_MAX;
     report.must(growth <= bytes_max, format!("they take {growth} bytes"));
-    let in_time =
-        |last: f64, timeout: u64| last.is_nan() || last <= (Duration::from_secs(timeout) + LATE_MAX).as_secs_f64();
-    form.bar(report, in_time(frame_last, frame), format!("the last slow one was let go after {frame_last:.1} s"));
+    let in_time = |last: f64, timeout: u64| {
+        last.is_nan() || last <= (Duration::from_secs(timeout) + LATE_MAX).as_secs_f64()
+    };
+    form.bar(
+        report,
+        in_time(frame_last, frame),
+        format!("the last slow one was let go after {frame_last:.1} s"),
+    );
     drop(crowd);
     await_only_the_control_group(&stand);
     stand.settle(report);
 }
 
-/// Half of them never read, a tenth of the rest read something of large frames, and the others a byte a second.
+/// Half of them never read, a tenth of the rest read something of large frames, and the others a
+/// byte a second.
 fn fill(crowd: &mut Crowd, form: Form) {
     let count = form.choose(1000, 40);
     // Fast enough for the kernel to go on taking bytes, too slow for one such frame.
     let dripping = form.choose(1500, 8000);
-    let kinds = [("good", Reads::Nothing), ("good", Reads::Slowly(1)), ("large", Reads::Slowly(dripping))];
+    let kinds = [
+        ("good", Reads::Nothing),
+        ("good", Reads::Slowly(1)),
+        ("large", Reads::Slowly(dripping)),
+    ];
     let counts = [count, count - count / 10, count / 10];
     for (index, ((camera, reads), count)) in kinds.into_iter().zip(counts).enumerate() {
         for _ in 0..count {
-            let says = vec![format!("GET /stream?camera={camera} HTTP/1.1\r\nHost: cam\r\n\r\n").into_bytes()];
-            crowd.open(index, Manner { says, pause: Duration::ZERO, reads, resets_after: None });
+            let says = vec![
+                format!("GET /stream?camera={camera} HTTP/1.1\r\nHost: cam\r\n\r\n").into_bytes(),
+            ];
+            crowd.open(
+                index,
+                Manner {
+                    says,
+                    pause: Duration::ZERO,
+                    reads,
+                    resets_after: None,
+                },
+            );
             if crowd.opened.is_multiple_of(100) {
                 crowd.watch(Duration::from_millis(20));
             }
@@ -115,7 +148,11 @@ fn watch_them_go(
             break;
         }
     }
-    Departure { rss_peak, present_max, let_go_at }
+    Departure {
+        rss_peak,
+        present_max,
+        let_go_at,
+    }
 }
 
 fn closes(state: &Value, reason: &str) -> u64 {

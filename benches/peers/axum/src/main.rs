@@ -1,8 +1,8 @@
 //! framecast's service in tokio's and axum's way: a task for each viewer, woken by a watch channel.
 //!
-//! It does what framecast does for its viewers: each frame is encoded once and shared, the boundary that follows it
-//! leaves with it, and who is late is given the newest. `framecast-peer-axum DIRECTORY FPS` shows the JPEGs of a
-//! directory at `/stream`; its first line tells where.
+//! It does what framecast does for its viewers: each frame is encoded once and shared, the boundary
+//! that follows it leaves with it, and who is late is given the newest. `framecast-peer-axum
+//! DIRECTORY FPS` shows the JPEGs of a directory at `/stream`; its first line tells where.
 
 use std::convert::Infallible;
 use std::error::Error;

@@ -28,8 +28,8 @@ impl Challenge {
     }
 }
 
-/// Reads the challenges of all `fields` called `WWW-Authenticate`. Parameters without a scheme are Digest's if there is
-/// a nonce among them, else Basic's.
+/// Reads the challenges of all `fields` called `WWW-Authenticate`. Parameters without a scheme are
+/// Digest's if there is a nonce among them, else Basic's.
 pub(super) fn parse<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Vec<Challenge> {
     let mut challenges = Vec::new();
     for field in fields {
@@ -40,7 +40,11 @@ pub(super) fn parse<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Vec<Challenge
                 rest = behind;
                 continue;
             }
-            let (word, behind) = rest.split_at(rest.iter().position(|&byte| ends_word(byte)).unwrap_or(rest.len()));
+            let (word, behind) = rest.split_at(
+                rest.iter()
+                    .position(|&byte| ends_word(byte))
+                    .unwrap_or(rest.len()),
+            );
             match behind.trim_ascii_start().strip_prefix(b"=") {
                 Some(value) => {
                     let (value, behind) = read_value(value.trim_ascii_start());
@@ -66,18 +70,31 @@ fn push(challenges: &mut Vec<Challenge>, mut challenge: Challenge) {
         if challenge.parameters.is_empty() {
             return;
         }
-        let scheme: &[u8] = if challenge.get("nonce").is_some() { b"Digest" } else { b"Basic" };
+        let scheme: &[u8] = if challenge.get("nonce").is_some() {
+            b"Digest"
+        } else {
+            b"Basic"
+        };
         challenge.scheme = scheme.to_vec();
     }
     challenges.push(challenge);
 }
 
-/// Reads a value, in quotes or without. What is left behind it begins with a separator or the next parameter.
+/// Reads a value, in quotes or without. What is left behind it begins with a separator or the next
+/// parameter.
 fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let Some(quoted) = text.strip_prefix(b"\"") else {
-        let comma = text.iter().position(|&byte| byte == b',').unwrap_or(text.len());
-        let blanks = text.iter().enumerate().filter(|&(at, &byte)| at < comma && byte == b' ');
-        let mut ends = blanks.map(|(at, _)| at).filter(|&at| begins_parameter(text.get(at..).unwrap_or_default()));
+        let comma = text
+            .iter()
+            .position(|&byte| byte == b',')
+            .unwrap_or(text.len());
+        let blanks = text
+            .iter()
+            .enumerate()
+            .filter(|&(at, &byte)| at < comma && byte == b' ');
+        let mut ends = blanks
+            .map(|(at, _)| at)
+            .filter(|&at| begins_parameter(text.get(at..).unwrap_or_default()));
         let (value, behind) = text.split_at(ends.next().unwrap_or(comma));
         return (value.trim_ascii().to_vec(), behind);
     };
@@ -93,8 +110,15 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
             b'"' if ends_value(behind) => return (value, behind),
             // The quote belongs to the next parameter: this value was never closed.
             b'"' if value.ends_with(b"=") => {
-                if let Some(comma) = quoted.get(..at).and_then(|text| text.iter().rposition(|&byte| byte == b',')) {
-                    let value = quoted.get(..comma).unwrap_or_default().trim_ascii_end().to_vec();
+                if let Some(comma) = quoted
+                    .get(..at)
+                    .and_then(|text| text.iter().rposition(|&byte| byte == b','))
+                {
+                    let value = quoted
+                        .get(..comma)
+                        .unwrap_or_default()
+                        .trim_ascii_end()
+                        .to_vec();
                     return (value, quoted.get(comma..).unwrap_or_default());
                 }
                 value.push(byte);
@@ -106,7 +130,8 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     (value, &[])
 }
 
-/// Whether a quote with `behind` after it closes its value: nothing, a comma or another parameter follows.
+/// Whether a quote with `behind` after it closes its value: nothing, a comma or another parameter
+/// follows.
 fn ends_value(behind: &[u8]) -> bool {
     let rest = behind.trim_ascii_start();
     rest.is_empty() || rest.starts_with(b",") || begins_parameter(rest)
@@ -115,8 +140,14 @@ fn ends_value(behind: &[u8]) -> bool {
 /// Whether `text` begins with `NAME=`, after blanks.
 fn begins_parameter(text: &[u8]) -> bool {
     let text = text.trim_ascii_start();
-    let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-').count();
-    name > 0 && text.get(name..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
+    let name = text
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-')
+        .count();
+    name > 0
+        && text
+            .get(name..)
+            .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
 }
 
 fn is_separator(byte: u8) -> bool {
@@ -137,7 +168,11 @@ mod tests {
         for challenge in parse(fields.iter().copied()) {
             text += &format!("{}:", String::from_utf8_lossy(challenge.scheme()));
             for (name, value) in &challenge.parameters {
-                text += &format!(" {}=<{}>", String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+                text += &format!(
+                    " {}=<{}>",
+                    String::from_utf8_lossy(name),
+                    String::from_utf8_lossy(value)
+                );
             }
             text += "|";
         }
@@ -149,27 +184,51 @@ mod tests {
         for (field, found) in [
             ("Basic", "Basic:|"),
             ("basic realm=\"x\"", "basic: realm=<x>|"),
-            ("Basic realm=\"IP \"Camera\"\"", "Basic: realm=<IP \"Camera\">|"),
-            ("Basic realm=\"a \\\"b\\\" \\\\c\"", "Basic: realm=<a \"b\" \\c>|"),
-            ("Basic realm=\"x\" charset=\"UTF-8\"", "Basic: realm=<x> charset=<UTF-8>|"),
+            (
+                "Basic realm=\"IP \"Camera\"\"",
+                "Basic: realm=<IP \"Camera\">|",
+            ),
+            (
+                "Basic realm=\"a \\\"b\\\" \\\\c\"",
+                "Basic: realm=<a \"b\" \\c>|",
+            ),
+            (
+                "Basic realm=\"x\" charset=\"UTF-8\"",
+                "Basic: realm=<x> charset=<UTF-8>|",
+            ),
             ("Basic realm=\"x", "Basic: realm=<x>|"),
             ("Basic realm=IP Camera", "Basic: realm=<IP Camera>|"),
             ("realm=\"x\"", "Basic: realm=<x>|"),
             ("realm=\"x\", nonce=1", "Digest: realm=<x> nonce=<1>|"),
-            ("Digest realm=\"x, nonce=\"1\", qop=\"auth\"", "Digest: realm=<x> nonce=<1> qop=<auth>|"),
+            (
+                "Digest realm=\"x, nonce=\"1\", qop=\"auth\"",
+                "Digest: realm=<x> nonce=<1> qop=<auth>|",
+            ),
             (
                 "Digest realm=x nonce=\"a=\" qop=auth,algorithm=md5",
                 "Digest: realm=<x> nonce=<a=> qop=<auth> algorithm=<md5>|",
             ),
-            ("Digest realm = \"x\" ,, nonce = \"1\"", "Digest: realm=<x> nonce=<1>|"),
-            ("Digest realm=\"x\", nonce=\"1\", Basic realm=\"y\"", "Digest: realm=<x> nonce=<1>|Basic: realm=<y>|"),
+            (
+                "Digest realm = \"x\" ,, nonce = \"1\"",
+                "Digest: realm=<x> nonce=<1>|",
+            ),
+            (
+                "Digest realm=\"x\", nonce=\"1\", Basic realm=\"y\"",
+                "Digest: realm=<x> nonce=<1>|Basic: realm=<y>|",
+            ),
             ("Negotiate, NTLM", "Negotiate:|NTLM:|"),
-            ("Negotiate YII=, Basic realm=\"x\"", "Negotiate: YII=<>|Basic: realm=<x>|"),
+            (
+                "Negotiate YII=, Basic realm=\"x\"",
+                "Negotiate: YII=<>|Basic: realm=<x>|",
+            ),
             ("", ""),
             ("\"=\",\"", "Basic: =<,>|"),
         ] {
             assert_eq!(read(&[field.as_bytes()]), found, "{field}");
         }
-        assert_eq!(read(&[b"Basic realm=\"caf\xe9\"", b"NTLM"]), "Basic: realm=<caf\u{fffd}>|NTLM:|");
+        assert_eq!(
+            read(&[b"Basic realm=\"caf\xe9\"", b"NTLM"]),
+            "Basic: realm=<caf\u{fffd}>|NTLM:|"
+        );
     }
 }

@@ -23,19 +23,28 @@ pub(in crate::drivers::http) struct Digest {
 }
 
 impl Digest {
-    /// Reads a challenge. `None` if it is another scheme's, has no nonce, or an algorithm that is not known.
+    /// Reads a challenge. `None` if it is another scheme's, has no nonce, or an algorithm that is
+    /// not known.
     pub(super) fn new(challenge: &Challenge) -> Option<Self> {
         let nonce = challenge.get("nonce").filter(|_| challenge.is_digest())?;
         let algorithm = challenge.get("algorithm").filter(|name| !name.is_empty());
-        let name = String::from_utf8_lossy(algorithm.unwrap_or(b"MD5")).trim().to_ascii_lowercase();
-        let (name, is_session) = name.strip_suffix("-sess").map_or((name.as_str(), false), |name| (name, true));
+        let name = String::from_utf8_lossy(algorithm.unwrap_or(b"MD5"))
+            .trim()
+            .to_ascii_lowercase();
+        let (name, is_session) = name
+            .strip_suffix("-sess")
+            .map_or((name.as_str(), false), |name| (name, true));
         let hash = match name {
             "md5" => hash::<Md5>,
             "sha-256" | "sha256" => hash::<Sha256>,
             "sha-512-256" => hash::<Sha512_256>,
             _ => return None,
         };
-        let is_true = |name| challenge.get(name).is_some_and(|value| value.eq_ignore_ascii_case(b"true"));
+        let is_true = |name| {
+            challenge
+                .get(name)
+                .is_some_and(|value| value.eq_ignore_ascii_case(b"true"))
+        };
         let offers = |wanted: &str| {
             let list = challenge.get("qop").unwrap_or_default();
             let mut words = list.split(|byte| b", \t;".contains(byte));
@@ -69,7 +78,12 @@ impl Digest {
         self.answer_with(credentials, target, &hex(&random))
     }
 
-    fn answer_with(&mut self, Credentials { user, password }: &Credentials, target: &str, cnonce: &str) -> Vec<u8> {
+    fn answer_with(
+        &mut self,
+        Credentials { user, password }: &Credentials,
+        target: &str,
+        cnonce: &str,
+    ) -> Vec<u8> {
         self.count += 1;
         let (count, hash) = (format!("{:08x}", self.count), self.hash);
         let join = |pieces: &[&[u8]]| hash(&pieces.join(&b':'));
@@ -86,11 +100,22 @@ impl Digest {
         let proof = match self.qop {
             Some(qop) => {
                 let (secret, asked) = (secret.as_bytes(), asked.as_bytes());
-                join(&[secret, nonce, count.as_bytes(), cnonce_bytes, qop.as_bytes(), asked])
+                join(&[
+                    secret,
+                    nonce,
+                    count.as_bytes(),
+                    cnonce_bytes,
+                    qop.as_bytes(),
+                    asked,
+                ])
             }
             None => join(&[secret.as_bytes(), nonce, asked.as_bytes()]),
         };
-        let user = if self.hashes_user { join(&[user.as_bytes(), &self.realm]) } else { user.clone() };
+        let user = if self.hashes_user {
+            join(&[user.as_bytes(), &self.realm])
+        } else {
+            user.clone()
+        };
         let mut answer = b"Digest ".to_vec();
         put_quoted(&mut answer, "username", user.as_bytes());
         put_quoted(&mut answer, "realm", &self.realm);
@@ -146,7 +171,10 @@ mod tests {
     fn answer(field: &str) -> String {
         let challenges = parse([field.as_bytes()].into_iter());
         let mut digest = challenges.iter().find_map(Digest::new).expect(field);
-        let credentials = Credentials { user: "Mufasa".to_owned(), password: "Circle of Life".to_owned() };
+        let credentials = Credentials {
+            user: "Mufasa".to_owned(),
+            password: "Circle of Life".to_owned(),
+        };
         let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
         String::from_utf8(digest.answer_with(&credentials, "/dir/index.html", cnonce)).unwrap()
     }
@@ -158,10 +186,18 @@ mod tests {
     #[test]
     fn answers_are_those_of_rfc_7616() {
         let md5 = answer(&format!("{CHALLENGE}, algorithm=md5"));
-        assert!(md5.contains("response=\"8ca523f5e9506fed4657c9700eebdbec\""), "{md5}");
-        assert!(md5.contains("nc=00000001, qop=auth, ") && md5.ends_with(", algorithm=md5"), "{md5}");
+        assert!(
+            md5.contains("response=\"8ca523f5e9506fed4657c9700eebdbec\""),
+            "{md5}"
+        );
+        assert!(
+            md5.contains("nc=00000001, qop=auth, ") && md5.ends_with(", algorithm=md5"),
+            "{md5}"
+        );
         let sha256 = answer(&format!("{CHALLENGE}, algorithm=SHA-256"));
-        assert!(sha256.contains("response=\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\""));
+        assert!(sha256.contains(
+            "response=\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\""
+        ));
     }
 
     #[test]
@@ -169,8 +205,15 @@ mod tests {
         let int = answer(&CHALLENGE.replace("auth, auth-int", "auth-int"));
         assert!(int.contains("qop=auth-int"), "{int}");
         let old = answer(&CHALLENGE.replace("qop=\"auth, auth-int\"", "algorithm=SHA-256"));
-        assert!(!old.contains("qop=") && !old.contains("cnonce=") && old.contains("algorithm=SHA-256"), "{old}");
+        assert!(
+            !old.contains("qop=") && !old.contains("cnonce=") && old.contains("algorithm=SHA-256"),
+            "{old}"
+        );
         let unknown = parse([&b"Digest nonce=\"1\", algorithm=SHA-1"[..]].into_iter());
-        assert!(unknown.iter().all(|challenge| Digest::new(challenge).is_none()));
+        assert!(
+            unknown
+                .iter()
+                .all(|challenge| Digest::new(challenge).is_none())
+        );
     }
 }

@@ -1,9 +1,10 @@
-//! Logins: Basic (RFC 7617) and Digest (RFC 7616, 2617 and 2069), for whatever a camera's challenge looks like.
+//! Logins: Basic (RFC 7617) and Digest (RFC 7616, 2617 and 2069), for whatever a camera's challenge
+//! looks like.
 //!
-//! `http-auth` parses challenges by the grammar of RFC 9110 and holds them as UTF-8. Cameras write realms with
-//! unescaped quotes or in Latin-1, which is hashed as it stands, leave out commas, closing quotes and the realm itself,
-//! and ask for `auth-int`. So challenges are parsed here, as bytes, and the answer to a Digest challenge is computed
-//! from them.
+//! `http-auth` parses challenges by the grammar of RFC 9110 and holds them as UTF-8. Cameras write
+//! realms with unescaped quotes or in Latin-1, which is hashed as it stands, leave out commas,
+//! closing quotes and the realm itself, and ask for `auth-int`. So challenges are parsed here, as
+//! bytes, and the answer to a Digest challenge is computed from them.
 
 mod challenge;
 mod digest;
@@ -21,7 +22,8 @@ pub(super) enum Login {
     Digest(Box<Digest>),
 }
 
-/// The logins that were tried for one address, as a camera may lock out a client that tries too often.
+/// The logins that were tried for one address, as a camera may lock out a client that tries too
+/// often.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
     basic: bool,
@@ -31,8 +33,9 @@ pub(super) struct Tried {
 }
 
 impl Login {
-    /// The login to try next, after a response with the challenges of `head`: Digest where it is offered, then Basic,
-    /// each once. Without a challenge that can be answered, Basic is tried all the same.
+    /// The login to try next, after a response with the challenges of `head`: Digest where it is
+    /// offered, then Basic, each once. Without a challenge that can be answered, Basic is tried all
+    /// the same.
     ///
     /// # Errors
     /// There is nothing left to try.
@@ -51,7 +54,9 @@ impl Login {
             tried.basic = true;
             return Ok(Self::Basic);
         }
-        let other = challenges.iter().filter(|challenge| !challenge.is_basic() && !challenge.is_digest());
+        let other = challenges
+            .iter()
+            .filter(|challenge| !challenge.is_basic() && !challenge.is_digest());
         let names: Vec<String> = other.map(|challenge| shown(challenge.scheme())).collect();
         match names.is_empty() || offers_basic || tried.digest {
             true => Err(Fault::CredentialsWrong),

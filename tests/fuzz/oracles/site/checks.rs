@@ -10,13 +10,32 @@ use super::World;
 pub fn head(bytes: &[u8]) -> Vec<String> {
     let text = std::str::from_utf8(bytes).expect("a head is text");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head ends");
-    assert!(body.is_empty() || body.starts_with("--frame\r\n"), "{body:?}");
+    assert!(
+        body.is_empty() || body.starts_with("--frame\r\n"),
+        "{body:?}"
+    );
     let lines: Vec<String> = head.split("\r\n").map(str::to_owned).collect();
-    let status = lines[0].strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split_once(' ')).expect("a status line");
-    assert!(status.0.len() == 3 && status.0.parse::<u16>().is_ok_and(|code| (200..600).contains(&code)), "{lines:?}");
+    let status = lines[0]
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.split_once(' '))
+        .expect("a status line");
+    assert!(
+        status.0.len() == 3
+            && status
+                .0
+                .parse::<u16>()
+                .is_ok_and(|code| (200..600).contains(&code)),
+        "{lines:?}"
+    );
     for line in &lines[1..] {
         let (name, value) = line.split_once(": ").expect("a field");
-        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{line:?}");
+        assert!(
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+            "{line:?}"
+        );
         assert!(!value.chars().any(char::is_control), "{line:?}");
     }
     for date in lines.iter().filter_map(|line| line.strip_prefix("Date: ")) {
@@ -27,13 +46,20 @@ pub fn head(bytes: &[u8]) -> Vec<String> {
 
 /// A body with an end.
 pub fn body(path: &str, head: &[String], body: &[u8]) {
-    let is =
-        |kind: &str| head.iter().any(|line| line.strip_prefix("Content-Type: ").is_some_and(|it| it.starts_with(kind)));
+    let is = |kind: &str| {
+        head.iter().any(|line| {
+            line.strip_prefix("Content-Type: ")
+                .is_some_and(|it| it.starts_with(kind))
+        })
+    };
     let is_well = head[0].starts_with("HTTP/1.1 200 ");
     if is("application/json") {
         serde_json::from_slice::<IgnoredAny>(body).expect("JSON");
     } else if path == "/metrics" && is_well {
-        metrics(std::str::from_utf8(body).expect("text"), is("application/openmetrics-text"));
+        metrics(
+            std::str::from_utf8(body).expect("text"),
+            is("application/openmetrics-text"),
+        );
     } else if is("text/plain") {
         let text = std::str::from_utf8(body).expect("text");
         assert!(text.ends_with('\n'), "{text:?}");
@@ -43,10 +69,16 @@ pub fn body(path: &str, head: &[String], body: &[u8]) {
 /// Prometheus' text: every line is a comment, or a name, maybe labels, and a number.
 fn metrics(page: &str, is_open: bool) {
     assert!(!page.is_empty() && (!is_open || page.ends_with("# EOF\n")));
-    for line in page.lines().filter(|line| !line.starts_with("# ") && !line.is_empty()) {
+    for line in page
+        .lines()
+        .filter(|line| !line.starts_with("# ") && !line.is_empty())
+    {
         let (series, value) = line.rsplit_once(' ').expect("a value");
         assert!(value.parse::<f64>().is_ok(), "{line}");
-        assert!(series.starts_with("framecast_") || series.starts_with("process_"), "{line}");
+        assert!(
+            series.starts_with("framecast_") || series.starts_with("process_"),
+            "{line}"
+        );
         assert_eq!(series.contains('{'), series.ends_with('}'), "{line}");
     }
 }
@@ -54,7 +86,12 @@ fn metrics(page: &str, is_open: bool) {
 /// The head of a stream, and what precedes its first part.
 pub fn stream(world: &World, subscription: &Subscription) {
     head(&subscription.head);
-    assert!(subscription.delay <= world.hub.live().channels[subscription.camera].history.span());
+    assert!(
+        subscription.delay
+            <= world.hub.live().channels[subscription.camera]
+                .history
+                .span()
+    );
     assert!(subscription.label.len() <= 64);
 }
 
@@ -89,13 +126,31 @@ pub fn made(kind: BodyKind, length: Option<u64>, (body, is_whole): &(Vec<u8>, bo
 fn table(page: &str) {
     let rows = page.split("<tbody>\n").nth(1).expect("a table begins");
     for row in rows.lines().filter(|line| !line.starts_with("</table>")) {
-        let cells: Vec<&str> = row.strip_prefix("<tr><td>").expect("a row").split("<td>").collect();
-        let [number, time, bytes, pause, size] = cells[..] else { panic!("{row}") };
-        assert!(number.parse::<u64>().is_ok() && bytes.parse::<u64>().is_ok(), "{row}");
-        assert!(time.len() == 23 && ("2000".."A").contains(&&time[..4]), "{row}");
-        assert!(pause == "–" || pause.parse::<f64>().is_ok_and(|pause| pause >= 0.0), "{row}");
+        let cells: Vec<&str> = row
+            .strip_prefix("<tr><td>")
+            .expect("a row")
+            .split("<td>")
+            .collect();
+        let [number, time, bytes, pause, size] = cells[..] else {
+            panic!("{row}")
+        };
+        assert!(
+            number.parse::<u64>().is_ok() && bytes.parse::<u64>().is_ok(),
+            "{row}"
+        );
+        assert!(
+            time.len() == 23 && ("2000".."A").contains(&&time[..4]),
+            "{row}"
+        );
+        assert!(
+            pause == "–" || pause.parse::<f64>().is_ok_and(|pause| pause >= 0.0),
+            "{row}"
+        );
         let size = size.split_once('×').expect("a size");
-        assert!(size.0.parse::<u16>().is_ok() && size.1.parse::<u16>().is_ok(), "{row}");
+        assert!(
+            size.0.parse::<u16>().is_ok() && size.1.parse::<u16>().is_ok(),
+            "{row}"
+        );
     }
 }
 
@@ -108,15 +163,22 @@ fn events(text: &str) {
             continue;
         }
         let lines: Vec<&str> = block.lines().collect();
-        let [id, event, data] = lines[..] else { panic!("{block}") };
-        let id = id.strip_prefix("id: ").and_then(|id| id.parse::<u64>().ok()).expect("a number");
+        let [id, event, data] = lines[..] else {
+            panic!("{block}")
+        };
+        let id = id
+            .strip_prefix("id: ")
+            .and_then(|id| id.parse::<u64>().ok())
+            .expect("a number");
         assert!(id > last && event.starts_with("event: "), "{block}");
         last = id;
-        serde_json::from_str::<IgnoredAny>(data.strip_prefix("data: ").expect("data")).expect("JSON");
+        serde_json::from_str::<IgnoredAny>(data.strip_prefix("data: ").expect("data"))
+            .expect("JSON");
     }
 }
 
-/// A RIFF file: each chunk ends where its length says, and all of them together at the end of the file.
+/// A RIFF file: each chunk ends where its length says, and all of them together at the end of the
+/// file.
 fn avi(file: &[u8]) {
     assert!(file.len() as u64 <= FILE_BYTES_MAX);
     let mut rest = file;

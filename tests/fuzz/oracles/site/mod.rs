@@ -1,7 +1,8 @@
 //! Everything that is served, whatever cameras state and whatever is asked.
 //!
-//! The input fills a hub with frames of arbitrary times, numbers and sizes, and the figures with arbitrary numbers; the
-//! rest of it is a request. What the site answers must be well formed to the last byte.
+//! The input fills a hub with frames of arbitrary times, numbers and sizes, and the figures with
+//! arbitrary numbers; the rest of it is a request. What the site answers must be well formed to the
+//! last byte.
 
 mod checks;
 mod world;
@@ -42,7 +43,10 @@ const CHUNKS_MAX: usize = 6;
 pub fn run(input: &[u8]) {
     let mut input = Input(input);
     let choice = input.byte();
-    let figures = Figures { seed: input.number(), text: input.text() };
+    let figures = Figures {
+        seed: input.number(),
+        text: input.text(),
+    };
     let facts: Vec<FrameRecord> = (0..input.byte() & 15).map(|_| input.fact()).collect();
     let world = World::new(&facts, figures, choice);
     world.check_frames();
@@ -59,19 +63,29 @@ pub fn run(input: &[u8]) {
 }
 
 /// Asks for `target` with valid credentials, and checks the answer.
-#[allow(dead_code, reason = "the property `rendered` asks by addresses, the fuzzer by bytes")]
+#[allow(
+    dead_code,
+    reason = "the property `rendered` asks by addresses, the fuzzer by bytes"
+)]
 pub fn get(world: &World, target: &str) {
     let head = format!("GET {target} HTTP/1.1\r\nHost: cam\r\nLast-Event-ID: 0\r\n\r\n");
-    let (request, _) = Request::parse(head.as_bytes()).expect("a sound request").expect("a whole one");
+    let (request, _) = Request::parse(head.as_bytes())
+        .expect("a sound request")
+        .expect("a whole one");
     ask(world, request, Decision::Pass(Access::default()));
 }
 
 fn decision(choice: u8) -> Decision {
     match choice >> 3 {
-        0 => Decision::Refuse(Reason::TooManyFailures { retry_after_seconds: u32::MAX }),
+        0 => Decision::Refuse(Reason::TooManyFailures {
+            retry_after_seconds: u32::MAX,
+        }),
         1 => Decision::Refuse(Reason::Credentials { given: true }),
         2 => Decision::Wait { ticket: u64::MAX },
-        3 => Decision::Pass(Access { scope: Scope::Camera(1), ..Access::default() }),
+        3 => Decision::Pass(Access {
+            scope: Scope::Camera(1),
+            ..Access::default()
+        }),
         _ => Decision::Pass(Access::default()),
     }
 }
@@ -79,16 +93,31 @@ fn decision(choice: u8) -> Decision {
 fn ask(world: &World, request: Request, decision: Decision) {
     let origins = match world.choice & 3 {
         0 => Origins::Any,
-        1 => Origins::These(vec!["http://a.example".to_owned(), "https://b.example".to_owned()]),
+        1 => Origins::These(vec![
+            "http://a.example".to_owned(),
+            "https://b.example".to_owned(),
+        ]),
         _ => Origins::None,
     };
-    let policy = Policy { origins, ..Policy::default() };
+    let policy = Policy {
+        origins,
+        ..Policy::default()
+    };
     let path = request.path.clone();
     let key = Key { slot: 0, number: 0 };
     let (waited, asked_at) = (world.choice & 4 > 0, world.now);
-    let call = Call { key, peer: Peer::Local, request: Box::new(request), waited, asked_at };
+    let call = Call {
+        key,
+        peer: Peer::Local,
+        request: Box::new(request),
+        waited,
+        asked_at,
+    };
     let snapshot = |_: Option<&[&str]>| {
-        assert!(["/state", "/metrics"].contains(&path.as_str()), "{path} takes a snapshot");
+        assert!(
+            ["/state", "/metrics"].contains(&path.as_str()),
+            "{path} takes a snapshot"
+        );
         world.snapshot()
     };
     match framecast::site::answer(&call, decision, &policy, &world.view(), snapshot) {
@@ -119,7 +148,9 @@ struct Input<'a>(&'a [u8]);
 
 impl Input<'_> {
     fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        let Some((first, rest)) = self.0.split_first() else {
+            return 0;
+        };
         self.0 = rest;
         *first
     }
@@ -128,13 +159,21 @@ impl Input<'_> {
         u64::from_be_bytes(std::array::from_fn(|_| self.byte()))
     }
 
-    /// A number of as many bytes as the first of them chooses: small ones are as likely as large ones.
+    /// A number of as many bytes as the first of them chooses: small ones are as likely as large
+    /// ones.
     fn decimal(&mut self) -> String {
         match self.byte() {
             0 => String::new(),
             1 => format!("{}.{}", self.number(), self.byte()),
-            2 => format!("{}.{}", 946_684_800 + self.number() % 252_455_616_000, self.byte()),
-            3 => format!("{}", 1_795_783_697_000_u64.wrapping_add(self.number() & 0xffff_ffff)),
+            2 => format!(
+                "{}.{}",
+                946_684_800 + self.number() % 252_455_616_000,
+                self.byte()
+            ),
+            3 => format!(
+                "{}",
+                1_795_783_697_000_u64.wrapping_add(self.number() & 0xffff_ffff)
+            ),
             4 => String::from_utf8_lossy(&[self.byte(), self.byte(), self.byte()]).into_owned(),
             bytes => (self.number() >> (8 * (bytes & 7))).to_string(),
         }

@@ -51,7 +51,10 @@ pub struct World {
 
 impl World {
     pub fn new(facts: &[FrameRecord], figures: Figures, choice: u8) -> Self {
-        let mut limits = Limits { history_span: Duration::from_secs(10), ..Limits::default() };
+        let mut limits = Limits {
+            history_span: Duration::from_secs(10),
+            ..Limits::default()
+        };
         if choice & 0x40 > 0 {
             (limits.viewers_max, limits.clips_max) = (0, 0);
         }
@@ -62,7 +65,11 @@ impl World {
             now += Duration::from_millis(fact.pause_ms);
             let captured_wall = WallTime::parse(&fact.time).unwrap_or(wall);
             wall = WallTime::nearest(wall.since_epoch() + Duration::from_millis(fact.pause_ms));
-            let picture = Picture { width: fact.width.max(1), height: fact.height.max(1), huffman_tables: true };
+            let picture = Picture {
+                width: fact.width.max(1),
+                height: fact.height.max(1),
+                huffman_tables: true,
+            };
             let shot = Captured {
                 jpeg: &vec![0x55; fact.bytes],
                 picture,
@@ -76,16 +83,36 @@ impl World {
             }
         }
         hub.publish_figures(Topic::State, b"{}"[..].into());
-        Self { hub, figures, now, wall, choice }
+        Self {
+            hub,
+            figures,
+            now,
+            wall,
+            choice,
+        }
     }
 
     /// What a viewer is sent of each camera's newest frame says the same of it again.
     pub fn check_frames(&self) {
-        for frame in self.hub.live().channels.iter().filter_map(|channel| channel.live.as_ref()) {
+        for frame in self
+            .hub
+            .live()
+            .channels
+            .iter()
+            .filter_map(|channel| channel.live.as_ref())
+        {
             let part = frame.part(Framing::Length);
-            let end = part.windows(4).position(|window| window == b"\r\n\r\n").expect("a header block");
+            let end = part
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+                .expect("a header block");
             let header = std::str::from_utf8(&part[..end]).expect("text");
-            let value = |name: &str| header.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
+            let value = |name: &str| {
+                header
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .expect("a field")
+            };
             assert_eq!(value("Content-Length: ").parse(), Ok(frame.jpeg_len()));
             assert_eq!(value("X-Frame-Sequence: ").parse(), Ok(frame.sequence));
             let time = WallTime::parse(value("X-Timestamp: ")).expect("a time in range");
@@ -146,7 +173,8 @@ impl World {
 
     /// What each request sees.
     pub fn view(&self) -> View<'_, Nowhere> {
-        // A camera without patience for the time that it has been watched makes the server unhealthy.
+        // A camera without patience for the time that it has been watched makes the server
+        // unhealthy.
         let is_unhealthy = self.choice & 0x80 > 0;
         let camera = |name: &'static &str| CameraView {
             name,
@@ -168,7 +196,10 @@ impl World {
     pub fn snapshot(&self) -> Snapshot {
         let totals = Totals {
             bytes_read: self.number(20),
-            writes: WriteCounts { bytes_written: self.number(21), ..WriteCounts::default() },
+            writes: WriteCounts {
+                bytes_written: self.number(21),
+                ..WriteCounts::default()
+            },
             ..Totals::default()
         };
         let viewer = ConnectionView {
@@ -184,7 +215,10 @@ impl World {
         Snapshot {
             cameras: (0..CAMERAS.len()).map(|index| self.camera(index)).collect(),
             frames: self.counts(30),
-            connections: snapshot::Connections { totals, ..snapshot::Connections::default() },
+            connections: snapshot::Connections {
+                totals,
+                ..snapshot::Connections::default()
+            },
             event_loop: snapshot::EventLoop {
                 turns: self.number(40),
                 turns_per_second: f32::from_bits(self.number(41) as u32),
