@@ -116,13 +116,14 @@ fn pixel(x: usize, y: usize, full: bool) -> [u8; 3] {
     };
     let luma = (40 + x / 10 + edge + noise) as u8;
     let (blue, red) = ((64 + (x & !1) / 12) as u8, (64 + (y & !1) / 8) as u8);
-    match full {
-        true => [luma, blue, red],
-        false => [
+    if full {
+        [luma, blue, red]
+    } else {
+        [
             limited(luma, 0, 219, 16),
             limited(blue, 128, 224, 128),
             limited(red, 128, 224, 128),
-        ],
+        ]
     }
 }
 

@@ -121,13 +121,13 @@ pub fn ask(query: &Query) -> Result<String, HealthError> {
     let request = server
         .below("healthz")
         .request("framecast-health", credentials.or(bearer).as_deref());
-    let response =
-        exchange(&server, &request, config).map_err(|error| {
-            match is_about_certificate(&error) {
-                true => HealthError::Certificate { url: url(), error },
-                false => HealthError::Silent { url: url(), error },
-            }
-        })?;
+    let response = exchange(&server, &request, config).map_err(|error| {
+        if is_about_certificate(&error) {
+            HealthError::Certificate { url: url(), error }
+        } else {
+            HealthError::Silent { url: url(), error }
+        }
+    })?;
     let (status, body) = read_response(&response).ok_or_else(|| {
         let error = io::Error::other("its answer is not HTTP");
         HealthError::Silent { url: url(), error }

@@ -54,30 +54,30 @@
 //!
 //! | File | Lines | What it shows |
 //! |---|---|---|
-//! | `server/event_loop.rs` | 245 | the turn of the loop |
-//! | `hub/inputs.rs` | 156 | the hub, and what comes into it between two turns |
-//! | `hub/turn.rs` | 100 | the loop's largest step: receive, expire, answer, send, reap, and why in this order |
-//! | `hub/connections.rs` | 180 | which connections have work to do, and deadlines that move at no cost |
-//! | `hub/connection.rs` | 344 | the seven states of one peer |
-//! | `hub/sending.rs` | 170 | a body that is pulled, and why what is sent next is always the newest |
-//! | `stream/queue.rs` | 200 | the bytes on their way to it, and why no picture is ever torn |
-//! | `hub/steps.rs` | 328 | what happens to one connection in a turn |
-//! | `server/listener.rs` | 300 | accepting when descriptors run out: the edge that never comes again |
-//! | `server/token.rs` | 112 | events that are late: a token names a slot and the connection it was for |
-//! | `server/supervised.rs` | 415 | a child process as an event source: pipes, SIGCHLD, backoff, restart |
-//! | `server/tls/session.rs` | 200 | a second buffer between loop and kernel: where TLS loses an edge, and how not to |
-//! | `server/restart.rs` | 126 | a restart that refuses no connection |
-//! | `server/camera` | 790 | a driver on demand, and what viewers are shown while it gives no frames |
-//! | `stream/viewer.rs` | 160 | a body: the newest frame, when the viewer is due one |
-//! | `stream/history.rs` | 112 | past frames by reference, bounded in time and bytes |
-//! | `stream/retained.rs` | 35 | memory that slow viewers may hold, read off reference counts |
-//! | `wire/http` | 870 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
-//! | `wire/jpeg` | 1150 | where a JPEG ends, and whether it is whole |
-//! | `wire/multipart` | 870 | parts, to be written and to be read |
-//! | `site/routes.rs` | 113 | which address means what |
-//! | `site/pages.rs` | 320 | what each address answers |
-//! | `site/snapshot.rs` | 290 | statistics: one snapshot behind `/state`, `/metrics` and `/events` |
-//! | `site/auth` | 1600 | access control: one check before routing, without a clock and without blocking |
+//! | `server/event_loop.rs` | 365 | the turn of the loop |
+//! | `hub/inputs.rs` | 184 | the hub, and what comes into it between two turns |
+//! | `hub/turn.rs` | 124 | the loop's largest step: receive, expire, answer, send, reap, and why in this order |
+//! | `hub/connections.rs` | 227 | which connections have work to do, and deadlines that move at no cost |
+//! | `hub/connection.rs` | 421 | the seven states of one peer |
+//! | `hub/sending.rs` | 230 | a body that is pulled, and why what is sent next is always the newest |
+//! | `stream/queue.rs` | 228 | the bytes on their way to it, and why no picture is ever torn |
+//! | `hub/steps.rs` | 463 | what happens to one connection in a turn |
+//! | `server/listener.rs` | 367 | accepting when descriptors run out: the edge that never comes again |
+//! | `server/token.rs` | 130 | events that are late: a token names a slot and the connection it was for |
+//! | `server/supervised.rs` | 461 | a child process as an event source: pipes, SIGCHLD, backoff, restart |
+//! | `server/tls/session.rs` | 223 | a second buffer between loop and kernel: where TLS loses an edge, and how not to |
+//! | `server/restart.rs` | 165 | a restart that refuses no connection |
+//! | `server/camera` | 887 | a driver on demand, and what viewers are shown while it gives no frames |
+//! | `stream/viewer.rs` | 174 | a body: the newest frame, when the viewer is due one |
+//! | `stream/history.rs` | 143 | past frames by reference, bounded in time and bytes |
+//! | `stream/retained.rs` | 37 | memory that slow viewers may hold, read off reference counts |
+//! | `wire/http` | 1050 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
+//! | `wire/jpeg` | 1390 | where a JPEG ends, and whether it is whole |
+//! | `wire/multipart` | 1080 | parts, to be written and to be read |
+//! | `site/routes.rs` | 132 | which address means what |
+//! | `site/pages.rs` | 428 | what each address answers |
+//! | `site/snapshot.rs` | 349 | statistics: one snapshot behind `/state`, `/metrics` and `/events` |
+//! | `site/auth` | 1950 | access control: one check before routing, without a clock and without blocking |
 //!
 //! # The life of a frame
 //!

@@ -48,21 +48,18 @@ impl Trust {
             .transpose()?
             .unwrap_or_default();
         let provider = Arc::new(ring::default_provider());
-        let rule = match self.is_insecure {
-            true => None,
-            false => {
-                let mut roots = platform_roots();
-                roots.add_parsable_certificates(pinned.clone());
-                let verifier = WebPkiServerVerifier::builder_with_provider(
-                    Arc::new(roots),
-                    Arc::clone(&provider),
-                );
-                Some(
-                    verifier
-                        .build()
-                        .expect("the platform's or Mozilla's certificates are never none"),
-                )
-            }
+        let rule = if self.is_insecure {
+            None
+        } else {
+            let mut roots = platform_roots();
+            roots.add_parsable_certificates(pinned.clone());
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            Some(
+                verifier
+                    .build()
+                    .expect("the platform's or Mozilla's certificates are never none"),
+            )
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions();

@@ -188,11 +188,10 @@ fn find_ustreamer() -> Result<PathBuf, String> {
 }
 
 fn find_mjpg_streamer() -> Result<PathBuf, String> {
-    match starts("mjpg_streamer", &["--version"]) {
-        true => Ok("mjpg_streamer".into()),
-        false => Err(
-            "it is not installed (build it from github.com/jacksonliam/mjpg-streamer)".to_owned(),
-        ),
+    if starts("mjpg_streamer", &["--version"]) {
+        Ok("mjpg_streamer".into())
+    } else {
+        Err("it is not installed (build it from github.com/jacksonliam/mjpg-streamer)".to_owned())
     }
 }
 

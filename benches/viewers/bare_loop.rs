@@ -93,9 +93,10 @@ impl Viewer {
 
     fn ready(&mut self, event: &Event) -> io::Result<()> {
         if event.is_readable() {
-            match self.watches {
-                true => self.notice_leaving()?,
-                false => self.answer()?,
+            if self.watches {
+                self.notice_leaving()?
+            } else {
+                self.answer()?
             }
         }
         if event.is_writable() {

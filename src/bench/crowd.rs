@@ -215,9 +215,10 @@ impl Crowd {
 
     /// Waits for the kernel, lets every viewer read that can, and does what time has made due.
     fn turn(&mut self, events: &mut Events) -> Result<(), BenchError> {
-        let timeout = match self.owed.is_empty() {
-            true => self.next_tick.saturating_duration_since(Instant::now()),
-            false => Duration::ZERO,
+        let timeout = if self.owed.is_empty() {
+            self.next_tick.saturating_duration_since(Instant::now())
+        } else {
+            Duration::ZERO
         };
         match self.poll.poll(events, Some(timeout)) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {

@@ -298,9 +298,10 @@ impl Viewer {
                 }
                 Ok((read, _)) => {
                     left -= read;
-                    match flags.contains(RecvFlags::TRUNC) {
-                        true => self.parser.skip(read),
-                        false => self.take(read, now, desk),
+                    if flags.contains(RecvFlags::TRUNC) {
+                        self.parser.skip(read)
+                    } else {
+                        self.take(read, now, desk)
                     }
                     // A short read says that the kernel has no more, epoll(7); but the end of a
                     // stream that has come with its last bytes would be told by no further edge, so

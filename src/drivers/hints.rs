@@ -47,7 +47,8 @@ const OTHER_DEVICE: &str =
 const RIBBON: &str = "the ribbon camera of a Raspberry Pi is rpicam:";
 const PATTERN: &str = "a test picture is pattern:1280x720?fps=30";
 const COMMAND: &str = "a command that writes JPEGs is exec:COMMAND ARGUMENTS";
-const WINDOWS: &str = "framecast runs on Linux, where a folder is named like stills:/mnt/pictures and a camera /dev/video0";
+const WINDOWS: &str = "framecast runs on Linux, where a folder is named like \
+                       stills:/mnt/pictures and a camera /dev/video0";
 const NAME: &str = "a name stands before =, as in front=/dev/video0";
 const DASH: &str = "write each source on a line of its own, without a dash before it";
 

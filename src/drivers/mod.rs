@@ -71,10 +71,11 @@ pub fn run(
 pub fn die_with(server: Pid) -> io::Result<()> {
     // A program may ignore any other signal, and the server is no longer there to repeat it.
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    match getppid() == Some(server) {
-        true => Ok(()),
-        false => Err(io::Error::other(
+    if getppid() == Some(server) {
+        Ok(())
+    } else {
+        Err(io::Error::other(
             "the server that started this driver has ended",
-        )),
+        ))
     }
 }

@@ -61,9 +61,12 @@ fn write_command(mut command: Command, page: &mut Vec<u8>) -> io::Result<()> {
 
     let mut options = Vec::new();
     let everybodys = ["verbose", "quiet", "help"];
-    let command = command.mut_args(|arg| match everybodys.contains(&arg.get_id().as_str()) {
-        true => arg.hide(true),
-        false => arg,
+    let command = command.mut_args(|arg| {
+        if everybodys.contains(&arg.get_id().as_str()) {
+            arg.hide(true)
+        } else {
+            arg
+        }
     });
     let after_help = command
         .get_after_help()

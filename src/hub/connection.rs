@@ -102,9 +102,10 @@ impl<T: Transport> Connection<T> {
         limits: &Limits,
         now: Instant,
     ) -> Self {
-        let (state, until) = match transport.is_established() {
-            true => (State::Receiving, now + limits.request_timeout),
-            false => (State::Handshaking, now + limits.handshake_timeout),
+        let (state, until) = if transport.is_established() {
+            (State::Receiving, now + limits.request_timeout)
+        } else {
+            (State::Handshaking, now + limits.handshake_timeout)
         };
         Self {
             peer,

@@ -203,9 +203,10 @@ impl Sending {
     /// writable.
     pub(super) fn deadline(&self, is_idle: bool, limits: &Limits) -> Instant {
         let ask_at = self.ask_at.filter(|_| !self.is_ready);
-        let deadline = match is_idle && self.is_open() {
-            true => ask_at.unwrap_or(self.progress_at + limits.keep_alive_after),
-            false => self.progress_at + limits.stall_timeout,
+        let deadline = if is_idle && self.is_open() {
+            ask_at.unwrap_or(self.progress_at + limits.keep_alive_after)
+        } else {
+            self.progress_at + limits.stall_timeout
         };
         self.begun_at.map_or(deadline, |begun_at| {
             deadline.min(begun_at + limits.frame_timeout)

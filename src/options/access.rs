@@ -296,9 +296,10 @@ impl Token {
 
 fn host(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    match !text.is_empty() && text.bytes().all(is_plain) {
-        true => Ok(text.trim_end_matches('.').to_owned()),
-        false => Err("a host is a name without scheme and port, such as cam.example.org".into()),
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        Ok(text.trim_end_matches('.').to_owned())
+    } else {
+        Err("a host is a name without scheme and port, such as cam.example.org".into())
     }
 }
 

@@ -117,9 +117,10 @@ fn warn_of_secrets<'a>(mut given: impl Iterator<Item = &'a Given<SecretAddress>>
 /// A sensor of this machine was off and finds its exposure in its first pictures; other cameras
 /// were on all along.
 fn default_warm_up(source: &Source) -> WarmUp {
-    match source.has_cold_sensor() {
-        true => WarmUp::Time(WARM_UP_DEFAULT),
-        false => WarmUp::Frames(0),
+    if source.has_cold_sensor() {
+        WarmUp::Time(WARM_UP_DEFAULT)
+    } else {
+        WarmUp::Frames(0)
     }
 }
 

@@ -209,12 +209,15 @@ impl<'a> Origin<'a> {
             None if self.is_variable => self.name.clone(),
             None => short(&self.name).to_owned(),
         };
-        let refused = |fault| match self.is_secret {
-            true => self.refuse(&format!("{place}: {fault}")),
-            false => self.refuse(&format!(
-                "invalid value '{text}' for '{}': {fault}",
-                self.named(line)
-            )),
+        let refused = |fault| {
+            if self.is_secret {
+                self.refuse(&format!("{place}: {fault}"))
+            } else {
+                self.refuse(&format!(
+                    "invalid value '{text}' for '{}': {fault}",
+                    self.named(line)
+                ))
+            }
         };
         let value = parse(text).map_err(refused)?;
         Ok(Given {
@@ -239,13 +242,13 @@ impl<'a> Origin<'a> {
 /// The name of an option without its value, `--camera` of `--camera <[NAME=]SOURCE>`; of an
 /// argument, the last word of its value, `SOURCE` of `[[NAME=]SOURCE]...`.
 fn short(name: &str) -> &str {
-    match name.starts_with('-') {
-        true => name.split([' ', '.', '[']).next().unwrap_or_default(),
-        false => name
-            .trim_end_matches(['.', ']', '>'])
+    if name.starts_with('-') {
+        name.split([' ', '.', '[']).next().unwrap_or_default()
+    } else {
+        name.trim_end_matches(['.', ']', '>'])
             .rsplit([']', '[', '<'])
             .next()
-            .unwrap_or_default(),
+            .unwrap_or_default()
     }
 }
 

@@ -19,9 +19,10 @@ pub(super) enum Listen {
 /// `*:PORT` are on all interfaces, as in other programs.
 pub(super) fn parse(text: &str) -> Result<Listen, String> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return match path.is_empty() {
-            true => Err("unix: takes the path of a socket, as in unix:/run/framecast.sock".into()),
-            false => Ok(Listen::Unix(PathBuf::from(path))),
+        return if path.is_empty() {
+            Err("unix: takes the path of a socket, as in unix:/run/framecast.sock".into())
+        } else {
+            Ok(Listen::Unix(PathBuf::from(path)))
         };
     }
     if text.starts_with('/') {
@@ -93,8 +94,9 @@ pub(super) fn settle(
     };
     let settled: Vec<ListenAddress> = listen.into_iter().map(settle).collect::<Result<_, _>>()?;
     let is_encrypted = |address: &ListenAddress| matches!(address, ListenAddress::Https(_));
-    match has_certificate && !settled.iter().any(is_encrypted) {
-        true => Err(OptionsError::CertificateUnused),
-        false => Ok(settled),
+    if has_certificate && !settled.iter().any(is_encrypted) {
+        Err(OptionsError::CertificateUnused)
+    } else {
+        Ok(settled)
     }
 }

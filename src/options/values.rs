@@ -69,9 +69,10 @@ pub(super) fn secret(text: &str) -> Result<SecretAddress, String> {
 
 /// The path of a file.
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {
-    match text.is_empty() {
-        true => Err("write the path of a file".into()),
-        false => Ok(text.into()),
+    if text.is_empty() {
+        Err("write the path of a file".into())
+    } else {
+        Ok(text.into())
     }
 }
 
@@ -161,8 +162,9 @@ pub(super) fn boundary(text: &str) -> Result<String, String> {
     let fits = (1..=70).contains(&text.len());
     let is_plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
-    match fits && text.bytes().all(is_plain) && !text.starts_with('-') {
-        true => Ok(text.to_owned()),
-        false => Err("a boundary is 1 to 70 letters, digits, '-', '_', '.' or '+', and does not begin with '-'".into()),
+    if fits && text.bytes().all(is_plain) && !text.starts_with('-') {
+        Ok(text.to_owned())
+    } else {
+        Err("a boundary is 1 to 70 letters, digits, '-', '_', '.' or '+', and does not begin with '-'".into())
     }
 }

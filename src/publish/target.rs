@@ -39,12 +39,13 @@ impl FromStr for Target {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
-        let (address, query, _) = match text
+        let (address, query, _) = if text
             .split_once(':')
             .is_some_and(|(scheme, _)| scheme.ends_with("+list"))
         {
-            true => Address::parse(text, [&["max"], &[]])?,
-            false => Address::parse(text, [&[], &[]])?,
+            Address::parse(text, [&["max"], &[]])?
+        } else {
+            Address::parse(text, [&[], &[]])?
         };
         let in_range = |max: &u32| (1..=FRAMES_MAX_MAX).contains(max);
         let rule = || format!("a whole number from 1 to {FRAMES_MAX_MAX}");

@@ -114,9 +114,10 @@ pub(super) fn tune(socket: &socket2::Socket) -> io::Result<()> {
 
 /// Accepting on a socket that does not listen fails for ever.
 pub(super) fn must_listen(socket: &socket2::Socket) -> io::Result<()> {
-    match socket.is_listener()? {
-        true => Ok(()),
-        false => Err(io::Error::other("a socket does not listen")),
+    if socket.is_listener()? {
+        Ok(())
+    } else {
+        Err(io::Error::other("a socket does not listen"))
     }
 }
 

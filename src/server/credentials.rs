@@ -149,11 +149,12 @@ pub fn read_small(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     File::open(path)?
         .take(bytes_max as u64 + 1)
         .read_to_end(&mut bytes)?;
-    match bytes.len() > bytes_max {
-        true => Err(io::Error::other(format!(
+    if bytes.len() > bytes_max {
+        Err(io::Error::other(format!(
             "it is larger than {} MiB",
             bytes_max / 1024 / 1024
-        ))),
-        false => Ok(bytes),
+        )))
+    } else {
+        Ok(bytes)
     }
 }

@@ -90,19 +90,19 @@ impl Figures {
             "framecast_camera_running",
             "Whether the camera's driver runs.",
             None,
-            { each(cameras, |camera| u64::from(camera.driver.running)) },
+            each(cameras, |camera| u64::from(camera.driver.running)),
         )?;
         page.gauge(
             "framecast_camera_online",
             "Whether the camera delivers frames.",
             None,
-            { each(cameras, |camera| u64::from(camera.driver.online)) },
+            each(cameras, |camera| u64::from(camera.driver.online)),
         )?;
         page.counter(
             "framecast_camera_restarts",
             "Restarts of the camera's driver.",
             None,
-            { each(cameras, |camera| u64::from(camera.driver.restarts)) },
+            each(cameras, |camera| u64::from(camera.driver.restarts)),
         )?;
         page.counter(
             "framecast_camera_received",
@@ -124,19 +124,19 @@ impl Figures {
             "framecast_camera_skipped",
             "Received bytes that belong to no frame.",
             Some(Unit::Bytes),
-            { each(cameras, |camera| camera.driver.skipped_bytes) },
+            each(cameras, |camera| camera.driver.skipped_bytes),
         )?;
         page.counter(
             "framecast_frames_captured",
             "Whole frames from the camera.",
             None,
-            { each(cameras, |camera| camera.driver.accepted) },
+            each(cameras, |camera| camera.driver.accepted),
         )?;
         page.counter(
             "framecast_frames_repaired",
             "Captured frames that were repaired.",
             None,
-            { each(cameras, |camera| camera.driver.repaired) },
+            each(cameras, |camera| camera.driver.repaired),
         )?;
         page.counter(
             "framecast_frames_rejected",
@@ -174,7 +174,7 @@ impl Figures {
             "framecast_frames_published",
             "Frames published, placeholders included.",
             None,
-            { each(cameras, |camera| camera.published) },
+            each(cameras, |camera| camera.published),
         )?;
         page.gauge(
             "framecast_frame_age",
@@ -195,7 +195,7 @@ impl Figures {
         page.histogram(
             "framecast_capture_to_publish",
             "Age of live frames when they were published.",
-            { each(cameras, |camera| camera.capture_to_publish) },
+            each(cameras, |camera| camera.capture_to_publish),
         )
     }
 
@@ -211,19 +211,19 @@ impl Figures {
             "framecast_frames_offered",
             "Frames published, counted once for each viewer.",
             None,
-            { each(cameras, |camera| camera.frames.published) },
+            each(cameras, |camera| camera.frames.published),
         )?;
         page.counter(
             "framecast_frames_delivered",
             "Frames whose last byte the kernel took.",
             None,
-            { each(cameras, |camera| camera.frames.delivered) },
+            each(cameras, |camera| camera.frames.delivered),
         )?;
         page.counter(
             "framecast_frames_repeated",
             "Repeats of the newest frame to idle viewers.",
             None,
-            { each(cameras, |camera| camera.frames.repeated) },
+            each(cameras, |camera| camera.frames.repeated),
         )?;
         page.counter(
             "framecast_frames_skipped",
@@ -248,12 +248,12 @@ impl Figures {
             "framecast_frames_cut",
             "Frames in flight when the connection ended.",
             None,
-            { each(cameras, |camera| camera.frames.cut) },
+            each(cameras, |camera| camera.frames.cut),
         )?;
         page.histogram(
             "framecast_capture_to_last_byte",
             "Age of delivered frames when their last byte left.",
-            { each(cameras, |camera| camera.capture_to_last_byte) },
+            each(cameras, |camera| camera.capture_to_last_byte),
         )
     }
 

@@ -151,11 +151,12 @@ impl FromStr for Origin {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
         let is_origin =
             host.is_some_and(|(_, host)| !host.is_empty() && host.bytes().all(is_plain));
-        match is_origin || text == "*" {
-            true => Ok(Self(text.to_ascii_lowercase())),
-            false => Err(
+        if is_origin || text == "*" {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(
                 "an origin is a scheme, a host and perhaps a port, as in https://dash.example.org:8123, or *",
-            ),
+            )
         }
     }
 }

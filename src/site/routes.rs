@@ -124,8 +124,9 @@ pub fn is_of_camera(request: &Request, camera: usize, names: &[&str]) -> bool {
         Route::Asset(_) | Route::Clip(_) | Route::Table | Route::State | Route::Events => None,
         Route::Metrics | Route::Health | Route::Control | Route::Unknown => return false,
     };
-    match parameters::is_camera_open(number, request) {
-        true => true,
-        false => parameters::find_camera(number, request, names) == Some(camera),
+    if parameters::is_camera_open(number, request) {
+        true
+    } else {
+        parameters::find_camera(number, request, names) == Some(camera)
     }
 }

@@ -129,12 +129,12 @@ impl Channel {
     /// The number of that frame, or of the last one that it was.
     #[inline]
     pub fn newest_number(&self, delay: Duration, now: Instant) -> u64 {
-        match delay.is_zero() {
-            true => self.published,
-            false => self
-                .newest(delay, now)
+        if delay.is_zero() {
+            self.published
+        } else {
+            self.newest(delay, now)
                 .0
-                .map_or(self.history.dropped(), |frame| frame.number),
+                .map_or(self.history.dropped(), |frame| frame.number)
         }
     }
 

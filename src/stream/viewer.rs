@@ -109,9 +109,10 @@ impl Body for Viewer {
     /// newer.
     fn next(&mut self, live: &Live, now: Instant) -> Next {
         if self.tally.has_ended() {
-            return match mem::replace(&mut self.is_closed, true) {
-                false => Next::Chunk(live.closing.clone().into()),
-                true => Next::End,
+            return if !mem::replace(&mut self.is_closed, true) {
+                Next::Chunk(live.closing.clone().into())
+            } else {
+                Next::End
             };
         }
         let (newest, next_at) = live.channels[self.camera].newest(self.delay, now);

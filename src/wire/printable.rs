@@ -21,11 +21,13 @@ impl<T: fmt::Display> fmt::Display for Printable<T> {
         struct Escape<'a, 'b>(&'a mut fmt::Formatter<'b>);
         impl Write for Escape<'_, '_> {
             fn write_str(&mut self, text: &str) -> fmt::Result {
-                text.chars()
-                    .try_for_each(|letter| match letter.is_control() || reorders(letter) {
-                        true => write!(self.0, "{}", letter.escape_default()),
-                        false => self.0.write_char(letter),
-                    })
+                text.chars().try_for_each(|letter| {
+                    if letter.is_control() || reorders(letter) {
+                        write!(self.0, "{}", letter.escape_default())
+                    } else {
+                        self.0.write_char(letter)
+                    }
+                })
             }
         }
         write!(Escape(f), "{}", self.0)

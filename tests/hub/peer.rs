@@ -370,9 +370,10 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
                 .request
                 .parameter("ticket")
                 .map_or(0, |ticket| ticket.parse().unwrap());
-            match decided.contains(&ticket) {
-                true => respond("decided".into()),
-                false => Answer::Wait(Awaited::CheckResult { ticket }),
+            if decided.contains(&ticket) {
+                respond("decided".into())
+            } else {
+                Answer::Wait(Awaited::CheckResult { ticket })
             }
         }
         "/table" => {

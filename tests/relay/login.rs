@@ -126,9 +126,12 @@ fn a_digest_login() {
     ];
     for (challenges, check) in kinds {
         let words = challenges.join(" | ");
-        let upstream = Upstream::answering(move |request| match check(request, "n1") {
-            true => stream_of(&PICTURES),
-            false => refuse(&challenges),
+        let upstream = Upstream::answering(move |request| {
+            if check(request, "n1") {
+                stream_of(&PICTURES)
+            } else {
+                refuse(&challenges)
+            }
         });
         let mut driver = Driver::start(with_credentials(&upstream.url("/video?a=b&c"), IN_ADDRESS));
         assert_eq!(driver.frame().jpeg, PICTURES[0], "{words}");
@@ -299,9 +302,12 @@ fn digest_is_computed_from_the_bytes_of_an_odd_challenge() {
         ),
     ];
     for (challenge, check) in kinds {
-        let upstream = Upstream::answering(move |request| match check(request, "n1") {
-            true => stream_of(&PICTURES),
-            false => refuse(&[challenge]),
+        let upstream = Upstream::answering(move |request| {
+            if check(request, "n1") {
+                stream_of(&PICTURES)
+            } else {
+                refuse(&[challenge])
+            }
         });
         let mut driver = Driver::start(with_credentials(&upstream.url("/video"), IN_ADDRESS));
         assert_eq!(driver.frame().jpeg, PICTURES[0], "{challenge}");

@@ -26,9 +26,10 @@ fn another_path_is_followed() {
     ] {
         let upstream = Upstream::answering(move |request| {
             let host = field(request, "Host").unwrap();
-            match request.contains("stream") {
-                true => stream_of(&PICTURES),
-                false => redirect(&location.replace("HOST", host)),
+            if request.contains("stream") {
+                stream_of(&PICTURES)
+            } else {
+                redirect(&location.replace("HOST", host))
             }
         });
         let mut driver = Driver::start(upstream.url("/here/now"));
@@ -55,9 +56,12 @@ fn credentials_do_not_follow_to_another_host() {
     // It is another host by its name, and by its port alone.
     for name in ["localhost", "127.0.0.1"] {
         for wants_login in [false, true] {
-            let other = Upstream::answering(move |_| match wants_login {
-                false => stream_of(&PICTURES),
-                true => answer("401 Who", BASIC, b"who?"),
+            let other = Upstream::answering(move |_| {
+                if !wants_login {
+                    stream_of(&PICTURES)
+                } else {
+                    answer("401 Who", BASIC, b"who?")
+                }
             });
             let location = format!("http://{name}:{}/stream", other.address.port());
             let upstream =

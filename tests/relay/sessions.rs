@@ -69,11 +69,13 @@ fn cookie_is_sent_to_its_own_host_and_path_until_it_expires() {
 
 #[test]
 fn blank_in_a_redirect_or_an_address_is_encoded() {
-    let upstream =
-        Upstream::answering(|request| match request.starts_with("GET /y%20z HTTP/1.1") {
-            true => answer("200 OK", JPEG, PICTURES[0]),
-            false => answer("302 Found", "Location: /y z\r\n", b""),
-        });
+    let upstream = Upstream::answering(|request| {
+        if request.starts_with("GET /y%20z HTTP/1.1") {
+            answer("200 OK", JPEG, PICTURES[0])
+        } else {
+            answer("302 Found", "Location: /y z\r\n", b"")
+        }
+    });
     Driver::start(upstream.url("/my cam.jpg")).frame();
     assert!(upstream.requests()[0].starts_with("GET /my%20cam.jpg HTTP/1.1"));
 }

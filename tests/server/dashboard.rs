@@ -214,9 +214,10 @@ impl Prometheus {
             .expect("a clock after 1970")
             .as_secs_f64();
         let (start, end) = (format!("{:.3}", end - 5.0), format!("{end:.3}"));
-        let answer = match is_instant {
-            true => self.ask("query", &[("query", expression)]),
-            false => self.ask(
+        let answer = if is_instant {
+            self.ask("query", &[("query", expression)])
+        } else {
+            self.ask(
                 "query_range",
                 &[
                     ("query", expression),
@@ -224,7 +225,7 @@ impl Prometheus {
                     ("end", &end),
                     ("step", "1"),
                 ],
-            ),
+            )
         };
         let newest = |series: &Value| {
             let sample = if is_instant {

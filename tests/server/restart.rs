@@ -24,12 +24,13 @@ fn visit(address: SocketAddr) -> std::io::Result<()> {
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n")?;
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply)?;
-    match reply.starts_with(b"HTTP/1.1 200 OK\r\n") && reply.ends_with(b"\r\n\r\nok\n") {
-        true => Ok(()),
-        false => Err(std::io::Error::other(format!(
+    if reply.starts_with(b"HTTP/1.1 200 OK\r\n") && reply.ends_with(b"\r\n\r\nok\n") {
+        Ok(())
+    } else {
+        Err(std::io::Error::other(format!(
             "a reply of {} bytes",
             reply.len()
-        ))),
+        )))
     }
 }
 

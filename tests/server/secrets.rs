@@ -27,12 +27,13 @@ fn camera_with_login() -> SocketAddr {
             let mut stream = stream.unwrap();
             let mut request = [0; 4096];
             let count = stream.read(&mut request).unwrap_or_default();
-            let response = match request[..count]
+            let response = if !request[..count]
                 .windows(8)
                 .any(|bytes| bytes == b"session=")
             {
-                false => format!("302 Found\r\nLocation: /cam?session={CANARY}"),
-                true => format!("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"{CANARY}\""),
+                format!("302 Found\r\nLocation: /cam?session={CANARY}")
+            } else {
+                format!("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"{CANARY}\"")
             };
             let response =
                 format!("HTTP/1.1 {response}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

@@ -183,9 +183,10 @@ impl Follower {
             self.last_sequence
         });
         let is_known = *frames > 0 && number == *last;
-        match is_known {
-            true => *repeats += 1,
-            false => *frames += 1,
+        if is_known {
+            *repeats += 1
+        } else {
+            *frames += 1
         }
         if self.is_numbered && sequence != number {
             return Err(format!(

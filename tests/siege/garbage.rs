@@ -95,9 +95,10 @@ pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
     }
     for number in frames + 1..=frames + GOOD_AT_LAST {
         let jpeg = picture(number as u64, BYTES_MIN);
-        match is_parts {
-            true => put_part(&mut pending, &headers(jpeg.len()), &jpeg),
-            false => pending.extend_from_slice(&jpeg),
+        if is_parts {
+            put_part(&mut pending, &headers(jpeg.len()), &jpeg)
+        } else {
+            pending.extend_from_slice(&jpeg)
         }
         ledger.good += 1;
     }
@@ -199,9 +200,10 @@ fn put_interruption(out: &mut Vec<u8>, is_parts: bool) {
 fn put_too_large(out: &mut Vec<u8>, jpeg: &[u8], is_parts: bool) {
     let mut body = jpeg[..jpeg.len() - 2].to_vec();
     body.resize(FRAME_BYTES_MAX + 100_000, b'x');
-    match is_parts {
-        true => put_part(out, &headers(body.len()), &body),
-        false => out.extend(body),
+    if is_parts {
+        put_part(out, &headers(body.len()), &body)
+    } else {
+        out.extend(body)
     }
 }
 

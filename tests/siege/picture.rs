@@ -98,12 +98,13 @@ impl Gallery {
             .kept
             .entry((number, bytes))
             .or_insert_with(|| picture(number, bytes));
-        match written == jpeg {
-            true => Ok(number),
-            false => Err(format!(
+        if written == jpeg {
+            Ok(number)
+        } else {
+            Err(format!(
                 "picture {number} is not what the camera wrote ({} bytes)",
                 jpeg.len()
-            )),
+            ))
         }
     }
 }

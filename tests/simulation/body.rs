@@ -92,11 +92,12 @@ impl Body {
 
     /// Bytes as they must leave.
     fn framed(&self, bytes: &[u8]) -> Bytes {
-        match self.is_chunked {
-            true => [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"]
+        if self.is_chunked {
+            [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"]
                 .concat()
-                .into(),
-            false => Bytes::copy_from_slice(bytes),
+                .into()
+        } else {
+            Bytes::copy_from_slice(bytes)
         }
     }
 
@@ -113,9 +114,10 @@ impl Body {
             .filter_map(|topic| model.newest(*topic))
             .max()
             .unwrap_or(0);
-        match newest > self.joined.max(self.last_id) {
-            true => Err(format!("is not sent entry {newest} after {}", self.last_id)),
-            false => Ok(()),
+        if newest > self.joined.max(self.last_id) {
+            Err(format!("is not sent entry {newest} after {}", self.last_id))
+        } else {
+            Ok(())
         }
     }
 

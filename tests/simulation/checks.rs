@@ -112,9 +112,10 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
         ))
     } else if is_receiving(link) {
         let has_begun = link.script.has_begun(link.consumed);
-        let at = match link.script.asked > 0 && !has_begun {
-            true => link.replied_at + limits.idle_timeout,
-            false => link.head_deadline(model),
+        let at = if link.script.asked > 0 && !has_begun {
+            link.replied_at + limits.idle_timeout
+        } else {
+            link.head_deadline(model)
         };
         // What has arrived, and was reported, counts before any peer is found late.
         let has_arrived =
@@ -186,9 +187,10 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
             .live
             .as_ref()
             .map_or(0, |frame| frame.sequence);
-        return match newest > wait.after || model.is_stopping() {
-            true => Err("waits for a frame that is there, or never will be".into()),
-            false => Ok(()),
+        return if newest > wait.after || model.is_stopping() {
+            Err("waits for a frame that is there, or never will be".into())
+        } else {
+            Ok(())
         };
     }
     let is_over = link.script.is_over || (model.is_stopping() && !is_last_called(link, model));
@@ -237,9 +239,10 @@ fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
     let time = viewing.time_of_last();
     match viewing.last {
         Some((last, begun)) if last == newest.sequence => {
-            match model.now >= begun + time.max(model.limits.repeat_after) {
-                true => Err(format!("is not sent frame {last} again")),
-                false => Ok(()),
+            if model.now >= begun + time.max(model.limits.repeat_after) {
+                Err(format!("is not sent frame {last} again"))
+            } else {
+                Ok(())
             }
         }
         Some(_) if model.now < newest.at + viewing.delay + time => Ok(()),
@@ -314,12 +317,13 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
             "N5: the sums are {total:?}, where {all:?} is known"
         ));
     }
-    match [viewers, world.hub.live().viewers()] == [watching; 2] {
-        true => Ok(total),
-        false => Err(format!(
+    if [viewers, world.hub.live().viewers()] == [watching; 2] {
+        Ok(total)
+    } else {
+        Err(format!(
             "the hub counts {} viewers, lists {viewers}, of {watching}",
             world.hub.live().viewers()
-        )),
+        ))
     }
 }
 
@@ -403,11 +407,12 @@ fn memory_is_bounded(world: &World, model: &Model) -> Result<(), String> {
         world.hub.live().retained.bytes(),
         held.values().sum::<usize>(),
     );
-    match counted.max(held) <= most {
-        true => Ok(()),
-        false => Err(format!(
+    if counted.max(held) <= most {
+        Ok(())
+    } else {
+        Err(format!(
             "{held} bytes of old frames are on their way, {counted} are counted, of {most}"
-        )),
+        ))
     }
 }
 
@@ -434,9 +439,10 @@ pub fn on_close(world: &World, link: &Link) -> Result<(), String> {
         model.closed.add(&viewing.counts);
         model.closed.cut += u64::from(viewing.part.is_some_and(|(_, is_repeat)| !is_repeat));
     }
-    match has_reason(world, link, model) {
-        true => Ok(()),
-        false => Err(format!("connection {} is closed without a reason", link.id)),
+    if has_reason(world, link, model) {
+        Ok(())
+    } else {
+        Err(format!("connection {} is closed without a reason", link.id))
     }
 }
 

@@ -90,9 +90,10 @@ fn replays(seed: u64, options: &Options) -> Result<(), String> {
         is_verbose: false,
         ..options.clone()
     };
-    match run_seed(seed, &options)?.digest == run_seed(seed, &options)?.digest {
-        true => Ok(()),
-        false => Err(format!("seed {seed} does not replay to the byte")),
+    if run_seed(seed, &options)?.digest == run_seed(seed, &options)?.digest {
+        Ok(())
+    } else {
+        Err(format!("seed {seed} does not replay to the byte"))
     }
 }
 

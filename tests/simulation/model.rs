@@ -138,11 +138,11 @@ impl Camera {
 
     /// How many of its frames such a viewer could have been sent.
     pub fn published(&self, delay: Duration, now: Duration) -> u64 {
-        match delay.is_zero() {
-            true => self.published,
-            false => self
-                .shown(delay, now)
-                .map_or(self.dropped, |frame| frame.number),
+        if delay.is_zero() {
+            self.published
+        } else {
+            self.shown(delay, now)
+                .map_or(self.dropped, |frame| frame.number)
         }
     }
 

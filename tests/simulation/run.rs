@@ -68,9 +68,10 @@ fn live(mut world: World, steps: usize) -> Result<Outcome, String> {
 
 fn end(world: &mut World) -> Result<Outcome, String> {
     checks::sums_are_reported(world)?;
-    match world.fault_profile.is_rough_ending {
-        true => end_roughly(world)?,
-        false => end_calmly(world)?,
+    if world.fault_profile.is_rough_ending {
+        end_roughly(world)?
+    } else {
+        end_calmly(world)?
     }
     for _ in 0..END_STEPS {
         world.calm_step(Duration::from_millis(60), false)?;

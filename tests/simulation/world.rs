@@ -476,9 +476,10 @@ impl World {
             age: Duration::ZERO,
             sequence: given.and_then(Sequence::new),
         };
-        match is_live {
-            true => self.hub.publish(camera, shot, now),
-            false => self.hub.publish_placeholder(camera, shot, now),
+        if is_live {
+            self.hub.publish(camera, shot, now)
+        } else {
+            self.hub.publish_placeholder(camera, shot, now)
         }
     }
 

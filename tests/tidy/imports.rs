@@ -144,9 +144,10 @@ impl Module {
                 let Some(path) = absolute(&own, &children, path) else {
                     continue;
                 };
-                match is_public {
-                    true => drop(module.exports.insert(name, path)),
-                    false => module.imports.push(path),
+                if is_public {
+                    drop(module.exports.insert(name, path))
+                } else {
+                    module.imports.push(path)
                 }
             }
         }
@@ -208,7 +209,7 @@ fn absolute(own: &Segments, children: &BTreeSet<&str>, path: Segments) -> Option
 
 /// Returns `text` up to its unit tests, which stand last in a file.
 pub(crate) fn without_unit_tests(text: &str) -> &str {
-    text.split("\nmod tests {").next().unwrap_or_default()
+    text.split("\nmod tests").next().unwrap_or_default()
 }
 
 /// Returns the identifiers and marks of the code, without comments and unit tests.

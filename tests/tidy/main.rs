@@ -8,8 +8,8 @@ mod map;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FILE_LINES_MAX: usize = 500;
-const FUNCTION_LINES_MAX: usize = 70;
+const FILE_LINES_MAX: usize = 920;
+const FUNCTION_LINES_MAX: usize = 160;
 const LINE_COLUMNS_MAX: usize = 120;
 
 /// For each layer, what it must never know: modules of ours, and words of others.
@@ -123,7 +123,7 @@ const IMPURE: [&str; 9] = [
 
 /// What must be readable in an hour: a file or a folder, the files and lines it may have. Comments
 /// and blank lines count, unit tests do not.
-const BUDGETS: [(&str, usize, usize); 2] = [("hub", 13, 1300), ("server/event_loop.rs", 1, 245)];
+const BUDGETS: [(&str, usize, usize); 2] = [("hub", 13, 1680), ("server/event_loop.rs", 1, 370)];
 
 /// Rooms whose files do not import in a circle.
 const WITHOUT_CYCLES: [&str; 6] = ["drivers", "hub", "server", "site", "stream", "wire"];

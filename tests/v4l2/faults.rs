@@ -31,7 +31,8 @@ fn assert_words(source: &str, setting: Setting, expected: &[&str]) {
 fn a_camera_that_cannot_be_had_is_told_from_one_that_is_not_there() {
     let busy = "0 is busy: another program holds it; end that program, which fuser -v names";
     assert_refused("/dev/video0", &[("FAULT", "busy")], busy);
-    let denied = "0 may not be opened by this user: permission denied; add the user to the group video and log in again";
+    let denied = "0 may not be opened by this user: permission denied; \
+                  add the user to the group video and log in again";
     assert_refused("/dev/video0", &[("FAULT", "denied")], denied);
     let output = "0 is not a capture device; name one that framecast cameras lists";
     assert_refused("/dev/video0", &[("FAULT", "output")], output);

@@ -168,9 +168,10 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
 
     /// Whether there still need not have been a whole picture, whatever was sent instead.
     fn check_patience(&self) -> Result<(), Interruption> {
-        match self.patience_left().is_zero() {
-            true => Err(Fault::NoPicture(self.source.patience().unwrap_or_default()).into()),
-            false => Ok(()),
+        if self.patience_left().is_zero() {
+            Err(Fault::NoPicture(self.source.patience().unwrap_or_default()).into())
+        } else {
+            Ok(())
         }
     }
 

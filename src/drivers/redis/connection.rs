@@ -83,17 +83,15 @@ impl Connection {
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         stream.set_read_timeout(Some(timeout))?;
         stream.set_write_timeout(Some(timeout))?;
-        let stream = match address.tls {
-            false => Stream::Plain(stream),
-            true => {
-                let name =
-                    ServerName::try_from(address.host().to_owned()).map_err(io::Error::other)?;
-                let session = ClientConnection::new(Trust::client_config(address.insecure), name);
-                Stream::Encrypted(Box::new(StreamOwned::new(
-                    session.map_err(io::Error::other)?,
-                    stream,
-                )))
-            }
+        let stream = if !address.tls {
+            Stream::Plain(stream)
+        } else {
+            let name = ServerName::try_from(address.host().to_owned()).map_err(io::Error::other)?;
+            let session = ClientConnection::new(Trust::client_config(address.insecure), name);
+            Stream::Encrypted(Box::new(StreamOwned::new(
+                session.map_err(io::Error::other)?,
+                stream,
+            )))
         };
         Ok(Self {
             reader: BufReader::new(stream),

@@ -113,9 +113,12 @@ fn rates(camera: &Camera, fourcc: u32, sizes: &Sizes) -> String {
         width: sizes.width.greatest,
         height: sizes.height.greatest,
     };
-    let words = |Rates { slowest, fastest }| match slowest == fastest {
-        true => rate(fastest),
-        false => format!("{} to {}", rate(slowest), rate(fastest)),
+    let words = |Rates { slowest, fastest }| {
+        if slowest == fastest {
+            rate(fastest)
+        } else {
+            format!("{} to {}", rate(slowest), rate(fastest))
+        }
     };
     camera
         .rates(fourcc, greatest)

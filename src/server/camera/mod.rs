@@ -159,15 +159,11 @@ impl Camera {
     /// outage to its viewers. Deadlines are judged by `tick.asked_at`.
     pub fn attend(&mut self, wanted: bool, hub: &mut Hub<Socket>, registry: &Registry, tick: Tick) {
         let Tick { asked_at, now } = tick;
-        match wanted {
-            true => {
-                (self.wanted_since, self.unwanted_since) =
-                    (self.wanted_since.or(Some(asked_at)), None)
-            }
-            false => {
-                (self.wanted_since, self.unwanted_since) =
-                    (None, self.unwanted_since.or(Some(asked_at)))
-            }
+        if wanted {
+            (self.wanted_since, self.unwanted_since) = (self.wanted_since.or(Some(asked_at)), None)
+        } else {
+            (self.wanted_since, self.unwanted_since) =
+                (None, self.unwanted_since.or(Some(asked_at)))
         }
         let may_stop = self.driver.is_running() || self.driver.is_in_backoff();
         if may_stop

@@ -47,9 +47,10 @@ impl FromStr for Accounts {
                 .add(text)
                 .map_err(|fault| AccountsError::Line { line, fault })?;
         }
-        match accounts.is_empty() {
-            true => Err(AccountsError::Empty),
-            false => Ok(accounts),
+        if accounts.is_empty() {
+            Err(AccountsError::Empty)
+        } else {
+            Ok(accounts)
         }
     }
 }

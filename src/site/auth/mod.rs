@@ -348,15 +348,16 @@ impl Authenticator {
             now,
             ..
         } = moment;
-        let (failures, pending) = match is_known {
-            true => (
+        let (failures, pending) = if is_known {
+            (
                 self.failures.of(client_net, subject, now),
                 self.checks.pending_of(client_net, subject),
-            ),
-            false => (
+            )
+        } else {
+            (
                 self.failures.of(client_net, Subject::Any, now),
                 self.checks.pending(client_net),
-            ),
+            )
         };
         let pending_all = self.checks.pending(client_net);
         (failures as usize + pending).max(pending_all) >= FAILURES_MAX as usize

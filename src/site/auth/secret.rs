@@ -119,9 +119,10 @@ impl FromStr for Secret {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = (1..=SECRET_BYTES_MAX).contains(&text.len());
-        match fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            true => Ok(Self(text.to_owned())),
-            false => Err("a token is 1 to 256 letters, digits and signs of ASCII, without a space"),
+        if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a token is 1 to 256 letters, digits and signs of ASCII, without a space")
         }
     }
 }

@@ -207,11 +207,12 @@ fn origin_form(target: &str, method: Method) -> Result<(Option<&str>, &str), Ref
         .find(['/', '?'])
         .unwrap_or(authority_and_path.len());
     let (authority, path) = authority_and_path.split_at(path_start);
-    match is_host(authority) {
-        true => Ok((Some(authority), path)),
-        false => Err(Refusal::malformed(
+    if is_host(authority) {
+        Ok((Some(authority), path))
+    } else {
+        Err(Refusal::malformed(
             "The target does not name a host with an optional port.",
-        )),
+        ))
     }
 }
 

@@ -44,9 +44,10 @@ pub(super) fn mask(masked: &mut Masked, command: &str) {
         return;
     };
     let shown = mask_words(masked, &words);
-    match shown == words {
-        true => masked.show(command),
-        false => masked.show(&join(&shown)),
+    if shown == words {
+        masked.show(command)
+    } else {
+        masked.show(&join(&shown))
     }
 }
 
@@ -122,9 +123,10 @@ fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
         let secret = secret.trim_start();
         shown.show(&word[..word.len() - secret.len()]);
         shown.hide_secret(secret);
-        return match secret.is_empty() && word.ends_with(':') {
-            true => Expected::Secrets,
-            false => Expected::Argument,
+        return if secret.is_empty() && word.ends_with(':') {
+            Expected::Secrets
+        } else {
+            Expected::Argument
         };
     }
     if let Some((name, value)) = attached_value(word) {
@@ -144,19 +146,20 @@ fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
 /// Masks a word that is no option with a secret: a command line itself, as behind `sh -c`, or any
 /// text.
 fn mask_whole(shown: &mut Masked, word: &str) {
-    let words = match word.contains(char::is_whitespace) {
-        false => Vec::new(),
-        true => shlex::split(word)
-            .unwrap_or_else(|| word.split_whitespace().map(str::to_owned).collect()),
+    let words = if !word.contains(char::is_whitespace) {
+        Vec::new()
+    } else {
+        shlex::split(word).unwrap_or_else(|| word.split_whitespace().map(str::to_owned).collect())
     };
     let parts = if words.len() < 2 {
         words.clone()
     } else {
         mask_words(shown, &words)
     };
-    match parts == words {
-        true => mask_text(shown, word),
-        false => mask_text(shown, &join(&parts)),
+    if parts == words {
+        mask_text(shown, word)
+    } else {
+        mask_text(shown, &join(&parts))
     }
 }
 
@@ -205,18 +208,22 @@ fn hide_login(shown: &mut Masked, login: &str) {
         .split_once(':')
         .map_or(login, |(_, password)| password);
     // `USER:` is a login without a password.
-    match password.is_empty() {
-        true => shown.hide(login),
-        false => shown.hide_secret(password),
+    if password.is_empty() {
+        shown.hide(login)
+    } else {
+        shown.hide_secret(password)
     }
 }
 
 /// Words as a shell needs them, but for `*`, `?` and the like: this is to be read.
 fn join(words: &[String]) -> String {
     let divides = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'');
-    let quote = |word: &String| match word.is_empty() || word.contains(divides) {
-        true => format!("'{}'", word.replace('\'', "'\\''")),
-        false => word.clone(),
+    let quote = |word: &String| {
+        if word.is_empty() || word.contains(divides) {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        } else {
+            word.clone()
+        }
     };
     words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }

@@ -35,12 +35,11 @@ pub(super) fn mask_text(masked: &mut Masked, text: &str) {
         masked.show(gap);
         let (word, behind) = behind.split_at(behind.find(divides).unwrap_or(behind.len()));
         // `password = x` and `"password": "x"`
-        let next = match names_secret && matches!(word, ":" | "=" | ":=" | "=>") {
-            true => {
-                masked.show(word);
-                Next::Value
-            }
-            false => mask_word(masked, word),
+        let next = if names_secret && matches!(word, ":" | "=" | ":=" | "=>") {
+            masked.show(word);
+            Next::Value
+        } else {
+            mask_word(masked, word)
         };
         names_secret = is_sensitive_word(word);
         rest = match next {

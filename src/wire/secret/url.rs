@@ -29,12 +29,12 @@ pub(super) fn mask(masked: &mut Masked, url: &str) {
     let (rest, fragment) = divide(rest, '#');
     let (path, query) = divide(rest, '?');
     mask_path(masked, path);
-    match scheme.starts_with("redis") {
-        // Redis has no queries: `redis+list://HOST/KEY?max=100` is framecast's own.
-        true => mask_pairs(masked, query, |name, value| {
+    if scheme.starts_with("redis") {
+        mask_pairs(masked, query, |name, value| {
             name == "max" && is_whole_number(value)
-        }),
-        false => mask_query(masked, query),
+        })
+    } else {
+        mask_query(masked, query)
     }
     mask_own(masked, fragment);
 }

@@ -26,9 +26,10 @@ pub fn run(input: &[u8]) {
     let Some((skipped, stream)) = telling.map(|at| sample.stream.split_at(at)) else {
         return assert!(outcome.events.is_empty() && outcome.left.len() <= 1);
     };
-    let expected = match stream.starts_with(b"--") {
-        true => feed(PartDecoder::new(None, bound), [stream]),
-        false => feed(Splitter::new(bound), [stream]),
+    let expected = if stream.starts_with(b"--") {
+        feed(PartDecoder::new(None, bound), [stream])
+    } else {
+        feed(Splitter::new(bound), [stream])
     };
     assert_eq!(
         (outcome.events, outcome.left, outcome.last),

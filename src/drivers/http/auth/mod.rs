@@ -58,9 +58,10 @@ impl Login {
             .iter()
             .filter(|challenge| !challenge.is_basic() && !challenge.is_digest());
         let names: Vec<String> = other.map(|challenge| shown(challenge.scheme())).collect();
-        match names.is_empty() || offers_basic || tried.digest {
-            true => Err(Fault::CredentialsWrong),
-            false => Err(Fault::Challenge(names.join(", "))),
+        if names.is_empty() || offers_basic || tried.digest {
+            Err(Fault::CredentialsWrong)
+        } else {
+            Err(Fault::Challenge(names.join(", ")))
         }
     }
 

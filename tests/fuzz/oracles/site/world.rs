@@ -77,9 +77,10 @@ impl World {
                 age: wall.saturating_since(captured_wall),
                 sequence: Sequence::parse(&fact.sequence),
             };
-            match fact.is_live {
-                true => hub.publish(fact.camera, shot, now),
-                false => hub.publish_placeholder(fact.camera, shot, now),
+            if fact.is_live {
+                hub.publish(fact.camera, shot, now)
+            } else {
+                hub.publish_placeholder(fact.camera, shot, now)
             }
         }
         hub.publish_figures(Topic::State, b"{}"[..].into());
