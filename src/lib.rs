@@ -45,7 +45,8 @@
 //! of viewers), [`health`] (a question to a running server) and [`logging`] stand on [`wire`],
 //! those that connect to others also on [`trust`] (the certificates that are accepted); [`publish`]
 //! (another program of its own, which passes frames on) on [`drivers`] too, for the way to Redis;
-//! [`generate`] (what goes with the program when it is installed) on nothing.
+//! [`generate`] (what goes with the program when it is installed) and [`guide`] (the user's guide)
+//! on nothing.
 //!
 //! # The reading order
 //!
@@ -132,6 +133,7 @@ pub mod bench;
 pub mod clock;
 pub mod drivers;
 pub mod generate;
+pub mod guide;
 pub mod health;
 pub mod hub;
 pub mod logging;

@@ -1,0 +1,63 @@
+//! Checks that the pages are well formed.
+
+use super::{PAGES, Page};
+
+/// Returns the paragraphs of a page that are not code, one a line.
+fn prose(page: &Page) -> String {
+    let fenced = page.text.split("\n```").step_by(2);
+    fenced.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn pages_start_with_a_title_of_their_own() {
+    let mut titles: Vec<&str> = PAGES.iter().map(Page::title).collect();
+    for page in PAGES {
+        assert!(page.text.starts_with("# "), "{}", page.name);
+        assert!(!page.title().is_empty(), "{}", page.name);
+        assert!(!page.body().contains("\n# "), "{}: one title", page.name);
+        assert_eq!(Page::find(page.name), Some(page));
+    }
+    titles.sort_unstable();
+    titles.dedup();
+    assert_eq!(titles.len(), PAGES.len());
+}
+
+/// In rustdoc, a block of code without a language would be compiled as Rust.
+#[test]
+fn code_blocks_name_their_language() {
+    for page in PAGES {
+        let fences = page.text.lines().filter(|line| line.starts_with("```"));
+        let opening = fences.step_by(2);
+        for fence in opening {
+            assert!(fence.len() > 3, "{}: a block without language", page.name);
+        }
+    }
+}
+
+#[test]
+fn links_between_pages_have_a_target_on_git_hosts_and_in_rustdoc() {
+    let declared = include_str!("mod.rs");
+    for page in PAGES {
+        assert!(declared.contains(&format!(
+            "[{}]: self::{}\"]",
+            page.name,
+            page.name.replace('-', "_")
+        )));
+        let text = prose(page);
+        for used in text.split("][").skip(1) {
+            let name = used.split(']').next().unwrap_or_default();
+            let target = format!("\n[{name}]: {name}.md");
+            assert!(page.text.contains(&target), "{}: {name}", page.name);
+        }
+        for target in text.lines().filter(|line| line.contains("]: ")) {
+            let name = target.trim_start_matches('[').split(']').next();
+            let name = name.unwrap_or_default();
+            assert!(Page::find(name).is_some(), "{}: {target}", page.name);
+            assert!(
+                text.contains(&format!("][{name}]")),
+                "{}: {target} is not used",
+                page.name
+            );
+        }
+    }
+}
