@@ -116,7 +116,7 @@ fn generate(file: File) -> Outcome {
 
 fn run_capture(options: &Capture) -> Outcome {
     if let Some(server) = options.server {
-        drivers::die_with(server).map_err(failure)?;
+        drivers::die_with_parent(server).map_err(failure)?;
     }
     let source: Source = options.source.expose().parse().map_err(usage)?;
     if io::stdout().is_terminal() {
@@ -129,7 +129,7 @@ fn run_capture(options: &Capture) -> Outcome {
 
 fn run_publish(options: &Publish) -> Outcome {
     if let Some(server) = options.server {
-        drivers::die_with(server).map_err(failure)?;
+        drivers::die_with_parent(server).map_err(failure)?;
     }
     let target: Target = options.target.expose().parse().map_err(usage)?;
     publish::run(&target, options.frame_max.bytes()).map_err(failure)

@@ -10,10 +10,10 @@ use crate::wire::multipart::{Division, EncodedPart, Framing, preamble, rejected_
 use crate::wire::source::{Part, REPAIRED_FIELD, Reason, Repair};
 
 /// A source whose rate is not known should give a frame within this.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const FRAME_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 
 /// No rate asks for more patience than this: four months, in seconds.
-const PATIENCE_SECONDS_MAX: f64 = 1e7;
+const FRAME_TIMEOUT_SECONDS_MAX: f64 = 1e7;
 
 /// The word between the parts that a driver writes.
 pub const BOUNDARY: &str = "frame";
@@ -31,29 +31,29 @@ pub(crate) trait Driver {
     ///
     /// The driver and the server both go by this: within it a driver retries by itself, after it
     /// the server shows the camera as offline and `/healthz` reports it.
-    fn patience(&self) -> Option<Duration> {
-        Some(patience(None, None))
+    fn frame_timeout(&self) -> Option<Duration> {
+        Some(frame_timeout(None, None))
     }
 
     /// Whether it recovers by itself when its source is silent for a while, so that killing it
     /// would not help.
-    fn heals(&self) -> bool {
+    fn recovers(&self) -> bool {
         false
     }
 
     /// How often, from start to start, it is run again when it gives a picture and ends well;
     /// `None` for one that is not to end.
-    fn repeats_every(&self) -> Option<Duration> {
+    fn repeat_interval(&self) -> Option<Duration> {
         None
     }
 }
 
-/// The patience with a source: its parameter `timeout` ([`PATIENCE`] without it), but no less than
+/// The patience with a source: its parameter `timeout` ([`FRAME_TIMEOUT_DEFAULT`] without it), but no less than
 /// the time of three frames at `fps`, its parameter of that name or the rate it is known to have.
-pub(super) fn patience(timeout: Option<Duration>, fps: Option<f64>) -> Duration {
-    let three_frames = fps.map_or(0.0, |fps| (3.0 / fps).min(PATIENCE_SECONDS_MAX));
+pub(super) fn frame_timeout(timeout: Option<Duration>, fps: Option<f64>) -> Duration {
+    let three_frames = fps.map_or(0.0, |fps| (3.0 / fps).min(FRAME_TIMEOUT_SECONDS_MAX));
     timeout
-        .unwrap_or(PATIENCE)
+        .unwrap_or(FRAME_TIMEOUT_DEFAULT)
         .max(Duration::from_secs_f64(three_frames))
 }
 

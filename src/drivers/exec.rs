@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::driver::{Driver, Parts, patience};
+use super::driver::{Driver, Parts, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
 use super::program::{become_program, find};
@@ -74,14 +74,14 @@ impl Driver for Exec {
         Err(become_program(&self.program, &self.arguments).into())
     }
 
-    fn patience(&self) -> Option<Duration> {
-        Some(patience(
+    fn frame_timeout(&self) -> Option<Duration> {
+        Some(frame_timeout(
             self.timeout,
             Some(self.every.as_secs_f64().recip()),
         ))
     }
 
-    fn repeats_every(&self) -> Option<Duration> {
+    fn repeat_interval(&self) -> Option<Duration> {
         Some(self.every)
     }
 }
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(
             Exec::parse("cat J#every=60s")
                 .ok()
-                .and_then(|exec| exec.patience()),
+                .and_then(|exec| exec.frame_timeout()),
             Some(Duration::from_secs(180))
         );
     }

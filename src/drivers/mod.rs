@@ -68,7 +68,7 @@ pub fn run(
 ///
 /// # Errors
 /// `server` has ended already, or the kernel knows no such thing.
-pub fn die_with(server: Pid) -> io::Result<()> {
+pub fn die_with_parent(server: Pid) -> io::Result<()> {
     // A program may ignore any other signal, and the server is no longer there to repeat it.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() == Some(server) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::card::Card;
 pub use super::card::Pattern;
 use super::clock::Ticks;
-use super::driver::{Driver, Parts, patience};
+use super::driver::{Driver, Parts, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
 use super::size::Size;
@@ -36,8 +36,8 @@ impl Pattern {
 }
 
 impl Driver for Pattern {
-    fn patience(&self) -> Option<Duration> {
-        Some(patience(None, Some(self.fps)))
+    fn frame_timeout(&self) -> Option<Duration> {
+        Some(frame_timeout(None, Some(self.fps)))
     }
 
     /// A test card needs nothing.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::driver::{Driver, Parts, patience};
+use super::driver::{Driver, Parts, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
 use super::program::{become_program, find};
@@ -96,8 +96,8 @@ impl Rpicam {
 }
 
 impl Driver for Rpicam {
-    fn patience(&self) -> Option<Duration> {
-        Some(patience(None, Some(self.fps)))
+    fn frame_timeout(&self) -> Option<Duration> {
+        Some(frame_timeout(None, Some(self.fps)))
     }
 
     fn check(&self) -> Result<(), SourceError> {

@@ -75,19 +75,19 @@ impl Source {
     /// How long the source may give no frame while all is well, which `timeout=` and `fps=` set
     /// where it takes them; `None` for one that may be silent for ever. Driver, server and
     /// `/healthz` all go by it.
-    pub fn patience(&self) -> Option<Duration> {
-        self.driver().patience()
+    pub fn frame_timeout(&self) -> Option<Duration> {
+        self.driver().frame_timeout()
     }
 
     /// Whether its driver gets over it by itself when the source gives nothing for a while.
-    pub fn heals(&self) -> bool {
-        self.driver().heals()
+    pub fn recovers(&self) -> bool {
+        self.driver().recovers()
     }
 
     /// How often, from start to start, its driver is run again when it gives a picture and ends
     /// with exit status 0.
-    pub fn repeats_every(&self) -> Option<Duration> {
-        self.driver().repeats_every()
+    pub fn repeat_interval(&self) -> Option<Duration> {
+        self.driver().repeat_interval()
     }
 
     /// The source as the user wrote it, for its driver and for masking it in text that mentions it.

@@ -17,7 +17,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub struct Stdin;
 
 impl Driver for Stdin {
-    fn patience(&self) -> Option<Duration> {
+    fn frame_timeout(&self) -> Option<Duration> {
         None
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clock::{Ticks, picture_at};
-use super::driver::{Driver, Parts, patience};
+use super::driver::{Driver, Parts, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
 use super::{folder, numbers, turn, watch};
@@ -65,8 +65,8 @@ impl Stills {
 }
 
 impl Driver for Stills {
-    fn patience(&self) -> Option<Duration> {
-        (!self.watch).then(|| patience(None, Some(self.fps)))
+    fn frame_timeout(&self) -> Option<Duration> {
+        (!self.watch).then(|| frame_timeout(None, Some(self.fps)))
     }
 
     fn check(&self) -> Result<(), SourceError> {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::drivers::{SOURCE_VARIABLE, Source};
-use crate::publish::{TARGET_VARIABLE, Target, WELL};
+use crate::publish::{PUBLISHING, TARGET_VARIABLE, Target};
 use crate::server::{DriverSpec, StdinFrom};
 
 /// The driver that captures `source` for the camera `name`.
@@ -29,9 +29,9 @@ pub(super) fn driver(
         } else {
             StdinFrom::Null
         },
-        patience: source.patience(),
-        heals: source.heals(),
-        repeats_every: source.repeats_every(),
+        frame_timeout: source.frame_timeout(),
+        recovers: source.recovers(),
+        repeat_interval: source.repeat_interval(),
         ..command(program, args)
     }
 }
@@ -41,7 +41,7 @@ pub(super) fn publisher(program: &Path, target: &Target, frame_bytes_max: usize)
     DriverSpec {
         env: vec![(TARGET_VARIABLE, target.written().clone())],
         shown_as: target.written().clone(),
-        well_line: Some(WELL),
+        success_prefix: Some(PUBLISHING),
         ..command(
             program,
             ["publish".into(), server(), frame_max(frame_bytes_max)],

@@ -31,7 +31,7 @@ use crate::wire::source::{Part, Reason};
 
 /// What is said once frames go out, the first time and after each outage. The server knows by it
 /// that all is well.
-pub const WELL: &str = "publishing to ";
+pub const PUBLISHING: &str = "publishing to ";
 
 /// The variable by which a publisher is given its target: every user of the machine can read an
 /// argument list, only the same user an environment.
@@ -230,7 +230,7 @@ impl Sender<'_> {
             }
             self.link.well();
             if !std::mem::replace(&mut told, true) {
-                say(&format!("{WELL}{}", self.target.address));
+                say(&format!("{PUBLISHING}{}", self.target.address));
             }
             self.report(false);
         }
@@ -279,7 +279,7 @@ impl Sender<'_> {
             );
         }
         if !at_end {
-            words = format!("{WELL}{}; {words}", self.target.address);
+            words = format!("{PUBLISHING}{}; {words}", self.target.address);
         }
         say(&words);
     }

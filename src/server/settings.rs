@@ -62,15 +62,15 @@ pub struct DriverSpec {
     pub shown_as: SecretAddress,
     /// What its standard input is, where the server does not write to it.
     pub stdin: StdinFrom,
-    /// How long it may give no frame while all is well; `None` for ever.
-    pub patience: Option<Duration>,
-    /// Whether it recovers by itself when its source is silent: killing it would not help.
-    pub heals: bool,
-    /// How often, from start to start, it is run again when it gives a picture and exits with
-    /// status 0.
-    pub repeats_every: Option<Duration>,
-    /// How a line of its stderr begins that reports that all is well.
-    pub well_line: Option<&'static str>,
+    /// The longest time without a frame in normal operation; `None` for no limit.
+    pub frame_timeout: Option<Duration>,
+    /// Whether the driver itself reconnects to a silent source: killing it would not help.
+    pub recovers: bool,
+    /// The time from one start to the next of a driver that writes one picture and exits with
+    /// status 0; `None` if the driver is not to exit.
+    pub repeat_interval: Option<Duration>,
+    /// The prefix of a stderr line that reports success.
+    pub success_prefix: Option<&'static str>,
 }
 
 /// What the standard input of a child process is.

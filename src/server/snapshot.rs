@@ -47,7 +47,7 @@ impl<'a> Parts<'a> {
             outage: camera.outage(),
             is_warming_up: camera.is_warming_up(self.now),
             wanted_for: camera.wanted_for(self.now),
-            patience: camera.patience(),
+            frame_timeout: camera.frame_timeout(),
         };
         View {
             hub: self.hub,

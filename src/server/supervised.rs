@@ -263,7 +263,10 @@ impl<P> Supervised<P> {
         let is_well = &mut process.is_well;
         process.is_ready |= process.child.read_stderr(scratch, |line| {
             let line = presentable(line, &spec.shown_as);
-            if spec.well_line.is_some_and(|begin| line.starts_with(begin)) {
+            if spec
+                .success_prefix
+                .is_some_and(|begin| line.starts_with(begin))
+            {
                 (*is_well, *error) = (true, None);
                 log.forget();
                 log.log_child(Level::Info, &line, now);

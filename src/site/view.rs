@@ -35,7 +35,7 @@ pub struct CameraView<'a> {
     /// For how long it has been watched without a break, if it is.
     pub wanted_for: Option<Duration>,
     /// How long it may give no frame before something is wrong, if that can be known.
-    pub patience: Option<Duration>,
+    pub frame_timeout: Option<Duration>,
 }
 
 impl CameraView<'_> {
@@ -82,11 +82,12 @@ impl<T: Transport> View<'_, T> {
                 .map(|frame| frame.age(self.now))
                 .or(camera.wanted_for);
             silence
-                .zip(camera.patience)
-                .is_some_and(|(silence, patience)| silence > patience)
+                .zip(camera.frame_timeout)
+                .is_some_and(|(silence, frame_timeout)| silence > frame_timeout)
         };
         (watched().count() > 0 && watched().all(is_silent)).then(|| {
-            let seconds = |camera: &CameraView<'_>| camera.patience.unwrap_or_default().as_secs();
+            let seconds =
+                |camera: &CameraView<'_>| camera.frame_timeout.unwrap_or_default().as_secs();
             let silent: Vec<String> = watched()
                 .map(|(camera, _)| format!("{} for {} s", camera.name, seconds(camera)))
                 .collect();

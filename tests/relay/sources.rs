@@ -155,7 +155,9 @@ fn patience_follows_timeout_and_fps_in_driver_and_server_alike() {
         ("-", None),
     ] {
         assert_eq!(
-            parse(text).patience().map(|patience| patience.as_secs()),
+            parse(text)
+                .frame_timeout()
+                .map(|frame_timeout| frame_timeout.as_secs()),
             seconds,
             "{text}"
         );

@@ -86,7 +86,7 @@ fn patience_follows_timeout_rate_and_exposure() {
     ] {
         let source: Source = format!("/dev/video0{query}").parse().unwrap();
         assert_eq!(
-            source.patience(),
+            source.frame_timeout(),
             Some(std::time::Duration::from_secs(seconds)),
             "{query}"
         );

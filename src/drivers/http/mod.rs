@@ -40,12 +40,12 @@ use std::time::Duration;
 pub use error::{Fault, HttpError};
 pub use settings::Http;
 
-use super::driver::{Driver, Parts, patience};
+use super::driver::{Driver, Parts, frame_timeout};
 use super::error::{CaptureError, SourceError};
 
 impl Driver for Http {
-    fn patience(&self) -> Option<Duration> {
-        Some(patience(Some(self.timeout()), self.fps))
+    fn frame_timeout(&self) -> Option<Duration> {
+        Some(frame_timeout(Some(self.timeout()), self.fps))
     }
 
     /// The camera is not asked: it may be switched on later.

@@ -169,7 +169,7 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     /// Whether there still need not have been a whole picture, whatever was sent instead.
     fn check_patience(&self) -> Result<(), Interruption> {
         if self.patience_left().is_zero() {
-            Err(Fault::NoPicture(self.source.patience().unwrap_or_default()).into())
+            Err(Fault::NoPicture(self.source.frame_timeout().unwrap_or_default()).into())
         } else {
             Ok(())
         }
@@ -178,7 +178,7 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     /// For how long there need not be a picture.
     fn patience_left(&self) -> Duration {
         self.source
-            .patience()
+            .frame_timeout()
             .unwrap_or_default()
             .saturating_sub(self.newest_at.elapsed())
     }
@@ -214,7 +214,7 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         match self
             .newest
             .clone()
-            .filter(|_| self.patience_left() < self.source.patience().unwrap_or_default() / 2)
+            .filter(|_| self.patience_left() < self.source.frame_timeout().unwrap_or_default() / 2)
         {
             Some(part) => self.send(Part {
                 captured_at: None,

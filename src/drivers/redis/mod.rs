@@ -19,7 +19,7 @@ pub(crate) use self::connection::Connection;
 pub use self::error::{Fault, FromRedisError};
 pub(crate) use self::link::{Link, say};
 
-use super::driver::{Driver, PATIENCE, Parts};
+use super::driver::{Driver, FRAME_TIMEOUT_DEFAULT, Parts};
 use super::error::{CaptureError, SourceError};
 use crate::wire::multipart::read_message;
 use crate::wire::source::Reason;
@@ -41,7 +41,7 @@ impl Redis {
         let (address, _, own) = Address::parse(text, [&[], &["timeout"]])?;
         let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= TIMEOUT_MAX;
         let rule = || "a time with its unit, above 0 and at most a year, such as 10s".to_owned();
-        let timeout = own.value("timeout", PATIENCE.into(), in_range, rule)?;
+        let timeout = own.value("timeout", FRAME_TIMEOUT_DEFAULT.into(), in_range, rule)?;
         Ok(Self {
             address,
             timeout: timeout.into(),
@@ -82,11 +82,11 @@ impl Driver for Redis {
         }
     }
 
-    fn patience(&self) -> Option<Duration> {
+    fn frame_timeout(&self) -> Option<Duration> {
         Some(self.timeout)
     }
 
-    fn heals(&self) -> bool {
+    fn recovers(&self) -> bool {
         true
     }
 }

@@ -520,8 +520,8 @@ pub(super) struct Recording {
 
 impl Recording {
     /// Waits until there may be a picture, at most as long as `patience`. Whether it was worth it.
-    pub(super) fn wait(&self, patience: Duration) -> Result<bool, CameraError> {
-        let timeout = Timespec::try_from(patience).unwrap_or_default();
+    pub(super) fn wait(&self, frame_timeout: Duration) -> Result<bool, CameraError> {
+        let timeout = Timespec::try_from(frame_timeout).unwrap_or_default();
         // An event is out-of-band data.
         match poll(
             &mut [PollFd::new(&self.stream, PollFlags::IN | PollFlags::PRI)],

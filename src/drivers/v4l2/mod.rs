@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use super::driver::{Driver, Parts, patience};
+use super::driver::{Driver, Parts, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
 use crate::wire::jpeg::{self, Mended};
@@ -195,7 +195,7 @@ impl V4l2 {
         let fps = self.fps.map_or(mode.fps, |fps| fps.min(mode.fps));
         Ok(Setup {
             encoding,
-            patience: self.patience_at(fps),
+            frame_timeout: self.patience_at(fps),
         })
     }
 
@@ -206,7 +206,7 @@ impl V4l2 {
             .controls
             .iter()
             .filter_map(|(name, value)| controls::rate_limit(name, *value));
-        patience(self.timeout, Some(exposures.fold(fps, f64::min)))
+        frame_timeout(self.timeout, Some(exposures.fold(fps, f64::min)))
     }
 
     fn cannot_give(&self, error: io::Error) -> CameraError {
@@ -220,17 +220,20 @@ impl V4l2 {
         setup: &Setup,
         parts: &mut Parts,
     ) -> Result<(), CaptureError> {
-        let Setup { encoding, patience } = setup;
+        let Setup {
+            encoding,
+            frame_timeout,
+        } = setup;
         let mut complaints = Complaints::default();
         let mut last_picture = Instant::now();
         let mut failing_since = None;
         loop {
-            let left = patience.saturating_sub(last_picture.elapsed());
+            let left = frame_timeout.saturating_sub(last_picture.elapsed());
             if left.is_zero() || !recording.wait(left)? {
                 let problem = if recording.has_no_signal() {
                     Problem::NoSignal
                 } else {
-                    Problem::Silent(*patience)
+                    Problem::Silent(*frame_timeout)
                 };
                 return Err(CameraError::new(&self.device, problem).into());
             }
@@ -277,7 +280,7 @@ impl V4l2 {
 struct Setup {
     encoding: Encoding,
     /// How long it may give no picture.
-    patience: Duration,
+    frame_timeout: Duration,
 }
 
 impl Driver for V4l2 {
@@ -303,7 +306,7 @@ impl Driver for V4l2 {
         }
     }
 
-    fn patience(&self) -> Option<Duration> {
+    fn frame_timeout(&self) -> Option<Duration> {
         Some(self.patience_at(self.fps.unwrap_or(FPS_DEFAULT)))
     }
 }

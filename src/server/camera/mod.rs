@@ -24,7 +24,7 @@ use super::token::ChildKind;
 use crate::hub::{Hub, Tick};
 use crate::wire::source::Tally;
 
-/// A driver that has given no frame for this many times its patience is killed.
+/// A driver that has given no frame for this many times its frame timeout is killed.
 const HOPELESS_FACTOR: u32 = 6;
 
 /// A driver is sent SIGTERM so long after it closed its standard output.
@@ -139,13 +139,13 @@ impl Camera {
             log::debug!("camera {}: driver stopped ({status})", self.name);
             return;
         }
-        let repeats_every = self
+        let repeat_interval = self
             .driver
             .spec()
-            .repeats_every
+            .repeat_interval
             .filter(|_| status.success() && frames.has_frames());
-        self.is_still = repeats_every.is_some();
-        if let Some(every) = repeats_every {
+        self.is_still = repeat_interval.is_some();
+        if let Some(every) = repeat_interval {
             self.driver.start_again_at(started_at + every);
             return;
         }
@@ -212,17 +212,22 @@ impl Camera {
         let silent_for = now.saturating_duration_since(frames.newest_at);
         let complaint = frames.complaint(now);
         let DriverSpec {
-            patience, heals, ..
+            frame_timeout,
+            recovers,
+            ..
         } = *self.driver.spec();
-        if !heals && patience.is_some_and(|patience| silent_for >= patience * HOPELESS_FACTOR) {
+        if !recovers
+            && frame_timeout
+                .is_some_and(|frame_timeout| silent_for >= frame_timeout * HOPELESS_FACTOR)
+        {
             self.driver.signal_after(Duration::ZERO, Signal::KILL, now);
         }
         if let Some(complaint) = complaint {
             self.driver.fail(complaint.clone());
             return Some(complaint);
         }
-        let patience = patience.filter(|patience| silent_for >= *patience)?;
-        let silence = || format!("no picture for {} s", patience.as_secs());
+        let frame_timeout = frame_timeout.filter(|frame_timeout| silent_for >= *frame_timeout)?;
+        let silence = || format!("no picture for {} s", frame_timeout.as_secs());
         Some(self.driver.error().map_or_else(silence, str::to_owned))
     }
 
@@ -256,21 +261,24 @@ impl Camera {
         let release_at =
             release_at.filter(|_| self.driver.is_running() || self.driver.is_in_backoff());
         let DriverSpec {
-            patience, heals, ..
+            frame_timeout,
+            recovers,
+            ..
         } = *self.driver.spec();
         let is_outage = self.placeholder.is_outage();
         let running = self.driver.running();
-        let patience = patience.filter(|_| !(is_outage && (heals || self.driver.is_overdue())));
-        let patience = patience.map(|patience| {
+        let frame_timeout =
+            frame_timeout.filter(|_| !(is_outage && (recovers || self.driver.is_overdue())));
+        let frame_timeout = frame_timeout.map(|frame_timeout| {
             if is_outage {
-                patience * HOPELESS_FACTOR
+                frame_timeout * HOPELESS_FACTOR
             } else {
-                patience
+                frame_timeout
             }
         });
         let silence = running
-            .zip(patience)
-            .map(|(frames, patience)| frames.newest_at + patience);
+            .zip(frame_timeout)
+            .map(|(frames, frame_timeout)| frames.newest_at + frame_timeout);
         let complaint = running
             .filter(|_| !is_outage)
             .and_then(FrameReader::complaint_at);
@@ -355,8 +363,8 @@ impl Camera {
     }
 
     /// How long it may give no frame while all is well; `None` for ever.
-    pub fn patience(&self) -> Option<Duration> {
-        self.driver.spec().patience
+    pub fn frame_timeout(&self) -> Option<Duration> {
+        self.driver.spec().frame_timeout
     }
 
     /// What went wrong last, while it is not online. What an online driver writes to stderr is no

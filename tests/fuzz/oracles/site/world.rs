@@ -182,7 +182,7 @@ impl World {
             outage: (self.choice & 0x20 > 0).then_some(&self.figures.text),
             is_warming_up: false,
             wanted_for: is_unhealthy.then_some(Duration::from_nanos(self.number(50))),
-            patience: Some(Duration::ZERO),
+            frame_timeout: Some(Duration::ZERO),
         };
         View {
             hub: &self.hub,
