@@ -1,9 +1,8 @@
-//! What it costs to make a JPEG of a camera's raw picture, beside the encoder's own cost: encoding
-//! the same picture when it is already what the encoder wants, tight and of full range, at the same
-//! sampling of chroma.
+//! Measures the JPEG encoding of a camera's raw picture, relative to the encoder's own cost: encoding
+//! the same picture in the encoder's input format (packed, full range) at the same chroma sampling.
 //!
-//! Both take turns, so that whatever else the machine does meets both; the medians are compared.
-//! `cargo bench --bench raw [FORMAT...]`
+//! Both run alternately, so that other load on the machine affects both; the medians are compared.
+//! `cargo bench --bench raw -- [FORMAT...]`
 
 #[path = "../tests/v4l2/pack.rs"]
 mod pack;
@@ -23,7 +22,7 @@ const QUALITY: u8 = 80;
 const ROUNDS: usize = 101;
 
 fn main() {
-    let wanted: Vec<_> = std::env::args()
+    let selected: Vec<_> = std::env::args()
         .skip(1)
         .filter_map(|name| PixelFormat::named(&name))
         .collect();
@@ -36,7 +35,7 @@ fn main() {
         .into_iter()
         .filter(|format| !format.is_jpeg())
     {
-        if !wanted.is_empty() && !wanted.contains(&format) {
+        if !selected.is_empty() && !selected.contains(&format) {
             continue;
         }
         compare(format, "limited range", Colors::LIMITED);
@@ -61,7 +60,7 @@ fn compare(format: PixelFormat, name: &str, colors: Colors) {
     let raw = pack::pack(format, width, height, pack::tight(format, width), |x, y| {
         pixel(x, y, colors.full)
     });
-    let whole: Vec<u8> = match format {
+    let packed: Vec<u8> = match format {
         Grey => (0..height)
             .flat_map(|y| (0..width).map(move |x| pixel(x, y, true)[0]))
             .collect(),
@@ -69,22 +68,22 @@ fn compare(format: PixelFormat, name: &str, colors: Colors) {
             .flat_map(|y| (0..width).flat_map(move |x| pixel(x, y, true)))
             .collect(),
     };
-    let layout =
-        Layout::new(format, WIDTH.into(), HEIGHT.into(), 0, colors).expect("it has a size");
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let layout = Layout::new(format, WIDTH.into(), HEIGHT.into(), 0, colors)
+        .expect("width and height are not 0");
+    let (mut ours, mut encoder) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(cpu_time(|| {
             layout
                 .encode(black_box(&raw), QUALITY)
-                .expect("it is whole")
+                .expect("the picture is complete")
         }));
-        theirs.push(cpu_time(|| encode(format, black_box(&whole))));
+        encoder.push(cpu_time(|| encode(format, black_box(&packed))));
     }
-    let [ours, theirs] = [ours, theirs].map(|times| median(times).as_secs_f64() * 1e3);
+    let [ours, encoder] = [ours, encoder].map(|times| median(times).as_secs_f64() * 1e3);
     println!(
-        "{:8}  {name:22}  {ours:8.3}  {theirs:8.3}  {:5.2}",
+        "{:8}  {name:22}  {ours:8.3}  {encoder:8.3}  {:5.2}",
         format.name(),
-        ours / theirs
+        ours / encoder
     );
 }
 
@@ -102,11 +101,11 @@ fn encode(format: PixelFormat, picture: &[u8]) -> Vec<u8> {
     encoder.set_sampling_factor(sampling);
     encoder
         .encode(picture, WIDTH, HEIGHT, colors)
-        .expect("it is whole");
+        .expect("the picture is complete");
     jpeg
 }
 
-/// Slopes, edges and noise: Y', Cb and Cr, or red, green and blue.
+/// Returns a pixel of gradients, edges and noise: Y', Cb and Cr, or red, green and blue.
 fn pixel(x: usize, y: usize, full: bool) -> [u8; 3] {
     let noise = (x * 7919 + y * 104_729).wrapping_mul(0x9e37_79b9) >> 29 & 7;
     let edge = if (x / 96 + y / 72).is_multiple_of(2) {
@@ -133,8 +132,7 @@ fn limited(value: u8, zero: i32, steps: i32, limited_zero: i32) -> u8 {
 
 fn cpu_time<T>(work: impl FnOnce() -> T) -> Duration {
     let now = || {
-        Duration::try_from(clock_gettime(ClockId::ThreadCPUTime))
-            .expect("a clock that runs forward")
+        Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("CPU time is not negative")
     };
     let start = now();
     black_box(work());

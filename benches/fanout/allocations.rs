@@ -1,14 +1,11 @@
-//! The system's allocator, which counts what is asked of it.
-#![allow(
-    unsafe_code,
-    reason = "an allocator is an unsafe trait; nothing else in framecast is"
-)]
+//! Wraps the system's allocator and counts allocations.
+#![allow(unsafe_code, reason = "GlobalAlloc is an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Sub;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Allocations and their bytes since the program began.
+/// Number of allocations, and their bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Allocations {
     pub(crate) count: u64,
@@ -23,32 +20,31 @@ static COUNTING: Counting = Counting;
 
 struct Counting;
 
-// SAFETY: every method hands its arguments to the system's allocator as they came and returns what
-// that returns, so the contract a caller keeps with this allocator is the one it keeps with that.
-// The counters are atomic and allocate nothing.
+// SAFETY: every method passes its arguments unchanged to the system's allocator and returns its
+// result, so both have the same contract. The counters are atomic and do not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller's promise about `layout` is passed on.
+        // SAFETY: the caller guarantees what `System.alloc` requires of `layout`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller's promise about `layout` is passed on.
+        // SAFETY: the caller guarantees what `System.alloc_zeroed` requires of `layout`.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         count(bytes);
-        // SAFETY: the caller's promises about `pointer`, `layout` and `bytes` are passed on, and
-        // `pointer` came from the system's allocator.
+        // SAFETY: the caller guarantees what `System.realloc` requires of the arguments, and `pointer`
+        // came from the system's allocator.
         unsafe { System.realloc(pointer, layout, bytes) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on, and `pointer` came from the system's
-        // allocator.
+        // SAFETY: the caller guarantees what `System.dealloc` requires of the arguments, and `pointer`
+        // came from the system's allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -59,8 +55,8 @@ fn count(bytes: usize) {
 }
 
 impl Allocations {
-    /// What was asked for until now.
-    pub(crate) fn so_far() -> Self {
+    /// Returns the totals since the program started.
+    pub(crate) fn totals() -> Self {
         Self {
             count: COUNT.load(Ordering::Relaxed),
             bytes: BYTES.load(Ordering::Relaxed),

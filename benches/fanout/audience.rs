@@ -1,5 +1,5 @@
-//! A hub with an audience in memory, whose every member takes all it is given and looks where it
-//! lies.
+//! A hub with in-memory viewers. Each viewer accepts all bytes and records whether they lie in the
+//! frame's own allocation.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
@@ -23,40 +23,40 @@ const PICTURE: Picture = Picture {
     huffman_tables: true,
 };
 
-/// What all viewers were given, told apart by where it lies.
+/// Counts the bytes written to all viewers: shared or copied.
 #[derive(Debug, Default)]
-pub(crate) struct Witness {
-    /// The addresses of the newest frame's one allocation.
+pub(crate) struct Written {
+    /// Address range of the newest frame's allocation.
     frame: RefCell<Range<usize>>,
-    /// Bytes handed over right out of that allocation.
+    /// Bytes written from that allocation.
     pub(crate) shared_bytes: Cell<u64>,
-    /// Bytes handed over from anywhere else: copies.
+    /// Bytes written from any other memory: copies.
     pub(crate) copied_bytes: Cell<u64>,
     pub(crate) writes: Cell<u64>,
 }
 
-/// One viewer: it says what it wants, and then takes everything.
+/// The transport of a viewer: sends one request, then accepts all bytes.
 #[derive(Debug)]
-pub(crate) struct Taker {
+pub(crate) struct Sink {
     request: &'static [u8],
-    witness: Rc<Witness>,
+    written: Rc<Written>,
 }
 
-/// A hub, everybody who watches it, and its clock.
+/// A hub with its viewers and its clock.
 pub(crate) struct Audience {
-    hub: Hub<Taker>,
-    pub(crate) witness: Rc<Witness>,
+    hub: Hub<Sink>,
+    pub(crate) written: Rc<Written>,
     now: Instant,
     jpeg: Vec<u8>,
 }
 
 impl Audience {
-    /// A hub whose only camera has `viewers` viewers and gives pictures of `bytes` bytes.
-    pub(crate) fn gather(viewers: usize, bytes: usize) -> Self {
+    /// Makes a hub with one camera, `viewers` viewers and pictures of `bytes` bytes.
+    pub(crate) fn new(viewers: usize, bytes: usize) -> Self {
         let hub = Hub::new(1, BOUNDARY, Limits::default());
         let mut audience = Self {
             hub,
-            witness: Rc::default(),
+            written: Rc::default(),
             now: Instant::now(),
             jpeg: vec![0xd8; bytes],
         };
@@ -67,11 +67,11 @@ impl Audience {
     }
 
     fn join(&mut self) {
-        let taker = Taker {
+        let sink = Sink {
             request: b"GET /stream HTTP/1.0\r\n\r\n",
-            witness: self.witness.clone(),
+            written: self.written.clone(),
         };
-        let key = self.hub.admit(Peer::Local, self.now, |_| Ok(taker));
+        let key = self.hub.admit(Peer::Local, self.now, |_| Ok(sink));
         let Ok(key) = key else { return };
         self.hub.ready(
             key,
@@ -83,9 +83,9 @@ impl Audience {
         self.turn();
     }
 
-    /// One turn, at which every viewer watches.
+    /// Runs one turn of the hub, which answers each request with the stream.
     pub(crate) fn turn(&mut self) {
-        let watch = |call: &Call, _: &Hub<Taker>| {
+        let subscribe = |call: &Call, _: &Hub<Sink>| {
             let answer = Answer::Subscribe(Subscription {
                 camera: CAMERA,
                 framing: Framing::Length,
@@ -96,35 +96,35 @@ impl Audience {
             });
             Reply::to(call.peer, answer)
         };
-        self.hub.turn(Tick::at(self.now), Instant::now, watch);
+        self.hub.turn(Tick::at(self.now), Instant::now, subscribe);
     }
 
-    /// Lets `time` pass.
-    pub(crate) fn pass(&mut self, time: Duration) {
+    /// Advances the clock.
+    pub(crate) fn advance(&mut self, time: Duration) {
         self.now += time;
     }
 
-    /// Publishes a frame: one copy of the picture, and a reference for each viewer.
+    /// Publishes a frame: the hub copies the picture once.
     pub(crate) fn publish(&mut self) {
         let captured_wall = WallTime::nearest(Duration::from_secs(1_700_000_000));
-        let shot = Captured {
+        let captured = Captured {
             jpeg: &self.jpeg,
             picture: PICTURE,
             captured_wall,
             age: Duration::ZERO,
             sequence: None,
         };
-        self.hub.publish(CAMERA, shot, self.now);
+        self.hub.publish(CAMERA, captured, self.now);
         if let Some(frame) = &self.hub.live().channels[CAMERA].live {
             let addresses = frame.allocation().as_ptr_range();
-            self.witness
+            self.written
                 .frame
                 .replace(addresses.start as usize..addresses.end as usize);
         }
     }
 }
 
-impl Read for Taker {
+impl Read for Sink {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.request.read(buffer)? {
             0 => Err(ErrorKind::WouldBlock.into()),
@@ -133,19 +133,19 @@ impl Read for Taker {
     }
 }
 
-impl Write for Taker {
+impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let frame = self.witness.frame.borrow();
+        let frame = self.written.frame.borrow();
         let addresses = bytes.as_ptr_range();
         let is_shared =
             frame.start <= addresses.start as usize && addresses.end as usize <= frame.end;
-        let tally = if is_shared {
-            &self.witness.shared_bytes
+        let counter = if is_shared {
+            &self.written.shared_bytes
         } else {
-            &self.witness.copied_bytes
+            &self.written.copied_bytes
         };
-        tally.set(tally.get() + bytes.len() as u64);
-        self.witness.writes.set(self.witness.writes.get() + 1);
+        counter.set(counter.get() + bytes.len() as u64);
+        self.written.writes.set(self.written.writes.get() + 1);
         Ok(bytes.len())
     }
 
@@ -154,7 +154,7 @@ impl Write for Taker {
     }
 }
 
-impl Transport for Taker {
+impl Transport for Sink {
     fn shutdown_write(&mut self) -> io::Result<()> {
         Ok(())
     }

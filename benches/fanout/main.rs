@@ -1,10 +1,10 @@
-//! What handing one frame to many viewers costs without the kernel: time, allocations, copies.
+//! Measures the cost of sending one frame to many viewers without the kernel: time, allocations and
+//! copies.
 //!
-//! The viewers are in memory and take whatever they are given, so all that is measured is
-//! framecast's own code: [`Hub::publish`](framecast::hub::Hub::publish) and
-//! [`turn`](framecast::hub::Hub::turn). An allocator counts what is asked of it meanwhile. That no
-//! byte is copied for a viewer is not inferred but seen: each looks whether what it is handed lies
-//! within the frame's one allocation.
+//! The viewers are in memory and accept all bytes, so only framecast's own code is measured:
+//! [`Hub::publish`](framecast::hub::Hub::publish) and [`turn`](framecast::hub::Hub::turn). An
+//! allocator counts allocations. Each viewer checks by address that the bytes it receives lie in the
+//! frame's one allocation, so copies are counted, not inferred.
 //!
 //! `cargo bench --bench fanout`
 
@@ -18,15 +18,15 @@ use audience::Audience;
 
 const VIEWERS: [usize; 3] = [100, 1_000, 10_000];
 const FRAME_BYTES: usize = 15_000;
-/// The time between two frames on the hub's clock: timers come up as they would.
+/// Time between two frames on the hub's clock, so that timers expire as in a real server.
 const FRAME_TIME: Duration = Duration::from_micros(33_333);
-/// Frames given before anything is counted: every list has its room by then.
+/// Frames sent before counting starts, so that all lists have reached their capacity.
 const WARM_UP_FRAMES: usize = 200;
-/// Deliveries that are counted, over all viewers.
+/// Counted deliveries, over all viewers.
 const DELIVERIES: usize = 5_000_000;
 
 fn main() {
-    println!("a frame of {FRAME_BYTES} bytes to viewers in memory, a turn at a time\n");
+    println!("frames of {FRAME_BYTES} bytes, viewers in memory, one turn per frame\n");
     println!(
         "{:<9}{:^32}{:^38}{:^28}",
         "", "ns per viewer and frame", "allocated per frame", "bytes per viewer and frame"
@@ -44,25 +44,25 @@ fn main() {
 }
 
 fn measure(viewers: usize) {
-    let mut audience = Audience::gather(viewers, FRAME_BYTES);
+    let mut audience = Audience::new(viewers, FRAME_BYTES);
     let frames = (DELIVERIES / viewers).max(1);
     for _ in 0..WARM_UP_FRAMES {
-        show(&mut audience, &mut Times::default());
+        deliver(&mut audience, &mut Times::default());
     }
-    let witness = audience.witness.clone();
+    let written = audience.written.clone();
     for counted in [
-        &witness.shared_bytes,
-        &witness.copied_bytes,
-        &witness.writes,
+        &written.shared_bytes,
+        &written.copied_bytes,
+        &written.writes,
     ] {
         counted.set(0);
     }
-    let before = Allocations::so_far();
+    let before = Allocations::totals();
     let mut times = Times::default();
     for _ in 0..frames {
-        show(&mut audience, &mut times);
+        deliver(&mut audience, &mut times);
     }
-    let allocated = Allocations::so_far() - before;
+    let allocated = Allocations::totals() - before;
 
     let deliveries = (viewers * frames) as f64;
     let nanos = |time: Duration| time.as_nanos() as f64 / deliveries;
@@ -78,22 +78,22 @@ fn measure(viewers: usize) {
         per_frame(allocated.bytes),
         per_viewer(allocated.count),
         per_viewer(allocated.bytes),
-        per_viewer(witness.shared_bytes.get()),
-        per_viewer(witness.copied_bytes.get()),
-        per_viewer(witness.writes.get()),
+        per_viewer(written.shared_bytes.get()),
+        per_viewer(written.copied_bytes.get()),
+        per_viewer(written.writes.get()),
     );
 }
 
-/// How long each step took, over all frames.
+/// Total time of each step, over all frames.
 #[derive(Default)]
 struct Times {
     publish: Duration,
     turn: Duration,
 }
 
-/// Gives every viewer one frame.
-fn show(audience: &mut Audience, times: &mut Times) {
-    audience.pass(FRAME_TIME);
+/// Sends one frame to every viewer.
+fn deliver(audience: &mut Audience, times: &mut Times) {
+    audience.advance(FRAME_TIME);
     times.publish += timed(|| audience.publish());
     times.turn += timed(|| audience.turn());
 }

@@ -1,10 +1,9 @@
-//! How fast bytes become values: request heads, and the JPEGs that a camera writes.
+//! Measures the parsers: request heads, and the JPEGs that a driver writes.
 //!
-//! A camera's stream is decoded as the server does it: a read is appended to what was received, and
-//! frames are taken off its head until there is none. So a read's copy into that buffer is part of
-//! the time, as it is there.
+//! A driver's output is decoded as in the server: each read is appended to a buffer, and whole
+//! frames are removed from its start. The time includes the copy into that buffer.
 //!
-//! `cargo bench --bench parse`, or `-- request` for the groups whose name begins so.
+//! `cargo bench --bench parse`, or `-- request` for the groups whose name starts with it.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -20,13 +19,13 @@ use framecast::wire::source::{Part, Rejected};
 #[path = "../shared/pictures.rs"]
 mod pictures;
 
-/// What a picture of 640x480 may have, and one of 1280x720.
+/// Typical bytes of a picture of 640x480, and of one of 1280x720.
 const FRAME_BYTES: [usize; 2] = [15_000, 84_000];
 
-/// Frames decoded at a time.
+/// Frames decoded per iteration.
 const FRAMES: u8 = 20;
 
-/// The size of small reads: a page of a pipe.
+/// Bytes of a small read: one page of a pipe.
 const SMALL_READ_BYTES: usize = 4096;
 
 const BROWSER: &[u8] = b"GET /video_feed HTTP/1.1\r\n\
@@ -47,7 +46,7 @@ const BROWSER: &[u8] = b"GET /video_feed HTTP/1.1\r\n\
 
 const CURL: &[u8] = b"GET /snapshot HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n";
 
-/// Refused once it is whole: no body is taken here.
+/// A refused request: it has a body.
 const UPLOAD: &[u8] =
     b"GET /snapshot HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\
     Content-Type: application/json\r\nContent-Length: 1234\r\n\r\n";
@@ -64,13 +63,12 @@ fn requests(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new(name, "whole"), |bencher| {
             bencher.iter(|| Request::parse(black_box(head)));
         });
-        // As it comes from a peer that sends a byte at a time: each call is given what there is so
-        // far.
+        // A peer that sends one byte at a time: each call receives the bytes so far.
         group.bench_function(BenchmarkId::new(name, "byte by byte"), |bencher| {
             bencher.iter(|| {
-                let mut verdicts =
+                let mut results =
                     (1..=head.len()).map(|length| Request::parse(black_box(&head[..length])));
-                verdicts.find(|verdict| !matches!(verdict, Ok(None)))
+                results.find(|result| !matches!(result, Ok(None)))
             });
         });
     }
@@ -98,21 +96,25 @@ fn splitter(criterion: &mut Criterion) {
 
 fn part_decoder(criterion: &mut Criterion) {
     let part = |number: u8, bytes| {
-        let captured_at = WallTime::nearest(Duration::from_secs(1_700_000_000));
-        EncodedPart::encode("frame", number.into(), captured_at, &picture(number, bytes))
-            .framed(Framing::Length)
+        let captured_wall = WallTime::nearest(Duration::from_secs(1_700_000_000));
+        EncodedPart::encode(
+            "frame",
+            number.into(),
+            captured_wall,
+            &picture(number, bytes),
+        )
+        .framed(Framing::Length)
     };
     let stream = |bytes| (1..=FRAMES).map(|number| part(number, bytes)).collect();
     decode(criterion, "PartDecoder", stream, || {
         let mut decoder = PartDecoder::new(None, FRAME_BYTES_MAX);
-        let mut opening = BytesMut::from(&preamble("frame", Framing::Length)[..]);
-        let _ = decoder.decode(&mut opening);
+        let mut preamble_bytes = BytesMut::from(&preamble("frame", Framing::Length)[..]);
+        let _ = decoder.decode(&mut preamble_bytes);
         move |received| decoder.decode(received)
     });
 }
 
-/// Feeds a decoder the same frames over and over, once with a whole frame a read and once with
-/// small reads.
+/// Decodes the same frames repeatedly: once with one frame per read, once with small reads.
 fn decode<D>(
     criterion: &mut Criterion,
     name: &str,
@@ -128,7 +130,7 @@ fn decode<D>(
         let joined = frames.concat();
         let small: Vec<&[u8]> = joined.chunks(SMALL_READ_BYTES).collect();
         group.throughput(Throughput::Bytes(joined.len() as u64));
-        for (cut, reads) in [("a frame a read", whole), ("4 KiB a read", small)] {
+        for (cut, reads) in [("one frame per read", whole), ("4 KiB per read", small)] {
             let mut decoder = decoder();
             let mut received = BytesMut::new();
             assert_eq!(
@@ -142,7 +144,7 @@ fn decode<D>(
     }
 }
 
-/// Returns how many frames came of these reads.
+/// Feeds reads to a decoder and returns the number of frames decoded.
 fn feed<D>(decoder: &mut D, received: &mut BytesMut, reads: &[&[u8]]) -> usize
 where
     D: FnMut(&mut BytesMut) -> Result<Option<Part>, Rejected>,
@@ -160,7 +162,7 @@ where
 
 fn picture(number: u8, bytes: usize) -> Bytes {
     pictures::jpeg(number, bytes)
-        .expect("the sizes are those of whole pictures")
+        .expect("FRAME_BYTES are valid sizes")
         .into()
 }
 

@@ -1,6 +1,6 @@
-"""The usual Flask camera, served by gevent: a generator for each viewer, woken by an event of its own.
+"""The usual Flask camera, served by gevent: one generator per viewer, woken by an event of its own.
 
-python3 flask_gevent.py DIRECTORY FPS shows the JPEGs of a directory at /video_feed. Its first line tells where.
+python3 flask_gevent.py DIRECTORY FPS serves the JPEGs of a directory at /video_feed. Its first line is the address.
 """
 
 from gevent import monkey
@@ -18,7 +18,7 @@ from gevent.pywsgi import WSGIServer
 
 
 class Camera:
-    """Takes pictures in a thread of its own and wakes whoever watches; what it takes is up to its subclass."""
+    """Takes pictures in a thread and wakes the viewers; a subclass provides the pictures."""
 
     def __init__(self):
         self._newest = None
@@ -29,7 +29,7 @@ class Camera:
         raise NotImplementedError
 
     def watch(self):
-        """Yields the newest picture, with when it was taken, each time there is a newer one."""
+        """Yields the newest picture and its capture time, each time there is a newer one."""
         waker = threading.Event()
         self._wakers.add(waker)
         try:
@@ -48,7 +48,7 @@ class Camera:
 
 
 class Stills(Camera):
-    """The JPEGs of a directory, one after another."""
+    """The JPEGs of a directory, in a loop."""
 
     def __init__(self, directory, fps):
         self._pictures = [path.read_bytes() for path in sorted(Path(directory).glob("*.jpg"))]
@@ -58,7 +58,7 @@ class Stills(Camera):
     def pictures(self):
         due = time.monotonic()
         for picture in itertools.cycle(self._pictures):
-            # A picture that is late is not made up for by a burst of those that follow.
+            # A late picture is not followed by a burst.
             due = max(due + self._interval, time.monotonic())
             time.sleep(max(0, due - time.monotonic()))
             yield picture

@@ -1,13 +1,12 @@
-//! framecast beside other servers of motion JPEG.
+//! Compares framecast with other MJPEG servers.
 //!
-//! By turns, the same crowd watches each of those that are installed here: framecast, ustreamer,
+//! The same crowd of viewers reads from each installed server in turn: framecast, ustreamer,
 //! mjpg-streamer, the same service on tokio and axum, and the usual Flask camera under gevent
-//! ([`peer`]). Every server, with all its threads and children, has core 0 to itself and the crowd
-//! core 1. What is compared is the processor time of all of them per delivered frame.
+//! ([`peer`]). A server, with all its threads and children, runs on core 0 and the viewers on core
+//! 1. The result is the CPU time of the server and its children per delivered frame.
 //!
-//! Latency is told by `X-Timestamp`, and what that says is up to the server: ustreamer stamps a
-//! part when it is written to a viewer, so its latency is without what came before; all others
-//! stamp a picture when it is taken.
+//! Latency is measured from `X-Timestamp`. ustreamer sets it when it writes a part to a viewer, so
+//! its latency lacks the time before; the other servers set it when they take the picture.
 //!
 //! `cargo bench --bench peers`, or `-- --viewers 100 --only framecast --only axum`
 
@@ -21,38 +20,38 @@ mod peer;
 #[path = "../shared/mod.rs"]
 mod shared;
 
-use peer::{Kind, Peer, Scene};
+use peer::{Input, Kind, Peer};
 use shared::figures::{self, Run, median};
 use shared::server;
 
-/// Compare framecast with other servers of motion JPEG: processor time per delivered frame.
+/// Compare framecast with other MJPEG servers: CPU time per delivered frame.
 #[derive(Parser)]
 struct Options {
-    /// Viewers that watch at once
+    /// Number of viewers
     #[arg(long, default_value_t = 1000)]
     viewers: usize,
-    /// The size of each picture
+    /// Bytes of each picture
     #[arg(long, default_value_t = 15_000)]
     bytes: usize,
-    /// Pictures per second
+    /// Frames per second
     #[arg(long, default_value_t = 30.0)]
     fps: f64,
-    /// How long figures are taken, per server and run
+    /// Seconds of measurement per server and run
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// How often every server has its turn
+    /// Runs of each server
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Leave out all servers but this one; may be given several times
+    /// Run only this server; repeatable
     #[arg(long)]
     only: Vec<Kind>,
-    /// What `cargo bench` adds to every benchmark's arguments.
+    /// `cargo bench` adds this to the arguments of every bench.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 fn main() -> ExitCode {
-    shared::conclude(run(&Options::parse()))
+    shared::exit_code(run(&Options::parse()))
 }
 
 /// A peer and its runs so far.
@@ -62,12 +61,12 @@ struct Contestant {
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    // Before this process is tied to a core: one of the peers is built here.
+    // Before this process is pinned to one core, because this builds one of the servers.
     let mut contestants = find_contestants(options);
     server::prepare()?;
     let stills = tempfile::tempdir()?;
     shared::write_stills(stills.path(), options.bytes)?;
-    let scene = Scene {
+    let input = Input {
         stills: stills.path(),
         fps: options.fps,
     };
@@ -79,27 +78,27 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         ..
     } = options;
     println!(
-        "{viewers} viewers, {bytes} bytes, {fps} fps, {seconds} s; the servers on core 0, the crowd on core 1\n"
+        "{viewers} viewers, {bytes} bytes, {fps} fps, {seconds} s; servers on core 0, viewers on core 1\n"
     );
     println!("{}", figures::heading("run", "server"));
     for run in 1..=options.runs {
         contestants.retain_mut(
-            |contestant| match watch(options, &scene, &contestant.peer) {
-                Ok(watched) => {
+            |contestant| match measure(options, &input, &contestant.peer) {
+                Ok(measured) => {
                     let name = contestant.peer.kind.name();
                     println!(
                         "{}",
-                        figures::row(&run.to_string(), name, std::slice::from_ref(&watched))
+                        figures::row(&run.to_string(), name, std::slice::from_ref(&measured))
                     );
-                    if let Some(failure) = &watched.outcome.first_failure {
-                        println!("{:8}the first viewer that failed: {failure}", "");
+                    if let Some(failure) = &measured.outcome.first_failure {
+                        println!("{:8}first failed viewer: {failure}", "");
                     }
-                    contestant.runs.push(watched);
+                    contestant.runs.push(measured);
                     true
                 }
                 Err(error) => {
                     println!(
-                        "{:8}{:14}is left out from here on: {error}",
+                        "{:8}{:14}skipped from now on: {error}",
                         "",
                         contestant.peer.kind.name()
                     );
@@ -107,7 +106,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
                 }
             },
         );
-        // Whoever comes first finds a colder machine, so all take turns at that too.
+        // The first server of a run finds colder caches, so the order rotates.
         if !contestants.is_empty() {
             contestants.rotate_left(1);
         }
@@ -116,7 +115,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The peers that can be had; for each of the others a line that says how to have it.
+/// Finds the installed servers; prints for each other one how to install it.
 fn find_contestants(options: &Options) -> Vec<Contestant> {
     let wanted = Kind::ALL
         .into_iter()
@@ -127,16 +126,16 @@ fn find_contestants(options: &Options) -> Vec<Contestant> {
             runs: Vec::new(),
         }),
         Err(why) => {
-            println!("{} is left out: {why}", kind.name());
+            println!("{}: skipped: {why}", kind.name());
             None
         }
     });
     found.collect()
 }
 
-fn watch(options: &Options, scene: &Scene, peer: &Peer) -> Result<Run, Box<dyn Error>> {
-    let server = peer.start(scene)?;
-    Run::watch(&server, Plan::new("", options.viewers, options.seconds))
+fn measure(options: &Options, input: &Input, peer: &Peer) -> Result<Run, Box<dyn Error>> {
+    let server = peer.start(input)?;
+    Run::measure(&server, Plan::new("", options.viewers, options.seconds))
 }
 
 fn print_medians(contestants: &mut [Contestant]) {

@@ -1,4 +1,4 @@
-//! The other servers: whether they are here, and how each is told to show the same pictures.
+//! The servers compared: how to find each, and how to start it with the same pictures.
 
 use std::io;
 use std::net::TcpListener;
@@ -9,49 +9,50 @@ use clap::ValueEnum;
 
 use crate::shared::server::{self, Server};
 
-/// Where this bench lies in the source tree.
-const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
+/// This bench's directory.
+const BENCH_DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 
-/// Where the tokio and axum server is built.
+/// Target directory of the tokio and axum server.
 const AXUM_TARGET: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/axum");
 
-/// The camera that ustreamer captures from.
+/// Camera of ustreamer.
 const VIDEO_DEVICE: &str = "/dev/video0";
 
-/// Names a library that shows ustreamer a camera where there is none. It is told what that camera
-/// shows by `FAKE_V4L2_JPEG`, the path of a picture, and `FAKE_V4L2_FPS`.
+/// Variable with the path of a library that emulates [`VIDEO_DEVICE`] for ustreamer (`LD_PRELOAD`).
+/// The library reads the path of a picture from `FAKE_V4L2_JPEG` and its rate from
+/// `FAKE_V4L2_FPS`.
 const USTREAMER_PRELOAD: &str = "USTREAMER_PRELOAD";
 
-/// Pythons that may have Flask and gevent; the second is the system's, where another one comes
-/// first on the path.
+/// Interpreters that may have Flask and gevent; the second is the system's, in case another one
+/// precedes it in `PATH`.
 const PYTHONS: [&str; 2] = ["python3", "/usr/bin/python3"];
 
-/// Which server.
+/// The servers compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// This one.
+    /// This project's server.
     Framecast,
-    /// One task for each viewer, one thread: `axum/`.
+    /// One thread, one task per viewer: `axum/`.
     Axum,
-    /// C on libevent, with a copy of each frame for each viewer.
+    /// C on libevent, one copy of each frame per viewer.
     Ustreamer,
-    /// C with a thread for each viewer.
+    /// C, one thread per viewer.
     MjpgStreamer,
-    /// Python with a greenlet for each viewer: `flask_gevent.py`.
+    /// Python, one greenlet per viewer: `flask_gevent.py`.
     Flask,
 }
 
-/// A server that can be started.
+/// An installed server.
 pub(crate) struct Peer {
     pub(crate) kind: Kind,
     program: PathBuf,
 }
 
-/// What every server shows.
-pub(crate) struct Scene<'a> {
+/// The pictures that every server sends.
+pub(crate) struct Input<'a> {
     /// A directory of JPEGs.
     pub(crate) stills: &'a Path,
-    /// Pictures a second.
+    /// Frames per second.
     pub(crate) fps: f64,
 }
 
@@ -76,8 +77,7 @@ impl Kind {
 }
 
 impl Peer {
-    /// Finds a server on this machine, or builds it. If it cannot be had, says why and how it
-    /// could.
+    /// Finds a server on this machine, or builds it. The error says how to install it.
     pub(crate) fn find(kind: Kind) -> Result<Self, String> {
         let program = match kind {
             Kind::Framecast => PathBuf::from(env!("CARGO_BIN_EXE_framecast")),
@@ -89,9 +89,9 @@ impl Peer {
         Ok(Self { kind, program })
     }
 
-    /// Starts it and waits for its first picture.
-    pub(crate) fn start(&self, scene: &Scene) -> io::Result<Server> {
-        let Scene { stills, fps } = scene;
+    /// Starts the server and waits for its first frame.
+    pub(crate) fn start(&self, input: &Input) -> io::Result<Server> {
+        let Input { stills, fps } = input;
         let mut command = Command::new(&self.program);
         match self.kind {
             Kind::Framecast => Server::start(server::framecast(stills, *fps), None, "/stream"),
@@ -101,7 +101,7 @@ impl Peer {
             }
             Kind::Flask => {
                 command
-                    .arg(Path::new(HERE).join("flask_gevent.py"))
+                    .arg(Path::new(BENCH_DIRECTORY).join("flask_gevent.py"))
                     .arg(stills)
                     .arg(fps.to_string());
                 Server::start(command, None, "/video_feed")
@@ -149,11 +149,11 @@ impl Peer {
     }
 }
 
-/// Builds the tokio and axum server, a package apart from framecast's so that its dependencies are
-/// not framecast's.
+/// Builds the tokio and axum server. It is a package of its own, so that framecast does not depend
+/// on tokio and axum.
 fn build_axum() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = Path::new(HERE).join("axum/Cargo.toml");
+    let manifest = Path::new(BENCH_DIRECTORY).join("axum/Cargo.toml");
     let mut build = Command::new(cargo);
     build.args([
         "build",
@@ -169,7 +169,7 @@ fn build_axum() -> Result<PathBuf, String> {
             Ok(Path::new(AXUM_TARGET).join("release/framecast-peer-axum"))
         }
         _ => Err(format!(
-            "cargo cannot build {}; it has to download its dependencies once",
+            "cargo cannot build {}; the first build downloads its dependencies",
             manifest.display()
         )),
     }
@@ -177,11 +177,11 @@ fn build_axum() -> Result<PathBuf, String> {
 
 fn find_ustreamer() -> Result<PathBuf, String> {
     if !starts("ustreamer", &["--version"]) {
-        return Err("it is not installed (apt install ustreamer)".to_owned());
+        return Err("not installed; run apt install ustreamer".to_owned());
     }
     if !Path::new(VIDEO_DEVICE).exists() && std::env::var_os(USTREAMER_PRELOAD).is_none() {
         return Err(format!(
-            "there is no {VIDEO_DEVICE}; connect a camera, or let {USTREAMER_PRELOAD} name a library that stands in"
+            "{VIDEO_DEVICE}: no such device; connect a camera, or set {USTREAMER_PRELOAD} to a library that emulates it"
         ));
     }
     Ok("ustreamer".into())
@@ -191,7 +191,7 @@ fn find_mjpg_streamer() -> Result<PathBuf, String> {
     if starts("mjpg_streamer", &["--version"]) {
         Ok("mjpg_streamer".into())
     } else {
-        Err("it is not installed (build it from github.com/jacksonliam/mjpg-streamer)".to_owned())
+        Err("not installed; build it from github.com/jacksonliam/mjpg-streamer".to_owned())
     }
 }
 
@@ -201,10 +201,10 @@ fn find_python() -> Result<PathBuf, String> {
         .find(|python| starts(python, &["-c", "import flask, gevent"]));
     found
         .map(PathBuf::from)
-        .ok_or_else(|| "it is not installed (apt install python3-flask python3-gevent)".to_owned())
+        .ok_or_else(|| "not installed; run apt install python3-flask python3-gevent".to_owned())
 }
 
-/// Whether a program is there and does as it is told.
+/// Returns whether a program can be run and exits with status 0.
 fn starts(program: &str, arguments: &[&str]) -> bool {
     let mut command = quiet(Command::new(program));
     command
@@ -214,13 +214,13 @@ fn starts(program: &str, arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Keeps a program's log out of the table.
+/// Discards a program's stderr, which would break the table.
 fn quiet(mut command: Command) -> Command {
     command.stderr(Stdio::null());
     command
 }
 
-/// A port that was free a moment ago, for servers that cannot be asked which one they were given.
+/// Returns a free port, for servers that cannot bind port 0 and print the result.
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,4 +1,4 @@
-//! The figures of runs, as columns of a table; of several runs, the median of each.
+//! Measured figures as columns of a table: one row per run, and a row of medians over several runs.
 
 use std::error::Error;
 
@@ -7,17 +7,17 @@ use framecast::bench::{self, Group, Outcome, Plan, Quantiles};
 
 use super::server::Server;
 
-/// One crowd that has watched one server.
+/// One measurement: one crowd of viewers against one server.
 pub(crate) struct Run {
     pub(crate) outcome: Outcome,
-    /// The server's resident memory before the crowd came.
+    /// The server's resident memory before the viewers connected.
     rss_idle_bytes: u64,
 }
 
-/// One figure of a run; not a number where the run does not tell it.
+/// Returns one figure of a run, or NaN if the run did not measure it.
 pub(crate) type Figure = fn(&Run) -> f64;
 
-/// A heading, the decimals shown, and the figure.
+/// Heading, number of decimals, figure.
 const COLUMNS: [(&str, usize, Figure); 15] = [
     ("us/frame", 3, Run::own_us),
     ("+child", 3, Run::family_us),
@@ -34,7 +34,7 @@ const COLUMNS: [(&str, usize, Figure); 15] = [
             .map_or(0.0, |fps| fps.short_viewers as f64)
     }),
     ("torn", 0, |run| run.sum(|group| group.tally.torn)),
-    ("fallen", 0, |run| run.sum(|group| group.tally.out_of_order)),
+    ("order", 0, |run| run.sum(|group| group.tally.out_of_order)),
     ("failed", 0, |run| run.sum(|group| group.failed as u64)),
     ("closed", 0, |run| {
         run.sum(|group| group.closed_by_server as u64)
@@ -55,17 +55,18 @@ const COLUMNS: [(&str, usize, Figure); 15] = [
     ("KiB/view", 2, Run::kibibytes_per_viewer),
 ];
 
-/// What the columns mean.
+/// Explains the columns.
 pub(crate) const LEGEND: &str = "\
-us/frame: the server's processor time for each frame it delivered, and with its children's
-fps, short, latency: of the viewers that read as fast as they can; short are those that lack frames the best one got
-torn, fallen, failed, closed: of all viewers; parts cut or out of order, viewers never served or let go
-crowd %: of its core; near 100 the crowd is the limit, not the server
-MiB: resident memory at its peak, the server's and its children's; KiB/view: its growth over the idle server's";
+us/frame: CPU time of the server per delivered frame; +child: the same including its child processes
+fps, short, latency: viewers that read at full speed; short: viewers with fewer frames than the best one
+torn, order: incomplete parts and parts out of order, over all viewers
+failed, closed: viewers without a response, and viewers that the server closed
+crowd %: CPU of the viewers' core; near 100, the viewers are the limit and not the server
+MiB: peak resident memory, of the server and of its children; KiB/view: growth over the idle server, per viewer";
 
 impl Run {
-    /// Lets the crowd of a plan watch a server.
-    pub(crate) fn watch(server: &Server, plan: Plan) -> Result<Self, Box<dyn Error>> {
+    /// Runs a plan's viewers against a server.
+    pub(crate) fn measure(server: &Server, plan: Plan) -> Result<Self, Box<dyn Error>> {
         let rss_idle_bytes = Meter::start(server.pid())?.finish().own.rss_end_bytes;
         let outcome = bench::run(&Plan {
             pid: Some(server.pid()),
@@ -78,22 +79,22 @@ impl Run {
         })
     }
 
-    /// The server's own processor time for each delivered frame, in microseconds.
+    /// Returns the server's own CPU time per delivered frame, in microseconds.
     pub(crate) fn own_us(&self) -> f64 {
         self.outcome.cpu_per_part_us().unwrap_or(f64::NAN)
     }
 
-    /// The same with its children's.
+    /// Returns the CPU time per delivered frame including child processes, in microseconds.
     pub(crate) fn family_us(&self) -> f64 {
         self.outcome.family_cpu_per_part_us().unwrap_or(f64::NAN)
     }
 
-    /// All but a hundredth of the frames are no later, in milliseconds.
+    /// Returns the 99th percentile of the latency, in milliseconds.
     pub(crate) fn p99_ms(&self) -> f64 {
         self.latency(|latency| latency.p99_ms)
     }
 
-    /// What each viewer adds to the server's resident memory, in KiB.
+    /// Returns the growth of the server's resident memory per viewer, in KiB.
     pub(crate) fn kibibytes_per_viewer(&self) -> f64 {
         let peak = self
             .outcome
@@ -120,14 +121,14 @@ impl Run {
     }
 }
 
-/// The median of a figure over runs, of whatever each of them is.
+/// Returns the median of a figure over several runs.
 pub(crate) fn median<T>(runs: &[T], figure: impl Fn(&T) -> f64) -> f64 {
     let mut figures: Vec<f64> = runs.iter().map(figure).collect();
     figures.sort_unstable_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The headings over [`row`]s.
+/// Formats the headings over the rows of [`row`].
 pub(crate) fn heading(first: &str, second: &str) -> String {
     let columns: String = COLUMNS
         .iter()
@@ -136,7 +137,7 @@ pub(crate) fn heading(first: &str, second: &str) -> String {
     format!("{first:<8}{second:<14}{columns}")
 }
 
-/// One run, or the medians of several.
+/// Formats one run, or the medians of several.
 pub(crate) fn row(first: &str, second: &str, runs: &[Run]) -> String {
     let cell = |(_, decimals, figure): &(&str, usize, Figure)| match median(runs, *figure) {
         figure if figure.is_nan() => format!("{:>9}", "-"),

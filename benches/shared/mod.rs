@@ -1,5 +1,5 @@
-//! What the benches of whole servers have in common: pictures to show, servers on a core of their
-//! own, and figures.
+//! Shared by the benches of whole servers: test pictures, servers pinned to one core, and tables of
+//! figures.
 
 use std::error::Error;
 use std::fs;
@@ -11,11 +11,11 @@ pub(crate) mod figures;
 pub(crate) mod pictures;
 pub(crate) mod server;
 
-/// Pictures that differ, so that no server can be quick by sending the same one again.
+/// Number of different pictures: a server must not gain by sending the same one again.
 const PICTURES: u8 = 10;
 
-/// What a bench ends with: its exit code, and why if it is no success.
-pub(crate) fn conclude(outcome: Result<(), Box<dyn Error>>) -> ExitCode {
+/// Prints the error, if any, and returns the exit code of a bench.
+pub(crate) fn exit_code(outcome: Result<(), Box<dyn Error>>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

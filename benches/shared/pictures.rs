@@ -1,4 +1,4 @@
-//! Pictures of an exact size.
+//! Makes JPEGs of an exact size in bytes.
 
 use std::io;
 
@@ -6,20 +6,20 @@ use jpeg_encoder::{ColorType, Encoder};
 
 const WIDTH: u16 = 320;
 const QUALITY: u8 = 60;
-/// A picture is as many strips high as its size allows: strips of one row of blocks (ITU T.81,
-/// A.1.1).
+/// Height of a strip: one row of 8x8 blocks (ITU T.81, A.1.1). A picture has as many strips as fit
+/// into its size.
 const STRIP_ROWS: u16 = 8;
 const STRIPS_MAX: usize = (u16::MAX / STRIP_ROWS) as usize;
-/// Strips that are encoded to see how many bytes one takes.
+/// Number of strips encoded to estimate the bytes of one.
 const SAMPLE_STRIPS: usize = 16;
 
-/// The longest comment segment, with its marker: the length field is of two bytes and counts itself
+/// The longest comment segment, with its marker. The length field has two bytes and counts itself
 /// (ITU T.81, B.1.1.4).
 const COMMENT_BYTES_MAX: usize = 2 + 65_535;
-/// The shortest: a marker and a length.
+/// The shortest comment segment: marker and length.
 const COMMENT_BYTES_MIN: usize = 4;
 
-/// The `number`th picture: a JPEG of exactly `bytes` bytes, nearly all of them in its scan.
+/// Makes picture `number`: a JPEG of exactly `bytes` bytes, nearly all of them in its scan.
 pub(crate) fn jpeg(number: u8, bytes: usize) -> io::Result<Vec<u8>> {
     let strip_bytes = encode(number, SAMPLE_STRIPS)?.len() / SAMPLE_STRIPS;
     let mut strips = (bytes / strip_bytes).min(STRIPS_MAX);
@@ -33,18 +33,18 @@ pub(crate) fn jpeg(number: u8, bytes: usize) -> io::Result<Vec<u8>> {
         }
     }
     Err(io::Error::other(format!(
-        "no picture has only {bytes} bytes: ask for larger ones"
+        "{bytes} bytes are too few for a picture; choose more"
     )))
 }
 
-/// A slope under a grain, which does not compress well.
+/// Encodes a gradient with noise, which compresses badly.
 fn encode(number: u8, strips: usize) -> io::Result<Vec<u8>> {
     let height = strips as u16 * STRIP_ROWS;
-    let mut grain = u32::from(number);
-    let places = (0..height).flat_map(|y| (0..WIDTH).map(move |x| (x, y)));
-    let pixels = places.map(|(x, y)| {
-        grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        ((x / 4 + y / 4) % 192) as u8 + (grain >> 27) as u8
+    let mut noise = u32::from(number);
+    let positions = (0..height).flat_map(|y| (0..WIDTH).map(move |x| (x, y)));
+    let pixels = positions.map(|(x, y)| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((x / 4 + y / 4) % 192) as u8 + (noise >> 27) as u8
     });
     let pixels: Vec<u8> = pixels.collect();
     let mut jpeg = Vec::new();
@@ -54,12 +54,12 @@ fn encode(number: u8, strips: usize) -> io::Result<Vec<u8>> {
     Ok(jpeg)
 }
 
-/// Puts comment segments of `missing` bytes in all behind the start of image.
+/// Inserts comment segments of `missing` bytes in total after the start-of-image marker.
 fn pad(jpeg: &[u8], mut missing: usize) -> Vec<u8> {
     let (start_of_image, rest) = jpeg.split_at(2);
     let mut padded = start_of_image.to_vec();
     while missing > 0 {
-        // What is left over must be a whole segment too.
+        // The rest must be long enough for a segment of its own.
         let segment = match missing {
             ..=COMMENT_BYTES_MAX => missing,
             _ => COMMENT_BYTES_MAX.min(missing - COMMENT_BYTES_MIN),

@@ -1,4 +1,4 @@
-//! A server as a child process, alone on its core.
+//! Runs a server as a child process, pinned to a core of its own.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,23 +10,23 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// The core that the server has to itself.
+/// The core of the server.
 const SERVER_CORE: usize = 0;
 
-/// The core of the crowd.
+/// The core of the viewers.
 pub(crate) const CROWD_CORE: usize = 1;
 
-/// How long a server may take until it has shown its first picture.
+/// Limit for a server's first frame after its start.
 const START_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How long a server may take to end, before it is made to.
+/// Time from SIGTERM to SIGKILL.
 const END_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// How often a server that is awaited is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Time between two polls of a server that starts or ends.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Ties this thread to the crowd's core and lets it, and every server it starts, open as many files
-/// as may be.
+/// Pins this thread to the viewers' core and raises the limit of open files to its maximum. Child
+/// processes inherit the limit.
 pub(crate) fn prepare() -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(
@@ -39,15 +39,18 @@ pub(crate) fn prepare() -> io::Result<()> {
     pin(None, CROWD_CORE)
 }
 
-/// Ties a process, or this thread, to one core.
+/// Pins a process, or this thread, to one core.
 pub(crate) fn pin(pid: Option<Pid>, core: usize) -> io::Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
-    sched_setaffinity(pid, &cores)
-        .map_err(|errno| io::Error::other(format!("core {core} cannot be had: {errno}")))
+    sched_setaffinity(pid, &cores).map_err(|errno| {
+        io::Error::other(format!(
+            "cannot pin to core {core}: {errno}; this bench needs two cores"
+        ))
+    })
 }
 
-/// Starts a child on the servers' core: it is born on the one that its parent is tied to.
+/// Starts a child process on the server's core. A child inherits the affinity of its parent.
 pub(crate) fn on_server_core<T>(start: impl FnOnce() -> T) -> io::Result<T> {
     pin(None, SERVER_CORE)?;
     let started = start();
@@ -55,7 +58,7 @@ pub(crate) fn on_server_core<T>(start: impl FnOnce() -> T) -> io::Result<T> {
     Ok(started)
 }
 
-/// framecast, showing the JPEGs of a directory.
+/// Returns the command that serves the JPEGs of a directory with framecast.
 pub(crate) fn framecast(stills: &Path, fps: f64) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     let source = format!("stills:{}?fps={fps}", stills.display());
@@ -70,19 +73,18 @@ pub(crate) fn framecast(stills: &Path, fps: f64) -> Command {
     command
 }
 
-/// A server that runs until it is dropped.
+/// A running server. Dropping it ends the process.
 pub(crate) struct Server {
     child: Child,
-    /// Held open, or what the server says later would find nobody.
+    /// Kept open: a server that writes to a closed pipe would get SIGPIPE.
     _stdout: Option<BufReader<ChildStdout>>,
-    /// Its stream.
+    /// URL of the stream.
     pub(crate) url: String,
 }
 
 impl Server {
-    /// Starts a server on its core and waits for its first picture at `path`, which also wakes
-    /// framecast's camera. Unless `address` tells where it will listen, the last word of the first
-    /// line that it prints does.
+    /// Starts a server on its core and waits until `path` sends a frame. Without `address`, the
+    /// server prints the address as the last word of its first line.
     pub(crate) fn start(
         mut command: Command,
         address: Option<String>,
@@ -101,10 +103,10 @@ impl Server {
         };
         let address = match address {
             Some(address) => address,
-            None => server.announced_address()?,
+            None => server.read_printed_address()?,
         };
         server.url = format!("http://{address}{path}");
-        server.await_picture(&address, path)?;
+        server.wait_for_frame(&address, path)?;
         Ok(server)
     }
 
@@ -112,32 +114,33 @@ impl Server {
         self.child.id()
     }
 
-    fn announced_address(&mut self) -> io::Result<String> {
+    fn read_printed_address(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if let Some(stdout) = self.child.stdout.take() {
             self._stdout
                 .insert(BufReader::new(stdout))
                 .read_line(&mut line)?;
         }
-        let words = line.trim().trim_end_matches('/').rsplit([' ', '/']);
-        Ok(words.take(1).collect())
+        let address = line.trim().trim_end_matches('/').rsplit([' ', '/']).next();
+        Ok(address.unwrap_or_default().to_owned())
     }
 
-    fn await_picture(&mut self, address: &str, path: &str) -> io::Result<()> {
+    fn wait_for_frame(&mut self, address: &str, path: &str) -> io::Result<()> {
         let started_at = Instant::now();
-        while let Err(failure) = read_some(address, path) {
+        while let Err(failure) = read_stream_start(address, path) {
             if let Some(status) = self.child.try_wait()? {
                 return Err(io::Error::other(format!(
-                    "the server ended before its first picture, {status}"
+                    "the server ended before its first frame: {status}"
                 )));
             }
             if started_at.elapsed() > START_TIME_MAX {
                 return Err(io::Error::other(format!(
-                    "{} shows no picture: {failure}",
-                    self.url
+                    "{}: no frame within {} s: {failure}",
+                    self.url,
+                    START_TIME_MAX.as_secs()
                 )));
             }
-            sleep(LOOK_INTERVAL);
+            sleep(POLL_INTERVAL);
         }
         Ok(())
     }
@@ -145,22 +148,22 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // framecast ends its cameras on a termination signal; killed, it could not.
+        // On SIGTERM framecast ends its drivers; SIGKILL gives it no time to.
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let told_at = Instant::now();
-        while told_at.elapsed() < END_TIME_MAX {
+        let signalled_at = Instant::now();
+        while signalled_at.elapsed() < END_TIME_MAX {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
-            sleep(LOOK_INTERVAL);
+            sleep(POLL_INTERVAL);
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Asks for the stream and reads its first kilobyte.
-fn read_some(address: &str, path: &str) -> io::Result<()> {
+/// Requests the stream and reads its first kilobyte.
+fn read_stream_start(address: &str, path: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(START_TIME_MAX))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;

@@ -1,10 +1,10 @@
-//! Servers whose cameras are other servers: what each level of such a tree adds to a frame's way.
+//! Measures a tree of servers whose cameras are other servers: the latency added by each level.
 //!
-//! By turns, the same crowds watch a server itself (the origin), two edges that take its frames
-//! from a Redis channel, two relays that take its stream, and two relays of a relay. A frame keeps
-//! the time at which the origin captured it, so that latency is measured from there to a viewer's
-//! last byte, through however many levels. Every server, Redis and the drivers have core 0 and the
-//! crowds core 1.
+//! The same crowds of viewers read, in turn, from the first server (the origin), from two edges that
+//! receive its frames through a Redis channel, from two relays that receive its stream, and from two
+//! relays of a relay. A frame keeps the origin's capture time, so latency is measured from the
+//! origin's driver to the viewer's last byte, at any depth. All servers, Redis and the drivers run
+//! on core 0, the viewers on core 1.
 //!
 //! `cargo bench --bench tree`, or `-- --viewers 100 --fps 30`
 
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 #[allow(
     dead_code,
-    reason = "most of its figures are of one server each, those of a tree of several"
+    reason = "most shared figures are for one server; this bench measures several"
 )]
 #[path = "../shared/mod.rs"]
 mod shared;
@@ -27,44 +27,44 @@ mod shared;
 use shared::figures::median;
 use shared::server::{self, Server};
 
-/// Servers at the end of the tree, each with a crowd of its own.
+/// Servers in the last level, each with its own viewers.
 const EDGES: usize = 2;
 
-/// Measure what each level of servers adds to a frame's way
+/// Measure the latency added by each level of a tree of servers
 #[derive(Parser)]
 struct Options {
-    /// Viewers that watch each edge
+    /// Viewers of each edge
     #[arg(long, default_value_t = 2000)]
     viewers: usize,
-    /// The size of each picture
+    /// Bytes of each picture
     #[arg(long, default_value_t = 15_000)]
     bytes: usize,
-    /// Pictures per second
+    /// Frames per second
     #[arg(long, default_value_t = 10.0)]
     fps: f64,
-    /// How long figures are taken, per tree and run
+    /// Seconds of measurement per tree and run
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// How often every tree has its turn
+    /// Runs of each tree
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// What `cargo bench` adds to every benchmark's arguments.
+    /// `cargo bench` adds this to the arguments of every bench.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 fn main() -> ExitCode {
-    shared::conclude(run(&Options::parse()))
+    shared::exit_code(run(&Options::parse()))
 }
 
-/// How frames come from the origin to the edges.
+/// The path of frames from the origin to the edges.
 #[derive(Clone, Copy)]
 enum Tree {
-    /// There is nothing between: the origin is watched.
+    /// No path: viewers read from the origin.
     Origin,
-    /// Over a Redis channel.
+    /// A Redis channel.
     Redis,
-    /// As streams, through so many levels of relays, the edges included.
+    /// This many levels of relays, including the edges.
     Relays(usize),
 }
 
@@ -73,7 +73,7 @@ impl Tree {
 
     fn name(self) -> String {
         match self {
-            Self::Origin => "the origin itself".into(),
+            Self::Origin => "origin".into(),
             Self::Redis => format!("Redis, then {EDGES} edges"),
             Self::Relays(1) => format!("{EDGES} relays"),
             Self::Relays(levels) => format!("{EDGES} relays, level {levels}"),
@@ -102,13 +102,13 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         ..
     } = options;
     println!("{viewers} viewers for each of {EDGES} edges, {bytes} bytes, {fps} fps, {seconds} s");
-    println!("run     tree                       p50 ms   p99 ms added a level  fps min   torn");
+    println!("run     tree                       p50 ms   p99 ms added/level    fps min   torn");
     let mut runs: Vec<Vec<Row>> = Tree::ALL.iter().map(|_| Vec::new()).collect();
     for run in 1..=options.runs {
         let mut direct = f64::NAN;
         for (tree, rows) in Tree::ALL.into_iter().zip(&mut runs) {
-            let outcomes = watch(tree, options, &stills, &redis)?;
-            let mut row = Row::of(&outcomes);
+            let outcomes = measure(tree, options, &stills, &redis)?;
+            let mut row = Row::from_outcomes(&outcomes);
             match tree.levels() {
                 0 => direct = row.p50_ms,
                 levels => row.added_ms = (row.p50_ms - direct) / levels as f64,
@@ -124,8 +124,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Grows a tree, has a crowd watch each of its ends at once, and cuts it down.
-fn watch(
+/// Starts a tree, measures all edges at the same time, and ends the tree.
+fn measure(
     tree: Tree,
     options: &Options,
     stills: &TempDir,
@@ -137,7 +137,7 @@ fn watch(
         command.args(["--publish", &url]);
     }
     let origin = Server::start(command, None, "/stream")?;
-    let mut between = Vec::new();
+    let mut servers = Vec::new();
     let mut source = origin.url.clone();
     if matches!(tree, Tree::Redis) {
         source = url;
@@ -145,7 +145,7 @@ fn watch(
     for _ in 1..tree.levels() {
         let relay = Server::start(relay(&source), None, "/stream")?;
         source = relay.url.clone();
-        between.push(relay);
+        servers.push(relay);
     }
     let edges = match tree {
         Tree::Origin => vec![origin.url.clone(); EDGES],
@@ -154,7 +154,7 @@ fn watch(
                 .map(|_| Server::start(relay(&source), None, "/stream"))
                 .collect::<Result<_, _>>()?;
             let urls = edges.iter().map(|edge| edge.url.clone()).collect();
-            between.extend(edges);
+            servers.extend(edges);
             urls
         }
     };
@@ -168,17 +168,17 @@ fn watch(
     let outcomes = crowds.into_iter().map(|crowd| {
         crowd
             .join()
-            .map_err(|_| "a crowd panicked")?
+            .map_err(|_| "a thread of viewers panicked")?
             .map_err(Into::into)
     });
     let outcomes = outcomes.collect();
-    // From the leaves to the root, or those that are left would say that they have lost their
-    // camera.
-    while between.pop().is_some() {}
+    // From the edges to the origin: otherwise a remaining server would log that its camera is
+    // offline.
+    while servers.pop().is_some() {}
     outcomes
 }
 
-/// A server that shows what another one does.
+/// Returns the command of a server whose camera is another server or a Redis channel.
 fn relay(source: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     command.args([
@@ -192,19 +192,19 @@ fn relay(source: &str) -> Command {
     command
 }
 
-/// The figures of one tree, the worst of its crowds each.
+/// The figures of one tree: of each figure, the worst over its edges.
 #[derive(Clone, Copy)]
 struct Row {
     p50_ms: f64,
     p99_ms: f64,
-    /// What each level adds to the median.
+    /// Median latency added by each level.
     added_ms: f64,
     fps_min: f64,
     torn: u64,
 }
 
 impl Row {
-    fn of(outcomes: &[Outcome]) -> Self {
+    fn from_outcomes(outcomes: &[Outcome]) -> Self {
         let steady = || outcomes.iter().map(|outcome| &outcome.steady);
         let fps_min = steady()
             .map(|steady| steady.fps.map_or(0.0, |fps| fps.min))
@@ -254,7 +254,7 @@ impl Row {
     }
 }
 
-/// A Redis of our own, on a free port and without a file.
+/// A Redis server on a free port, without persistence.
 struct Redis {
     child: Child,
     address: String,
@@ -276,7 +276,7 @@ impl Redis {
         ]);
         let started = server::on_server_core(|| command.stdout(Stdio::null()).spawn())?;
         let child = started
-            .map_err(|error| format!("redis-server cannot be started: {error}; install it"))?;
+            .map_err(|error| format!("redis-server: {error}; run apt install redis-server"))?;
         Ok(Self {
             child,
             address: format!("127.0.0.1:{port}"),

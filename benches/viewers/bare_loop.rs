@@ -1,12 +1,12 @@
-//! The floor: what one thread must at least do to hand a frame to each of its viewers.
+//! The bare loop: the minimum that one thread must do to send each frame to each viewer.
 //!
-//! One non-blocking `send` per viewer and frame, out of one buffer that all share; the poll is
-//! there for newcomers and for sockets that took less than a frame. There is no routing, no
-//! deadline, no queue and no metric: a viewer that is not done with one frame goes without the
-//! next. The wire is framecast's, byte for byte, and so are the options of the sockets.
+//! It makes one non-blocking `send` per viewer and frame, from one shared buffer. It polls only for
+//! new connections and for sockets that accepted less than a frame. It has no routing, deadlines,
+//! queues or metrics: a viewer that is still busy with one frame misses the next. The bytes sent
+//! and the socket options are the same as framecast's.
 //!
-//! No system call is made in vain: a socket is read when it is readable, written when it is
-//! writable, and left alone once it has taken less than it was given.
+//! It makes no needless system call: it reads a readable socket, writes to a writable one, and
+//! stops writing after a short write.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -26,21 +26,21 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 const BOUNDARY: &str = "frame";
 const LISTENER: Token = Token(usize::MAX);
-/// What the kernel may hold of what it has not sent, like framecast's.
+/// TCP_NOTSENT_LOWAT, as framecast sets it.
 const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// Handshakes that may wait to be accepted.
+/// Backlog of the listener.
 const BACKLOG_CONNECTIONS_MAX: i32 = 4096;
 
 struct Viewer {
     stream: TcpStream,
-    /// Whether its request has been answered.
-    watches: bool,
-    /// What is left of the frame being sent.
+    /// Whether the request has been answered.
+    subscribed: bool,
+    /// The unsent rest of the current frame.
     sending: Bytes,
 }
 
-/// Serves the JPEGs of a directory, over and over, to whoever asks; prints its address first.
+/// Prints its address, then serves the JPEGs of a directory in a loop to every connection.
 pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
     let jpegs = load(stills)?;
     let interval = Duration::from_secs_f64(1.0 / fps);
@@ -63,10 +63,10 @@ pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
                 match event.token() {
                     LISTENER => accept(&listener, &poll, &mut viewers)?,
                     Token(key) => {
-                        let is_gone = viewers
+                        let is_closed = viewers
                             .get_mut(key)
                             .is_some_and(|viewer| viewer.ready(event).is_err());
-                        if is_gone {
+                        if is_closed {
                             viewers.remove(key);
                         }
                     }
@@ -82,9 +82,9 @@ pub(crate) fn serve(stills: &Path, fps: f64) -> io::Result<()> {
 }
 
 impl Viewer {
-    /// Sends a frame unless it is still busy with an earlier one.
+    /// Sends a frame, unless the viewer is still busy with an earlier one.
     fn offer(&mut self, frame: &Bytes) -> io::Result<()> {
-        if self.watches && self.sending.is_empty() {
+        if self.subscribed && self.sending.is_empty() {
             self.sending = frame.clone();
             return self.send();
         }
@@ -93,8 +93,8 @@ impl Viewer {
 
     fn ready(&mut self, event: &Event) -> io::Result<()> {
         if event.is_readable() {
-            if self.watches {
-                self.notice_leaving()?
+            if self.subscribed {
+                self.detect_close()?
             } else {
                 self.answer()?
             }
@@ -105,8 +105,8 @@ impl Viewer {
         Ok(())
     }
 
-    /// A viewer that watches says nothing more until it leaves.
-    fn notice_leaving(&mut self) -> io::Result<()> {
+    /// Detects that the viewer has closed the connection. A viewer sends nothing after its request.
+    fn detect_close(&mut self) -> io::Result<()> {
         match self.stream.read(&mut [0; 64]) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
@@ -114,8 +114,8 @@ impl Viewer {
         }
     }
 
-    /// Takes a request, which comes in one piece from a crowd on the same machine, and answers
-    /// whatever it says.
+    /// Reads a request and sends the head of the stream, whatever the request is. Viewers on the same
+    /// machine send a request in one piece.
     fn answer(&mut self) -> io::Result<()> {
         match self.stream.read(&mut [0; 1024]) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -128,7 +128,7 @@ impl Viewer {
         );
         let preamble = multipart::preamble(BOUNDARY, Framing::Length);
         self.sending = [head.as_bytes(), &preamble].concat().into();
-        self.watches = true;
+        self.subscribed = true;
         self.send()
     }
 
@@ -137,10 +137,9 @@ impl Viewer {
             return Ok(());
         }
         match self.stream.write(&self.sending) {
-            // An empty slice would hold on to the frame it was cut from.
+            // An empty slice of the frame would keep the frame's memory.
             Ok(sent) if sent == self.sending.len() => self.sending = Bytes::new(),
-            // A short write says that the kernel takes no more for now, epoll(7), and so owes an
-            // edge.
+            // After a short write the buffer is full, and an EPOLLOUT edge follows, see epoll(7).
             Ok(sent) => self.sending.advance(sent),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
@@ -149,7 +148,7 @@ impl Viewer {
     }
 }
 
-/// Listens on loopback, with a longer backlog than the 128 of the standard library.
+/// Listens on loopback with a longer backlog than the standard library's 128.
 fn listen() -> io::Result<TcpListener> {
     let listener = Socket::new(
         Domain::IPV4,
@@ -176,7 +175,7 @@ fn accept(listener: &TcpListener, poll: &Poll, viewers: &mut Slab<Viewer>) -> io
             .register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         entry.insert(Viewer {
             stream,
-            watches: false,
+            subscribed: false,
             sending: Bytes::new(),
         });
     }

@@ -1,37 +1,37 @@
-//! The cases: which crowds are put in front of both servers, and what each is to show.
+//! The cases: the crowds of viewers that both servers serve, and what each case measures.
 
 use std::fmt;
 
 use framecast::bench::Plan;
 
-/// One crowd, and what it is shown.
+/// One crowd of viewers and the stream it receives.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
-    /// Viewers that read as fast as they can.
+    /// Viewers that read at full speed.
     pub(crate) viewers: usize,
-    /// Viewers on top behind links of [`SLOW_BYTES_PER_SECOND`].
+    /// Additional viewers that read [`SLOW_BYTES_PER_SECOND`].
     pub(crate) slow: usize,
-    /// Viewers on top that join each second, each to leave after one.
+    /// Additional viewers that join each second and leave one second later.
     pub(crate) churn: usize,
-    /// The size of each picture.
+    /// Bytes of each picture.
     pub(crate) bytes: usize,
-    /// Pictures a second.
+    /// Frames per second.
     pub(crate) fps: f64,
 }
 
-/// A named row of loads.
+/// A named list of loads.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// What it is to show.
+    /// What the case measures.
     pub(crate) about: &'static str,
     pub(crate) loads: &'static [Load],
 }
 
-/// What a slow link carries: a ninth of 15,000 bytes 30 times a second.
+/// Read rate of a slow viewer: one ninth of 15,000 bytes at 30 fps.
 const SLOW_BYTES_PER_SECOND: usize = 50_000;
 
-/// The load that the others are told from.
-const USUAL: Load = Load {
+/// The base of the other loads.
+const BASE: Load = Load {
     viewers: 1000,
     slow: 0,
     churn: 0,
@@ -43,64 +43,64 @@ const USUAL: Load = Load {
 pub(crate) const CASES: [Case; 8] = [
     Case {
         name: "1000",
-        about: "1,000 viewers of a usual stream",
-        loads: &[USUAL],
+        about: "1,000 viewers at 30 fps",
+        loads: &[BASE],
     },
     Case {
         name: "3000",
-        about: "3,000 viewers of it, near what one core can send",
+        about: "3,000 viewers at 30 fps, near the capacity of one core",
         loads: &[large_crowd(3000, 30.0)],
     },
     Case {
         name: "large",
-        about: "pictures that do not fit a socket's buffer at once",
+        about: "frames larger than a socket's send buffer",
         loads: &[Load {
             viewers: 300,
             bytes: 84_000,
-            ..USUAL
+            ..BASE
         }],
     },
     Case {
         name: "9000",
-        about: "9,000 viewers of few frames",
+        about: "9,000 viewers at 5 fps",
         loads: &[large_crowd(9000, 5.0)],
     },
     Case {
         name: "18000",
-        about: "18,000 viewers: a frame is one long burst",
+        about: "18,000 viewers at 1 fps: each frame is one long burst",
         loads: &[large_crowd(18_000, 1.0)],
     },
     Case {
         name: "slow",
-        about: "what 100 viewers notice of 900 others on slow links",
+        about: "100 viewers alone, and beside 900 on slow links",
         loads: &[
             Load {
                 viewers: 100,
-                ..USUAL
+                ..BASE
             },
             Load {
                 viewers: 100,
                 slow: 900,
-                ..USUAL
+                ..BASE
             },
         ],
     },
-    // The bare loop serves whoever came first first, so its 200 are always ahead of those that pass
-    // through; framecast begins each frame with somebody else. Compare their latencies with that in
-    // mind.
+    // The bare loop serves viewers in the order in which they joined, so its 200 are always ahead of
+    // the short-lived ones. framecast starts each turn at another connection. This favors the bare
+    // loop's latency.
     Case {
         name: "churn",
-        about: "200 viewers beside 2,000 joins and leaves a second",
+        about: "200 viewers beside 2,000 joins and leaves per second",
         loads: &[Load {
             viewers: 200,
             churn: 2000,
             fps: 10.0,
-            ..USUAL
+            ..BASE
         }],
     },
     Case {
         name: "growth",
-        about: "more viewers at the same 27,000 deliveries a second",
+        about: "300 to 9,000 viewers, always 27,000 deliveries per second",
         loads: &[
             large_crowd(300, 90.0),
             large_crowd(1000, 27.0),
@@ -114,12 +114,12 @@ const fn large_crowd(viewers: usize, fps: f64) -> Load {
     Load {
         viewers,
         fps,
-        ..USUAL
+        ..BASE
     }
 }
 
 impl Load {
-    /// The crowd, without the server it is to watch.
+    /// Returns the plan of the crowd; the caller sets its URL.
     pub(crate) fn plan(&self, seconds: f64) -> Plan {
         Plan {
             slow: self.slow,
@@ -136,21 +136,21 @@ impl fmt::Display for Load {
         if self.slow > 0 {
             write!(
                 out,
-                " beside {} on links of {SLOW_BYTES_PER_SECOND} bytes a second",
+                " beside {} that read {SLOW_BYTES_PER_SECOND} bytes per second",
                 self.slow
             )?;
         }
         if self.churn > 0 {
-            write!(out, " beside {} joins and leaves a second", self.churn)?;
+            write!(out, " beside {} joins and leaves per second", self.churn)?;
         }
         write!(out, ", {} bytes, {} fps", self.bytes, self.fps)
     }
 }
 
-/// A case by its name.
-pub(crate) fn named(name: &str) -> Result<&'static Case, String> {
+/// Finds a case by its name.
+pub(crate) fn find(name: &str) -> Result<&'static Case, String> {
     CASES.iter().find(|case| case.name == name).ok_or_else(|| {
         let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
-        format!("there is no such case; the cases are {}", names.join(", "))
+        format!("unknown case; expected one of {}", names.join(", "))
     })
 }

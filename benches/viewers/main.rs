@@ -1,17 +1,16 @@
-//! What framecast's one thread adds to what one thread must pay at least.
+//! Compares framecast with the minimum that one thread must spend: a bare loop of `send`.
 //!
-//! In one run, by turns, the same crowd watches the same pictures from two servers:
+//! The same crowd of viewers reads the same pictures from two servers, in turn:
 //!
-//! - the **bare loop** ([`bare_loop`]): one `send` per viewer and frame and nothing else, which is
-//!   the floor;
-//! - **framecast** itself.
+//! - the **bare loop** ([`bare_loop`]): one `send` per viewer and frame, and nothing else;
+//! - **framecast**.
 //!
-//! Each server has core 0 to itself; the crowd and framecast's camera share core 1. What is
-//! compared is processor time per delivered frame, and the ratio of both is what the whole server
-//! costs above the floor.
+//! The server runs on core 0, the viewers and framecast's driver on core 1. The result is the CPU
+//! time per delivered frame, and the ratio of the two: the cost of the whole server over the bare
+//! loop.
 //!
-//! `cargo bench --bench viewers` runs the first of the [`cases`]; `-- --list` names them, `--
-//! --case NAME` runs another.
+//! `cargo bench --bench viewers` runs the first of the [`cases`]; `-- --list` lists them and `--
+//! --case NAME` runs another one.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -31,47 +30,47 @@ use cases::{CASES, Case, Load};
 use shared::figures::{self, Figure, Run, median};
 use shared::server::{self, CROWD_CORE, Server};
 
-/// Compare framecast with a bare loop: processor time per delivered frame.
+/// Compare framecast with a bare loop: CPU time per delivered frame.
 #[derive(Parser)]
 struct Options {
-    /// Which crowd; --list names them all
-    #[arg(long, default_value = CASES[0].name, value_parser = cases::named)]
+    /// Case to run; see --list
+    #[arg(long, default_value = CASES[0].name, value_parser = cases::find)]
     case: &'static Case,
-    /// Name the cases
+    /// List the cases
     #[arg(long)]
     list: bool,
-    /// How long figures are taken, per server and run
+    /// Seconds of measurement per server and run
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// How often both servers have their turn
+    /// Runs of each server
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Another number of viewers than the case has
+    /// Number of viewers, instead of the case's
     #[arg(long)]
     viewers: Option<usize>,
-    /// Another size of each picture
+    /// Bytes of each picture, instead of the case's
     #[arg(long)]
     bytes: Option<usize>,
-    /// Another number of pictures per second
+    /// Frames per second, instead of the case's
     #[arg(long)]
     fps: Option<f64>,
-    /// Sum every byte and compare pictures between viewers; the crowd may then become the limit
+    /// Compare every byte between viewers; the viewers may then become the limit
     #[arg(long)]
     verify: bool,
-    /// Also count framecast's system calls per delivered frame with strace, if it is installed
+    /// Also count framecast's system calls per delivered frame (needs strace)
     #[arg(long)]
     syscalls: bool,
-    /// What `cargo bench` adds to every benchmark's arguments.
+    /// `cargo bench` adds this to the arguments of every bench.
     #[arg(long, hide = true)]
     bench: bool,
     #[command(subcommand)]
     part: Option<Part>,
 }
 
-/// What this program does when it starts itself again.
+/// Commands of the child processes that this program starts from its own executable.
 #[derive(Subcommand)]
 enum Part {
-    /// Be the bare loop.
+    /// Run the bare loop.
     #[command(hide = true)]
     BareLoop { stills: PathBuf, fps: f64 },
 }
@@ -88,13 +87,13 @@ fn main() -> ExitCode {
         }
         None => run(&options),
     };
-    shared::conclude(done)
+    shared::exit_code(done)
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     server::prepare()?;
     println!(
-        "{}; the server on core 0, the crowd and the camera on core 1",
+        "{}; server on core 0, viewers and driver on core 1",
         options.case.about
     );
     let mut comparisons = Vec::new();
@@ -132,7 +131,7 @@ impl Options {
     }
 }
 
-/// Which server.
+/// The servers compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     BareLoop,
@@ -185,7 +184,7 @@ fn compare(options: &Options, load: Load) -> Result<Comparison, Box<dyn Error>> 
         framecast: Vec::new(),
     };
     for run in 1..=options.runs {
-        // Whoever comes first finds a colder machine, so they take turns at that too.
+        // The first server of a run finds colder caches, so the order alternates.
         let order = match run % 2 {
             1 => [Kind::BareLoop, Kind::Framecast],
             _ => [Kind::Framecast, Kind::BareLoop],
@@ -196,18 +195,18 @@ fn compare(options: &Options, load: Load) -> Result<Comparison, Box<dyn Error>> 
                 verify: options.verify,
                 ..load.plan(options.seconds)
             };
-            let watched = Run::watch(&server, plan)?;
+            let measured = Run::measure(&server, plan)?;
             println!(
                 "{}",
                 figures::row(
                     &run.to_string(),
                     kind.name(),
-                    std::slice::from_ref(&watched)
+                    std::slice::from_ref(&measured)
                 )
             );
             match kind {
-                Kind::BareLoop => comparison.bare.push(watched),
-                Kind::Framecast => comparison.framecast.push(watched),
+                Kind::BareLoop => comparison.bare.push(measured),
+                Kind::Framecast => comparison.framecast.push(measured),
             }
         }
     }
@@ -230,8 +229,7 @@ impl Comparison {
             median(&self.framecast, figure) / median(&self.bare, floor)
         };
         println!(
-            "{}: framecast costs {:.2} times the bare loop per delivered frame, with its camera {:.2} times; \
-             p99 {:.2} times",
+            "{}: ratio framecast / bare loop: CPU per frame {:.2}, with the driver {:.2}; p99 latency {:.2}",
             self.load,
             ratio(Run::own_us, Run::own_us),
             ratio(Run::family_us, Run::own_us),
@@ -244,12 +242,12 @@ fn count_syscalls(load: Load) -> Result<(), Box<dyn Error>> {
     let stills = tempfile::tempdir()?;
     shared::write_stills(stills.path(), load.bytes)?;
     let server = Kind::Framecast.start(stills.path(), load.fps)?;
-    // Tracing makes each system call many times slower: a small crowd leaves the server time to do
-    // what it always does.
+    // strace slows each system call many times. With few viewers, the server still keeps up and
+    // makes the calls that it makes without strace.
     let viewers = load.viewers.min(syscalls::VIEWERS_MAX);
     let plan = bench::Plan::new(&server.url, viewers, syscalls::SECONDS);
     let Some(trace) = syscalls::Trace::attach(server.pid())? else {
-        println!("strace is not installed, so system calls are not counted");
+        println!("strace: not installed; system calls are not counted");
         return Ok(());
     };
     let outcome = bench::run(&plan)?;

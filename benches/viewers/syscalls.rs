@@ -1,4 +1,4 @@
-//! A server's system calls, counted by strace(1).
+//! Counts a server's system calls with strace(1).
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind};
@@ -7,20 +7,19 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::NamedTempFile;
 
-/// The most viewers while a server is traced.
+/// Maximum number of viewers while a server is traced.
 pub(crate) const VIEWERS_MAX: usize = 100;
-/// How long a server is traced, once everybody has joined.
+/// Seconds of tracing after all viewers have joined.
 pub(crate) const SECONDS: f64 = 3.0;
 
-/// An strace that counts.
+/// A running strace.
 pub(crate) struct Trace {
     strace: Child,
     summary: NamedTempFile,
 }
 
 impl Trace {
-    /// Attaches to a process and its threads, and returns once every call is counted; `None`
-    /// without strace.
+    /// Attaches to a process and its threads. Returns `None` if strace is not installed.
     pub(crate) fn attach(pid: u32) -> io::Result<Option<Self>> {
         let summary = NamedTempFile::new()?;
         let mut command = Command::new("strace");
@@ -32,13 +31,13 @@ impl Trace {
             spawned => spawned?,
         };
         if let Some(stderr) = strace.stderr.take() {
-            // Its first line says that it is attached.
+            // strace prints one line once it is attached.
             BufReader::new(stderr).read_line(&mut String::new())?;
         }
         Ok(Some(Self { strace, summary }))
     }
 
-    /// Detaches. Returns the calls by name, most frequent first.
+    /// Detaches and returns the number of calls by name, most frequent first.
     pub(crate) fn finish(mut self) -> io::Result<Vec<(String, u64)>> {
         kill_process(Pid::from_child(&self.strace), Signal::INT)?;
         self.strace.wait()?;
@@ -49,7 +48,7 @@ impl Trace {
     }
 }
 
-/// A line of the summary: share, seconds, microseconds per call, calls, sometimes errors, and the
+/// Parses a line of the summary: share, seconds, microseconds per call, calls, errors (optional),
 /// name.
 fn parse_line(line: &str) -> Option<(String, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();

@@ -1,8 +1,8 @@
-//! framecast's service in tokio's and axum's way: a task for each viewer, woken by a watch channel.
+//! The same service on tokio and axum: one task per viewer, woken by a watch channel.
 //!
-//! It does what framecast does for its viewers: each frame is encoded once and shared, the boundary
-//! that follows it leaves with it, and who is late is given the newest. `framecast-peer-axum
-//! DIRECTORY FPS` shows the JPEGs of a directory at `/stream`; its first line tells where.
+//! It treats viewers as framecast does: each frame is encoded once and shared, the next boundary is
+//! sent with the frame, and a slow viewer gets the newest frame. `framecast-peer-axum DIRECTORY FPS`
+//! serves the JPEGs of a directory at `/stream`; its first line is the address.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -43,8 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn watch_stream(State(newest): State<watch::Receiver<Bytes>>) -> impl IntoResponse {
-    let opening = stream::once(async { Bytes::from_static(b"--frame\r\n") });
-    let parts = opening.chain(WatchStream::from_changes(newest));
+    let preamble = stream::once(async { Bytes::from_static(b"--frame\r\n") });
+    let parts = preamble.chain(WatchStream::from_changes(newest));
     let content_type = [(CONTENT_TYPE, "multipart/x-mixed-replace; boundary=frame")];
     (content_type, Body::from_stream(parts.map(Ok::<_, Infallible>)))
 }
@@ -58,7 +58,7 @@ async fn publish(jpegs: Vec<Vec<u8>>, time: Duration, newest: watch::Sender<Byte
     }
 }
 
-/// A part with the boundary that follows it.
+/// Encodes a part and the boundary after it.
 fn encode(sequence: u64, jpeg: &[u8]) -> Bytes {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let header = format!(
