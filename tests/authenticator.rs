@@ -43,8 +43,8 @@ fn decision(authenticator: &mut Authenticator, call: &Call, now: Instant) -> &'s
     match authenticator.authorize(call, now, WALL) {
         Decision::Pass(_) => "pass",
         Decision::Wait { .. } => "wait",
-        Decision::Refuse(Reason::Anonymous) => "anonymous",
-        Decision::Refuse(Reason::OtherHost) => "host",
+        Decision::Refuse(Reason::PublicAddress) => "anonymous",
+        Decision::Refuse(Reason::UnknownHost) => "host",
         Decision::Refuse(Reason::Credentials { .. }) => "credentials",
         Decision::Refuse(Reason::TooManyFailures { .. }) => "failures",
         Decision::Refuse(Reason::Busy) => "busy",

@@ -197,7 +197,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
         "write a whole number from 1 to 64",
     ),
     (
-        "pinned-max-mib",
+        "retained-max-mib",
         &["0", "-1", "64MiB", "1048577"],
         MEBIBYTES,
     ),

@@ -199,7 +199,7 @@ impl<T: Transport> Connection<T> {
                 return Ok(true);
             }
             received += count;
-            totals.bytes_read += count as u64;
+            totals.received_bytes += count as u64;
             match &mut self.state {
                 State::Receiving => {
                     if self.requests.taken() > 0 && !self.requests.has_begun() {
@@ -212,7 +212,7 @@ impl<T: Transport> Connection<T> {
                 _ => {}
             }
         }
-        totals.budgets_spent += u64::from(self.wants_read());
+        totals.budget_exhausted += u64::from(self.wants_read());
         Ok(matches!(self.state, State::Closing(drained) if drained > limits.linger_bytes_max))
     }
 
@@ -339,7 +339,7 @@ impl<T: Transport> Connection<T> {
         totals
             .writes
             .add(progress.bytes, progress.is_partial, !self.writable);
-        totals.budgets_spent += u64::from(progress.pause == Pause::Budget);
+        totals.budget_exhausted += u64::from(progress.pause == Pause::Budget);
         if let State::Sending(sending) = &mut self.state {
             let is_taken_back = self.queue.take_back();
             sending.written(&progress, untouched, is_taken_back, now);

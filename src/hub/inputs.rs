@@ -52,11 +52,11 @@ impl<T: Transport> Hub<T> {
         make: impl FnOnce(Key) -> io::Result<T>,
     ) -> io::Result<Key> {
         let Live { limits, totals, .. } = &mut self.live;
-        let number = totals.admitted as u32 & Key::NUMBER_MASK;
+        let number = totals.accepted as u32 & Key::NUMBER_MASK;
         let key = self.connections.next_key(number);
         self.connections
             .insert(key, Connection::new(make(key)?, peer, number, limits, now));
-        totals.admitted += 1;
+        totals.accepted += 1;
         log::trace!("#{number} {peer}: admitted");
         // The connections of a trusted proxy are counted once they name a client.
         if !limits.trusted_proxies.contains(peer) {

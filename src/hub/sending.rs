@@ -99,7 +99,7 @@ impl Sending {
     ) -> Option<usize> {
         let body = self.body.as_mut()?;
         let next = body.next(live, now);
-        live.totals.missed += body.take_missed();
+        live.totals.events_missed += body.take_missed();
         match next {
             Next::Chunk(chunk) => Some(self.queue(chunk, queue, now)),
             Next::NotYet { until } => {
@@ -222,9 +222,9 @@ impl Sending {
     ) -> Option<CloseReason> {
         match self.begun_at {
             Some(begun_at) if now >= begun_at + limits.frame_timeout => {
-                Some(CloseReason::FrameTooSlow)
+                Some(CloseReason::FrameTimeout)
             }
-            _ => (!is_idle || !self.is_open()).then_some(CloseReason::Stalled),
+            _ => (!is_idle || !self.is_open()).then_some(CloseReason::StallTimeout),
         }
     }
 }

@@ -50,7 +50,7 @@ impl<T: Transport> Hub<T> {
             return;
         };
         if connection.has_gone() {
-            return self.close(key, now, CloseReason::Left);
+            return self.close(key, now, CloseReason::PeerClosed);
         }
         match connection.receive(&mut self.scratch, &mut self.live, now) {
             Ok(has_ended) => {
@@ -95,9 +95,9 @@ impl<T: Transport> Hub<T> {
         };
         match &connection.state {
             State::Closing(_) => self.close(key, now, CloseReason::Finished),
-            State::Handshaking | State::Receiving => self.close(key, now, CloseReason::Left),
+            State::Handshaking | State::Receiving => self.close(key, now, CloseReason::PeerClosed),
             State::Sending(sending) if sending.body.is_some() && connection.has_left() => {
-                self.close(key, now, CloseReason::Left);
+                self.close(key, now, CloseReason::PeerClosed);
             }
             _ => {}
         }
@@ -330,7 +330,7 @@ impl<T: Transport> Hub<T> {
         };
         log::debug!("#{} {}: {refusal}", key.number, connection.client);
         connection.finish(refusal.response(), None, now);
-        self.live.totals.refused += 1;
+        self.live.totals.invalid_requests += 1;
     }
 
     /// Handles the expired deadline of a connection.
@@ -356,7 +356,9 @@ impl<T: Transport> Hub<T> {
             }
             State::Answering(_) => connection.until = now + limits.request_timeout,
             State::Receiving if has_begun_request => self.refuse(key, &TOO_SLOW, now),
-            State::Handshaking | State::Receiving => self.close(key, now, CloseReason::Silent),
+            State::Handshaking | State::Receiving => {
+                self.close(key, now, CloseReason::RequestTimeout)
+            }
             State::Waiting(..) => self.ask(key, true, now),
             State::Sending(sending) => {
                 // Only a write shows whether a peer that sends no more still reads, and there is
@@ -366,7 +368,7 @@ impl<T: Transport> Hub<T> {
                 match sending.overdue(is_idle, limits, now) {
                     Some(reason) => self.close(key, now, reason),
                     None if sending.viewer().is_some_and(is_useless) => {
-                        self.close(key, now, CloseReason::Left)
+                        self.close(key, now, CloseReason::PeerClosed)
                     }
                     None => sending.idle(&mut connection.queue, now),
                 }
@@ -402,12 +404,12 @@ impl<T: Transport> Hub<T> {
             State::Waiting(..) => return self.ask(key, true, now),
             State::Sending(sending) if sending.is_endless => self.end(key, now),
             State::Sending(sending) if sending.body.is_some() => {
-                self.close(key, now, CloseReason::Expired)
+                self.close(key, now, CloseReason::CredentialExpired)
             }
             _ => return,
         }
         log::debug!("#{} {client}: credential expired or revoked", key.number);
-        self.live.totals.expired += 1;
+        self.live.totals.credential_expired += 1;
     }
 
     /// Closes the holders of the oldest frames, until those that are held fit their limit.
@@ -425,7 +427,7 @@ impl<T: Transport> Hub<T> {
             drop(oldest);
             holders
                 .into_iter()
-                .for_each(|key| self.close(key, now, CloseReason::Pinned));
+                .for_each(|key| self.close(key, now, CloseReason::RetainedLimit));
         }
     }
 

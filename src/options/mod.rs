@@ -318,11 +318,11 @@ pub struct Serve {
     #[arg(
         long,
         value_name = "MIB",
-        env = "FRAMECAST_PINNED_MAX_MIB",
+        env = "FRAMECAST_RETAINED_MAX_MIB",
         default_value_t = 64
     )]
     #[arg(value_parser = One(mebibytes), allow_negative_numbers = true)]
-    pinned_max_mib: u32,
+    retained_max_mib: u32,
 
     #[command(flatten)]
     history: History,
@@ -434,7 +434,7 @@ impl Serve {
             repeat_after: self.repeat_after,
             connections_per_client_max: connections_per_address as usize,
             viewers_max: self.viewers_max as usize,
-            retained_bytes_max: self.pinned_max_mib as usize * 1024 * 1024,
+            retained_bytes_max: self.retained_max_mib as usize * 1024 * 1024,
             history_span: self.history.span,
             history_bytes_max: self.history.bytes_max(),
             ..Limits::default()

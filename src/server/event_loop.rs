@@ -287,7 +287,7 @@ impl EventLoop {
             stats,
             ..
         } = self;
-        stats.accepts_exhausted += listeners.accept(hub, tls.as_ref(), poll.registry(), now);
+        stats.accept_failures += listeners.accept(hub, tls.as_ref(), poll.registry(), now);
     }
 
     /// Starts and stops child processes. Publishers come before cameras, because they are viewers.

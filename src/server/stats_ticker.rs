@@ -29,7 +29,7 @@ pub struct StatsTicker {
     state: Ticker,
     turns_due: Ticker,
     turns: VecDeque<Turn>,
-    turns_left_out: u64,
+    turns_omitted: u64,
     /// The totals at the end of the last turn.
     before: Totals,
 }
@@ -40,7 +40,7 @@ impl Default for StatsTicker {
             state: Ticker::new(STATE_PERIOD),
             turns_due: Ticker::new(LOOP_PERIOD),
             turns: VecDeque::new(),
-            turns_left_out: 0,
+            turns_omitted: 0,
             before: Totals::default(),
         }
     }
@@ -79,9 +79,9 @@ impl StatsTicker {
         let shown = hub.connections().iter().take(CONNECTIONS_SHOWN_MAX);
         Some(LoopEvent {
             turns: self.turns.drain(..).collect(),
-            turns_left_out: mem::take(&mut self.turns_left_out),
-            open: hub.connections().len(),
-            lanes: shown
+            turns_omitted: mem::take(&mut self.turns_omitted),
+            connections_open: hub.connections().len(),
+            connections: shown
                 .map(|(_, connection)| ConnectionView::new(hub, connection, &names, now))
                 .collect(),
         })
@@ -96,14 +96,14 @@ impl StatsTicker {
         let totals = &hub.live().totals;
         if self.turns.len() == TURNS_MAX {
             self.turns.pop_front();
-            self.turns_left_out += 1;
+            self.turns_omitted += 1;
         }
         self.turns.push_back(Turn(
             began.as_micros() as u64,
             took.as_micros() as u64,
             events as u64,
-            totals.bytes_read - self.before.bytes_read,
-            totals.writes.bytes_written - self.before.writes.bytes_written,
+            totals.received_bytes - self.before.received_bytes,
+            totals.writes.sent_bytes - self.before.writes.sent_bytes,
             totals.published - self.before.published,
         ));
         self.before = *totals;

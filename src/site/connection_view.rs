@@ -32,14 +32,14 @@ pub struct ConnectionView {
     #[serde(flatten)]
     pub frames: FrameCounts,
     /// The sequence of the newest frame for it, if that has not begun to leave.
-    pub waiting: Option<u64>,
+    pub waiting_sequence: Option<u64>,
     pub in_flight: Option<InFlight>,
     /// There may be bytes to read, and room for bytes to write: no "would block" has said
     /// otherwise.
     pub readable: bool,
     pub writable: bool,
     pub queued_bytes: usize,
-    pub bytes_sent: u64,
+    pub sent_bytes: u64,
     pub would_blocks: u64,
     pub partial_writes: u64,
 }
@@ -75,11 +75,11 @@ pub struct LoopEvent {
     /// repeat their names.
     pub turns: Vec<Turn>,
     /// Turns that are not among them, because there were too many.
-    pub turns_left_out: u64,
+    pub turns_omitted: u64,
     /// Connections there are.
-    pub open: usize,
+    pub connections_open: usize,
     /// Those that are shown.
-    pub lanes: Vec<ConnectionView>,
+    pub connections: Vec<ConnectionView>,
 }
 
 /// One turn: when it began (µs since the loop did), how long it took (µs), events handled, bytes
@@ -112,7 +112,7 @@ impl ConnectionView {
             readable: connection.readable,
             writable: connection.writable,
             queued_bytes: connection.queue.bytes_queued(),
-            bytes_sent: connection.writes.bytes_written,
+            sent_bytes: connection.writes.sent_bytes,
             would_blocks: connection.writes.would_blocks,
             partial_writes: connection.writes.partial_writes,
             ..Self::default()
@@ -129,7 +129,7 @@ impl ConnectionView {
             fps: whole(viewer.tally.rate.per_second(now)),
             advance_headers: viewer.framing == Framing::Advance,
             frames: viewer.counts(channel.newest_number(viewer.delay, now)),
-            waiting: newest
+            waiting_sequence: newest
                 .filter(|frame| viewer.tally.is_new(frame))
                 .map(|frame| frame.sequence),
             ..view

@@ -87,33 +87,33 @@ impl Figures {
     fn cameras(&self, page: &mut Page<'_>) -> fmt::Result {
         let cameras = &self.0.cameras;
         page.gauge(
-            "framecast_camera_running",
-            "Whether the camera's driver runs.",
+            "framecast_driver_running",
+            "1 while the camera's driver process runs, else 0.",
             None,
             each(cameras, |camera| u64::from(camera.driver.running)),
         )?;
         page.gauge(
             "framecast_camera_online",
-            "Whether the camera delivers frames.",
+            "1 while the camera delivers frames, else 0.",
             None,
             each(cameras, |camera| u64::from(camera.driver.online)),
         )?;
         page.counter(
-            "framecast_camera_restarts",
-            "Restarts of the camera's driver.",
+            "framecast_driver_restarts",
+            "Restarts of the camera's driver process.",
             None,
             each(cameras, |camera| u64::from(camera.driver.restarts)),
         )?;
         page.counter(
-            "framecast_camera_received",
-            "Bytes that the drivers wrote.",
+            "framecast_driver_received",
+            "Bytes read from the camera's driver.",
             Some(Unit::Bytes),
             {
                 each(cameras, |camera| {
                     [
                         camera.driver.rejected_bytes,
-                        camera.driver.skipped_bytes,
-                        camera.driver.undecided_bytes,
+                        camera.driver.discarded_bytes,
+                        camera.driver.buffered_bytes,
                     ]
                     .into_iter()
                     .fold(camera.driver.accepted_bytes, u64::saturating_add)
@@ -121,31 +121,37 @@ impl Figures {
             },
         )?;
         page.counter(
-            "framecast_camera_skipped",
-            "Received bytes that belong to no frame.",
+            "framecast_driver_discarded",
+            "Bytes read from the camera's driver that belong to no frame.",
             Some(Unit::Bytes),
-            each(cameras, |camera| camera.driver.skipped_bytes),
+            each(cameras, |camera| camera.driver.discarded_bytes),
         )?;
         page.counter(
-            "framecast_frames_captured",
-            "Whole frames from the camera.",
+            "framecast_frames_accepted",
+            "Valid frames read from the camera's driver.",
             None,
-            each(cameras, |camera| camera.driver.accepted),
+            each(cameras, |camera| camera.driver.accepted_frames),
         )?;
         page.counter(
             "framecast_frames_repaired",
-            "Captured frames that were repaired.",
+            "Accepted frames that had to be repaired.",
             None,
-            each(cameras, |camera| camera.driver.repaired),
+            each(cameras, |camera| camera.driver.repaired_frames),
         )?;
         page.counter(
             "framecast_frames_rejected",
-            "Frames rejected, by reason.",
+            "Invalid frames from the camera's driver, by reason. They are not published.",
             None,
             {
                 cameras.iter().flat_map(|camera| {
-                    let of =
-                        |reason: &str| camera.driver.rejected.get(reason).copied().unwrap_or(0);
+                    let of = |reason: &str| {
+                        camera
+                            .driver
+                            .rejected_frames
+                            .get(reason)
+                            .copied()
+                            .unwrap_or(0)
+                    };
                     let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
                     reasons.map(move |reason| {
                         (
@@ -159,26 +165,26 @@ impl Figures {
         let timestamps = each(cameras, |camera| camera.driver.timestamps_ignored);
         page.counter(
             "framecast_timestamps_ignored",
-            "Capture times out of range, not used.",
+            "Capture times out of range; the time of arrival is used instead.",
             None,
             timestamps,
         )?;
         let sequences = each(cameras, |camera| camera.driver.sequences_ignored);
         page.counter(
             "framecast_sequences_ignored",
-            "Frame numbers out of range, not used.",
+            "Sequence numbers out of range; the next number is used instead.",
             None,
             sequences,
         )?;
         page.counter(
             "framecast_frames_published",
-            "Frames published, placeholders included.",
+            "Frames published, including placeholders.",
             None,
-            each(cameras, |camera| camera.published),
+            each(cameras, |camera| camera.published_frames),
         )?;
         page.gauge(
             "framecast_frame_age",
-            "Time since the newest live frame was published.",
+            "Time since the camera's newest frame was published; absent without a frame.",
             Some(Unit::Seconds),
             {
                 let aged = cameras
@@ -194,7 +200,7 @@ impl Figures {
         )?;
         page.histogram(
             "framecast_capture_to_publish",
-            "Age of live frames when they were published.",
+            "Time from the capture of a frame to its publication.",
             each(cameras, |camera| camera.capture_to_publish),
         )
     }
@@ -203,31 +209,31 @@ impl Figures {
         let cameras = &self.0.cameras;
         page.gauge(
             "framecast_viewers",
-            "Viewers of streams.",
+            "Connected viewers of the camera's stream.",
             None,
             each(cameras, |camera| camera.viewers as u64),
         )?;
         page.counter(
             "framecast_frames_offered",
-            "Frames published, counted once for each viewer.",
+            "Frames published while a viewer was connected, counted once per viewer.",
             None,
-            each(cameras, |camera| camera.frames.published),
+            each(cameras, |camera| camera.frames.offered),
         )?;
         page.counter(
             "framecast_frames_delivered",
-            "Frames whose last byte the kernel took.",
+            "Frames written completely to a viewer, counted once per viewer.",
             None,
             each(cameras, |camera| camera.frames.delivered),
         )?;
         page.counter(
             "framecast_frames_repeated",
-            "Repeats of the newest frame to idle viewers.",
+            "Repeats of the newest frame to viewers that had none for some time.",
             None,
             each(cameras, |camera| camera.frames.repeated),
         )?;
         page.counter(
             "framecast_frames_skipped",
-            "Frames skipped, by reason.",
+            "Frames not sent to a viewer: its connection was too slow, or it asked for a lower rate.",
             None,
             {
                 cameras.iter().flat_map(|camera| {
@@ -246,13 +252,13 @@ impl Figures {
         )?;
         page.counter(
             "framecast_frames_cut",
-            "Frames in flight when the connection ended.",
+            "Frames partly written when the connection closed.",
             None,
             each(cameras, |camera| camera.frames.cut),
         )?;
         page.histogram(
             "framecast_capture_to_last_byte",
-            "Age of delivered frames when their last byte left.",
+            "Time from the capture of a frame to the write of its last byte to a viewer.",
             each(cameras, |camera| camera.capture_to_last_byte),
         )
     }
@@ -266,7 +272,7 @@ impl Figures {
         let totals = &connections.totals;
         page.gauge(
             "framecast_connections",
-            "Connections of any kind.",
+            "Open connections of any kind.",
             None,
             one(connections.open as u64),
         )?;
@@ -274,7 +280,7 @@ impl Figures {
             "framecast_connections_accepted",
             "Connections accepted.",
             None,
-            one(totals.admitted),
+            one(totals.accepted),
         )?;
         page.counter(
             "framecast_connections_closed",
@@ -289,76 +295,85 @@ impl Figures {
         )?;
         page.counter(
             "framecast_requests",
-            "Requests answered.",
+            "Well-formed requests.",
             None,
             one(totals.requests),
         )?;
         page.counter(
-            "framecast_requests_refused",
-            "Requests malformed or too late.",
+            "framecast_requests_invalid",
+            "Requests that were malformed or incomplete at the deadline.",
             None,
-            one(totals.refused),
+            one(totals.invalid_requests),
+        )?;
+        page.counter(
+            "framecast_requests_refused",
+            "Requests that failed access control, by reason.",
+            None,
+            {
+                let refused = self.0.refused.by_reason();
+                refused.map(|(reason, count)| (labels([("reason", reason)]), count))
+            },
         )?;
         page.counter(
             "framecast_sent",
-            "Bytes the kernel took.",
+            "Bytes written to connections.",
             Some(Unit::Bytes),
-            one(totals.writes.bytes_written),
+            one(totals.writes.sent_bytes),
         )?;
         page.counter(
             "framecast_partial_writes",
-            "Writes of which the kernel took a part.",
+            "Writes that the kernel accepted in part.",
             None,
             one(totals.writes.partial_writes),
         )?;
         page.counter(
             "framecast_would_blocks",
-            "Reads and writes that would block.",
+            "Reads and writes that returned EAGAIN.",
             None,
             one(totals.writes.would_blocks),
         )?;
         page.counter(
-            "framecast_budgets_spent",
-            "Turns ended with work left over.",
+            "framecast_budget_exhausted",
+            "Times a connection used up its I/O budget of a turn with work left.",
             None,
-            one(totals.budgets_spent),
+            one(totals.budget_exhausted),
         )?;
         page.counter(
             "framecast_stale_events",
-            "Events for who had gone.",
+            "Events for closed connections.",
             None,
             one(totals.stale_events),
         )?;
         page.counter(
-            "framecast_frames_untold",
-            "Frames that slow readers missed.",
+            "framecast_events_missed",
+            "Frame records that slow clients of /events and /table missed.",
             None,
-            one(totals.missed),
+            one(totals.events_missed),
         )?;
-        let pinned = self.0.pinned_bytes as u64;
+        let retained = self.0.retained_bytes as u64;
         page.gauge(
-            "framecast_pinned",
-            "Past frames held by slow viewers.",
+            "framecast_retained",
+            "Memory of past frames retained for slow viewers.",
             Some(Unit::Bytes),
-            one(pinned),
+            one(retained),
         )?;
-        let pinned_max = limits.retained_bytes_max as u64;
+        let retained_max = limits.retained_bytes_max as u64;
         page.gauge(
-            "framecast_pinned_max",
-            "The bound of that.",
+            "framecast_retained_max",
+            "Limit of framecast_retained_bytes.",
             Some(Unit::Bytes),
-            one(pinned_max),
+            one(retained_max),
         )?;
         page.gauge(
             "framecast_viewers_max",
-            "The bound of viewers.",
+            "Limit of framecast_viewers, summed over all cameras.",
             None,
             one(limits.viewers_max as u64),
         )?;
         let connections_max = limits.connections_max as u64;
         page.gauge(
             "framecast_connections_max",
-            "The bound of connections.",
+            "Limit of framecast_connections.",
             None,
             one(connections_max),
         )
@@ -368,52 +383,52 @@ impl Figures {
         let event_loop = &self.0.event_loop;
         page.counter(
             "framecast_loop_turns",
-            "Turns of the loop.",
+            "Turns of the event loop.",
             None,
             one(event_loop.turns),
         )?;
         page.counter(
             "framecast_loop_wakeups",
-            "Turns that waited for an event.",
+            "Turns that waited for an event or a deadline.",
             None,
             one(event_loop.wakeups),
         )?;
         page.counter(
             "framecast_loop_events",
-            "Events handled.",
+            "Events handled by the event loop.",
             None,
             one(event_loop.events),
         )?;
         page.histogram(
-            "framecast_turn",
+            "framecast_loop_turn",
             "Time from waking up to waiting again.",
             one(event_loop.turn),
         )?;
-        let exhausted = event_loop.accepts_exhausted;
+        let failures = event_loop.accept_failures;
         page.counter(
-            "framecast_accepts_exhausted",
-            "Accepts without a descriptor or memory.",
+            "framecast_accept_failures",
+            "Calls of accept that failed for lack of file descriptors or memory.",
             None,
-            one(exhausted),
+            one(failures),
         )?;
-        let lost = event_loop.log_lines_lost;
+        let dropped = event_loop.log_lines_dropped;
         page.counter(
-            "framecast_log_lines_lost",
-            "Log lines dropped, as stderr was not read.",
+            "framecast_log_lines_dropped",
+            "Log lines dropped because stderr was not read.",
             None,
-            one(lost),
+            one(dropped),
         )?;
         let uptime = event_loop.uptime_ms as f64 / 1e3;
         page.gauge(
             "framecast_uptime",
-            "Time since the start.",
+            "Time since the server started.",
             Some(Unit::Seconds),
             one(uptime),
         )?;
         let cpu = event_loop.cpu_ms as f64 / 1e3;
         page.counter(
             "process_cpu",
-            "CPU time of the server, not of drivers.",
+            "CPU time of the server process, without its child processes.",
             Some(Unit::Seconds),
             one(cpu),
         )?;

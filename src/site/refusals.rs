@@ -11,8 +11,8 @@ const BEARER: &str = "Bearer realm=\"framecast\"";
 /// The status of the response.
 pub fn status(reason: Reason) -> Status {
     match reason {
-        Reason::Anonymous => Status::Forbidden,
-        Reason::OtherHost => Status::MisdirectedRequest,
+        Reason::PublicAddress => Status::Forbidden,
+        Reason::UnknownHost => Status::MisdirectedRequest,
         Reason::Credentials { .. } => Status::Unauthorized,
         Reason::TooManyFailures { .. } => Status::TooManyRequests,
         Reason::Busy => Status::ServiceUnavailable,
@@ -22,11 +22,11 @@ pub fn status(reason: Reason) -> Status {
 /// The response, the same for every address.
 pub fn problem(reason: Reason, policy: &Policy) -> Problem {
     let sentence = match reason {
-        Reason::Anonymous => {
+        Reason::PublicAddress => {
             "No credentials are set, so only private addresses are served; set some with --auth-file or --token-file, \
              or serve all addresses with --public."
         }
-        Reason::OtherHost => "Unknown host name; allow it with --allow-host NAME.",
+        Reason::UnknownHost => "Unknown host name; allow it with --allow-host NAME.",
         Reason::Credentials { .. } => "Missing or wrong credentials.",
         Reason::TooManyFailures { .. } => {
             "Too many failed logins from your address; try again later."
@@ -35,7 +35,7 @@ pub fn problem(reason: Reason, policy: &Policy) -> Problem {
     };
     let problem = Problem::new(status(reason), sentence);
     match reason {
-        Reason::Anonymous | Reason::OtherHost => problem,
+        Reason::PublicAddress | Reason::UnknownHost => problem,
         Reason::Credentials { .. } => match (policy.has_accounts(), policy.secret.is_some()) {
             (true, true) => problem.challenge(BASIC).challenge(BEARER),
             (true, false) => problem.challenge(BASIC),

@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub publishers: Vec<Publisher>,
     pub frames: FrameCounts,
     /// Bytes of past frames that slow viewers hold.
-    pub pinned_bytes: usize,
+    pub retained_bytes: usize,
     /// Requests that failed access control, by reason.
     pub refused: Counts,
     pub connections: Connections,
@@ -69,7 +69,7 @@ pub struct Camera {
     /// What is kept of its past.
     pub history_frames: usize,
     pub history_bytes: usize,
-    pub published: u64,
+    pub published_frames: u64,
     pub frames: FrameCounts,
     #[serde(skip)]
     pub capture_to_publish: Histogram,
@@ -85,12 +85,14 @@ pub struct Driver {
     pub name: String,
     pub source: String,
     pub online: bool,
+    #[serde(rename = "driver_running")]
     pub running: bool,
+    #[serde(rename = "driver_restarts")]
     pub restarts: u32,
-    pub accepted: u64,
+    pub accepted_frames: u64,
     /// Accepted frames with a flaw in them or their framing that was mended.
-    pub repaired: u64,
-    pub rejected: BTreeMap<&'static str, u64>,
+    pub repaired_frames: u64,
+    pub rejected_frames: BTreeMap<&'static str, u64>,
     /// Times and numbers of frames that were out of range: the time of arrival and the next number
     /// stand for them.
     pub timestamps_ignored: u64,
@@ -99,12 +101,12 @@ pub struct Driver {
     /// and not known yet.
     pub accepted_bytes: u64,
     pub rejected_bytes: u64,
-    pub skipped_bytes: u64,
-    pub undecided_bytes: u64,
+    pub discarded_bytes: u64,
+    pub buffered_bytes: u64,
     /// Whether it should give frames and does not, for longer than a restart takes.
     pub offline: bool,
     /// Whether viewers are shown a placeholder.
-    pub stood_in_for: bool,
+    pub placeholder: bool,
     pub error: Option<String>,
 }
 
@@ -138,7 +140,7 @@ pub struct Connections {
     pub open: usize,
     /// Tables that are being read, listeners to events, and clips that are being sent.
     pub tables: usize,
-    pub listeners: usize,
+    pub event_streams: usize,
     pub clips: usize,
     #[serde(flatten)]
     pub totals: Totals,
@@ -156,8 +158,8 @@ pub struct EventLoop {
     #[serde(skip)]
     pub turn: Histogram,
     pub cpu_ms: u64,
-    pub accepts_exhausted: u64,
-    pub log_lines_lost: u64,
+    pub accept_failures: u64,
+    pub log_lines_dropped: u64,
     pub uptime_ms: u64,
 }
 
@@ -168,10 +170,10 @@ pub struct Tls {
     pub handshakes: u64,
     pub handshakes_failed: u64,
     /// Connections that spoke HTTP without TLS, and got a response that says so.
-    pub plain_requests: u64,
-    pub renewals: u64,
+    pub plain_http_requests: u64,
+    pub certificate_reloads: u64,
     /// Renewed certificates that could not be used: the old one was kept.
-    pub renewals_failed: u64,
+    pub certificate_reloads_failed: u64,
 }
 
 /// The limits that the server was started with.
@@ -187,7 +189,6 @@ pub struct LimitsInForce {
     pub stall_timeout_ms: u64,
     pub frame_timeout_ms: u64,
     pub repeat_after_ms: u64,
-    #[serde(rename = "frames_pinned_bytes_max")]
     pub retained_bytes_max: usize,
     pub history_ms: u64,
     pub history_bytes_max: usize,
@@ -210,7 +211,7 @@ impl Snapshot {
                 .collect(),
             viewers: hub.live().viewers(),
             publishers: server.publishers,
-            pinned_bytes: hub.live().retained.bytes(),
+            retained_bytes: hub.live().retained.bytes(),
             refused: server.refused,
             connections: Connections {
                 open: hub.connections().len(),
@@ -245,7 +246,7 @@ impl Snapshot {
         for (key, connection) in hub.connections().iter() {
             let count = match body_kind(connection) {
                 Some(BodyKind::Table) => Some(&mut self.connections.tables),
-                Some(BodyKind::Events) => Some(&mut self.connections.listeners),
+                Some(BodyKind::Events) => Some(&mut self.connections.event_streams),
                 Some(BodyKind::Clip) => Some(&mut self.connections.clips),
                 Some(BodyKind::Frames) | None => None,
             };
@@ -320,7 +321,7 @@ impl Camera {
             viewers: channel.viewers,
             history_frames: channel.history.len(),
             history_bytes: channel.history.bytes(),
-            published: channel.published,
+            published_frames: channel.published,
             frames: channel.closed_totals,
             capture_to_publish: channel.capture_to_publish,
             capture_to_last_byte: channel.capture_to_last_byte,

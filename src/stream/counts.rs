@@ -51,23 +51,23 @@ impl Meter {
 #[serde(rename_all = "snake_case")]
 pub enum CloseReason {
     /// The peer closed it, or its network did.
-    Left,
+    PeerClosed,
     /// The last reply was sent.
     Finished,
     /// Nothing, or no whole request, was said in time.
-    Silent,
+    RequestTimeout,
     /// The peer's kernel took no byte for too long.
-    Stalled,
+    StallTimeout,
     /// One frame took too long.
-    FrameTooSlow,
+    FrameTimeout,
     /// It held the oldest frame when too many were held.
-    Pinned,
+    RetainedLimit,
     /// The transport failed.
-    Failed,
+    TransportError,
     /// The server is going down.
     Shutdown,
     /// The credential that opened a clip expired, or was revoked, before its end.
-    Expired,
+    CredentialExpired,
 }
 
 impl CloseReason {
@@ -75,9 +75,9 @@ impl CloseReason {
     pub fn of(error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => {
-                CloseReason::Left
+                CloseReason::PeerClosed
             }
-            _ => CloseReason::Failed,
+            _ => CloseReason::TransportError,
         }
     }
 }
@@ -89,15 +89,15 @@ impl CloseReason {
     reason = "each field is the count of the reason of the same name"
 )]
 pub struct Closes {
-    pub left: u64,
+    pub peer_closed: u64,
     pub finished: u64,
-    pub silent: u64,
-    pub stalled: u64,
-    pub frame_too_slow: u64,
-    pub pinned: u64,
-    pub failed: u64,
+    pub request_timeout: u64,
+    pub stall_timeout: u64,
+    pub frame_timeout: u64,
+    pub retained_limit: u64,
+    pub transport_error: u64,
     pub shutdown: u64,
-    pub expired: u64,
+    pub credential_expired: u64,
 }
 
 impl Closes {
@@ -105,52 +105,52 @@ impl Closes {
     pub fn by_reason(&self) -> [(&'static str, u64); 9] {
         // Taken apart by name, so that a new reason cannot be forgotten here.
         let Self {
-            left,
+            peer_closed,
             finished,
-            silent,
-            stalled,
-            frame_too_slow,
-            pinned,
-            failed,
+            request_timeout,
+            stall_timeout,
+            frame_timeout,
+            retained_limit,
+            transport_error,
             shutdown,
-            expired,
+            credential_expired,
         } = *self;
         [
-            ("left", left),
+            ("peer_closed", peer_closed),
             ("finished", finished),
-            ("silent", silent),
-            ("stalled", stalled),
-            ("frame_too_slow", frame_too_slow),
-            ("pinned", pinned),
-            ("failed", failed),
+            ("request_timeout", request_timeout),
+            ("stall_timeout", stall_timeout),
+            ("frame_timeout", frame_timeout),
+            ("retained_limit", retained_limit),
+            ("transport_error", transport_error),
             ("shutdown", shutdown),
-            ("expired", expired),
+            ("credential_expired", credential_expired),
         ]
     }
 
     /// Counts one.
     pub fn count(&mut self, reason: CloseReason) {
         let count = match reason {
-            CloseReason::Left => &mut self.left,
+            CloseReason::PeerClosed => &mut self.peer_closed,
             CloseReason::Finished => &mut self.finished,
-            CloseReason::Silent => &mut self.silent,
-            CloseReason::Stalled => &mut self.stalled,
-            CloseReason::FrameTooSlow => &mut self.frame_too_slow,
-            CloseReason::Pinned => &mut self.pinned,
-            CloseReason::Failed => &mut self.failed,
+            CloseReason::RequestTimeout => &mut self.request_timeout,
+            CloseReason::StallTimeout => &mut self.stall_timeout,
+            CloseReason::FrameTimeout => &mut self.frame_timeout,
+            CloseReason::RetainedLimit => &mut self.retained_limit,
+            CloseReason::TransportError => &mut self.transport_error,
             CloseReason::Shutdown => &mut self.shutdown,
-            CloseReason::Expired => &mut self.expired,
+            CloseReason::CredentialExpired => &mut self.credential_expired,
         };
         *count += 1;
     }
 }
 
 /// What happened to the frames that were published while a viewer, or all of them, watched:
-/// `published = delivered + skipped_slow + skipped_rate + cut`, once nothing is in flight.
+/// `offered = delivered + skipped_slow + skipped_rate + cut`, once nothing is in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FrameCounts {
     /// Frames there were for it, the one it was greeted with included.
-    pub published: u64,
+    pub offered: u64,
     /// Frames whose last byte the kernel took.
     pub delivered: u64,
     /// Frames given once more, because nothing newer came.
@@ -166,7 +166,7 @@ pub struct FrameCounts {
 impl FrameCounts {
     /// Adds another's counts to these.
     pub fn add(&mut self, other: &FrameCounts) {
-        self.published += other.published;
+        self.offered += other.offered;
         self.delivered += other.delivered;
         self.repeated += other.repeated;
         self.skipped_slow += other.skipped_slow;
@@ -179,7 +179,7 @@ impl FrameCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WriteCounts {
     /// Bytes the transports took.
-    pub bytes_written: u64,
+    pub sent_bytes: u64,
     /// Writes of which the transport took a part.
     pub partial_writes: u64,
     /// Writes that would have blocked.
@@ -189,7 +189,7 @@ pub struct WriteCounts {
 impl WriteCounts {
     /// Counts writes up to the next pause.
     pub fn add(&mut self, bytes: usize, is_partial: bool, would_block: bool) {
-        self.bytes_written += bytes as u64;
+        self.sent_bytes += bytes as u64;
         self.partial_writes += u64::from(is_partial);
         self.would_blocks += u64::from(would_block);
     }
@@ -199,28 +199,28 @@ impl WriteCounts {
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Totals {
     /// Connections admitted.
-    pub admitted: u64,
+    pub accepted: u64,
     /// Requests handed out to be answered.
     pub requests: u64,
     /// Requests refused before that, as malformed or too late.
-    pub refused: u64,
+    pub invalid_requests: u64,
     /// Connections closed, by reason.
     pub closed: Closes,
     /// Frames published, over all cameras, those that stood in for live ones included.
+    #[serde(skip)]
     pub published: u64,
     /// Bytes that came.
-    pub bytes_read: u64,
+    pub received_bytes: u64,
     /// Writes; reads that would have blocked count there, too.
     #[serde(flatten)]
     pub writes: WriteCounts,
     /// Connections whose turn ended on their budget, with work left.
-    pub budgets_spent: u64,
+    pub budget_exhausted: u64,
     /// Events for a connection that was no longer there.
     pub stale_events: u64,
     /// Records of frames that tables and events left out, since their peers were too slow.
-    #[serde(rename = "untold")]
-    pub missed: u64,
+    pub events_missed: u64,
     /// Streams and other bodies that ended because the credential that opened them expired or was
     /// revoked.
-    pub expired: u64,
+    pub credential_expired: u64,
 }

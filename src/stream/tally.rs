@@ -90,7 +90,7 @@ impl Tally {
     pub fn counts(&self, newest: u64, reason: Skip) -> FrameCounts {
         let newest = self.newest_for_it(newest);
         let mut counts = self.counts;
-        counts.published = newest - self.start;
+        counts.offered = newest - self.start;
         count(
             &mut counts,
             reason,

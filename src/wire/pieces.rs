@@ -124,13 +124,13 @@ impl PieceDecoder {
     }
 
     /// Bytes that are not yet known to be a frame or none.
-    pub fn undecided_bytes(&self) -> usize {
+    pub fn buffered_bytes(&self) -> usize {
         self.received.len()
     }
 }
 
 fn wasted_bytes(tally: &Tally) -> u64 {
-    tally.skipped_bytes.saturating_add(tally.rejected_bytes())
+    tally.discarded_bytes.saturating_add(tally.rejected_bytes())
 }
 
 #[cfg(test)]
@@ -151,12 +151,12 @@ mod tests {
     /// Frames and rejected elements of one turn, with the bytes that were decided in it.
     fn turn(decoder: &mut PieceDecoder) -> (Vec<Result<Part, Rejected>>, usize) {
         let mut work = Work::TURN;
-        let before = decoder.undecided_bytes();
+        let before = decoder.buffered_bytes();
         let mut elements = Vec::new();
         while let Some(element) = decoder.decode(&mut work).transpose() {
             elements.push(element);
         }
-        (elements, before.saturating_sub(decoder.undecided_bytes()))
+        (elements, before.saturating_sub(decoder.buffered_bytes()))
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
             .collect();
         assert_eq!(turns.concat(), expected);
         assert_eq!(
-            (decoder.tally(), decoder.undecided_bytes()),
+            (decoder.tally(), decoder.buffered_bytes()),
             (whole.tally(), received.len())
         );
         assert!(

@@ -271,7 +271,7 @@ pub struct Tally {
     /// Those of them that were mended ([`Part::repair`]).
     pub repaired_frames: u64,
     /// Bytes that belong to no frame: padding and garbage between frames.
-    pub skipped_bytes: u64,
+    pub discarded_bytes: u64,
     /// Times of capture that were out of range or no number: those frames have the time of their
     /// arrival.
     pub timestamps_ignored: u64,
@@ -293,14 +293,14 @@ impl Tally {
 
     /// The sum of all bytes accepted, rejected and skipped.
     pub fn bytes(&self) -> u64 {
-        self.accepted.bytes + self.rejected_bytes() + self.skipped_bytes
+        self.accepted.bytes + self.rejected_bytes() + self.discarded_bytes
     }
 
     /// Adds what another decoder was given to this.
     pub fn merge(&mut self, other: &Self) {
         self.accepted.merge(other.accepted);
         self.repaired_frames += other.repaired_frames;
-        self.skipped_bytes += other.skipped_bytes;
+        self.discarded_bytes += other.discarded_bytes;
         self.timestamps_ignored += other.timestamps_ignored;
         self.sequences_ignored += other.sequences_ignored;
         for (count, other) in self.rejected.iter_mut().zip(other.rejected) {
@@ -314,7 +314,7 @@ impl Tally {
     }
 
     pub(super) fn skip(&mut self, bytes: usize) {
-        self.skipped_bytes += bytes as u64;
+        self.discarded_bytes += bytes as u64;
     }
 
     pub(super) fn reject(&mut self, reason: Reason, bytes: usize) -> Rejected {

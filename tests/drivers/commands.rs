@@ -51,7 +51,7 @@ fn whole_jpegs_one_after_another_are_shown() {
     let camera = format!("exec:sh -c '{command}' '{}'", folder.path().display());
     let program = Program::serve(&["--camera", &camera]);
     watch_for(&mut program.watch("/stream"), &picture(3));
-    assert_eq!(program.state()["cameras"][0]["accepted"], 3);
+    assert_eq!(program.state()["cameras"][0]["accepted_frames"], 3);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn parts_are_shown_with_their_times_of_capture() {
         field(&part.header, "X-Timestamp"),
         Some("1700000003.250000")
     );
-    assert_eq!(program.state()["cameras"][0]["accepted"], 3);
+    assert_eq!(program.state()["cameras"][0]["accepted_frames"], 3);
 }
 
 #[test]
@@ -206,12 +206,12 @@ fn ffmpeg_is_a_driver_in_both_of_its_forms() {
         let state = program.state();
         let camera = &state["cameras"][0];
         assert_eq!(
-            (camera["restarts"].as_u64(), camera["error"].as_str()),
+            (camera["driver_restarts"].as_u64(), camera["error"].as_str()),
             (Some(0), None),
             "{form}"
         );
         assert_eq!(
-            camera["rejected"]
+            camera["rejected_frames"]
                 .as_object()
                 .map(|counts| counts.values().filter(|n| **n != 0).count()),
             Some(0)

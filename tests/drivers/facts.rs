@@ -21,7 +21,7 @@ fn serve(headers: &[&str]) -> (Program, tempfile::TempDir) {
         file.display()
     );
     let program = Program::serve(&["--always-on", "--history", "30s", "--camera", &camera]);
-    let captured = || program.state()["cameras"][0]["accepted"].as_u64();
+    let captured = || program.state()["cameras"][0]["accepted_frames"].as_u64();
     eventually("the driver has written all", || {
         captured() == Some(headers.len() as u64)
     });

@@ -54,7 +54,7 @@ fn a_writer_is_not_held_up_while_nobody_watches() {
         input.write_all(large).unwrap();
     }
     eventually("all is taken in", || {
-        program.state()["cameras"][0]["accepted"] == 300
+        program.state()["cameras"][0]["accepted_frames"] == 300
     });
 }
 

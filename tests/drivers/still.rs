@@ -30,7 +30,11 @@ fn command_that_gives_a_picture_and_ends_well_is_run_again() {
     }
     let camera = &program.state()["cameras"][0];
     assert_eq!(
-        (&camera["online"], &camera["restarts"], &camera["error"]),
+        (
+            &camera["online"],
+            &camera["driver_restarts"],
+            &camera["error"]
+        ),
         (&true.into(), &0.into(), &().into())
     );
 }
@@ -49,7 +53,7 @@ fn command_that_lingers_after_its_picture_is_told_to_end() {
     let mut viewer = program.watch("/stream");
     let first = watch_for(&mut viewer, &picture(1)).sequence;
     while viewer.part().sequence < first + 2 {}
-    assert_eq!(program.state()["cameras"][0]["restarts"], 0);
+    assert_eq!(program.state()["cameras"][0]["driver_restarts"], 0);
     // It does not end, not even when told to.
     let text = "trap \"\" TERM; cat \"$0\"; exec >&- 2>&-; while :; do sleep 0.1; done";
     let program = Program::serve(&[
@@ -59,7 +63,7 @@ fn command_that_lingers_after_its_picture_is_told_to_end() {
     watch_for(&mut program.watch("/stream"), &picture(1));
     let _viewer = program.watch("/stream");
     eventually("it is killed", || {
-        program.state()["cameras"][0]["restarts"].as_u64() >= Some(1)
+        program.state()["cameras"][0]["driver_restarts"].as_u64() >= Some(1)
     });
 }
 

@@ -43,7 +43,7 @@ fn new_files_join_in_and_deleted_ones_leave() {
         };
         assert!(begun.elapsed() < PATIENCE);
     }
-    assert_eq!(program.state()["cameras"][0]["restarts"], 0);
+    assert_eq!(program.state()["cameras"][0]["driver_restarts"], 0);
 }
 
 #[test]
@@ -205,5 +205,5 @@ fn jpeg_without_end_marker_in_a_file_is_shown_once_nothing_is_written_to_it() {
         .unwrap();
     let program = serve(folder.path(), &[]);
     watch_for(&mut program.watch("/stream"), &picture(1));
-    assert!(program.state()["cameras"][0]["repaired"].as_u64() >= Some(1));
+    assert!(program.state()["cameras"][0]["repaired_frames"].as_u64() >= Some(1));
 }

@@ -13,7 +13,7 @@ fn silence_before_the_first_byte_ends_in_silence() {
     studio.pass(Duration::from_secs(10));
     assert_eq!(line.take_text(), "");
     assert!(studio.hub.connections().is_empty());
-    assert_eq!(studio.hub.live().totals.closed.silent, 1);
+    assert_eq!(studio.hub.live().totals.closed.request_timeout, 1);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_reader_of_a_reply_that_takes_no_byte_is_closed_after_30_s() {
     }
     studio.pass(Duration::from_secs(30));
     assert!(studio.hub.connections().is_empty());
-    assert_eq!(studio.hub.live().totals.closed.stalled, 1);
+    assert_eq!(studio.hub.live().totals.closed.stall_timeout, 1);
 }
 
 #[test]
@@ -100,10 +100,10 @@ fn a_viewer_that_takes_no_byte_is_closed_after_30_s_though_frames_keep_coming() 
     studio.publish(100);
     studio.pass(Duration::from_millis(100));
     assert_eq!(studio.hub.live().viewers(), 0);
-    assert_eq!(studio.hub.live().totals.closed.stalled, 1);
+    assert_eq!(studio.hub.live().totals.closed.stall_timeout, 1);
     let counts = studio.snapshot().frames;
     assert_eq!(
-        (counts.published, counts.skipped_slow, counts.cut),
+        (counts.offered, counts.skipped_slow, counts.cut),
         (300, 300, 0)
     );
 }
@@ -122,7 +122,7 @@ fn a_viewer_that_needs_a_minute_for_one_frame_is_closed() {
     }
     assert_eq!(studio.hub.live().viewers(), 1);
     studio.pass(Duration::from_secs(1));
-    assert_eq!(studio.hub.live().totals.closed.frame_too_slow, 1);
+    assert_eq!(studio.hub.live().totals.closed.frame_timeout, 1);
     assert_eq!(studio.snapshot().frames.cut, 1);
 }
 

@@ -86,7 +86,7 @@ fn a_clip_that_is_taken_too_slowly_is_let_go_of_before_it_holds_too_much() {
     studio.publish(1000);
     assert_eq!(
         (
-            studio.hub.live().totals.closed.pinned,
+            studio.hub.live().totals.closed.retained_limit,
             studio.hub.live().retained.bytes()
         ),
         (1, 0)
@@ -267,7 +267,7 @@ fn a_delayed_viewer_sees_each_frame_at_its_own_pace_and_so_much_later() {
         (3, 3)
     );
     let counts = studio.snapshot().frames;
-    assert_eq!(counts.published, counts.delivered + counts.skipped_slow);
+    assert_eq!(counts.offered, counts.delivered + counts.skipped_slow);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn a_delayed_viewer_that_is_slow_skips_to_the_newest_that_is_due() {
     assert_eq!(sequences_in(&slow), [1, 6]);
     let counts = studio.snapshot().frames;
     assert_eq!(
-        (counts.published, counts.delivered, counts.skipped_slow),
+        (counts.offered, counts.delivered, counts.skipped_slow),
         (6, 2, 4)
     );
 }

@@ -37,7 +37,7 @@ fn stream_ends_on_a_part_boundary_when_its_permit_does() {
     assert_eq!(line.take_text(), "");
     studio.pass(2 * SECOND);
     assert!(studio.hub.connections().is_empty());
-    assert_eq!(studio.hub.live().totals.expired, 1);
+    assert_eq!(studio.hub.live().totals.credential_expired, 1);
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn tables_and_events_end_and_a_clip_is_cut() {
     );
     assert_eq!(
         (
-            studio.hub.live().totals.expired,
-            studio.hub.live().totals.closed.expired
+            studio.hub.live().totals.credential_expired,
+            studio.hub.live().totals.closed.credential_expired
         ),
         (3, 1)
     );
@@ -148,5 +148,5 @@ fn revoked_credential_ends_what_it_opened_and_nothing_else() {
         "a page has been answered already"
     );
     assert_eq!(others.map(|line| line.is_shut()), [false; 4]);
-    assert_eq!(studio.hub.live().totals.expired, 3);
+    assert_eq!(studio.hub.live().totals.credential_expired, 3);
 }

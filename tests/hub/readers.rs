@@ -197,7 +197,7 @@ fn a_listener_that_is_slow_is_told_the_newest_of_each_kind_and_whole() {
         "the numbers rise"
     );
     assert_eq!(
-        studio.hub.live().totals.missed,
+        studio.hub.live().totals.events_missed,
         98,
         "missed frames are counted"
     );
@@ -221,7 +221,7 @@ fn rows_that_a_slow_reader_will_never_see_are_counted() {
         told += rows(&body(&line.take()).0).len();
     }
     // The first of them was on its way, and the last thousand are remembered.
-    assert_eq!((told, studio.hub.live().totals.missed), (1001, 499));
+    assert_eq!((told, studio.hub.live().totals.events_missed), (1001, 499));
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn a_reader_that_takes_no_byte_is_closed_after_30_s_and_makes_no_work() {
         studio.hub.connections().is_empty()
             && !studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0
     );
-    assert_eq!(studio.hub.live().totals.closed.stalled, 1);
+    assert_eq!(studio.hub.live().totals.closed.stall_timeout, 1);
 }
 
 #[test]

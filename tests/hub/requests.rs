@@ -65,7 +65,7 @@ fn a_reply_is_not_lost_to_what_the_peer_still_sends() {
     line.end();
     studio.readable(key);
     assert!(studio.hub.connections().is_empty());
-    assert_eq!(studio.hub.live().totals.refused, 1);
+    assert_eq!(studio.hub.live().totals.invalid_requests, 1);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn each_frame_costs_each_viewer_one_write() {
         }
     }
     let counts = studio.snapshot().frames;
-    assert_eq!((counts.published, counts.delivered), (600, 600));
+    assert_eq!((counts.offered, counts.delivered), (600, 600));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
     assert_eq!(line.take(), [part(1, &first), part(10, &last)].concat());
     let counts = studio.snapshot().frames;
     assert_eq!(
-        (counts.published, counts.delivered, counts.skipped_slow),
+        (counts.offered, counts.delivered, counts.skipped_slow),
         (10, 2, 8)
     );
 }
@@ -165,7 +165,7 @@ fn a_capped_viewer_gets_the_newest_on_its_own_grid() {
     // The source falls silent: the frame held back still comes when it is due.
     studio.pass(Duration::from_millis(100));
     let counts = studio.snapshot().frames;
-    assert_eq!(counts.published, 100);
+    assert_eq!(counts.offered, 100);
     assert_eq!(counts.delivered + counts.skipped_rate, 100);
     assert_eq!(counts.skipped_slow, 0);
 }
@@ -189,7 +189,7 @@ fn a_capped_viewer_that_was_blocked_gets_the_newest_and_not_the_one_that_waited(
     assert_eq!(line.take(), part(3, &next));
     let counts = studio.snapshot().frames;
     assert_eq!(
-        (counts.published, counts.delivered, counts.skipped_slow),
+        (counts.offered, counts.delivered, counts.skipped_slow),
         (3, 2, 1)
     );
 }
@@ -286,7 +286,7 @@ fn viewer_whose_peer_has_gone_is_closed_without_a_frame_being_written() {
         studio.hub.connections().is_empty()
             && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0
     );
-    assert_eq!(studio.hub.live().totals.closed.left, 1);
+    assert_eq!(studio.hub.live().totals.closed.peer_closed, 1);
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn half_closed_viewer_is_sent_frames_until_a_write_fails() {
             studio.hub.connections().is_empty()
                 && studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0
         );
-        assert_eq!(studio.hub.live().totals.closed.left, 1);
+        assert_eq!(studio.hub.live().totals.closed.peer_closed, 1);
     }
 }
 
@@ -384,7 +384,7 @@ fn slot_of_closed_connection_is_kept_until_the_end_of_the_turn() {
 }
 
 #[test]
-fn frames_pinned_by_slow_viewers_are_bounded_in_total() {
+fn frames_retained_for_slow_viewers_are_bounded_in_total() {
     let limits = Limits {
         retained_bytes_max: 10_000,
         ..Limits::default()
@@ -402,7 +402,7 @@ fn frames_pinned_by_slow_viewers_are_bounded_in_total() {
     studio.publish(1000);
     // Eight past frames of 1.2 KB fit the bound; the holders of older ones were let go.
     assert_eq!(studio.hub.live().viewers(), 8 + 1);
-    assert_eq!(studio.hub.live().totals.closed.pinned, 12);
+    assert_eq!(studio.hub.live().totals.closed.retained_limit, 12);
     fast.take();
     let jpeg = studio.publish(1000);
     assert_eq!(fast.take(), part(studio.published, &jpeg));
@@ -432,7 +432,7 @@ fn a_shutdown_ends_streams_on_a_part_boundary() {
     assert_eq!(slow.take(), expected);
     let counts = studio.snapshot().frames;
     assert_eq!(
-        (counts.published, counts.delivered, counts.skipped_slow),
+        (counts.offered, counts.delivered, counts.skipped_slow),
         (4, 3, 1)
     );
     assert_eq!(counts.cut, 0);

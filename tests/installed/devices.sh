@@ -36,7 +36,7 @@ check "in the size of its signal" within 60 is_resolution 1280x720
 signal 640x480
 check "another signal is followed" within 60 is_resolution 640x480
 grep "signal on its input has changed" /tmp/hdmi | sed 's/^/    /'
-check "within the driver, without a restart" grep -q '"restarts":0' <(curl --silent $url/state)
+check "within the driver, without a restart" grep -q '"driver_restarts":0' <(curl --silent $url/state)
 control dv_timings_signal_mode 1
 check "no signal is said to be none" within 60 grep -q "no signal" /tmp/hdmi
 grep "no signal" /tmp/hdmi | head -1 | sed 's/^/    /'

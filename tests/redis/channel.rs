@@ -136,7 +136,7 @@ fn a_published_camera_runs_without_a_viewer_and_its_publisher_ends_with_the_serv
     );
     assert_eq!(publisher["target"], format!("{place}"));
     assert!(publisher["error"].is_null(), "{publisher}");
-    assert_eq!(state["cameras"][0]["running"], false);
+    assert_eq!(state["cameras"][0]["driver_running"], false);
     assert_eq!(origin.children().len(), 2);
 
     // A publisher that dies is started again.

@@ -123,7 +123,7 @@ fn viewers_are_told_that_redis_is_away_and_its_driver_is_left_alone() {
     );
     // Long after another driver would have been taken for hopeless.
     thread::sleep(Duration::from_secs(2));
-    assert_eq!(server.state()["cameras"][0]["restarts"], 0);
+    assert_eq!(server.state()["cameras"][0]["driver_restarts"], 0);
     assert_eq!(server.state()["cameras"][0]["viewers"], 1);
 }
 
@@ -155,7 +155,10 @@ fn a_publisher_that_hangs_is_let_go_like_a_viewer_and_started_again() {
         server.state()["publishers"][0]["restarts"] == 1 && delivered() >= Some(10)
     });
     let state = server.state();
-    assert_eq!(state["connections"]["closed"]["stalled"], 1, "{state}");
+    assert_eq!(
+        state["connections"]["closed"]["stall_timeout"], 1,
+        "{state}"
+    );
     assert!(
         !server.children().contains(&publisher),
         "the one that hung is gone"

@@ -106,7 +106,7 @@ impl Pair {
             .into_iter()
             .for_each(|watcher| drop(watcher.end()));
         assert_eq!(self.origin.state()["publishers"][0]["restarts"], 0);
-        assert_eq!(self.other.state()["cameras"][0]["restarts"], 0);
+        assert_eq!(self.other.state()["cameras"][0]["driver_restarts"], 0);
         self.origin.signal(Signal::TERM);
         self.other.signal(Signal::TERM);
         (self.origin.wait().1, self.other.wait().1)
@@ -212,7 +212,7 @@ fn redis_cuts_off_a_subscriber_that_is_too_slow() {
     println!("back after {back:?}");
     assert!(back <= BACK_WITHIN);
     assert_eq!(
-        other.state()["cameras"][0]["restarts"],
+        other.state()["cameras"][0]["driver_restarts"],
         0,
         "the driver saw to it by itself"
     );

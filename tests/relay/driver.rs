@@ -129,7 +129,7 @@ fn read_frames(mut output: ChildStdout, frames: &Sender<Part>) {
         }
     }
     assert_eq!(
-        decoder.tally().skipped_bytes,
+        decoder.tally().discarded_bytes,
         0,
         "it writes parts and nothing else"
     );

@@ -104,7 +104,7 @@ fn facts_out_of_range_are_counted_by_the_server() {
         count("timestamps_ignored") >= Some(1) && count("sequences_ignored") >= Some(1)
     });
     assert!(
-        count("accepted") >= count("timestamps_ignored").map(|ignored| 2 * ignored),
+        count("accepted_frames") >= count("timestamps_ignored").map(|ignored| 2 * ignored),
         "{}",
         program.state()
     );

@@ -76,10 +76,10 @@ fn a_table_without_end_is_sent_row_by_row_and_watches_its_camera() {
         (&state["connections"]["tables"], &state["viewers"]),
         (&1.into(), &0.into())
     );
-    assert_eq!(state["cameras"][0]["running"], true);
+    assert_eq!(state["cameras"][0]["driver_running"], true);
     drop(table);
     eventually("the camera is stopped", || {
-        program.state()["cameras"][0]["running"] == false
+        program.state()["cameras"][0]["driver_running"] == false
     });
 }
 
@@ -141,11 +141,11 @@ fn events_tell_of_frames_figures_and_turns() {
                     (&data["cameras"][0]["name"], &data["viewers"]),
                     (&"front".into(), &1.into())
                 );
-                assert_eq!(data["connections"]["listeners"], 1);
+                assert_eq!(data["connections"]["event_streams"], 1);
             }
             "loop" => {
                 loops += 1;
-                let lanes = data["lanes"].as_array().unwrap();
+                let lanes = data["connections"].as_array().unwrap();
                 assert!(
                     lanes
                         .iter()
@@ -154,7 +154,7 @@ fn events_tell_of_frames_figures_and_turns() {
                 assert!(
                     lanes
                         .iter()
-                        .any(|lane| lane["kind"] == "events" && lane["bytes_sent"].is_u64())
+                        .any(|lane| lane["kind"] == "events" && lane["sent_bytes"].is_u64())
                 );
                 let frames: u64 = data["turns"]
                     .as_array()

@@ -97,7 +97,7 @@ fn a_driver_that_is_killed_is_started_again_and_no_viewer_is_dropped() {
     );
     let state = program.state();
     assert_eq!(state["cameras"][0]["viewers"], 200);
-    assert_eq!(state["cameras"][0]["restarts"], kills);
+    assert_eq!(state["cameras"][0]["driver_restarts"], kills);
     assert_eq!(program.children().len(), 1, "no zombie is left");
     eventually("descriptors are back to where they were", || {
         program.descriptors() == descriptors

@@ -151,7 +151,7 @@ fn who_speaks_http_to_it_is_told_so() {
         reply.ends_with("This port speaks https: put https:// before the address.\n"),
         "{reply}"
     );
-    assert_eq!(program.state()["tls"]["plain_requests"], 1);
+    assert_eq!(program.state()["tls"]["plain_http_requests"], 1);
     // And the other way round.
     let mut stream = hello(program.address, &identity.client);
     let failed = stream
@@ -173,7 +173,7 @@ fn a_renewed_certificate_is_shown_to_newcomers_and_a_bad_one_to_nobody() {
     );
     program.signal(Signal::HUP);
     eventually("the certificate is renewed", || {
-        program.state()["tls"]["renewals"] == 1
+        program.state()["tls"]["certificate_reloads"] == 1
     });
     assert!(
         watch(https, &identity.client).is_err(),
@@ -184,7 +184,7 @@ fn a_renewed_certificate_is_shown_to_newcomers_and_a_bad_one_to_nobody() {
     std::fs::write(identity.path("cert.pem"), "none").unwrap();
     program.signal(Signal::HUP);
     eventually("it is found to be bad", || {
-        program.state()["tls"]["renewals_failed"] == 1
+        program.state()["tls"]["certificate_reloads_failed"] == 1
     });
     part(&mut watch(https, &renewed).unwrap());
     part(&mut old);
@@ -215,7 +215,10 @@ fn a_handshake_that_stops_half_way_is_let_go() {
         "{:?}",
         began.elapsed()
     );
-    assert_eq!(program.state()["connections"]["closed"]["silent"], 2);
+    assert_eq!(
+        program.state()["connections"]["closed"]["request_timeout"],
+        2
+    );
 }
 
 #[test]

@@ -68,7 +68,10 @@ fn half_closed_viewer_is_streamed_to_until_it_is_gone() {
     drop(lines);
     eventually("the viewer is gone", || program.state()["viewers"] == 0);
     let closed = &program.state()["connections"]["closed"];
-    assert_eq!((&closed["left"], &closed["failed"]), (&1.into(), &0.into()));
+    assert_eq!(
+        (&closed["peer_closed"], &closed["transport_error"]),
+        (&1.into(), &0.into())
+    );
 }
 
 #[test]

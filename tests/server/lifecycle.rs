@@ -202,7 +202,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
     for _ in 0..1500 {
         assert_eq!(program.get("/healthz").status(), 200);
     }
-    assert!(program.state()["loop"]["log_lines_lost"].as_u64() > Some(0));
+    assert!(program.state()["loop"]["log_lines_dropped"].as_u64() > Some(0));
 }
 
 #[test]

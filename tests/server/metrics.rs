@@ -52,7 +52,7 @@ fn watched() -> Program {
     let mut viewer = program.watch("/stream?camera=a");
     (0..10).for_each(|_| drop(viewer.part()));
     drop(viewer);
-    while program.state()["connections"]["closed"]["left"] != 1 {}
+    while program.state()["connections"]["closed"]["peer_closed"] != 1 {}
     program
 }
 
@@ -69,7 +69,7 @@ fn the_metrics_are_the_figures_of_state() {
         (r#"framecast_frames_delivered_total{camera="a"}"#, delivered),
         (
             r#"framecast_frames_offered_total{camera="a"}"#,
-            frames["published"].as_f64().unwrap(),
+            frames["offered"].as_f64().unwrap(),
         ),
         (
             r#"framecast_frames_skipped_total{camera="a",reason="slow"}"#,
@@ -77,12 +77,15 @@ fn the_metrics_are_the_figures_of_state() {
         ),
         (r#"framecast_frames_delivered_total{camera="b"}"#, 0.0),
         (r#"framecast_viewers{camera="a"}"#, 0.0),
-        (r#"framecast_camera_running{camera="b"}"#, 0.0),
+        (r#"framecast_driver_running{camera="b"}"#, 0.0),
         (
             r#"framecast_frames_rejected_total{camera="a",reason="truncated"}"#,
             0.0,
         ),
-        (r#"framecast_connections_closed_total{reason="left"}"#, 1.0),
+        (
+            r#"framecast_connections_closed_total{reason="peer_closed"}"#,
+            1.0,
+        ),
         (r#"framecast_viewers_max"#, 20_000.0),
         (r#"framecast_build_info{version="0.1.0"}"#, 1.0),
     ] {
@@ -92,8 +95,7 @@ fn the_metrics_are_the_figures_of_state() {
     let requests = state["connections"]["requests"].as_f64().unwrap();
     assert!(page["framecast_requests_total"] > requests);
     assert!(
-        page["framecast_sent_bytes_total"]
-            > state["connections"]["bytes_written"].as_f64().unwrap()
+        page["framecast_sent_bytes_total"] > state["connections"]["sent_bytes"].as_f64().unwrap()
     );
     assert!(page["framecast_uptime_seconds"] > 0.1);
 }
@@ -106,7 +108,7 @@ fn latencies_are_counted_in_buckets_that_only_grow() {
     for (name, labels) in [
         ("framecast_capture_to_last_byte_seconds", r#"{camera="a"}"#),
         ("framecast_capture_to_publish_seconds", r#"{camera="a"}"#),
-        ("framecast_turn_seconds", ""),
+        ("framecast_loop_turn_seconds", ""),
     ] {
         let open =
             labels.trim_end_matches('}').to_owned() + if labels.is_empty() { "{" } else { "," };

@@ -40,7 +40,7 @@ fn flawed_frames_of_a_network_camera_are_counted_by_reason_and_logged_once() {
     ]));
     let program = serve(&upstream, "#fps=20");
     let _viewer = program.watch("/stream");
-    let count = |reason: &str| program.state()["cameras"][0]["rejected"][reason].as_u64();
+    let count = |reason: &str| program.state()["cameras"][0]["rejected_frames"][reason].as_u64();
     eventually("flawed frames are counted", || {
         count("truncated") >= Some(5) && count("not_jpeg") >= Some(5)
     });
@@ -52,7 +52,7 @@ fn flawed_frames_of_a_network_camera_are_counted_by_reason_and_logged_once() {
         .find_map(|line| line.strip_prefix(name))
         .expect("a counter");
     assert!(line.parse::<f64>().unwrap() >= 5.0, "{line}");
-    assert_eq!(program.state()["cameras"][0]["restarts"], 0);
+    assert_eq!(program.state()["cameras"][0]["driver_restarts"], 0);
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
     for reason in ["truncated", "not_jpeg"] {
@@ -81,7 +81,7 @@ fn network_camera_that_fails_each_third_poll_stays_online() {
     assert_eq!(
         (
             &state["cameras"][0]["online"],
-            &state["cameras"][0]["restarts"]
+            &state["cameras"][0]["driver_restarts"]
         ),
         (&true.into(), &0.into())
     );
@@ -98,7 +98,7 @@ fn network_camera_that_closes_after_each_part_stays_online() {
     });
     let program = serve(&upstream, "#fps=10");
     watch_live(&program, 20);
-    assert_eq!(program.state()["cameras"][0]["restarts"], 0);
+    assert_eq!(program.state()["cameras"][0]["driver_restarts"], 0);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn patience_with_a_network_camera_is_its_timeout_in_driver_and_server() {
     assert_eq!(
         (
             &state["cameras"][0]["online"],
-            &state["cameras"][0]["restarts"]
+            &state["cameras"][0]["driver_restarts"]
         ),
         (&true.into(), &0.into())
     );

@@ -62,7 +62,7 @@ fn a_camera_that_dies_at_once_is_shown_to_be_offline() {
     let state = program.state();
     assert_eq!(state["cameras"][0]["online"], false);
     assert!(state["cameras"][0]["error"].is_string());
-    assert!(state["cameras"][0]["restarts"].as_u64() >= Some(1));
+    assert!(state["cameras"][0]["driver_restarts"].as_u64() >= Some(1));
 }
 
 /// A driver that dies is restarted within the half second after which the outage is reported.
@@ -80,7 +80,7 @@ fn outage_is_reported_and_loop_waits_while_restarted_driver_is_silent() {
         &format!("front={}", script(folder.path(), &text)),
     ]);
     eventually("its first driver has died", || {
-        program.state()["cameras"][0]["restarts"].as_u64() == Some(1)
+        program.state()["cameras"][0]["driver_restarts"].as_u64() == Some(1)
     });
     let begun = Instant::now();
     while program.state()["cameras"][0]["offline"] == false {
@@ -193,7 +193,7 @@ fn garbage_is_skipped_counted_and_said_once() {
     }
     let state = program.state();
     assert!(
-        state["cameras"][0]["rejected"]["truncated"].as_u64() >= Some(40),
+        state["cameras"][0]["rejected_frames"]["truncated"].as_u64() >= Some(40),
         "{}",
         state["cameras"]
     );
@@ -217,7 +217,7 @@ fn frames_without_end_marker_are_repaired_counted_and_logged_once() {
         assert!(viewer.part().jpeg == PICTURES[0]);
     }
     let camera = &program.state()["cameras"][0];
-    assert!(camera["repaired"].as_u64() >= Some(10), "{camera}");
+    assert!(camera["repaired_frames"].as_u64() >= Some(10), "{camera}");
     assert!(
         program
             .get("/metrics")
@@ -244,7 +244,10 @@ fn a_frame_of_100_mb_is_refused_and_costs_no_memory() {
         viewer.part().jpeg == PICTURES[1],
         "the frame after it is not lost"
     );
-    assert_eq!(program.state()["cameras"][0]["rejected"]["too_large"], 1);
+    assert_eq!(
+        program.state()["cameras"][0]["rejected_frames"]["too_large"],
+        1
+    );
     let status = format!("/proc/{}/status", program.pid().as_raw_nonzero());
     let status = std::fs::read_to_string(status).unwrap();
     let peak = status

@@ -33,7 +33,7 @@ fn viewers_that_never_read_are_let_go_and_cost_the_others_nothing() {
     let stalled: Vec<_> = (0..50).map(|_| narrow(program.address, request)).collect();
     let mut sequences = vec![0; healthy.len()];
     let mut frames = 0;
-    while program.state()["connections"]["closed"]["stalled"].as_u64() < Some(50) {
+    while program.state()["connections"]["closed"]["stall_timeout"].as_u64() < Some(50) {
         for (viewer, last) in healthy.iter_mut().zip(&mut sequences) {
             let sequence = viewer.part().sequence;
             let follows = sequence == *last + 1 || sequence == *last;
@@ -135,7 +135,7 @@ fn who_waits_for_a_descriptor_is_accepted_when_one_is_free() {
         stream.read_exact(&mut reply).expect("its turn comes");
     }
     eventually("the lack was counted", || {
-        program.state()["loop"]["accepts_exhausted"].as_u64() > Some(0)
+        program.state()["loop"]["accept_failures"].as_u64() > Some(0)
     });
 }
 

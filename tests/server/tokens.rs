@@ -160,7 +160,7 @@ fn streams_events_and_tables_end_when_their_token_expires() {
     assert_eq!(program.get(&format!("/stream?token={token}")).status(), 401);
     let state = program.get(&format!("/state?token={TOKEN}"));
     let state: serde_json::Value = serde_json::from_slice(&state.body).unwrap();
-    assert_eq!(state["connections"]["expired"], 3);
+    assert_eq!(state["connections"]["credential_expired"], 3);
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn check_share(form: Form, watched: &[Watched], report: &mut Report) {
     );
 }
 
-/// N5: published = delivered + skipped + cut over all who ever watched, and for each of the control
+/// N5: offered = delivered + skipped + cut over all who ever watched, and for each of the control
 /// group its own counts. Nothing is in flight: everybody has the last frame.
 pub fn check_books(program: &Program, audience: &Audience, report: &mut Report) {
     let sum = |counts: &Value| {
@@ -226,9 +226,9 @@ pub fn check_books(program: &Program, audience: &Audience, report: &mut Report) 
     };
     let holds = || {
         let frames = &program.state()["frames"];
-        frames["published"].as_u64() == Some(sum(frames))
+        frames["offered"].as_u64() == Some(sum(frames))
     };
-    eventually("published = delivered + skipped + cut", holds);
+    eventually("offered = delivered + skipped + cut", holds);
     let before = audience.look();
     let keys: Vec<&str> = before.iter().map(|watched| watched.key.as_str()).collect();
     // Not all keys fit into one line of a request.
@@ -257,7 +257,7 @@ pub fn check_books(program: &Program, audience: &Audience, report: &mut Report) 
         let repeats = before.seen.repeats..=after.seen.repeats;
         let holds = count("delivered") == before.seen.frames
             && repeats.contains(&count("repeated"))
-            && count("published") == sum(viewer);
+            && count("offered") == sum(viewer);
         report.must(
             holds,
             format!("{} saw {:?}, /state says {viewer}", before.key, before.seen),

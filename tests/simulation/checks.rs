@@ -256,7 +256,7 @@ fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
     }
 }
 
-/// N5: published = delivered + skipped + cut + in flight, for each viewer and for all. Returns the
+/// N5: offered = delivered + skipped + cut + in flight, for each viewer and for all. Returns the
 /// sums.
 fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
     let mut total = FrameCounts::default();
@@ -347,7 +347,7 @@ pub fn sums_are_reported(world: &World) -> Result<FrameCounts, String> {
 /// What is known of the frames of viewers, other than how many were skipped.
 fn known(counts: &FrameCounts) -> [u64; 4] {
     [
-        counts.published,
+        counts.offered,
         counts.delivered,
         counts.repeated,
         counts.cut,
@@ -356,7 +356,7 @@ fn known(counts: &FrameCounts) -> [u64; 4] {
 
 fn balance(counts: &FrameCounts) -> i64 {
     let out = counts.delivered + counts.skipped_slow + counts.skipped_rate + counts.cut;
-    counts.published as i64 - out as i64
+    counts.offered as i64 - out as i64
 }
 
 /// Each viewer, waiting request and endless body is subscribed to its topics, no other connection
@@ -376,7 +376,7 @@ fn subscribers_add_up(world: &World, model: &Model) -> Result<(), String> {
             ));
         }
     }
-    match world.hub.live().totals.missed {
+    match world.hub.live().totals.events_missed {
         missed if missed == model.missed => Ok(()),
         missed => Err(format!(
             "{missed} frames are counted as missed, where {} are known",
@@ -453,7 +453,8 @@ fn has_reason(world: &World, link: &Link, model: &Model) -> bool {
     let has_all = !is_streamed_to && !transcript.has_reply_due();
     let has_lingered = link.shut_at.is_some() && link.drained > model.limits.linger_bytes_max;
     let holds_frames = viewing.is_some() || transcript.frames_held().next().is_some();
-    let is_pinned = holds_frames && world.hub.live().totals.closed.pinned > world.pinned_before;
+    let is_over_retained_limit =
+        holds_frames && world.hub.live().totals.closed.retained_limit > world.retained_limit_before;
     // Without a frame to write, nothing shows whether it still reads.
     let is_unseen = |viewing: &Viewing| {
         let shown = model.cameras[viewing.camera].shown(viewing.delay, model.now);
@@ -463,7 +464,7 @@ fn has_reason(world: &World, link: &Link, model: &Model) -> bool {
         || link.had_hangup
         || (link.end_consumed && (has_all || viewing.is_some_and(is_unseen)))
         || has_lingered
-        || is_pinned
+        || is_over_retained_limit
         || deadlines(link, model).any(|deadline| deadline.is_closed && model.now >= deadline.at)
         || (is_receiving(link) && model.is_stopping() && !is_last_called(link, model))
 }

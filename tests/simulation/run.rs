@@ -87,9 +87,9 @@ fn end(world: &mut World) -> Result<Outcome, String> {
     let totals = world.hub.live().totals;
     let mut counts = BTreeMap::from(totals.closed.by_reason());
     counts.extend([
-        ("connections", totals.admitted),
+        ("connections", totals.accepted),
         ("requests", totals.requests),
-        ("refused", totals.refused),
+        ("refused", totals.invalid_requests),
     ]);
     counts.extend([
         ("frames delivered", frames.delivered),

@@ -160,7 +160,7 @@ impl Viewing {
             since: model.now,
             start: newest.published(delay, model.now) - greeting,
             counts: FrameCounts {
-                published: greeting,
+                offered: greeting,
                 ..FrameCounts::default()
             },
             ended_at: model.stopping_at.and(Some(model.now)),
@@ -174,7 +174,7 @@ impl Viewing {
         if self.ended_at.is_some() {
             return;
         }
-        self.counts.published =
+        self.counts.offered =
             model.cameras[self.camera].published(self.delay, model.now) - self.start;
         let is_over = model.is_stopping() || self.until.is_some_and(|until| model.now >= until);
         self.ended_at = (may_end && is_over).then_some(model.now);

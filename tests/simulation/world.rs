@@ -38,7 +38,7 @@ pub struct World {
     /// Turns that did nothing though the hub said there was work.
     pub idle_turns: usize,
     /// Connections closed for the frames they held, before this turn.
-    pub pinned_before: u64,
+    pub retained_limit_before: u64,
     /// Peers that connect in this step.
     newcomers: usize,
     is_calm: bool,
@@ -110,7 +110,7 @@ impl World {
             newcomers: 0,
             fault_profile,
             idle_turns: 0,
-            pinned_before: 0,
+            retained_limit_before: 0,
             is_calm: false,
             is_verbose,
             sources: (0..cameras).map(|_| Source::draw(&mut random)).collect(),
@@ -297,7 +297,7 @@ impl World {
     fn turn(&mut self, mut acts: Vec<(usize, Act)>) -> Result<(), String> {
         let now = self.now();
         self.model.borrow_mut().turn_begins();
-        self.pinned_before = self.hub.live().totals.closed.pinned;
+        self.retained_limit_before = self.hub.live().totals.closed.retained_limit;
         let mut newcomers = std::mem::take(&mut self.newcomers);
         for (key, readiness) in self.batch() {
             self.log(|| {

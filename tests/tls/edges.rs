@@ -184,5 +184,5 @@ fn a_viewer_that_leaves_without_a_farewell_has_left() {
     assert_eq!(studio.hub.live().viewers(), 1);
     clients[0].end.0.borrow_mut().client_ended = true;
     studio.turn(&clients);
-    assert_eq!(studio.hub.live().totals.closed.left, 1);
+    assert_eq!(studio.hub.live().totals.closed.peer_closed, 1);
 }

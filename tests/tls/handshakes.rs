@@ -49,7 +49,7 @@ fn who_does_not_finish_its_handshake_is_let_go_after_5_s() {
     assert_eq!(studio.hub.connections().len(), 3);
     studio.now += Duration::from_millis(1);
     studio.turn(&clients);
-    assert_eq!(studio.hub.live().totals.closed.silent, 3);
+    assert_eq!(studio.hub.live().totals.closed.request_timeout, 3);
 }
 
 /// Nobody loses a handshake to our own delay.
@@ -127,7 +127,7 @@ fn what_is_no_tls_is_let_go_at_once() {
         .to_server
         .extend(b"\x16\x03\x01\x00\x05garbage");
     studio.turn(&clients);
-    assert_eq!(studio.hub.live().totals.closed.failed, 1);
+    assert_eq!(studio.hub.live().totals.closed.transport_error, 1);
 }
 
 /// Messages that are no data, without end: they cost a turn little, and keep nobody from the next.

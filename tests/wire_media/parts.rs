@@ -69,7 +69,7 @@ fn ffmpeg_mpjpeg() {
     let (a, b) = frames();
     let outcome = expect_both(None, &ffmpeg(&[a, b]));
     assert_eq!(
-        outcome.tally.skipped_bytes, 0,
+        outcome.tally.discarded_bytes, 0,
         "a sound stream has nothing to skip"
     );
     assert_eq!(outcome.left, b"\r\n--ffmpeg\r\n");
@@ -87,7 +87,7 @@ fn both_of_our_own_framings() {
                 .extend(EncodedPart::encode("frame", sequence, captured_at, jpeg).framed(framing));
         }
         let outcome = expect_both(Some("frame"), &stream);
-        assert_eq!(outcome.tally.skipped_bytes, 0);
+        assert_eq!(outcome.tally.discarded_bytes, 0);
         stream.extend(closing("frame"));
         expect_both(None, &stream);
         if framing == Framing::Length {
@@ -133,7 +133,7 @@ fn mjpg_streamer() {
 #[test]
 fn a_line_break_before_the_first_boundary() {
     let stream = body("\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n", "");
-    assert_eq!(expect_both(None, &stream).tally.skipped_bytes, 0);
+    assert_eq!(expect_both(None, &stream).tally.discarded_bytes, 0);
     expect_both(None, &[b"\r\n\r\n", stream.as_slice()].concat());
 }
 
@@ -146,7 +146,7 @@ fn junk_before_the_first_boundary() {
         b"-\r\n",
     ] {
         let outcome = expect_both(None, &[junk, &stream].concat());
-        assert!(outcome.tally.skipped_bytes >= junk.len() as u64 - 2);
+        assert!(outcome.tally.discarded_bytes >= junk.len() as u64 - 2);
     }
     expect_both(Some("b"), &[b"no line break", stream.as_slice()].concat());
 }
@@ -200,7 +200,7 @@ fn a_closing_boundary_between_parts() {
         None,
         &body("--b\r\nContent-Type: image/jpeg\r\n\r\n", "\r\n--b--\r\n"),
     );
-    assert!(outcome.tally.skipped_bytes > 0);
+    assert!(outcome.tally.discarded_bytes > 0);
     expect_both(
         None,
         &body(
@@ -232,7 +232,7 @@ fn a_boundary_declared_with_its_dashes() {
             None,
         ] {
             assert_eq!(
-                expect_both(declared, &stream).tally.skipped_bytes,
+                expect_both(declared, &stream).tally.discarded_bytes,
                 0,
                 "{declared:?} and {delimiter}"
             );
@@ -255,7 +255,7 @@ fn a_boundary_with_a_space_and_dashes_behind() {
         "\r\n",
     );
     for declared in [None, Some("--video boundary--")] {
-        assert_eq!(expect_both(declared, &stream).tally.skipped_bytes, 0);
+        assert_eq!(expect_both(declared, &stream).tally.discarded_bytes, 0);
     }
 }
 
@@ -297,7 +297,7 @@ fn bare_line_feeds() {
         captured_at(&outcome),
         [Some(Duration::from_millis(1_760_000_003_250)); 2]
     );
-    assert_eq!(outcome.tally.skipped_bytes, 0);
+    assert_eq!(outcome.tally.discarded_bytes, 0);
 }
 
 #[test]
@@ -399,7 +399,9 @@ fn a_missing_or_wrong_length() {
     for length in ["100000", "18446744073709551616", "-1", "many"] {
         let head = format!("--b\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n");
         assert_eq!(
-            expect_both(None, &body(&head, "\r\n")).tally.skipped_bytes,
+            expect_both(None, &body(&head, "\r\n"))
+                .tally
+                .discarded_bytes,
             0
         );
     }
@@ -412,7 +414,7 @@ fn padding_behind_the_picture_is_cut_off() {
         &body("--b\r\nContent-Type: image/jpeg\r\n\r\n", "\0\0\0\0\r\n"),
     );
     assert_eq!(
-        outcome.tally.skipped_bytes,
+        outcome.tally.discarded_bytes,
         4 + 4 - 1,
         "but for the byte that is kept at the end"
     );

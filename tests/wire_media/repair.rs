@@ -442,7 +442,7 @@ fn sound_frames_are_not_copied_and_count_no_repair() {
     ));
     let outcome = feed(parts(), [ffmpeg(&[&jpeg, &jpeg]).as_slice()]);
     assert_eq!(
-        (outcome.tally.repaired_frames, outcome.tally.skipped_bytes),
+        (outcome.tally.repaired_frames, outcome.tally.discarded_bytes),
         (0, 0)
     );
     assert!(check(&jpeg).is_ok());

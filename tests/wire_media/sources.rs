@@ -30,7 +30,7 @@ fn what_precedes_either_is_skipped_and_counted() {
     for stream in [frames.concat(), ffmpeg(&frames)] {
         let outcome = feed_every_way(source, &[noise.as_slice(), &stream].concat());
         assert_eq!(outcome.jpegs(), frames);
-        assert_eq!(outcome.tally.skipped_bytes, noise.len() as u64);
+        assert_eq!(outcome.tally.discarded_bytes, noise.len() as u64);
     }
 }
 
@@ -53,7 +53,7 @@ fn a_log_line_with_dashes_hides_no_jpeg() {
 fn a_driver_that_writes_no_frame_is_counted_and_nothing_else() {
     let outcome = feed_every_way(source, b"error: no camera -");
     assert_eq!(
-        (outcome.tally.skipped_bytes, outcome.left.as_slice()),
+        (outcome.tally.discarded_bytes, outcome.left.as_slice()),
         (17, b"-".as_slice())
     );
     assert_eq!(outcome.events, []);

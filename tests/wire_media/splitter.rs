@@ -78,7 +78,7 @@ fn padding_between_frames_is_skipped_and_counted() {
     let stream = [&[0; 5], a.as_slice(), &[0; 9], b"\r\n", &b, &[0xff; 3]].concat();
     let outcome = feed_every_way(splitter, &stream);
     assert_eq!(outcome.jpegs(), [a, b]);
-    assert_eq!(outcome.tally.skipped_bytes, 5 + 9 + 2 + 2);
+    assert_eq!(outcome.tally.discarded_bytes, 5 + 9 + 2 + 2);
     assert_eq!(outcome.left, [0xff], "which may begin a start marker");
 }
 
@@ -111,7 +111,7 @@ fn a_flawed_frame_is_rejected_whole() {
     let outcome = feed_every_way(splitter, &[&flat, headless.as_slice(), &b].concat());
     assert_eq!(outcome.reasons(), [Reason::ZeroSize, Reason::NoFrame]);
     assert_eq!(outcome.jpegs(), [b]);
-    assert_eq!(outcome.tally.skipped_bytes, 0);
+    assert_eq!(outcome.tally.discarded_bytes, 0);
 }
 
 #[test]

@@ -189,8 +189,8 @@ impl FrameReader {
     }
 
     /// Bytes that are not yet known to be a frame or none.
-    pub(super) fn bytes_undecided(&self) -> u64 {
-        self.decoder.undecided_bytes() as u64
+    pub(super) fn buffered_bytes(&self) -> u64 {
+        self.decoder.buffered_bytes() as u64
     }
 
     /// Why what it writes is useless, once that is beyond doubt.

@@ -134,7 +134,7 @@ impl Camera {
         } = exit;
         self.closed_tally.merge(&frames.tally());
         // What is no whole frame by now will never be one.
-        self.closed_tally.skipped_bytes += frames.bytes_undecided();
+        self.closed_tally.discarded_bytes += frames.buffered_bytes();
         if was_stopped {
             log::debug!("camera {}: driver stopped ({status})", self.name);
             return;
@@ -383,7 +383,7 @@ impl Camera {
     }
 
     /// Bytes its driver wrote that are not yet known to be a frame or none.
-    pub fn bytes_undecided(&self) -> u64 {
-        self.driver.own().map_or(0, FrameReader::bytes_undecided)
+    pub fn buffered_bytes(&self) -> u64 {
+        self.driver.own().map_or(0, FrameReader::buffered_bytes)
     }
 }

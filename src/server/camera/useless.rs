@@ -91,5 +91,5 @@ impl Useless {
 }
 
 fn bytes_of_no_frame(tally: &Tally) -> u64 {
-    tally.skipped_bytes + tally.rejected_bytes()
+    tally.discarded_bytes + tally.rejected_bytes()
 }

@@ -17,7 +17,7 @@ pub struct LoopStats {
     /// Turns that waited and were woken, rather than coming straight back to work left over.
     pub wakeups: u64,
     /// Accepts that failed for want of descriptors or memory.
-    pub accepts_exhausted: u64,
+    pub accept_failures: u64,
     turned: snapshot::EventLoop,
     rate: Meter,
 }
@@ -28,7 +28,7 @@ impl LoopStats {
         Self {
             started_at: now,
             wakeups: 0,
-            accepts_exhausted: 0,
+            accept_failures: 0,
             turned,
             rate: Meter::default(),
         }
@@ -52,8 +52,8 @@ impl LoopStats {
             wakeups: self.wakeups,
             turns_per_second: self.rate.per_second(now),
             cpu_ms: millis(cpu_time),
-            accepts_exhausted: self.accepts_exhausted,
-            log_lines_lost: logging::lines_lost(),
+            accept_failures: self.accept_failures,
+            log_lines_dropped: logging::lines_lost(),
             uptime_ms: millis(now.saturating_duration_since(self.started_at)),
             ..self.turned
         }

@@ -98,7 +98,7 @@ impl Tls {
         match value {
             Some(Ok(config)) => {
                 self.config = config;
-                self.shared.count(|counts| counts.renewals += 1);
+                self.shared.count(|counts| counts.certificate_reloads += 1);
                 log::info!("reloaded {}, for new connections", self.files.certificate);
             }
             Some(Err(error)) => self.keep_old(&error.to_string()),
@@ -115,7 +115,8 @@ impl Tls {
     }
 
     fn keep_old(&self, why: &str) {
-        self.shared.count(|counts| counts.renewals_failed += 1);
+        self.shared
+            .count(|counts| counts.certificate_reloads_failed += 1);
         log::warn!("cannot reload the certificate: {why}; keeping the old one");
     }
 }

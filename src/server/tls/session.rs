@@ -102,7 +102,7 @@ impl<S: Transport> Session<S> {
         };
         if first.is_some_and(|byte: u8| byte.is_ascii_uppercase()) {
             self.phase = Phase::Plain;
-            self.shared.count(|counts| counts.plain_requests += 1);
+            self.shared.count(|counts| counts.plain_http_requests += 1);
             return Err(io::Error::new(ErrorKind::InvalidData, PLAIN));
         }
         if !self.is_established() && read > 0 {

@@ -152,8 +152,8 @@ impl Authenticator {
         let mut hosts = clients::hosts(call.peer, &call.request, &self.policy.trusted_proxies);
         hosts.extend(call.request.host.as_deref());
         match () {
-            () if !self.policy.is_public && !is_private => Decision::Refuse(Reason::Anonymous),
-            () if !hosts.into_iter().all(is_known) => Decision::Refuse(Reason::OtherHost),
+            () if !self.policy.is_public && !is_private => Decision::Refuse(Reason::PublicAddress),
+            () if !hosts.into_iter().all(is_known) => Decision::Refuse(Reason::UnknownHost),
             () => Decision::Pass(Access::default()),
         }
     }

@@ -66,9 +66,9 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// There are no credentials, and the client is public.
-    Anonymous,
+    PublicAddress,
     /// There are no credentials, and the name is not ours.
-    OtherHost,
+    UnknownHost,
     /// No credentials, or not the right ones. The response is the same.
     Credentials {
         /// Whether there were any.
@@ -90,8 +90,8 @@ pub enum Reason {
     reason = "each field is the count of the reason of the same name"
 )]
 pub struct Counts {
-    pub anonymous: u64,
-    pub other_host: u64,
+    pub public_address: u64,
+    pub unknown_host: u64,
     pub credentials: u64,
     pub too_many_failures: u64,
     pub busy: u64,
@@ -110,11 +110,30 @@ impl Policy {
 }
 
 impl Counts {
+    /// Returns every reason and its count.
+    pub fn by_reason(&self) -> [(&'static str, u64); 5] {
+        // Destructured, so that a new reason cannot be forgotten here.
+        let Self {
+            public_address,
+            unknown_host,
+            credentials,
+            too_many_failures,
+            busy,
+        } = *self;
+        [
+            ("public_address", public_address),
+            ("unknown_host", unknown_host),
+            ("credentials", credentials),
+            ("too_many_failures", too_many_failures),
+            ("busy", busy),
+        ]
+    }
+
     /// Counts one.
     pub(super) fn count(&mut self, reason: Reason) {
         let count = match reason {
-            Reason::Anonymous => &mut self.anonymous,
-            Reason::OtherHost => &mut self.other_host,
+            Reason::PublicAddress => &mut self.public_address,
+            Reason::UnknownHost => &mut self.unknown_host,
             Reason::Credentials { .. } => &mut self.credentials,
             Reason::TooManyFailures { .. } => &mut self.too_many_failures,
             Reason::Busy => &mut self.busy,
@@ -126,8 +145,8 @@ impl Counts {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Reason::Anonymous => "public address, and no credentials are set",
-            Reason::OtherHost => "unknown host name",
+            Reason::PublicAddress => "public address, and no credentials are set",
+            Reason::UnknownHost => "unknown host name",
             Reason::Credentials { given: false } => "no credentials",
             Reason::Credentials { given: true } => "wrong or expired credentials",
             Reason::TooManyFailures { .. } => "too many failed logins",

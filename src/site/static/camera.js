@@ -201,7 +201,7 @@ export class Camera {
 
   // The view as it applies now: a picture that stands in for the camera's own is the right way up already.
   turned() {
-    return this.state?.stood_in_for ? { turn: 0, h: false, v: false } : this.view;
+    return this.state?.placeholder ? { turn: 0, h: false, v: false } : this.view;
   }
 
   applyView() {

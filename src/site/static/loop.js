@@ -47,7 +47,7 @@ function drawTurns(now) {
   }
 }
 
-function showTurns({ turns: fresh, turns_left_out: missed }) {
+function showTurns({ turns: fresh, turns_omitted: missed }) {
   const last = fresh.at(-1);
   if (!last) return;
   const now = last[0] + last[1];
@@ -92,7 +92,7 @@ class Lane {
     $('.bar i', tile).style.width = part ? `${100 * (1 - part.bytes_left / part.bytes)}%` : 0;
     let words = 'nothing is on its way';
     if (part) words = `frame ${part.sequence}: ${bytes(part.bytes_left)} of ${bytes(part.bytes)} left`;
-    if (lane.waiting) words += `; frame ${lane.waiting} waits`;
+    if (lane.waiting_sequence) words += `; frame ${lane.waiting_sequence} waits`;
     text('.words', words, tile);
     figures(tile, {
       queued: bytes(lane.queued_bytes),
@@ -100,7 +100,7 @@ class Lane {
       slow: lane.skipped_slow,
       rate: lane.skipped_rate,
       delivered: lane.delivered + lane.repeated,
-      sent: bytes(lane.bytes_sent),
+      sent: bytes(lane.sent_bytes),
     });
     this.draw();
   }
@@ -119,7 +119,7 @@ class Lane {
   }
 }
 
-function showLanes({ lanes: shown, open }) {
+function showLanes({ connections: shown, connections_open: open }) {
   const numbers = new Set(shown.map(({ number }) => number));
   for (const [number, lane] of lanes) {
     if (numbers.has(number)) continue;

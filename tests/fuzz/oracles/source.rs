@@ -36,7 +36,7 @@ pub fn run(input: &[u8]) {
         (expected.events, expected.left, expected.last)
     );
     assert_eq!(
-        outcome.tally.skipped_bytes,
-        expected.tally.skipped_bytes + skipped.len() as u64
+        outcome.tally.discarded_bytes,
+        expected.tally.discarded_bytes + skipped.len() as u64
     );
 }

@@ -66,7 +66,7 @@ pub fn attack(form: Form, report: &mut Report) {
     drop((served, waiting));
     await_only_the_control_group(&stand);
     let state = stand.program.state();
-    let exhausted = state["loop"]["accepts_exhausted"].as_u64().unwrap_or(0);
+    let exhausted = state["loop"]["accept_failures"].as_u64().unwrap_or(0);
     let turns = state["loop"]["turns"].as_u64().unwrap_or(0) - turns_before;
     report.must(exhausted > 0, "the lack was not counted");
     let per_second = exhausted as f64 / full_seconds;

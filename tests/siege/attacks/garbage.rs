@@ -35,8 +35,8 @@ fn attack(format: &str, form: Form, report: &mut Report) {
     let parts = [
         "accepted_bytes",
         "rejected_bytes",
-        "skipped_bytes",
-        "undecided_bytes",
+        "discarded_bytes",
+        "buffered_bytes",
     ];
     let sum =
         |camera: &serde_json::Value| parts.iter().map(|part| count(camera, part)).sum::<u64>();
@@ -46,12 +46,12 @@ fn attack(format: &str, form: Form, report: &mut Report) {
         sum(&camera) == ledger.bytes,
         format!("{} bytes were written, counted are {camera}", ledger.bytes),
     );
-    let accepted = count(&camera, "accepted");
+    let accepted = count(&camera, "accepted_frames");
     report.must(
         accepted == ledger.good,
         format!("of {} good frames {accepted} were accepted", ledger.good),
     );
-    let repaired = count(&camera, "repaired");
+    let repaired = count(&camera, "repaired_frames");
     report.must(
         repaired == ledger.unended,
         format!(
@@ -80,8 +80,8 @@ fn attack(format: &str, form: Form, report: &mut Report) {
         ledger.good + ledger.flawed,
         ledger.bytes as f64 / 1048576.0,
         ledger.good,
-        camera["rejected"],
-        count(&camera, "skipped_bytes") as f64 / 1048576.0,
+        camera["rejected_frames"],
+        count(&camera, "discarded_bytes") as f64 / 1048576.0,
         sum(&camera),
         took.as_secs_f64(),
     ));

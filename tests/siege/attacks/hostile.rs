@@ -94,8 +94,8 @@ fn besiege(kind: &str, form: Form, report: &mut Report) {
             let parts = [
                 "accepted_bytes",
                 "rejected_bytes",
-                "skipped_bytes",
-                "undecided_bytes",
+                "discarded_bytes",
+                "buffered_bytes",
             ];
             parts.into_iter().map(count).sum::<u64>() > BYTES_MIN
         });

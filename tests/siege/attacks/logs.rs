@@ -49,7 +49,7 @@ pub fn attack(form: Form, report: &mut Report) {
             stand.program.get("/healthz");
         }
         std::thread::sleep(form.choose(Duration::from_secs(5), Duration::from_millis(300)));
-        let lost = stand.program.state()["loop"]["log_lines_lost"]
+        let lost = stand.program.state()["loop"]["log_lines_dropped"]
             .as_u64()
             .unwrap_or(0);
         // Without a standard error the system's null device stands in for it, which takes every

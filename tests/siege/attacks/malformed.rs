@@ -78,7 +78,7 @@ pub fn attack(form: Form, report: &mut Report) {
         );
     }
     await_only_the_control_group(&stand);
-    let counted = stand.program.state()["connections"]["refused"]
+    let counted = stand.program.state()["connections"]["invalid_requests"]
         .as_u64()
         .unwrap_or(0);
     let due = cases.iter().filter(|case| case.row < refused_count).count() as u64;

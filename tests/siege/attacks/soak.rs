@@ -47,7 +47,7 @@ pub fn soak(form: Form, frames: u64, report: &mut Report) {
         crowd.watch(LOOK_INTERVAL);
         crowd.ended.clear();
         let state = stand.program.state();
-        let accepted = state["cameras"][0]["accepted"].as_u64().unwrap_or(0);
+        let accepted = state["cameras"][0]["accepted_frames"].as_u64().unwrap_or(0);
         samples.push((
             accepted as f64 / REAL_FPS / 3600.0,
             stand.rss_bytes() as f64,
@@ -72,14 +72,14 @@ pub fn soak(form: Form, frames: u64, report: &mut Report) {
     });
     let state = stand.program.state();
     let camera = &state["cameras"][0];
-    let accepted = camera["accepted"].as_u64().unwrap_or(0);
-    let restarts = camera["restarts"].as_u64().unwrap_or(0);
+    let accepted = camera["accepted_frames"].as_u64().unwrap_or(0);
+    let restarts = camera["driver_restarts"].as_u64().unwrap_or(0);
     report.must(
         restarts == kills,
         format!("{kills} drivers were killed, {restarts} started again"),
     );
     report.must(
-        state["connections"]["published"].as_u64() >= Some(accepted),
+        camera["published_frames"].as_u64() >= Some(accepted),
         "not every frame was published",
     );
     let slope = slope(samples.split_off((samples.len() as f64 * WARM_UP) as usize));

@@ -12,7 +12,7 @@ use crate::stand::{Form, Report, Stand, await_only_the_control_group};
 use crate::support::PATIENCE;
 
 /// What slow viewers may pin (64 MiB by default), and 4 KiB for each of them.
-const PINNED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const RETAINED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const RSS_BYTES_EACH_MAX: u64 = 4096;
 const LARGE_BYTES: usize = 400_000;
 /// How much later than its deadline a viewer may be seen to be let go: the state is asked for this
@@ -42,17 +42,17 @@ pub fn attack(form: Form, report: &mut Report) {
         let_go_at,
     } = watch_them_go(&stand, &mut crowd, staying, (stall, frame), report);
     let growth = rss_peak.saturating_sub(rss_before);
-    let (stall_last, stalled) = let_go_at["stalled"];
-    let (frame_last, too_slow) = let_go_at["frame_too_slow"];
+    let (stall_last, stalled) = let_go_at["stall_timeout"];
+    let (frame_last, too_slow) = let_go_at["frame_timeout"];
     let state = stand.program.state();
     report.figure(format!(
         "{present_max} at once; {stalled} let go as stalled (timeout {stall} s, the last after {stall_last:.1} s), \
-         {too_slow} as too slow for one frame (timeout {frame} s, the last after {frame_last:.1} s), {} for what they \
-         pinned; {:.1} MiB of memory in all",
-        let_go_at["pinned"].1,
+         {too_slow} as too slow for one frame (timeout {frame} s, the last after {frame_last:.1} s), {} as over the \
+         limit of retained frames; {:.1} MiB of memory in all",
+        let_go_at["retained_limit"].1,
         growth as f64 / 1048576.0,
     ));
-    let all = stalled + too_slow + let_go_at["pinned"].1;
+    let all = stalled + too_slow + let_go_at["retained_limit"].1;
     report.must(
         all == crowd.opened,
         format!(
@@ -61,7 +61,7 @@ pub fn attack(form: Form, report: &mut Report) {
         ),
     );
     report.must(too_slow > 0, "nobody was let go for one frame's time");
-    let bytes_max = PINNED_BYTES_MAX + crowd.opened * RSS_BYTES_EACH_MAX;
+    let bytes_max = RETAINED_BYTES_MAX + crowd.opened * RSS_BYTES_EACH_MAX;
     report.must(growth <= bytes_max, format!("they take {growth} bytes"));
     let in_time = |last: f64, timeout: u64| {
         last.is_nan() || last <= (Duration::from_secs(timeout) + LATE_MAX).as_secs_f64()
@@ -133,7 +133,7 @@ fn watch_them_go(
         let viewers = |camera: usize| state["cameras"][camera]["viewers"].as_u64().unwrap_or(0);
         let present = (viewers(0) + viewers(1)).saturating_sub(staying);
         (present_max, rss_peak) = (present_max.max(present), rss_peak.max(stand.rss_bytes()));
-        for reason in ["stalled", "frame_too_slow", "pinned"] {
+        for reason in ["stall_timeout", "frame_timeout", "retained_limit"] {
             let closed = closes(&state, reason);
             let known = let_go_at.entry(reason).or_insert((f64::NAN, 0));
             if closed > known.1 {

@@ -136,7 +136,7 @@ impl World {
     fn counts(&self, salt: u64) -> FrameCounts {
         let number = |offset: u64| self.number(salt.wrapping_add(offset));
         FrameCounts {
-            published: number(0),
+            offered: number(0),
             delivered: number(1),
             repeated: number(2),
             skipped_slow: number(3),
@@ -153,11 +153,11 @@ impl World {
                 name: CAMERAS[index].to_owned(),
                 source: self.figures.text.clone(),
                 restarts: number(4) as u32,
-                accepted: number(5),
+                accepted_frames: number(5),
                 accepted_bytes: number(6),
                 rejected_bytes: number(7),
-                skipped_bytes: number(8),
-                undecided_bytes: number(9),
+                discarded_bytes: number(8),
+                buffered_bytes: number(9),
                 timestamps_ignored: number(10),
                 sequences_ignored: number(11),
                 error: Some(self.figures.text.clone()),
@@ -166,7 +166,7 @@ impl World {
             captured_fps: f32::from_bits(number(1) as u32),
             sequence: frame.map_or(number(2), |frame| frame.sequence),
             frame_age_ms: Some(number(3)),
-            published: number(12),
+            published_frames: number(12),
             frames: self.counts(number(13)),
             ..snapshot::Camera::default()
         }
@@ -196,9 +196,9 @@ impl World {
     /// A snapshot of numbers.
     pub fn snapshot(&self) -> Snapshot {
         let totals = Totals {
-            bytes_read: self.number(20),
+            received_bytes: self.number(20),
             writes: WriteCounts {
-                bytes_written: self.number(21),
+                sent_bytes: self.number(21),
                 ..WriteCounts::default()
             },
             ..Totals::default()
@@ -209,8 +209,8 @@ impl World {
             age_ms: self.number(61),
             fps: self.number(62) as u32,
             frames: self.counts(63),
-            waiting: Some(self.number(64)),
-            bytes_sent: self.number(65),
+            waiting_sequence: Some(self.number(64)),
+            sent_bytes: self.number(65),
             ..ConnectionView::default()
         };
         Snapshot {
