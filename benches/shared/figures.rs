@@ -33,7 +33,7 @@ const COLUMNS: [(&str, usize, Figure); 15] = [
             .fps
             .map_or(0.0, |fps| fps.short_viewers as f64)
     }),
-    ("torn", 0, |run| run.sum(|group| group.tally.torn)),
+    ("damaged", 0, |run| run.sum(|group| group.tally.damaged)),
     ("order", 0, |run| run.sum(|group| group.tally.out_of_order)),
     ("failed", 0, |run| run.sum(|group| group.failed as u64)),
     ("closed", 0, |run| {
@@ -41,7 +41,7 @@ const COLUMNS: [(&str, usize, Figure); 15] = [
     }),
     ("p50 ms", 2, |run| run.latency(|latency| latency.p50_ms)),
     ("p99 ms", 2, Run::p99_ms),
-    ("crowd %", 1, |run| run.outcome.crowd.cpu_percent),
+    ("bench %", 1, |run| run.outcome.bench.cpu_percent),
     ("MiB", 1, |run| {
         mebibytes(run.outcome.server.map(|server| server.own.rss_peak_bytes))
     }),
@@ -59,9 +59,9 @@ const COLUMNS: [(&str, usize, Figure); 15] = [
 pub(crate) const LEGEND: &str = "\
 us/frame: CPU time of the server per delivered frame; +child: the same including its child processes
 fps, short, latency: viewers that read at full speed; short: viewers with fewer frames than the best one
-torn, order: incomplete parts and parts out of order, over all viewers
+damaged, order: incomplete parts and parts out of order, over all viewers
 failed, closed: viewers without a response, and viewers that the server closed
-crowd %: CPU of the viewers' core; near 100, the viewers are the limit and not the server
+bench %: CPU of the viewers' core; near 100, the viewers are the limit and not the server
 MiB: peak resident memory, of the server and of its children; KiB/view: growth over the idle server, per viewer";
 
 impl Run {

@@ -102,7 +102,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         ..
     } = options;
     println!("{viewers} viewers for each of {EDGES} edges, {bytes} bytes, {fps} fps, {seconds} s");
-    println!("run     tree                       p50 ms   p99 ms added/level    fps min   torn");
+    println!("run     tree                       p50 ms   p99 ms added/level    fps min   damaged");
     let mut runs: Vec<Vec<Row>> = Tree::ALL.iter().map(|_| Vec::new()).collect();
     for run in 1..=options.runs {
         let mut direct = f64::NAN;
@@ -200,7 +200,7 @@ struct Row {
     /// Median latency added by each level.
     added_ms: f64,
     fps_min: f64,
-    torn: u64,
+    damaged: u64,
 }
 
 impl Row {
@@ -218,8 +218,8 @@ impl Row {
                 .fold(0.0, f64::max),
             added_ms: f64::NAN,
             fps_min,
-            torn: steady()
-                .map(|steady| steady.tally.torn + steady.tally.out_of_order)
+            damaged: steady()
+                .map(|steady| steady.tally.damaged + steady.tally.out_of_order)
                 .sum(),
         }
     }
@@ -231,7 +231,7 @@ impl Row {
             p99_ms: median(|row| row.p99_ms),
             added_ms: median(|row| row.added_ms),
             fps_min: median(|row| row.fps_min),
-            torn: rows.iter().map(|row| row.torn).sum(),
+            damaged: rows.iter().map(|row| row.damaged).sum(),
         }
     }
 
@@ -245,11 +245,11 @@ impl Row {
             p50_ms,
             p99_ms,
             fps_min,
-            torn,
+            damaged,
             ..
         } = self;
         println!(
-            "{first:<8}{tree:<24}{p50_ms:>9.2}{p99_ms:>9.2}{added:>14}{fps_min:>9.2}{torn:>7}"
+            "{first:<8}{tree:<24}{p50_ms:>9.2}{p99_ms:>9.2}{added:>14}{fps_min:>9.2}{damaged:>7}"
         );
     }
 }

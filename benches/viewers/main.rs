@@ -251,7 +251,7 @@ fn count_syscalls(load: Load) -> Result<(), Box<dyn Error>> {
         return Ok(());
     };
     let outcome = bench::run(&plan)?;
-    let parts = outcome.parts() + outcome.parts_before;
+    let parts = outcome.parts() + outcome.joining_parts;
     println!(
         "\nsystem calls per delivered frame, {viewers} viewers, {} fps, {parts} frames:",
         load.fps

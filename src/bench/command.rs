@@ -62,7 +62,7 @@ pub struct Args {
     /// Write the figures and their plots to this file, as one HTML page
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
-    /// Exit with 0 although viewers failed or frames were torn, out of order or, with --verify, not
+    /// Exit with 0 although viewers failed or frames were damaged, out of order or, with --verify, not
     /// the same for all
     #[arg(long)]
     pub allow_faults: bool,

@@ -107,7 +107,7 @@ impl Crowd {
                 steady: plan.viewers,
                 slow: plan.slow,
                 stalled: plan.stalled,
-                passing: 0,
+                churn: 0,
             },
             owed: Vec::new(),
             opened: 0,
@@ -173,7 +173,7 @@ impl Crowd {
         time: Duration,
         tell: &mut dyn FnMut(Moment),
     ) -> Result<Outcome, BenchError> {
-        let parts_before = self.forget_figures();
+        let joining_parts = self.forget_figures();
         // A server that has died since it was found has ended every stream, which is what has to be
         // told.
         let mut meters = Meters::start(self.plan.pid).or_else(|_| Meters::start(None))?;
@@ -193,14 +193,14 @@ impl Crowd {
             plan: self.plan.clone(),
             seconds,
             joining_seconds: self.joining_time.as_secs_f64(),
-            parts_before,
+            joining_parts,
             steady: self.group(Role::Steady, seconds),
             slow: self.group(Role::Slow, seconds),
             stalled: self.group(Role::Stalled, seconds),
-            passing: self.group(Role::Passing, seconds),
+            churn: self.group(Role::Churn, seconds),
             spread: self.ledger.spread(),
             server,
-            crowd,
+            bench: crowd,
             first_failure: self.first_failure.clone(),
         })
     }
@@ -264,10 +264,10 @@ impl Crowd {
             }
             match viewer.role {
                 Role::Slow => viewer.read_slowly(self.plan.slow_bytes_per_second, now, &mut desk),
-                Role::Passing if !viewer.is_joining() && age > PASSING_TIME => leaving.push(key),
+                Role::Churn if !viewer.is_joining() && age > PASSING_TIME => leaving.push(key),
                 _ => {}
             }
-            if viewer.role != Role::Passing {
+            if viewer.role != Role::Churn {
                 staying += 1;
                 gone += usize::from(matches!(viewer.state, State::Failed(_) | State::Closed));
             }
@@ -289,7 +289,7 @@ impl Crowd {
             return;
         };
         let due = now.saturating_duration_since(since).as_secs_f64() * self.plan.churn_per_second;
-        self.recruits.passing += (due as usize).saturating_sub(self.churn.arrived);
+        self.recruits.churn += (due as usize).saturating_sub(self.churn.arrived);
         self.churn.arrived = self.churn.arrived.max(due as usize);
     }
 
@@ -356,7 +356,7 @@ impl Crowd {
     fn forget_figures(&mut self) -> u64 {
         self.ledger.reset();
         let mut before = Tally::default();
-        before.add(&std::mem::take(&mut self.departed).passing.tally);
+        before.add(&std::mem::take(&mut self.departed).churn.tally);
         for (_, viewer) in &mut self.viewers {
             before.add(&viewer.parser.take_tally());
         }
@@ -364,10 +364,10 @@ impl Crowd {
     }
 
     fn measuring(&self, elapsed: Duration) -> Moment {
-        let torn = self
+        let damaged = self
             .viewers
             .iter()
-            .map(|(_, viewer)| viewer.parser.tally().torn)
+            .map(|(_, viewer)| viewer.parser.tally().damaged)
             .sum();
         let steady = || {
             self.viewers
@@ -383,7 +383,7 @@ impl Crowd {
         Moment::Measuring {
             elapsed,
             fps: frames as f64 / watching as f64 / elapsed.as_secs_f64(),
-            torn,
+            damaged,
         }
     }
 
@@ -411,7 +411,7 @@ impl Crowd {
         group.mismatched = *self.ledger.mismatched.of(role);
         group.latency = self.ledger.latency.of(role).quantiles();
         group.latency_curve = self.ledger.latency.of(role).curve();
-        group.first_picture = self.ledger.first_picture.of(role).quantiles();
+        group.first_frame = self.ledger.first_frame.of(role).quantiles();
         group
     }
 }

@@ -24,7 +24,7 @@ const CURVE_POINTS_PER_NINE: u32 = 8;
 /// Figures over all viewers.
 pub(super) struct Ledger {
     pub(super) latency: ByRole<Microseconds>,
-    pub(super) first_picture: ByRole<Microseconds>,
+    pub(super) first_frame: ByRole<Microseconds>,
     pub(super) mismatched: ByRole<u64>,
     spread: Microseconds,
     pictures: BTreeMap<u64, Picture>,
@@ -46,7 +46,7 @@ impl Ledger {
     pub(super) fn new() -> Self {
         Self {
             latency: ByRole::default(),
-            first_picture: ByRole::default(),
+            first_frame: ByRole::default(),
             mismatched: ByRole::default(),
             spread: Microseconds::default(),
             pictures: BTreeMap::new(),
@@ -56,9 +56,9 @@ impl Ledger {
     /// Begins the figures anew, but for how long joining took: that happens before they are
     /// counted.
     pub(super) fn reset(&mut self) {
-        let first_picture = std::mem::take(&mut self.first_picture);
+        let first_frame = std::mem::take(&mut self.first_frame);
         *self = Self {
-            first_picture,
+            first_frame,
             ..Self::new()
         };
     }

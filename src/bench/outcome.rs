@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::parser::Tally;
 use super::plan::Plan;
 use super::process::{FamilyUsage, Usage};
-use super::terms::{PASSING, SLOW, STALLED, STEADY};
+use super::terms::{CHURN, SLOW, STALLED, STEADY};
 
 /// A viewer is short when it got less than this share of the frames that the best one got ...
 const SHORT_SHARE: f64 = 0.99;
@@ -24,7 +24,7 @@ pub struct Outcome {
     /// How long it took until everybody had joined, in seconds. No other figure counts that time.
     pub joining_seconds: f64,
     /// Parts that all viewers got before the figures began.
-    pub parts_before: u64,
+    pub joining_parts: u64,
     /// The viewers that read as fast as they could.
     pub steady: Group,
     /// The viewers that read at a rate.
@@ -32,13 +32,13 @@ pub struct Outcome {
     /// The viewers that read nothing.
     pub stalled: Group,
     /// The viewers that came and went.
-    pub passing: Group,
+    pub churn: Group,
     /// For each picture, the time from the first steady viewer that got it to the last.
     pub spread: Quantiles,
     /// What the server used, if its process is known.
     pub server: Option<FamilyUsage>,
     /// What the crowd itself used. Near 100 % the crowd is the limit, not the server.
-    pub crowd: Usage,
+    pub bench: Usage,
     /// Why the first viewer that failed did so.
     pub first_failure: Option<String>,
 }
@@ -50,11 +50,11 @@ impl Outcome {
             (STEADY, &self.steady),
             (SLOW, &self.slow),
             (STALLED, &self.stalled),
-            (PASSING, &self.passing),
+            (CHURN, &self.churn),
         ]
     }
 
-    /// Parts that all viewers got while figures were taken, repeats and torn ones included.
+    /// Parts that all viewers got while figures were taken, repeats and damaged ones included.
     pub fn parts(&self) -> u64 {
         self.groups()
             .iter()
@@ -118,7 +118,7 @@ pub struct Group {
     #[serde(skip)]
     pub latency_curve: Vec<CurvePoint>,
     /// From the beginning of the handshake to the first whole picture.
-    pub first_picture: Quantiles,
+    pub first_frame: Quantiles,
 }
 
 /// Frames per second, over the viewers of a group.

@@ -35,12 +35,12 @@ pub struct Tally {
     /// Whole pictures, each newer than the one before.
     pub frames: u64,
     /// Whole pictures with the number of the one before.
-    pub repeats: u64,
+    pub repeated: u64,
     /// Whole pictures with a number below the one before.
     pub out_of_order: u64,
     /// Parts that were malformed: no JPEG at either end, no delimiter where it was due, or a header
     /// that makes no sense.
-    pub torn: u64,
+    pub damaged: u64,
     /// Sequence numbers that were passed over: pictures this viewer was not sent.
     pub skipped: u64,
     /// Bytes of the stream, heads and delimiters included.
@@ -50,15 +50,15 @@ pub struct Tally {
 impl Tally {
     /// Parts of every kind: what the server had to send.
     pub fn parts(&self) -> u64 {
-        self.frames + self.repeats + self.out_of_order + self.torn
+        self.frames + self.repeated + self.out_of_order + self.damaged
     }
 
     /// Adds another viewer's counts.
     pub fn add(&mut self, other: &Tally) {
         self.frames += other.frames;
-        self.repeats += other.repeats;
+        self.repeated += other.repeated;
         self.out_of_order += other.out_of_order;
-        self.torn += other.torn;
+        self.damaged += other.damaged;
         self.skipped += other.skipped;
         self.bytes += other.bytes;
     }
@@ -113,7 +113,7 @@ pub struct Parser {
 enum State {
     /// The response head is not complete.
     Head,
-    /// Looking for a delimiter: before the first part, and after a part that was torn.
+    /// Looking for a delimiter: before the first part, and after a part that was damaged.
     Seeking,
     /// Behind a delimiter: its line ends here, or two dashes say that it was the last (RFC 2046,
     /// section 5.1.1).
@@ -342,14 +342,14 @@ impl Parser {
 
     /// Counts a part whose place in the stream is lost, and looks for the next.
     fn tear(&mut self) {
-        self.tally.torn += 1;
+        self.tally.damaged += 1;
         self.state = State::Seeking;
     }
 
     /// Counts the part that has just ended with its delimiter.
     fn judge(&mut self, arrived: &mut impl FnMut(Arrival)) {
         if !self.part.is_whole() {
-            self.tally.torn += 1;
+            self.tally.damaged += 1;
             return;
         }
         let order = self.part.header.order();
@@ -367,7 +367,7 @@ impl Parser {
                     self.tally.skipped += sequence.saturating_sub(last).saturating_sub(1);
                 }
             }
-            Novelty::Repeat => self.tally.repeats += 1,
+            Novelty::Repeat => self.tally.repeated += 1,
             Novelty::Fallen => self.tally.out_of_order += 1,
         }
         self.has_shown = true;

@@ -22,7 +22,7 @@ pub enum Moment {
         /// Frames per second so far: the mean over the steady viewers that have not failed.
         fps: f64,
         /// Torn parts so far, of all viewers.
-        torn: u64,
+        damaged: u64,
     },
 }
 
@@ -64,10 +64,14 @@ impl Progress {
                 joined as f64 / viewers as f64,
                 format!("joining {joined}/{viewers}"),
             ),
-            Moment::Measuring { elapsed, fps, torn } => {
+            Moment::Measuring {
+                elapsed,
+                fps,
+                damaged,
+            } => {
                 let (elapsed_s, span_s) = (elapsed.as_secs_f64(), self.span.as_secs_f64());
                 let words = format!(
-                    "{viewers} viewers, {elapsed_s:.1} of {span_s:.1} s: {fps:.2} fps, {torn} torn"
+                    "{viewers} viewers, {elapsed_s:.1} of {span_s:.1} s: {fps:.2} fps, {damaged} damaged"
                 );
                 (elapsed_s / span_s, words)
             }

@@ -21,7 +21,7 @@ impl fmt::Display for Outcome {
         if let Some(server) = &self.server {
             self.write_server(out, server)?;
         }
-        write_usage(out, "bench", &self.crowd)?;
+        write_usage(out, "bench", &self.bench)?;
         if let Some(failure) = &self.first_failure {
             writeln!(out, "\nthe first viewer that failed: {failure}")?;
         }
@@ -43,8 +43,8 @@ impl Outcome {
         )?;
         writeln!(
             out,
-            "{:>9}{:>9}{:>14}{:>6}{:>8}",
-            "skipped", "repeats", "out of order", "torn", "differ"
+            "{:>9}{:>9}{:>14}{:>9}{:>8}",
+            "skipped", "repeated", "out of order", "damaged", "differ"
         )?;
         for (name, group) in self.present_groups() {
             let tally = &group.tally;
@@ -69,11 +69,11 @@ impl Outcome {
             } else {
                 "-".to_owned()
             };
-            write!(out, "{:>9}{:>9}", tally.skipped, tally.repeats)?;
+            write!(out, "{:>9}{:>9}", tally.skipped, tally.repeated)?;
             writeln!(
                 out,
-                "{:>14}{:>6}{differ:>8}",
-                tally.out_of_order, tally.torn
+                "{:>14}{:>9}{differ:>8}",
+                tally.out_of_order, tally.damaged
             )?;
         }
         let bytes: u64 = self
@@ -98,7 +98,7 @@ impl Outcome {
         )?;
         for (name, group) in self.present_groups() {
             write_quantiles(out, &format!("{name}: latency"), &group.latency)?;
-            write_quantiles(out, &format!("{name}: first frame"), &group.first_picture)?;
+            write_quantiles(out, &format!("{name}: first frame"), &group.first_frame)?;
         }
         write_quantiles(out, "spread", &self.spread)
     }
@@ -124,7 +124,7 @@ impl Outcome {
 
 /// What stands above the rows of a ramp.
 pub(super) const RAMP_HEADING: &str = concat!(
-    " viewers  joined  fps min  median  torn    p50 ms    p99 ms",
+    " viewers  joined  fps min  median  damaged    p50 ms    p99 ms",
     "  CPU us/frame  server %  server MiB  bench %"
 );
 
@@ -137,21 +137,21 @@ pub(super) fn ramp_row(step: &Outcome) -> String {
     let timed = |milliseconds| known((latency.count > 0).then_some(milliseconds));
     let server = step.server.map(|server| server.own);
     format!(
-        "{:>8}{:>8}{:>9.2}{:>8.2}{:>6}{:>10}{:>10}{:>14}{:>10}{:>12}{:>9.1}",
+        "{:>8}{:>8}{:>9.2}{:>8.2}{:>9}{:>10}{:>10}{:>14}{:>10}{:>12}{:>9.1}",
         steady.viewers,
         steady.viewers - steady.failed,
         fps.min,
         fps.median,
         step.groups()
             .iter()
-            .map(|(_, group)| group.tally.torn)
+            .map(|(_, group)| group.tally.damaged)
             .sum::<u64>(),
         timed(latency.p50_ms),
         timed(latency.p99_ms),
         known(step.cpu_per_part_us()),
         known(server.map(|server| server.cpu_percent)),
         known(server.map(|server| mebibytes(server.rss_end_bytes))),
-        step.crowd.cpu_percent,
+        step.bench.cpu_percent,
     )
 }
 

@@ -10,7 +10,7 @@ pub(super) const SLOW: &str = "slow";
 /// Viewers that read nothing.
 pub(super) const STALLED: &str = "stalled";
 /// Viewers that come and go.
-pub(super) const PASSING: &str = "passing";
+pub(super) const CHURN: &str = "churn";
 
 /// The kinds of viewers.
 const KINDS: [(&str, &str); 4] = [
@@ -27,7 +27,7 @@ const KINDS: [(&str, &str); 4] = [
         "viewers that ask for the stream and never read it (--stalled)",
     ),
     (
-        PASSING,
+        CHURN,
         "viewers that connect, watch for one second and leave (--churn)",
     ),
 ];
@@ -57,11 +57,11 @@ const FIGURES: [(&str, &str); 12] = [
         "frames that the server left out for viewers that were behind: gaps in their numbers (X-Frame-Sequence)",
     ),
     (
-        "repeats",
+        "repeated",
         "frames sent once more because there was no newer one",
     ),
     ("out of order", "frames older than the one before"),
-    ("torn", "frames that were cut short or damaged"),
+    ("damaged", "frames with missing or wrong bytes"),
     (
         "differ",
         "frames whose bytes are not those that another viewer got under the same number (--verify)",

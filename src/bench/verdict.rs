@@ -65,8 +65,8 @@ pub fn headline(steps: &[Outcome]) -> String {
 pub fn doubt(steps: &[Outcome]) -> Option<String> {
     let busiest = steps
         .iter()
-        .max_by(|one, other| one.crowd.cpu_percent.total_cmp(&other.crowd.cpu_percent))?;
-    let percent = busiest.crowd.cpu_percent;
+        .max_by(|one, other| one.bench.cpu_percent.total_cmp(&other.bench.cpu_percent))?;
+    let percent = busiest.bench.cpu_percent;
     (percent > CROWD_CPU_PERCENT_MAX).then(|| {
         let viewers = grouped(busiest.plan.viewers as u64);
         format!("The bench itself used {percent:.0} % of its core with {viewers} viewers: it may be the limit itself.")
@@ -91,14 +91,14 @@ pub fn faults(step: &Outcome) -> Option<String> {
     };
     let faults = [
         (
-            (step.steady.failed + step.passing.failed) as u64,
+            (step.steady.failed + step.churn.failed) as u64,
             failed.as_str(),
         ),
         (
             step.steady.closed_by_server as u64,
             "streams ended by the server",
         ),
-        (sum(|group| group.tally.torn), "torn frames"),
+        (sum(|group| group.tally.damaged), "damaged frames"),
         (sum(|group| group.tally.out_of_order), "frames out of order"),
         (
             sum(|group| group.mismatched),

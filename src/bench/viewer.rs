@@ -40,11 +40,11 @@ pub(super) enum Role {
     /// Asks, and never reads.
     Stalled,
     /// Reads as fast as it can, and leaves after a second.
-    Passing,
+    Churn,
 }
 
 impl Role {
-    pub(super) const ALL: [Self; 4] = [Self::Steady, Self::Slow, Self::Stalled, Self::Passing];
+    pub(super) const ALL: [Self; 4] = [Self::Steady, Self::Slow, Self::Stalled, Self::Churn];
 }
 
 /// One value per role.
@@ -53,7 +53,7 @@ pub(super) struct ByRole<T> {
     pub(super) steady: T,
     pub(super) slow: T,
     pub(super) stalled: T,
-    pub(super) passing: T,
+    pub(super) churn: T,
 }
 
 impl<T> ByRole<T> {
@@ -62,7 +62,7 @@ impl<T> ByRole<T> {
             Role::Steady => &self.steady,
             Role::Slow => &self.slow,
             Role::Stalled => &self.stalled,
-            Role::Passing => &self.passing,
+            Role::Churn => &self.churn,
         }
     }
 
@@ -71,7 +71,7 @@ impl<T> ByRole<T> {
             Role::Steady => &mut self.steady,
             Role::Slow => &mut self.slow,
             Role::Stalled => &mut self.stalled,
-            Role::Passing => &mut self.passing,
+            Role::Churn => &mut self.churn,
         }
     }
 }
@@ -200,7 +200,7 @@ impl Viewer {
             self.finish_connecting(desk.target);
         }
         match self.role {
-            Role::Steady | Role::Passing => self.read(desk.budget, desk),
+            Role::Steady | Role::Churn => self.read(desk.budget, desk),
             Role::Slow => Rest::Drained,
             Role::Stalled => {
                 self.finish_handshake();
@@ -358,7 +358,7 @@ impl Viewer {
             self.fail(refusal.to_string());
         } else if matches!(self.state, State::Waiting(_)) && self.parser.has_shown() {
             desk.ledger
-                .first_picture
+                .first_frame
                 .of_mut(role)
                 .record(self.opened_at.elapsed());
             self.state = match std::mem::replace(&mut self.state, State::Closed) {

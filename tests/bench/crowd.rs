@@ -33,10 +33,10 @@ fn fifty_viewers_count_exactly_what_was_sent() {
         let mut parts_seen = 0;
         loop {
             let outcome = crowd.measure(plan.duration(), &mut |_| ()).unwrap();
-            parts_seen += outcome.parts_before;
+            parts_seen += outcome.joining_parts;
             assert_eq!((outcome.steady.viewers, outcome.steady.failed), (50, 0));
             assert_eq!(
-                (outcome.steady.tally.torn, outcome.steady.mismatched),
+                (outcome.steady.tally.damaged, outcome.steady.mismatched),
                 (0, 0)
             );
             if outcome.steady.closed_by_server == 50 && outcome.parts() == 0 {
@@ -131,7 +131,7 @@ fn a_run_tells_where_it_stands() {
     let Some(Moment::Measuring {
         elapsed,
         fps,
-        torn: 0,
+        damaged: 0,
     }) = moments.pop()
     else {
         panic!("no figures: {moments:?}")
@@ -190,11 +190,11 @@ fn an_outcome_is_written_as_json_and_as_a_table() {
         ..Plan::new(&server.url(), 3, 0.05)
     };
     let outcome = bench::run(&plan).unwrap();
-    assert_eq!(outcome.parts_before, 3);
+    assert_eq!(outcome.joining_parts, 3);
     let json = serde_json::to_value(&outcome).unwrap();
     assert_eq!(json["plan"]["viewers"], 3);
     assert_eq!(json["steady"]["viewers"], 3);
-    assert_eq!(json["steady"]["torn"], 0);
+    assert_eq!(json["steady"]["damaged"], 0);
     assert!(json["server"]["own"]["rss_end_bytes"].as_u64().unwrap() > 0);
     assert!(outcome.to_string().contains("steady"));
 }

@@ -80,9 +80,9 @@ fn a_good_stream_counts_the_same_however_it_is_cut() {
         tally,
         Tally {
             frames: 3,
-            repeats: 1,
+            repeated: 1,
             out_of_order: 1,
-            torn: 0,
+            damaged: 0,
             skipped: 2,
             bytes
         }
@@ -106,7 +106,7 @@ fn a_stream_without_lengths_counts_the_same_however_it_is_cut() {
         part_without_length(2),
     ]);
     let (tally, arrivals) = watch_every_split(&stream);
-    assert_eq!((tally.frames, tally.torn), (3, 0));
+    assert_eq!((tally.frames, tally.damaged), (3, 0));
     // The same bytes as with a length, so the same sums: neither way loses or adds one.
     let sized = watch(
         &[&self::stream(&[part(1), part(2)])],
@@ -124,43 +124,47 @@ fn the_closing_delimiter_ends_the_count() {
     stream.truncate(stream.len() - 2);
     stream.extend(b"--\r\n--frame\r\nnothing of this is a part");
     let (tally, _) = watch_every_split(&stream);
-    assert_eq!((tally.frames, tally.torn), (2, 0));
+    assert_eq!((tally.frames, tally.damaged), (2, 0));
 }
 
 #[test]
-fn a_byte_dropped_anywhere_in_a_body_is_torn_and_the_rest_is_seen() {
+fn a_byte_dropped_anywhere_in_a_body_is_damaged_and_the_rest_is_seen() {
     let good = part(2);
     let body = good.len() - b"\r\n--frame\r\n".len() - jpeg(2).len();
     for dropped in body..body + jpeg(2).len() {
-        let mut torn = good.clone();
-        torn.remove(dropped);
-        let stream = stream(&[part(1), torn, part(3), part(4)]);
+        let mut damaged = good.clone();
+        damaged.remove(dropped);
+        let stream = stream(&[part(1), damaged, part(3), part(4)]);
         let (tally, _) = watch_every_split(&stream);
-        assert_eq!((tally.frames, tally.torn), (3, 1), "without byte {dropped}");
+        assert_eq!(
+            (tally.frames, tally.damaged),
+            (3, 1),
+            "without byte {dropped}"
+        );
     }
 }
 
 #[test]
-fn a_byte_too_many_is_torn() {
-    let mut torn = part(2);
-    torn.insert(torn.len() - 20, b'x');
-    let (tally, _) = watch_every_split(&stream(&[part(1), torn, part(3)]));
-    assert_eq!((tally.frames, tally.torn), (2, 1));
+fn a_byte_too_many_is_damaged() {
+    let mut damaged = part(2);
+    damaged.insert(damaged.len() - 20, b'x');
+    let (tally, _) = watch_every_split(&stream(&[part(1), damaged, part(3)]));
+    assert_eq!((tally.frames, tally.damaged), (2, 1));
 }
 
 #[test]
-fn two_parts_mixed_are_torn() {
+fn two_parts_mixed_are_damaged() {
     let (one, two) = (part(2), part(3));
     for cut in [one.len() / 2, one.len() - 15] {
         let mixed = [&one[..cut], &two[..], &one[cut..]].concat();
         let (tally, _) = watch_every_split(&stream(&[part(1), mixed, part(4), part(5)]));
-        assert!(tally.torn > 0, "mixed at {cut}");
+        assert!(tally.damaged > 0, "mixed at {cut}");
         assert!(tally.frames >= 2, "mixed at {cut}");
     }
 }
 
 #[test]
-fn a_body_that_is_no_jpeg_is_torn() {
+fn a_body_that_is_no_jpeg_is_damaged() {
     for (from, to) in [
         (&b"\xff\xd8\r\n"[..], &b"\xff\xd7\r\n"[..]),
         (b"\xff\xd9\r\n--frame", b"\xff\xda\r\n--frame"),
@@ -172,19 +176,19 @@ fn a_body_that_is_no_jpeg_is_torn() {
                 .unwrap();
             let bad = [&good[..at], to, &good[at + from.len()..]].concat();
             let (tally, _) = watch_every_split(&stream(&[part(1), bad, part(3)]));
-            assert_eq!((tally.frames, tally.torn), (2, 1));
+            assert_eq!((tally.frames, tally.damaged), (2, 1));
         }
     }
 }
 
 #[test]
-fn a_header_without_sense_is_torn() {
+fn a_header_without_sense_is_damaged() {
     let bad = String::from_utf8_lossy(&part(2)).replace("Content-Length: ", "Content-Length: x");
     let (tally, _) = watch_every_split(&stream(&[part(1), bad.into_bytes(), part(3)]));
-    assert_eq!((tally.frames, tally.torn), (2, 1));
+    assert_eq!((tally.frames, tally.damaged), (2, 1));
     let endless = [&b"A: "[..], &[b'a'; 5000], b"\r\n\r\n\r\n--frame\r\n"].concat();
     let tally = tally_of(&stream(&[part(1), endless, part(3)]));
-    assert_eq!(tally.frames + tally.torn, 3);
+    assert_eq!(tally.frames + tally.damaged, 3);
 }
 
 #[test]

@@ -133,15 +133,15 @@ fn a_ramp_is_a_table_with_a_row_for_each_step() {
 }
 
 #[test]
-fn torn_frames_are_a_failure_unless_they_are_allowed() {
-    let every_fifth_torn = |sequence| {
+fn damaged_frames_are_a_failure_unless_they_are_allowed() {
+    let every_fifth_damaged = |sequence| {
         let mut part = part(sequence);
         if sequence % 5 == 0 {
             part.remove(part.len() - 20);
         }
         part
     };
-    let server = TinyServer::start(stream(&[]), Then::Send(every_fifth_torn));
+    let server = TinyServer::start(stream(&[]), Then::Send(every_fifth_damaged));
     let url = server.url();
     let arguments = [&url, "--viewers=2", "--seconds=0.3", &this_pid()];
     let Output {
@@ -150,7 +150,7 @@ fn torn_frames_are_a_failure_unless_they_are_allowed() {
         stderr,
     } = bench(&arguments);
     assert!(
-        text(&stderr).starts_with("framecast: with 2 viewers: torn frames: "),
+        text(&stderr).starts_with("framecast: with 2 viewers: damaged frames: "),
         "{}",
         text(&stderr)
     );
@@ -287,9 +287,9 @@ fn text_and_report_define_each_term_in_the_same_words() {
         "slow",
         "short",
         "skipped",
-        "repeats",
+        "repeated",
         "out of order",
-        "torn",
+        "damaged",
         "differ",
         "first frame",
         "spread",
@@ -304,7 +304,7 @@ fn text_and_report_define_each_term_in_the_same_words() {
         );
     }
     assert!(
-        !legend.contains("stalled") && !figures.contains("passing"),
+        !legend.contains("stalled") && !figures.contains("churn"),
         "{shown}"
     );
 }

@@ -45,17 +45,17 @@ fn step(frames_by_viewer: Vec<u64>) -> Outcome {
         ),
         seconds: SECONDS,
         joining_seconds: 0.5,
-        parts_before: 0,
+        joining_parts: 0,
         steady,
         slow: Group::default(),
         stalled: Group::default(),
-        passing: Group::default(),
+        churn: Group::default(),
         spread: Quantiles::default(),
         server: Some(FamilyUsage {
             own,
             children: Usage::default(),
         }),
-        crowd: Usage {
+        bench: Usage {
             cpu_percent: 40.0,
             ..Usage::default()
         },
@@ -214,11 +214,11 @@ fn what_viewers_should_not_have_met_is_counted() {
     ) = (5, 5, 5);
     assert_eq!(verdict::faults(&faulty), None);
     (
-        faulty.steady.tally.torn,
-        faulty.slow.tally.torn,
+        faulty.steady.tally.damaged,
+        faulty.slow.tally.damaged,
         faulty.steady.mismatched,
     ) = (1, 2, 4);
-    let faults = "with 50 viewers: torn frames: 3, frames that differed between viewers: 4";
+    let faults = "with 50 viewers: damaged frames: 3, frames that differed between viewers: 4";
     assert_eq!(verdict::faults(&faulty).unwrap(), faults);
     assert!(page(&[faulty], &setting()).unwrap().contains(faults));
 }
@@ -227,7 +227,7 @@ fn what_viewers_should_not_have_met_is_counted() {
 fn a_crowd_that_is_the_limit_itself_is_told_of() {
     let mut busy = step(vec![300; 10]);
     assert_eq!(verdict::doubt(std::slice::from_ref(&busy)), None);
-    busy.crowd.cpu_percent = 97.0;
+    busy.bench.cpu_percent = 97.0;
     assert!(
         verdict::doubt(&[step(vec![300]), busy])
             .unwrap()

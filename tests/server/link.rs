@@ -131,7 +131,7 @@ fn a_link_at_half_the_rate_shows_frames_that_are_new() {
     );
     assert_eq!(
         (
-            &outcome["steady"]["torn"],
+            &outcome["steady"]["damaged"],
             &outcome["steady"]["out_of_order"]
         ),
         (&0.into(), &0.into())

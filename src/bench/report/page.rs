@@ -59,10 +59,10 @@ fn tiles(steps: &[Outcome]) -> String {
     };
     let fps = step.steady.fps.unwrap_or_default();
     let latency = step.steady.latency;
-    let torn: u64 = step
+    let damaged: u64 = step
         .groups()
         .iter()
-        .map(|(_, group)| group.tally.torn)
+        .map(|(_, group)| group.tally.damaged)
         .sum();
     let memory = step
         .server
@@ -71,7 +71,7 @@ fn tiles(steps: &[Outcome]) -> String {
     let tiles = [
         ("viewers", Some(grouped(step.plan.viewers as u64)), ""),
         ("fps min", Some(format!("{:.2}", fps.min)), ""),
-        ("torn", Some(grouped(torn)), "frames"),
+        ("damaged", Some(grouped(damaged)), "frames"),
         ("latency p50", time(latency.p50_ms), "ms"),
         ("latency p99", time(latency.p99_ms), "ms"),
         (

@@ -13,7 +13,7 @@ const SUMMARY: [Column; 11] = [
     ("viewers", ""),
     ("min", "fps"),
     ("median", "fps"),
-    ("torn", "frames"),
+    ("damaged", "frames"),
     ("latency p50", "ms"),
     ("p99", "ms"),
     ("CPU per frame", "µs"),
@@ -35,9 +35,9 @@ const DELIVERIES: [Column; 15] = [
     ("max", "fps"),
     ("short", "viewers"),
     ("skipped", "frames"),
-    ("repeats", "frames"),
+    ("repeated", "frames"),
     ("out of order", "frames"),
-    ("torn", "frames"),
+    ("damaged", "frames"),
     ("differ", "frames"),
 ];
 
@@ -67,27 +67,27 @@ pub(super) fn summary(steps: &[Outcome]) -> String {
         let Outcome {
             steady,
             server,
-            crowd,
+            bench,
             ..
         } = step;
-        let torn: u64 = step
+        let damaged: u64 = step
             .groups()
             .iter()
-            .map(|(_, group)| group.tally.torn)
+            .map(|(_, group)| group.tally.damaged)
             .sum();
         let latency = |milliseconds| (steady.latency.count > 0).then_some(milliseconds);
         vec![
             viewers(step),
             known(steady.fps.map(|fps| fps.min)),
             known(steady.fps.map(|fps| fps.median)),
-            grouped(torn),
+            grouped(damaged),
             known(latency(steady.latency.p50_ms)),
             known(latency(steady.latency.p99_ms)),
             known(step.cpu_per_part_us()),
             known(step.family_cpu_per_part_us()),
             known(server.map(|server| server.own.cpu_percent)),
             known(server.map(|server| mebibytes(server.own.rss_end_bytes))),
-            known(Some(crowd.cpu_percent)),
+            known(Some(bench.cpu_percent)),
         ]
     };
     table(&SUMMARY, steps.iter().map(row))
@@ -119,7 +119,15 @@ pub(super) fn deliveries(steps: &[Outcome]) -> String {
             .map(known),
         );
         row.push(fps.map_or_else(unknown, |fps| grouped(fps.short_viewers as u64)));
-        row.extend([tally.skipped, tally.repeats, tally.out_of_order, tally.torn].map(grouped));
+        row.extend(
+            [
+                tally.skipped,
+                tally.repeated,
+                tally.out_of_order,
+                tally.damaged,
+            ]
+            .map(grouped),
+        );
         row.push(if step.plan.verify {
             grouped(*mismatched)
         } else {
@@ -148,7 +156,7 @@ pub(super) fn times(steps: &[Outcome]) -> String {
         let groups = present(step).flat_map(|(kind, group)| {
             [
                 (format!("{kind}: latency"), &group.latency),
-                (format!("{kind}: first frame"), &group.first_picture),
+                (format!("{kind}: first frame"), &group.first_frame),
             ]
         });
         let all = groups.chain([("spread".to_owned(), &step.spread)]);
@@ -180,7 +188,7 @@ pub(super) fn processes(steps: &[Outcome]) -> String {
             .iter()
             .flat_map(|server| [("server", &server.own), ("children", &server.children)]);
         server
-            .chain([("bench", &step.crowd)])
+            .chain([("bench", &step.bench)])
             .map(move |(process, usage)| row(step, process, usage))
     });
     table(&PROCESSES, rows)
