@@ -4,7 +4,7 @@
 //! Both run alternately, so that other load on the machine affects both; the medians are compared.
 //! `cargo bench --bench raw -- [FORMAT...]`
 
-#[path = "../tests/v4l2/pack.rs"]
+#[path = "../src/drivers/v4l2/tests/pack.rs"]
 mod pack;
 
 use std::hint::black_box;

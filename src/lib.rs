@@ -72,7 +72,7 @@
 //! | `stream/viewer.rs` | 174 | a body: the newest frame, when the viewer is due one |
 //! | `stream/history.rs` | 143 | past frames by reference, bounded in time and bytes |
 //! | `stream/retained.rs` | 37 | memory that slow viewers may hold, read off reference counts |
-//! | `wire/http` | 1050 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
+//! | `wire/http` | 895 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
 //! | `wire/jpeg` | 1390 | where a JPEG ends, and whether it is whole |
 //! | `wire/multipart` | 1080 | parts, to be written and to be read |
 //! | `site/routes.rs` | 132 | which address means what |
@@ -144,3 +144,10 @@ pub mod site;
 pub mod stream;
 pub mod trust;
 pub mod wire;
+
+// The corpus of the fuzzer, and everything that is served, against the same oracles.
+#[cfg(test)]
+extern crate self as framecast;
+#[cfg(test)]
+#[path = "../tests/fuzz/replay.rs"]
+mod replay;

@@ -55,9 +55,8 @@ cargo test --locked --profile optimised --test simulation -- --faults
 FUZZ_SEED=1 bash tests/fuzz/run.sh 10
 # What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
 # optimised: a camera that cannot keep its rate is no measure of a server.
-cargo test --locked --profile optimised --test browser --test clients --test drivers --test generate \
-    --test redis --test relay --test server --test timing --test v4l2 -- --ignored --test-threads=1
+cargo test --locked --profile optimised --lib --test program --test clients -- --ignored --test-threads=1
 # Attacks on the real server, in their short form: whatever the machine's speed, nobody may be harmed who did no harm.
-cargo test --locked --profile optimised --test siege -- --short
+cargo test --locked --profile optimised --test stress -- --short
 # The package: made, installed, looked at and purged. Debian's own programs have the last word, where they are.
 if command -v dpkg-deb >/dev/null; then bash tests/package.sh; fi

@@ -34,6 +34,8 @@ mod progress;
 pub mod report;
 mod table;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod tls;
 pub mod verdict;
 mod viewer;

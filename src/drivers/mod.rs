@@ -25,6 +25,8 @@ pub mod size;
 pub mod source;
 pub mod stdin;
 pub mod stills;
+#[cfg(test)]
+mod tests;
 mod turn;
 pub mod v4l2;
 mod watch;

@@ -14,6 +14,8 @@ pub mod connections;
 pub mod inputs;
 pub mod sending;
 pub mod steps;
+#[cfg(test)]
+mod tests;
 pub mod turn;
 
 pub use crate::stream::answer::{Answer, Awaited, Call, Permit, Reply, Response, Subscription};

@@ -15,4 +15,6 @@ pub mod secret;
 pub mod sniff;
 pub mod source;
 pub mod sse;
+#[cfg(test)]
+mod tests;
 pub mod url;

@@ -5,25 +5,19 @@
 //! be installed, and how they read the answer, is replayed by `replays`, which needs nothing.
 //! `--nocapture` prints what each client saw.
 
+mod browser;
 mod browsers;
 mod clips;
+mod driver;
+mod either;
+mod firefox;
 mod libraries;
 mod matrix;
 mod neighbours;
+mod pictures;
 mod players;
 mod replays;
 mod screen;
 
-#[path = "../browser/driver.rs"]
-#[allow(dead_code, reason = "each test program uses its own part of this")]
-mod driver;
-#[path = "../browser/either.rs"]
-mod either;
-#[path = "../browser/firefox.rs"]
-#[allow(dead_code, reason = "each test program uses its own part of this")]
-mod firefox;
-#[path = "../browser/pictures.rs"]
-#[allow(dead_code, reason = "each test program uses its own part of this")]
-mod pictures;
 #[path = "../support/mod.rs"]
 mod support;

@@ -51,7 +51,7 @@ pub(crate) fn graph_of_room(source: &Path, room: &str) -> Graph {
         let name = path.strip_prefix(source).unwrap().display().to_string();
         (name, fs::read_to_string(path).unwrap())
     };
-    let files: Vec<(String, String)> = super::rust_files(&source.join(room))
+    let files: Vec<(String, String)> = super::code_files(&source.join(room))
         .iter()
         .map(|path| read(path))
         .collect();
@@ -209,7 +209,7 @@ fn absolute(own: &Segments, children: &BTreeSet<&str>, path: Segments) -> Option
 
 /// Returns `text` up to its unit tests, which stand last in a file.
 pub(crate) fn without_unit_tests(text: &str) -> &str {
-    text.split("\nmod tests").next().unwrap_or_default()
+    text.split("\nmod tests {").next().unwrap_or_default()
 }
 
 /// Returns the identifiers and marks of the code, without comments and unit tests.

@@ -22,6 +22,8 @@ mod list;
 pub mod offer;
 pub mod raw;
 pub mod signal;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::io;

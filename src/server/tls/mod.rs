@@ -9,6 +9,8 @@
 
 mod certificate;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::io;

@@ -21,6 +21,8 @@ mod logins;
 mod password;
 mod policy;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -3,7 +3,8 @@
 //! `corpus`.
 
 #[allow(dead_code)]
-#[path = "../../wire_media/feed.rs"]
+#[path = "../../../src/wire/tests/feed.rs"]
+#[allow(clippy::duplicate_mod, reason = "unit tests feed their decoders alike")]
 mod feed;
 pub mod jpeg;
 pub mod parts;

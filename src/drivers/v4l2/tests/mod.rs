@@ -1,0 +1,6 @@
+//! Cameras: which of their modes is chosen, and what becomes of their pictures.
+
+mod offers;
+mod pack;
+mod raw;
+mod words;

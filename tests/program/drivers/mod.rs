@@ -1,0 +1,96 @@
+//! Drivers that are programs of somebody else's, or read what somebody else writes: the real
+//! program on real processes, pipes and folders.
+
+mod commands;
+mod facts;
+mod folder;
+mod input;
+mod life;
+mod offline;
+mod orphans;
+mod rpicam;
+mod still;
+mod turn;
+mod useless;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
+use framecast::drivers::canvas::Canvas;
+
+use crate::support::{PATIENCE, Part, Viewer};
+
+/// The program under test.
+const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
+
+/// The picture `number`, unlike any other by its width.
+fn picture(number: u16) -> Vec<u8> {
+    Canvas::new(16 + number, 16, Rgb888::BLUE).to_jpeg(80)
+}
+
+/// Makes a file that may be executed. A shell writes it: while this process had it open for
+/// writing, so would a child that another test starts in that moment, and nobody could execute it.
+fn script(path: &Path, text: &str) {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "cat >\"$0\" && chmod +x \"$0\""])
+        .arg(path)
+        .stdin(Stdio::piped());
+    let mut child = shell.spawn().expect("there is a shell");
+    child
+        .stdin
+        .take()
+        .expect("its input is piped")
+        .write_all(text.as_bytes())
+        .expect("it reads");
+    assert!(child.wait().expect("it ends").success());
+}
+
+/// A pipe with a name.
+fn fifo(path: &Path) {
+    assert!(
+        Command::new("mkfifo")
+            .arg(path)
+            .status()
+            .expect("mkfifo runs")
+            .success()
+    );
+}
+
+/// Runs the program to its end: its exit code and what it said on standard error.
+fn run(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(FRAMECAST)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program runs");
+    (
+        output.status.code().expect("an exit code"),
+        String::from_utf8(output.stderr).expect("words"),
+    )
+}
+
+/// Watches until `jpeg` is shown.
+fn watch_for(viewer: &mut Viewer, jpeg: &[u8]) -> Part {
+    let begun = Instant::now();
+    loop {
+        let part = viewer.part();
+        if part.jpeg == jpeg {
+            return part;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the picture is never shown");
+    }
+}
+
+/// Whether the process `pid` runs: one that waits to be reaped by whoever is its parent now does
+/// not.
+fn runs(pid: &str) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state
+        .rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}

@@ -1,0 +1,209 @@
+//! `stills:DIR`: a folder whose pictures are shown one after the other.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use super::{FRAMECAST, fifo, picture, watch_for};
+use crate::support::{PATIENCE, Program, eventually, large_jpeg};
+
+fn serve(folder: &Path, more: &[&str]) -> Program {
+    let camera = format!("stills:{}?fps=50", folder.display());
+    Program::serve(&[&["--always-on", "--camera", &camera], more].concat())
+}
+
+fn error_of(program: &Program) -> String {
+    program.state()["cameras"][0]["error"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[test]
+fn new_files_join_in_and_deleted_ones_leave() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("1.jpg"), picture(1)).unwrap();
+    let program = serve(folder.path(), &[]);
+    let mut viewer = program.watch("/stream");
+    watch_for(&mut viewer, &picture(1));
+    fs::write(folder.path().join("2.jpg"), picture(2)).unwrap();
+    watch_for(&mut viewer, &picture(2));
+    watch_for(&mut viewer, &picture(1));
+    fs::remove_file(folder.path().join("1.jpg")).unwrap();
+    let begun = std::time::Instant::now();
+    let mut in_a_row = 0;
+    while in_a_row < 100 {
+        in_a_row = if viewer.part().jpeg == picture(2) {
+            in_a_row + 1
+        } else {
+            0
+        };
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    assert_eq!(program.state()["cameras"][0]["driver_restarts"], 0);
+}
+
+#[test]
+fn one_picture_is_in_memory_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = large_jpeg(4);
+    for number in 0..30 {
+        fs::write(folder.path().join(format!("{number}.jpg")), &jpeg).unwrap();
+    }
+    let source = format!("stills:{}?fps=100", folder.path().display());
+    let mut command = Command::new(FRAMECAST);
+    let mut child = command
+        .args(["capture", &source])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut bytes = vec![0; 40 * jpeg.len()];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut bytes)
+        .unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let _ = child.kill();
+    let _ = child.wait();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    println!("{peak} KiB for 30 pictures of 4 MiB");
+    assert!(peak < 40 * 1024, "{peak} KiB");
+}
+
+#[test]
+fn folder_that_is_gone_takes_the_camera_offline_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    for mode in ["fps=50", "watch=1&fps=50"] {
+        let directory = folder.path().join("pictures");
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("1.jpg"), picture(1)).unwrap();
+        let program = Program::serve(&[
+            "--camera",
+            &format!("stills:{}?{mode}", directory.display()),
+        ]);
+        let mut viewer = program.watch("/stream");
+        watch_for(&mut viewer, &picture(1));
+        let away = folder.path().join("away");
+        fs::rename(&directory, &away).unwrap();
+        eventually("it is offline", || program.get("/snapshot").status() == 503);
+        assert!(
+            error_of(&program).contains("pictures"),
+            "{mode}: {}",
+            error_of(&program)
+        );
+        fs::rename(&away, &directory).unwrap();
+        eventually("it is back", || {
+            program.state()["cameras"][0]["online"] == true
+        });
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}
+
+#[test]
+fn folder_without_pictures_at_start_is_offline_until_one_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    for (directory, reason) in [
+        (missing.as_path(), "cannot read the directory"),
+        (folder.path(), "no JPEG in"),
+    ] {
+        let program = serve(directory, &[]);
+        assert_eq!(program.get("/snapshot").status(), 503);
+        eventually("the reason is given", || {
+            error_of(&program).contains(reason)
+        });
+        fs::create_dir_all(directory).unwrap();
+        fs::write(directory.join("1.jpg"), picture(1)).unwrap();
+        eventually("its picture is shown", || {
+            program.get("/snapshot").body == picture(1)
+        });
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    fifo(&folder.path().join("a.jpg"));
+    let _socket = UnixListener::bind(folder.path().join("b.jpg")).unwrap();
+    fs::create_dir(folder.path().join("c.jpg")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.path().join("d.jpg")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("e.jpg")).unwrap();
+    fs::write(folder.path().join("hidden"), picture(1)).unwrap();
+    std::os::unix::fs::symlink("hidden", folder.path().join("f.jpg")).unwrap();
+    let program = serve(folder.path(), &[]);
+    let mut viewer = program.watch("/stream");
+    for _ in 0..5 {
+        assert_eq!(viewer.part().jpeg, picture(1));
+    }
+}
+
+#[test]
+fn picture_over_the_bound_is_refused_with_the_option_that_raises_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = large_jpeg(9);
+    fs::write(folder.path().join("large.jpg"), &jpeg).unwrap();
+    let program = serve(folder.path(), &[]);
+    eventually("the bound is named", || {
+        error_of(&program).contains("8 MiB; raise --frame-max-mib")
+    });
+    let program = serve(folder.path(), &["--frame-max-mib", "16"]);
+    assert!(program.watch("/stream").part().jpeg == jpeg);
+}
+
+#[test]
+fn picture_from_the_future_does_not_hold_up_those_that_come_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let future = folder.path().join("future.jpg");
+    fs::write(&future, picture(1)).unwrap();
+    let hour = Duration::from_secs(3600);
+    File::options()
+        .write(true)
+        .open(&future)
+        .unwrap()
+        .set_modified(SystemTime::now() + hour)
+        .unwrap();
+    let program = Program::serve(&[
+        "--camera",
+        &format!("stills:{}?watch=1&fps=50", folder.path().display()),
+    ]);
+    let mut viewer = program.watch("/stream");
+    watch_for(&mut viewer, &picture(1));
+    fs::write(folder.path().join("now.jpg"), picture(2)).unwrap();
+    watch_for(&mut viewer, &picture(2));
+    fs::remove_file(&future).unwrap();
+    let old = folder.path().join("old");
+    fs::write(&old, picture(3)).unwrap();
+    File::options()
+        .write(true)
+        .open(&old)
+        .unwrap()
+        .set_modified(SystemTime::now() - hour)
+        .unwrap();
+    fs::rename(old, folder.path().join("old.jpg")).unwrap();
+    watch_for(&mut viewer, &picture(3));
+}
+
+#[test]
+fn jpeg_without_end_marker_in_a_file_is_shown_once_nothing_is_written_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1.jpg");
+    fs::write(&path, picture(1).strip_suffix(b"\xff\xd9").unwrap()).unwrap();
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(SystemTime::now() - PATIENCE)
+        .unwrap();
+    let program = serve(folder.path(), &[]);
+    watch_for(&mut program.watch("/stream"), &picture(1));
+    assert!(program.state()["cameras"][0]["repaired_frames"].as_u64() >= Some(1));
+}

@@ -1,0 +1,912 @@
+//! Every option with values that make no sense: each is told in a sentence that says what is wrong
+//! with what, and what would do; and nothing has begun.
+
+mod environment;
+mod start;
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use rustix::process::geteuid;
+use tempfile::TempDir;
+
+use crate::support::PATIENCE;
+use crate::support::certificate::Certificate;
+
+const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
+
+const NUMBER: &str = "write a whole number from 1 to 4294967295";
+const MEBIBYTES: &str = "write a whole number from 1 to 1048576";
+const TIME: &str =
+    "a time is a number above 0 with its unit, as in 250ms, 30s, 2m or 1h, and at most a year";
+const ADDRESS: &str = "an address is HOST:PORT or PORT, with a port up to 65535, [::]:PORT, https://HOST:PORT or unix:";
+const TOKEN: &str = "a token is 1 to 256 letters, digits and signs of ASCII, without a space";
+const HOST: &str = "a host is a name without scheme and port, such as cam.example.org";
+const ORIGIN: &str =
+    "an origin is a scheme, a host and perhaps a port, as in https://dash.example.org:8123, or *";
+const BOUNDARY: &str =
+    "a boundary is 1 to 70 letters, digits, '-', '_', '.' or '+', and does not begin with '-'";
+const HISTORY: &str =
+    "a history is 0s for none, or a time from 1s to 24h with its unit, as in 30s or 2m";
+const NO_SOURCE: &str = "there is no source \"carrier-pigeon\"; the sources are v4l2:/dev/video0";
+const NO_CAMERA: &str = "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH";
+const NO_REDIS: &str = "that is no address in Redis; write redis://USER:PASSWORD@HOST:PORT/CHANNEL";
+const USERS: &str = "it takes a file of lines user:password or user:hash";
+const TOKENS: &str = "it takes a file whose first line is the token";
+
+/// An option of `framecast serve`, values it does not take, and what is said of them. All of them
+/// can come by the option's variable, too.
+const WRONG: &[(&str, &[&str], &str)] = &[
+    (
+        "listen",
+        &[
+            "65536",
+            "127.0.0.1:65536",
+            "127.0.0.1:",
+            ":",
+            "ftp://cam:80",
+            "https://cam/x",
+            "a b:80",
+            "",
+        ],
+        ADDRESS,
+    ),
+    ("listen", &["0.0.0.0"], "add a port, as in 0.0.0.0:8080"),
+    (
+        "listen",
+        &["::", "::1:8080", ":::8080"],
+        "an IPv6 address stands in brackets, as in [::]:8080",
+    ),
+    (
+        "listen",
+        &["/run/framecast.sock"],
+        "a socket's path is written unix:/run/framecast.sock",
+    ),
+    (
+        "listen",
+        &["unix:"],
+        "unix: takes the path of a socket, as in unix:/run/framecast.sock",
+    ),
+    (
+        "listen",
+        &["https://127.0.0.1:0"],
+        "needs a certificate: give its file with --tls-cert",
+    ),
+    ("tls-cert", &["cert.pem"], "--tls-key <FILE>"),
+    ("tls-key", &["key.pem"], "--tls-cert <FILE>"),
+    (
+        "camera",
+        &["carrier-pigeon:", "front=carrier-pigeon:"],
+        NO_SOURCE,
+    ),
+    (
+        "camera",
+        &["http://", "http://user:secret@", "https://cam:99999/"],
+        NO_CAMERA,
+    ),
+    (
+        "camera",
+        &["redis://cam", "redis://user:secret@", "redis+list://"],
+        NO_REDIS,
+    ),
+    (
+        "camera",
+        &["exec:", "exec:sh 'open"],
+        "expected a command; write exec:PROGRAM ARGUMENTS, and close every quote",
+    ),
+    (
+        "camera",
+        &["pattern:9x9", "pattern:wide"],
+        "write WIDTHxHEIGHT, each from 16 to 8192, such as 1280x720",
+    ),
+    (
+        "camera",
+        &["pattern:64x48?fps=0", "stills:?fps=x"],
+        "write a number above 0 and at most 240, such as 30 or 0.5",
+    ),
+    (
+        "camera",
+        &["pattern:64x48?quality=101"],
+        "\"101\" is no quality for pattern; write a whole number from 1 to 100",
+    ),
+    (
+        "camera",
+        &["stills:?speed=1"],
+        "stills has no parameter \"speed\"; it takes fps and watch",
+    ),
+    (
+        "camera",
+        &["/dev/video0?format=h264"],
+        "\"h264\" is no format for v4l2; write auto, mjpg",
+    ),
+    (
+        "camera",
+        &["http://cam/#timeout=soon"],
+        "\"soon\" is no timeout for http; write a time with its unit",
+    ),
+    (
+        "publish",
+        &["cam", "redis://cam:99999/x", "redis://user:secret@"],
+        NO_REDIS,
+    ),
+    (
+        "publish",
+        &["front=redis://cam/x"],
+        "there is no camera called 'front'; the cameras are camera",
+    ),
+    (
+        "publish",
+        &["redis+list://cam/x?max=0"],
+        "\"0\" is no max for redis+list; write a whole number from 1",
+    ),
+    ("always-on", &["maybe", "2"], "write true or false"),
+    (
+        "offline",
+        &["/not/there.jpg", "", "/dev"],
+        "write draw, last or the path of a JPEG",
+    ),
+    (
+        "offline",
+        &["/dev/zero"],
+        "it is larger than 8 MiB; write draw, last or the path of a JPEG",
+    ),
+    ("offline", &["/dev/null"], "/dev/null cannot be shown: "),
+    (
+        "warm-up",
+        &["-1", "soon", "6s", "101", ""],
+        "a warm-up is a time as in 500ms, up to 5s, or a number of frames",
+    ),
+    (
+        "snapshot-max-age",
+        &["-1s", "10", "2h", ""],
+        "an age is a number with its unit, as in 0s, 250ms or 2s",
+    ),
+    (
+        "camera-linger",
+        &["0s", "10", "-1s", "soon", "", "2years"],
+        TIME,
+    ),
+    ("boundary", &["", "two words", "-x", "a:b"], BOUNDARY),
+    (
+        "viewers-max",
+        &["0", "-1", "many", "1.5", "4294967296", ""],
+        NUMBER,
+    ),
+    (
+        "connections-max",
+        &["0", "-1", "many", "4294967296"],
+        NUMBER,
+    ),
+    ("request-timeout", &["0s", "10", "soon"], TIME),
+    ("idle-timeout", &["0s", "10", "soon"], TIME),
+    ("stall-timeout", &["0s", "10", "soon"], TIME),
+    ("frame-timeout", &["0s", "10", "soon"], TIME),
+    ("repeat-after", &["0s", "10", "soon"], TIME),
+    (
+        "frame-max-mib",
+        &["0", "-1", "8MiB", "65"],
+        "write a whole number from 1 to 64",
+    ),
+    (
+        "retained-max-mib",
+        &["0", "-1", "64MiB", "1048577"],
+        MEBIBYTES,
+    ),
+    ("history", &["25h", "10", "500ms", "soon", ""], HISTORY),
+    (
+        "history-max-mib",
+        &["0", "-1", "64MiB", "1048577"],
+        MEBIBYTES,
+    ),
+    ("shutdown-timeout", &["0s", "10", "soon"], TIME),
+    (
+        "auth-file",
+        &["/not/there"],
+        "cannot read --auth-file /not/there: No such file or directory (os error 2); ",
+    ),
+    ("auth-file", &["/not/there", "/dev", "/dev/zero"], USERS),
+    (
+        "auth-file",
+        &["/dev/null"],
+        "it names no user; a line is user:password or user:hash",
+    ),
+    ("token", &["", "two words", "s\u{e9}cret"], TOKEN),
+    ("token-file", &["/not/there", "/dev", "/dev/zero"], TOKENS),
+    ("token-file", &["/dev/null"], TOKEN),
+    ("public", &["maybe", "2"], "write true or false"),
+    ("allow-host", &["http://cam", "cam:80", "", "a/b"], HOST),
+    (
+        "trusted-proxy",
+        &["proxy", "10.0.0.0/33", "10.0.0/8"],
+        "a network is an address or a range in CIDR notation",
+    ),
+    (
+        "allow-origin",
+        &["dash", "http://dash/", "ftp://dash", "null", ""],
+        ORIGIN,
+    ),
+    ("connections-per-address", &["0", "-1", "many"], NUMBER),
+];
+
+/// What is said of whole command lines of the other commands, and of options that do not go
+/// together.
+const REFUSED: &[(&[&str], &str)] = &[
+    (
+        &["--port", "8080"],
+        "tip: the port is a part of the address: --listen 8080",
+    ),
+    (
+        &["-p", "8080"],
+        "tip: the port is a part of the address: --listen 8080",
+    ),
+    (
+        &["--host=0.0.0.0"],
+        "tip: the address is given with its port: --listen 0.0.0.0:8080",
+    ),
+    (
+        &["--resolution", "640x480"],
+        "tip: what a camera is to do follows its source",
+    ),
+    (
+        &["--always-on", "true"],
+        "unexpected argument 'true' found; an option such as --always-on takes no value",
+    ),
+    (
+        &["/dev/video0", "bench"],
+        "write the command first: framecast bench",
+    ),
+    (&["cameas"], "tip: a similar subcommand exists: 'cameras'"),
+    (
+        &["serve", "carrier-pigeon:"],
+        "framecast: SOURCE: there is no source",
+    ),
+    (
+        &["/dev/video0?size=big"],
+        "framecast: SOURCE: \"big\" is no size for v4l2",
+    ),
+    (
+        &["a/b=pattern:64x48"],
+        "a camera's name cannot contain '/': 'a/b'",
+    ),
+    (
+        &["a=b=pattern:64x48"],
+        "a camera's name cannot contain '=': 'a=b'",
+    ),
+    (
+        &["who?=/dev/video0"],
+        "a camera's name cannot contain '?': 'who?'",
+    ),
+    (&["--log-level", "debug"], "tip: -v logs more"),
+    (
+        &["-o", "output_http.so"],
+        "tip: streams are served at --listen",
+    ),
+    (&["0"], "a camera of this machine is /dev/video0"),
+    (
+        &["--camera", "rtsp://user:secret@cam/live"],
+        "exec:ffmpeg -nostdin -loglevel error -rtsp_transport tcp -i",
+    ),
+    (
+        &["--camera", "/srv/pictures"],
+        "a folder of JPEGs is stills:DIR",
+    ),
+    (
+        &["--camera", "192.168.1.5:8080/video"],
+        "write http:// in front of the host",
+    ),
+    (
+        &["--camera", "=stills:"],
+        "a camera's name is missing before the '='",
+    ),
+    (
+        &["--camera", "a<b>=stills:"],
+        "a camera's name cannot contain '<': 'a<b>'",
+    ),
+    (
+        &["--camera", "a\tb=stills:"],
+        "a camera's name cannot contain control characters",
+    ),
+    (&["--colour"], "unexpected argument '--colour' found"),
+    (&["record"], "unrecognized subcommand 'record'"),
+    (&["record"], "tip: a source is like /dev/video0"),
+    (
+        &["-v", "-q"],
+        "the argument '--verbose...' cannot be used with '--quiet...'",
+    ),
+    (
+        &["--generate", "icons"],
+        "[possible values: man, bash, zsh, fish, systemd, dockerfile, grafana]",
+    ),
+    (
+        &["--camera", "a=stills:", "--camera", "a=-"],
+        "two cameras are called 'a'; give one of them another name",
+    ),
+    (
+        &["--camera", "-", "--camera", "-"],
+        "two cameras read standard input, which can be had only once",
+    ),
+    (
+        &["--token", "x", "--token-file", "/dev/null"],
+        "--token and --token-file are both given; give one of them",
+    ),
+    (
+        &["--listen", "unix:s", "--tls-cert", "c", "--tls-key", "k"],
+        "but no address to listen on is encrypted: add",
+    ),
+    (&["capture"], "<SOURCE>"),
+    (&["capture", "carrier-pigeon:"], NO_SOURCE),
+    (
+        &["capture", "stills:", "stills:"],
+        "unexpected argument 'stills:' found",
+    ),
+    (
+        &["capture", "rpicam:?size=big"],
+        "\"big\" is no size for rpicam; write WIDTHxHEIGHT",
+    ),
+    (&["publish"], "<URL>"),
+    (&["publish", "cam"], NO_REDIS),
+    (
+        &["publish", "redis+list://cam/x?max=x"],
+        "\"x\" is no max for redis+list; write a whole number from 1",
+    ),
+    (&["token"], "--valid <TIME>"),
+    (
+        &["token", "--valid", "1h"],
+        "give it with --token-file FILE or FRAMECAST_TOKEN",
+    ),
+    (&["token", "--valid", "0s"], TIME),
+    (
+        &["token", "--valid", "1h", "--token", "short"],
+        "a token of fewer than 16 characters signs no others; take one",
+    ),
+    (
+        &["token", "--valid", "1h", "--camera", "a/b"],
+        "a camera's name cannot contain '/'",
+    ),
+    (
+        &["token", "--valid", "1h", "--token-file", "/not/there"],
+        TOKENS,
+    ),
+    (
+        &["health", "cam"],
+        "\"cam\" is no address of a server: it must begin with http://",
+    ),
+    (
+        &["health", ""],
+        "\"\" is no address of a server: it must begin with http://",
+    ),
+    (
+        &["health", "ftp://cam/"],
+        "\"ftp://cam/\" is no address of a server: it must begin with http://",
+    ),
+    (&["cameras", "all"], "unexpected argument 'all' found"),
+    (&["bench"], "<URL>"),
+    (
+        &["bench", "cam"],
+        "cam cannot be watched: it must begin with http:// or https://",
+    ),
+    (
+        &["bench", "http://ann:secret@cam:x/"],
+        "http://***@cam:x/ cannot be watched: write http://USER:PASSWORD@HOST",
+    ),
+    (
+        &["bench", "http://cam:99999/"],
+        "write http://USER:PASSWORD@HOST:PORT/PATH with a port up to 65535",
+    ),
+    (
+        &["bench", "http://[::1/"],
+        "brackets around IPv6 as in [::1]",
+    ),
+    (
+        &["bench", "http://cam/", "--viewers", "2", "--ramp", "1"],
+        "cannot be used with '--ramp <N,N,...>'",
+    ),
+];
+
+/// An option of `framecast bench`, values it does not take, and what is said of them.
+const BENCH: &[(&str, &[&str], &str)] = &[
+    (
+        "viewers",
+        &["-1", "many", "1.5", ""],
+        "write a whole number, such as 100",
+    ),
+    (
+        "viewers",
+        &["0"],
+        "nobody would watch; ask for at least one viewer with --viewers",
+    ),
+    (
+        "ramp",
+        &["1,x", "-1", ","],
+        "write a whole number, such as 100",
+    ),
+    (
+        "ramp",
+        &["1,0"],
+        "nobody would watch; ask for at least one viewer with --viewers",
+    ),
+    ("seconds", &["5s", ""], "write a number, such as 5 or 0.5"),
+    (
+        "seconds",
+        &["0", "-1", "nan", "inf", "86401"],
+        "--seconds takes a number above 0 and at most 86400",
+    ),
+    ("slow", &["-1", "few"], "write a whole number, such as 100"),
+    (
+        "slow-rate",
+        &["-1", "slow"],
+        "write a whole number, such as 100",
+    ),
+    (
+        "stalled",
+        &["-1", "few"],
+        "write a whole number, such as 100",
+    ),
+    ("churn", &["often"], "write a number, such as 5 or 0.5"),
+    (
+        "churn",
+        &["-1", "10001", "nan"],
+        "--churn takes a number of viewers a second from 0 to 10000",
+    ),
+    (
+        "pid",
+        &["0", "-1", "framecast"],
+        "write the number of a process",
+    ),
+    (
+        "verify",
+        &["yes"],
+        "unexpected value 'yes' for '--verify' found",
+    ),
+    (
+        "json",
+        &["yes"],
+        "unexpected value 'yes' for '--json' found",
+    ),
+    (
+        "allow-faults",
+        &["yes"],
+        "unexpected value 'yes' for '--allow-faults' found",
+    ),
+];
+
+/// Runs a command that must not begin anything, and returns its exit code and what it says.
+fn refused(mut command: Command) -> (Option<i32>, String) {
+    let shown = format!("{command:?}");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("it is our child") {
+            Some(status) => break status,
+            None if begun.elapsed() > PATIENCE => {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("{shown} goes on");
+            }
+            None => std::thread::sleep(std::time::Duration::from_millis(1)),
+        }
+    };
+    let [mut out, mut words] = [String::new(), String::new()];
+    child
+        .stdout
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut out)
+        .expect("text");
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut words)
+        .expect("text");
+    assert_eq!(out, "", "{shown} has begun");
+    assert!(
+        !words.contains("panicked") && !words.contains("RUST_BACKTRACE"),
+        "{shown}: {words}"
+    );
+    assert!(
+        !words.contains("secret"),
+        "{shown} repeats what is secret: {words}"
+    );
+    (status.code(), words)
+}
+
+/// The program with nothing of the tester's environment.
+fn framecast() -> Command {
+    let mut command = Command::new(FRAMECAST);
+    command.env_clear();
+    command
+}
+
+/// A sentence is one line; what clap adds to it are the options that there are.
+fn assert_said(arguments: &str, (code, words): (Option<i32>, String), expected: (i32, &str)) {
+    assert!(words.contains(expected.1), "{arguments}: {words}");
+    assert_eq!(code, Some(expected.0), "{arguments}: {words}");
+    let said = words
+        .lines()
+        .filter(|line| line.starts_with("framecast: ") || line.starts_with("error: "))
+        .count();
+    assert_eq!(said, 1, "{arguments}: {words}");
+    let is_ours = words.starts_with("framecast: ");
+    assert!(
+        !is_ours || words.lines().count() == 1,
+        "{arguments}: {words}"
+    );
+}
+
+/// The names of the options that the help of a command tells of.
+fn known(arguments: &[&str]) -> BTreeSet<String> {
+    let output = framecast()
+        .args(arguments)
+        .arg("--help")
+        .output()
+        .expect("the program runs");
+    let help = String::from_utf8(output.stdout).expect("text");
+    let options = help
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix('-'));
+    let names = options.filter_map(|line| {
+        line.split("--")
+            .nth(usize::from(!line.starts_with('-')))
+            .or(Some(line))
+    });
+    let names = names.filter_map(|line| line.trim_start_matches('-').split([' ', '.', '[']).next());
+    names
+        .filter(|name| name.len() > 1)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_option_says_what_it_takes() {
+    for (option, values, sentence) in WRONG {
+        for value in *values {
+            let mut command = framecast();
+            command.arg(format!("--{option}={value}"));
+            let said = refused(command);
+            // What was given as a token is nowhere repeated.
+            assert!(
+                *option != "token" || value.is_empty() || !said.1.contains(value),
+                "{}",
+                said.1
+            );
+            assert_said(&format!("--{option}={value}"), said, (2, sentence));
+            // An empty variable is as good as none.
+            if value.is_empty() {
+                continue;
+            }
+            let variable = format!("FRAMECAST_{}", option.to_uppercase().replace('-', "_"));
+            let mut command = framecast();
+            command.env(&variable, value);
+            let said = refused(command);
+            assert!(
+                *option != "token" || value.is_empty() || !said.1.contains(value),
+                "{}",
+                said.1
+            );
+            let is_named = said.1.contains(&variable)
+                || !said.1.starts_with("error: ")
+                || option.starts_with("tls-");
+            assert!(
+                is_named && !said.1.contains("--camera: "),
+                "{variable}: {}",
+                said.1
+            );
+            assert_said(&format!("{variable}={value}"), said, (2, sentence));
+        }
+    }
+    for (option, values, sentence) in BENCH {
+        for value in *values {
+            let mut command = framecast();
+            command.args([
+                "bench",
+                "http://127.0.0.1:1/",
+                &format!("--{option}={value}"),
+            ]);
+            assert_said(
+                &format!("bench --{option}={value}"),
+                refused(command),
+                (2, sentence),
+            );
+        }
+    }
+}
+
+#[test]
+fn no_option_is_left_out_of_that() {
+    let ours = |table: &[(&str, &[&str], &str)]| {
+        table
+            .iter()
+            .map(|(name, _, _)| (*name).to_owned())
+            .collect()
+    };
+    // These take no value, or are tried with others.
+    let others = ["help", "version", "verbose", "quiet", "generate", "report"].map(str::to_owned);
+    for (arguments, tried) in [(&["serve"][..], ours(WRONG)), (&["bench"], ours(BENCH))] {
+        let tried: BTreeSet<String> = tried;
+        let untried: Vec<String> = known(arguments)
+            .into_iter()
+            .filter(|name| !tried.contains(name) && !others.contains(name))
+            .collect();
+        assert_eq!(untried, Vec::<String>::new(), "{arguments:?}");
+        let gone: Vec<&String> = tried
+            .iter()
+            .filter(|name| !known(arguments).contains(*name))
+            .collect();
+        assert_eq!(gone, Vec::<&String>::new(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_command_says_what_it_takes() {
+    for (arguments, sentence) in REFUSED {
+        let mut command = framecast();
+        command.args(*arguments);
+        assert_said(&format!("{arguments:?}"), refused(command), (2, sentence));
+    }
+}
+
+#[test]
+fn a_negative_number_is_taken_for_a_number() {
+    for arguments in [
+        &["--viewers-max", "-1"][..],
+        &["bench", "http://127.0.0.1:1/", "--ramp", "-1"],
+    ] {
+        let mut command = framecast();
+        command.args(arguments);
+        assert_said(
+            &format!("{arguments:?}"),
+            refused(command),
+            (2, "write a whole number"),
+        );
+    }
+}
+
+#[test]
+fn a_switch_is_turned_by_its_variable_in_either_direction() {
+    for (value, is_on) in [
+        ("true", true),
+        ("1", true),
+        ("Yes", true),
+        ("", false),
+        ("0", false),
+        ("off", false),
+    ] {
+        let mut command = framecast();
+        command
+            .env("FRAMECAST_PUBLIC", value)
+            .args(["--listen", "127.0.0.1:0"]);
+        let program = crate::support::Program::start(command);
+        program.signal(rustix::process::Signal::TERM);
+        let (status, words) = program.wait();
+        assert!(status.success(), "{words}");
+        assert_eq!(
+            words.contains("--public: everybody"),
+            is_on,
+            "{value}: {words}"
+        );
+    }
+}
+
+/// Files that are not what they should be, and places that cannot be had.
+struct Trouble {
+    folder: TempDir,
+    taken: TcpListener,
+}
+
+impl Trouble {
+    fn make() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        Certificate::new().write(path("other-cert"), path("other-key"));
+        Certificate::new().write(path("cert"), path("key"));
+        let files: [(&str, &[u8]); 7] = [
+            ("garbage", b"\xff\xfe\x00"),
+            ("text", b"no colon in this\n"),
+            ("nobody", b":secret\n"),
+            ("twice", b"ann:secret\nann:secret\n"),
+            ("hash", b"ann:$2y$05$secret\n"),
+            ("words", b"two secret words\n"),
+            ("locked", b"ann:secret\n"),
+        ];
+        for (name, content) in files {
+            fs::write(path(name), content).expect("a file");
+            let mode = if name == "locked" { 0 } else { 0o600 };
+            fs::set_permissions(path(name), Permissions::from_mode(mode)).expect("a mode");
+        }
+        Self {
+            folder,
+            taken: TcpListener::bind("127.0.0.1:0").expect("a free port"),
+        }
+    }
+
+    /// A word of a command line, in which `@NAME` stands for a file and `@taken` for the address
+    /// that is taken.
+    fn fill(&self, word: &str) -> String {
+        let taken = self.taken.local_addr().expect("it is bound").to_string();
+        word.replace("@taken", &taken)
+            .replace('@', &format!("{}/", self.folder.path().display()))
+    }
+
+    /// The program without the rights of root, if the tester has them: it may then neither read
+    /// every file nor listen on every port.
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = framecast();
+        if geteuid().is_root() {
+            command = Command::new("setpriv");
+            command
+                .env_clear()
+                .env("PATH", "/usr/bin:/bin")
+                .args(["--bounding-set=-all", FRAMECAST]);
+        }
+        command.args(arguments.split(' ').map(|word| self.fill(word)));
+        command
+    }
+}
+
+#[test]
+fn files_and_addresses_that_cannot_be_had_are_named() {
+    let trouble = Trouble::make();
+    let users = "a line is user:password or user:hash";
+    let cases: [(i32, &str, &str); 19] = [
+        (
+            1,
+            "--listen @taken",
+            "cannot listen on @taken: Address already in use (os error 98); end the program that",
+        ),
+        (
+            1,
+            "--listen unix:@text",
+            "@text: Address already in use (os error 98); remove what stands there, or choose",
+        ),
+        (
+            1,
+            "--listen unix:@no/socket",
+            "@no/socket: No such file or directory (os error 2); choose a path with",
+        ),
+        (
+            1,
+            "--listen 192.0.2.1:8080",
+            "Cannot assign requested address (os error 99); choose one of this machine's",
+        ),
+        (
+            1,
+            "--listen no..host:8080",
+            "cannot listen on no..host:8080: ",
+        ),
+        (
+            1,
+            "--tls-cert @no --tls-key @key",
+            "cannot read @no: No such file or directory (os error 2); --tls-cert and",
+        ),
+        (
+            1,
+            "--tls-cert @cert --tls-key @locked",
+            "cannot read @locked: Permission denied (os error 13); --tls-cert",
+        ),
+        (
+            1,
+            "--tls-cert @text --tls-key @key",
+            "@text holds no certificate; --tls-cert takes a file in PEM form",
+        ),
+        (
+            1,
+            "--tls-cert @cert --tls-key @cert",
+            "@cert holds no private key; --tls-key takes a file in PEM form",
+        ),
+        (
+            1,
+            "--tls-cert @cert --tls-key @other-key",
+            "the key in @other-key is not that of the certificate in @cert; ",
+        ),
+        (
+            2,
+            "--auth-file @locked",
+            "cannot read --auth-file @locked: Permission denied (os error 13); it takes a file",
+        ),
+        (
+            2,
+            "--auth-file @garbage",
+            "cannot read --auth-file @garbage: it is no text in UTF-8; it takes a file of lines",
+        ),
+        (
+            2,
+            "--auth-file @text",
+            "--auth-file @text: line 1 has no colon; ",
+        ),
+        (
+            2,
+            "--auth-file @nobody",
+            "--auth-file @nobody: line 1 has no user; ",
+        ),
+        (
+            2,
+            "--auth-file @twice",
+            "--auth-file @twice: line 2 names a user for the second time; ",
+        ),
+        (
+            2,
+            "--auth-file @hash",
+            "--auth-file @hash: line 1 has a hash that is neither bcrypt",
+        ),
+        (
+            2,
+            "--token-file @words",
+            "--token-file @words: a token is 1 to 256 letters",
+        ),
+        (
+            2,
+            "token --valid 1h --token-file @locked",
+            "cannot read --token-file @locked: Permission denied",
+        ),
+        (
+            2,
+            "--offline @locked",
+            "cannot read the picture @locked: Permission denied (os error 13); write draw, last or",
+        ),
+    ];
+    for (code, arguments, sentence) in cases {
+        if !cfg!(feature = "tls") && arguments.contains("--tls-") {
+            continue;
+        }
+        let said = refused(trouble.command(arguments));
+        assert!(
+            !said.1.contains(": line ") || said.1.contains(users),
+            "{arguments}: {}",
+            said.1
+        );
+        assert_said(arguments, said, (code, &trouble.fill(sentence)));
+    }
+    let first =
+        fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").expect("Linux has it");
+    if first.trim().parse::<u16>().expect("a port") > 1 {
+        let sentence = "Permission denied (os error 13); choose a port from 1024 up with --listen";
+        assert_said(
+            "a port of the system's",
+            refused(trouble.command("--listen 127.0.0.1:1")),
+            (1, sentence),
+        );
+    }
+    let bench = [
+        (
+            "http://no..host/",
+            "the host of http://no..host/ was not found",
+        ),
+        (
+            "http://@taken/ --pid 4194305",
+            "the figures of process 4194305 cannot be read: No such file or directory",
+        ),
+        (
+            "http://@taken/ --report @no/x.html",
+            "x.html\" cannot be written: No such file or directory (os error 2); ",
+        ),
+    ];
+    for (arguments, sentence) in bench {
+        assert_said(
+            arguments,
+            refused(trouble.command(&format!("bench {arguments}"))),
+            (1, sentence),
+        );
+    }
+    let silent = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port");
+    let said = refused(trouble.command(&format!("health http://{silent}/")));
+    assert_said(
+        "health",
+        said,
+        (
+            1,
+            "Connection refused (os error 111); check the address, and that the server runs",
+        ),
+    );
+}
