@@ -1,9 +1,9 @@
-//! The wall clock, read in one place. Durations and deadlines use the monotonic clock instead,
-//! which is never set.
+//! The wall clock, read in one place. Durations and deadlines use the monotonic clock, which never
+//! jumps.
 
 use std::time::{Duration, SystemTime};
 
-/// The wall time, as a time since the Unix epoch. A clock set before the epoch reads as the epoch.
+/// Returns the wall time since the Unix epoch; zero if the clock is set to a time before it.
 pub fn wall_time() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! `framecast health`: asks a server for `/healthz`, where there is no other program that could.
+//! `framecast health`: requests `/healthz` of a running server, for a machine without another HTTP
+//! client.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -14,97 +15,99 @@ use crate::wire::printable::Printable;
 use crate::wire::secret::{Credentials, SecretAddress, mask};
 use crate::wire::url::Url;
 
-/// How long the answer may take. The server gives it at once, or its loop hangs.
+/// The timeout of the request. A server whose loop does not hang answers at once.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most of a response that is read: its head and a sentence.
+/// The maximum size of a response: its head and one line.
 const RESPONSE_BYTES_MAX: u64 = 32 * 1024;
 
-/// The most header fields that a response may have.
+/// The maximum number of header fields in a response.
 const HEAD_FIELDS_MAX: usize = 100;
 
-/// The status that asks for credentials, or refuses those that were sent.
+/// The status for missing or wrong credentials.
 const UNAUTHORIZED: u16 = 401;
 
 /// Why a server is not healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
-    /// The address cannot be asked.
-    #[error("{url:?} is no address of a server: {why}")]
+    /// The URL is invalid.
+    #[error("{url:?}: invalid server address: {problem}")]
     Url {
-        /// The address as it was given.
+        /// The URL as it was given.
         url: SecretAddress,
-        /// What is wrong with it.
-        why: &'static str,
+        /// The problem.
+        problem: &'static str,
     },
-    /// The file of certificates cannot be used.
-    #[error("--ca {}: {error}; it takes a file of certificates in PEM form", path.display())]
+    /// The file of certificates cannot be read.
+    #[error("--ca {}: {error}; expected a PEM file with certificates", path.display())]
     Certificates {
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         error: io::Error,
     },
-    /// It does not answer.
-    #[error("{url} does not answer: {error}; check the address, and that the server runs")]
-    Silent {
-        /// The server's address.
+    /// There was no response.
+    #[error("{url}: no response: {error}; check the address, and that the server runs")]
+    NoResponse {
+        /// The server's URL.
         url: SecretAddress,
-        /// What went wrong.
+        /// The problem.
         error: io::Error,
     },
-    /// Its certificate is not accepted.
+    /// The server's certificate is not trusted.
     #[error(
-        "{url}: certificate not accepted: {error}; give the certificate or its authority with --ca FILE, or --insecure"
+        "{url}: certificate not trusted: {error}; give the certificate or its authority with --ca FILE, or --insecure"
     )]
     Certificate {
-        /// The server's address.
+        /// The server's URL.
         url: SecretAddress,
-        /// What went wrong.
+        /// The problem.
         error: io::Error,
     },
-    /// It wants other credentials.
+    /// The credentials are missing or wrong.
     #[error(
-        "{url} refuses access (status 401); set FRAMECAST_AUTH=USER:PASSWORD or FRAMECAST_TOKEN"
+        "{url}: access refused (status 401); set FRAMECAST_AUTH=USER:PASSWORD or FRAMECAST_TOKEN"
     )]
     Access {
-        /// The server's address.
+        /// The server's URL.
         url: SecretAddress,
     },
-    /// It reports a fault.
-    #[error("{url} is not healthy (status {status}): {reason}")]
+    /// The server reports a problem.
+    #[error("{url}: not healthy (status {status}): {reason}")]
     Unhealthy {
-        /// The server's address.
+        /// The server's URL.
         url: SecretAddress,
         /// The status of the response.
         status: u16,
-        /// The reason that it states.
+        /// The reason in the response.
         reason: String,
     },
 }
 
-/// Whom to ask, and how.
+/// The server to check.
 #[derive(Clone)]
 pub struct Query {
-    /// The server's address; its path and its query are kept.
+    /// The server's URL. `healthz` is added to its path.
     pub url: SecretAddress,
-    /// User and password, unless the address holds some.
+    /// User and password, unless the URL has them.
     pub credentials: Option<Credentials>,
-    /// A token, sent where there are no credentials.
+    /// A token, which is sent if there are no credentials.
     pub token: Option<String>,
-    /// The certificates that are accepted.
+    /// The trusted certificates.
     pub trust: Trust,
 }
 
-/// Asks a server for `/healthz`, and returns what it states.
+/// Requests `/healthz`, and returns the text of the response.
 ///
 /// # Errors
-/// The address cannot be asked, the server does not answer within 5 s or refuses access, or it
-/// reports a fault.
-pub fn ask(query: &Query) -> Result<String, HealthError> {
+/// The URL is invalid, the server does not respond within 5 s, refuses access, or reports a problem.
+pub fn check(query: &Query) -> Result<String, HealthError> {
     let url = || query.url.clone();
     let (server, given) =
-        Url::of_server(query.url.expose()).map_err(|why| HealthError::Url { url: url(), why })?;
+        Url::of_server(query.url.expose()).map_err(|problem| HealthError::Url {
+            url: url(),
+            problem,
+        })?;
     let config = server
         .is_encrypted()
         .then(|| query.trust.config())
@@ -125,12 +128,12 @@ pub fn ask(query: &Query) -> Result<String, HealthError> {
         if is_about_certificate(&error) {
             HealthError::Certificate { url: url(), error }
         } else {
-            HealthError::Silent { url: url(), error }
+            HealthError::NoResponse { url: url(), error }
         }
     })?;
-    let (status, body) = read_response(&response).ok_or_else(|| {
-        let error = io::Error::other("its answer is not HTTP");
-        HealthError::Silent { url: url(), error }
+    let (status, body) = parse_response(&response).ok_or_else(|| {
+        let error = io::Error::other("the response is not HTTP");
+        HealthError::NoResponse { url: url(), error }
     })?;
     let reason = Printable(mask(String::from_utf8_lossy(body).trim())).to_string();
     match status {
@@ -144,13 +147,13 @@ pub fn ask(query: &Query) -> Result<String, HealthError> {
     }
 }
 
-/// Whether a connection failed because its certificate is not accepted.
+/// Whether a connection failed because the certificate is not trusted.
 fn is_about_certificate(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
-/// Sends a request, and returns what comes until the server closes the connection.
+/// Sends a request, and returns all bytes until the server closes the connection.
 fn exchange(
     server: &Url,
     request: &[u8],
@@ -173,16 +176,16 @@ fn exchange(
         .set_read_timeout(Some(remaining(deadline)?))?;
     stream.write_all(request)?;
     let mut response = Vec::new();
-    let mut piece = [0; 4096];
+    let mut buffer = [0; 4096];
     while (response.len() as u64) < RESPONSE_BYTES_MAX {
         stream
             .socket()
             .set_read_timeout(Some(remaining(deadline)?))?;
-        match stream.read(&mut piece) {
+        match stream.read(&mut buffer) {
             Ok(0) => break,
-            Ok(count) => response.extend_from_slice(&piece[..count]),
+            Ok(count) => response.extend_from_slice(&buffer[..count]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // A server may close the connection without an end of TLS.
+            // The server may close the connection without close_notify.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof && !response.is_empty() => break,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 return Err(ErrorKind::TimedOut.into());
@@ -193,9 +196,9 @@ fn exchange(
     Ok(response)
 }
 
-/// Connects to the first address of `server` that accepts.
+/// Connects to the first address of the server that accepts a connection.
 fn connect(server: &Url, deadline: Instant) -> io::Result<TcpStream> {
-    let mut failure = io::Error::other("its host has no address");
+    let mut failure = io::Error::other("the host has no address");
     let (host, port) = server.lookup();
     for address in (host.as_str(), port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, remaining(deadline)?) {
@@ -206,6 +209,7 @@ fn connect(server: &Url, deadline: Instant) -> io::Result<TcpStream> {
     Err(failure)
 }
 
+/// Returns the time until `deadline`, or an error if there is none left.
 fn remaining(deadline: Instant) -> io::Result<Duration> {
     let remaining = deadline.saturating_duration_since(Instant::now());
     if remaining.is_zero() {
@@ -215,8 +219,8 @@ fn remaining(deadline: Instant) -> io::Result<Duration> {
     }
 }
 
-/// The status and the body of a response; `None` if it is not HTTP.
-fn read_response(bytes: &[u8]) -> Option<(u16, &[u8])> {
+/// Returns status and body of a response; `None` if it is not HTTP.
+fn parse_response(bytes: &[u8]) -> Option<(u16, &[u8])> {
     let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS_MAX];
     let mut response = httparse::Response::new(&mut fields);
     match response.parse(bytes) {
@@ -225,7 +229,7 @@ fn read_response(bytes: &[u8]) -> Option<(u16, &[u8])> {
     }
 }
 
-/// A connection, encrypted or not.
+/// A connection, with or without TLS.
 trait Stream: Read + Write {
     fn socket(&self) -> &TcpStream;
 }

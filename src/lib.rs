@@ -55,7 +55,7 @@
 //!
 //! | File | Lines | What it shows |
 //! |---|---|---|
-//! | `server/event_loop.rs` | 365 | the turn of the loop |
+//! | `server/event_loop.rs` | 291 | the turn of the loop |
 //! | `hub/inputs.rs` | 184 | the hub, and what comes into it between two turns |
 //! | `hub/turn.rs` | 124 | the loop's largest step: receive, expire, answer, send, reap, and why in this order |
 //! | `hub/connections.rs` | 227 | which connections have work to do, and deadlines that move at no cost |

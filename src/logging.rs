@@ -1,7 +1,8 @@
-//! The log: to standard error by env_logger, through a writer that never blocks, masks credentials,
-//! escapes what came from outside, and counts what it had to drop. systemd's journal has a time and
-//! a priority for each line: there, a line begins with its priority and has neither time nor level
-//! of its own.
+//! The log: env_logger writes to stderr, through a writer that never blocks.
+//!
+//! Credentials are masked and control characters escaped. Lines that stderr does not take are
+//! dropped and counted. The journal of systemd records a time and a priority for each line: there, a
+//! line begins with its priority, without time and level.
 
 mod rate_limit;
 
@@ -20,18 +21,17 @@ pub use self::rate_limit::RateLimit;
 use crate::wire::printable::Printable;
 use crate::wire::secret::mask;
 
-/// A line longer than this is cut. It is what a pipe takes whole when it says that it takes
-/// anything (pipe(7), PIPE_BUF).
+/// A longer line is cut. A pipe that is writable takes this many bytes at once (PIPE_BUF in
+/// pipe(7)).
 const LINE_BYTES_MAX: usize = 4096;
 
-/// Lines written in one second; more than that nobody reads, and somebody else is making us write
-/// them.
+/// Lines written in one second. More are dropped: probably a peer causes them.
 const LINES_PER_SECOND_MAX: u32 = 1000;
 
 static LINES_LOST: AtomicU64 = AtomicU64::new(0);
 
-/// Whether standard error is the journal's: `JOURNAL_STREAM` names its device and inode, as it may
-/// have been led elsewhere since (systemd.exec(5)).
+/// Whether stderr goes to the journal. `JOURNAL_STREAM` has the device and inode of the journal's
+/// stream; stderr may have been redirected since (systemd.exec(5)).
 static TO_JOURNAL: LazyLock<bool> = LazyLock::new(|| {
     let Ok(journal) = env::var("JOURNAL_STREAM") else {
         return false;
@@ -40,24 +40,24 @@ static TO_JOURNAL: LazyLock<bool> = LazyLock::new(|| {
         .is_ok_and(|stderr| journal == format!("{}:{}", stderr.st_dev, stderr.st_ino))
 });
 
-/// Starts the log at `level`, unless `RUST_LOG` says otherwise.
+/// Starts the log at `level`, unless `RUST_LOG` is set.
 pub fn start(level: LevelFilter) {
     let mut builder = Builder::from_env(Env::default().default_filter_or(level.as_str()));
     builder
-        .target(Target::Pipe(Box::new(Unblocking::default())))
+        .target(Target::Pipe(Box::new(NonBlockingStderr::default())))
         .format(|line, record| {
-            let (level, words) = (record.level(), Printable(mask(&record.args().to_string())));
+            let (level, text) = (record.level(), Printable(mask(&record.args().to_string())));
             match priority(level) {
-                "" => writeln!(line, "{} {level:<5} {words}", line.timestamp_millis()),
-                priority => writeln!(line, "{priority}{words}"),
+                "" => writeln!(line, "{} {level:<5} {text}", line.timestamp_millis()),
+                priority => writeln!(line, "{priority}{text}"),
             }
         });
-    // A second start, which only a test can make, changes nothing.
+    // A second start, as in tests, changes nothing.
     let _ = builder.try_init();
 }
 
-/// What a line of this level begins with, so that the journal knows its priority (sd-daemon(3));
-/// nothing elsewhere.
+/// Returns the prefix of a line that tells the journal its priority (sd-daemon(3)); empty if stderr
+/// does not go to the journal.
 pub fn priority(level: Level) -> &'static str {
     match level {
         _ if !*TO_JOURNAL => "",
@@ -68,23 +68,22 @@ pub fn priority(level: Level) -> &'static str {
     }
 }
 
-/// Log lines that were dropped because standard error took no more, or because there were too many
-/// of them.
+/// Returns the number of dropped lines: stderr did not take them, or there were too many.
 pub fn lines_lost() -> u64 {
     LINES_LOST.load(Ordering::Relaxed)
 }
 
-/// Standard error, asked first whether it would take a line. A terminal on hold or a pipe nobody
-/// reads then costs lines and not the loop. The descriptor is not made non-blocking: it is shared
-/// with whoever started us.
+/// Writes a line only if stderr is writable, so that a stopped terminal or a full pipe costs log
+/// lines, but does not block the loop. The descriptor stays in blocking mode, because other processes
+/// share it.
 #[derive(Debug, Default)]
-struct Unblocking {
+struct NonBlockingStderr {
     window_started: Option<Instant>,
     written: u32,
     lost: u64,
 }
 
-impl Unblocking {
+impl NonBlockingStderr {
     fn has_room(&mut self) -> bool {
         let now = Instant::now();
         if self
@@ -96,40 +95,40 @@ impl Unblocking {
         }
         let stderr = io::stderr();
         let mut descriptors = [PollFd::new(&stderr, PollFlags::OUT)];
-        let at_once = Timespec {
+        let no_wait = Timespec {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        let writable = matches!(poll(&mut descriptors, Some(&at_once)), Ok(1))
+        let writable = matches!(poll(&mut descriptors, Some(&no_wait)), Ok(1))
             && descriptors[0].revents() == PollFlags::OUT;
         self.written += 1;
         writable && self.written <= LINES_PER_SECOND_MAX
     }
 }
 
-impl Write for Unblocking {
+impl Write for NonBlockingStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if !self.has_room() {
             self.lost += 1;
             LINES_LOST.fetch_add(1, Ordering::Relaxed);
             return Ok(line.len());
         }
-        let mut piece = Vec::with_capacity(LINE_BYTES_MAX);
+        let mut bytes = Vec::with_capacity(LINE_BYTES_MAX);
         if self.lost > 0 {
             let _ = writeln!(
-                piece,
-                "{}({} log lines were lost here)",
+                bytes,
+                "{}({} log lines lost)",
                 priority(Level::Warn),
                 self.lost
             );
             self.lost = 0;
         }
-        let room = LINE_BYTES_MAX - piece.len() - 1;
+        let room = LINE_BYTES_MAX - bytes.len() - 1;
         let text = line.strip_suffix(b"\n").unwrap_or(line);
-        piece.extend_from_slice(&text[..text.len().min(room)]);
-        piece.push(b'\n');
-        // Whatever becomes of it, a log line is not worth an error.
-        let _ = io::stderr().write(&piece);
+        bytes.extend_from_slice(&text[..text.len().min(room)]);
+        bytes.push(b'\n');
+        // A line that cannot be logged must not fail the caller.
+        let _ = io::stderr().write(&bytes);
         Ok(line.len())
     }
 

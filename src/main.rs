@@ -193,7 +193,7 @@ fn list_cameras() -> Outcome {
 
 fn ask_health(options: Health) -> Outcome {
     let query = options.query().map_err(usage)?;
-    let words = health::ask(&query).map_err(|error| match error {
+    let words = health::check(&query).map_err(|error| match error {
         HealthError::Url { .. } | HealthError::Certificates { .. } => usage(error),
         _ => failure(error),
     })?;

@@ -1,4 +1,4 @@
-//! Which certificates of servers and cameras are accepted.
+//! The certificates of servers and cameras that are trusted.
 
 use std::fs;
 use std::io;
@@ -12,34 +12,32 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// The certificates that are accepted: those that the platform's authorities have signed, and
-/// others by choice.
+/// The trusted certificates: those signed by the platform's authorities, and others by choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// A file in PEM form. The certificates in it are accepted themselves, whatever name they are
-    /// for, and so are those that they have signed; those of the platform are accepted besides.
+    /// A PEM file. Its certificates are trusted for any host name, and so are certificates that they
+    /// have signed, in addition to the platform's.
     pub certificates: Option<PathBuf>,
-    /// Whether any certificate is accepted.
+    /// Whether every certificate is trusted.
     pub is_insecure: bool,
 }
 
 impl Trust {
-    /// The settings of connections to servers that have any certificate if `is_insecure`, and
-    /// otherwise one that the platform's authorities have signed. Reads the platform's store.
+    /// Returns the configuration that trusts the platform's authorities, or every certificate if
+    /// `is_insecure`. Reads the platform's store.
     pub fn client_config(is_insecure: bool) -> Arc<ClientConfig> {
         Self {
             certificates: None,
             is_insecure,
         }
         .config()
-        .expect("no file is read, which alone can fail")
+        .expect("only reading the file can fail, and there is none")
     }
 
-    /// The settings of a connection. Reads the file and the platform's store.
+    /// Returns the configuration of a connection. Reads the file and the platform's store.
     ///
     /// # Errors
-    /// The file of certificates cannot be read, or there is none in it. Without a file there is no
-    /// error.
+    /// The file cannot be read, or has no certificate. Without a file, there is no error.
     pub fn config(&self) -> io::Result<Arc<ClientConfig>> {
         let pinned = self
             .certificates
@@ -48,7 +46,7 @@ impl Trust {
             .transpose()?
             .unwrap_or_default();
         let provider = Arc::new(ring::default_provider());
-        let rule = if self.is_insecure {
+        let authorities = if self.is_insecure {
             None
         } else {
             let mut roots = platform_roots();
@@ -58,15 +56,15 @@ impl Trust {
             Some(
                 verifier
                     .build()
-                    .expect("the platform's or Mozilla's certificates are never none"),
+                    .expect("there are certificates, of the platform or of Mozilla"),
             )
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions();
-        let builder = builder.expect("ring has what the default versions of TLS need");
+        let builder = builder.expect("ring supports the default versions of TLS");
         let verifier = Arc::new(Verifier {
             pinned,
-            rule,
+            authorities,
             provider,
         });
         Ok(Arc::new(
@@ -78,18 +76,18 @@ impl Trust {
     }
 }
 
-/// Reads the certificates of a file, which are at least one.
+/// Reads the certificates of a file, at least one.
 fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&fs::read(path)?).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(io::Error::other("there is no certificate in it")),
+        Ok(_) => Err(io::Error::other("no certificate found")),
         Err(error) => Err(io::Error::other(error)),
     }
 }
 
-/// The platform's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; Mozilla's where
-/// there are none, as in a container that holds this program alone.
+/// Returns the platform's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; Mozilla's if
+/// there are none, as in a container without other programs.
 fn platform_roots() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
@@ -97,18 +95,18 @@ fn platform_roots() -> RootCertStore {
     }
     let mut roots = RootCertStore::empty();
     let (added, ignored) = roots.add_parsable_certificates(found.certs);
-    log::debug!("certificates: {added} trusted, {ignored} not readable");
+    log::debug!("certificates: {added} trusted, {ignored} unreadable");
     if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     roots
 }
 
-/// Accepts the certificates that are `pinned`, and then by the `rule`; without one, any.
+/// Trusts pinned certificates, then those that `authorities` verifies; without `authorities`, all.
 #[derive(Debug)]
 struct Verifier {
     pinned: Vec<CertificateDer<'static>>,
-    rule: Option<Arc<WebPkiServerVerifier>>,
+    authorities: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -121,9 +119,9 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match &self.rule {
-            Some(rule) if !self.pinned.contains(certificate) => {
-                rule.verify_server_cert(certificate, intermediates, name, ocsp_response, now)
+        match &self.authorities {
+            Some(authorities) if !self.pinned.contains(certificate) => {
+                authorities.verify_server_cert(certificate, intermediates, name, ocsp_response, now)
             }
             _ => Ok(ServerCertVerified::assertion()),
         }
@@ -135,13 +133,13 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match self.rule {
+        match self.authorities {
             Some(_) => {
                 let algorithms = &self.provider.signature_verification_algorithms;
                 verify_tls12_signature(message, certificate, signature, algorithms)
             }
-            // A signature by a certificate of unknown origin proves nothing, and old cameras have
-            // some that cannot be read.
+            // With every certificate trusted, its signature proves nothing; and some certificates of
+            // old cameras cannot be parsed.
             None => Ok(HandshakeSignatureValid::assertion()),
         }
     }
@@ -152,7 +150,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match self.rule {
+        match self.authorities {
             Some(_) => {
                 let algorithms = &self.provider.signature_verification_algorithms;
                 verify_tls13_signature(message, certificate, signature, algorithms)

@@ -13,7 +13,7 @@ use crate::drivers::{Source, SourceError};
 const PREFIX: &str = "FRAMECAST_";
 
 /// The server that is being replaced passes this one on.
-const INTERNAL: [&str; 1] = ["FRAMECAST_PREDECESSOR"];
+const INTERNAL: [&str; 1] = ["FRAMECAST_OLD_PROCESS"];
 
 /// Two names are meant to be one if they are so alike, from 0 to 1 (Jaro-Winkler).
 const LIKENESS_MIN: f64 = 0.85;

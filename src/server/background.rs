@@ -1,5 +1,5 @@
-//! Values that a thread reads while the loop turns: files, since a disk may be slow or a network's
-//! gone, and tables of the kernel. Each thread reads one value, wakes the loop and ends.
+//! Reads a value in a thread, because reading it may block: files on a slow disk or network, tables
+//! of the kernel. Each thread reads one value, wakes the loop and ends.
 
 use std::fmt;
 use std::io;
@@ -9,18 +9,18 @@ use std::thread;
 
 use mio::Waker;
 
-/// A value that is read again whenever it may have changed.
+/// A value that is read again when it may have changed.
 pub struct Background<T> {
     name: &'static str,
     waker: Arc<Waker>,
     running: Option<Receiver<T>>,
-    /// It may have changed once more since the reading began.
+    /// The value may have changed since the running thread was started.
     is_stale: bool,
 }
 
 impl<T: Send + 'static> Background<T> {
-    /// A value whose threads are called `name`. `waker` wakes the loop when [`Background::take`] is
-    /// to be called.
+    /// Reads nothing yet. `name` is the name of the threads. `waker` wakes the loop when
+    /// [`Background::take`] has a result.
     pub fn new(name: &'static str, waker: Arc<Waker>) -> Self {
         Self {
             name,
@@ -30,7 +30,7 @@ impl<T: Send + 'static> Background<T> {
         }
     }
 
-    /// Has the value read, unless that is under way: then it is read once more afterwards.
+    /// Starts a thread that reads the value. If one is running, marks its result as stale instead.
     pub fn start(&mut self, read: impl FnOnce() -> T + Send + 'static) -> io::Result<()> {
         if self.running.is_some() {
             self.is_stale = true;
@@ -39,7 +39,7 @@ impl<T: Send + 'static> Background<T> {
         let (sender, receiver) = mpsc::channel();
         let waker = Arc::clone(&self.waker);
         let read = move || {
-            // If the receiver is gone, so is the server.
+            // Without a receiver, the server is quitting.
             let _ = sender.send(read());
             let _ = waker.wake();
         };
@@ -50,7 +50,7 @@ impl<T: Send + 'static> Background<T> {
         Ok(())
     }
 
-    /// The value, if it has been read.
+    /// Returns the result of a thread that has ended.
     pub fn take(&mut self) -> Option<Taken<T>> {
         let value = match self.running.as_ref()?.try_recv() {
             Err(TryRecvError::Empty) => return None,
@@ -65,12 +65,12 @@ impl<T: Send + 'static> Background<T> {
     }
 }
 
-/// What a thread has left.
+/// The result of a thread.
 #[derive(Debug)]
 pub struct Taken<T> {
-    /// The value; none if the thread has panicked.
+    /// The value; `None` if the thread has panicked.
     pub value: Option<T>,
-    /// Whether it is to be read once more.
+    /// Whether to read it again: it may have changed in the meantime.
     pub is_stale: bool,
 }
 

@@ -1,4 +1,4 @@
-//! All events of one turn, batch by batch.
+//! The events of one turn, polled in batches.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -7,22 +7,22 @@ use mio::{Events, Poll};
 
 /// The batches of one turn.
 ///
-/// Events are edges: the kernel reports each once, and the next poll overwrites the batch before.
-/// So [`Batches::poll`] either polls a batch and returns `true`, or polls nothing and returns
-/// `false`: there is no batch that its caller does not see.
+/// The kernel reports each edge once, and a poll overwrites the events of the previous poll. So the
+/// caller must dispatch every batch that [`Batches::poll`] polls: it returns `true` for each of
+/// them, and `false` only if it has not polled.
 #[derive(Debug)]
 pub struct Batches {
-    /// How long the next poll may wait.
+    /// The timeout of the next poll.
     timeout: Option<Duration>,
-    /// How many batches may still be polled.
+    /// The number of batches that may still be polled.
     left: usize,
-    /// Whether the last one was full, so that there may be more events.
+    /// The last batch was full, so there may be more events.
     was_full: bool,
 }
 
 impl Batches {
-    /// At most `max` batches, the first of which is waited for: no longer than `timeout`, or
-    /// without end.
+    /// At most `max` batches. The first poll waits for `timeout`, or without limit; the others do not
+    /// wait.
     pub fn new(max: usize, timeout: Option<Duration>) -> Self {
         Self {
             timeout,
@@ -31,18 +31,20 @@ impl Batches {
         }
     }
 
-    /// Polls the next batch into `events`. Returns `false`, and leaves `events` as they are, if the
-    /// batch before was the last one.
+    /// Polls the next batch into `events` and returns `true`. Returns `false` without polling when
+    /// the last batch was not full (nothing left), or `max` batches were polled (own budget): the
+    /// kernel keeps the events that are not polled yet.
     ///
     /// # Errors
-    /// What the kernel returns, other than `EINTR`, which ends the wait early.
+    /// Those of epoll_wait(2) but `EINTR`, after which the batch is empty.
     pub fn poll(&mut self, poll: &mut Poll, events: &mut Events) -> io::Result<bool> {
         if !self.was_full || self.left == 0 {
             return Ok(false);
         }
-        match poll.poll(events, self.timeout) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
-            _ => {}
+        if let Err(error) = poll.poll(events, self.timeout)
+            && error.kind() != ErrorKind::Interrupted
+        {
+            return Err(error);
         }
         self.timeout = Some(Duration::ZERO);
         self.left -= 1;
@@ -60,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// The tokens of one turn of at most two batches of two events.
+    /// Polls at most two batches of two events, and returns their tokens.
     fn turn(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Vec<usize> {
         let mut batches = Batches::new(2, Some(timeout));
         let mut tokens = Vec::new();
@@ -71,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_behind_the_last_full_batch_come_in_the_next_turn() {
+    fn edges_beyond_the_last_batch_are_reported_in_the_next_turn() {
         let mut poll = Poll::new().unwrap();
         let mut events = Events::with_capacity(2);
         let mut pipes: Vec<_> = (0..11).map(|_| mio::unix::pipe::new().unwrap()).collect();
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_batch_is_waited_for() {
+    fn second_batch_does_not_wait() {
         let mut poll = Poll::new().unwrap();
         let mut events = Events::with_capacity(2);
         let (mut sender, mut receiver) = mio::unix::pipe::new().unwrap();

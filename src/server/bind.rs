@@ -1,4 +1,4 @@
-//! Listening sockets: how they are bound, and the options that accepted sockets inherit.
+//! Binds listening sockets, and sets the options that accepted sockets inherit.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
@@ -11,24 +11,24 @@ use mio::net::TcpListener;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, TcpKeepalive, Type};
 
-/// Connections that may wait in the kernel; it takes the smaller of this and `net.core.somaxconn`.
+/// The length of the backlog. The kernel uses the smaller of this and `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Bytes that may lie unsent in the kernel before it calls a socket full (`TCP_NOTSENT_LOWAT`,
-/// tcp(7)). Without this bound the kernel queues seconds of frames for a slow viewer, and live is
-/// no longer live. Fast viewers lose nothing.
+/// The unsent bytes in the kernel above which a socket is not writable (`TCP_NOTSENT_LOWAT`,
+/// tcp(7)). Without it, the kernel queues seconds of frames for a slow viewer, who then sees old
+/// pictures. A fast viewer loses nothing.
 const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// A peer that vanished is noticed after 15 s of silence and 3 probes at 5 s; one that is being
-/// sent something, by the stall timeout. `TCP_USER_TIMEOUT` is not set: the kernel also counts the
-/// time in which the peer's window was too small for a whole segment of ours, and would close a
-/// slow reader that never stopped reading.
+/// An idle connection whose peer has vanished is closed after 15 s of silence and 3 probes at 5 s.
+/// While a reply is sent, the stall timeout does that. `TCP_USER_TIMEOUT` is not set: the kernel also
+/// counts the time in which the peer's window is smaller than one segment, and so would close a slow
+/// reader that never stops reading.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// The addresses of `HOST:PORT`. Those of a link have a zone, `[fe80::1%eth0]:PORT`, which
-/// getaddrinfo(3) takes without the brackets.
+/// Resolves `HOST:PORT`. A link-local address has a zone, `[fe80::1%eth0]:PORT`, which
+/// getaddrinfo(3) accepts without the brackets only.
 fn addresses(address: &str) -> io::Result<impl Iterator<Item = SocketAddr>> {
     let zoned = address
         .strip_prefix('[')
@@ -42,14 +42,14 @@ fn addresses(address: &str) -> io::Result<impl Iterator<Item = SocketAddr>> {
     }
 }
 
-/// Binds the addresses of `HOST:PORT`: `localhost` has two, and a client may try either. One that
-/// this machine does not have is left out, unless it is the only one; one that is in use is an
+/// Binds all addresses of `HOST:PORT`: `localhost` has two, and a client may use either. An address
+/// that this machine does not have is skipped, unless it is the only one. An address in use is an
 /// error.
 pub(super) fn bind_inet(address: &str) -> io::Result<Vec<TcpListener>> {
-    let mut refused = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
     let mut bound: Vec<TcpListener> = Vec::new();
     for mut address in addresses(address)? {
-        // The port that the kernel chose for the first address is the port of all.
+        // With port 0, all addresses get the port that the kernel chose for the first.
         if let (0, Some(Ok(first))) = (address.port(), bound.first().map(TcpListener::local_addr)) {
             address.set_port(first.port());
         }
@@ -61,17 +61,17 @@ pub(super) fn bind_inet(address: &str) -> io::Result<Vec<TcpListener>> {
         match bind_address(address).or_else(|error| bind_without_ipv6(address, error)) {
             Ok(listener) => bound.push(listener),
             Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(error),
-            Err(error) => refused = error,
+            Err(error) => failure = error,
         }
     }
     if bound.is_empty() {
-        Err(refused)
+        Err(failure)
     } else {
         Ok(bound)
     }
 }
 
-/// Binds all addresses of IPv4 in place of `[::]`, if the kernel has no IPv6.
+/// Binds `0.0.0.0` instead of `[::]` if the kernel has no IPv6.
 fn bind_without_ipv6(address: SocketAddr, error: io::Error) -> io::Result<TcpListener> {
     match Errno::from_io_error(&error) {
         Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
@@ -99,8 +99,8 @@ fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Sets on the listening socket what every accepted one is to have: on Linux they inherit all of
-/// it, which saves seven system calls a connection.
+/// Sets the options on the listening socket. On Linux, accepted sockets inherit them, which saves
+/// seven system calls for each connection.
 pub(super) fn tune(socket: &socket2::Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
@@ -112,17 +112,17 @@ pub(super) fn tune(socket: &socket2::Socket) -> io::Result<()> {
     socket.set_nonblocking(true)
 }
 
-/// Accepting on a socket that does not listen fails for ever.
+/// Checks that a socket listens: otherwise, accept would never succeed.
 pub(super) fn must_listen(socket: &socket2::Socket) -> io::Result<()> {
     if socket.is_listener()? {
         Ok(())
     } else {
-        Err(io::Error::other("a socket does not listen"))
+        Err(io::Error::other("the socket does not listen"))
     }
 }
 
-/// Removes the socket of a server that has died, but not one that is served, nor anything that is
-/// no socket.
+/// Removes the Unix socket that a killed server has left. Does not remove the socket of a running
+/// server, nor any other file.
 pub(super) fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket =
         std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn name_is_bound_with_all_its_addresses_on_one_port() {
+    fn host_name_is_bound_with_all_its_addresses_on_one_port() {
         let bound = bind_inet("localhost:0").unwrap();
         let addresses: Vec<SocketAddr> = bound
             .iter()

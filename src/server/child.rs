@@ -1,4 +1,4 @@
-//! A child process: how it is started, its stderr, and its end.
+//! One child process: starts it, reads its stderr, signals and reaps it.
 
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::process::CommandExt;
@@ -12,19 +12,19 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use super::settings::{DriverSpec, StdinFrom};
 use super::systemd;
 
-/// The variable that marks a child of the server, and all that it starts: see
+/// The environment variable that marks a child and all processes that it starts: see
 /// [`orphans`](super::orphans).
 pub(super) const MARK: &str = "CHILD_OF_FRAMECAST";
 
-/// Bytes of stderr read from one child in one turn: of the shortest lines, a few milliseconds'
-/// work.
+/// Bytes of stderr read from one child in one turn. To log so many of the shortest lines takes a few
+/// milliseconds.
 const STDERR_BUDGET_BYTES: usize = 8 * 1024;
 
-/// A line of stderr is kept up to this length.
+/// A longer line of stderr is cut.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// Returns the command of `spec`. It does not inherit the server's own options, which may hold the
-/// passwords of other cameras, nor the variables of systemd.
+/// Returns the command of `spec`. It does not inherit the variables of systemd, nor the server's
+/// options, which may hold the passwords of other cameras.
 pub(super) fn command(spec: &DriverSpec) -> Command {
     let mut command = Command::new(&spec.program);
     for (name, _) in std::env::vars_os() {
@@ -48,28 +48,28 @@ pub(super) fn command(spec: &DriverSpec) -> Command {
 /// A running child process and the pipe of its stderr.
 #[derive(Debug)]
 pub(super) struct Child {
-    /// The process itself, to take its pipes.
+    /// The process, to take its pipes.
     pub(super) process: process::Child,
-    /// What its descendants carry in their environment: see [`MARK`].
+    /// The value of [`MARK`] in its environment.
     pub(super) mark: String,
     stderr: Option<Receiver>,
+    /// The line of stderr that has not ended yet.
     line: Vec<u8>,
     pub(super) started_at: Instant,
 }
 
 impl Child {
-    /// Starts `command` in a process group of its own, and registers the pipe of its stderr under
-    /// `token`.
+    /// Starts `command` in a new process group, and registers its stderr under `token`.
     pub(super) fn spawn(
         command: &mut Command,
         token: Token,
         registry: &Registry,
         now: Instant,
     ) -> io::Result<Self> {
-        // No other child of this server has the same token.
+        // Unique, since no other child of this server has the same token.
         let mark = format!("{}.{}", process::id(), token.0);
-        // In a group of its own, Ctrl-C at the terminal does not reach it, and a kill reaches all
-        // that it has started.
+        // With a group of its own, a kill reaches the processes that it has started, and Ctrl-C at
+        // the terminal does not reach it.
         command
             .env(MARK, &mark)
             .stderr(Stdio::piped())
@@ -87,8 +87,7 @@ impl Child {
         Ok(child)
     }
 
-    /// Starts `command` in our own process group and with our own stderr: for a process that is to
-    /// outlive this one.
+    /// Starts `command` with our process group and stderr: for a process that outlives this one.
     pub(super) fn spawn_detached(command: &mut Command, now: Instant) -> io::Result<Self> {
         let process = command.spawn()?;
         Ok(Self {
@@ -110,21 +109,22 @@ impl Child {
         Ok(waitid(WaitId::Pid(self.pid()), options)?.is_some())
     }
 
-    /// Kills the process group and reaps the process. The kill comes first: as long as the process
-    /// is not reaped, no other group can have its number. It cannot be refused, so the wait is
-    /// short.
+    /// Kills the process group and reaps the process. The kill comes first, because the kernel may
+    /// reuse the number of the group once the process is reaped. The wait is short, because a process
+    /// cannot ignore SIGKILL.
     pub(super) fn reap(&mut self) -> io::Result<ExitStatus> {
         self.signal(Signal::KILL);
         self.process.wait()
     }
 
-    /// Signals the process group. A group that is gone already is no error.
+    /// Signals the process group, if there still is one.
     pub(super) fn signal(&self, signal: Signal) {
         let _ = kill_process_group(self.pid(), signal);
     }
 
-    /// Reads stderr until it would block or has ended, and calls `on_line` for each line. Returns
-    /// whether its budget ended the reading: then there may be more, and no edge will report it.
+    /// Reads stderr, and calls `on_line` for each line. Ends when the pipe would block (an edge is
+    /// owed), has ended, or [`STDERR_BUDGET_BYTES`] are reached. Returns whether the budget was
+    /// reached: then there may be more, and no edge will report it.
     pub(super) fn read_stderr(
         &mut self,
         scratch: &mut [u8],

@@ -1,4 +1,4 @@
-//! The files of `--auth-file` and `--token-file`: read before the loop starts, and again on SIGHUP.
+//! Reads the files of `--auth-file` and `--token-file`: at the start, and again on SIGHUP.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
@@ -8,74 +8,74 @@ use std::str::FromStr;
 
 use crate::site::auth::{Accounts, AccountsError, Secret};
 
-/// A larger file is none of users or of a token.
+/// A larger file is rejected.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Where the credentials come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CredentialSources {
-    /// A file of users.
+    /// The file of users.
     pub auth_file: Option<PathBuf>,
-    /// The token.
+    /// The source of the token.
     pub token: TokenSource,
 }
 
 /// Where the token comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TokenSource {
-    /// There is none.
+    /// There is no token.
     #[default]
     None,
-    /// The command line or a variable.
+    /// The command line or an environment variable.
     Given(Secret),
     /// The first line of a file.
     File(PathBuf),
 }
 
-/// Credentials as they were read.
+/// Credentials that were read.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    /// Users with passwords.
+    /// The users and their passwords.
     pub accounts: Accounts,
     /// The token.
     pub secret: Option<Secret>,
 }
 
-/// A file of credentials cannot be used. What is secret in it is not repeated.
+/// An error in a file of credentials. It does not contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// A file cannot be read.
-    #[error("cannot read {option} {}: {error}; it takes {content}", path.display())]
+    #[error("{option} {}: {error}; expected {content}", path.display())]
     File {
-        /// What it was given with.
+        /// The option that names the file.
         option: &'static str,
-        /// What is to stand in it.
+        /// The expected content.
         content: &'static str,
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
         /// The reason.
         error: io::Error,
     },
-    /// A file of users has a bad line.
+    /// A line in the file of users is invalid.
     #[error("--auth-file {}: {error}", path.display())]
     Accounts {
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The invalid line.
         error: AccountsError,
     },
-    /// A file's first line is no token.
-    #[error("--token-file {}: {fault}", path.display())]
+    /// The first line of the file is not a token.
+    #[error("--token-file {}: {problem}", path.display())]
     Token {
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
-        /// What a token is.
-        fault: &'static str,
+        /// The problem and its remedy.
+        problem: &'static str,
     },
 }
 
 impl CredentialSources {
-    /// Whether there is a file to read again.
+    /// Whether there is a file to reload.
     pub fn has_files(&self) -> bool {
         self.auth_file.is_some() || matches!(self.token, TokenSource::File(_))
     }
@@ -83,7 +83,7 @@ impl CredentialSources {
     /// Reads the files. This may block.
     ///
     /// # Errors
-    /// One cannot be read, or holds something else.
+    /// A file cannot be read, or its content is invalid.
     pub fn load(&self) -> Result<Credentials, CredentialsError> {
         let accounts = match &self.auth_file {
             None => Accounts::default(),
@@ -111,13 +111,13 @@ impl CredentialSources {
 fn read_token(path: &Path) -> Result<Secret, CredentialsError> {
     let text = read("--token-file", "a file whose first line is the token", path)?;
     let token = Secret::from_str(text.lines().next().unwrap_or_default().trim());
-    token.map_err(|fault| CredentialsError::Token {
+    token.map_err(|problem| CredentialsError::Token {
         path: path.to_owned(),
-        fault,
+        problem,
     })
 }
 
-/// Reads a small file of secrets, and warns if others may read it too.
+/// Reads a file of secrets. Logs a warning if other users can read it.
 fn read(
     option: &'static str,
     content: &'static str,
@@ -132,18 +132,18 @@ fn read(
     let is_open = |permissions: Permissions| permissions.mode() & 0o007 != 0;
     if fs::metadata(path).is_ok_and(|metadata| is_open(metadata.permissions())) {
         log::warn!(
-            "{option} {}: every user of this machine may read it; chmod 600 mends that",
+            "{option} {}: readable by every user of this machine; protect it with chmod 600",
             path.display()
         );
     }
     let bytes = read_small(path, FILE_BYTES_MAX).map_err(failed)?;
-    String::from_utf8(bytes).map_err(|_| failed(io::Error::other("it is no text in UTF-8")))
+    String::from_utf8(bytes).map_err(|_| failed(io::Error::other("not UTF-8 text")))
 }
 
-/// Reads all of a small file. That of a device may have no end.
+/// Reads a file that must be small. A device, for example, may have no end.
 ///
 /// # Errors
-/// It cannot be read, or is larger than `bytes_max` bytes.
+/// The file cannot be read, or is larger than `bytes_max` bytes.
 pub fn read_small(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?
@@ -151,7 +151,7 @@ pub fn read_small(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
         .read_to_end(&mut bytes)?;
     if bytes.len() > bytes_max {
         Err(io::Error::other(format!(
-            "it is larger than {} MiB",
+            "larger than {} MiB",
             bytes_max / 1024 / 1024
         )))
     } else {

@@ -1,18 +1,18 @@
-//! The event loop: wait, dispatch each event to its owner, take the hub's turn, attend to listeners
-//! and children.
+//! The event loop: wait for events, hand each to its owner, take the hub's turn, attend to listeners
+//! and child processes.
 //!
-//! Every source is registered once, edge-triggered, and never again: the kernel reports what has
-//! changed, and its owner remembers it. Every loop that reads, writes or accepts ends in one of
-//! three ways and only these:
+//! Every socket and pipe is registered once, edge-triggered: the kernel reports a change once, and
+//! its owner sets a bit. The owner clears the bit only when the kernel returns "would block". So
+//! every loop that reads, writes or accepts ends in one of three ways, and only these:
 //!
-//! 1. the kernel returned "would block", so it owes an edge;
-//! 2. nothing is left to do;
-//! 3. a budget of ours was reached; then the owner stays ready, and the next wait takes no time.
+//! 1. Would block: the bit is cleared, and the kernel owes the next edge.
+//! 2. Nothing left: there is nothing more to write, or the peer has ended.
+//! 3. Own budget reached: the bit stays set, and the next wait takes no time.
 //!
-//! An edge that is taken and not used up in one of these ways is lost, and with it a viewer. That
-//! is the heart of non-blocking I/O. All of it is in this file, [`super::listener`],
-//! [`super::camera`] and [`crate::hub`]. What comes before the first turn is in `start`, what
-//! signals ask for in `signals`.
+//! A loop that ends in any other way loses an edge: no event reports the bytes that are left, and
+//! the viewer hangs. The loops are in [`super::listener`], [`super::child`],
+//! [`super::camera::frames`] and [`crate::hub`]. The code before the first turn is in `start`, the
+//! handling of signals in `signals`.
 
 mod children;
 mod signals;
@@ -35,7 +35,7 @@ use super::reloads::Reloads;
 use super::restart::{self, NewProcess};
 use super::settings::Settings;
 use super::signals::Signals;
-use super::snapshot::Parts;
+use super::snapshot::Sources;
 use super::socket::Socket;
 use super::stats_ticker::StatsTicker;
 use super::supervised::ChildProcess;
@@ -43,21 +43,21 @@ use super::systemd::Systemd;
 use super::tls::Tls;
 use super::token::Owner;
 use crate::clock::wall_time;
-use crate::hub::{Answer, Call, Hub, Permit, Readiness, Reply, Response, Tick, Wake};
+use crate::hub::{Answer, Call, Hub, Permit, Readiness, Reply, Tick, Wake};
 use crate::logging::RateLimit;
 use crate::site::auth::{Authenticator, Decision};
 use crate::site::{self, refusals};
 use crate::stream::Topic;
 
-/// Events taken from the kernel at once.
+/// Events polled at once.
 const EVENTS_MAX: usize = 1024;
 
-/// Batches taken in one turn: enough for an event of every connection there may be by default.
-/// After a pause of the process there are more events than one batch holds, and no deadline may be
-/// judged before they are dispatched.
+/// Batches polled in one turn: an event for every connection that the default limits allow. A
+/// process that was stopped finds more than one batch of events, and must dispatch all of them
+/// before it closes a peer as late.
 const BATCHES_MAX: usize = 32;
 
-/// One thread and all it owns.
+/// The event loop and all that it owns.
 #[derive(Debug)]
 pub struct EventLoop {
     poll: Poll,
@@ -71,26 +71,26 @@ pub struct EventLoop {
     publishers: Vec<Publisher>,
     passwords: Passwords,
     new_process: NewProcess,
-    /// Children when orphans were last looked for; none if a child has exited since.
+    /// How many children there were at the last search for orphans; `None` if one has exited since.
     children_swept: Option<usize>,
-    /// Bytes just read from a pipe.
+    /// The buffer that pipes are read into.
     scratch: Box<[u8]>,
     signals: Signals,
     reloads: Reloads,
     systemd: Systemd,
     stats: LoopStats,
     stats_ticker: StatsTicker,
-    /// The server is shutting down, and quits then at the latest.
+    /// The server is shutting down, and quits at this time at the latest.
     ending: Option<Instant>,
 }
 
 impl EventLoop {
-    /// Takes turns until a signal ends them.
+    /// Takes turns until a signal ends the server.
     ///
     /// # Errors
-    /// Waiting for events failed, which nothing that a peer or a camera does can cause.
+    /// Polling failed. No peer and no camera can cause that.
     pub fn run(mut self) -> Result<(), ServeError> {
-        restart::announce();
+        restart::signal_ready();
         self.systemd.ready(Instant::now());
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.is_over(Instant::now()) {
@@ -100,28 +100,24 @@ impl EventLoop {
         Ok(())
     }
 
-    /// One turn.
     fn turn(&mut self, events: &mut Events) -> Result<(), ServeError> {
-        // First: all that the kernel has to report is known before any deadline is judged.
+        // First: a deadline is checked only after all events are dispatched.
         let (tick, count) = self.wait(events)?;
-        // Before the hub's turn: a frame that has come is sent in this turn, and a request whose
-        // password has been checked is answered in it.
+        // Before the hub's turn: new frames and the results of password checks are sent in it.
         self.read_children(tick.now);
-        // In the middle: it receives, answers and sends all that the steps before have brought.
         self.turn_hub(tick);
-        // After the hub's turn: the connections it has closed leave descriptors and room for new
-        // ones.
+        // After the hub's turn: each connection that it has closed has freed a descriptor.
         self.accept(tick.now);
-        // After the answers: they decide which cameras are wanted and which passwords are to be
-        // checked.
+        // After the answers: they decide which cameras run and which passwords are checked.
         self.attend_children(tick);
-        // Last: the statistics are of a whole turn. The next one sends them.
+        // Last: the statistics cover a whole turn. The next turn sends them.
         self.report(count, tick.now);
         Ok(())
     }
 
-    /// Waits for events, but no longer than to the nearest deadline, and dispatches each to its
-    /// owner. Returns the time of the turn and the number of events.
+    /// Waits for events until the next deadline, and dispatches them. Returns the time of the turn
+    /// and the number of events. Events that exceed [`BATCHES_MAX`] stay in the kernel's list for
+    /// the next turn.
     fn wait(&mut self, events: &mut Events) -> Result<(Tick, usize), ServeError> {
         let asked_at = Instant::now();
         let timeout = match self.next_wake() {
@@ -130,142 +126,109 @@ impl EventLoop {
             Wake::OnInput => None,
         };
         self.stats.wakeups += u64::from(timeout != Some(Duration::ZERO));
+        let failed = ServeError::system("wait for events");
         let mut batches = Batches::new(BATCHES_MAX, timeout);
-        let mut now = None;
-        let mut count = 0;
-        while batches
-            .poll(&mut self.poll, events)
-            .map_err(ServeError::system("wait for events"))?
-        {
-            let now = *now.get_or_insert_with(Instant::now);
-            count += events.iter().map(|event| self.dispatch(event, now)).count();
+        let (mut woken_at, mut count) = (None, 0);
+        while batches.poll(&mut self.poll, events).map_err(&failed)? {
+            let now = *woken_at.get_or_insert_with(Instant::now);
+            for event in events.iter() {
+                self.dispatch(event, now);
+                count += 1;
+            }
         }
-        Ok((
-            Tick {
-                asked_at,
-                now: now.unwrap_or(asked_at),
-            },
-            count,
-        ))
+        let now = woken_at.unwrap_or(asked_at);
+        Ok((Tick { asked_at, now }, count))
     }
 
-    /// When the next turn must be taken: the soonest that any source asks for.
+    /// Returns when to take the next turn: the earliest time that any part of the server needs.
     fn next_wake(&self) -> Wake {
-        let at = |deadline: Option<Instant>| deadline.map_or(Wake::OnInput, Wake::At);
+        let children = self.processes().map(ChildProcess::next_wake);
+        let cameras = self.cameras.iter().map(Camera::next_wake);
         let others = [
             self.hub.next_wake(),
             self.listeners.next_wake(self.hub.connections().len()),
             self.systemd.next_wake(),
-            at(self.stats_ticker.next_deadline()),
-            at(self.ending),
+            self.stats_ticker.next_wake(),
+            self.ending.map_or(Wake::OnInput, Wake::At),
         ];
-        let cameras = self.cameras.iter().map(Camera::next_deadline).map(at);
-        self.processes()
-            .map(ChildProcess::next_wake)
-            .chain(cameras)
-            .chain(others)
-            .min()
-            .unwrap_or(Wake::OnInput)
+        let all = children.chain(cameras).chain(others);
+        all.min().unwrap_or(Wake::OnInput)
     }
 
-    /// Hands an event to its owner. For sockets and pipes, that only sets bits.
+    /// Hands an event to its owner. For connections, listeners and child processes, this only sets
+    /// bits: nothing is read, written or accepted here.
     fn dispatch(&mut self, event: &Event, now: Instant) {
-        match Owner::of(event.token()) {
+        match Owner::from_token(event.token()) {
             Owner::Connection(key) => {
-                let gone = event.is_error() || event.is_write_closed();
                 let readiness = Readiness {
                     readable: event.is_readable(),
                     writable: event.is_writable(),
-                    gone,
+                    gone: event.is_error() || event.is_write_closed(),
                 };
                 self.hub.ready(key, readiness);
             }
             Owner::Listener(index) => self.listeners.ready(index),
-            Owner::Child(child) => self
-                .processes_mut()
-                .for_each(|process| process.ready(child)),
-            Owner::Signals => self.take_signals(now),
+            Owner::Child(id) => self.processes_mut().for_each(|process| process.ready(id)),
+            Owner::Signals => self.handle_signals(now),
             Owner::Addresses => self.reloads.addresses_changed(),
             Owner::Background => {
                 self.tls.iter_mut().for_each(Tls::take_renewed);
-                self.reloads
-                    .take(&mut self.authenticator, &mut self.hub, now);
+                let (authenticator, hub) = (&mut self.authenticator, &mut self.hub);
+                self.reloads.take(authenticator, hub, now);
             }
         }
     }
 
-    /// Reads what child processes have written, publishes the frames, and takes exits.
+    /// Reads from every child process whose bit is set, publishes the frames, and handles exits.
     fn read_children(&mut self, now: Instant) {
-        let Self {
-            hub,
-            authenticator,
-            scratch,
-            ..
-        } = self;
-        self.cameras
-            .iter_mut()
-            .for_each(|camera| camera.read(hub, scratch, now));
-        self.publishers
-            .iter_mut()
-            .for_each(|publisher| publisher.read(scratch, now));
-        self.passwords.read(authenticator, hub, scratch, now);
+        let (hub, scratch) = (&mut self.hub, &mut self.scratch);
+        for camera in &mut self.cameras {
+            camera.read(hub, scratch, now);
+        }
+        for publisher in &mut self.publishers {
+            publisher.read(scratch, now);
+        }
+        self.passwords
+            .read(&mut self.authenticator, hub, scratch, now);
         self.new_process.read(now);
     }
 
-    /// Takes the hub's turn, in which the site answers the requests.
+    /// Takes the hub's turn: receives, answers, sends and closes connections.
     fn turn_hub(&mut self, tick: Tick) {
-        let Self {
-            hub,
-            cameras,
-            publishers,
-            tls,
-            settings,
-            stats,
-            authenticator,
-            refusal_log,
-            ..
-        } = self;
-        tls.iter().for_each(Tls::allow_handshakes);
-        let turned = hub.turn(tick, Instant::now, |call: &Call, hub| {
-            let client = authenticator.client(call);
-            let decision = authenticator.authorize(call, tick.now, wall_time());
-            let refused = authenticator.counts();
-            let parts = Parts {
+        self.tls.iter().for_each(Tls::allow_handshakes);
+        let turned = self.hub.turn(tick, Instant::now, |call: &Call, hub| {
+            let client = self.authenticator.client(call);
+            let decision = self.authenticator.authorize(call, tick.now, wall_time());
+            let sources = Sources {
                 hub,
-                cameras,
-                publishers,
-                tls: tls.as_ref(),
-                settings,
-                stats,
-                refused,
+                cameras: &self.cameras,
+                publishers: &self.publishers,
+                tls: self.tls.as_ref(),
+                settings: &self.settings,
+                stats: &self.stats,
+                refused: self.authenticator.counts(),
                 now: tick.now,
             };
-            let snapshot = |labels: Option<&[&str]>| parts.snapshot(labels);
-            let answer = site::answer(
-                call,
-                decision,
-                authenticator.policy(),
-                &parts.view(),
-                snapshot,
-            );
+            let (policy, view) = (self.authenticator.policy(), sources.view());
+            let answer = site::answer(call, decision, policy, &view, |labels| {
+                sources.snapshot(labels)
+            });
             log::debug!("#{} {client}: {}", call.key.number, call.request.path);
-            if let Answer::Respond(Response {
-                still_of: Some(camera),
-                ..
-            }) = answer
+            if let Answer::Respond(response) = &answer
+                && let Some(camera) = response.still_of
             {
-                cameras[camera].linger_on(tick.now);
+                self.cameras[camera].restart_linger(tick.now);
             }
-            if let Decision::Refuse(reason) = decision
-                && refusal_log.admit("refused requests", tick.now)
-            {
-                log::info!("{client}: {} ({reason})", refusals::status(reason).code());
+            let mut permit = Permit::default();
+            match decision {
+                Decision::Pass(access) => permit = access.permit,
+                Decision::Refuse(reason)
+                    if self.refusal_log.admit("refused requests", tick.now) =>
+                {
+                    log::info!("{client}: {} ({reason})", refusals::status(reason).code());
+                }
+                Decision::Refuse(_) | Decision::Wait { .. } => {}
             }
-            let permit = if let Decision::Pass(access) = decision {
-                access.permit
-            } else {
-                Permit::default()
-            };
             Reply {
                 answer,
                 client,
@@ -277,41 +240,27 @@ impl EventLoop {
         }
     }
 
-    /// Accepts connections, as far as there is room for them.
     fn accept(&mut self, now: Instant) {
-        let Self {
-            hub,
-            tls,
-            listeners,
-            poll,
-            stats,
-            ..
-        } = self;
-        stats.accept_failures += listeners.accept(hub, tls.as_ref(), poll.registry(), now);
+        let (registry, tls) = (self.poll.registry(), self.tls.as_ref());
+        self.stats.accept_failures += self.listeners.accept(&mut self.hub, tls, registry, now);
     }
 
-    /// Starts and stops child processes. Publishers come before cameras, because they are viewers.
-    fn attend_children(&mut self, tick: Tick) {
+    /// Starts and stops child processes. Publishers come before cameras: a publisher is a viewer,
+    /// and its camera starts in the same turn.
+    fn attend_children(&mut self, Tick { asked_at, now }: Tick) {
         self.processes_mut()
-            .for_each(|process| process.attend(tick.asked_at));
-        let Self {
-            hub,
-            authenticator,
-            poll,
-            settings,
-            ..
-        } = self;
-        let registry = poll.registry();
+            .for_each(|process| process.attend(asked_at));
+        let (registry, hub) = (self.poll.registry(), &mut self.hub);
         self.passwords
-            .attend(authenticator, hub, registry, tick.now);
-        self.publishers
-            .iter_mut()
-            .for_each(|publisher| publisher.attend(hub, registry, tick.now));
+            .attend(&mut self.authenticator, hub, registry, now);
+        for publisher in &mut self.publishers {
+            publisher.attend(hub, registry, now);
+        }
         for (index, camera) in self.cameras.iter_mut().enumerate() {
-            let is_always_on = settings.always_on || camera.is_always_on();
-            let is_wanted = self.ending.is_none()
-                && (is_always_on || hub.subscribers(Topic::Frames { camera: index }) > 0);
-            camera.attend(is_wanted, hub, registry, tick);
+            let has_viewers = hub.subscribers(Topic::Frames { camera: index }) > 0;
+            let is_wanted = has_viewers || self.settings.always_on || camera.is_always_on();
+            let is_wanted = is_wanted && self.ending.is_none();
+            camera.attend(is_wanted, hub, registry, Tick { asked_at, now });
         }
         self.sweep_orphans();
     }
@@ -319,47 +268,24 @@ impl EventLoop {
     /// Publishes periodic statistics to `/events` subscribers, feeds the watchdog, and counts the
     /// turn.
     fn report(&mut self, events: usize, began: Instant) {
-        let Self {
-            hub,
-            cameras,
-            publishers,
-            tls,
-            settings,
-            stats,
-            authenticator,
-            stats_ticker,
-            ..
-        } = self;
-        let refused = authenticator.counts();
-        let parts = Parts {
-            hub,
-            cameras,
-            publishers,
-            tls: tls.as_ref(),
-            settings,
-            stats,
-            refused,
+        let due = self.stats_ticker.take_due(Sources {
+            hub: &self.hub,
+            cameras: &self.cameras,
+            publishers: &self.publishers,
+            tls: self.tls.as_ref(),
+            settings: &self.settings,
+            stats: &self.stats,
+            refused: self.authenticator.counts(),
             now: began,
-        };
-        // Plain numbers and text always serialise; if they did not, an empty event would show it.
-        let state = stats_ticker
-            .state(parts)
-            .map(|snapshot| serde_json::to_vec(&snapshot).unwrap_or_default());
-        let turns = stats_ticker
-            .turns(parts)
-            .map(|event| serde_json::to_vec(&event).unwrap_or_default());
-        for (topic, data) in [(Topic::State, state), (Topic::Loop, turns)] {
-            data.into_iter()
-                .for_each(|data| hub.publish_figures(topic, data.into()));
+        });
+        for (topic, line) in due {
+            self.hub.publish_figures(topic, line);
         }
         self.systemd.attend(began);
         let took = began.elapsed();
-        stats.turned(events, began, took);
-        stats_ticker.turned(
-            hub,
-            began.saturating_duration_since(stats.started_at),
-            took,
-            events,
-        );
+        self.stats.turned(events, began, took);
+        let since_start = began.saturating_duration_since(self.stats.started_at);
+        self.stats_ticker
+            .turned(&self.hub, since_start, took, events);
     }
 }

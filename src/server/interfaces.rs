@@ -1,5 +1,5 @@
-//! The network interfaces of this machine: their addresses, and the URLs by which other devices
-//! reach a listener.
+//! The network interfaces of this machine: their addresses, and the URLs of a listener for other
+//! devices.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -9,16 +9,16 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 
-/// Interfaces of containers and virtual machines on this machine, by the beginnings of their names:
-/// no other device is behind them.
+/// The name prefixes of interfaces for containers and virtual machines on this machine, through
+/// which no other device connects.
 const INTERNAL: [&str; 8] = [
     "docker", "br-", "veth", "virbr", "cni", "flannel", "podman", "lxc",
 ];
 
-/// More addresses would hide the ones that matter.
+/// The maximum number of URLs shown: more would hide the useful ones.
 const URLS_MAX: usize = 8;
 
-/// The socket of avahi-daemon, which announces the machine's name (RFC 6762).
+/// The socket of avahi-daemon, which announces the host name by multicast DNS (RFC 6762).
 const AVAHI: &str = "/run/avahi-daemon/socket";
 
 /// An address of an interface.
@@ -28,17 +28,17 @@ pub struct InterfaceAddress {
     pub interface: String,
     /// The address.
     pub ip: IpAddr,
-    /// The bits of the address that are its network's, if the interface has a network.
+    /// The length of the network prefix, if there is one.
     pub prefix_bits: Option<u8>,
     /// Whether the interface is up.
     pub is_up: bool,
 }
 
-/// The addresses of all interfaces, in the order of the kernel. It makes several system calls, and
-/// the kernel may take a while where there are thousands, so it does not belong into the loop.
+/// Returns the addresses of all interfaces, in the order of the kernel. This may block: with
+/// thousands of addresses, the kernel takes a while.
 ///
 /// # Errors
-/// The kernel refuses (getifaddrs(3)).
+/// Those of getifaddrs(3).
 pub fn addresses() -> io::Result<Vec<InterfaceAddress>> {
     let read = |entry: nix::ifaddrs::InterfaceAddress| {
         let prefix_bits = entry.netmask.as_ref().and_then(ip).map(|mask| match mask {
@@ -60,7 +60,7 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|address| address.ip().into()))
 }
 
-/// The names that this machine has for itself, by which its cameras may be asked for.
+/// Returns the host name of this machine, and its first label.
 pub fn own_names() -> impl Iterator<Item = String> {
     let name = rustix::system::uname()
         .nodename()
@@ -70,8 +70,7 @@ pub fn own_names() -> impl Iterator<Item = String> {
     std::iter::once(name.clone()).chain(first)
 }
 
-/// The name by which devices on the same network find this machine, if it announces one by
-/// multicast DNS.
+/// Returns the name of this machine in multicast DNS, if it is announced.
 pub fn local_name() -> Option<String> {
     let is_announced = Path::new(AVAHI).exists();
     own_names()
@@ -80,8 +79,8 @@ pub fn local_name() -> Option<String> {
         .map(|name| format!("{name}.local"))
 }
 
-/// The URLs by which other devices reach a listener that is bound to `bound`, of which `name` is
-/// the machine's name on the network, if it has one. A listener on the loopback interface has none.
+/// Returns the URLs of a listener on `bound` for other devices. One has the host name `name`, if
+/// that is given. A listener on the loopback interface has no such URL.
 pub fn urls(
     scheme: &str,
     bound: SocketAddr,
@@ -109,7 +108,7 @@ pub fn urls(
         .map(|interface| interface.ip)
         .collect();
     let v4 = all.iter().copied().filter(IpAddr::is_ipv4);
-    // A link-local address would need the name of an interface of the other device (RFC 6874).
+    // A link-local URL would need the name of the other device's interface (RFC 6874).
     let is_global = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if !ip.is_unicast_link_local());
     let v6 = all
         .iter()
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn unspecified_address_is_reached_by_those_of_outer_interfaces() {
+    fn listener_on_unspecified_address_has_urls_of_outer_interfaces() {
         let of = |bound: &str, name| urls("http", bound.parse().unwrap(), &interfaces(), name);
         assert_eq!(of("0.0.0.0:8080", None), ["http://192.168.1.20:8080/"]);
         let both = [
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn listener_on_one_address_is_reached_by_it_alone() {
+    fn listener_on_one_address_has_one_url_unless_loopback() {
         let of = |bound: &str| {
             urls(
                 "https",
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_interface_is_found() {
+    fn interface_addresses_include_loopback() {
         let all = addresses().unwrap();
         assert!(
             all.iter()

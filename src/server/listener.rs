@@ -1,12 +1,14 @@
-//! Listening sockets, and the edges they owe.
+//! Listening sockets, and how accepting survives the lack of descriptors.
 //!
-//! The kernel reports waiting connections once, when the first of them comes. After that it reports
-//! nothing until accept has returned "would block": after running out of descriptors (EMFILE), no
-//! edge comes even when more connections arrive. So a listener of which accepting ended early
-//! remembers that an accept is owed.
+//! An edge reports a new connection. It does not report the connections that wait already: accept
+//! must be called until it returns "would block". When it fails for lack of descriptors (EMFILE),
+//! the connections that wait stay in the backlog, and no event reports them again. So a listener
+//! stays ready until "would block", and accepting is retried when a connection closes, and on a
+//! timer.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdUnixListener;
@@ -27,29 +29,42 @@ use super::token::Owner;
 use crate::hub::{Hub, Wake};
 use crate::stream::Peer;
 
-/// Connections accepted in one turn and from one listener, so that a burst of new ones does not
-/// delay the viewers.
+/// Connections accepted from one listener in one turn, so that a burst does not delay viewers.
 const ACCEPTS_MAX: usize = 64;
 
-/// After running out of descriptors or memory, accepting is retried after this long, and whenever a
-/// connection closes.
+/// The time between two attempts after accept has failed.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Errors after which the next accept may succeed at once: a signal, and errors of a connection that
+/// failed while it waited (accept(2)).
+const TRANSIENT_ERRORS: [Errno; 10] = [
+    Errno::INTR,
+    Errno::CONNABORTED,
+    Errno::NETDOWN,
+    Errno::PROTO,
+    Errno::NOPROTOOPT,
+    Errno::HOSTDOWN,
+    Errno::NONET,
+    Errno::HOSTUNREACH,
+    Errno::OPNOTSUPP,
+    Errno::NETUNREACH,
+];
 
 /// All listening sockets.
 #[derive(Debug)]
 pub struct Listeners {
     all: Vec<Listener>,
-    /// Open connections from which on new ones wait in the backlog.
+    /// The maximum number of open connections. Further ones wait in the backlog.
     connections_max: usize,
-    /// Accepting failed for want of descriptors or memory: no accept before.
+    /// Accept has failed: the time of the next attempt.
     retry_at: Option<Instant>,
-    is_exhaustion_logged: bool,
-    /// The server shuts down: no further accept.
+    is_failure_logged: bool,
+    /// The server is shutting down: no further accept.
     is_closed: bool,
 }
 
 impl Listeners {
-    /// Registers `all` for events.
+    /// Registers the sockets for events.
     pub fn register(
         mut all: Vec<Listener>,
         connections_max: usize,
@@ -66,7 +81,7 @@ impl Listeners {
             all,
             connections_max,
             retry_at: None,
-            is_exhaustion_logged: false,
+            is_failure_logged: false,
             is_closed: false,
         })
     }
@@ -76,20 +91,28 @@ impl Listeners {
         &self.all
     }
 
-    /// Notes an edge.
+    /// Sets the bit of a listener.
     pub fn ready(&mut self, index: usize) {
         if let Some(listener) = self.all.get_mut(index) {
-            listener.is_owed = true;
+            listener.is_ready = true;
         }
     }
 
-    /// Notes that a connection has closed: its descriptor may be what a waiting one needs.
+    /// Called when a connection has closed, which has freed a descriptor: ends the wait for the next
+    /// attempt.
     pub fn retry_now(&mut self) {
         self.retry_at = None;
     }
 
-    /// Accepts the connections that wait, as far as there is room in `hub`. Returns how often the
-    /// kernel ran out of descriptors or memory.
+    /// Accepts connections from every listener whose bit is set, as far as `hub` has room. For each
+    /// listener, this ends in one of three ways:
+    ///
+    /// 1. Would block: the bit is cleared, an edge is owed.
+    /// 2. [`ACCEPTS_MAX`] or the maximum number of connections is reached: the bit stays set.
+    /// 3. The kernel has no descriptor or memory: the bit stays set, and [`Listeners::retry_now`] or
+    ///    a timer is the next attempt, so that the loop does not spin.
+    ///
+    /// Returns the number of failures.
     pub fn accept(
         &mut self,
         hub: &mut Hub<Socket>,
@@ -98,29 +121,26 @@ impl Listeners {
         now: Instant,
     ) -> u64 {
         self.retry_at = self.retry_at.filter(|retry_at| now < *retry_at);
-        let mut exhausted = 0;
+        let mut failures = 0;
         for index in 0..self.all.len() {
             for _ in 0..ACCEPTS_MAX {
-                if !self.all[index].is_owed || !self.may_accept(hub.connections().len()) {
+                if !self.all[index].is_ready || !self.may_accept(hub.connections().len()) {
                     break;
                 }
                 let listener = &mut self.all[index];
                 match listener.accept() {
-                    Accepted::Connection(socket, peer) => {
-                        admit(
-                            hub,
-                            socket,
-                            peer,
-                            tls.filter(|_| listener.is_encrypted),
-                            registry,
-                            now,
-                        );
+                    Ok((socket, peer)) => {
+                        let tls = tls.filter(|_| listener.is_encrypted);
+                        admit(hub, socket, peer, tls, registry, now);
                     }
-                    Accepted::WouldBlock => {}
-                    Accepted::Exhausted(error) => {
-                        exhausted += 1;
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        listener.is_ready = false
+                    }
+                    Err(error) if is_transient(&error) => log::debug!("accept: {error}"),
+                    Err(error) => {
+                        failures += 1;
                         self.retry_at = Some(now + ACCEPT_RETRY);
-                        if !std::mem::replace(&mut self.is_exhaustion_logged, true) {
+                        if !mem::replace(&mut self.is_failure_logged, true) {
                             log::warn!(
                                 "accept: {error}; retrying, new connections wait in the backlog"
                             );
@@ -129,20 +149,22 @@ impl Listeners {
                 }
             }
         }
-        exhausted
+        failures
     }
 
-    /// When a turn must be taken to accept, while `connections` are open.
+    /// Returns when to call [`Listeners::accept`] next, while `connections` are open.
     pub fn next_wake(&self, connections: usize) -> Wake {
-        match self.retry_at {
-            _ if self.is_closed => Wake::OnInput,
-            Some(retry_at) => Wake::At(retry_at),
-            None if self.may_accept(connections)
-                && self.all.iter().any(|listener| listener.is_owed) =>
-            {
-                Wake::Now
-            }
-            None => Wake::OnInput,
+        if self.is_closed {
+            return Wake::OnInput;
+        }
+        if let Some(retry_at) = self.retry_at {
+            return Wake::At(retry_at);
+        }
+        let is_any_ready = self.all.iter().any(|listener| listener.is_ready);
+        if is_any_ready && self.may_accept(connections) {
+            Wake::Now
+        } else {
+            Wake::OnInput
         }
     }
 
@@ -150,25 +172,25 @@ impl Listeners {
         !self.is_closed && self.retry_at.is_none() && connections < self.connections_max
     }
 
-    /// Accepts no more connections.
+    /// Stops accepting.
     pub fn close(&mut self) {
         self.is_closed = true;
     }
 
-    /// Leaves the sockets to the new process that has them open too. They are deregistered as well:
-    /// as long as any process has a socket open, closing our descriptor does not end our events
+    /// Closes our descriptors, and leaves the sockets to the new process. They are deregistered
+    /// first: closing a descriptor does not end its events while another process has the socket open
     /// (epoll(7)).
-    pub fn hand_over(&mut self, registry: &Registry) {
+    pub fn leave_to_new_process(&mut self, registry: &Registry) {
         for mut listener in self.all.drain(..) {
             if let Err(error) = registry.deregister(listener.source()) {
                 log::warn!("{listener}: cannot deregister: {error}");
             }
-            listener.is_handed_over = true;
+            listener.is_left = true;
         }
     }
 }
 
-/// Adds a connection to the hub, encrypted if there is `tls`, and registers it for events.
+/// Adds a connection to the hub, with TLS if there is `tls`, and registers it for events.
 fn admit(
     hub: &mut Hub<Socket>,
     socket: Socket,
@@ -195,10 +217,10 @@ fn admit(
 pub struct Listener {
     inner: Inner,
     is_encrypted: bool,
-    /// Connections may wait: an edge came, or accepting ended early.
-    is_owed: bool,
-    /// The socket goes on in another process: its path is not removed.
-    is_handed_over: bool,
+    /// Connections may wait: accept has not returned "would block" since the last edge.
+    is_ready: bool,
+    /// Another process serves the socket: its path is not removed.
+    is_left: bool,
 }
 
 #[derive(Debug)]
@@ -207,22 +229,11 @@ enum Inner {
     Unix(UnixListener, PathBuf),
 }
 
-/// The outcome of one accept.
-#[derive(Debug)]
-enum Accepted {
-    Connection(Socket, Peer),
-    /// No connection waits. An edge will report the next one.
-    WouldBlock,
-    /// A connection waits, but there is no descriptor or no memory. No edge will report it.
-    Exhausted(io::Error),
-}
-
 impl Listener {
-    /// Starts to listen on every address that a name has. This may look names up, so it belongs
-    /// before the loop.
+    /// Listens on all addresses of a host name. This may block, since it resolves the name.
     ///
     /// # Errors
-    /// The name is unknown, or the kernel refuses its addresses.
+    /// The name is unknown, or its addresses cannot be bound.
     pub fn bind(address: &ListenAddress) -> io::Result<Vec<Self>> {
         let inner = match address {
             ListenAddress::Inet(address) | ListenAddress::Https(address) => {
@@ -240,7 +251,7 @@ impl Listener {
             .collect())
     }
 
-    /// The address of a network that it is bound to; a Unix socket has none.
+    /// The address that a TCP socket is bound to; a Unix socket has none.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.inner {
             Inner::Tcp(listener) => listener.local_addr().ok(),
@@ -248,10 +259,10 @@ impl Listener {
         }
     }
 
-    /// Takes over a TCP socket that another process has made.
+    /// Uses a TCP socket that another process has opened.
     ///
     /// # Errors
-    /// It does not listen, or the kernel refuses an option that every connection is to have.
+    /// It does not listen, or a socket option cannot be set.
     pub fn from_tcp(socket: StdTcpListener, is_encrypted: bool) -> io::Result<Self> {
         must_listen(&SockRef::from(&socket))?;
         tune(&SockRef::from(&socket))?;
@@ -261,14 +272,14 @@ impl Listener {
         ))
     }
 
-    /// Takes over a Unix socket that another process has made.
+    /// Uses a Unix socket that another process has opened.
     ///
     /// # Errors
     /// It does not listen, has no path, or cannot be made non-blocking.
     pub fn from_unix(socket: StdUnixListener) -> io::Result<Self> {
         must_listen(&SockRef::from(&socket))?;
         socket.set_nonblocking(true)?;
-        let no_path = || io::Error::other("a Unix socket that was passed on has no path");
+        let no_path = || io::Error::other("the Unix socket has no path");
         let path = socket
             .local_addr()?
             .as_pathname()
@@ -281,16 +292,16 @@ impl Listener {
     }
 
     fn new(inner: Inner, is_encrypted: bool) -> Self {
-        // Connections may have come before the first edge is asked for.
+        // Connections may have arrived before the socket is registered.
         Self {
             inner,
             is_encrypted,
-            is_owed: true,
-            is_handed_over: false,
+            is_ready: true,
+            is_left: false,
         }
     }
 
-    /// The same socket once more, for another process.
+    /// Returns another descriptor of the socket, for another process.
     pub fn to_owned_fd(&self) -> io::Result<OwnedFd> {
         match &self.inner {
             Inner::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
@@ -298,33 +309,19 @@ impl Listener {
         }
     }
 
-    /// Whether what it accepts speaks TLS.
+    /// Whether its connections use TLS.
     pub fn is_encrypted(&self) -> bool {
         self.is_encrypted
     }
 
-    /// Accepts one connection.
-    fn accept(&mut self) -> Accepted {
-        loop {
-            let accepted = match &self.inner {
-                Inner::Tcp(listener) => listener
-                    .accept()
-                    .map(|(stream, peer)| (Socket::Tcp(stream), Peer::Inet(peer))),
-                Inner::Unix(listener, _) => listener
-                    .accept()
-                    .map(|(stream, _)| (Socket::Unix(stream), Peer::Local)),
-            };
-            match accepted {
-                Ok((socket, peer)) => return Accepted::Connection(socket, peer),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.is_owed = false;
-                    return Accepted::WouldBlock;
-                }
-                Err(error) if is_exhaustion(&error) => return Accepted::Exhausted(error),
-                // accept(2): errors already pending on the new connection are returned here. The
-                // next one may be fine.
-                Err(error) => log::debug!("accept: {error}"),
-            }
+    fn accept(&self) -> io::Result<(Socket, Peer)> {
+        match &self.inner {
+            Inner::Tcp(listener) => listener
+                .accept()
+                .map(|(stream, peer)| (Socket::Tcp(stream), Peer::Inet(peer))),
+            Inner::Unix(listener, _) => listener
+                .accept()
+                .map(|(stream, _)| (Socket::Unix(stream), Peer::Local)),
         }
     }
 
@@ -336,14 +333,14 @@ impl Listener {
     }
 }
 
-/// The address as a browser takes it; for port 0 the one the kernel chose.
+/// The URL of the listener. For port 0, it has the port that the kernel chose.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.inner {
             Inner::Tcp(listener) => match listener.local_addr() {
                 Ok(address) if self.is_encrypted => write!(f, "https://{address}/"),
                 Ok(address) => write!(f, "http://{address}/"),
-                Err(error) => write!(f, "an unknown address: {error}"),
+                Err(error) => write!(f, "an unknown address ({error})"),
             },
             Inner::Unix(_, path) => write!(f, "unix:{}", path.display()),
         }
@@ -352,17 +349,15 @@ impl fmt::Display for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let (Inner::Unix(_, path), false) = (&self.inner, self.is_handed_over) {
-            // A path that is gone already is no error.
+        if let (Inner::Unix(_, path), false) = (&self.inner, self.is_left) {
+            // The path may have been removed already.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-/// Whether accepting failed for want of something that others hold.
-fn is_exhaustion(error: &io::Error) -> bool {
-    let exhaustions = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    Errno::from_io_error(error).is_some_and(|errno| exhaustions.contains(&errno))
+fn is_transient(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| TRANSIENT_ERRORS.contains(&errno))
 }
 
 #[cfg(test)]
@@ -370,7 +365,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dead_servers_socket_is_replaced_and_a_living_ones_is_not() {
+    fn stale_unix_socket_is_replaced_and_served_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let address = ListenAddress::Unix(path.clone());

@@ -1,11 +1,11 @@
 //! The I/O layer: where the deterministic core meets the kernel. One `mio::Poll`, one thread.
 //!
-//! Reading order: `event_loop` (the turn), `token` (the owner of an event), `listener` (accepting,
-//! and the edges it owes), `socket` (the transport of a connection), [`tls`] (the same, encrypted),
-//! `supervised` (the life of a child process), `camera` (the driver behind each camera),
-//! `publisher` (a child that is a viewer), `passwords` (a child for what is slow on purpose),
-//! `signals`, `restart` (a new process without refusal), `stats_ticker` (periodic statistics),
-//! `systemd`. This room knows nothing of byte formats and of drivers.
+//! Reading order: `event_loop` (the turn), `token` (the owner of an event), `listener` (accepting),
+//! `socket` (the transport of a connection), [`tls`] (the encrypted transport), `supervised` (the
+//! life cycle of a child process), `camera` (a driver and its frames), `publisher` (a child that is
+//! a viewer), `passwords` (a child that computes a hash), `signals`, `restart` (a new process without
+//! a refused connection), `stats_ticker` (periodic statistics), `systemd`. This module does not know
+//! byte formats, nor how a driver works.
 
 mod background;
 mod batches;
@@ -45,8 +45,8 @@ pub use settings::{
     TlsFiles, WarmUp,
 };
 
-/// Sets up this process as a server: with as many descriptors as the system allows, as every viewer
-/// is one, and as the parent of what its drivers leave behind.
+/// Prepares this process to be a server: raises the limit of open descriptors, since every viewer
+/// needs one, and makes the process the parent of orphans.
 pub fn prepare() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -55,7 +55,7 @@ pub fn prepare() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         log::warn!(
-            "cannot raise the limit of open descriptors above {:?}: {error}",
+            "cannot raise the limit of open descriptors (RLIMIT_NOFILE) above {:?}: {error}",
             limit.current
         );
     }

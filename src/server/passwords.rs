@@ -1,10 +1,9 @@
-//! Checks passwords against their hashes, which takes tens of milliseconds on purpose: too long for
-//! a turn.
+//! Checks passwords in child processes.
 //!
-//! Each check is a child process, one at a time, so that wrong passwords cost other viewers no turn
-//! and the machine one core at most. Its exit code is the result. A process for each check is the
-//! simplest that is right: one that hangs does not hold up the next, and the memory that Argon2
-//! takes is returned at once.
+//! A password hash takes tens of milliseconds by design, which would block the loop. So each check
+//! is a child process, whose exit code is the result. Only one runs at a time: guessed passwords use
+//! one core at most. A check that hangs is killed without an effect on the next, and the memory of
+//! Argon2 is freed with each exit.
 
 use std::io::{self, Write};
 use std::process::{self, Stdio};
@@ -24,17 +23,17 @@ use crate::site::auth::{Authenticator, Check, CheckResult};
 /// A check that takes longer is killed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The exit codes of `framecast check-password`. Any other means that it failed.
+/// The exit code of `framecast check-password` for the right password.
 pub const RIGHT: u8 = 0;
-/// See [`RIGHT`].
+/// The exit code for a wrong password. Any other code is a failure of the check.
 pub const WRONG: u8 = 10;
 
-/// The check that is under way, with its ticket.
+/// The running check, with its ticket.
 #[derive(Debug)]
 pub struct Passwords(pub(super) Supervised<u64>);
 
 impl Passwords {
-    /// Checks are made by `check`.
+    /// Runs the program `check` for each check.
     pub fn new(check: DriverSpec) -> Self {
         Self(Supervised::new(
             ChildKind::PasswordCheck,
@@ -44,7 +43,7 @@ impl Passwords {
         ))
     }
 
-    /// Takes the result of a check that has exited, and has the requests that wait for it answered.
+    /// Handles the result of a check that has exited, and wakes the requests that wait for it.
     pub fn read(
         &mut self,
         authenticator: &mut Authenticator,
@@ -64,15 +63,14 @@ impl Passwords {
         match result {
             CheckResult::Unknown => self
                 .0
-                .fail(format!("failed ({}), login refused", exit.status)),
+                .set_error(format!("failed ({}); login refused", exit.status)),
             _ => self.0.log().forget(),
         }
-        authenticator.finish(exit.own, result, now);
-        hub.check_finished(exit.own, now);
+        authenticator.finish(exit.data, result, now);
+        hub.check_finished(exit.data, now);
     }
 
-    /// Starts the next check, if none is under way, and has the requests answered whose checks were
-    /// dropped.
+    /// Starts the next check, if none is running, and wakes the requests whose checks were dropped.
     pub fn attend(
         &mut self,
         authenticator: &mut Authenticator,
@@ -86,7 +84,8 @@ impl Passwords {
             let mut command = self.0.command();
             command.stdin(Stdio::piped());
             let ticket = check.ticket;
-            let open = |process: &mut process::Child, _| hand_over(process, check).map(|()| ticket);
+            let open =
+                |process: &mut process::Child, _| write_request(process, check).map(|()| ticket);
             if self.0.start(command, registry, now, open) {
                 self.0.signal_after(CHECK_TIMEOUT, Signal::KILL, now);
             } else {
@@ -100,8 +99,8 @@ impl Passwords {
     }
 }
 
-/// Writes what a check reads: one line of the hash and perhaps a costlier one, then the password.
-fn hand_over(process: &mut process::Child, check: &Check) -> io::Result<()> {
+/// Writes the input of a check: one line with the hash, and perhaps a costlier one, then the password.
+fn write_request(process: &mut process::Child, check: &Check) -> io::Result<()> {
     let mut request = check.against.hash.as_str().to_owned();
     if let Some(costlier) = &check.against.costlier {
         request.push(' ');
@@ -111,8 +110,8 @@ fn hand_over(process: &mut process::Child, check: &Check) -> io::Result<()> {
     let stdin = process
         .stdin
         .take()
-        .ok_or_else(|| io::Error::other("its standard input is no pipe"))?;
-    // All together fits into an empty pipe, so this never waits; if it did not fit, it would fail.
+        .ok_or_else(|| io::Error::other("stdin is not a pipe"))?;
+    // An empty pipe has room for all of it. Otherwise this fails, rather than waits.
     let mut stdin = Sender::from(stdin);
     stdin.set_nonblocking(true)?;
     stdin.write_all(&[request.as_bytes(), &check.password].concat())

@@ -1,8 +1,8 @@
-//! A publisher: the child process that passes a camera's frames on, and is a viewer of this server.
+//! A publisher: a child process that sends a camera's frames to another place, such as Redis.
 //!
-//! Its standard input is one end of a socket pair, the other end a connection like any viewer's: a
-//! publisher that cannot keep up skips frames as a slow viewer does, and its exit is noticed as any
-//! viewer's leaving is. A camera runs as long as it is published.
+//! Its stdin is one end of a socket pair. The other end is a connection of the hub, and a viewer
+//! like any other: a slow publisher skips frames, and its exit closes the connection. As it is a
+//! viewer, its camera always runs.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,7 +20,7 @@ use crate::hub::{Hub, Key, Subscription};
 use crate::stream::{Peer, RateLimit};
 use crate::wire::multipart::{Framing, preamble};
 
-/// One place where a camera is published, and its process.
+/// One target of a camera, and the process that publishes to it.
 #[derive(Debug)]
 pub struct Publisher {
     camera: usize,
@@ -28,43 +28,43 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher of the camera `name`, whose process is started in the first turn.
+    /// A publisher of the camera `name`. Its process starts in the first turn.
     pub fn new(index: usize, settings: PublisherSettings, name: &str, now: Instant) -> Self {
         let prefix = format_args!("publisher of {name}");
         let mut process = Supervised::new(ChildKind::Publisher, index, prefix, settings.process);
-        process.start_again_at(now);
+        process.schedule_start(now);
         Self {
             camera: settings.camera,
             process,
         }
     }
 
-    /// Which camera it publishes, from 0.
+    /// The index of the camera.
     pub fn camera(&self) -> usize {
         self.camera
     }
 
-    /// Where to, as the user wrote it, with credentials masked.
+    /// The target as the user wrote it, with credentials masked.
     pub fn target(&self) -> String {
         self.process.spec().shown_as.to_string()
     }
 
-    /// Its connection, while it is a viewer.
+    /// The key of its connection, while it is a viewer.
     pub fn key(&self) -> Option<Key> {
         self.process.running().copied()
     }
 
-    /// How often its process was started after the first time.
+    /// How often the process was restarted.
     pub fn restarts(&self) -> u32 {
         self.process.starts().saturating_sub(1)
     }
 
-    /// What went wrong last, until it publishes again.
-    pub fn trouble(&self) -> Option<&str> {
+    /// The last error, until it publishes again.
+    pub fn error(&self) -> Option<&str> {
         self.process.error()
     }
 
-    /// Reads what its process has logged, and notes its exit.
+    /// Reads the stderr of the process, and handles its exit.
     pub fn read(&mut self, scratch: &mut [u8], now: Instant) {
         self.process.read(scratch, now, |_, _, _| false);
         if let Some(exit) = self
@@ -72,11 +72,11 @@ impl Publisher {
             .take_exit(now)
             .filter(|_| !self.process.is_retired())
         {
-            self.process.restart_after(exit.status, now);
+            self.process.schedule_restart(exit.status, now);
         }
     }
 
-    /// Starts the process when it is time, and ends one whose connection the hub has closed.
+    /// Starts the process when that is due, and stops one whose connection the hub has closed.
     pub fn attend(&mut self, hub: &mut Hub<Socket>, registry: &Registry, now: Instant) {
         match self.key() {
             Some(key) if hub.connections().get(key).is_none() => self.process.expect_exit(now),
@@ -102,26 +102,27 @@ impl Publisher {
         }
     }
 
-    /// Lets the process exit at the end of its stream, and starts no other: the server shuts down.
+    /// Called when the server shuts down: the process exits at the end of its stream, and is not
+    /// started again.
     pub fn shut_down(&mut self, now: Instant) {
         self.process.retire();
         self.process.expect_exit(now);
     }
 
-    /// Whether no process of it is left.
+    /// Whether the process has exited.
     pub fn is_over(&self) -> bool {
         self.process.child().is_none()
     }
 }
 
-/// Our end of a connection, which never blocks, and that of a child.
+/// Returns our end of a connection, which is non-blocking, and that of the child.
 fn socket_pair() -> io::Result<(UnixStream, OwnedFd)> {
     let (ours, theirs) = StdUnixStream::pair()?;
     ours.set_nonblocking(true)?;
     Ok((UnixStream::from_std(ours), theirs.into()))
 }
 
-/// Makes `socket` a viewer of `camera` that has asked for nothing.
+/// Makes `socket` a viewer of `camera` without a request.
 fn subscribe(
     hub: &mut Hub<Socket>,
     camera: usize,

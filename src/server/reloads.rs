@@ -1,5 +1,5 @@
-//! What is read again while the server runs: users and tokens on SIGHUP, and the networks of the
-//! interfaces when their addresses change.
+//! Reloads: users and token on SIGHUP, and the networks of the interfaces when their addresses
+//! change.
 
 use std::io;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use crate::hub::Hub;
 use crate::site::auth::Authenticator;
 use crate::stream::Network;
 
-/// What is read in the background, besides the certificate.
+/// The values that are read in the background, apart from the certificate.
 #[derive(Debug)]
 pub struct Reloads {
     sources: CredentialSources,
     credentials: Background<Result<Credentials, CredentialsError>>,
     networks: Background<io::Result<Vec<Network>>>,
-    /// Reports of changed addresses, where the kernel gives any.
+    /// Reports changed addresses; `None` if the kernel does not.
     addresses: Option<AddressChanges>,
 }
 
 impl Reloads {
-    /// Registers for changes of addresses. Without them, as in a sandbox without netlink sockets,
-    /// the networks stay what they are at the start.
+    /// Registers for changes of addresses. If that fails, as in a sandbox without netlink sockets,
+    /// the networks are those at the start.
     pub fn new(sources: CredentialSources, waker: &Arc<Waker>, registry: &Registry) -> Self {
         let addresses = AddressChanges::subscribe().and_then(|mut addresses| {
             addresses.register(registry, Owner::Addresses.token())?;
@@ -44,17 +44,17 @@ impl Reloads {
         }
     }
 
-    /// Reads users and tokens again, in the background.
+    /// Starts to read users and token.
     pub fn start(&mut self) {
         let sources = self.sources.clone();
         if sources.has_files()
             && let Err(error) = self.credentials.start(move || sources.load())
         {
-            log::warn!("cannot reload users and tokens: {error}; keeping the old ones");
+            log::warn!("reload: users and token: {error}; keeping the old ones");
         }
     }
 
-    /// Reads the networks again, in the background: addresses have come or gone.
+    /// Called on an event of the netlink socket: starts to read the networks.
     pub fn addresses_changed(&mut self) {
         if let Some(addresses) = &self.addresses {
             addresses.drain();
@@ -64,21 +64,21 @@ impl Reloads {
 
     fn read_networks(&mut self) {
         if let Err(error) = self.networks.start(networks::own_networks) {
-            log::warn!("cannot read the networks of the interfaces: {error}; keeping the old ones");
+            log::warn!("network interfaces: {error}; keeping the old networks");
         }
     }
 
-    /// Puts what has been read into effect.
+    /// Applies the values that were read.
     pub fn take(&mut self, authenticator: &mut Authenticator, hub: &mut Hub<Socket>, now: Instant) {
         if let Some(Taken { value, is_stale }) = self.credentials.take() {
             match value {
                 Some(Ok(credentials)) => replace_credentials(credentials, authenticator, hub, now),
                 Some(Err(error)) => {
-                    log::warn!("cannot reload users and tokens: {error}; keeping the old ones")
+                    log::warn!("reload: users and token: {error}; keeping the old ones")
                 }
-                None => log::warn!(
-                    "cannot reload users and tokens: reading was cut short; keeping the old ones"
-                ),
+                None => {
+                    log::warn!("reload: users and token: the thread panicked; keeping the old ones")
+                }
             }
             if is_stale {
                 self.start();
@@ -95,7 +95,7 @@ impl Reloads {
     }
 }
 
-/// Replaces users and token, and closes what the removed ones have opened.
+/// Replaces users and token, and ends the streams of those that were removed.
 fn replace_credentials(
     Credentials { accounts, secret }: Credentials,
     authenticator: &mut Authenticator,
@@ -103,15 +103,15 @@ fn replace_credentials(
     now: Instant,
 ) {
     if !authenticator.replace(accounts, secret) {
-        log::info!("reloaded users and tokens: unchanged");
+        log::info!("reload: users and token are unchanged");
         return;
     }
     hub.revoke(|permit| authenticator.is_valid(permit), now);
-    log::info!("reloaded users and tokens; streams of the removed ones are closed");
+    log::info!("reload: users and token replaced; streams of removed ones end");
 }
 
-/// Sets the networks of the interfaces, and logs those that count as private only because of their
-/// interface.
+/// Sets the networks of the interfaces. Logs those that are private only because an interface is in
+/// them.
 pub(super) fn set_own_networks(
     authenticator: &mut Authenticator,
     networks: io::Result<Vec<Network>>,
@@ -126,13 +126,13 @@ pub(super) fn set_own_networks(
             let policy = authenticator.policy();
             if !added.is_empty() && !policy.has_credentials() && !policy.is_public {
                 log::info!(
-                    "no credentials are set: serving private addresses and this machine's own networks {}",
+                    "no credentials are set: serving private addresses and the networks of this machine, {}",
                     added.join(", ")
                 );
             }
         }
         Err(error) => {
-            log::warn!("cannot read the networks of the interfaces: {error}; keeping the old ones")
+            log::warn!("network interfaces: {error}; keeping the old networks")
         }
     }
 }

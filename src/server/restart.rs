@@ -1,18 +1,19 @@
-//! Restart without refusal: a new process takes over the listening sockets.
+//! Restart without a refused connection: a new process inherits the listening sockets.
 //!
-//! A listening socket is a queue in the kernel. As long as any process has it open, new connections
-//! wait in it and none is refused. So a new process starts with the sockets of the old one, both
-//! accept for a while, and the old one stops once the new one is ready. The sockets are passed as
-//! systemd passes them to a service that it starts on demand (sd_listen_fds(3)): from descriptor 3
-//! on, `LISTEN_FDS` of them, and those that `LISTEN_FDNAMES` calls `https` are encrypted. So the
-//! same few lines serve both.
+//! A listening socket is a queue in the kernel. While any process has it open, new connections wait
+//! in the queue, and none is refused. So the new process starts with the sockets of the old one.
+//! Both accept until the new one is ready; then the old one stops.
+//!
+//! The sockets are passed in the way of systemd's socket activation (sd_listen_fds(3)), which is
+//! supported by the same code: `LISTEN_FDS` is their number, the first one is descriptor 3, and
+//! those that are named `https` in `LISTEN_FDNAMES` use TLS.
 //!
 //! | Signal | Sent to | Meaning |
 //! |---|---|---|
 //! | SIGUSR2 | a server | start a new process, from the same path and with the same options |
 //! | SIGUSR1 | the old process, by the new one | the new process is ready |
 //!
-//! A new process that fails changes nothing: the old one has never stopped.
+//! If the new process fails, the old one continues as if nothing had happened.
 
 use std::env;
 use std::io;
@@ -32,21 +33,21 @@ use super::settings::DriverSpec;
 use super::supervised::{ChildProcess, Supervised};
 use super::token::ChildKind;
 
-/// The first descriptor that is passed on: those before it are standard input, output and error.
+/// The first inherited socket, after stdin, stdout and stderr (sd_listen_fds(3)).
 const FIRST_DESCRIPTOR: i32 = 3;
 
 /// The names of the sockets (sd_listen_fds_with_names(3)).
 const ENCRYPTED: &str = "https";
 const PLAIN: &str = "http";
 
-/// The variable with the number of the old process. Old and new may be of different versions, so
-/// its name stays.
-const OLD_PROCESS: &str = "FRAMECAST_PREDECESSOR";
+/// The environment variable with the process id of the old process. Its name must not change,
+/// because the two processes may be of different versions.
+const OLD_PROCESS: &str = "FRAMECAST_OLD_PROCESS";
 
-/// The listening sockets that this process was started with; none where nothing was passed on.
+/// Returns the listening sockets that this process has inherited.
 ///
 /// # Errors
-/// What was passed on is no listening socket of TCP, nor a Unix stream one.
+/// A descriptor is not a listening TCP or Unix stream socket.
 pub fn inherited() -> io::Result<Vec<Listener>> {
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':');
@@ -63,30 +64,30 @@ pub fn inherited() -> io::Result<Vec<Listener>> {
     Ok(listeners)
 }
 
-/// Notifies the old process, if there is one, that this one is ready.
-pub fn announce() {
+/// Signals the old process, if there is one, that this process is ready.
+pub fn signal_ready() {
     let named = env::var(OLD_PROCESS)
         .ok()
         .and_then(|pid| pid.parse().ok())
         .and_then(Pid::from_raw);
-    // The variable may be inherited from further up: only the parent can be the old process.
+    // An inherited variable may be for another process: only the parent can be the old process.
     let Some(old_process) = named.filter(|&pid| getppid() == Some(pid)) else {
         return;
     };
     if let Err(error) = kill_process(old_process, Signal::USR1) {
         log::warn!(
-            "cannot signal the old process {}: {error}; stop it with SIGTERM",
+            "restart: cannot signal old process {}: {error}; stop it with SIGTERM",
             old_process.as_raw_nonzero()
         );
     }
 }
 
-/// The new process, until it is ready: it outlives this one.
+/// The new process of a restart. It outlives this process.
 #[derive(Debug)]
 pub struct NewProcess(pub(super) Supervised<()>);
 
 impl NewProcess {
-    /// None yet. It is started from the same path and with the same options as this process.
+    /// Starts nothing yet. The new process has the path and the options of this one.
     pub fn new(program: &Path) -> Self {
         let args = env::args_os().skip(1).collect();
         let spec = DriverSpec {
@@ -97,13 +98,13 @@ impl NewProcess {
         Self(Supervised::new(ChildKind::NewProcess, 0, "restart", spec))
     }
 
-    /// Starts it and passes it `listeners`. A failure is logged.
+    /// Starts the new process, which inherits `listeners`. An error is logged.
     pub fn start(&mut self, listeners: &[Listener], now: Instant) {
         let spec = self.0.spec();
         let started = command(spec, listeners)
             .and_then(|mut command| Child::spawn_detached(&mut command, now));
-        let named = |error| io::Error::other(format!("{}: {error}", spec.program.display()));
-        let started = started.map(|child| (child, ())).map_err(named);
+        let with_path = |error| io::Error::other(format!("{}: {error}", spec.program.display()));
+        let started = started.map(|child| (child, ())).map_err(with_path);
         if self.0.started(started)
             && let Some(child) = self.0.child()
         {
@@ -114,12 +115,12 @@ impl NewProcess {
         }
     }
 
-    /// Logs its exit.
+    /// Handles an exit of the new process. There is no pipe to read: it has our stderr.
     pub fn read(&mut self, now: Instant) {
         self.0.read(&mut [], now, |(), _, _| false);
         if let Some(exit) = self.0.take_exit(now) {
             let problem = format!(
-                "new process ended ({}) before it was ready; this process continues",
+                "new process exited ({}) before it was ready; this process continues",
                 exit.status
             );
             self.0.log().log(Level::Error, &problem);
@@ -127,7 +128,7 @@ impl NewProcess {
     }
 }
 
-/// The command of a new process, which inherits `listeners`, our standard streams and our
+/// Returns the command of a new process, which inherits `listeners`, our standard streams and our
 /// environment.
 fn command(spec: &DriverSpec, listeners: &[Listener]) -> io::Result<Command> {
     let sockets: Vec<OwnedFd> = listeners
@@ -147,8 +148,8 @@ fn command(spec: &DriverSpec, listeners: &[Listener]) -> io::Result<Command> {
         .args(&spec.args)
         .env("LISTEN_FDS", sockets.len().to_string())
         .env("LISTEN_FDNAMES", names.join(":"))
-        // Each would have to be the number of the new process, which does not exist yet; without
-        // it, any is meant.
+        // Both would have to be the id of the new process, which is not known yet. Without them, the
+        // other variables are for any process.
         .env_remove("LISTEN_PID")
         .env_remove("WATCHDOG_PID")
         .env(OLD_PROCESS, std::process::id().to_string());

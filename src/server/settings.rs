@@ -13,38 +13,39 @@ use crate::wire::source::Part;
 /// All settings of a server.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen; at least one.
+    /// The addresses to listen on; at least one.
     pub listen: Vec<ListenAddress>,
-    /// What encrypted listeners show their clients.
+    /// The certificate and key of encrypted listeners.
     pub tls: Option<TlsFiles>,
-    /// What to show; at least one, each name once.
+    /// At least one camera, with distinct names.
     pub cameras: Vec<CameraSettings>,
-    /// Where cameras are published.
+    /// The targets to which cameras are published.
     pub publishers: Vec<PublisherSettings>,
-    /// Draws the placeholder of a camera, given its name, the reason, the time and the size.
+    /// The program that draws the placeholder of a camera, given its name, the reason, the time and
+    /// the size.
     pub renderer: DriverSpec,
-    /// Checks a password, which it reads with the hash.
+    /// The program that checks a password against a hash; it reads both from stdin.
     pub password_check: DriverSpec,
     /// Whether cameras run without viewers too.
     pub always_on: bool,
-    /// What viewers are shown while a camera gives nothing.
+    /// The picture that viewers get while a camera is offline.
     pub offline: Offline,
-    /// A camera is stopped this long after its last viewer has left.
+    /// The time between the last viewer's leaving and the stop of the driver.
     pub camera_linger: Duration,
-    /// The age up to which a frame will do for a snapshot that asks for no other; the newest does,
-    /// whatever its age, if there is none.
+    /// The maximum age of a frame that answers a snapshot, unless the request has its own; `None`:
+    /// no limit.
     pub snapshot_max_age: Option<Duration>,
-    /// The word that divides the parts of a stream.
+    /// The boundary between the parts of a stream (RFC 2046, section 5.1).
     pub boundary: String,
-    /// Connections of any kind at one time. More wait in the kernel's backlog until one has closed.
+    /// The maximum number of open connections of any kind. Further ones wait in the backlog.
     pub connections_max: usize,
-    /// After SIGTERM, this long is left to replies and streams to come to their end.
+    /// The maximum duration of a graceful shutdown.
     pub shutdown_timeout: Duration,
-    /// Access control, with the credentials as they were at the start.
+    /// Access control, with the credentials read at the start.
     pub access: Policy,
-    /// Where the credentials are read again.
+    /// The files of the credentials, to reload them.
     pub credentials: CredentialSources,
-    /// What one peer may take of our time and memory.
+    /// The limits on a peer's use of time and memory.
     pub limits: Limits,
 }
 
@@ -53,83 +54,82 @@ pub struct Settings {
 pub struct DriverSpec {
     /// The program.
     pub program: PathBuf,
-    /// Its arguments. Every user of the machine can read them, so they hold no credentials.
+    /// Its arguments, without credentials: every user of the machine can read them.
     pub args: Vec<OsString>,
-    /// Variables of its environment, which only the same user can read.
+    /// Environment variables, which only the same user can read.
     pub env: Vec<(&'static str, SecretAddress)>,
-    /// The source or target that it connects to, as the user wrote it. It is displayed with
-    /// credentials masked, and they are masked in what the process logs.
+    /// The source or target that it connects to, as the user wrote it. Its credentials are masked
+    /// when it is displayed, and in the stderr of the process.
     pub shown_as: SecretAddress,
-    /// What its standard input is, where the server does not write to it.
+    /// Its stdin, unless the server writes to that.
     pub stdin: StdinFrom,
-    /// The longest time without a frame in normal operation; `None` for no limit.
+    /// The time without a frame after which it counts as offline; `None`: no limit.
     pub frame_timeout: Option<Duration>,
-    /// Whether the driver itself reconnects to a silent source: killing it would not help.
+    /// Whether it recovers by itself when its source is silent. Such a driver is not killed.
     pub recovers: bool,
-    /// The time from one start to the next of a driver that writes one picture and exits with
-    /// status 0; `None` if the driver is not to exit.
+    /// The time between two starts of a driver that writes one picture and exits with status 0.
     pub repeat_interval: Option<Duration>,
-    /// The prefix of a stderr line that reports success.
+    /// The prefix of the stderr line by which it reports that it works.
     pub success_prefix: Option<&'static str>,
 }
 
-/// What the standard input of a child process is.
+/// The stdin of a child process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StdinFrom {
-    /// Empty.
+    /// /dev/null.
     #[default]
     Null,
-    /// The server's own.
+    /// The server's stdin.
     Server,
 }
 
-/// One camera: what it is called, and where its frames come from.
+/// One camera.
 #[derive(Clone, Debug)]
 pub struct CameraSettings {
-    /// What `camera=NAME` asks for.
+    /// The name, as in `camera=NAME`.
     pub name: String,
-    /// The process that writes its frames.
+    /// The program that writes its frames.
     pub driver: DriverSpec,
-    /// The largest frame accepted from it, in bytes.
+    /// The maximum size of a frame, in bytes.
     pub frame_bytes_max: usize,
-    /// What is passed over before its first snapshot.
+    /// The frames that are not used for a snapshot after a start.
     pub warm_up: WarmUp,
 }
 
-/// What of a camera that has just been started is passed over before a snapshot is taken: a sensor
-/// needs some pictures to find its exposure, white balance and focus. Streams show them all.
+/// The frames after the start of a driver that are not used for a snapshot: a sensor needs some
+/// pictures to find exposure, white balance and focus. Streams show all frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarmUp {
-    /// So many frames.
+    /// This number of frames.
     Frames(u32),
-    /// The frames of this time after the first one.
+    /// The frames within this time after the first one.
     Time(Duration),
 }
 
-/// The files behind encrypted listeners, both in PEM form.
+/// The certificate and key of encrypted listeners, in PEM format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The server's certificate, and then those that vouch for it.
+    /// The path of the certificate chain: the server's certificate, then the intermediates.
     pub certificate: String,
-    /// The private key of the first.
+    /// The path of the private key.
     pub key: String,
 }
 
-/// One place where a camera is published.
+/// One target to which a camera is published.
 #[derive(Clone, Debug)]
 pub struct PublisherSettings {
-    /// Which camera, from 0.
+    /// The index of the camera.
     pub camera: usize,
-    /// The process that is sent its frames.
+    /// The program that reads the frames from stdin.
     pub process: DriverSpec,
 }
 
-/// What viewers are shown while a camera gives nothing.
+/// The picture that viewers get while a camera is offline.
 #[derive(Clone, Debug)]
 pub enum Offline {
-    /// A picture that says so: which camera, why, and since when.
+    /// A drawn placeholder with the camera's name, the reason and the time.
     Draw,
-    /// Its last frame.
+    /// The camera's last frame.
     Last,
     /// This picture.
     Picture(Part),
@@ -138,11 +138,11 @@ pub enum Offline {
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// `HOST:PORT`; the host may be a name, `[::]` takes both families, and port 0 lets the kernel
-    /// choose one.
+    /// `HOST:PORT`. The host may be a name; `[::]` is IPv4 as well as IPv6; with port 0, the kernel
+    /// chooses the port.
     Inet(String),
-    /// The same, encrypted.
+    /// `HOST:PORT`, with TLS.
     Https(String),
-    /// A Unix socket at this path.
+    /// The path of a Unix socket.
     Unix(PathBuf),
 }

@@ -1,4 +1,5 @@
-//! Signals as events: a handler writes a byte to a pipe, which the loop reads like any other.
+//! Signals as events: the signal handler writes a byte to a socket pair, of which the loop polls the
+//! other end (the self-pipe trick).
 
 use std::fmt;
 use std::io;
@@ -7,10 +8,10 @@ use mio::{Interest, Registry, Token};
 use rustix::process::Signal;
 use signal_hook_mio::v1_0::Signals as SignalPipe;
 
-/// The signals framecast acts on.
+/// The signals that the server handles.
 pub struct Signals(SignalPipe);
 
-/// The meaning of a signal.
+/// The request that a signal makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// SIGTERM or SIGINT: shut down; a second one: quit immediately.
@@ -20,14 +21,14 @@ pub enum Request {
     /// SIGUSR2: start a new process.
     Restart,
     /// SIGUSR1, from the new process: it is ready.
-    HandOver,
-    /// SIGHUP: the files of the certificate, of users or of the token have changed.
+    NewProcessReady,
+    /// SIGHUP: reload the certificate, users and token from their files.
     Reload,
 }
 
 impl Signals {
-    /// Takes these signals of this process over.
-    pub fn take_over() -> io::Result<Self> {
+    /// Installs the handlers of all signals but SIGHUP.
+    pub fn install() -> io::Result<Self> {
         let signals = [
             Signal::TERM,
             Signal::INT,
@@ -43,19 +44,20 @@ impl Signals {
         registry.register(&mut self.0, token, Interest::READABLE)
     }
 
-    /// Takes over SIGHUP as well. A server with nothing to reload keeps the default action: a
-    /// terminal that is closed ends what it runs.
-    pub fn take_over_reload(&self) -> io::Result<()> {
+    /// Installs the handler of SIGHUP. A server with nothing to reload keeps the default action, so
+    /// that it ends when its terminal closes.
+    pub fn install_reload(&self) -> io::Result<()> {
         self.0.add_signal(Signal::HUP.as_raw())
     }
 
-    /// The signals that have come since the last call.
+    /// Returns the requests since the last call. signal-hook reads the socket until it would block,
+    /// so an edge is owed.
     pub fn pending(&mut self) -> impl Iterator<Item = Request> {
         self.0
             .pending()
             .map(|signal| match Signal::from_named_raw(signal) {
                 Some(Signal::CHILD) => Request::Reap,
-                Some(Signal::USR1) => Request::HandOver,
+                Some(Signal::USR1) => Request::NewProcessReady,
                 Some(Signal::USR2) => Request::Restart,
                 Some(Signal::HUP) => Request::Reload,
                 _ => Request::ShutDown,

@@ -1,5 +1,5 @@
-//! Collects what the site shows of the server: a view for each request, a snapshot where one is
-//! asked for.
+//! Collects what the site shows of the server: a view for each request, a snapshot for those that
+//! ask for one.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -18,20 +18,14 @@ use crate::site::view::{CameraView, View};
 use crate::wire::facts::WallTime;
 use crate::wire::source::{Reason, Tally};
 
-/// The parts of the server, by reference, for the length of one answer.
+/// Where a view or a snapshot comes from: the parts of the server, borrowed for one answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
-    /// Connections and channels.
+pub struct Sources<'a> {
     pub hub: &'a Hub<Socket>,
-    /// Where the frames come from.
     pub cameras: &'a [Camera],
-    /// Encrypted listeners.
     pub tls: Option<&'a Tls>,
-    /// Where the frames are published.
     pub publishers: &'a [Publisher],
-    /// What the server was started with.
     pub settings: &'a Settings,
-    /// What the loop counts.
     pub stats: &'a LoopStats,
     /// Requests that failed access control.
     pub refused: Counts,
@@ -39,8 +33,8 @@ pub struct Parts<'a> {
     pub now: Instant,
 }
 
-impl<'a> Parts<'a> {
-    /// Returns what every request needs.
+impl<'a> Sources<'a> {
+    /// Returns what the site needs for every request.
     pub fn view(&self) -> View<'a, Socket> {
         let camera = |camera: &'a Camera| CameraView {
             name: camera.name(),
@@ -81,7 +75,7 @@ impl<'a> Parts<'a> {
             target: publisher.target(),
             running: publisher.key().is_some(),
             restarts: publisher.restarts(),
-            error: publisher.trouble().map(str::to_owned),
+            error: publisher.error().map(str::to_owned),
             key: publisher.key(),
             ..snapshot::Publisher::default()
         }
@@ -106,8 +100,8 @@ fn driver(camera: &Camera) -> Driver {
         discarded_bytes: tally.discarded_bytes,
         buffered_bytes: camera.buffered_bytes(),
         offline: camera.outage().is_some(),
-        placeholder: camera.is_stood_in_for(),
-        error: camera.outage().or(camera.trouble()).map(str::to_owned),
+        placeholder: camera.shows_placeholder(),
+        error: camera.outage().or(camera.error()).map(str::to_owned),
     }
 }
 

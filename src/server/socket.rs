@@ -11,20 +11,20 @@ use super::tls::Session;
 use super::token::Owner;
 use crate::hub::{Key, Transport};
 
-/// A connected socket. Its options (no delay, little unsent data in the kernel, keepalive) were set
-/// once on the listening socket, whose accepted sockets inherit them: see `bind`.
+/// A connected socket. It has inherited its options (no delay, little unsent data in the kernel,
+/// keepalive) from the listening socket: see `bind`.
 #[derive(Debug)]
 pub enum Socket {
-    /// Accepted on an address of a network.
+    /// TCP.
     Tcp(TcpStream),
-    /// Accepted on a path.
+    /// A Unix stream socket.
     Unix(UnixStream),
-    /// Accepted on an address of a network, and encrypted.
+    /// TLS on top of TCP.
     Tls(Box<Session<TcpStream>>),
 }
 
 impl Socket {
-    /// Registers the socket under `key`, once and for both directions.
+    /// Registers the socket under `key`, once, for both directions.
     pub fn register(&mut self, registry: &Registry, key: Key) -> io::Result<()> {
         let source: &mut dyn Source = match self {
             Socket::Tcp(stream) => stream,

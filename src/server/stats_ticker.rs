@@ -1,36 +1,38 @@
-//! Publishes statistics to the subscribers of `/events`: a snapshot each second, the turns of the
+//! Publishes statistics to the subscribers of `/events`: a snapshot once a second, the turns of the
 //! loop ten times a second. Without subscribers, nothing is collected.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::snapshot::Parts;
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::snapshot::Sources;
 use super::socket::Socket;
-use crate::hub::Hub;
+use crate::hub::{Hub, Wake};
 use crate::site::connection_view::{CONNECTIONS_SHOWN_MAX, ConnectionView, LoopEvent, Turn};
-use crate::site::snapshot::Snapshot;
 use crate::stream::Topic;
 use crate::stream::counts::Totals;
 
-/// People read figures that change once a second.
+/// Slow enough that people can read the changing numbers.
 const STATE_PERIOD: Duration = Duration::from_secs(1);
 
-/// At ten changes a second, a drawing of the loop appears to move.
+/// Fast enough that the drawing of the loop appears to move.
 const LOOP_PERIOD: Duration = Duration::from_millis(100);
 
-/// Turns that are remembered for the next event. A busy loop has a few hundred in a tenth of a
-/// second; of more, the last are as good as any.
+/// Turns recorded for one event: of more, the oldest are left out. A busy loop takes a few hundred
+/// turns in a tenth of a second.
 const TURNS_MAX: usize = 256;
 
-/// When the next statistics are due, and the turns since the last ones.
+/// The periods of both kinds of event, and the turns since the last one.
 #[derive(Debug)]
 pub struct StatsTicker {
     state: Ticker,
     turns_due: Ticker,
     turns: VecDeque<Turn>,
     turns_omitted: u64,
-    /// The totals at the end of the last turn.
+    /// The totals at the end of the last turn, to compute what one turn adds.
     before: Totals,
 }
 
@@ -47,48 +49,52 @@ impl Default for StatsTicker {
 }
 
 impl StatsTicker {
-    /// Returns when the next statistics are due, while they have subscribers.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        [self.state.next, self.turns_due.next]
-            .into_iter()
-            .flatten()
-            .min()
+    /// Returns when to call [`StatsTicker::take_due`] next: never without subscribers.
+    pub fn next_wake(&self) -> Wake {
+        let next = [self.state.next, self.turns_due.next].into_iter().flatten();
+        next.min().map_or(Wake::OnInput, Wake::At)
     }
 
-    /// Returns a snapshot, if one is due.
-    pub fn state(&mut self, parts: Parts<'_>) -> Option<Snapshot> {
-        self.state
-            .is_due(parts.hub, Topic::State, parts.now)
-            .then(|| parts.snapshot(Some(&[])))
-    }
-
-    /// Returns the turns since the last time and the connections, if they are due.
-    pub fn turns(&mut self, parts: Parts<'_>) -> Option<LoopEvent> {
-        let Parts {
-            hub, cameras, now, ..
-        } = parts;
+    /// Returns the events that are due, with their topics: a snapshot, or the turns since the last
+    /// such event.
+    pub fn take_due(&mut self, sources: Sources<'_>) -> Vec<(Topic, Bytes)> {
+        let Sources { hub, now, .. } = sources;
+        let mut due = Vec::new();
+        if self.state.is_due(hub, Topic::State, now) {
+            due.push((Topic::State, json(&sources.snapshot(Some(&[])))));
+        }
         let is_first = self.turns_due.next.is_none();
-        if !self.turns_due.is_due(hub, Topic::Loop, now) {
-            return None;
+        if self.turns_due.is_due(hub, Topic::Loop, now) {
+            if is_first {
+                self.turns.clear();
+                self.before = hub.live().totals;
+            }
+            due.push((Topic::Loop, json(&self.loop_event(sources))));
         }
-        if is_first {
-            self.turns.clear();
-            self.before = hub.live().totals;
-        }
+        due
+    }
+
+    /// Returns the turns since the last such event, and the connections.
+    fn loop_event(
+        &mut self,
+        Sources {
+            hub, cameras, now, ..
+        }: Sources<'_>,
+    ) -> LoopEvent {
         let names: Vec<&str> = cameras.iter().map(|camera| camera.name()).collect();
         let shown = hub.connections().iter().take(CONNECTIONS_SHOWN_MAX);
-        Some(LoopEvent {
+        LoopEvent {
             turns: self.turns.drain(..).collect(),
             turns_omitted: mem::take(&mut self.turns_omitted),
             connections_open: hub.connections().len(),
             connections: shown
                 .map(|(_, connection)| ConnectionView::new(hub, connection, &names, now))
                 .collect(),
-        })
+        }
     }
 
-    /// Remembers a turn that is over: when it began, counted from the start of the loop, how long
-    /// it took, and how many events it handled.
+    /// Records a turn for the next event: when it began, counted from the start of the loop, how
+    /// long it took, and how many events it handled.
     pub fn turned(&mut self, hub: &Hub<Socket>, began: Duration, took: Duration, events: usize) {
         if self.turns_due.next.is_none() {
             return;
@@ -110,6 +116,12 @@ impl StatsTicker {
     }
 }
 
+/// Serializes the data of an event. Numbers and text always serialize; a bug here would show as an
+/// empty event.
+fn json(data: &impl Serialize) -> Bytes {
+    serde_json::to_vec(data).unwrap_or_default().into()
+}
+
 /// A period that runs while a topic has subscribers.
 #[derive(Debug)]
 struct Ticker {
@@ -122,8 +134,8 @@ impl Ticker {
         Self { period, next: None }
     }
 
-    /// Returns whether a period has ended, and starts the next one. With the first subscriber, it
-    /// is due at once.
+    /// Returns whether a period has ended, and starts the next one. The first period ends as soon
+    /// as there is a subscriber.
     fn is_due(&mut self, hub: &Hub<Socket>, topic: Topic, now: Instant) -> bool {
         let is_wanted = hub.subscribers(topic) > 0;
         let is_due = is_wanted && self.next.is_none_or(|next| now >= next);

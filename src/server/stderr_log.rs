@@ -1,5 +1,5 @@
-//! The log of one child process: its stderr, rate-limited, deduplicated and with credentials
-//! removed, and what the server logs about it.
+//! Logs the stderr of one child process, and the server's own lines about it: rate-limited,
+//! deduplicated, with credentials removed.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,45 +9,46 @@ use log::Level;
 use crate::wire::printable::Printable;
 use crate::wire::secret::SecretAddress;
 
-/// Lines of stderr logged in one second. A child that writes more is logged less and less often,
-/// down to one line in [`WINDOW_MAX`].
+/// Lines of stderr logged in one second. If a child keeps writing more, one line is logged in a
+/// window that doubles from [`WINDOW_MIN`] to [`WINDOW_MAX`].
 const LINES_PER_WINDOW: u32 = 5;
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 const WINDOW_MAX: Duration = Duration::from_secs(60);
 
-/// Lines that are remembered as logged.
+/// Logged lines that are kept to recognize a repetition.
 const LINES_REMEMBERED_MAX: usize = 16;
 
-/// Logs each line once, until the child is well again: one that is restarted for hours writes the
-/// same each time.
+/// Logs each line once, until the child works again: a child that is restarted for hours writes the
+/// same lines each time.
 #[derive(Debug)]
 pub(super) struct StderrLog {
     prefix: String,
-    cap: Cap,
+    limit: LineLimit,
     logged: VecDeque<String>,
 }
 
-/// Bounds the lines of a child: some in a second, and fewer while there are more than that.
+/// Limits the rate of lines: [`LINES_PER_WINDOW`] a second, and one in a longer window while the
+/// child exceeds that.
 #[derive(Debug)]
-struct Cap {
+struct LineLimit {
     window: Duration,
-    /// When the window ends that began with the first line in it.
+    /// When the window ends, which began with its first line.
     ends_at: Option<Instant>,
-    /// Lines logged in it, and left out.
+    /// Lines logged and suppressed in the window.
     logged: u32,
-    left_out: u32,
+    suppressed: u32,
 }
 
-impl Cap {
-    /// Whether a line may be logged at `now`, and how many were left out before it.
-    fn admits(&mut self, now: Instant) -> Option<u32> {
-        let mut left_out = 0;
+impl LineLimit {
+    /// Returns whether a line may be logged at `now`, as the number of lines suppressed before it.
+    fn admit(&mut self, now: Instant) -> Option<u32> {
+        let mut suppressed = 0;
         if self.ends_at.is_none_or(|ends_at| now >= ends_at) {
-            left_out = std::mem::take(&mut self.left_out);
+            suppressed = std::mem::take(&mut self.suppressed);
             let is_quiet = self
                 .ends_at
                 .is_none_or(|ends_at| now >= ends_at + self.window);
-            self.window = match left_out {
+            self.window = match suppressed {
                 0 if is_quiet => WINDOW_MIN,
                 0 => self.window,
                 _ => (self.window * 2).min(WINDOW_MAX),
@@ -61,60 +62,60 @@ impl Cap {
                 1
             }
         {
-            self.left_out += 1;
+            self.suppressed += 1;
             return None;
         }
         self.logged += 1;
-        Some(left_out)
+        Some(suppressed)
     }
 }
 
 impl StderrLog {
-    /// A log whose lines begin with `prefix`.
+    /// Begins each line with `prefix`.
     pub(super) fn new(prefix: String) -> Self {
-        let cap = Cap {
+        let limit = LineLimit {
             window: WINDOW_MIN,
             ends_at: None,
             logged: 0,
-            left_out: 0,
+            suppressed: 0,
         };
         Self {
             prefix,
-            cap,
+            limit,
             logged: VecDeque::new(),
         }
     }
 
-    /// Logs a line that the child wrote, unless it was logged already or there are too many.
+    /// Logs a line of stderr, unless it repeats a logged line or exceeds the rate limit.
     pub(super) fn log_child(&mut self, level: Level, line: &str, now: Instant) {
-        if !self.is_known(line)
-            && let Some(left_out) = self.cap.admits(now)
+        if !self.is_repeated(line)
+            && let Some(suppressed) = self.limit.admit(now)
         {
-            if left_out > 0 {
-                log::warn!("{}: ({left_out} more lines were left out)", self.prefix);
+            if suppressed > 0 {
+                log::warn!("{}: suppressed {suppressed} lines of stderr", self.prefix);
             }
             self.write(level, line);
         }
     }
 
-    /// Logs a line about the child, unless it was logged already.
+    /// Logs a line about the child, unless it repeats a logged line.
     pub(super) fn log(&mut self, level: Level, line: &str) {
-        if !self.is_known(line) {
+        if !self.is_repeated(line) {
             self.write(level, line);
         }
     }
 
-    /// Forgets what was logged: all is well again, and what goes wrong next is news.
+    /// Forgets the logged lines: the child works again, and the next problem is a new one.
     pub(super) fn forget(&mut self) {
         self.logged.clear();
     }
 
-    fn is_known(&self, line: &str) -> bool {
-        let is_known = self.logged.iter().any(|logged| logged == line);
-        if is_known {
+    fn is_repeated(&self, line: &str) -> bool {
+        let is_repeated = self.logged.iter().any(|logged| logged == line);
+        if is_repeated {
             log::debug!("{}: {line}", self.prefix);
         }
-        is_known
+        is_repeated
     }
 
     fn write(&mut self, level: Level, line: &str) {
@@ -124,9 +125,9 @@ impl StderrLog {
     }
 }
 
-/// A line of stderr as it may be shown to viewers: without our own program's name before it, with
-/// the credentials of `address` and of other addresses masked, and with control characters escaped.
-pub(super) fn presentable(line: &str, address: &SecretAddress) -> String {
+/// Makes a line of stderr fit for viewers: removes our program's name at its start, masks the
+/// credentials of `address` and of other addresses, and escapes control characters.
+pub(super) fn sanitize(line: &str, address: &SecretAddress) -> String {
     let line = line.strip_prefix("framecast: ").unwrap_or(line);
     Printable(address.redact(line)).to_string()
 }
@@ -136,32 +137,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endless_lines_are_logged_once_a_minute() {
-        let mut cap = StderrLog::new(String::new()).cap;
+    fn endless_stderr_is_logged_once_a_minute() {
+        let mut limit = StderrLog::new(String::new()).limit;
         let start = Instant::now();
         let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
-        let logged = |cap: &mut Cap, from: u32, to: u32| {
+        let logged = |limit: &mut LineLimit, from: u32, to: u32| {
             (from * 10..to * 10)
-                .filter(|tenth| cap.admits(at(f64::from(*tenth) / 10.0)).is_some())
+                .filter(|tenth| limit.admit(at(f64::from(*tenth) / 10.0)).is_some())
                 .count()
         };
-        assert_eq!(logged(&mut cap, 0, 1), 5, "a few at once");
-        assert!(logged(&mut cap, 1, 120) < 10);
-        assert_eq!(logged(&mut cap, 120, 1320), 20, "one a minute");
+        assert_eq!(logged(&mut limit, 0, 1), 5, "a burst");
+        assert!(logged(&mut limit, 1, 120) < 10);
+        assert_eq!(logged(&mut limit, 120, 1320), 20, "then one a minute");
         assert_eq!(
-            cap.admits(at(1500.0)).map(|left_out| left_out > 100),
+            limit.admit(at(1500.0)).map(|suppressed| suppressed > 100),
             Some(true),
-            "how many were left out is known"
+            "the suppressed lines are counted"
         );
         assert_eq!(
-            logged(&mut cap, 1700, 1701),
+            logged(&mut limit, 1700, 1701),
             5,
-            "after a rest, all is as before"
+            "a pause restores the limit"
         );
     }
 
     #[test]
-    fn child_stderr_is_masked_and_escaped() {
+    fn stderr_shown_to_viewers_is_masked_and_escaped() {
         let address = SecretAddress::new("exec:grab rtsp://ann:s3cret@cam/");
         for (line, shown) in [
             (
@@ -174,7 +175,7 @@ mod tests {
                 "*** is \\u{1b}[31mwrong\\u{7}",
             ),
         ] {
-            assert_eq!(presentable(line, &address), shown);
+            assert_eq!(sanitize(line, &address), shown);
         }
     }
 }

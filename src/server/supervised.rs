@@ -1,12 +1,12 @@
-//! One supervised child process: start, backoff, stop, kill, exit.
+//! The life cycle of a child process: start, stop, kill, exit, restart after a backoff.
 //!
 //! Everything that can block, crash or hang runs in a child process: drivers, placeholder
-//! renderers, publishers, password checks, and the new process of a restart. [`Supervised`] is the
-//! life cycle they share. What a process writes besides stderr is its user's: a `P`, made when the
-//! process starts and returned with its exit.
+//! renderers, publishers, password checks, and the new process of a restart. All of them share
+//! [`Supervised`], which also reads stderr. `P` is what the caller keeps for each run of the
+//! process, such as the pipe of its frames; it is returned with the exit.
 //!
 //! ```text
-//!         start            exit, restart_after
+//!         start            exit, schedule_restart
 //!   Off ---------> Running ---------------------> Backoff ---> start
 //!    ^                | stop
 //!    |      exit      v
@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Events only set bits: [`Supervised::ready`] for a pipe, [`Supervised::child_exited`] for
-//! SIGCHLD. Pipes are read once in each turn, and an exit is taken after its pipes are empty, so
-//! that the last frame and the last line count.
+//! SIGCHLD. A turn reads the pipes whose bit is set. It handles an exit only when the pipes are
+//! empty, so that the last frame and the last line of stderr are not lost.
 
 use std::fmt;
 use std::io;
@@ -29,18 +29,18 @@ use rustix::process::Signal;
 
 use super::child::{self, Child};
 use super::settings::DriverSpec;
-use super::stderr_log::{StderrLog, presentable};
+use super::stderr_log::{StderrLog, sanitize};
 use super::token::{ChildId, ChildKind, Owner};
 use crate::hub::{Key, Wake};
 
-/// The wait before a restart doubles from the first to the last of these.
+/// The wait before a restart doubles with each restart, from the first to the second of these.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(8);
 
-/// The wait is [`BACKOFF_MIN`] again after a process that did its work for this long.
-const WELL_AFTER: Duration = Duration::from_secs(2);
+/// A process that worked, and ran for this long, resets the wait to [`BACKOFF_MIN`].
+const HEALTHY_AFTER: Duration = Duration::from_secs(2);
 
-/// A process is killed so long after it was signalled to exit.
+/// The time between SIGTERM and SIGKILL.
 const KILL_AFTER: Duration = Duration::from_secs(2);
 
 /// A child process that is started, restarted and stopped.
@@ -49,66 +49,65 @@ pub(super) struct Supervised<P> {
     kind: ChildKind,
     index: u32,
     spec: DriverSpec,
-    life: Life<P>,
+    state: State<P>,
     backoff: Duration,
-    /// Counts the starts. Events of an older generation are ignored.
+    /// Counts the starts. An event of an older generation is ignored.
     generation: u32,
-    /// The server shuts down: no further start.
+    /// The server is shutting down: no further start.
     is_retired: bool,
-    /// What went wrong last, until the process reports or shows that all is well.
+    /// The last error, until the process works again.
     error: Option<String>,
     log: StderrLog,
 }
 
 #[derive(Debug)]
-enum Life<P> {
+enum State<P> {
     /// There is no process.
     Off,
-    /// The process runs and is wanted.
+    /// The process runs.
     Running(Running<P>),
-    /// The process has exited, and another one is due then.
+    /// The process has exited, and the next start is due at `until`.
     Backoff { until: Instant },
-    /// The process runs and is to exit.
+    /// The process was stopped and has not exited yet.
     Stopping(Running<P>),
 }
 
 #[derive(Debug)]
 struct Running<P> {
     child: Child,
-    own: P,
-    /// A pipe may have bytes: an edge came, or a budget ended the last reading.
+    data: P,
+    /// A pipe may have bytes: an edge came, or a budget ended the last read.
     is_ready: bool,
-    /// SIGCHLD came since the last look.
+    /// SIGCHLD came since the last call of waitid(2).
     may_have_exited: bool,
-    /// It has done its work.
-    is_well: bool,
-    /// The next signal, unless it exits before.
+    /// The process has worked: see [`Supervised::set_healthy`].
+    is_healthy: bool,
+    /// The next signal and its time, unless the process exits before.
     signal_at: Option<(Instant, Signal)>,
 }
 
 /// A process that has exited.
 #[derive(Debug)]
 pub(super) struct Exit<P> {
-    pub(super) own: P,
+    pub(super) data: P,
     pub(super) status: ExitStatus,
     pub(super) started_at: Instant,
-    /// It was stopped.
     pub(super) was_stopped: bool,
 }
 
-/// A child process, whatever its user keeps of it: how the event loop treats all of them alike.
+/// What the event loop does with every child process, independent of `P`.
 pub(super) trait ChildProcess {
-    /// Sends the next signal to a process that is overdue.
+    /// Sends the signal that is due.
     fn attend(&mut self, now: Instant);
-    /// When a turn must be taken for it.
+    /// Returns when the next turn is needed.
     fn next_wake(&self) -> Wake;
-    /// Notes an edge of a pipe, if it is one of the present process.
+    /// Sets the bit of the process `id`; ignores the event if that is another process.
     fn ready(&mut self, id: ChildId);
-    /// Notes that some child of the server has exited, perhaps this one.
+    /// Called on SIGCHLD, which does not name the child that has exited.
     fn child_exited(&mut self);
-    /// Kills the process and all it has started, now.
+    /// Kills the process group at once.
     fn kill(&mut self);
-    /// The process, running or stopping.
+    /// Returns the process, running or stopping.
     fn child(&self) -> Option<&Child>;
 }
 
@@ -124,10 +123,10 @@ impl<P> ChildProcess for Supervised<P> {
     }
 
     fn next_wake(&self) -> Wake {
-        match &self.life {
-            Life::Off => Wake::OnInput,
-            Life::Backoff { until } => Wake::At(*until),
-            Life::Running(process) | Life::Stopping(process) => match process.signal_at {
+        match &self.state {
+            State::Off => Wake::OnInput,
+            State::Backoff { until } => Wake::At(*until),
+            State::Running(process) | State::Stopping(process) => match process.signal_at {
                 _ if process.is_ready => Wake::Now,
                 Some((at, _)) => Wake::At(at),
                 None => Wake::OnInput,
@@ -153,7 +152,7 @@ impl<P> ChildProcess for Supervised<P> {
         if let Some(process) = self.process_mut() {
             let _ = process.child.reap();
         }
-        self.life = Life::Off;
+        self.state = State::Off;
     }
 
     fn child(&self) -> Option<&Child> {
@@ -162,7 +161,7 @@ impl<P> ChildProcess for Supervised<P> {
 }
 
 impl<P> Supervised<P> {
-    /// A process that is not running. Log lines begin with `prefix`.
+    /// Starts nothing yet. Log lines begin with `prefix`.
     pub(super) fn new(
         kind: ChildKind,
         index: usize,
@@ -173,7 +172,7 @@ impl<P> Supervised<P> {
             kind,
             index: index as u32,
             spec,
-            life: Life::Off,
+            state: State::Off,
             backoff: BACKOFF_MIN,
             generation: 0,
             is_retired: false,
@@ -186,13 +185,13 @@ impl<P> Supervised<P> {
         &self.spec
     }
 
-    /// The command to start, for its user to complete.
+    /// Returns the command to start; the caller may add arguments and pipes.
     pub(super) fn command(&self) -> Command {
         child::command(&self.spec)
     }
 
-    /// Starts `command`. `open` takes the pipes it needs of the process and registers them under
-    /// the token it is given. Returns whether the process runs; if not, the reason is logged.
+    /// Starts `command`. `open` takes the pipes that the caller reads, and registers them under the
+    /// given token. Returns whether the process runs; an error is logged.
     pub(super) fn start(
         &mut self,
         mut command: Command,
@@ -204,7 +203,7 @@ impl<P> Supervised<P> {
         let token = Owner::Child(self.id()).token();
         let started = Child::spawn(&mut command, token, registry, now).and_then(|mut child| {
             match open(&mut child.process, token) {
-                Ok(own) => Ok((child, own)),
+                Ok(data) => Ok((child, data)),
                 Err(error) => {
                     let _ = child.reap();
                     Err(error)
@@ -214,17 +213,18 @@ impl<P> Supervised<P> {
         self.started(started)
     }
 
-    /// Notes the outcome of a start. Returns whether the process runs.
+    /// Handles the result of a start. Returns whether the process runs; an error is logged.
     pub(super) fn started(&mut self, started: io::Result<(Child, P)>) -> bool {
         match started {
-            Ok((child, own)) => {
-                let (is_ready, may_have_exited, is_well, signal_at) = (false, false, false, None);
-                self.life = Life::Running(Running {
+            Ok((child, data)) => {
+                let (is_ready, may_have_exited, is_healthy, signal_at) =
+                    (false, false, false, None);
+                self.state = State::Running(Running {
                     child,
-                    own,
+                    data,
                     is_ready,
                     may_have_exited,
-                    is_well,
+                    is_healthy,
                     signal_at,
                 });
                 true
@@ -238,8 +238,9 @@ impl<P> Supervised<P> {
         }
     }
 
-    /// Reads what the process has written since: its own pipes with `read`, which returns whether
-    /// its budget ended the reading, then stderr, which goes to the log.
+    /// Reads the pipes, if the bit is set: first those of the caller with `read`, then stderr,
+    /// which goes to the log. `read` returns whether its budget was reached. Then, or if the budget
+    /// of stderr was reached, the bit stays set.
     pub(super) fn read(
         &mut self,
         scratch: &mut [u8],
@@ -247,27 +248,27 @@ impl<P> Supervised<P> {
         read: impl FnOnce(&mut P, &mut [u8], &mut StderrLog) -> bool,
     ) {
         let Self {
-            life,
+            state,
             log,
             error,
             spec,
             ..
         } = self;
-        let (Life::Running(process) | Life::Stopping(process)) = life else {
+        let (State::Running(process) | State::Stopping(process)) = state else {
             return;
         };
         if !mem::take(&mut process.is_ready) {
             return;
         }
-        process.is_ready = read(&mut process.own, scratch, log);
-        let is_well = &mut process.is_well;
+        process.is_ready = read(&mut process.data, scratch, log);
+        let is_healthy = &mut process.is_healthy;
         process.is_ready |= process.child.read_stderr(scratch, |line| {
-            let line = presentable(line, &spec.shown_as);
+            let line = sanitize(line, &spec.shown_as);
             if spec
                 .success_prefix
                 .is_some_and(|begin| line.starts_with(begin))
             {
-                (*is_well, *error) = (true, None);
+                (*is_healthy, *error) = (true, None);
                 log.forget();
                 log.log_child(Level::Info, &line, now);
             } else {
@@ -277,8 +278,8 @@ impl<P> Supervised<P> {
         });
     }
 
-    /// Takes the exit of the process, once its pipes are empty. The process is reaped, and none is
-    /// due.
+    /// Returns the exit of the process, once its pipes are empty, and reaps it. No start is
+    /// scheduled.
     pub(super) fn take_exit(&mut self, now: Instant) -> Option<Exit<P>> {
         let process = self.process_mut()?;
         if process.is_ready || !mem::take(&mut process.may_have_exited) {
@@ -290,32 +291,29 @@ impl<P> Supervised<P> {
             Err(error) => Err(error),
         };
         let status = status
-            .inspect_err(|error| {
-                self.log
-                    .log(Level::Error, &format!("cannot wait for process: {error}"))
-            })
+            .inspect_err(|error| self.log.log(Level::Error, &format!("waitid: {error}")))
             .ok()?;
-        let (process, was_stopped) = match mem::replace(&mut self.life, Life::Off) {
-            Life::Running(process) => (process, false),
-            Life::Stopping(process) => (process, true),
-            Life::Off | Life::Backoff { .. } => return None,
+        let (process, was_stopped) = match mem::replace(&mut self.state, State::Off) {
+            State::Running(process) => (process, false),
+            State::Stopping(process) => (process, true),
+            State::Off | State::Backoff { .. } => return None,
         };
         let started_at = process.child.started_at;
-        if process.is_well && now.saturating_duration_since(started_at) >= WELL_AFTER {
+        if process.is_healthy && now.saturating_duration_since(started_at) >= HEALTHY_AFTER {
             self.backoff = BACKOFF_MIN;
             self.log.forget();
         }
         Some(Exit {
-            own: process.own,
+            data: process.data,
             status,
             started_at,
             was_stopped,
         })
     }
 
-    /// Logs that the process exited with `status`, and schedules the next start after the backoff.
-    pub(super) fn restart_after(&mut self, status: ExitStatus, now: Instant) {
-        let problem = format!("{} ended ({status}), restarting", self.kind);
+    /// Logs the exit, and schedules a restart after the backoff.
+    pub(super) fn schedule_restart(&mut self, status: ExitStatus, now: Instant) {
+        let problem = format!("{} exited ({status}); restarting", self.kind);
         self.log.log(Level::Warn, &problem);
         self.error.get_or_insert(problem);
         self.back_off(now);
@@ -323,61 +321,61 @@ impl<P> Supervised<P> {
 
     /// Schedules the next start after the backoff.
     pub(super) fn back_off(&mut self, now: Instant) {
-        self.life = Life::Backoff {
+        self.state = State::Backoff {
             until: now + self.backoff,
         };
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
     }
 
-    /// Schedules the next start at `until`; nothing has failed.
-    pub(super) fn start_again_at(&mut self, until: Instant) {
+    /// Schedules the next start at `until`, and resets the backoff.
+    pub(super) fn schedule_start(&mut self, until: Instant) {
         self.backoff = BACKOFF_MIN;
-        self.life = Life::Backoff { until };
+        self.state = State::Backoff { until };
     }
 
-    /// Logs a problem of the process, and keeps it as the last error.
-    pub(super) fn fail(&mut self, problem: String) {
+    /// Logs a problem as a warning, and keeps it as the last error.
+    pub(super) fn set_error(&mut self, problem: String) {
         self.log.log(Level::Warn, &problem);
         self.error = Some(problem);
     }
 
-    /// Notes that the process has done its work. What goes wrong next is news.
-    pub(super) fn set_well(&mut self) {
+    /// Called when the process has worked, such as written a frame: clears the last error.
+    pub(super) fn set_healthy(&mut self) {
         self.error = None;
         if let Some(process) = self.process_mut() {
-            process.is_well = true;
+            process.is_healthy = true;
         }
     }
 
-    /// Sends `signal` unless the process exits within `grace`, or a signal is due already. Until it
-    /// exits, the process counts as running.
+    /// Schedules `signal` after `grace`, unless a signal is scheduled already. The process counts
+    /// as running until it exits.
     pub(super) fn signal_after(&mut self, grace: Duration, signal: Signal, now: Instant) {
         if let Some(process) = self.process_mut() {
             process.signal_at.get_or_insert((now + grace, signal));
         }
     }
 
-    /// Stops the process with SIGTERM, and cancels a restart that is due.
+    /// Sends SIGTERM, and SIGKILL after [`KILL_AFTER`]. Cancels a scheduled start.
     pub(super) fn stop(&mut self, now: Instant) {
-        if let Life::Running(process) = &self.life {
+        if let State::Running(process) = &self.state {
             process.child.signal(Signal::TERM);
         }
         self.expect_exit(now);
     }
 
-    /// The same without SIGTERM: the process exits at the end of its input.
+    /// Does the same without SIGTERM: the process exits at the end of its input.
     pub(super) fn expect_exit(&mut self, now: Instant) {
-        self.life = match mem::replace(&mut self.life, Life::Off) {
-            Life::Running(mut process) => {
+        self.state = match mem::replace(&mut self.state, State::Off) {
+            State::Running(mut process) => {
                 process.signal_at = Some((now + KILL_AFTER, Signal::KILL));
-                Life::Stopping(process)
+                State::Stopping(process)
             }
-            stopping @ Life::Stopping(_) => stopping,
-            Life::Off | Life::Backoff { .. } => Life::Off,
+            stopping @ State::Stopping(_) => stopping,
+            State::Off | State::Backoff { .. } => State::Off,
         };
     }
 
-    /// Allows no further start.
+    /// Forbids further starts.
     pub(super) fn retire(&mut self) {
         self.is_retired = true;
     }
@@ -386,42 +384,42 @@ impl<P> Supervised<P> {
         self.is_retired
     }
 
-    /// Whether there is no process, and none is due.
+    /// Whether there is no process, and no start is scheduled.
     pub(super) fn is_off(&self) -> bool {
-        matches!(self.life, Life::Off)
+        matches!(self.state, State::Off)
     }
 
-    /// Whether a process runs that was not stopped.
+    /// Whether the process runs and was not stopped.
     pub(super) fn is_running(&self) -> bool {
-        matches!(self.life, Life::Running(_))
+        matches!(self.state, State::Running(_))
     }
 
-    /// Whether a signal is due, or was sent, that the process has not followed yet.
-    pub(super) fn is_overdue(&self) -> bool {
+    /// Whether a signal is scheduled, or was sent and the process has not exited yet.
+    pub(super) fn is_signalled(&self) -> bool {
         self.process()
             .is_some_and(|process| process.signal_at.is_some())
     }
 
     pub(super) fn is_in_backoff(&self) -> bool {
-        matches!(self.life, Life::Backoff { .. })
+        matches!(self.state, State::Backoff { .. })
     }
 
     /// Whether a process may be started now.
     pub(super) fn may_start(&self, now: Instant) -> bool {
         !self.is_retired
-            && match &self.life {
-                Life::Off => true,
-                Life::Backoff { until } => now >= *until,
-                Life::Running(_) | Life::Stopping(_) => false,
+            && match &self.state {
+                State::Off => true,
+                State::Backoff { until } => now >= *until,
+                State::Running(_) | State::Stopping(_) => false,
             }
     }
 
-    /// How many processes were started, or tried to be.
+    /// The number of starts, failed ones included.
     pub(super) fn starts(&self) -> u32 {
         self.generation
     }
 
-    /// What went wrong last, until the process is well.
+    /// The last error, until the process works again.
     pub(super) fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
@@ -430,14 +428,14 @@ impl<P> Supervised<P> {
         &mut self.log
     }
 
-    /// What its user keeps of the process, running or stopping.
-    pub(super) fn own(&self) -> Option<&P> {
-        self.process().map(|process| &process.own)
+    /// The data of the process, running or stopping.
+    pub(super) fn data(&self) -> Option<&P> {
+        self.process().map(|process| &process.data)
     }
 
-    /// The same, of a process that was not stopped.
+    /// The data of the process, if it was not stopped.
     pub(super) fn running(&self) -> Option<&P> {
-        self.own().filter(|_| self.is_running())
+        self.data().filter(|_| self.is_running())
     }
 
     fn id(&self) -> ChildId {
@@ -449,16 +447,16 @@ impl<P> Supervised<P> {
     }
 
     fn process(&self) -> Option<&Running<P>> {
-        match &self.life {
-            Life::Running(process) | Life::Stopping(process) => Some(process),
-            Life::Off | Life::Backoff { .. } => None,
+        match &self.state {
+            State::Running(process) | State::Stopping(process) => Some(process),
+            State::Off | State::Backoff { .. } => None,
         }
     }
 
     fn process_mut(&mut self) -> Option<&mut Running<P>> {
-        match &mut self.life {
-            Life::Running(process) | Life::Stopping(process) => Some(process),
-            Life::Off | Life::Backoff { .. } => None,
+        match &mut self.state {
+            State::Running(process) | State::Stopping(process) => Some(process),
+            State::Off | State::Backoff { .. } => None,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Notifies systemd, or another service manager, of the server's state (sd_notify(3)).
 //!
-//! It is notified when the server listens, when it shuts down and, if it asks for that,
-//! periodically that the loop still turns; it restarts a server that does not. Messages are
-//! datagrams on a non-blocking socket: a manager that does not read misses some, and the loop never
-//! waits.
+//! The messages are: the server is ready, it is shutting down, a new process is the main process,
+//! and the keep-alive of the watchdog, which restarts a server whose loop hangs. They are datagrams
+//! on a non-blocking socket: if the manager does not read, messages are lost, and the loop does not
+//! wait.
 
 use std::ffi::OsStr;
 use std::io;
@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::hub::Wake;
 
-/// The variables by which a service manager makes itself known. Child processes do not inherit
-/// them.
+/// The environment variables of a service manager. Child processes do not inherit them.
 pub const VARIABLES: [&str; 4] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
@@ -27,27 +26,27 @@ pub const VARIABLES: [&str; 4] = [
 #[derive(Debug, Default)]
 pub struct Systemd {
     manager: Option<(UnixDatagram, SocketAddr)>,
-    /// Half the time after which a silent loop counts as hung.
+    /// The interval of keep-alives: half the watchdog's timeout, as sd_watchdog_enabled(3) advises.
     interval: Option<Duration>,
+    /// When the next keep-alive is due.
     due: Option<Instant>,
 }
 
 impl Systemd {
-    /// The manager that the environment names. One that cannot be reached is logged, and not
-    /// notified.
-    pub fn of_environment() -> Self {
+    /// Opens the socket that the environment names. An error is logged; then nothing is sent.
+    pub fn from_environment() -> Self {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
             return Self::default();
         };
         let variable = |name: &str| std::env::var(name).ok();
-        // The variable may be inherited from another process, whose watchdog it is.
-        let is_ours =
+        // An inherited WATCHDOG_USEC may be for another process.
+        let is_for_us =
             variable("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
         let timeout = variable("WATCHDOG_USEC")
             .and_then(|micros| micros.parse().ok())
             .filter(|&micros| micros > 0);
         let interval = timeout
-            .filter(|_| is_ours)
+            .filter(|_| is_for_us)
             .map(|micros| Duration::from_micros(micros) / 2);
         match open(&name) {
             Ok(manager) => Self {
@@ -62,24 +61,24 @@ impl Systemd {
         }
     }
 
-    /// The server listens.
+    /// Sends that the server is ready, and starts the keep-alives.
     pub fn ready(&mut self, now: Instant) {
         self.notify("READY=1");
         self.due = self.interval.map(|interval| now + interval);
     }
 
-    /// The server shuts down.
+    /// Sends that the server is shutting down.
     pub fn stopping(&self) {
         self.notify("STOPPING=1");
     }
 
-    /// The new process is this service from now on.
-    pub fn hand_over(&mut self, pid: u32) {
+    /// Sends that the process `pid` is the main process from now on, and ends our keep-alives.
+    pub fn set_main_pid(&mut self, pid: u32) {
         self.notify(&format!("MAINPID={pid}"));
         self.due = None;
     }
 
-    /// Feeds the watchdog when it is due.
+    /// Sends a keep-alive when it is due.
     pub fn attend(&mut self, now: Instant) {
         if let (Some(due), Some(interval)) = (self.due, self.interval)
             && now >= due
@@ -89,7 +88,7 @@ impl Systemd {
         }
     }
 
-    /// When [`Systemd::attend`] must be called next.
+    /// Returns when to call [`Systemd::attend`] next.
     pub fn next_wake(&self) -> Wake {
         self.due.map_or(Wake::OnInput, Wake::At)
     }
@@ -99,12 +98,12 @@ impl Systemd {
             return;
         };
         if let Err(error) = socket.send_to_addr(message.as_bytes(), manager) {
-            log::debug!("the service manager was not sent {message}: {error}");
+            log::debug!("NOTIFY_SOCKET: {error}; {message} was not sent");
         }
     }
 }
 
-/// Opens a path, or after an `@` a name in the abstract namespace.
+/// Opens the socket of a path, or of an abstract name after `@` (unix(7)).
 fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
     let manager = match name.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,

@@ -1,4 +1,4 @@
-//! The owner of an event: the 64 bits that the kernel hands back with each event.
+//! The owner of an event, encoded in the 64 bits that the kernel returns with each event.
 
 use std::fmt;
 
@@ -6,36 +6,37 @@ use mio::Token;
 
 use crate::hub::Key;
 
-/// The owner of an event. Connections and child processes carry a number that is not used again, so
-/// that a late event names nothing rather than the new owner of the slot.
+/// The owner of an event. Slots of connections and child processes are reused; the number beside the
+/// slot is not, for the next 2^30 uses. So a late event is ignored, and cannot reach the new owner of
+/// the slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// A connection.
     Connection(Key),
-    /// A child process: one of its pipes.
+    /// A pipe of a child process.
     Child(ChildId),
     /// A listening socket.
     Listener(usize),
-    /// The pipe that signal handlers write to.
+    /// The socket that the signal handler writes to.
     Signals,
-    /// A thread that has read something in the background.
+    /// A background thread that has finished.
     Background,
-    /// The kernel's reports of changed addresses.
+    /// The netlink socket that reports changed network addresses.
     Addresses,
 }
 
 /// A child process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChildId {
-    /// What it is for.
+    /// The purpose of the process.
     pub kind: ChildKind,
-    /// Which one of that kind, from 0: the camera of a driver or a renderer. Below 2^29.
+    /// The index among those of its kind, such as that of the camera. Below 2^29.
     pub index: u32,
-    /// Counts its processes, within [`Key::NUMBER_MASK`].
+    /// The number of the start, within [`Key::NUMBER_MASK`].
     pub generation: u32,
 }
 
-/// What a child process is for.
+/// The purpose of a child process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildKind {
     /// Writes the frames of a camera.
@@ -46,7 +47,7 @@ pub enum ChildKind {
     Publisher,
     /// Checks a password.
     PasswordCheck,
-    /// Takes the place of this process.
+    /// Replaces this process in a restart.
     NewProcess,
 }
 
@@ -72,8 +73,8 @@ impl fmt::Display for ChildKind {
     }
 }
 
-/// The layout: two bits of owner, thirty of number, thirty-two of slot. The slot of a child is
-/// three bits of kind and its index.
+/// The layout: 2 bits of owner, 30 bits of number, 32 bits of slot. The slot of a child is 3 bits of
+/// kind and 29 bits of index.
 const OWNER_SHIFT: u32 = 62;
 const NUMBER_SHIFT: u32 = 32;
 const CHILD_KIND_SHIFT: u32 = 29;
@@ -85,7 +86,7 @@ const SIGNALS: usize = 0;
 const BACKGROUND: usize = 1;
 
 impl Owner {
-    /// The token to register this owner's source under.
+    /// Returns the token to register this owner's socket or pipe under.
     pub fn token(self) -> Token {
         let (owner, number, slot) = match self {
             Owner::Connection(key) => (CONNECTION, key.number, key.slot),
@@ -106,8 +107,8 @@ impl Owner {
         )
     }
 
-    /// The owner a token was made for.
-    pub fn of(Token(bits): Token) -> Self {
+    /// Returns the owner that a token was made for.
+    pub fn from_token(Token(bits): Token) -> Self {
         let number = (bits >> NUMBER_SHIFT) as u32 & Key::NUMBER_MASK;
         let slot = bits as u32;
         match (bits >> OWNER_SHIFT, slot as usize) {
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_names_its_owner_and_no_other() {
+    fn token_of_every_owner_decodes_to_that_owner() {
         let children = ChildKind::ALL.into_iter().flat_map(|kind| {
             [(0, 0), (7, Key::NUMBER_MASK)].map(|(index, generation)| {
                 Owner::Child(ChildId {
@@ -156,7 +157,7 @@ mod tests {
             Owner::Addresses,
         ];
         for owner in children.chain(others) {
-            assert_eq!(Owner::of(owner.token()), owner);
+            assert_eq!(Owner::from_token(owner.token()), owner);
         }
     }
 }

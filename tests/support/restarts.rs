@@ -41,7 +41,7 @@ impl Drop for Restarts {
 
 /// The process that was started to take over from `old`, whether that one is still there or not.
 pub fn new_process_of(old: Pid) -> Option<Pid> {
-    let variable = format!("FRAMECAST_PREDECESSOR={}", old.as_raw_nonzero());
+    let variable = format!("FRAMECAST_OLD_PROCESS={}", old.as_raw_nonzero());
     let is_meant = |process: &String| {
         let variables = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
         variables

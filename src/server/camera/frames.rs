@@ -1,4 +1,4 @@
-//! The pipe of frames of a driver or a placeholder renderer, and what has been read of it.
+//! Reads and decodes the frames that a driver or a placeholder renderer writes to its pipe.
 
 use std::io::{self, ErrorKind, Read};
 use std::process::Child;
@@ -8,7 +8,7 @@ use log::Level;
 use mio::unix::pipe::Receiver;
 use mio::{Interest, Registry, Token};
 
-use super::useless::Useless;
+use super::unusable::UnusableOutput;
 use crate::clock::wall_time;
 use crate::server::settings::WarmUp;
 use crate::server::stderr_log::StderrLog;
@@ -17,27 +17,27 @@ use crate::wire::facts::WallTime;
 use crate::wire::pieces::{PieceDecoder, Work};
 use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
 
-/// Asked of the kernel for the pipe, so that a large frame comes in one piece.
+/// The capacity of the pipe, so that the driver can write a large frame without waiting.
 const PIPE_BYTES: usize = 1024 * 1024;
 
-/// Bytes read from the pipe at once: no more than is decoded soon.
-const PIECE_BYTES: usize = 64 * 1024;
+/// Bytes of one read, so that little undecoded input is held.
+const READ_BYTES: usize = 64 * 1024;
 
-/// Reads and decodes the frames that one process writes.
+/// Reads and decodes the frames of one process.
 #[derive(Debug)]
 pub(super) struct FrameReader {
-    /// The pipe, until it has ended.
+    /// The pipe, until its end.
     output: Option<Receiver>,
     decoder: PieceDecoder,
     /// The largest frame accepted, in bytes.
     frame_bytes_max: usize,
-    /// What has come since the newest frame.
-    useless: Useless,
-    /// When the newest frame came; before the first, when the process was started.
+    /// The output since the newest frame.
+    unusable: UnusableOutput,
+    /// When the newest frame arrived; before the first, when the process was started.
     pub(super) newest_at: Instant,
     first_at: Option<Instant>,
-    /// Reasons of rejection, and repairs, that have been logged.
-    reasons_logged: Vec<Reason>,
+    /// Rejections and repairs that were logged, each once.
+    rejections_logged: Vec<Reason>,
     repairs_logged: Vec<Repair>,
 }
 
@@ -53,9 +53,9 @@ impl FrameReader {
         let output = process
             .stdout
             .take()
-            .ok_or_else(|| io::Error::other("its standard output is no pipe"))?;
+            .ok_or_else(|| io::Error::other("stdout is not a pipe"))?;
         let mut output = Receiver::from(output);
-        // A smaller pipe works as well, only in more pieces.
+        // May fail, as over the limit of this user (pipe(7)). A smaller pipe takes more reads.
         let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
         output.set_nonblocking(true)?;
         registry.register(&mut output, token, Interest::READABLE)?;
@@ -63,16 +63,17 @@ impl FrameReader {
             output: Some(output),
             decoder: PieceDecoder::new(frame_bytes_max),
             frame_bytes_max,
-            useless: Useless::default(),
+            unusable: UnusableOutput::default(),
             newest_at: now,
             first_at: None,
-            reasons_logged: Vec::new(),
+            rejections_logged: Vec::new(),
             repairs_logged: Vec::new(),
         })
     }
 
-    /// Reads and decodes until the pipe would block, has ended, or the budget of a turn is spent.
-    /// Returns whether the budget was spent: then there may be more, and no edge will report it.
+    /// Reads and decodes, and calls `publish` for each frame. Ends when the pipe would block (an
+    /// edge is owed), has ended, or the budget of a turn is reached. Returns whether the budget was
+    /// reached: then there may be more, and no edge will report it.
     pub(super) fn read(
         &mut self,
         scratch: &mut [u8],
@@ -82,7 +83,7 @@ impl FrameReader {
     ) -> bool {
         let mut work = Work::TURN;
         loop {
-            // Before reading on: what an earlier turn has left.
+            // First the bytes that an earlier turn has left: no event reports them.
             self.decode(&mut work, now, log, &mut publish);
             if work.is_spent() {
                 return true;
@@ -93,17 +94,17 @@ impl FrameReader {
                 }
                 return false;
             };
-            match output.read(&mut scratch[..PIECE_BYTES]) {
+            match output.read(&mut scratch[..READ_BYTES]) {
                 Ok(0) => self.output = None,
                 Ok(count) => {
-                    self.useless.note(&scratch[..count], now);
+                    self.unusable.record(&scratch[..count], now);
                     self.decoder.push(&scratch[..count]);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Err(error) => {
                     self.output = None;
-                    log.log(Level::Warn, &format!("cannot read its pipe: {error}"));
+                    log.log(Level::Warn, &format!("read: {error}"));
                 }
             }
         }
@@ -134,7 +135,7 @@ impl FrameReader {
     ) {
         self.newest_at = now;
         self.first_at.get_or_insert(now);
-        self.useless = Useless::after(&self.tally());
+        self.unusable = UnusableOutput::after_frame(&self.tally());
         if let Some(repair) = part
             .repair
             .filter(|repair| !self.repairs_logged.contains(repair))
@@ -142,38 +143,38 @@ impl FrameReader {
             self.repairs_logged.push(repair);
             log.log(
                 Level::Warn,
-                &format!("{repair}; further ones are only counted"),
+                &format!("{repair}; counting further ones, not logging them"),
             );
         }
         publish(&part.with_tables());
     }
 
     fn reject(&mut self, rejected: &Rejected, log: &mut StderrLog) {
-        self.useless.rejected = Some(rejected.reason);
-        // A driver logs what it rejects itself.
-        if !rejected.by_driver && !self.reasons_logged.contains(&rejected.reason) {
-            self.reasons_logged.push(rejected.reason);
+        self.unusable.rejected = Some(rejected.reason);
+        // The driver logs the frames that it rejects itself.
+        if !rejected.by_driver && !self.rejections_logged.contains(&rejected.reason) {
+            self.rejections_logged.push(rejected.reason);
             log.log(
                 Level::Warn,
                 &format!(
-                    "{}; further ones are only counted",
+                    "{}; counting further ones, not logging them",
                     rejected.sentence(self.frame_bytes_max)
                 ),
             );
         }
     }
 
-    /// Whether the pipe has ended: no more frames will come.
+    /// Whether the pipe has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.output.is_none()
     }
 
-    /// Whether a frame has come.
+    /// Whether there was a frame.
     pub(super) fn has_frames(&self) -> bool {
         self.first_at.is_some()
     }
 
-    /// Whether its pictures may still be dark or out of focus.
+    /// Whether the pictures may still be dark or out of focus.
     pub(super) fn is_warming_up(&self, warm_up: WarmUp, now: Instant) -> bool {
         match warm_up {
             WarmUp::Frames(count) => self.tally().accepted.frames <= u64::from(count),
@@ -183,37 +184,37 @@ impl FrameReader {
         }
     }
 
-    /// What became of the bytes that were read.
+    /// Counts the bytes read, by what they were.
     pub(super) fn tally(&self) -> Tally {
         self.decoder.tally()
     }
 
-    /// Bytes that are not yet known to be a frame or none.
+    /// Bytes read that may still become a frame.
     pub(super) fn buffered_bytes(&self) -> u64 {
         self.decoder.buffered_bytes() as u64
     }
 
-    /// Why what it writes is useless, once that is beyond doubt.
-    pub(super) fn complaint(&self, now: Instant) -> Option<String> {
-        self.useless
-            .complaint(&self.tally(), self.frame_bytes_max, now)
+    /// Why the output is unusable, once that is certain.
+    pub(super) fn problem(&self, now: Instant) -> Option<String> {
+        self.unusable
+            .problem(&self.tally(), self.frame_bytes_max, now)
     }
 
-    /// The same of a process that has exited: nothing will follow.
-    pub(super) fn last_complaint(&self) -> Option<String> {
-        self.useless
-            .last_complaint(&self.tally(), self.frame_bytes_max)
+    /// Why the output of a process that has exited was unusable.
+    pub(super) fn problem_at_exit(&self) -> Option<String> {
+        self.unusable
+            .problem_at_exit(&self.tally(), self.frame_bytes_max)
     }
 
-    /// When there is a complaint if nothing more is written.
-    pub(super) fn complaint_at(&self) -> Option<Instant> {
-        self.useless.complaint_at(&self.tally())
+    /// When [`FrameReader::problem`] must be called, if the process writes nothing more.
+    pub(super) fn problem_at(&self) -> Option<Instant> {
+        self.unusable.problem_at(&self.tally())
     }
 }
 
-/// A frame as the hub takes it. Here, once a frame, the wall time that another program states
-/// becomes an age, and so a time on the monotonic clock.
-pub(super) fn shot(part: &Part) -> Captured<'_> {
+/// Converts a frame for the hub. The driver states the capture as wall time; the hub needs an age,
+/// to place it on the monotonic clock.
+pub(super) fn captured(part: &Part) -> Captured<'_> {
     let wall_now = WallTime::nearest(wall_time());
     let captured_wall = part.captured_at.unwrap_or(wall_now);
     let age: Duration = wall_now.saturating_since(captured_wall);

@@ -1,12 +1,11 @@
-//! A camera and its driver: the child process that runs while the camera has viewers, and writes
-//! its frames to a pipe.
+//! A camera and its driver, the child process that writes the camera's frames to a pipe.
 //!
-//! The driver is started for the first viewer, stopped some time after the last one has left, and
-//! restarted when it exits. While it gives no frames, viewers are shown a placeholder.
+//! The driver starts with the first viewer, stops some time after the last one has left, and is
+//! restarted when it exits. While there are no frames, viewers get a placeholder.
 
 mod frames;
 mod placeholder;
-mod useless;
+mod unusable;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -15,22 +14,22 @@ use log::Level;
 use mio::Registry;
 use rustix::process::Signal;
 
-use self::frames::{FrameReader, shot};
+use self::frames::{FrameReader, captured};
 use self::placeholder::Placeholder;
 use super::settings::{CameraSettings, DriverSpec, Offline, StdinFrom, WarmUp};
 use super::socket::Socket;
 use super::supervised::{ChildProcess, Exit, Supervised};
 use super::token::ChildKind;
-use crate::hub::{Hub, Tick};
+use crate::hub::{Hub, Tick, Wake};
 use crate::wire::source::Tally;
 
-/// A driver that has given no frame for this many times its frame timeout is killed.
-const HOPELESS_FACTOR: u32 = 6;
+/// A driver without a frame for this many times its frame timeout is killed.
+const KILL_TIMEOUT_FACTOR: u32 = 6;
 
-/// A driver is sent SIGTERM so long after it closed its standard output.
+/// The time between the end of a driver's stdout and SIGTERM.
 const EXIT_GRACE: Duration = Duration::from_secs(2);
 
-/// One camera and, while it has viewers, its driver.
+/// One camera, its driver and its placeholder.
 #[derive(Debug)]
 pub struct Camera {
     index: usize,
@@ -40,21 +39,20 @@ pub struct Camera {
     linger: Duration,
     driver: Supervised<FrameReader>,
     placeholder: Placeholder,
-    /// The driver's last run gave a picture and exited with status 0: the camera is online until
-    /// the next run.
-    is_still: bool,
-    /// Starts of such runs, which are no restarts.
-    still_starts: u32,
-    /// Since when it has had viewers; since when it has had none.
+    /// The driver takes one picture per run (`repeat_interval`), and the last run succeeded. So the
+    /// camera is online between two runs.
+    is_between_runs: bool,
+    /// Starts of further runs of such a driver, which do not count as restarts.
+    scheduled_starts: u32,
+    /// Since when the camera is wanted (it has viewers, or always runs); since when it is not.
     wanted_since: Option<Instant>,
     unwanted_since: Option<Instant>,
-    /// What became of the bytes of drivers that have exited.
-    closed_tally: Tally,
+    /// The counts of drivers that have exited.
+    exited_tally: Tally,
 }
 
 impl Camera {
-    /// A camera whose driver is started when it is first wanted. Placeholders are drawn as
-    /// `renderer` says.
+    /// A camera whose driver does not run yet. The program `renderer` draws its placeholders.
     pub fn new(
         index: usize,
         settings: CameraSettings,
@@ -80,23 +78,24 @@ impl Camera {
                 driver,
             ),
             placeholder: Placeholder::new(index, &name, renderer, offline, frame_bytes_max),
-            is_still: false,
-            still_starts: 0,
+            is_between_runs: false,
+            scheduled_starts: 0,
             wanted_since: None,
             unwanted_since: None,
-            closed_tally: Tally::default(),
+            exited_tally: Tally::default(),
             name,
         }
     }
 
-    /// Reads what its processes have written, publishes the frames, and notes exits.
+    /// Reads the output of driver and renderer, publishes the frames, and handles exits.
     pub fn read(&mut self, hub: &mut Hub<Socket>, scratch: &mut [u8], now: Instant) {
+        // The last output of a stopped driver is read, but not published.
         let (is_wanted, index) = (self.driver.is_running(), self.index);
         let mut size = None;
         self.driver.read(scratch, now, |frames, scratch, log| {
             let publish = |part: &_| {
                 if is_wanted {
-                    hub.publish(index, shot(part), now);
+                    hub.publish(index, captured(part), now);
                     size = Some((part.picture.width, part.picture.height));
                 }
             };
@@ -106,7 +105,7 @@ impl Camera {
             self.placeholder.size = size;
             self.recovered();
         }
-        if self.driver.own().is_some_and(FrameReader::has_ended) {
+        if self.driver.data().is_some_and(FrameReader::has_ended) {
             self.driver.signal_after(EXIT_GRACE, Signal::TERM, now);
         }
         if let Some(exit) = self.driver.take_exit(now) {
@@ -115,9 +114,9 @@ impl Camera {
         self.placeholder.read(hub, scratch, now);
     }
 
-    /// Notes that a live frame has come.
+    /// Called after a live frame: ends an outage.
     fn recovered(&mut self) {
-        self.driver.set_well();
+        self.driver.set_healthy();
         if self.placeholder.reason().is_some() {
             self.driver.log().forget();
             self.driver.log().log(Level::Info, "online again");
@@ -127,14 +126,14 @@ impl Camera {
 
     fn exited(&mut self, exit: Exit<FrameReader>, now: Instant) {
         let Exit {
-            own: frames,
+            data: frames,
             status,
             started_at,
             was_stopped,
         } = exit;
-        self.closed_tally.merge(&frames.tally());
-        // What is no whole frame by now will never be one.
-        self.closed_tally.discarded_bytes += frames.buffered_bytes();
+        self.exited_tally.merge(&frames.tally());
+        // The rest of its output can no longer become a frame.
+        self.exited_tally.discarded_bytes += frames.buffered_bytes();
         if was_stopped {
             log::debug!("camera {}: driver stopped ({status})", self.name);
             return;
@@ -144,19 +143,19 @@ impl Camera {
             .spec()
             .repeat_interval
             .filter(|_| status.success() && frames.has_frames());
-        self.is_still = repeat_interval.is_some();
+        self.is_between_runs = repeat_interval.is_some();
         if let Some(every) = repeat_interval {
-            self.driver.start_again_at(started_at + every);
+            self.driver.schedule_start(started_at + every);
             return;
         }
-        if let (None, Some(complaint)) = (self.driver.error(), frames.last_complaint()) {
-            self.driver.fail(complaint);
+        if let (None, Some(problem)) = (self.driver.error(), frames.problem_at_exit()) {
+            self.driver.set_error(problem);
         }
-        self.driver.restart_after(status, now);
+        self.driver.schedule_restart(status, now);
     }
 
     /// Starts and stops the driver, depending on whether the camera is wanted, and reports an
-    /// outage to its viewers. Deadlines are judged by `tick.asked_at`.
+    /// outage to viewers. Deadlines are compared with `tick.asked_at`.
     pub fn attend(&mut self, wanted: bool, hub: &mut Hub<Socket>, registry: &Registry, tick: Tick) {
         let Tick { asked_at, now } = tick;
         if wanted {
@@ -175,19 +174,19 @@ impl Camera {
             self.stop(asked_at);
             hub.clear(self.index);
         }
-        // Not only a wanted camera is restarted: a client that polls snapshots of an offline camera
-        // is answered at once, so that the camera is never wanted for long.
+        // A restart needs no viewer. A snapshot of an offline camera is answered at once, so a client
+        // that polls snapshots would never be there when the backoff ends.
         if (wanted || self.driver.is_in_backoff()) && self.driver.may_start(asked_at) {
             self.start(registry, now);
         }
-        if let Some(fault) = self.fault(asked_at) {
-            self.placeholder.note(fault, now);
+        if let Some(reason) = self.outage_reason(asked_at) {
+            self.placeholder.set_outage(reason, now);
         }
         self.placeholder.attend(hub, registry, tick);
     }
 
     fn start(&mut self, registry: &Registry, now: Instant) {
-        self.still_starts += u32::from(self.is_still);
+        self.scheduled_starts += u32::from(self.is_between_runs);
         let mut command = self.driver.command();
         command.stdout(Stdio::piped());
         let frame_bytes_max = self.frame_bytes_max;
@@ -195,68 +194,68 @@ impl Camera {
             FrameReader::open(process, token, registry, frame_bytes_max, now)
         });
         if is_started {
-            let started = format!("started ({})", self.driver.spec().shown_as);
+            let started = format!("started driver ({})", self.driver.spec().shown_as);
             self.driver.log().log(Level::Info, &started);
         } else {
-            self.is_still = false;
+            self.is_between_runs = false;
             self.driver.back_off(now);
         }
     }
 
-    /// Why there are no frames though there should be, if so.
-    fn fault(&mut self, now: Instant) -> Option<String> {
-        if self.driver.is_in_backoff() && !self.is_still {
+    /// Returns why there are no frames although there should be. Kills a driver that has been silent
+    /// for too long.
+    fn outage_reason(&mut self, now: Instant) -> Option<String> {
+        if self.driver.is_in_backoff() && !self.is_between_runs {
             return self.driver.error().map(str::to_owned);
         }
         let frames = self.driver.running()?;
         let silent_for = now.saturating_duration_since(frames.newest_at);
-        let complaint = frames.complaint(now);
+        let problem = frames.problem(now);
         let DriverSpec {
             frame_timeout,
             recovers,
             ..
         } = *self.driver.spec();
         if !recovers
-            && frame_timeout
-                .is_some_and(|frame_timeout| silent_for >= frame_timeout * HOPELESS_FACTOR)
+            && frame_timeout.is_some_and(|timeout| silent_for >= timeout * KILL_TIMEOUT_FACTOR)
         {
             self.driver.signal_after(Duration::ZERO, Signal::KILL, now);
         }
-        if let Some(complaint) = complaint {
-            self.driver.fail(complaint.clone());
-            return Some(complaint);
+        if let Some(problem) = problem {
+            self.driver.set_error(problem.clone());
+            return Some(problem);
         }
-        let frame_timeout = frame_timeout.filter(|frame_timeout| silent_for >= *frame_timeout)?;
-        let silence = || format!("no picture for {} s", frame_timeout.as_secs());
+        let timeout = frame_timeout.filter(|timeout| silent_for >= *timeout)?;
+        let silence = || format!("no frame for {} s", timeout.as_secs());
         Some(self.driver.error().map_or_else(silence, str::to_owned))
     }
 
-    /// Notes that a still picture of it was sent: a driver without viewers runs on as if one had
-    /// just left.
-    pub fn linger_on(&mut self, now: Instant) {
+    /// Called when a snapshot was sent: a driver without viewers runs on as if one had just left.
+    pub fn restart_linger(&mut self, now: Instant) {
         self.unwanted_since = self.unwanted_since.map(|_| now);
     }
 
-    /// Stops its processes.
+    /// Stops driver and renderer.
     fn stop(&mut self, now: Instant) {
         self.placeholder.end();
         self.driver.stop(now);
-        self.is_still = false;
+        self.is_between_runs = false;
     }
 
-    /// Stops its processes, and starts no other: the server shuts down.
+    /// Stops driver and renderer for good: the server is shutting down.
     pub fn shut_down(&mut self, now: Instant) {
         self.driver.retire();
         self.stop(now);
     }
 
-    /// Whether no process of it is left.
+    /// Whether the driver has exited.
     pub fn is_over(&self) -> bool {
         self.driver.child().is_none()
     }
 
-    /// When a turn must be taken for it, whatever its processes do.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    /// Returns when [`Camera::attend`] is due, apart from the signals and starts that
+    /// [`ChildProcess::next_wake`] covers.
+    pub fn next_wake(&self) -> Wake {
         let release_at = self.unwanted_since.map(|since| since + self.linger);
         let release_at =
             release_at.filter(|_| self.driver.is_running() || self.driver.is_in_backoff());
@@ -267,46 +266,40 @@ impl Camera {
         } = *self.driver.spec();
         let is_outage = self.placeholder.is_outage();
         let running = self.driver.running();
-        let frame_timeout =
-            frame_timeout.filter(|_| !(is_outage && (recovers || self.driver.is_overdue())));
-        let frame_timeout = frame_timeout.map(|frame_timeout| {
-            if is_outage {
-                frame_timeout * HOPELESS_FACTOR
-            } else {
-                frame_timeout
+        // A silent driver becomes an outage first, and is killed later.
+        let timeout = match frame_timeout {
+            Some(timeout) if !is_outage => Some(timeout),
+            Some(timeout) if !recovers && !self.driver.is_signalled() => {
+                Some(timeout * KILL_TIMEOUT_FACTOR)
             }
-        });
+            _ => None,
+        };
         let silence = running
-            .zip(frame_timeout)
-            .map(|(frames, frame_timeout)| frames.newest_at + frame_timeout);
-        let complaint = running
+            .zip(timeout)
+            .map(|(frames, timeout)| frames.newest_at + timeout);
+        let problem = running
             .filter(|_| !is_outage)
-            .and_then(FrameReader::complaint_at);
-        [
-            release_at,
-            silence,
-            complaint,
-            self.placeholder.next_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+            .and_then(FrameReader::problem_at);
+        let report = self.placeholder.next_deadline();
+        let deadlines = [release_at, silence, problem, report];
+        let next = deadlines.into_iter().flatten().min();
+        next.map_or(Wake::OnInput, Wake::At)
     }
 
-    /// Its processes.
+    /// Driver and renderer.
     pub(super) fn processes(&self) -> [&dyn ChildProcess; 2] {
         [&self.driver, &self.placeholder.renderer]
     }
 
-    /// Its processes.
+    /// Driver and renderer.
     pub(super) fn processes_mut(&mut self) -> [&mut dyn ChildProcess; 2] {
         [&mut self.driver, &mut self.placeholder.renderer]
     }
 }
 
-/// What others may know of it.
+/// What the site shows.
 impl Camera {
-    /// What it is called.
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -316,18 +309,18 @@ impl Camera {
         self.driver.spec().shown_as.to_string()
     }
 
-    /// Whether its driver runs without viewers too: what writes to our standard input would be held
-    /// up.
+    /// Whether the driver runs without viewers too. A camera on stdin does: the program that writes
+    /// to it would block.
     pub fn is_always_on(&self) -> bool {
         self.driver.spec().stdin == StdinFrom::Server
     }
 
-    /// Whether a driver runs and is wanted.
+    /// Whether the driver runs, or is between two runs.
     pub fn is_running(&self) -> bool {
-        self.driver.is_running() || self.is_still && self.driver.is_in_backoff()
+        self.driver.is_running() || self.is_between_runs && self.driver.is_in_backoff()
     }
 
-    /// Whether its driver has just been started, so that its pictures may still be dark or out of
+    /// Whether the driver has just been started, so that its pictures may still be dark or out of
     /// focus.
     pub fn is_warming_up(&self, now: Instant) -> bool {
         self.driver
@@ -335,55 +328,55 @@ impl Camera {
             .is_some_and(|frames| frames.is_warming_up(self.warm_up, now))
     }
 
-    /// Whether a driver runs and gives frames.
+    /// Whether there are frames.
     pub fn is_online(&self) -> bool {
-        let gives_frames = self.driver.running().is_some_and(FrameReader::has_frames);
-        (gives_frames || self.is_still) && !self.placeholder.is_outage()
+        let has_frames = self.driver.running().is_some_and(FrameReader::has_frames);
+        (has_frames || self.is_between_runs) && !self.placeholder.is_outage()
     }
 
-    /// Why its viewers are shown that it is offline, if they are.
+    /// Why the camera is offline, once that was reported to viewers.
     pub fn outage(&self) -> Option<&str> {
         self.placeholder.reason()
     }
 
-    /// Whether its viewers are shown a placeholder.
-    pub fn is_stood_in_for(&self) -> bool {
+    /// Whether viewers get a placeholder.
+    pub fn shows_placeholder(&self) -> bool {
         self.placeholder.is_shown()
     }
 
-    /// How often a driver was started after the first time.
+    /// How often the driver was restarted.
     pub fn restarts(&self) -> u32 {
-        (self.driver.starts() - self.still_starts).saturating_sub(1)
+        (self.driver.starts() - self.scheduled_starts).saturating_sub(1)
     }
 
-    /// For how long it has had viewers without a break.
+    /// For how long the camera has been wanted without a break.
     pub fn wanted_for(&self, now: Instant) -> Option<Duration> {
         self.wanted_since
             .map(|since| now.saturating_duration_since(since))
     }
 
-    /// How long it may give no frame while all is well; `None` for ever.
+    /// The time without a frame after which the camera is offline; `None`: no limit.
     pub fn frame_timeout(&self) -> Option<Duration> {
         self.driver.spec().frame_timeout
     }
 
-    /// What went wrong last, while it is not online. What an online driver writes to stderr is no
+    /// The last error, unless the camera is online: what an online driver writes to stderr is not an
     /// error.
-    pub fn trouble(&self) -> Option<&str> {
+    pub fn error(&self) -> Option<&str> {
         self.driver.error().filter(|_| !self.is_online())
     }
 
-    /// What became of the bytes that all its drivers wrote.
+    /// Counts the output of all its drivers.
     pub fn tally(&self) -> Tally {
-        let mut tally = self.closed_tally;
-        if let Some(frames) = self.driver.own() {
+        let mut tally = self.exited_tally;
+        if let Some(frames) = self.driver.data() {
             tally.merge(&frames.tally());
         }
         tally
     }
 
-    /// Bytes its driver wrote that are not yet known to be a frame or none.
+    /// Bytes of the driver that may still become a frame.
     pub fn buffered_bytes(&self) -> u64 {
-        self.driver.own().map_or(0, FrameReader::buffered_bytes)
+        self.driver.data().map_or(0, FrameReader::buffered_bytes)
     }
 }

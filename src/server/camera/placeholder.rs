@@ -1,6 +1,6 @@
-//! What viewers of a camera are shown while it gives no frames, and why.
+//! The picture that viewers get while a camera is offline, with the reason.
 //!
-//! Drawing a picture would hold up the loop, so a child process does it, the placeholder renderer.
+//! Drawing it would block the loop, so a child process does it: the placeholder renderer.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 use rustix::process::Signal;
 
-use super::frames::{FrameReader, shot};
+use super::frames::{FrameReader, captured};
 use crate::clock::wall_time;
 use crate::hub::{Hub, Tick};
 use crate::server::settings::{DriverSpec, Offline};
@@ -16,13 +16,13 @@ use crate::server::socket::Socket;
 use crate::server::supervised::{ChildProcess, Supervised};
 use crate::server::token::ChildKind;
 
-/// An outage this short is not reported: a driver that is back by then was never missed.
-const GRACE: Duration = Duration::from_millis(500);
+/// Shorter outages are not reported to viewers.
+const REPORT_AFTER: Duration = Duration::from_millis(500);
 
-/// A renderer that has not exited by then is killed.
+/// A renderer that runs for longer is killed.
 const RENDER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The size of a placeholder before the camera has given a frame.
+/// The size of a placeholder before the camera's first frame.
 const SIZE_DEFAULT: (u16, u16) = (640, 480);
 
 /// The placeholder of one camera, and the outage it is shown for.
@@ -33,32 +33,31 @@ pub(super) struct Placeholder {
     frame_bytes_max: usize,
     outage: Option<Outage>,
     pub(super) renderer: Supervised<FrameReader>,
-    /// Its width and height in pixels: those of the camera's newest frame.
+    /// Width and height in pixels: those of the camera's newest frame.
     pub(super) size: (u16, u16),
 }
 
-/// One outage, from the moment it is noticed to the next live frame.
+/// One outage, until the next live frame.
 #[derive(Debug)]
 struct Outage {
-    /// The wall time it began, as a time since the Unix epoch.
+    /// When it was detected: the wall time since the Unix epoch, and the monotonic time.
     since: Duration,
-    noticed_at: Instant,
+    detected_at: Instant,
     reason: String,
-    /// The reason that viewers have been shown.
+    /// The reason that was reported to viewers.
     reported: Option<String>,
 }
 
 impl Outage {
-    /// When viewers are to be shown the reason; `None` if they have been.
+    /// When to report the reason to viewers; `None` if it was reported.
     fn report_at(&self) -> Option<Instant> {
-        let is_news = self.reported.as_deref() != Some(self.reason.as_str());
-        is_news.then_some(self.noticed_at + GRACE)
+        let is_unreported = self.reported.as_deref() != Some(self.reason.as_str());
+        is_unreported.then_some(self.detected_at + REPORT_AFTER)
     }
 }
 
 impl Placeholder {
-    /// The placeholder of `camera`, drawn as `renderer` says, which is given the name of the
-    /// camera.
+    /// The placeholder of the camera with this index and name, drawn by the program `renderer`.
     pub(super) fn new(
         camera: usize,
         name: &str,
@@ -83,7 +82,7 @@ impl Placeholder {
         self.outage.is_some()
     }
 
-    /// Why the camera is offline, once that is reported.
+    /// Why the camera is offline, once that was reported.
     pub(super) fn reason(&self) -> Option<&str> {
         self.outage
             .as_ref()
@@ -91,24 +90,24 @@ impl Placeholder {
             .map(|outage| outage.reason.as_str())
     }
 
-    /// Whether viewers are shown a picture other than the camera's last.
+    /// Whether viewers get a picture other than the camera's last frame.
     pub(super) fn is_shown(&self) -> bool {
         self.reason().is_some() && !matches!(self.offline, Offline::Last)
     }
 
-    /// Notes that the camera gives no frames for `reason`.
-    pub(super) fn note(&mut self, reason: String, now: Instant) {
+    /// Begins an outage, or replaces its reason.
+    pub(super) fn set_outage(&mut self, reason: String, now: Instant) {
         let begun = || Outage {
             since: wall_time(),
-            noticed_at: now,
+            detected_at: now,
             reason: String::new(),
             reported: None,
         };
         self.outage.get_or_insert_with(begun).reason = reason;
     }
 
-    /// Reports an outage to the viewers when it is time. A new driver that has given no frame yet
-    /// does not end it.
+    /// Reports an outage to viewers when that is due. A restarted driver does not end it before its
+    /// first frame.
     pub(super) fn attend(
         &mut self,
         hub: &mut Hub<Socket>,
@@ -127,7 +126,7 @@ impl Placeholder {
         outage.reported = Some(outage.reason.clone());
         match &self.offline {
             Offline::Last => {}
-            Offline::Picture(part) => hub.publish_placeholder(self.camera, shot(part), now),
+            Offline::Picture(part) => hub.publish_placeholder(self.camera, captured(part), now),
             Offline::Draw => self.draw(registry, now),
         }
     }
@@ -150,12 +149,12 @@ impl Placeholder {
             .signal_after(RENDER_TIMEOUT, Signal::KILL, now);
     }
 
-    /// Reads what the renderer has written, and shows it to the viewers.
+    /// Reads the picture that the renderer has written, and publishes it.
     pub(super) fn read(&mut self, hub: &mut Hub<Socket>, scratch: &mut [u8], now: Instant) {
         let camera = self.camera;
         self.renderer.read(scratch, now, |frames, scratch, log| {
             frames.read(scratch, now, log, |part| {
-                hub.publish_placeholder(camera, shot(part), now)
+                hub.publish_placeholder(camera, captured(part), now)
             })
         });
         if let Some(exit) = self
@@ -164,7 +163,7 @@ impl Placeholder {
             .filter(|exit| !exit.status.success())
         {
             self.renderer
-                .fail(format!("renderer ended ({})", exit.status));
+                .set_error(format!("renderer exited ({})", exit.status));
         }
     }
 
@@ -174,7 +173,7 @@ impl Placeholder {
         self.renderer.kill();
     }
 
-    /// When the outage is to be reported.
+    /// When [`Placeholder::attend`] is due. While the renderer runs, its exit comes first.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.outage
             .as_ref()

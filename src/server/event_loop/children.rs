@@ -1,4 +1,4 @@
-//! All child processes as one list: their signals, their exits, and what they leave behind.
+//! All child processes as one list, and the orphans that they leave.
 
 use std::thread;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use crate::server::child::Child;
 use crate::server::orphans;
 use crate::server::supervised::ChildProcess;
 
-/// At the end, so often is looked whether killed orphans have exited.
-const ORPHAN_LOOKS_MAX: u32 = 200;
-const ORPHAN_LOOK_INTERVAL: Duration = Duration::from_millis(1);
+/// At the end, the server waits this long for killed orphans to exit.
+const ORPHAN_SWEEPS_MAX: u32 = 200;
+const ORPHAN_SWEEP_INTERVAL: Duration = Duration::from_millis(1);
 
 impl EventLoop {
     /// All child processes.
@@ -36,8 +36,8 @@ impl EventLoop {
         cameras.chain(publishers).chain(others)
     }
 
-    /// Kills what exited drivers have left behind: after each SIGCHLD, and once such a driver has
-    /// been reaped.
+    /// Kills the orphans of exited drivers: after each SIGCHLD, and whenever the number of children
+    /// has changed.
     pub(super) fn sweep_orphans(&mut self) {
         let children = self.children().count();
         if self.children_swept != Some(children) {
@@ -46,8 +46,7 @@ impl EventLoop {
         }
     }
 
-    /// Kills all child processes but the new process, and waits until what they leave behind has
-    /// exited too.
+    /// Kills all child processes but the new process, and waits until their orphans have exited too.
     pub(super) fn kill_children(&mut self) {
         self.cameras
             .iter_mut()
@@ -57,11 +56,11 @@ impl EventLoop {
             .iter_mut()
             .for_each(|publisher| publisher.process.kill());
         self.passwords.0.kill();
-        for _ in 0..ORPHAN_LOOKS_MAX {
+        for _ in 0..ORPHAN_SWEEPS_MAX {
             if !orphans::sweep(self.children()) {
                 return;
             }
-            thread::sleep(ORPHAN_LOOK_INTERVAL);
+            thread::sleep(ORPHAN_SWEEP_INTERVAL);
         }
     }
 

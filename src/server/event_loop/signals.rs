@@ -1,4 +1,4 @@
-//! What signals ask for: a restart, a shutdown, a reload.
+//! Handles signals: reaps children, reloads, restarts, shuts down.
 
 use std::time::Instant;
 
@@ -11,8 +11,8 @@ use crate::server::supervised::ChildProcess;
 use crate::server::tls::Tls;
 
 impl EventLoop {
-    /// Handles the signals that have come.
-    pub(super) fn take_signals(&mut self, now: Instant) {
+    /// Handles the signals since the last call.
+    pub(super) fn handle_signals(&mut self, now: Instant) {
         for request in self.signals.pending().collect::<Vec<_>>() {
             match request {
                 Request::Reap => {
@@ -20,7 +20,7 @@ impl EventLoop {
                     self.children_swept = None;
                 }
                 Request::Restart => self.restart(now),
-                Request::HandOver => self.hand_over(now),
+                Request::NewProcessReady => self.leave_to_new_process(now),
                 Request::Reload => {
                     self.tls.iter_mut().for_each(Tls::renew);
                     self.reloads.start();
@@ -30,7 +30,7 @@ impl EventLoop {
         }
     }
 
-    /// Starts the new process. Until it is ready, nothing changes.
+    /// Starts the new process. This one continues until the new one is ready.
     fn restart(&mut self, now: Instant) {
         let reads_stdin = self
             .settings
@@ -38,32 +38,28 @@ impl EventLoop {
             .iter()
             .any(|camera| camera.driver.stdin == StdinFrom::Server);
         if self.new_process.0.child().is_some() || self.ending.is_some() {
-            log::warn!(
-                "restart: a new process has been started, or this one is shutting down; ignoring SIGUSR2"
-            );
+            log::warn!("restart: already restarting or shutting down; ignoring SIGUSR2");
         } else if reads_stdin {
-            // Two drivers would each read some pieces of it.
-            log::warn!(
-                "restart: standard input is a camera and cannot be read by two processes; ignoring SIGUSR2"
-            );
+            // Each of two drivers would read a part of the input.
+            log::warn!("restart: two processes cannot read the camera on stdin; ignoring SIGUSR2");
         } else {
             self.new_process.start(self.listeners.all(), now);
         }
     }
 
-    /// The new process is ready: leaves the listening sockets to it, and shuts down.
-    fn hand_over(&mut self, now: Instant) {
+    /// Called when the new process is ready: leaves the listening sockets to it, and shuts down.
+    fn leave_to_new_process(&mut self, now: Instant) {
         let Some(new_process) = self.new_process.0.child().filter(|_| self.ending.is_none()) else {
             return;
         };
         log::info!("restart: the new process is ready");
         self.systemd
-            .hand_over(new_process.pid().as_raw_nonzero().get() as u32);
-        self.listeners.hand_over(self.poll.registry());
-        self.begin_end(now);
+            .set_main_pid(new_process.pid().as_raw_nonzero().get() as u32);
+        self.listeners.leave_to_new_process(self.poll.registry());
+        self.begin_shutdown(now);
     }
 
-    /// The first time, shuts down; the second time, quits immediately.
+    /// Shuts down at the first call, quits immediately at the second.
     fn shut_down(&mut self, now: Instant) {
         if self.ending.is_some() {
             log::info!("quitting immediately");
@@ -72,11 +68,12 @@ impl EventLoop {
         }
         log::info!("shutting down; signal again to quit immediately");
         self.systemd.stopping();
-        self.begin_end(now);
+        self.begin_shutdown(now);
     }
 
-    /// Ends streams, replies, drivers and publishers, for which they have the shutdown timeout.
-    fn begin_end(&mut self, now: Instant) {
+    /// Begins a graceful shutdown: ends streams, replies, drivers and publishers within the shutdown
+    /// timeout.
+    fn begin_shutdown(&mut self, now: Instant) {
         self.ending = Some(now + self.settings.shutdown_timeout);
         self.listeners.close();
         self.hub.shut_down(now);
@@ -88,7 +85,7 @@ impl EventLoop {
             .for_each(|publisher| publisher.shut_down(now));
     }
 
-    /// Whether there is no next turn.
+    /// Whether the shutdown is complete, or its time is up.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let Some(deadline) = self.ending else {
             return false;

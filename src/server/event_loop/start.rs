@@ -1,4 +1,4 @@
-//! Everything that may fail or block, before the first turn.
+//! The code that may fail or block, before the first turn.
 
 use std::io;
 use std::path::Path;
@@ -28,27 +28,26 @@ use crate::server::token::Owner;
 use crate::site::auth::{Authenticator, Policy};
 use crate::wire::multipart::Division;
 
-/// Bytes read from a pipe at once.
+/// The size of the buffer that pipes are read into.
 const SCRATCH_BYTES: usize = 256 * 1024;
 
 impl EventLoop {
-    /// Makes everything that may fail or block: after this, the loop only moves bytes. A restart
-    /// starts `program`. Sockets that were passed on are listened on instead of the addresses in
-    /// the settings.
+    /// Opens the sockets and registers all sources. A restart starts `program`. Inherited sockets
+    /// replace the addresses in the settings.
     ///
     /// # Errors
-    /// A certificate cannot be used, an address is taken or unknown, what was passed on is no
-    /// listening socket, or the kernel is out of something.
+    /// A certificate is invalid, an address cannot be bound, an inherited descriptor is not a
+    /// listening socket, or a system call fails.
     pub fn new(settings: Settings, program: &Path) -> Result<Self, ServeError> {
-        let poll = Poll::new().map_err(ServeError::system("make an epoll instance"))?;
+        let poll = Poll::new().map_err(ServeError::system("create an epoll instance"))?;
         let registry = poll.registry();
-        let mut signals = Signals::take_over().map_err(ServeError::system("take over signals"))?;
+        let mut signals = Signals::install().map_err(ServeError::system("handle signals"))?;
         signals
             .register(registry, Owner::Signals.token())
-            .map_err(ServeError::system("register for signals"))?;
+            .map_err(ServeError::system("register signals"))?;
 
         let waker = Waker::new(registry, Owner::Background.token())
-            .map_err(ServeError::system("make a waker"))?;
+            .map_err(ServeError::system("create a waker"))?;
         let waker = Arc::new(waker);
         let tls = settings
             .tls
@@ -57,13 +56,13 @@ impl EventLoop {
             .transpose()?;
         if tls.is_some() || settings.credentials.has_files() {
             signals
-                .take_over_reload()
-                .map_err(ServeError::system("take over signals"))?;
+                .install_reload()
+                .map_err(ServeError::system("handle signals"))?;
         }
         let reloads = Reloads::new(settings.credentials.clone(), &waker, registry);
 
         let listeners = Listeners::register(listen(&settings)?, settings.connections_max, registry);
-        let listeners = listeners.map_err(ServeError::system("register for connections"))?;
+        let listeners = listeners.map_err(ServeError::system("register listening sockets"))?;
 
         let now = Instant::now();
         let camera = |(index, camera): (usize, &CameraSettings)| {
@@ -92,7 +91,7 @@ impl EventLoop {
         };
         Ok(Self {
             signals,
-            systemd: Systemd::of_environment(),
+            systemd: Systemd::from_environment(),
             listeners,
             tls,
             hub: Hub::new(cameras.len(), division, settings.limits.clone()),
@@ -118,16 +117,16 @@ impl EventLoop {
         })
     }
 
-    /// The addresses it listens on, as a browser takes them.
+    /// Returns the URLs of the listeners.
     pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
         self.listeners.all().iter().map(Listener::to_string)
     }
 
-    /// Sentences about how other devices reach it, and whether they need credentials; none if they
-    /// cannot reach it.
+    /// Returns lines with the URLs for other devices and the credentials that they need; none if other
+    /// devices cannot connect.
     pub fn reach(&self) -> Vec<String> {
         let interfaces = interfaces::addresses().unwrap_or_else(|error| {
-            log::warn!("cannot list the network interfaces: {error}");
+            log::warn!("network interfaces: {error}; not showing the URLs for other devices");
             Vec::new()
         });
         let name = local_name();
@@ -151,11 +150,11 @@ impl EventLoop {
         let access = &self.settings.access;
         let credentials = match (access.has_accounts(), access.secret.is_some()) {
             (false, false) => {
-                "no user, password or token is asked for; --auth-file or --token-file changes that"
+                "no credentials are required; set some with --auth-file or --token-file"
             }
-            (true, false) => "a user and password are asked for",
-            (false, true) => "a token is asked for",
-            (true, true) => "a user and password, or a token, are asked for",
+            (true, false) => "user and password are required",
+            (false, true) => "a token is required",
+            (true, true) => "user and password, or a token, are required",
         };
         vec![
             format!("other devices: {}", urls.join(" ")),
@@ -164,12 +163,12 @@ impl EventLoop {
     }
 }
 
-/// The authenticator of this server, with a random key.
+/// Creates the authenticator, with a random key.
 fn authenticator(settings: &Settings) -> Result<Authenticator, ServeError> {
     let mut key = [0; 32];
     getrandom::fill(&mut key)
         .map_err(io::Error::from)
-        .map_err(ServeError::system("draw a random key"))?;
+        .map_err(ServeError::system("create a random key"))?;
     let mut policy: Policy = settings.access.clone();
     policy.hosts.extend(own_names());
     let cameras = settings
@@ -182,11 +181,11 @@ fn authenticator(settings: &Settings) -> Result<Authenticator, ServeError> {
     Ok(authenticator)
 }
 
-/// The sockets that were passed on, else those of the settings.
+/// Returns the inherited sockets, or else opens those of the settings.
 fn listen(settings: &Settings) -> Result<Vec<Listener>, ServeError> {
     let inherited = restart::inherited().map_err(ServeError::Inherited)?;
     if settings.tls.is_none() && inherited.iter().any(Listener::is_encrypted) {
-        let missing = "one is called https, but there is neither --tls-cert nor --tls-key";
+        let missing = "a socket is named https, but --tls-cert and --tls-key are missing";
         return Err(ServeError::Inherited(io::Error::other(missing)));
     }
     if !inherited.is_empty() {

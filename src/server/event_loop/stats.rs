@@ -14,9 +14,9 @@ use crate::stream::counts::Meter;
 pub struct LoopStats {
     /// When the loop was made.
     pub started_at: Instant,
-    /// Turns that waited and were woken, rather than coming straight back to work left over.
+    /// Turns that could wait for events, rather than continue work that was left.
     pub wakeups: u64,
-    /// Accepts that failed for want of descriptors or memory.
+    /// Accepts that failed, usually for lack of descriptors or memory.
     pub accept_failures: u64,
     turned: snapshot::EventLoop,
     rate: Meter,
@@ -43,7 +43,7 @@ impl LoopStats {
         self.rate.tick(began);
     }
 
-    /// Returns the counts, with the CPU time of this process and the lines that its log has lost.
+    /// Returns the counts, with the CPU time of the process and the number of lost log lines.
     pub(in crate::server) fn snapshot(&self, now: Instant) -> snapshot::EventLoop {
         let cpu_time = clock_gettime(ClockId::ProcessCPUTime)
             .try_into()

@@ -1,4 +1,4 @@
-//! The two files behind an encrypted listener, and what may be wrong with them.
+//! Loads the certificate and key of encrypted listeners.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,42 +11,35 @@ use rustls::{InconsistentKeys, ServerConfig};
 
 use crate::server::settings::TlsFiles;
 
-/// More is no certificate. It bounds what a path to something endless can cost.
+/// A larger file is rejected, such as a device without an end.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Tickets given to each client, with which it may come back at less cost; browsers come with
-/// several connections.
+/// Session tickets for each client, to resume a session at less cost. Browsers open several
+/// connections.
 const TICKETS: usize = 2;
 
-/// Why a certificate cannot be used.
+/// Why a certificate or its key is rejected.
 #[derive(Debug, thiserror::Error)]
-#[allow(
-    missing_docs,
-    reason = "the sentence of each variant is its documentation"
-)]
+#[allow(missing_docs, reason = "the message of each variant documents it")]
 pub enum CertificateError {
-    #[error("cannot read {file}: {error}; --tls-cert and --tls-key take files in PEM form")]
+    #[error("{file}: {error}; --tls-cert and --tls-key expect PEM files")]
     Read { file: String, error: io::Error },
-    #[error(
-        "{file} is larger than 1 MiB, and so no certificate and no key; give a file in PEM form"
-    )]
+    #[error("{file}: larger than 1 MiB; expected a PEM file with a certificate or key")]
     TooLarge { file: String },
-    #[error("{file} is damaged: {error}; give a whole file in PEM form")]
+    #[error("{file}: invalid PEM file: {error}; create it again")]
     Damaged { file: String, error: pem::Error },
     #[error(
-        "{file} holds no certificate; --tls-cert takes a file in PEM form, the server's own certificate first and then \
-         those that vouch for it"
+        "{file}: no certificate found; --tls-cert expects a PEM file, the server's certificate first, then the \
+         intermediate ones"
     )]
     NoCertificate { file: String },
-    #[error(
-        "{file} holds no private key; --tls-key takes a file in PEM form that no password protects"
-    )]
+    #[error("{file}: no private key found; --tls-key expects a PEM file without a password")]
     NoKey { file: String },
     #[error(
-        "the key in {key} is not that of the certificate in {certificate}; give two that were made together"
+        "{key}: not the key of the certificate in {certificate}; give the key that belongs to it"
     )]
     Mismatch { certificate: String, key: String },
-    #[error("the certificate in {certificate} cannot be used with the key in {key}: {error}")]
+    #[error("{certificate}: cannot be used with the key in {key}: {error}")]
     Unusable {
         certificate: String,
         key: String,
@@ -54,10 +47,10 @@ pub enum CertificateError {
     },
 }
 
-/// Reads a certificate and its key, and checks that they belong together. This may block.
+/// Loads a certificate and its key, and checks that they belong together. This may block.
 ///
 /// # Errors
-/// A file cannot be read, or the two cannot be used.
+/// A file cannot be read, or its content is rejected.
 pub fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, CertificateError> {
     let TlsFiles { certificate, key } = files;
     let unusable = |error| CertificateError::Unusable {
@@ -85,7 +78,7 @@ pub fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, CertificateError> {
             error => unusable(error),
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // What is needed to recognise a client stands in its ticket, and takes no memory here.
+    // The state of a session to resume is in the client's ticket, and takes no memory here.
     config.ticketer = ring::Ticketer::new().map_err(unusable)?;
     config.send_tls13_tickets = TICKETS;
     Ok(Arc::new(config))

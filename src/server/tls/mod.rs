@@ -1,11 +1,11 @@
-//! TLS: the same connections, encrypted.
+//! TLS: an encrypted transport.
 //!
-//! To the hub a [`Session`] is a transport like any other; how it keeps its edges is in `session`.
-//! What all sessions share is here: the certificate, the handshake steps that a turn may take, and
+//! For the hub, a [`Session`] is a transport like any other; `session` shows how it keeps its edges.
+//! This file has what all sessions share: the certificate, the budget of handshake steps, and
 //! counts.
 //!
-//! A renewed certificate is read by a thread, in the background, not by a child process: its result
-//! is a value that is checked and ready to use, and the private key does not leave the process.
+//! A renewed certificate is loaded by a background thread, not by a child process: the result is a
+//! checked value, and the private key does not leave the process.
 
 mod certificate;
 mod session;
@@ -28,36 +28,36 @@ use crate::site::snapshot;
 pub use certificate::{CertificateError, load};
 pub use session::Session;
 
-/// Handshake steps of one turn, so that a burst of new connections does not delay the viewers. A
-/// handshake takes two, one of which costs a signature: 0.05 ms (ECDSA) to 1 ms (RSA).
+/// Handshake steps in one turn, so that a burst of new connections does not delay viewers. A
+/// handshake takes two steps, and one of them a signature: 0.05 ms (ECDSA) to 1 ms (RSA).
 const HANDSHAKE_STEPS_MAX: u32 = 8;
 
-/// What encrypted listeners need.
+/// The certificate of encrypted listeners, and what all sessions share.
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,
     config: Arc<ServerConfig>,
     shared: Rc<Shared>,
-    /// A renewed certificate.
+    /// Loads a renewed certificate.
     renewal: Background<Loaded>,
 }
 
 type Loaded = Result<Arc<ServerConfig>, CertificateError>;
 
-/// What all sessions share.
+/// The state that all sessions share.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Steps of handshakes that this turn has left.
+    /// Handshake steps left in this turn.
     steps_left: Cell<u32>,
     counts: Cell<snapshot::Tls>,
 }
 
 impl Tls {
-    /// Reads the certificate and its key, which may block: this happens before the loop starts.
-    /// `waker` wakes the loop when [`Tls::take_renewed`] is to be called.
+    /// Loads the certificate and its key. This may block. `waker` wakes the loop when
+    /// [`Tls::take_renewed`] has a result.
     ///
     /// # Errors
-    /// A file cannot be read, or the two cannot be used.
+    /// A file cannot be read, or its content is rejected.
     pub fn new(files: TlsFiles, waker: Arc<Waker>) -> Result<Self, CertificateError> {
         let config = load(&files)?;
         Ok(Self {
@@ -68,23 +68,22 @@ impl Tls {
         })
     }
 
-    /// Encrypts a connection that has just been accepted.
+    /// Creates a session on a connection that was just accepted.
     ///
     /// # Errors
-    /// The kernel gives no random bytes.
+    /// There are no random bytes.
     pub fn accept<S: Transport>(&self, socket: S) -> io::Result<Session<S>> {
         let connection =
             ServerConnection::new(Arc::clone(&self.config)).map_err(io::Error::other)?;
         Ok(Session::new(connection, socket, Rc::clone(&self.shared)))
     }
 
-    /// Grants the handshake steps of a new turn.
+    /// Renews the budget of handshake steps for a new turn.
     pub fn allow_handshakes(&self) {
         self.shared.allow(HANDSHAKE_STEPS_MAX);
     }
 
-    /// Reads the certificate and its key again, in the background. If they cannot be used, the old
-    /// ones stay.
+    /// Starts to load the certificate and its key again. If they are rejected, the old ones stay.
     pub fn renew(&mut self) {
         let files = self.files.clone();
         if let Err(error) = self.renewal.start(move || load(&files)) {
@@ -92,7 +91,7 @@ impl Tls {
         }
     }
 
-    /// Puts a certificate that has been read into effect, for new connections.
+    /// Uses a renewed certificate for new connections.
     pub fn take_renewed(&mut self) {
         let Some(Taken { value, is_stale }) = self.renewal.take() else {
             return;
@@ -101,30 +100,33 @@ impl Tls {
             Some(Ok(config)) => {
                 self.config = config;
                 self.shared.count(|counts| counts.certificate_reloads += 1);
-                log::info!("reloaded {}, for new connections", self.files.certificate);
+                log::info!(
+                    "reload: {}: replaced for new connections",
+                    self.files.certificate
+                );
             }
             Some(Err(error)) => self.keep_old(&error.to_string()),
-            None => self.keep_old("reading was cut short"),
+            None => self.keep_old("the thread panicked"),
         }
         if is_stale {
             self.renew();
         }
     }
 
-    /// The counts of all handshakes.
+    /// Counts of handshakes and certificate_reloads.
     pub fn counts(&self) -> snapshot::Tls {
         self.shared.counts.get()
     }
 
-    fn keep_old(&self, why: &str) {
+    fn keep_old(&self, problem: &str) {
         self.shared
             .count(|counts| counts.certificate_reloads_failed += 1);
-        log::warn!("cannot reload the certificate: {why}; keeping the old one");
+        log::warn!("reload: {problem}; keeping the old certificate");
     }
 }
 
 impl Shared {
-    /// Sets the handshake steps that are left.
+    /// Sets the budget of handshake steps.
     pub fn allow(&self, steps: u32) {
         self.steps_left.set(steps);
     }

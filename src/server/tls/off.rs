@@ -1,4 +1,4 @@
-//! TLS, in a program that was built without it: there is none, and no value of these types either.
+//! Stands in for TLS in a build without it: there are no values of these types.
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
@@ -14,19 +14,19 @@ use crate::site::snapshot;
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "this framecast was built without TLS; build it with --features tls, or leave out --tls-cert and --tls-key"
+    "this framecast was built without TLS; build it with --features tls, or omit --tls-cert and --tls-key"
 )]
 pub struct CertificateError;
 
-/// What encrypted listeners would need.
+/// There is no such value.
 #[derive(Debug)]
 pub struct Tls(Infallible);
 
-/// What would be an encrypted connection.
+/// There is no such value.
 #[derive(Debug)]
 pub struct Session<S>(Infallible, PhantomData<S>);
 
-#[allow(missing_docs, reason = "none of it can be called")]
+#[allow(missing_docs, reason = "nothing here can be called")]
 impl Tls {
     /// Fails.
     ///
@@ -58,7 +58,7 @@ impl Tls {
 }
 
 impl<S> Session<S> {
-    /// The socket under it.
+    /// The socket below.
     pub fn socket_mut(&mut self) -> &mut S {
         match self.0 {}
     }

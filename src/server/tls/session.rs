@@ -1,20 +1,19 @@
-//! One encrypted connection, as a transport that keeps its edges.
+//! One TLS session, as a transport that loses no edge.
 //!
-//! TLS puts a second buffer between us and the kernel, in each direction, and messages of its own
-//! among the bytes. An edge that is lost in this buffer is lost like any other, so each call
-//! answers for socket and buffer together:
+//! TLS has a buffer of its own in each direction, between the loop and the kernel, and sends
+//! messages of its own. So each call must report the state of the socket and of the buffer together:
 //!
-//! - `read` returns "would block" only when the socket does *and* nothing decrypted is left. What
-//!   was received may be handshake alone and give no byte to the caller; then it reads on, so that
-//!   the edge is used up all the same.
-//! - `write` takes 32 KiB at most, and more only when the kernel has all of that. So little of a
-//!   frame waits here, and what has not begun can still be replaced by a newer frame.
-//! - `flush` sends what is buffered: the rest of a record, or a message of TLS itself, of the
-//!   handshake or an alert. As long as there is any, [`Transport::has_unsent`] is true, whatever
-//!   the caller's queue holds.
+//! - `read` returns "would block" only when the socket does *and* no decrypted byte is left. Input
+//!   without a byte for the caller, such as a handshake message, makes it read again: otherwise the
+//!   bytes behind it would wait in the socket, and no edge would report them.
+//! - `write` buffers at most 32 KiB, and only after the kernel has taken all bytes before. So a
+//!   small part of a frame waits here, and a frame that has not begun can still be replaced by a
+//!   newer one.
+//! - `flush` sends the buffered bytes: the rest of a record, a handshake message or an alert. While
+//!   there are any, [`Transport::has_unsent`] is true, even if the caller's queue is empty.
 //!
-//! Handshake steps are bounded for all sessions together. A session that finds none left reads
-//! nothing and returns "interrupted": it will be called again, and its edge is not used up.
+//! All sessions share a budget of handshake steps. When it is reached, `read` returns "interrupted"
+//! without reading: the caller stays ready, and tries again in the next turn.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
@@ -25,22 +24,22 @@ use super::Shared;
 use crate::hub::Transport;
 use crate::wire::http::{Refusal, Status};
 
-/// Bytes that one write takes: two records (RFC 8446, section 5.1). With one, a frame of 84 KB
-/// costs half as much again, for each write is a system call; with four, viewers that never read
-/// may hold twice the memory.
+/// The maximum of one write: two records (RFC 8446, section 5.1). Each write is a system call: with
+/// one record, a frame of 84 KB costs half as much again. With four, viewers that never read hold
+/// twice the memory.
 const WRITE_BYTES_MAX: usize = 32 * 1024;
 
-/// Times that one `read` may read the socket without a decrypted byte: a peer may send empty
-/// records without end.
+/// How often one `read` may read the socket without a decrypted byte. A peer may send empty records
+/// without end.
 const FRUITLESS_READS_MAX: u32 = 4;
 
 /// The response to HTTP without TLS.
 const PLAIN: Refusal = Refusal {
     status: Status::BadRequest,
-    reason: "This port speaks https: put https:// before the address.",
+    reason: "This port expects HTTPS; use https:// in the address.",
 };
 
-/// A session on top of `S`, whose edges are its edges.
+/// A session on the socket `S`.
 #[derive(Debug)]
 pub struct Session<S> {
     connection: ServerConnection,
@@ -50,31 +49,31 @@ pub struct Session<S> {
     close_notify: CloseNotify,
 }
 
-/// The phase of the session.
+/// The phase of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// No byte was received.
+    /// Nothing was received yet.
     Initial,
-    /// The handshake is under way.
+    /// The handshake has begun.
     Handshake,
     /// Both directions are encrypted.
     Established,
-    /// The peer speaks HTTP without TLS, and is answered without.
+    /// The peer has sent HTTP without TLS, and gets a response without TLS.
     Plain,
 }
 
-/// Whether the alert was sent that no more will follow.
+/// The state of our close_notify alert, which ends what we send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CloseNotify {
     Unsent,
-    /// It is buffered.
+    /// Buffered, not sent yet.
     Buffered,
-    /// It was sent, and the socket is shut down for writing.
+    /// Sent; the socket is shut down for writing.
     Sent,
 }
 
 impl<S: Transport> Session<S> {
-    /// A session that begins on a new connection.
+    /// Begins a session on a new connection.
     pub fn new(connection: ServerConnection, socket: S, shared: Rc<Shared>) -> Self {
         Self {
             connection,
@@ -85,12 +84,12 @@ impl<S: Transport> Session<S> {
         }
     }
 
-    /// The socket under it.
+    /// The socket below.
     pub fn socket_mut(&mut self) -> &mut S {
         &mut self.socket
     }
 
-    /// Reads the socket once and decrypts. What TLS itself has to answer is buffered.
+    /// Reads the socket once and decrypts. Replies of TLS itself are buffered.
     fn receive(&mut self) -> io::Result<()> {
         let mut first = None;
         let read = match self.phase {
@@ -113,7 +112,7 @@ impl<S: Transport> Session<S> {
             if !self.is_established() {
                 self.shared.count(|counts| counts.handshakes_failed += 1);
             }
-            // The session has failed; the alert that gives the reason is sent if there is room.
+            // Try to send the alert with the reason. The session has failed in any case.
             let _ = self.flush();
             return Err(io::Error::new(ErrorKind::InvalidData, error));
         }
@@ -135,14 +134,14 @@ impl<S: Transport> Transport for Session<S> {
             && (self.connection.wants_write() || self.close_notify == CloseNotify::Buffered)
     }
 
-    /// Clients of TLS do not shut down one side alone: a browser that leaves a page ends both, with
-    /// or without `close_notify`, and without it the end may be an attacker's (RFC 8446, section
-    /// 6.1).
+    /// A TLS client does not shut down one direction alone: a browser that leaves a page ends both,
+    /// with or without `close_notify`. Without it, an attacker may have ended the stream (RFC 8446,
+    /// section 6.1).
     fn ends_with_its_peer(&self) -> bool {
         true
     }
 
-    /// Sends `close_notify`, and then shuts the socket down for writing.
+    /// Sends `close_notify`, then shuts down the socket for writing.
     fn shutdown_write(&mut self) -> io::Result<()> {
         if self.phase == Phase::Plain {
             return self.socket.shutdown_write();
@@ -166,11 +165,12 @@ impl<S: Transport> Read for Session<S> {
         for _ in 0..FRUITLESS_READS_MAX {
             match self.connection.reader().read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // The end without `close_notify`. Requests state their length, so none can be cut
-                // off unnoticed.
+                // The end without `close_notify`. A request that was cut off is detected by its
+                // length.
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
                 decrypted => return decrypted,
             }
+            // Own budget reached: the caller stays ready.
             if !self.is_established() && self.shared.is_exhausted() {
                 break;
             }
@@ -208,7 +208,7 @@ impl<S: Transport> Write for Session<S> {
     }
 }
 
-/// Keeps the first byte that is read.
+/// Keeps the first byte of a read.
 struct FirstByte<'a, S> {
     socket: &'a mut S,
     first: &'a mut Option<u8>,

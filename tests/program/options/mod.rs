@@ -36,8 +36,8 @@ const HISTORY: &str =
 const NO_SOURCE: &str = "there is no source \"carrier-pigeon\"; the sources are v4l2:/dev/video0";
 const NO_CAMERA: &str = "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH";
 const NO_REDIS: &str = "that is no address in Redis; write redis://USER:PASSWORD@HOST:PORT/CHANNEL";
-const USERS: &str = "it takes a file of lines user:password or user:hash";
-const TOKENS: &str = "it takes a file whose first line is the token";
+const USERS: &str = "expected a file of lines user:password or user:hash";
+const TOKENS: &str = "expected a file whose first line is the token";
 
 /// An option of `framecast serve`, values it does not take, and what is said of them. All of them
 /// can come by the option's variable, too.
@@ -153,7 +153,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     (
         "offline",
         &["/dev/zero"],
-        "it is larger than 8 MiB; write draw, last or the path of a JPEG",
+        "larger than 8 MiB; write draw, last or the path of a JPEG",
     ),
     ("offline", &["/dev/null"], "/dev/null cannot be shown: "),
     (
@@ -207,7 +207,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     (
         "auth-file",
         &["/not/there"],
-        "cannot read --auth-file /not/there: No such file or directory (os error 2); ",
+        "--auth-file /not/there: No such file or directory",
     ),
     ("auth-file", &["/not/there", "/dev", "/dev/zero"], USERS),
     (
@@ -374,15 +374,15 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["health", "cam"],
-        "\"cam\" is no address of a server: it must begin with http://",
+        "\"cam\": invalid server address: it must begin with http://",
     ),
     (
         &["health", ""],
-        "\"\" is no address of a server: it must begin with http://",
+        "\"\": invalid server address: it must begin with http://",
     ),
     (
         &["health", "ftp://cam/"],
-        "\"ftp://cam/\" is no address of a server: it must begin with http://",
+        "\"ftp://cam/\": invalid server address: it must begin with http://",
     ),
     (&["cameras", "all"], "unexpected argument 'all' found"),
     (&["bench"], "<URL>"),
@@ -761,22 +761,22 @@ fn files_and_addresses_that_cannot_be_had_are_named() {
         (
             1,
             "--listen @taken",
-            "cannot listen on @taken: Address already in use (os error 98); end the program that",
+            "cannot listen on @taken: Address already in use (os error 98); stop the program that",
         ),
         (
             1,
             "--listen unix:@text",
-            "@text: Address already in use (os error 98); remove what stands there, or choose",
+            "@text: Address already in use (os error 98); remove that file, or choose",
         ),
         (
             1,
             "--listen unix:@no/socket",
-            "@no/socket: No such file or directory (os error 2); choose a path with",
+            "@no/socket: No such file or directory (os error 2); choose a path in",
         ),
         (
             1,
             "--listen 192.0.2.1:8080",
-            "Cannot assign requested address (os error 99); choose one of this machine's",
+            "Cannot assign requested address (os error 99); choose an address of this machine",
         ),
         (
             1,
@@ -786,37 +786,37 @@ fn files_and_addresses_that_cannot_be_had_are_named() {
         (
             1,
             "--tls-cert @no --tls-key @key",
-            "cannot read @no: No such file or directory (os error 2); --tls-cert and",
+            "@no: No such file or directory (os error 2); --tls-cert and",
         ),
         (
             1,
             "--tls-cert @cert --tls-key @locked",
-            "cannot read @locked: Permission denied (os error 13); --tls-cert",
+            "@locked: Permission denied (os error 13); --tls-cert",
         ),
         (
             1,
             "--tls-cert @text --tls-key @key",
-            "@text holds no certificate; --tls-cert takes a file in PEM form",
+            "@text: no certificate found; --tls-cert expects a PEM file",
         ),
         (
             1,
             "--tls-cert @cert --tls-key @cert",
-            "@cert holds no private key; --tls-key takes a file in PEM form",
+            "@cert: no private key found; --tls-key expects a PEM file",
         ),
         (
             1,
             "--tls-cert @cert --tls-key @other-key",
-            "the key in @other-key is not that of the certificate in @cert; ",
+            "@other-key: not the key of the certificate in @cert; ",
         ),
         (
             2,
             "--auth-file @locked",
-            "cannot read --auth-file @locked: Permission denied (os error 13); it takes a file",
+            "--auth-file @locked: Permission denied (os error 13); expected a file",
         ),
         (
             2,
             "--auth-file @garbage",
-            "cannot read --auth-file @garbage: it is no text in UTF-8; it takes a file of lines",
+            "--auth-file @garbage: not UTF-8 text; expected a file of lines",
         ),
         (
             2,
@@ -846,7 +846,7 @@ fn files_and_addresses_that_cannot_be_had_are_named() {
         (
             2,
             "token --valid 1h --token-file @locked",
-            "cannot read --token-file @locked: Permission denied",
+            "--token-file @locked: Permission denied",
         ),
         (
             2,
@@ -869,7 +869,8 @@ fn files_and_addresses_that_cannot_be_had_are_named() {
     let first =
         fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").expect("Linux has it");
     if first.trim().parse::<u16>().expect("a port") > 1 {
-        let sentence = "Permission denied (os error 13); choose a port from 1024 up with --listen";
+        let sentence =
+            "Permission denied (os error 13); choose a port of 1024 or more with --listen";
         assert_said(
             "a port of the system's",
             refused(trouble.command("--listen 127.0.0.1:1")),

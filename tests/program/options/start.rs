@@ -121,11 +121,8 @@ fn listener_on_all_interfaces_says_how_other_devices_reach_it() {
         )
     };
     for (arguments, credentials) in [
-        (
-            &["--always-on"][..],
-            "no user, password or token is asked for",
-        ),
-        (&["--token", "0123456789abcdef"], "a token is asked for"),
+        (&["--always-on"][..], "no credentials are required"),
+        (&["--token", "0123456789abcdef"], "a token is required"),
     ] {
         let mut program = Program::serve_on("0.0.0.0:0", arguments);
         let urls = urls(program.address.port());

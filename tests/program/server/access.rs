@@ -498,7 +498,7 @@ fn credentials_that_cannot_be_followed_are_said_in_one_sentence() {
     let cases: [(&[&str], &str); 10] = [
         (
             &["--auth-file", "/not/there"],
-            "cannot read --auth-file /not/there: No such file or directory",
+            "--auth-file /not/there: No such file or directory",
         ),
         (
             &["--auth-file", &bad],

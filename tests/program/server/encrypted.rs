@@ -147,10 +147,7 @@ fn who_speaks_http_to_it_is_told_so() {
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{reply}");
-    assert!(
-        reply.ends_with("This port speaks https: put https:// before the address.\n"),
-        "{reply}"
-    );
+    assert!(reply.ends_with("use https:// in the address.\n"), "{reply}");
     assert_eq!(program.state()["tls"]["plain_http_requests"], 1);
     // And the other way round.
     let mut stream = hello(program.address, &identity.client);
@@ -190,9 +187,9 @@ fn a_renewed_certificate_is_shown_to_newcomers_and_a_bad_one_to_nobody() {
     part(&mut old);
     program.signal(Signal::TERM);
     let (_, words) = program.wait();
-    let kept = "cannot reload the certificate: ";
+    let kept = "keeping the old certificate";
     assert!(
-        words.contains(kept) && words.contains("cert.pem holds no certificate; --tls-cert takes"),
+        words.contains(kept) && words.contains("cert.pem: no certificate found"),
         "{words}"
     );
 }
@@ -291,17 +288,17 @@ fn a_certificate_that_cannot_be_used_is_said_in_one_sentence() {
         (
             &["--tls-cert", &key, "--tls-key", &key],
             1,
-            "key.pem holds no certificate; --tls-cert takes a file in PEM",
+            "key.pem: no certificate found; --tls-cert expects a PEM",
         ),
         (
             &["--tls-cert", &cert, "--tls-key", &cert],
             1,
-            "cert.pem holds no private key; --tls-key takes a file in PEM",
+            "cert.pem: no private key found; --tls-key expects a PEM",
         ),
         (
             &["--tls-cert", &cert, "--tls-key", &strange],
             1,
-            "give two that were made together",
+            "give the key that belongs to it",
         ),
         (&["--tls-cert", &cert], 2, "--tls-key <FILE>"),
         (

@@ -141,11 +141,11 @@ fn certificate_of_ones_own_is_accepted_with_ca_or_insecure() {
     let (code, shown) = health(&[&url], &[]);
     assert_eq!(code, Some(1), "{shown}");
     assert!(
-        shown.contains("certificate not accepted") && shown.contains("--ca FILE"),
+        shown.contains("certificate not trusted") && shown.contains("--ca FILE"),
         "{shown}"
     );
     for (file, fault) in [
-        (key.as_str(), "no certificate in it"),
+        (key.as_str(), "no certificate found"),
         ("/no/such", "No such file"),
     ] {
         let (code, shown) = health(&[&url, "--ca", file], &[]);

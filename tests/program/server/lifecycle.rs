@@ -144,10 +144,7 @@ fn what_cannot_be_started_is_said_in_one_sentence() {
         (
             &["serve", "--listen", &taken],
             1,
-            format!(
-                "cannot listen on {taken}: Address already in use (os error 98); end the program that has it, or \
-                 choose another with --listen"
-            ),
+            format!("cannot listen on {taken}: Address already in use (os error 98); stop "),
         ),
         (
             &["capture", &format!("stills:{empty}")],

@@ -164,7 +164,7 @@ fn canary_in_any_source_reaches_no_outlet() {
         .map(|camera| camera.split('=').next().unwrap())
     {
         assert!(
-            log.contains(&format!("camera {name}: started (")),
+            log.contains(&format!("camera {name}: started driver (")),
             "{name}: {log}"
         );
     }

@@ -76,7 +76,7 @@ fn check_lines(reader: File, report: &mut Report) {
         " WARN ",
         " TRACE ",
         " ERROR ",
-        "lines were lost here",
+        "log lines lost",
     ];
     let mut count = 0;
     for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
