@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::matrix::Show;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 
 /// What ustreamer's `/state` has and ours has not: how it encodes, which framecast does not do, and
 /// what a viewer asked for that framecast does not know. `extra_headers` and `zero_data` serve
@@ -189,7 +189,7 @@ struct Answer(BufReader<TcpStream>);
 fn ask(address: SocketAddr, target: &str) -> Answer {
     let mut stream = TcpStream::connect(address).expect("it accepts");
     stream
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(TIMEOUT))
         .expect("a timeout can be set");
     write!(
         stream,

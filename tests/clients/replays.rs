@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::matrix::{Show, is_every_picture_among, picture_of_jpeg};
-use crate::support::{PATIENCE, field};
+use crate::support::{TIMEOUT, field};
 
 /// Pictures after which a watcher that has not seen every one of them will not see them.
 const PICTURES_MAX: usize = 100;
@@ -239,7 +239,7 @@ impl Answer {
             .replace("HOST", host);
         let mut stream = TcpStream::connect(address).expect("the server accepts");
         stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(TIMEOUT))
             .expect("a timeout can be set");
         stream
             .write_all(request.as_bytes())

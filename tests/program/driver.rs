@@ -12,7 +12,7 @@ use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use framecast::wire::multipart::PartDecoder;
 use framecast::wire::source::Part;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 
 /// `framecast capture URL`, killed when dropped.
 pub struct Driver {
@@ -50,9 +50,9 @@ impl Driver {
 
     /// The next frame.
     pub fn frame(&mut self) -> Part {
-        match self.frames.recv_timeout(PATIENCE) {
+        match self.frames.recv_timeout(TIMEOUT) {
             Ok(part) => part,
-            Err(RecvTimeoutError::Timeout) => panic!("no frame after {PATIENCE:?}"),
+            Err(RecvTimeoutError::Timeout) => panic!("no frame after {TIMEOUT:?}"),
             Err(RecvTimeoutError::Disconnected) => panic!("it has ended: {}", self.words()),
         }
     }
@@ -68,9 +68,9 @@ impl Driver {
 
     /// All that it has said when it has failed, which must be the next thing it does.
     pub fn all_words(mut self) -> String {
-        match self.frames.recv_timeout(PATIENCE) {
+        match self.frames.recv_timeout(TIMEOUT) {
             Ok(_) => panic!("another frame"),
-            Err(RecvTimeoutError::Timeout) => panic!("it goes on after {PATIENCE:?}"),
+            Err(RecvTimeoutError::Timeout) => panic!("it goes on after {TIMEOUT:?}"),
             Err(RecvTimeoutError::Disconnected) => {}
         }
         let words = self.words();
@@ -80,9 +80,9 @@ impl Driver {
 
     /// Whether a frame comes, or else all that it says until it ends by itself.
     pub fn frame_or_words(mut self) -> (bool, String) {
-        match self.frames.recv_timeout(PATIENCE) {
+        match self.frames.recv_timeout(TIMEOUT) {
             Ok(_) => (true, self.stop()),
-            Err(RecvTimeoutError::Timeout) => panic!("no frame after {PATIENCE:?}"),
+            Err(RecvTimeoutError::Timeout) => panic!("no frame after {TIMEOUT:?}"),
             Err(RecvTimeoutError::Disconnected) => {
                 let words = self.words();
                 assert_eq!(self.child.wait().unwrap().code(), Some(1), "{words}");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 
 /// The camera. It serves as long as the test runs.
 pub struct Upstream {
@@ -88,7 +88,7 @@ impl Upstream {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.unwrap();
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream.set_read_timeout(Some(TIMEOUT)).unwrap();
                 log.lock().unwrap().connections += 1;
                 let mut connection = Connection {
                     stream: BufReader::new(wrap(stream)),

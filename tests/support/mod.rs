@@ -1,4 +1,4 @@
-//! The program under test, as a user starts it, and a bare socket to talk to it.
+//! Starts the program under test as a user does, and connects to it with plain sockets.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
 pub mod certificate;
@@ -12,55 +12,53 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// Long enough for a busy machine, short enough to wait for when something is wrong.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The deadline of every wait: long enough for a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// `framecast`, killed when dropped.
+/// A running `framecast`, killed when dropped.
 pub struct Program {
     child: Child,
     stdout: BufReader<ChildStdout>,
     stderr: Option<ChildStderr>,
-    /// Where it listens: the first address of a network that it printed.
+    /// The first TCP address that it has printed.
     pub address: SocketAddr,
 }
 
 impl Program {
-    /// Starts `framecast serve` on a free port and returns once it listens.
+    /// Starts `framecast serve` on a free port, and returns once it listens.
     pub fn serve(options: &[&str]) -> Self {
         Self::serve_on("127.0.0.1:0", options)
     }
 
-    /// The same on a given address.
+    /// Starts `framecast serve` on the given address.
     pub fn serve_on(listen: &str, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
         command.args(["serve", "--listen", listen]).args(options);
         Self::start(command)
     }
 
-    /// Starts a command that becomes `framecast serve` on a port of the loopback interface.
+    /// Starts a command that runs `framecast serve` with a TCP address.
     pub fn start(mut command: Command) -> Self {
         command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .stdin(Stdio::null());
         let mut child = command.spawn().expect("the program starts");
-        let mut stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut stderr = child.stderr.take();
         let mut line = String::new();
-        stdout
-            .read_line(&mut line)
-            .expect("it says where it listens");
+        stdout.read_line(&mut line).expect("it prints its address");
         let address = line
             .trim()
             .strip_prefix("listening on http://")
             .and_then(|rest| rest.strip_suffix('/'));
         let address = address.and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| {
-            let mut words = String::new();
+            let mut log = String::new();
             let _ = stderr
                 .as_mut()
-                .map(|stderr| stderr.read_to_string(&mut words));
-            panic!("no address: {line:?} {words}")
+                .map(|stderr| stderr.read_to_string(&mut log));
+            panic!("no address: {line:?} {log}")
         });
         Self {
             child,
@@ -70,60 +68,60 @@ impl Program {
         }
     }
 
-    /// The next line of its standard output.
+    /// Reads the next line of stdout.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout
             .read_line(&mut line)
-            .expect("its output can be read");
+            .expect("stdout can be read");
         line
     }
 
-    /// The address of `path`.
+    /// Returns the URL of `path`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Its process.
+    /// The process id.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    /// `/state`.
+    /// Returns `/state`.
     pub fn state(&self) -> Value {
-        let reply = self.ask("GET /state HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n");
+        let reply = self.request("GET /state HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n");
         serde_json::from_slice(&reply.body).expect("/state is JSON")
     }
 
-    /// A connection that has sent `bytes`.
-    pub fn say(&self, bytes: impl AsRef<[u8]>) -> TcpStream {
+    /// Connects and sends `bytes`.
+    pub fn send(&self, bytes: impl AsRef<[u8]>) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("the server accepts");
         stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(TIMEOUT))
             .expect("a timeout can be set");
         stream.write_all(bytes.as_ref()).expect("the server reads");
         stream
     }
 
-    /// The whole reply to `request`, which must say `Connection: close` or be refused.
-    pub fn ask(&self, request: &str) -> Reply {
+    /// Sends `request`, and returns the whole reply. The server must close the connection afterwards.
+    pub fn request(&self, request: &str) -> Reply {
         let mut bytes = Vec::new();
-        self.say(request)
+        self.send(request)
             .read_to_end(&mut bytes)
             .expect("a whole reply");
         Reply::parse(bytes)
     }
 
-    /// The whole reply to `GET target`.
+    /// Requests `target` with GET.
     pub fn get(&self, target: &str) -> Reply {
-        self.ask(&format!(
+        self.request(&format!(
             "GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"
         ))
     }
 
-    /// A viewer of the stream at `target`, from the first byte of its body on.
+    /// Requests the stream `target`, and returns a viewer at the first byte of the body.
     pub fn watch(&self, target: &str) -> Viewer {
-        let stream = self.say(format!("GET {target} HTTP/1.1\r\nHost: cam\r\n\r\n"));
+        let stream = self.send(format!("GET {target} HTTP/1.1\r\nHost: cam\r\n\r\n"));
         let mut viewer = Viewer {
             reader: BufReader::new(stream),
             head: String::new(),
@@ -131,7 +129,7 @@ impl Program {
         viewer.head = viewer.block();
         assert!(
             viewer.head.starts_with("HTTP/1.1 200 OK\r\n"),
-            "the stream is refused: {}",
+            "stream refused: {}",
             viewer.head
         );
         viewer
@@ -141,25 +139,23 @@ impl Program {
         kill_process(self.pid(), signal).expect("the program runs");
     }
 
-    /// Waits for the program to end; says how, and what it logged.
+    /// Waits for the exit of the program. Returns its status and its log.
     pub fn wait(mut self) -> (ExitStatus, String) {
-        let mut words = String::new();
+        let mut log = String::new();
         if let Some(mut stderr) = self.stderr.take() {
-            stderr
-                .read_to_string(&mut words)
-                .expect("its words can be read");
+            stderr.read_to_string(&mut log).expect("stderr can be read");
         }
-        (self.child.wait().expect("the program ends"), words)
+        (self.child.wait().expect("the program exits"), log)
     }
 
-    /// How many descriptors it has open.
+    /// Counts its open descriptors.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))
             .expect("the program runs")
             .count()
     }
 
-    /// The processes it has started.
+    /// Returns the ids of its child processes.
     pub fn children(&self) -> Vec<String> {
         let tasks = format!("/proc/{0}/task/{0}/children", self.child.id());
         let children = std::fs::read_to_string(tasks).unwrap_or_default();
@@ -174,7 +170,7 @@ impl Drop for Program {
     }
 }
 
-/// A response that has an end.
+/// A response.
 #[derive(Debug)]
 pub struct Reply {
     pub head: String,
@@ -182,7 +178,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// What came up to the end of the connection.
+    /// Splits a response into head and body.
     pub fn parse(bytes: Vec<u8>) -> Self {
         let end = bytes
             .windows(4)
@@ -201,7 +197,7 @@ impl Reply {
             .split(' ')
             .nth(1)
             .and_then(|code| code.parse().ok())
-            .expect("a status")
+            .expect("a status line")
     }
 
     pub fn field(&self, name: &str) -> Option<&str> {
@@ -213,27 +209,27 @@ impl Reply {
     }
 }
 
-/// A JPEG that is larger than so many MiB, by application segments before its picture.
+/// Returns a JPEG larger than `mebibytes` MiB: application segments, then a picture.
 pub fn large_jpeg(mebibytes: usize) -> Vec<u8> {
     let segment = [[0xff, 0xef, 0xff, 0xff].as_slice(), &[0; 0xffff - 2]].concat();
     let [first, ..] = framecast::drivers::numbers::PICTURES;
     [&first[..2], &segment.repeat(mebibytes * 16), &first[2..]].concat()
 }
 
-/// The value of a field in a block of them.
+/// Returns the value of a field in a header block.
 pub fn field<'a>(block: &'a str, name: &str) -> Option<&'a str> {
     block
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
-/// A viewer that trusts `Content-Length`, as players do.
+/// A viewer of a stream, which reads `Content-Length` bytes of each part as players do.
 pub struct Viewer {
     pub reader: BufReader<TcpStream>,
     pub head: String,
 }
 
-/// A part as it came.
+/// A received part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     pub header: String,
@@ -242,7 +238,7 @@ pub struct Part {
 }
 
 impl Viewer {
-    /// The next part, from the line of its boundary to its last byte.
+    /// Reads the next part, from its boundary line to its last byte.
     pub fn part(&mut self) -> Part {
         let header = self.block();
         let length = field(&header, "Content-Length").and_then(|length| length.parse().ok());
@@ -262,7 +258,7 @@ impl Viewer {
         }
     }
 
-    /// Lines up to the empty one.
+    /// Reads lines up to an empty one.
     pub fn block(&mut self) -> String {
         let mut block = String::new();
         while !block.ends_with("\r\n\r\n") {
@@ -272,7 +268,7 @@ impl Viewer {
         block
     }
 
-    /// Everything up to the end of the stream.
+    /// Reads all bytes up to the end of the stream.
     pub fn rest(mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.reader.read_to_end(&mut bytes).expect("an orderly end");
@@ -280,11 +276,12 @@ impl Viewer {
     }
 }
 
-/// Asks again until the answer is true, and says how long that took.
+/// Polls `holds` until it returns true, and returns how long that took. Panics with `what` after
+/// [`TIMEOUT`].
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "not after {PATIENCE:?}: {what}");
+        assert!(begun.elapsed() < TIMEOUT, "not after {TIMEOUT:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
     begun.elapsed()

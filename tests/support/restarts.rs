@@ -1,4 +1,4 @@
-//! Servers that take over from each other on the same address.
+//! Restarts: a new process takes over the listening sockets of the old one.
 
 use std::fs;
 
@@ -6,28 +6,28 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Program, eventually};
 
-/// A server and the processes that took over from it. The first is our child; each of the others is
-/// a child of the one before.
+/// A server and the processes that have replaced it. The first is our child, each new process a child
+/// of the old one.
 pub struct Restarts {
     pub first: Program,
     pub current: Pid,
 }
 
 impl Restarts {
-    pub fn of(first: Program) -> Self {
+    pub fn new(first: Program) -> Self {
         Self {
             current: first.pid(),
             first,
         }
     }
 
-    /// Asks for a restart, and returns once the old process has exited.
+    /// Restarts the server, and returns once the old process has exited.
     pub fn restart(&mut self) {
         let old = self.current;
-        kill_process(old, Signal::USR2).expect("it runs");
+        kill_process(old, Signal::USR2).expect("the server runs");
         eventually("there is a new process", || new_process_of(old).is_some());
-        self.current = new_process_of(old).expect("it was there");
-        eventually("the old process has exited", || is_over(old));
+        self.current = new_process_of(old).expect("the new process was found");
+        eventually("the old process has exited", || has_exited(old));
     }
 }
 
@@ -39,22 +39,26 @@ impl Drop for Restarts {
     }
 }
 
-/// The process that was started to take over from `old`, whether that one is still there or not.
+/// Finds the new process that `old` has started. `old` may have exited.
 pub fn new_process_of(old: Pid) -> Option<Pid> {
     let variable = format!("FRAMECAST_OLD_PROCESS={}", old.as_raw_nonzero());
-    let is_meant = |process: &String| {
+    let is_new_process = |process: &String| {
         let variables = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
         variables
             .split(|&byte| byte == 0)
             .any(|found| found == variable.as_bytes())
     };
-    let processes = fs::read_dir("/proc").expect("there is a list of processes");
+    let processes = fs::read_dir("/proc").expect("/proc is mounted");
     let mut names = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.find(is_meant)?.parse().ok().and_then(Pid::from_raw)
+    names
+        .find(is_new_process)?
+        .parse()
+        .ok()
+        .and_then(Pid::from_raw)
 }
 
-/// Whether it has exited. It may be a zombie still.
-pub fn is_over(pid: Pid) -> bool {
+/// Whether a process has exited. It may be a zombie.
+pub fn has_exited(pid: Pid) -> bool {
     let stat =
         fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
     let state = stat

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 
 const PAGE: &str = "<!DOCTYPE html><title>Elsewhere</title><body></body>";
 
@@ -58,7 +58,7 @@ impl Elsewhere {
 }
 
 fn answer(mut stream: TcpStream, heads: &Mutex<Vec<String>>) {
-    let _ = stream.set_read_timeout(Some(PATIENCE));
+    let _ = stream.set_read_timeout(Some(TIMEOUT));
     let mut head = String::new();
     let mut lines = BufReader::new(&stream);
     while !head.ends_with("\r\n\r\n") {

@@ -264,7 +264,7 @@ fn the_page_says_that_the_server_is_gone_and_recovers_by_itself() {
 #[ignore = "needs chromium and chromium-driver"]
 fn page_goes_on_after_a_restart() {
     let pictures = Pictures::write();
-    let mut servers = Restarts::of(serve("127.0.0.1:0", &pictures.source(FPS)));
+    let mut servers = Restarts::new(serve("127.0.0.1:0", &pictures.source(FPS)));
     let browser = Driver::start();
     open(&browser, &servers.first);
     browser.run("window.marker = 'the same page'");

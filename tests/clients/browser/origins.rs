@@ -296,7 +296,7 @@ fn pages_opened_with_a_token_work_wholly_and_keep_it_to_themselves() {
                 .as_str()
                 .and_then(|link| link.strip_prefix(&server_of(&program)))
                 .expect("a link to us");
-            let head = program.ask(&format!(
+            let head = program.request(&format!(
                 "HEAD {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"
             ));
             assert_eq!(head.status(), 200, "{path} links to {target}");

@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::{PATIENCE, Program, eventually};
+use crate::support::{Program, TIMEOUT, eventually};
 use balanced::assert_balanced;
 use tiny_server::{Then, TinyServer, part, stream};
 
@@ -353,7 +353,7 @@ fn options_without_sense_are_no_failure_but_a_mistake() {
 fn a_server_that_is_killed_ends_the_run() {
     let server = Program::serve(&CAMERA);
     let url = server.url("/stream");
-    let seconds = (100 * PATIENCE.as_secs()).to_string();
+    let seconds = (100 * TIMEOUT.as_secs()).to_string();
     let run = std::thread::spawn(move || bench(&[&url, "--viewers=3", "--seconds", &seconds]));
     eventually("three viewers watch", || {
         server.state()["result"]["stream"]["clients"] == 3

@@ -11,7 +11,7 @@ use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 use rustix::process::Signal;
 
 use super::{FRAMECAST, picture, run, script, watch_for};
-use crate::support::{PATIENCE, Program, eventually, field};
+use crate::support::{Program, TIMEOUT, eventually, field};
 
 #[test]
 fn a_command_is_split_as_a_shell_does_it_and_nothing_else_of_a_shell_is_done() {
@@ -202,7 +202,7 @@ fn ffmpeg_is_a_driver_in_both_of_its_forms() {
             let picture = check(&viewer.part().jpeg).unwrap();
             assert_eq!((picture.width, picture.height), (320, 240), "{form}");
         }
-        assert!(viewer.part().sequence <= first + 60 + PATIENCE.as_secs() * 30);
+        assert!(viewer.part().sequence <= first + 60 + TIMEOUT.as_secs() * 30);
         let state = program.state();
         let camera = &state["cameras"][0];
         assert_eq!(

@@ -14,7 +14,7 @@ use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use framecast::wire::source::Part;
 
 use super::{FRAMECAST, fifo, picture, watch_for};
-use crate::support::{PATIENCE, Program};
+use crate::support::{Program, TIMEOUT};
 
 /// A driver that watches, killed when dropped.
 struct Watch {
@@ -44,7 +44,7 @@ impl Watch {
     }
 
     fn next(&self) -> Part {
-        self.parts.recv_timeout(PATIENCE).expect("a frame")
+        self.parts.recv_timeout(TIMEOUT).expect("a frame")
     }
 
     /// The next line it says.
@@ -241,7 +241,7 @@ fn a_server_shows_what_comes_into_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let camera = format!("stills:{}?watch=1&fps=100", folder.path().display());
     let program = Program::serve(&["--camera", &camera]);
-    let viewer = program.say("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
+    let viewer = program.send("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
     put(folder.path(), "1.jpg", 1, NOW);
     drop(viewer);
     let mut viewer = program.watch("/stream");

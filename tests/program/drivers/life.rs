@@ -103,7 +103,7 @@ fn a_command_is_given_three_descriptors_and_no_more() {
     let camera = format!("exec:sh -c '{list}; exec sleep 1000' {}", path.display());
     let program = Program::serve(&["--camera", "stills:", "--camera", &camera]);
     let _other_camera = program.watch("/stream?camera=camera");
-    let _viewer = program.say("GET /stream?camera=camera2 HTTP/1.1\r\nHost: cam\r\n\r\n");
+    let _viewer = program.send("GET /stream?camera=camera2 HTTP/1.1\r\nHost: cam\r\n\r\n");
     let mut found = String::new();
     eventually("the command has run", || {
         found = fs::read_to_string(&path).unwrap_or_default();

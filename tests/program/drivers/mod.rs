@@ -22,7 +22,7 @@ use std::time::Instant;
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use framecast::drivers::canvas::Canvas;
 
-use crate::support::{PATIENCE, Part, Viewer};
+use crate::support::{Part, TIMEOUT, Viewer};
 
 /// The program under test.
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
@@ -82,7 +82,7 @@ fn watch_for(viewer: &mut Viewer, jpeg: &[u8]) -> Part {
         if part.jpeg == jpeg {
             return part;
         }
-        assert!(begun.elapsed() < PATIENCE, "the picture is never shown");
+        assert!(begun.elapsed() < TIMEOUT, "the picture is never shown");
     }
 }
 

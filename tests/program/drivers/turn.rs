@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use super::{FRAMECAST, fifo, picture, watch_for};
-use crate::support::{PATIENCE, Program, eventually, large_jpeg};
+use crate::support::{Program, TIMEOUT, eventually, large_jpeg};
 
 fn serve(folder: &Path, more: &[&str]) -> Program {
     let camera = format!("stills:{}?fps=50", folder.display());
@@ -41,7 +41,7 @@ fn new_files_join_in_and_deleted_ones_leave() {
         } else {
             0
         };
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(begun.elapsed() < TIMEOUT);
     }
     assert_eq!(program.state()["cameras"][0]["driver_restarts"], 0);
 }
@@ -201,7 +201,7 @@ fn jpeg_without_end_marker_in_a_file_is_shown_once_nothing_is_written_to_it() {
         .write(true)
         .open(&path)
         .unwrap()
-        .set_modified(SystemTime::now() - PATIENCE)
+        .set_modified(SystemTime::now() - TIMEOUT)
         .unwrap();
     let program = serve(folder.path(), &[]);
     watch_for(&mut program.watch("/stream"), &picture(1));

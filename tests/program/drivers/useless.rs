@@ -7,7 +7,7 @@ use framecast::drivers::numbers::PICTURES;
 use rustix::process::Signal;
 
 use super::{picture, watch_for};
-use crate::support::{PATIENCE, Program, eventually};
+use crate::support::{Program, TIMEOUT, eventually};
 
 /// A driver that writes a file and then waits.
 fn writes(path: &Path) -> String {
@@ -149,7 +149,7 @@ fn lines_on_standard_error_are_no_error_while_frames_come() {
     let begun = std::time::Instant::now();
     for _ in 0..200 {
         viewer.part();
-        assert!(begun.elapsed() < PATIENCE * 2);
+        assert!(begun.elapsed() < TIMEOUT * 2);
     }
     assert!(program.state()["cameras"][0]["error"].is_null());
     program.signal(Signal::TERM);

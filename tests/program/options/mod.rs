@@ -15,7 +15,7 @@ use std::time::Instant;
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::certificate::Certificate;
 
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
@@ -487,7 +487,7 @@ fn refused(mut command: Command) -> (Option<i32>, String) {
     let status = loop {
         match child.try_wait().expect("it is our child") {
             Some(status) => break status,
-            None if begun.elapsed() > PATIENCE => {
+            None if begun.elapsed() > TIMEOUT => {
                 let _ = child.kill();
                 let _ = child.wait();
                 panic!("{shown} goes on");

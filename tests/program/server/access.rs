@@ -47,8 +47,8 @@ fn guarded(users: &str) -> Program {
     )
 }
 
-fn ask(program: &Program, target: &str, fields: &str) -> Reply {
-    program.ask(&format!(
+fn request(program: &Program, target: &str, fields: &str) -> Reply {
+    program.request(&format!(
         "GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{fields}\r\n"
     ))
 }
@@ -86,12 +86,12 @@ fn sign(arguments: &[&str]) -> String {
 #[test]
 fn without_the_right_credentials_every_path_answers_alike() {
     let missing = guarded("ann:secret\n");
-    let refusal = undated(&ask(&missing, "/", ""));
+    let refusal = undated(&request(&missing, "/", ""));
     assert!(refusal.starts_with("HTTP/1.1 401 Unauthorized\n"));
     assert!(refusal.contains("\nWWW-Authenticate: Basic realm=\"framecast\", charset=\"UTF-8\"\n"));
     assert!(refusal.contains("\nWWW-Authenticate: Bearer realm=\"framecast\"\n"));
     for path in PATHS {
-        assert_eq!(undated(&ask(&missing, path, "")), refusal, "{path}");
+        assert_eq!(undated(&request(&missing, path, "")), refusal, "{path}");
     }
     let wrong: [(&str, &str); 6] = [
         ("", &basic("ann:secreT")),
@@ -105,7 +105,7 @@ fn without_the_right_credentials_every_path_answers_alike() {
         let program = guarded("ann:secret\n");
         for path in PATHS {
             assert_eq!(
-                undated(&ask(&program, &format!("{path}{query}"), fields)),
+                undated(&request(&program, &format!("{path}{query}"), fields)),
                 refusal,
                 "{path}{query} {fields}"
             );
@@ -124,13 +124,13 @@ fn the_right_credentials_open_every_path() {
     for (query, fields) in [("", &*pair), ("", &bearer), (&query, "")] {
         for path in ["/", "/snapshot", "/state", "/healthz", "/viewer.js"] {
             assert_eq!(
-                ask(&program, &format!("{path}{query}"), fields).status(),
+                request(&program, &format!("{path}{query}"), fields).status(),
                 200,
                 "{path}{query} {fields}"
             );
         }
         assert_eq!(
-            ask(&program, &format!("/nothing{query}"), fields).status(),
+            request(&program, &format!("/nothing{query}"), fields).status(),
             404
         );
     }
@@ -164,19 +164,19 @@ fn passwords_are_checked_against_their_hashes() {
     ));
     for _ in 0..2 {
         assert_eq!(
-            ask(&program, "/healthz", &basic("ann:secret")).status(),
+            request(&program, "/healthz", &basic("ann:secret")).status(),
             200
         );
         assert_eq!(
-            ask(&program, "/healthz", &basic("bob:correct horse")).status(),
+            request(&program, "/healthz", &basic("bob:correct horse")).status(),
             200
         );
         assert_eq!(
-            ask(&program, "/healthz", &basic("bob:secret")).status(),
+            request(&program, "/healthz", &basic("bob:secret")).status(),
             401
         );
         assert_eq!(
-            ask(&program, "/healthz", &basic("eve:secret")).status(),
+            request(&program, "/healthz", &basic("eve:secret")).status(),
             401
         );
     }
@@ -185,7 +185,7 @@ fn passwords_are_checked_against_their_hashes() {
         "GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{}\r\n",
         basic("ann:secret")
     );
-    let both: Vec<_> = (0..20).map(|_| program.say(&request)).collect();
+    let both: Vec<_> = (0..20).map(|_| program.send(&request)).collect();
     for mut stream in both {
         let mut reply = String::new();
         std::io::Read::read_to_string(&mut stream, &mut reply).unwrap();
@@ -204,7 +204,7 @@ fn nobody_waits_while_a_password_is_checked() {
         "GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{}\r\n",
         basic("ann:secret")
     );
-    let mut slow = program.say(request);
+    let mut slow = program.send(request);
     let quick = format!("/healthz?token={TOKEN}");
     let mut answered = 0;
     slow.set_nonblocking(true).unwrap();
@@ -224,9 +224,12 @@ fn nobody_waits_while_a_password_is_checked() {
 fn ten_mistakes_a_minute_are_the_most_that_is_listened_to() {
     let program = guarded("ann:secret\n");
     for _ in 0..10 {
-        assert_eq!(ask(&program, "/healthz", &basic("ann:guess")).status(), 401);
+        assert_eq!(
+            request(&program, "/healthz", &basic("ann:guess")).status(),
+            401
+        );
     }
-    let refused = ask(&program, "/healthz", &basic("ann:secret"));
+    let refused = request(&program, "/healthz", &basic("ann:secret"));
     assert_eq!(refused.status(), 429);
     assert!(
         refused.text().contains("Too many failed logins"),
@@ -254,7 +257,7 @@ fn a_signed_token_opens_its_camera_for_its_time() {
         200
     );
     assert_eq!(
-        ask(
+        request(
             &program,
             "/snapshot",
             &format!("Authorization: Bearer {token}\r\n")
@@ -300,7 +303,7 @@ fn a_page_opened_with_a_token_carries_it_on() {
     assert!(
         page.field("Cache-Control").unwrap().contains("no-store") && page.field("ETag").is_none()
     );
-    let plain = ask(&program, "/", &basic("ann:secret"));
+    let plain = request(&program, "/", &basic("ann:secret"));
     assert!(plain.field("ETag").is_some() && plain.field("Cache-Control") == Some("no-cache"));
     assert_eq!(page.field("Referrer-Policy"), Some("no-referrer"));
 }
@@ -308,8 +311,8 @@ fn a_page_opened_with_a_token_carries_it_on() {
 #[test]
 fn without_credentials_only_our_own_names_are_answered() {
     let program = Program::serve(&["--allow-host", "cam.example.org"]);
-    let ask = |host: &str| {
-        program.ask(&format!(
+    let request = |host: &str| {
+        program.request(&format!(
             "GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         ))
     };
@@ -323,14 +326,14 @@ fn without_credentials_only_our_own_names_are_answered() {
         "cam.example.org:1",
         own.trim(),
     ] {
-        assert_eq!(ask(host).status(), 200, "{host}");
+        assert_eq!(request(host).status(), 200, "{host}");
     }
     for host in [
         "evil.example",
         "cam.example.org.evil.example",
         "127.0.0.1.nip.io:8080",
     ] {
-        let refused = ask(host);
+        let refused = request(host);
         assert_eq!(refused.status(), 421, "{host}");
         assert!(
             refused.text().contains("--allow-host"),
@@ -338,9 +341,12 @@ fn without_credentials_only_our_own_names_are_answered() {
             refused.text()
         );
     }
-    assert_eq!(program.ask("GET /healthz HTTP/1.0\r\n\r\n").status(), 200);
+    assert_eq!(
+        program.request("GET /healthz HTTP/1.0\r\n\r\n").status(),
+        200
+    );
     let stream = "GET /stream HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
-    assert_eq!(program.ask(stream).status(), 421);
+    assert_eq!(program.request(stream).status(), 421);
     assert_eq!(guarded("ann:secret").get("/healthz").status(), 401);
 }
 
@@ -360,7 +366,7 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
          Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n\
          Access-Control-Request-Private-Network: true\r\n\r\n"
     );
-    let told = program.ask(&preflight);
+    let told = program.request(&preflight);
     assert_eq!((told.status(), told.body.len()), (204, 0));
     for (name, value) in [
         ("Access-Control-Allow-Origin", dash),
@@ -376,7 +382,7 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
     }
     assert_eq!(
         program
-            .ask(&preflight.replace(dash, "https://evil.example"))
+            .request(&preflight.replace(dash, "https://evil.example"))
             .status(),
         401
     );
@@ -386,7 +392,7 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
         &format!("/state?token={TOKEN}"),
         &format!("/snapshot?token={TOKEN}"),
     ] {
-        let reply = ask(&program, target, &origin);
+        let reply = request(&program, target, &origin);
         assert_eq!(
             reply.field("Access-Control-Allow-Origin"),
             Some(dash),
@@ -398,7 +404,7 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
             "{target}"
         );
         assert_eq!(
-            ask(&program, target, "Origin: https://evil.example\r\n")
+            request(&program, target, "Origin: https://evil.example\r\n")
                 .field("Access-Control-Allow-Origin"),
             None
         );
@@ -436,7 +442,7 @@ fn by_default_no_page_from_elsewhere_may_read_anything() {
         ("/", Some("same-origin")),
         ("/snapshot", None),
     ] {
-        let reply = ask(&program, target, "Origin: https://evil.example\r\n");
+        let reply = request(&program, target, "Origin: https://evil.example\r\n");
         assert_eq!(reply.field("Access-Control-Allow-Origin"), None, "{target}");
         assert_eq!(
             reply.field("Cross-Origin-Resource-Policy"),

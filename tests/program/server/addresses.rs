@@ -59,7 +59,7 @@ fn the_advance_framing_sends_the_next_header_with_each_picture() {
     // How Chromium asks for an <img>.
     let request = "GET /video_feed HTTP/1.1\r\nHost: cam\r\nAccept: image/avif,image/webp,image/*,*/*;q=0.8\r\n\
         User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0\r\n\r\n";
-    let mut stream = program.say(request);
+    let mut stream = program.send(request);
     let delimiter = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
     let mut head = vec![0; STREAM_HEAD.len() + delimiter.len()];
     stream.read_exact(&mut head).unwrap();
@@ -128,7 +128,7 @@ fn a_snapshot_is_the_newest_frame_and_is_not_sent_twice() {
     let again = format!(
         "GET /snapshot HTTP/1.1\r\nHost: cam\r\nIf-None-Match: W/{tag}\r\nConnection: close\r\n\r\n"
     );
-    let again = program.ask(&again);
+    let again = program.request(&again);
     assert_eq!((again.status(), again.body.len()), (304, 0));
     assert_eq!(again.field("Content-Length"), None);
 }
@@ -241,7 +241,7 @@ fn what_is_wrong_is_said_in_a_sentence() {
     ] {
         assert!(unknown.text().contains(address), "a 404 says what there is");
     }
-    let refused = program.ask("POST /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
+    let refused = program.request("POST /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
     assert_eq!(
         (refused.status(), refused.field("Allow")),
         (405, Some("GET, HEAD, OPTIONS"))
@@ -265,7 +265,7 @@ fn head_and_options_have_no_body() {
         .into_iter()
         .chain(["/healthz", "/viewer.js", "/nothing"])
     {
-        let head = program.ask(&format!(
+        let head = program.request(&format!(
             "HEAD {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"
         ));
         assert_eq!(head.body, b"", "{target}");
@@ -274,7 +274,7 @@ fn head_and_options_have_no_body() {
             if target == "/nothing" { 404 } else { 200 },
             "{target}"
         );
-        let options = program.ask(&format!(
+        let options = program.request(&format!(
             "OPTIONS {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n"
         ));
         assert_eq!(
@@ -284,7 +284,7 @@ fn head_and_options_have_no_body() {
     }
     assert_eq!(
         program
-            .ask("HEAD /video_feed HTTP/1.1\r\nHost: cam\r\n\r\n")
+            .request("HEAD /video_feed HTTP/1.1\r\nHost: cam\r\n\r\n")
             .head,
         STREAM_HEAD
     );
@@ -353,8 +353,10 @@ fn the_page_and_what_it_needs_are_served_and_revalidated() {
             (200, Some(content_type))
         );
         let tag = reply.field("ETag").unwrap();
-        let again = program
-            .ask(&format!("GET {target} HTTP/1.1\r\nHost: cam\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n"));
+        let fields = format!("If-None-Match: {tag}\r\nConnection: close");
+        let again = program.request(&format!(
+            "GET {target} HTTP/1.1\r\nHost: cam\r\n{fields}\r\n\r\n"
+        ));
         assert_eq!(again.status(), 304);
     }
 }

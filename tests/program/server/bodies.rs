@@ -10,7 +10,7 @@ use crate::support::{Program, Viewer, eventually};
 /// What a server sends of a body that it makes on the way, to one who asks in the old version:
 /// right up to the end of the connection, in no chunks.
 fn listen(program: &Program, target: &str, fields: &str) -> BufReader<TcpStream> {
-    let mut reader = BufReader::new(program.say(format!("GET {target} HTTP/1.0\r\n{fields}\r\n")));
+    let mut reader = BufReader::new(program.send(format!("GET {target} HTTP/1.0\r\n{fields}\r\n")));
     let mut line = String::new();
     while line != "\r\n" {
         line.clear();
@@ -38,7 +38,7 @@ fn event(reader: &mut impl BufRead) -> (u64, String, Value) {
 fn a_table_has_as_many_rows_as_were_asked_for() {
     let program = Program::serve(&["--camera", "stills:?fps=20"]);
     // The camera was not running: the answer waits for its first frame.
-    let reply = program.ask("GET /table?rows=12345 HTTP/1.0\r\n\r\n");
+    let reply = program.request("GET /table?rows=12345 HTTP/1.0\r\n\r\n");
     assert_eq!(reply.status(), 200);
     assert_eq!(
         reply.field("Content-Type"),
@@ -101,8 +101,8 @@ fn tables_of_ten_million_rows_take_next_to_no_memory() {
     };
     let idle = most_kib();
     let request = "GET /table?rows=10000000 HTTP/1.1\r\nHost: cam\r\n\r\n";
-    let unread: Vec<_> = (0..20).map(|_| program.say(request)).collect();
-    let readers: Vec<_> = (0..20).map(|_| program.say(request)).collect();
+    let unread: Vec<_> = (0..20).map(|_| program.send(request)).collect();
+    let readers: Vec<_> = (0..20).map(|_| program.send(request)).collect();
     let mut buffer = vec![0; 64 * 1024];
     for mut reader in &readers {
         let mut bytes = 0;

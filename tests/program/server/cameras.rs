@@ -107,7 +107,7 @@ fn a_driver_that_is_killed_is_started_again_and_no_viewer_is_dropped() {
 #[test]
 fn an_idle_server_sleeps() {
     let program = Program::serve(&[]);
-    let ask = |connection: &mut crate::support::Viewer| -> u64 {
+    let request = |connection: &mut crate::support::Viewer| -> u64 {
         use std::io::{Read, Write};
         let stream = connection.reader.get_mut();
         stream
@@ -124,14 +124,14 @@ fn an_idle_server_sleeps() {
             .as_u64()
             .unwrap()
     };
-    let stream = program.say("");
+    let stream = program.send("");
     let mut connection = crate::support::Viewer {
         reader: std::io::BufReader::new(stream),
         head: String::new(),
     };
-    let before = ask(&mut connection);
+    let before = request(&mut connection);
     std::thread::sleep(Duration::from_secs(3));
-    let wakeups = ask(&mut connection) - before;
+    let wakeups = request(&mut connection) - before;
     // The second request itself is one of them.
     assert!(
         wakeups <= 3,

@@ -185,7 +185,7 @@ impl Prometheus {
     }
 
     /// What it answers, which must be no error.
-    fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
+    fn request(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -215,9 +215,9 @@ impl Prometheus {
             .as_secs_f64();
         let (start, end) = (format!("{:.3}", end - 5.0), format!("{end:.3}"));
         let answer = if is_instant {
-            self.ask("query", &[("query", expression)])
+            self.request("query", &[("query", expression)])
         } else {
-            self.ask(
+            self.request(
                 "query_range",
                 &[
                     ("query", expression),
@@ -264,7 +264,7 @@ fn chosen(dashboard: &Value, prometheus: &Prometheus) -> Vec<(String, String)> {
         let (series, label) = asked
             .and_then(|asked| asked.rsplit_once(", "))
             .expect("label_values(SERIES, LABEL)");
-        let values = prometheus.ask(
+        let values = prometheus.request(
             &format!("label/{label}/values"),
             &[("match[]", &filled(series, &chosen))],
         );

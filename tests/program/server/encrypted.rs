@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::support::certificate::Certificate;
-use crate::support::{PATIENCE, Program, eventually, field};
+use crate::support::{Program, TIMEOUT, eventually, field};
 
 const WATCH: &str = "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -73,7 +73,7 @@ fn hello(
     config: &Arc<ClientConfig>,
 ) -> StreamOwned<ClientConnection, TcpStream> {
     let socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut stream = StreamOwned::new(
         ClientConnection::new(Arc::clone(config), "localhost".try_into().unwrap()).unwrap(),
         socket,

@@ -20,12 +20,12 @@ fn leading_slashes_and_absolute_targets_reach_the_stream_and_the_snapshot() {
         "GET /snapshot HTTP/1.1\r\nHost: [fe80::1%25eth0]:8080\r\nConnection: close\r\n\r\n",
         "GET /snapshot HTTP/1.1\r\nHost: [fe80::1%eth0]:8080\r\nConnection: close\r\n\r\n",
     ] {
-        assert_eq!(program.ask(request).status(), 200, "{request}");
+        assert_eq!(program.request(request).status(), 200, "{request}");
     }
     let request =
         "GET http://evil.example/snapshot HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n";
     assert_eq!(
-        program.ask(request).status(),
+        program.request(request).status(),
         421,
         "the target's own host counts"
     );
@@ -39,7 +39,7 @@ fn empty_lines_before_and_between_requests_are_ignored() {
         format!("\r\n\r\n{request}\r\n\r\n{request}\r\n\r\n\r\n{request}Connection: close\r\n\r\n");
     let mut text = String::new();
     program
-        .say(bytes)
+        .send(bytes)
         .read_to_string(&mut text)
         .expect("three replies");
     assert_eq!(text.matches("HTTP/1.1 200 OK\r\n").count(), 3, "{text}");
@@ -49,7 +49,7 @@ fn empty_lines_before_and_between_requests_are_ignored() {
 #[test]
 fn half_closed_viewer_is_streamed_to_until_it_is_gone() {
     let program = program();
-    let stream = program.say("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
+    let stream = program.send("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
     stream.shutdown(Shutdown::Write).expect("it is open");
     let mut lines = BufReader::new(stream);
     let mut parts = 0;
@@ -199,7 +199,7 @@ fn camera_name_in_any_script_works_everywhere() {
         "{disposition}"
     );
     // RFC 3986, section 2: letters beyond ASCII are escaped in an address.
-    let mut stream = program.say("GET /snapshot?camera=K\u{fc}che HTTP/1.1\r\nHost: cam\r\n\r\n");
+    let mut stream = program.send("GET /snapshot?camera=K\u{fc}che HTTP/1.1\r\nHost: cam\r\n\r\n");
     stream.flush().expect("it is open");
     let mut reply = String::new();
     BufReader::new(stream)

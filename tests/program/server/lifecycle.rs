@@ -48,7 +48,7 @@ fn streams_end_on_a_part_boundary_and_the_program_with_zero() {
 fn who_spoke_while_the_server_was_stopped_is_heard() {
     let program = Program::serve(&["--request-timeout", "2s"]);
     let mut askers: Vec<_> = (0..5)
-        .map(|_| program.say("GET /healthz HTTP/1.1\r\nHost: cam\r\n"))
+        .map(|_| program.send("GET /healthz HTTP/1.1\r\nHost: cam\r\n"))
         .collect();
     while program.state()["connections"]["open"].as_u64() < Some(6) {}
     program.signal(Signal::STOP);
@@ -67,7 +67,7 @@ fn who_spoke_while_the_server_was_stopped_is_heard() {
 #[test]
 fn a_viewer_that_never_reads_does_not_hold_up_the_end() {
     let program = Program::serve(&["--camera", "pattern:640x480?fps=30"]);
-    let never_reads = program.say("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
+    let never_reads = program.send("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
     let mut reads = program.watch("/stream");
     while program.state()["frames"]["skipped_slow"].as_u64() < Some(3) {
         reads.part();
@@ -88,7 +88,7 @@ fn a_second_signal_ends_it_at_once() {
         "--shutdown-timeout",
         "1h",
     ]);
-    let _never_reads = program.say("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
+    let _never_reads = program.send("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
     let mut reads = program.watch("/stream");
     while program.state()["frames"]["skipped_slow"].as_u64() < Some(3) {
         reads.part();
@@ -205,7 +205,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
 #[test]
 fn what_comes_from_outside_cannot_write_to_the_terminal() {
     let program = Program::serve(&["-v"]);
-    program.ask("GET /%1b[31mred\x07 HTTP/1.1\r\nHost: cam\r\n\r\n");
+    program.request("GET /%1b[31mred\x07 HTTP/1.1\r\nHost: cam\r\n\r\n");
     program.get("/%1B]0;title%07");
     program.signal(Signal::TERM);
     let (_, words) = program.wait();

@@ -17,7 +17,7 @@ const PROMETHEUS: &str =
     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
 
 fn metrics(program: &Program, accept: &str) -> Reply {
-    let reply = program.ask(&format!(
+    let reply = program.request(&format!(
         "GET /metrics HTTP/1.1\r\nHost: cam\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
     ));
     assert_eq!(reply.status(), 200);

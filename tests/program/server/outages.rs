@@ -7,7 +7,7 @@ use framecast::drivers::numbers::PICTURES;
 use framecast::wire::jpeg;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{PATIENCE, Program, Viewer, eventually};
+use crate::support::{Program, TIMEOUT, Viewer, eventually};
 
 /// A driver that is a shell script.
 fn script(folder: &Path, text: &str) -> String {
@@ -24,7 +24,7 @@ fn publish_placeholder(viewer: &mut Viewer) -> Vec<u8> {
         if !PICTURES.contains(&part.jpeg.as_slice()) {
             return part.jpeg;
         }
-        assert!(begun.elapsed() < PATIENCE, "the viewer is never told");
+        assert!(begun.elapsed() < TIMEOUT, "the viewer is never told");
     }
 }
 
@@ -124,7 +124,7 @@ fn the_picture_that_stands_in_has_the_size_of_those_before_and_goes_when_they_ar
     let begun = Instant::now();
     for viewer in &mut viewers {
         while viewer.part().jpeg == small {
-            assert!(begun.elapsed() < PATIENCE, "the viewer is never told");
+            assert!(begun.elapsed() < TIMEOUT, "the viewer is never told");
         }
         println!("told after {:?}", begun.elapsed());
     }
@@ -139,7 +139,7 @@ fn the_picture_that_stands_in_has_the_size_of_those_before_and_goes_when_they_ar
     std::fs::write(&picture, &small).unwrap();
     for viewer in &mut viewers {
         while viewer.part().jpeg != small {
-            assert!(begun.elapsed() < PATIENCE, "the camera is never back");
+            assert!(begun.elapsed() < TIMEOUT, "the camera is never back");
         }
     }
     assert_eq!(program.get("/snapshot").body, small);
@@ -166,7 +166,7 @@ fn the_last_frame_or_a_picture_of_the_users_may_stand_in() {
         });
         let begun = Instant::now();
         while viewer.part().jpeg != expected {
-            assert!(begun.elapsed() < PATIENCE);
+            assert!(begun.elapsed() < TIMEOUT);
         }
     }
 }

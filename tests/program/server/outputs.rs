@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::eventually;
-use crate::support::restarts::{is_over, new_process_of};
+use crate::support::restarts::{has_exited, new_process_of};
 
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 
@@ -96,7 +96,7 @@ fn new_process_starts_though_nothing_reads_its_output() {
         new_process_of(before).is_some()
     });
     let new_process = new_process_of(before).unwrap();
-    eventually("the old process has exited", || is_over(before));
+    eventually("the old process has exited", || has_exited(before));
     assert!(is_well(&path));
     kill_process(new_process, Signal::KILL).unwrap();
 }

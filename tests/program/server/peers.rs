@@ -14,7 +14,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use socket2::{Domain, Socket, Type};
 
 use super::link::ip;
-use crate::support::{PATIENCE, Program, Reply, eventually};
+use crate::support::{Program, Reply, TIMEOUT, eventually};
 
 const TOKEN: &str = "a-token-of-more-than-16";
 
@@ -109,7 +109,7 @@ impl Cable {
 
     /// A connection from the other end that has sent `request`: from `network` and the last digit
     /// of its own address there, to the server's.
-    fn say(&self, network: &str, end: u8, port: u16, request: &str) -> TcpStream {
+    fn send(&self, network: &str, end: u8, port: u16, request: &str) -> TcpStream {
         let name = self.client.clone();
         let [from, to] = [end, 1].map(|end| {
             format!("{network}{end}")
@@ -145,7 +145,7 @@ impl Cable {
         });
         let mut stream = connected.join().expect("a connection");
         stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(TIMEOUT))
             .expect("a timeout can be set");
         stream
             .write_all(request.as_bytes())
@@ -154,18 +154,19 @@ impl Cable {
     }
 
     /// The whole reply to `GET target`.
-    fn ask(&self, network: &str, end: u8, port: u16, target: &str, fields: &str) -> Reply {
+    fn request(&self, network: &str, end: u8, port: u16, target: &str, fields: &str) -> Reply {
         let request =
             format!("GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{fields}\r\n");
         let mut bytes = Vec::new();
-        self.say(network, end, port, &request)
+        self.send(network, end, port, &request)
             .read_to_end(&mut bytes)
             .expect("a whole reply");
         Reply::parse(bytes)
     }
 
     fn status(&self, network: &str, end: u8, port: u16, fields: &str) -> u16 {
-        self.ask(network, end, port, "/healthz", fields).status()
+        self.request(network, end, port, "/healthz", fields)
+            .status()
     }
 }
 
@@ -235,7 +236,7 @@ fn without_credentials_only_peers_from_nearby_are_served() {
                 .iter()
                 .flat_map(|port| ["/healthz", "/", "/snapshot", "/state"].map(|to| (port, to)))
             {
-                let reply = cable.ask(network, 2, *port, target, "");
+                let reply = cable.request(network, 2, *port, target, "");
                 assert_eq!(reply.status(), status, "{network}2 {target} {}", reply.head);
                 assert!(
                     status == 200 || reply.text().contains(REFUSED),
@@ -247,7 +248,7 @@ fn without_credentials_only_peers_from_nearby_are_served() {
     }
     assert!(
         cable
-            .ask(FAR[0], 2, both, "/stream", "")
+            .request(FAR[0], 2, both, "/stream", "")
             .text()
             .contains(REFUSED)
     );
@@ -296,7 +297,7 @@ fn everybody_is_served_if_that_is_meant_and_each_start_says_so() {
         for network in NEAR.iter().chain(&FAR) {
             let port = server.address.port();
             assert_eq!(
-                cable.ask(network, 2, port, "/snapshot", "").status(),
+                cable.request(network, 2, port, "/snapshot", "").status(),
                 200,
                 "{network}2"
             );
@@ -340,7 +341,7 @@ fn with_credentials_set_it_is_they_that_count_and_wrong_ones_are_counted_where_t
             );
         }
         for end in ends {
-            let refused = cable.ask(network, end, port, "/healthz", &right);
+            let refused = cable.request(network, end, port, "/healthz", &right);
             assert_eq!(refused.status(), 429, "{network}{end}");
             assert!(
                 refused.text().contains("Too many failed logins"),
@@ -394,14 +395,14 @@ fn connections_are_counted_where_they_come_from() {
         (v4, [2, 2, 2], [(v4, 3), (NEAR[0], 2)]),
         (v6, [2, 3, 2], [(neighbour, 2), (v4, 2)]),
     ] {
-        let mut held = ends.map(|end| cable.say(network, end, port, watch));
+        let mut held = ends.map(|end| cable.send(network, end, port, watch));
         for stream in &mut held {
             let mut start = [0; 15];
             stream.read_exact(&mut start).expect("the stream begins");
             assert_eq!(&start, b"HTTP/1.1 200 OK");
         }
         for end in [2, if network == v6 { 3 } else { 2 }] {
-            let refused = cable.ask(network, end, port, "/healthz", "");
+            let refused = cable.request(network, end, port, "/healthz", "");
             assert_eq!(refused.status(), 429, "{network}{end}");
             assert!(
                 refused.text().contains("--connections-per-address"),

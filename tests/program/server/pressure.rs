@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{PATIENCE, Program, eventually, field};
+use crate::support::{Program, TIMEOUT, eventually, field};
 
 /// A connection whose receive buffer is small, so that the server soon feels that nobody reads.
 fn narrow(address: SocketAddr, request: &str) -> TcpStream {
@@ -16,7 +16,7 @@ fn narrow(address: SocketAddr, request: &str) -> TcpStream {
     socket.connect(&address.into()).unwrap();
     let mut stream = TcpStream::from(socket);
     stream.write_all(request.as_bytes()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -61,7 +61,7 @@ fn a_slow_viewer_is_shown_what_is_new() {
     // Until ten frames were skipped, however fast the camera is on a busy machine.
     while last < parts + 10 {
         assert!(
-            begun.elapsed() < PATIENCE,
+            begun.elapsed() < TIMEOUT,
             "no frame is skipped: {parts} parts up to number {last}"
         );
         let mut block = String::new();
@@ -109,7 +109,7 @@ fn who_waits_for_a_descriptor_is_accepted_when_one_is_free() {
     ]);
     let program = Program::start(command);
     let mut all: Vec<TcpStream> = (0..60)
-        .map(|_| program.say("GET /healthz HTTP/1.1\r\nHost: cam\r\n\r\n"))
+        .map(|_| program.send("GET /healthz HTTP/1.1\r\nHost: cam\r\n\r\n"))
         .collect();
     for stream in &all {
         stream
@@ -131,7 +131,7 @@ fn who_waits_for_a_descriptor_is_accepted_when_one_is_free() {
     let waiting = all.split_off(served);
     drop(all);
     for mut stream in waiting {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.read_exact(&mut reply).expect("its turn comes");
     }
     eventually("the lack was counted", || {
@@ -158,7 +158,7 @@ fn a_viewer_too_many_is_told_to_come_back() {
 #[test]
 fn connections_beyond_the_limit_wait_their_turn() {
     let program = Program::serve(&["--connections-max", "3", "--request-timeout", "1s"]);
-    let silent: Vec<_> = (0..3).map(|_| program.say("")).collect();
+    let silent: Vec<_> = (0..3).map(|_| program.send("")).collect();
     // The three have a second to say something; then the fourth is served.
     assert_eq!(program.get("/healthz").status(), 200);
     drop(silent);

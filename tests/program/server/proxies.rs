@@ -10,13 +10,13 @@ use crate::support::{Program, Reply};
 const TRUSTED: [&str; 2] = ["--trusted-proxy", "127.0.0.0/8"];
 
 /// The reply to a request that the proxy passes on for `client`.
-fn ask(program: &Program, client: &str, fields: &str) -> Reply {
+fn request(program: &Program, client: &str, fields: &str) -> Reply {
     let forwarded = if client.is_empty() {
         String::new()
     } else {
         format!("X-Forwarded-For: {client}\r\n")
     };
-    program.ask(&format!(
+    program.request(&format!(
         "GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{forwarded}{fields}\r\n"
     ))
 }
@@ -39,14 +39,14 @@ fn public_client_of_a_trusted_proxy_is_refused_without_credentials() {
         ("192.168.1.5", "X-Forwarded-Host: evil.example\r\n", 421),
     ] {
         assert_eq!(
-            ask(&program, client, fields).status(),
+            request(&program, client, fields).status(),
             expected,
             "{client} {fields}"
         );
     }
     let untrusted = Program::serve(&["--trusted-proxy", "172.18.0.0/16"]);
     assert_eq!(
-        ask(&untrusted, "203.0.113.9", "").status(),
+        request(&untrusted, "203.0.113.9", "").status(),
         200,
         "this peer's word does not count"
     );
@@ -62,22 +62,22 @@ fn failed_logins_and_connections_count_for_the_client_of_a_trusted_proxy() {
     let program = Program::serve(&[&TRUSTED[..], &limit].concat());
     for _ in 0..10 {
         assert_eq!(
-            ask(&program, "203.0.113.9", &basic("ann:wrong")).status(),
+            request(&program, "203.0.113.9", &basic("ann:wrong")).status(),
             401
         );
     }
     assert_eq!(
-        ask(&program, "203.0.113.9", &basic("ann:secret")).status(),
+        request(&program, "203.0.113.9", &basic("ann:secret")).status(),
         429
     );
     assert_eq!(
-        ask(&program, "203.0.113.8", &basic("ann:secret")).status(),
+        request(&program, "203.0.113.8", &basic("ann:secret")).status(),
         200
     );
 
     let watch = |client: &str| {
         let fields = format!("X-Forwarded-For: {client}\r\n{}", basic("ann:secret"));
-        let mut stream = program.say(format!(
+        let mut stream = program.send(format!(
             "GET /stream?key={client} HTTP/1.1\r\nHost: cam\r\n{fields}\r\n"
         ));
         let mut start = [0; 12];
@@ -99,7 +99,7 @@ fn failed_logins_and_connections_count_for_the_client_of_a_trusted_proxy() {
         "GET /state HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{}\r\n",
         basic("ann:secret")
     );
-    let state: serde_json::Value = serde_json::from_slice(&program.ask(&fields).body).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&program.request(&fields).body).unwrap();
     let viewers = state["result"]["stream"]["clients_stat"]
         .as_object()
         .unwrap()
@@ -124,7 +124,7 @@ fn kept_connection_of_a_proxy_counts_for_each_client_in_turn() {
     let requests = ["10.0.0.1", "10.0.0.2", "203.0.113.9", "10.0.0.1"]
         .map(|client| request(client, "keep-alive"));
     let mut replies = String::new();
-    let mut stream = program.say(requests.concat() + &request("10.0.0.3", "close"));
+    let mut stream = program.send(requests.concat() + &request("10.0.0.3", "close"));
     stream.read_to_string(&mut replies).expect("five replies");
     let statuses: Vec<&str> = replies
         .matches("HTTP/1.1 200")
@@ -143,7 +143,7 @@ fn refused_requests_are_logged_with_client_status_and_reason() {
     let words = |options: &[&str], requests: &[(&str, &str)]| {
         let program = Program::serve(&[&TRUSTED[..], options].concat());
         for (client, fields) in requests {
-            ask(&program, client, fields);
+            request(&program, client, fields);
         }
         program.signal(Signal::TERM);
         program.wait().1

@@ -62,7 +62,7 @@ fn bearer(token: &str) -> String {
 
 fn status(program: &Program, fields: &str) -> u16 {
     program
-        .ask(&format!(
+        .request(&format!(
             "GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{fields}\r\n"
         ))
         .status()
@@ -73,7 +73,7 @@ fn changed_users_and_token_count_from_the_reload_on() {
     let files = Files::new("ann:secret\nbob:plain\n", OLD);
     let program = files.serve();
     let watch = |fields: &str| {
-        let mut stream = program.say(format!("GET /stream HTTP/1.0\r\n{fields}\r\n"));
+        let mut stream = program.send(format!("GET /stream HTTP/1.0\r\n{fields}\r\n"));
         let mut start = [0; 15];
         stream.read_exact(&mut start).expect("the stream begins");
         assert_eq!(&start, b"HTTP/1.1 200 OK");

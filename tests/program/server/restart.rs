@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Signal, kill_process};
 
-use crate::support::restarts::{Restarts, is_over, new_process_of};
-use crate::support::{PATIENCE, Program, eventually};
+use crate::support::restarts::{Restarts, has_exited, new_process_of};
+use crate::support::{Program, TIMEOUT, eventually};
 
 /// Connections a second that come while servers follow each other.
 const RATE: u32 = 200;
@@ -20,7 +20,7 @@ const RATE: u32 = 200;
 /// One short visit: a whole reply, or what went wrong.
 fn visit(address: SocketAddr) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n")?;
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply)?;
@@ -39,7 +39,7 @@ fn visit(address: SocketAddr) -> std::io::Result<()> {
 fn no_connection_is_refused_during_restarts() {
     let restarts: usize =
         std::env::var("FRAMECAST_RESTARTS").map_or(3, |count| count.parse().expect("a number"));
-    let mut servers = Restarts::of(Program::serve(&["--camera", "pattern:320x240?fps=30"]));
+    let mut servers = Restarts::new(Program::serve(&["--camera", "pattern:320x240?fps=30"]));
     let address = servers.first.address;
     let is_done = AtomicBool::new(false);
     let visits = AtomicUsize::new(0);
@@ -96,7 +96,7 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let unix = format!("unix:{}", path.display());
-    let mut servers = Restarts::of(Program::serve(&[
+    let mut servers = Restarts::new(Program::serve(&[
         "--camera",
         "pattern:320x240?fps=30",
         "--listen",
@@ -105,7 +105,7 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     let mut viewer = servers.first.watch("/stream");
     viewer.part();
     // Connected, but with its request still on the way: it is awaited.
-    let mut late = servers.first.say("GET /healthz HTTP/1.1\r\nHo");
+    let mut late = servers.first.send("GET /healthz HTTP/1.1\r\nHo");
     let before = servers.first.pid();
     kill_process(before, Signal::USR2).unwrap();
     let rest = viewer.rest();
@@ -119,7 +119,7 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     late.read_to_string(&mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
     servers.current = new_process_of(before).expect("a new process");
-    eventually("the old process has exited", || is_over(before));
+    eventually("the old process has exited", || has_exited(before));
 
     // What shows a picture now is the new process.
     servers.first.watch("/stream").part();

@@ -102,7 +102,7 @@ fn canary_in_any_source_reaches_no_outlet() {
     let program = Program::start(command);
     let mut shown = String::new();
     let mut arguments = BTreeSet::new();
-    let mut events = program.say("GET /events?frames=1 HTTP/1.1\r\nHost: cam\r\n\r\n");
+    let mut events = program.send("GET /events?frames=1 HTTP/1.1\r\nHost: cam\r\n\r\n");
     eventually(
         "every camera is offline and every picture of it is drawn",
         || {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{PATIENCE, Program};
+use crate::support::{Program, TIMEOUT};
 
 /// A manager at an address, and the program under it, which must report within `watchdog`.
 fn supervised(manager: &str, watchdog: Duration, options: &[&str]) -> Program {
@@ -32,7 +32,7 @@ fn a_manager_is_told_of_the_start_of_every_turn_in_time_and_of_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    manager.set_read_timeout(Some(TIMEOUT)).unwrap();
     let program = supervised(path.to_str().unwrap(), Duration::from_millis(400), &[]);
     assert_eq!(hear(&manager), "READY=1");
     let begun = Instant::now();
@@ -70,7 +70,7 @@ fn a_manager_that_does_not_listen_holds_nobody_up() {
     let program = supervised(&format!("@{name}"), Duration::from_millis(2), &[]);
     let begun = Instant::now();
     while program.state()["loop"]["turns"].as_u64() < Some(2_000) {
-        assert!(begun.elapsed() < PATIENCE, "the loop stands still");
+        assert!(begun.elapsed() < TIMEOUT, "the loop stands still");
     }
     assert_eq!(program.get("/healthz").status(), 200);
     drop(manager);
@@ -93,7 +93,7 @@ fn drivers_are_not_told_of_the_manager() {
     let environment = loop {
         match std::fs::read_to_string(&seen) {
             Ok(environment) => break environment,
-            Err(_) => assert!(begun.elapsed() < PATIENCE, "the driver is not started"),
+            Err(_) => assert!(begun.elapsed() < TIMEOUT, "the driver is not started"),
         }
         std::thread::sleep(Duration::from_millis(20));
     };
@@ -128,7 +128,7 @@ fn the_journal_is_told_the_priority_of_each_line() {
         );
         let (mut child, begun) = (command.spawn().unwrap(), Instant::now());
         let mut words = String::new();
-        while !words.contains(last) && begun.elapsed() < PATIENCE {
+        while !words.contains(last) && begun.elapsed() < TIMEOUT {
             std::thread::sleep(Duration::from_millis(20));
             words = std::fs::read_to_string(&path).unwrap();
         }
@@ -154,7 +154,7 @@ fn the_journal_is_told_the_priority_of_each_line() {
 
 #[test]
 fn a_server_can_be_asked_whether_it_is_well() {
-    let ask = |url: &str| {
+    let request = |url: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_framecast"))
             .args(["health", url])
             .output()
@@ -171,12 +171,12 @@ fn a_server_can_be_asked_whether_it_is_well() {
         "--camera-linger",
         "1s",
     ]);
-    assert_eq!(ask(&program.url("/")), (Some(0), "ok\n".into()));
+    assert_eq!(request(&program.url("/")), (Some(0), "ok\n".into()));
     let _viewer = program.watch("/stream");
     let begun = Instant::now();
     let (code, words) = loop {
-        let answer = ask(&program.url(""));
-        if answer.0 != Some(0) || begun.elapsed() > PATIENCE {
+        let answer = request(&program.url(""));
+        if answer.0 != Some(0) || begun.elapsed() > TIMEOUT {
             break answer;
         }
         std::thread::sleep(Duration::from_millis(200));
@@ -188,7 +188,7 @@ fn a_server_can_be_asked_whether_it_is_well() {
     );
     let url = program.url("/");
     drop(program);
-    let (code, words) = ask(&url);
+    let (code, words) = request(&url);
     assert_eq!(code, Some(1));
     assert!(words.contains("no response: "), "{words}");
 }

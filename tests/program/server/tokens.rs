@@ -150,7 +150,7 @@ fn streams_events_and_tables_end_when_their_token_expires() {
     let token = token(&["--camera", "front", "--valid", "3s"]);
     let targets = ["/stream?", "/events?frames=1&", "/table?"];
     let mut readers =
-        targets.map(|target| program.say(format!("GET {target}token={token} HTTP/1.0\r\n\r\n")));
+        targets.map(|target| program.send(format!("GET {target}token={token} HTTP/1.0\r\n\r\n")));
     for (reader, target) in readers.iter_mut().zip(targets) {
         let mut text = Vec::new();
         reader.read_to_end(&mut text).expect("an orderly end");
@@ -181,7 +181,7 @@ fn stream_without_a_frame_ends_when_its_token_expires() {
     });
     let token = token(&["--valid", "2s"]);
     let request =
-        |target: &str| program.say(format!("GET {target}?token={token} HTTP/1.0\r\n\r\n"));
+        |target: &str| program.send(format!("GET {target}?token={token} HTTP/1.0\r\n\r\n"));
     let (mut stream, mut snapshot) = (request("/stream"), request("/snapshot"));
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an orderly end");

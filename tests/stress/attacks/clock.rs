@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::crowd::{Crowd, Manner, Reads};
 use crate::stand::{Form, Report, Stand};
-use crate::support::{PATIENCE, eventually, field};
+use crate::support::{TIMEOUT, eventually, field};
 
 /// Debian's place for it, on every architecture.
 const LIBRARIES: &str = "/usr/lib";
@@ -77,7 +77,7 @@ pub fn attack(form: Form, report: &mut Report) {
             server_time(&stand).abs_diff(expected) < Duration::from_secs(24 * 60 * 60)
         });
         // The deadline that ran when the clock jumped comes when it would have come.
-        let until = Instant::now() + timeout + PATIENCE;
+        let until = Instant::now() + timeout + TIMEOUT;
         while crowd.len() > 0 && Instant::now() < until {
             crowd.watch(Duration::from_millis(20));
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use framecast::bench::process::Meter;
 
 use crate::stand::{Form, Report, Stand, await_only_the_control_group, spread};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 
 const CPU_PERCENT_MAX: f64 = 5.0;
 const WAIT_MAX: Duration = Duration::from_millis(250);
@@ -50,7 +50,7 @@ pub fn attack(form: Form, report: &mut Report) {
         drop(served.pop());
         let freed_at = Instant::now();
         let next = waiting.remove(0);
-        next.set_read_timeout(Some(PATIENCE))
+        next.set_read_timeout(Some(TIMEOUT))
             .expect("a timeout can be set");
         let accepted = (&next).read(&mut [0; 512]).is_ok_and(|count| count > 0);
         report.must(

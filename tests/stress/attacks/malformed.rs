@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::crowd::{Crowd, Manner, Reads};
 use crate::requests;
 use crate::stand::{Form, Report, Stand, await_only_the_control_group};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 
 const PER_SECOND: f64 = 1000.0;
 /// Longer requests are not sent byte by byte, and are cut at some offsets only.
@@ -53,7 +53,7 @@ pub fn attack(form: Form, report: &mut Report) {
         .iter()
         .enumerate()
         .map(|(tag, case)| (tag, manner(&case.says)));
-    crowd.feed(PER_SECOND, manners, PATIENCE);
+    crowd.feed(PER_SECOND, manners, TIMEOUT);
     let rate = count as f64 / began.elapsed().as_secs_f64();
     report.must(
         crowd.failed == 0,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::crowd::{Crowd, Manner, Reads};
 use crate::stand::{Form, Report, Stand, await_only_the_control_group};
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 
 const REQUEST: &[u8] = b"GET /stream HTTP/1.1\r\nHost: cam\r\nUser-Agent: nobody\r\n\r\n";
 /// Before any byte, in the request line, behind it, in the head, before its end, and behind it.
@@ -42,7 +42,7 @@ pub fn attack(form: Form, report: &mut Report) {
         )
     });
     let began = Instant::now();
-    crowd.feed(PER_SECOND, manners, PATIENCE);
+    crowd.feed(PER_SECOND, manners, TIMEOUT);
     let rate = count as f64 / began.elapsed().as_secs_f64();
     report.must(
         crowd.failed == 0,

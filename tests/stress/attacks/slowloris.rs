@@ -41,7 +41,7 @@ pub fn attack(form: Form, report: &mut Report) {
             rss_peak = rss_peak.max(stand.rss_bytes());
         }
     }
-    let until = Instant::now() + crate::support::PATIENCE + timeout;
+    let until = Instant::now() + crate::support::TIMEOUT + timeout;
     while crowd.len() > 0 && Instant::now() < until {
         crowd.watch(Duration::from_millis(100));
     }

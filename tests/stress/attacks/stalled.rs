@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::camera::Baton;
 use crate::crowd::{Crowd, Manner, Reads};
 use crate::stand::{Form, Report, Stand, await_only_the_control_group};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 
 /// What slow viewers may pin (64 MiB by default), and 4 KiB for each of them.
 const RETAINED_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -143,7 +143,7 @@ fn watch_them_go(
         if present == 0 && began.elapsed() > Duration::from_secs(stall) {
             break;
         }
-        if began.elapsed() > Duration::from_secs(2 * frame) + PATIENCE {
+        if began.elapsed() > Duration::from_secs(2 * frame) + TIMEOUT {
             report.must(false, format!("{present} of them are still there"));
             break;
         }

@@ -33,7 +33,7 @@ pub fn attack(form: Form, report: &mut Report) {
     let stand = Stand::raise_with(form, program, options, slow);
     let stopped_for = form.choose(Duration::from_secs(60), Duration::from_secs(4));
     let mut askers: Vec<TcpStream> = (0..ASKERS)
-        .map(|_| stand.program.say("GET /viewer.js HTT"))
+        .map(|_| stand.program.send("GET /viewer.js HTT"))
         .collect();
     std::thread::sleep(Duration::from_millis(500));
     let before = stand.audience.look();
