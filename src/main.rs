@@ -12,7 +12,7 @@ use framecast::clock::wall_time;
 use framecast::drivers::Source;
 use framecast::generate::File;
 use framecast::health::HealthError;
-use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish, Serve, Sign};
+use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish, Serve, Token};
 use framecast::publish::Target;
 use framecast::server::{EventLoop, RIGHT, WRONG};
 use framecast::site::auth::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
@@ -20,18 +20,19 @@ use framecast::wire::secret::{SecretAddress, mask};
 use framecast::{bench, drivers, health, logging, options, publish, server};
 use log::Level;
 
-/// The exit code for what could not be started, or could not go on: it may be otherwise the next
-/// time, as when an address becomes free or a certificate is renewed. Clap's for a command line
-/// nobody can follow is 2.
+/// Exit code of a failure that may not repeat, such as an address in use or an expired certificate.
+/// A service manager should start the program again.
 const FAILURE: u8 = 1;
+
+/// Exit code of invalid options, the same as clap's. Starting again does not help.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let options = Options::of_process().unwrap_or_else(|error| {
+    let options = Options::from_process().unwrap_or_else(|error| {
         if error.use_stderr() {
             let _ = write!(io::stderr(), "{}", logging::priority(Level::Error));
         }
-        // Clap repeats what it refuses, and that may be an address with a password.
+        // Clap repeats invalid arguments, which may contain a password.
         let text = error.to_string();
         let masked = std::env::args_os().fold(mask(&text), |text, argument| {
             SecretAddress::new(argument.to_string_lossy().trim_start_matches('-')).redact(&text)
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
     for warning in Options::unknown_variables() {
         log::warn!("{warning}");
     }
-    let done = match options.command {
+    let result = match options.command {
         None => match options.generate {
             Some(file) => generate(file),
             None => serve(options.serve),
@@ -55,16 +56,16 @@ fn main() -> ExitCode {
         Some(Command::Capture(options)) => run_capture(&options),
         Some(Command::Publish(options)) => run_publish(&options),
         Some(Command::DrawOffline(options)) => draw_offline(&options).map_err(failure),
-        Some(Command::Token(options)) => sign(options),
+        Some(Command::Token(options)) => sign_token(options),
         Some(Command::CheckPassword) => return check_password(),
         Some(Command::Cameras) => list_cameras(),
-        Some(Command::Health(options)) => ask_health(options),
+        Some(Command::Health(options)) => check_health(options),
         Some(Command::Bench(options)) => run_bench(&options),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, error)) => {
-            // Where stderr takes nothing, the exit code is all there is.
+            // If stderr is closed, the exit code is all that can be reported.
             let _ = writeln!(
                 io::stderr(),
                 "{}framecast: {}",
@@ -85,19 +86,19 @@ fn serve(options: Serve) -> Outcome {
     server::prepare();
     let event_loop = EventLoop::new(settings, &program).map_err(failure)?;
     for address in event_loop.addresses() {
-        // A full disk or a closed pipe behind stdout is no reason not to serve.
+        // Serve even if stdout is a closed pipe or a file on a full disk.
         if let Err(error) = writeln!(io::stdout(), "listening on {address}") {
             log::warn!("cannot write to standard output: {error}; listening on {address}");
         }
     }
-    for sentence in event_loop.reach() {
-        let _ = writeln!(io::stdout(), "{sentence}");
+    for line in event_loop.reach() {
+        let _ = writeln!(io::stdout(), "{line}");
     }
     event_loop.run().map_err(failure)
 }
 
-/// Where this program is, for child processes and for a restart. Without /proc, as in a bare
-/// chroot, the name that it was started by has to tell.
+/// Returns the path of this program, for child processes and for a restart. Without /proc, as in a
+/// chroot, the path is taken from the first argument.
 fn program() -> io::Result<PathBuf> {
     std::env::current_exe().or_else(|error| {
         let name = std::env::args_os()
@@ -146,7 +147,7 @@ fn draw_offline(options: &DrawOffline) -> io::Result<()> {
     io::stdout().write_all(&jpeg)
 }
 
-fn sign(mut options: Sign) -> Outcome {
+fn sign_token(mut options: Token) -> Outcome {
     let base = options.base().map_err(usage)?;
     let (camera, expires) = (options.camera.take(), wall_time() + options.valid);
     let secret = options.secret().map_err(usage)?;
@@ -155,32 +156,32 @@ fn sign(mut options: Sign) -> Outcome {
     writeln!(io::stdout(), "{printed}").map_err(failure)
 }
 
-/// Reads a hash, perhaps behind a space a costlier one, and then, after the end of that line, the
-/// password: none may stand in a list of processes. The costlier hash is checked where the first
-/// does not fit, for the time it takes.
+/// Reads a line with a hash, and perhaps a second hash behind a space, and after the line the
+/// password. Standard input is used because every user can read an argument list. If the password
+/// is wrong, it is checked against the second hash too, only to take as long as for another user.
 fn check_password() -> ExitCode {
-    let mut given = Vec::new();
+    let mut input = Vec::new();
     let bytes_max = (2 * (HASH_BYTES_MAX + 1) + PASSWORD_BYTES_MAX) as u64;
-    let read = io::stdin().take(bytes_max).read_to_end(&mut given);
-    let (hashes, password) = given.split_at(
-        given
+    let read = io::stdin().take(bytes_max).read_to_end(&mut input);
+    let (hashes, password) = input.split_at(
+        input
             .iter()
             .position(|&byte| byte == b'\n')
-            .unwrap_or(given.len()),
+            .unwrap_or(input.len()),
     );
     let hashes = str::from_utf8(hashes).ok();
     let hashes =
         hashes.and_then(|hashes| hashes.split(' ').map(|hash| hash.parse().ok()).collect());
     match (read, hashes, password.strip_prefix(b"\n")) {
         (Ok(_), Some::<Vec<PasswordHash>>(hashes), Some(password)) => {
-            let (hash, costlier) = hashes.split_at(1);
-            let fits = hash[0].admits(password);
-            if !fits {
-                costlier
-                    .iter()
-                    .for_each(|hash| _ = std::hint::black_box(hash.admits(password)));
+            let (hash, slower) = hashes.split_at(1);
+            let is_right = hash[0].admits(password);
+            if !is_right {
+                for hash in slower {
+                    std::hint::black_box(hash.admits(password));
+                }
             }
-            ExitCode::from(if fits { RIGHT } else { WRONG })
+            ExitCode::from(if is_right { RIGHT } else { WRONG })
         }
         _ => ExitCode::from(FAILURE),
     }
@@ -191,13 +192,13 @@ fn list_cameras() -> Outcome {
     io::stdout().write_all(table.as_bytes()).map_err(failure)
 }
 
-fn ask_health(options: Health) -> Outcome {
+fn check_health(options: Health) -> Outcome {
     let query = options.query().map_err(usage)?;
-    let words = health::check(&query).map_err(|error| match error {
+    let answer = health::check(&query).map_err(|error| match error {
         HealthError::Url { .. } | HealthError::Certificates { .. } => usage(error),
         _ => failure(error),
     })?;
-    writeln!(io::stdout(), "{words}").map_err(failure)
+    writeln!(io::stdout(), "{answer}").map_err(failure)
 }
 
 fn run_bench(options: &bench::Args) -> Outcome {

@@ -18,71 +18,72 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The options of `framecast bench`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Exit code: 0 if every viewer joined, every steady one stayed, and every frame was whole and in \
-    order; 1 if not, or if the server could not be watched; 2 for options that make no sense."
-)]
+#[command(after_help = "Exit status:\n  \
+                    0  All viewers connected, all steady ones stayed, all frames were whole and in order\n  \
+                    1  Otherwise, or if the stream could not be watched (see --allow-faults)\n  \
+                    2  Invalid options")]
 pub struct Args {
-    /// The stream to watch: `http://[USER:PASSWORD@]HOST[:PORT][/PATH]`, or `https://`, where any
-    /// certificate is accepted. The figures and the report mask the user, the password and all
-    /// values behind the `?`
+    /// Stream to watch: http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]
+    ///
+    /// USER:PASSWORD@ may stand before HOST. Any certificate is accepted. The figures and the report
+    /// mask the user, the password and all values behind the ?.
     pub url: SecretAddress,
-    /// Viewers that read as fast as they can
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
+    /// Number of steady viewers: they read as fast as they can
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub viewers: usize,
-    /// Do the same with each of these numbers of viewers, one after the other, as in 100,1000,5000
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = whole, allow_negative_numbers = true)]
+    /// Measure with each of these numbers of steady viewers in turn, as in 100,1000,5000
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = count, allow_negative_numbers = true)]
     #[arg(conflicts_with = "viewers")]
     pub ramp: Vec<usize>,
-    /// How long figures are taken, once everybody has joined
+    /// Duration of the measurement in seconds, once all viewers are connected; at most 86400
     #[arg(long, default_value_t = 5.0, value_name = "S", value_parser = number, allow_negative_numbers = true)]
     pub seconds: f64,
-    /// Viewers on top that read at --slow-rate
-    #[arg(long, default_value_t = 0, value_name = "K", value_parser = whole, allow_negative_numbers = true)]
+    /// Number of additional slow viewers: they read at --slow-rate
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub slow: usize,
-    /// What a slow viewer reads, in bytes per second
-    #[arg(long, default_value_t = 50_000, value_name = "BYTES", value_parser = whole, allow_negative_numbers = true)]
+    /// Rate at which each slow viewer reads, in bytes per second
+    #[arg(long, default_value_t = 50_000, value_name = "BYTES", value_parser = count, allow_negative_numbers = true)]
     pub slow_rate: usize,
-    /// Viewers on top that ask for the stream and never read it
-    #[arg(long, default_value_t = 0, value_name = "K", value_parser = whole, allow_negative_numbers = true)]
+    /// Number of additional stalled viewers: they request the stream and never read it
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub stalled: usize,
-    /// Viewers on top that come each second, to stay for one second
-    #[arg(long, default_value_t = 0.0, value_name = "R", value_parser = number, allow_negative_numbers = true)]
+    /// Additional viewers that connect each second, each for one second, from 0 to 10000
+    #[arg(long, default_value_t = 0.0, value_name = "N", value_parser = number, allow_negative_numbers = true)]
     pub churn: f64,
-    /// The server's process, to report what it and its children used [default: whoever listens at
-    /// the address, if that is on this machine]
-    #[arg(long, value_parser = process, allow_negative_numbers = true)]
+    /// Process id of the server, to measure its CPU time and memory with its child processes
+    ///
+    /// [default: the process that listens on the port of URL, if it is on this machine]
+    #[arg(long, value_parser = process_id, allow_negative_numbers = true)]
     pub pid: Option<u32>,
-    /// Sum every byte, and compare pictures of the same number between viewers
+    /// Check all bytes: frames with the same number must be the same for all viewers
     #[arg(long)]
     pub verify: bool,
-    /// Print the figures as JSON: an object, or with --ramp a list of them
+    /// Print the figures as JSON: an object, or with --ramp a list of objects
     #[arg(long)]
     pub json: bool,
-    /// Write the figures and their plots to this file, as one HTML page
+    /// Also write the figures and their plots to this file, as one HTML page
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
-    /// Exit with 0 although viewers failed or frames were damaged, out of order or, with --verify, not
-    /// the same for all
+    /// Exit with 0 although viewers failed or frames were damaged, out of order or different
     #[arg(long)]
     pub allow_faults: bool,
 }
 
-fn whole(text: &str) -> Result<usize, String> {
+fn count(text: &str) -> Result<usize, String> {
     text.parse()
-        .map_err(|_| "write a whole number, such as 100".into())
+        .map_err(|_| "expected a whole number, such as 100".into())
 }
 
 fn number(text: &str) -> Result<f64, String> {
     text.parse()
-        .map_err(|_| "write a number, such as 5 or 0.5".into())
+        .map_err(|_| "expected a number, such as 5 or 0.5".into())
 }
 
-fn process(text: &str) -> Result<u32, String> {
+fn process_id(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
         .filter(|&number| number > 0)
-        .ok_or_else(|| "write the number of a process".into())
+        .ok_or_else(|| "expected a process id, a number above 0".into())
 }
 
 impl Args {

@@ -82,17 +82,17 @@ impl Plan {
     pub fn check(&self) -> Result<(), BenchError> {
         let refuse = |what: &str| Err(BenchError::Plan(what.to_owned()));
         if self.connections() == 0 {
-            return refuse("nobody would watch; ask for at least one viewer with --viewers");
+            return refuse("--viewers: no viewers; ask for at least one");
         }
         if !(self.seconds > 0.0 && self.seconds <= SECONDS_MAX) {
-            return refuse("--seconds takes a number above 0 and at most 86400");
+            return refuse("--seconds: expected a number above 0 and at most 86400");
         }
         if !(0.0..=CHURN_PER_SECOND_MAX).contains(&self.churn_per_second) {
-            return refuse("--churn takes a number of viewers a second from 0 to 10000");
+            return refuse("--churn: expected a number from 0 to 10000");
         }
         if self.slow > 0 && self.slow_bytes_per_second == 0 {
             return refuse(
-                "--slow-rate takes a number above 0; for viewers that read nothing, ask for --stalled ones",
+                "--slow-rate: expected a number above 0; use --stalled for viewers that read nothing",
             );
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Access control: users, tokens, names, origins and proxies.
+//! Access control: users, tokens, host names, origins and reverse proxies.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::cameras::name;
+use super::cameras::parse_name;
 use super::given::{Each, Given, List, One, Placed};
-use super::values::{count, path, switch, text, time};
+use super::values::{path, switch, text, time};
 use crate::server::credentials::{CredentialSources, Credentials, CredentialsError, TokenSource};
 use crate::site::auth::{Policy, Secret};
 use crate::site::origins::{Origin, Origins};
@@ -18,10 +18,11 @@ use crate::stream::client_net::NetworkError;
 use crate::stream::{Network, TrustedProxies};
 use crate::wire::secret::MASK;
 
-/// The variable that stands in for `--token`.
+/// The variable of `--token`.
 const TOKEN_VARIABLE: &str = "FRAMECAST_TOKEN";
 
-/// What is escaped of a token in a link: all but the unreserved characters (RFC 3986, section 2.3).
+/// The characters of a token that are escaped in a link: all but the unreserved ones (RFC 3986,
+/// section 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -30,129 +31,134 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The options of `framecast serve` for access control.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Access")]
-pub struct Access {
-    /// Ask for a user and password: a file of lines user:password or user:hash, the hash by bcrypt
-    /// (htpasswd -B) or Argon2
+#[command(next_help_heading = "Access control")]
+pub(super) struct Access {
+    /// Users and passwords that give access: a file of lines user:password or user:hash
+    ///
+    /// The hash is bcrypt (htpasswd -B) or Argon2. SIGHUP reloads the file.
     #[arg(long, value_name = "FILE", env = "FRAMECAST_AUTH_FILE", value_parser = One(path))]
     auth_file: Option<PathBuf>,
 
-    /// A token to ask for
     #[command(flatten)]
-    token: Token,
+    token: TokenArgs,
 
-    /// Serve public addresses though there are no credentials
+    /// Serve clients with public IP addresses although no user, password or token is set
     #[arg(long, env = "FRAMECAST_PUBLIC", value_name = "BOOL", value_parser = One(switch), action = ArgAction::Set)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false)]
     #[arg(hide_default_value = true)]
     public: bool,
 
-    /// A name by which this server is asked for, besides its addresses, its own name, names without
-    /// a dot, those under .local, and from private addresses those under .lan, .home, .home.arpa,
-    /// .internal, .localdomain and .fritz.box; without credentials, others are refused. May be
-    /// given several times
+    /// Host name of this server to accept in requests; may be given several times
+    ///
+    /// Only needed without credentials. Always accepted are IP addresses, this machine's name,
+    /// names without a dot and names under .local or .localhost; from private addresses also those
+    /// under .lan, .home, .home.arpa, .internal, .localdomain and .fritz.box. Other names get 421, which
+    /// prevents DNS rebinding. Several names in one value are separated by commas.
     #[arg(long, value_name = "NAME", env = "FRAMECAST_ALLOW_HOST", value_parser = Each(host, Some(',')))]
     allow_host: Vec<List<String>>,
 
-    /// Let the pages of another origin, such as https://dash.example.org, use what is served; * for
-    /// all. May be given several times
+    /// Web origin whose pages may read this server's responses; may be given several times
+    ///
+    /// For example https://dash.example.org, or * for all (CORS). Without it, pages of other
+    /// origins can only show streams and snapshots as <img>. Several origins in one value are
+    /// separated by commas.
     #[arg(long, value_name = "ORIGIN", env = "FRAMECAST_ALLOW_ORIGIN")]
     #[arg(value_parser = Each(origin, Some(',')))]
     allow_origin: Vec<List<Origin>>,
 
-    /// A reverse proxy, as an address, a range such as 172.18.0.0/16, or unix for those behind a
-    /// Unix socket: the client is the one that its X-Forwarded-For or Forwarded names. May be given
-    /// several times
+    /// Reverse proxy whose X-Forwarded-For or Forwarded is used; may be given several times
+    ///
+    /// An IP address, a network such as 172.18.0.0/16, or unix for a proxy that connects to a
+    /// unix: listener. The client is then the rightmost address in the field that is not a trusted
+    /// proxy's. Several proxies in one value are separated by commas.
     #[arg(long, value_name = "NET", env = "FRAMECAST_TRUSTED_PROXY", value_parser = Each(proxy, Some(',')))]
     trusted_proxy: Vec<List<TrustedProxy>>,
-
-    /// Connections at one time from one IPv4 address or IPv6 network (/64) other than this machine
-    #[arg(
-        long,
-        value_name = "N",
-        env = "FRAMECAST_CONNECTIONS_PER_ADDRESS",
-        default_value_t = 256
-    )]
-    #[arg(value_parser = One(count), allow_negative_numbers = true)]
-    pub(super) connections_per_address: u32,
 }
 
-/// A token, in one of the ways to give it.
+/// The options for a token: its text, or the file that contains it.
 #[derive(Args)]
-pub struct Token {
-    /// Ask for this token, as ?token=TEXT or Authorization: Bearer; others see it in the list of
-    /// processes, so rather give it as a file or variable
+pub(super) struct TokenArgs {
+    /// Token that gives access, as ?token=TEXT or Authorization: Bearer; better set the variable
+    ///
+    /// 1 to 256 printable ASCII characters without a space; 16 or more to sign tokens that expire
+    /// (see "framecast help token"). Every user of this machine can read the argument list.
     #[arg(long, value_name = "TEXT", env = TOKEN_VARIABLE, hide_env_values = true)]
     #[arg(value_parser = Placed(text))]
     token: Option<Given<String>>,
 
-    /// The same, from the first line of a file
+    /// File whose first line is the token
+    ///
+    /// SIGHUP reloads the file.
     #[arg(long, value_name = "FILE", env = "FRAMECAST_TOKEN_FILE", value_parser = One(path))]
     token_file: Option<PathBuf>,
 }
 
 /// The options of `framecast token`.
 #[derive(Debug, Args)]
-pub struct Sign {
-    /// Open only the streams and snapshots of this camera; without it, everything
-    #[arg(long, value_name = "NAME", value_parser = One(name))]
+#[command(mut_arg("token", |arg| arg.help("The server's token; better set the variable").long_help(
+    "The server's token. Better set the variable: every user of this machine can read the argument \
+     list.")))]
+#[command(mut_arg("token_file", |arg| arg.help("File whose first line is the server's token").long_help(None::<&str>)))]
+pub struct Token {
+    /// Name of the camera that the token gives access to [default: the whole server]
+    #[arg(long, value_name = "NAME", value_parser = One(parse_name))]
     pub camera: Option<String>,
-    /// For how long from now
+    /// Time from now after which the token expires, such as 30m, 12h or 7days
     #[arg(long, value_name = "TIME", value_parser = One(time))]
     pub valid: Duration,
-    /// Print a link instead: the address of the server, such as `https://cam.example.org/`, with
-    /// the token in it
+    /// Address of the server; prints a link with the token in it, not the token alone
+    ///
+    /// For example https://cam.example.org/
     #[arg(long, value_name = "BASE")]
-    // Read later: a value that is refused here is repeated, and there may be a login in it.
+    // Parsed later: clap repeats a value that its parser rejects, and this may contain a password.
     url: Option<String>,
-    /// The server's own token
     #[command(flatten)]
-    token: Token,
+    token: TokenArgs,
 }
 
-/// A peer that may name its clients.
+/// A peer whose header fields about its clients are trusted.
 #[derive(Clone, Copy, Debug)]
 enum TrustedProxy {
     Network(Network),
     Unix,
 }
 
-/// The address that a link begins with.
+/// The server's address, to which [`Base::link`] adds a token.
 #[derive(Clone, Debug)]
 pub struct Base(String);
 
-/// Credentials that cannot be had. What is secret in them is not repeated.
+/// Invalid credentials, or credentials that cannot be loaded. Secrets are not repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// A file.
+    /// A file cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// What was given as a token is none.
-    // Without a colon: what follows "token:" is masked as a secret.
-    #[error("{place} is not valid; {fault}")]
+    /// The token is invalid.
+    // No colon follows "token": the text behind "token:" would be masked as a secret.
+    #[error("{place} is invalid; {problem}")]
     TokenText {
         /// The option or variable that holds it.
         place: String,
-        /// What a token is.
-        fault: &'static str,
+        /// The rule for tokens.
+        problem: &'static str,
     },
-    /// Two ways to give a token.
-    #[error("--token and --token-file are both given; give one of them")]
-    TokenTwice,
-    /// No address to make a link of.
+    /// Both options for a token are given.
+    #[error("--token and --token-file: both are given; remove one of them")]
+    DuplicateToken,
+    /// The base of a link is invalid.
     #[error(
-        "--url: a base is the server's address without a login, such as https://cam.example.org/"
+        "--url: expected the server's address without a login, such as https://cam.example.org/"
     )]
     Base,
-    /// Nothing to sign with.
+    /// No token to sign with.
     #[error(
-        "a token is signed with the server's own: give it with --token-file FILE or FRAMECAST_TOKEN"
+        "no token to sign with; give the server's token by --token-file FILE or FRAMECAST_TOKEN"
     )]
     NoToken,
 }
 
 impl Access {
-    /// The options as the server takes them, and where the credentials are read again.
+    /// Loads the credentials; returns the policy and the sources from which SIGHUP reloads them.
     pub(super) fn policy(self) -> Result<(Policy, CredentialSources), AccessError> {
         let sources = CredentialSources {
             auth_file: self.auth_file,
@@ -168,13 +174,14 @@ impl Access {
             trusted_proxies: trusted_proxies(&List::values(self.trusted_proxy)),
         };
         if policy.is_public && !policy.has_credentials() {
-            log::warn!("--public: everybody who can reach this server can see its cameras");
+            log::warn!(
+                "--public: no credentials are set, so every client that reaches this server can watch its cameras"
+            );
         }
         Ok((policy, sources))
     }
 }
 
-/// Those proxies in one value.
 fn trusted_proxies(given: &[TrustedProxy]) -> TrustedProxies {
     let network = |proxy: &TrustedProxy| match proxy {
         TrustedProxy::Network(network) => Some(*network),
@@ -198,27 +205,30 @@ fn proxy(text: &str) -> Result<TrustedProxy, String> {
 }
 
 impl Base {
-    /// The link that opens it with `token`.
+    /// Returns a link to the server that contains `token`.
     pub fn link(&self, token: &str) -> String {
         let Base(base) = self;
-        let mark = if base.contains('?') { '&' } else { '?' };
-        format!("{base}{mark}token={}", utf8_percent_encode(token, ESCAPED))
+        let separator = if base.contains('?') { '&' } else { '?' };
+        format!(
+            "{base}{separator}token={}",
+            utf8_percent_encode(token, ESCAPED)
+        )
     }
 }
 
 impl FromStr for Base {
     type Err = AccessError;
 
-    /// Without a path it is the page.
+    /// Parses an `http://` or `https://` URL. The path may be missing: it is then `/`.
     fn from_str(text: &str) -> Result<Self, AccessError> {
-        let host_on = ["http://", "https://"]
+        let after_scheme = ["http://", "https://"]
             .iter()
             .find_map(|scheme| text.strip_prefix(scheme));
         let is_plain = text
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte));
         let end_of_host = |rest: &str| rest.find(['/', '?']).unwrap_or(rest.len());
-        match host_on.map(|rest| rest.split_at(end_of_host(rest))) {
+        match after_scheme.map(|rest| rest.split_at(end_of_host(rest))) {
             Some((host, rest)) if is_plain && !host.is_empty() && !host.contains('@') => {
                 let path = if rest.starts_with('/') { "" } else { "/" };
                 let scheme = &text[..text.len() - host.len() - rest.len()];
@@ -229,37 +239,37 @@ impl FromStr for Base {
     }
 }
 
-impl Sign {
-    /// The address to make a link of, if one is wanted.
+impl Token {
+    /// Returns the base of the link to print, if `--url` is given.
     ///
     /// # Errors
-    /// It is none.
+    /// It is no URL, or contains a login.
     pub fn base(&self) -> Result<Option<Base>, AccessError> {
         self.url.as_deref().map(str::parse).transpose()
     }
 
-    /// The token to sign with.
+    /// Returns the server's token, which signs the new one.
     ///
     /// # Errors
-    /// There is none, or it cannot be had.
+    /// It is missing or invalid, or its file cannot be read.
     pub fn secret(self) -> Result<Secret, AccessError> {
         self.token.secret()?.ok_or(AccessError::NoToken)
     }
 }
 
-/// The token is not shown.
-impl fmt::Debug for Token {
+/// Masks the token.
+impl fmt::Debug for TokenArgs {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let token = self.token.as_ref().map(|_| MASK);
-        f.debug_struct("Token")
+        f.debug_struct("TokenArgs")
             .field("token", &token)
             .field("token_file", &self.token_file)
             .finish()
     }
 }
 
-impl Token {
-    /// The token, if one is given. A file is read here.
+impl TokenArgs {
+    /// Returns the token, if one is given. Reads `--token-file`.
     pub(super) fn secret(self) -> Result<Option<Secret>, AccessError> {
         let sources = CredentialSources {
             auth_file: None,
@@ -270,7 +280,7 @@ impl Token {
 
     fn source(self) -> Result<TokenSource, AccessError> {
         match (self.token, self.token_file) {
-            (Some(_), Some(_)) => Err(AccessError::TokenTwice),
+            (Some(_), Some(_)) => Err(AccessError::DuplicateToken),
             (None, None) => Ok(TokenSource::None),
             (
                 Some(Given {
@@ -281,10 +291,11 @@ impl Token {
                 None,
             ) => {
                 let token = Secret::from_str(&value);
-                let token = token.map_err(|fault| AccessError::TokenText { place, fault })?;
+                let token = token.map_err(|problem| AccessError::TokenText { place, problem })?;
                 if !is_variable {
                     log::warn!(
-                        "--token: others see it in the list of processes; rather give --token-file FILE"
+                        "--token: every user of this machine can read the argument list; use --token-file \
+                         or {TOKEN_VARIABLE}"
                     );
                 }
                 Ok(TokenSource::Given(token))
@@ -299,7 +310,7 @@ fn host(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.bytes().all(is_plain) {
         Ok(text.trim_end_matches('.').to_owned())
     } else {
-        Err("a host is a name without scheme and port, such as cam.example.org".into())
+        Err("expected a host name without scheme and port, such as cam.example.org".into())
     }
 }
 

@@ -1,8 +1,8 @@
-//! Where a value was given: on the command line or in the environment.
+//! Parsers that know whether a value comes from the command line or a variable.
 //!
-//! A variable is often written in a file: a block of YAML, an `EnvironmentFile=`, an `--env-file`
-//! of a container. Such values arrive with line breaks, indentation, comments and quotes, so a
-//! variable is read more leniently than an argument, and an error about it names the variable.
+//! Variables are often set in a file: YAML, systemd's `EnvironmentFile=`, docker's `--env-file`.
+//! Their values arrive with line breaks, indentation, comments and quotes, so a variable is parsed
+//! more leniently than an argument. An error names the variable and the line.
 
 use std::ffi::OsStr;
 
@@ -11,14 +11,14 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, Command, Error};
 
-/// Invisible signs at the edges of a value: editors of other systems begin a file with U+FEFF, and
-/// texts copied from a page hold U+200B.
+/// Invisible characters trimmed from a value: some editors begin a file with U+FEFF, and text copied
+/// from a web page may contain U+200B.
 const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
 
 /// Parses the text of one value.
 type Parse<T> = fn(&str) -> Result<T, String>;
 
-/// A value and where it was given.
+/// A value and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given<T> {
     /// The value.
@@ -26,26 +26,26 @@ pub struct Given<T> {
     /// The option, argument or variable that holds it, for errors: `--camera`, `SOURCE` or
     /// `FRAMECAST_CAMERA, line 2`.
     pub place: String,
-    /// Whether it is a variable.
+    /// Whether it comes from a variable.
     pub is_variable: bool,
 }
 
-/// The values that one occurrence of an option holds.
+/// The values of one occurrence of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(Vec<Given<T>>);
 
 impl<T> List<T> {
-    /// The values of all occurrences, in their order.
+    /// Returns the values of all occurrences, in order.
     pub(super) fn concat(lists: Vec<Self>) -> Vec<Given<T>> {
         lists.into_iter().flat_map(|list| list.0).collect()
     }
 
-    /// The values in their order.
+    /// Iterates over the values, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Given<T>> {
         self.0.iter()
     }
 
-    /// The values of all occurrences, without their places.
+    /// Returns the values of all occurrences, in order, without their origins.
     pub(super) fn values(lists: Vec<Self>) -> Vec<T> {
         Self::concat(lists)
             .into_iter()
@@ -54,17 +54,17 @@ impl<T> List<T> {
     }
 }
 
-/// A parser of one value; of a variable without the blanks and quotes around it and the comment
-/// behind it, which stay in a secret but for the blanks: they may belong to it.
+/// Parses one value. In a variable, ignores blanks and quotes around the value and a comment behind
+/// it; in a secret, only the blanks, since quotes and `#` may belong to it.
 #[derive(Clone)]
 pub(super) struct One<T>(pub Parse<T>);
 
-/// The same for a value that is checked later, when an error still has to name its place.
+/// Like [`One`], and keeps the origin, for values that are validated later.
 #[derive(Clone)]
 pub(super) struct Placed<T>(pub Parse<T>);
 
-/// A parser of a list whose elements stand on lines of their own or, if there is one, before a
-/// delimiter. A variable may also hold empty lines, and comments that begin with `#`.
+/// Parses a list whose elements are separated by line breaks and by the delimiter, if there is one.
+/// In a variable, ignores empty lines and comments that begin with `#`.
 #[derive(Clone)]
 pub(super) struct Each<T>(pub Parse<T>, pub Option<char>);
 
@@ -107,7 +107,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Placed<T> {
         value: &OsStr,
         source: ValueSource,
     ) -> Result<Given<T>, Error> {
-        let origin = Origin::of(cmd, arg, source);
+        let origin = Origin::new(cmd, arg, source);
         let text = origin.text(value)?;
         let text = match (origin.is_variable, origin.is_secret) {
             (false, _) => text,
@@ -133,7 +133,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Each<T> {
         source: ValueSource,
     ) -> Result<List<T>, Error> {
         let Self(parse, delimiter) = *self;
-        let origin = Origin::of(cmd, arg, source);
+        let origin = Origin::new(cmd, arg, source);
         let text = origin.text(value)?;
         if !origin.is_variable {
             let texts = text
@@ -146,7 +146,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Each<T> {
         }
         let has_lines = unwrapped(text).contains(['\n', '\r']);
         let split = |text| split_at(text, delimiter, true);
-        let lines = elements(text)
+        let lines = lines(text)
             .flat_map(|(line, text)| split(text).map(move |text| (line, unwrapped(text))));
         let given = lines.filter(|(_, text)| !text.is_empty());
         given
@@ -156,18 +156,19 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Each<T> {
     }
 }
 
-/// Whether the variable of `arg` holds nothing, which is how a file unsets it.
+/// Whether the variable of `arg` contains nothing but blanks and comments, as in a file that unsets
+/// it.
 pub(super) fn is_blank(arg: &Arg, value: &OsStr) -> bool {
     let Some(text) = value.to_str() else {
         return false;
     };
     match arg.get_action() {
-        ArgAction::Append => elements(text).next().is_none(),
+        ArgAction::Append => lines(text).next().is_none(),
         _ => unwrapped(text).is_empty(),
     }
 }
 
-/// Where one value comes from.
+/// The option and the variable that a value comes from.
 struct Origin<'a> {
     cmd: &'a Command,
     name: String,
@@ -176,7 +177,7 @@ struct Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    fn of(cmd: &'a Command, arg: Option<&Arg>, source: ValueSource) -> Self {
+    fn new(cmd: &'a Command, arg: Option<&Arg>, source: ValueSource) -> Self {
         let is_variable = source == ValueSource::EnvVariable;
         let variable = arg.and_then(Arg::get_env).filter(|_| is_variable);
         let name = match (variable, arg) {
@@ -195,7 +196,7 @@ impl<'a> Origin<'a> {
     fn text<'b>(&self, value: &'b OsStr) -> Result<&'b str, Error> {
         value
             .to_str()
-            .ok_or_else(|| self.refuse(&format!("{} is not UTF-8", self.name)))
+            .ok_or_else(|| self.error(&format!("{} is not UTF-8", self.name)))
     }
 
     fn parse<T>(
@@ -207,19 +208,19 @@ impl<'a> Origin<'a> {
         let place = match line {
             Some(line) => format!("{}, line {line}", self.name),
             None if self.is_variable => self.name.clone(),
-            None => short(&self.name).to_owned(),
+            None => short_name(&self.name).to_owned(),
         };
-        let refused = |fault| {
+        let invalid = |problem| {
             if self.is_secret {
-                self.refuse(&format!("{place}: {fault}"))
+                self.error(&format!("{place}: {problem}"))
             } else {
-                self.refuse(&format!(
-                    "invalid value '{text}' for '{}': {fault}",
-                    self.named(line)
+                self.error(&format!(
+                    "invalid value '{text}' for '{}': {problem}",
+                    self.name_with(line)
                 ))
             }
         };
-        let value = parse(text).map_err(refused)?;
+        let value = parse(text).map_err(invalid)?;
         Ok(Given {
             value,
             place,
@@ -227,21 +228,20 @@ impl<'a> Origin<'a> {
         })
     }
 
-    fn named(&self, line: Option<usize>) -> String {
+    fn name_with(&self, line: Option<usize>) -> String {
         line.map_or_else(
             || self.name.clone(),
             |line| format!("{}, line {line}", self.name),
         )
     }
 
-    fn refuse(&self, sentence: &str) -> Error {
-        Error::raw(ErrorKind::ValueValidation, format!("{sentence}\n")).with_cmd(self.cmd)
+    fn error(&self, message: &str) -> Error {
+        Error::raw(ErrorKind::ValueValidation, format!("{message}\n")).with_cmd(self.cmd)
     }
 }
 
-/// The name of an option without its value, `--camera` of `--camera <[NAME=]SOURCE>`; of an
-/// argument, the last word of its value, `SOURCE` of `[[NAME=]SOURCE]...`.
-fn short(name: &str) -> &str {
+/// Shortens `--camera <[NAME=]SOURCE>` to `--camera`, and `[[NAME=]SOURCE]...` to `SOURCE`.
+fn short_name(name: &str) -> &str {
     if name.starts_with('-') {
         name.split([' ', '.', '[']).next().unwrap_or_default()
     } else {
@@ -252,19 +252,19 @@ fn short(name: &str) -> &str {
     }
 }
 
-/// The lines of a variable that are neither empty nor comments, with their numbers from 1. A
-/// carriage return ends a line where nothing else does.
-fn elements(text: &str) -> impl Iterator<Item = (usize, &str)> {
+/// Returns the lines of a variable that are neither empty nor comments, with their numbers from 1. A
+/// carriage return ends a line if there is no line feed at all.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let inner = unquoted(trimmed(text)).unwrap_or(text);
-    let lines = inner.split(if inner.contains('\n') { '\n' } else { '\r' });
-    let lines = lines
+    let split = inner.split(if inner.contains('\n') { '\n' } else { '\r' });
+    let numbered = split
         .zip(1..)
         .map(|(line, number)| (number, unwrapped(without_comment(trimmed(line)))));
-    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+    numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// The elements of a line. In a variable, blanks divide them as a delimiter does, but for the path
-/// of a socket.
+/// Splits a line at the delimiter, and in a variable at blanks too, unless it contains the path of a
+/// socket.
 fn split_at(text: &str, delimiter: Option<char>, is_variable: bool) -> impl Iterator<Item = &str> {
     let by_blanks = is_variable && delimiter.is_some() && !text.contains("unix:");
     text.split(move |character: char| {
@@ -272,8 +272,8 @@ fn split_at(text: &str, delimiter: Option<char>, is_variable: bool) -> impl Iter
     })
 }
 
-/// `text` without the comment at its end: what follows a `#` behind a blank, outside quotes.
-/// Parameters of a source begin with `#`, too, but a name and `=` follow it at once.
+/// Removes the comment at the end: a blank, `#` and the rest, outside quotes. A source's parameters
+/// begin with `#` too; there, a name and `=` follow at once.
 fn without_comment(text: &str) -> &str {
     let mut quote = None;
     let mut before = ' ';
@@ -283,7 +283,7 @@ fn without_comment(text: &str) -> &str {
                 quote = Some(character)
             }
             (Some(open), _) if open == character => quote = None,
-            (None, '#') if before.is_whitespace() && !begins_parameter(&text[at + 1..]) => {
+            (None, '#') if before.is_whitespace() && !is_parameter(&text[at + 1..]) => {
                 return text[..at].trim_end();
             }
             _ => {}
@@ -293,7 +293,7 @@ fn without_comment(text: &str) -> &str {
     text
 }
 
-fn begins_parameter(text: &str) -> bool {
+fn is_parameter(text: &str) -> bool {
     let name = text.split_once('=').map(|(name, _)| name);
     name.is_some_and(|name| {
         !name.is_empty()
@@ -307,8 +307,8 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches(|character: char| character.is_whitespace() || INVISIBLE.contains(&character))
 }
 
-/// `text` without blanks around it and without one pair of quotes, which `docker run --env-file`
-/// leaves in place.
+/// Removes blanks and one pair of quotes around `text`. `docker run --env-file` leaves quotes in
+/// place.
 pub(super) fn unwrapped(text: &str) -> &str {
     let text = trimmed(text);
     unquoted(text).map_or(text, str::trim)

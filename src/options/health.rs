@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::access::{AccessError, Token};
+use super::access::{AccessError, TokenArgs};
 use super::given::{Each, List, One};
 use super::listen::{self, Listen};
 use super::values::{path, secret};
@@ -13,36 +13,41 @@ use crate::health::Query;
 use crate::trust::Trust;
 use crate::wire::secret::{Credentials, SecretAddress};
 
-/// What is asked unless an address is given, on the command line or for the server by a variable.
+/// The server's address if neither the command line nor FRAMECAST_LISTEN gives one.
 const URL_DEFAULT: &str = "http://127.0.0.1:8080/";
 
 /// The options of `framecast health`.
 #[derive(Debug, Args)]
-#[command(mut_arg("token", |arg| arg.help("Send this token, as Authorization: Bearer; rather from the variable")))]
-#[command(mut_arg("token_file", |arg| arg.help("Send the token on the first line of a file")))]
+#[command(mut_arg("token", |arg| arg.help("Token to send; better set the variable").long_help(
+    "Token to send, as Authorization: Bearer. Better set the variable: every user of this machine \
+     can read the argument list.")))]
+#[command(mut_arg("token_file", |arg| arg.help("File whose first line is the token to send").long_help(None::<&str>)))]
 pub struct Health {
-    /// The server's address, which may hold USER:PASSWORD@ or ?token=TEXT [default: the first of
-    /// FRAMECAST_LISTEN, or http://127.0.0.1:8080/]
+    /// Address of the server: http://HOST:PORT/ or https://HOST:PORT/
+    ///
+    /// It may contain USER:PASSWORD@ or ?token=TEXT; with ?strict=1, each camera must be online.
+    /// [default: the first of FRAMECAST_LISTEN, or http://127.0.0.1:8080/]
     #[arg(value_parser = One(secret))]
     url: Option<SecretAddress>,
 
-    /// Log in with this user and password; rather from the variable, which no list of processes
-    /// shows
+    /// User and password to log in with; better set the variable
+    ///
+    /// Every user of this machine can read the argument list.
     #[arg(
         long,
         value_name = "USER:PASSWORD",
         env = "FRAMECAST_AUTH",
         hide_env_values = true
     )]
-    #[arg(value_parser = One(pair))]
+    #[arg(value_parser = One(credentials))]
     auth: Option<Credentials>,
 
-    /// The token to send
     #[command(flatten)]
-    token: Token,
+    token: TokenArgs,
 
-    /// Accept the certificates of this file, in PEM form, and those that they have signed, besides
-    /// those that the system trusts
+    /// Certificates to accept besides the system's, in PEM format
+    ///
+    /// Certificates signed by one of them are accepted too.
     #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_CERT", value_parser = One(path))]
     ca: Option<PathBuf>,
 
@@ -50,16 +55,16 @@ pub struct Health {
     #[arg(long)]
     insecure: bool,
 
-    /// The addresses of the server
+    /// The addresses that the server listens on
     #[arg(long, hide = true, env = "FRAMECAST_LISTEN", value_parser = Each(listen::parse, Some(',')))]
     listen: Vec<List<Listen>>,
 }
 
 impl Health {
-    /// What to ask.
+    /// Returns the request to make.
     ///
     /// # Errors
-    /// A token cannot be had.
+    /// The token is invalid, or its file cannot be read.
     pub fn query(self) -> Result<Query, AccessError> {
         let Self {
             url,
@@ -69,12 +74,12 @@ impl Health {
             insecure,
             listen,
         } = self;
-        let own = List::values(listen)
+        let default = List::values(listen)
             .into_iter()
-            .find_map(|listen| address_of(&listen, ca.is_some()));
+            .find_map(|listen| url_of(&listen, ca.is_some()));
         Ok(Query {
             url: url
-                .or(own)
+                .or(default)
                 .unwrap_or_else(|| SecretAddress::new(URL_DEFAULT)),
             credentials: auth,
             token: token.secret()?.map(|token| token.as_str().to_owned()),
@@ -86,12 +91,13 @@ impl Health {
     }
 }
 
-/// Where a server that listens so can be asked from the same machine; `None` on a Unix socket.
-fn address_of(listen: &Listen, has_certificate: bool) -> Option<SecretAddress> {
+/// Returns the URL at which this machine reaches a server with that listener; `None` for a Unix
+/// socket.
+fn url_of(listen: &Listen, has_certificate: bool) -> Option<SecretAddress> {
     let (scheme, place) = match listen {
         Listen::Http(place) => ("http", place),
         Listen::Https(place) => ("https", place),
-        Listen::Either(place) => (if has_certificate { "https" } else { "http" }, place),
+        Listen::NoScheme(place) => (if has_certificate { "https" } else { "http" }, place),
         Listen::Unix(_) => return None,
     };
     let place = match place.parse::<SocketAddr>() {
@@ -106,9 +112,9 @@ fn address_of(listen: &Listen, has_certificate: bool) -> Option<SecretAddress> {
     Some(SecretAddress::new(format!("{scheme}://{place}/")))
 }
 
-fn pair(text: &str) -> Result<Credentials, String> {
+fn credentials(text: &str) -> Result<Credentials, String> {
     Credentials::from_pair(text)
-        .ok_or_else(|| "a login is USER:PASSWORD, without control characters".into())
+        .ok_or_else(|| "expected USER:PASSWORD without control characters".into())
 }
 
 #[cfg(test)]
@@ -116,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn server_is_asked_where_it_listens() {
+    fn health_url_follows_from_the_listen_address() {
         for (listen, has_certificate, url) in [
             ("0.0.0.0:8080", false, "http://127.0.0.1:8080/"),
             ("[::]:81", true, "https://[::1]:81/"),
@@ -127,11 +133,11 @@ mod tests {
                 "https://cam.example.org:443/",
             ),
         ] {
-            let address = address_of(&listen::parse(listen).unwrap(), has_certificate).unwrap();
+            let address = url_of(&listen::parse(listen).unwrap(), has_certificate).unwrap();
             assert_eq!(address.expose(), url);
         }
         assert_eq!(
-            address_of(&listen::parse("unix:/run/socket").unwrap(), false),
+            url_of(&listen::parse("unix:/run/socket").unwrap(), false),
             None
         );
     }

@@ -1,25 +1,40 @@
-//! What is kept of the past.
+//! The options of `framecast serve` for snapshots, clips and delayed streams.
 
 use std::time::Duration;
 
 use clap::Args;
 
 use super::given::One;
-use super::values::mebibytes;
+use super::values::{age, mebibytes, span, warm_up};
+use crate::server::WarmUp;
 
-/// The longest history: a day.
-const SPAN_MAX: Duration = Duration::from_secs(86_400);
-
-/// The options of `framecast serve` for clips and for streams that show the past.
+/// The options of `framecast serve` for snapshots, clips and delayed streams.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Snapshots and clips")]
 pub(super) struct History {
-    /// Keep the frames of so long a time, while a camera runs, for /clip.avi, /clip.mjpeg and
-    /// ?delay=; 0s for none
+    /// Frames or time to skip before the first snapshot of a camera that has just started
+    ///
+    /// A number of frames from 0 to 100, or a time of at most 5s. Cameras adjust their exposure in
+    /// their first frames. [default: 500ms for cameras of this machine, 0 for others]
+    #[arg(long, value_name = "TIME|FRAMES", env = "FRAMECAST_WARM_UP", value_parser = One(warm_up))]
+    pub(super) warm_up: Option<WarmUp>,
+
+    /// Largest age of a snapshot, from 0s to 1h; for an older frame, the next one is awaited
+    ///
+    /// 0s returns a frame captured after the request. max_age=MILLISECONDS in a request overrides
+    /// it. [default: the newest frame, whatever its age]
+    #[arg(long, value_name = "TIME", env = "FRAMECAST_SNAPSHOT_MAX_AGE", value_parser = One(age))]
+    pub(super) snapshot_max_age: Option<Duration>,
+
+    /// Time for which past frames are kept for clips and ?delay=, from 1s to 24h; 0s keeps none
+    ///
+    /// /clip.avi, /clip.mjpeg and /stream?delay=TIME return them. Frames are kept only while the
+    /// camera runs; see --always-on.
     #[arg(long = "history", value_name = "TIME", env = "FRAMECAST_HISTORY")]
     #[arg(value_parser = One(span), default_value = "0s")]
     pub(super) span: Duration,
 
-    /// Frames kept of one camera in memory, in MiB; the history is shorter where they do not fit
+    /// Memory for the past frames of one camera, in MiB; the oldest are dropped first
     #[arg(
         long = "history-max-mib",
         value_name = "MIB",
@@ -31,19 +46,8 @@ pub(super) struct History {
 }
 
 impl History {
-    /// The bound of one camera's frames, in bytes.
+    /// Returns the memory limit of one camera's history, in bytes.
     pub(super) fn bytes_max(&self) -> usize {
         self.max_mib as usize * 1024 * 1024
     }
-}
-
-/// A length of time that may be zero.
-fn span(text: &str) -> Result<Duration, String> {
-    let parsed = humantime::parse_duration(text).ok();
-    parsed
-        .filter(|span| span.is_zero() || (Duration::from_secs(1)..=SPAN_MAX).contains(span))
-        .ok_or_else(|| {
-            "a history is 0s for none, or a time from 1s to 24h with its unit, as in 30s or 2m"
-                .into()
-        })
 }

@@ -1,59 +1,101 @@
-//! Addresses to listen on, as they are typed.
+//! The addresses to listen on and the certificate.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
-use super::OptionsError;
-use crate::server::ListenAddress;
+use clap::Args;
 
-/// An address to listen on. Whether it is encrypted may depend on another option.
+use super::error::OptionsError;
+use super::given::{Each, List, One};
+use super::values::text;
+use crate::server::{ListenAddress, TlsFiles};
+
+/// The options of `framecast serve` for its listeners.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Listening")]
+pub(super) struct Listening {
+    /// Address to listen on; may be given several times
+    ///
+    /// PORT (on 127.0.0.1), HOST:PORT, [::]:PORT (all interfaces), unix:PATH, or HOST:PORT after
+    /// https:// or http://. Without a scheme it is HTTPS if there is a certificate, HTTP otherwise.
+    /// Port 0 lets the system choose. Several addresses in one value are separated by commas.
+    #[arg(long, short, value_name = "ADDRESS", env = "FRAMECAST_LISTEN")]
+    #[arg(default_value = "127.0.0.1:8080", value_parser = Each(parse, Some(',')))]
+    listen: Vec<List<Listen>>,
+
+    /// Certificate chain for HTTPS, in PEM format: the server's own certificate first
+    ///
+    /// SIGHUP reloads it together with its key; connections that are open stay so.
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_CERT", requires = "tls_key", value_parser = One(text))]
+    tls_cert: Option<String>,
+
+    /// Private key of the certificate, in PEM format and not encrypted
+    #[arg(long, value_name = "FILE", env = "FRAMECAST_TLS_KEY", requires = "tls_cert", value_parser = One(text))]
+    tls_key: Option<String>,
+}
+
+impl Listening {
+    /// Returns the addresses with their schemes, and the files of the certificate.
+    ///
+    /// # Errors
+    /// An HTTPS address has no certificate, or there is a certificate and no HTTPS address.
+    pub(super) fn resolve(self) -> Result<(Vec<ListenAddress>, Option<TlsFiles>), OptionsError> {
+        let files = self.tls_cert.zip(self.tls_key);
+        let tls = files.map(|(certificate, key)| TlsFiles { certificate, key });
+        let listen = resolve(List::values(self.listen), tls.is_some())?;
+        Ok((listen, tls))
+    }
+}
+
+/// An address to listen on, as given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Listen {
     Http(String),
     Https(String),
-    Either(String),
+    /// HTTPS if there is a certificate, HTTP otherwise.
+    NoScheme(String),
     Unix(PathBuf),
 }
 
-/// Reads an address. A port alone is on the loopback interface, as the default is; `:PORT` and
-/// `*:PORT` are on all interfaces, as in other programs.
+/// Parses an address. A port alone means the loopback interface, as the default does; `:PORT` and
+/// `*:PORT` mean all interfaces, as in other programs.
 pub(super) fn parse(text: &str) -> Result<Listen, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return if path.is_empty() {
-            Err("unix: takes the path of a socket, as in unix:/run/framecast.sock".into())
+            Err("unix: expected the path of a socket, as in unix:/run/framecast.sock".into())
         } else {
             Ok(Listen::Unix(PathBuf::from(path)))
         };
     }
     if text.starts_with('/') {
-        return Err(format!("a socket's path is written unix:{text}"));
+        return Err(format!("the path of a socket needs a prefix: unix:{text}"));
     }
     let (scheme, address) = text.split_once("://").unwrap_or(("", text));
     let listen: fn(String) -> Listen = match scheme.to_ascii_lowercase().as_str() {
-        "" => Listen::Either,
+        "" => Listen::NoScheme,
         "http" => Listen::Http,
         "https" => Listen::Https,
-        _ => return Err(rule("")),
+        _ => return Err(expected_address("")),
     };
-    inet(address.strip_suffix('/').unwrap_or(address)).map(listen)
+    parse_inet(address.strip_suffix('/').unwrap_or(address)).map(listen)
 }
 
-fn inet(address: &str) -> Result<String, String> {
+fn parse_inet(address: &str) -> Result<String, String> {
     if is_port(address) {
         return Ok(format!("127.0.0.1:{address}"));
     }
-    let unbracketed = |host: &str| host.parse::<Ipv6Addr>().is_ok();
+    let is_bare_ipv6 = |host: &str| host.parse::<Ipv6Addr>().is_ok();
     match address.rsplit_once(':') {
         Some(("" | "*", port)) if is_port(port) => Ok(format!("[::]:{port}")),
-        // What `::` and a port mean is ambiguous, so neither is guessed at.
-        Some((host, _)) if unbracketed(address) || unbracketed(host) => Err(rule(
-            "; an IPv6 address stands in brackets, as in [::]:8080",
+        // `::1:8080` could be an address alone, or one with a port.
+        Some((host, _)) if is_bare_ipv6(address) || is_bare_ipv6(host) => Err(expected_address(
+            "; put an IPv6 address in brackets, as in [::]:8080",
         )),
         Some((host, port)) if is_host(host) && is_port(port) => Ok(address.to_owned()),
-        None if is_host(address) && !address.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Err(rule(&format!("; add a port, as in {address}:8080")))
-        }
-        _ => Err(rule("")),
+        None if is_host(address) && !address.bytes().all(|byte| byte.is_ascii_digit()) => Err(
+            expected_address(&format!("; add a port, as in {address}:8080")),
+        ),
+        _ => Err(expected_address("")),
     }
 }
 
@@ -74,29 +116,28 @@ fn is_host(text: &str) -> bool {
     }
 }
 
-fn rule(more: &str) -> String {
+fn expected_address(remedy: &str) -> String {
     format!(
-        "an address is HOST:PORT or PORT, with a port up to 65535, [::]:PORT, https://HOST:PORT or unix:PATH{more}"
+        "expected HOST:PORT, PORT (0 to 65535), [::]:PORT, https://HOST:PORT or unix:PATH{remedy}"
     )
 }
 
-/// Settles which addresses are encrypted, and whether that can be had.
-pub(super) fn settle(
-    listen: Vec<Listen>,
-    has_certificate: bool,
-) -> Result<Vec<ListenAddress>, OptionsError> {
-    let settle = |listen| match listen {
+fn resolve(listen: Vec<Listen>, has_certificate: bool) -> Result<Vec<ListenAddress>, OptionsError> {
+    let resolve_scheme = |listen| match listen {
         Listen::Https(address) if !has_certificate => Err(OptionsError::NoCertificate(address)),
-        Listen::Either(address) if has_certificate => Ok(ListenAddress::Https(address)),
+        Listen::NoScheme(address) if has_certificate => Ok(ListenAddress::Https(address)),
         Listen::Https(address) => Ok(ListenAddress::Https(address)),
-        Listen::Http(address) | Listen::Either(address) => Ok(ListenAddress::Inet(address)),
+        Listen::Http(address) | Listen::NoScheme(address) => Ok(ListenAddress::Inet(address)),
         Listen::Unix(path) => Ok(ListenAddress::Unix(path)),
     };
-    let settled: Vec<ListenAddress> = listen.into_iter().map(settle).collect::<Result<_, _>>()?;
-    let is_encrypted = |address: &ListenAddress| matches!(address, ListenAddress::Https(_));
-    if has_certificate && !settled.iter().any(is_encrypted) {
+    let resolved: Vec<ListenAddress> = listen
+        .into_iter()
+        .map(resolve_scheme)
+        .collect::<Result<_, _>>()?;
+    let is_https = |address: &ListenAddress| matches!(address, ListenAddress::Https(_));
+    if has_certificate && !resolved.iter().any(is_https) {
         Err(OptionsError::CertificateUnused)
     } else {
-        Ok(settled)
+        Ok(resolved)
     }
 }

@@ -1,4 +1,4 @@
-//! The child processes of a server: framecast itself, with the commands of this program.
+//! The command lines of the server's child processes, which all run framecast itself.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,14 +7,14 @@ use crate::drivers::{SOURCE_VARIABLE, Source};
 use crate::publish::{PUBLISHING, TARGET_VARIABLE, Target};
 use crate::server::{DriverSpec, StdinFrom};
 
-/// The driver that captures `source` for the camera `name`.
+/// Returns the command line of the driver that captures `source` for the camera `name`.
 pub(super) fn driver(
     program: &Path,
     name: &str,
     source: &Source,
     frame_bytes_max: usize,
 ) -> DriverSpec {
-    // The name is for the list of processes.
+    // The name identifies the driver in a process list.
     let args = [
         "capture".into(),
         frame_max(frame_bytes_max),
@@ -36,7 +36,7 @@ pub(super) fn driver(
     }
 }
 
-/// The publisher of frames at `target`.
+/// Returns the command line of the publisher at `target`.
 pub(super) fn publisher(program: &Path, target: &Target, frame_bytes_max: usize) -> DriverSpec {
     DriverSpec {
         env: vec![(TARGET_VARIABLE, target.written().clone())],
@@ -49,12 +49,12 @@ pub(super) fn publisher(program: &Path, target: &Target, frame_bytes_max: usize)
     }
 }
 
-/// The process that draws placeholders.
+/// Returns the command line of the placeholder renderer.
 pub(super) fn renderer(program: &Path) -> DriverSpec {
     command(program, ["draw-offline".into()])
 }
 
-/// The process that checks a password.
+/// Returns the command line of the password check.
 pub(super) fn password_check(program: &Path) -> DriverSpec {
     command(program, ["check-password".into()])
 }
@@ -67,7 +67,7 @@ fn command<const N: usize>(program: &Path, args: [OsString; N]) -> DriverSpec {
     }
 }
 
-/// The server that the process must end with.
+/// The child process ends when the process with this id does.
 fn server() -> OsString {
     format!("--server={}", std::process::id()).into()
 }

@@ -1,6 +1,6 @@
-//! The values of options: each is read into what it stands for, or refused in a sentence that says
-//! what would do.
+//! Parsers of option values. Each error states what was expected.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,30 +13,37 @@ use crate::wire::jpeg::{self, FRAME_BYTES_MAX};
 use crate::wire::secret::SecretAddress;
 use crate::wire::source::Part;
 
-/// The most memory that an option may give: a tebibyte, in MiB. The largest frame that may be
-/// allowed, in MiB. Slow viewers each hold one, and so does every driver.
+/// The upper bound of a frame's size, in MiB. Each slow viewer retains one frame, and each driver
+/// buffers one.
 const FRAME_MEBIBYTES_MAX: u32 = 64;
 
+/// The upper bound of other amounts of memory, in MiB: a tebibyte.
 const MEBIBYTES_MAX: u32 = 1_048_576;
 
-/// The oldest frame that an option may ask for.
+/// The upper bound of times that bound something else.
+const TIME_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// The upper bound of a snapshot's age.
 const AGE_MAX: Duration = Duration::from_secs(3600);
 
-/// The longest warm-ups: a snapshot is waited for no longer than 10 s.
+/// The bounds of the history's span: at most a day.
+const SPAN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+
+/// The upper bounds of a warm-up. A snapshot waits 10 s at most.
 const WARM_UP_TIME_MAX: Duration = Duration::from_secs(5);
 const WARM_UP_FRAMES_MAX: u32 = 100;
 
-/// How many there may be of something.
+/// Parses a number of viewers or connections.
 pub(super) fn count(text: &str) -> Result<u32, String> {
     whole_number(text, u32::MAX)
 }
 
-/// An amount of memory.
+/// Parses an amount of memory, in MiB.
 pub(super) fn mebibytes(text: &str) -> Result<u32, String> {
     whole_number(text, MEBIBYTES_MAX)
 }
 
-/// The size of a frame, in MiB.
+/// Parses the size of a frame, in MiB.
 pub(super) fn frame_mebibytes(text: &str) -> Result<u32, String> {
     whole_number(text, FRAME_MEBIBYTES_MAX)
 }
@@ -45,72 +52,84 @@ fn whole_number(text: &str, max: u32) -> Result<u32, String> {
     let parsed = text.parse().ok();
     parsed
         .filter(|number| (1..=max).contains(number))
-        .ok_or_else(|| format!("write a whole number from 1 to {max}"))
+        .ok_or_else(|| format!("expected a whole number from 1 to {max}"))
 }
 
-/// Whether something is wanted, as a variable says it. One that is empty says no.
+/// Parses a boolean. An empty variable is false.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" | "" => Ok(false),
-        _ => Err("write true or false".into()),
+        _ => Err("expected true or false".into()),
     }
 }
 
-/// A text that is checked later.
+/// Accepts any text; it is parsed later.
 pub(super) fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// An address that may hold a password; it is checked later.
+/// Accepts any text, which may contain a password; it is parsed later.
 pub(super) fn secret(text: &str) -> Result<SecretAddress, String> {
     Ok(SecretAddress::new(text))
 }
 
-/// The path of a file.
+/// Parses the path of a file.
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
-        Err("write the path of a file".into())
+        Err("expected the path of a file".into())
     } else {
         Ok(text.into())
     }
 }
 
-/// The number of a process.
-pub(super) fn process(text: &str) -> Result<Pid, String> {
+/// Parses a process id.
+pub(super) fn process_id(text: &str) -> Result<Pid, String> {
     text.parse()
         .ok()
         .and_then(Pid::from_raw)
-        .ok_or_else(|| "a process is a number above 0".into())
+        .ok_or_else(|| "expected a process id, a number above 0".into())
 }
 
-/// The size of a picture.
+/// Parses the size of a picture, in pixels.
 pub(super) fn pixels(text: &str) -> Result<(u16, u16), String> {
     let sides = text
         .split_once('x')
         .and_then(|(width, height)| width.parse().ok().zip(height.parse().ok()));
-    sides.ok_or_else(|| "a size is WIDTHxHEIGHT, each at most 65535, such as 640x480".into())
+    sides.ok_or_else(|| "expected WIDTHxHEIGHT, each at most 65535, such as 640x480".into())
 }
 
-/// A length of time with its unit. Zero is none: what it bounds would be over before it began.
+/// Parses a duration above zero: a timeout of zero would always have expired.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let parsed = humantime::parse_duration(text);
-    parsed.ok().filter(|time| !time.is_zero() && *time <= Duration::from_secs(366 * 86_400)).ok_or_else(|| {
-        "a time is a number above 0 with its unit, as in 250ms, 30s, 2m or 1h, and at most a year".into()
-    })
+    let parsed = humantime::parse_duration(text).ok();
+    parsed
+        .filter(|time| !time.is_zero() && *time <= TIME_MAX)
+        .ok_or_else(|| {
+            "expected a time above 0 with its unit, such as 250ms, 30s, 2m or 1h, at most 366days"
+                .into()
+        })
 }
 
-/// A length of time that may be zero.
+/// Parses a snapshot's age, which may be zero.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
-    let parsed = humantime::parse_duration(text)
-        .ok()
-        .filter(|age| *age <= AGE_MAX);
-    parsed.ok_or_else(|| {
-        "an age is a number with its unit, as in 0s, 250ms or 2s, and at most an hour".into()
+    let parsed = humantime::parse_duration(text).ok();
+    parsed.filter(|age| *age <= AGE_MAX).ok_or_else(|| {
+        "expected a time from 0s to 1h with its unit, such as 0s, 250ms or 2s".into()
     })
 }
 
-/// What is passed over before a snapshot: frames, or a time.
+/// Parses the span of the history. Zero is no history.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text).ok();
+    parsed
+        .filter(|span| span.is_zero() || SPAN.contains(span))
+        .ok_or_else(|| {
+            "expected 0s for no history, or a time from 1s to 24h with its unit, such as 30s or 2m"
+                .into()
+        })
+}
+
+/// Parses the part of a camera's output that is skipped before a snapshot: frames, or a time.
 pub(super) fn warm_up(text: &str) -> Result<WarmUp, String> {
     let frames = text
         .parse()
@@ -124,25 +143,24 @@ pub(super) fn warm_up(text: &str) -> Result<WarmUp, String> {
             .map(WarmUp::Time)
     };
     frames.or_else(time).ok_or_else(|| {
-        format!("a warm-up is a time as in 500ms, up to 5s, or a number of frames up to {WARM_UP_FRAMES_MAX}")
+        format!("expected a time of at most 5s, such as 500ms, or a number of frames, at most {WARM_UP_FRAMES_MAX}")
     })
 }
 
-/// What is shown of a camera that is offline. A picture is read here, once: no request and no
-/// outage ever opens a file.
+/// Parses the placeholder of an offline camera. A file is read here, at the start, so that the
+/// server never blocks on it.
 pub(super) fn offline(text: &str) -> Result<Offline, String> {
     match text {
         "draw" => Ok(Offline::Draw),
         "last" => Ok(Offline::Last),
         path => {
             let unread = |error| {
-                format!(
-                    "cannot read the picture {path}: {error}; write draw, last or the path of a JPEG"
-                )
+                format!("cannot read {path}: {error}; expected draw, last or the path of a JPEG")
             };
             let jpeg = read_small(Path::new(path), FRAME_BYTES_MAX).map_err(unread)?;
-            let picture = jpeg::check(&jpeg)
-                .map_err(|flaw| format!("{path} cannot be shown: {flaw}; give one whole JPEG"))?;
+            let picture = jpeg::check(&jpeg).map_err(|flaw| {
+                format!("{path}: invalid JPEG: {flaw}; expected a file with one whole JPEG")
+            })?;
             let part = Part {
                 jpeg: jpeg.into(),
                 picture,
@@ -156,8 +174,8 @@ pub(super) fn offline(text: &str) -> Result<Offline, String> {
     }
 }
 
-/// RFC 2046, section 5.1.1, less what would have to be quoted in the header, which not every client
-/// understands.
+/// Parses a boundary (RFC 2046, section 5.1.1). Characters that need quotes in the header are not
+/// allowed: not every client understands the quotes.
 pub(super) fn boundary(text: &str) -> Result<String, String> {
     let fits = (1..=70).contains(&text.len());
     let is_plain =
@@ -165,6 +183,6 @@ pub(super) fn boundary(text: &str) -> Result<String, String> {
     if fits && text.bytes().all(is_plain) && !text.starts_with('-') {
         Ok(text.to_owned())
     } else {
-        Err("a boundary is 1 to 70 letters, digits, '-', '_', '.' or '+', and does not begin with '-'".into())
+        Err("expected 1 to 70 letters, digits, '-', '_', '.' or '+', not beginning with '-'".into())
     }
 }

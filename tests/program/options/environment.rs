@@ -95,7 +95,7 @@ fn camera_names_that_differ_in_normal_form_are_one_name() {
     assert_said(
         twice,
         refused(command),
-        (2, "two cameras are called 'K\u{fc}che'"),
+        (2, "duplicate camera name 'K\u{fc}che'"),
     );
 }
 
@@ -174,7 +174,7 @@ fn error_in_a_variable_names_it_and_the_line() {
         (
             "FRAMECAST_CAMERA",
             "a=stills:\n\na=-",
-            "FRAMECAST_CAMERA, line 3: two cameras are called 'a'",
+            "FRAMECAST_CAMERA, line 3: duplicate camera name 'a'",
         ),
         (
             "FRAMECAST_CAMERA",
@@ -184,7 +184,7 @@ fn error_in_a_variable_names_it_and_the_line() {
         (
             "FRAMECAST_PUBLISH",
             "x=redis://cam/x",
-            "FRAMECAST_PUBLISH: there is no camera called 'x'",
+            "FRAMECAST_PUBLISH: unknown camera 'x'",
         ),
         (
             "FRAMECAST_LISTEN",
@@ -199,7 +199,7 @@ fn error_in_a_variable_names_it_and_the_line() {
         (
             "FRAMECAST_TOKEN",
             "two words",
-            "FRAMECAST_TOKEN is not valid; a token is",
+            "FRAMECAST_TOKEN is invalid; a token is",
         ),
     ];
     for (name, value, sentence) in cases {
@@ -225,17 +225,18 @@ fn unknown_variable_is_warned_of_with_the_one_that_is_meant() {
     ]));
     assert!(
         words.contains(
-            "FRAMECAST_AUTHFILE is ignored: unknown variable; did you mean FRAMECAST_AUTH_FILE?"
+            "FRAMECAST_AUTHFILE: unknown variable, ignored; did you mean FRAMECAST_AUTH_FILE?"
         ),
         "{words}"
     );
     assert!(
-        words.contains(
-            "FRAMECAST_PORT is ignored: unknown variable; did you mean FRAMECAST_LISTEN?"
-        ),
+        words.contains("FRAMECAST_PORT: unknown variable, ignored; did you mean FRAMECAST_LISTEN?"),
         "{words}"
     );
-    assert!(words.contains("FRAMECAST_QUIRKS is ignored"), "{words}");
+    assert!(
+        words.contains("FRAMECAST_QUIRKS: unknown variable, ignored"),
+        "{words}"
+    );
     assert!(
         !words.contains("SERVICE_HOST") && !words.contains("8080_TCP"),
         "{words}"

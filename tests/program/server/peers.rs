@@ -304,7 +304,7 @@ fn everybody_is_served_if_that_is_meant_and_each_start_says_so() {
         }
         server.signal(Signal::TERM);
         let (_, words) = server.wait();
-        let warning = "--public: everybody who can reach this server can see its cameras";
+        let warning = "--public: no credentials are set";
         assert_eq!(words.matches(warning).count(), 1, "{words}");
     }
 }

@@ -1,4 +1,4 @@
-//! Hints for command lines and environments that were written for another program, or misspelt.
+//! Hints for options, commands and variables that are misspelled or belong to another program.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,17 +9,17 @@ use clap::{Arg, Command, Error};
 use super::{Serve, given};
 use crate::drivers::{Source, SourceError};
 
-/// What every variable of ours begins with.
+/// The prefix of all variables of framecast.
 const PREFIX: &str = "FRAMECAST_";
 
-/// The server that is being replaced passes this one on.
+/// Variables without an option. The old process of a restart sets this one for the new process.
 const INTERNAL: [&str; 1] = ["FRAMECAST_OLD_PROCESS"];
 
-/// Two names are meant to be one if they are so alike, from 0 to 1 (Jaro-Winkler).
-const LIKENESS_MIN: f64 = 0.85;
+/// The least similarity at which a name is suggested, from 0 to 1 (Jaro-Winkler).
+const SIMILARITY_MIN: f64 = 0.85;
 
-/// Options of other programs, and what to write instead.
-const OPTIONS: [(&[&str], &str); 11] = [
+/// Options of other programs, and a hint for each.
+const OPTION_HINTS: [(&[&str], &str); 11] = [
     (
         &[
             "--port",
@@ -28,7 +28,7 @@ const OPTIONS: [(&[&str], &str); 11] = [
             "--https-port",
             "--listen-port",
         ],
-        "the port is a part of the address: --listen 8080, or --listen 0.0.0.0:8080 for other devices",
+        "the port is part of the address: --listen 8080, or --listen 0.0.0.0:8080 to serve other devices",
     ),
     (
         &[
@@ -43,25 +43,25 @@ const OPTIONS: [(&[&str], &str); 11] = [
             "-H",
             "-s",
         ],
-        "the address is given with its port: --listen 0.0.0.0:8080",
+        "the address includes the port: --listen 0.0.0.0:8080",
     ),
     (
         &["--output", "-o"],
-        "streams are served at --listen, as in --listen 0.0.0.0:8080; framecast capture writes to standard output",
+        "streams are served at --listen ADDRESS; \"framecast capture\" writes to standard output",
     ),
     (
         &["--www", "--static", "--web", "--htdocs"],
-        "framecast serves its own page; another web server serves files, and embeds /stream",
+        "framecast serves no files; embed /stream in the pages of another web server",
     ),
     (
         &["--debug", "--log-level", "--loglevel", "--log", "--trace"],
-        "-v logs more, -vv everything, -q less; RUST_LOG overrides them",
+        "-v logs more, -vv everything, -q less; RUST_LOG overrides these options",
     ),
     (
         &[
             "--device", "--source", "--input", "--url", "--video", "--stream", "--cam", "-d", "-i",
         ],
-        "a camera is given as --camera SOURCE, as in --camera /dev/video0",
+        "use --camera SOURCE, as in --camera /dev/video0",
     ),
     (
         &[
@@ -83,7 +83,7 @@ const OPTIONS: [(&[&str], &str); 11] = [
             "-w",
             "-m",
         ],
-        "what a camera is to do follows its source: --camera '/dev/video0?size=1280x720&fps=30'",
+        "a camera's settings are part of its source: --camera '/dev/video0?size=1280x720&fps=30'",
     ),
     (
         &[
@@ -96,7 +96,7 @@ const OPTIONS: [(&[&str], &str); 11] = [
             "--credentials",
             "-u",
         ],
-        "users and passwords stand in a file: --auth-file FILE, with lines user:password",
+        "use --auth-file FILE, a file of lines user:password",
     ),
     (
         &[
@@ -108,20 +108,20 @@ const OPTIONS: [(&[&str], &str); 11] = [
             "--key",
             "--ssl-key",
         ],
-        "encryption is --tls-cert FILE --tls-key FILE",
+        "use --tls-cert FILE --tls-key FILE",
     ),
     (
         &["--config", "--conf", "--config-file", "-C"],
-        "there is no configuration file: each option can be given as a variable, see --help",
+        "there is no configuration file; every option has a variable, see --help",
     ),
     (
         &["--daemon", "--background", "--detach", "--fork", "-D"],
-        "a service manager keeps it running: \"framecast --generate systemd\" prints a unit",
+        "a service manager runs framecast in the background: \"framecast --generate systemd\" prints a unit",
     ),
 ];
 
-/// Variables that suggest themselves, and those that are meant.
-const VARIABLES: [(&[&str], &str); 5] = [
+/// Names of variables that do not exist, and the variables to use instead.
+const VARIABLE_HINTS: [(&[&str], &str); 5] = [
     (&["PORT", "HOST", "BIND", "ADDRESS", "ADDR", "IP"], "LISTEN"),
     (
         &[
@@ -145,7 +145,7 @@ const VARIABLES: [(&[&str], &str); 5] = [
     (&["CERT", "CERTIFICATE", "SSL_CERT"], "TLS_CERT"),
 ];
 
-/// Removes variables that hold nothing from `command`: an empty variable is as good as none.
+/// Removes the variables that are empty from `command`: an empty variable counts as unset.
 pub(super) fn without_blank_variables(command: Command) -> Command {
     let unset = |arg: Arg| {
         let value = arg.get_env().and_then(env::var_os);
@@ -161,13 +161,13 @@ pub(super) fn without_blank_variables(command: Command) -> Command {
         .mut_subcommands(without_blank_variables)
 }
 
-/// Adds what to write instead to an error about an option of another program.
-pub(super) fn explain(mut error: Error) -> Error {
+/// Adds a hint to an error about an option of another program.
+pub(super) fn add_hint(mut error: Error) -> Error {
     let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
     let given = given.split('=').next().unwrap_or_default();
-    let hint = OPTIONS
+    let hint = OPTION_HINTS
         .iter()
         .find(|(names, _)| names.contains(&given))
         .map(|(_, hint)| *hint);
@@ -181,25 +181,23 @@ pub(super) fn explain(mut error: Error) -> Error {
     error
 }
 
-/// Refuses a first word that is neither a command nor anything like a source, as clap would without
-/// positional sources.
-pub(super) fn check_words(serve: &Serve, command: &Command) -> Result<(), Error> {
-    for word in serve.words() {
-        if ["true", "false", "yes", "no", "on", "off"].contains(&word) {
-            let sentence = format!(
-                "unexpected argument '{word}' found; an option such as --always-on takes no value\n"
-            );
-            return Err(Error::raw(ErrorKind::UnknownArgument, sentence).with_cmd(command));
+/// Rejects positional arguments that are neither sources nor similar to one, such as a misspelled
+/// command. Clap would do this if there were no positional arguments.
+pub(super) fn check_positionals(serve: &Serve, command: &Command) -> Result<(), Error> {
+    for text in serve.positionals() {
+        let unexpected = |remedy: &str| {
+            let message = format!("unexpected argument '{text}' found; {remedy}\n");
+            Err(Error::raw(ErrorKind::UnknownArgument, message).with_cmd(command))
+        };
+        if ["true", "false", "yes", "no", "on", "off"].contains(&text) {
+            return unexpected("write the value behind an equals sign, as in --always-on=true");
         }
-        if command.find_subcommand(word).is_some() {
-            let sentence = format!(
-                "unexpected argument '{word}' found; write the command first: framecast {word}\n"
-            );
-            return Err(Error::raw(ErrorKind::UnknownArgument, sentence).with_cmd(command));
+        if command.find_subcommand(text).is_some() {
+            return unexpected(&format!("write the command first: framecast {text}"));
         }
-        if matches!(word.parse::<Source>(), Err(SourceError::Unknown(unknown)) if unknown.is_word())
+        if matches!(text.parse::<Source>(), Err(SourceError::Unknown(unknown)) if unknown.is_word())
         {
-            return Err(unknown_command(word, command));
+            return Err(unknown_command(text, command));
         }
     }
     Ok(())
@@ -215,13 +213,13 @@ fn unknown_command(word: &str, command: &Command) -> Error {
         .get_subcommands()
         .filter(|command| !command.is_hide_set())
         .map(Command::get_name);
-    if let Some(meant) = most_like(word, known) {
+    if let Some(suggestion) = most_similar(word, known) {
         error.insert(
             ContextKind::SuggestedSubcommand,
-            ContextValue::Strings(vec![meant.to_owned()]),
+            ContextValue::Strings(vec![suggestion.to_owned()]),
         );
     } else {
-        let tip = "a source is like /dev/video0 or http://HOST/PATH; framecast alone serves an emulated camera";
+        let tip = "a source looks like /dev/video0 or http://HOST/PATH; \"framecast --help\" lists commands";
         error.insert(
             ContextKind::Suggested,
             ContextValue::StyledStrs(vec![tip.into()]),
@@ -230,25 +228,27 @@ fn unknown_command(word: &str, command: &Command) -> Error {
     error
 }
 
-/// A warning for each variable of our prefix that has no effect, because no option has its name.
+/// Returns a warning for each variable with the prefix of framecast that belongs to no option.
 pub(super) fn unknown_variables(command: &Command) -> Vec<String> {
     let known = variables(command);
     let is_known = |name: &str| INTERNAL.contains(&name) || known.iter().any(|known| known == name);
-    let set = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let set = set.filter(|(name, value)| name.starts_with(PREFIX) && !is_service_link(name, value));
-    let mut warnings: Vec<String> = set
-        .filter_map(|(name, _)| {
-            let short = &name[PREFIX.len()..];
-            let other = VARIABLES.iter().find(|(names, _)| names.contains(&short)).map(|(_, meant)| *meant);
-            match (is_known(&name), other) {
-                (true, _) => None,
-                (false, Some(meant)) => {
-                    Some(format!("{name} is ignored: unknown variable; did you mean {PREFIX}{meant}?"))
-                }
-                (false, None) => Some(match most_like(&name, known.iter().map(String::as_str)) {
-                    Some(meant) => format!("{name} is ignored: unknown variable; did you mean {meant}?"),
-                    None => format!("{name} is ignored: unknown variable; \"framecast --help\" lists the variables"),
-                }),
+    let mut warnings: Vec<String> = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, value)| {
+            name.starts_with(PREFIX) && !is_known(name) && !is_service_link(name, value)
+        })
+        .map(|(name, _)| {
+            let short_name = &name[PREFIX.len()..];
+            let hint = VARIABLE_HINTS
+                .iter()
+                .find(|(names, _)| names.contains(&short_name))
+                .map(|(_, hint)| format!("{PREFIX}{hint}"));
+            let similar = || most_similar(&name, known.iter().map(String::as_str));
+            match hint.or_else(|| similar().map(str::to_owned)) {
+                Some(hint) => format!("{name}: unknown variable, ignored; did you mean {hint}?"),
+                None => format!(
+                    "{name}: unknown variable, ignored; \"framecast --help\" lists the variables"
+                ),
             }
         })
         .collect();
@@ -256,7 +256,7 @@ pub(super) fn unknown_variables(command: &Command) -> Vec<String> {
     warnings
 }
 
-/// The variables of a command and of those below it.
+/// Returns the variables of a command and its subcommands.
 fn variables(command: &Command) -> Vec<String> {
     let own = command
         .get_arguments()
@@ -266,8 +266,8 @@ fn variables(command: &Command) -> Vec<String> {
         .collect()
 }
 
-/// Whether a variable describes another service: Kubernetes and Docker set `NAME_PORT=tcp://...`,
-/// `NAME_SERVICE_HOST` and the like for each service, and one may be called framecast.
+/// Whether Kubernetes or Docker set this variable. They set `NAME_PORT=tcp://...`,
+/// `NAME_SERVICE_HOST` and similar ones for each service, which may be called framecast.
 fn is_service_link(name: &str, value: &OsStr) -> bool {
     let is_address = value
         .to_str()
@@ -282,20 +282,20 @@ fn is_service_link(name: &str, value: &OsStr) -> bool {
         || has_port
 }
 
-/// The one of `known` that `word` is most like, whatever its hyphens and underscores, if any is
-/// like it.
-fn most_like<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// Returns the name in `known` that is most similar to `word`, if any is similar enough. Hyphens,
+/// underscores and the prefix do not count.
+fn most_similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
-    let likeness = |name: &str| {
-        // A common prefix counts for much, so ours is left out.
+    let similarity = |name: &str| {
+        // Jaro-Winkler gives a common prefix much weight.
         let [name, word] =
             [name, word].map(|text| plain(text.strip_prefix(PREFIX).unwrap_or(text)));
         strsim::jaro_winkler(&name, &word)
     };
     let best = known
-        .map(|name| (likeness(name), name))
+        .map(|name| (similarity(name), name))
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    best.filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+    best.filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
         .map(|(_, name)| name)
 }
 
@@ -307,10 +307,10 @@ mod tests {
     use crate::options::Options;
 
     #[test]
-    fn misspelt_names_are_recognised() {
+    fn misspelled_variable_suggests_the_similar_one() {
         let known = variables(&Options::command());
-        let meant =
-            |name: &str| most_like(name, known.iter().map(String::as_str)).map(str::to_owned);
+        let suggestion =
+            |name: &str| most_similar(name, known.iter().map(String::as_str)).map(str::to_owned);
         for (name, expected) in [
             ("FRAMECAST_AUTHFILE", "FRAMECAST_AUTH_FILE"),
             ("FRAMECAST_LISTN", "FRAMECAST_LISTEN"),
@@ -318,13 +318,13 @@ mod tests {
             ("FRAMECAST_TOKENFILE", "FRAMECAST_TOKEN_FILE"),
             ("FRAMECAST_ALWAYSON", "FRAMECAST_ALWAYS_ON"),
         ] {
-            assert_eq!(meant(name).as_deref(), Some(expected));
+            assert_eq!(suggestion(name).as_deref(), Some(expected));
         }
-        assert_eq!(meant("FRAMECAST_QUIRKS"), None);
+        assert_eq!(suggestion("FRAMECAST_QUIRKS"), None);
     }
 
     #[test]
-    fn links_to_other_services_are_no_variables_of_ours() {
+    fn service_links_are_not_options() {
         let is_link = |name: &str, value: &str| is_service_link(name, OsStr::new(value));
         assert!(is_link("FRAMECAST_PORT", "tcp://10.0.0.1:80"));
         assert!(is_link("FRAMECAST_PORT_80_TCP_ADDR", "10.0.0.1"));
