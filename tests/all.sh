@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that can be tested in minutes, with the programs it needs: Debian's, installed here if they are missing.
-# `cargo test` alone runs what needs nothing but Rust.
+# Runs all tests that take minutes, and installs missing programs from Debian's packages. `cargo test` alone needs only
+# Rust. `tests/all.sh program` runs only the tests that need other programs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,30 +33,38 @@ missing fish fish
 missing systemd-analyze systemd
 missing promtool prometheus
 missing lintian lintian
-# GStreamer shows a window by a plugin, which is no program.
+# A plugin of GStreamer, which is no program: it opens a window.
 if ! dpkg-query --show gstreamer1.0-x >/dev/null 2>&1; then need+=(gstreamer1.0-x); fi
 if ! /usr/bin/python3 -c "import prometheus_client" 2>/dev/null; then need+=(python3-prometheus-client); fi
 missing redis-server redis-server
 install_missing
 if ! command -v cargo-deb >/dev/null; then cargo install cargo-deb --locked; fi
-# What programs written in Python ask a camera with.
+# The libraries of Python that the clients' tests use.
 if ! target/clients/bin/python -c 'import aiohttp, cv2, requests' 2>/dev/null; then
     python3 -m venv target/clients
     target/clients/bin/pip install --quiet --disable-pip-version-check aiohttp opencv-python-headless requests
 fi
 
-# What needs nothing else, side by side.
+# A browser and a measured link need the machine to themselves: one test after the other, and optimised, because a driver
+# that cannot keep its rate says nothing about the server.
+test_with_programs() {
+    cargo test --locked --profile optimised --lib --test program --test clients -- --ignored --test-threads=1
+}
+if [ "${1:-all}" = program ]; then
+    test_with_programs
+    exit
+fi
+
+# The tests that need only Rust.
 cargo test --locked
-# A million accidents, and whether the simulation notices the faults that are made on purpose.
+# 10,000 seeds, and whether the simulation detects the faults that are made on purpose.
 cargo test --locked --profile optimised --test simulation -- --seeds 0..10000
 cargo test --locked --profile optimised --test simulation -- --faults
-# Inputs nobody has thought of yet, for a few seconds each, and alike each time: a change is judged by what it changed.
-# tests/fuzz/README.md tells how to look for longer.
+# New inputs for some seconds each. The seed is fixed, so that a failure comes from a change. tests/fuzz/README.md shows
+# longer runs.
 FUZZ_SEED=1 bash tests/fuzz/run.sh 10
-# What needs other programs. A browser and a measured link want the machine to themselves, so one after the other, and
-# optimised: a camera that cannot keep its rate is no measure of a server.
-cargo test --locked --profile optimised --lib --test program --test clients -- --ignored --test-threads=1
-# Attacks on the real server, in their short form: whatever the machine's speed, nobody may be harmed who did no harm.
+test_with_programs
+# Attacks on the real server in their short form, with the limits that hold on any machine.
 cargo test --locked --profile optimised --test stress -- --short
-# The package: made, installed, looked at and purged. Debian's own programs have the last word, where they are.
+# The Debian package, where Debian's programs are.
 if command -v dpkg-deb >/dev/null; then bash tests/package.sh; fi

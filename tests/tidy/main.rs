@@ -2,6 +2,7 @@
 //! not import each other, how long a file, a function or a line may be, and that the map in
 //! `lib.rs` matches what is there.
 
+mod documents;
 mod imports;
 mod map;
 

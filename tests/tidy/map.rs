@@ -100,23 +100,6 @@ fn life_of_a_frame_names_few_functions_that_all_exist() {
     }
 }
 
-#[test]
-fn links_of_the_readme_to_the_source_lead_somewhere() {
-    let text = fs::read_to_string(super::root().join("README.md")).unwrap();
-    let targets = text
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split([')', '#']).next());
-    let files: Vec<&str> = targets
-        .filter(|target| target.starts_with("src/") || target.starts_with("tests/"))
-        .collect();
-    let missing = files
-        .iter()
-        .filter(|file| !super::root().join(file).exists());
-    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new());
-    assert!(!files.is_empty());
-}
-
 /// Whether a module, or one of its children, has a function of that name.
 fn defines(modules: &[&str], function: &str) -> bool {
     let place = super::root().join("src").join(modules.join("/"));
