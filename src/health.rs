@@ -11,8 +11,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::trust::Trust;
-use crate::wire::printable::Printable;
 use crate::wire::secret::{Credentials, SecretAddress, mask};
+use crate::wire::text::Escaped;
 use crate::wire::url::Url;
 
 /// The timeout of the request. A server whose loop does not hang answers at once.
@@ -104,12 +104,12 @@ pub struct Query {
 pub fn check(query: &Query) -> Result<String, HealthError> {
     let url = || query.url.clone();
     let (server, given) =
-        Url::of_server(query.url.expose()).map_err(|problem| HealthError::Url {
+        Url::parse_http(query.url.expose()).map_err(|problem| HealthError::Url {
             url: url(),
             problem,
         })?;
     let config = server
-        .is_encrypted()
+        .is_https()
         .then(|| query.trust.config())
         .transpose()
         .map_err(|error| {
@@ -122,8 +122,8 @@ pub fn check(query: &Query) -> Result<String, HealthError> {
         .map(Credentials::basic);
     let bearer = query.token.as_ref().map(|token| format!("Bearer {token}"));
     let request = server
-        .below("healthz")
-        .request("framecast-health", credentials.or(bearer).as_deref());
+        .subpath("healthz")
+        .get_request("framecast-health", credentials.or(bearer).as_deref());
     let response = exchange(&server, &request, config).map_err(|error| {
         if is_about_certificate(&error) {
             HealthError::Certificate { url: url(), error }
@@ -135,7 +135,7 @@ pub fn check(query: &Query) -> Result<String, HealthError> {
         let error = io::Error::other("the response is not HTTP");
         HealthError::NoResponse { url: url(), error }
     })?;
-    let reason = Printable(mask(String::from_utf8_lossy(body).trim())).to_string();
+    let reason = Escaped(mask(String::from_utf8_lossy(body).trim())).to_string();
     match status {
         200..=299 => Ok(reason),
         UNAUTHORIZED => Err(HealthError::Access { url: url() }),
@@ -199,7 +199,7 @@ fn exchange(
 /// Connects to the first address of the server that accepts a connection.
 fn connect(server: &Url, deadline: Instant) -> io::Result<TcpStream> {
     let mut failure = io::Error::other("the host has no address");
-    let (host, port) = server.lookup();
+    let (host, port) = server.host_and_port();
     for address in (host.as_str(), port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, remaining(deadline)?) {
             Ok(stream) => return Ok(stream),

@@ -93,7 +93,7 @@
 //! 5. `server::camera::Camera::read`: passes whole frames on to the hub.
 //! 6. `server::camera::frames::FrameReader::read`: reads until the pipe would block, or its budget
 //!    is spent.
-//! 7. [`wire::pieces::PieceDecoder::decode`]: decodes what was read, within the same budget.
+//! 7. [`wire::budget::BudgetedDecoder::decode`]: decodes what was read, within the same budget.
 //! 8. [`wire::decoder::SourceDecoder::decode`]: JPEGs or parts, as the driver writes them.
 //! 9. [`wire::multipart::PartDecoder::decode`]: finds the JPEG between two boundaries.
 //! 10. `wire::jpeg::walk::Walk::advance`: walks its segments, to see that it is whole.

@@ -18,8 +18,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 
 pub use self::rate_limit::RateLimit;
-use crate::wire::printable::Printable;
 use crate::wire::secret::mask;
+use crate::wire::text::Escaped;
 
 /// A longer line is cut. A pipe that is writable takes this many bytes at once (PIPE_BUF in
 /// pipe(7)).
@@ -46,7 +46,7 @@ pub fn start(level: LevelFilter) {
     builder
         .target(Target::Pipe(Box::new(NonBlockingStderr::default())))
         .format(|line, record| {
-            let (level, text) = (record.level(), Printable(mask(&record.args().to_string())));
+            let (level, text) = (record.level(), Escaped(mask(&record.args().to_string())));
             match priority(level) {
                 "" => writeln!(line, "{} {level:<5} {text}", line.timestamp_millis()),
                 priority => writeln!(line, "{priority}{text}"),

@@ -11,8 +11,8 @@ use framecast::hub::Call;
 use framecast::hub::{Answer, Hub, Limits, Readiness, Reply, Subscription, Tick, Transport};
 use framecast::stream::Captured;
 use framecast::stream::{Peer, RateLimit};
-use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::Picture;
+use framecast::wire::metadata::WallTime;
 use framecast::wire::multipart::{Framing, preamble};
 
 const BOUNDARY: &str = "frame";

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use framecast::wire::facts::WallTime;
 use framecast::wire::http::Request;
 use framecast::wire::jpeg::{self, FRAME_BYTES_MAX, Splitter};
+use framecast::wire::metadata::WallTime;
 use framecast::wire::multipart::{EncodedPart, Framing, PartDecoder, preamble};
-use framecast::wire::source::{Part, Rejected};
+use framecast::wire::part::{Part, Rejected};
 
 #[path = "../shared/pictures.rs"]
 mod pictures;

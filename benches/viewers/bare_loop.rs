@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use framecast::clock::wall_time;
-use framecast::wire::facts::WallTime;
+use framecast::wire::metadata::WallTime;
 use framecast::wire::multipart::{self, EncodedPart, Framing};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};

@@ -127,10 +127,10 @@ impl Target {
             url: url.clone(),
             why,
         };
-        let (parsed, credentials) = Url::of_server(url.expose()).map_err(refuse)?;
+        let (parsed, credentials) = Url::parse_http(url.expose()).map_err(refuse)?;
         let authorization = credentials.as_ref().map(Credentials::basic);
-        let request = parsed.request("framecast-bench", authorization.as_deref());
-        let (host, port) = parsed.lookup();
+        let request = parsed.get_request("framecast-bench", authorization.as_deref());
+        let (host, port) = parsed.host_and_port();
         let found =
             (host.as_str(), port)
                 .to_socket_addrs()
@@ -141,7 +141,7 @@ impl Target {
         let address = first_served(&found.collect::<Vec<_>>())
             .ok_or_else(|| refuse("its host has no address"))?;
         let secrecy = parsed
-            .is_encrypted()
+            .is_https()
             .then(|| Secrecy::with(parsed.server_name()))
             .transpose();
         let secrecy =

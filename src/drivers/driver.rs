@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::error::{CaptureError, SourceError};
 use crate::clock::wall_time;
-use crate::wire::facts::{Sequence, WallTime};
-use crate::wire::multipart::{Division, EncodedPart, Framing, preamble, rejected_part};
-use crate::wire::source::{Part, REPAIRED_FIELD, Reason, Repair};
+use crate::wire::metadata::{Sequence, WallTime};
+use crate::wire::multipart::{EncodedPart, Framing, PartFormat, preamble, rejected_part};
+use crate::wire::part::{Part, REPAIRED_FIELD, Reason, Repair};
 
 /// A source whose rate is not known should give a frame within this.
 pub(super) const FRAME_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -133,7 +133,7 @@ impl<'a> Parts<'a> {
         fields: &str,
     ) -> Result<(), CaptureError> {
         self.sequence = sequence;
-        let division = Division {
+        let division = PartFormat {
             boundary: BOUNDARY,
             fields,
         };

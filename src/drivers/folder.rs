@@ -11,8 +11,8 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 
 use super::error::SourceError;
-use crate::wire::jpeg::{Flaw, mend, with_standard_tables};
-use crate::wire::source::{Repair, too_large};
+use crate::wire::jpeg::{JpegError, mend, with_standard_tables};
+use crate::wire::part::{Repair, too_large};
 
 /// A file that was left alone for this long is no longer being written.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
@@ -86,7 +86,7 @@ pub(super) enum Unshown {
     #[error("{}", too_large(*.0))]
     TooLarge(usize),
     #[error(transparent)]
-    Flawed(#[from] Flaw),
+    Flawed(#[from] JpegError),
 }
 
 /// Reads the first picture of a file: cameras and phones append data of their own, previews and
@@ -107,14 +107,14 @@ pub(super) fn read(version: &Version, frame_bytes_max: usize) -> Result<Still, U
     let is_cut = bytes.len() > frame_bytes_max;
     bytes.truncate(frame_bytes_max);
     let mended = match mend(&bytes) {
-        Err(Flaw::Truncated) if is_cut => return Err(Unshown::TooLarge(frame_bytes_max)),
+        Err(JpegError::Truncated) if is_cut => return Err(Unshown::TooLarge(frame_bytes_max)),
         mended => mended?,
     };
     if mended.repair == Some(Repair::EndMarker) && (is_cut || !version.is_settled()) {
         return Err(if is_cut {
             Unshown::TooLarge(frame_bytes_max)
         } else {
-            Flaw::Truncated.into()
+            JpegError::Truncated.into()
         });
     }
     let (repair, length) = (mended.repair, mended.jpeg.len());

@@ -202,7 +202,7 @@ impl<T: Transport> Connection<T> {
             totals.received_bytes += count as u64;
             match &mut self.state {
                 State::Receiving => {
-                    if self.requests.taken() > 0 && !self.requests.has_begun() {
+                    if self.requests.count() > 0 && !self.requests.has_begun() {
                         // On a kept connection, the time for a head begins with its first byte.
                         self.until = now + limits.request_timeout;
                     }
@@ -228,10 +228,10 @@ impl<T: Transport> Connection<T> {
         if !matches!(self.state, State::Receiving) {
             return Ok(None);
         }
-        let Some(request) = self.requests.take()? else {
+        let Some(request) = self.requests.next_request()? else {
             return Ok(None);
         };
-        let may_follow = self.requests.taken() < limits.requests_per_connection_max;
+        let may_follow = self.requests.count() < limits.requests_per_connection_max;
         self.state = State::Answering(Exchange::new(&request, may_follow, now));
         self.until = now + limits.request_timeout;
         Ok(Some(request))

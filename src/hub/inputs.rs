@@ -10,7 +10,7 @@ use super::connection::{Connection, State};
 use super::connections::Connections;
 use crate::stream::answer::{Awaited, Call, Permit};
 use crate::stream::{Captured, CloseReason, Key, Limits, Live, Peer, Readiness, Topic, Transport};
-use crate::wire::multipart::Division;
+use crate::wire::multipart::PartFormat;
 
 /// All connections, and what they are sent.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Hub<T> {
 
 impl<T: Transport> Hub<T> {
     /// A hub for `cameras` cameras, whose streams are divided in this way.
-    pub fn new<'a>(cameras: usize, division: impl Into<Division<'a>>, limits: Limits) -> Self {
+    pub fn new<'a>(cameras: usize, division: impl Into<PartFormat<'a>>, limits: Limits) -> Self {
         Self {
             connections: Connections::new(),
             subscribers: BTreeMap::new(),
@@ -147,7 +147,7 @@ impl<T: Transport> Hub<T> {
             let Some(connection) = self.connections.touch(key) else {
                 continue;
             };
-            let is_requesting = connection.requests.taken() == 0 || connection.requests.has_begun();
+            let is_requesting = connection.requests.count() == 0 || connection.requests.has_begun();
             match &mut connection.state {
                 State::Handshaking | State::Receiving if is_requesting => {
                     connection.until = connection

@@ -28,7 +28,7 @@ impl<T: Transport> Hub<T> {
         let Some(connection) = self.connections.touch(key) else {
             return false;
         };
-        if connection.client == client && connection.requests.taken() > 0 {
+        if connection.client == client && connection.requests.count() > 0 {
             return true;
         }
         connection.client = client;

@@ -11,8 +11,8 @@ use super::{OptionsError, programs};
 use crate::drivers::{Source, SourceError};
 use crate::publish::Target;
 use crate::server::{CameraSettings, Offline, PublisherSettings, StdinFrom, WarmUp};
-use crate::wire::printable::composed;
 use crate::wire::secret::SecretAddress;
+use crate::wire::text::to_nfc;
 
 /// The longest camera name, in characters. As UTF-8 it must fit into a file name (255 bytes).
 const NAME_CHARACTERS_MAX: usize = 60;
@@ -105,7 +105,7 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
     }
     match text.chars().find(|character| FORBIDDEN.contains(character)) {
         // Keyboards and file systems write some letters in several ways, such as u and diaeresis.
-        None => Ok(composed(text).into_owned()),
+        None => Ok(to_nfc(text).into_owned()),
         Some(wrong) => Err(format!(
             "invalid camera name '{text}': it contains {wrong:?}; use letters, digits, spaces and \
              punctuation other than {}",

@@ -8,10 +8,10 @@ use rustix::process::Pid;
 
 use crate::server::credentials::read_small;
 use crate::server::{Offline, WarmUp};
-use crate::wire::facts::Ignored;
 use crate::wire::jpeg::{self, FRAME_BYTES_MAX};
+use crate::wire::metadata::IgnoredFields;
+use crate::wire::part::Part;
 use crate::wire::secret::SecretAddress;
-use crate::wire::source::Part;
 
 /// The upper bound of a frame's size, in MiB. Each slow viewer retains one frame, and each driver
 /// buffers one.
@@ -166,7 +166,7 @@ pub(super) fn offline(text: &str) -> Result<Offline, String> {
                 picture,
                 captured_at: None,
                 sequence: None,
-                ignored: Ignored::default(),
+                ignored: IgnoredFields::default(),
                 repair: None,
             };
             Ok(Offline::Picture(part.with_tables()))

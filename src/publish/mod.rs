@@ -25,9 +25,9 @@ pub use self::target::Target;
 use crate::clock::wall_time;
 use crate::drivers::redis::{Connection, Fault, Link, Place, say};
 use crate::wire::decoder::SourceDecoder;
-use crate::wire::facts::{Sequence, WallTime};
+use crate::wire::metadata::{Sequence, WallTime};
 use crate::wire::multipart::EncodedPart;
-use crate::wire::source::{Part, Reason};
+use crate::wire::part::{Part, Reason};
 
 /// What is said once frames go out, the first time and after each outage. The server knows by it
 /// that all is well.
@@ -130,7 +130,7 @@ fn read_frames(newest: &Newest, frame_bytes_max: usize, repeats: bool) -> io::Re
                 said.push(rejected.reason);
                 say(&format!(
                     "{}; others like it are left out silently",
-                    rejected.sentence(frame_bytes_max)
+                    rejected.message(frame_bytes_max)
                 ));
                 continue;
             }

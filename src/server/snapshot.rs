@@ -15,8 +15,8 @@ use crate::hub::Hub;
 use crate::site::auth::Counts;
 use crate::site::snapshot::{self, Driver, Snapshot};
 use crate::site::view::{CameraView, View};
-use crate::wire::facts::WallTime;
-use crate::wire::source::{Reason, Tally};
+use crate::wire::metadata::WallTime;
+use crate::wire::part::{Reason, Tally};
 
 /// Where a view or a snapshot comes from: the parts of the server, borrowed for one answer.
 #[derive(Clone, Copy, Debug)]

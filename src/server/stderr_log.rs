@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use crate::wire::printable::Printable;
 use crate::wire::secret::SecretAddress;
+use crate::wire::text::Escaped;
 
 /// Lines of stderr logged in one second. If a child keeps writing more, one line is logged in a
 /// window that doubles from [`WINDOW_MIN`] to [`WINDOW_MAX`].
@@ -129,7 +129,7 @@ impl StderrLog {
 /// credentials of `address` and of other addresses, and escapes control characters.
 pub(super) fn sanitize(line: &str, address: &SecretAddress) -> String {
     let line = line.strip_prefix("framecast: ").unwrap_or(line);
-    Printable(address.redact(line)).to_string()
+    Escaped(address.redact(line)).to_string()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::hub::{Body, BodyKind, Next};
 use crate::stream::Frame;
 use crate::stream::Live;
-use crate::wire::avi::{self, Video};
+use crate::wire::avi::{self, VideoFormat};
 
 /// A chunk has so many bytes: a system call's worth.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -78,7 +78,7 @@ impl Clip {
             Format::Avi => {
                 let length = avi::file_length(lengths.iter().copied())?;
                 (
-                    avi::head(&video(frames), &lengths),
+                    avi::header(&video(frames), &lengths),
                     avi::index(&lengths),
                     length,
                 )
@@ -98,7 +98,7 @@ impl Clip {
     /// Writes what precedes a picture.
     fn begin(&mut self, picture: Bytes, out: &mut Vec<u8>) -> Bytes {
         if self.format == Format::Avi {
-            out.extend(avi::picture_head(picture.len()));
+            out.extend(avi::frame_header(picture.len()));
             self.padding = avi::padding(picture.len());
         }
         picture
@@ -150,7 +150,7 @@ impl Body for Clip {
 
 /// What an AVI says of its pictures, of which there is at least one: the size of the last, and the
 /// mean time between.
-fn video(frames: &[&Frame]) -> Video {
+fn video(frames: &[&Frame]) -> VideoFormat {
     let (width, height) = frames
         .last()
         .map_or((0, 0), |frame| (frame.picture.width, frame.picture.height));
@@ -164,7 +164,7 @@ fn video(frames: &[&Frame]) -> Video {
         }
         _ => STILL,
     };
-    Video {
+    VideoFormat {
         width,
         height,
         interval,

@@ -133,7 +133,7 @@ impl Body for Events {
         let mut out = Vec::new();
         if !self.is_greeted {
             self.is_greeted = true;
-            sse::retry(&mut out, RETRY_MS);
+            sse::write_retry(&mut out, RETRY_MS);
         }
         let mut told = self.told;
         for (id, entry) in self.pending(&live.event_log) {
@@ -151,9 +151,9 @@ impl Body for Events {
                     // Plain numbers and words always serialise.
                     let data =
                         serde_json::to_vec(&Frame::new(&followed.name, fact)).unwrap_or_default();
-                    sse::event(&mut out, id, "frame", &data);
+                    sse::write_event(&mut out, id, "frame", &data);
                 }
-                Entry::News(name, news) => sse::event(&mut out, id, name, &news.data),
+                Entry::News(name, news) => sse::write_event(&mut out, id, name, &news.data),
             }
             told = id;
         }

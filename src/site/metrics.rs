@@ -17,7 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::snapshot::{Camera, Snapshot};
 use crate::stream::Histogram;
 use crate::wire::http::Request;
-use crate::wire::source::Reason;
+use crate::wire::part::Reason;
 
 /// One of the two formats in which figures are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

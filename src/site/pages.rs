@@ -20,8 +20,8 @@ use super::view::{CameraView, View};
 use super::{parameters, token};
 use crate::hub::{Answer, Awaited, Call, Response, Subscription, Transport};
 use crate::stream::Frame;
-use crate::wire::facts::WallTime;
 use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
+use crate::wire::metadata::WallTime;
 use crate::wire::{multipart, sse};
 
 /// A label by which a viewer asks for its own figures is kept up to this length.

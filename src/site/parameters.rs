@@ -11,7 +11,7 @@ use super::reply::Problem;
 use crate::stream::RateLimit;
 use crate::wire::http::Request;
 use crate::wire::multipart::Framing;
-use crate::wire::printable::composed;
+use crate::wire::text::to_nfc;
 
 /// Frames a second that a viewer may ask for.
 const FPS_MAX: f64 = 240.0;
@@ -45,7 +45,7 @@ pub fn find_camera(number: Option<usize>, request: &Request, names: &[&str]) -> 
     match (number, asked_camera(request)) {
         (Some(number), _) => Some(number).filter(|&number| number < names.len()),
         (None, Some(asked)) => {
-            let asked = composed(&asked);
+            let asked = to_nfc(&asked);
             names.iter().position(|name| *name == asked)
         }
         (None, None) => Some(0),

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::origins::Origins;
 use crate::hub::{Answer, Response};
-use crate::wire::facts::WallTime;
 use crate::wire::http::{ResponseHead, Status};
+use crate::wire::metadata::WallTime;
 
 /// Why a request fails: a status, and a sentence for people.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::connection_view::body_kind;
 use crate::hub::{BodyKind, Hub, Transport};
 use crate::stream::Channel;
-use crate::wire::facts::WallTime;
+use crate::wire::metadata::WallTime;
 
 /// References and a few facts, made for every request: what takes longer to collect is in a
 /// [`Snapshot`](super::snapshot::Snapshot).

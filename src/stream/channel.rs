@@ -8,7 +8,7 @@ use super::histogram::Histogram;
 use super::history::History;
 use super::numbering::Numbering;
 use super::retained::Retained;
-use crate::wire::multipart::Division;
+use crate::wire::multipart::PartFormat;
 
 /// The frames of one camera.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Channel {
     /// `retained` for as long as viewers hold them.
     pub fn publish(
         &mut self,
-        division: Division<'_>,
+        division: PartFormat<'_>,
         captured: &Captured<'_>,
         is_live: bool,
         retained: &mut Retained,

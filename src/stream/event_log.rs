@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::frame::Frame;
-use crate::wire::facts::WallTime;
+use crate::wire::metadata::WallTime;
 
 /// Frames of one camera of which the records are kept.
 const RECORDS_MAX: usize = 1000;

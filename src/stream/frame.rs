@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::wire::facts::{Sequence, WallTime};
 use crate::wire::jpeg::Picture;
-use crate::wire::multipart::{Division, EncodedPart, Framing};
+use crate::wire::metadata::{Sequence, WallTime};
+use crate::wire::multipart::{EncodedPart, Framing, PartFormat};
 
 /// One published picture. Cloning it, and taking a part or the JPEG from it, counts a reference and
 /// copies no byte.
@@ -50,7 +50,7 @@ pub struct Captured<'a> {
 impl Frame {
     /// Encodes a picture as a part of a stream divided so. This is the only copy ever made of it.
     pub fn encode(
-        division: Division<'_>,
+        division: PartFormat<'_>,
         number: u64,
         sequence: u64,
         given: &Captured<'_>,

@@ -11,7 +11,7 @@ use super::event_log::EventLog;
 use super::frame::Captured;
 use super::limits::Limits;
 use super::retained::Retained;
-use crate::wire::multipart::{self, Division};
+use crate::wire::multipart::{self, PartFormat};
 
 /// What connections are sent, and what bounds it.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Live {
 
 impl Live {
     /// Nothing yet of `cameras` cameras, whose streams are divided in this way.
-    pub fn new(cameras: usize, division: Division<'_>, limits: Limits) -> Self {
+    pub fn new(cameras: usize, division: PartFormat<'_>, limits: Limits) -> Self {
         let channel = |_| Channel::new(limits.history_span, limits.history_bytes_max);
         Self {
             channels: (0..cameras).map(channel).collect(),
@@ -52,8 +52,8 @@ impl Live {
     }
 
     /// How streams are divided into parts.
-    pub fn division(&self) -> Division<'_> {
-        Division {
+    pub fn division(&self) -> PartFormat<'_> {
+        PartFormat {
             boundary: &self.boundary,
             fields: &self.part_fields,
         }
@@ -61,7 +61,7 @@ impl Live {
 
     /// Makes a picture the newest frame of `camera`, a live one or a placeholder.
     pub fn publish(&mut self, camera: usize, captured: &Captured<'_>, is_live: bool, now: Instant) {
-        let division = Division {
+        let division = PartFormat {
             boundary: &self.boundary,
             fields: &self.part_fields,
         };

@@ -2,7 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::wire::facts::Sequence;
+use crate::wire::metadata::Sequence;
 
 /// The largest step from one number that a camera states to the next. A camera that numbers its
 /// frames by microseconds may pause for twelve days; what jumps further is not counting.

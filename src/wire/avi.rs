@@ -36,7 +36,7 @@ const KEYFRAME: u32 = 0x10;
 
 /// What a file says of its pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Video {
+pub struct VideoFormat {
     /// Width in pixels.
     pub width: u16,
     /// Height in pixels.
@@ -78,7 +78,7 @@ pub fn file_length(pictures: impl IntoIterator<Item = usize>) -> Result<u64, Too
 
 /// All that precedes the chunk of the first of pictures of such lengths, which [`file_length`] has
 /// found to fit.
-pub fn head(video: &Video, pictures: &[usize]) -> Vec<u8> {
+pub fn header(video: &VideoFormat, pictures: &[usize]) -> Vec<u8> {
     let count = number(pictures.len() as u64);
     let largest = number(pictures.iter().copied().max().unwrap_or(0) as u64);
     let data = pictures
@@ -165,7 +165,7 @@ pub fn head(video: &Video, pictures: &[usize]) -> Vec<u8> {
 }
 
 /// The head of the chunk of a picture of `length` bytes.
-pub fn picture_head(length: usize) -> [u8; 8] {
+pub fn frame_header(length: usize) -> [u8; 8] {
     let [a, b, c, d] = number(length as u64).to_le_bytes();
     let [p, q, r, s] = PICTURE;
     [p, q, r, s, a, b, c, d]
@@ -227,15 +227,15 @@ mod tests {
     fn a_file_of_two_pictures_is_right_to_the_byte() {
         let pictures: [&[u8]; 2] = [&[0xff, 0xd8, 0x01, 0xff, 0xd9], &[0xff, 0xd8, 0xff, 0xd9]];
         let lengths = [5, 4];
-        let video = Video {
+        let video = VideoFormat {
             width: 640,
             height: 480,
             interval: Duration::from_micros(33_333),
         };
-        let mut file = head(&video, &lengths);
+        let mut file = header(&video, &lengths);
         assert_eq!(file.len() as u64, HEAD_BYTES);
         for picture in pictures {
-            file.extend(picture_head(picture.len()));
+            file.extend(frame_header(picture.len()));
             file.extend(picture);
             file.extend(padding(picture.len()));
         }

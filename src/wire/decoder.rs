@@ -6,7 +6,7 @@ use memchr::memchr2_iter;
 
 use super::jpeg::Splitter;
 use super::multipart::PartDecoder;
-use super::source::{Part, Rejected, Tally};
+use super::part::{Part, Rejected, Tally};
 
 /// Decodes what a driver writes, JPEGs or parts. The first FF D8 or `--` tells which; what precedes
 /// it is skipped.

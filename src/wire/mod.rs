@@ -4,17 +4,17 @@
 //! bytes", and `Err` for "no more bytes can mend this".
 
 pub mod avi;
+pub mod budget;
 pub mod decoder;
-pub mod facts;
 pub mod http;
 pub mod jpeg;
+pub mod metadata;
 pub mod multipart;
-pub mod pieces;
-pub mod printable;
+pub mod part;
 pub mod secret;
 pub mod sniff;
-pub mod source;
 pub mod sse;
 #[cfg(test)]
 mod tests;
+pub mod text;
 pub mod url;

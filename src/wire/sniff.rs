@@ -89,13 +89,13 @@ const TRANSPORT_SYNC: u8 = 0x47;
 impl Content {
     /// What bytes look like that begin with `head`, or with a part whose body does. Up to
     /// [`HEAD_BYTES`] count.
-    pub fn of(head: &[u8]) -> Self {
+    pub fn detect(head: &[u8]) -> Self {
         let head = head.get(..HEAD_BYTES).unwrap_or(head);
         if head.is_empty() {
             return Self::Nothing;
         }
         if let Some(body) = part_body(head).filter(|_| head.starts_with(b"--")) {
-            return Self::of(body);
+            return Self::detect(body);
         }
         let head = without_leading_blanks(head);
         let magic = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
@@ -143,12 +143,12 @@ impl Content {
             },
             [_, _, _, _, b's', b't', b'y', b'p' | b'm', ..]
             | [_, _, _, _, b'm', b'o', b'o', b'f' | b'v', ..] => Self::Video("MP4"),
-            _ => Self::of_stream(head),
+            _ => Self::detect_without_magic(head),
         }
     }
 
     /// Tells what has no magic number.
-    fn of_stream(head: &[u8]) -> Self {
+    fn detect_without_magic(head: &[u8]) -> Self {
         if head.first() == Some(&TRANSPORT_SYNC)
             && head.get(TRANSPORT_PACKET_BYTES) == Some(&TRANSPORT_SYNC)
         {
@@ -172,7 +172,7 @@ impl Content {
     }
 
     /// Whether the bytes show that neither JPEGs nor parts follow.
-    pub fn is_foreign(self) -> bool {
+    pub fn is_not_jpeg(self) -> bool {
         !matches!(
             self,
             Self::Nothing | Self::HttpHead | Self::Text | Self::Binary
@@ -320,7 +320,7 @@ mod tests {
             ),
             (&luma, Content::Binary),
         ] {
-            assert_eq!(Content::of(head), content, "{head:02x?}");
+            assert_eq!(Content::detect(head), content, "{head:02x?}");
             assert!(!content.remedy().is_empty());
         }
     }

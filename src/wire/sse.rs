@@ -8,7 +8,7 @@ pub const CONTENT_TYPE: &str = "text/event-stream";
 pub const COMMENT: &[u8] = b":\n\n";
 
 /// Appends an event. `data` must be one line of UTF-8, as JSON without layout is.
-pub fn event(out: &mut Vec<u8>, id: u64, name: &str, data: &[u8]) {
+pub fn write_event(out: &mut Vec<u8>, id: u64, name: &str, data: &[u8]) {
     use std::io::Write;
     // Writing to memory that grows does not fail.
     let _ = write!(out, "id: {id}\nevent: {name}\ndata: ");
@@ -17,6 +17,6 @@ pub fn event(out: &mut Vec<u8>, id: u64, name: &str, data: &[u8]) {
 }
 
 /// Appends how long a client is to wait before it connects again.
-pub fn retry(out: &mut Vec<u8>, milliseconds: u32) {
+pub fn write_retry(out: &mut Vec<u8>, milliseconds: u32) {
     out.extend_from_slice(format!("retry: {milliseconds}\n\n").as_bytes());
 }

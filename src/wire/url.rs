@@ -41,14 +41,14 @@ impl Url {
     ///
     /// `None` if it leads to no host, if its user or password are no text, or if there is an `@`
     /// behind the `#`, which is more likely the rest of a password.
-    pub fn read(text: &str) -> Option<(Self, Option<Credentials>, &str)> {
+    pub fn parse(text: &str) -> Option<(Self, Option<Credentials>, &str)> {
         let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
         let (scheme, rest) = address
             .split_once("://")
             .filter(|_| !fragment.contains('@'))?;
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (userinfo, place) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let url = Self::parse(format!("{scheme}://{place}{path}").as_bytes())?;
+        let url = Self::parse_parts(format!("{scheme}://{place}{path}").as_bytes())?;
         let credentials = if userinfo.is_empty() {
             None
         } else {
@@ -57,11 +57,11 @@ impl Url {
         Some((url, credentials, fragment))
     }
 
-    /// Reads the address of a server as [`read`](Self::read) does. What follows a `#` is left out.
+    /// Reads the address of a server as [`parse`](Self::parse) does. What follows a `#` is left out.
     ///
     /// # Errors
     /// It cannot be asked, for the reason returned, which does not repeat it.
-    pub fn of_server(text: &str) -> Result<(Self, Option<Credentials>), &'static str> {
+    pub fn parse_http(text: &str) -> Result<(Self, Option<Credentials>), &'static str> {
         let begins = |scheme: &str| {
             text.get(..scheme.len())
                 .is_some_and(|text| text.eq_ignore_ascii_case(scheme))
@@ -69,13 +69,13 @@ impl Url {
         if !begins("http://") && !begins("https://") {
             return Err("it must begin with http:// or https://");
         }
-        let (url, credentials, _) = Self::read(text).ok_or(FORM)?;
+        let (url, credentials, _) = Self::parse(text).ok_or(FORM)?;
         Ok((url, credentials))
     }
 
     /// Reads `SCHEME://HOST:PORT/PATH?QUERY`, which has no userinfo. `None` if there is no host, or
     /// no port where one is announced.
-    fn parse(address: &[u8]) -> Option<Self> {
+    fn parse_parts(address: &[u8]) -> Option<Self> {
         let at = memchr::memmem::find(address, b"://")?;
         let scheme = str::from_utf8(address.get(..at)?)
             .ok()?
@@ -116,13 +116,13 @@ impl Url {
                 })
             });
         match (location, scheme_ends) {
-            ([b'/', b'/', ..], _) => Self::parse(&without_userinfo(
+            ([b'/', b'/', ..], _) => Self::parse_parts(&without_userinfo(
                 &[self.scheme.as_bytes(), b":", location].concat(),
             )),
             ([b'/', ..], _) => Some(self.with_target(encode(location))),
             ([b'?', ..], _) => Some(self.with_target(self.path().to_owned() + &encode(location))),
             ([], _) => Some(self.clone()),
-            (_, Some(_)) => Self::parse(&without_userinfo(location)).filter(Self::is_http),
+            (_, Some(_)) => Self::parse_parts(&without_userinfo(location)).filter(Self::is_http),
             (_, None) => {
                 let folder = self
                     .path()
@@ -146,7 +146,7 @@ impl Url {
     }
 
     /// Whether it is `https`.
-    pub fn is_encrypted(&self) -> bool {
+    pub fn is_https(&self) -> bool {
         self.scheme == "https"
     }
 
@@ -176,7 +176,7 @@ impl Url {
     }
 
     /// `HOST` or `HOST:PORT`, as written.
-    pub fn place(&self) -> String {
+    pub fn authority(&self) -> String {
         match self.port {
             Some(port) => format!("{}:{port}", self.host),
             None => self.host.clone(),
@@ -204,7 +204,7 @@ impl Url {
 
     /// The name or address to look up, and the port to connect to. A zone follows its address
     /// behind one `%`, as getaddrinfo(3) reads it.
-    pub fn lookup(&self) -> (String, u16) {
+    pub fn host_and_port(&self) -> (String, u16) {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let host = match host.split_once('%') {
             Some((address, zone)) if self.host.starts_with('[') => {
@@ -218,7 +218,7 @@ impl Url {
     }
 
     /// The address of `path` on the same server, below the path of this address and with its query.
-    pub fn below(&self, path: &str) -> Self {
+    pub fn subpath(&self, path: &str) -> Self {
         let (folder, query) = self
             .target
             .split_at(self.target.find('?').unwrap_or(self.target.len()));
@@ -234,7 +234,7 @@ impl Url {
     ///
     /// Every server answers HTTP/1.0 without chunks (RFC 9112, section 6.1) and closes the
     /// connection after it.
-    pub fn request(&self, user_agent: &str, authorization: Option<&str>) -> Vec<u8> {
+    pub fn get_request(&self, user_agent: &str, authorization: Option<&str>) -> Vec<u8> {
         let authorization = authorization
             .map(|value| format!("Authorization: {value}\r\n"))
             .unwrap_or_default();
@@ -252,15 +252,14 @@ impl Url {
     }
 
     fn effective_port(&self) -> u16 {
-        self.port
-            .unwrap_or(if self.is_encrypted() { 443 } else { 80 })
+        self.port.unwrap_or(if self.is_https() { 443 } else { 80 })
     }
 }
 
 /// The whole address. Its query may hold secrets.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme, self.place(), self.target)
+        write!(f, "{}://{}{}", self.scheme, self.authority(), self.target)
     }
 }
 
@@ -362,7 +361,7 @@ mod tests {
     use super::*;
 
     fn url(text: &str) -> Url {
-        Url::read(text).unwrap_or_else(|| panic!("{text}")).0
+        Url::parse(text).unwrap_or_else(|| panic!("{text}")).0
     }
 
     #[test]
@@ -386,7 +385,7 @@ mod tests {
             let found = base.join(location.as_bytes());
             let found = found
                 .as_ref()
-                .map_or((String::new(), ""), |url| (url.place(), url.target()));
+                .map_or((String::new(), ""), |url| (url.authority(), url.target()));
             assert_eq!(found, (place.to_owned(), target), "{location}");
         }
     }
@@ -394,15 +393,18 @@ mod tests {
     #[test]
     fn ipv6_zone_reaches_the_resolver_and_not_the_host_field() {
         for text in ["http://[fe80::1%25eth0]:81/", "http://[fe80::1%eth0]:81/"] {
-            assert_eq!(url(text).lookup(), ("fe80::1%eth0".to_owned(), 81));
+            assert_eq!(url(text).host_and_port(), ("fe80::1%eth0".to_owned(), 81));
             assert_eq!(
                 (url(text).host_field().as_str(), url(text).server_name()),
                 ("[fe80::1]:81", "fe80::1")
             );
         }
-        assert_eq!(url("https://[::1]/").lookup(), ("::1".to_owned(), 443));
         assert_eq!(
-            url("http://my%5fcam/").lookup(),
+            url("https://[::1]/").host_and_port(),
+            ("::1".to_owned(), 443)
+        );
+        assert_eq!(
+            url("http://my%5fcam/").host_and_port(),
             ("my%5fcam".to_owned(), 80)
         );
     }
@@ -434,21 +436,21 @@ mod tests {
                 "GET / HTTP/1.0",
             ),
         ] {
-            let url = Url::of_server(text).unwrap().0;
-            let (host, port) = url.lookup();
+            let url = Url::parse_http(text).unwrap().0;
+            let (host, port) = url.host_and_port();
             assert_eq!(
                 (host.as_str(), port, url.server_name()),
                 (place.0, place.1, place.0),
                 "{text}"
             );
-            let request = String::from_utf8(url.request("test", None)).unwrap();
+            let request = String::from_utf8(url.get_request("test", None)).unwrap();
             assert!(
                 request.starts_with(line) && request.ends_with("\r\n\r\n"),
                 "{request}"
             );
             assert!(!request.contains("ann"), "{request}");
         }
-        let (_, credentials, fragment) = Url::read("http://ann:p%40w@h/#fps=1").unwrap();
+        let (_, credentials, fragment) = Url::parse("http://ann:p%40w@h/#fps=1").unwrap();
         assert_eq!(
             (credentials, fragment),
             (Credentials::from_pair("ann:p@w"), "fps=1")
@@ -463,11 +465,11 @@ mod tests {
             ("http://h", "GET /healthz "),
             ("http://h/cams/?a=b", "GET /cams/healthz?a=b "),
         ] {
-            let request = Url::of_server(text)
+            let request = Url::parse_http(text)
                 .unwrap()
                 .0
-                .below("healthz")
-                .request("test", Some("Basic x"));
+                .subpath("healthz")
+                .get_request("test", Some("Basic x"));
             let request = String::from_utf8(request).unwrap();
             assert!(
                 request.starts_with(line) && request.contains("\r\nAuthorization: Basic x\r\n"),
@@ -490,7 +492,7 @@ mod tests {
             "http://ann:s3/cret@h/",
             "http://ann:80#s3cret@h/",
         ] {
-            let why = Url::of_server(text).err().expect(text);
+            let why = Url::parse_http(text).err().expect(text);
             assert!(!why.contains("s3"), "{why}");
         }
     }

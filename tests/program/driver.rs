@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use framecast::drivers::BOUNDARY;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use framecast::wire::multipart::PartDecoder;
-use framecast::wire::source::Part;
+use framecast::wire::part::Part;
 
 use crate::support::TIMEOUT;
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use framecast::hub::{Hub, Key, Limits, Readiness, Tick, Wake};
 use framecast::stream::{Captured, Peer, Topic};
-use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
+use framecast::wire::metadata::{Sequence, WallTime};
 
 use crate::checks;
 use crate::link::{End, Link};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use framecast::clock::wall_time;
-use framecast::wire::facts::WallTime;
+use framecast::wire::metadata::WallTime;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 
 use crate::picture::picture;

@@ -42,11 +42,11 @@ impl Connection {
         tls: impl FnOnce() -> Arc<ClientConfig>,
         timeout: Duration,
     ) -> Result<Self, Fault> {
-        let (host, port) = url.lookup();
+        let (host, port) = url.host_and_port();
         let stream =
             connect(&host, port, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
         Self::prepare(&stream, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
-        if !url.is_encrypted() {
+        if !url.is_https() {
             return Ok(Self::Plain(stream));
         }
         let name = ServerName::try_from(url.server_name().to_owned())

@@ -104,6 +104,6 @@ impl Cookie {
             });
         url.host().eq_ignore_ascii_case(&self.host)
             && under_path
-            && (!self.secure || url.is_encrypted())
+            && (!self.secure || url.is_https())
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, PeerIncompatible};
 
+use crate::wire::part::Reason;
 use crate::wire::secret::SecretAddress;
 use crate::wire::sniff::STREAM_ADDRESSES;
-use crate::wire::source::Reason;
 
 /// What is said of a host that is known but has no address.
 pub(super) const NO_ADDRESS: &str = "the host has no address";

@@ -56,7 +56,7 @@ impl Kind {
             );
         }
         // What has no head and no sign of a picture is not HTTP at all.
-        if head.is_missing && !content.is_foreign() {
+        if head.is_missing && !content.is_not_jpeg() {
             return Fault::NotHttp(shown(
                 start
                     .split(|&byte| byte == b'\n')
@@ -84,13 +84,13 @@ impl Kind {
     /// The same for a body that is declared as multipart and was none, now that it is over; `None`
     /// if that says nothing.
     pub(super) fn undeclared_fault(head: &Head, start: &[u8]) -> Option<Fault> {
-        let is_foreign = !has_delimiter(start) && Content::of(start).is_foreign();
+        let is_foreign = !has_delimiter(start) && Content::detect(start).is_not_jpeg();
         is_foreign.then(|| Self::fault(head, start))
     }
 
     /// The same for a multipart body, of which the first part counts; `None` if that says nothing.
     pub(super) fn part_fault(start: &[u8]) -> Option<Fault> {
-        let content = Content::of(part_body(start)?);
+        let content = Content::detect(part_body(start)?);
         // A page or a message may precede the pictures; a video does not.
         let is_media = matches!(
             content,
@@ -102,14 +102,14 @@ impl Kind {
     /// Whether it is clear from `start` already that neither picture nor boundary will follow.
     pub(super) fn is_foreign(start: &[u8]) -> bool {
         start.len() >= START_BYTES_MAX
-            || (start.len() >= TELLING_BYTES && Content::of(start).is_foreign())
+            || (start.len() >= TELLING_BYTES && Content::detect(start).is_not_jpeg())
     }
 }
 
 /// What a body is that begins with `start`; where its bytes do not tell, by the type that is
 /// `declared`.
 fn content_of(start: &[u8], declared: &str) -> Content {
-    match (Content::of(start), declared) {
+    match (Content::detect(start), declared) {
         (
             Content::Text | Content::Binary,
             "application/vnd.apple.mpegurl" | "application/x-mpegurl" | "audio/mpegurl",

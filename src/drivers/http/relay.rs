@@ -19,8 +19,8 @@ use crate::drivers::clock::Ticks;
 use crate::drivers::driver::{Driver, Parts};
 use crate::drivers::error::CaptureError;
 use crate::wire::jpeg::Splitter;
-use crate::wire::multipart::{PartDecoder, read_message};
-use crate::wire::source::{Part, Reason, Rejected};
+use crate::wire::multipart::{PartDecoder, parse_message};
+use crate::wire::part::{Part, Reason, Rejected};
 
 /// The fields of a response that concern its picture. A server that gives single pictures may send
 /// them with each.
@@ -317,7 +317,7 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     /// What is left at the end of a body is a picture without an end marker, or a part of one.
     fn end_jpegs(&mut self, answer: &mut Answer, before: u64) -> Result<(), Interruption> {
         if answer.body.starts_with(b"\xff\xd8") {
-            match read_message(
+            match parse_message(
                 &picture_message(answer, &answer.body),
                 self.parts.frame_bytes_max(),
             ) {
@@ -347,7 +347,7 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         loop {
             match decoder.decode(&mut answer.body) {
                 Ok(Some(part)) if has_fields && self.frames == before => {
-                    let part = read_message(
+                    let part = parse_message(
                         &picture_message(answer, &part.jpeg),
                         self.parts.frame_bytes_max(),
                     )
@@ -407,7 +407,7 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
     }
 
     fn log_rejected(&mut self, reason: Reason) {
-        let sentence = reason.sentence(self.parts.frame_bytes_max());
+        let sentence = reason.message(self.parts.frame_bytes_max());
         self.log(&format!(
             "frames are rejected: {sentence}; others like them are only counted"
         ));

@@ -34,7 +34,7 @@ pub struct Http {
 
 impl Http {
     pub(crate) fn parse(text: &str) -> Result<Self, SourceError> {
-        let (url, credentials, fragment) = Url::read(text).ok_or(SourceError::Address)?;
+        let (url, credentials, fragment) = Url::parse(text).ok_or(SourceError::Address)?;
         let parameters = Parameters::parse("http", fragment, &["fps", "timeout", "insecure"])?;
         let (fps, timeout) = (parameters.given_fps()?, parameters.timeout()?);
         Ok(Self {

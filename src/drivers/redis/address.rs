@@ -58,7 +58,7 @@ impl Address {
         text: &'a str,
         known: [&[&str]; 2],
     ) -> Result<(Self, Parameters<'a>, Parameters<'a>), SourceError> {
-        let (url, credentials, fragment) = Url::read(text).ok_or(SourceError::RedisAddress)?;
+        let (url, credentials, fragment) = Url::parse(text).ok_or(SourceError::RedisAddress)?;
         let scheme = Self::SCHEMES
             .into_iter()
             .find(|scheme| url.scheme() == *scheme);

@@ -19,7 +19,7 @@ use super::address::Address;
 use crate::trust::Trust;
 use crate::wire::jpeg::FRAME_BYTES_MAX;
 use crate::wire::multipart::HEAD_BYTES_MAX;
-use crate::wire::source;
+use crate::wire::part;
 
 /// Bytes of one reply besides those of a frame: its header block, and the name of its channel.
 const REPLY_OVERHEAD_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
@@ -40,7 +40,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A reply that announces more than is read of one.
 #[derive(Debug, thiserror::Error)]
-#[error("its reply announces {what}; {}", source::too_large(*frame_bytes_max))]
+#[error("its reply announces {what}; {}", part::too_large(*frame_bytes_max))]
 pub(super) struct TooLarge {
     what: String,
     frame_bytes_max: usize,

@@ -1,6 +1,6 @@
 //! The sources `redis://` and `redis+list://`: frames that somebody else has published in Redis.
 //!
-//! A message is the header block of a part and its JPEG ([`read_message`]), or a JPEG alone. The
+//! A message is the header block of a part and its JPEG ([`parse_message`]), or a JPEG alone. The
 //! driver looks after its connection by itself: Redis may be restarted, paused, or cut it off, and
 //! nobody who watches has to wait longer than for the next frame.
 
@@ -21,8 +21,8 @@ pub(crate) use self::link::{Link, say};
 
 use super::driver::{Driver, FRAME_TIMEOUT_DEFAULT, Parts};
 use super::error::{CaptureError, SourceError};
-use crate::wire::multipart::read_message;
-use crate::wire::source::Reason;
+use crate::wire::multipart::parse_message;
+use crate::wire::part::Reason;
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 86_400);
 
@@ -156,7 +156,7 @@ impl Receiver<'_, '_> {
     }
 
     fn hand_on(&mut self, message: &[u8]) -> Result<(), Interruption> {
-        match read_message(message, self.parts.frame_bytes_max()) {
+        match parse_message(message, self.parts.frame_bytes_max()) {
             Ok(part) => {
                 if self.link.well() {
                     say("frames come again");
@@ -166,7 +166,7 @@ impl Receiver<'_, '_> {
             Err(rejected) => {
                 if !self.said.contains(&rejected.reason) {
                     self.said.push(rejected.reason);
-                    let sentence = rejected.sentence(self.parts.frame_bytes_max());
+                    let sentence = rejected.message(self.parts.frame_bytes_max());
                     say(&format!(
                         "a message that is no frame was left out ({sentence}); others like it will be too"
                     ));

@@ -37,8 +37,8 @@ use rustix::io::Errno;
 use super::driver::{Driver, Parts, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
-use crate::wire::jpeg::{self, Mended};
-use crate::wire::source::{Reason, Repair};
+use crate::wire::jpeg::{self, Repaired};
+use crate::wire::part::{Reason, Repair};
 use abi::PictureFormat;
 use camera::{Camera, Recording, captured_at};
 use color::Colors;
@@ -399,8 +399,8 @@ impl Encoding {
 
 /// A camera's JPEG as a browser wants it: nothing before or behind it, no picture within it, and
 /// with its end marker and Huffman tables. Also what was mended.
-fn tidy(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Repair>), jpeg::Flaw> {
-    let Mended {
+fn tidy(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Repair>), jpeg::JpegError> {
+    let Repaired {
         jpeg,
         picture,
         repair,
@@ -426,7 +426,7 @@ enum FrameError {
     #[error("its driver lost it ({0})")]
     Lost(io::Error),
     #[error(transparent)]
-    Flawed(#[from] jpeg::Flaw),
+    Flawed(#[from] jpeg::JpegError),
     #[error(transparent)]
     Short(#[from] raw::TooShort),
 }

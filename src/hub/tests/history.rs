@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::hub::{Body, Limits, Wake};
 use crate::site::clip::{Clip, Format};
 use crate::stream::{Captured, Frame, History, Live};
-use crate::wire::facts::WallTime;
 use crate::wire::jpeg::Picture;
+use crate::wire::metadata::WallTime;
 
 use super::peer::{Line, Studio};
 

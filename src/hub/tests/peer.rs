@@ -18,9 +18,9 @@ use crate::site::snapshot::{Driver, Server, Snapshot};
 use crate::site::table::Table;
 use crate::stream::Captured;
 use crate::stream::{Peer, RateLimit};
-use crate::wire::facts::WallTime;
 use crate::wire::http::{ResponseHead, Status};
 use crate::wire::jpeg::Picture;
+use crate::wire::metadata::WallTime;
 use crate::wire::multipart::{Framing, preamble};
 
 pub const BOUNDARY: &str = "frame";

@@ -13,9 +13,9 @@ use crate::clock::wall_time;
 use crate::server::settings::WarmUp;
 use crate::server::stderr_log::StderrLog;
 use crate::stream::Captured;
-use crate::wire::facts::WallTime;
-use crate::wire::pieces::{PieceDecoder, Work};
-use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
+use crate::wire::budget::{BudgetedDecoder, DecodeBudget};
+use crate::wire::metadata::WallTime;
+use crate::wire::part::{Part, Reason, Rejected, Repair, Tally};
 
 /// The capacity of the pipe, so that the driver can write a large frame without waiting.
 const PIPE_BYTES: usize = 1024 * 1024;
@@ -28,7 +28,7 @@ const READ_BYTES: usize = 64 * 1024;
 pub(super) struct FrameReader {
     /// The pipe, until its end.
     output: Option<Receiver>,
-    decoder: PieceDecoder,
+    decoder: BudgetedDecoder,
     /// The largest frame accepted, in bytes.
     frame_bytes_max: usize,
     /// The output since the newest frame.
@@ -61,7 +61,7 @@ impl FrameReader {
         registry.register(&mut output, token, Interest::READABLE)?;
         Ok(Self {
             output: Some(output),
-            decoder: PieceDecoder::new(frame_bytes_max),
+            decoder: BudgetedDecoder::new(frame_bytes_max),
             frame_bytes_max,
             unusable: UnusableOutput::default(),
             newest_at: now,
@@ -81,11 +81,11 @@ impl FrameReader {
         log: &mut StderrLog,
         mut publish: impl FnMut(&Part),
     ) -> bool {
-        let mut work = Work::TURN;
+        let mut budget = DecodeBudget::TURN;
         loop {
             // First the bytes that an earlier turn has left: no event reports them.
-            self.decode(&mut work, now, log, &mut publish);
-            if work.is_spent() {
+            self.decode(&mut budget, now, log, &mut publish);
+            if budget.is_spent() {
                 return true;
             }
             let Some(output) = &mut self.output else {
@@ -112,13 +112,13 @@ impl FrameReader {
 
     fn decode(
         &mut self,
-        work: &mut Work,
+        budget: &mut DecodeBudget,
         now: Instant,
         log: &mut StderrLog,
         publish: &mut impl FnMut(&Part),
     ) {
         loop {
-            match self.decoder.decode(work) {
+            match self.decoder.decode(budget) {
                 Ok(Some(part)) => self.accept(part, now, log, publish),
                 Ok(None) => return,
                 Err(rejected) => self.reject(&rejected, log),
@@ -158,7 +158,7 @@ impl FrameReader {
                 Level::Warn,
                 &format!(
                     "{}; counting further ones, not logging them",
-                    rejected.sentence(self.frame_bytes_max)
+                    rejected.message(self.frame_bytes_max)
                 ),
             );
         }

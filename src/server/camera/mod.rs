@@ -21,7 +21,7 @@ use super::socket::Socket;
 use super::supervised::{ChildProcess, Exit, Supervised};
 use super::token::ChildKind;
 use crate::hub::{Hub, Tick, Wake};
-use crate::wire::source::Tally;
+use crate::wire::part::Tally;
 
 /// A driver without a frame for this many times its frame timeout is killed.
 const KILL_TIMEOUT_FACTOR: u32 = 6;

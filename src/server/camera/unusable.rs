@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::wire::part::{Reason, Tally};
 use crate::wire::sniff::{Content, HEAD_BYTES};
-use crate::wire::source::{Reason, Tally};
 
 /// After this many bytes without a frame, the output is reported.
 const UNUSABLE_BYTES: u64 = 64 * 1024;
@@ -64,10 +64,10 @@ impl UnusableOutput {
 
     fn describe(&self, frame_bytes_max: usize) -> String {
         if let Some(reason) = self.rejected {
-            let reason = reason.sentence(frame_bytes_max);
+            let reason = reason.message(frame_bytes_max);
             return format!("frames rejected: {reason}");
         }
-        let content = Content::of(&self.head);
+        let content = Content::detect(&self.head);
         format!("expected JPEG, got {content}; {}", content.remedy())
     }
 

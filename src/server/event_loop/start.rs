@@ -26,7 +26,7 @@ use crate::server::systemd::Systemd;
 use crate::server::tls::Tls;
 use crate::server::token::Owner;
 use crate::site::auth::{Authenticator, Policy};
-use crate::wire::multipart::Division;
+use crate::wire::multipart::PartFormat;
 
 /// The size of the buffer that pipes are read into.
 const SCRATCH_BYTES: usize = 256 * 1024;
@@ -85,7 +85,7 @@ impl EventLoop {
             )
         };
         let part_fields = settings.access.origins.part_fields();
-        let division = Division {
+        let division = PartFormat {
             boundary: &settings.boundary,
             fields: &part_fields,
         };

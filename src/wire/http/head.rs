@@ -166,7 +166,7 @@ pub enum Version {
 impl Version {
     /// RFC 9112, section 2.3: the name is in capitals, and there is one digit on either side of the
     /// point.
-    pub(super) fn of(word: &str) -> Result<Self, Refusal> {
+    pub(super) fn parse(word: &str) -> Result<Self, Refusal> {
         match word.as_bytes() {
             b"HTTP/1.0" => Ok(Self::Http10),
             [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(Self::Http11),

@@ -8,7 +8,7 @@ use super::{Refusal, Request};
 pub struct RequestReader {
     received: Vec<u8>,
     search: HeadSearch,
-    taken: u32,
+    count: u32,
 }
 
 impl RequestReader {
@@ -21,11 +21,12 @@ impl RequestReader {
     ///
     /// # Errors
     /// What has arrived can never become a request that is served.
-    pub fn take(&mut self) -> Result<Option<Request>, Refusal> {
+    pub fn next_request(&mut self) -> Result<Option<Request>, Refusal> {
         if self.received.is_empty() {
             return Ok(None);
         }
-        let Some((request, length)) = Request::parse_on(&self.received, &mut self.search)? else {
+        let Some((request, length)) = Request::parse_incremental(&self.received, &mut self.search)?
+        else {
             return Ok(None);
         };
         self.received.drain(..length);
@@ -34,13 +35,13 @@ impl RequestReader {
             // allocation.
             self.received = Vec::new();
         }
-        self.taken += 1;
+        self.count += 1;
         Ok(Some(request))
     }
 
-    /// How many requests were taken off.
-    pub fn taken(&self) -> u32 {
-        self.taken
+    /// Returns the number of requests returned so far.
+    pub fn count(&self) -> u32 {
+        self.count
     }
 
     /// Whether part of a request has arrived. The empty lines that are ignored before one are no

@@ -51,7 +51,7 @@ impl Request {
     /// A [`Refusal`] is final: the connection cannot be used again, as nobody knows where the next
     /// request begins.
     pub fn parse(received: &[u8]) -> Result<Option<(Self, usize)>, Refusal> {
-        Self::parse_on(received, &mut HeadSearch::default())
+        Self::parse_incremental(received, &mut HeadSearch::default())
     }
 
     /// Does the same for bytes that have grown since the last call with this `search`, which begins
@@ -60,7 +60,7 @@ impl Request {
     /// # Errors
     ///
     /// As [`Request::parse`] has it.
-    pub fn parse_on(
+    pub fn parse_incremental(
         received: &[u8],
         search: &mut HeadSearch,
     ) -> Result<Option<(Self, usize)>, Refusal> {
@@ -68,7 +68,7 @@ impl Request {
             return Ok(None);
         };
         *search = HeadSearch::default();
-        Ok(Some((Self::judge(&head)?, head.length)))
+        Ok(Some((Self::parse_head(&head)?, head.length)))
     }
 
     /// The value of the first field called `name`, whatever its case. What is not UTF-8 in it is
@@ -95,10 +95,10 @@ impl Request {
             .map(|(_, value)| value)
     }
 
-    fn judge(head: &Head<'_>) -> Result<Self, Refusal> {
+    fn parse_head(head: &Head<'_>) -> Result<Self, Refusal> {
         let line = RequestLine::split(head.request_line)?;
-        let version = Version::of(line.version)?;
-        let method = Method::of(line.method)?;
+        let version = Version::parse(line.version)?;
+        let method = Method::parse(line.method)?;
         let fields = Fields::parse(head.fields)?;
         check_target(line.target)?;
         let host = fields.host(version)?;
@@ -144,7 +144,7 @@ impl<'a> RequestLine<'a> {
 }
 
 impl Method {
-    fn of(word: &str) -> Result<Self, Refusal> {
+    fn parse(word: &str) -> Result<Self, Refusal> {
         match word {
             "GET" => Ok(Self::Get),
             "HEAD" => Ok(Self::Head),

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use super::scan::{Ending, ending};
-use super::{END, Flaw, Picture, START, Step, Walk, check};
-use crate::wire::source::Repair;
+use super::{END, JpegError, Picture, START, Step, Walk, check};
+use crate::wire::part::Repair;
 
 /// So many bytes may precede a start marker, at most. A preview in the middle of another file is
 /// not its picture.
@@ -15,7 +15,7 @@ pub(in crate::wire) const LEAD_BYTES_MAX: usize = 4096;
 
 /// One whole JPEG.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mended<'a> {
+pub struct Repaired<'a> {
     /// The JPEG, which passes [`check`](super::check). Borrowed unless its end marker was missing.
     pub jpeg: Cow<'a, [u8]>,
     /// What its headers say of it.
@@ -33,9 +33,9 @@ pub struct Mended<'a> {
 ///
 /// # Errors
 /// There is no whole picture: the flaw of the first one that begins.
-pub fn mend(bytes: &[u8]) -> Result<Mended<'_>, Flaw> {
+pub fn mend(bytes: &[u8]) -> Result<Repaired<'_>, JpegError> {
     let mut start = 0;
-    let mut flaw = Flaw::NotJpeg;
+    let mut flaw = JpegError::NotJpeg;
     while let Some(found) = bytes
         .get(start..)
         .and_then(|rest| memmem::find(rest, &START))
@@ -53,7 +53,7 @@ pub fn mend(bytes: &[u8]) -> Result<Mended<'_>, Flaw> {
                 length,
             } => {
                 let jpeg = rest.get(..length).unwrap_or(rest);
-                return Ok(Mended {
+                return Ok(Repaired {
                     jpeg: Cow::Borrowed(jpeg),
                     picture,
                     repair: lead,
@@ -68,12 +68,12 @@ pub fn mend(bytes: &[u8]) -> Result<Mended<'_>, Flaw> {
                     let jpeg = rest.get(..end).unwrap_or(rest);
                     return with_end(jpeg, &walk, false).ok_or(broken);
                 }
-                if flaw == Flaw::NotJpeg {
+                if flaw == JpegError::NotJpeg {
                     flaw = broken;
                 }
                 start += end;
             }
-            Step::More => return with_end(rest, &walk, true).ok_or(Flaw::Truncated),
+            Step::More => return with_end(rest, &walk, true).ok_or(JpegError::Truncated),
         }
     }
     Err(flaw)
@@ -85,7 +85,7 @@ pub(in crate::wire) fn with_end<'a>(
     jpeg: &[u8],
     walk: &Walk,
     length_is_known: bool,
-) -> Option<Mended<'a>> {
+) -> Option<Repaired<'a>> {
     let picture = walk.picture().ok()?;
     let length = match ending(jpeg) {
         Ending::Whole { length } => length,
@@ -96,7 +96,7 @@ pub(in crate::wire) fn with_end<'a>(
     // What broke before its scan ended may hold as many blocks, and yet a segment that no reader
     // accepts.
     let picture = check(&jpeg).ok().filter(|checked| *checked == picture)?;
-    Some(Mended {
+    Some(Repaired {
         jpeg: Cow::Owned(jpeg),
         picture,
         repair: Some(Repair::EndMarker),

@@ -14,7 +14,7 @@ mod thumbnails;
 mod walk;
 
 pub(in crate::wire) use mend::with_end;
-pub use mend::{Mended, mend};
+pub use mend::{Repaired, mend};
 pub use splitter::Splitter;
 pub use thumbnails::without_thumbnails;
 pub(in crate::wire) use walk::{Step, Walk};
@@ -45,7 +45,7 @@ pub struct Picture {
 
 /// Why bytes are not one whole JPEG.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Flaw {
+pub enum JpegError {
     /// The first two bytes are not FF D8.
     #[error("no JPEG begins here")]
     NotJpeg,
@@ -92,10 +92,10 @@ pub enum Flaw {
 ///
 /// # Errors
 /// The first flaw met.
-pub fn check(jpeg: &[u8]) -> Result<Picture, Flaw> {
+pub fn check(jpeg: &[u8]) -> Result<Picture, JpegError> {
     match first(jpeg)? {
         (picture, whole) if whole.len() == jpeg.len() => Ok(picture),
-        _ => Err(Flaw::TrailingBytes),
+        _ => Err(JpegError::TrailingBytes),
     }
 }
 
@@ -104,12 +104,12 @@ pub fn check(jpeg: &[u8]) -> Result<Picture, Flaw> {
 ///
 /// # Errors
 /// The first flaw met.
-pub fn first(bytes: &[u8]) -> Result<(Picture, &[u8]), Flaw> {
+pub fn first(bytes: &[u8]) -> Result<(Picture, &[u8]), JpegError> {
     if !bytes.starts_with(&START) {
-        return Err(Flaw::NotJpeg);
+        return Err(JpegError::NotJpeg);
     }
     match Walk::new().advance(bytes) {
-        Step::More => Err(Flaw::Truncated),
+        Step::More => Err(JpegError::Truncated),
         Step::Broken { flaw, .. } => Err(flaw),
         Step::End { picture, length } => Ok((picture?, bytes.get(..length).unwrap_or(bytes))),
     }

@@ -4,9 +4,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
 
 use super::previews::Previews;
-use super::{Flaw, Picture, START, Step, Walk, with_end};
-use crate::wire::facts::Ignored;
-use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
+use super::{JpegError, Picture, START, Step, Walk, with_end};
+use crate::wire::metadata::IgnoredFields;
+use crate::wire::part::{Part, Reason, Rejected, Repair, Tally};
 
 /// How often bytes that have been walked may be walked again from a start marker among them. Each
 /// cut frame needs one such look, or two; without a bound, bytes made for the purpose would be
@@ -89,7 +89,7 @@ impl Splitter {
                 Step::Broken { flaw, end } => {
                     let swallowed = walk
                         .swallowed(frame, end)
-                        .filter(|_| flaw != Flaw::Truncated);
+                        .filter(|_| flaw != JpegError::Truncated);
                     let unended = frame
                         .get(..end)
                         .filter(|_| swallowed.is_none() && walk.has_scan());
@@ -139,7 +139,7 @@ impl Splitter {
             picture,
             captured_at: None,
             sequence: None,
-            ignored: Ignored::default(),
+            ignored: IgnoredFields::default(),
             repair,
         })
     }
@@ -159,7 +159,12 @@ impl Splitter {
 
     /// Why a frame broke and where to go on: at the start marker it has swallowed, or else behind
     /// it.
-    fn resume(&mut self, flaw: Flaw, end: usize, swallowed: Option<usize>) -> (Flaw, usize) {
+    fn resume(
+        &mut self,
+        flaw: JpegError,
+        end: usize,
+        swallowed: Option<usize>,
+    ) -> (JpegError, usize) {
         self.second_looks = if self.walked > 0 {
             self.second_looks + 1
         } else {
@@ -168,7 +173,7 @@ impl Splitter {
         self.walked = self.walked.max(end);
         match swallowed {
             _ if self.second_looks > SECOND_LOOKS_MAX => (flaw, self.walked),
-            Some(next) => (Flaw::Truncated, next),
+            Some(next) => (JpegError::Truncated, next),
             None => (flaw, end),
         }
     }

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memmem};
 
-use super::{Flaw, Picture, START};
+use super::{JpegError, Picture, START};
 
 pub(super) const STUFFED: u8 = 0x00;
 pub(super) const TEM: u8 = 0x01;
@@ -38,12 +38,12 @@ pub(in crate::wire) enum Step {
     /// The end-of-image marker: the picture has `length` bytes. They are well formed even where
     /// what they say of the picture is flawed.
     End {
-        picture: Result<Picture, Flaw>,
+        picture: Result<Picture, JpegError>,
         length: usize,
     },
     /// The bytes are no JPEG. Those before `end` have been looked at; the next picture may begin
     /// there at the earliest, unless this one has swallowed its beginning ([`Walk::swallowed`]).
-    Broken { flaw: Flaw, end: usize },
+    Broken { flaw: JpegError, end: usize },
 }
 
 /// A walk through one JPEG. It remembers where it stopped: no byte of a scan is looked at twice,
@@ -64,7 +64,7 @@ pub(in crate::wire) struct Walk {
     /// Height and width, as the frame header has them.
     size: Option<(u16, u16)>,
     /// A way of coding that no browser shows.
-    unsupported: Option<Flaw>,
+    unsupported: Option<JpegError>,
     first_scan: Option<usize>,
     huffman_tables: bool,
 }
@@ -113,8 +113,8 @@ impl Walk {
 
     /// Whether a picture that broke by `flaw` was none: stray bytes, or a start marker that another
     /// one follows before any frame header.
-    pub(in crate::wire) fn is_false_start(&self, flaw: Flaw) -> bool {
-        !self.has_begun() || (flaw == Flaw::Truncated && self.size.is_none())
+    pub(in crate::wire) fn is_false_start(&self, flaw: JpegError) -> bool {
+        !self.has_begun() || (flaw == JpegError::Truncated && self.size.is_none())
     }
 
     /// Whether a scan has begun.
@@ -164,7 +164,7 @@ impl Walk {
             TEM => self.at += 2,
             SOI => {
                 return Some(Step::Broken {
-                    flaw: Flaw::Truncated,
+                    flaw: JpegError::Truncated,
                     end: self.at,
                 });
             }
@@ -204,7 +204,7 @@ impl Walk {
                 true
             }
             DHP | EXP => {
-                self.unsupported = Some(Flaw::Hierarchical);
+                self.unsupported = Some(JpegError::Hierarchical);
                 true
             }
             DAC | DQT..=DRI | APP0..=APP15 | COM => true,
@@ -240,17 +240,17 @@ impl Walk {
             u16::from_be_bytes([*x1, *x0]),
         );
         let is_second =
-            self.size.replace(size).is_some() && self.unsupported != Some(Flaw::Hierarchical);
+            self.size.replace(size).is_some() && self.unsupported != Some(JpegError::Hierarchical);
         self.unsupported = self.unsupported.or(unsupported(code, *precision));
         !is_second && *components > 0 && rest.len() == 3 * usize::from(*components)
     }
 
     /// What the headers say of the picture.
-    pub(in crate::wire) fn picture(&self) -> Result<Picture, Flaw> {
+    pub(in crate::wire) fn picture(&self) -> Result<Picture, JpegError> {
         match (self.size, self.first_scan, self.unsupported) {
-            (None, ..) | (_, None, _) => Err(Flaw::NoFrame),
+            (None, ..) | (_, None, _) => Err(JpegError::NoFrame),
             (_, _, Some(flaw)) => Err(flaw),
-            (Some((0, _) | (_, 0)), ..) => Err(Flaw::ZeroSize),
+            (Some((0, _) | (_, 0)), ..) => Err(JpegError::ZeroSize),
             (Some((height, width)), ..) => Ok(Picture {
                 width,
                 height,
@@ -264,7 +264,7 @@ impl Walk {
         let flaw = self
             .unsupported
             .filter(|_| self.has_scan())
-            .unwrap_or(Flaw::BadSegment);
+            .unwrap_or(JpegError::BadSegment);
         Some(Step::Broken {
             flaw,
             end: self.at + looked_at,
@@ -274,11 +274,11 @@ impl Walk {
 
 /// Why no browser shows a picture with this frame header (T.81, table B.1; ITU T.87, C.1.1), if so.
 /// Sequential and progressive pictures with Huffman coding and eight bits a sample are shown.
-fn unsupported(code: u8, precision: u8) -> Option<Flaw> {
+fn unsupported(code: u8, precision: u8) -> Option<JpegError> {
     match code {
-        0xc3 | SOF55 => Some(Flaw::Lossless),
-        0xc5..=0xc7 | 0xcd..=0xcf => Some(Flaw::Hierarchical),
-        0xc9..=0xcb => Some(Flaw::Arithmetic),
-        _ => (precision != 8).then_some(Flaw::TwelveBit),
+        0xc3 | SOF55 => Some(JpegError::Lossless),
+        0xc5..=0xc7 | 0xcd..=0xcf => Some(JpegError::Hierarchical),
+        0xc9..=0xcb => Some(JpegError::Arithmetic),
+        _ => (precision != 8).then_some(JpegError::TwelveBit),
     }
 }

@@ -18,8 +18,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::boundary::{Boundary, Found, Line, Wanted};
 use super::head::{Fields, Head};
-use crate::wire::jpeg::{END, Flaw, Picture, START, Step, Walk, with_end};
-use crate::wire::source::{Part, Reason, Rejected, Repair, Tally};
+use crate::wire::jpeg::{END, JpegError, Picture, START, Step, Walk, with_end};
+use crate::wire::part::{Part, Reason, Rejected, Repair, Tally};
 
 /// The longest header block of a part, in bytes, with its delimiter line.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
@@ -443,7 +443,7 @@ impl PartDecoder {
         &mut self,
         received: &mut BytesMut,
         reading: Reading,
-        flaw: Flaw,
+        flaw: JpegError,
         end: usize,
     ) -> Result<Progress, Rejected> {
         let bytes = reading.start + end;
@@ -457,7 +457,7 @@ impl PartDecoder {
             return Ok(Progress::Moved);
         }
         let rejected = self.give_up(received, &reading, flaw.into(), bytes);
-        if !is_bare && flaw == Flaw::Truncated {
+        if !is_bare && flaw == JpegError::Truncated {
             self.state = State::Lead(Lead::new(
                 0,
                 Fields {
@@ -530,7 +530,7 @@ impl PartDecoder {
 ///
 /// # Errors
 /// There is no whole picture, or one larger than `frame_bytes_max`.
-pub fn read_message(message: &[u8], frame_bytes_max: usize) -> Result<Part, Rejected> {
+pub fn parse_message(message: &[u8], frame_bytes_max: usize) -> Result<Part, Rejected> {
     let mut received = BytesMut::with_capacity(message.len() + MESSAGE_DELIMITER.len());
     received.extend_from_slice(MESSAGE_DELIMITER);
     received.extend_from_slice(message.trim_ascii_start());

@@ -4,19 +4,19 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::wire::facts::WallTime;
-use crate::wire::source::{REJECTED_FIELD, Reason};
+use crate::wire::metadata::WallTime;
+use crate::wire::part::{REJECTED_FIELD, Reason};
 
 /// How a stream is divided: what is the same in all its parts.
 #[derive(Clone, Copy, Debug)]
-pub struct Division<'a> {
+pub struct PartFormat<'a> {
     /// The word between two parts.
     pub boundary: &'a str,
     /// Whole header lines that every part has besides its own, each with its CRLF; may be empty.
     pub fields: &'a str,
 }
 
-impl<'a> From<&'a str> for Division<'a> {
+impl<'a> From<&'a str> for PartFormat<'a> {
     /// A boundary, and no fields but a part's own.
     fn from(boundary: &'a str) -> Self {
         Self {
@@ -49,13 +49,13 @@ pub struct EncodedPart {
 impl EncodedPart {
     /// Encodes `jpeg`, captured at the wall time `captured_at`, as a part.
     pub fn encode<'a>(
-        division: impl Into<Division<'a>>,
+        division: impl Into<PartFormat<'a>>,
         sequence: u64,
         captured_at: WallTime,
         jpeg: &[u8],
     ) -> Self {
         use std::io::Write;
-        let Division { boundary, fields } = division.into();
+        let PartFormat { boundary, fields } = division.into();
         let mut bytes =
             BytesMut::with_capacity(jpeg.len() + boundary.len() + 2 * fields.len() + 192).writer();
         let _ = write!(
@@ -112,8 +112,8 @@ impl EncodedPart {
 }
 
 /// What precedes the first part of a body.
-pub fn preamble<'a>(division: impl Into<Division<'a>>, framing: Framing) -> Bytes {
-    let Division { boundary, fields } = division.into();
+pub fn preamble<'a>(division: impl Into<PartFormat<'a>>, framing: Framing) -> Bytes {
+    let PartFormat { boundary, fields } = division.into();
     match framing {
         Framing::Length => format!("--{boundary}\r\n").into(),
         Framing::Advance => {

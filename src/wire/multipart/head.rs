@@ -2,8 +2,8 @@
 
 use memchr::memchr;
 
-use crate::wire::facts::{Ignored, Sequence, WallTime};
-use crate::wire::source::{REJECTED_FIELD, REPAIRED_FIELD, Reason, Repair};
+use crate::wire::metadata::{IgnoredFields, Sequence, WallTime};
+use crate::wire::part::{REJECTED_FIELD, REPAIRED_FIELD, Reason, Repair};
 
 /// A header block that is being read.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Fields {
     pub(super) captured_at: Stated<WallTime>,
     pub(super) sequence: Stated<Sequence>,
     /// What the driver has ignored of the frame.
-    pub(super) ignored: Ignored,
+    pub(super) ignored: IgnoredFields,
     pub(super) content_length: Option<usize>,
     /// What the driver has mended in the frame.
     pub(super) repair: Option<Repair>,
@@ -103,8 +103,8 @@ impl<T> Stated<T> {
 
 impl Fields {
     /// Which facts the source or its driver stated, but not so that they can be used.
-    pub(super) fn ignored(&self) -> Ignored {
-        let ours = Ignored {
+    pub(super) fn ignored(&self) -> IgnoredFields {
+        let ours = IgnoredFields {
             timestamp: self.captured_at.is_ignored(),
             sequence: self.sequence.is_ignored(),
         };
@@ -133,14 +133,14 @@ impl Fields {
             self.captured_at = WallTime::parse(value).into();
         } else if name.eq_ignore_ascii_case("X-Frame-Sequence") {
             self.sequence = Sequence::parse(value).into();
-        } else if name.eq_ignore_ascii_case(Ignored::FIELD) {
-            self.ignored = Ignored::parse(value);
+        } else if name.eq_ignore_ascii_case(IgnoredFields::FIELD) {
+            self.ignored = IgnoredFields::parse(value);
         } else if name.eq_ignore_ascii_case("Content-Length") {
             self.content_length = value.parse().ok();
         } else if name.eq_ignore_ascii_case(REPAIRED_FIELD) {
-            self.repair = Repair::named(value);
+            self.repair = Repair::from_name(value);
         } else if name.eq_ignore_ascii_case(REJECTED_FIELD) {
-            self.rejected = Reason::named(value);
+            self.rejected = Reason::from_name(value);
         }
         true
     }

@@ -21,5 +21,5 @@ mod decode;
 mod encode;
 mod head;
 
-pub use decode::{HEAD_BYTES_MAX, PartDecoder, read_message};
-pub use encode::{Division, EncodedPart, Framing, closing, preamble, rejected_part};
+pub use decode::{HEAD_BYTES_MAX, PartDecoder, parse_message};
+pub use encode::{EncodedPart, Framing, PartFormat, closing, preamble, rejected_part};

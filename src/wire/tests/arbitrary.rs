@@ -3,7 +3,7 @@
 use crate::wire::decoder::SourceDecoder;
 use crate::wire::jpeg::{Splitter, check, with_standard_tables};
 use crate::wire::multipart::PartDecoder;
-use crate::wire::source::Reason;
+use crate::wire::part::Reason;
 use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::prelude::*;

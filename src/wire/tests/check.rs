@@ -1,6 +1,6 @@
 //! `jpeg::check` and `jpeg::with_standard_tables`.
 
-use crate::wire::jpeg::{Flaw, Picture, check, mend, with_standard_tables};
+use crate::wire::jpeg::{JpegError, Picture, check, mend, with_standard_tables};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
@@ -28,9 +28,9 @@ fn every_truncation_of_every_kind_is_refused() {
     for (kind, jpeg) in pictures::kinds() {
         for length in 0..jpeg.len() {
             let flaw = if length < 2 {
-                Flaw::NotJpeg
+                JpegError::NotJpeg
             } else {
-                Flaw::Truncated
+                JpegError::Truncated
             };
             assert_eq!(
                 check(&jpeg[..length]),
@@ -83,7 +83,7 @@ fn fill_bytes_and_markers_that_stand_alone_are_passed() {
 #[test]
 fn what_is_no_jpeg_is_told_apart() {
     for bytes in [b"".as_slice(), b"\xff", b"\xd8\xff", b"\x89PNG", b"--frame"] {
-        assert_eq!(check(bytes), Err(Flaw::NotJpeg));
+        assert_eq!(check(bytes), Err(JpegError::NotJpeg));
     }
 }
 
@@ -94,7 +94,7 @@ fn a_size_of_zero_is_refused() {
     for zeroed in [header + 5..header + 7, header + 7..header + 9] {
         let mut jpeg = jpeg.clone();
         jpeg[zeroed].fill(0);
-        assert_eq!(check(&jpeg), Err(Flaw::ZeroSize));
+        assert_eq!(check(&jpeg), Err(JpegError::ZeroSize));
     }
 }
 
@@ -106,7 +106,7 @@ fn a_height_told_after_the_scan_is_refused() {
     jpeg[header + 5..header + 7].fill(0);
     let end = jpeg.len() - 2;
     jpeg.splice(end..end, [0xff, 0xdc, 0, 4].into_iter().chain(height));
-    assert_eq!(check(&jpeg), Err(Flaw::ZeroSize));
+    assert_eq!(check(&jpeg), Err(JpegError::ZeroSize));
 }
 
 #[test]
@@ -114,11 +114,11 @@ fn without_frame_header_or_scan_there_is_no_picture() {
     let jpeg = frame(0);
     let mut headless = jpeg.clone();
     headless.drain(segment(&jpeg, 0xc0));
-    assert_eq!(check(&headless), Err(Flaw::NoFrame));
+    assert_eq!(check(&headless), Err(JpegError::NoFrame));
     let mut scanless = jpeg[..segment(&jpeg, 0xda).start].to_vec();
     scanless.extend([0xff, 0xd9]);
-    assert_eq!(check(&scanless), Err(Flaw::NoFrame));
-    assert_eq!(check(&[0xff, 0xd8, 0xff, 0xd9]), Err(Flaw::NoFrame));
+    assert_eq!(check(&scanless), Err(JpegError::NoFrame));
+    assert_eq!(check(&[0xff, 0xd8, 0xff, 0xd9]), Err(JpegError::NoFrame));
 }
 
 #[test]
@@ -132,7 +132,11 @@ fn a_broken_segment_is_refused() {
     let broken = |at: usize, bytes: &[u8]| {
         let mut jpeg = jpeg.clone();
         jpeg[at..at + bytes.len()].copy_from_slice(bytes);
-        assert_eq!(check(&jpeg), Err(Flaw::BadSegment), "{bytes:02x?} at {at}");
+        assert_eq!(
+            check(&jpeg),
+            Err(JpegError::BadSegment),
+            "{bytes:02x?} at {at}"
+        );
     };
     broken(tables.start, &[0x00]);
     for code in [0x00, 0x02, 0xbf, 0xc8, 0xd0, 0xf0, 0xfd] {
@@ -153,19 +157,19 @@ fn a_picture_that_no_browser_shows_is_refused_with_its_kind() {
     let jpeg = frame(0);
     let header = segment(&jpeg, 0xc0);
     let kinds = [
-        (0xc0, 12, Flaw::TwelveBit),
-        (0xc1, 12, Flaw::TwelveBit),
-        (0xc3, 8, Flaw::Lossless),
-        (0xc3, 12, Flaw::Lossless),
-        (0xf7, 8, Flaw::Lossless),
-        (0xc5, 8, Flaw::Hierarchical),
-        (0xc6, 8, Flaw::Hierarchical),
-        (0xc7, 8, Flaw::Hierarchical),
-        (0xc9, 8, Flaw::Arithmetic),
-        (0xca, 8, Flaw::Arithmetic),
-        (0xcb, 8, Flaw::Arithmetic),
-        (0xcd, 8, Flaw::Hierarchical),
-        (0xcf, 8, Flaw::Hierarchical),
+        (0xc0, 12, JpegError::TwelveBit),
+        (0xc1, 12, JpegError::TwelveBit),
+        (0xc3, 8, JpegError::Lossless),
+        (0xc3, 12, JpegError::Lossless),
+        (0xf7, 8, JpegError::Lossless),
+        (0xc5, 8, JpegError::Hierarchical),
+        (0xc6, 8, JpegError::Hierarchical),
+        (0xc7, 8, JpegError::Hierarchical),
+        (0xc9, 8, JpegError::Arithmetic),
+        (0xca, 8, JpegError::Arithmetic),
+        (0xcb, 8, JpegError::Arithmetic),
+        (0xcd, 8, JpegError::Hierarchical),
+        (0xcf, 8, JpegError::Hierarchical),
     ];
     for (code, precision, flaw) in kinds {
         let mut jpeg = jpeg.clone();
@@ -182,7 +186,7 @@ fn a_picture_that_no_browser_shows_is_refused_with_its_kind() {
     ]
     .concat();
     several.splice(header.start..header.start, again);
-    assert_eq!(check(&several), Err(Flaw::Hierarchical));
+    assert_eq!(check(&several), Err(JpegError::Hierarchical));
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn a_second_frame_header_is_refused() {
     let header = segment(&jpeg, 0xc0);
     let mut doubled = jpeg.clone();
     doubled.splice(header.end..header.end, jpeg[header.clone()].to_vec());
-    assert_eq!(check(&doubled), Err(Flaw::BadSegment));
+    assert_eq!(check(&doubled), Err(JpegError::BadSegment));
 }
 
 #[test]
@@ -199,7 +203,7 @@ fn a_start_marker_within_a_scan_means_the_picture_was_cut() {
     let jpeg = frame(0);
     assert_eq!(
         check(&[&jpeg[..jpeg.len() - 10], &jpeg].concat()),
-        Err(Flaw::Truncated)
+        Err(JpegError::Truncated)
     );
 }
 
@@ -207,6 +211,9 @@ fn a_start_marker_within_a_scan_means_the_picture_was_cut() {
 fn bytes_behind_the_end_are_refused() {
     let jpeg = frame(0);
     for behind in [b"\0".as_slice(), b"\r\n", &jpeg] {
-        assert_eq!(check(&[&jpeg, behind].concat()), Err(Flaw::TrailingBytes));
+        assert_eq!(
+            check(&[&jpeg, behind].concat()),
+            Err(JpegError::TrailingBytes)
+        );
     }
 }

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::{self, Splitter};
 use framecast::wire::multipart::PartDecoder;
-use framecast::wire::source::{Part, Reason, Rejected, Tally};
+use framecast::wire::part::{Part, Reason, Rejected, Tally};
 
 /// A bound no frame here comes near.
 pub(crate) const FRAME_BYTES_MAX: usize = 1024 * 1024;

@@ -22,7 +22,7 @@ fn verdict_of(input: &[u8]) -> (Verdict, usize) {
     let whole = Request::parse(input);
     let mut search = HeadSearch::default();
     let is_decided = |length: &usize| {
-        let verdict = Request::parse_on(&input[..*length], &mut search);
+        let verdict = Request::parse_incremental(&input[..*length], &mut search);
         assert_eq!(
             verdict,
             Request::parse(&input[..*length]),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::wire::facts::{Sequence, WallTime};
+use crate::wire::metadata::{Sequence, WallTime};
 use crate::wire::multipart::{
     EncodedPart, Framing, HEAD_BYTES_MAX, PartDecoder, closing, preamble, rejected_part,
 };
-use crate::wire::source::Reason;
+use crate::wire::part::Reason;
 use bytes::BytesMut;
 
 use super::feed::{FRAME_BYTES_MAX, Outcome, feed_every_way};

@@ -3,7 +3,7 @@
 use crate::wire::decoder::SourceDecoder;
 use crate::wire::jpeg::Splitter;
 use crate::wire::multipart::PartDecoder;
-use crate::wire::source::Reason;
+use crate::wire::part::Reason;
 
 use super::feed::{FRAME_BYTES_MAX, feed, feed_every_way};
 use super::parts::ffmpeg;

@@ -1,9 +1,9 @@
 //! Frames that are shown although something is wrong with them or their framing.
 
 use crate::wire::decoder::SourceDecoder;
-use crate::wire::jpeg::{Flaw, Splitter, check, mend};
-use crate::wire::multipart::{PartDecoder, read_message};
-use crate::wire::source::{Reason, Repair};
+use crate::wire::jpeg::{JpegError, Splitter, check, mend};
+use crate::wire::multipart::{PartDecoder, parse_message};
+use crate::wire::part::{Reason, Repair};
 use bytes::BytesMut;
 
 use super::feed::{Decoder, FRAME_BYTES_MAX, Outcome, feed, feed_every_way};
@@ -122,7 +122,7 @@ fn jpeg_without_end_marker_is_completed() {
         );
         let message = [b"X-Frame-Sequence: 3\r\n\r\n", unended].concat();
         assert_eq!(
-            read_message(&message, FRAME_BYTES_MAX).unwrap().jpeg,
+            parse_message(&message, FRAME_BYTES_MAX).unwrap().jpeg,
             jpeg,
             "{kind}"
         );
@@ -170,7 +170,11 @@ fn jpeg_cut_anywhere_is_never_completed() {
     for (kind, jpeg) in baseline_kinds() {
         for length in 2..without_end(&jpeg).len() {
             let cut = &jpeg[..length];
-            assert_eq!(mend(cut), Err(Flaw::Truncated), "{kind} of {length} bytes");
+            assert_eq!(
+                mend(cut),
+                Err(JpegError::Truncated),
+                "{kind} of {length} bytes"
+            );
             let stream = [part_of(cut, length), part(&frame(1))].concat();
             let outcome = feed(parts(), [stream.as_slice()]);
             assert_eq!(outcome.jpegs(), [frame(1)], "{kind} of {length} bytes");
@@ -245,15 +249,15 @@ fn bytes_before_the_start_marker_are_skipped() {
 fn lead_that_is_no_lead_hides_no_flaw() {
     let jpeg = frame(1);
     let far = [vec![0; 5000], jpeg.clone()].concat();
-    assert_eq!(mend(&far), Err(Flaw::NotJpeg));
-    assert_eq!(mend(b"\xff\xd8\xff\xd9"), Err(Flaw::NoFrame));
-    assert_eq!(mend(b""), Err(Flaw::NotJpeg));
+    assert_eq!(mend(&far), Err(JpegError::NotJpeg));
+    assert_eq!(mend(b"\xff\xd8\xff\xd9"), Err(JpegError::NoFrame));
+    assert_eq!(mend(b""), Err(JpegError::NotJpeg));
     let mut broken = frame_with_thumbnail(1);
     let tables = segment(&broken, 0xdb).start;
     broken[tables] = 0;
     assert_eq!(
         mend(&broken),
-        Err(Flaw::BadSegment),
+        Err(JpegError::BadSegment),
         "its thumbnail is not the picture"
     );
     assert_eq!(

@@ -1,7 +1,7 @@
 //! `decoder::SourceDecoder`: JPEGs or parts, told by the first two bytes.
 
 use crate::wire::decoder::SourceDecoder;
-use crate::wire::source::Reason;
+use crate::wire::part::Reason;
 
 use super::feed::{FRAME_BYTES_MAX, feed, feed_every_way};
 use super::parts::ffmpeg;

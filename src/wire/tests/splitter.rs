@@ -1,7 +1,7 @@
 //! `jpeg::Splitter`: JPEGs one after another.
 
 use crate::wire::jpeg::Splitter;
-use crate::wire::source::Reason;
+use crate::wire::part::Reason;
 use bytes::BytesMut;
 
 use super::feed::{FRAME_BYTES_MAX, feed, feed_every_way};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::wire::jpeg::{Flaw, check, first, with_standard_tables, without_thumbnails};
+use crate::wire::jpeg::{JpegError, check, first, with_standard_tables, without_thumbnails};
 use proptest::prelude::*;
 
 use super::pictures::{self, frame, frame_with_thumbnail, segments, without_tables};
@@ -82,9 +82,9 @@ fn padding_is_cut_off_and_a_flaw_is_told() {
             assert_eq!(first(&padded), Ok((picture, jpeg.as_slice())), "{kind}");
         }
     }
-    assert_eq!(first(b""), Err(Flaw::NotJpeg));
-    assert_eq!(first(&frame(1)[..100]), Err(Flaw::Truncated));
-    assert_eq!(first(b"\xff\xd8\xff\xd9\0\0"), Err(Flaw::NoFrame));
+    assert_eq!(first(b""), Err(JpegError::NotJpeg));
+    assert_eq!(first(&frame(1)[..100]), Err(JpegError::Truncated));
+    assert_eq!(first(b"\xff\xd8\xff\xd9\0\0"), Err(JpegError::NoFrame));
 }
 
 proptest! {

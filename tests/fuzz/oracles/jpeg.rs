@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use framecast::wire::jpeg::{
-    Flaw, Mended, Splitter, check, first, mend, with_standard_tables, without_thumbnails,
+    JpegError, Repaired, Splitter, check, first, mend, with_standard_tables, without_thumbnails,
 };
-use framecast::wire::source::Repair;
+use framecast::wire::part::Repair;
 
 use super::feed::{FRAME_BYTES_MAX, feed};
 use super::parts::{bound, cutting_changes_nothing};
@@ -42,7 +42,7 @@ fn is_judged_alike(bytes: &[u8]) {
             let verdict = if whole.len() == bytes.len() {
                 Ok(picture)
             } else {
-                Err(Flaw::TrailingBytes)
+                Err(JpegError::TrailingBytes)
             };
             assert_eq!(check(bytes), verdict);
             is_whole(whole);
@@ -78,7 +78,7 @@ fn is_whole(jpeg: &[u8]) {
     let picture = check(jpeg).expect("it passed the check");
     assert_eq!(
         mend(jpeg),
-        Ok(Mended {
+        Ok(Repaired {
             jpeg: Cow::Borrowed(jpeg),
             picture,
             repair: None
@@ -93,7 +93,10 @@ fn is_whole(jpeg: &[u8]) {
             "it is whole without its last byte"
         );
     }
-    assert_eq!(check(&[jpeg, b"\0"].concat()), Err(Flaw::TrailingBytes));
+    assert_eq!(
+        check(&[jpeg, b"\0"].concat()),
+        Err(JpegError::TrailingBytes)
+    );
 
     let headers = headers(jpeg);
     assert_eq!(

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use framecast::wire::facts::{Sequence, WallTime};
+use framecast::wire::metadata::{Sequence, WallTime};
 use framecast::wire::multipart::{EncodedPart, Framing, HEAD_BYTES_MAX, PartDecoder, preamble};
-use framecast::wire::source::Part;
+use framecast::wire::part::Part;
 
 use super::feed::{Decoder, FRAME_BYTES_MAX, Outcome, feed};
 use super::sample::Sample;

@@ -41,7 +41,7 @@ fn cutting_changes_nothing(sample: &Sample<'_>) -> Verdict {
     let lengths = prefixes(sample);
     for &length in &lengths {
         let verdict = match decided {
-            None => Request::parse_on(&stream[..length], &mut search),
+            None => Request::parse_incremental(&stream[..length], &mut search),
             Some(_) => Request::parse(&stream[..length]),
         };
         match &decided {

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use framecast::drivers::BOUNDARY;
-use framecast::wire::facts::WallTime;
 use framecast::wire::jpeg::check;
+use framecast::wire::metadata::WallTime;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 use rustix::process::Signal;
 

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use framecast::drivers::Source;
 use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
-use framecast::wire::source::Part;
+use framecast::wire::part::Part;
 
 use super::{FRAMECAST, fifo, picture, watch_for};
 use crate::support::{Program, TIMEOUT};

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use framecast::drivers::numbers::PICTURES;
-use framecast::wire::facts::Sequence;
+use framecast::wire::metadata::Sequence;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::server::Redis;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use framecast::clock::wall_time;
 use framecast::drivers::numbers::PICTURES;
-use framecast::wire::facts::{Sequence, WallTime};
+use framecast::wire::metadata::{Sequence, WallTime};
 
 use crate::driver::Driver;
 use crate::support::{Program, eventually};

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use framecast::drivers::numbers::PICTURES;
-use framecast::wire::facts::Sequence;
+use framecast::wire::metadata::Sequence;
 
 use crate::driver::Driver;
 use crate::support::{Program, field};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use framecast::drivers::numbers::PICTURES;
-use framecast::wire::facts::Sequence;
+use framecast::wire::metadata::Sequence;
 
 use crate::driver::Driver;
 use crate::upstream::{Upstream, answer, field, stream_of};

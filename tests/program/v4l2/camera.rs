@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use bytes::BytesMut;
 use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
-use framecast::wire::source::Part;
+use framecast::wire::part::Part;
 
 /// The fake, compiled once.
 fn fake() -> &'static Path {

@@ -4,8 +4,8 @@ use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use framecast::drivers::v4l2::offer::PixelFormat;
-use framecast::wire::facts::Sequence;
 use framecast::wire::jpeg::with_standard_tables;
+use framecast::wire::metadata::Sequence;
 use tempfile::TempDir;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use framecast::wire::jpeg::check;
-use framecast::wire::source::Part;
+use framecast::wire::part::Part;
 use tempfile::NamedTempFile;
 
 use super::camera::{Setting, capture, run};

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use framecast::wire::budget::{BudgetedDecoder, DecodeBudget};
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
-use framecast::wire::pieces::{PieceDecoder, Work};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::audience::Seat;
@@ -53,12 +53,12 @@ pub fn attack(form: Form, report: &mut Report) {
 fn longest_turn_cpu(unit: &[u8]) -> Duration {
     let stream = unit.repeat((SAMPLE_BYTES / unit.len()).max(3));
     let mut pieces = stream.chunks(64 * 1024);
-    let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
+    let mut decoder = BudgetedDecoder::new(FRAME_BYTES_MAX);
     let mut longest = Duration::ZERO;
     loop {
-        let (mut work, began) = (Work::TURN, cpu_time());
-        while !work.is_spent() {
-            while decoder.decode(&mut work).transpose().is_some() {}
+        let (mut budget, began) = (DecodeBudget::TURN, cpu_time());
+        while !budget.is_spent() {
+            while decoder.decode(&mut budget).transpose().is_some() {}
             match pieces.next() {
                 Some(piece) => decoder.push(piece),
                 None => return longest,

@@ -13,9 +13,9 @@ use crate::site::snapshot::{Driver, Server, Snapshot};
 use crate::stream::Captured;
 use crate::stream::Peer;
 use crate::stream::RateLimit;
-use crate::wire::facts::WallTime;
 use crate::wire::http::{ResponseHead, Status};
 use crate::wire::jpeg::Picture;
+use crate::wire::metadata::WallTime;
 use crate::wire::multipart::{Framing, preamble};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 

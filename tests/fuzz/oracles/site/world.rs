@@ -11,8 +11,8 @@ use framecast::site::view::{CameraView, View};
 use framecast::stream::Captured;
 use framecast::stream::Topic;
 use framecast::stream::counts::{FrameCounts, Totals, WriteCounts};
-use framecast::wire::facts::{Sequence, WallTime};
 use framecast::wire::jpeg::Picture;
+use framecast::wire::metadata::{Sequence, WallTime};
 use framecast::wire::multipart::{Framing, PartDecoder};
 
 const CAMERAS: [&str; 2] = ["front", "back-2"];

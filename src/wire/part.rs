@@ -6,8 +6,8 @@ use std::fmt;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::facts::{Ignored, Sequence, WallTime};
-use super::jpeg::{Flaw, Picture, with_standard_tables};
+use super::jpeg::{JpegError, Picture, with_standard_tables};
+use super::metadata::{IgnoredFields, Sequence, WallTime};
 
 /// One whole frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Part {
     /// The frame's number, if the source states one within its bound.
     pub sequence: Option<Sequence>,
     /// Which of these two the source states, but not so that they can be used.
-    pub ignored: Ignored,
+    pub ignored: IgnoredFields,
     /// What was mended in it or its framing, if anything.
     pub repair: Option<Repair>,
 }
@@ -62,7 +62,7 @@ impl Repair {
     }
 
     /// The repair of that [name](Self::as_str), in any case.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|repair| repair.as_str().eq_ignore_ascii_case(name))
@@ -97,11 +97,11 @@ pub struct Rejected {
 
 impl Rejected {
     /// The error, and the remedy if there is one, where frames may have `frame_bytes_max` bytes.
-    pub fn sentence(&self, frame_bytes_max: usize) -> String {
+    pub fn message(&self, frame_bytes_max: usize) -> String {
         format!(
             "a frame of {} bytes was rejected: {}",
             self.bytes,
-            self.reason.sentence(frame_bytes_max)
+            self.reason.message(frame_bytes_max)
         )
     }
 }
@@ -130,23 +130,23 @@ pub enum Reason {
     TooLarge,
     /// The header block of a part does not end within its bound.
     BadHeader,
-    /// See [`Flaw::NotJpeg`].
+    /// See [`JpegError::NotJpeg`].
     NotJpeg,
-    /// See [`Flaw::Truncated`].
+    /// See [`JpegError::Truncated`].
     Truncated,
-    /// See [`Flaw::BadSegment`].
+    /// See [`JpegError::BadSegment`].
     BadSegment,
-    /// See [`Flaw::NoFrame`].
+    /// See [`JpegError::NoFrame`].
     NoFrame,
-    /// See [`Flaw::ZeroSize`].
+    /// See [`JpegError::ZeroSize`].
     ZeroSize,
-    /// See [`Flaw::TwelveBit`].
+    /// See [`JpegError::TwelveBit`].
     TwelveBit,
-    /// See [`Flaw::Lossless`].
+    /// See [`JpegError::Lossless`].
     Lossless,
-    /// See [`Flaw::Arithmetic`].
+    /// See [`JpegError::Arithmetic`].
     Arithmetic,
-    /// See [`Flaw::Hierarchical`].
+    /// See [`JpegError::Hierarchical`].
     Hierarchical,
 }
 
@@ -167,14 +167,14 @@ impl Reason {
     ];
 
     /// The reason of that [name](Self::as_str), in any case.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|reason| reason.as_str().eq_ignore_ascii_case(name))
     }
 
     /// Its name, and the remedy if there is one, where frames may have `frame_bytes_max` bytes.
-    pub fn sentence(self, frame_bytes_max: usize) -> String {
+    pub fn message(self, frame_bytes_max: usize) -> String {
         let remedy = self
             .remedy(frame_bytes_max)
             .map(|remedy| format!("; {remedy}"));
@@ -221,20 +221,20 @@ impl fmt::Display for Reason {
     }
 }
 
-impl From<Flaw> for Reason {
-    fn from(flaw: Flaw) -> Self {
+impl From<JpegError> for Reason {
+    fn from(flaw: JpegError) -> Self {
         match flaw {
             // No decoder meets trailing bytes: it cuts off what follows a picture, and looks for
             // the next one in it.
-            Flaw::NotJpeg | Flaw::TrailingBytes => Self::NotJpeg,
-            Flaw::Truncated => Self::Truncated,
-            Flaw::BadSegment => Self::BadSegment,
-            Flaw::NoFrame => Self::NoFrame,
-            Flaw::ZeroSize => Self::ZeroSize,
-            Flaw::TwelveBit => Self::TwelveBit,
-            Flaw::Lossless => Self::Lossless,
-            Flaw::Arithmetic => Self::Arithmetic,
-            Flaw::Hierarchical => Self::Hierarchical,
+            JpegError::NotJpeg | JpegError::TrailingBytes => Self::NotJpeg,
+            JpegError::Truncated => Self::Truncated,
+            JpegError::BadSegment => Self::BadSegment,
+            JpegError::NoFrame => Self::NoFrame,
+            JpegError::ZeroSize => Self::ZeroSize,
+            JpegError::TwelveBit => Self::TwelveBit,
+            JpegError::Lossless => Self::Lossless,
+            JpegError::Arithmetic => Self::Arithmetic,
+            JpegError::Hierarchical => Self::Hierarchical,
         }
     }
 }

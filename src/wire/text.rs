@@ -7,16 +7,16 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 
 /// `text` in Normalization Form C (Unicode Standard Annex 15), in which equal letters are equal
 /// characters: `é` is one character on most keyboards and two in the file names of macOS.
-pub fn composed(text: &str) -> Cow<'_, str> {
+pub fn to_nfc(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
 /// Text whose `Display` escapes control characters (`\u{1b}`, `\n`) and the characters that reorder
 /// text, so that it can neither end a line nor control a terminal.
 #[derive(Clone, Copy, Debug)]
-pub struct Printable<T>(pub T);
+pub struct Escaped<T>(pub T);
 
-impl<T: fmt::Display> fmt::Display for Printable<T> {
+impl<T: fmt::Display> fmt::Display for Escaped<T> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         struct Escape<'a, 'b>(&'a mut fmt::Formatter<'b>);
         impl Write for Escape<'_, '_> {
@@ -55,7 +55,7 @@ mod tests {
                 "C1 \\u{9b}2J, reversed \\u{202e}gpj",
             ),
         ] {
-            assert_eq!(Printable(text).to_string(), shown);
+            assert_eq!(Escaped(text).to_string(), shown);
         }
     }
 }

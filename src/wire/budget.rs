@@ -11,7 +11,7 @@
 use bytes::BytesMut;
 
 use super::decoder::SourceDecoder;
-use super::source::{Part, Rejected, Tally};
+use super::part::{Part, Rejected, Tally};
 
 /// Bytes shown to the decoder at once: less than a millisecond of work, whatever they are.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -24,9 +24,9 @@ const UNITS_PER_ELEMENT: u64 = 4096;
 
 /// Work that may still be done, in units of about one byte of a whole frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work(u64);
+pub struct DecodeBudget(u64);
 
-impl Work {
+impl DecodeBudget {
     /// What one source may cost in one turn: 512 KiB of whole frames, 64 KiB of garbage, or 128
     /// elements.
     pub const TURN: Self = Self(512 * 1024);
@@ -43,14 +43,14 @@ impl Work {
 
 /// Decodes what a driver writes, as [`SourceDecoder`] does, within a budget.
 #[derive(Debug)]
-pub struct PieceDecoder {
+pub struct BudgetedDecoder {
     decoder: SourceDecoder,
     received: BytesMut,
     /// The bytes at the head of `received` that the decoder has seen.
     shown: usize,
 }
 
-impl PieceDecoder {
+impl BudgetedDecoder {
     /// A decoder that rejects frames larger than `frame_bytes_max`.
     pub fn new(frame_bytes_max: usize) -> Self {
         Self {
@@ -70,8 +70,8 @@ impl PieceDecoder {
     ///
     /// # Errors
     /// A frame was flawed, and has been removed: call again.
-    pub fn decode(&mut self, work: &mut Work) -> Result<Option<Part>, Rejected> {
-        while !work.is_spent() {
+    pub fn decode(&mut self, budget: &mut DecodeBudget) -> Result<Option<Part>, Rejected> {
+        while !budget.is_spent() {
             let seen = self.shown;
             let reach = self.received.len().min(seen.saturating_add(PIECE_BYTES));
             let hidden = self.received.split_off(reach);
@@ -94,7 +94,7 @@ impl PieceDecoder {
                 .map(|part| part.jpeg.len() as u64);
             let wasted = repaired.fold(wasted, u64::saturating_add);
             let newly = reach.saturating_sub(seen) as u64;
-            work.spend(
+            budget.spend(
                 newly
                     .saturating_mul(UNITS_PER_BYTE)
                     .saturating_add(wasted.saturating_mul(UNITS_PER_WASTED_BYTE)),
@@ -103,7 +103,7 @@ impl PieceDecoder {
                 Ok(None) if self.shown == self.received.len() => return Ok(None),
                 Ok(None) => {}
                 element => {
-                    work.spend(UNITS_PER_ELEMENT);
+                    budget.spend(UNITS_PER_ELEMENT);
                     return element;
                 }
             }
@@ -149,11 +149,11 @@ mod tests {
     }
 
     /// Frames and rejected elements of one turn, with the bytes that were decided in it.
-    fn turn(decoder: &mut PieceDecoder) -> (Vec<Result<Part, Rejected>>, usize) {
-        let mut work = Work::TURN;
+    fn turn(decoder: &mut BudgetedDecoder) -> (Vec<Result<Part, Rejected>>, usize) {
+        let mut budget = DecodeBudget::TURN;
         let before = decoder.buffered_bytes();
         let mut elements = Vec::new();
-        while let Some(element) = decoder.decode(&mut work).transpose() {
+        while let Some(element) = decoder.decode(&mut budget).transpose() {
             elements.push(element);
         }
         (elements, before.saturating_sub(decoder.buffered_bytes()))
@@ -173,7 +173,7 @@ mod tests {
         let mut received = BytesMut::from(stream.as_slice());
         let expected: Vec<_> =
             std::iter::from_fn(|| whole.decode(&mut received).transpose()).collect();
-        let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
+        let mut decoder = BudgetedDecoder::new(FRAME_BYTES_MAX);
         decoder.push(&stream);
         let turns: Vec<_> = std::iter::repeat_with(|| turn(&mut decoder).0)
             .take(50)
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn turn_ends_after_a_bounded_number_of_elements() {
         for unit in [jpeg(28), jpeg(28)[..26].to_vec()] {
-            let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
+            let mut decoder = BudgetedDecoder::new(FRAME_BYTES_MAX);
             decoder.push(&unit.repeat(10_000));
             let count = turn(&mut decoder).0.len();
             assert!(
@@ -211,7 +211,7 @@ mod tests {
             (b"-", 100_000),
             (b"--b\r\n", 100_000),
         ] {
-            let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
+            let mut decoder = BudgetedDecoder::new(FRAME_BYTES_MAX);
             decoder.push(&unit.repeat(500_000));
             let (elements, bytes) = turn(&mut decoder);
             assert!(
@@ -220,7 +220,7 @@ mod tests {
                 unit.escape_ascii()
             );
         }
-        let mut decoder = PieceDecoder::new(FRAME_BYTES_MAX);
+        let mut decoder = BudgetedDecoder::new(FRAME_BYTES_MAX);
         decoder.push(&jpeg(900_000));
         assert!(
             turn(&mut decoder).0.is_empty(),

@@ -134,17 +134,17 @@ impl fmt::Display for Sequence {
 
 /// Which facts of a frame were stated and not used: they were out of range, or no number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ignored {
+pub struct IgnoredFields {
     /// The time of capture.
     pub timestamp: bool,
     /// The number.
     pub sequence: bool,
 }
 
-impl Ignored {
+impl IgnoredFields {
     /// The field of a part by which a driver reports what it has ignored of a frame that it passes
     /// on.
-    pub const FIELD: &str = "X-Frame-Ignored";
+    pub const FIELD: &str = "X-Frame-IgnoredFields";
 
     /// Reads the value of that field: words with commas between them, of which unknown ones mean
     /// nothing.
