@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
+use crate::text::escaped::Escaped;
+use crate::text::secret::{Credentials, SecretAddress, mask};
+use crate::text::url::Url;
 use crate::trust::Trust;
-use crate::wire::secret::{Credentials, SecretAddress, mask};
-use crate::wire::text::Escaped;
-use crate::wire::url::Url;
 
 /// The timeout of the request. A server whose loop does not hang answers at once.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -39,6 +39,7 @@
 //! | [`site`] | what is answered: which address means what, and what stands there | connections, the kernel |
 //! | [`hub`] | the deterministic core: connections, what they send, the turn | sockets, the clock, routes |
 //! | [`stream`] | the values it works with: frames, channels, bodies, answers, limits | connections |
+//! | [`text`] | text from outside: URLs, credentials to mask, text made printable | sockets, frames |
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
 //! Beside them, [`drivers`] (the drivers, which are programs of their own), [`mod@bench`] (a crowd
@@ -142,6 +143,7 @@ pub mod publish;
 pub mod server;
 pub mod site;
 pub mod stream;
+pub mod text;
 pub mod trust;
 pub mod wire;
 

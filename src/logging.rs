@@ -4,8 +4,6 @@
 //! dropped and counted. The journal of systemd records a time and a priority for each line: there, a
 //! line begins with its priority, without time and level.
 
-mod rate_limit;
-
 use std::env;
 use std::io::{self, Write};
 use std::sync::LazyLock;
@@ -17,9 +15,8 @@ use log::{Level, LevelFilter};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 
-pub use self::rate_limit::RateLimit;
-use crate::wire::secret::mask;
-use crate::wire::text::Escaped;
+use crate::text::escaped::Escaped;
+use crate::text::secret::mask;
 
 /// A longer line is cut. A pipe that is writable takes this many bytes at once (PIPE_BUF in
 /// pipe(7)).

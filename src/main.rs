@@ -16,7 +16,7 @@ use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish
 use framecast::publish::Target;
 use framecast::server::{EventLoop, RIGHT, WRONG};
 use framecast::site::auth::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
-use framecast::wire::secret::{SecretAddress, mask};
+use framecast::text::secret::{SecretAddress, mask};
 use framecast::{bench, drivers, health, logging, options, publish, server};
 use log::Level;
 

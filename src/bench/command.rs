@@ -11,7 +11,7 @@ use super::plan::{Plan, Target};
 use super::progress::Progress;
 use super::report::Report;
 use super::{BenchError, Crowd, table, terms, verdict};
-use crate::wire::secret::SecretAddress;
+use crate::text::secret::SecretAddress;
 
 /// Between two steps: what it takes a server to let one crowd go is not to be charged to the next.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -18,7 +18,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::wire::secret::SecretAddress;
+use crate::text::secret::SecretAddress;
 
 mod answer;
 mod command;

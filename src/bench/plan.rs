@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::BenchError;
 use super::tls::Secrecy;
-use crate::wire::secret::{Credentials, SecretAddress};
-use crate::wire::url::Url;
+use crate::text::secret::{Credentials, SecretAddress};
+use crate::text::url::Url;
 
 /// The longest run a plan may ask for. A day is more than any figure here needs to settle.
 const SECONDS_MAX: f64 = 86_400.0;

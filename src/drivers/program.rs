@@ -12,7 +12,7 @@ use std::process::Command;
 use rustix::fs::{Access, access};
 
 use super::error::SourceError;
-use crate::wire::secret::mask;
+use crate::text::secret::mask;
 
 /// Where programs are looked for if `PATH` does not say.
 const PATH_DEFAULT: &str = "/bin:/usr/bin";

@@ -19,7 +19,7 @@ use super::rpicam::Rpicam;
 use super::stdin::Stdin;
 use super::stills::Stills;
 use super::v4l2::V4l2;
-use crate::wire::secret::SecretAddress;
+use crate::text::secret::SecretAddress;
 
 /// What frames are captured from. `Display` and `Debug` show it as the user wrote it, with
 /// credentials masked.

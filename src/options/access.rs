@@ -16,7 +16,7 @@ use crate::site::auth::{Policy, Secret};
 use crate::site::origins::{Origin, Origins};
 use crate::stream::client_net::NetworkError;
 use crate::stream::{Network, TrustedProxies};
-use crate::wire::secret::MASK;
+use crate::text::secret::MASK;
 
 /// The variable of `--token`.
 const TOKEN_VARIABLE: &str = "FRAMECAST_TOKEN";

@@ -11,8 +11,8 @@ use super::{OptionsError, programs};
 use crate::drivers::{Source, SourceError};
 use crate::publish::Target;
 use crate::server::{CameraSettings, Offline, PublisherSettings, StdinFrom, WarmUp};
-use crate::wire::secret::SecretAddress;
-use crate::wire::text::to_nfc;
+use crate::text::escaped::to_nfc;
+use crate::text::secret::SecretAddress;
 
 /// The longest camera name, in characters. As UTF-8 it must fit into a file name (255 bytes).
 const NAME_CHARACTERS_MAX: usize = 60;

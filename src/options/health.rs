@@ -10,8 +10,8 @@ use super::given::{Each, List, One};
 use super::listen::{self, Listen};
 use super::values::{path, secret};
 use crate::health::Query;
+use crate::text::secret::{Credentials, SecretAddress};
 use crate::trust::Trust;
-use crate::wire::secret::{Credentials, SecretAddress};
 
 /// The server's address if neither the command line nor FRAMECAST_LISTEN gives one.
 const URL_DEFAULT: &str = "http://127.0.0.1:8080/";

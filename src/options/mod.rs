@@ -29,7 +29,7 @@ use crate::drivers::SOURCE_VARIABLE;
 use crate::drivers::hints::SOURCES;
 use crate::generate::File;
 use crate::publish::TARGET_VARIABLE;
-use crate::wire::secret::SecretAddress;
+use crate::text::secret::SecretAddress;
 
 /// Stream live cameras to any number of browsers and players
 ///

@@ -15,7 +15,7 @@ use super::programs;
 use super::values::secret;
 use crate::hub::Limits;
 use crate::server::Settings;
-use crate::wire::secret::SecretAddress;
+use crate::text::secret::SecretAddress;
 
 /// The options of `framecast serve`.
 #[derive(Debug, Args)]

@@ -8,10 +8,10 @@ use rustix::process::Pid;
 
 use crate::server::credentials::read_small;
 use crate::server::{Offline, WarmUp};
+use crate::text::secret::SecretAddress;
 use crate::wire::jpeg::{self, FRAME_BYTES_MAX};
 use crate::wire::metadata::IgnoredFields;
 use crate::wire::part::Part;
-use crate::wire::secret::SecretAddress;
 
 /// The upper bound of a frame's size, in MiB. Each slow viewer retains one frame, and each driver
 /// buffers one.

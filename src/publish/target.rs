@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::drivers::SourceError;
 use crate::drivers::redis::Address;
-use crate::wire::secret::SecretAddress;
+use crate::text::secret::SecretAddress;
 
 const FRAMES_MAX_DEFAULT: u32 = 100;
 const FRAMES_MAX_MAX: u32 = 1_000_000;

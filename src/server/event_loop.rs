@@ -44,9 +44,9 @@ use super::tls::Tls;
 use super::token::Owner;
 use crate::clock::wall_time;
 use crate::hub::{Answer, Call, Hub, Permit, Readiness, Reply, Tick, Wake};
-use crate::logging::RateLimit;
 use crate::site::auth::{Authenticator, Decision};
 use crate::site::{self, refusals};
+use crate::stream::LogLimit;
 use crate::stream::Topic;
 
 /// Events polled at once.
@@ -63,7 +63,7 @@ pub struct EventLoop {
     poll: Poll,
     hub: Hub<Socket>,
     authenticator: Authenticator,
-    refusal_log: RateLimit,
+    refusal_log: LogLimit,
     settings: Settings,
     listeners: Listeners,
     tls: Option<Tls>,

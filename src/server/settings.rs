@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::credentials::CredentialSources;
 use crate::hub::Limits;
 use crate::site::auth::Policy;
+use crate::text::secret::SecretAddress;
 use crate::wire::part::Part;
-use crate::wire::secret::SecretAddress;
 
 /// All settings of a server.
 #[derive(Clone, Debug)]

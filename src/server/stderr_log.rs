@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use crate::wire::secret::SecretAddress;
-use crate::wire::text::Escaped;
+use crate::text::escaped::Escaped;
+use crate::text::secret::SecretAddress;
 
 /// Lines of stderr logged in one second. If a child keeps writing more, one line is logged in a
 /// window that doubles from [`WINDOW_MIN`] to [`WINDOW_MAX`].

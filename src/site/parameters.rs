@@ -9,9 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::reply::Problem;
 use crate::stream::RateLimit;
+use crate::text::escaped::to_nfc;
 use crate::wire::http::Request;
 use crate::wire::multipart::Framing;
-use crate::wire::text::to_nfc;
 
 /// Frames a second that a viewer may ask for.
 const FPS_MAX: f64 = 240.0;

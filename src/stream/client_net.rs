@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Instant;
 
+use super::log_limit::LogLimit;
 use super::peer::Peer;
-use crate::logging::RateLimit;
 use crate::wire::http::{Refusal, Status};
 
 /// What is counted as one client: an IPv4 address, or the 64 bits of an IPv6 network, since a host
@@ -54,7 +54,7 @@ pub const TOO_MANY: Refusal = Refusal {
 #[derive(Debug, Default)]
 pub struct ConnectionCounts {
     counts: BTreeMap<ClientNet, usize>,
-    log: RateLimit,
+    log: LogLimit,
 }
 
 impl ConnectionCounts {

@@ -11,10 +11,7 @@ pub mod jpeg;
 pub mod metadata;
 pub mod multipart;
 pub mod part;
-pub mod secret;
 pub mod sniff;
 pub mod sse;
 #[cfg(test)]
 mod tests;
-pub mod text;
-pub mod url;

@@ -18,16 +18,16 @@ const SEEDS_MAX: u64 = 1000;
 const COPIED: [&str; 7] = [
     "Cargo.lock",
     "src/hub",
-    "src/logging/rate_limit.rs",
     "src/site",
     "src/stream",
+    "src/text",
     "src/wire",
     "tests/simulation",
 ];
 
 /// The root of the copy's library: the same rooms under the same names.
-const LIBRARY: &str = "pub mod hub;\npub mod site;\npub mod stream;\npub mod wire;\n\
-    #[path = \"logging/rate_limit.rs\"]\npub mod logging;\n";
+const LIBRARY: &str =
+    "pub mod hub;\npub mod site;\npub mod stream;\npub mod text;\npub mod wire;\n";
 
 struct Fault {
     name: String,

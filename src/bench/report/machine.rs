@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use crate::wire::secret::mask_arguments;
+use crate::text::secret::mask_arguments;
 
 /// Processor, memory and kernel in one line; what the system does not tell is left out.
 pub(super) fn describe() -> String {

@@ -15,8 +15,8 @@ use super::cookies::Cookies;
 use super::error::Fault;
 use super::head::{Head, HeadReader, shown};
 use super::settings::Http;
+use crate::text::url::{Origin, Url};
 use crate::trust::Trust;
-use crate::wire::url::{Origin, Url};
 
 /// The longest piece that is read at once.
 const PIECE_BYTES_MAX: usize = 128 * 1024;

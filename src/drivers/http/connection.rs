@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::Fault;
-use crate::wire::url::Url;
+use crate::text::url::Url;
 
 /// The next address of a host is tried after this, while the ones before have not answered (RFC
 /// 8305, section 5).

@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use super::head::Head;
-use crate::wire::url::Url;
+use crate::text::url::Url;
 
 /// So many are kept, and the oldest are dropped; no camera has use for more.
 const COOKIES_MAX: usize = 32;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, PeerIncompatible};
 
+use crate::text::secret::SecretAddress;
 use crate::wire::part::Reason;
-use crate::wire::secret::SecretAddress;
 use crate::wire::sniff::STREAM_ADDRESSES;
 
 /// What is said of a host that is known but has no address.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::error::{Fault, HttpError};
 use crate::drivers::error::SourceError;
 use crate::drivers::parameters::Parameters;
-use crate::wire::secret::{Credentials, SecretAddress};
-use crate::wire::url::Url;
+use crate::text::secret::{Credentials, SecretAddress};
+use crate::text::url::Url;
 
 /// How often a camera that gives single pictures is asked for one a second, unless the user says
 /// otherwise.

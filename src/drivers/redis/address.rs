@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::drivers::error::SourceError;
 use crate::drivers::parameters::Parameters;
-use crate::wire::secret::Credentials;
-use crate::wire::url::Url;
+use crate::text::secret::Credentials;
+use crate::text::url::Url;
 
 const PORT_DEFAULT: u16 = 6379;
 

@@ -9,7 +9,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind, cmd};
 use super::address::Address;
 use super::connection::Connection;
 use super::error::Fault;
-use crate::wire::secret::Credentials;
+use crate::text::secret::Credentials;
 
 /// From the beginning of one attempt to that of the next: four a second at most.
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(250);

@@ -9,7 +9,6 @@ use mio::{Poll, Waker};
 
 use super::{EventLoop, LoopStats};
 use crate::hub::Hub;
-use crate::logging::RateLimit;
 use crate::server::camera::Camera;
 use crate::server::error::ServeError;
 use crate::server::interfaces::{self, local_name, own_names};
@@ -26,6 +25,7 @@ use crate::server::systemd::Systemd;
 use crate::server::tls::Tls;
 use crate::server::token::Owner;
 use crate::site::auth::{Authenticator, Policy};
+use crate::stream::LogLimit;
 use crate::wire::multipart::PartFormat;
 
 /// The size of the buffer that pipes are read into.
@@ -96,7 +96,7 @@ impl EventLoop {
             tls,
             hub: Hub::new(cameras.len(), division, settings.limits.clone()),
             authenticator: authenticator(&settings)?,
-            refusal_log: RateLimit::default(),
+            refusal_log: LogLimit::default(),
             reloads,
             publishers: settings
                 .publishers

@@ -5,7 +5,7 @@ use sha2::digest::Digest as Hash;
 use sha2::{Sha256, Sha512_256};
 
 use super::challenge::Challenge;
-use crate::wire::secret::Credentials;
+use crate::text::secret::Credentials;
 
 /// A Digest challenge, and how often it was answered.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use self::challenge::Challenge;
 use self::digest::Digest;
 use super::Fault;
 use super::head::{Head, shown};
-use crate::wire::secret::Credentials;
+use crate::text::secret::Credentials;
 
 /// What answers a camera's challenge. Later requests are then sent with the answer.
 #[derive(Debug)]

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 /// Limits the rate of one kind of line. The number of suppressed lines is logged with the next one.
 #[derive(Debug, Default)]
-pub struct RateLimit {
+pub struct LogLimit {
     window_started: Option<Instant>,
     lines: u32,
     suppressed: u32,
 }
 
-impl RateLimit {
+impl LogLimit {
     /// Lines in one second.
     pub const LINES_PER_SECOND_MAX: u32 = 5;
 
