@@ -1,37 +1,38 @@
-//! No edge is lost and no byte, whatever the way to the peer does to them.
+//! No edge and no byte is lost, whatever the transport does: short reads and writes, "would block".
 
 use crate::hub::Limits;
 use crate::stream::counts::FrameCounts;
 
-use super::studio::{Client, Studio, WATCH};
-use super::wire::{Random, Weather};
+use super::fixture::{Client, Fixture, WATCH};
+use super::wire::{FaultProfile, Random};
 
-/// What the hub says it delivered is what a client can decrypt that takes all that the kernel has.
-fn check(studio: &Studio, client: &Client) {
+/// Checks that the client has received the published frames, in order, and that the hub has counted
+/// them. The client must have received all bytes from the kernel.
+fn check(fixture: &Fixture, client: &Client) {
     let parts = client.parts();
     for (index, (sequence, jpeg)) in parts.iter().enumerate() {
         assert!(
-            studio.published[*sequence as usize - 1] == *jpeg,
-            "frame {sequence} is not what was published"
+            fixture.published[*sequence as usize - 1] == *jpeg,
+            "frame {sequence} differs from the published one"
         );
         assert!(
             index == 0 || parts[index - 1].0 <= *sequence,
-            "a frame is older than the one before"
+            "a frame is older than the previous one"
         );
     }
-    let counts: FrameCounts = studio.snapshot().frames;
+    let counts: FrameCounts = fixture.snapshot().frames;
     assert_eq!(
         counts.delivered + counts.repeated,
         parts.len() as u64,
-        "what is delivered has left, and is counted"
+        "each received frame is counted"
     );
 }
 
-fn draw_weather(random: &mut Random) -> Weather {
-    Weather {
+fn random_profile(random: &mut Random) -> FaultProfile {
+    FaultProfile {
         chunk_bytes: [1, 7, 500, 5_000, usize::MAX][random.below(5)],
         send_buffer: [1, 100, 4_000, 20_000, 300_000][random.below(5)],
-        hiccups: [0, 2, 5, 50][random.below(4)],
+        spurious_blocks: [0, 2, 5, 50][random.below(4)],
     }
 }
 
@@ -42,87 +43,87 @@ fn run(seed: u64) {
         write_budget_bytes: [500, 10_000, 256 * 1024][random.below(3)],
         ..Limits::default()
     };
-    let mut studio = Studio::new(limits);
-    let weather = draw_weather(&mut random);
-    let mut clients = [studio.connect(weather, random.clone())];
-    clients[0].say(WATCH);
+    let mut fixture = Fixture::new(limits);
+    let profile = random_profile(&mut random);
+    let mut clients = [fixture.connect(profile, random.clone())];
+    clients[0].request(WATCH);
     let frame_bytes = [100, 16_000, 40_000][random.below(3)];
     for _ in 0..300 {
         let client = &mut clients[0];
         client.send(random.below(300));
         if !random.one_in(3) {
-            client.take(1 + random.below(30_000));
+            client.receive(1 + random.below(30_000));
         }
         if random.one_in(30) && !client.tls.is_handshaking() {
-            // The peer changes its keys and wants ours changed, in the middle of whatever is on its
-            // way.
+            // KeyUpdate (RFC 8446, section 4.6.3), in the middle of other data.
             client.tls.refresh_traffic_keys().unwrap();
         }
         if random.one_in(10) {
-            studio.publish(1 + random.below(frame_bytes));
+            fixture.publish(1 + random.below(frame_bytes));
         }
-        studio.turn(&clients);
+        fixture.turn(&clients);
         if random.one_in(20) {
-            clients[0].take(usize::MAX);
-            check(&studio, &clients[0]);
+            clients[0].receive(usize::MAX);
+            check(&fixture, &clients[0]);
         }
     }
-    clients[0].end.0.borrow_mut().weather = Weather::CALM;
-    studio.publish(1 + random.below(frame_bytes));
-    studio.settle(&mut clients);
-    check(&studio, &clients[0]);
-    let newest = studio.published.len() as u64;
+    clients[0].end.0.borrow_mut().profile = FaultProfile::NONE;
+    fixture.publish(1 + random.below(frame_bytes));
+    fixture.settle(&mut clients);
+    check(&fixture, &clients[0]);
+    let newest = fixture.published.len() as u64;
     assert_eq!(
         clients[0].parts().last().map(|part| part.0),
         Some(newest),
-        "the newest frame is there"
+        "the newest frame arrives"
     );
 
-    studio.hub.shut_down(studio.now);
-    studio.settle(&mut clients);
+    fixture.hub.shut_down(fixture.now);
+    fixture.settle(&mut clients);
     assert!(
         clients[0].received.ends_with(b"\r\n--frame--\r\n"),
         "the stream ends on a boundary"
     );
     assert!(
         clients[0].has_ended && clients[0].end.0.borrow().shut,
-        "and with a farewell"
+        "and with close_notify"
     );
     clients[0].end.0.borrow_mut().client_ended = true;
-    studio.settle(&mut clients);
-    assert!(studio.hub.connections().is_empty());
+    fixture.settle(&mut clients);
+    assert!(fixture.hub.connections().is_empty());
 }
 
 #[test]
-fn the_whole_stream_arrives_whatever_happens_to_its_bytes() {
+fn stream_over_a_faulty_transport_arrives_whole() {
     for seed in 0..100 {
         let run = std::panic::catch_unwind(|| run(seed));
         assert!(run.is_ok(), "seed {seed}");
     }
 }
 
-/// A viewer that takes nothing holds little that is encrypted, and what has not begun gives way to
-/// what is newer.
+/// A viewer that does not read holds few encrypted bytes, and a frame that has not begun is replaced
+/// by a newer one.
 #[test]
-fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
-    let mut studio = Studio::new(Limits::default());
-    let mut clients = [studio.connect(Weather::CALM, Random::new(1))];
-    clients[0].say(WATCH);
-    studio.settle(&mut clients);
-    clients[0].end.0.borrow_mut().weather.send_buffer = 20_000;
+fn slow_viewer_finishes_its_frame_and_skips_to_the_newest() {
+    let mut fixture = Fixture::new(Limits::default());
+    let mut clients = [fixture.connect(FaultProfile::NONE, Random::new(1))];
+    clients[0].request(WATCH);
+    fixture.settle(&mut clients);
+    clients[0].end.0.borrow_mut().profile.send_buffer = 20_000;
     for _ in 0..10 {
-        studio.publish(50_000);
-        studio.turn(&clients);
+        fixture.publish(50_000);
+        fixture.turn(&clients);
     }
     assert_eq!(clients[0].end.0.borrow().to_client.len(), 20_000);
-    let (_, connection) = studio.hub.connections().iter().next().expect("the viewer");
-    // Of the first frame, what the kernel took and 32 KiB at most have left the queue.
+    let (_, connection) = fixture.hub.connections().iter().next().expect("the viewer");
+    // The bytes of the first frame that have left the queue: those in the kernel, and 32 KiB at most
+    // in the session.
     let held = 50_000 - connection.queue.bytes_queued();
     assert!(
         (20_000 - 1_000..20_000 + 32 * 1024).contains(&held),
-        "{held} bytes are held"
+        "{held} bytes have left the queue"
     );
-    studio.settle(&mut clients);
+    fixture.settle(&mut clients);
     assert_eq!(
         clients[0]
             .parts()
@@ -131,41 +132,41 @@ fn a_slow_viewer_finishes_what_it_began_and_skips_to_the_newest() {
             .collect::<Vec<_>>(),
         [1, 10]
     );
-    assert_eq!(studio.snapshot().frames.skipped_slow, 8);
+    assert_eq!(fixture.snapshot().frames.skipped_slow, 8);
 }
 
-/// What was taken from the queue but not by the kernel leaves with the next edge, though the queue
-/// holds nothing.
+/// Bytes in the session, which the kernel has not taken, leave with the next edge although the queue
+/// is empty.
 #[test]
-fn the_last_record_leaves_though_nothing_follows_it() {
-    let mut studio = Studio::new(Limits::default());
-    let mut clients = [studio.connect(Weather::CALM, Random::new(1))];
-    clients[0].say(WATCH);
-    studio.settle(&mut clients);
-    clients[0].end.0.borrow_mut().weather.send_buffer = 1_000;
-    studio.publish(10_000);
-    studio.turn(&clients);
+fn last_record_leaves_although_nothing_follows() {
+    let mut fixture = Fixture::new(Limits::default());
+    let mut clients = [fixture.connect(FaultProfile::NONE, Random::new(1))];
+    clients[0].request(WATCH);
+    fixture.settle(&mut clients);
+    clients[0].end.0.borrow_mut().profile.send_buffer = 1_000;
+    fixture.publish(10_000);
+    fixture.turn(&clients);
     assert_eq!(
-        studio.snapshot().frames.delivered,
+        fixture.snapshot().frames.delivered,
         0,
-        "it was taken, but it has not left"
+        "it has left the queue, but not the session"
     );
-    studio.settle(&mut clients);
+    fixture.settle(&mut clients);
     assert_eq!(clients[0].parts().len(), 1);
-    assert_eq!(studio.snapshot().frames.delivered, 1);
+    assert_eq!(fixture.snapshot().frames.delivered, 1);
 }
 
 #[test]
-fn requests_on_a_kept_connection_are_answered_whole() {
+fn pipelined_requests_are_answered_whole() {
     for seed in 0..50 {
         let mut random = Random::new(seed);
-        let mut studio = Studio::new(Limits::default());
-        let weather = draw_weather(&mut random);
-        let mut clients = [studio.connect(weather, random)];
+        let mut fixture = Fixture::new(Limits::default());
+        let profile = random_profile(&mut random);
+        let mut clients = [fixture.connect(profile, random)];
         for path in ["/first", "/second"] {
-            clients[0].say(&format!("GET {path} HTTP/1.1\r\nHost: cam\r\n\r\n"));
+            clients[0].request(&format!("GET {path} HTTP/1.1\r\nHost: cam\r\n\r\n"));
         }
-        studio.settle(&mut clients);
+        fixture.settle(&mut clients);
         let text = String::from_utf8(clients[0].received.clone()).unwrap();
         assert!(
             text.ends_with(&"/second".repeat(500)) && text.contains(&"/first".repeat(500)),
@@ -174,15 +175,15 @@ fn requests_on_a_kept_connection_are_answered_whole() {
     }
 }
 
-/// The end of a connection without a farewell is what browsers do when a page is left.
+/// Browsers close the connection without close_notify when the user leaves a page.
 #[test]
-fn a_viewer_that_leaves_without_a_farewell_has_left() {
-    let mut studio = Studio::new(Limits::default());
-    let mut clients = [studio.connect(Weather::CALM, Random::new(1))];
-    clients[0].say(WATCH);
-    studio.settle(&mut clients);
-    assert_eq!(studio.hub.live().viewers(), 1);
+fn viewer_that_ends_without_close_notify_is_closed() {
+    let mut fixture = Fixture::new(Limits::default());
+    let mut clients = [fixture.connect(FaultProfile::NONE, Random::new(1))];
+    clients[0].request(WATCH);
+    fixture.settle(&mut clients);
+    assert_eq!(fixture.hub.live().viewers(), 1);
     clients[0].end.0.borrow_mut().client_ended = true;
-    studio.turn(&clients);
-    assert_eq!(studio.hub.live().totals.closed.peer_closed, 1);
+    fixture.turn(&clients);
+    assert_eq!(fixture.hub.live().totals.closed.peer_closed, 1);
 }

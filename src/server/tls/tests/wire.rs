@@ -1,5 +1,5 @@
-//! A connection in memory: at one end the hub's transport, with edges as strict as the contract
-//! allows, at the other a client that speaks TLS.
+//! A connection in memory, between the hub's transport and a TLS client. It reports as few edges as
+//! epoll may: one after each "would block".
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::hub::{Readiness, Transport};
 
-/// Numbers that look drawn by lot and are the same for the same seed (xorshift64*).
+/// Reproducible random numbers (xorshift64*).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -29,22 +29,22 @@ impl Random {
     }
 }
 
-/// What may go wrong on the way.
+/// The faults of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Weather {
-    /// Bytes one call moves at most.
+pub struct FaultProfile {
+    /// The maximum of one read or write.
     pub chunk_bytes: usize,
-    /// Bytes that fit in the kernel on the way to the client.
+    /// The capacity of the kernel's send buffer.
     pub send_buffer: usize,
-    /// One call in so many would block for no reason; 0 for none.
-    pub hiccups: usize,
+    /// One call in this number returns "would block" without a reason; 0 for none.
+    pub spurious_blocks: usize,
 }
 
-impl Weather {
-    pub const CALM: Self = Self {
+impl FaultProfile {
+    pub const NONE: Self = Self {
         chunk_bytes: usize::MAX,
         send_buffer: usize::MAX,
-        hiccups: 0,
+        spurious_blocks: 0,
     };
 }
 
@@ -54,28 +54,28 @@ pub struct Pipes {
     pub to_client: VecDeque<u8>,
     pub client_ended: bool,
     pub shut: bool,
-    pub weather: Weather,
-    /// Whether the hub may try each direction: not between "would block" and the edge that follows.
+    pub profile: FaultProfile,
+    /// Whether the hub may try each direction: not between "would block" and the next edge.
     may_read: bool,
     may_write: bool,
-    /// Whether an edge is owed: from the beginning, and after "would block".
+    /// Whether an edge is owed: at the start, and after "would block".
     owes_read: bool,
     owes_write: bool,
     random: Random,
 }
 
-/// The end that the hub has; a clone is the same.
+/// The hub's end of the connection. A clone is the same end.
 #[derive(Clone, Debug)]
 pub struct End(pub Rc<RefCell<Pipes>>);
 
 impl End {
-    pub fn new(weather: Weather, random: Random) -> Self {
+    pub fn new(profile: FaultProfile, random: Random) -> Self {
         Self(Rc::new(RefCell::new(Pipes {
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
             client_ended: false,
             shut: false,
-            weather,
+            profile,
             may_read: true,
             may_write: true,
             owes_read: true,
@@ -84,7 +84,7 @@ impl End {
         })))
     }
 
-    /// The edge that has come since the last "would block", and never a second one.
+    /// Returns the edge since the last "would block", once.
     pub fn edge(&self) -> Option<Readiness> {
         let pipes = &mut *self.0.borrow_mut();
         let edge = pipes.ready();
@@ -95,7 +95,7 @@ impl End {
         (edge != Readiness::default()).then_some(edge)
     }
 
-    /// Whether anything is on its way, be it an edge.
+    /// Whether bytes or edges are on their way.
     pub fn is_moving(&self) -> bool {
         let pipes = self.0.borrow();
         !pipes.to_client.is_empty()
@@ -105,21 +105,21 @@ impl End {
 }
 
 impl Pipes {
-    /// The edges that are owed and due.
+    /// The owed edges that are due.
     fn ready(&self) -> Readiness {
         Readiness {
             readable: self.owes_read && (!self.to_server.is_empty() || self.client_ended),
-            writable: self.owes_write && self.to_client.len() < self.weather.send_buffer,
+            writable: self.owes_write && self.to_client.len() < self.profile.send_buffer,
             gone: false,
         }
     }
 
-    fn hiccup(&mut self) -> bool {
-        self.weather.hiccups > 0 && self.random.one_in(self.weather.hiccups)
+    fn is_spurious_block(&mut self) -> bool {
+        self.profile.spurious_blocks > 0 && self.random.one_in(self.profile.spurious_blocks)
     }
 
     fn chunk(&mut self) -> usize {
-        match self.weather.chunk_bytes {
+        match self.profile.chunk_bytes {
             usize::MAX => usize::MAX,
             bytes => 1 + self.random.below(bytes),
         }
@@ -129,11 +129,11 @@ impl Pipes {
 impl Read for End {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let pipes = &mut *self.0.borrow_mut();
-        assert!(pipes.may_read, "it is read before the edge that is owed");
+        assert!(pipes.may_read, "read before the owed edge");
         if pipes.to_server.is_empty() && pipes.client_ended {
             return Ok(0);
         }
-        if pipes.to_server.is_empty() || pipes.hiccup() {
+        if pipes.to_server.is_empty() || pipes.is_spurious_block() {
             (pipes.may_read, pipes.owes_read) = (false, true);
             return Err(ErrorKind::WouldBlock.into());
         }
@@ -145,16 +145,13 @@ impl Read for End {
 impl Write for End {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let pipes = &mut *self.0.borrow_mut();
-        assert!(
-            pipes.may_write,
-            "it is written to before the edge that is owed"
-        );
-        assert!(!pipes.shut, "it is written to after its end");
+        assert!(pipes.may_write, "written before the owed edge");
+        assert!(!pipes.shut, "written after shutdown");
         let room = pipes
-            .weather
+            .profile
             .send_buffer
             .saturating_sub(pipes.to_client.len());
-        if room == 0 || pipes.hiccup() {
+        if room == 0 || pipes.is_spurious_block() {
             (pipes.may_write, pipes.owes_write) = (false, true);
             return Err(ErrorKind::WouldBlock.into());
         }

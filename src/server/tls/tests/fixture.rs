@@ -1,4 +1,4 @@
-//! A hub whose peers speak TLS, its clock, and the clients.
+//! A hub with TLS clients and a clock.
 
 use std::collections::VecDeque;
 use std::io::{Cursor, Read, Write};
@@ -20,7 +20,7 @@ use crate::wire::multipart::{Framing, preamble};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
 use super::certificate::Certificate;
-use super::wire::{End, Random, Weather};
+use super::wire::{End, FaultProfile, Random};
 
 struct Identity {
     server: Arc<ServerConfig>,
@@ -42,24 +42,24 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
     }
 });
 
-/// One client and the way to it.
+/// One client and its transport.
 pub struct Client {
     pub key: Key,
     pub end: End,
     pub tls: ClientConnection,
-    /// What it has decrypted.
+    /// The decrypted bytes.
     pub received: Vec<u8>,
-    /// The server has said farewell.
+    /// The server has sent close_notify.
     pub has_ended: bool,
     outgoing: VecDeque<u8>,
 }
 
 impl Client {
-    pub fn say(&mut self, request: &str) {
-        self.tls.writer().write_all(request.as_bytes()).unwrap();
+    pub fn request(&mut self, head: &str) {
+        self.tls.writer().write_all(head.as_bytes()).unwrap();
     }
 
-    /// Sends at most `bytes` of what it has to send.
+    /// Sends at most `bytes` of the waiting ones.
     pub fn send(&mut self, bytes: usize) {
         while self.tls.wants_write() {
             self.tls.write_tls(&mut self.outgoing).unwrap();
@@ -72,8 +72,8 @@ impl Client {
             .extend(self.outgoing.drain(..count));
     }
 
-    /// Takes at most `bytes` of what has come, and decrypts them.
-    pub fn take(&mut self, bytes: usize) {
+    /// Receives at most `bytes` from the kernel, and decrypts them.
+    pub fn receive(&mut self, bytes: usize) {
         let mut taken: Vec<u8> = {
             let to_client = &mut self.end.0.borrow_mut().to_client;
             let count = bytes.min(to_client.len());
@@ -84,7 +84,7 @@ impl Client {
             let state = self
                 .tls
                 .process_new_packets()
-                .expect("the server speaks TLS");
+                .expect("the server sends valid TLS");
             let mut plain = vec![0; state.plaintext_bytes_to_read()];
             self.tls.reader().read_exact(&mut plain).unwrap();
             self.received.extend(plain);
@@ -92,7 +92,7 @@ impl Client {
         }
     }
 
-    /// The whole parts it has received, by the sequence of each.
+    /// The whole parts received, with their sequences.
     pub fn parts(&self) -> Vec<(u64, Vec<u8>)> {
         let start = [HEAD, &preamble(BOUNDARY, Framing::Length)].concat();
         let Some(mut rest) = self.received.strip_prefix(&start[..]) else {
@@ -101,7 +101,7 @@ impl Client {
         let mut parts = Vec::new();
         while let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") {
             let Ok(header) = std::str::from_utf8(&rest[..end]) else {
-                panic!("no header: {:?}", &rest[..end])
+                panic!("invalid header: {:?}", &rest[..end])
             };
             let field = |name: &str| {
                 let value = header
@@ -131,18 +131,18 @@ const DELIMITER: &[u8] = b"\r\n--frame\r\n";
 const HEAD: &[u8] = b"HEAD\r\n\r\n";
 pub const WATCH: &str = "GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n";
 
-/// A hub with one camera whose peers speak TLS, and its clock.
-pub struct Studio {
+/// A hub with one camera and TLS clients, and its clock.
+pub struct Fixture {
     pub hub: Hub<Session<End>>,
     pub now: Instant,
-    /// Every frame published, the first being number 1.
+    /// The published frames, from sequence 1.
     pub published: Vec<Vec<u8>>,
-    /// Steps of handshakes allowed in a turn.
+    /// The budget of handshake steps in a turn.
     pub steps: u32,
     shared: Rc<Shared>,
 }
 
-impl Studio {
+impl Fixture {
     pub fn new(limits: Limits) -> Self {
         let hub = Hub::new(1, BOUNDARY, limits);
         Self {
@@ -154,8 +154,8 @@ impl Studio {
         }
     }
 
-    pub fn connect(&mut self, weather: Weather, random: Random) -> Client {
-        let end = End::new(weather, random);
+    pub fn connect(&mut self, profile: FaultProfile, random: Random) -> Client {
+        let end = End::new(profile, random);
         let connection = ServerConnection::new(Arc::clone(&IDENTITY.server)).unwrap();
         let session = Session::new(connection, end.clone(), Rc::clone(&self.shared));
         let key = self
@@ -183,7 +183,7 @@ impl Studio {
         Snapshot::new(&self.hub, server, None, self.now)
     }
 
-    /// One turn.
+    /// Takes one turn.
     pub fn turn(&mut self, clients: &[Client]) {
         for client in clients {
             if let Some(readiness) = client.end.edge() {
@@ -213,12 +213,12 @@ impl Studio {
         );
     }
 
-    /// Turns until nothing moves any more: every client sends and takes whatever there is.
+    /// Takes turns until nothing is left to do. Every client sends and receives all bytes.
     pub fn settle(&mut self, clients: &mut [Client]) {
         for _ in 0..100_000 {
             for client in clients.iter_mut() {
                 client.send(usize::MAX);
-                client.take(usize::MAX);
+                client.receive(usize::MAX);
             }
             let waits = |client: &Client| client.end.is_moving() || client.tls.wants_write();
             let is_moving = self.hub.next_wake() == Wake::Now || clients.iter().any(waits);
@@ -227,10 +227,10 @@ impl Studio {
                 return;
             }
         }
-        panic!("it never comes to rest");
+        panic!("the hub never becomes idle");
     }
 
-    /// Publishes a frame of `bytes` bytes that no other frame is equal to.
+    /// Publishes a frame of `bytes` bytes, different from all others.
     pub fn publish(&mut self, bytes: usize) {
         let number = self.published.len() as u64 + 1;
         let jpeg: Vec<u8> = number
@@ -244,14 +244,14 @@ impl Studio {
             height: 3,
             huffman_tables: true,
         };
-        let shot = Captured {
+        let captured = Captured {
             jpeg: &jpeg,
             picture,
             captured_wall: WallTime::nearest(Duration::from_millis(1_700_000_000_000 + number)),
             age: Duration::ZERO,
             sequence: None,
         };
-        self.hub.publish(0, shot, self.now);
+        self.hub.publish(0, captured, self.now);
         self.published.push(jpeg);
     }
 }
