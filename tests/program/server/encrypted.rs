@@ -1,4 +1,4 @@
-//! Listeners that speak https, beside one that does not.
+//! HTTPS listeners, beside a plain one.
 #![cfg(feature = "tls")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +15,7 @@ use crate::support::{Program, TIMEOUT, eventually, field};
 
 const WATCH: &str = "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// A certificate in a folder, and those who trust it.
+/// A certificate in a folder, and a client that trusts it.
 struct Identity {
     folder: tempfile::TempDir,
     client: Arc<ClientConfig>,
@@ -32,7 +32,7 @@ impl Identity {
         self.folder.path().join(name).display().to_string()
     }
 
-    /// A program that shows a camera on a plain port and on an encrypted one.
+    /// Starts a server with a plain and an HTTPS listener.
     fn serve(&self, camera: &str) -> (Program, SocketAddr) {
         let files = [self.path("cert.pem"), self.path("key.pem")];
         let https = [
@@ -59,7 +59,7 @@ impl Identity {
     }
 }
 
-/// Writes a certificate of its own, and its key, into `folder`.
+/// Writes a new self-signed certificate and its key into `folder`.
 fn renew(folder: &Path) -> Arc<ClientConfig> {
     let certificate = Certificate::new();
     certificate.write(folder.join("cert.pem"), folder.join("key.pem"));
@@ -68,6 +68,7 @@ fn renew(folder: &Path) -> Arc<ClientConfig> {
 
 type Encrypted = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 
+/// Connects and sends ClientHello.
 fn hello(
     address: SocketAddr,
     config: &Arc<ClientConfig>,
@@ -88,7 +89,7 @@ fn watch(address: SocketAddr, config: &Arc<ClientConfig>) -> std::io::Result<Enc
     Ok(BufReader::new(stream))
 }
 
-/// The next part's sequence and picture.
+/// Reads the next part: its sequence and its picture.
 fn part(viewer: &mut Encrypted) -> (u64, Vec<u8>) {
     loop {
         let mut block = String::new();
@@ -110,21 +111,21 @@ fn part(viewer: &mut Encrypted) -> (u64, Vec<u8>) {
 }
 
 #[test]
-fn what_is_seen_over_https_is_what_is_seen_beside_it() {
+fn https_viewer_gets_the_same_frames_as_http_viewer() {
     let identity = Identity::new();
     let (program, https) = identity.serve("pattern:160x120?fps=20");
     let mut plain = program.watch("/stream");
     let mut encrypted = watch(https, &identity.client).unwrap();
-    let seen: Vec<_> = (0..10).map(|_| part(&mut encrypted)).collect();
+    let received: Vec<_> = (0..10).map(|_| part(&mut encrypted)).collect();
     let mut compared = 0;
     while compared < 5 {
-        let beside = plain.part();
-        assert!(beside.sequence <= seen[9].0, "they have nothing in common");
-        if let Some((_, jpeg)) = seen
+        let other = plain.part();
+        assert!(other.sequence <= received[9].0, "no common frame");
+        if let Some((_, jpeg)) = received
             .iter()
-            .find(|(sequence, _)| *sequence == beside.sequence)
+            .find(|(sequence, _)| *sequence == other.sequence)
         {
-            assert!(*jpeg == beside.jpeg);
+            assert!(*jpeg == other.jpeg);
             compared += 1;
         }
     }
@@ -133,13 +134,13 @@ fn what_is_seen_over_https_is_what_is_seen_beside_it() {
     let mut rest = Vec::new();
     encrypted
         .read_to_end(&mut rest)
-        .expect("the stream ends with a farewell, and is not cut off");
+        .expect("the stream ends with close_notify");
     assert!(rest.ends_with(b"\r\n--frame--\r\n"));
     assert_eq!(program.wait().0.code(), Some(0));
 }
 
 #[test]
-fn who_speaks_http_to_it_is_told_so() {
+fn plain_http_on_https_port_is_answered_with_400() {
     let identity = Identity::new();
     let (program, https) = identity.serve("stills:");
     let mut stream = TcpStream::connect(https).unwrap();
@@ -149,16 +150,16 @@ fn who_speaks_http_to_it_is_told_so() {
     assert!(reply.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{reply}");
     assert!(reply.ends_with("use https:// in the address.\n"), "{reply}");
     assert_eq!(program.state()["tls"]["plain_http_requests"], 1);
-    // And the other way round.
+    // TLS on the plain port.
     let mut stream = hello(program.address, &identity.client);
     let failed = stream
         .write_all(WATCH.as_bytes())
-        .expect_err("no TLS is spoken there");
+        .expect_err("the port does not use TLS");
     assert!(failed.to_string().contains("corrupt message"), "{failed}");
 }
 
 #[test]
-fn a_renewed_certificate_is_shown_to_newcomers_and_a_bad_one_to_nobody() {
+fn renewed_certificate_is_used_for_new_connections_and_an_invalid_one_is_not() {
     let identity = Identity::new();
     let (program, https) = identity.serve("stills:?fps=20");
     let mut old = watch(https, &identity.client).unwrap();
@@ -166,36 +167,36 @@ fn a_renewed_certificate_is_shown_to_newcomers_and_a_bad_one_to_nobody() {
     let renewed = renew(identity.folder.path());
     assert!(
         watch(https, &renewed).is_err(),
-        "it is not asked for by itself"
+        "the certificate is not reloaded without SIGHUP"
     );
     program.signal(Signal::HUP);
-    eventually("the certificate is renewed", || {
+    eventually("the certificate is reloaded", || {
         program.state()["tls"]["certificate_reloads"] == 1
     });
     assert!(
         watch(https, &identity.client).is_err(),
-        "newcomers are given the new one"
+        "new connections get the new certificate"
     );
     part(&mut watch(https, &renewed).unwrap());
 
     std::fs::write(identity.path("cert.pem"), "none").unwrap();
     program.signal(Signal::HUP);
-    eventually("it is found to be bad", || {
+    eventually("the reload fails", || {
         program.state()["tls"]["certificate_reloads_failed"] == 1
     });
     part(&mut watch(https, &renewed).unwrap());
     part(&mut old);
     program.signal(Signal::TERM);
-    let (_, words) = program.wait();
+    let (_, log) = program.wait();
     let kept = "keeping the old certificate";
     assert!(
-        words.contains(kept) && words.contains("cert.pem: no certificate found"),
-        "{words}"
+        log.contains(kept) && log.contains("cert.pem: no certificate found"),
+        "{log}"
     );
 }
 
 #[test]
-fn a_handshake_that_stops_half_way_is_let_go() {
+fn unfinished_handshake_is_closed_after_5_s() {
     let identity = Identity::new();
     let (program, https) = identity.serve("stills:");
     let mut silent = TcpStream::connect(https).unwrap();
@@ -204,7 +205,7 @@ fn a_handshake_that_stops_half_way_is_let_go() {
     let mut bytes = Vec::new();
     half.sock
         .read_to_end(&mut bytes)
-        .expect("the server's part, and then an end");
+        .expect("the server's messages, then the end");
     assert!(!bytes.is_empty());
     assert_eq!(silent.read(&mut [0; 10]).unwrap(), 0);
     assert!(
@@ -219,17 +220,17 @@ fn a_handshake_that_stops_half_way_is_let_go() {
 }
 
 #[test]
-fn handshakes_at_once_cost_the_viewers_beside_them_no_frame() {
-    shake_hands(40);
+fn burst_of_40_handshakes_costs_no_viewer_a_frame() {
+    handshakes_do_not_delay_viewers(40);
 }
 
 #[test]
-#[ignore = "a thousand clients need some speed themselves to be done within 5 s"]
-fn a_thousand_handshakes_at_once_cost_the_viewers_beside_them_no_frame() {
-    shake_hands(1000);
+#[ignore = "1,000 clients must finish within 5 s, which needs a fast machine"]
+fn burst_of_1000_handshakes_costs_no_viewer_a_frame() {
+    handshakes_do_not_delay_viewers(1000);
 }
 
-fn shake_hands(count: usize) {
+fn handshakes_do_not_delay_viewers(count: usize) {
     let identity = Identity::new();
     let (program, https) = identity.serve("stills:?fps=2");
     let viewers: Vec<_> = (0..4).map(|_| program.watch("/stream")).collect();
@@ -241,11 +242,13 @@ fn shake_hands(count: usize) {
     for stream in &mut all {
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .expect("its turn comes");
+            .expect("the handshake completes");
     }
     for stream in &mut all {
         let mut reply = [0; 15];
-        stream.read_exact(&mut reply).expect("its turn comes");
+        stream
+            .read_exact(&mut reply)
+            .expect("the handshake completes");
         assert_eq!(&reply, b"HTTP/1.1 200 OK");
     }
     let state = program.state();
@@ -259,7 +262,7 @@ fn shake_hands(count: usize) {
     let frames = &state["frames"];
     assert!(
         frames["delivered"].as_u64() >= Some(4) && frames["skipped_slow"] == 0,
-        "a frame is lost: {frames}"
+        "frames lost: {frames}"
     );
     program.signal(Signal::TERM);
     for viewer in viewers {
@@ -273,15 +276,15 @@ fn shake_hands(count: usize) {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_is_said_in_one_sentence() {
+fn unusable_certificate_exits_with_a_message() {
     let identity = Identity::new();
     let [cert, key] = [identity.path("cert.pem"), identity.path("key.pem")];
-    let other = Identity::new().path("key.pem");
-    let stranger = Identity::new();
-    let strange = stranger.path("key.pem");
+    let missing = Identity::new().path("key.pem");
+    let other_identity = Identity::new();
+    let other_key = other_identity.path("key.pem");
     let cases: [(&[&str], i32, &str); 7] = [
         (
-            &["--tls-cert", &other, "--tls-key", &key],
+            &["--tls-cert", &missing, "--tls-key", &key],
             1,
             "No such file or directory",
         ),
@@ -296,16 +299,12 @@ fn a_certificate_that_cannot_be_used_is_said_in_one_sentence() {
             "cert.pem: no private key found; --tls-key expects a PEM",
         ),
         (
-            &["--tls-cert", &cert, "--tls-key", &strange],
+            &["--tls-cert", &cert, "--tls-key", &other_key],
             1,
             "give the key that belongs to it",
         ),
         (&["--tls-cert", &cert], 2, "--tls-key <FILE>"),
-        (
-            &["--listen", "https://127.0.0.1:0"],
-            2,
-            "https://127.0.0.1:0 needs a certificate: give its file with --tls",
-        ),
+        (&["--listen", "https://127.0.0.1:0"], 2, "--tls-cert"),
         (
             &[
                 "--listen",
@@ -316,20 +315,20 @@ fn a_certificate_that_cannot_be_used_is_said_in_one_sentence() {
                 &key,
             ],
             2,
-            "no address to listen on is encrypted: add --listen https://HOST:PORT",
+            "--listen https://",
         ),
     ];
-    for (arguments, code, sentence) in cases {
+    for (arguments, code, key_words) in cases {
         let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
         let output = command.arg("serve").args(arguments).output().unwrap();
-        let words = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {words}");
-        assert!(words.contains(sentence), "{arguments:?}: {words}");
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {log}");
+        assert!(log.contains(key_words), "{arguments:?}: {log}");
     }
 }
 
 #[test]
-fn with_a_certificate_an_address_is_encrypted_unless_it_says_otherwise() {
+fn address_without_scheme_uses_tls_if_there_is_a_certificate() {
     let identity = Identity::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     command.args(["--listen", "http://127.0.0.1:0/", "--listen", "127.0.0.1:0"]);
@@ -343,19 +342,21 @@ fn with_a_certificate_an_address_is_encrypted_unless_it_says_otherwise() {
     );
 }
 
-/// The clients people have.
 #[test]
 #[ignore = "needs curl, openssl and ffmpeg"]
-fn programs_that_others_wrote_can_watch_over_https() {
+fn curl_openssl_and_ffmpeg_connect_over_https() {
     let identity = Identity::new();
     let (program, https) = identity.serve("stills:?fps=20");
     let url = format!("https://localhost:{}", https.port());
     let picture = format!("{url}/snapshot");
-    let run = |words: &[&str]| {
-        let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
+    let run = |command: &[&str]| {
+        let output = Command::new(command[0])
+            .args(&command[1..])
+            .output()
+            .unwrap();
         assert!(
             output.status.success(),
-            "{words:?}: {}",
+            "{command:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
         output.stdout

@@ -1,4 +1,4 @@
-//! `framecast health` against servers that want credentials, and over TLS.
+//! `framecast health` against servers with credentials, and over TLS.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::support::Program;
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 const TOKEN: &str = "a-token-of-more-than-16";
 
-/// The exit code and the text of `framecast health` with these arguments and variables.
+/// Runs `framecast health`. Returns its exit code and its output.
 fn health(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = Command::new(FRAMECAST);
     let output = command
@@ -22,12 +22,12 @@ fn health(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Strin
     )
 }
 
-fn well() -> (Option<i32>, String) {
+fn healthy() -> (Option<i32>, String) {
     (Some(0), "ok\n".to_owned())
 }
 
 #[test]
-fn credentials_are_sent_from_address_or_environment_and_not_shown() {
+fn credentials_come_from_url_or_environment_and_are_not_shown() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -42,27 +42,30 @@ fn credentials_are_sent_from_address_or_environment_and_not_shown() {
     let program = Program::serve(&["--auth-file", &users, "--token-file", &token]);
     let url = program.url("/");
     let listen = program.address.to_string();
-    assert_eq!(health(&[&url], &[("FRAMECAST_TOKEN", TOKEN)]), well());
-    assert_eq!(health(&[&url], &[("FRAMECAST_TOKEN_FILE", &token)]), well());
+    assert_eq!(health(&[&url], &[("FRAMECAST_TOKEN", TOKEN)]), healthy());
+    assert_eq!(
+        health(&[&url], &[("FRAMECAST_TOKEN_FILE", &token)]),
+        healthy()
+    );
     assert_eq!(
         health(&[&url], &[("FRAMECAST_AUTH", "ann:p@ss canary")]),
-        well()
+        healthy()
     );
     assert_eq!(
         health(
             &[],
             &[("FRAMECAST_LISTEN", &listen), ("FRAMECAST_TOKEN", TOKEN)]
         ),
-        well()
+        healthy()
     );
-    assert_eq!(health(&[&format!("{url}?token={TOKEN}")], &[]), well());
+    assert_eq!(health(&[&format!("{url}?token={TOKEN}")], &[]), healthy());
     let login = url.replace("http://", "http://ann:p%40ss%20canary@");
     assert_eq!(
         health(
             &[&login],
             &[("FRAMECAST_TOKEN", "wrong-token-of-16-and-more")]
         ),
-        well()
+        healthy()
     );
 
     for (arguments, variables) in [
@@ -94,12 +97,11 @@ fn credentials_are_sent_from_address_or_environment_and_not_shown() {
 
 #[test]
 #[cfg(feature = "tls")]
-fn certificate_of_ones_own_is_accepted_with_ca_or_insecure() {
+fn self_signed_certificate_is_trusted_with_ca_or_insecure() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (certificate, key) = (path("cert.pem"), path("key.pem"));
-    // As `openssl req -x509` makes it: an authority that has signed itself, for another name than
-    // the one asked.
+    // A certificate as `openssl req -x509` creates it: a self-signed authority, for another host name.
     let mut parameters = rcgen::CertificateParams::new(["cam.example.org".to_owned()]).unwrap();
     parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let signing_key = rcgen::KeyPair::generate().unwrap();
@@ -126,8 +128,8 @@ fn certificate_of_ones_own_is_accepted_with_ca_or_insecure() {
         .to_owned();
     let listen = url.trim_end_matches('/');
 
-    assert_eq!(health(&[&url, "--ca", &certificate], &[]), well());
-    assert_eq!(health(&[&url, "--insecure"], &[]), well());
+    assert_eq!(health(&[&url, "--ca", &certificate], &[]), healthy());
+    assert_eq!(health(&[&url, "--insecure"], &[]), healthy());
     assert_eq!(
         health(
             &[],
@@ -136,7 +138,7 @@ fn certificate_of_ones_own_is_accepted_with_ca_or_insecure() {
                 ("FRAMECAST_TLS_CERT", &certificate)
             ]
         ),
-        well()
+        healthy()
     );
     let (code, shown) = health(&[&url], &[]);
     assert_eq!(code, Some(1), "{shown}");

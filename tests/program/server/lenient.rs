@@ -1,4 +1,4 @@
-//! Requests as proxies, players and scripts send them.
+//! Unusual requests, as proxies, players and scripts send them.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -10,7 +10,7 @@ fn program() -> Program {
 }
 
 #[test]
-fn leading_slashes_and_absolute_targets_reach_the_stream_and_the_snapshot() {
+fn leading_slashes_and_absolute_targets_are_accepted() {
     let program = program();
     program.watch("//?action=stream").part();
     for request in [
@@ -27,7 +27,7 @@ fn leading_slashes_and_absolute_targets_reach_the_stream_and_the_snapshot() {
     assert_eq!(
         program.request(request).status(),
         421,
-        "the target's own host counts"
+        "the host in the target counts"
     );
 }
 
@@ -47,10 +47,12 @@ fn empty_lines_before_and_between_requests_are_ignored() {
 }
 
 #[test]
-fn half_closed_viewer_is_streamed_to_until_it_is_gone() {
+fn half_closed_viewer_gets_frames_until_it_closes() {
     let program = program();
     let stream = program.send("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
-    stream.shutdown(Shutdown::Write).expect("it is open");
+    stream
+        .shutdown(Shutdown::Write)
+        .expect("the stream is open");
     let mut lines = BufReader::new(stream);
     let mut parts = 0;
     while parts < 10 {
@@ -58,15 +60,15 @@ fn half_closed_viewer_is_streamed_to_until_it_is_gone() {
         assert!(
             lines
                 .read_until(b'\n', &mut line)
-                .expect("the stream goes on")
+                .expect("the stream continues")
                 > 0,
-            "{parts} parts came"
+            "the stream ended after {parts} parts"
         );
         parts += usize::from(line.starts_with(b"X-Frame-Sequence"));
     }
     assert_eq!(program.state()["viewers"], 1);
     drop(lines);
-    eventually("the viewer is gone", || program.state()["viewers"] == 0);
+    eventually("the viewer is closed", || program.state()["viewers"] == 0);
     let closed = &program.state()["connections"]["closed"];
     assert_eq!(
         (&closed["peer_closed"], &closed["transport_error"]),
@@ -75,7 +77,7 @@ fn half_closed_viewer_is_streamed_to_until_it_is_gone() {
 }
 
 #[test]
-fn controls_of_other_servers_are_not_implemented() {
+fn control_addresses_of_other_servers_are_answered_with_501() {
     let program = program();
     for target in [
         "/?action=command&id=9963776&value=1",
@@ -109,23 +111,23 @@ fn strict_health_names_the_cameras_that_are_offline() {
         "--always-on",
     ];
     let program = Program::serve(&options);
-    let sentence = |reply: Reply| String::from_utf8_lossy(&reply.body).into_owned();
+    let text = |reply: Reply| String::from_utf8_lossy(&reply.body).into_owned();
     eventually("a camera is offline", || {
         program.get("/healthz?strict=1").status() == 503
     });
-    let strict = sentence(program.get("/healthz?strict=1"));
+    let strict = text(program.get("/healthz?strict=1"));
     assert!(
         strict.contains("Camera bad is offline") && !strict.contains("good"),
         "{strict}"
     );
-    eventually("the other one is online", || {
+    eventually("the other camera is online", || {
         program.get("/healthz").status() == 200
     });
     assert_eq!(program.get("/healthz?strict=2").status(), 400);
 }
 
 #[test]
-fn snapshot_of_a_maximum_age_waits_for_a_frame_that_is_captured_later() {
+fn snapshot_with_maximum_age_waits_for_a_younger_frame() {
     for (options, target) in [
         (&[][..], "/snapshot?max_age=0"),
         (&["--snapshot-max-age", "0s"], "/snapshot"),
@@ -150,8 +152,8 @@ fn snapshot_of_a_maximum_age_waits_for_a_frame_that_is_captured_later() {
 }
 
 #[test]
-fn snapshot_of_a_cold_camera_passes_over_its_first_frames() {
-    // On a busy machine several frames may come at once.
+fn snapshot_after_a_driver_start_skips_the_warm_up_frames() {
+    // On a busy machine, several frames may arrive at once.
     for (warm_up, sequences) in [("0", 1..=3), ("0s", 1..=3), ("3", 4..=9), ("500ms", 5..=14)] {
         let program = Program::serve(&["--camera", "pattern:64x48?fps=10", "--warm-up", warm_up]);
         let reply = program.get("/snapshot");
@@ -164,7 +166,7 @@ fn snapshot_of_a_cold_camera_passes_over_its_first_frames() {
 }
 
 #[test]
-fn camera_name_in_any_script_works_everywhere() {
+fn camera_name_with_unicode_letters_works_at_every_address() {
     let name = "K\u{fc}che & Tür 2 \u{1f6aa}";
     let camera = format!("{name}=pattern:64x48?fps=20");
     let options = [
@@ -193,14 +195,14 @@ fn camera_name_in_any_script_works_everywhere() {
     let table = text(get(&format!("/table?rows=1&camera={escaped}&x")));
     assert!(table.contains("K\u{fc}che &amp; T\u{fc}r 2"), "{table}");
     let clip = get("/clip.avi");
-    let disposition = clip.field("Content-Disposition").expect("a file's name");
+    let disposition = clip.field("Content-Disposition").expect("a file name");
     assert!(
         disposition.contains("filename*=UTF-8''K%C3%BCche%20%26%20T%C3%BCr"),
         "{disposition}"
     );
-    // RFC 3986, section 2: letters beyond ASCII are escaped in an address.
+    // A URL has no letters beyond ASCII (RFC 3986, section 2).
     let mut stream = program.send("GET /snapshot?camera=K\u{fc}che HTTP/1.1\r\nHost: cam\r\n\r\n");
-    stream.flush().expect("it is open");
+    stream.flush().expect("the stream is open");
     let mut reply = String::new();
     BufReader::new(stream)
         .read_line(&mut reply)

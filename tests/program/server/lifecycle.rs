@@ -1,4 +1,4 @@
-//! How the program starts, how it ends, and what it says when it cannot.
+//! Start and shutdown, and the messages of failed starts.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::Program;
+use crate::support::{Program, eventually};
 
-/// Runs the program to its end: its exit code and what it said on standard error.
+/// Runs the program. Returns its exit code and its stderr.
 fn run(arguments: &[&str]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_framecast"))
         .args(arguments)
@@ -17,12 +17,12 @@ fn run(arguments: &[&str]) -> (i32, String) {
         .expect("the program runs");
     (
         output.status.code().expect("an exit code"),
-        String::from_utf8(output.stderr).expect("words"),
+        String::from_utf8(output.stderr).expect("stderr is text"),
     )
 }
 
 #[test]
-fn streams_end_on_a_part_boundary_and_the_program_with_zero() {
+fn sigterm_ends_streams_on_a_part_boundary_and_exits_with_0() {
     let program = Program::serve(&["--camera", "pattern:320x240?fps=30"]);
     let mut viewers: Vec<_> = (0..20).map(|_| program.watch("/stream")).collect();
     viewers.iter_mut().for_each(|viewer| drop(viewer.part()));
@@ -42,30 +42,33 @@ fn streams_end_on_a_part_boundary_and_the_program_with_zero() {
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
-/// Time goes on while a process is stopped, and what was sent to it meanwhile waits in the kernel:
-/// that comes first, and only then is it asked who is late.
+/// While the process is stopped, time passes, and bytes wait in the kernel. It must read these
+/// before it checks deadlines.
 #[test]
-fn who_spoke_while_the_server_was_stopped_is_heard() {
+fn requests_sent_while_the_process_was_stopped_are_answered() {
     let program = Program::serve(&["--request-timeout", "2s"]);
-    let mut askers: Vec<_> = (0..5)
+    let mut clients: Vec<_> = (0..5)
         .map(|_| program.send("GET /healthz HTTP/1.1\r\nHost: cam\r\n"))
         .collect();
-    while program.state()["connections"]["open"].as_u64() < Some(6) {}
+    eventually("all clients are accepted", || {
+        program.state()["connections"]["open"].as_u64() >= Some(6)
+    });
     program.signal(Signal::STOP);
-    askers
-        .iter_mut()
-        .for_each(|asker| asker.write_all(b"Connection: close\r\n\r\n").unwrap());
+    for client in &mut clients {
+        client.write_all(b"Connection: close\r\n\r\n").unwrap();
+    }
+    // Longer than the timeout of a request.
     std::thread::sleep(Duration::from_secs(3));
     program.signal(Signal::CONT);
-    for mut asker in askers {
+    for mut client in clients {
         let mut reply = String::new();
-        asker.read_to_string(&mut reply).unwrap();
+        client.read_to_string(&mut reply).unwrap();
         assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply:?}");
     }
 }
 
 #[test]
-fn a_viewer_that_never_reads_does_not_hold_up_the_end() {
+fn viewer_that_never_reads_does_not_delay_the_shutdown() {
     let program = Program::serve(&["--camera", "pattern:640x480?fps=30"]);
     let never_reads = program.send("GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n");
     let mut reads = program.watch("/stream");
@@ -81,7 +84,7 @@ fn a_viewer_that_never_reads_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn second_signal_quits_immediately() {
     let program = Program::serve(&[
         "--camera",
         "pattern:640x480?fps=30",
@@ -100,7 +103,7 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn it_listens_on_several_addresses_and_on_a_path() {
+fn server_listens_on_several_addresses_and_a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let unix = format!("unix:{}", path.display());
@@ -117,11 +120,11 @@ fn it_listens_on_several_addresses_and_on_a_path() {
     );
     program.signal(Signal::TERM);
     assert_eq!(program.wait().0.code(), Some(0));
-    assert!(!path.exists(), "the socket goes with the server");
+    assert!(!path.exists(), "the socket file is removed");
 }
 
 #[test]
-fn the_options_can_be_variables() {
+fn options_can_be_environment_variables() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     command
         .env("FRAMECAST_LISTEN", "127.0.0.1:0")
@@ -135,7 +138,7 @@ fn the_options_can_be_variables() {
 }
 
 #[test]
-fn what_cannot_be_started_is_said_in_one_sentence() {
+fn failed_start_exits_with_a_message() {
     let empty = tempfile::tempdir().unwrap();
     let empty = empty.path().display().to_string();
     let taken = Program::serve(&[]);
@@ -151,50 +154,45 @@ fn what_cannot_be_started_is_said_in_one_sentence() {
             1,
             format!("no JPEG in {empty}"),
         ),
-        (
-            &["capture", "stills:/not/there"],
-            1,
-            "cannot read the directory /not/there".into(),
-        ),
+        (&["capture", "stills:/not/there"], 1, "/not/there".into()),
         (
             &["serve", "--camera", "carrier-pigeon:"],
             2,
-            "there is no source \"carrier-pigeon\"".into(),
+            "carrier-pigeon".into(),
         ),
-        (&["--listen", "65536"], 2, "an address is HOST:PORT".into()),
+        (&["--listen", "65536"], 2, "HOST:PORT".into()),
         (
             &["--camera", "a=stills:", "--camera", "a=stills:"],
             2,
-            "two cameras are called 'a'".into(),
+            "'a'".into(),
         ),
     ];
-    for (arguments, code, sentence) in cases {
-        let (exit, words) = run(arguments);
-        assert_eq!(exit, code, "{arguments:?}: {words}");
-        assert!(words.contains(&sentence), "{arguments:?}: {words}");
+    for (arguments, code, key_words) in cases {
+        let (exit, log) = run(arguments);
+        assert_eq!(exit, code, "{arguments:?}: {log}");
+        assert!(log.contains(&key_words), "{arguments:?}: {log}");
     }
 }
 
 #[test]
-fn no_password_is_repeated_with_what_is_wrong_beside_it() {
+fn error_about_an_invalid_port_does_not_show_the_password() {
     for arguments in [
         ["capture", "http://ann:secret@cam:99999/"],
         ["publish", "redis://ann:secret@redis:99999/cam"],
     ] {
-        let (exit, words) = run(&arguments);
-        assert_eq!(exit, 2, "{words}");
-        assert!(!words.is_empty() && !words.contains("secret"), "{words}");
+        let (exit, log) = run(&arguments);
+        assert_eq!(exit, 2, "{log}");
+        assert!(!log.is_empty() && !log.contains("secret"), "{log}");
     }
 }
 
 #[test]
-fn a_log_that_nobody_reads_holds_nobody_up() {
+fn full_stderr_pipe_drops_log_lines_and_does_not_block() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     command
         .args(["serve", "--listen", "127.0.0.1:0", "-vv"])
         .stderr(Stdio::piped());
-    // The pipe of its words is never read: at three lines a request, it is full long before the
-    // end.
+    // The pipe of stderr is not read. At three lines for each request, it is soon full.
     let program = Program::start(command);
     for _ in 0..1500 {
         assert_eq!(program.get("/healthz").status(), 200);
@@ -203,15 +201,15 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
-fn what_comes_from_outside_cannot_write_to_the_terminal() {
+fn control_characters_of_a_request_are_not_logged() {
     let program = Program::serve(&["-v"]);
     program.request("GET /%1b[31mred\x07 HTTP/1.1\r\nHost: cam\r\n\r\n");
     program.get("/%1B]0;title%07");
     program.signal(Signal::TERM);
-    let (_, words) = program.wait();
-    assert!(words.contains("/%1B]0;title%07"));
+    let (_, log) = program.wait();
+    assert!(log.contains("/%1B]0;title%07"));
     assert!(
-        !words.bytes().any(|byte| byte < 0x20 && byte != b'\n'),
-        "{words:?}"
+        !log.bytes().any(|byte| byte < 0x20 && byte != b'\n'),
+        "{log:?}"
     );
 }

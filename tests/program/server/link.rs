@@ -1,5 +1,5 @@
-//! A viewer behind a link that carries half the stream: three machines made of network namespaces,
-//! a server, a router with a slow port, and the viewer.
+//! A viewer behind a link with half the rate of the stream: network namespaces for a server, a router
+//! with a slow port, and a viewer.
 
 use std::process::Command;
 
@@ -7,10 +7,10 @@ use framecast::drivers::numbers::PICTURES;
 
 use crate::support::Program;
 
-/// Frames a second of the source.
+/// Frames per second of the source.
 const FPS: usize = 30;
 
-/// Three namespaces in a row, gone when dropped.
+/// Three namespaces in a row, deleted when dropped.
 struct Network {
     server: String,
     router: String,
@@ -23,7 +23,8 @@ const TO_VIEWER: &str = "203.0.113.1";
 const VIEWER: &str = "203.0.113.2";
 
 impl Network {
-    /// The router's port to the viewer carries `kbit_per_second`, and queues 50 ms of it.
+    /// Creates the network. The router's port to the viewer has the rate `kbit_per_second` and a queue of
+    /// 50 ms.
     fn new(kbit_per_second: usize) -> Self {
         let names = ["s", "r", "v"].map(|role| format!("fc{}{role}", std::process::id()));
         let [server, router, viewer] = names;
@@ -85,7 +86,7 @@ pub(crate) fn ip(arguments: &str) {
 
 #[test]
 #[ignore = "needs iproute2, and root to make network namespaces"]
-fn a_link_at_half_the_rate_shows_frames_that_are_new() {
+fn viewer_behind_a_link_of_half_the_rate_gets_new_frames() {
     let bytes_per_second =
         PICTURES.iter().map(|picture| picture.len()).sum::<usize>() / PICTURES.len() * FPS;
     let network = Network::new(bytes_per_second * 8 / 1000 / 2);
@@ -101,7 +102,7 @@ fn a_link_at_half_the_rate_shows_frames_that_are_new() {
         "--listen",
         &format!("{SERVER}:0"),
     ]);
-    // The addresses are those of documentation, and nobody's own network.
+    // The addresses are for documentation (RFC 5737), and so count as public.
     serve.args(["--camera", &format!("stills:?fps={FPS}"), "--public"]);
     let server = Program::start(serve);
 
@@ -115,7 +116,7 @@ fn a_link_at_half_the_rate_shows_frames_that_are_new() {
         &server.url("/stream"),
     ]);
     watch.args(["--viewers", "1", "--seconds", "10", "--json"]);
-    let output = watch.output().expect("the crowd runs");
+    let output = watch.output().expect("the benchmark runs");
     let outcome: serde_json::Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     let age = |quantile: &str| {
@@ -124,7 +125,7 @@ fn a_link_at_half_the_rate_shows_frames_that_are_new() {
             .expect("an age")
     };
     println!(
-        "age of frames: median {} ms, p99 {} ms, at most {} ms",
+        "age of frames: median {} ms, p99 {} ms, maximum {} ms",
         age("p50_ms"),
         age("p99_ms"),
         age("max_ms")
@@ -136,7 +137,7 @@ fn a_link_at_half_the_rate_shows_frames_that_are_new() {
         ),
         (&0.into(), &0.into())
     );
-    // Measured at 300 ms; what a busy machine adds is not the server's, and seconds would be.
+    // Measured: 300 ms. A busy machine adds some; a queue of old frames would add seconds.
     assert!(
         age("p99_ms") <= 500.0,
         "frames are up to {} ms old",

@@ -1,4 +1,4 @@
-//! `/metrics`: what Prometheus reads, and the dashboard that shows it.
+//! `/metrics`, and the metrics that the dashboard uses.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::dashboard::{dashboard, expressions};
-use crate::support::{Program, Reply};
+use crate::support::{Program, Reply, eventually};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What Prometheus says that it understands.
+/// The Accept field of Prometheus.
 const PROMETHEUS: &str =
     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
 
@@ -24,24 +24,24 @@ fn metrics(program: &Program, accept: &str) -> Reply {
     reply
 }
 
-/// The samples of a page in either format: what stands before the value, and the value.
+/// Parses the samples of a page in either format: name with labels, and value.
 fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page.lines().filter(|line| !line.starts_with('#'));
     let samples = lines.map(|line| {
         let (name, value) = line
             .rsplit_once(' ')
-            .unwrap_or_else(|| panic!("no sample: {line:?}"));
+            .unwrap_or_else(|| panic!("invalid sample: {line:?}"));
         (
             name.to_owned(),
             value
                 .parse()
-                .unwrap_or_else(|_| panic!("no number: {line:?}")),
+                .unwrap_or_else(|_| panic!("invalid value: {line:?}")),
         )
     });
     samples.collect()
 }
 
-/// A server of two cameras of which one has been watched.
+/// Starts a server with two cameras. One of them has had a viewer, which has left.
 fn watched() -> Program {
     let program = Program::serve(&[
         "--camera",
@@ -52,19 +52,21 @@ fn watched() -> Program {
     let mut viewer = program.watch("/stream?camera=a");
     (0..10).for_each(|_| drop(viewer.part()));
     drop(viewer);
-    while program.state()["connections"]["closed"]["peer_closed"] != 1 {}
+    eventually("the viewer is closed", || {
+        program.state()["connections"]["closed"]["peer_closed"] == 1
+    });
     program
 }
 
 #[test]
-fn the_metrics_are_the_figures_of_state() {
+fn metrics_have_the_values_of_state() {
     let program = watched();
     let state = program.state();
     let page = samples(metrics(&program, "*/*").text());
     let frames = &state["cameras"][0]["frames"];
     let delivered = frames["delivered"].as_f64().unwrap();
     assert!(delivered >= 10.0);
-    // The viewer has gone, so these stand still.
+    // These do not change any more, since the viewer has left.
     for (name, expected) in [
         (r#"framecast_frames_delivered_total{camera="a"}"#, delivered),
         (
@@ -91,7 +93,7 @@ fn the_metrics_are_the_figures_of_state() {
     ] {
         assert_eq!(page.get(name), Some(&expected), "{name}");
     }
-    // These go on.
+    // These increase.
     let requests = state["connections"]["requests"].as_f64().unwrap();
     assert!(page["framecast_requests_total"] > requests);
     assert!(
@@ -101,7 +103,7 @@ fn the_metrics_are_the_figures_of_state() {
 }
 
 #[test]
-fn latencies_are_counted_in_buckets_that_only_grow() {
+fn histogram_buckets_are_cumulative() {
     let program = watched();
     let text = metrics(&program, "*/*");
     let page = samples(text.text());
@@ -135,7 +137,7 @@ fn latencies_are_counted_in_buckets_that_only_grow() {
 }
 
 #[test]
-fn whoever_knows_openmetrics_is_given_it_and_everybody_else_the_older_format() {
+fn accept_field_selects_openmetrics_or_text_format() {
     let program = Program::serve(&[]);
     for (accept, content_type) in [
         (PROMETHEUS, OPEN_METRICS),
@@ -154,12 +156,12 @@ fn whoever_knows_openmetrics_is_given_it_and_everybody_else_the_older_format() {
 }
 
 #[test]
-fn every_metric_of_the_dashboard_is_there() {
+fn every_metric_of_the_dashboard_is_exported() {
     let dashboard = dashboard();
-    let mut asked = expressions(&dashboard);
-    assert!(asked.len() > 20, "{asked:?}");
+    let mut queries = expressions(&dashboard);
+    assert!(queries.len() > 20, "{queries:?}");
     let variables = dashboard["templating"]["list"].as_array().unwrap();
-    asked.extend(
+    queries.extend(
         variables
             .iter()
             .filter_map(|variable| variable["definition"].as_str())
@@ -167,57 +169,57 @@ fn every_metric_of_the_dashboard_is_there() {
     );
     let program = watched();
     let page = metrics(&program, "*/*");
-    let there: Vec<&str> = page
+    let exported: Vec<&str> = page
         .text()
         .lines()
         .filter_map(|line| line.split(['{', ' ']).next())
         .collect();
-    for expression in asked {
-        let words = expression
+    for expression in queries {
+        let tokens = expression
             .split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
-        let names: Vec<&str> = words
-            .filter(|word| word.starts_with("framecast_") || word.starts_with("process_"))
+        let names: Vec<&str> = tokens
+            .filter(|name| name.starts_with("framecast_") || name.starts_with("process_"))
             .collect();
         assert!(
             !names.is_empty(),
-            "{expression} asks for nothing of framecast's"
+            "{expression} uses no metric of framecast"
         );
         for name in names {
-            assert!(there.contains(&name), "{expression}: there is no {name}");
+            assert!(exported.contains(&name), "{expression}: no metric {name}");
         }
     }
 }
 
-/// Runs a program on `input`; it must have nothing to complain of.
-fn satisfied(mut command: Command, input: &str) {
+/// Runs a checker on `input`. It must succeed without output.
+fn assert_accepted_by(mut command: Command, input: &str) {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("it is installed");
+        .expect("the checker is installed");
     child
         .stdin
         .take()
         .expect("a pipe")
         .write_all(input.as_bytes())
-        .expect("it reads");
-    let output = child.wait_with_output().expect("it ends");
-    let words = [output.stdout, output.stderr].concat();
-    let words = String::from_utf8_lossy(&words);
+        .expect("the checker reads");
+    let output = child.wait_with_output().expect("the checker exits");
+    let output_text = [output.stdout, output.stderr].concat();
+    let output_text = String::from_utf8_lossy(&output_text);
     assert!(
-        output.status.success() && words.trim().is_empty(),
-        "{words}"
+        output.status.success() && output_text.trim().is_empty(),
+        "{output_text}"
     );
 }
 
 #[test]
 #[ignore = "needs promtool"]
-fn prometheus_has_nothing_to_say_against_the_metrics_and_understands_the_dashboard() {
+fn promtool_accepts_metrics_and_dashboard_queries() {
     let program = watched();
     let mut promtool = Command::new("promtool");
     promtool.args(["check", "metrics"]);
-    satisfied(promtool, metrics(&program, "*/*").text());
+    assert_accepted_by(promtool, metrics(&program, "*/*").text());
 
     let folder = tempfile::tempdir().unwrap();
     let rules: Vec<Value> = expressions(&dashboard())
@@ -243,7 +245,7 @@ fn prometheus_has_nothing_to_say_against_the_metrics_and_understands_the_dashboa
 
 #[test]
 #[ignore = "needs python3-prometheus-client"]
-fn a_strict_parser_of_openmetrics_takes_every_line() {
+fn openmetrics_parser_accepts_every_line() {
     let program = watched();
     let mut python = Command::new("/usr/bin/python3");
     let script = "import sys\n\
@@ -251,5 +253,5 @@ fn a_strict_parser_of_openmetrics_takes_every_line() {
         names = {family.name for family in parse(sys.stdin.read())}\n\
         assert 'framecast_frames_delivered' in names and len(names) > 35, names\n";
     python.args(["-c", script]);
-    satisfied(python, metrics(&program, PROMETHEUS).text());
+    assert_accepted_by(python, metrics(&program, PROMETHEUS).text());
 }

@@ -1,4 +1,4 @@
-//! The whole program, on real sockets and with real child processes.
+//! `framecast serve`, on real sockets and with real child processes.
 
 mod access;
 mod addresses;

@@ -1,4 +1,4 @@
-//! Cameras on the network that are not at their best, as the server shows them.
+//! Network cameras with faults.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use crate::support::{Program, eventually};
 use crate::upstream::{Upstream, answer, stream_of};
 
-/// A server that shows what `upstream` sends, with these parameters.
+/// Starts a server with the camera `upstream` and these parameters.
 fn serve(upstream: &Upstream, parameters: &str) -> Program {
     Program::serve(&[
         "--camera",
@@ -18,7 +18,7 @@ fn serve(upstream: &Upstream, parameters: &str) -> Program {
     ])
 }
 
-/// Watches `count` frames, all of which must be the camera's own.
+/// Receives `count` frames, which must not be placeholders.
 fn watch_live(program: &Program, count: usize) {
     let mut viewer = program.watch("/stream");
     for number in 0..count {
@@ -31,7 +31,7 @@ fn watch_live(program: &Program, count: usize) {
 }
 
 #[test]
-fn flawed_frames_of_a_network_camera_are_counted_by_reason_and_logged_once() {
+fn damaged_frames_of_a_network_camera_are_counted_by_reason_and_logged_once() {
     let upstream = Upstream::sending(stream_of(&[
         PICTURES[0],
         &PICTURES[1][..5000],
@@ -41,7 +41,7 @@ fn flawed_frames_of_a_network_camera_are_counted_by_reason_and_logged_once() {
     let program = serve(&upstream, "#fps=20");
     let _viewer = program.watch("/stream");
     let count = |reason: &str| program.state()["cameras"][0]["rejected_frames"][reason].as_u64();
-    eventually("flawed frames are counted", || {
+    eventually("damaged frames are counted", || {
         count("truncated") >= Some(5) && count("not_jpeg") >= Some(5)
     });
     let metrics = program.get("/metrics");
@@ -54,20 +54,20 @@ fn flawed_frames_of_a_network_camera_are_counted_by_reason_and_logged_once() {
     assert!(line.parse::<f64>().unwrap() >= 5.0, "{line}");
     assert_eq!(program.state()["cameras"][0]["driver_restarts"], 0);
     program.signal(Signal::TERM);
-    let (_, words) = program.wait();
+    let (_, log) = program.wait();
     for reason in ["truncated", "not_jpeg"] {
         assert_eq!(
-            words.matches(&format!("rejected: {reason}")).count(),
+            log.matches(&format!("rejected: {reason}")).count(),
             1,
-            "{words}"
+            "{log}"
         );
     }
 }
 
 #[test]
 fn network_camera_that_fails_each_third_poll_stays_online() {
-    let asked = AtomicUsize::new(0);
-    let upstream = Upstream::answering(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+    let requests = AtomicUsize::new(0);
+    let upstream = Upstream::answering(move |_| match requests.fetch_add(1, Ordering::Relaxed) {
         number if number % 3 == 2 => answer("503 Busy", "", b""),
         number => answer(
             "200 OK",
@@ -89,11 +89,11 @@ fn network_camera_that_fails_each_third_poll_stays_online() {
 
 #[test]
 fn network_camera_that_closes_after_each_part_stays_online() {
-    let asked = AtomicUsize::new(0);
+    let requests = AtomicUsize::new(0);
     let upstream = Upstream::start(move |connection| {
         connection.request();
         connection.send(stream_of(&[
-            PICTURES[asked.fetch_add(1, Ordering::Relaxed) % 3]
+            PICTURES[requests.fetch_add(1, Ordering::Relaxed) % 3]
         ]));
     });
     let program = serve(&upstream, "#fps=10");
@@ -102,8 +102,8 @@ fn network_camera_that_closes_after_each_part_stays_online() {
 }
 
 #[test]
-fn patience_with_a_network_camera_is_its_timeout_in_driver_and_server() {
-    // Longer than the 5 s of other sources: before the first part, and between two.
+fn timeout_of_a_network_camera_applies_in_driver_and_server() {
+    // Pauses of more than 5 s, the timeout of other sources: before the first part, and between two.
     let upstream = Upstream::start(|connection| {
         connection.request();
         for picture in PICTURES {
@@ -113,8 +113,7 @@ fn patience_with_a_network_camera_is_its_timeout_in_driver_and_server() {
         connection.wait();
     });
     let program = serve(&upstream, "#timeout=20s");
-    // Before the first part a viewer is sent nothing; the newest frame is repeated until the next
-    // one comes.
+    // A viewer gets nothing before the first frame. Later, the newest frame is repeated.
     watch_live(&program, 5);
     let state = program.state();
     assert_eq!(

@@ -1,5 +1,4 @@
-//! Standard input, output and error that are closed, full or without a reader: never a reason to
-//! fail.
+//! Standard streams that are closed, full or without a reader: the server runs all the same.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -13,7 +12,7 @@ use crate::support::restarts::{has_exited, new_process_of};
 
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 
-/// `framecast` with its standard streams redirected by a shell.
+/// Returns a command that runs `framecast` with a redirection of the shell.
 fn redirected(redirection: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command
@@ -30,7 +29,7 @@ fn redirected(redirection: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// A server on a path, killed when dropped.
+/// A server, killed when dropped.
 struct Server(Child);
 
 impl Drop for Server {
@@ -40,7 +39,7 @@ impl Drop for Server {
     }
 }
 
-/// The reply to `GET target`, or an empty one.
+/// Requests `target` on a Unix socket. Returns the reply, which is empty on an error.
 fn get(path: &Path, target: &str) -> String {
     let mut reply = Vec::new();
     if let Ok(mut stream) = UnixStream::connect(path) {
@@ -50,13 +49,13 @@ fn get(path: &Path, target: &str) -> String {
     String::from_utf8_lossy(&reply).into_owned()
 }
 
-fn is_well(path: &Path) -> bool {
+fn is_healthy(path: &Path) -> bool {
     get(path, "/snapshot").starts_with("HTTP/1.1 200 OK\r\n")
         && get(path, "/healthz").ends_with("ok\n")
 }
 
 #[test]
-fn server_starts_whatever_its_standard_streams_are() {
+fn server_starts_with_closed_or_full_standard_streams() {
     for redirection in [
         ">/dev/full",
         ">&-",
@@ -74,12 +73,12 @@ fn server_starts_whatever_its_standard_streams_are() {
                 .spawn()
                 .unwrap(),
         );
-        eventually(redirection, || is_well(&path));
+        eventually(redirection, || is_healthy(&path));
     }
 }
 
 #[test]
-fn new_process_starts_though_nothing_reads_its_output() {
+fn restart_works_without_a_reader_of_stdout_and_stderr() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let listen = format!("unix:{}", path.display());
@@ -88,7 +87,7 @@ fn new_process_starts_though_nothing_reads_its_output() {
             .spawn()
             .unwrap(),
     );
-    eventually("the server is up", || is_well(&path));
+    eventually("the server is up", || is_healthy(&path));
     drop((server.0.stdout.take(), server.0.stderr.take()));
     let before = Pid::from_child(&server.0);
     kill_process(before, Signal::USR2).unwrap();
@@ -97,12 +96,12 @@ fn new_process_starts_though_nothing_reads_its_output() {
     });
     let new_process = new_process_of(before).unwrap();
     eventually("the old process has exited", || has_exited(before));
-    assert!(is_well(&path));
+    assert!(is_healthy(&path));
     kill_process(new_process, Signal::KILL).unwrap();
 }
 
 #[test]
-fn failure_keeps_its_exit_code_where_stderr_takes_nothing() {
+fn failure_has_its_exit_code_with_a_full_stderr() {
     for (code, arguments) in [
         (2, &["--no-such-option"][..]),
         (2, &["capture", "nosuch:"]),
@@ -113,7 +112,7 @@ fn failure_keeps_its_exit_code_where_stderr_takes_nothing() {
             .unwrap();
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
-    // What is asked for and cannot be written is a failure, and no panic.
+    // Output that cannot be written is a failure, not a panic.
     let status = redirected(">/dev/full", &["--generate", "man"])
         .status()
         .unwrap();

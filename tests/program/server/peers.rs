@@ -1,5 +1,5 @@
-//! Peers from everywhere: two machines made of network namespaces, joined by a cable. The addresses
-//! are those of real networks, but none of them leaves the two.
+//! Access control by address: two network namespaces, joined by a veth pair. The addresses are real
+//! ones, but no packet leaves the two namespaces.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -18,10 +18,9 @@ use crate::support::{Program, Reply, TIMEOUT, eventually};
 
 const TOKEN: &str = "a-token-of-more-than-16";
 
-/// Networks of private addresses; of public ones that the server reaches over the cable; and of
-/// public ones that its interface is in. In each, the server's address ends with 1 and the client's
-/// with 2 and 3.
-const NEAR: [&str; 6] = [
+/// Private networks; public networks that the server reaches through a route; and public networks of
+/// the server's own interface. In each, the server has the address 1, and the client 2 and 3.
+const PRIVATE: [&str; 6] = [
     "192.168.77.",
     "10.77.0.",
     "172.16.77.",
@@ -29,7 +28,7 @@ const NEAR: [&str; 6] = [
     "fd00:77::",
     "fe80::77:",
 ];
-const FAR: [&str; 4] = [
+const PUBLIC: [&str; 4] = [
     "8.8.8.",
     "100.64.77.",
     "2001:4860:77:1::",
@@ -37,39 +36,38 @@ const FAR: [&str; 4] = [
 ];
 const OWN: [&str; 2] = ["9.9.9.", "2001:4860:77:3::"];
 
-/// A key word of the response to public addresses without credentials.
+/// A key word of the response to public clients without credentials.
 const REFUSED: &str = "--public";
 
-/// Two namespaces and the cable between them, gone when dropped.
-struct Cable {
+/// Two namespaces and the veth pair between them, deleted when dropped.
+struct VethPair {
     server: String,
     client: String,
 }
 
-impl Cable {
-    fn lay() -> Self {
-        static LAID: AtomicU32 = AtomicU32::new(0);
-        let number = LAID.fetch_add(1, Ordering::Relaxed);
+impl VethPair {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let [server, client] =
-            ["near", "far"].map(|end| format!("fc{}{end}{number}", std::process::id()));
-        let cable = Self { server, client };
-        for name in [&cable.server, &cable.client] {
+            ["a", "b"].map(|end| format!("fc{}{end}{number}", std::process::id()));
+        let pair = Self { server, client };
+        for name in [&pair.server, &pair.client] {
             ip(&format!("netns add {name}"));
             ip(&format!("-n {name} link set lo up"));
         }
         ip(&format!(
             "link add name cable netns {} type veth peer name cable netns {}",
-            cable.server, cable.client
+            pair.server, pair.client
         ));
-        for (name, ends) in [(&cable.server, &[1][..]), (&cable.client, &[2, 3])] {
+        for (name, ends) in [(&pair.server, &[1][..]), (&pair.client, &[2, 3])] {
             ip(&format!("-n {name} link set cable up"));
-            for network in NEAR.iter().chain(&OWN) {
+            for network in PRIVATE.iter().chain(&OWN) {
                 ends.iter().for_each(|end| add_address(name, network, *end));
             }
-            // A prefix of the client's end alone: for the server these networks are elsewhere, and
-            // led to the cable.
-            for network in &FAR {
-                let is_server = *name == cable.server;
+            // The server's interface is not in these networks: it has a route to them.
+            for network in &PUBLIC {
+                let is_server = *name == pair.server;
                 let (alone, whole) = if network.contains(':') {
                     ("128 nodad", "64")
                 } else {
@@ -89,10 +87,10 @@ impl Cable {
                     .for_each(|end| add_address(name, network, *end));
             }
         }
-        cable
+        pair
     }
 
-    /// Starts the server on one end, with options of its own.
+    /// Starts the server in its namespace.
     fn serve(&self, options: &[&str]) -> Program {
         let mut command = Command::new("ip");
         command
@@ -107,8 +105,8 @@ impl Cable {
         Program::start(command)
     }
 
-    /// A connection from the other end that has sent `request`: from `network` and the last digit
-    /// of its own address there, to the server's.
+    /// Connects from the client's namespace, and sends `request`. `network` and `end` are the client's
+    /// address.
     fn send(&self, network: &str, end: u8, port: u16, request: &str) -> TcpStream {
         let name = self.client.clone();
         let [from, to] = [end, 1].map(|end| {
@@ -116,15 +114,13 @@ impl Cable {
                 .parse::<IpAddr>()
                 .expect("an address")
         });
-        // A socket belongs to the namespace that its thread was in when it was made, wherever it is
-        // used.
+        // A socket belongs to the namespace of the thread that has created it.
         let connected = std::thread::spawn(move || {
-            let namespace =
-                File::open(format!("/run/netns/{name}")).expect("the namespace is there");
+            let namespace = File::open(format!("/run/netns/{name}")).expect("the namespace exists");
             move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
-                .expect("it can be entered");
+                .expect("the namespace can be entered");
             let scope = rustix::net::netdevice::name_to_index(namespace_socket(), "cable")
-                .expect("the cable is there");
+                .expect("the interface exists");
             let socket = Socket::new(
                 if from.is_ipv6() {
                     Domain::IPV6
@@ -153,7 +149,7 @@ impl Cable {
         stream
     }
 
-    /// The whole reply to `GET target`.
+    /// Requests `target` from the client's namespace.
     fn request(&self, network: &str, end: u8, port: u16, target: &str, fields: &str) -> Reply {
         let request =
             format!("GET {target} HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n{fields}\r\n");
@@ -170,7 +166,7 @@ impl Cable {
     }
 }
 
-impl Drop for Cable {
+impl Drop for VethPair {
     fn drop(&mut self) {
         for name in [&self.server, &self.client] {
             let _ = Command::new("ip").args(["netns", "delete", name]).status();
@@ -178,9 +174,9 @@ impl Drop for Cable {
     }
 }
 
-/// Gives an end of the cable an address in a network that it is in.
+/// Adds an address to an end of the veth pair.
 fn add_address(namespace: &str, network: &str, end: u8) {
-    // No other machine could have the address, so none has to be asked for before it is used.
+    // Without duplicate address detection, which takes a second.
     let length = if network.contains(':') {
         "64 nodad"
     } else {
@@ -191,12 +187,12 @@ fn add_address(namespace: &str, network: &str, end: u8) {
     ));
 }
 
-/// Any socket of the namespace that the thread is in, to ask for its devices.
+/// Returns a socket of the thread's namespace, to look up its interfaces.
 fn namespace_socket() -> Socket {
     Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket")
 }
 
-/// A link-local address means a device, too.
+/// Returns a socket address. A link-local one has the index of the interface.
 fn scoped(address: IpAddr, port: u16, scope: u32) -> SocketAddr {
     match address {
         IpAddr::V6(address) if Ipv6Addr::is_unicast_link_local(&address) => {
@@ -212,11 +208,11 @@ fn basic(pair: &str) -> String {
 
 #[test]
 #[ignore = "needs iproute2, and root to make network namespaces"]
-fn without_credentials_only_peers_from_nearby_are_served() {
-    let cable = Cable::lay();
-    // The first takes both families, so that IPv4 peers come to it as ::ffff:a.b.c.d; the second
-    // takes IPv4 alone.
-    let mut server = cable.serve(&["--listen", "[::]:0", "--listen", "0.0.0.0:0"]);
+fn without_credentials_only_private_clients_are_served() {
+    let pair = VethPair::new();
+    // IPv4 clients of the first listener have addresses of the form ::ffff:a.b.c.d. The second
+    // listener has IPv4 alone.
+    let mut server = pair.serve(&["--listen", "[::]:0", "--listen", "0.0.0.0:0"]);
     let both = server.address.port();
     let line = server.line();
     let v4 = line
@@ -225,7 +221,7 @@ fn without_credentials_only_peers_from_nearby_are_served() {
         .rsplit(':')
         .next()
         .and_then(|port| port.parse().ok());
-    for (networks, status) in [(&NEAR[..], 200), (&FAR, 403), (&OWN, 200)] {
+    for (networks, status) in [(&PRIVATE[..], 200), (&PUBLIC, 403), (&OWN, 200)] {
         for network in networks {
             let ports = if network.contains(':') {
                 vec![both]
@@ -236,7 +232,7 @@ fn without_credentials_only_peers_from_nearby_are_served() {
                 .iter()
                 .flat_map(|port| ["/healthz", "/", "/snapshot", "/state"].map(|to| (port, to)))
             {
-                let reply = cable.request(network, 2, *port, target, "");
+                let reply = pair.request(network, 2, *port, target, "");
                 assert_eq!(reply.status(), status, "{network}2 {target} {}", reply.head);
                 assert!(
                     status == 200 || reply.text().contains(REFUSED),
@@ -247,8 +243,7 @@ fn without_credentials_only_peers_from_nearby_are_served() {
         }
     }
     assert!(
-        cable
-            .request(FAR[0], 2, both, "/stream", "")
+        pair.request(PUBLIC[0], 2, both, "/stream", "")
             .text()
             .contains(REFUSED)
     );
@@ -256,63 +251,65 @@ fn without_credentials_only_peers_from_nearby_are_served() {
 
 #[test]
 #[ignore = "needs iproute2, and root to make network namespaces"]
-fn peers_become_private_when_an_interface_joins_their_network() {
-    let cable = Cable::lay();
-    let server = cable.serve(&["--listen", "[::]:0"]);
+fn client_becomes_private_when_an_interface_joins_its_network() {
+    let pair = VethPair::new();
+    let server = pair.serve(&["--listen", "[::]:0"]);
     let port = server.address.port();
-    let status = |network: &str| cable.status(network, 2, port, "");
-    let [v4, shared, v6, other] = FAR;
+    let status = |network: &str| pair.status(network, 2, port, "");
+    let [v4, shared, v6, other] = PUBLIC;
     for (network, added) in [
         (v4, "address add 8.8.8.9/24"),
         (v6, "address add 2001:4860:77:1::9/64 nodad"),
     ] {
         assert_eq!(status(network), 403, "{network}");
-        ip(&format!("-n {} {added} dev cable", cable.server));
-        eventually("the network is known", || status(network) == 200);
+        ip(&format!("-n {} {added} dev cable", pair.server));
+        eventually("the new network is private", || status(network) == 200);
     }
     assert_eq!((status(shared), status(other)), (403, 403));
     ip(&format!(
         "-n {} address del 2001:4860:77:1::9/64 dev cable",
-        cable.server
+        pair.server
     ));
-    eventually("the network is known no longer", || status(v6) == 403);
-    // Tailscale gives its interface one address out of 100.64.0.0/10, and leads all of them to it.
+    eventually("the removed network is public", || status(v6) == 403);
+    // The interface of Tailscale has one address, and routes all of 100.64.0.0/10.
     ip(&format!(
         "-n {} link add tailscale0 type veth peer name other",
-        cable.server
+        pair.server
     ));
     ip(&format!(
         "-n {} address add 100.101.102.103/32 dev tailscale0",
-        cable.server
+        pair.server
     ));
-    eventually("Tailscale's network is known", || status(shared) == 200);
+    eventually("the network of Tailscale is private", || {
+        status(shared) == 200
+    });
 }
 
 #[test]
 #[ignore = "needs iproute2, and root to make network namespaces"]
-fn everybody_is_served_if_that_is_meant_and_each_start_says_so() {
-    let cable = Cable::lay();
+fn public_option_serves_every_client_and_logs_a_warning() {
+    let pair = VethPair::new();
     for _ in 0..2 {
-        let server = cable.serve(&["--listen", "[::]:0", "--public"]);
-        for network in NEAR.iter().chain(&FAR) {
+        let server = pair.serve(&["--listen", "[::]:0", "--public"]);
+        for network in PRIVATE.iter().chain(&PUBLIC) {
             let port = server.address.port();
             assert_eq!(
-                cable.request(network, 2, port, "/snapshot", "").status(),
+                pair.request(network, 2, port, "/snapshot", "").status(),
                 200,
                 "{network}2"
             );
         }
         server.signal(Signal::TERM);
-        let (_, words) = server.wait();
+        let (_, log) = server.wait();
         let warning = "--public: no credentials are set";
-        assert_eq!(words.matches(warning).count(), 1, "{words}");
+        assert_eq!(log.matches(warning).count(), 1, "{log}");
     }
 }
 
 #[test]
 #[ignore = "needs iproute2, and root to make network namespaces"]
-fn with_credentials_set_it_is_they_that_count_and_wrong_ones_are_counted_where_they_come_from() {
-    let cable = Cable::lay();
+fn failed_logins_are_limited_per_client_network() {
+    let pair = VethPair::new();
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("users"), "ann:secret").expect("a file");
@@ -323,25 +320,25 @@ fn with_credentials_set_it_is_they_that_count_and_wrong_ones_are_counted_where_t
         "--token-file",
         &path("token"),
     ];
-    let server = cable.serve(&[&["--listen", "[::]:0"], &credentials[..]].concat());
+    let server = pair.serve(&[&["--listen", "[::]:0"], &credentials[..]].concat());
     let port = server.address.port();
     let (right, wrong, bearer) = (
         basic("ann:secret"),
         basic("ann:guess"),
         format!("Authorization: Bearer {TOKEN}\r\n"),
     );
-    let [v4, _, v6, neighbour] = FAR;
-    // An IPv4 address is one peer; of IPv6, it is all that share the first half of their address.
+    let [v4, _, v6, neighbour] = PUBLIC;
+    // A client network is one address of IPv4, or a /64 of IPv6.
     for (network, ends) in [(v4, [2, 2]), (v6, [2, 3])] {
         for attempt in 0..10 {
             assert_eq!(
-                cable.status(network, ends[attempt % 2], port, &wrong),
+                pair.status(network, ends[attempt % 2], port, &wrong),
                 401,
                 "{network} {attempt}"
             );
         }
         for end in ends {
-            let refused = cable.request(network, end, port, "/healthz", &right);
+            let refused = pair.request(network, end, port, "/healthz", &right);
             assert_eq!(refused.status(), 429, "{network}{end}");
             assert!(
                 refused.text().contains("Too many failed logins"),
@@ -359,17 +356,17 @@ fn with_credentials_set_it_is_they_that_count_and_wrong_ones_are_counted_where_t
             );
         }
     }
-    for (network, end) in [(v4, 3), (neighbour, 2), (NEAR[0], 2)] {
+    for (network, end) in [(v4, 3), (neighbour, 2), (PRIVATE[0], 2)] {
         assert_eq!(
-            cable.status(network, end, port, &right),
+            pair.status(network, end, port, &right),
             200,
             "{network}{end} has no failed login"
         );
     }
-    for network in NEAR {
+    for network in PRIVATE {
         for (fields, status) in [("", 401), (&*right, 200), (&bearer, 200)] {
             assert_eq!(
-                cable.status(network, 2, port, fields),
+                pair.status(network, 2, port, fields),
                 status,
                 "{network}2 {fields}"
             );
@@ -379,9 +376,9 @@ fn with_credentials_set_it_is_they_that_count_and_wrong_ones_are_counted_where_t
 
 #[test]
 #[ignore = "needs iproute2, and root to make network namespaces"]
-fn connections_are_counted_where_they_come_from() {
-    let cable = Cable::lay();
-    let server = cable.serve(&[
+fn connections_are_limited_per_client_network() {
+    let pair = VethPair::new();
+    let server = pair.serve(&[
         "--listen",
         "[::]:0",
         "--public",
@@ -390,19 +387,19 @@ fn connections_are_counted_where_they_come_from() {
     ]);
     let port = server.address.port();
     let watch = "GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n";
-    let [v4, _, v6, neighbour] = FAR;
+    let [v4, _, v6, neighbour] = PUBLIC;
     for (network, ends, others) in [
-        (v4, [2, 2, 2], [(v4, 3), (NEAR[0], 2)]),
+        (v4, [2, 2, 2], [(v4, 3), (PRIVATE[0], 2)]),
         (v6, [2, 3, 2], [(neighbour, 2), (v4, 2)]),
     ] {
-        let mut held = ends.map(|end| cable.send(network, end, port, watch));
+        let mut held = ends.map(|end| pair.send(network, end, port, watch));
         for stream in &mut held {
             let mut start = [0; 15];
             stream.read_exact(&mut start).expect("the stream begins");
             assert_eq!(&start, b"HTTP/1.1 200 OK");
         }
         for end in [2, if network == v6 { 3 } else { 2 }] {
-            let refused = cable.request(network, end, port, "/healthz", "");
+            let refused = pair.request(network, end, port, "/healthz", "");
             assert_eq!(refused.status(), 429, "{network}{end}");
             assert!(
                 refused.text().contains("--connections-per-address"),
@@ -412,14 +409,14 @@ fn connections_are_counted_where_they_come_from() {
         }
         for (network, end) in others {
             assert_eq!(
-                cable.status(network, end, port, ""),
+                pair.status(network, end, port, ""),
                 200,
                 "{network}{end} has none yet"
             );
         }
         drop(held);
-        eventually("there is room again", || {
-            cable.status(network, 2, port, "") == 200
+        eventually("the connections are closed", || {
+            pair.status(network, 2, port, "") == 200
         });
     }
 }

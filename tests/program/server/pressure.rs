@@ -1,4 +1,4 @@
-//! Viewers that do not read, links that are too slow, descriptors that have run out.
+//! Viewers that do not read, slow links, exhausted descriptors, and limits.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,8 +9,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::support::{Program, TIMEOUT, eventually, field};
 
-/// A connection whose receive buffer is small, so that the server soon feels that nobody reads.
-fn narrow(address: SocketAddr, request: &str) -> TcpStream {
+/// Connects with a small receive buffer, which is soon full, and sends `request`.
+fn connect_with_small_buffer(address: SocketAddr, request: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     socket.connect(&address.into()).unwrap();
@@ -21,7 +21,7 @@ fn narrow(address: SocketAddr, request: &str) -> TcpStream {
 }
 
 #[test]
-fn viewers_that_never_read_are_let_go_and_cost_the_others_nothing() {
+fn stalled_viewers_are_closed_and_cost_other_viewers_no_frame() {
     let program = Program::serve(&[
         "--camera",
         "pattern:640x480?fps=30",
@@ -30,7 +30,9 @@ fn viewers_that_never_read_are_let_go_and_cost_the_others_nothing() {
     ]);
     let mut healthy: Vec<_> = (0..5).map(|_| program.watch("/stream")).collect();
     let request = "GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n";
-    let stalled: Vec<_> = (0..50).map(|_| narrow(program.address, request)).collect();
+    let stalled: Vec<_> = (0..50)
+        .map(|_| connect_with_small_buffer(program.address, request))
+        .collect();
     let mut sequences = vec![0; healthy.len()];
     let mut frames = 0;
     while program.state()["connections"]["closed"]["stall_timeout"].as_u64() < Some(50) {
@@ -41,28 +43,28 @@ fn viewers_that_never_read_are_let_go_and_cost_the_others_nothing() {
             *last = sequence;
         }
         frames += 1;
-        assert!(frames < 30 * 20, "they are still there");
+        assert!(frames < 30 * 20, "stalled viewers are not closed");
     }
     assert_eq!(program.state()["cameras"][0]["viewers"], 5);
     drop(stalled);
 }
 
-/// Its link carries far less than the stream: what it is shown is new all the same, never torn, and
-/// in order.
+/// The viewer reads much slower than the stream. Its frames are whole and in order, and it skips to
+/// new ones.
 #[test]
-fn a_slow_viewer_is_shown_what_is_new() {
+fn slow_viewer_skips_to_new_frames() {
     let program = Program::serve(&["--camera", "pattern:640x480?fps=30"]);
     let request = "GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n";
-    let stream = narrow(program.address, request);
+    let stream = connect_with_small_buffer(program.address, request);
     let mut lines = BufReader::new(Slow(stream));
     let mut parts = 0;
     let mut last = 0;
     let begun = Instant::now();
-    // Until ten frames were skipped, however fast the camera is on a busy machine.
+    // Until ten frames were skipped.
     while last < parts + 10 {
         assert!(
             begun.elapsed() < TIMEOUT,
-            "no frame is skipped: {parts} parts up to number {last}"
+            "too few skipped frames: {parts} parts up to sequence {last}"
         );
         let mut block = String::new();
         while !block.ends_with("\r\n\r\n") {
@@ -75,7 +77,7 @@ fn a_slow_viewer_is_shown_what_is_new() {
         lines.read_exact(&mut jpeg).unwrap();
         framecast::wire::jpeg::check(&jpeg).expect("a whole picture");
         let sequence: u64 = field(&block, "X-Frame-Sequence").unwrap().parse().unwrap();
-        // Once more is what it is given where a busy machine has no newer one for two seconds.
+        // The newest frame is repeated after 2 s without a newer one, as on a busy machine.
         assert!(sequence >= last);
         parts += u64::from(sequence > last);
         last = sequence;
@@ -84,7 +86,7 @@ fn a_slow_viewer_is_shown_what_is_new() {
     assert!(state["frames"]["skipped_slow"].as_u64() > Some(0));
 }
 
-/// A reader that takes a little at a time.
+/// Reads slowly: 512 bytes in 5 ms.
 struct Slow(TcpStream);
 
 impl Read for Slow {
@@ -95,10 +97,10 @@ impl Read for Slow {
     }
 }
 
-/// The kernel tells once that somebody waits. When descriptors run out before everybody was
-/// accepted, it does not tell again: those who wait must be remembered.
+/// After EMFILE, no event reports the connections that wait: accepting must be retried when a
+/// connection closes.
 #[test]
-fn who_waits_for_a_descriptor_is_accepted_when_one_is_free() {
+fn connection_waiting_for_a_descriptor_is_accepted_when_one_is_free() {
     let mut command = Command::new("prlimit");
     command.args([
         "--nofile=40:40",
@@ -117,30 +119,31 @@ fn who_waits_for_a_descriptor_is_accepted_when_one_is_free() {
             .unwrap();
     }
     let mut reply = [0; 12];
-    // They are accepted in the order in which they came, so behind the first that waits all wait.
+    // Connections are accepted in their order: after the first one that waits, all wait.
     let served = all
         .iter_mut()
         .map_while(|stream| stream.read_exact(&mut reply).ok())
         .count();
     assert!(
         (20..40).contains(&served),
-        "{served} of 60 fit under a limit of 40 descriptors"
+        "{served} of 60 served with 40 descriptors"
     );
-    // Those that were served go; no new connection is made, and yet those that wait have their
-    // turn.
+    // When the served ones close, the waiting ones are accepted, without a new connection.
     let waiting = all.split_off(served);
     drop(all);
     for mut stream in waiting {
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        stream.read_exact(&mut reply).expect("its turn comes");
+        stream
+            .read_exact(&mut reply)
+            .expect("a waiting connection is served");
     }
-    eventually("the lack was counted", || {
+    eventually("the failure is counted", || {
         program.state()["loop"]["accept_failures"].as_u64() > Some(0)
     });
 }
 
 #[test]
-fn a_viewer_too_many_is_told_to_come_back() {
+fn viewer_over_the_limit_is_refused_with_503_and_retry_after() {
     let program = Program::serve(&["--viewers-max", "2"]);
     let watching = [program.watch("/stream"), program.watch("/stream")];
     let reply = program.get("/stream");
@@ -149,17 +152,17 @@ fn a_viewer_too_many_is_told_to_come_back() {
         (503, Some("5"))
     );
     drop(watching);
-    eventually("there is room again", || {
+    eventually("both viewers are closed", || {
         program.state()["cameras"][0]["viewers"] == 0
     });
     program.watch("/stream");
 }
 
 #[test]
-fn connections_beyond_the_limit_wait_their_turn() {
+fn connection_over_the_limit_waits_in_the_backlog() {
     let program = Program::serve(&["--connections-max", "3", "--request-timeout", "1s"]);
     let silent: Vec<_> = (0..3).map(|_| program.send("")).collect();
-    // The three have a second to say something; then the fourth is served.
+    // The three silent connections are closed after 1 s. Then the fourth is accepted.
     assert_eq!(program.get("/healthz").status(), 200);
     drop(silent);
 }

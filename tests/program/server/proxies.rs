@@ -9,7 +9,7 @@ use crate::support::{Program, Reply};
 
 const TRUSTED: [&str; 2] = ["--trusted-proxy", "127.0.0.0/8"];
 
-/// The reply to a request that the proxy passes on for `client`.
+/// Sends a request as a proxy forwards it for `client`.
 fn request(program: &Program, client: &str, fields: &str) -> Reply {
     let forwarded = if client.is_empty() {
         String::new()
@@ -48,7 +48,7 @@ fn public_client_of_a_trusted_proxy_is_refused_without_credentials() {
     assert_eq!(
         request(&untrusted, "203.0.113.9", "").status(),
         200,
-        "this peer's word does not count"
+        "this peer is not a trusted proxy"
     );
 }
 
@@ -114,7 +114,7 @@ fn failed_logins_and_connections_count_for_the_client_of_a_trusted_proxy() {
 }
 
 #[test]
-fn kept_connection_of_a_proxy_counts_for_each_client_in_turn() {
+fn kept_connection_of_a_proxy_counts_for_the_client_of_each_request() {
     let program = Program::serve(&[&TRUSTED[..], &["--connections-per-address", "1"]].concat());
     let request = |client: &str, connection: &str| {
         format!(
@@ -140,7 +140,7 @@ fn refused_requests_are_logged_with_client_status_and_reason() {
     let users = folder.path().join("users");
     std::fs::write(&users, "ann:secret\n").unwrap();
     let users = users.display().to_string();
-    let words = |options: &[&str], requests: &[(&str, &str)]| {
+    let log = |options: &[&str], requests: &[(&str, &str)]| {
         let program = Program::serve(&[&TRUSTED[..], options].concat());
         for (client, fields) in requests {
             request(&program, client, fields);
@@ -149,7 +149,7 @@ fn refused_requests_are_logged_with_client_status_and_reason() {
         program.wait().1
     };
     let wrong = basic("ann:guess");
-    let open = words(
+    let open = log(
         &[],
         &[
             ("203.0.113.9", ""),
@@ -160,7 +160,7 @@ fn refused_requests_are_logged_with_client_status_and_reason() {
         open.contains("203.0.113.9: 403 (") && open.contains(": 421 ("),
         "{open}"
     );
-    let closed = words(
+    let closed = log(
         &["--auth-file", &users],
         &[("203.0.113.9", ""), ("203.0.113.9", &wrong)],
     );
@@ -168,7 +168,7 @@ fn refused_requests_are_logged_with_client_status_and_reason() {
         closed.contains("203.0.113.9: 401 (no credentials)") && closed.contains("401 (wrong"),
         "{closed}"
     );
-    let flood = words(&["--auth-file", &users], &[("2001:db8::1", &*wrong); 60]);
+    let flood = log(&["--auth-file", &users], &[("2001:db8::1", &*wrong); 60]);
     let lines = flood
         .lines()
         .filter(|line| line.contains("2001:db8::1: "))

@@ -1,4 +1,4 @@
-//! SIGHUP has users and the token read again.
+//! SIGHUP reloads users and token.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -69,7 +69,7 @@ fn status(program: &Program, fields: &str) -> u16 {
 }
 
 #[test]
-fn changed_users_and_token_count_from_the_reload_on() {
+fn reload_applies_changed_users_and_token_and_ends_their_streams() {
     let files = Files::new("ann:secret\nbob:plain\n", OLD);
     let program = files.serve();
     let watch = |fields: &str| {
@@ -85,7 +85,7 @@ fn changed_users_and_token_count_from_the_reload_on() {
     assert_eq!(
         status(&program, &bearer(OLD)),
         200,
-        "nothing changes before the signal"
+        "the files are not read before SIGHUP"
     );
     program.signal(Signal::HUP);
     let mut rest = Vec::new();
@@ -106,21 +106,21 @@ fn changed_users_and_token_count_from_the_reload_on() {
     }
     by_ann
         .read_exact(&mut [0; 100_000])
-        .expect("a credential that is still there goes on");
+        .expect("the stream of an unchanged user continues");
 }
 
 #[test]
-fn files_that_cannot_be_used_change_nothing() {
+fn reload_of_invalid_files_keeps_the_old_credentials() {
     let files = Files::new("ann:secret\n", OLD);
     let program = files.serve();
     files.write("no colon here\n", NEW);
     program.signal(Signal::HUP);
     std::fs::remove_file(&files.users).unwrap();
     program.signal(Signal::HUP);
-    // Signals are handled in their order, and the last one with files that are in order again.
+    // The last reload reads valid files again.
     files.write("ann:secret\ncat:third\n", OLD);
     program.signal(Signal::HUP);
-    eventually("the files are read", || {
+    eventually("the files are reloaded", || {
         status(&program, &basic("cat:third")) == 200
     });
     assert_eq!(
@@ -132,9 +132,6 @@ fn files_that_cannot_be_used_change_nothing() {
     );
     assert_eq!(status(&program, &bearer(NEW)), 401);
     program.signal(Signal::TERM);
-    let (_, words) = program.wait();
-    assert!(
-        !words.contains("secret") && !words.contains("third"),
-        "{words}"
-    );
+    let (_, log) = program.wait();
+    assert!(!log.contains("secret") && !log.contains("third"), "{log}");
 }

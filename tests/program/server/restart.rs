@@ -1,4 +1,4 @@
-//! A new process takes over from a server while connections come and streams run.
+//! Restarts (SIGUSR2) and inherited sockets.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,11 +14,11 @@ use rustix::process::{Signal, kill_process};
 use crate::support::restarts::{Restarts, has_exited, new_process_of};
 use crate::support::{Program, TIMEOUT, eventually};
 
-/// Connections a second that come while servers follow each other.
+/// Connections per second during the restarts.
 const RATE: u32 = 200;
 
-/// One short visit: a whole reply, or what went wrong.
-fn visit(address: SocketAddr) -> std::io::Result<()> {
+/// Connects and requests `/healthz`.
+fn connect(address: SocketAddr) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: cam\r\nConnection: close\r\n\r\n")?;
@@ -34,7 +34,7 @@ fn visit(address: SocketAddr) -> std::io::Result<()> {
     }
 }
 
-/// `FRAMECAST_RESTARTS=20` is the long form: 20 restarts, and 10,000 connections at the least.
+/// The long form, `FRAMECAST_RESTARTS=20`, has 20 restarts and at least 10,000 connections.
 #[test]
 fn no_connection_is_refused_during_restarts() {
     let restarts: usize =
@@ -42,47 +42,47 @@ fn no_connection_is_refused_during_restarts() {
     let mut servers = Restarts::new(Program::serve(&["--camera", "pattern:320x240?fps=30"]));
     let address = servers.first.address;
     let is_done = AtomicBool::new(false);
-    let visits = AtomicUsize::new(0);
+    let connections = AtomicUsize::new(0);
     let begun = Instant::now();
     std::thread::scope(|scope| {
         let _done = Stop(&is_done);
-        let callers: Vec<_> = (0..4)
-            .map(|caller| {
-                let (is_done, visits) = (&is_done, &visits);
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let (is_done, connections) = (&is_done, &connections);
                 scope.spawn(move || {
                     for turn in 0.. {
                         if is_done.load(Ordering::Relaxed) {
                             return;
                         }
-                        let due = Duration::from_secs(1) * (turn * 4 + caller) / RATE;
+                        let due = Duration::from_secs(1) * (turn * 4 + client) / RATE;
                         std::thread::sleep(due.saturating_sub(begun.elapsed()));
-                        visit(address).unwrap_or_else(|error| {
-                            panic!("visit {turn} of caller {caller}: {error}")
+                        connect(address).unwrap_or_else(|error| {
+                            panic!("connection {turn} of client {client}: {error}")
                         });
-                        visits.fetch_add(1, Ordering::Relaxed);
+                        connections.fetch_add(1, Ordering::Relaxed);
                     }
                 })
             })
             .collect();
         for generation in 1..=restarts {
-            let visited = visits.load(Ordering::Relaxed);
+            let before = connections.load(Ordering::Relaxed);
             servers.restart();
             let wanted = if restarts < 20 {
-                visited + 20
+                before + 20
             } else {
                 generation * 10_000 / restarts
             };
-            eventually("people still come", || {
-                visits.load(Ordering::Relaxed) >= wanted
-                    || callers.iter().any(|caller| caller.is_finished())
+            eventually("there are further connections", || {
+                connections.load(Ordering::Relaxed) >= wanted
+                    || clients.iter().any(|client| client.is_finished())
             });
         }
     });
-    let (visits, seconds) = (visits.into_inner(), begun.elapsed().as_secs_f64());
-    println!("{restarts} restarts, {visits} connections in {seconds:.1} s, 0 refused");
+    let (connections, seconds) = (connections.into_inner(), begun.elapsed().as_secs_f64());
+    println!("{restarts} restarts, {connections} connections in {seconds:.1} s, 0 refused");
 }
 
-/// Tells the callers to stop, also when the test has failed.
+/// Stops the clients, also when the test fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -92,7 +92,7 @@ impl Drop for Stop<'_> {
 }
 
 #[test]
-fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
+fn restart_ends_streams_on_a_part_boundary_and_keeps_the_address() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let unix = format!("unix:{}", path.display());
@@ -104,7 +104,7 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     ]));
     let mut viewer = servers.first.watch("/stream");
     viewer.part();
-    // Connected, but with its request still on the way: it is awaited.
+    // The request of this connection is not complete yet: the old process waits for it.
     let mut late = servers.first.send("GET /healthz HTTP/1.1\r\nHo");
     let before = servers.first.pid();
     kill_process(before, Signal::USR2).unwrap();
@@ -121,25 +121,25 @@ fn streams_end_on_a_part_boundary_and_the_address_goes_on() {
     servers.current = new_process_of(before).expect("a new process");
     eventually("the old process has exited", || has_exited(before));
 
-    // What shows a picture now is the new process.
+    // From here on, the new process answers.
     servers.first.watch("/stream").part();
-    let mut stream = UnixStream::connect(&path).expect("the path is still there");
+    let mut stream = UnixStream::connect(&path).expect("the socket file still exists");
     stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     assert!(reply.ends_with("\r\n\r\nok\n"), "{reply}");
 }
 
-/// A new process that fails, and one that cannot be started.
+/// The new process exits with an error, or cannot be started.
 #[test]
-fn failed_restart_changes_nothing() {
+fn failed_restart_keeps_the_old_process() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("framecast");
     fs::copy(env!("CARGO_BIN_EXE_framecast"), &program).unwrap();
     let mut command = Command::new(&program);
     command.args(["serve", "--listen", "127.0.0.1:0", "--always-on"]);
     let server = Program::start(command);
-    eventually("it shows a frame", || {
+    eventually("there is a frame", || {
         server.get("/snapshot").status() == 200
     });
     for script in [Some("#!/bin/sh\nexit 1\n"), None] {
@@ -155,34 +155,34 @@ fn failed_restart_changes_nothing() {
         server.signal(Signal::USR2);
         assert_eq!(server.get("/healthz").status(), 200);
         if script.is_some() {
-            eventually("it is reaped", || {
+            eventually("the new process is reaped", || {
                 new_process_of(server.pid()).is_none() && server.children().len() == 1
             });
         } else {
             fs::write(&program, "").unwrap();
         }
     }
-    // Nor does a signal that comes from no new process.
+    // SIGUSR1 without a new process has no effect.
     server.signal(Signal::USR1);
     assert_eq!(server.get("/healthz").status(), 200);
     server.signal(Signal::TERM);
-    let (status, words) = server.wait();
+    let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0));
     assert!(
-        words.contains(
+        log.contains(
             "new process exited (exit status: 1) before it was ready; this process continues"
         ),
-        "{words}"
+        "{log}"
     );
     let missing = format!(
         "cannot start new process: {}: No such file",
         program.display()
     );
-    assert!(words.contains(&missing), "{words}");
+    assert!(log.contains(&missing), "{log}");
 }
 
 #[test]
-fn it_listens_on_what_it_is_passed() {
+fn inherited_socket_is_served() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
@@ -201,7 +201,7 @@ fn it_listens_on_what_it_is_passed() {
 }
 
 #[test]
-fn what_cannot_be_listened_on_is_said() {
+fn inherited_socket_that_does_not_listen_exits_with_a_message() {
     let connected = TcpStream::connect(
         TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -220,10 +220,10 @@ fn what_cannot_be_listened_on_is_said() {
         .fd_mappings(vec![mapping])
         .unwrap();
     let output = command.output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
+    let log = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        words.contains("LISTEN_FDS: the socket does not listen"),
-        "{words}"
+        log.contains("LISTEN_FDS: the socket does not listen"),
+        "{log}"
     );
 }

@@ -1,4 +1,4 @@
-//! Credentials of cameras: each outlet of the program is searched for a canary.
+//! Credentials of cameras: no output of the program may contain the canary.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -17,8 +17,7 @@ const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 /// The password and the token of every camera.
 const CANARY: &str = "cAnArY7";
 
-/// A camera on the network that redirects to an address with a session and answers that one with
-/// 401.
+/// Starts a network camera that redirects to a URL with a session, and answers that with 401.
 fn camera_with_login() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -43,15 +42,14 @@ fn camera_with_login() -> SocketAddr {
     address
 }
 
-/// Cameras that all fail, each with the canary in its source.
+/// Returns cameras that all fail. The source of each contains the canary.
 fn cameras() -> Vec<String> {
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
     let login = camera_with_login();
-    // It reports its arguments as other programs do, with a header field and without an address
-    // around the password.
+    // Reports the password in a header field and without a URL around it, as other programs do.
     let grab =
         "echo \"login $3 at $5 failed: $1\" >&2; echo \"> Authorization: Basic $1\" >&2; exit 1";
     vec![
@@ -70,8 +68,8 @@ fn cameras() -> Vec<String> {
     ]
 }
 
-/// The argument lists of a server and of those of its children that are this program: others have
-/// the arguments that the user gave them.
+/// Returns the argument lists of the children that are this program. Other children have arguments
+/// of the user.
 fn argument_lists(program: &Program) -> String {
     let own = std::fs::canonicalize(FRAMECAST).unwrap();
     let mut pids = program.children();
@@ -86,14 +84,13 @@ fn argument_lists(program: &Program) -> String {
 }
 
 #[test]
-fn canary_in_any_source_reaches_no_outlet() {
+fn secrets_of_sources_are_in_no_output() {
     let mut command = Command::new(FRAMECAST);
     command
         .args(["serve", "-vv", "--always-on", "--listen", "127.0.0.1:0"])
         .env("RUST_LOG", "trace");
     let cameras = cameras();
-    // The argument list of the server itself is the user's, so its sources come from the
-    // environment.
+    // From the environment, since the server cannot hide its own arguments.
     command.env("FRAMECAST_CAMERA", cameras.join("\n"));
     command.env(
         "FRAMECAST_PUBLISH",
@@ -103,25 +100,22 @@ fn canary_in_any_source_reaches_no_outlet() {
     let mut shown = String::new();
     let mut arguments = BTreeSet::new();
     let mut events = program.send("GET /events?frames=1 HTTP/1.1\r\nHost: cam\r\n\r\n");
-    eventually(
-        "every camera is offline and every picture of it is drawn",
-        || {
-            arguments.extend(argument_lists(&program).lines().map(str::to_owned));
-            let drawn = arguments
+    eventually("every camera is offline and has a placeholder", || {
+        arguments.extend(argument_lists(&program).lines().map(str::to_owned));
+        let drawn = arguments
+            .iter()
+            .filter(|line| line.contains(" draw-offline "))
+            .count();
+        let state = program.state();
+        let all = |list: &str| {
+            state[list]
+                .as_array()
+                .unwrap()
                 .iter()
-                .filter(|line| line.contains(" draw-offline "))
-                .count();
-            let state = program.state();
-            let all = |list: &str| {
-                state[list]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .all(|entry| entry["error"].is_string())
-            };
-            all("cameras") && all("publishers") && drawn >= cameras.len()
-        },
-    );
+                .all(|entry| entry["error"].is_string())
+        };
+        all("cameras") && all("publishers") && drawn >= cameras.len()
+    });
     shown.extend(arguments.iter().map(|line| format!("{line}\n")));
     assert!(
         shown.contains(" capture ") && shown.contains(" publish "),
@@ -153,9 +147,9 @@ fn canary_in_any_source_reaches_no_outlet() {
         assert_eq!(reply.status(), 503);
         shown += reply.text();
     }
-    let mut piece = vec![0; 64 * 1024];
-    let count = events.read(&mut piece).unwrap();
-    shown += &String::from_utf8_lossy(&piece[..count]);
+    let mut buffer = vec![0; 64 * 1024];
+    let count = events.read(&mut buffer).unwrap();
+    shown += &String::from_utf8_lossy(&buffer[..count]);
     drop(events);
     program.signal(Signal::TERM);
     let (_, log) = program.wait();
@@ -170,14 +164,14 @@ fn canary_in_any_source_reaches_no_outlet() {
     }
     assert!(
         log.contains("401") || log.contains("user and"),
-        "the redirected camera is reported: {log}"
+        "the log has the error of the redirected camera: {log}"
     );
     shown += &log;
     let leak = shown.lines().find(|line| line.contains(CANARY));
     assert_eq!(leak, None);
 }
 
-/// Addresses that cannot be used, all with the canary in them.
+/// Invalid addresses with the canary.
 const MALFORMED: [&str; 14] = [
     "http://ann:cAnArY7/x@cam/",
     "http://ann:cAnArY7#x@cam/",
@@ -196,7 +190,7 @@ const MALFORMED: [&str; 14] = [
 ];
 
 #[test]
-fn error_about_a_malformed_address_does_not_repeat_its_secrets() {
+fn error_about_an_invalid_address_does_not_show_its_secrets() {
     for address in MALFORMED {
         for arguments in [
             &["serve", "--listen", "127.0.0.1:0", "--camera", address][..],
@@ -217,7 +211,7 @@ fn error_about_a_malformed_address_does_not_repeat_its_secrets() {
             &["health", address],
             &["bench", address],
         ] {
-            // A command that cannot be run is offline, and its server goes on.
+            // The server runs with such a camera, which is offline.
             let is_served = address.starts_with("exec:CAM") && arguments.contains(&"--camera");
             if is_served {
                 continue;
@@ -273,14 +267,11 @@ fn control_characters_of_a_driver_are_escaped_in_503_text() {
     let camera = r#"exec:sh -c 'printf "\033[31mred\007\n" >&2; exit 1'"#;
     let program = Program::serve(&["--always-on", "--camera", camera]);
     let mut text = String::new();
-    eventually(
-        "the camera is offline for the reason that its driver gives",
-        || {
-            let reply = program.get("/snapshot");
-            text = reply.text().to_owned();
-            reply.status() == 503 && text.contains("red")
-        },
-    );
+    eventually("the camera is offline with its driver's error", || {
+        let reply = program.get("/snapshot");
+        text = reply.text().to_owned();
+        reply.status() == 503 && text.contains("red")
+    });
     assert!(text.contains(r"\u{1b}[31mred\u{7}"), "{text}");
     assert!(!text.trim_end().contains(char::is_control), "{text:?}");
 }

@@ -1,6 +1,6 @@
-//! Under a service manager: what it is told, when, and that it is never waited for.
+//! The server under a service manager: notifications, the journal, and `framecast health`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{Program, TIMEOUT};
+use crate::support::{Program, TIMEOUT, eventually};
 
-/// A manager at an address, and the program under it, which must report within `watchdog`.
+/// Starts a server with the socket of a service manager and the timeout of its watchdog.
 fn supervised(manager: &str, watchdog: Duration, options: &[&str]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     command.args(["--listen", "127.0.0.1:0"]).args(options);
@@ -21,56 +21,61 @@ fn supervised(manager: &str, watchdog: Duration, options: &[&str]) -> Program {
     Program::start(command)
 }
 
-fn hear(manager: &UnixDatagram) -> String {
-    let mut words = [0; 256];
-    let length = manager.recv(&mut words).expect("it is told something");
-    String::from_utf8_lossy(&words[..length]).into_owned()
+fn receive(manager: &UnixDatagram) -> String {
+    let mut message = [0; 256];
+    let length = manager.recv(&mut message).expect("a message");
+    String::from_utf8_lossy(&message[..length]).into_owned()
 }
 
 #[test]
-fn a_manager_is_told_of_the_start_of_every_turn_in_time_and_of_the_end() {
+fn manager_gets_ready_keep_alives_and_stopping() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(TIMEOUT)).unwrap();
     let program = supervised(path.to_str().unwrap(), Duration::from_millis(400), &[]);
-    assert_eq!(hear(&manager), "READY=1");
+    assert_eq!(receive(&manager), "READY=1");
     let begun = Instant::now();
-    (0..5).for_each(|_| assert_eq!(hear(&manager), "WATCHDOG=1"));
+    (0..5).for_each(|_| assert_eq!(receive(&manager), "WATCHDOG=1"));
     assert!(
         begun.elapsed() >= Duration::from_millis(400),
-        "half the time it is given is often enough"
+        "the interval is half the timeout"
     );
 
-    // One that does not go around says nothing.
+    // A loop that does not turn sends nothing.
     program.signal(Signal::STOP);
+    let stat = format!("/proc/{}/stat", program.pid().as_raw_nonzero());
+    eventually("the process is stopped", || {
+        fs::read_to_string(&stat).unwrap().contains(") T ")
+    });
     manager.set_nonblocking(true).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
     while manager.recv(&mut [0; 256]).is_ok() {}
-    std::thread::sleep(Duration::from_millis(600));
+    manager.set_nonblocking(false).unwrap();
+    let three_intervals = Duration::from_millis(600);
+    manager.set_read_timeout(Some(three_intervals)).unwrap();
     assert!(
         manager.recv(&mut [0; 256]).is_err(),
-        "a process that is stopped cannot be well"
+        "a message of a stopped process"
     );
     program.signal(Signal::CONT);
-    manager.set_nonblocking(false).unwrap();
-    assert_eq!(hear(&manager), "WATCHDOG=1");
+    manager.set_read_timeout(Some(TIMEOUT)).unwrap();
+    assert_eq!(receive(&manager), "WATCHDOG=1");
 
     program.signal(Signal::TERM);
-    while hear(&manager) != "STOPPING=1" {}
+    while receive(&manager) != "STOPPING=1" {}
     assert_eq!(program.wait().0.code(), Some(0));
 }
 
 #[test]
-fn a_manager_that_does_not_listen_holds_nobody_up() {
-    // A name without a file: the other kind of address that a manager may have.
+fn manager_that_does_not_read_does_not_block_the_loop() {
+    // An abstract name, the other kind of address.
     let name = format!("framecast-test-{}", std::process::id());
     let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-    // At one word a millisecond, what the socket holds is soon full.
+    // At one message per millisecond, the socket is soon full.
     let program = supervised(&format!("@{name}"), Duration::from_millis(2), &[]);
     let begun = Instant::now();
     while program.state()["loop"]["turns"].as_u64() < Some(2_000) {
-        assert!(begun.elapsed() < TIMEOUT, "the loop stands still");
+        assert!(begun.elapsed() < TIMEOUT, "the loop is blocked");
     }
     assert_eq!(program.get("/healthz").status(), 200);
     drop(manager);
@@ -78,7 +83,7 @@ fn a_manager_that_does_not_listen_holds_nobody_up() {
 }
 
 #[test]
-fn drivers_are_not_told_of_the_manager() {
+fn drivers_do_not_inherit_the_managers_variables() {
     let folder = tempfile::tempdir().unwrap();
     let seen = folder.path().join("environment");
     let path = folder.path().join("notify");
@@ -89,14 +94,8 @@ fn drivers_are_not_told_of_the_manager() {
     );
     let options = ["--always-on", "--camera", &driver];
     let _program = supervised(path.to_str().unwrap(), Duration::from_secs(20), &options);
-    let begun = Instant::now();
-    let environment = loop {
-        match std::fs::read_to_string(&seen) {
-            Ok(environment) => break environment,
-            Err(_) => assert!(begun.elapsed() < TIMEOUT, "the driver is not started"),
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    eventually("the driver has started", || seen.exists());
+    let environment = fs::read_to_string(&seen).unwrap();
     assert!(environment.contains("PATH="));
     assert!(
         !environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"),
@@ -105,18 +104,18 @@ fn drivers_are_not_told_of_the_manager() {
 }
 
 #[test]
-fn the_journal_is_told_the_priority_of_each_line() {
+fn log_lines_for_the_journal_begin_with_their_priority() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stderr");
-    // What it says until `last` is said.
-    let said = |options: &[&str], is_journal: bool, last: &str| {
+    // Runs the program until its stderr contains `last`, and returns that.
+    let stderr_of = |options: &[&str], is_journal: bool, last: &str| {
         let stderr = File::create(&path).unwrap();
         let (device, inode) = (
             stderr.metadata().unwrap().dev(),
             stderr.metadata().unwrap().ino(),
         );
         let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
-        // No socket has so long a name.
+        // This path is too long for a socket, which causes a warning.
         command
             .args(options)
             .env("NOTIFY_SOCKET", "/".repeat(200))
@@ -126,35 +125,35 @@ fn the_journal_is_told_the_priority_of_each_line() {
             "JOURNAL_STREAM",
             format!("{device}:{}", if is_journal { inode } else { inode + 1 }),
         );
-        let (mut child, begun) = (command.spawn().unwrap(), Instant::now());
-        let mut words = String::new();
-        while !words.contains(last) && begun.elapsed() < TIMEOUT {
-            std::thread::sleep(Duration::from_millis(20));
-            words = std::fs::read_to_string(&path).unwrap();
-        }
+        let mut child = command.spawn().unwrap();
+        let mut text = String::new();
+        eventually(last, || {
+            text = fs::read_to_string(&path).unwrap();
+            text.contains(last)
+        });
         child.kill().unwrap();
         child.wait().unwrap();
-        words
+        text
     };
     let warning = "NOTIFY_SOCKET: path must be shorter";
-    let words = said(&["--listen", "127.0.0.1:0"], true, warning);
-    assert!(words.starts_with(&format!("<4>{warning}")), "{words}");
-    // No machine has this address.
-    let words = said(&["--listen", "192.0.2.1:80"], true, "--listen");
-    assert!(words.starts_with("<3>framecast: cannot listen"), "{words}");
-    let words = said(&["--speed", "9"], true, "--help");
+    let text = stderr_of(&["--listen", "127.0.0.1:0"], true, warning);
+    assert!(text.starts_with(&format!("<4>{warning}")), "{text}");
+    // No machine has this address (RFC 5737).
+    let text = stderr_of(&["--listen", "192.0.2.1:80"], true, "--listen");
+    assert!(text.starts_with("<3>framecast: cannot listen"), "{text}");
+    let text = stderr_of(&["--speed", "9"], true, "--help");
     assert!(
-        words.starts_with("<3>error: unexpected argument '--speed'"),
-        "{words}"
+        text.starts_with("<3>error: unexpected argument '--speed'"),
+        "{text}"
     );
-    // A variable that came down from another service says nothing of where this one writes.
-    let words = said(&["--listen", "127.0.0.1:0"], false, warning);
-    assert!(words.contains(&format!("Z WARN  {warning}")), "{words}");
+    // An inherited JOURNAL_STREAM is that of another service.
+    let text = stderr_of(&["--listen", "127.0.0.1:0"], false, warning);
+    assert!(text.contains(&format!("Z WARN  {warning}")), "{text}");
 }
 
 #[test]
-fn a_server_can_be_asked_whether_it_is_well() {
-    let request = |url: &str| {
+fn health_command_exits_with_0_or_1() {
+    let health = |url: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_framecast"))
             .args(["health", url])
             .output()
@@ -171,24 +170,21 @@ fn a_server_can_be_asked_whether_it_is_well() {
         "--camera-linger",
         "1s",
     ]);
-    assert_eq!(request(&program.url("/")), (Some(0), "ok\n".into()));
+    assert_eq!(health(&program.url("/")), (Some(0), "ok\n".into()));
     let _viewer = program.watch("/stream");
-    let begun = Instant::now();
-    let (code, words) = loop {
-        let answer = request(&program.url(""));
-        if answer.0 != Some(0) || begun.elapsed() > TIMEOUT {
-            break answer;
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    };
-    assert_eq!(code, Some(1), "{words}");
+    let (mut code, mut text) = (None, String::new());
+    eventually("the server is unhealthy", || {
+        (code, text) = health(&program.url(""));
+        code != Some(0)
+    });
+    assert_eq!(code, Some(1), "{text}");
     assert!(
-        words.contains("not healthy (status 503): Watched cameras give no frame"),
-        "{words}"
+        text.contains("not healthy (status 503): Watched cameras give no frame"),
+        "{text}"
     );
     let url = program.url("/");
     drop(program);
-    let (code, words) = request(&url);
+    let (code, text) = health(&url);
     assert_eq!(code, Some(1));
-    assert!(words.contains("no response: "), "{words}");
+    assert!(text.contains("no response: "), "{text}");
 }

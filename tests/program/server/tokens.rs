@@ -1,4 +1,4 @@
-//! Links with a token in them, and what happens when it expires.
+//! Tokens for one camera or a limited time, and links with a token.
 
 use std::io::Read;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::support::Program;
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 const TOKEN: &str = "a-token-of-more-than-16";
 
-/// A program with a token and two cameras, of which the second runs at 20 frames a second.
+/// Starts a server with a token and two cameras. The second has 20 frames per second.
 fn program() -> Program {
     let mut command = Command::new(FRAMECAST);
     command.args([
@@ -74,7 +74,7 @@ fn one_camera_token_makes_its_camera_the_default() {
     };
     assert!(
         has_loop(TOKEN) && !has_loop(&token),
-        "a page links what its token opens"
+        "a page has only links that its token permits"
     );
     assert!(!get("/table?rows=3&").text().contains("href=\"loop"));
     for needed in [
@@ -99,7 +99,7 @@ fn one_camera_token_makes_its_camera_the_default() {
 }
 
 #[test]
-fn one_camera_token_is_shown_the_figures_of_its_camera_alone() {
+fn one_camera_token_gets_the_state_of_its_camera_only() {
     let program = program();
     let token = token(&["--camera", "front", "--valid", "1h"]);
     let mut other = program.watch(&format!("/stream?key=other&token={TOKEN}"));
@@ -140,7 +140,7 @@ fn one_camera_token_is_shown_the_figures_of_its_camera_alone() {
             .as_object()
             .unwrap()
             .is_empty(),
-        "addresses of other viewers"
+        "other viewers are listed"
     );
 }
 
@@ -229,11 +229,11 @@ fn token_command_prints_the_ready_link() {
             .args(["token", "--valid", "1h", "--url", base])
             .output()
             .unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
-            output.status.code() == Some(2) && words.contains("--url"),
-            "{base}: {words}"
+            output.status.code() == Some(2) && error.contains("--url"),
+            "{base}: {error}"
         );
-        assert!(!words.contains("secret"), "{words}");
+        assert!(!error.contains("secret"), "{error}");
     }
 }
