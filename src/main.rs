@@ -12,7 +12,9 @@ use framecast::clock::wall_time;
 use framecast::drivers::Source;
 use framecast::generate::File;
 use framecast::health::HealthError;
-use framecast::options::{Capture, Command, DrawOffline, Health, Options, Publish, Serve, Token};
+use framecast::options::{
+    Capture, Command, DrawOffline, Health, Help, Options, Publish, Serve, Token,
+};
 use framecast::publish::Target;
 use framecast::server::{EventLoop, RIGHT, WRONG};
 use framecast::site::auth::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Some(Command::Cameras) => list_cameras(),
         Some(Command::Health(options)) => check_health(options),
         Some(Command::Bench(options)) => run_bench(&options),
+        Some(Command::Help(options)) => help(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -199,6 +202,11 @@ fn check_health(options: Health) -> Outcome {
         _ => failure(error),
     })?;
     writeln!(io::stdout(), "{answer}").map_err(failure)
+}
+
+fn help(options: &Help) -> Outcome {
+    let text = options.text().map_err(usage)?;
+    Help::print(&text).map_err(failure)
 }
 
 fn run_bench(options: &bench::Args) -> Outcome {

@@ -1,37 +1,40 @@
-//! What goes with the program when it is installed: its manual page, the completions of shells, and
-//! what a service manager, a container and a dashboard need. `framecast --generate` prints each, so
-//! that whoever has the program has them, too. It knows the command line and nothing of what the
-//! program does.
+//! Files for the installation: the manual page, completions for shells, a systemd unit, a Dockerfile
+//! and a Grafana dashboard. `framecast --generate FILE` prints them, so a program that was copied
+//! alone has them too. The pages of the guide for a terminal are rendered here as well.
 
 mod man;
+mod markdown;
+mod plain;
 
 use clap::{Command, ValueEnum};
 use clap_complete::{Shell, generate};
 
-/// What can be printed.
+use crate::guide::{PAGES, Page};
+
+/// A file that can be printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum File {
     /// The manual page
     Man,
-    /// What completes a command line in bash
+    /// Completion for bash
     Bash,
-    /// The same in zsh
+    /// Completion for zsh
     Zsh,
-    /// The same in fish
+    /// Completion for fish
     Fish,
-    /// A unit of systemd
+    /// A systemd unit
     Systemd,
-    /// How to make a container
+    /// A Dockerfile
     Dockerfile,
-    /// A dashboard of Grafana, of what /metrics has
+    /// A Grafana dashboard for /metrics
     Grafana,
 }
 
 impl File {
-    /// The whole file, for the program that `command` describes.
+    /// Returns the file, for the program with the command line `command`.
     pub fn content(self, mut command: Command) -> Vec<u8> {
         let shell = match self {
-            File::Man => return man::page(command),
+            File::Man => return man::page(command, PAGES),
             File::Systemd => return include_bytes!("framecast.service").into(),
             File::Dockerfile => return include_bytes!("Dockerfile").into(),
             File::Grafana => return include_bytes!("grafana.json").into(),
@@ -43,4 +46,9 @@ impl File {
         generate(shell, &mut command, "framecast", &mut script);
         script
     }
+}
+
+/// Returns a page of the guide as plain text in lines of at most `width` columns.
+pub fn page_text(page: &Page, width: usize) -> String {
+    plain::page(page.text, width)
 }

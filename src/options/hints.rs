@@ -284,7 +284,10 @@ fn is_service_link(name: &str, value: &OsStr) -> bool {
 
 /// Returns the name in `known` that is most similar to `word`, if any is similar enough. Hyphens,
 /// underscores and the prefix do not count.
-fn most_similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn most_similar<'a>(
+    word: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
     let similarity = |name: &str| {
         // Jaro-Winkler gives a common prefix much weight.

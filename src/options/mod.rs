@@ -5,6 +5,7 @@ mod cameras;
 mod error;
 mod given;
 mod health;
+mod help;
 mod hints;
 mod history;
 mod limits;
@@ -22,6 +23,7 @@ pub use self::cameras::check_sources;
 pub use self::error::OptionsError;
 use self::given::One;
 pub use self::health::Health;
+pub use self::help::Help;
 pub use self::serve::Serve;
 use self::values::{frame_mebibytes, pixels, process_id, secret};
 use crate::bench;
@@ -36,7 +38,12 @@ use crate::text::secret::SecretAddress;
 /// Without a command, framecast serves: an emulated camera on http://127.0.0.1:8080/ unless other
 /// cameras and addresses are given.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, after_long_help = serve::notes())]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+#[command(after_long_help = serve::notes())]
 pub struct Options {
     /// The command; `serve` if there is none.
     #[command(subcommand)]
@@ -125,6 +132,8 @@ pub enum Command {
     /// multipart/x-mixed-replace with JPEG parts will do. Latency needs X-Timestamp and skipped
     /// frames need X-Frame-Sequence in each part; framecast sends both.
     Bench(bench::Args),
+    /// Print the help of a command or a topic of the guide; without a name, list them
+    Help(Help),
 }
 
 /// The options for the log level.

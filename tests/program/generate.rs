@@ -1,8 +1,9 @@
-//! `framecast --generate`: the files that go with the program, from wherever it is called.
+//! `framecast --generate` and `framecast help`: what the program prints about itself.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use framecast::guide::PAGES;
 use tempfile::TempDir;
 
 const FILES: [&str; 7] = [
@@ -15,25 +16,36 @@ const FILES: [&str; 7] = [
     "grafana",
 ];
 
-/// Calls the program in an empty folder and without an environment.
-fn generate(file: &str) -> Output {
+/// Runs the program in an empty folder and without an environment.
+fn framecast(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     command
         .env_clear()
         .current_dir(&folder)
-        .args(["--generate", file])
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .unwrap()
 }
 
-fn text(file: &str) -> String {
-    String::from_utf8(generate(file).stdout).expect("it is text")
+fn generate(file: &str) -> Output {
+    framecast(&["--generate", file])
 }
 
-/// The file on disk, as it is installed.
-fn written(file: &str, name: &str) -> (TempDir, String) {
+fn text(file: &str) -> String {
+    String::from_utf8(generate(file).stdout).expect("UTF-8")
+}
+
+/// Returns what `framecast help` prints for a topic.
+fn help(topic: &str) -> String {
+    let output = framecast(&["help", topic]);
+    assert!(output.status.success(), "{topic}: {output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Writes the file into a folder, as an installation does.
+fn install(file: &str, name: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, text(file)).unwrap();
@@ -41,19 +53,22 @@ fn written(file: &str, name: &str) -> (TempDir, String) {
     (folder, path)
 }
 
-/// What a program says, which must end well.
+/// Runs a program that must succeed; returns what it prints.
 fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}"));
-    let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{program} {arguments:?}: {words}");
-    words
+    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {printed}"
+    );
+    printed
 }
 
 #[test]
-fn every_file_can_be_had_anywhere() {
+fn generate_prints_each_file_without_environment_or_checkout() {
     for file in FILES {
         let output = generate(file);
         assert!(
@@ -67,17 +82,68 @@ fn every_file_can_be_had_anywhere() {
         assert_eq!(
             output.stdout,
             generate(file).stdout,
-            "{file} is the same each time"
+            "{file} differs from run to run"
         );
     }
     let unknown = generate("carrier-pigeon");
     assert_eq!(unknown.status.code(), Some(2));
-    let words = String::from_utf8_lossy(&unknown.stderr).into_owned();
-    assert!(FILES.iter().all(|file| words.contains(file)), "{words}");
+    let error = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(FILES.iter().all(|file| error.contains(file)), "{error}");
 }
 
 #[test]
-fn the_manual_and_the_completions_know_every_option_and_every_command() {
+fn help_prints_each_page_of_the_guide() {
+    let contents = framecast(&["help"]);
+    let contents = String::from_utf8(contents.stdout).expect("UTF-8");
+    let man = text("man");
+    for page in PAGES {
+        let shown = help(page.name);
+        assert!(shown.contains(&page.title().to_uppercase()), "{shown}");
+        assert!(
+            !shown.contains("](") && !shown.contains("]: "),
+            "{} shows the target of a link: {shown}",
+            page.name
+        );
+        let too_long = |line: &&str| {
+            let is_code = line.starts_with("    ");
+            !is_code && line.chars().count() > 80 && line.trim().contains(' ')
+        };
+        let too_long: Vec<&str> = shown.lines().filter(too_long).collect();
+        assert_eq!(too_long, Vec::<&str>::new(), "{}", page.name);
+        assert!(contents.contains(page.name), "{contents}");
+        let section = page.title().to_uppercase();
+        assert!(
+            man.contains(&format!(".SH {section}\n"))
+                || man.contains(&format!(".SH \"{section}\"\n")),
+            "the manual page has no section {section}"
+        );
+    }
+}
+
+#[test]
+fn help_prints_the_options_of_a_command() {
+    assert!(help("serve").contains("--stall-timeout"));
+    // A command and a page of the guide have this name.
+    let cameras = help("cameras");
+    assert!(
+        cameras.contains("framecast cameras") && cameras.contains("stills:DIR"),
+        "{cameras}"
+    );
+}
+
+#[test]
+fn unknown_help_topic_is_rejected_with_the_similar_one() {
+    let output = framecast(&["help", "metrcs"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("metrcs") && error.contains("'metrics'"),
+        "{error}"
+    );
+}
+
+#[test]
+fn manual_and_completions_contain_every_option_and_command() {
     let help = run(env!("CARGO_BIN_EXE_framecast"), &["--help"]);
     let words = || help.split([' ', '\n', ',', '.', '[']);
     let options: Vec<&str> = words()
@@ -124,7 +190,7 @@ fn the_manual_and_the_completions_know_every_option_and_every_command() {
 }
 
 #[test]
-fn the_container_and_the_unit_run_what_is_there() {
+fn dockerfile_and_unit_start_the_program() {
     let dockerfile = text("dockerfile");
     let health = "CMD [\"/framecast\", \"health\"]";
     let program = dockerfile
@@ -142,7 +208,7 @@ fn the_container_and_the_unit_run_what_is_there() {
     }
     assert!(
         dockerfile.ends_with("\nFROM program\n"),
-        "it is what is made unless something else is asked for"
+        "the last stage is the default"
     );
     let unit = text("systemd");
     for line in [
@@ -161,40 +227,42 @@ fn the_container_and_the_unit_run_what_is_there() {
 
 #[test]
 #[ignore = "needs groff, man, bash, zsh, fish"]
-fn the_programs_they_are_for_take_them() {
-    let (_folder, page) = written("man", "framecast.1");
+fn man_and_shells_accept_their_files() {
+    let (_folder, page) = install("man", "framecast.1");
     assert_eq!(
         run("groff", &["-man", "-ww", "-Tutf8", "-z", &page]),
         "",
-        "the manual page has flaws"
+        "warnings for the manual page"
     );
     let shown = run("man", &["--local-file", &page]);
     assert!(
-        shown.contains("COMMANDS") && shown.contains("--stall-timeout"),
+        shown.contains("COMMANDS")
+            && shown.contains("--stall-timeout")
+            && shown.contains("QUICK START"),
         "{shown}"
     );
 
-    let (_folder, bash) = written("bash", "framecast");
-    // What is offered for what was typed so far.
+    let (_folder, bash) = install("bash", "framecast");
+    // Prints the completions of what was typed so far.
     let script = format!(
         "source {bash}; complete -p framecast; COMP_WORDS=(framecast --stall); COMP_CWORD=1; \
          _framecast framecast --stall framecast; echo \"${{COMPREPLY[@]}}\""
     );
-    let said = run("bash", &["-c", &script]);
+    let printed = run("bash", &["-c", &script]);
     assert!(
-        said.contains("-F _framecast") && said.ends_with("--stall-timeout\n"),
-        "{said}"
+        printed.contains("-F _framecast") && printed.ends_with("--stall-timeout\n"),
+        "{printed}"
     );
 
-    let (folder, _) = written("zsh", "_framecast");
+    let (folder, _) = install("zsh", "_framecast");
     let script = format!(
         "fpath=({} $fpath); autoload -U compinit; compinit -u -D; print $_comps[framecast]",
         folder.path().display()
     );
     assert_eq!(run("zsh", &["-f", "-c", &script]), "_framecast\n");
 
-    let (_folder, fish) = written("fish", "framecast.fish");
-    let said = run(
+    let (_folder, fish) = install("fish", "framecast.fish");
+    let printed = run(
         "fish",
         &[
             "--no-config",
@@ -202,10 +270,10 @@ fn the_programs_they_are_for_take_them() {
             &format!("source {fish}; complete -C 'framecast --stall'"),
         ],
     );
-    assert!(said.starts_with("--stall-timeout"), "{said}");
+    assert!(printed.starts_with("--stall-timeout"), "{printed}");
 }
 
-/// The unit with the lines for files of secrets switched on, for a program that is there.
+/// Returns the unit for this program, with the commented lines for files of secrets enabled.
 fn unit_with_secrets() -> String {
     let unit = text("systemd").replace("/usr/bin/framecast", env!("CARGO_BIN_EXE_framecast"));
     let is_optional =
@@ -217,7 +285,7 @@ fn unit_with_secrets() -> String {
 }
 
 #[test]
-fn unit_passes_on_every_file_of_secrets_under_the_variable_of_its_option() {
+fn unit_passes_each_file_of_secrets_by_its_variable() {
     let unit = unit_with_secrets();
     let values = |name: &str| {
         unit.lines()
@@ -238,7 +306,7 @@ fn unit_passes_on_every_file_of_secrets_under_the_variable_of_its_option() {
             .expect("VARIABLE=/run/credentials/%n/FILE");
         assert!(
             help.contains(&format!("[env: {variable}=")),
-            "there is no {variable}"
+            "unknown variable {variable}"
         );
         used.push(file);
     }
@@ -247,7 +315,7 @@ fn unit_passes_on_every_file_of_secrets_under_the_variable_of_its_option() {
 
 #[test]
 #[ignore = "needs systemd-analyze"]
-fn systemd_takes_the_unit_with_its_files_of_secrets() {
+fn systemd_accepts_the_unit_with_files_of_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("framecast.service");
     std::fs::write(&path, unit_with_secrets()).unwrap();
@@ -262,8 +330,8 @@ fn systemd_takes_the_unit_with_its_files_of_secrets() {
 
 #[test]
 #[ignore = "needs systemd-analyze"]
-fn the_unit_lets_little_in() {
-    let (_folder, unit) = written("systemd", "framecast.service");
+fn unit_exposure_is_low() {
+    let (_folder, unit) = install("systemd", "framecast.service");
     // The exposure is at most 2.5 of 10.
     run(
         "systemd-analyze",

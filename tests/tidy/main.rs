@@ -93,7 +93,7 @@ const FORBIDDEN: [(&str, &[&str]); 15] = [
     ("health.rs", &ABOVE_WIRE),
     ("clock.rs", &["crate::"]),
     ("trust.rs", &["crate::"]),
-    ("generate", &["crate::"]),
+    ("generate", &ABOVE_WIRE),
     ("guide", &["crate::"]),
 ];
 
