@@ -1,5 +1,6 @@
-//! Measures the JPEG encoding of a camera's raw picture, relative to the encoder's own cost: encoding
-//! the same picture in the encoder's input format (packed, full range) at the same chroma sampling.
+//! Measures the JPEG encoding of a camera's raw picture, relative to the encoder's own cost:
+//! encoding the same picture in the encoder's input format (packed, full range) at the same chroma
+//! sampling.
 //!
 //! Both run alternately, so that other load on the machine affects both; the medians are compared.
 //! `cargo bench --bench raw -- [FORMAT...]`

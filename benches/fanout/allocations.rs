@@ -37,14 +37,14 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         count(bytes);
-        // SAFETY: the caller guarantees what `System.realloc` requires of the arguments, and `pointer`
-        // came from the system's allocator.
+        // SAFETY: the caller guarantees what `System.realloc` requires of the arguments, and
+        // `pointer` came from the system's allocator.
         unsafe { System.realloc(pointer, layout, bytes) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller guarantees what `System.dealloc` requires of the arguments, and `pointer`
-        // came from the system's allocator.
+        // SAFETY: the caller guarantees what `System.dealloc` requires of the arguments, and
+        // `pointer` came from the system's allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

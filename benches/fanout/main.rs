@@ -3,8 +3,8 @@
 //!
 //! The viewers are in memory and accept all bytes, so only framecast's own code is measured:
 //! [`Hub::publish`](framecast::hub::Hub::publish) and [`turn`](framecast::hub::Hub::turn). An
-//! allocator counts allocations. Each viewer checks by address that the bytes it receives lie in the
-//! frame's one allocation, so copies are counted, not inferred.
+//! allocator counts allocations. Each viewer checks by address that the bytes it receives lie in
+//! the frame's one allocation, so copies are counted, not inferred.
 //!
 //! `cargo bench --bench fanout`
 

@@ -1,10 +1,10 @@
 //! Measures a tree of servers whose cameras are other servers: the latency added by each level.
 //!
-//! The same crowds of viewers read, in turn, from the first server (the origin), from two edges that
-//! receive its frames through a Redis channel, from two relays that receive its stream, and from two
-//! relays of a relay. A frame keeps the origin's capture time, so latency is measured from the
-//! origin's driver to the viewer's last byte, at any depth. All servers, Redis and the drivers run
-//! on core 0, the viewers on core 1.
+//! The same crowds of viewers read, in turn, from the first server (the origin), from two edges
+//! that receive its frames through a Redis channel, from two relays that receive its stream, and
+//! from two relays of a relay. A frame keeps the origin's capture time, so latency is measured from
+//! the origin's driver to the viewer's last byte, at any depth. All servers, Redis and the drivers
+//! run on core 0, the viewers on core 1.
 //!
 //! `cargo bench --bench tree`, or `-- --viewers 100 --fps 30`
 

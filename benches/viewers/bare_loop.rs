@@ -114,8 +114,8 @@ impl Viewer {
         }
     }
 
-    /// Reads a request and sends the head of the stream, whatever the request is. Viewers on the same
-    /// machine send a request in one piece.
+    /// Reads a request and sends the head of the stream, whatever the request is. Viewers on the
+    /// same machine send a request in one piece.
     fn answer(&mut self) -> io::Result<()> {
         match self.stream.read(&mut [0; 1024]) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),

@@ -85,9 +85,9 @@ pub(crate) const CASES: [Case; 8] = [
             },
         ],
     },
-    // The bare loop serves viewers in the order in which they joined, so its 200 are always ahead of
-    // the short-lived ones. framecast starts each turn at another connection. This favors the bare
-    // loop's latency.
+    // The bare loop serves viewers in the order in which they joined, so its 200 are always ahead
+    // of the short-lived ones. framecast starts each turn at another connection. This favors the
+    // bare loop's latency.
     Case {
         name: "churn",
         about: "200 viewers beside 2,000 joins and leaves per second",

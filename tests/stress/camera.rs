@@ -1,4 +1,4 @@
-//! The cameras under stress: this test program itself, run as a driver by the server.
+//! The cameras: the server runs this test program itself as a driver.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,66 +12,66 @@ use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 use crate::picture::picture;
 use crate::{garbage, hostile};
 
-/// A camera that has been held up for longer than this goes on from now.
+/// A driver that is later than this skips the missed time.
 const LAG_MAX: Duration = Duration::from_secs(1);
 
-/// How often a camera that has nothing to do looks whether it has.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// Interval at which a paused driver checks whether it may continue.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A camera that writes as fast as it can has written all by then.
+/// Limit for the driver that writes at pipe speed.
 const WRITING_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// A folder through which a camera is told to be silent, and tells what it wrote.
+/// Controls a driver through files in a directory: pauses it, and reads its results.
 #[derive(Debug)]
-pub struct Baton {
+pub struct CameraControl {
     folder: tempfile::TempDir,
 }
 
-impl Baton {
+impl CameraControl {
     pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a folder can be made"),
         }
     }
 
-    /// The source that is a camera with `fps` frames of `bytes` bytes a second.
+    /// Returns the source of a camera with `fps` frames of `bytes` bytes per second.
     pub fn steady(&self, fps: f64, bytes: usize) -> String {
         exec(&["steady", &fps.to_string(), &bytes.to_string(), &self.path()])
     }
 
-    /// The source that writes so many frames, good ones among garbage, as fast as they are taken.
+    /// Returns the source of a driver that writes valid frames among garbage at pipe speed.
     pub fn garbage(&self, format: &str, frames: usize) -> String {
         exec(&["garbage", format, &frames.to_string(), &self.path()])
     }
 
-    /// The source that writes endless bytes of one kind, see [`crate::hostile`].
+    /// Returns the source of a driver of [`crate::hostile`].
     pub fn hostile(&self, kind: &str) -> String {
         exec(&["hostile", kind])
     }
 
-    /// Tells the steady camera to write no more. Returns the number of its last frame.
-    pub fn silence(&self) -> u64 {
+    /// Pauses the steady camera and returns the number of its last frame.
+    pub fn pause(&self) -> u64 {
         fs::write(self.folder.path().join("silence"), "").expect("the folder can be written to");
-        self.await_word("last").parse().expect("a number")
+        self.wait_for_file("last").parse().expect("a number")
     }
 
-    /// Lets the steady camera go on.
-    pub fn go_on(&self) {
+    /// Resumes the steady camera.
+    pub fn resume(&self) {
         fs::remove_file(self.folder.path().join("silence")).expect("it was silent");
         fs::remove_file(self.folder.path().join("last")).expect("it was silent");
     }
 
-    /// What the camera that writes garbage has written, once it has written all.
-    pub fn ledger(&self) -> garbage::Ledger {
-        // Some hundred megabytes go through a pipe first.
+    /// Waits for the driver that writes garbage and returns its counters.
+    pub fn totals(&self) -> garbage::Totals {
+        // It writes some hundred megabytes first.
         let begun = Instant::now();
         while !self.folder.path().join("ledger").exists() && begun.elapsed() < WRITING_TIME_MAX {
-            std::thread::sleep(LOOK_INTERVAL);
+            std::thread::sleep(POLL_INTERVAL);
         }
-        garbage::Ledger::parse(&self.await_word("ledger")).expect("a ledger")
+        garbage::Totals::parse(&self.wait_for_file("ledger")).expect("a ledger")
     }
 
-    fn await_word(&self, name: &str) -> String {
+    fn wait_for_file(&self, name: &str) -> String {
         let mut word = None;
         crate::support::eventually(&format!("the camera tells its {name}"), || {
             word = fs::read_to_string(self.folder.path().join(name)).ok();
@@ -97,12 +97,12 @@ fn exec(words: &[&str]) -> String {
     )
 }
 
-/// Is a camera until nobody reads it any more.
+/// Runs a driver until the server closes its pipe.
 pub fn run(words: &[String]) -> io::Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let wrong = || {
         io::Error::other(
-            "a camera is steady FPS BYTES FOLDER, garbage FORMAT FRAMES FOLDER, or hostile KIND",
+            "expected steady FPS BYTES FOLDER, garbage FORMAT FRAMES FOLDER, or hostile KIND",
         )
     };
     match words[..] {
@@ -120,23 +120,23 @@ pub fn run(words: &[String]) -> io::Result<()> {
     }
 }
 
-/// Writes numbered frames by the clock. Each that is due is written, however late, so that numbers
-/// without a gap are frames without a gap. They begin above those of an earlier run.
+/// Writes numbered frames at a fixed rate. Late frames are written too, so that the numbers have no
+/// gaps. The first number is higher than those of an earlier run.
 fn steady(fps: f64, bytes: usize, folder: &Path) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(&preamble("frame", Framing::Length))?;
     let mut number = uptime_centiseconds()? * 10_000;
     let mut epoch = Instant::now();
     let mut written = 0_u32;
-    let silence = folder.join("silence");
+    let pause = folder.join("silence");
     loop {
-        if silence.exists() {
-            while silence.exists() {
-                // It may be told to go on and be silent again between two looks.
+        if pause.exists() {
+            while pause.exists() {
+                // It may be resumed and paused again between two polls.
                 if !folder.join("last").exists() {
-                    announce(folder, "last", &number.to_string())?;
+                    write_file(folder, "last", &number.to_string())?;
                 }
-                std::thread::sleep(LOOK_INTERVAL);
+                std::thread::sleep(POLL_INTERVAL);
             }
             (epoch, written) = (Instant::now(), 0);
         }
@@ -155,14 +155,14 @@ fn steady(fps: f64, bytes: usize, folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a word where the test waits for it, at once as a whole.
-pub fn announce(folder: &Path, name: &str, word: &str) -> io::Result<()> {
+/// Writes a file atomically.
+pub fn write_file(folder: &Path, name: &str, word: &str) -> io::Result<()> {
     let unfinished: PathBuf = folder.join("unfinished");
     fs::write(&unfinished, word)?;
     fs::rename(&unfinished, folder.join(name))
 }
 
-/// Hundredths of a second since the machine was started, which no clock that is set changes.
+/// Returns hundredths of a second since the machine started. Setting the clock does not change it.
 fn uptime_centiseconds() -> io::Result<u64> {
     let uptime = fs::read_to_string("/proc/uptime")?;
     let uptime = uptime

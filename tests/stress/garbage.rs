@@ -1,5 +1,4 @@
-//! A camera that writes good frames among every kind of garbage, as fast as they are taken, and
-//! keeps count.
+//! A driver that writes valid frames among all kinds of garbage at pipe speed, and counts both.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,40 +6,40 @@ use std::time::Duration;
 
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 
-use crate::camera::announce;
-use crate::picture::{BYTES_MIN, KNOWN_BYTES, picture};
+use crate::camera::write_file;
+use crate::picture::{BYTES_MIN, PREFIX_BYTES, picture};
 
-/// Frames between two that are larger than any may be.
+/// Number of frames between two that exceed the size limit.
 const TOO_LARGE_INTERVAL: usize = 20_000;
 
-/// Good frames at the end: more than 64 KiB of them, so that no length in what was cut leads behind
-/// the last.
+/// Number of valid frames at the end. They are more than 64 KiB, so that no length field of a cut
+/// frame reaches beyond the last one.
 pub const GOOD_AT_LAST: usize = 100;
 
-/// The tables and the scan of each picture take more than this.
+/// Lower bound of the bytes of a picture's tables and scan.
 const PICTURE_BYTES: usize = 300;
 
-/// The last block of each picture and its end marker take less than this: a picture that ends there
-/// is repaired.
+/// Upper bound of the bytes of a picture's last block and end marker. A picture cut there is
+/// repaired.
 const LAST_BLOCK_BYTES: usize = 100;
 
-/// One good frame in so many lacks its end marker.
+/// One valid frame in this many lacks its end marker.
 const UNENDED_INTERVAL: usize = 20;
 
-/// What was written.
+/// Counters of the written frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
-    /// Good frames, those without an end marker among them.
+pub struct Totals {
+    /// Valid frames, including those without an end marker.
     pub good: u64,
-    /// Good frames without an end marker.
+    /// Valid frames without an end marker.
     pub unended: u64,
-    /// Flawed ones, and stretches of what is none.
+    /// Invalid frames, and runs of other bytes.
     pub flawed: u64,
     /// All bytes.
     pub bytes: u64,
 }
 
-impl Ledger {
+impl Totals {
     pub fn parse(words: &str) -> Option<Self> {
         let figures: Option<Vec<u64>> = words.split(' ').map(|word| word.parse().ok()).collect();
         match figures?[..] {
@@ -55,14 +54,14 @@ impl Ledger {
     }
 }
 
-/// Writes `frames` frames, of which about half are good, then some more that are; tells what it
-/// wrote, and is silent.
+/// Writes `frames` frames, about half of them valid, then [`GOOD_AT_LAST`] valid ones. Writes its
+/// counters to a file, and waits.
 pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
     if folder.join("ledger").exists() {
         rest();
     }
     let mut out = io::stdout().lock();
-    let mut ledger = Ledger::default();
+    let mut totals = Totals::default();
     let mut noise = Noise(0x2545_f491_4f6c_dd1d);
     let mut pending = Vec::new();
     for number in 1..=frames {
@@ -86,10 +85,10 @@ pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
         if number % TOO_LARGE_INTERVAL == TOO_LARGE_INTERVAL / 2 {
             put_too_large(&mut pending, &jpeg, is_parts);
         }
-        ledger.good += u64::from(is_good);
-        ledger.unended += u64::from(is_unended);
-        ledger.flawed += u64::from(!is_good);
-        ledger.bytes += pending.len() as u64;
+        totals.good += u64::from(is_good);
+        totals.unended += u64::from(is_unended);
+        totals.flawed += u64::from(!is_good);
+        totals.bytes += pending.len() as u64;
         out.write_all(&pending)?;
         pending.clear();
     }
@@ -100,23 +99,23 @@ pub fn run(is_parts: bool, frames: usize, folder: &Path) -> io::Result<()> {
         } else {
             pending.extend_from_slice(&jpeg)
         }
-        ledger.good += 1;
+        totals.good += 1;
     }
-    ledger.bytes += pending.len() as u64;
+    totals.bytes += pending.len() as u64;
     out.write_all(&pending)?;
     out.flush()?;
-    announce(
+    write_file(
         folder,
         "ledger",
         &format!(
             "{} {} {} {}",
-            ledger.good, ledger.unended, ledger.flawed, ledger.bytes
+            totals.good, totals.unended, totals.flawed, totals.bytes
         ),
     )?;
     rest()
 }
 
-/// A camera without more to say; the server would start one that has ended once more.
+/// Waits for ever: the server would restart a driver that exits.
 fn rest() -> ! {
     loop {
         std::thread::sleep(Duration::from_secs(1));
@@ -133,24 +132,26 @@ fn headers(length: usize) -> String {
     format!("Content-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n")
 }
 
-/// One of the ways in which a row of JPEGs can be broken.
+/// Appends one kind of damage to a sequence of JPEGs.
 fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     match noise.below(10) {
-        // Not within its comment, whose length would lead into later pictures: that may look like
-        // one picture of two.
+        // Not cut within its comment: the comment's length would reach into later pictures, and two
+        // pictures could look like one.
         0 => {
             let missing = LAST_BLOCK_BYTES + noise.below(PICTURE_BYTES - LAST_BLOCK_BYTES);
             out.extend_from_slice(&jpeg[..jpeg.len() - missing]);
             put_interruption(out, false);
         }
-        // Without its end, which would be an end for a picture that was cut in its scan, too.
-        1 => out.extend_from_slice(&jpeg[KNOWN_BYTES + noise.below(PICTURE_BYTES)..jpeg.len() - 2]),
+        // Without its end marker, which would also end a picture that was cut in its scan.
+        1 => {
+            out.extend_from_slice(&jpeg[PREFIX_BYTES + noise.below(PICTURE_BYTES)..jpeg.len() - 2])
+        }
         2 => out.extend((0..noise.below(2000)).map(|_| noise.byte())),
         3 => out.resize(
             out.len() + noise.below(2000),
             [0x00, 0x7f, b'\n'][noise.below(3)],
         ),
-        // Behind padding, or a picture that was cut just there would take its end for its own.
+        // After padding: otherwise it would end a picture that was cut just before.
         4 => out.extend([&[0; 500], b"\xff\xd8\xff\xd9".as_slice()].concat()),
         5 => out.extend_from_slice(b"\xff\xd8\xff\xd8\xff\xd8"),
         6 => out.extend_from_slice(b"\xff\xd8\xff\xfe\x00\x00"),
@@ -160,7 +161,7 @@ fn put_flawed_jpeg(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     }
 }
 
-/// One of the ways in which a part can be broken.
+/// Appends one kind of damaged part.
 fn put_flawed_part(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     match noise.below(9) {
         0 => {
@@ -186,8 +187,8 @@ fn put_flawed_part(out: &mut Vec<u8>, jpeg: &[u8], noise: &mut Noise) {
     }
 }
 
-/// What ends a picture without an end marker for certain: other bytes behind its scan may read as
-/// its missing blocks.
+/// Appends bytes that end a picture without an end marker: any other bytes after its scan could be
+/// read as its missing blocks.
 fn put_interruption(out: &mut Vec<u8>, is_parts: bool) {
     out.extend_from_slice(if is_parts {
         b"\r\n--frame\r\n"
@@ -196,7 +197,7 @@ fn put_interruption(out: &mut Vec<u8>, is_parts: bool) {
     });
 }
 
-/// A scan without an end, longer than any frame may be.
+/// Appends a scan without an end that exceeds the size limit of frames.
 fn put_too_large(out: &mut Vec<u8>, jpeg: &[u8], is_parts: bool) {
     let mut body = jpeg[..jpeg.len() - 2].to_vec();
     body.resize(FRAME_BYTES_MAX + 100_000, b'x');
@@ -207,7 +208,7 @@ fn put_too_large(out: &mut Vec<u8>, jpeg: &[u8], is_parts: bool) {
     }
 }
 
-/// The picture with a height of zero in its frame header (SOF0).
+/// Returns the picture with a height of 0 in its frame header (SOF0).
 fn without_size(jpeg: &[u8]) -> Vec<u8> {
     let mut jpeg = jpeg.to_vec();
     if let Some(at) = frame_header(&jpeg) {
@@ -217,7 +218,7 @@ fn without_size(jpeg: &[u8]) -> Vec<u8> {
     jpeg
 }
 
-/// The picture with a frame header that is too short for what it must hold.
+/// Returns the picture with a frame header that is too short.
 fn without_frame_header(jpeg: &[u8]) -> Vec<u8> {
     let mut jpeg = jpeg.to_vec();
     if let Some(at) = frame_header(&jpeg) {
@@ -226,13 +227,13 @@ fn without_frame_header(jpeg: &[u8]) -> Vec<u8> {
     jpeg
 }
 
-/// Where the frame header begins. The last one is meant: the picture's number, in its comment, may
-/// look like one.
+/// Returns the offset of the frame header. Searches from the end, because the number in the comment
+/// may look like one.
 fn frame_header(jpeg: &[u8]) -> Option<usize> {
     memchr::memmem::rfind(jpeg, &[0xff, 0xc0])
 }
 
-/// Numbers that look like chance and are always the same (xorshift).
+/// A deterministic pseudo-random generator (xorshift).
 struct Noise(u64);
 
 impl Noise {
@@ -247,8 +248,7 @@ impl Noise {
         ((self.next() >> 16) % bound.max(1) as u64) as usize
     }
 
-    /// Any byte but FF: what begins with it by chance may end a picture that was cut, or lead into
-    /// a later one.
+    /// Returns any byte but FF, which could start a marker.
     fn byte(&mut self) -> u8 {
         ((self.next() >> 24) as u8).min(0xfe)
     }

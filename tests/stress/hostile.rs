@@ -1,4 +1,4 @@
-//! Drivers whose output costs as much as possible to decode, written as fast as a pipe goes.
+//! Drivers whose output is as expensive as possible to decode, written at pipe speed.
 
 use std::io::{self, Write};
 
@@ -7,18 +7,17 @@ use jpeg_encoder::{ColorType, Encoder};
 
 use crate::picture::picture;
 
-/// Bytes written at once, at least.
+/// Minimum number of bytes per write.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// One of the smallest JPEGs by structure: one component of one pixel, no tables, one byte of a
-/// scan.
+/// A minimal JPEG: one component, one pixel, no tables, a scan of one byte.
 const TINY_JPEG: &[u8] =
     b"\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0\0\xff\xd9";
 
-/// What precedes a picture in a stream of parts.
+/// Delimiter and header of a part.
 const PART: &[u8] = b"--b\r\nContent-Type: image/jpeg\r\n\r\n";
 
-/// A kind by its name, and what it writes again and again.
+/// The name of a kind, and the bytes that it repeats.
 type Kind = (&'static str, fn() -> Vec<u8>);
 
 pub const KINDS: [Kind; 15] = [
@@ -53,8 +52,8 @@ pub const KINDS: [Kind; 15] = [
     ("stderr-lines", || b"a\n".to_vec()),
 ];
 
-/// A square picture of noise, whose scan is as large as can be, without its end marker: whether it
-/// is whole shows only when its blocks are counted.
+/// Makes a square picture of noise without its end marker. Its scan is large, and all its blocks
+/// must be counted to know whether the picture is whole.
 fn noise(side: u16) -> Vec<u8> {
     let mut state = 1_u32;
     let mut sample = || {
@@ -67,17 +66,17 @@ fn noise(side: u16) -> Vec<u8> {
     let mut jpeg = Vec::new();
     Encoder::new(&mut jpeg, 90)
         .encode(&samples, side, side, ColorType::Luma)
-        .expect("it fits");
+        .expect("the picture is encoded");
     jpeg.truncate(jpeg.len() - 2);
     jpeg
 }
 
-/// Writes bytes of a kind until nothing reads them any more.
+/// Writes the bytes of a kind until the pipe is closed.
 pub fn run(kind: &str) -> io::Result<()> {
     let found = KINDS.iter().find(|(name, _)| *name == kind);
     let unit = found
         .map(|(_, unit)| unit())
-        .ok_or_else(|| io::Error::other("no such kind of hostile driver"))?;
+        .ok_or_else(|| io::Error::other("unknown kind of hostile driver"))?;
     let piece = unit.repeat(PIECE_BYTES.div_ceil(unit.len()));
     let mut out: Box<dyn Write> = match kind {
         "stderr-lines" => Box::new(io::stderr().lock()),
@@ -91,7 +90,7 @@ pub fn run(kind: &str) -> io::Result<()> {
     }
 }
 
-/// Standard output without the line buffer that the standard library puts before it.
+/// stdout without the line buffer of the standard library.
 struct Unbuffered;
 
 impl Write for Unbuffered {

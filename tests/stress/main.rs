@@ -1,33 +1,33 @@
-//! Attacks on the real server: everything that a network, a camera or a machine may do to it,
-//! beside viewers who must not notice.
+//! Attacks on the real server, by peers, cameras and the machine, beside a control group of viewers
+//! that must not be affected.
 //!
-//! `cargo test --release --test stress --`, and then:
+//! `cargo test --release --test stress --`, followed by:
 //!
-//! - `--short [NAME...]` makes the attacks in a small form: what holds on any machine is checked,
-//!   in seconds each;
-//! - `--full [NAME...]` makes them whole, on a quiet machine, and checks the bars, too;
-//! - `--soak [FRAMES]` shows a day's frames in 22 minutes, and tells what they leave behind.
+//! - `--short [NAME...]`: small attacks of some seconds each, with the limits that hold on any
+//!   machine;
+//! - `--full [NAME...]`: attacks at full size on a quiet machine, with all limits;
+//! - `--soak [FRAMES]`: as many frames as a day has, in 22 minutes, and the growth of memory.
 //!
-//! Each prints one line of figures. What is checked from outside, every time: a stream is its
-//! preamble and whole parts, each equal to a frame that the camera wrote; numbers rise, and a
-//! repeat is a repeat; when the camera falls silent, every viewer has its last frame; what was
-//! published is what was delivered, skipped or cut, by the viewers' own count and by the server's.
+//! Each attack prints one line of figures. Each one checks the control group from outside: a stream
+//! is its preamble and whole parts, each equal to a frame that the camera wrote; sequence numbers
+//! increase; when the camera stops writing, every viewer has its last frame; published = delivered
+//! + skipped + cut, by the viewers' own counters and by the server's.
 //!
-//! Reading order: `stand` (the server, its control group, the books), `follower` (what a stream
-//! must be), `audience` (the control group), `crowd` (the attackers), `attacks`.
+//! Reading order: `fixture` (the server and its counters), `stream_checker` (what a stream must
+//! be), `control_group`, `attackers`, `attacks`.
 
+mod attackers;
 mod attacks;
-mod audience;
 mod camera;
-mod crowd;
-mod follower;
+mod control_group;
+mod fixture;
 mod garbage;
 mod hostile;
 mod options;
 mod picture;
 #[path = "../../src/wire/tests/requests.rs"]
 mod requests;
-mod stand;
+mod stream_checker;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -38,10 +38,10 @@ use std::time::Instant;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use attacks::{ATTACKS, Attack};
+use fixture::{Form, Report};
 use options::Task;
-use stand::{Form, Report};
 
-/// Faults that are shown of one attack.
+/// Maximum number of faults printed per attack.
 const FAULTS_SHOWN_MAX: usize = 10;
 
 fn main() -> ExitCode {
@@ -49,40 +49,40 @@ fn main() -> ExitCode {
         Ok(Task::Nothing) => ExitCode::SUCCESS,
         Ok(Task::Camera(words)) => match camera::run(&words) {
             Ok(()) => ExitCode::SUCCESS,
-            // Nobody reads it any more: that is how a camera is told to end.
+            // The server closed the pipe: this is how it ends a driver.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Err(error) => complain(&error.to_string()),
+            Err(error) => fail(&error.to_string()),
         },
-        Ok(Task::Attacks { is_full, names }) => match choose(&names) {
+        Ok(Task::Attacks { is_full, names }) => match find_attacks(&names) {
             Ok(attacks) => stress(&attacks, Form { is_full }),
-            Err(problem) => complain(&problem),
+            Err(problem) => fail(&problem),
         },
         Ok(Task::Soak { frames }) => {
-            let is_whole = make("soak", |report| {
+            let is_ok = run_attack("soak", |report| {
                 attacks::soak(Form { is_full: true }, frames, report)
             });
-            if is_whole {
+            if is_ok {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE
             }
         }
-        Err(problem) => complain(&problem),
+        Err(problem) => fail(&problem),
     }
 }
 
-fn complain(problem: &str) -> ExitCode {
+fn fail(problem: &str) -> ExitCode {
     eprintln!("{problem}");
     ExitCode::FAILURE
 }
 
-fn choose(names: &[String]) -> Result<Vec<&'static Attack>, String> {
+fn find_attacks(names: &[String]) -> Result<Vec<&'static Attack>, String> {
     let find = |name: &String| {
         let list = || ATTACKS.map(|attack| attack.name).join(", ");
         ATTACKS
             .iter()
             .find(|attack| attack.name == name)
-            .ok_or_else(|| format!("there is no {name}; there are {}", list()))
+            .ok_or_else(|| format!("{name}: unknown attack; expected one of {}", list()))
     };
     if names.is_empty() {
         Ok(ATTACKS.iter().collect())
@@ -91,30 +91,30 @@ fn choose(names: &[String]) -> Result<Vec<&'static Attack>, String> {
     }
 }
 
-/// Makes one attack after the other, whatever becomes of each.
+/// Runs the attacks in turn. A failed one does not stop the others.
 fn stress(attacks: &[&Attack], form: Form) -> ExitCode {
     raise_file_limit();
-    let withstood = attacks
+    let passed = attacks
         .iter()
-        .filter(|attack| make(attack.name, |report| (attack.make)(form, report)))
+        .filter(|attack| run_attack(attack.name, |report| (attack.run)(form, report)))
         .count();
-    for attack in attacks.iter().filter(|_| withstood < attacks.len()) {
+    for attack in attacks.iter().filter(|_| passed < attacks.len()) {
         println!("{:>16}: {}", attack.name, attack.what);
     }
-    println!("{withstood} of {} attacks withstood", attacks.len());
-    if withstood == attacks.len() {
+    println!("{passed} of {} attacks passed", attacks.len());
+    if passed == attacks.len() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// Makes one attack, and says in one line what it came to. Whether all held.
-fn make(name: &str, attack: impl FnOnce(&mut Report)) -> bool {
+/// Runs one attack, prints its figures, and returns whether all checks passed.
+fn run_attack(name: &str, attack: impl FnOnce(&mut Report)) -> bool {
     let began = Instant::now();
     let mut report = Report::default();
     let made = catch_unwind(AssertUnwindSafe(|| attack(&mut report)));
-    report.must(made.is_ok(), "it could not be made to its end");
+    report.require(made.is_ok(), "the attack panicked");
     let verdict = if report.faults.is_empty() {
         "ok"
     } else {
@@ -134,12 +134,12 @@ fn make(name: &str, attack: impl FnOnce(&mut Report)) -> bool {
     report.faults.is_empty()
 }
 
-/// Every connection is a descriptor here, too.
+/// Raises the limit of descriptors: this process has one per connection.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    setrlimit(Resource::Nofile, raised).expect("the limit can be raised as far as it goes");
+    setrlimit(Resource::Nofile, raised).expect("RLIMIT_NOFILE is raised to its maximum");
 }

@@ -1,24 +1,23 @@
-//! The command line, which cargo shares among all tests.
+//! The command line. Cargo passes the same arguments to all test programs.
 
-/// Frames of a day at 30 a second.
+/// Frames of 24 hours at 30 fps.
 const DAY_FRAMES: u64 = 24 * 60 * 60 * 30;
 
 #[derive(Clone, Debug)]
 pub enum Task {
-    /// The command line names other tests.
+    /// The arguments are for other tests.
     Nothing,
-    /// This program is a camera; what kind.
+    /// Run as a driver of this kind.
     Camera(Vec<String>),
-    /// The attacks of these names; without any, all.
+    /// Run these attacks, or all.
     Attacks { is_full: bool, names: Vec<String> },
-    /// So many frames, and what they leave behind.
+    /// Run the soak test.
     Soak { frames: u64 },
 }
 
 impl Task {
-    /// Reads the words behind `--`. A stress takes longer than other tests and wants the machine to
-    /// itself, so without a word of its own there is none; `--ignored`, which asks for such tests,
-    /// is the short form.
+    /// Parses the arguments after `--`. Without arguments, no attack runs: they take long and need
+    /// the machine to themselves. `--ignored` runs the short form.
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let words: Vec<String> = words.collect();
         let Some((first, rest)) = words.split_first() else {
@@ -47,7 +46,7 @@ impl Task {
             "--soak" => match rest.first().map(|frames| frames.parse()) {
                 None => Ok(Self::Soak { frames: DAY_FRAMES }),
                 Some(Ok(frames)) => Ok(Self::Soak { frames }),
-                Some(Err(_)) => Err("--soak takes a number of frames".into()),
+                Some(Err(_)) => Err("--soak: expected a number of frames".into()),
             },
             _ => Ok(Self::Nothing),
         }

@@ -1,24 +1,24 @@
-//! Pictures that tell their own number and size, so that each can be made again from what arrived,
-//! and compared.
+//! Pictures that contain their number and size, so that a received picture can be compared with the
+//! one written.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use jpeg_encoder::{ColorType, Encoder};
 
-/// What the first comment of each picture begins with.
+/// The first bytes of each picture's first comment.
 const MAGIC: &[u8; 8] = b"stresscm";
-/// Start marker, comment marker, its length, the magic word, the number and the picture's size.
-pub const KNOWN_BYTES: usize = 2 + 2 + 2 + 8 + 8 + 4;
-/// The longest comment made here; a segment's length has two bytes (ITU T.81, B.1.1.4).
+/// Start marker, comment marker, its length, the magic bytes, the number and the picture's size.
+pub const PREFIX_BYTES: usize = 2 + 2 + 2 + 8 + 8 + 4;
+/// Maximum length of a comment. A segment's length has two bytes (ITU T.81, B.1.1.4).
 const COMMENT_BYTES_MAX: usize = 60_000;
-/// No picture is smaller.
+/// Minimum size of a picture.
 pub const BYTES_MIN: usize = 1024;
-/// Pictures that are kept to compare with.
-const KEPT_MAX: usize = 256;
+/// Maximum number of cached pictures.
+const CACHED_MAX: usize = 256;
 
-/// Picture `number`, of exactly `bytes` bytes: a small JPEG behind comments whose every byte
-/// follows from the number.
+/// Makes picture `number` of exactly `bytes` bytes: a small JPEG after comments whose bytes follow
+/// from the number.
 pub fn picture(number: u64, bytes: usize) -> Vec<u8> {
     let small = small();
     let mut missing = bytes.max(BYTES_MIN) - small.len();
@@ -26,7 +26,7 @@ pub fn picture(number: u64, bytes: usize) -> Vec<u8> {
     jpeg.extend_from_slice(&small[..2]);
     let mut noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     while missing > 0 {
-        // What is left over must be a whole segment, too.
+        // The rest must be long enough for a segment of its own.
         let segment = if missing > COMMENT_BYTES_MAX {
             (missing - 64).min(COMMENT_BYTES_MAX)
         } else {
@@ -45,7 +45,7 @@ pub fn picture(number: u64, bytes: usize) -> Vec<u8> {
             noise ^= noise >> 7;
             noise ^= noise << 17;
             let room = end - jpeg.len();
-            // Without FF, so that no marker can be seen in it.
+            // Without FF, so that it contains no marker.
             jpeg.extend(
                 noise
                     .to_le_bytes()
@@ -60,9 +60,9 @@ pub fn picture(number: u64, bytes: usize) -> Vec<u8> {
     jpeg
 }
 
-/// The number and size that the first bytes of a picture tell.
-pub fn read_known(start: &[u8]) -> Option<(u64, usize)> {
-    let known = start.get(6..KNOWN_BYTES)?.strip_prefix(MAGIC)?;
+/// Parses the number and the size from the first bytes of a picture.
+pub fn parse_prefix(start: &[u8]) -> Option<(u64, usize)> {
+    let known = start.get(6..PREFIX_BYTES)?.strip_prefix(MAGIC)?;
     let (number, bytes) = known.split_first_chunk::<8>()?;
     let bytes = u32::from_be_bytes(bytes.try_into().ok()?) as usize;
     (bytes >= BYTES_MIN).then(|| (u64::from_be_bytes(*number), bytes))
@@ -80,22 +80,21 @@ fn small() -> &'static [u8] {
     })
 }
 
-/// The pictures that were met lately: many viewers are shown the same.
+/// A cache of recent pictures, because many viewers receive the same ones.
 #[derive(Debug, Default)]
-pub struct Gallery {
-    kept: HashMap<(u64, usize), Vec<u8>>,
+pub struct PictureCache {
+    cached: HashMap<(u64, usize), Vec<u8>>,
 }
 
-impl Gallery {
-    /// Compares a picture, byte by byte, with the one that its source wrote under this number.
-    /// Returns the number.
+impl PictureCache {
+    /// Compares a picture with the one that the camera wrote under its number. Returns the number.
     pub fn check(&mut self, jpeg: &[u8]) -> Result<u64, String> {
-        let (number, bytes) = read_known(jpeg).ok_or("a picture that the camera never wrote")?;
-        if self.kept.len() > KEPT_MAX {
-            self.kept.clear();
+        let (number, bytes) = parse_prefix(jpeg).ok_or("a picture that the camera never wrote")?;
+        if self.cached.len() > CACHED_MAX {
+            self.cached.clear();
         }
         let written = self
-            .kept
+            .cached
             .entry((number, bytes))
             .or_insert_with(|| picture(number, bytes));
         if written == jpeg {

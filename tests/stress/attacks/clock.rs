@@ -1,21 +1,21 @@
-//! The clock is set a year forward and a year back while everything runs.
+//! The wall clock is set one year forward and back.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::crowd::{Crowd, Manner, Reads};
-use crate::stand::{Form, Report, Stand};
+use crate::attackers::{Attackers, Profile, Reads};
+use crate::fixture::{Fixture, Form, Report};
 use crate::support::{TIMEOUT, eventually, field};
 
-/// Debian's place for it, on every architecture.
+/// Directory of libfaketime on Debian, below an architecture's directory.
 const LIBRARIES: &str = "/usr/lib";
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub fn attack(form: Form, report: &mut Report) {
     let Some(library) = faketime() else {
-        report.must(false, "libfaketime is missing; apt-get install faketime");
+        report.require(false, "libfaketime is missing; apt-get install faketime");
         return;
     };
     let folder = tempfile::tempdir().expect("a folder can be made");
@@ -36,35 +36,35 @@ pub fn attack(form: Form, report: &mut Report) {
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .env("FAKETIME_DONT_RESET", "1");
     let timeout = form.choose(Duration::from_secs(10), Duration::from_secs(3));
-    let stand = Stand::raise_with(
+    let fixture = Fixture::start_with(
         form,
         command,
         &["--request-timeout", &format!("{}s", timeout.as_secs())],
         Vec::new(),
     );
-    let began = server_time(&stand);
+    let began = server_time(&fixture);
     let mut jumps = Vec::new();
     for offset in form.choose(
         &["+1y", "-1y", "+0", "-1y", "+1y", "+0"][..],
         &["+1y", "-1y"][..],
     ) {
-        let mut crowd = Crowd::new(stand.program.address);
-        let says = vec![b"GET /st".to_vec()];
-        crowd.open(
+        let mut attackers = Attackers::new(fixture.program.address);
+        let sends = vec![b"GET /st".to_vec()];
+        attackers.open(
             0,
-            Manner {
-                says,
+            Profile {
+                sends,
                 pause: Duration::ZERO,
                 reads: Reads::Everything,
                 resets_after: None,
             },
         );
-        crowd.watch(Duration::from_millis(100));
-        let newest = stand
-            .audience
-            .look()
+        attackers.watch(Duration::from_millis(100));
+        let newest = fixture
+            .control_group
+            .snapshot()
             .iter()
-            .map(|watched| watched.seen.last)
+            .map(|viewer| viewer.seen.last)
             .max()
             .unwrap_or(0);
         set(offset);
@@ -74,35 +74,35 @@ pub fn attack(form: Form, report: &mut Report) {
             _ => began,
         };
         eventually("the server's clock jumps", || {
-            server_time(&stand).abs_diff(expected) < Duration::from_secs(24 * 60 * 60)
+            server_time(&fixture).abs_diff(expected) < Duration::from_secs(24 * 60 * 60)
         });
-        // The deadline that ran when the clock jumped comes when it would have come.
+        // A deadline that is running when the clock jumps expires at its original time.
         let until = Instant::now() + timeout + TIMEOUT;
-        while crowd.len() > 0 && Instant::now() < until {
-            crowd.watch(Duration::from_millis(20));
+        while attackers.len() > 0 && Instant::now() < until {
+            attackers.watch(Duration::from_millis(20));
         }
-        let closed = crowd
+        let closed = attackers
             .ended
             .first()
             .filter(|ended| ended.status() == Some(408));
         let age = closed.map_or(Duration::MAX, |ended| ended.age);
-        report.must(
+        report.require(
             age >= timeout && closed.is_some(),
             format!("{offset}: a request was ended after {age:?}"),
         );
         let is_late = age > timeout + Duration::from_millis(500);
-        form.bar(
+        form.require_if_full(
             report,
             !is_late,
             format!("{offset}: a request was ended after {age:?}"),
         );
         jumps.push(format!("{offset}: {:.2} s", age.as_secs_f64()));
-        eventually("frames come as before", || {
-            stand
-                .audience
-                .look()
+        eventually("frames continue", || {
+            fixture
+                .control_group
+                .snapshot()
                 .iter()
-                .all(|watched| watched.seen.last > newest + 30 || watched.fault.is_some())
+                .all(|viewer| viewer.seen.last > newest + 30 || viewer.fault.is_some())
         });
     }
     report.figure(format!(
@@ -110,12 +110,12 @@ pub fn attack(form: Form, report: &mut Report) {
         timeout.as_secs(),
         jumps.join(", ")
     ));
-    stand.settle(report);
+    fixture.finish(report);
 }
 
-/// What the server takes the time to be, as a time since 1970.
-fn server_time(stand: &Stand) -> Duration {
-    let reply = stand.program.get("/healthz");
+/// Returns the server's wall time since 1970, from the `Date` header.
+fn server_time(fixture: &Fixture) -> Duration {
+    let reply = fixture.program.get("/healthz");
     let date = field(&reply.head, "Date").and_then(|date| httpdate::parse_http_date(date).ok());
     date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok())
         .expect("the reply has a date")

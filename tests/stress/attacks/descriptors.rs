@@ -1,4 +1,4 @@
-//! No descriptor is left, and more connections wait.
+//! All descriptors are in use (EMFILE), and more connections wait in the backlog.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use framecast::bench::process::Meter;
 
-use crate::stand::{Form, Report, Stand, await_only_the_control_group, spread};
+use crate::fixture::{Fixture, Form, Report, spread, wait_for_control_group_only};
 use crate::support::TIMEOUT;
 
 const CPU_PERCENT_MAX: f64 = 5.0;
 const WAIT_MAX: Duration = Duration::from_millis(250);
-/// Times around while there is nothing to do but to try again: ten a second, and the repeats.
+/// Maximum rate of turns while the server can only retry accept: ten per second, and repeats.
 const TURNS_PER_SECOND_MAX: f64 = 300.0;
 
 pub fn attack(form: Form, report: &mut Report) {
@@ -23,23 +23,25 @@ pub fn attack(form: Form, report: &mut Report) {
         &format!("--nofile={limit}:{limit}"),
         env!("CARGO_BIN_EXE_framecast"),
     ]);
-    let stand = Stand::raise_with(form, command, &["--idle-timeout", "300s"], Vec::new());
-    let staying = stand.audience.look().len();
-    let turns_before = stand.program.state()["loop"]["turns"].as_u64().unwrap_or(0);
-    let coming: Vec<TcpStream> = (0..limit - staying + waiting_count)
-        .map(|_| ask(&stand))
+    let fixture = Fixture::start_with(form, command, &["--idle-timeout", "300s"], Vec::new());
+    let control_viewers = fixture.control_group.snapshot().len();
+    let turns_before = fixture.program.state()["loop"]["turns"]
+        .as_u64()
+        .unwrap_or(0);
+    let connections: Vec<TcpStream> = (0..limit - control_viewers + waiting_count)
+        .map(|_| request(&fixture))
         .collect();
-    let (mut served, mut waiting) = sort_out(coming, Duration::from_secs(2));
-    report.must(
-        stand.program.descriptors() >= limit - 1,
+    let (mut served, mut waiting) = split_answered(connections, Duration::from_secs(2));
+    report.require(
+        fixture.program.descriptors() >= limit - 1,
         "the descriptors did not run out",
     );
-    report.must(!waiting.is_empty(), "nobody waits");
+    report.require(!waiting.is_empty(), "no connection waits");
 
-    // The streams go on beside it; what it costs to be full shows when they are silent.
+    // The streams continue. The cost of EMFILE alone is measured while the cameras are paused.
     std::thread::sleep(form.choose(Duration::from_secs(5), Duration::from_millis(500)));
-    stand.baton.silence();
-    let meter = Meter::start(stand.program.pid().as_raw_pid() as u32).expect("the server runs");
+    fixture.camera_control.pause();
+    let meter = Meter::start(fixture.program.pid().as_raw_pid() as u32).expect("the server runs");
     let full_for = form.choose(Duration::from_secs(10), Duration::from_secs(2));
     let full_since = Instant::now();
     std::thread::sleep(full_for);
@@ -53,9 +55,9 @@ pub fn attack(form: Form, report: &mut Report) {
         next.set_read_timeout(Some(TIMEOUT))
             .expect("a timeout can be set");
         let accepted = (&next).read(&mut [0; 512]).is_ok_and(|count| count > 0);
-        report.must(
+        report.require(
             accepted,
-            "who waits was not accepted when a descriptor was free",
+            "a waiting connection was not accepted after a descriptor was closed",
         );
         waits.push(freed_at.elapsed());
         served.insert(0, next);
@@ -64,18 +66,18 @@ pub fn attack(form: Form, report: &mut Report) {
     let full_seconds = full_since.elapsed().as_secs_f64();
     let (backlog, held) = (waiting.len(), served.len());
     drop((served, waiting));
-    await_only_the_control_group(&stand);
-    let state = stand.program.state();
+    wait_for_control_group_only(&fixture);
+    let state = fixture.program.state();
     let exhausted = state["loop"]["accept_failures"].as_u64().unwrap_or(0);
     let turns = state["loop"]["turns"].as_u64().unwrap_or(0) - turns_before;
-    report.must(exhausted > 0, "the lack was not counted");
+    report.require(exhausted > 0, "accept failures were not counted");
     let per_second = exhausted as f64 / full_seconds;
-    report.must(
+    report.require(
         per_second < TURNS_PER_SECOND_MAX,
         format!("it tried to accept {per_second:.0} times a second"),
     );
     report.figure(format!(
-        "limit {limit}: {held} served, {} waited, of whom {} were accepted {:.1} ms (median) and {:.1} ms (at \
+        "limit {limit}: {held} served, {} waited, {} of them were accepted {:.1} ms (median) and {:.1} ms (at \
          most) after \
          one descriptor was free; {cpu:.1} % CPU while full and the cameras silent, {exhausted} accepts tried, \
          {turns} turns",
@@ -84,23 +86,23 @@ pub fn attack(form: Form, report: &mut Report) {
         median * 1000.0,
         longest * 1000.0,
     ));
-    form.bar(
+    form.require_if_full(
         report,
         cpu <= CPU_PERCENT_MAX,
         format!("{cpu:.1} % CPU while full"),
     );
-    form.bar(
+    form.require_if_full(
         report,
         longest <= WAIT_MAX.as_secs_f64(),
         format!("one waited for {longest:.3} s"),
     );
-    stand.baton.go_on();
-    stand.settle(report);
+    fixture.camera_control.resume();
+    fixture.finish(report);
 }
 
-/// A connection that asks, and stays.
-fn ask(stand: &Stand) -> TcpStream {
-    let mut stream = TcpStream::connect(stand.program.address).expect("the kernel takes it");
+/// Opens a connection that sends a request and stays open.
+fn request(fixture: &Fixture) -> TcpStream {
+    let mut stream = TcpStream::connect(fixture.program.address).expect("the kernel takes it");
     stream
         .write_all(b"GET /healthz HTTP/1.1\r\nHost: cam\r\n\r\n")
         .expect("it can ask");
@@ -108,10 +110,10 @@ fn ask(stand: &Stand) -> TcpStream {
     stream
 }
 
-/// Who was answered, and who waits, in the order in which they came.
-fn sort_out(coming: Vec<TcpStream>, time: Duration) -> (Vec<TcpStream>, Vec<TcpStream>) {
+/// Separates answered from waiting connections, in the order of their requests.
+fn split_answered(connections: Vec<TcpStream>, time: Duration) -> (Vec<TcpStream>, Vec<TcpStream>) {
     let until = Instant::now() + time;
-    let (mut served, mut waiting) = (Vec::new(), coming);
+    let (mut served, mut waiting) = (Vec::new(), connections);
     while Instant::now() < until {
         let is_silent = |stream: &TcpStream| {
             let mut stream = stream;

@@ -1,11 +1,11 @@
-//! A camera that mixes good frames with every kind of garbage, as fast as a pipe goes.
+//! A camera that mixes valid frames with all kinds of garbage at pipe speed.
 
 use std::process::Command;
 
-use crate::audience::{Audience, Seat};
-use crate::camera::Baton;
+use crate::camera::CameraControl;
+use crate::control_group::{ControlGroup, ViewerSpec};
+use crate::fixture::{Fixture, Form, Report, check_streams, wait_for_control_group_only};
 use crate::garbage::GOOD_AT_LAST;
-use crate::stand::{Form, Report, Stand, await_only_the_control_group, check_streams};
 use crate::support::eventually;
 
 pub fn among_jpegs(form: Form, report: &mut Report) {
@@ -17,20 +17,20 @@ pub fn among_parts(form: Form, report: &mut Report) {
 }
 
 fn attack(format: &str, form: Form, report: &mut Report) {
-    let baton = Baton::new();
+    let camera_control = CameraControl::new();
     let frames = form.choose(500_000, 30_000);
-    let camera = format!("bad={}", baton.garbage(format, frames));
+    let camera = format!("bad={}", camera_control.garbage(format, frames));
     let program = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    let stand = Stand::raise_with(form, program, &["--camera", &camera], Vec::new());
-    let seat = Seat {
+    let fixture = Fixture::start_with(form, program, &["--camera", &camera], Vec::new());
+    let spec = ViewerSpec {
         target: "/stream?camera=bad".into(),
         is_advance: false,
         is_numbered: false,
         rate: None,
     };
-    let watchers = Audience::gather(stand.program.address, vec![seat; form.choose(10, 3)]);
-    let ledger = baton.ledger();
-    let bad = || stand.program.state()["cameras"][1].clone();
+    let watchers = ControlGroup::start(fixture.program.address, vec![spec; form.choose(10, 3)]);
+    let totals = camera_control.totals();
+    let bad = || fixture.program.state()["cameras"][1].clone();
     let count = |camera: &serde_json::Value, name: &str| camera[name].as_u64().unwrap_or(u64::MAX);
     let parts = [
         "accepted_bytes",
@@ -40,53 +40,53 @@ fn attack(format: &str, form: Form, report: &mut Report) {
     ];
     let sum =
         |camera: &serde_json::Value| parts.iter().map(|part| count(camera, part)).sum::<u64>();
-    let took = eventually("all is read", || sum(&bad()) >= ledger.bytes);
+    let took = eventually("all bytes are read", || sum(&bad()) >= totals.bytes);
     let camera = bad();
-    report.must(
-        sum(&camera) == ledger.bytes,
-        format!("{} bytes were written, counted are {camera}", ledger.bytes),
+    report.require(
+        sum(&camera) == totals.bytes,
+        format!("{} bytes were written, counted are {camera}", totals.bytes),
     );
     let accepted = count(&camera, "accepted_frames");
-    report.must(
-        accepted == ledger.good,
-        format!("of {} good frames {accepted} were accepted", ledger.good),
+    report.require(
+        accepted == totals.good,
+        format!("of {} good frames {accepted} were accepted", totals.good),
     );
     let repaired = count(&camera, "repaired_frames");
-    report.must(
-        repaired == ledger.unended,
+    report.require(
+        repaired == totals.unended,
         format!(
             "of {} that were to be, {repaired} are repaired",
-            ledger.unended
+            totals.unended
         ),
     );
     let last = (frames + GOOD_AT_LAST) as u64;
-    eventually("whoever watches has the last good frame", || {
+    eventually("every viewer has the last valid frame", || {
         watchers
-            .look()
+            .snapshot()
             .iter()
-            .all(|watched| watched.seen.last == last || watched.fault.is_some())
+            .all(|viewer| viewer.seen.last == last || viewer.fault.is_some())
     });
-    check_streams(&watchers.look(), report);
+    check_streams(&watchers.snapshot(), report);
     let shown = watchers
-        .look()
+        .snapshot()
         .iter()
-        .map(|watched| watched.seen.frames)
+        .map(|viewer| viewer.seen.frames)
         .min()
         .unwrap_or(0);
     report.figure(format!(
-        "{} frames, {:.0} MiB: {accepted} good ones accepted of {} written, {repaired} of them repaired, rejected {}, \
-         {:.1} MiB between frames skipped, \
+        "{} frames, {:.0} MiB: {accepted} valid ones accepted of {} written, {repaired} of them repaired, rejected {}, \
+         {:.1} MiB discarded between frames, \
          {} bytes in all as written; {:.1} s after the last byte; {shown} or more shown",
-        ledger.good + ledger.flawed,
-        ledger.bytes as f64 / 1048576.0,
-        ledger.good,
+        totals.good + totals.flawed,
+        totals.bytes as f64 / 1048576.0,
+        totals.good,
         camera["rejected_frames"],
         count(&camera, "discarded_bytes") as f64 / 1048576.0,
         sum(&camera),
         took.as_secs_f64(),
     ));
     drop(watchers);
-    // Their keys are those of the control group, and each is served until a write to it fails.
-    await_only_the_control_group(&stand);
-    stand.settle(report);
+    // They use the same keys as the control group, and the server serves them until a write fails.
+    wait_for_control_group_only(&fixture);
+    fixture.finish(report);
 }

@@ -1,4 +1,4 @@
-//! Drivers whose output is costly to decode, each beside viewers of another camera.
+//! Drivers whose output is expensive to decode, each beside viewers of another camera.
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,22 +7,22 @@ use framecast::wire::budget::{BudgetedDecoder, DecodeBudget};
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::audience::Seat;
-use crate::camera::Baton;
+use crate::camera::CameraControl;
+use crate::control_group::ViewerSpec;
+use crate::fixture::{Fixture, Form, Report};
 use crate::hostile::KINDS;
-use crate::stand::{Form, Report, Stand};
 use crate::support::eventually;
 
-/// The control group of each.
+/// Size of the control group.
 const VIEWERS: usize = 20;
 
-/// What a turn may take, in milliseconds: of CPU time on any machine, and of time on a quiet one.
+/// Maximum length of a turn in milliseconds: CPU time on any machine, wall time on a quiet one.
 const TURN_MS_MAX: f64 = 20.0;
 
-/// What is decoded of each kind to see what a turn of it costs.
+/// Bytes decoded of each kind to measure the cost of a turn.
 const SAMPLE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Bytes that a driver must have got rid of, so that the attack was one.
+/// Minimum number of bytes that the server must have read from the driver.
 const BYTES_MIN: u64 = 100_000;
 
 pub fn attack(form: Form, report: &mut Report) {
@@ -30,7 +30,7 @@ pub fn attack(form: Form, report: &mut Report) {
         let mut one = Report::default();
         let cpu_ms = longest_turn_cpu(&unit()).as_secs_f64() * 1000.0;
         one.figure(format!("at most {cpu_ms:.1} ms of CPU to decode in a turn"));
-        one.must(
+        one.require(
             cpu_ms <= TURN_MS_MAX,
             format!("decoding took {cpu_ms:.1} ms of CPU in a turn"),
         );
@@ -48,8 +48,8 @@ pub fn attack(form: Form, report: &mut Report) {
     }
 }
 
-/// The most CPU time that decoding these bytes, again and again, takes in one turn. Unlike the turn
-/// itself, it does not depend on what else the machine has to do.
+/// Returns the maximum CPU time per turn of decoding these bytes repeatedly. Unlike the length of a
+/// turn, it does not depend on other load.
 fn longest_turn_cpu(unit: &[u8]) -> Duration {
     let stream = unit.repeat((SAMPLE_BYTES / unit.len()).max(3));
     let mut pieces = stream.chunks(64 * 1024);
@@ -75,21 +75,21 @@ fn cpu_time() -> Duration {
 }
 
 fn stress(kind: &str, form: Form, report: &mut Report) {
-    let baton = Baton::new();
-    let camera = format!("bad={}", baton.hostile(kind));
+    let camera_control = CameraControl::new();
+    let camera = format!("bad={}", camera_control.hostile(kind));
     let program = Command::new(env!("CARGO_BIN_EXE_framecast"));
     let options = ["--always-on", "--camera", &camera];
-    let stand = Stand::raise_for(
+    let fixture = Fixture::start_for(
         form,
         program,
         &options,
         (30.0, 15_000),
-        Seat::steady(VIEWERS),
+        ViewerSpec::steady(VIEWERS),
     );
     std::thread::sleep(form.choose(Duration::from_secs(10), Duration::from_secs(1)));
     if kind != "stderr-lines" {
         eventually("the driver's bytes are counted", || {
-            let state = stand.program.state();
+            let state = fixture.program.state();
             let count = |name: &str| state["cameras"][1][name].as_u64().unwrap_or_default();
             let parts = [
                 "accepted_bytes",
@@ -100,14 +100,14 @@ fn stress(kind: &str, form: Form, report: &mut Report) {
             parts.into_iter().map(count).sum::<u64>() > BYTES_MIN
         });
     }
-    let longest_ms = stand.program.state()["loop"]["longest_turn_us"]
+    let longest_ms = fixture.program.state()["loop"]["longest_turn_us"]
         .as_f64()
         .unwrap_or(f64::NAN)
         / 1000.0;
-    form.bar(
+    form.require_if_full(
         report,
         longest_ms <= TURN_MS_MAX,
         format!("the longest turn took {longest_ms:.1} ms"),
     );
-    stand.settle(report);
+    fixture.finish(report);
 }

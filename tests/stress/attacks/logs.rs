@@ -1,5 +1,4 @@
-//! Everything is logged, and nobody reads it: a full pipe, a pipe without a reader, and no standard
-//! error at all.
+//! `RUST_LOG=trace` with a full pipe, a pipe without a reader, and a closed stderr.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, mkfifoat};
 
-use crate::stand::{Form, Report, Stand};
+use crate::fixture::{Fixture, Form, Report};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stderr {
@@ -22,7 +21,7 @@ pub fn attack(form: Form, report: &mut Report) {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("log");
         mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).expect("a pipe can be made");
-        // Opened both ways, so that neither the server nor the reader has to wait for the other.
+        // Opened for reading and writing, so that neither open(2) blocks.
         let both = OpenOptions::new()
             .read(true)
             .write(true)
@@ -41,34 +40,33 @@ pub fn attack(form: Form, report: &mut Report) {
             env!("CARGO_BIN_EXE_framecast"),
         ]);
         command.env("RUST_LOG", "trace").env("LOG", &path);
-        let stand = Stand::raise_with(form, command, &[], Vec::new());
+        let fixture = Fixture::start_with(form, command, &[], Vec::new());
         drop(both);
         let reader = Some(reader).filter(|_| stderr == Stderr::Full);
         let requests = form.choose(10_000, 1500);
         for _ in 0..requests {
-            stand.program.get("/healthz");
+            fixture.program.get("/healthz");
         }
         std::thread::sleep(form.choose(Duration::from_secs(5), Duration::from_millis(300)));
-        let lost = stand.program.state()["loop"]["log_lines_dropped"]
+        let lost = fixture.program.state()["loop"]["log_lines_dropped"]
             .as_u64()
             .unwrap_or(0);
-        // Without a standard error the system's null device stands in for it, which takes every
-        // line.
-        report.must(
+        // A closed stderr is replaced by /dev/null, which accepts every line.
+        report.require(
             lost > 0 || stderr == Stderr::Closed,
             format!("{stderr:?}: no line was lost"),
         );
         report.figure(format!(
             "stderr {stderr:?}: {requests} requests answered, {lost} lines counted as lost"
         ));
-        stand.settle(report);
+        fixture.finish(report);
         if let Some(reader) = reader {
             check_lines(reader, report);
         }
     }
 }
 
-/// What did go in are whole lines, each with its level.
+/// Checks that the log consists of whole lines, each with its level.
 fn check_lines(reader: File, report: &mut Report) {
     let levels = [
         " DEBUG ",
@@ -83,7 +81,7 @@ fn check_lines(reader: File, report: &mut Report) {
         count += 1;
         let line = String::from_utf8_lossy(&line);
         let is_whole = levels.iter().any(|level| line.contains(level));
-        report.must(is_whole, format!("a log line is {line:?}"));
+        report.require(is_whole, format!("a log line is {line:?}"));
     }
-    report.must(count > 0, "nothing was logged at all");
+    report.require(count > 0, "the log is empty");
 }

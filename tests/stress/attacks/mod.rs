@@ -1,6 +1,6 @@
-//! The attacks, each beside a control group that must not notice.
+//! The attacks. Each runs beside a control group that must not be affected.
 
-use crate::stand::{Form, Report};
+use crate::fixture::{Form, Report};
 
 mod clock;
 mod descriptors;
@@ -17,78 +17,78 @@ mod stopped;
 
 pub use soak::soak;
 
-/// What an attack is called, what it is, and how it is made.
+/// An attack: name, description, function.
 pub struct Attack {
     pub name: &'static str,
     pub what: &'static str,
-    pub make: fn(Form, &mut Report),
+    pub run: fn(Form, &mut Report),
 }
 
-/// All of them.
+/// All attacks.
 pub const ATTACKS: [Attack; 13] = [
     Attack {
         name: "slowloris",
         what: "requests that never end",
-        make: slowloris::attack,
+        run: slowloris::attack,
     },
     Attack {
         name: "stalled",
-        what: "viewers that do not read, or hardly",
-        make: stalled::attack,
+        what: "viewers that never read, or slowly",
+        run: stalled::attack,
     },
     Attack {
         name: "resets",
         what: "connections reset at every moment",
-        make: resets::attack,
+        run: resets::attack,
     },
     Attack {
         name: "descriptors",
         what: "descriptors run out",
-        make: descriptors::attack,
+        run: descriptors::attack,
     },
     Attack {
         name: "malformed",
         what: "malformed requests, whole and in pieces",
-        make: malformed::attack,
+        run: malformed::attack,
     },
     Attack {
         name: "garbage-jpegs",
         what: "garbage between a camera's JPEGs",
-        make: garbage::among_jpegs,
+        run: garbage::among_jpegs,
     },
     Attack {
         name: "garbage-parts",
         what: "garbage between a camera's parts",
-        make: garbage::among_parts,
+        run: garbage::among_parts,
     },
     Attack {
         name: "hostile",
-        what: "drivers whose output is costly to decode",
-        make: hostile::attack,
+        what: "drivers whose output is expensive to decode",
+        run: hostile::attack,
     },
     Attack {
         name: "logs",
-        what: "a log that nobody reads, or that is closed",
-        make: logs::attack,
+        what: "stderr that is full or closed",
+        run: logs::attack,
     },
     Attack {
         name: "stopped",
-        what: "the server stopped and continued",
-        make: stopped::attack,
+        what: "SIGSTOP and SIGCONT",
+        run: stopped::attack,
     },
     Attack {
         name: "clock",
-        what: "the clock a year off",
-        make: clock::attack,
+        what: "the clock set by a year",
+        run: clock::attack,
     },
     Attack {
         name: "shutdown",
-        what: "the end, with viewers and some that never read",
-        make: shutdown::attack,
+        what: "SIGTERM with viewers, some of which never read",
+        run: shutdown::attack,
     },
     Attack {
         name: "soak",
         what: "a short soak",
-        make: soak::short,
+        run: soak::short,
     },
 ];

@@ -1,22 +1,24 @@
-//! Connections that are reset at every moment of a request.
+//! Connections that are reset at every point of a request.
 
 use std::time::{Duration, Instant};
 
-use crate::crowd::{Crowd, Manner, Reads};
-use crate::stand::{Form, Report, Stand, await_only_the_control_group};
+use crate::attackers::{Attackers, Profile, Reads};
+use crate::fixture::{Fixture, Form, Report, wait_for_control_group_only};
 use crate::support::{TIMEOUT, eventually};
 
-const REQUEST: &[u8] = b"GET /stream HTTP/1.1\r\nHost: cam\r\nUser-Agent: nobody\r\n\r\n";
-/// Before any byte, in the request line, behind it, in the head, before its end, and behind it.
+const REQUEST: &[u8] = b"GET /stream HTTP/1.1\r\nHost: cam\r\nUser-Agent: reset\r\n\r\n";
+/// Bytes sent before the reset: none, within the request line, after it, within the head, all but
+/// one, all.
 const CUTS: [usize; 6] = [0, 9, 22, 30, REQUEST.len() - 1, REQUEST.len()];
-/// In the response head, behind it, in the first frame, behind it; where the stream is asked for.
+/// Bytes read before the reset: within the response head, after it, within the first frame, after
+/// it.
 const READ: [usize; 4] = [50, 400, 5_000, 15_700];
 const PER_SECOND: f64 = 2000.0;
 
 pub fn attack(form: Form, report: &mut Report) {
-    let stand = Stand::raise(form, &[]);
-    let (descriptors, rss) = (stand.program.descriptors(), stand.rss_bytes());
-    let mut crowd = Crowd::new(stand.program.address);
+    let fixture = Fixture::start(form, &[]);
+    let (descriptors, rss) = (fixture.program.descriptors(), fixture.rss_bytes());
+    let mut attackers = Attackers::new(fixture.program.address);
     let moments: Vec<(usize, usize)> = CUTS
         .map(|cut| (cut, 0))
         .into_iter()
@@ -24,17 +26,17 @@ pub fn attack(form: Form, report: &mut Report) {
         .collect();
     let seconds = form.choose(60.0, 2.0);
     let count = (PER_SECOND * seconds) as usize;
-    let manners = (0..count).map(|number| {
+    let profiles = (0..count).map(|number| {
         let (cut, read) = moments[number % moments.len()];
-        let says = if cut == 0 {
+        let sends = if cut == 0 {
             Vec::new()
         } else {
             vec![REQUEST[..cut].to_vec()]
         };
         (
             number,
-            Manner {
-                says,
+            Profile {
+                sends,
                 pause: Duration::ZERO,
                 reads: Reads::Everything,
                 resets_after: Some(read),
@@ -42,40 +44,40 @@ pub fn attack(form: Form, report: &mut Report) {
         )
     });
     let began = Instant::now();
-    crowd.feed(PER_SECOND, manners, TIMEOUT);
+    attackers.open_at_rate(PER_SECOND, profiles, TIMEOUT);
     let rate = count as f64 / began.elapsed().as_secs_f64();
-    report.must(
-        crowd.failed == 0,
-        format!("{} could not connect", crowd.failed),
+    report.require(
+        attackers.failed == 0,
+        format!("{} could not connect", attackers.failed),
     );
-    report.must(
-        crowd.len() == 0,
-        format!("{} were never answered", crowd.len()),
+    report.require(
+        attackers.len() == 0,
+        format!("{} were never answered", attackers.len()),
     );
-    let answered = |ended: &&crate::crowd::Ended| ended.status() == Some(200);
+    let answered = |ended: &&crate::attackers::Ended| ended.status() == Some(200);
     let (ended, seen) = (
-        crowd.ended.len(),
-        crowd.ended.iter().filter(answered).count(),
+        attackers.ended.len(),
+        attackers.ended.iter().filter(answered).count(),
     );
-    // Those who wait for bytes of the stream must have been given them.
+    // Peers that reset after reading must have received a response.
     let due = count / moments.len() * READ.len();
-    report.must(seen >= due, format!("{seen} of {due} were answered"));
-    await_only_the_control_group(&stand);
-    let back = eventually("no descriptor is left", || {
-        stand.program.descriptors() <= descriptors
+    report.require(seen >= due, format!("{seen} of {due} were answered"));
+    wait_for_control_group_only(&fixture);
+    let back = eventually("all descriptors are closed", || {
+        fixture.program.descriptors() <= descriptors
     });
     report.figure(format!(
-        "{ended} resets at {} moments, {rate:.0} a second, {seen} of them behind an answer; as many descriptors \
+        "{ended} resets at {} moments, {rate:.0} a second, {seen} of them after a response; as many descriptors \
          as before \
          after {:.0} ms, {:+.1} MiB of memory",
         moments.len(),
         back.as_secs_f64() * 1000.0,
-        (stand.rss_bytes() as f64 - rss as f64) / 1048576.0,
+        (fixture.rss_bytes() as f64 - rss as f64) / 1048576.0,
     ));
-    form.bar(
+    form.require_if_full(
         report,
         rate >= 0.98 * PER_SECOND,
         format!("there were only {rate:.0} resets a second"),
     );
-    stand.settle(report);
+    fixture.finish(report);
 }

@@ -1,13 +1,13 @@
-//! SIGTERM while many watch and some never read.
+//! SIGTERM with many viewers, some of which never read.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::audience::Seat;
-use crate::crowd::{Crowd, Manner, Reads};
-use crate::stand::{Form, Report, Stand, spread};
+use crate::attackers::{Attackers, Profile, Reads};
+use crate::control_group::ViewerSpec;
+use crate::fixture::{Fixture, Form, Report, spread};
 
 const END_MAX: Duration = Duration::from_secs(2);
 const EXIT_MAX: Duration = Duration::from_secs(5);
@@ -15,71 +15,76 @@ const EXIT_MAX: Duration = Duration::from_secs(5);
 pub fn attack(form: Form, report: &mut Report) {
     let (readers, stalled) = form.choose((1000, 100), (40, 8));
     let program = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    let stand = Stand::raise_for(form, program, &[], (30.0, 15_000), Seat::steady(readers));
-    let mut crowd = Crowd::new(stand.program.address);
+    let fixture = Fixture::start_for(
+        form,
+        program,
+        &[],
+        (30.0, 15_000),
+        ViewerSpec::steady(readers),
+    );
+    let mut attackers = Attackers::new(fixture.program.address);
     for _ in 0..stalled {
-        let says = vec![b"GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n".to_vec()];
-        crowd.open(
+        let sends = vec![b"GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n".to_vec()];
+        attackers.open(
             0,
-            Manner {
-                says,
+            Profile {
+                sends,
                 pause: Duration::ZERO,
                 reads: Reads::Nothing,
                 resets_after: None,
             },
         );
     }
-    // Long enough for those who do not read to hold a frame that cannot leave.
-    crowd.watch(Duration::from_secs(2));
-    let Stand {
+    // Long enough that the viewers that never read have a frame in flight.
+    attackers.watch(Duration::from_secs(2));
+    let Fixture {
         program,
-        audience,
-        baton,
+        control_group,
+        camera_control,
         ..
-    } = stand;
-    let told_at = Instant::now();
+    } = fixture;
+    let signalled_at = Instant::now();
     program.signal(Signal::TERM);
     let (status, _) = program.wait();
-    let exited = told_at.elapsed();
-    report.must(status.success(), format!("it ended with {status}"));
+    let exited = signalled_at.elapsed();
+    report.require(status.success(), format!("it ended with {status}"));
     crate::support::eventually("every stream has ended", || {
-        audience
-            .look()
+        control_group
+            .snapshot()
             .iter()
-            .all(|watched| watched.ended_at.is_some() || watched.fault.is_some())
+            .all(|viewer| viewer.ended_at.is_some() || viewer.fault.is_some())
     });
-    let watched = audience.look();
-    for watched in &watched {
-        report.must(
-            watched.fault.is_none(),
-            format!("{}: {:?}", watched.key, watched.fault),
+    let viewer = control_group.snapshot();
+    for viewer in &viewer {
+        report.require(
+            viewer.fault.is_none(),
+            format!("{}: {:?}", viewer.key, viewer.fault),
         );
-        report.must(
-            watched.seen.is_closed,
-            format!("{} saw no closing boundary", watched.key),
+        report.require(
+            viewer.seen.is_closed,
+            format!("{} saw no closing boundary", viewer.key),
         );
     }
-    let ended = watched
+    let ended = viewer
         .iter()
-        .filter_map(|watched| Some(watched.ended_at?.saturating_duration_since(told_at)));
+        .filter_map(|viewer| Some(viewer.ended_at?.saturating_duration_since(signalled_at)));
     let (_, median, last) = spread(&mut ended.collect::<Vec<_>>());
     report.figure(format!(
-        "{readers} readers saw the closing boundary after {:.0} ms (median) and {:.0} ms (the last), with \
-         {stalled} who never \
-         read; exit 0 after {:.2} s",
+        "{readers} readers saw the closing boundary after {:.0} ms (median) and {:.0} ms (the last), beside \
+         {stalled} that never read; exit 0 after {:.2} s",
         median * 1000.0,
         last * 1000.0,
         exited.as_secs_f64(),
     ));
-    form.bar(
+    form.require_if_full(
         report,
         last <= END_MAX.as_secs_f64(),
         format!("the last stream ended after {last:.2} s"),
     );
-    form.bar(
+    form.require_if_full(
         report,
         exited <= EXIT_MAX,
         format!("it ended after {exited:.2?}"),
     );
-    drop((crowd, baton));
+    drop((attackers, camera_control));
 }

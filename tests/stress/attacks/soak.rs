@@ -1,84 +1,84 @@
-//! A day's frames at a multiple of real time, with viewers who come and go and a driver that is
-//! killed now and then.
+//! As many frames as a day has, faster than real time, with short-lived viewers and a driver that
+//! is killed from time to time.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::audience::Seat;
-use crate::crowd::{Crowd, Manner, Reads};
-use crate::stand::{Form, Report, Stand, await_only_the_control_group};
+use crate::attackers::{Attackers, Profile, Reads};
+use crate::control_group::ViewerSpec;
+use crate::fixture::{Fixture, Form, Report, wait_for_control_group_only};
 use crate::support::eventually;
 
-/// Frames written a second, and their size.
+/// Frames per second, and their size.
 const FPS: f64 = 2000.0;
 const FRAME_BYTES: usize = 3000;
-/// What the frames would have taken at a camera's rate.
+/// The rate of a real camera, for figures per hour of its time.
 const REAL_FPS: f64 = 30.0;
-/// How often the driver is killed, in frames: every half hour of a camera's time.
+/// Frames between two kills of the driver: half an hour of a real camera's time.
 const FRAMES_PER_KILL: u64 = 54_000;
 const RSS_BYTES_PER_HOUR_MAX: f64 = 1024.0 * 1024.0;
 const TURN_MAX_MS: f64 = 50.0;
-/// Passers-by, as many a second.
-const PASSING_PER_SECOND: f64 = 20.0;
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// Samples are taken from here on: until then the server's memory fills for the first time.
+/// Short-lived viewers per second.
+const SHORT_LIVED_PER_SECOND: f64 = 20.0;
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Share of the samples left out at the start, while the server's buffers reach their size.
 const WARM_UP: f64 = 0.1;
 
 pub fn short(form: Form, report: &mut Report) {
-    // In the full form the soak is asked for by itself.
+    // `--soak` runs the full form.
     soak(Form { is_full: false }, form.choose(20_000, 8_000), report);
 }
 
 pub fn soak(form: Form, frames: u64, report: &mut Report) {
     let program = Command::new(env!("CARGO_BIN_EXE_framecast"));
-    let stand = Stand::raise_for(form, program, &[], (FPS, FRAME_BYTES), seats());
-    let descriptors = stand.program.descriptors();
-    let mut crowd = Crowd::new(stand.program.address);
+    let fixture = Fixture::start_for(form, program, &[], (FPS, FRAME_BYTES), specs());
+    let descriptors = fixture.program.descriptors();
+    let mut attackers = Attackers::new(fixture.program.address);
     let mut samples = Vec::new();
     let mut kills = 0;
     let kill_every = FRAMES_PER_KILL.min(frames / 3);
     let began = Instant::now();
     let mut passed = 0;
     loop {
-        crowd.feed(PASSING_PER_SECOND, passers_by(10), Duration::ZERO);
+        attackers.open_at_rate(SHORT_LIVED_PER_SECOND, short_lived(10), Duration::ZERO);
         passed += 10;
-        crowd.watch(LOOK_INTERVAL);
-        crowd.ended.clear();
-        let state = stand.program.state();
+        attackers.watch(POLL_INTERVAL);
+        attackers.ended.clear();
+        let state = fixture.program.state();
         let accepted = state["cameras"][0]["accepted_frames"].as_u64().unwrap_or(0);
         samples.push((
             accepted as f64 / REAL_FPS / 3600.0,
-            stand.rss_bytes() as f64,
+            fixture.rss_bytes() as f64,
         ));
         if accepted >= frames {
             break;
         }
         if accepted / kill_every > kills {
             kills = accepted / kill_every;
-            kill_driver(&stand);
+            kill_driver(&fixture);
         }
         if began.elapsed().as_secs_f64() > 60.0 + 10.0 * frames as f64 / FPS {
-            report.must(false, format!("there were only {accepted} frames"));
+            report.require(false, format!("there were only {accepted} frames"));
             break;
         }
     }
     let seconds = began.elapsed().as_secs_f64();
-    drop(crowd);
-    await_only_the_control_group(&stand);
+    drop(attackers);
+    wait_for_control_group_only(&fixture);
     eventually("as many descriptors as before", || {
-        stand.program.descriptors() <= descriptors
+        fixture.program.descriptors() <= descriptors
     });
-    let state = stand.program.state();
+    let state = fixture.program.state();
     let camera = &state["cameras"][0];
     let accepted = camera["accepted_frames"].as_u64().unwrap_or(0);
     let restarts = camera["driver_restarts"].as_u64().unwrap_or(0);
-    report.must(
+    report.require(
         restarts == kills,
         format!("{kills} drivers were killed, {restarts} started again"),
     );
-    report.must(
+    report.require(
         camera["published_frames"].as_u64() >= Some(accepted),
         "not every frame was published",
     );
@@ -94,52 +94,52 @@ pub fn soak(form: Form, frames: u64, report: &mut Report) {
          {} deliveries",
         accepted as f64 / REAL_FPS / 3600.0,
         slope / 1024.0,
-        stand.rss_bytes() as f64 / 1048576.0,
+        fixture.rss_bytes() as f64 / 1048576.0,
         state["frames"]["delivered"],
     ));
-    form.bar(
+    form.require_if_full(
         report,
         slope <= RSS_BYTES_PER_HOUR_MAX,
         format!("memory grows by {slope:.0} bytes an hour"),
     );
-    form.bar(
+    form.require_if_full(
         report,
         longest_ms <= TURN_MAX_MS,
         format!("a turn took {longest_ms:.1} ms"),
     );
-    stand.settle_as_counted(report);
+    fixture.finish_with_gaps(report);
 }
 
-/// Two dozen who take every frame, four who want a few, and four whose links are slow.
-fn seats() -> Vec<Seat> {
-    let few = |seat: Seat| Seat {
-        target: format!("{}&fps=30", seat.target),
-        ..seat
+/// Returns 24 viewers at the full rate, 4 with `fps=30`, and 4 with slow links.
+fn specs() -> Vec<ViewerSpec> {
+    let few = |spec: ViewerSpec| ViewerSpec {
+        target: format!("{}&fps=30", spec.target),
+        ..spec
     };
-    let capped = Seat::steady(4).into_iter().map(few).collect();
-    [Seat::steady(24), capped, Seat::slow(4, 500_000)].concat()
+    let capped = ViewerSpec::steady(4).into_iter().map(few).collect();
+    [ViewerSpec::steady(24), capped, ViewerSpec::slow(4, 500_000)].concat()
 }
 
-fn passers_by(count: usize) -> impl Iterator<Item = (usize, Manner)> {
+fn short_lived(count: usize) -> impl Iterator<Item = (usize, Profile)> {
     let request = b"GET /stream HTTP/1.1\r\nHost: cam\r\n\r\n";
-    let manner = |frames: usize| Manner {
-        says: vec![request.to_vec()],
+    let profile = |frames: usize| Profile {
+        sends: vec![request.to_vec()],
         pause: Duration::ZERO,
         reads: Reads::Everything,
         resets_after: Some(frames * FRAME_BYTES),
     };
-    (0..count).map(move |number| (number, manner(1 + number * 20)))
+    (0..count).map(move |number| (number, profile(1 + number * 20)))
 }
 
-fn kill_driver(stand: &Stand) {
-    for child in stand.program.children() {
+fn kill_driver(fixture: &Fixture) {
+    for child in fixture.program.children() {
         if let Some(pid) = child.parse().ok().and_then(Pid::from_raw) {
             kill_process(pid, Signal::KILL).expect("the driver is ours");
         }
     }
 }
 
-/// The slope of the line that fits the samples best.
+/// Returns the slope of the least-squares line through the samples.
 fn slope(samples: Vec<(f64, f64)>) -> f64 {
     let count = samples.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).sum::<f64>() / count;

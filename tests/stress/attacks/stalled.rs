@@ -1,22 +1,20 @@
-//! Viewers that never read, that read a byte a second, and that read too little for a frame to be
-//! through in time.
+//! Viewers that never read, that read one byte per second, and that read too slowly for one frame.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::camera::Baton;
-use crate::crowd::{Crowd, Manner, Reads};
-use crate::stand::{Form, Report, Stand, await_only_the_control_group};
+use crate::attackers::{Attackers, Profile, Reads};
+use crate::camera::CameraControl;
+use crate::fixture::{Fixture, Form, Report, wait_for_control_group_only};
 use crate::support::TIMEOUT;
 
-/// What slow viewers may pin (64 MiB by default), and 4 KiB for each of them.
+/// Limit of retained frames (64 MiB by default), and of the memory per viewer.
 const RETAINED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const RSS_BYTES_EACH_MAX: u64 = 4096;
 const LARGE_BYTES: usize = 400_000;
-/// How much later than its deadline a viewer may be seen to be let go: the state is asked for this
-/// often.
+/// Maximum time from a deadline to the close that `/state` shows. `/state` is polled.
 const LATE_MAX: Duration = Duration::from_secs(2);
 
 pub fn attack(form: Form, report: &mut Report) {
@@ -27,115 +25,124 @@ pub fn attack(form: Form, report: &mut Report) {
         "--frame-timeout",
         &format!("{frame}s"),
     ];
-    // Large frames, which no buffer of the kernel's takes whole.
-    let large = Baton::new();
+    // Frames that are larger than the kernel's buffers.
+    let large = CameraControl::new();
     let camera = format!("large={}", large.steady(5.0, LARGE_BYTES));
     let options = [&options[..], &["--camera", &camera]].concat();
-    let stand = Stand::raise(form, &options);
-    let rss_before = stand.rss_bytes();
-    let mut crowd = Crowd::new(stand.program.address);
-    fill(&mut crowd, form);
-    let staying = stand.audience.look().len() as u64;
-    let Departure {
+    let fixture = Fixture::start(form, &options);
+    let rss_before = fixture.rss_bytes();
+    let mut attackers = Attackers::new(fixture.program.address);
+    fill(&mut attackers, form);
+    let control_viewers = fixture.control_group.snapshot().len() as u64;
+    let Closings {
         rss_peak,
         present_max,
-        let_go_at,
-    } = watch_them_go(&stand, &mut crowd, staying, (stall, frame), report);
+        closed_at,
+    } = watch_closings(
+        &fixture,
+        &mut attackers,
+        control_viewers,
+        (stall, frame),
+        report,
+    );
     let growth = rss_peak.saturating_sub(rss_before);
-    let (stall_last, stalled) = let_go_at["stall_timeout"];
-    let (frame_last, too_slow) = let_go_at["frame_timeout"];
-    let state = stand.program.state();
+    let (stall_last, stalled) = closed_at["stall_timeout"];
+    let (frame_last, too_slow) = closed_at["frame_timeout"];
+    let state = fixture.program.state();
     report.figure(format!(
-        "{present_max} at once; {stalled} let go as stalled (timeout {stall} s, the last after {stall_last:.1} s), \
-         {too_slow} as too slow for one frame (timeout {frame} s, the last after {frame_last:.1} s), {} as over the \
+        "{present_max} at once; {stalled} closed by the stall timeout ({stall} s, the last after {stall_last:.1} s), \
+         {too_slow} by the frame timeout ({frame} s, the last after {frame_last:.1} s), {} by the \
          limit of retained frames; {:.1} MiB of memory in all",
-        let_go_at["retained_limit"].1,
+        closed_at["retained_limit"].1,
         growth as f64 / 1048576.0,
     ));
-    let all = stalled + too_slow + let_go_at["retained_limit"].1;
-    report.must(
-        all == crowd.opened,
+    let all = stalled + too_slow + closed_at["retained_limit"].1;
+    report.require(
+        all == attackers.opened,
         format!(
-            "{all} of {} were let go: {}",
-            crowd.opened, state["connections"]["closed"]
+            "{all} of {} were closed: {}",
+            attackers.opened, state["connections"]["closed"]
         ),
     );
-    report.must(too_slow > 0, "nobody was let go for one frame's time");
-    let bytes_max = RETAINED_BYTES_MAX + crowd.opened * RSS_BYTES_EACH_MAX;
-    report.must(growth <= bytes_max, format!("they take {growth} bytes"));
+    report.require(too_slow > 0, "no viewer was closed by --frame-timeout");
+    let bytes_max = RETAINED_BYTES_MAX + attackers.opened * RSS_BYTES_EACH_MAX;
+    report.require(
+        growth <= bytes_max,
+        format!("memory grew by {growth} bytes"),
+    );
     let in_time = |last: f64, timeout: u64| {
         last.is_nan() || last <= (Duration::from_secs(timeout) + LATE_MAX).as_secs_f64()
     };
-    form.bar(
+    form.require_if_full(
         report,
         in_time(frame_last, frame),
-        format!("the last slow one was let go after {frame_last:.1} s"),
+        format!("the last slow viewer was closed after {frame_last:.1} s"),
     );
-    drop(crowd);
-    await_only_the_control_group(&stand);
-    stand.settle(report);
+    drop(attackers);
+    wait_for_control_group_only(&fixture);
+    fixture.finish(report);
 }
 
-/// Half of them never read, a tenth of the rest read something of large frames, and the others a
-/// byte a second.
-fn fill(crowd: &mut Crowd, form: Form) {
+/// Opens the viewers: half of them never read, a tenth of the rest read large frames slowly, the
+/// others read one byte per second.
+fn fill(attackers: &mut Attackers, form: Form) {
     let count = form.choose(1000, 40);
-    // Fast enough for the kernel to go on taking bytes, too slow for one such frame.
-    let dripping = form.choose(1500, 8000);
+    // Fast enough that the kernel accepts bytes, too slow for one large frame.
+    let slow_rate = form.choose(1500, 8000);
     let kinds = [
         ("good", Reads::Nothing),
         ("good", Reads::Slowly(1)),
-        ("large", Reads::Slowly(dripping)),
+        ("large", Reads::Slowly(slow_rate)),
     ];
     let counts = [count, count - count / 10, count / 10];
     for (index, ((camera, reads), count)) in kinds.into_iter().zip(counts).enumerate() {
         for _ in 0..count {
-            let says = vec![
+            let sends = vec![
                 format!("GET /stream?camera={camera} HTTP/1.1\r\nHost: cam\r\n\r\n").into_bytes(),
             ];
-            crowd.open(
+            attackers.open(
                 index,
-                Manner {
-                    says,
+                Profile {
+                    sends,
                     pause: Duration::ZERO,
                     reads,
                     resets_after: None,
                 },
             );
-            if crowd.opened.is_multiple_of(100) {
-                crowd.watch(Duration::from_millis(20));
+            if attackers.opened.is_multiple_of(100) {
+                attackers.watch(Duration::from_millis(20));
             }
         }
     }
 }
 
-/// What was seen until the last had gone.
-struct Departure {
+/// Observations until the last viewer was closed.
+struct Closings {
     rss_peak: u64,
     present_max: u64,
-    /// For each reason, when the last one was let go, in seconds, and how many were.
-    let_go_at: HashMap<&'static str, (f64, u64)>,
+    /// For each reason, the seconds until the last close, and the number of closes.
+    closed_at: HashMap<&'static str, (f64, u64)>,
 }
 
-fn watch_them_go(
-    stand: &Stand,
-    crowd: &mut Crowd,
-    staying: u64,
+fn watch_closings(
+    fixture: &Fixture,
+    attackers: &mut Attackers,
+    control_viewers: u64,
     (stall, frame): (u64, u64),
     report: &mut Report,
-) -> Departure {
+) -> Closings {
     let began = Instant::now();
     let (mut rss_peak, mut present_max) = (0, 0);
-    let mut let_go_at = HashMap::new();
+    let mut closed_at = HashMap::new();
     loop {
-        crowd.watch(Duration::from_millis(250));
-        let state = stand.program.state();
+        attackers.watch(Duration::from_millis(250));
+        let state = fixture.program.state();
         let viewers = |camera: usize| state["cameras"][camera]["viewers"].as_u64().unwrap_or(0);
-        let present = (viewers(0) + viewers(1)).saturating_sub(staying);
-        (present_max, rss_peak) = (present_max.max(present), rss_peak.max(stand.rss_bytes()));
+        let present = (viewers(0) + viewers(1)).saturating_sub(control_viewers);
+        (present_max, rss_peak) = (present_max.max(present), rss_peak.max(fixture.rss_bytes()));
         for reason in ["stall_timeout", "frame_timeout", "retained_limit"] {
             let closed = closes(&state, reason);
-            let known = let_go_at.entry(reason).or_insert((f64::NAN, 0));
+            let known = closed_at.entry(reason).or_insert((f64::NAN, 0));
             if closed > known.1 {
                 *known = (began.elapsed().as_secs_f64(), closed);
             }
@@ -144,14 +151,14 @@ fn watch_them_go(
             break;
         }
         if began.elapsed() > Duration::from_secs(2 * frame) + TIMEOUT {
-            report.must(false, format!("{present} of them are still there"));
+            report.require(false, format!("{present} of them are still there"));
             break;
         }
     }
-    Departure {
+    Closings {
         rss_peak,
         present_max,
-        let_go_at,
+        closed_at,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The same service on tokio and axum: one task per viewer, woken by a watch channel.
 //!
 //! It treats viewers as framecast does: each frame is encoded once and shared, the next boundary is
-//! sent with the frame, and a slow viewer gets the newest frame. `framecast-peer-axum DIRECTORY FPS`
-//! serves the JPEGs of a directory at `/stream`; its first line is the address.
+//! sent with the frame, and a slow viewer gets the newest frame. `framecast-peer-axum DIRECTORY
+//! FPS` serves the JPEGs of a directory at `/stream`; its first line is the address.
 
 use std::convert::Infallible;
 use std::error::Error;

@@ -1,7 +1,6 @@
-//! One viewer's place in its stream, as strict as the documentation: preamble, whole parts, and
-//! nothing else.
+//! Checks a stream as strictly as its documentation: preamble, whole parts, and nothing else.
 
-use crate::picture::{Gallery, KNOWN_BYTES, read_known};
+use crate::picture::{PREFIX_BYTES, PictureCache, parse_prefix};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\n\
     Content-Type: multipart/x-mixed-replace; boundary=frame\r\n\
@@ -14,22 +13,22 @@ const DELIMITER: &str = "--frame\r\n";
 const NEXT_HEADER: &str = "Content-Type: image/jpeg\r\n\r\n";
 const CLOSING: &str = "\r\n--frame--\r\n";
 
-/// What a viewer has seen.
+/// Counters of a stream.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// Frames, each newer than the one before.
+    /// Number of new frames.
     pub frames: u64,
-    /// Frames that were shown again.
+    /// Number of repeated frames.
     pub repeats: u64,
-    /// The numbers of the first and of the newest frame.
+    /// Numbers of the first and of the newest frame.
     pub first: u64,
     pub last: u64,
-    /// Whether the stream came to its proper end.
+    /// Whether the closing delimiter was received.
     pub is_closed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Stage {
+enum State {
     Head,
     Header,
     Body {
@@ -39,93 +38,93 @@ enum Stage {
     Closed,
 }
 
-/// Follows a stream and finds the first thing that is wrong with it.
+/// Parses a stream and returns its first fault.
 #[derive(Debug)]
-pub struct Follower {
+pub struct StreamChecker {
     is_advance: bool,
-    /// Whether the camera numbers its frames, so that the server must keep its numbers.
+    /// Whether the camera numbers its frames: then the server must keep its numbers.
     is_numbered: bool,
-    stage: Stage,
-    held: Vec<u8>,
+    state: State,
+    buffer: Vec<u8>,
     last_sequence: u64,
     pub seen: Seen,
 }
 
-impl Follower {
+impl StreamChecker {
     pub fn new(is_advance: bool, is_numbered: bool) -> Self {
         Self {
             is_advance,
             is_numbered,
-            stage: Stage::Head,
-            held: Vec::new(),
+            state: State::Head,
+            buffer: Vec::new(),
             last_sequence: 0,
             seen: Seen::default(),
         }
     }
 
-    /// Takes what has come. An error is what is wrong with the stream.
-    pub fn receive(&mut self, bytes: &[u8], gallery: &mut Gallery) -> Result<(), String> {
-        self.held.extend_from_slice(bytes);
+    /// Parses received bytes. An error is a fault of the stream.
+    pub fn receive(&mut self, bytes: &[u8], pictures: &mut PictureCache) -> Result<(), String> {
+        self.buffer.extend_from_slice(bytes);
         let mut at = 0;
-        while let Some(used) = self.step(at, gallery)? {
+        while let Some(used) = self.step(at, pictures)? {
             at += used;
         }
-        self.held.drain(..at);
+        self.buffer.drain(..at);
         Ok(())
     }
 
-    /// One step from `at`: how many bytes it took, or nothing if more must come first.
-    fn step(&mut self, at: usize, gallery: &mut Gallery) -> Result<Option<usize>, String> {
-        let rest = &self.held[at..];
-        if !matches!(self.stage, Stage::Head | Stage::Closed) && rest.starts_with(b"\r\n") {
+    /// Parses one element at `at`. Returns its length, or `None` if more bytes are needed.
+    fn step(&mut self, at: usize, pictures: &mut PictureCache) -> Result<Option<usize>, String> {
+        let rest = &self.buffer[at..];
+        if !matches!(self.state, State::Head | State::Closed) && rest.starts_with(b"\r\n") {
             let ended = expect(rest, CLOSING)?;
             if ended.is_some() {
-                self.stage = Stage::Closed;
+                self.state = State::Closed;
                 self.seen.is_closed = true;
             }
             return Ok(ended);
         }
-        match self.stage {
-            Stage::Head => {
+        match self.state {
+            State::Head => {
                 let next = if self.is_advance { NEXT_HEADER } else { "" };
                 let begun = expect(rest, &format!("{HEAD}{DELIMITER}{next}"))?;
                 if begun.is_some() {
-                    self.stage = self.next_part();
+                    self.state = self.next_part();
                 }
                 Ok(begun)
             }
-            Stage::Header => self.read_header(at),
-            Stage::Body { length: 0, .. } => {
-                let Some(start) = rest.get(..KNOWN_BYTES) else {
+            State::Header => self.read_header(at),
+            State::Body { length: 0, .. } => {
+                let Some(start) = rest.get(..PREFIX_BYTES) else {
                     return Ok(None);
                 };
                 let (_, length) =
-                    read_known(start).ok_or("a part that is no picture of the camera's")?;
-                self.stage = Stage::Body {
+                    parse_prefix(start).ok_or("a part that is not a picture of the camera")?;
+                self.state = State::Body {
                     length,
                     sequence: None,
                 };
                 Ok(Some(0))
             }
-            Stage::Body { length, sequence } => self.read_body(at, length, sequence, gallery),
-            Stage::Closed if rest.is_empty() => Ok(None),
-            Stage::Closed => Err("bytes behind the closing delimiter".to_owned()),
+            State::Body { length, sequence } => self.read_body(at, length, sequence, pictures),
+            State::Closed if rest.is_empty() => Ok(None),
+            State::Closed => Err("bytes after the closing delimiter".to_owned()),
         }
     }
 
-    fn next_part(&self) -> Stage {
+    fn next_part(&self) -> State {
         if self.is_advance {
-            Stage::Body {
+            State::Body {
                 length: 0,
                 sequence: None,
             }
         } else {
-            Stage::Header
+            State::Header
         }
     }
 
     fn read_header(&mut self, at: usize) -> Result<Option<usize>, String> {
-        let rest = &self.held[at..];
+        let rest = &self.buffer[at..];
         let Some(end) = memchr::memmem::find(rest, b"\r\n\r\n") else {
             return if rest.len() > 512 {
                 Err("a part's header without an end".to_owned())
@@ -136,7 +135,7 @@ impl Follower {
         let header = String::from_utf8_lossy(&rest[..end]);
         let (length, sequence) =
             parse_header(&header).ok_or_else(|| format!("a part's header is {header:?}"))?;
-        self.stage = Stage::Body {
+        self.state = State::Body {
             length,
             sequence: Some(sequence),
         };
@@ -148,11 +147,11 @@ impl Follower {
         at: usize,
         length: usize,
         sequence: Option<u64>,
-        gallery: &mut Gallery,
+        pictures: &mut PictureCache,
     ) -> Result<Option<usize>, String> {
         let next = if self.is_advance { NEXT_HEADER } else { "" };
         let trailer = format!("\r\n{DELIMITER}{next}");
-        let Some(part) = self.held.get(at..at + length + trailer.len()) else {
+        let Some(part) = self.buffer.get(at..at + length + trailer.len()) else {
             return Ok(None);
         };
         let (jpeg, end) = part.split_at(length);
@@ -162,13 +161,13 @@ impl Follower {
                 end.escape_ascii().to_string()
             ));
         }
-        let number = gallery.check(jpeg)?;
+        let number = pictures.check(jpeg)?;
         self.count(number, sequence)?;
-        self.stage = self.next_part();
+        self.state = self.next_part();
         Ok(Some(length + trailer.len()))
     }
 
-    /// Numbers rise; a repeat is the same frame under the same sequence.
+    /// Checks that numbers increase, and that a repeat has the same number and sequence.
     fn count(&mut self, number: u64, sequence: Option<u64>) -> Result<(), String> {
         let Seen {
             frames,
@@ -210,17 +209,17 @@ impl Follower {
     }
 }
 
-/// How long `expected` is, if it is there; nothing while it may still come.
+/// Returns the length of `expected` if `bytes` start with it, or `None` if more bytes are needed.
 fn expect(bytes: &[u8], expected: &str) -> Result<Option<usize>, String> {
     let there = bytes.len().min(expected.len());
     if bytes[..there] != expected.as_bytes()[..there] {
         let found = bytes[..there.min(300)].escape_ascii();
-        return Err(format!("{expected:?} was to come, not {found}"));
+        return Err(format!("expected {expected:?}, found {found}"));
     }
     Ok((there == expected.len()).then_some(there))
 }
 
-/// The length and the sequence in a part's header, which is right to the byte.
+/// Parses the length and the sequence of a part's header. Each byte of the header is checked.
 fn parse_header(header: &str) -> Option<(usize, u64)> {
     let (kind, rest) = header.split_once("\r\n")?;
     let (length, rest) = rest.split_once("\r\n")?;

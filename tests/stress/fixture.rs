@@ -1,5 +1,5 @@
-//! What every attack has in common: a server, a camera that can be told to be silent, the control
-//! group, the books.
+//! Shared by all attacks: a server, a camera that can be paused, the control group, and the check
+//! of all counters.
 
 use std::collections::HashMap;
 use std::process::Command;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use framecast::bench::process::Meter;
 use serde_json::Value;
 
-use crate::audience::{Audience, Seat, Watched};
-use crate::camera::Baton;
+use crate::camera::CameraControl;
+use crate::control_group::{ControlGroup, ViewerSpec, ViewerState};
 use crate::support::{Program, eventually};
 
-/// What a control group at full speed must get of its frames, in percent.
+/// Minimum share of the frames that a viewer of the control group must receive, in percent.
 pub const SHARE_MIN: f64 = 99.5;
 
-/// What an attack came to.
+/// The result of an attack.
 #[derive(Debug, Default)]
 pub struct Report {
     pub figures: Vec<String>,
@@ -27,47 +27,47 @@ impl Report {
         self.figures.push(figure.into());
     }
 
-    /// What must hold on any machine.
-    pub fn must(&mut self, holds: bool, what: impl Into<String>) {
+    /// Records a fault unless the condition holds. For what must hold on any machine.
+    pub fn require(&mut self, holds: bool, what: impl Into<String>) {
         if !holds {
             self.faults.push(what.into());
         }
     }
 }
 
-/// How an attack is made.
+/// The size of an attack.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
-    /// With everything there is, and with the bars that a quiet machine must meet.
+    /// Full size, with the limits that only a quiet machine can meet.
     pub is_full: bool,
 }
 
 impl Form {
-    /// One value for the full form, another for the short one.
+    /// Returns the value for this form.
     pub fn choose<T>(self, full: T, short: T) -> T {
         if self.is_full { full } else { short }
     }
 
-    /// What must hold where the machine is quiet and the attack is whole.
-    pub fn bar(self, report: &mut Report, holds: bool, what: impl Into<String>) {
-        report.must(holds || !self.is_full, what);
+    /// Records a fault unless the condition holds, in the full form only.
+    pub fn require_if_full(self, report: &mut Report, holds: bool, what: impl Into<String>) {
+        report.require(holds || !self.is_full, what);
     }
 }
 
 /// The server under attack, with its control group.
-pub struct Stand {
+pub struct Fixture {
     pub form: Form,
     pub program: Program,
-    pub baton: Baton,
-    pub audience: Audience,
+    pub camera_control: CameraControl,
+    pub control_group: ControlGroup,
     cpu_began: Meter,
     began: Instant,
 }
 
-impl Stand {
-    /// The usual one: 200 viewers at 30 frames a second, or a few.
-    pub fn raise(form: Form, options: &[&str]) -> Self {
-        Self::raise_with(
+impl Fixture {
+    /// Starts a server with a control group of 200 viewers at 30 fps, or 12 in the short form.
+    pub fn start(form: Form, options: &[&str]) -> Self {
+        Self::start_with(
             form,
             Command::new(env!("CARGO_BIN_EXE_framecast")),
             options,
@@ -75,22 +75,27 @@ impl Stand {
         )
     }
 
-    /// The same with a command that becomes the server, and more seats than the usual ones.
-    pub fn raise_with(form: Form, command: Command, options: &[&str], more: Vec<Seat>) -> Self {
-        let seats = [Seat::steady(form.choose(200, 12)), more].concat();
-        Self::raise_for(form, command, options, (30.0, 15_000), seats)
+    /// Starts the server with this command, and with additional viewers.
+    pub fn start_with(
+        form: Form,
+        command: Command,
+        options: &[&str],
+        more: Vec<ViewerSpec>,
+    ) -> Self {
+        let specs = [ViewerSpec::steady(form.choose(200, 12)), more].concat();
+        Self::start_for(form, command, options, (30.0, 15_000), specs)
     }
 
-    /// With a camera of this many frames a second, each of so many bytes, and these seats.
-    pub fn raise_for(
+    /// Starts the server with a camera of this rate and frame size, and with these viewers.
+    pub fn start_for(
         form: Form,
         mut command: Command,
         options: &[&str],
         (fps, bytes): (f64, usize),
-        seats: Vec<Seat>,
+        specs: Vec<ViewerSpec>,
     ) -> Self {
-        let baton = Baton::new();
-        let camera = format!("good={}", baton.steady(fps, bytes));
+        let camera_control = CameraControl::new();
+        let camera = format!("good={}", camera_control.steady(fps, bytes));
         command
             .args([
                 "serve",
@@ -102,23 +107,28 @@ impl Stand {
                 &camera,
             ])
             .args(options);
-        Self::begin(form, baton, Program::start(command), seats)
+        Self::begin(form, camera_control, Program::start(command), specs)
     }
 
-    fn begin(form: Form, baton: Baton, program: Program, seats: Vec<Seat>) -> Self {
-        let audience = Audience::gather(program.address, seats);
+    fn begin(
+        form: Form,
+        camera_control: CameraControl,
+        program: Program,
+        specs: Vec<ViewerSpec>,
+    ) -> Self {
+        let control_group = ControlGroup::start(program.address, specs);
         let cpu_began = Meter::start(pid(&program)).expect("the server runs");
         Self {
             form,
             program,
-            baton,
-            audience,
+            camera_control,
+            control_group,
             cpu_began,
             began: Instant::now(),
         }
     }
 
-    /// The server's resident memory, in bytes.
+    /// Returns the server's resident memory in bytes.
     pub fn rss_bytes(&self) -> u64 {
         Meter::start(pid(&self.program))
             .expect("the server runs")
@@ -127,32 +137,32 @@ impl Stand {
             .rss_end_bytes
     }
 
-    /// Lets the source fall silent, and compares what the control group has seen with what the
-    /// server counts. It must have got nearly every frame.
-    pub fn settle(self, report: &mut Report) {
+    /// Pauses the camera and compares the frames that the control group received with the server's
+    /// counters. The control group must have received nearly every frame.
+    pub fn finish(self, report: &mut Report) {
         self.close(report, true);
     }
 
-    /// The same where frames must have been missed, as long as each is counted.
-    pub fn settle_as_counted(self, report: &mut Report) {
+    /// As [`Self::finish`], for attacks in which viewers miss frames: each must be counted.
+    pub fn finish_with_gaps(self, report: &mut Report) {
         self.close(report, false);
     }
 
     fn close(self, report: &mut Report, gets_all: bool) {
         let usage = self.cpu_began.finish().own;
         let seconds = self.began.elapsed().as_secs_f64();
-        let last = self.baton.silence();
-        let has_last = |watched: &Watched| {
-            watched.seen.last == last || watched.fault.is_some() || watched.ended_at.is_some()
+        let last = self.camera_control.pause();
+        let has_last = |viewer: &ViewerState| {
+            viewer.seen.last == last || viewer.fault.is_some() || viewer.ended_at.is_some()
         };
         eventually("every live viewer has the last frame", || {
-            self.audience.look().iter().all(has_last)
+            self.control_group.snapshot().iter().all(has_last)
         });
-        check_streams(&self.audience.look(), report);
+        check_streams(&self.control_group.snapshot(), report);
         if gets_all {
-            check_share(self.form, &self.audience.look(), report);
+            check_share(self.form, &self.control_group.snapshot(), report);
         }
-        check_books(&self.program, &self.audience, report);
+        check_counters(&self.program, &self.control_group, report);
         let state = self.program.state();
         let longest_ms = state["loop"]["longest_turn_us"]
             .as_f64()
@@ -170,53 +180,53 @@ fn pid(program: &Program) -> u32 {
     program.pid().as_raw_pid() as u32
 }
 
-/// N1, N2: every stream is whole and in order, and none was ended.
-pub fn check_streams(watched: &[Watched], report: &mut Report) {
-    for Watched {
+/// Guarantees 1 and 2: every stream is whole and in order, and none was closed.
+pub fn check_streams(viewer: &[ViewerState], report: &mut Report) {
+    for ViewerState {
         key,
         fault,
         ended_at,
         ..
-    } in watched
+    } in viewer
     {
-        report.must(ended_at.is_none(), format!("{key} was let go"));
-        report.must(
+        report.require(ended_at.is_none(), format!("{key} was closed"));
+        report.require(
             fault.is_none(),
             format!("{key}: {}", fault.as_deref().unwrap_or_default()),
         );
     }
 }
 
-/// Numbers without a gap are frames without a gap: what share of them the viewers got.
-fn check_share(form: Form, watched: &[Watched], report: &mut Report) {
-    let share = |watched: &Watched| {
-        let seen = &watched.seen;
+/// Checks the share of frames that each viewer received. The camera's numbers have no gaps.
+fn check_share(form: Form, viewer: &[ViewerState], report: &mut Report) {
+    let share = |viewer: &ViewerState| {
+        let seen = &viewer.seen;
         100.0 * seen.frames as f64 / (seen.last - seen.first + 1) as f64
     };
-    let steady: Vec<&Watched> = watched.iter().filter(|watched| !watched.is_slow).collect();
+    let steady: Vec<&ViewerState> = viewer.iter().filter(|viewer| !viewer.is_slow).collect();
     let lowest = steady
         .iter()
-        .map(|watched| share(watched))
+        .map(|viewer| share(viewer))
         .fold(100.0, f64::min);
     let frames = steady
         .iter()
-        .map(|watched| watched.seen.frames)
+        .map(|viewer| viewer.seen.frames)
         .min()
         .unwrap_or_default();
     report.figure(format!(
         "{} in the control group, each with {frames} frames or more, {lowest:.2} %",
         steady.len()
     ));
-    form.bar(
+    form.require_if_full(
         report,
         lowest >= SHARE_MIN,
-        format!("a viewer of the control group got only {lowest:.2} %"),
+        format!("a viewer of the control group received only {lowest:.2} %"),
     );
 }
 
-/// N5: offered = delivered + skipped + cut over all who ever watched, and for each of the control
-/// group its own counts. Nothing is in flight: everybody has the last frame.
-pub fn check_books(program: &Program, audience: &Audience, report: &mut Report) {
+/// Guarantee 5: offered = delivered + skipped + cut over all viewers, and for each viewer of the
+/// control group by its own counters. No frame is in flight: every viewer has the last one.
+pub fn check_counters(program: &Program, control_group: &ControlGroup, report: &mut Report) {
     let sum = |counts: &Value| {
         let parts = ["delivered", "skipped_slow", "skipped_rate", "cut"];
         parts
@@ -229,9 +239,9 @@ pub fn check_books(program: &Program, audience: &Audience, report: &mut Report) 
         frames["offered"].as_u64() == Some(sum(frames))
     };
     eventually("offered = delivered + skipped + cut", holds);
-    let before = audience.look();
-    let keys: Vec<&str> = before.iter().map(|watched| watched.key.as_str()).collect();
-    // Not all keys fit into one line of a request.
+    let before = control_group.snapshot();
+    let keys: Vec<&str> = before.iter().map(|viewer| viewer.key.as_str()).collect();
+    // A request line is too short for all keys.
     let mut counted = HashMap::new();
     for keys in keys.chunks(50) {
         let reply = program.get(&format!("/state?key={}", keys.join(",")));
@@ -246,11 +256,11 @@ pub fn check_books(program: &Program, audience: &Audience, report: &mut Report) 
                 .map(|(_, viewer)| (viewer["key"].as_str().unwrap_or("").to_owned(), viewer)),
         );
     }
-    // Whoever was asked just now has read at least all that was there before.
-    audience.look();
-    for (before, after) in before.iter().zip(audience.look()) {
+    // This snapshot comes after a turn of the control group, so it includes all earlier frames.
+    control_group.snapshot();
+    for (before, after) in before.iter().zip(control_group.snapshot()) {
         let Some(viewer) = counted.get(&before.key) else {
-            report.must(false, format!("{} is not in /state", before.key));
+            report.require(false, format!("{} is not in /state", before.key));
             continue;
         };
         let count = |name: &str| viewer[name].as_u64().unwrap_or(u64::MAX);
@@ -258,23 +268,22 @@ pub fn check_books(program: &Program, audience: &Audience, report: &mut Report) 
         let holds = count("delivered") == before.seen.frames
             && repeats.contains(&count("repeated"))
             && count("offered") == sum(viewer);
-        report.must(
+        report.require(
             holds,
             format!("{} saw {:?}, /state says {viewer}", before.key, before.seen),
         );
     }
 }
 
-/// Waits until the server has nobody but the control group, and asks how many it closed for a
-/// reason.
-pub fn await_only_the_control_group(stand: &Stand) {
-    let staying = stand.audience.look().len() as u64;
-    eventually("nobody else is left", || {
-        stand.program.state()["connections"]["open"].as_u64() <= Some(staying + 1)
+/// Waits until the server has no connections but those of the control group.
+pub fn wait_for_control_group_only(fixture: &Fixture) {
+    let control_viewers = fixture.control_group.snapshot().len() as u64;
+    eventually("all other connections are closed", || {
+        fixture.program.state()["connections"]["open"].as_u64() <= Some(control_viewers + 1)
     });
 }
 
-/// The least, the median and the most of some times, in seconds.
+/// Returns the minimum, the median and the maximum in seconds.
 pub fn spread(times: &mut [Duration]) -> (f64, f64, f64) {
     times.sort_unstable();
     let at = |index: usize| times.get(index).map_or(f64::NAN, Duration::as_secs_f64);

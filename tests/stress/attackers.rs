@@ -1,4 +1,4 @@
-//! The attackers: thousands of connections in one loop, each with manners of its own.
+//! The attackers: thousands of connections in one poll loop, each with a profile of its own.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,55 +11,55 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// They come from so many addresses of the loopback interface: each has its own range of ports.
+/// Number of source addresses on the loopback interface. Each has its own range of ports.
 const SOURCES: usize = 16;
-/// The receive buffer of those who do not read, so that the server soon feels it; the kernel
+/// Receive buffer of peers that do not read, so that the server's writes block early. The kernel
 /// doubles it.
-pub const NARROW_BYTES: usize = 2048;
-const NARROW_SEGMENT_BYTES: u32 = 536;
-/// What is kept of what the server said.
-const HEARD_BYTES_MAX: usize = 64;
-/// How many may be there at once, when they come at a rate.
+pub const RECV_BUFFER_BYTES: usize = 2048;
+const SEGMENT_BYTES: u32 = 536;
+/// Maximum number of response bytes stored per peer.
+const RESPONSE_BYTES_MAX: usize = 64;
+/// Maximum number of open connections while they are opened at a rate.
 const PRESENT_MAX: usize = 4000;
 const TURN_MAX: Duration = Duration::from_millis(5);
 
-/// How an attacker behaves.
+/// The behaviour of an attacker.
 #[derive(Clone, Debug)]
-pub struct Manner {
-    /// What it says, piece by piece.
-    pub says: Vec<Vec<u8>>,
-    /// How long it waits before each piece but the first.
+pub struct Profile {
+    /// The pieces that it sends.
+    pub sends: Vec<Vec<u8>>,
+    /// The pause before each piece but the first.
     pub pause: Duration,
     pub reads: Reads,
-    /// It resets the connection once all is said and so many bytes were read.
+    /// Resets the connection after sending all pieces and reading this many bytes.
     pub resets_after: Option<usize>,
 }
 
-/// What it reads.
+/// How an attacker reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
     Everything,
     Nothing,
-    /// So many bytes a second.
+    /// This many bytes per second.
     Slowly(usize),
 }
 
-/// What became of one.
+/// A closed connection.
 #[derive(Clone, Debug)]
 pub struct Ended {
     pub tag: usize,
-    /// From when it began to connect.
+    /// Time since the start of the connection attempt.
     pub age: Duration,
-    /// The beginning of what the server said.
-    pub heard: Vec<u8>,
-    /// Whether the server closed in order.
-    pub in_order: bool,
+    /// The first bytes of the response.
+    pub response: Vec<u8>,
+    /// Whether the server closed the connection with FIN, not RST.
+    pub is_clean: bool,
 }
 
 impl Ended {
-    /// The status that the server answered with.
+    /// Returns the status of the response.
     pub fn status(&self) -> Option<u16> {
-        std::str::from_utf8(self.heard.get(9..12)?)
+        std::str::from_utf8(self.response.get(9..12)?)
             .ok()?
             .parse()
             .ok()
@@ -69,18 +69,18 @@ impl Ended {
 struct Peer {
     tag: usize,
     stream: TcpStream,
-    manner: Manner,
+    profile: Profile,
     opened_at: Instant,
     number: u64,
-    /// Pieces said, and bytes of the next that have gone.
-    said: usize,
-    gone: usize,
+    /// Number of pieces sent, and bytes sent of the next one.
+    sent_pieces: usize,
+    offset: usize,
     read: usize,
-    heard: Vec<u8>,
+    response: Vec<u8>,
 }
 
-/// All attackers of one kind.
-pub struct Crowd {
+/// The attackers of one attack.
+pub struct Attackers {
     poll: Poll,
     events: Events,
     address: SocketAddr,
@@ -89,14 +89,14 @@ pub struct Crowd {
     scratch: Vec<u8>,
     pub opened: u64,
     pub ended: Vec<Ended>,
-    /// Connections that could not be made.
+    /// Number of connections that could not be opened.
     pub failed: u64,
 }
 
-impl Crowd {
+impl Attackers {
     pub fn new(address: SocketAddr) -> Self {
         Self {
-            poll: Poll::new().expect("a poll can be made"),
+            poll: Poll::new().expect("epoll_create works"),
             events: Events::with_capacity(1024),
             address,
             peers: Slab::new(),
@@ -108,17 +108,17 @@ impl Crowd {
         }
     }
 
-    /// How many are there.
+    /// Returns the number of open connections.
     pub fn len(&self) -> usize {
         self.peers.len()
     }
 
-    /// One more.
-    pub fn open(&mut self, tag: usize, manner: Manner) {
+    /// Opens a connection.
+    pub fn open(&mut self, tag: usize, profile: Profile) {
         let source = Ipv4Addr::new(127, 0, 1, (self.opened as usize % SOURCES) as u8 + 1);
         self.opened += 1;
-        let narrow = (manner.reads != Reads::Everything).then_some(NARROW_BYTES);
-        let Ok(mut stream) = connect(self.address, Some(source), narrow) else {
+        let recv_buffer = (profile.reads != Reads::Everything).then_some(RECV_BUFFER_BYTES);
+        let Ok(mut stream) = connect(self.address, Some(source), recv_buffer) else {
             self.failed += 1;
             return;
         };
@@ -129,26 +129,26 @@ impl Crowd {
         self.poll
             .registry()
             .register(&mut stream, Token(key), both)
-            .expect("it can be registered");
-        if let Reads::Slowly(_) = manner.reads {
+            .expect("the socket is registered");
+        if let Reads::Slowly(_) = profile.reads {
             self.timers
                 .push(Reverse((now + Duration::from_secs(1), key, number)));
         }
-        let (said, gone, read, heard) = (0, 0, 0, Vec::new());
+        let (sent_pieces, offset, read, response) = (0, 0, 0, Vec::new());
         entry.insert(Peer {
             tag,
             stream,
-            manner,
+            profile,
             opened_at: now,
             number,
-            said,
-            gone,
+            sent_pieces,
+            offset,
             read,
-            heard,
+            response,
         });
     }
 
-    /// Lets them do what they do for a while.
+    /// Runs the poll loop for some time.
     pub fn watch(&mut self, time: Duration) {
         let until = Instant::now() + time;
         while Instant::now() < until {
@@ -156,25 +156,25 @@ impl Crowd {
         }
     }
 
-    /// Opens them at a rate, until there are no more and all have ended, or `time` has passed since
-    /// the last came.
-    pub fn feed(
+    /// Opens connections at a rate. Returns when all are closed, or `time` after the last one was
+    /// opened.
+    pub fn open_at_rate(
         &mut self,
         per_second: f64,
-        manners: impl Iterator<Item = (usize, Manner)>,
+        profiles: impl Iterator<Item = (usize, Profile)>,
         time: Duration,
     ) {
         let began = Instant::now();
-        let mut manners = manners.peekable();
-        let mut came = 0.0;
-        while manners.peek().is_some() {
+        let mut profiles = profiles.peekable();
+        let mut opened = 0.0;
+        while profiles.peek().is_some() {
             let due = began.elapsed().as_secs_f64() * per_second;
-            while came < due && self.len() < PRESENT_MAX {
-                let Some((tag, manner)) = manners.next() else {
+            while opened < due && self.len() < PRESENT_MAX {
+                let Some((tag, profile)) = profiles.next() else {
                     break;
                 };
-                self.open(tag, manner);
-                came += 1.0;
+                self.open(tag, profile);
+                opened += 1.0;
             }
             self.turn(Instant::now() + TURN_MAX);
         }
@@ -193,7 +193,7 @@ impl Crowd {
         let timeout = next.saturating_duration_since(now).min(TURN_MAX);
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
-                panic!("the crowd cannot wait: {error}")
+                panic!("poll: {error}")
             }
             _ => {}
         }
@@ -203,7 +203,7 @@ impl Crowd {
             .map(|event| (event.token().0, event.is_error()))
             .collect();
         for (key, has_failed) in events {
-            self.attend(key, false, has_failed);
+            self.handle(key, false, has_failed);
         }
         let now = Instant::now();
         while let Some(Reverse((at, key, number))) = self
@@ -218,39 +218,41 @@ impl Crowd {
                 .get(key)
                 .is_some_and(|peer| peer.number == number)
             {
-                if let Reads::Slowly(_) = self.peers[key].manner.reads {
+                if let Reads::Slowly(_) = self.peers[key].profile.reads {
                     self.timers
                         .push(Reverse((at + Duration::from_secs(1), key, number)));
                 }
-                self.attend(key, true, false);
+                self.handle(key, true, false);
             }
         }
     }
 
-    /// Lets one say and read what it may; `is_due` says that its time has come for the next of
-    /// either.
-    fn attend(&mut self, key: usize, is_due: bool, has_failed: bool) {
+    /// Sends and reads for one peer. `is_due` is set when its pause is over.
+    fn handle(&mut self, key: usize, is_due: bool, has_failed: bool) {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        let said = peer.said;
-        let mut ended = peer.speak(is_due).err();
-        if ended.is_none() && peer.said > said && peer.said < peer.manner.says.len() {
+        let sent_pieces = peer.sent_pieces;
+        let mut ended = peer.send(is_due).err();
+        if ended.is_none()
+            && peer.sent_pieces > sent_pieces
+            && peer.sent_pieces < peer.profile.sends.len()
+        {
             self.timers.push(Reverse((
-                Instant::now() + peer.manner.pause,
+                Instant::now() + peer.profile.pause,
                 key,
                 peer.number,
             )));
         }
         ended = peer.read(is_due, &mut self.scratch).err().or(ended);
-        if has_failed && peer.manner.reads != Reads::Everything {
+        if has_failed && peer.profile.reads != Reads::Everything {
             ended.get_or_insert(ErrorKind::ConnectionReset);
         }
-        let all_said = peer.said == peer.manner.says.len();
+        let all_said = peer.sent_pieces == peer.profile.sends.len();
         if ended.is_none()
             && all_said
             && peer
-                .manner
+                .profile
                 .resets_after
                 .is_some_and(|bytes| peer.read >= bytes)
         {
@@ -261,22 +263,22 @@ impl Crowd {
             let Peer {
                 tag,
                 opened_at,
-                heard,
+                response,
                 ..
             } = self.peers.remove(key);
-            let in_order = how == ErrorKind::UnexpectedEof;
+            let is_clean = how == ErrorKind::UnexpectedEof;
             self.ended.push(Ended {
                 tag,
                 age: opened_at.elapsed(),
-                heard,
-                in_order,
+                response,
+                is_clean,
             });
         }
     }
 }
 
-impl Drop for Crowd {
-    /// Ends what is left by resets, which leave nothing behind.
+impl Drop for Attackers {
+    /// Resets the open connections: RST leaves no socket in TIME_WAIT.
     fn drop(&mut self) {
         for (_, peer) in &self.peers {
             let _ = SockRef::from(&peer.stream).set_linger(Some(Duration::ZERO));
@@ -285,31 +287,36 @@ impl Drop for Crowd {
 }
 
 impl Peer {
-    /// Says the piece whose time has come. That nobody listens any more is seen by reading.
-    fn speak(&mut self, is_due: bool) -> Result<(), ErrorKind> {
+    /// Sends the next piece if it is due. A closed connection is detected by `read`.
+    fn send(&mut self, is_due: bool) -> Result<(), ErrorKind> {
         if self.stream.peer_addr().is_err() {
             return match self.stream.take_error() {
                 Ok(None) => Ok(()),
                 _ => Err(ErrorKind::ConnectionRefused),
             };
         }
-        let may_speak = self.said == 0 || self.gone > 0 || is_due;
-        let Some(piece) = self.manner.says.get(self.said).filter(|_| may_speak) else {
+        let may_speak = self.sent_pieces == 0 || self.offset > 0 || is_due;
+        let Some(piece) = self
+            .profile
+            .sends
+            .get(self.sent_pieces)
+            .filter(|_| may_speak)
+        else {
             return Ok(());
         };
-        match self.stream.write(&piece[self.gone..]) {
-            Ok(count) if self.gone + count < piece.len() => self.gone += count,
-            Ok(_) => (self.said, self.gone) = (self.said + 1, 0),
+        match self.stream.write(&piece[self.offset..]) {
+            Ok(count) if self.offset + count < piece.len() => self.offset += count,
+            Ok(_) => (self.sent_pieces, self.offset) = (self.sent_pieces + 1, 0),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => (self.said, self.gone) = (self.manner.says.len(), 0),
+            Err(_) => (self.sent_pieces, self.offset) = (self.profile.sends.len(), 0),
         }
         Ok(())
     }
 
     fn read(&mut self, is_due: bool, scratch: &mut [u8]) -> Result<(), ErrorKind> {
-        let mut room = match self.manner.reads {
+        let mut room = match self.profile.reads {
             Reads::Everything => self
-                .manner
+                .profile
                 .resets_after
                 .unwrap_or(usize::MAX)
                 .saturating_sub(self.read),
@@ -323,8 +330,10 @@ impl Peer {
                 Ok(count) => {
                     self.read += count;
                     room -= count;
-                    let kept = HEARD_BYTES_MAX.saturating_sub(self.heard.len()).min(count);
-                    self.heard.extend_from_slice(&scratch[..kept]);
+                    let cached = RESPONSE_BYTES_MAX
+                        .saturating_sub(self.response.len())
+                        .min(count);
+                    self.response.extend_from_slice(&scratch[..cached]);
                 }
                 Err(error)
                     if matches!(
@@ -342,23 +351,23 @@ impl Peer {
     }
 }
 
-/// Begins to connect, from `source` if it is given, and with a small receive buffer if that is.
+/// Starts a connection, optionally from a source address and with a small receive buffer.
 pub fn connect(
     address: SocketAddr,
     source: Option<Ipv4Addr>,
-    narrow: Option<usize>,
+    recv_buffer: Option<usize>,
 ) -> io::Result<TcpStream> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
         None,
     )?;
-    if let Some(bytes) = narrow {
-        // Before the handshake: that is when the window's scale is agreed upon.
+    if let Some(bytes) = recv_buffer {
+        // Before the handshake, which negotiates the window scale.
         socket.set_recv_buffer_size(bytes)?;
-        // A segment of the loopback interface is larger than all of such a buffer. No network's is,
-        // and a kernel that waits for room for a whole one sends as good as nothing.
-        socket.set_tcp_mss(NARROW_SEGMENT_BYTES)?;
+        // A segment of the loopback interface is larger than this buffer, and the kernel would wait
+        // for room for a whole segment. Segments of real networks are smaller.
+        socket.set_tcp_mss(SEGMENT_BYTES)?;
     }
     socket.set_tcp_nodelay(true)?;
     if let Some(source) = source {

@@ -1,5 +1,4 @@
-//! The control group: viewers who do nothing wrong, on a thread of their own, and who check every
-//! byte.
+//! The control group: well-behaved viewers that check every byte, on a thread of their own.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -10,185 +9,186 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::crowd::connect;
-use crate::follower::{Follower, Seen};
-use crate::picture::Gallery;
+use crate::attackers::connect;
+use crate::picture::PictureCache;
+use crate::stream_checker::{Seen, StreamChecker};
 use crate::support::eventually;
 
-/// How often the thread looks whether it is asked something, and lets slow viewers read.
+/// Interval at which the thread answers requests and lets slow viewers read.
 const TICK: Duration = Duration::from_millis(20);
-/// The receive buffer of slow viewers: with the usual one they would look fast for their first
+/// Receive buffer of slow viewers. The default one would hide that they are slow for some
 /// megabytes.
 const SLOW_BUFFER_BYTES: usize = 8 * 1024;
 const SCRATCH_BYTES: usize = 256 * 1024;
-/// A fast viewer reads no more before the others have their turn.
+/// Maximum number of bytes that a viewer reads per turn, so that all viewers get their share.
 const TURN_BYTES_MAX: usize = 1024 * 1024;
 
-/// Who watches what.
+/// A viewer to be started.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct ViewerSpec {
     /// The address of the stream, without `key`.
     pub target: String,
-    /// Whether it is a browser's framing.
+    /// Whether it uses the framing of browsers, `framing=advance`.
     pub is_advance: bool,
     /// Whether the camera numbers its frames.
     pub is_numbered: bool,
-    /// Bytes a second that it reads at most.
+    /// Maximum number of bytes read per second.
     pub rate: Option<usize>,
 }
 
-impl Seat {
-    /// Of `count` viewers of the first camera, every other one is a browser.
+impl ViewerSpec {
+    /// Makes viewers of the first camera. Every second one uses `framing=advance`.
     pub fn steady(count: usize) -> Vec<Self> {
         let framing = |is_advance| if is_advance { "advance" } else { "length" };
-        let seat = |is_advance: bool| Self {
+        let spec = |is_advance: bool| Self {
             target: format!("/stream?framing={}", framing(is_advance)),
             is_advance,
             is_numbered: true,
             rate: None,
         };
-        (0..count).map(|index| seat(index % 2 == 1)).collect()
+        (0..count).map(|index| spec(index % 2 == 1)).collect()
     }
 
-    /// Viewers whose link carries about half of what there is.
+    /// Makes viewers that read at a limited rate.
     pub fn slow(count: usize, bytes_per_second: usize) -> Vec<Self> {
         Self::steady(count)
             .into_iter()
-            .map(|seat| Self {
+            .map(|spec| Self {
                 rate: Some(bytes_per_second),
-                ..seat
+                ..spec
             })
             .collect()
     }
 }
 
-/// What a viewer has come to.
+/// The state of a viewer.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct ViewerState {
     pub key: String,
     pub is_slow: bool,
     pub seen: Seen,
-    /// What was wrong with its stream.
+    /// The first fault of its stream.
     pub fault: Option<String>,
-    /// When the server ended it.
+    /// When the server closed the connection.
     pub ended_at: Option<Instant>,
 }
 
-/// The group while it watches.
+/// The running control group. Dropping it ends its thread.
 #[derive(Debug)]
-pub struct Audience {
-    questions: Sender<Sender<Vec<Watched>>>,
+pub struct ControlGroup {
+    requests: Sender<Sender<Vec<ViewerState>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Audience {
-    /// Lets everybody come, and returns once each has seen a frame.
-    pub fn gather(address: SocketAddr, seats: Vec<Seat>) -> Self {
-        let (questions, asked) = mpsc::channel();
-        let thread = std::thread::spawn(move || Room::open(address, &seats).run(&asked));
-        let audience = Self {
-            questions,
+impl ControlGroup {
+    /// Starts the viewers and returns when each has received a frame.
+    pub fn start(address: SocketAddr, specs: Vec<ViewerSpec>) -> Self {
+        let (sender, requests) = mpsc::channel();
+        let thread = std::thread::spawn(move || Worker::open(address, &specs).run(&requests));
+        let control_group = Self {
+            requests: sender,
             thread: Some(thread),
         };
-        eventually("everybody sees a frame", || {
-            audience
-                .look()
+        eventually("every viewer has a frame", || {
+            control_group
+                .snapshot()
                 .iter()
-                .all(|watched| watched.seen.frames > 0 || watched.fault.is_some())
+                .all(|viewer| viewer.seen.frames > 0 || viewer.fault.is_some())
         });
-        audience
+        control_group
     }
 
-    /// What each has seen so far.
-    pub fn look(&self) -> Vec<Watched> {
+    /// Returns the current state of each viewer.
+    pub fn snapshot(&self) -> Vec<ViewerState> {
         let (answer, answered) = mpsc::channel();
-        self.questions.send(answer).expect("the audience is there");
-        answered.recv().expect("the audience answers")
+        self.requests.send(answer).expect("the thread runs");
+        answered.recv().expect("the thread answers")
     }
 }
 
-impl Drop for Audience {
+impl Drop for ControlGroup {
     fn drop(&mut self) {
-        // Without its questions the thread ends.
-        self.questions = mpsc::channel().0;
+        // The thread ends when the channel is closed.
+        self.requests = mpsc::channel().0;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-struct Room {
+struct Worker {
     poll: Poll,
     viewers: Vec<Viewer>,
-    gallery: Gallery,
+    pictures: PictureCache,
     scratch: Vec<u8>,
 }
 
 struct Viewer {
     stream: Option<TcpStream>,
     request: Option<String>,
-    follower: Follower,
+    stream_checker: StreamChecker,
     rate: Option<usize>,
     allowance: usize,
-    /// A fast viewer left off before the kernel had no more.
-    is_owed: bool,
-    watched: Watched,
+    /// Whether the socket may have more bytes: an event arrived, or the last turn used its budget.
+    is_readable: bool,
+    viewer: ViewerState,
 }
 
-impl Room {
-    fn open(address: SocketAddr, seats: &[Seat]) -> Self {
+impl Worker {
+    fn open(address: SocketAddr, specs: &[ViewerSpec]) -> Self {
         let poll = Poll::new().expect("a poll can be made");
-        let open = |(index, seat): (usize, &Seat)| {
-            let narrow = seat.rate.map(|_| SLOW_BUFFER_BYTES);
-            let mut stream = connect(address, None, narrow).expect("a connection can be begun");
+        let open = |(index, spec): (usize, &ViewerSpec)| {
+            let recv_buffer = spec.rate.map(|_| SLOW_BUFFER_BYTES);
+            let mut stream =
+                connect(address, None, recv_buffer).expect("a connection can be begun");
             let both = Interest::READABLE | Interest::WRITABLE;
             poll.registry()
                 .register(&mut stream, Token(index), both)
                 .expect("it can be registered");
             let key = format!("control-{index}");
-            let mark = if seat.target.contains('?') { '&' } else { '?' };
+            let mark = if spec.target.contains('?') { '&' } else { '?' };
             Viewer {
                 stream: Some(stream),
                 request: Some(format!(
                     "GET {}{mark}key={key} HTTP/1.1\r\nHost: cam\r\n\r\n",
-                    seat.target
+                    spec.target
                 )),
-                follower: Follower::new(seat.is_advance, seat.is_numbered),
-                rate: seat.rate,
+                stream_checker: StreamChecker::new(spec.is_advance, spec.is_numbered),
+                rate: spec.rate,
                 allowance: 0,
-                is_owed: false,
-                watched: Watched {
+                is_readable: false,
+                viewer: ViewerState {
                     key,
-                    is_slow: seat.rate.is_some(),
+                    is_slow: spec.rate.is_some(),
                     seen: Seen::default(),
                     fault: None,
                     ended_at: None,
                 },
             }
         };
-        let viewers = seats.iter().enumerate().map(open).collect();
+        let viewers = specs.iter().enumerate().map(open).collect();
         Self {
             poll,
             viewers,
-            gallery: Gallery::default(),
+            pictures: PictureCache::default(),
             scratch: vec![0; SCRATCH_BYTES],
         }
     }
 
-    fn run(&mut self, asked: &Receiver<Sender<Vec<Watched>>>) {
+    fn run(&mut self, requests: &Receiver<Sender<Vec<ViewerState>>>) {
         let mut events = Events::with_capacity(1024);
         let mut ticked_at = Instant::now();
         loop {
-            let is_owed = self.viewers.iter().any(|viewer| viewer.is_owed);
-            let timeout = if is_owed { Duration::ZERO } else { TICK };
+            let is_readable = self.viewers.iter().any(|viewer| viewer.is_readable);
+            let timeout = if is_readable { Duration::ZERO } else { TICK };
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => {
-                    panic!("the audience cannot wait: {error}")
+                    panic!("poll: {error}")
                 }
                 _ => {}
             }
             for event in &events {
-                self.viewers[event.token().0].is_owed = true;
+                self.viewers[event.token().0].is_readable = true;
             }
             let elapsed = ticked_at.elapsed();
             if elapsed >= TICK {
@@ -199,15 +199,17 @@ impl Room {
             }
             let Self {
                 viewers,
-                gallery,
+                pictures,
                 scratch,
                 ..
             } = self;
             viewers
                 .iter_mut()
-                .for_each(|viewer| viewer.turn(scratch, gallery));
-            match asked.try_recv() {
-                Ok(answer) => drop(answer.send(self.viewers.iter().map(Viewer::look).collect())),
+                .for_each(|viewer| viewer.turn(scratch, pictures));
+            match requests.try_recv() {
+                Ok(answer) => {
+                    drop(answer.send(self.viewers.iter().map(Viewer::snapshot).collect()))
+                }
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return,
             }
@@ -216,22 +218,22 @@ impl Room {
 }
 
 impl Viewer {
-    fn look(&self) -> Watched {
-        Watched {
-            seen: self.follower.seen.clone(),
-            ..self.watched.clone()
+    fn snapshot(&self) -> ViewerState {
+        ViewerState {
+            seen: self.stream_checker.seen.clone(),
+            ..self.viewer.clone()
         }
     }
 
     fn refill(&mut self, elapsed: Duration) {
         if let Some(rate) = self.rate {
             self.allowance = (rate as f64 * elapsed.as_secs_f64().min(0.1)) as usize;
-            self.is_owed |= self.stream.is_some();
+            self.is_readable |= self.stream.is_some();
         }
     }
 
-    fn turn(&mut self, scratch: &mut [u8], gallery: &mut Gallery) {
-        if !std::mem::take(&mut self.is_owed) {
+    fn turn(&mut self, scratch: &mut [u8], pictures: &mut PictureCache) {
+        if !std::mem::take(&mut self.is_readable) {
             return;
         }
         let room = if self.rate.is_some() {
@@ -239,8 +241,8 @@ impl Viewer {
         } else {
             TURN_BYTES_MAX
         };
-        if let Err(fault) = self.read(room, scratch, gallery) {
-            self.watched.fault.get_or_insert(fault);
+        if let Err(fault) = self.read(room, scratch, pictures) {
+            self.viewer.fault.get_or_insert(fault);
             self.stream = None;
         }
     }
@@ -249,7 +251,7 @@ impl Viewer {
         &mut self,
         mut room: usize,
         scratch: &mut [u8],
-        gallery: &mut Gallery,
+        pictures: &mut PictureCache,
     ) -> Result<(), String> {
         let Some(stream) = &mut self.stream else {
             return Ok(());
@@ -257,7 +259,7 @@ impl Viewer {
         if let Some(request) = &self.request {
             match stream.write(request.as_bytes()) {
                 Ok(written) if written == request.len() => self.request = None,
-                Ok(_) => return Err("a request does not fit into a new socket".to_owned()),
+                Ok(_) => return Err("short write of a request".to_owned()),
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -266,30 +268,30 @@ impl Viewer {
                 {
                     return Ok(());
                 }
-                Err(error) => return Err(format!("cannot ask: {error}")),
+                Err(error) => return Err(format!("cannot send the request: {error}")),
             }
         }
         while room > 0 {
             let size = room.min(scratch.len());
             match stream.read(&mut scratch[..size]) {
                 Ok(0) => {
-                    self.watched.ended_at = Some(Instant::now());
+                    self.viewer.ended_at = Some(Instant::now());
                     self.stream = None;
                     return Ok(());
                 }
                 Ok(count) => {
                     room -= count;
-                    self.follower.receive(&scratch[..count], gallery)?;
+                    self.stream_checker.receive(&scratch[..count], pictures)?;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.watched.ended_at = Some(Instant::now());
+                    self.viewer.ended_at = Some(Instant::now());
                     return Err(format!("the stream failed: {error}"));
                 }
             }
         }
-        self.is_owed = self.rate.is_none();
+        self.is_readable = self.rate.is_none();
         Ok(())
     }
 }
