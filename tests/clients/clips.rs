@@ -1,4 +1,4 @@
-//! Programs that open the last seconds of a camera as a file.
+//! Players that open clips.
 
 use std::fs;
 use std::iter;
@@ -9,8 +9,7 @@ use crate::matrix::{Show, picture_of_rgb};
 use crate::players::{recorded_until, vlc_to};
 use crate::support::{Program, eventually};
 
-/// A server whose camera has given frames for some seconds, and what it says when asked for the
-/// last three.
+/// Starts a server and waits until its camera has a history of some seconds.
 fn clips() -> (Program, tempfile::TempDir) {
     let camera = [
         "--camera",
@@ -34,11 +33,11 @@ fn output(program: &str, arguments: &[&str]) -> Output {
         .unwrap_or_else(|error| panic!("{program} cannot be run: {error}"))
 }
 
-/// What ffprobe says of one field, decoding every picture; it must have nothing to complain of.
+/// Returns a field that ffprobe prints after decoding all pictures. It must print no warning.
 fn probe(file: &Path, entry: &str) -> String {
     let path = file.to_str().unwrap();
     let entry = format!("stream={entry}");
-    let told = output(
+    let probed = output(
         "ffprobe",
         &[
             "-v",
@@ -51,13 +50,13 @@ fn probe(file: &Path, entry: &str) -> String {
             path,
         ],
     );
-    assert_eq!(String::from_utf8_lossy(&told.stderr), "", "{path}");
-    String::from_utf8(told.stdout).unwrap().trim().to_owned()
+    assert_eq!(String::from_utf8_lossy(&probed.stderr), "", "{path}");
+    String::from_utf8(probed.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
 #[ignore = "needs ffmpeg"]
-fn ffmpeg_opens_both_files_without_a_word() {
+fn ffmpeg_opens_both_files_without_warnings() {
     let (program, folder) = clips();
     for name in ["clip.avi", "clip.mjpeg"] {
         let file = folder.path().join(name);
@@ -93,10 +92,10 @@ fn ffmpeg_opens_both_files_without_a_word() {
     assert!((2.5..3.2).contains(&seconds), "{seconds} s");
 }
 
-/// It shows each picture of the file in turn, and those from the middle on, where the index leads
-/// it, if it is told to begin there. The last is not waited for: VLC keeps that of an AVI to
-/// itself, also of one that ffmpeg wrote. What is one JPEG after another it takes for a still
-/// picture, unless it is told what reads it.
+/// VLC shows each picture of the file in turn. With `--start-time` it starts in the middle, which
+/// the index must locate. The last picture is not expected: VLC does not show the last one of an
+/// AVI, even if ffmpeg wrote it. VLC opens concatenated JPEGs as one still picture without
+/// `--demux`.
 #[test]
 #[ignore = "needs vlc-bin, vlc-plugin-base and ffmpeg"]
 fn vlc_plays_both_files_to_their_end() {
@@ -132,14 +131,14 @@ fn vlc_plays_both_files_to_their_end() {
         fs::copy(&file, scenes.path().join(name)).unwrap();
         let path = scenes.path().join(name);
         let arguments = [&["--play-and-pause"], options, &[path.to_str().unwrap()]].concat();
-        // While there is no newer picture, it shows the same again.
+        // VLC shows a picture again while there is no newer one.
         recorded_until(vlc_to(scenes.path(), &arguments), scenes.path(), |seen| {
             expected.contains(&in_turn(seen))
         });
     }
 }
 
-/// Which pictures a file holds, by ffmpeg.
+/// Decodes a file with ffmpeg and returns the indices of its pictures.
 fn pictures_in(file: &Path) -> Vec<usize> {
     let decoded = output(
         "ffmpeg",
@@ -165,10 +164,10 @@ fn in_turn(pictures: &[usize]) -> Vec<usize> {
     turns
 }
 
-/// It is asked for a picture in the middle of the file, so the index must be right.
+/// OpenCV seeks to the middle of the file, which the index must locate.
 #[test]
 #[ignore = "needs aiohttp, opencv-python-headless and requests in target/clients"]
-fn opencv_finds_its_place_in_an_avi() {
+fn opencv_seeks_in_an_avi() {
     let (program, folder) = clips();
     let file = folder.path().join("clip.avi");
     let reply = program.get("/clip.avi?seconds=3");
@@ -176,9 +175,9 @@ fn opencv_finds_its_place_in_an_avi() {
     let script = "import cv2, sys; c = cv2.VideoCapture(sys.argv[1]); n = int(c.get(cv2.CAP_PROP_FRAME_COUNT)); \
                   c.set(cv2.CAP_PROP_POS_FRAMES, n // 2); k = 0\nwhile c.read()[0]: k += 1\nprint(n, n - n // 2 == k)";
     let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/bin/python");
-    let told = output(python, &["-c", script, file.to_str().unwrap()]);
+    let printed = output(python, &["-c", script, file.to_str().unwrap()]);
     assert_eq!(
-        String::from_utf8_lossy(&told.stdout).trim(),
+        String::from_utf8_lossy(&printed.stdout).trim(),
         format!("{} True", reply.field("X-Frames").unwrap())
     );
 }

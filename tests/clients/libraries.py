@@ -1,6 +1,6 @@
-"""What programs written in Python do with a camera's address, by the libraries they do it with.
+"""Reads a camera as programs written in Python do, with the libraries that they use.
 
-libraries.py WHAT URL...: writes what it saw (OpenCV) or the bytes it received (the others) to standard output.
+libraries.py FUNCTION URL...: prints the decoded colors (OpenCV) or writes the received bytes (others) to stdout.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ FRAMES = 24
 
 
 def opencv(*urls):
-    """Frames, each as its address, its size and the red, green and blue of its middle, one on a line.
+    """Prints a line per frame: address, size, and red, green and blue of the middle.
 
-    All addresses are read by one process, at once: it takes longer to load the library than to read the frames.
+    One process reads all addresses in parallel, because loading the library takes longer than reading the frames.
     """
     import concurrent.futures
 
@@ -35,10 +35,10 @@ def opencv(*urls):
 
 
 def home_assistant_stream(url, seconds=60):
-    """Passes the stream on as it comes, as the proxy before Home Assistant's dashboards does."""
+    """Forwards the stream unchanged, as Home Assistant's proxy does."""
     import aiohttp
 
-    async def passes_on():
+    async def forward():
         async with aiohttp.ClientSession(headers={"User-Agent": "HomeAssistant"}) as session:
             async with session.get(url) as response:
                 response.raise_for_status()
@@ -50,11 +50,11 @@ def home_assistant_stream(url, seconds=60):
                     sys.stdout.buffer.write(chunk)
                     sys.stdout.buffer.flush()
 
-    asyncio.run(passes_on())
+    asyncio.run(forward())
 
 
 def home_assistant_still(url):
-    """Takes one picture out of the stream, by its first and last two bytes."""
+    """Extracts one picture from the stream by its start and end markers."""
     import requests
 
     with contextlib.closing(requests.get(url, stream=True, timeout=10)) as response:
@@ -69,7 +69,7 @@ def home_assistant_still(url):
 
 
 def octoprint_snapshot(url):
-    """A frame of a timelapse."""
+    """Downloads a frame of a timelapse."""
     import requests
 
     response = requests.get(url, stream=True, timeout=5, verify=True)

@@ -1,9 +1,9 @@
-//! Programs written in Python, by what they do with the libraries that they use.
+//! Programs written in Python, reproduced with their libraries.
 
 use crate::matrix::{ADDRESSES, Show, assert_moving, picture_of, picture_of_jpeg, run, watch};
 use crate::players::picture_of_part;
 
-/// Python with the libraries; `tests/all.sh` makes it.
+/// Python with the libraries, installed by `tests/all.sh`.
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/bin/python");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/libraries.py");
 
@@ -33,8 +33,8 @@ fn opencv() {
     }
 }
 
-/// A dashboard's browser is sent what the proxy was sent: so the proxy may also ask for the
-/// browser's framing.
+/// Home Assistant's proxy forwards the stream unchanged to browsers, so the proxy also works with
+/// `framing=advance`.
 #[test]
 #[ignore = "needs aiohttp and requests"]
 fn home_assistant() {

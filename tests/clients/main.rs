@@ -1,9 +1,9 @@
-//! Other people's programs, at every address by which they know such a server.
+//! Browsers, players and other clients, at every address of a stream.
 //!
-//! Each must show that it saw the camera move: the pixels of what it decoded are looked at. The
-//! programs themselves (`--ignored`) are installed by `tests/all.sh`; what those send that cannot
-//! be installed, and how they read the answer, is replayed by `replays`, which needs nothing.
-//! `--nocapture` prints what each client saw.
+//! Each client must show moving pictures: the tests check the pixels that it decoded.
+//! `tests/all.sh` installs the clients for the ignored tests. `replays` needs no client: it sends
+//! the requests of clients that cannot be installed and reads the responses as they do.
+//! `--nocapture` prints what each client received.
 
 mod browser;
 mod browsers;

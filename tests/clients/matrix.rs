@@ -1,4 +1,4 @@
-//! Every address of a stream, and whether somebody who looked at it saw the camera move.
+//! All addresses of a stream, and the check that a client received moving pictures.
 
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::process::{Command, Stdio};
@@ -14,27 +14,28 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use crate::pictures::Pictures;
 use crate::support::Program;
 
-/// How one stream is spelled by mjpg-streamer, by ustreamer, by us and by those who read them.
+/// The addresses of a stream: framecast's, mjpg-streamer's, ustreamer's, and those that clients
+/// use.
 pub(crate) const ADDRESSES: [&str; 10] = [
     "/stream",
     "/video_feed",
     "/?action=stream",
     "/?action=stream_0",
-    // OctoPrint's way past a cache; Fluidd's; Mainsail's.
+    // Cache busting by OctoPrint, Fluidd and Mainsail.
     "/?action=stream&1732454800123",
     "/stream?cacheBust=1732454800123",
     "/?action=stream&timestamp=1732454800123",
-    // What OpenCV's and mplayer's users put there so that the address ends like a file's.
+    // Users of OpenCV and mplayer add this so that the address ends with a file extension.
     "/?action=stream?dummy=param.mjpg",
     "/?action=stream%3Fdummy%3Dparam.mjpg&timestamp=1732454800123",
     "/?action=stream&ignored.mjpg",
 ];
 
-/// Pictures a second: each of the six is shown within this test's patience, and none is too short
-/// to be seen.
+/// Frames per second: slow enough that clients see each of the six pictures, fast enough for the
+/// tests' timeouts.
 pub(crate) const FPS: u32 = 10;
 
-/// A server whose pictures are known, and the pictures.
+/// A server with known pictures.
 pub(crate) struct Show {
     pub(crate) server: Program,
     _pictures: Pictures,
@@ -45,7 +46,7 @@ impl Show {
         Self::open_with(&[])
     }
 
-    /// The same with these options.
+    /// Starts the server with these options.
     pub(crate) fn open_with(options: &[&str]) -> Self {
         let pictures = Pictures::write();
         let camera = format!("camera={}", pictures.source(FPS));
@@ -56,7 +57,7 @@ impl Show {
         }
     }
 
-    /// Lets a client watch every address, all at once, and looks at what it saw.
+    /// Runs a client at all addresses in parallel and checks what it received.
     pub(crate) fn at_every_address(&self, client: &str, watch: impl Fn(&str) -> Vec<usize> + Sync) {
         thread::scope(|scope| {
             for address in ADDRESSES {
@@ -69,7 +70,7 @@ impl Show {
     }
 }
 
-/// Fails unless whoever saw these pictures saw each of them, one after the other.
+/// Asserts that a client received each picture.
 pub(crate) fn assert_moving(client: &str, address: &str, seen: &[usize]) {
     let mut turns = seen.to_vec();
     turns.dedup();
@@ -80,26 +81,26 @@ pub(crate) fn assert_moving(client: &str, address: &str, seen: &[usize]) {
     );
     assert!(
         is_every_picture_among(seen),
-        "{client} at {address} saw no more than {seen:?}"
+        "{client} at {address} received only {seen:?}"
     );
 }
 
-/// Whether nothing is left to be seen. How soon that is so depends on how busy the machine is: its
-/// camera leaves out what it is too late for.
+/// Returns whether all pictures were received. On a busy machine this takes longer, because the
+/// driver skips pictures when it is late.
 pub(crate) fn is_every_picture_among(seen: &[usize]) -> bool {
     (0..Pictures::COLOURS.len()).all(|index| seen.contains(&index))
 }
 
-/// Which of the pictures has a pixel like this.
+/// Returns the index of the picture with a pixel of this color.
 pub(crate) fn picture_of(pixel: [u8; 3]) -> usize {
     let colour = pixel
         .iter()
         .fold(0, |bits, &channel| 2 * bits + u8::from(channel > 127));
     let place = Pictures::COLOURS.iter().position(|&known| known == colour);
-    place.unwrap_or_else(|| panic!("a pixel {pixel:?} is of none of the pictures"))
+    place.unwrap_or_else(|| panic!("pixel {pixel:?}: not a color of the pictures"))
 }
 
-/// Which picture the next raw frame of 160 by 160 red, green and blue bytes is.
+/// Reads a raw RGB frame of 160x160 and returns the index of its picture.
 pub(crate) fn picture_of_rgb(output: &mut dyn BufRead) -> io::Result<usize> {
     let mut frame = vec![0; 160 * 160 * 3];
     output.read_exact(&mut frame)?;
@@ -111,7 +112,7 @@ pub(crate) fn picture_of_rgb(output: &mut dyn BufRead) -> io::Result<usize> {
     ]))
 }
 
-/// Which picture this JPEG is, wherever it was encoded: it is whole, and it is decoded.
+/// Checks and decodes a JPEG, and returns the index of its picture.
 pub(crate) fn picture_of_jpeg(bytes: &[u8]) -> usize {
     jpeg::check(bytes).expect("a whole JPEG");
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
@@ -121,8 +122,8 @@ pub(crate) fn picture_of_jpeg(bytes: &[u8]) -> usize {
     picture_of([pixels[middle], pixels[middle + 1], pixels[middle + 2]])
 }
 
-/// Runs a client until what it writes has shown every picture, `next` by `next`, or there is no
-/// more of that.
+/// Runs a client until its output has contained every picture, or ends. `next` reads one picture
+/// from the output.
 pub(crate) fn watch(
     program: &str,
     arguments: &[&str],
@@ -152,13 +153,13 @@ pub(crate) fn watch(
         let _ = words
             .rewind()
             .and_then(|()| words.read_to_string(&mut text));
-        println!("{program} {arguments:?} has ended: {text}");
+        println!("{program} {arguments:?} exited: {text}");
     }
     seen
 }
 
-/// Runs a client to its end and returns its standard output. One that is not there, hangs or
-/// complains by its exit code fails the test with its words.
+/// Runs a client to its end and returns its stdout. The test fails with the client's stderr if it
+/// is not installed, hangs, or exits with another status than 0.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = limited(program, arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
@@ -171,7 +172,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// A command that does not outlast the patience of a test.
+/// Returns the command, ended by timeout(1) after 60 s.
 fn limited(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("timeout");
     command

@@ -1,4 +1,4 @@
-//! ustreamer itself beside framecast: what it says, and under which names.
+//! Compares the responses of ustreamer and framecast.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,10 +10,9 @@ use serde_json::Value;
 use crate::matrix::Show;
 use crate::support::{TIMEOUT, eventually};
 
-/// What ustreamer's `/state` has and ours has not: how it encodes, which framecast does not do, and
-/// what a viewer asked for that framecast does not know. `extra_headers` and `zero_data` serve
-/// ustreamer's own measuring, and `dual_final_frames` undoes a consequence of dropping frames that
-/// are alike.
+/// Fields of ustreamer's `/state` that framecast lacks: its encoder, and request parameters without
+/// a meaning here. `extra_headers` and `zero_data` are for ustreamer's own measurements, and
+/// `dual_final_frames` compensates for dropping equal frames.
 const NOT_OURS: [&str; 5] = [
     "result.encoder.quality",
     "result.encoder.type",
@@ -22,7 +21,7 @@ const NOT_OURS: [&str; 5] = [
     "result.stream.clients_stat.*.zero_data",
 ];
 
-/// What its snapshot says of its own encoder's and threads' times.
+/// Header fields of ustreamer's snapshot that describe its encoder and threads.
 const NOT_OF_OURS: [&str; 8] = [
     "X-UStreamer-Dropped",
     "X-UStreamer-Encode-Begin-Timestamp",
@@ -68,7 +67,7 @@ fn state_has_ustreamers_fields_in_their_places() {
         .iter()
         .filter(|(path, kind)| ours.get(*path).is_some_and(|ours| ours != *kind))
         .collect();
-    assert!(unlike.is_empty(), "of another kind: {unlike:?}");
+    assert!(unlike.is_empty(), "of another type: {unlike:?}");
 }
 
 #[test]
@@ -124,14 +123,14 @@ fn a_stream_is_framed_like_ustreamers() {
                 .cloned()
                 .collect()
         };
-        // Its cookie tells a page which viewer it is; here a page chooses a `key` for that.
+        // ustreamer's cookie identifies a viewer; framecast uses the parameter `key`.
         assert_eq!(
             missing(&their_head, &our_head),
             BTreeSet::from(["Set-Cookie".to_owned()])
         );
         let kind = |head: &Fields| head["Content-Type"].split(';').next().map(str::to_owned);
         assert_eq!(kind(&their_head), kind(&our_head));
-        // A header that is sent ahead of its frame cannot know when that will be captured.
+        // With `framing=advance` the header is sent before the frame is captured.
         let unknown = target.contains("advance").then(|| "X-Timestamp".to_owned());
         assert_eq!(
             missing(&their_part, &our_part),
@@ -141,7 +140,7 @@ fn a_stream_is_framed_like_ustreamers() {
     }
 }
 
-/// A `ustreamer` without a camera, which shows a picture that says so.
+/// A `ustreamer` without a camera, which sends a placeholder.
 struct Ustreamer {
     child: Child,
     address: SocketAddr,
@@ -149,7 +148,7 @@ struct Ustreamer {
 
 impl Ustreamer {
     fn start() -> Self {
-        // It cannot be asked which port it took: so one that was free a moment ago.
+        // ustreamer does not print its port, so the test chooses a free one.
         let address = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port");
@@ -183,7 +182,7 @@ impl Drop for Ustreamer {
     }
 }
 
-/// What comes back on a connection.
+/// A response.
 struct Answer(BufReader<TcpStream>);
 
 fn ask(address: SocketAddr, target: &str) -> Answer {
@@ -235,8 +234,7 @@ fn print_side_by_side(theirs: &Fields, ours: &Fields) {
     }
 }
 
-/// Every path that leads to a plain value, and of what kind that is. A viewer's number is written
-/// `*`.
+/// Returns the path of each value with its JSON type. `*` replaces the number of a viewer.
 fn kinds(value: &Value) -> BTreeMap<String, &'static str> {
     fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, &'static str>) {
         if let Value::Object(members) = value {

@@ -1,4 +1,4 @@
-//! Programs that show or record video.
+//! Players and recorders.
 
 use std::fs;
 use std::io::{self, BufRead};
@@ -14,8 +14,8 @@ use crate::matrix::{
 };
 use crate::support::{eventually, field};
 
-/// Somebody without any rights, for programs that refuse to run as root.
-const NOBODY: u32 = 65534;
+/// User without privileges, for programs that refuse to run as root.
+const UNPRIVILEGED_UID: u32 = 65534;
 
 #[test]
 #[ignore = "needs curl"]
@@ -37,7 +37,7 @@ fn curl() {
     }
 }
 
-/// As printers' images set it up: the stream below `/webcam/`, with nginx's own settings otherwise.
+/// The setup of images for 3D printers: the stream below `/webcam/`, nginx's defaults otherwise.
 #[test]
 #[ignore = "needs nginx-light and curl"]
 fn curl_through_nginx() {
@@ -126,9 +126,8 @@ fn ffmpeg() {
     }
 }
 
-/// As Frigate runs it with `preset-http-mjpeg-generic`, and to detect in 25 frames a second: it
-/// counts time in steps of 40 ms, by which it would leave out pictures if it were asked for as few
-/// as the camera gives.
+/// The arguments of Frigate's `preset-http-mjpeg-generic`, with detection at 25 fps: ffmpeg uses
+/// time steps of 40 ms, and at the camera's own rate it would drop pictures.
 #[test]
 #[ignore = "needs ffmpeg"]
 fn frigate() {
@@ -171,7 +170,7 @@ fn vlc() {
     });
 }
 
-/// VLC, which writes each picture that it shows into a folder.
+/// Returns the command of a VLC that writes each picture it shows into a folder.
 pub(crate) fn vlc_to(folder: &Path, arguments: &[&str]) -> Command {
     const SCENES: &str = "--intf dummy --vout dummy --no-audio --no-media-library --video-filter scene \
         --scene-format jpg --scene-ratio 1 --scene-prefix scene --scene-path";
@@ -180,7 +179,7 @@ pub(crate) fn vlc_to(folder: &Path, arguments: &[&str]) -> Command {
         .args(SCENES.split_whitespace())
         .arg(folder)
         .args(arguments);
-    as_nobody(command, folder)
+    unprivileged(command, folder)
 }
 
 #[test]
@@ -202,12 +201,12 @@ fn motion() {
     });
 }
 
-/// Lets a program write JPEGs into a folder until it has seen each of the camera's pictures.
+/// Runs a program that writes JPEGs into a folder until it has written each picture.
 fn recorded(command: Command, folder: &Path) -> Vec<usize> {
     recorded_until(command, folder, is_every_picture_among)
 }
 
-/// The same until what it has seen is enough.
+/// Runs a program that writes JPEGs into a folder until the pictures are sufficient.
 pub(crate) fn recorded_until(
     mut command: Command,
     folder: &Path,
@@ -235,7 +234,7 @@ pub(crate) fn recorded_until(
             .filter(|path| path.extension().is_some_and(|name| name == "jpg"))
             .collect();
         jpegs.sort();
-        // The last of them may be half written.
+        // The last file may be incomplete.
         jpegs.pop();
         seen.extend(
             jpegs[seen.len()..]
@@ -247,7 +246,7 @@ pub(crate) fn recorded_until(
     seen
 }
 
-/// Ends when this is dropped.
+/// A child process, killed when dropped.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
@@ -257,24 +256,24 @@ impl Drop for Running {
     }
 }
 
-/// The same command by a user who may write to `home` and nowhere else, if it would be run by root.
-fn as_nobody(mut command: Command, home: &Path) -> Command {
+/// If this process runs as root, makes the command run as a user that may write to `home` only.
+fn unprivileged(mut command: Command, home: &Path) -> Command {
     if rustix::process::geteuid().is_root() {
         fs::set_permissions(home, fs::Permissions::from_mode(0o777)).unwrap();
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED_UID).gid(UNPRIVILEGED_UID);
     }
     command.env("HOME", home);
     command
 }
 
-/// Which picture the next part is, which says how long it is.
+/// Reads a part by its `Content-Length` and returns the index of its picture.
 pub(crate) fn picture_of_part(body: &mut dyn BufRead) -> io::Result<usize> {
     let mut header = String::new();
     while !header.ends_with("\r\n\r\n") {
         if body.read_line(&mut header)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // The line end that belongs to the delimiter.
+        // Skips the line end that belongs to the delimiter.
         header = header.trim_start().to_owned();
     }
     let length = field(&header, "Content-Length")
@@ -286,8 +285,7 @@ pub(crate) fn picture_of_part(body: &mut dyn BufRead) -> io::Result<usize> {
     Ok(picture_of_jpeg(&jpeg))
 }
 
-/// Which picture the next raw frame of 160 by 160 pixels is: a plane of luma, then blue and red at
-/// half the size.
+/// Reads a raw YUV 4:2:0 frame of 160x160 and returns the index of its picture.
 fn picture_of_yuv(output: &mut dyn BufRead) -> io::Result<usize> {
     const PIXELS: usize = 160 * 160;
     let mut frame = vec![0; PIXELS * 3 / 2];
@@ -307,7 +305,7 @@ fn picture_of_yuv(output: &mut dyn BufRead) -> io::Result<usize> {
 }
 
 #[test]
-fn a_picture_that_stands_still_is_not_taken_for_a_moving_one() {
+fn still_pictures_are_not_accepted_as_moving() {
     assert!(!is_every_picture_among(&[2; 100]));
     assert!(!is_every_picture_among(&[4, 5, 0, 1, 2, 4, 5, 0, 1, 2]));
     assert!(is_every_picture_among(&[4, 5, 5, 0, 1, 2, 2, 3, 4]));

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Home Assistant, OctoPrint, Moonraker and motionEye themselves, each beside a framecast of its own: set up as the
-# README says, by the APIs that their own pages use, and what they show must move. One line tells of each.
+# Tests Home Assistant, OctoPrint, Moonraker and motionEye, each with a framecast of its own. They are set up as the
+# guide says, through the APIs of their own pages, and must show moving pictures. Prints one line for each.
 #
-# bash tests/clients/programs.sh [PROGRAM...]: some of home_assistant, octoprint, moonraker and motioneye, or all. It
-# installs them below target/programs, with what they need from Debian; that is 1.5 GB and takes some minutes, so it is
-# not part of tests/all.sh, which replays what these programs ask. On what is installed, a run takes two minutes. The
-# pages of Home Assistant and OctoPrint are kept there as a browser showed them. Meant for Debian 12 (Python 3.11).
+# bash tests/clients/programs.sh [PROGRAM...]: home_assistant, octoprint, moonraker, motioneye, or all. Installs them in
+# target/programs and their requirements from Debian: 1.5 GB and some minutes, so tests/all.sh replays their requests
+# instead. Once installed, a run takes two minutes. Saves screenshots of Home Assistant and OctoPrint in target/programs.
+# For Debian 12 (Python 3.11).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,14 +15,14 @@ missing chromedriver chromium-driver
 missing ffmpeg ffmpeg
 missing motion motion
 missing python3 python3 python3-venv
-# What some of their libraries are compiled with, where there is no wheel for this machine.
+# For libraries without a wheel for this machine.
 missing cc gcc libc6-dev
 if ! python3 -c 'import ensurepip, sysconfig; open(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null; then
     need+=(python3-venv python3-dev)
 fi
 install_missing
 
-environment() { # FOLDER REQUIREMENT...; made again if it is to hold something else
+environment() { # FOLDER REQUIREMENT...; made again if the requirements have changed
     local folder=target/$1
     if [ "$(cat "$folder/requirements" 2>/dev/null)" = "${*:2}" ]; then return; fi
     rm -rf "$folder"
@@ -30,8 +30,8 @@ environment() { # FOLDER REQUIREMENT...; made again if it is to hold something e
     "$folder/bin/pip" install --quiet --disable-pip-version-check "${@:2}"
     echo "${*:2}" >"$folder/requirements"
 }
-# The newest for Debian 12's Python. Home Assistant installs more when it starts for the first time; what is named here
-# beside it are libraries that it takes for granted (josepy 2 lacks what its acme uses).
+# The newest versions for Debian 12's Python. Home Assistant installs more at its first start; the other names are
+# libraries that it needs but does not require (its acme does not work with josepy 2).
 declare -A requirements=(
     [home_assistant]="homeassistant==2024.3.3 josepy<2 numpy==1.26.0 PyTurboJPEG==1.7.1 ha-av==10.1.1"
     [octoprint]="octoprint==1.11.8"
@@ -49,7 +49,7 @@ cargo build --locked --profile optimised --bin framecast
 
 failed=()
 for program in "${programs[@]}"; do
-    # Ended in its time, it ends what it has started.
+    # After SIGTERM it has time to end its child processes.
     PYTHONPATH=tests/clients timeout --kill-after=60 900 target/programs/tester/bin/python -B -m programs "$program" ||
         failed+=("$program")
 done

@@ -1,9 +1,8 @@
-//! What programs send that cannot be installed for a test, byte for byte, and how they read what
-//! they are answered.
+//! Replays the requests of clients that cannot be installed for a test, and reads the responses as
+//! these clients do.
 //!
-//! The requests are those of the sources of each (and of the libraries they ask with); the readers
-//! follow what the sources insist on, and no more: who trusts a length, who looks for the marks of
-//! a JPEG, who matches a pattern.
+//! The requests are taken from the sources of each client and of its HTTP library. The readers
+//! require what the sources require: a length, the markers of a JPEG, or a pattern.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,24 +12,24 @@ use std::time::{Duration, Instant};
 use crate::matrix::{Show, is_every_picture_among, picture_of_jpeg};
 use crate::support::{TIMEOUT, field};
 
-/// Pictures after which a watcher that has not seen every one of them will not see them.
+/// Number of pictures after which a client that lacks one has failed.
 const PICTURES_MAX: usize = 100;
 
-/// A program that watches: `TARGET` and `HOST` stand for the address, and `HOSTNAME` for it without
-/// its port.
-struct Watcher {
+/// A client of streams. `TARGET` and `HOST` in the request are replaced by the address, `HOSTNAME`
+/// by the host without port.
+struct StreamClient {
     name: &'static str,
     request: &'static str,
     read: fn(&mut Answer) -> Vec<u8>,
 }
 
-const WATCHERS: [Watcher; 8] = [
-    Watcher {
+const STREAM_CLIENTS: [StreamClient; 8] = [
+    StreamClient {
         name: "go2rtc",
         request: "GET TARGET HTTP/1.1\r\nHost: HOST\r\nUser-Agent: Go-http-client/1.1\r\nAccept-Encoding: gzip\r\n\r\n",
         read: by_length,
     },
-    Watcher {
+    StreamClient {
         name: "Mainsail",
         request: "GET TARGET HTTP/1.1\r\nHost: HOST\r\nConnection: keep-alive\r\n\
             User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 \
@@ -39,36 +38,36 @@ const WATCHERS: [Watcher; 8] = [
             Accept-Encoding: gzip, deflate\r\nAccept-Language: en-US,en;q=0.9\r\n\r\n",
         read: by_first_bytes,
     },
-    Watcher {
+    StreamClient {
         name: "Home Assistant",
         request: "GET TARGET HTTP/1.1\r\nHost: HOST\r\nUser-Agent: HomeAssistant/2026.11.1 aiohttp/3.13.2 \
             Python/3.13\r\nAccept: */*\r\nAccept-Encoding: gzip, deflate, br\r\n\r\n",
         read: by_marks,
     },
-    Watcher {
+    StreamClient {
         name: "motion up to 4.2",
         request: "GET TARGET HTTP/1.0\r\nHost: HOSTNAME\r\nUser-Agent: Motion-netcam/4.2.2\r\n\
             Connection: close\r\n\r\n",
         read: by_lines,
     },
-    Watcher {
+    StreamClient {
         name: "motion, kept alive",
         request: "GET TARGET HTTP/1.1\r\nHost: HOSTNAME\r\nUser-Agent: Motion-netcam/4.2.2\r\n\
             Connection: Keep-Alive\r\n\r\n",
         read: by_lines,
     },
-    Watcher {
+    StreamClient {
         name: "ZoneMinder",
         request: "GET TARGET HTTP/1.0\r\nUser-Agent: ZoneMinder/1.36.33\r\nHost: HOSTNAME\r\n\
             Connection: Keep-Alive\r\n\r\n",
         read: by_pattern,
     },
-    Watcher {
+    StreamClient {
         name: "no Host, HTTP/1.0",
         request: "GET TARGET HTTP/1.0\r\n\r\n",
         read: by_length,
     },
-    Watcher {
+    StreamClient {
         name: "nginx before it",
         request: "GET TARGET HTTP/1.0\r\nHost: mjpgstreamer1\r\nX-Real-IP: 192.0.2.7\r\n\
             X-Forwarded-For: 192.0.2.7\r\nConnection: close\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n",
@@ -76,7 +75,7 @@ const WATCHERS: [Watcher; 8] = [
     },
 ];
 
-/// The pages of printers are of another origin than their camera.
+/// A printer's page has another origin than its camera.
 const ORIGINS: [&str; 4] = [
     "--allow-origin",
     "http://mainsail.local",
@@ -84,7 +83,7 @@ const ORIGINS: [&str; 4] = [
     "http://fluidd.local",
 ];
 
-/// A page that asks from another origin may read the answer.
+/// Asserts that a page of another origin may read the response.
 fn assert_readable(name: &str, request: &str, answer: &Answer) {
     let origin = request
         .split("\r\n")
@@ -98,19 +97,19 @@ fn assert_readable(name: &str, request: &str, answer: &Answer) {
 }
 
 #[test]
-fn those_who_watch_see_the_camera_move() {
+fn stream_clients_receive_moving_pictures() {
     let show = Show::open_with(&ORIGINS);
     thread::scope(|scope| {
-        for watcher in &WATCHERS {
+        for client in &STREAM_CLIENTS {
             let show = &show;
             scope.spawn(move || {
-                show.at_every_address(watcher.name, |url| {
-                    let mut answer = Answer::to(watcher.request, url);
-                    assert_eq!(answer.status(), 200, "{}: {}", watcher.name, answer.head);
-                    assert_readable(watcher.name, watcher.request, &answer);
+                show.at_every_address(client.name, |url| {
+                    let mut answer = Answer::to(client.request, url);
+                    assert_eq!(answer.status(), 200, "{}: {}", client.name, answer.head);
+                    assert_readable(client.name, client.request, &answer);
                     let mut seen = Vec::new();
                     while !is_every_picture_among(&seen) && seen.len() < PICTURES_MAX {
-                        seen.push(picture_of_jpeg(&(watcher.read)(&mut answer)));
+                        seen.push(picture_of_jpeg(&(client.read)(&mut answer)));
                     }
                     seen
                 });
@@ -119,8 +118,8 @@ fn those_who_watch_see_the_camera_move() {
     });
 }
 
-/// Programs that ask for one picture.
-const SNAPPERS: [(&str, &str, &str); 5] = [
+/// Clients of snapshots: name, target, request.
+const SNAPSHOT_CLIENTS: [(&str, &str, &str); 5] = [
     (
         "OctoPrint",
         "/?action=snapshot",
@@ -155,9 +154,9 @@ const SNAPPERS: [(&str, &str, &str); 5] = [
 ];
 
 #[test]
-fn those_who_take_a_snapshot_get_a_picture_with_its_length() {
+fn snapshot_clients_receive_a_picture_with_its_length() {
     let show = Show::open_with(&ORIGINS);
-    for (name, target, request) in SNAPPERS {
+    for (name, target, request) in SNAPSHOT_CLIENTS {
         let mut answer = Answer::to(request, &show.server.url(target));
         assert_eq!(
             (answer.status(), answer.field("Content-Type")),
@@ -168,22 +167,21 @@ fn those_who_take_a_snapshot_get_a_picture_with_its_length() {
         let length = answer
             .field("Content-Length")
             .and_then(|length| length.parse().ok());
-        let jpeg = answer.bytes(
-            length.unwrap_or_else(|| panic!("{name} is not told a length: {}", answer.head)),
-        );
+        let jpeg = answer
+            .bytes(length.unwrap_or_else(|| panic!("{name}: no Content-Length: {}", answer.head)));
         picture_of_jpeg(&jpeg);
     }
 }
 
-/// Moonraker takes a camera for one that is not there when its snapshot takes longer than a second.
-/// The first has to start the camera; a busy machine is given three tries at it.
+/// Moonraker reports a camera as missing if its snapshot takes longer than a second. The first
+/// snapshot has to start the camera. A busy machine has three tries.
 #[test]
-fn moonraker_finds_a_camera_that_nobody_watched() {
+fn first_snapshot_meets_moonrakers_timeout() {
     let took: Vec<Duration> = (0..3)
         .map(|_| {
             let show = Show::open();
             let begun = Instant::now();
-            let (_, target, request) = SNAPPERS[1];
+            let (_, target, request) = SNAPSHOT_CLIENTS[1];
             let mut answer = Answer::to(request, &show.server.url(target));
             let length = answer
                 .field("Content-Length")
@@ -192,14 +190,14 @@ fn moonraker_finds_a_camera_that_nobody_watched() {
             begun.elapsed()
         })
         .collect();
-    println!("a first snapshot took {took:?}");
+    println!("first snapshots took {took:?}");
     assert!(
         took.iter().min() < Some(&Duration::from_secs(1)),
-        "none came within a second: {took:?}"
+        "no snapshot within a second: {took:?}"
     );
 }
 
-/// motionEye looks at the head alone to see what kind of camera it is offered, and hangs up.
+/// motionEye detects the kind of camera by the response head, and closes the connection.
 #[test]
 fn motioneye_recognises_a_network_camera() {
     let show = Show::open();
@@ -220,7 +218,7 @@ fn motioneye_recognises_a_network_camera() {
     assert_eq!(answer.field("Content-Type"), Some("image/jpeg"));
 }
 
-/// A connection that has asked and read the head of the answer.
+/// A response whose head has been read.
 struct Answer {
     reader: BufReader<TcpStream>,
     head: String,
@@ -292,7 +290,7 @@ impl Answer {
         bytes
     }
 
-    /// Bytes up to and with `end`.
+    /// Reads up to and including `end`.
     fn bytes_to(&mut self, end: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         while !bytes.ends_with(end) {
@@ -309,7 +307,7 @@ impl Answer {
     }
 }
 
-/// The next line that is not empty is a boundary; a part's header must say how long it is.
+/// Reads a part: the next line that is not empty is a delimiter, the header has a length.
 fn by_length(answer: &mut Answer) -> Vec<u8> {
     let boundary = std::iter::repeat_with(|| answer.line())
         .find(|line| line != "\r\n")
@@ -320,8 +318,8 @@ fn by_length(answer: &mut Answer) -> Vec<u8> {
     answer.bytes(length.parse().expect("a number"))
 }
 
-/// Whatever stands before the first two bytes of a JPEG is a header, of which one line says how
-/// long it is. A picture is shown once a byte has come that is no longer its own.
+/// Reads a part: all bytes before a JPEG's start marker are the header, one line of which is the
+/// length. Such a client shows a picture when the byte after it has arrived.
 fn by_first_bytes(answer: &mut Answer) -> Vec<u8> {
     let before = answer.bytes_to(&[0xff, 0xd8]);
     let header = String::from_utf8_lossy(&before).to_lowercase();
@@ -341,7 +339,7 @@ fn by_first_bytes(answer: &mut Answer) -> Vec<u8> {
     jpeg
 }
 
-/// A picture is what stands between its first two bytes and its last two.
+/// Reads a picture from its start marker to its end marker.
 fn by_marks(answer: &mut Answer) -> Vec<u8> {
     answer.bytes_to(&[0xff, 0xd8]);
     let mut jpeg = vec![0xff, 0xd8];
@@ -349,8 +347,8 @@ fn by_marks(answer: &mut Answer) -> Vec<u8> {
     jpeg
 }
 
-/// The boundary is all that follows `boundary=`, and some line has it in it; the type is compared
-/// as it is.
+/// Reads a part: the boundary is all text after `boundary=`, a line contains it, and the type is
+/// compared literally.
 fn by_lines(answer: &mut Answer) -> Vec<u8> {
     let boundary = answer
         .head
@@ -370,8 +368,8 @@ fn by_lines(answer: &mut Answer) -> Vec<u8> {
     )
 }
 
-/// A part begins with at most two line ends, perhaps two dashes, the boundary, a line end, and a
-/// header; nothing else may stand before it.
+/// Reads a part that starts with at most two line ends, two optional dashes, the boundary, a line
+/// end and a header.
 fn by_pattern(answer: &mut Answer) -> Vec<u8> {
     let kind = answer.field("Content-Type").expect("a type").to_owned();
     let (kind, boundary) = kind.split_once("; boundary=").expect("a boundary");

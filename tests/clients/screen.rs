@@ -1,5 +1,5 @@
-//! Programs that show the camera in a window, as the README writes their lines: their pictures are
-//! on a screen.
+//! Players that show the camera in a window, with the command lines of the guide. The tests check
+//! the pixels of the screen.
 
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -23,16 +23,16 @@ fn gstreamer() {
     );
 }
 
-/// Runs a line on a screen of its own and takes pictures of a part of it that is within the window,
-/// whether that is in the middle of the screen or in its upper left corner. (GStreamer shows
-/// nothing on a screen that its window fills.)
+/// Runs a command line on a screen of its own and captures a part of the screen that lies within
+/// the window, which is in the middle or in the upper left corner. (GStreamer shows nothing if its
+/// window fills the screen.)
 fn on_a_screen(client: &str, line: &str) {
     let show = Show::open();
     let screen = Screen::open();
     let line = line.replace("URL", &show.server.url("/stream"));
     let mut words = line.split_whitespace();
     let mut command = Command::new(words.next().expect("a program"));
-    // On this screen and no other.
+    // No other screen may be used.
     command
         .args(words)
         .env("DISPLAY", &screen.name)
@@ -59,7 +59,7 @@ fn on_a_screen(client: &str, line: &str) {
     assert_moving(client, "on a screen", &seen);
 }
 
-/// Which picture the screen shows; before a window is there, it is black.
+/// Returns the index of the picture on the screen. The screen is black until the window opens.
 fn picture_on_screen(output: &mut dyn BufRead) -> io::Result<usize> {
     let mut frame = vec![0; 160 * 160 * 3];
     loop {
@@ -81,7 +81,7 @@ struct Screen {
 impl Screen {
     fn open() -> Self {
         let mut command = Command::new("Xvfb");
-        // It chooses a number that is free, and says which once it can be used.
+        // Xvfb chooses a free display number and prints it when it is ready.
         command.args("-displayfd 1 -screen 0 240x240x24 -nolisten tcp -noreset".split_whitespace());
         command
             .stdin(Stdio::null())
@@ -92,7 +92,7 @@ impl Screen {
         let output = server.0.stdout.take().expect("its output is piped");
         BufReader::new(output)
             .read_line(&mut number)
-            .expect("it says its number");
+            .expect("Xvfb prints its display number");
         Self {
             name: format!(":{}", number.trim()),
             _server: server,

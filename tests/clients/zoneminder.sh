@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# ZoneMinder records framecast, set up as the README says, and the pictures that it wrote are looked at. On request
-# only, since ZoneMinder and its database are 280 MB of packages, which it installs if they are missing and leaves:
-# `bash tests/clients/zoneminder.sh`, as root. All that it starts and mounts is in namespaces of its own and ends with
-# them; what it writes is in a folder that it removes.
+# Checks the pictures that ZoneMinder records from framecast, set up as the guide says. Not part of tests/all.sh, because
+# it installs 280 MB of packages: ZoneMinder and its database. Run `bash tests/clients/zoneminder.sh` as root. All
+# processes and mounts are in namespaces of their own and end with them; the files are in a folder that it removes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -35,7 +34,7 @@ middle() { # FILE: the red, green and blue of its middle, each as 0 or 1
         awk '{ print ($1 > 127) ($2 > 127) ($3 > 127) }'
 }
 
-# A camera whose pictures are of one colour each.
+# A camera with pictures of one color each.
 mkdir "$place"/{pictures,database,zm,zm/conf.d,events,logs,run,map,swap}
 colours=(red lime blue)
 for index in 0 1 2; do
@@ -46,7 +45,7 @@ done
 until_true "framecast listens" grep -q "listening on" "$place/framecast.log"
 port=$(sed -n 's|^listening on http://127.0.0.1:\([0-9]*\)/.*|\1|p' "$place/framecast.log")
 
-# ZoneMinder's own settings, but for its places and its database.
+# ZoneMinder's own settings, with other paths and another database.
 {
     grep -hv "^ZM_DB" /etc/zm/zm.conf
     echo "ZM_DB_TYPE=mysql"
@@ -81,7 +80,7 @@ zmc -m 1 >"$place/zmc.log" 2>&1 &
 enough() { [ "$(find "$place/events" -name '*-capture.jpg' | wc -l)" -ge 40 ]; }
 until_true "it has recorded 40 frames" enough
 
-# The last may be half written.
+# The last file may be incomplete.
 mapfile -t files < <(find "$place/events" -name '*-capture.jpg' | sort | head -n 30)
 seen=$(for file in "${files[@]}"; do middle "$file"; done)
 turns=$(uniq <<<"$seen" | wc -l)

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# A multi-planar device with an HDMI input whose signal changes, made up by the kernel: as root on the machine that
-# machine.sh boots. Needs `framecast` in PATH.
+# A multi-planar device with an HDMI input whose signal changes, emulated by the kernel's vivid. Runs as root on the
+# machine that machine.sh boots. Needs `framecast` in PATH.
 set -euo pipefail
 cd "$(dirname "$0")"
 source ./checks.sh
 
 url=http://127.0.0.1:8082
-control() { # NAME VALUE; of the made-up signal
+control() { # NAME VALUE; of the emulated signal
     v4l2-ctl --device /dev/video0 --set-ctrl "$1=$2"
 }
-preset() { # SIZE; its number in the menu of signals
+preset() { # SIZE; its number in the menu dv_timings
     v4l2-ctl --device /dev/video0 --list-ctrls-menus | sed -n '/ dv_timings /,/ 0x0/p' |
         sed -n "s/^\s*\([0-9]*\): $1p.*/\1/p" | head -1
 }
@@ -31,17 +31,17 @@ check "it is listed" grep -q /dev/video0 <(framecast cameras)
 signal 1280x720
 framecast --listen 127.0.0.1:8082 --camera hdmi=/dev/video0 --always-on >/tmp/hdmi 2>&1 &
 server=$!
-check "its picture is shown" within 60 is_picture $url/snapshot
-check "in the size of its signal" within 60 is_resolution 1280x720
+check "it sends a picture" within 60 is_picture $url/snapshot
+check "the picture has the size of the signal" within 60 is_resolution 1280x720
 signal 640x480
-check "another signal is followed" within 60 is_resolution 640x480
+check "the size follows the signal" within 60 is_resolution 640x480
 grep "signal on its input has changed" /tmp/hdmi | sed 's/^/    /'
-check "within the driver, without a restart" grep -q '"driver_restarts":0' <(curl --silent $url/state)
+check "without a restart of the driver" grep -q '"driver_restarts":0' <(curl --silent $url/state)
 control dv_timings_signal_mode 1
-check "no signal is said to be none" within 60 grep -q "no signal" /tmp/hdmi
+check "a missing signal is reported" within 60 grep -q "no signal" /tmp/hdmi
 grep "no signal" /tmp/hdmi | head -1 | sed 's/^/    /'
 signal 1280x720
-check "a picture again once there is one" within 60 is_resolution 1280x720
+check "a picture again when the signal is back" within 60 is_resolution 1280x720
 kill $server
 wait $server
 modprobe --remove vivid

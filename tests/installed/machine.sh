@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The package on a machine of its own, where systemd is the first process: Debian in qemu, its disk made from packages,
-# its cameras made up by its kernel. What is looked at there is in inside.sh and devices.sh.
+# Tests the package on a virtual machine with systemd: Debian in qemu, with cameras that its kernel emulates. The checks
+# are in inside.sh and devices.sh.
 #
-# On request, not part of tests/all.sh: it takes some minutes and 2 GB, most of both for the disk, which is made once
-# and kept in target/machine. Needs Debian on x86-64, and root or sudo; what else it needs it installs.
-# `tests/installed/machine.sh [PROFILE]` takes the program from a profile other than release.
+# Not part of tests/all.sh: it takes some minutes and 2 GB, mostly for the disk, which is made once and kept in
+# target/machine. Needs Debian on x86-64, and root or sudo; it installs the programs that it needs.
+# `tests/installed/machine.sh [PROFILE]` uses the program of a profile other than release.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -20,7 +20,7 @@ mkdir -p $machine
 scratch=$(mktemp -d)
 trap '$sudo rm -rf "$scratch"' EXIT
 
-# Runs what the second disk holds, tells of it by the second serial line, and switches the machine off.
+# Runs the script of the second disk, with the second serial line as its output, and switches the machine off.
 make_unit() { # FILE
     cat >"$1" <<'UNIT'
 [Service]
@@ -42,7 +42,7 @@ make_disk() {
     $sudo mmdebstrap --quiet --variant=minbase --include=$packages \
         --customize-hook="copy-in $scratch/inside.service /etc/systemd/system" \
         --customize-hook='chroot "$1" systemctl enable inside.service' "$suite" "$scratch/root"
-    # As its owner: the kernel and its first programs are read by qemu.
+    # Files of this user, because qemu reads the kernel and the initrd.
     $sudo sh -c "cat $scratch/root/boot/vmlinuz-*" >$machine/kernel
     $sudo sh -c "cat $scratch/root/boot/initrd.img-*" >$machine/initrd
     $sudo mke2fs -q -t ext4 -d "$scratch/root" $machine/disk.new 2G >/dev/null
@@ -51,17 +51,17 @@ make_disk() {
 }
 
 deb=$(bash tests/package.sh build "${1:-release}")
-# Another version of this file may have another disk.
+# A changed script may need another disk.
 [ $machine/disk -nt tests/installed/machine.sh ] || make_disk
 mkdir "$scratch/given"
 cp "$deb" tests/installed/inside.sh tests/installed/devices.sh tests/support/checks.sh "$scratch/given"
 mke2fs -q -t ext4 -d "$scratch/given" "$scratch/given.disk" 64M >/dev/null
 
-# Some systems have the file and not the feature.
+# Some systems have /dev/kvm but no virtualization.
 accel=$(grep -qE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ] && echo kvm || echo tcg)
-# What is written to the disks is forgotten.
+# -snapshot discards all writes to the disks.
 timeout 1200 qemu-system-x86_64 -accel "$accel" -smp 2 -m 1G -no-reboot -nodefaults -display none \
     -kernel $machine/kernel -initrd $machine/initrd -append "root=/dev/vda rw console=ttyS0" -snapshot \
     -drive file=$machine/disk,format=raw,if=virtio -drive file="$scratch/given.disk",format=raw,if=virtio \
-    -serial file:$machine/console -serial stdio </dev/null | sed -u 's,\r$,,' | tee $machine/said
-grep -qx "all is well" $machine/said
+    -serial file:$machine/console -serial stdio </dev/null | sed -u 's,\r$,,' | tee $machine/output
+grep -qx "all checks passed" $machine/output

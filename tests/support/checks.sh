@@ -1,19 +1,18 @@
-# What the tests in bash have in common: a line for each thing that is looked at, and the end at the first that is not
-# so.
+# Shared by the tests in bash: prints a line per check, and exits at the first that fails.
 
 check() { # WHAT COMMAND...
-    local words
-    if ! words=$("${@:2}" 2>&1); then
-        echo "$1: no; ${*:2}"
-        echo "$words"
+    local output
+    if ! output=$("${@:2}" 2>&1); then
+        echo "$1: failed: ${*:2}"
+        echo "$output"
         exit 1
     fi
     echo "$1: ok"
 }
 is() { # EXPECTED COMMAND...
-    local said
-    said=$("${@:2}" 2>&1) || true
-    [ "$said" = "$1" ] || { echo "said: $said"; return 1; }
+    local output
+    output=$("${@:2}" 2>&1) || true
+    [ "$output" = "$1" ] || { echo "output: $output"; return 1; }
 }
 is_gone() { # PATH...
     local path
@@ -21,15 +20,15 @@ is_gone() { # PATH...
         if [ -e "$path" ] || [ -L "$path" ]; then echo "$path is still there"; return 1; fi
     done
 }
-is_picture() { # URL; of which the first bytes are those of a JPEG
+is_picture() { # URL; whether it returns a JPEG
     local file first
     file=$(mktemp)
     curl --silent --show-error --fail --max-time 20 --output "$file" "${@:2}" "$1" || return 1
     first=$(head -c 3 "$file" | od -An -tx1)
     rm "$file"
-    [ "$first" = " ff d8 ff" ] || { echo "it begins with$first"; return 1; }
+    [ "$first" = " ff d8 ff" ] || { echo "not a JPEG:$first"; return 1; }
 }
-within() { # SECONDS COMMAND...; until it is so
+within() { # SECONDS COMMAND...; repeats the command until it succeeds
     local end=$((SECONDS + $1))
     until "${@:2}"; do
         ((SECONDS < end)) || return 1

@@ -1,4 +1,4 @@
-# Debian's packages, for scripts that need programs of others: name them with `missing`, then `install_missing`.
+# Installs Debian packages for missing programs: call `missing` for each program, then `install_missing`.
 
 need=()
 sudo=$([ "$(id -u)" = 0 ] || echo sudo)

@@ -1,6 +1,6 @@
-"""python -m programs NAME: tries one program, and tells in a line what it did.
+"""python -m programs NAME: tests one program and prints a line with the result.
 
-`tests/clients/programs.sh` calls this for each, once all is installed.
+`tests/clients/programs.sh` installs the programs and calls this for each.
 """
 
 import importlib
@@ -8,10 +8,10 @@ import signal
 import sys
 import time
 
-# What was started is ended also when this is told to stop.
+# SIGTERM also ends the started processes.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
 
 name = sys.argv[1]
 begun = time.monotonic()
-told = importlib.import_module(f"programs.{name}").check()
-print(f"{name} {told} ({time.monotonic() - begun:.0f} s)", flush=True)
+result = importlib.import_module(f"programs.{name}").check()
+print(f"{name} {result} ({time.monotonic() - begun:.0f} s)", flush=True)

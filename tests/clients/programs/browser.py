@@ -9,10 +9,10 @@ import requests
 from programs.stand import ROOT, decoded, eventually, free_port, process
 
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--window-size=1100,900"]
-# What stands for an element in the protocol's JSON.
+# Key of an element's reference in WebDriver's JSON.
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
-# Finds an element, also inside the components of a page.
+# Finds an element, also inside shadow roots.
 FIND = """
     const [selector] = arguments;
     const within = (root) => {
@@ -32,7 +32,7 @@ class Browser:
         self.session = session
 
     def ask(self, method, command, **body):
-        """What chromedriver answers to a command of this session."""
+        """Sends a command of this session and returns its value."""
         answer = requests.request(method, f"{self.session}/{command}", json=body or None, timeout=60)
         value = answer.json()["value"]
         if not answer.ok:
@@ -46,15 +46,15 @@ class Browser:
         return self.ask("POST", "execute/sync", script=script, args=list(arguments))
 
     def find(self, selector):
-        """The element, once it is there."""
+        """Waits for the element and returns its reference."""
         return eventually(f"the page has {selector}", lambda: self.run(FIND, selector))[ELEMENT]
 
     def look(self, selector):
-        """The pixels of an element as they are on the screen."""
+        """Returns the pixels of an element on the screen."""
         return decoded(base64.b64decode(self.ask("GET", f"element/{self.find(selector)}/screenshot")))
 
     def save(self, name):
-        """Keeps the page as it is on the screen, for whoever wants to look at it."""
+        """Saves a screenshot of the page for inspection."""
         picture = ROOT / "target/programs" / f"{name}.png"
         picture.write_bytes(base64.b64decode(self.ask("GET", "screenshot")))
 

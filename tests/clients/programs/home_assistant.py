@@ -1,4 +1,4 @@
-"""Home Assistant: its integration of motion JPEG cameras, what it passes on of one, and its dashboard."""
+"""Home Assistant: the integration MJPEG IP Camera, its proxied pictures, and the dashboard."""
 
 import json
 import tempfile
@@ -28,7 +28,7 @@ views:
 """
 
 
-# Where the house is and the like, its owner has been asked already.
+# Marks these steps of the onboarding as done.
 ONBOARDED = {"version": 4, "key": "onboarding", "data": {"done": ["core_config", "analytics", "integration"]}}
 
 
@@ -39,7 +39,7 @@ def check():
         Path(folder, "ui-lovelace.yaml").write_text(DASHBOARD)
         Path(folder, ".storage").mkdir()
         Path(folder, ".storage/onboarding").write_text(json.dumps(ONBOARDED))
-        # What its integrations need, it installs by itself when it starts for the first time.
+        # Home Assistant installs the requirements of its integrations at its first start.
         with process([installed("home_assistant", "hass"), "--config", folder], folder):
             server = Server(f"http://127.0.0.1:{port}")
             with show() as camera:
@@ -53,7 +53,7 @@ def check():
 
 
 class Server:
-    """Home Assistant's API, as the owner whom it asks for when it is new."""
+    """Home Assistant's API, with the owner that onboarding creates."""
 
     def __init__(self, url):
         self.url = url
@@ -77,7 +77,7 @@ class Server:
 
 
 def add(server, name, camera, **credentials):
-    """Fills in the form of the integration. Returns the camera's entity, or what is wrong with the answers."""
+    """Submits the form of the integration. Returns the camera's entity, or the form's errors."""
     begun = server.ask("POST", "api/config/config_entries/flow", json={"handler": "mjpeg"})
     answers = {
         "name": name,
@@ -96,7 +96,7 @@ def add(server, name, camera, **credentials):
 
 
 def watch(server, entity):
-    """What everything that shows this camera is sent: stills, and the stream."""
+    """Checks the proxied stills and the proxied stream."""
 
     def take():
         answer = server.get(f"api/camera_proxy/{entity}")
@@ -109,7 +109,7 @@ def watch(server, entity):
 
 
 def show_dashboard(server):
-    """The dashboard with the live camera on it, opened by somebody who has logged in before."""
+    """Checks the dashboard with the live camera, opened with a stored login."""
     tokens = server.tokens | {"hassUrl": server.url, "clientId": f"{server.url}/"}
     tokens["expires"] = 1000 * (time.time() + tokens["expires_in"])
     with chromium() as browser:

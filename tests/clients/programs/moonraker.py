@@ -1,4 +1,4 @@
-"""Moonraker, which tells Mainsail and Fluidd where the printer's camera is, and whether it is there."""
+"""Moonraker, which gives Mainsail and Fluidd the address of the printer's camera, and tests it."""
 
 import tempfile
 from pathlib import Path
@@ -46,10 +46,10 @@ def check():
                 answer = requests.post(f"{server}/webcams/test", params={"name": name}).json()["result"]
                 return answer["snapshot_reachable"]
 
-            # It has one second for its first snapshot, which has to start the camera.
+            # Moonraker's timeout is one second, and the first snapshot has to start the camera.
             assert reaches("printer"), "Moonraker does not find the camera"
             assert not reaches("elsewhere"), "Moonraker finds a camera that is not there"
-            # Where it sends the printer's page, there are pictures.
+            # The addresses that it gives to the printer's page return pictures.
             webcams = requests.get(f"{server}/webcams/list").json()["result"]["webcams"]
             webcam = next(webcam for webcam in webcams if webcam["name"] == "printer")
             with requests.get(webcam["stream_url"], stream=True, timeout=10) as answer:

@@ -1,4 +1,4 @@
-"""motionEye with motion: the camera is recognised and added as a network camera, and its pictures pass through."""
+"""motionEye with motion: it detects and adds the network camera, and forwards its pictures."""
 
 import re
 import tempfile
@@ -21,7 +21,6 @@ motion_control_port {control}
 
 
 
-
 def check():
     with show() as camera, tempfile.TemporaryDirectory() as folder:
         port, control = free_port(), free_port()
@@ -37,7 +36,7 @@ def add_camera(server, camera, folder):
     version, motion = re.findall(r'^(?:motion_)?version = "(.+?)"', page, re.MULTILINE)
     session.post(f"{server}/login", json={"username": "admin", "password": ""}).raise_for_status()
 
-    # What the page for a new camera sends: first to see what stands at the address, then to add it.
+    # The requests of the page for a new camera: detect its kind, then add it.
     def details(path):
         address = {"scheme": "http", "host": camera.host, "port": camera.port, "path": path}
         return {"proto": "netcam", "username": "", "password": "", **address}

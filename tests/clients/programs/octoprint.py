@@ -1,4 +1,4 @@
-"""OctoPrint: the test of its camera's settings, a timelapse of a print on its virtual printer, and its page."""
+"""OctoPrint: the test button of the camera's settings, a timelapse of a virtual print, and the page."""
 
 import base64
 import shutil
@@ -12,7 +12,7 @@ from programs.browser import chromium
 from programs.stand import START_SECONDS, assert_moving, decoded, eventually, free_port, installed, process, repeated
 from programs.stand import show
 
-# No first-run wizard, and nobody asked for a password, who is on this machine; nothing that asks the world for news.
+# No first-run wizard, login without a password on this machine, no plugin that needs the internet.
 CONFIGURATION = """
 accessControl:
   autologinLocal: true
@@ -29,7 +29,7 @@ webcam:
   ffmpeg: {ffmpeg}
 """
 
-# A print of some seconds: it moves, and waits.
+# A print of some seconds.
 GCODE = "G28\n" + "G1 X10 F3000\nG4 P1000\nG1 X20 F3000\nG4 P1000\n" * 5
 
 
@@ -56,7 +56,7 @@ def check():
 
 
 class Server:
-    """OctoPrint's API, as its page uses it: with a session, and the token of that session against forgery."""
+    """OctoPrint's API as its page uses it: with a session and its CSRF token."""
 
     def __init__(self, url):
         self.url = url
@@ -67,7 +67,7 @@ class Server:
         self.version = self.ask("GET", "version")["server"]
 
     def open(self):
-        """The token, which the page has as a cookie."""
+        """Returns the CSRF token, a cookie of the page."""
         self.session.get(self.url, timeout=60).raise_for_status()
         self.token = next((cookie.value for cookie in self.session.cookies if "csrf_token" in cookie.name), None)
         return self.token
@@ -80,20 +80,20 @@ class Server:
 
 
 def take_snapshots(server, url):
-    """The button beside the address of the snapshot."""
+    """Presses the test button of the snapshot URL."""
     command = {"command": "url", "url": url, "method": "GET", "response": "bytes", "timeout": 5, "validSsl": True}
     command["content_type_whitelist"] = ["image/*"]
 
     def take():
-        told = server.ask("POST", "util/test", json=command)
-        assert told["result"] and told["status"] == 200, told
-        return decoded(base64.b64decode(told["response"]["content"]))
+        result = server.ask("POST", "util/test", json=command)
+        assert result["result"] and result["status"] == 200, result
+        return decoded(base64.b64decode(result["response"]["content"]))
 
     return assert_moving("the test of a snapshot", repeated(take))
 
 
 def make_timelapse(server):
-    """Prints with a picture every second; the movie has every picture of the camera."""
+    """Prints with a snapshot per second. The movie must contain every picture of the camera."""
     server.ask("POST", "timelapse", data={"type": "timed", "interval": 1, "fps": 5, "postRoll": 0})
     server.ask("POST", "connection", json={"command": "connect", "port": "VIRTUAL", "baudrate": 115200})
     eventually("the printer is ready", lambda: server.ask("GET", "printer")["state"]["flags"]["ready"])
@@ -111,10 +111,10 @@ def make_timelapse(server):
 
 
 def show_page(server):
-    """The tab of the printer's controls, whose picture is of another origin."""
+    """Checks the control tab, whose picture has another origin."""
     with chromium() as browser:
         browser.go(f"{server.url}/#control")
-        # While it loads, the picture has no size.
+        # The picture has no size while it loads.
         eventually("the page shows the camera", lambda: browser.look("#webcam_image") is not None)
         browser.save("octoprint")
         return assert_moving("the page", repeated(lambda: browser.look("#webcam_image")))

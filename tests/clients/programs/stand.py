@@ -1,4 +1,4 @@
-"""What every program is tried with: a framecast whose pictures are known, and processes that end with the test."""
+"""Shared by all programs: a framecast with known pictures, and processes that end with the test."""
 
 import contextlib
 import itertools
@@ -16,29 +16,29 @@ import numpy
 ROOT = Path(__file__).resolve().parents[3]
 FRAMECAST = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "optimised/framecast"
 
-# Red, green and blue of the pictures in the order they are shown: no encoder and no screen can blur two of them.
+# Red, green and blue of the pictures in their order. No encoder or screen can confuse two of them.
 COLOURS = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1)]
 WIDTH, HEIGHT = 320, 240
 FPS = 5
 
-# The first start of a program on a busy machine, and anything that it is asked for after that.
+# Timeouts of a program's first start on a busy machine, and of everything after it.
 START_SECONDS = 180
-PATIENCE_SECONDS = 40
+TIMEOUT_SECONDS = 40
 
 
 def installed(program, name):
-    """The path of a command of the environment that `programs.sh` has made for this program."""
+    """Returns the path of a command in the environment that `programs.sh` made for this program."""
     return str(ROOT / "target/programs" / program / "bin" / name)
 
 
 def free_port():
-    """A port that nobody had a moment ago: these programs cannot be asked which one they took."""
+    """Returns a free port, for programs that do not print the one they use."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
 
 
-def eventually(what, holds, seconds=PATIENCE_SECONDS):
-    """Asks again until the answer is true, and returns it. An error in asking is a no."""
+def eventually(what, holds, seconds=TIMEOUT_SECONDS):
+    """Polls until the result is true, and returns it. An exception counts as false."""
     end = time.monotonic() + seconds
     while True:
         error = None
@@ -53,7 +53,7 @@ def eventually(what, holds, seconds=PATIENCE_SECONDS):
 
 @contextlib.contextmanager
 def process(command, folder, **environment):
-    """A program with all that it starts, and `folder` as its home. What it says is shown if the test fails."""
+    """Runs a program in a session of its own with `folder` as its home. Prints its output if the test fails."""
     words = Path(folder, "words")
     with words.open("ab") as output:
         child = subprocess.Popen(
@@ -68,7 +68,7 @@ def process(command, folder, **environment):
     try:
         yield child
     except BaseException:
-        print(f"{command[0]} said last:\n" + words.read_text(errors="replace")[-4000:], flush=True)
+        print(f"last output of {command[0]}:\n" + words.read_text(errors="replace")[-4000:], flush=True)
         raise
     finally:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -79,7 +79,7 @@ def process(command, folder, **environment):
 
 
 class Show:
-    """A framecast on a free port, with one camera that nobody has watched yet."""
+    """A framecast on a free port, with one camera that is not running yet."""
 
     def __init__(self, address):
         self.host, self.port = address.split(":")
@@ -105,8 +105,8 @@ def show(*options):
 
 
 def colour_of(image):
-    """Which of the pictures an image is, by its middle; none, if its middle is grey, or has another picture's edge."""
-    assert image is not None, "this cannot be decoded"
+    """Returns the color of an image's middle, or None if the middle has several colors."""
+    assert image is not None, "not decodable"
     height, width = image.shape[:2]
     middle = image[height // 2 - 2:height // 2 + 3, width // 2 - 2:width // 2 + 3, :3].reshape(-1, 3)
     colours = {tuple(int(channel > 127) for channel in pixel[::-1]) for pixel in middle}
@@ -115,35 +115,35 @@ def colour_of(image):
 
 
 def decoded(data):
-    """The pixels of a JPEG or PNG."""
+    """Decodes a JPEG or PNG."""
     return cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_COLOR)
 
 
-def assert_moving(what, images, seconds=PATIENCE_SECONDS):
-    """Fails unless every picture is among the images before the time is over. Returns how many images it took."""
+def assert_moving(what, images, seconds=TIMEOUT_SECONDS):
+    """Asserts that every picture is among the images in time. Returns the number of images needed."""
     seen, end = set(), time.monotonic() + seconds
     for count, image in enumerate(images, 1):
         seen.add(colour_of(image))
         if seen.issuperset(COLOURS):
             return count
-        assert time.monotonic() < end, f"{what} shows no more than {seen}"
+        assert time.monotonic() < end, f"{what} shows only {seen}"
     raise AssertionError(f"{what} ends after {seen}")
 
 
 def repeated(take):
-    """What `take` returns, again and again, a little faster than pictures come."""
+    """Yields the results of `take`, a little faster than the camera's rate."""
     for _ in itertools.count():
         yield take()
         time.sleep(0.4 / FPS)
 
 
 def jpegs(answer):
-    """The pixels of the JPEGs of a stream that `requests` reads, by their first and last two bytes."""
+    """Yields the decoded JPEGs of a stream, found by their start and end markers."""
     answer.raise_for_status()
     kind = answer.headers["Content-Type"]
     assert kind.startswith("multipart/x-mixed-replace"), kind
     received = b""
-    # It waits for so many bytes: few enough that a picture does not wait for the next.
+    # `iter_content` waits for a full chunk: a small one does not delay a picture until the next.
     for chunk in answer.iter_content(128):
         received += chunk
         while (end := received.find(b"\xff\xd9")) >= 0:
