@@ -1,83 +1,91 @@
-//! framecast shows live cameras to any number of browsers from one thread.
-//!
-//! One `mio::Poll`, one loop, no thread per viewer: this is what the whole program is about, and it
-//! is written to be read.
+//! framecast shows live cameras to many browsers at once, from one thread: one `mio::Poll`, one
+//! event loop, no thread per viewer. The code is written to be read.
 //!
 //! # The life of an edge
 //!
-//! A kernel reports readiness in one of two ways. *Level*: it repeats, at every wait, that a socket
-//! can be read or written. *Edge*: it reports once that this has changed, and not again until an
-//! attempt has ended in "would block". framecast uses edges, so that ten thousand idle viewers cost
-//! nothing, and each socket is registered once, for both directions.
+//! A kernel reports readiness in one of two ways, see epoll(7). *Level*-triggered: each wait
+//! reports every socket that can be read or written. *Edge*-triggered: a wait reports only that a
+//! socket has changed. Bytes that a program leaves unread are not reported again. So it must read
+//! until the kernel returns "would block" (`EAGAIN`), since only then the next event is certain, or
+//! remember that it has not.
 //!
-//! 1. An edge comes with a batch of events. [`hub::Hub::ready`] sets a bit on the connection,
-//!    `readable` or `writable`. It reads and writes nothing.
-//! 2. The turn lists the connection: as one to receive from if it is readable, as one to send to if
-//!    it is writable and there is something to send. Then [`hub::Hub::turn`] tries: it reads,
-//!    answers and writes.
-//! 3. "Would block" clears the bit: the kernel owes the next edge.
-//! 4. Anything else that ends an attempt early is a budget of our own. The bit stays set, the turn
-//!    lists the connection again, and the next wait takes no time. A bit that was cleared, or a
-//!    connection that was not listed, without "would block" would be a lost edge, and with it a
-//!    lost viewer.
+//! framecast uses edges. An idle viewer's socket has room to write nearly all the time, and a level
+//! would report it at each wait. With edges, each socket is registered once, for both directions.
 //!
-//! The lists are for work that waits for no event, the timers are for what becomes due while
-//! nothing happens. Time is read in three places, each for its own reason: `asked_at`, when the
-//! wait began, is what deadlines are judged by, since a process that was stopped in its wait has
-//! heard its peers up to then; `now`, when the wait ended, is the time of all that the turn does;
-//! and a histogram reads the clock once more for each delivered frame, since sending to many
-//! viewers takes milliseconds.
+//! 1. The kernel reports an edge. `EventLoop::dispatch` finds the connection by the event's token,
+//!    and [`hub::Hub::ready`] sets a bit: `readable` or `writable`. Nothing is read or written yet.
+//! 2. [`hub::Hub::turn`] calls `Connections::settle`, which lists the connection: to read from if
+//!    `readable` is set, to send to if `writable` is set and there is something to send.
+//! 3. The turn reads from one list and writes to the other. Each attempt (`Connection::receive`,
+//!    `WriteQueue::write_to`) ends in one of three ways, and only these:
+//!    - **would block**: the bit is cleared, and the kernel will report the next edge;
+//!    - **nothing left**: all is written, or the input has ended;
+//!    - **own budget**: the connection has had its share of the turn. The bit stays set.
+//! 4. `settle` runs again at the end of the turn. If the bit is still set and there is work, it
+//!    lists the connection again, and the next wait returns at once (`Hub::next_wake`).
+//!
+//! A bit that is cleared without "would block", or a connection that is not listed although its bit
+//! is set, is a lost edge: no event comes, and the viewer hangs. The simulation checks after each
+//! step that there is none.
+//!
+//! These seven functions, 180 lines, are the whole mechanism: `EventLoop::wait` and `dispatch`,
+//! `Hub::ready`, `Hub::turn`, `Connections::settle`, `Connection::receive`, `WriteQueue::write_to`.
+//!
+//! Some work needs no event. Timers are for that: a deadline, a repeated frame, a rate limit. Each
+//! turn has two times. `asked_at` is when the wait began: the kernel has reported all that happened
+//! before, so deadlines are compared with this time. `now` is when the wait ended, the time of all
+//! that the turn does. The difference matters after a process was stopped: by `now` all peers are
+//! late, by `asked_at` none is before its bytes are read.
 //!
 //! # The layers
 //!
-//! Imports only go down. What a layer must not know is as much of its design as what it does.
+//! Imports only go down. A test checks what each layer must not know.
 //!
 //! | Layer | What lives there | What it does not know |
 //! |---|---|---|
 //! | [`options`] | the command line, checked once into plain values | sockets |
 //! | [`server`] | the I/O layer: the event loop, listeners, transports, child processes | byte formats, drivers |
-//! | [`site`] | what is answered: which address means what, and what stands there | connections, the kernel |
+//! | [`site`] | the answers: routes, access control, pages | connections, the kernel |
 //! | [`hub`] | the deterministic core: connections, what they send, the turn | sockets, the clock, routes |
 //! | [`stream`] | the values it works with: frames, channels, bodies, answers, limits | connections |
 //! | [`text`] | text from outside: URLs, credentials to mask, text made printable | sockets, frames |
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
-//! Beside them, [`drivers`] (the drivers, which are programs of their own), [`mod@bench`] (a crowd
-//! of viewers), [`health`] (a question to a running server) and [`logging`] stand on [`wire`],
-//! those that connect to others also on [`trust`] (the certificates that are accepted); [`publish`]
-//! (another program of its own, which passes frames on) on [`drivers`] too, for the way to Redis;
-//! [`generate`] (what goes with the program when it is installed) and [`guide`] (the user's guide)
-//! on nothing.
+//! Other modules use [`wire`] but none of the layers above it: [`drivers`] (child processes that
+//! read cameras), [`publish`] (a child process that writes frames to Redis), [`mod@bench`] (the
+//! load generator), [`health`] (the health check) and [`logging`]. [`trust`] (accepted
+//! certificates), [`mod@clock`], [`generate`] (manual page, completions, service files) and [`guide`]
+//! (the user's guide) use no layer.
 //!
 //! # The reading order
 //!
-//! With the lines of each file, unit tests left out. The first ten are enough to understand the
-//! loop; the values that pass through them are in [`stream`], one file each.
+//! Lines are counted without unit tests. The first eight files are the loop; the values that they
+//! work with are in [`stream`], one file each.
 //!
 //! | File | Lines | What it shows |
 //! |---|---|---|
 //! | `server/event_loop.rs` | 291 | the turn of the loop |
-//! | `hub/inputs.rs` | 184 | the hub, and what comes into it between two turns |
-//! | `hub/turn.rs` | 124 | the loop's largest step: receive, expire, answer, send, reap, and why in this order |
-//! | `hub/connections.rs` | 227 | which connections have work to do, and deadlines that move at no cost |
-//! | `hub/connection.rs` | 421 | the seven states of one peer |
-//! | `hub/sending.rs` | 230 | a body that is pulled, and why what is sent next is always the newest |
-//! | `stream/queue.rs` | 228 | the bytes on their way to it, and why no picture is ever torn |
-//! | `hub/steps.rs` | 463 | what happens to one connection in a turn |
-//! | `server/listener.rs` | 367 | accepting when descriptors run out: the edge that never comes again |
-//! | `server/token.rs` | 130 | events that are late: a token names a slot and the connection it was for |
+//! | `hub/inputs.rs` | 179 | the hub, and its inputs between two turns |
+//! | `hub/turn.rs` | 104 | the turn: receive, expire, answer, send, reap, and why in this order |
+//! | `hub/connections.rs` | 204 | lists of connections with work to do, and timers that cost nothing per frame |
+//! | `hub/connection.rs` | 400 | the seven states of one connection, and every change of state |
+//! | `hub/sending.rs` | 210 | a body that is pulled, so that the next frame is always the newest |
+//! | `stream/queue.rs` | 228 | the bytes that wait for the transport, and why no part of a stream is torn |
+//! | `hub/steps.rs` | 382 | the steps of a turn for one connection |
+//! | `server/listener.rs` | 367 | accept, and the edge that does not come again after EMFILE |
+//! | `server/token.rs` | 130 | stale events: a token names a slot and a connection number |
 //! | `server/supervised.rs` | 461 | a child process as an event source: pipes, SIGCHLD, backoff, restart |
-//! | `server/tls/session.rs` | 223 | a second buffer between loop and kernel: where TLS loses an edge, and how not to |
+//! | `server/tls/session.rs` | 223 | a second buffer between loop and kernel, and where TLS can lose an edge |
 //! | `server/restart.rs` | 165 | a restart that refuses no connection |
-//! | `server/camera` | 887 | a driver on demand, and what viewers are shown while it gives no frames |
-//! | `stream/viewer.rs` | 174 | a body: the newest frame, when the viewer is due one |
-//! | `stream/history.rs` | 143 | past frames by reference, bounded in time and bytes |
-//! | `stream/retained.rs` | 37 | memory that slow viewers may hold, read off reference counts |
+//! | `server/camera` | 887 | a driver on demand, and the placeholder while it delivers no frames |
+//! | `stream/viewer.rs` | 174 | a body: the newest frame, when the rate limit allows it |
+//! | `stream/history.rs` | 141 | past frames by reference, bounded in time and bytes |
+//! | `stream/retained.rs` | 37 | the limit on memory that slow viewers hold, by reference counts |
 //! | `wire/http` | 895 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
 //! | `wire/jpeg` | 1390 | where a JPEG ends, and whether it is whole |
-//! | `wire/multipart` | 1080 | parts, to be written and to be read |
-//! | `site/routes.rs` | 132 | which address means what |
-//! | `site/pages.rs` | 428 | what each address answers |
+//! | `wire/multipart` | 1080 | multipart encoder and decoder |
+//! | `site/routes.rs` | 132 | routes |
+//! | `site/pages.rs` | 428 | the answer of each route |
 //! | `site/snapshot.rs` | 349 | statistics: one snapshot behind `/state`, `/metrics` and `/events` |
 //! | `site/auth` | 1950 | access control: one check before routing, without a clock and without blocking |
 //!
@@ -97,35 +105,35 @@
 //! 7. [`wire::budget::BudgetedDecoder::decode`]: decodes what was read, within the same budget.
 //! 8. [`wire::decoder::SourceDecoder::decode`]: JPEGs or parts, as the driver writes them.
 //! 9. [`wire::multipart::PartDecoder::decode`]: finds the JPEG between two boundaries.
-//! 10. `wire::jpeg::walk::Walk::advance`: walks its segments, to see that it is whole.
+//! 10. `wire::jpeg::walk::Walk::advance`: walks its segments, to check that it is whole.
 //! 11. [`hub::Hub::publish`]: replaces the camera's newest frame.
-//! 12. [`stream::Live::publish`]: adds it to the statistics and to the event log.
-//! 13. [`stream::Channel::publish`]: gives it a number, and a place in the history.
+//! 12. [`stream::Live::publish`]: counts it, and adds it to the event log.
+//! 13. [`stream::Channel::publish`]: numbers it, and adds it to the history.
 //! 14. [`wire::multipart::EncodedPart::encode`]: encodes header, JPEG and boundary into the one
 //!     allocation that all viewers share.
 //! 15. [`hub::Hub::wake`]: puts the viewers on the list of connections with work to do.
 //! 16. `server::event_loop::EventLoop::turn_hub`: takes the hub's turn.
 //! 17. [`hub::Hub::turn`]: receives, expires, answers; then sends.
-//! 18. [`hub::Hub::send_pending`]: goes through the list.
-//! 19. [`hub::Hub::send`]: asks the body for a chunk, if nothing has begun to leave and the
-//!     transport has room.
+//! 18. [`hub::Hub::send_pending`]: goes through the list of connections to send to.
+//! 19. [`hub::Hub::send`]: asks the body for a chunk, if the transport has room and no chunk is
+//!     in flight.
 //! 20. [`hub::sending::Sending::pull`]: queues the chunk.
 //! 21. `stream::viewer::Viewer::next`: returns the newest frame, by reference, if it is new to the
 //!     viewer and its rate allows it.
 //! 22. [`hub::Hub::write`]: writes what is queued. A frame of which the transport took no byte is
-//!     taken back: the next time, there may be a newer one.
-//! 23. [`stream::queue::WriteQueue::write_to`]: writes until the transport would block, or nothing
-//!     is left.
+//!     taken back: the next pull may get a newer one.
+//! 23. [`stream::queue::WriteQueue::write_to`]: writes until the transport would block, nothing is
+//!     left, or the budget is reached.
 //! 24. `server::socket::Socket::write`: one system call.
 //!
 //! # The life of a request
 //!
-//! A listener accepts the connection, and [`hub::Hub::admit`] gives it a slot and a number. It
-//! becomes readable, and [`wire::http::Request::parse`] parses what has arrived: "not yet" until
-//! the head is whole. [`site::answer`] returns the response: bytes, the frames of a camera, a
-//! [`hub::Body`] that is made as it is sent, or "ask again when there is a frame". All that it sees
-//! of the server is the [`site::View`]. The state of the connection is what happens next, its
-//! deadline is when that is too late.
+//! A listener accepts the connection, and [`hub::Hub::admit`] assigns a slot and a number to it. It
+//! becomes readable, and [`wire::http::Request::parse`] parses the bytes: "not yet" until the head
+//! is whole. The turn calls the function `answer` of its caller, which authenticates the request
+//! and calls [`site::answer`]. That returns bytes, the frames of a camera, a [`hub::Body`], or "ask
+//! again when there is a frame", and sees the server only through [`site::View`]. The reply changes
+//! the connection's state, and with it the deadline.
 
 // The life of a frame runs through private functions of public types.
 #![allow(rustdoc::private_intra_doc_links)]

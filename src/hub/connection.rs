@@ -7,29 +7,29 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::sending::Sending;
-use crate::stream::answer::{Awaited, Exchange, Permit, Response};
+use crate::stream::answer::{Answer, Awaited, Call, Exchange, Permit, Response, Subscription};
 use crate::stream::client_net::ClientNet;
 use crate::stream::counts::WriteCounts;
 use crate::stream::queue::{Pause, Progress, WriteQueue};
-use crate::stream::{Body, Limits, Live, Peer, Topic, Transport, Viewer};
-use crate::wire::http::{Refusal, Request, RequestReader, ResponseHead};
+use crate::stream::{Body, Key, Limits, Live, Peer, Topic, Transport, Viewer};
+use crate::wire::http::{Refusal, Request, RequestReader};
 
-/// Where a connection stands between its first request and its end.
+/// The state of a connection. Each state has a deadline.
 #[derive(Debug)]
 pub enum State {
-    /// The transport's handshake is under way.
+    /// The transport's handshake is in progress.
     Handshaking,
-    /// A request head is awaited; what has arrived of it is in the connection's buffer.
+    /// Waits for a request head. The bytes that have arrived are in the connection's reader.
     Receiving,
-    /// A request was handed out, and its answer is awaited within the turn.
+    /// The request is on the hub's list of calls, to be answered in this turn or the next.
     Answering(Exchange),
-    /// The request waits for something and will be handed out again.
+    /// The request waits for a frame or a check, and then goes back to the list of calls.
     Waiting(Exchange, Box<Request>, Awaited),
-    /// A reply is sent: its body is asked for the next chunk whenever the last one has left.
+    /// Sends a reply. Its body is asked for the next chunk each time a chunk has left.
     Sending(Sending),
-    /// The last reply has been sent and writing is shut down. So many bytes that the peer still
-    /// sent were discarded: closing on unread input would make the kernel reset the connection, and
-    /// the peer lose the reply.
+    /// The last reply has left and writing is shut down. Input is read and discarded, and its bytes
+    /// are counted here: closing a socket with unread input makes the kernel send RST, and the peer
+    /// loses the end of the reply.
     Closing(usize),
     /// Closed. The slot stays taken until the end of the turn, so that a stale event cannot reach a
     /// new connection.
@@ -37,16 +37,20 @@ pub enum State {
 }
 
 impl State {
-    /// What the connection must be woken for.
+    /// Returns the topics that wake the connection.
     pub(super) fn topics(&self) -> Vec<Topic> {
         match self {
-            State::Waiting(_, _, Awaited::Frame { camera, .. }) => {
-                vec![Topic::Frames { camera: *camera }]
-            }
-            State::Sending(Sending {
-                body: Some(body), ..
-            }) => body.topics(),
+            &State::Waiting(_, _, Awaited::Frame { camera, .. }) => vec![Topic::Frames { camera }],
+            State::Sending(sending) => sending.body().map(Body::topics).unwrap_or_default(),
             _ => Vec::new(),
+        }
+    }
+
+    fn sending(&self) -> Option<&Sending> {
+        if let State::Sending(sending) = self {
+            Some(sending)
+        } else {
+            None
         }
     }
 }
@@ -54,67 +58,61 @@ impl State {
 /// One peer's transport, state and buffers.
 #[derive(Debug)]
 pub struct Connection<T> {
+    /// The name of the connection.
+    pub key: Key,
     /// The other end of the transport.
     pub peer: Peer,
-    /// The client: the peer, or the one that the peer names if it is a trusted proxy.
+    /// The client: the peer, or the address that a trusted proxy forwards.
     pub client: Peer,
     /// When it was admitted.
     pub since: Instant,
-    /// Where it stands.
+    /// What happens next.
     pub state: State,
-    /// What is queued for it.
+    /// The bytes that the transport has not taken yet.
     pub queue: WriteQueue,
-    /// What became of its writes, so far.
+    /// The results of its writes so far.
     pub writes: WriteCounts,
-    /// Which connection it is; see [`crate::stream::Key`].
-    pub number: u32,
-    /// There may be bytes to read: the last attempt did not end in "would block", or an edge has
-    /// come since.
+    /// A read may succeed: an edge has come, and no read since has returned "would block".
     pub readable: bool,
-    /// There may be room to write, likewise.
+    /// A write may succeed: an edge has come, and no write since has returned "would block".
     pub writable: bool,
-    /// Both directions have ended.
+    /// The kernel reported that both directions have ended.
     pub(super) gone: bool,
-    /// The peer sends no more.
+    /// A read returned 0: the peer sends no more.
     pub(super) has_ended: bool,
-    /// How long it may be sent what it last requested.
+    /// How long the peer may be sent what it last requested.
     pub(super) permit: Permit,
-    /// The network that it counts against, if it counts.
+    /// The client network that counts it; `None` for this machine.
     pub(super) counted: Option<ClientNet>,
-    /// On the list of connections that were changed.
+    /// It is on the list of touched connections.
     pub(super) is_touched: bool,
-    /// On the list of connections to send to.
+    /// It is on the list of connections to send to.
     pub(super) is_pending: bool,
     /// The time of its earliest timer.
     pub(super) armed: Option<Instant>,
-    /// The deadline of the state, in all states but `Sending`.
+    /// The deadline of every state but `Sending`, which computes its own.
     pub(super) until: Instant,
-    transport: T,
+    pub(super) transport: T,
     pub(super) requests: RequestReader,
 }
 
 impl<T: Transport> Connection<T> {
-    /// A new connection. Until an edge says otherwise, both directions are worth a try.
-    pub(super) fn new(
-        transport: T,
-        peer: Peer,
-        number: u32,
-        limits: &Limits,
-        now: Instant,
-    ) -> Self {
+    /// Creates a connection. Both bits are set at first: the next turn tries, and waits for no
+    /// event.
+    pub(super) fn new(transport: T, peer: Peer, key: Key, limits: &Limits, now: Instant) -> Self {
         let (state, until) = if transport.is_established() {
             (State::Receiving, now + limits.request_timeout)
         } else {
             (State::Handshaking, now + limits.handshake_timeout)
         };
         Self {
+            key,
             peer,
             client: peer,
             since: now,
             state,
             queue: WriteQueue::default(),
             writes: WriteCounts::default(),
-            number,
             readable: true,
             writable: true,
             gone: false,
@@ -130,24 +128,25 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Whether a turn has something to send to it that waits for no event.
-    pub(super) fn has_work(&self) -> bool {
-        self.wants_write() || self.wants_chunk()
+    /// Whether the key names this connection, not an earlier one of its slot, and it is open.
+    #[inline]
+    pub(super) fn is_open_as(&self, key: Key) -> bool {
+        self.key.number == key.number && !matches!(self.state, State::Closed)
     }
 
-    /// Whether the turn must look at what it receives.
+    /// Whether to call [`Connection::receive`], or to close a peer that has gone.
     pub(super) fn wants_receive(&self) -> bool {
         self.wants_read() || self.has_gone()
     }
 
-    /// Whether nothing more can be sent to it. While it is drained, that goes on.
+    /// Whether nothing more can be sent. A connection in `Closing` sends no more anyway, and goes
+    /// on reading.
     pub(super) fn has_gone(&self) -> bool {
         self.gone && !matches!(self.state, State::Closing(_))
     }
 
-    /// Whether to read now. While a reply is under way, a further request waits in the kernel's
-    /// buffer; the peer of an endless body is read all the same, since that is how its leaving is
-    /// seen.
+    /// Whether to read now. During a reply, the next request stays in the kernel's buffer. The peer
+    /// of an endless body is read all the same: only a read shows that it has left.
     fn wants_read(&self) -> bool {
         let is_listening = match &self.state {
             State::Handshaking | State::Receiving | State::Closing(_) => true,
@@ -157,20 +156,20 @@ impl<T: Transport> Connection<T> {
         self.readable && is_listening && !self.has_ended
     }
 
-    /// Whether there is something to write and room for it.
+    /// Whether there are bytes to write and the transport may have room.
     pub(super) fn wants_write(&self) -> bool {
         self.writable && (!self.queue.is_empty() || self.transport.has_unsent())
     }
 
     /// Whether to ask the body for its next chunk.
     pub(super) fn wants_chunk(&self) -> bool {
-        self.writable
-            && matches!(&self.state, State::Sending(sending) if sending.wants_chunk(&self.queue))
+        let sending = self.state.sending().filter(|_| self.writable);
+        sending.is_some_and(|sending| sending.wants_chunk(&self.queue))
     }
 
-    /// Reads until the transport would block, the peer has ended, or the budget is spent. Keeps
-    /// what may belong to a request. Returns whether the peer has ended: it sends no more, or more
-    /// than is drained before a close.
+    /// Reads until the transport would block, the input ends, or the budget is reached. Keeps the
+    /// bytes of requests. Returns whether the connection must end: the peer sends no more, or more
+    /// than a closing connection drains.
     pub(super) fn receive(
         &mut self,
         scratch: &mut [u8],
@@ -186,6 +185,7 @@ impl<T: Transport> Connection<T> {
             }
             let count = match read {
                 Ok(count) => count,
+                // `readable` stays set, so the next turn reads again.
                 Err(error) if error.kind() == ErrorKind::Interrupted => break,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
@@ -203,7 +203,7 @@ impl<T: Transport> Connection<T> {
             match &mut self.state {
                 State::Receiving => {
                     if self.requests.count() > 0 && !self.requests.has_begun() {
-                        // On a kept connection, the time for a head begins with its first byte.
+                        // After keep-alive, the timeout of a head starts at its first byte.
                         self.until = now + limits.request_timeout;
                     }
                     self.requests.push(&scratch[..count]);
@@ -216,10 +216,10 @@ impl<T: Transport> Connection<T> {
         Ok(matches!(self.state, State::Closing(drained) if drained > limits.linger_bytes_max))
     }
 
-    /// Takes the next whole request off what has arrived, if one is awaited.
+    /// Takes the next whole request from the input, in the state `Receiving`.
     ///
     /// # Errors
-    /// What has arrived can never become a request that is served.
+    /// The input is malformed or too large. [`Connection::finish`] ends the connection.
     pub(super) fn next_request(
         &mut self,
         limits: &Limits,
@@ -237,24 +237,14 @@ impl<T: Transport> Connection<T> {
         Ok(Some(request))
     }
 
-    /// Whether a peer that sends no more has left.
+    /// Whether the peer has closed both directions. TCP does not show that (shutdown(2) may have
+    /// closed one), TLS does.
     pub(super) fn has_left(&self) -> bool {
         self.has_ended && self.transport.ends_with_its_peer()
     }
 
-    /// Makes a request wait.
-    pub(super) fn wait(
-        &mut self,
-        exchange: Exchange,
-        request: Box<Request>,
-        awaited: Awaited,
-        until: Instant,
-    ) {
-        (self.state, self.until) = (State::Waiting(exchange, request, awaited), until);
-    }
-
-    /// Hands out again a request that waits. Returns the state that it leaves.
-    pub(super) fn wait_no_more(&mut self, limits: &Limits, now: Instant) -> Option<State> {
+    /// Moves a waiting request back to `Answering`. Returns the state that it leaves.
+    pub(super) fn stop_waiting(&mut self, limits: &Limits, now: Instant) -> Option<State> {
         let State::Waiting(exchange, ..) = self.state else {
             return None;
         };
@@ -262,49 +252,57 @@ impl<T: Transport> Connection<T> {
         Some(mem::replace(&mut self.state, State::Answering(exchange)))
     }
 
-    /// Sends a whole response.
-    pub(super) fn respond(&mut self, response: Response, exchange: Exchange, now: Instant) {
-        let keep_alive = exchange.keep_alive && !self.has_ended;
-        let length = response.body.as_ref().map(Bytes::len);
-        self.queue
-            .push(response.head.encode_finite(length, keep_alive));
-        self.queue.push(
-            response
-                .body
-                .filter(|_| !exchange.head_only)
-                .unwrap_or_default(),
-        );
-        self.state = State::Sending(Sending::new(None, false, keep_alive, now));
+    /// Begins the reply to the request, or makes the request wait.
+    pub(super) fn respond(&mut self, call: Call, answer: Answer, live: &mut Live, now: Instant) {
+        let State::Answering(exchange) = self.state else {
+            return;
+        };
+        let mut keep_alive = exchange.keep_alive && !live.is_shutting_down && !self.has_ended;
+        let mut is_chunked = false;
+        let body = match answer {
+            Answer::Respond(Response { head, body, .. }) => {
+                let length = body.as_ref().map(Bytes::len);
+                self.queue.push(head.encode_finite(length, keep_alive));
+                let body = body.filter(|_| !exchange.head_only);
+                self.queue.push(body.unwrap_or_default());
+                None
+            }
+            Answer::Stream(head, body) => {
+                let length = body.length();
+                is_chunked = exchange.is_chunked && length.is_none();
+                // Without a length or a last chunk, the end of the connection ends the body.
+                keep_alive &= length.is_some() || (is_chunked && body.topics().is_empty());
+                self.queue.push(match length {
+                    Some(length) => head.encode_finite(Some(length as usize), keep_alive),
+                    None => head.encode_streamed(is_chunked, keep_alive),
+                });
+                Some(body).filter(|_| !exchange.head_only)
+            }
+            Answer::Preformed(bytes) => return self.finish(bytes, None, now),
+            Answer::Subscribe(subscription) => return self.subscribe(subscription, live, now),
+            Answer::Wait(awaited) => {
+                self.until = now + live.limits.wait_timeout;
+                self.state = State::Waiting(exchange, call.request, awaited);
+                return;
+            }
+        };
+        self.state = State::Sending(Sending::new(body, is_chunked, keep_alive, now));
     }
 
-    /// Sends these bytes and then `body`, if there is one, up to the end of the connection.
+    /// Sends the frames of a camera from now on.
+    pub(super) fn subscribe(&mut self, wanted: Subscription, live: &mut Live, now: Instant) {
+        let viewer = Viewer::new(&wanted, &mut live.channels[wanted.camera], now);
+        self.finish(wanted.head, Some(Box::new(viewer)), now);
+    }
+
+    /// Sends these bytes, then the body, then closes the connection.
     pub(super) fn finish(&mut self, bytes: Bytes, body: Option<Box<dyn Body>>, now: Instant) {
         self.queue.push(bytes);
         self.state = State::Sending(Sending::new(body, false, false, now));
     }
 
-    /// Sends a body that is made as it is sent; only its head, if no more was requested.
-    pub(super) fn stream(
-        &mut self,
-        head: ResponseHead,
-        body: Box<dyn Body>,
-        exchange: Exchange,
-        now: Instant,
-    ) {
-        let length = body.length();
-        let is_chunked = exchange.is_chunked && length.is_none();
-        let has_end = length.is_some() || (is_chunked && body.topics().is_empty());
-        let keep_alive = exchange.keep_alive && has_end && !self.has_ended;
-        self.queue.push(match length {
-            Some(length) => head.encode_finite(Some(length as usize), keep_alive),
-            None => head.encode_streamed(is_chunked, keep_alive),
-        });
-        let body = Some(body).filter(|_| !exchange.head_only);
-        self.state = State::Sending(Sending::new(body, is_chunked, keep_alive, now));
-    }
-
-    /// Marks the body ready: there may be a chunk. Returns whether a request waits for a frame of
-    /// this sequence.
+    /// Marks the body ready: there may be a chunk. Returns whether the request of the connection
+    /// waits for a frame of this sequence.
     pub(super) fn wake(&mut self, sequence: u64) -> bool {
         match &mut self.state {
             State::Sending(sending) => sending.is_ready = true,
@@ -314,31 +312,26 @@ impl<T: Transport> Connection<T> {
         false
     }
 
-    /// Called when a body has ended. Returns the state that the connection leaves, unless all of
-    /// the reply was queued.
+    /// Queues what follows the body at its end. Returns the state that the connection leaves, or
+    /// `None` if the body had ended before.
     pub(super) fn end_body(&mut self, now: Instant) -> Option<State> {
-        let State::Sending(sending) = &self.state else {
-            return None;
-        };
-        sending.body.as_ref()?;
+        let sending = self.state.sending()?;
+        sending.body()?;
         let rest = sending.rest(&mut self.queue, now);
         Some(mem::replace(&mut self.state, State::Sending(rest)))
     }
 
-    /// Writes what the transport takes. A frame of which it took no byte goes back: by the next
-    /// pull there may be a newer one.
+    /// Writes until the transport would block, nothing is left, or the budget is reached. A frame
+    /// of which the transport took no byte is taken back: the next pull may get a newer one.
     pub(super) fn write(&mut self, live: &mut Live, now: Instant) -> io::Result<Progress> {
         let Live { limits, totals, .. } = live;
         let untouched = self.queue.untouched_frame();
-        let progress = self
-            .queue
-            .write_to(&mut self.transport, limits.write_budget_bytes)?;
+        let (transport, budget_bytes) = (&mut self.transport, limits.write_budget_bytes);
+        let progress = self.queue.write_to(transport, budget_bytes)?;
         self.writable = progress.pause != Pause::WouldBlock;
-        self.writes
-            .add(progress.bytes, progress.is_partial, !self.writable);
-        totals
-            .writes
-            .add(progress.bytes, progress.is_partial, !self.writable);
+        for counts in [&mut self.writes, &mut totals.writes] {
+            counts.add(progress.bytes, progress.is_partial, !self.writable);
+        }
         totals.budget_exhausted += u64::from(progress.pause == Pause::Budget);
         if let State::Sending(sending) = &mut self.state {
             let is_taken_back = self.queue.take_back();
@@ -347,13 +340,16 @@ impl<T: Transport> Connection<T> {
         Ok(progress)
     }
 
-    /// Called when a reply has been fully written: waits for the next request, or shuts down
-    /// writing. Returns whether the connection is to be closed.
+    /// Called when the whole reply has left. Waits for the next request, or shuts down writing.
+    /// Returns whether to close the connection now.
     ///
     /// # Errors
-    /// Writing could not be shut down.
+    /// Shutting down failed.
     pub(super) fn replied(&mut self, limits: &Limits, now: Instant) -> io::Result<bool> {
-        let keep_alive = matches!(&self.state, State::Sending(sending) if sending.keep_alive);
+        let keep_alive = self
+            .state
+            .sending()
+            .is_some_and(|sending| sending.keep_alive);
         if keep_alive && !self.has_ended {
             let timeout = if self.requests.has_begun() {
                 limits.request_timeout
@@ -369,53 +365,36 @@ impl<T: Transport> Connection<T> {
         Ok(self.has_ended)
     }
 
-    /// When this connection must be looked at again. There is such a time in every state.
+    /// Returns when the hub must look at the connection again. Every state has such a time.
     pub(super) fn deadline(&self, limits: &Limits) -> Instant {
-        let deadline = match &self.state {
-            State::Sending(sending) => sending.deadline(self.is_idle(), limits),
-            _ => self.until,
-        };
-        self.permitted_until()
-            .map_or(deadline, |until| until.min(deadline))
+        let sending = self.state.sending();
+        let deadline = sending.map_or(self.until, |sending| {
+            sending.deadline(self.is_idle(), limits)
+        });
+        let until = self.permitted_until();
+        until.map_or(deadline, |until| until.min(deadline))
     }
 
-    /// When the body must end, or the wait, because its permit does.
+    /// Returns when the permit ends the body or the wait.
     pub(super) fn permitted_until(&self) -> Option<Instant> {
-        let is_bound = match &self.state {
-            State::Sending(sending) => sending.is_open(),
-            state => matches!(state, State::Waiting(..)),
-        };
+        let is_waiting = matches!(self.state, State::Waiting(..));
+        let is_bound = is_waiting || self.state.sending().is_some_and(Sending::is_open);
         self.permit.until.filter(|_| is_bound)
     }
 
-    /// Whether nothing is queued, though the transport would take it.
+    /// Whether nothing is queued and the transport may have room.
     pub(super) fn is_idle(&self) -> bool {
         self.writable && self.queue.is_empty()
     }
 
-    /// The viewer that it is, if its body is a camera's frames.
+    /// Returns the body, if it is a camera's frames.
     pub fn viewer(&self) -> Option<&Viewer> {
-        if let State::Sending(sending) = &self.state {
-            sending.viewer()
-        } else {
-            None
-        }
+        self.state.sending()?.viewer()
     }
 
-    /// Whether a frame, of which this is the allocation, is queued, or is to become part of the
-    /// body.
+    /// Whether the queue or the body keeps this allocation of a frame in memory.
     pub(super) fn holds(&self, allocation: &Bytes) -> bool {
-        let State::Sending(Sending {
-            body: Some(body), ..
-        }) = &self.state
-        else {
-            return self.queue.holds(allocation);
-        };
-        body.holds(allocation) || self.queue.holds(allocation)
-    }
-
-    /// The transport of a closed connection.
-    pub(super) fn into_transport(self) -> T {
-        self.transport
+        let body = self.state.sending().and_then(Sending::body);
+        self.queue.holds(allocation) || body.is_some_and(|body| body.holds(allocation))
     }
 }

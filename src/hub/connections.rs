@@ -1,4 +1,4 @@
-//! All connections: which is which, which have work to do, and when to look at which again.
+//! The table of connections, the lists of those with work to do, and their timers.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -10,60 +10,54 @@ use super::connection::{Connection, State};
 use crate::stream::timers::Timers;
 use crate::stream::{Key, Limits, Transport};
 
-/// The table of connections, the lists of those with work to do, and their timers.
-///
-/// A caller changes a connection only through [`Connections::touch`]. The turn settles what was
-/// touched: it lists the connection and arms its timer, so no caller can forget to.
+/// The hub changes a connection only through [`Connections::touch`]. The turn then calls
+/// [`Connections::settle`], which lists each touched connection by its bits and arms its timer. So
+/// no step of the hub can forget to reschedule a connection.
 #[derive(Debug)]
 pub struct Connections<T> {
     slab: Slab<Connection<T>>,
-    /// Connections that were changed, each once.
+    /// Connections changed since the last `settle`, each once.
     touched: Vec<Key>,
-    /// Connections that may have bytes to read.
+    /// Connections to read from.
     unread: VecDeque<Key>,
-    /// Connections to send to, each once, those that have waited longest first.
-    pending: Vec<Key>,
-    /// Those that are to be first in the next turn.
-    deferred: Vec<Key>,
+    /// Connections to send to, each once, longest waiting first.
+    pending: VecDeque<Key>,
+    /// Closed connections, whose slots are freed at the end of the turn.
     closed: Vec<Key>,
     timers: Timers,
 }
 
 impl<T: Transport> Connections<T> {
     pub(super) fn new() -> Self {
-        let (touched, unread, pending, deferred, closed, timers) = Default::default();
         Self {
             slab: Slab::new(),
-            touched,
-            unread,
-            pending,
-            deferred,
-            closed,
-            timers,
+            touched: Vec::new(),
+            unread: VecDeque::new(),
+            pending: VecDeque::new(),
+            closed: Vec::new(),
+            timers: Timers::default(),
         }
     }
 
-    /// The key of the next connection that is inserted.
+    /// Returns the key of the next connection to be inserted.
     pub(super) fn next_key(&self, number: u32) -> Key {
-        Key {
-            slot: self.slab.vacant_key() as u32,
-            number,
-        }
+        let slot = self.slab.vacant_key() as u32;
+        Key { slot, number }
     }
 
-    pub(super) fn insert(&mut self, key: Key, connection: Connection<T>) {
+    pub(super) fn insert(&mut self, connection: Connection<T>) {
+        let key = connection.key;
         self.slab.insert(connection);
         self.touch(key);
     }
 
-    /// The connection of `key`, if it is not closed.
+    /// Returns the open connection of this key.
     pub fn get(&self, key: Key) -> Option<&Connection<T>> {
         let connection = self.slab.get(key.slot as usize)?;
-        (connection.number == key.number && !matches!(connection.state, State::Closed))
-            .then_some(connection)
+        connection.is_open_as(key).then_some(connection)
     }
 
-    /// The connection of `key`, if it is not closed, to be changed.
+    /// Returns the open connection of this key for a change; [`Connections::settle`] follows.
     pub(super) fn touch(&mut self, key: Key) -> Option<&mut Connection<T>> {
         let connection = lookup(&mut self.slab, key)?;
         if !mem::replace(&mut connection.is_touched, true) {
@@ -72,54 +66,47 @@ impl<T: Transport> Connections<T> {
         Some(connection)
     }
 
-    /// Wakes a connection for something new: see [`Connection::wake`].
+    /// Wakes a subscriber: see [`Connection::wake`]. No `touch`, since that moves no deadline.
     pub(super) fn wake(&mut self, key: Key, sequence: u64) -> bool {
         let Some(connection) = lookup(&mut self.slab, key) else {
             return false;
         };
         let is_answered = connection.wake(sequence);
-        // One whose transport has no room has nothing to do before the next edge.
+        // A transport without room has nothing to do until its next edge.
         if connection.wants_chunk() && !mem::replace(&mut connection.is_pending, true) {
-            self.pending.push(key);
+            self.pending.push_back(key);
         }
         is_answered
     }
 
-    /// Takes a connection that may have bytes to read.
+    /// Takes a connection off the list of those to read from.
     pub(super) fn pop_unread(&mut self) -> Option<Key> {
         self.unread.pop_front()
     }
 
-    /// How many connections are to be sent to.
-    pub(super) fn pending(&self) -> usize {
-        self.pending.len()
+    /// Takes a connection off the list of those to send to.
+    pub(super) fn pop_pending(&mut self) -> Option<Key> {
+        let key = self.pending.pop_front()?;
+        self.set_pending(key, false);
+        Some(key)
     }
 
-    /// The connection at a place of the list of those to send to, which it leaves at the end of the
-    /// round.
-    pub(super) fn send_to(&mut self, index: usize) -> Key {
-        let key = self.pending[index];
-        lookup(&mut self.slab, key)
-            .into_iter()
-            .for_each(|connection| connection.is_pending = false);
-        key
+    /// Puts connections back at the front of the list of those to send to, in this order.
+    pub(super) fn defer(&mut self, keys: Vec<Key>) {
+        for key in keys.into_iter().rev() {
+            self.set_pending(key, true);
+            self.pending.push_front(key);
+        }
     }
 
-    /// Has a connection that was due a chunk be the first of the next round.
-    pub(super) fn defer(&mut self, key: Key) {
-        lookup(&mut self.slab, key)
-            .into_iter()
-            .for_each(|connection| connection.is_pending = true);
-        self.deferred.push(key);
+    fn set_pending(&mut self, key: Key, is_pending: bool) {
+        if let Some(connection) = lookup(&mut self.slab, key) {
+            connection.is_pending = is_pending;
+        }
     }
 
-    /// Ends a round over the first connections to send to.
-    pub(super) fn end_round(&mut self, length: usize) {
-        self.pending.splice(..length, self.deferred.drain(..));
-    }
-
-    /// Lists each connection that was touched for what is left to do, and arms its timer no later
-    /// than its deadline.
+    /// Lists each touched connection for the work that is left, and arms its timer for its deadline
+    /// or earlier.
     pub(super) fn settle(&mut self, limits: &Limits) {
         for key in self.touched.drain(..) {
             let Some(connection) = lookup(&mut self.slab, key) else {
@@ -129,8 +116,9 @@ impl<T: Transport> Connections<T> {
             if connection.wants_receive() {
                 self.unread.push_back(key);
             }
-            if connection.has_work() && !mem::replace(&mut connection.is_pending, true) {
-                self.pending.push(key);
+            let has_work = connection.wants_write() || connection.wants_chunk();
+            if has_work && !mem::replace(&mut connection.is_pending, true) {
+                self.pending.push_back(key);
             }
             let deadline = connection.deadline(limits);
             if connection.armed.is_none_or(|armed| deadline < armed) {
@@ -140,13 +128,12 @@ impl<T: Transport> Connections<T> {
         }
     }
 
-    /// Takes a connection whose timer has come up by `now`. Its deadline may have moved since.
+    /// Takes a connection whose timer has expired by `now`. Its deadline may have moved since the
+    /// timer was armed.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Key> {
         while let Some((at, key)) = self.timers.pop(now) {
-            if self
-                .get(key)
-                .is_some_and(|connection| connection.armed == Some(at))
-            {
+            let is_armed = |connection: &Connection<T>| connection.armed == Some(at);
+            if self.get(key).is_some_and(is_armed) {
                 self.touch(key)?.armed = None;
                 return Some(key);
             }
@@ -154,19 +141,19 @@ impl<T: Transport> Connections<T> {
         None
     }
 
-    /// When the next timer comes up.
     pub(super) fn next_timer(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    /// Whether a turn has something to do that waits for no input and no timer.
+    /// Whether the next turn has work that needs no event and no timer.
     pub(super) fn has_work(&self) -> bool {
-        let lists = [&self.touched, &self.pending, &self.closed];
-        !self.unread.is_empty() || lists.iter().any(|list| !list.is_empty())
+        let lists = [&self.unread, &self.pending];
+        let is_listed = lists.iter().any(|list| !list.is_empty());
+        is_listed || !self.touched.is_empty() || !self.closed.is_empty()
     }
 
-    /// Closes a connection. Its slot stays taken until [`Connections::reap`], so that an event of
-    /// the same batch cannot reach a new connection. Returns the connection as it was.
+    /// Closes a connection and returns its last state. Its slot stays taken until
+    /// [`Connections::reap`], so that an event of the same batch cannot reach a new connection.
     pub(super) fn close(&mut self, key: Key) -> Option<State> {
         let connection = lookup(&mut self.slab, key)?;
         self.closed.push(key);
@@ -175,53 +162,39 @@ impl<T: Transport> Connections<T> {
 
     /// Frees the slots of the closed connections, and returns their transports.
     pub(super) fn reap(&mut self) -> Vec<T> {
-        let slab = &mut self.slab;
-        self.closed
-            .drain(..)
-            .map(|key| slab.remove(key.slot as usize).into_transport())
-            .collect()
+        let remove = |key: Key| self.slab.remove(key.slot as usize).transport;
+        self.closed.drain(..).map(remove).collect()
     }
 
-    /// The keys of the connections for which `wanted` holds, in the order of their slots.
-    pub(super) fn keys_where(&self, wanted: impl Fn(&Connection<T>) -> bool) -> Vec<Key> {
-        self.iter()
-            .filter(|(_, connection)| wanted(connection))
-            .map(|(key, _)| key)
-            .collect()
+    /// Returns the keys of the open connections for which `is_wanted` holds, ordered by slot.
+    pub(super) fn keys_where(&self, is_wanted: impl Fn(&Connection<T>) -> bool) -> Vec<Key> {
+        let wanted = self.iter().filter(|(_, connection)| is_wanted(connection));
+        wanted.map(|(key, _)| key).collect()
     }
 
-    /// Every connection that is not closed, in the order of their slots.
+    /// Returns the open connections, ordered by slot.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &Connection<T>)> {
-        let open = self
+        let all = self
             .slab
             .iter()
-            .filter(|(_, connection)| !matches!(connection.state, State::Closed));
-        open.map(|(slot, connection)| {
-            (
-                Key {
-                    slot: slot as u32,
-                    number: connection.number,
-                },
-                connection,
-            )
-        })
+            .map(|(_, connection)| (connection.key, connection));
+        all.filter(|(key, connection)| connection.is_open_as(*key))
     }
 
-    /// Connections, those included that are closed and not reaped.
+    /// The number of connections, with those closed in this turn.
     pub fn len(&self) -> usize {
         self.slab.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no connection.
     pub fn is_empty(&self) -> bool {
         self.slab.is_empty()
     }
 }
 
-/// The connection of a key, if it is not closed.
+/// Like [`Connections::get`], to change the connection. Borrows the slab alone.
 #[inline]
-fn lookup<T>(slab: &mut Slab<Connection<T>>, key: Key) -> Option<&mut Connection<T>> {
+fn lookup<T: Transport>(slab: &mut Slab<Connection<T>>, key: Key) -> Option<&mut Connection<T>> {
     let connection = slab.get_mut(key.slot as usize)?;
-    (connection.number == key.number && !matches!(connection.state, State::Closed))
-        .then_some(connection)
+    connection.is_open_as(key).then_some(connection)
 }

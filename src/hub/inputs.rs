@@ -1,4 +1,4 @@
-//! The hub, and what comes into it between two turns.
+//! The hub, and its inputs between two turns.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -12,36 +12,33 @@ use crate::stream::answer::{Awaited, Call, Permit};
 use crate::stream::{Captured, CloseReason, Key, Limits, Live, Peer, Readiness, Topic, Transport};
 use crate::wire::multipart::PartFormat;
 
-/// All connections, and what they are sent.
+/// All connections, and what they share.
 #[derive(Debug)]
 pub struct Hub<T> {
     pub(super) connections: Connections<T>,
     pub(super) live: Live,
-    /// Connections to wake when there is something new in a topic. Ordered, so that a run can be
-    /// repeated to the byte.
+    /// The connections to wake when a topic has news. Ordered, so that a run can be repeated to the
+    /// byte.
     pub(super) subscribers: BTreeMap<Topic, BTreeSet<Key>>,
-    /// Requests to be answered in this turn.
+    /// The requests to answer in the next step of a turn.
     pub(super) calls: VecDeque<Call>,
-    pub(super) is_shutting_down: bool,
-    /// What a transport is read into.
+    /// The buffer of every read.
     pub(super) scratch: Box<[u8]>,
 }
 
 impl<T: Transport> Hub<T> {
-    /// A hub for `cameras` cameras, whose streams are divided in this way.
-    pub fn new<'a>(cameras: usize, division: impl Into<PartFormat<'a>>, limits: Limits) -> Self {
+    /// Creates a hub for this number of cameras. `part_format` separates the parts of streams.
+    pub fn new<'a>(cameras: usize, part_format: impl Into<PartFormat<'a>>, limits: Limits) -> Self {
         Self {
             connections: Connections::new(),
             subscribers: BTreeMap::new(),
             calls: VecDeque::new(),
-            is_shutting_down: false,
             scratch: vec![0; limits.read_budget_bytes].into_boxed_slice(),
-            live: Live::new(cameras, division.into(), limits),
+            live: Live::new(cameras, part_format.into(), limits),
         }
     }
 
-    /// Adds a connection. `make` returns the transport, which it has registered for events under
-    /// the key.
+    /// Adds a connection. `make` returns the transport, registered for events under the key.
     ///
     /// # Errors
     /// Those of `make`. Then no connection is added.
@@ -54,18 +51,18 @@ impl<T: Transport> Hub<T> {
         let Live { limits, totals, .. } = &mut self.live;
         let number = totals.accepted as u32 & Key::NUMBER_MASK;
         let key = self.connections.next_key(number);
-        self.connections
-            .insert(key, Connection::new(make(key)?, peer, number, limits, now));
+        let connection = Connection::new(make(key)?, peer, key, limits, now);
+        self.connections.insert(connection);
         totals.accepted += 1;
         log::trace!("#{number} {peer}: admitted");
-        // The connections of a trusted proxy are counted once they name a client.
+        // A trusted proxy's connection is counted at its first request, which forwards an address.
         if !limits.trusted_proxies.contains(peer) {
             self.count(key, peer, now);
         }
         Ok(key)
     }
 
-    /// Notes an edge of a connection. Nothing is read or written before the next turn.
+    /// Sets the bits of an edge. Nothing is read or written before the next turn.
     pub fn ready(&mut self, key: Key, readiness: Readiness) {
         let Some(connection) = self.connections.touch(key) else {
             self.live.totals.stale_events += 1;
@@ -77,72 +74,72 @@ impl<T: Transport> Hub<T> {
         connection.gone |= readiness.gone;
     }
 
-    /// Makes a picture the newest frame of `camera`. Its viewers are sent it in the next turn.
+    /// Makes a picture the newest frame of `camera`. The next turn sends it.
     pub fn publish(&mut self, camera: usize, captured: Captured<'_>, now: Instant) {
         self.show(camera, &captured, true, now);
     }
 
-    /// Shows the viewers of `camera` a placeholder. A request that waits for a frame goes on
-    /// waiting.
+    /// Sends the viewers of `camera` a placeholder. Requests that wait for a frame go on waiting.
     pub fn publish_placeholder(&mut self, camera: usize, captured: Captured<'_>, now: Instant) {
         self.show(camera, &captured, false, now);
     }
 
     fn show(&mut self, camera: usize, captured: &Captured<'_>, is_live: bool, now: Instant) {
         self.live.publish(camera, captured, is_live, now);
-        for key in self.wake(
-            Topic::Frames { camera },
-            self.live.channels[camera].live_sequence(),
-        ) {
+        let sequence = self.live.channels[camera].live_sequence();
+        for key in self.wake(Topic::Frames { camera }, sequence) {
             self.ask(key, false, now);
         }
         self.bound_retained(now);
     }
 
-    /// Answers the requests that wait for a frame of `camera`: none is to be expected for now.
+    /// Ends the waits for a frame of `camera`: none is expected for now.
     pub fn fail_waiters(&mut self, camera: usize, now: Instant) {
-        self.ask_waiting(
-            |awaited| matches!(awaited, Awaited::Frame { camera: of, .. } if *of == camera),
-            true,
-            now,
-        );
+        let is_it = |on: &Awaited| matches!(on, Awaited::Frame { camera: of, .. } if *of == camera);
+        self.ask_waiting(is_it, true, now);
     }
 
-    /// Hands out again the requests that wait for the check `ticket`.
+    /// Ends the waits for the check `ticket`.
     pub fn check_finished(&mut self, ticket: u64, now: Instant) {
-        self.ask_waiting(
-            |awaited| *awaited == Awaited::CheckResult { ticket },
-            false,
-            now,
-        );
+        self.ask_waiting(|on| *on == Awaited::CheckResult { ticket }, false, now);
     }
 
-    /// Forgets the newest frame of `camera`: it is no longer live, and a newcomer must not be shown
-    /// it.
+    fn ask_waiting(&mut self, is_it: impl Fn(&Awaited) -> bool, waited: bool, now: Instant) {
+        let waits = |state: &State| matches!(state, State::Waiting(_, _, on) if is_it(on));
+        for key in self
+            .connections
+            .keys_where(|connection| waits(&connection.state))
+        {
+            self.ask(key, waited, now);
+        }
+    }
+
+    /// Removes the newest frame of `camera`: it is out of date, and new viewers must not get it.
     pub fn clear(&mut self, camera: usize) {
         self.live.channels[camera].clear(&mut self.live.retained);
     }
 
-    /// Replaces the server's figures of a topic: one line, sent to its subscribers.
+    /// Replaces the figures of a topic and sends them, one line, to its subscribers.
     pub fn publish_figures(&mut self, topic: Topic, line: Bytes) {
         self.live.event_log.publish(topic, line);
         self.wake(topic, 0);
     }
 
-    /// Ends what was opened with permits that are no longer valid.
+    /// Ends what invalid permits have opened.
     pub fn revoke(&mut self, is_valid: impl Fn(&Permit) -> bool, now: Instant) {
-        let ended = self
+        for key in self
             .connections
-            .keys_where(|connection| !is_valid(&connection.permit));
-        ended
-            .into_iter()
-            .for_each(|key| self.permit_ended(key, now));
+            .keys_where(|connection| !is_valid(&connection.permit))
+        {
+            self.permit_ended(key, now);
+        }
     }
 
-    /// Begins the end: streams end after the frame they are in, replies are finished, a first
-    /// request on its way is awaited for a moment, every other connection is closed.
+    /// Begins a graceful shutdown: streams end after the frame in flight, other replies are
+    /// completed, first and begun requests get [`Limits::last_call_timeout`], and connections that
+    /// are idle after a reply are closed.
     pub fn shut_down(&mut self, now: Instant) {
-        self.is_shutting_down = true;
+        self.live.is_shutting_down = true;
         for key in self.connections.keys_where(|_| true) {
             let Some(connection) = self.connections.touch(key) else {
                 continue;
@@ -150,12 +147,11 @@ impl<T: Transport> Hub<T> {
             let is_requesting = connection.requests.count() == 0 || connection.requests.has_begun();
             match &mut connection.state {
                 State::Handshaking | State::Receiving if is_requesting => {
-                    connection.until = connection
-                        .until
-                        .min(now + self.live.limits.last_call_timeout);
+                    let until = now + self.live.limits.last_call_timeout;
+                    connection.until = connection.until.min(until);
                 }
                 State::Handshaking | State::Receiving => {
-                    self.close(key, now, CloseReason::Shutdown)
+                    self.close(key, now, CloseReason::Shutdown);
                 }
                 State::Sending(sending) => {
                     sending.keep_alive = false;
@@ -176,8 +172,7 @@ impl<T: Transport> Hub<T> {
         &self.connections
     }
 
-    /// How many connections are woken for a topic: viewers and waiting requests of a camera, and
-    /// its endless bodies.
+    /// The number of connections that a topic wakes: viewers, waiting requests, endless bodies.
     pub fn subscribers(&self, topic: Topic) -> usize {
         self.subscribers.get(&topic).map_or(0, BTreeSet::len)
     }

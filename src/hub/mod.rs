@@ -1,13 +1,12 @@
 //! The core: connections, their bodies, and the turn.
 //!
 //! Inputs come between two turns, in any number and order: [`Hub::admit`], [`Hub::ready`],
-//! [`Hub::publish`] and the like. [`Hub::turn`] does what they have made due, and
-//! [`Hub::next_wake`] returns when to take the next turn. The hub passes each request to its
-//! caller's `answer`, so it knows no route; bytes come and go through a [`Transport`], and time is
-//! an argument, so it knows no socket and no clock. The same calls in the same order give the same
-//! bytes: a simulation drives this very code through a million accidents.
+//! [`Hub::publish`] and others. [`Hub::turn`] does the work, and [`Hub::next_wake`] returns when to
+//! call it next. The caller's `answer` replies to requests, so the hub knows no route. A
+//! [`Transport`] carries the bytes and time is an argument, so the hub knows no socket and no
+//! clock. The same calls in the same order produce the same bytes, which the simulation relies on.
 //!
-//! The values that pass through are in [`crate::stream`].
+//! The values that the hub works with are in [`crate::stream`].
 
 pub mod connection;
 pub mod connections;

@@ -1,39 +1,36 @@
-//! A reply that is being sent: its body is pulled, one chunk at a time. Nothing is queued ahead of
-//! time, so what is sent next is always the newest there is at that moment.
+//! A reply in progress. Its body is pulled: it is asked for the next chunk when the transport has
+//! room. Nothing is queued ahead of time, so each pull gets the newest frame.
 
 use std::any::Any;
 use std::time::Instant;
-
-use bytes::Bytes;
 
 use crate::stream::body::{Body, BodyKind, Chunk, Next, Sent, Shown};
 use crate::stream::queue::{Progress, WriteQueue};
 use crate::stream::{CloseReason, Limits, Live, Viewer};
 use crate::wire::http;
 
-/// A reply that is being sent.
+/// A reply in progress.
 #[derive(Debug)]
 pub struct Sending {
-    /// Where the next chunk comes from; `None` if all of the reply is queued.
+    /// Where the next chunk comes from; `None` if the whole reply is queued.
     pub body: Option<Box<dyn Body>>,
-    /// Whether another request may follow.
+    /// Another request may follow.
     pub(super) keep_alive: bool,
-    /// Whether the body may end between any two chunks.
+    /// The body may end between any two chunks.
     pub(super) is_endless: bool,
     /// There may be a next chunk.
     pub(super) is_ready: bool,
-    /// Whether the body is sent in chunks (RFC 9112, section 7.1) rather than up to the end of the
-    /// connection.
+    /// The body is sent in chunked transfer coding (RFC 9112, section 7.1).
     is_chunked: bool,
-    /// It ends with the chunks that follow.
+    /// The body sends its last chunks.
     is_ending: bool,
     /// The transport had no room for the chunk that is due.
     is_blocked: bool,
-    /// If nothing makes it ready before, the body is asked at this time.
+    /// The body asked to be asked again at this time.
     ask_at: Option<Instant>,
-    /// When the transport last took a byte, or was first asked to.
+    /// When the transport last took a byte, or a silence ended. A stall is counted from here.
     progress_at: Instant,
-    /// When the frame in flight began.
+    /// When the first byte of the frame in flight left.
     begun_at: Option<Instant>,
 }
 
@@ -58,39 +55,37 @@ impl Sending {
         }
     }
 
-    /// The viewer that the body is.
+    /// Returns the body, until it has ended.
+    pub(super) fn body(&self) -> Option<&dyn Body> {
+        self.body.as_deref()
+    }
+
+    /// Returns the body, if it is a camera's frames.
     pub fn viewer(&self) -> Option<&Viewer> {
-        let body: &dyn Any = self.body.as_deref()?;
+        let body: &dyn Any = self.body()?;
         body.downcast_ref()
     }
 
-    /// Whether the body goes on.
+    /// Whether the body has not been asked to end.
     pub(super) fn is_open(&self) -> bool {
         self.body.is_some() && !self.is_ending
     }
 
-    /// Whether the body is made, rather than of frames that are there.
+    /// Whether the chunks are made for this peer. Frames are not: all viewers share them.
     pub(super) fn is_made(&self) -> bool {
-        self.body
-            .as_ref()
+        self.body()
             .is_some_and(|body| body.kind() != BodyKind::Frames)
     }
 
-    /// Whether to ask for the next chunk, if the transport has room: nothing has begun, and there
-    /// may be one.
+    /// Whether to ask for the next chunk, if the transport has room.
     pub(super) fn wants_chunk(&self, queue: &WriteQueue) -> bool {
-        // The first frame leaves together with the head; everything else behind all that is queued.
+        // The first frame leaves together with the head. Any other chunk waits for an empty queue.
         let is_stream = self.is_open() && !self.is_made();
-        self.is_ready
-            && if is_stream {
-                queue.has_room()
-            } else {
-                queue.is_empty()
-            }
+        self.is_ready && (queue.is_empty() || (is_stream && queue.has_room()))
     }
 
     /// Asks the body for its next chunk, and queues it. Returns the bytes that were made for it;
-    /// `None` at the end.
+    /// `None` at the end of the body.
     pub(super) fn pull(
         &mut self,
         queue: &mut WriteQueue,
@@ -117,34 +112,29 @@ impl Sending {
         }
         self.progress_at = now;
         let length = chunk.bytes.len();
-        // A chunk of no bytes would be the last one.
+        // In chunked coding, an empty chunk would be the last one.
         let is_chunked = self.is_chunked && length > 0;
-        queue.push(if is_chunked {
-            http::chunk_start(length)
-        } else {
-            Bytes::new()
-        });
+        if is_chunked {
+            queue.push(http::chunk_start(length));
+        }
         queue.push(chunk);
-        queue.push(if is_chunked {
-            http::CHUNK_END
-        } else {
-            Bytes::new()
-        });
+        if is_chunked {
+            queue.push(http::CHUNK_END);
+        }
         length
     }
 
-    /// Called when the body has been idle until its deadline: sends bytes without meaning, or asks
-    /// it for a chunk.
+    /// Called at the deadline of an idle body: sends its keep-alive bytes, or asks it for a chunk.
     pub(super) fn idle(&mut self, queue: &mut WriteQueue, now: Instant) {
-        match self.body.as_ref().and_then(|body| body.keep_alive()) {
+        match self.body().and_then(Body::keep_alive) {
             Some(bytes) => drop(self.queue(bytes.into(), queue, now)),
-            // A transport that only seemed to have room gives a stalled peer no more time.
+            // The stall timer of a blocked peer goes on.
             None if self.is_blocked => self.is_ready = true,
             None => (self.is_ready, self.progress_at) = (true, now),
         }
     }
 
-    /// Ends the body. Returns whether chunks follow.
+    /// Asks the body to end. Returns whether it sends last chunks first.
     pub(super) fn end(&mut self, live: &Live, now: Instant) -> bool {
         if self.is_open() && self.body.as_mut().is_some_and(|body| body.end(live, now)) {
             (self.is_ending, self.is_ready, self.progress_at) = (true, true, now);
@@ -152,24 +142,21 @@ impl Sending {
         self.is_ending
     }
 
-    /// The reply without its body, which has ended. A peer that takes nothing is given no more time
-    /// by that.
+    /// Returns the rest of the reply after its body. The stall timer goes on if bytes are queued.
     pub(super) fn rest(&self, queue: &mut WriteQueue, now: Instant) -> Self {
         let progress_at = if queue.is_empty() {
             now
         } else {
             self.progress_at
         };
-        queue.push(if self.is_chunked {
-            http::BODY_END
-        } else {
-            Bytes::new()
-        });
+        if self.is_chunked {
+            queue.push(http::BODY_END);
+        }
         Self::new(None, false, self.keep_alive, progress_at)
     }
 
-    /// Called after a write. `untouched` is the frame of which no byte had left before; it may have
-    /// been taken back.
+    /// Called after each write. `untouched` is the frame of which no byte had left before the
+    /// write; it may have been taken back after it.
     pub(super) fn written(
         &mut self,
         progress: &Progress,
@@ -182,16 +169,13 @@ impl Sending {
         }
         self.is_blocked = is_taken_back;
         let Some(body) = &mut self.body else { return };
-        if let Some(frame) = untouched {
-            self.begun_at = (!is_taken_back).then_some(now);
-            body.sent(
-                if is_taken_back {
-                    Sent::Blocked
-                } else {
-                    Sent::Begun(frame)
-                },
-                now,
-            );
+        match untouched {
+            Some(_) if is_taken_back => body.sent(Sent::Blocked, now),
+            Some(frame) => {
+                self.begun_at = Some(now);
+                body.sent(Sent::Begun(frame), now);
+            }
+            None => {}
         }
         if let Some(frame) = progress.delivered {
             self.begun_at = None;
@@ -199,32 +183,28 @@ impl Sending {
         }
     }
 
-    /// When it must be looked at again. `is_idle` says that nothing is queued and the transport
-    /// writable.
-    pub(super) fn deadline(&self, is_idle: bool, limits: &Limits) -> Instant {
+    /// Returns when the hub must look at the reply again. `idle`: nothing is queued, and the
+    /// transport may have room.
+    pub(super) fn deadline(&self, idle: bool, limits: &Limits) -> Instant {
         let ask_at = self.ask_at.filter(|_| !self.is_ready);
-        let deadline = if is_idle && self.is_open() {
+        let deadline = if idle && self.is_open() {
             ask_at.unwrap_or(self.progress_at + limits.keep_alive_after)
         } else {
             self.progress_at + limits.stall_timeout
         };
-        self.begun_at.map_or(deadline, |begun_at| {
-            deadline.min(begun_at + limits.frame_timeout)
-        })
+        let frame_deadline = self.frame_deadline(limits);
+        frame_deadline.map_or(deadline, |at| at.min(deadline))
     }
 
-    /// Why its connection must be closed, at its deadline; `None` if it has been idle.
-    pub(super) fn overdue(
-        &self,
-        is_idle: bool,
-        limits: &Limits,
-        now: Instant,
-    ) -> Option<CloseReason> {
-        match self.begun_at {
-            Some(begun_at) if now >= begun_at + limits.frame_timeout => {
-                Some(CloseReason::FrameTimeout)
-            }
-            _ => (!is_idle || !self.is_open()).then_some(CloseReason::StallTimeout),
+    fn frame_deadline(&self, limits: &Limits) -> Option<Instant> {
+        Some(self.begun_at? + limits.frame_timeout)
+    }
+
+    /// Returns why to close the connection at its deadline; `None` if the body was only idle.
+    pub(super) fn overdue(&self, idle: bool, limits: &Limits, now: Instant) -> Option<CloseReason> {
+        if self.frame_deadline(limits).is_some_and(|at| at <= now) {
+            return Some(CloseReason::FrameTimeout);
         }
+        (!idle || !self.is_open()).then_some(CloseReason::StallTimeout)
     }
 }

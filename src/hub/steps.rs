@@ -1,5 +1,4 @@
-//! The steps inside a turn: what happens to one connection when it became ready, when its time is
-//! up, when it ends.
+//! The steps of a turn for one connection: receive, answer, send, expire, close.
 
 use std::io;
 use std::mem;
@@ -7,23 +6,20 @@ use std::time::Instant;
 
 use super::connection::State;
 use super::inputs::Hub;
-use super::sending::Sending;
-use crate::stream::answer::{Answer, Awaited, Call, Permit, Subscription};
+use crate::stream::answer::{Call, Reply, Subscription};
 use crate::stream::body::Shown;
 use crate::stream::client_net::TOO_MANY;
 use crate::stream::limits::TOO_SLOW;
-use crate::stream::queue::Pause;
+use crate::stream::queue::{Pause, Progress};
 use crate::stream::{CloseReason, Key, Peer, Topic, Transport, Viewer};
 use crate::wire::http::Refusal;
 
-/// Rounds of asking and writing for one connection in a turn: what had begun, the newest frame, and
-/// one more look.
+/// Writes to one connection in a turn: the chunk that had begun, the newest frame, and one more.
 const ROUNDS_MAX: usize = 3;
 
 impl<T: Transport> Hub<T> {
-    /// Counts a connection for `client`, which has sent a request through it, perhaps by way of a
-    /// trusted proxy. Returns whether the request is to be answered: one connection too many of a
-    /// client network is refused.
+    /// Counts a connection for the network of `client`, at its admission or when a trusted proxy
+    /// forwards an address. Refuses it if the network has too many. Returns whether it is accepted.
     pub(super) fn count(&mut self, key: Key, client: Peer, now: Instant) -> bool {
         let Some(connection) = self.connections.touch(key) else {
             return false;
@@ -32,11 +28,9 @@ impl<T: Transport> Hub<T> {
             return true;
         }
         connection.client = client;
-        self.live.client_nets.release(connection.counted.take());
-        let (counted, has_room) =
-            self.live
-                .client_nets
-                .admit(client, self.live.limits.connections_per_client_max, now);
+        let (nets, limits) = (&mut self.live.client_nets, &self.live.limits);
+        nets.release(connection.counted.take());
+        let (counted, has_room) = nets.admit(client, limits.connections_per_client_max, now);
         connection.counted = counted;
         if !has_room {
             self.refuse(key, &TOO_MANY, now);
@@ -44,7 +38,7 @@ impl<T: Transport> Hub<T> {
         has_room
     }
 
-    /// Reads what there is, and hands out the request that it completes.
+    /// Reads from a connection, and takes a request that is complete.
     pub(super) fn receive(&mut self, key: Key, now: Instant) {
         let Some(connection) = self.connections.touch(key) else {
             return;
@@ -63,7 +57,7 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Hands out the request that has arrived, if one is awaited.
+    /// Moves a complete request to the list of calls.
     fn take_request(&mut self, key: Key, now: Instant) {
         let Some(connection) = self.connections.touch(key) else {
             return;
@@ -71,10 +65,9 @@ impl<T: Transport> Hub<T> {
         match connection.next_request(&self.live.limits, now) {
             Ok(Some(request)) => {
                 self.live.totals.requests += 1;
-                let peer = connection.peer;
                 self.calls.push_back(Call {
                     key,
-                    peer,
+                    peer: connection.peer,
                     request: Box::new(request),
                     waited: false,
                     asked_at: now,
@@ -85,10 +78,8 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Handles the end of what the peer sends. A reply or stream under way goes on: the peer may
-    /// have shut down its write side alone (shutdown(2)), as `nc -N` does. If it has closed both,
-    /// the kernel answers the next write with a reset. Without a request there is nothing to go on
-    /// with.
+    /// Handles the end of the input. A reply in progress goes on: the peer may have shut down its
+    /// write side alone (shutdown(2)), as `nc -N` does. If it has closed both, a later write fails.
     fn peer_ended(&mut self, key: Key, now: Instant) {
         let Some(connection) = self.connections.touch(key) else {
             return;
@@ -103,116 +94,76 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Carries out the answer to a call; an answer for a connection that is closed is dropped.
-    pub(super) fn respond(&mut self, call: Call, answer: Answer, permit: Permit, now: Instant) {
-        let Some(connection) = self.connections.touch(call.key) else {
+    /// Begins the reply to a call. The connection may be closed by now.
+    pub(super) fn respond(&mut self, call: Call, reply: Reply, now: Instant) {
+        let key = call.key;
+        let Some(connection) = self.connections.touch(key) else {
             return;
         };
-        let State::Answering(mut exchange) = connection.state else {
-            return;
-        };
-        exchange.keep_alive &= !self.is_shutting_down;
-        connection.permit = permit;
-        let until = now + self.live.limits.wait_timeout;
-        match answer {
-            Answer::Respond(response) => connection.respond(response, exchange, now),
-            Answer::Preformed(bytes) => connection.finish(bytes, None, now),
-            Answer::Stream(head, body) => connection.stream(head, body, exchange, now),
-            Answer::Subscribe(subscription) => return self.subscribe(call.key, subscription, now),
-            Answer::Wait(awaited) => connection.wait(exchange, call.request, awaited, until),
-        }
-        self.entered(call.key, now);
+        connection.permit = reply.permit;
+        connection.respond(call, reply.answer, &mut self.live, now);
+        self.entered(key, now);
     }
 
-    /// Makes a connection a viewer: one that has asked for it, or one that has sent no request.
+    /// Makes a connection a viewer, in reply to its request or without one.
     pub fn subscribe(&mut self, key: Key, subscription: Subscription, now: Instant) {
         let Some(connection) = self.connections.touch(key) else {
             return;
         };
-        let viewer = Viewer::new(
-            &subscription,
-            &mut self.live.channels[subscription.camera],
-            now,
-        );
-        connection.finish(subscription.head, Some(Box::new(viewer)), now);
+        connection.subscribe(subscription, &mut self.live, now);
         self.entered(key, now);
     }
 
     /// Subscribes a connection to the topics of its new state.
     fn entered(&mut self, key: Key, now: Instant) {
-        for topic in self
-            .connections
-            .get(key)
-            .map(|connection| connection.state.topics())
-            .unwrap_or_default()
-        {
+        let connection = self.connections.get(key);
+        let topics = connection.map(|connection| connection.state.topics());
+        for topic in topics.unwrap_or_default() {
             self.subscribers.entry(topic).or_default().insert(key);
         }
-        if self.is_shutting_down {
+        if self.live.is_shutting_down {
             self.end(key, now);
         }
     }
 
-    /// Unsubscribes a connection from the topics of the state that it has left, and closes its
-    /// body.
+    /// Unsubscribes a connection from the topics of the state that it leaves, and closes its body.
     fn left(&mut self, key: Key, state: &mut State, in_flight: Option<Shown>, now: Instant) {
         for topic in state.topics() {
             let keys = self.subscribers.entry(topic).or_default();
             keys.remove(&key);
             if keys.is_empty() {
-                // Figures are not kept up to date without a subscriber, and the next one must not
-                // get old ones.
+                // Without a subscriber, figures grow old: the next subscriber must not get them.
                 self.subscribers.remove(&topic);
                 self.live.event_log.clear(topic);
             }
         }
-        if let State::Sending(Sending {
-            body: Some(body), ..
-        }) = state
+        if let State::Sending(sending) = state
+            && let Some(body) = &mut sending.body
         {
             body.close(&mut self.live, in_flight, now);
         }
     }
 
-    /// Marks ready the bodies of a topic, from a start that moves with each frame, so that no
-    /// viewer is always last. Returns the requests that wait for a frame of this sequence.
+    /// Marks the bodies of a topic ready. Starts at a viewer that changes with each frame, so that
+    /// no viewer is always last. Returns the requests that wait for a frame of this sequence.
     pub(super) fn wake(&mut self, topic: Topic, sequence: u64) -> Vec<Key> {
         let Some(keys) = self.subscribers.get(&topic) else {
             return Vec::new();
         };
         let start = self.live.totals.published as usize % keys.len().max(1);
-        let keys = keys
-            .iter()
-            .skip(start)
-            .chain(keys.iter().take(start))
-            .copied();
-        keys.filter(|&key| self.connections.wake(key, sequence))
+        let keys = keys.iter().skip(start).chain(keys.iter().take(start));
+        keys.copied()
+            .filter(|&key| self.connections.wake(key, sequence))
             .collect()
     }
 
-    /// Hands out again the requests that wait for it; for the last time, if they have `waited`.
-    pub(super) fn ask_waiting(
-        &mut self,
-        is_it: impl Fn(&Awaited) -> bool,
-        waited: bool,
-        now: Instant,
-    ) {
-        let waits =
-            |state: &State| matches!(state, State::Waiting(_, _, awaited) if is_it(awaited));
-        let waiting = self
-            .connections
-            .keys_where(|connection| waits(&connection.state));
-        waiting
-            .into_iter()
-            .for_each(|key| self.ask(key, waited, now));
-    }
-
+    /// Moves a waiting request back to the list of calls; `waited`: it must not wait once more.
     pub(super) fn ask(&mut self, key: Key, waited: bool, now: Instant) {
         let Some(connection) = self.connections.touch(key) else {
             return;
         };
         let peer = connection.peer;
-        let Some(mut state) = connection.wait_no_more(&self.live.limits, now) else {
+        let Some(mut state) = connection.stop_waiting(&self.live.limits, now) else {
             return;
         };
         self.left(key, &mut state, None, now);
@@ -227,9 +178,8 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Asks the body for its next chunk and writes it, until the body has none or the transport
-    /// takes no more. Returns the bytes that were made for it; `None` if a chunk was due and `make`
-    /// forbids to make it.
+    /// Pulls chunks and writes them, until the body has none or the transport takes no more.
+    /// Returns the bytes that were made; `None` if a chunk is due and `make` forbids to make it.
     pub(super) fn send(
         &mut self,
         key: Key,
@@ -254,27 +204,24 @@ impl<T: Transport> Hub<T> {
                 _ if !wants_write => break,
                 _ => {}
             }
-            if self
-                .write(key, now, &clock)
-                .is_some_and(|pause| pause != Pause::Drained)
-            {
+            if !matches!(self.write(key, now, &clock), None | Some(Pause::Drained)) {
                 break;
             }
         }
         Some(made)
     }
 
-    /// Writes what is queued. Returns why writing stopped, if there was anything to write.
+    /// Writes what is queued. Returns why writing stopped, or `None` if nothing was queued.
     pub(super) fn write(
         &mut self,
         key: Key,
         now: Instant,
         clock: impl Fn() -> Instant,
     ) -> Option<Pause> {
-        let connection = self
-            .connections
-            .touch(key)
-            .filter(|connection| connection.wants_write())?;
+        let connection = self.connections.touch(key)?;
+        if !connection.wants_write() {
+            return None;
+        }
         let progress = match connection.write(&mut self.live, now) {
             Ok(progress) => progress,
             Err(error) => {
@@ -282,48 +229,37 @@ impl<T: Transport> Hub<T> {
                 return None;
             }
         };
-        log::trace!(
-            "#{}: wrote {} bytes, {:?}",
-            key.number,
-            progress.bytes,
-            progress.pause
-        );
+        let Progress { bytes, pause, .. } = progress;
+        log::trace!("#{}: wrote {bytes} bytes, {pause:?}", key.number);
         if let Some(captured) = progress.delivered.and_then(|frame| frame.captured)
             && let Some(viewer) = connection.viewer()
         {
+            let channel = &mut self.live.channels[viewer.camera];
             let latency = clock().saturating_duration_since(captured);
-            self.live.channels[viewer.camera]
-                .capture_to_last_byte
-                .add(latency);
+            channel.capture_to_last_byte.add(latency);
         }
-        Some(progress.pause)
+        Some(pause)
     }
 
-    /// Called when a body has ended: queues the delimiter that follows it. When that has left, too,
-    /// the reply is over.
+    /// Called when a body has ended, and again when all that follows it has left.
     fn body_ended(&mut self, key: Key, now: Instant) {
-        let Some(connection) = self.connections.touch(key) else {
-            return;
-        };
-        if let Some(mut state) = connection.end_body(now) {
+        let connection = self.connections.touch(key);
+        if let Some(mut state) = connection.and_then(|connection| connection.end_body(now)) {
             self.left(key, &mut state, None, now);
         }
-        let Some(connection) = self
-            .connections
-            .touch(key)
-            .filter(|known| known.queue.is_empty())
-        else {
+        let connection = self.connections.touch(key);
+        let Some(connection) = connection.filter(|connection| connection.queue.is_empty()) else {
             return;
         };
         match connection.replied(&self.live.limits, now) {
-            // The next request may have arrived together with the last.
+            // The next request may have arrived with the last one, so no edge will announce it.
             Ok(false) => self.take_request(key, now),
             Ok(true) => self.close(key, now, CloseReason::Finished),
             Err(error) => self.fail(key, &error, now),
         }
     }
 
-    /// Answers what can never become a request that is served, and ends the connection.
+    /// Responds to input that is no acceptable request, and ends the connection.
     fn refuse(&mut self, key: Key, refusal: &Refusal, now: Instant) {
         let Some(connection) = self.connections.touch(key) else {
             return;
@@ -339,36 +275,28 @@ impl<T: Transport> Hub<T> {
             return;
         };
         let limits = &self.live.limits;
-        if connection
-            .permitted_until()
-            .is_some_and(|until| until <= now)
-        {
+        if connection.permitted_until().is_some_and(|at| at <= now) {
             return self.permit_ended(key, now);
         }
         let is_idle = connection.is_idle();
-        let has_begun_request = connection.requests.has_begun();
-        let has_ended = connection.has_ended;
         match &mut connection.state {
-            // What the peer has sent was not read yet, or the call not handed out: the delay is
-            // ours.
+            // The delay is ours: input is not read yet, or the call is not answered yet.
             State::Handshaking if connection.readable => {
-                connection.until = now + limits.handshake_timeout
+                connection.until = now + limits.handshake_timeout;
             }
             State::Answering(_) => connection.until = now + limits.request_timeout,
-            State::Receiving if has_begun_request => self.refuse(key, &TOO_SLOW, now),
+            State::Receiving if connection.requests.has_begun() => self.refuse(key, &TOO_SLOW, now),
             State::Handshaking | State::Receiving => {
                 self.close(key, now, CloseReason::RequestTimeout)
             }
             State::Waiting(..) => self.ask(key, true, now),
             State::Sending(sending) => {
-                // Only a write shows whether a peer that sends no more still reads, and there is
-                // nothing to write.
-                let is_useless =
-                    |viewer: &Viewer| has_ended && viewer.has_waited_in_vain(&self.live, now);
+                // With nothing to write, no write can fail: this peer may be gone.
+                let is_useless = |viewer: &Viewer| viewer.has_waited_in_vain(&self.live, now);
                 match sending.overdue(is_idle, limits, now) {
                     Some(reason) => self.close(key, now, reason),
-                    None if sending.viewer().is_some_and(is_useless) => {
-                        self.close(key, now, CloseReason::PeerClosed)
+                    None if connection.has_ended && sending.viewer().is_some_and(is_useless) => {
+                        self.close(key, now, CloseReason::PeerClosed);
                     }
                     None => sending.idle(&mut connection.queue, now),
                 }
@@ -377,7 +305,7 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Ends what is sent without end, on a boundary of its parts, and what waits.
+    /// Ends a stream on a boundary of its parts, and a wait with an answer.
     pub(super) fn end(&mut self, key: Key, now: Instant) {
         let Some(connection) = self.connections.touch(key) else {
             return;
@@ -392,9 +320,8 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Ends what a permit opened: a body with an end of its own at once, since it must not seem
-    /// complete. A request that waits is handed out again, to be authorized again; what has begun
-    /// to be answered is short.
+    /// Ends what a permit opened. A waiting request goes back to the list of calls, and fails
+    /// authorization there. A body with an end of its own is cut, since it must not look complete.
     pub(super) fn permit_ended(&mut self, key: Key, now: Instant) {
         let Some(connection) = self.connections.touch(key) else {
             return;
@@ -404,7 +331,7 @@ impl<T: Transport> Hub<T> {
             State::Waiting(..) => return self.ask(key, true, now),
             State::Sending(sending) if sending.is_endless => self.end(key, now),
             State::Sending(sending) if sending.body.is_some() => {
-                self.close(key, now, CloseReason::CredentialExpired)
+                self.close(key, now, CloseReason::CredentialExpired);
             }
             _ => return,
         }
@@ -412,54 +339,46 @@ impl<T: Transport> Hub<T> {
         self.live.totals.credential_expired += 1;
     }
 
-    /// Closes the holders of the oldest frames, until those that are held fit their limit.
+    /// Closes the viewers that hold the oldest frames, until the retained bytes fit their limit.
     pub(super) fn bound_retained(&mut self, now: Instant) {
         while self.live.retained.release() > self.live.limits.retained_bytes_max {
             let Some(oldest) = self.live.retained.oldest().cloned() else {
                 return;
             };
-            let holders = self
-                .connections
-                .keys_where(|connection| connection.holds(&oldest));
+            let holders = self.connections.keys_where(|holder| holder.holds(&oldest));
             if holders.is_empty() {
                 return;
             }
+            // `release` counts references: this one must not be among them.
             drop(oldest);
-            holders
-                .into_iter()
-                .for_each(|key| self.close(key, now, CloseReason::RetainedLimit));
+            for key in holders {
+                self.close(key, now, CloseReason::RetainedLimit);
+            }
         }
     }
 
     fn fail(&mut self, key: Key, error: &io::Error, now: Instant) {
-        if let Some(refusal) = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Refusal>())
-        {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        if let Some(refusal) = inner {
             return self.refuse(key, refusal, now);
         }
         log::debug!("#{}: {error}", key.number);
-        self.close(key, now, CloseReason::of(error));
+        self.close(key, now, CloseReason::from_error(error));
     }
 
-    /// Closes a connection; its slot is freed at the end of the turn.
+    /// Closes a connection. The turn frees its slot at its end.
     pub(super) fn close(&mut self, key: Key, now: Instant, reason: CloseReason) {
         let Some(connection) = self.connections.touch(key) else {
             return;
         };
         log::debug!("#{} {}: closed ({reason:?})", key.number, connection.client);
-        // What is queued is dropped now, not with the slot: it may hold a frame that counts against
-        // the others.
+        // Drop the queue now, not with the slot: it may keep a frame in memory.
         let queue = mem::take(&mut connection.queue);
+        let in_flight = queue.in_flight().map(|(frame, _)| frame);
         self.live.client_nets.release(connection.counted.take());
         self.live.totals.closed.count(reason);
         if let Some(mut state) = self.connections.close(key) {
-            self.left(
-                key,
-                &mut state,
-                queue.in_flight().map(|(frame, _)| frame),
-                now,
-            );
+            self.left(key, &mut state, in_flight, now);
         }
     }
 }

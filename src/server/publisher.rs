@@ -131,7 +131,7 @@ fn subscribe(
     now: Instant,
 ) -> io::Result<Key> {
     let framing = Framing::Length;
-    let head = preamble(hub.live().division(), framing);
+    let head = preamble(hub.live().part_format(), framing);
     let subscription = Subscription {
         camera,
         framing,

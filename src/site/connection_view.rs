@@ -104,7 +104,7 @@ impl ConnectionView {
                 bytes_left,
             });
         let view = Self {
-            number: connection.number,
+            number: connection.key.number,
             peer: connection.client.to_string(),
             kind: Kind::of(connection),
             age_ms: millis(now.saturating_duration_since(connection.since)),

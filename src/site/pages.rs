@@ -89,7 +89,7 @@ pub fn stream(
     if !view.has_room() {
         return Err(Problem::not_now("Too many viewers; try again later.", 5));
     }
-    let division = view.hub.live().division();
+    let division = view.hub.live().part_format();
     let boundary = division.boundary;
     let head = uncached(ResponseHead::new(Status::Ok).field(
         "Content-Type",

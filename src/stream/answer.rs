@@ -1,4 +1,4 @@
-//! Requests that want an answer, and what they are answered with.
+//! Requests that the hub hands out, and the answers to them.
 
 use std::time::{Duration, Instant};
 
@@ -11,34 +11,34 @@ use super::rate_limit::RateLimit;
 use crate::wire::http::{Method, Request, ResponseHead, Version};
 use crate::wire::multipart::Framing;
 
-/// A request that wants an answer.
+/// A request that needs an answer.
 #[derive(Debug)]
 pub struct Call {
-    /// The connection that it came through.
+    /// The connection that it arrived on.
     pub key: Key,
-    /// The other end of that.
+    /// The other end of that connection.
     pub peer: Peer,
-    /// What is requested.
+    /// The request.
     pub request: Box<Request>,
-    /// Whether it has waited as long as it may: it must not be made to wait again.
+    /// The wait has ended without its event: the answer must not be [`Answer::Wait`].
     pub waited: bool,
-    /// When the request had arrived.
+    /// When the whole request had arrived.
     pub asked_at: Instant,
 }
 
-/// The answer to a call, and what is known of the call by then.
+/// The answer to a call, and the client that authentication found.
 #[derive(Debug)]
 pub struct Reply {
     /// The answer.
     pub answer: Answer,
-    /// The client: the peer, or the one that the peer names if it is a trusted proxy.
+    /// The client: the peer, or the address that a trusted proxy forwards.
     pub client: Peer,
-    /// For how long the client may be sent it.
+    /// How long the client may be sent the answer.
     pub permit: Permit,
 }
 
 impl Reply {
-    /// An answer to a peer that is its own client, with a permit that never ends.
+    /// Returns an answer to a peer that is its own client, with a permit that never ends.
     pub fn to(peer: Peer, answer: Answer) -> Self {
         Self {
             answer,
@@ -53,44 +53,45 @@ impl Reply {
 pub enum Answer {
     /// A whole response.
     Respond(Response),
-    /// These bytes, head and all, and then the end of the connection.
+    /// These bytes, which include a head; then the connection ends.
     Preformed(Bytes),
-    /// Every frame of a camera from now on.
+    /// The frames of a camera from now on.
     Subscribe(Subscription),
-    /// A response with this head, whose body is made as it is sent.
+    /// A response with this head, and a body that is produced chunk by chunk.
     Stream(ResponseHead, Box<dyn Body>),
-    /// The call again, once this has come or [`super::Limits::wait_timeout`] has passed.
+    /// The call is handed out again after this event, or after [`super::Limits::wait_timeout`].
     Wait(Awaited),
 }
 
-/// For how long a client may be sent what it requested. The default never ends.
+/// How long a client may be sent what it requested. The default never ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permit {
-    /// Streams and other bodies end then: the token that opened them has expired.
+    /// When the token expires. Streams and other bodies end then.
     pub until: Option<Instant>,
-    /// The credential that opened them, by a number of the caller's; see
+    /// The credential that opened them, as a number that the caller chooses; see
     /// [`crate::hub::Hub::revoke`].
     pub credential: u64,
 }
 
-/// What a request waits for.
+/// The event that a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
     /// A frame of a camera.
     Frame {
         /// Which camera, from 0.
         camera: usize,
-        /// The frame's sequence must exceed this one, which the client has already; 0 for none.
+        /// The sequence of the frame must exceed this one, which the client has already; 0 for
+        /// none.
         after: u64,
     },
-    /// The check of its credentials, which takes longer than a turn may.
+    /// The result of a password check, which takes longer than a turn may.
     CheckResult {
         /// The number of the check; see [`crate::hub::Hub::check_finished`].
         ticket: u64,
     },
 }
 
-/// What of a request shapes the reply to it.
+/// The properties of a request that shape the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// Whether another request may follow.
@@ -99,12 +100,12 @@ pub struct Exchange {
     pub head_only: bool,
     /// Whether the peer understands chunked transfer coding (RFC 9112, section 7.1).
     pub is_chunked: bool,
-    /// When the request had arrived.
+    /// When the whole request had arrived.
     pub asked_at: Instant,
 }
 
 impl Exchange {
-    /// The reply to a request that has arrived, after which another one `may_follow`.
+    /// Reads them from a request. `may_follow`: the limit of requests is not reached.
     pub fn new(request: &Request, may_follow: bool, now: Instant) -> Self {
         Self {
             keep_alive: request.keep_alive && may_follow,
@@ -119,16 +120,16 @@ impl Exchange {
 /// a `HEAD` request.
 #[derive(Debug)]
 pub struct Response {
-    /// The status line and the fields that are the answer's own.
+    /// The status line, and fields that are specific to this answer.
     pub head: ResponseHead,
     /// The body; a status may forbid one (204, 304).
     pub body: Option<Bytes>,
-    /// The camera, from 0, of which this is a live picture. The hub does not read it.
+    /// The camera, from 0, if the body is its live picture. For the caller; the hub ignores it.
     pub still_of: Option<usize>,
 }
 
 impl Response {
-    /// A response that shows no camera.
+    /// Returns a response that is no camera's picture.
     pub fn new(head: ResponseHead, body: Option<Bytes>) -> Self {
         Self {
             head,
@@ -138,20 +139,20 @@ impl Response {
     }
 }
 
-/// What a viewer of a stream asked for.
+/// The request of a viewer for a stream.
 #[derive(Debug)]
 pub struct Subscription {
     /// Which camera, from 0.
     pub camera: usize,
     /// How its parts are framed.
     pub framing: Framing,
-    /// How long after it was published a frame is sent; zero for at once. A whole number of tenths
-    /// of a second, and no more than the history's span.
+    /// How long after its publication a frame is sent; zero for at once. Must not exceed the span
+    /// of the history.
     pub delay: Duration,
-    /// The most that it asked for.
+    /// The highest rate that the viewer asked for.
     pub rate_limit: RateLimit,
-    /// The word by which the viewer asks for its own figures; may be empty.
+    /// The label by which the viewer can ask for its own statistics; may be empty.
     pub label: String,
-    /// The response head and what precedes the first part.
+    /// The response head, and the delimiter before the first part.
     pub head: Bytes,
 }

@@ -1,4 +1,4 @@
-//! Bodies: what replies are made of, asked for one chunk at a time.
+//! Bodies of replies, which the hub asks for one chunk at a time.
 
 use std::any::Any;
 use std::fmt;
@@ -9,58 +9,57 @@ use bytes::Bytes;
 use super::event_log::Topic;
 use super::live::Live;
 
-/// A body that is made as it is sent: no more of it is in memory than the chunk on its way.
+/// A body that is produced as it is sent: at most one chunk of it is in memory.
 pub trait Body: Any + fmt::Debug {
-    /// What it is.
+    /// The kind of the body.
     fn kind(&self) -> BodyKind;
 
-    /// The next chunk. It is asked once everything before has left: a peer that takes nothing makes
-    /// no work. A chunk that is made, rather than a frame, has 16 KiB at most.
+    /// Returns the next chunk. The hub calls this when the transport has room, so a peer that does
+    /// not read causes no work. A chunk that is no frame has at most 16 KiB.
     fn next(&mut self, live: &Live, now: Instant) -> Next;
 
-    /// What makes it ready after [`Next::NotYet`]. A body with topics has no end of its own, and
-    /// may end between any two chunks; one without must not seem complete before it is.
+    /// The topics that make it ready after [`Next::NotYet`]. A body with topics is endless: it may
+    /// end between any two chunks. A body without must not look complete before it is.
     fn topics(&self) -> Vec<Topic> {
         Vec::new()
     }
 
-    /// The length of the whole body in bytes, if it is known before it is made. Such a body always
-    /// has a next chunk.
+    /// The length of the whole body in bytes, if it is known in advance. Such a body never returns
+    /// [`Next::NotYet`].
     fn length(&self) -> Option<u64> {
         None
     }
 
-    /// Bytes without meaning, sent after a long silence: they find out a peer that has vanished,
-    /// and keep a proxy from closing the connection as idle. None if it is asked for a chunk
-    /// instead.
+    /// Returns bytes without meaning to send after a long silence: a write finds out that a peer
+    /// has vanished, and keeps a proxy from closing the connection as idle. `None`: the body is
+    /// asked for a chunk instead.
     fn keep_alive(&self) -> Option<Bytes> {
         None
     }
 
-    /// How many frames the peer missed, since it was too slow, that were found out since the last
-    /// call.
+    /// Returns how many events the peer was too slow for, and resets the count.
     fn take_missed(&mut self) -> u64 {
         0
     }
 
-    /// Whether it holds a frame, of which this is the allocation, for what is yet to be made.
+    /// Whether it keeps this allocation of a frame in memory, for later chunks.
     fn holds(&self, _allocation: &Bytes) -> bool {
         false
     }
 
-    /// Called for each frame on its way.
+    /// Called for each step of a frame on its way to the peer.
     fn sent(&mut self, _event: Sent, _now: Instant) {}
 
-    /// Called when it must end. Returns whether chunks follow, up to [`Next::End`].
+    /// Asks it to end. Returns whether last chunks follow, up to [`Next::End`].
     fn end(&mut self, _live: &Live, _now: Instant) -> bool {
         false
     }
 
-    /// Called when it has ended, or its connection has, with the frame that was in flight.
+    /// Called at its end or at the end of the connection, with the frame that was in flight.
     fn close(&mut self, _live: &mut Live, _in_flight: Option<Shown>, _now: Instant) {}
 }
 
-/// What a body is.
+/// The kinds of bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
     /// A camera's frames.
@@ -73,14 +72,14 @@ pub enum BodyKind {
     Clip,
 }
 
-/// What a body returns when it is asked for its next chunk.
+/// The reply of a body that is asked for its next chunk.
 #[derive(Clone, Debug)]
 pub enum Next {
-    /// This follows. It is not empty.
+    /// The next chunk. It is not empty.
     Chunk(Chunk),
-    /// Nothing follows before there is something new in a topic.
+    /// There is no chunk before a topic has news.
     NotYet {
-        /// It is asked again at this time even so.
+        /// The body is asked again at this time in any case.
         until: Option<Instant>,
     },
     /// The body is complete.
@@ -88,7 +87,7 @@ pub enum Next {
 }
 
 impl Next {
-    /// The bytes that follow; nothing yet, if there are none.
+    /// Returns these bytes as a chunk, or [`Next::NotYet`] if there are none.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes: Bytes = bytes.into();
         if bytes.is_empty() {
@@ -99,12 +98,12 @@ impl Next {
     }
 }
 
-/// Bytes to send, and what they are.
+/// Bytes to send, and the frame that they are.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    /// The bytes that are left to send.
+    /// The bytes that the transport has not taken yet.
     pub bytes: Bytes,
-    /// The frame they are, if they are one.
+    /// The frame, if the bytes are one.
     pub frame: Option<Shown>,
 }
 
@@ -117,22 +116,22 @@ impl From<Bytes> for Chunk {
 /// A frame on its way to a viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// Its place among the frames of its camera; see [`Frame::number`](super::Frame::number).
+    /// Its number among the frames of its camera; see [`Frame::number`](super::Frame::number).
     pub number: u64,
     /// Its sequence.
     pub sequence: u64,
     /// The size of its part, in bytes.
     pub bytes: usize,
-    /// Whether the viewer has been sent it before: a repeat is delivered, but is no new frame.
+    /// The viewer has been sent it before. Counted as repeated, not as delivered.
     pub is_repeat: bool,
-    /// When it was captured, if its way to the viewer is to be timed.
+    /// When it was captured, if its latency is to be measured.
     pub captured: Option<Instant>,
 }
 
-/// What happens to a frame on its way.
+/// The steps of a frame on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// The transport had no room for it: the body is asked again, and may then have a newer one.
+    /// The transport took no byte of it. The body is asked again, and may then have a newer one.
     Blocked,
     /// The transport has taken its first bytes.
     Begun(Shown),

@@ -1,4 +1,4 @@
-//! A channel: one camera's newest frame, those before it, and their figures.
+//! A channel: the newest frame of one camera, its history, and its counts.
 
 use std::time::{Duration, Instant};
 
@@ -13,31 +13,31 @@ use crate::wire::multipart::PartFormat;
 /// The frames of one camera.
 #[derive(Debug)]
 pub struct Channel {
-    /// The newest frame that the camera itself has given.
+    /// The newest frame of the camera itself.
     pub live: Option<Frame>,
-    /// Those before it.
+    /// Past frames.
     pub history: History,
     /// Frames published, placeholders included: the number of the newest one.
     pub published: u64,
-    /// Live frames a second.
+    /// Live frames per second.
     pub rate: Meter,
-    /// How many viewers there are.
+    /// Connected viewers.
     pub viewers: usize,
-    /// What became of the frames, over the viewers that have left.
+    /// The frame counts of all viewers that have left.
     pub closed_totals: FrameCounts,
-    /// How old live frames were when they were published.
+    /// The age of each live frame at its publication.
     pub capture_to_publish: Histogram,
-    /// How old live frames were when the transport took their last byte: one count for each viewer
-    /// that a frame was delivered to. Left out are the frame that greets a newcomer, those held
-    /// back by the rate that a viewer asked for, and repeats.
+    /// The age of each live frame when the transport took its last byte, once for each viewer. Not
+    /// counted: a viewer's first frame if it is older than the viewer, frames that a rate limit or
+    /// a delay held back, and repeats.
     pub capture_to_last_byte: Histogram,
-    /// What viewers are shown: the newest live frame, or a placeholder.
+    /// The frame that viewers get: the newest live frame, or a placeholder.
     newest: Option<Frame>,
     numbering: Numbering,
 }
 
 impl Channel {
-    /// A channel without a frame, whose history keeps so much.
+    /// Creates a channel without a frame; the limits are those of its history.
     pub fn new(history_span: Duration, history_bytes_max: usize) -> Self {
         Self {
             live: None,
@@ -53,11 +53,11 @@ impl Channel {
         }
     }
 
-    /// Makes a picture the newest frame, a live one or a placeholder. Frames that it replaces are
-    /// `retained` for as long as viewers hold them.
+    /// Makes a picture the newest frame, live or a placeholder. Adds the frames that it replaces to
+    /// `retained`: viewers may still hold them.
     pub fn publish(
         &mut self,
-        division: PartFormat<'_>,
+        part_format: PartFormat<'_>,
         captured: &Captured<'_>,
         is_live: bool,
         retained: &mut Retained,
@@ -65,7 +65,7 @@ impl Channel {
     ) -> Frame {
         self.published += 1;
         let sequence = self.numbering.next(captured.sequence);
-        let frame = Frame::encode(division, self.published, sequence, captured, now);
+        let frame = Frame::encode(part_format, self.published, sequence, captured, now);
         let mut replaced = [self.newest.replace(frame.clone()), None];
         if is_live {
             self.rate.tick(now);
@@ -79,38 +79,37 @@ impl Channel {
         frame
     }
 
-    /// Forgets the newest frame: it is no longer live, and a newcomer must not be shown it.
+    /// Removes the newest frame: it is out of date, and new viewers must not get it.
     pub fn clear(&mut self, retained: &mut Retained) {
-        let forgotten = [self.newest.take(), self.live.take()];
-        self.retire(forgotten, retained);
+        let removed = [self.newest.take(), self.live.take()];
+        self.retire(removed, retained);
     }
 
-    /// Drops the frames that are older than the history reaches, or do not fit it.
+    /// Removes the frames that the limits of the history exclude.
     pub fn outdate(&mut self, retained: &mut Retained, now: Instant) {
         while let Some(frame) = self.history.pop_outdated(now) {
             self.retire([Some(frame), None], retained);
         }
     }
 
-    /// From here on only slow viewers hold these frames, except for those that are shown, live or
-    /// in the history.
+    /// Adds frames to `retained`, unless the channel itself still refers to them.
     fn retire(&mut self, replaced: [Option<Frame>; 2], retained: &mut Retained) {
         let mut last = 0;
         for frame in replaced.into_iter().flatten() {
-            if frame.number != last && !self.is_kept(frame.number) {
+            if frame.number != last && !self.refers_to(frame.number) {
                 retained.add(frame.allocation().clone());
             }
             last = frame.number;
         }
     }
 
-    fn is_kept(&self, number: u64) -> bool {
+    fn refers_to(&self, number: u64) -> bool {
         let is_it =
             |frame: &Option<Frame>| frame.as_ref().is_some_and(|frame| frame.number == number);
         is_it(&self.live) || is_it(&self.newest) || self.history.holds(number)
     }
 
-    /// The newest frame for a viewer that is sent frames `delay` late, and when the one after it is
+    /// Returns the newest frame for a viewer that watches `delay` behind, and when the next one is
     /// due, if that is known.
     #[inline]
     pub fn newest(&self, delay: Duration, now: Instant) -> (Option<&Frame>, Option<Instant>) {
@@ -126,7 +125,7 @@ impl Channel {
         (newest, next.map(|frame| frame.published_at + delay))
     }
 
-    /// The number of that frame, or of the last one that it was.
+    /// Returns the number of that frame; if it has been removed, the number that it had.
     #[inline]
     pub fn newest_number(&self, delay: Duration, now: Instant) -> u64 {
         if delay.is_zero() {
@@ -138,18 +137,18 @@ impl Channel {
         }
     }
 
-    /// Counts a viewer no longer, and adds its counts.
+    /// Removes a viewer, and adds its counts to the totals.
     pub fn viewer_left(&mut self, counts: &FrameCounts) {
         self.viewers -= 1;
         self.closed_totals.add(counts);
     }
 
-    /// The sequence of the newest live frame; 0 if there is none.
+    /// Returns the sequence of the newest live frame; 0 if there is none.
     pub fn live_sequence(&self) -> u64 {
         self.live.as_ref().map_or(0, |frame| frame.sequence)
     }
 
-    /// Numbers that the camera stated and that were not taken, because they jump.
+    /// Returns how many sequences of the camera were ignored because they jumped.
     pub fn sequences_ignored(&self) -> u64 {
         self.numbering.ignored()
     }

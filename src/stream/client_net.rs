@@ -1,4 +1,4 @@
-//! Client networks: what connections and failed logins are counted by, and address ranges in CIDR
+//! Client networks, for which connections and failed logins are counted, and address ranges in CIDR
 //! notation.
 
 use std::collections::BTreeMap;
@@ -12,20 +12,20 @@ use super::log_limit::LogLimit;
 use super::peer::Peer;
 use crate::wire::http::{Refusal, Status};
 
-/// What is counted as one client: an IPv4 address, or the 64 bits of an IPv6 network, since a host
-/// may use every address of its /64 (RFC 4291, section 2.5.1).
+/// The unit that counts as one client: an IPv4 address, or an IPv6 /64 network, since a host may
+/// use every address of its /64 (RFC 4291, section 2.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClientNet {
-    /// One IPv4 address, also where it was written as an IPv6 one.
+    /// An IPv4 address, also if it was given as an IPv4-mapped IPv6 address.
     V4(Ipv4Addr),
     /// The upper half of an IPv6 address.
     V6(u64),
-    /// Every process that connects through a Unix socket, and our own.
+    /// Processes that connect through a Unix socket, and our own.
     Local,
 }
 
 impl ClientNet {
-    /// The client network of a peer.
+    /// Returns the client network of a peer.
     pub fn of(peer: Peer) -> Self {
         match peer.ip() {
             None => ClientNet::Local,
@@ -34,7 +34,7 @@ impl ClientNet {
         }
     }
 
-    /// Whether it is this machine itself.
+    /// Whether it is this machine.
     pub fn is_here(self) -> bool {
         match self {
             ClientNet::V4(address) => address.is_loopback(),
@@ -44,13 +44,13 @@ impl ClientNet {
     }
 }
 
-/// The response to a peer whose client network has too many connections.
+/// The response to a client network with too many connections.
 pub const TOO_MANY: Refusal = Refusal {
     status: Status::TooManyRequests,
     reason: "Too many connections from your address; close some, or raise --connections-per-address.",
 };
 
-/// Open connections of each client network other than this machine, where a proxy may run.
+/// The open connections of each client network. This machine is not limited: a proxy may run here.
 #[derive(Debug, Default)]
 pub struct ConnectionCounts {
     counts: BTreeMap<ClientNet, usize>,
@@ -58,8 +58,8 @@ pub struct ConnectionCounts {
 }
 
 impl ConnectionCounts {
-    /// Counts a connection of `client`. Returns the network that it counts against, if it counts,
-    /// and whether that has at most `max` of them.
+    /// Adds a connection of `client`. Returns the network that counts it, and whether that network
+    /// has at most `max` connections now.
     pub fn admit(&mut self, client: Peer, max: usize, now: Instant) -> (Option<ClientNet>, bool) {
         let client_net = ClientNet::of(client);
         if client_net.is_here() {
@@ -77,7 +77,7 @@ impl ConnectionCounts {
         (Some(client_net), has_room)
     }
 
-    /// Counts a connection no longer.
+    /// Removes a connection from the count of its network.
     pub fn release(&mut self, counted: Option<ClientNet>) {
         let Some(client_net) = counted else { return };
         if let Entry::Occupied(mut count) = self.counts.entry(client_net) {
@@ -96,17 +96,17 @@ pub struct Network {
     prefix_bits: u8,
 }
 
-/// The peers whose word on who their client is counts: reverse proxies.
+/// The reverse proxies whose forwarded client addresses are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     /// Their networks.
     pub networks: Vec<Network>,
-    /// Whether processes that connect through a Unix socket are among them.
+    /// Processes that connect through a Unix socket are among them.
     pub local: bool,
 }
 
 impl TrustedProxies {
-    /// Whether `peer` is one of them.
+    /// Whether `peer` is a trusted proxy.
     pub fn contains(&self, peer: Peer) -> bool {
         match peer {
             Peer::Local => self.local,
@@ -120,20 +120,19 @@ impl TrustedProxies {
     }
 }
 
-/// The text is no address or range.
+/// The text is not an address or a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a network is an address or a range in CIDR notation, such as 172.18.0.0/16, fd00::/8 or 192.168.1.2"
+    "expected an address or a range in CIDR notation, such as 172.18.0.0/16, fd00::/8 or 192.168.1.2"
 )]
 pub struct NetworkError;
 
 impl Network {
-    /// The addresses whose first `prefix_bits` bits are those of `address`. `None` where it has
-    /// fewer.
+    /// Returns the range of the addresses that share the first `prefix_bits` bits with `address`;
+    /// `None` if it has fewer bits.
     pub fn new(address: IpAddr, prefix_bits: u8) -> Option<Self> {
         let mapped = matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
-        // ::ffff:0:0/96 holds the IPv4 addresses (RFC 4291, section 2.5.5.2), and they are compared
-        // as such.
+        // ::ffff:0:0/96 maps the IPv4 addresses (RFC 4291, section 2.5.5.2): compare them as IPv4.
         let (address, prefix_bits) = match (mapped, prefix_bits) {
             (true, 96..=128) => (address.to_canonical(), prefix_bits - 96),
             _ => (address, prefix_bits),
@@ -144,7 +143,7 @@ impl Network {
         })
     }
 
-    /// Whether `address` is in the range. An IPv4 address may be written as an IPv6 one.
+    /// Whether `address` is in the range. Accepts IPv4-mapped IPv6 addresses.
     pub fn contains(&self, address: IpAddr) -> bool {
         let ignored_bits = |address| u32::from(width(address) - self.prefix_bits);
         match (self.address, address.to_canonical()) {
@@ -166,13 +165,13 @@ impl Network {
         }
     }
 
-    /// The address that it was made of; its bits behind the prefix need not be zero.
+    /// The address of the range as it was given: bits after the prefix need not be zero.
     pub fn address(&self) -> IpAddr {
         self.address
     }
 }
 
-/// The bits of an address of its kind.
+/// Returns the number of bits of such an address.
 fn width(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,

@@ -1,11 +1,11 @@
-//! What the hub counts.
+//! The counters of the hub.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// How often something happens, measured over windows of at least a second.
+/// A rate of events, measured over windows of at least a second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Meter {
     window_started: Option<Instant>,
@@ -15,10 +15,10 @@ pub struct Meter {
 
 impl Meter {
     const WINDOW: Duration = Duration::from_secs(1);
-    /// A rate that was measured this long ago says nothing about now.
+    /// A rate that was measured this long ago is out of date.
     const STALE: Duration = Duration::from_secs(3);
 
-    /// Counts one.
+    /// Counts one event.
     pub fn tick(&mut self, now: Instant) {
         let Some(started) = self.window_started else {
             self.window_started = Some(now);
@@ -33,7 +33,7 @@ impl Meter {
         }
     }
 
-    /// The rate, per second. It falls by itself when nothing happens any more.
+    /// Returns the rate per second. It falls when no more events come.
     pub fn per_second(&self, now: Instant) -> f32 {
         let elapsed = self.window_started.map_or(Duration::ZERO, |started| {
             now.saturating_duration_since(started)
@@ -54,9 +54,9 @@ pub enum CloseReason {
     PeerClosed,
     /// The last reply was sent.
     Finished,
-    /// Nothing, or no whole request, was said in time.
+    /// No whole request arrived in time.
     RequestTimeout,
-    /// The peer's kernel took no byte for too long.
+    /// The transport took no byte for too long.
     StallTimeout,
     /// One frame took too long.
     FrameTimeout,
@@ -64,15 +64,15 @@ pub enum CloseReason {
     RetainedLimit,
     /// The transport failed.
     TransportError,
-    /// The server is going down.
+    /// The server shuts down.
     Shutdown,
-    /// The credential that opened a clip expired, or was revoked, before its end.
+    /// The credential that opened the body expired or was revoked before the end of the body.
     CredentialExpired,
 }
 
 impl CloseReason {
-    /// The reason that an error of a transport is.
-    pub fn of(error: &io::Error) -> Self {
+    /// Returns the reason for an error of a transport.
+    pub fn from_error(error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => {
                 CloseReason::PeerClosed
@@ -101,9 +101,9 @@ pub struct Closes {
 }
 
 impl Closes {
-    /// Every reason and its count.
+    /// Returns every reason and its count.
     pub fn by_reason(&self) -> [(&'static str, u64); 9] {
-        // Taken apart by name, so that a new reason cannot be forgotten here.
+        // Destructured without `..`: a new reason does not compile until it is listed.
         let Self {
             peer_closed,
             finished,
@@ -128,7 +128,7 @@ impl Closes {
         ]
     }
 
-    /// Counts one.
+    /// Counts a closed connection.
     pub fn count(&mut self, reason: CloseReason) {
         let count = match reason {
             CloseReason::PeerClosed => &mut self.peer_closed,
@@ -145,21 +145,21 @@ impl Closes {
     }
 }
 
-/// What happened to the frames that were published while a viewer, or all of them, watched:
-/// `offered = delivered + skipped_slow + skipped_rate + cut`, once nothing is in flight.
+/// The fate of the frames that were published during one subscription, or over all of them. With
+/// nothing in flight, `offered = delivered + skipped_slow + skipped_rate + cut`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FrameCounts {
-    /// Frames there were for it, the one it was greeted with included.
+    /// Frames that were published for the viewer, with its first one.
     pub offered: u64,
-    /// Frames whose last byte the kernel took.
+    /// Frames whose last byte the transport took.
     pub delivered: u64,
-    /// Frames given once more, because nothing newer came.
+    /// Frames sent once more, because no newer one came.
     pub repeated: u64,
-    /// Frames a newer one replaced before they had begun to leave.
+    /// Frames that a newer one replaced before their first byte left.
     pub skipped_slow: u64,
-    /// Frames left out because the viewer asked for fewer.
+    /// Frames skipped because of the viewer's rate limit.
     pub skipped_rate: u64,
-    /// Frames that had begun to leave when the connection ended.
+    /// Frames that were partly sent when the connection ended.
     pub cut: u64,
 }
 
@@ -175,19 +175,19 @@ impl FrameCounts {
     }
 }
 
-/// What became of writes.
+/// The results of writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WriteCounts {
-    /// Bytes the transports took.
+    /// Bytes that the transport took.
     pub sent_bytes: u64,
     /// Writes of which the transport took a part.
     pub partial_writes: u64,
-    /// Writes that would have blocked.
+    /// Writes that returned "would block".
     pub would_blocks: u64,
 }
 
 impl WriteCounts {
-    /// Counts writes up to the next pause.
+    /// Adds the result of one attempt.
     pub fn add(&mut self, bytes: usize, is_partial: bool, would_block: bool) {
         self.sent_bytes += bytes as u64;
         self.partial_writes += u64::from(is_partial);
@@ -195,30 +195,30 @@ impl WriteCounts {
     }
 }
 
-/// What all connections together came to.
+/// The totals over all connections.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Totals {
     /// Connections admitted.
     pub accepted: u64,
-    /// Requests handed out to be answered.
+    /// Requests that were complete and valid.
     pub requests: u64,
-    /// Requests refused before that, as malformed or too late.
+    /// Requests refused by the hub: malformed, late, or from a client with too many connections.
     pub invalid_requests: u64,
     /// Connections closed, by reason.
     pub closed: Closes,
-    /// Frames published, over all cameras, those that stood in for live ones included.
+    /// Frames published, over all cameras, with placeholders.
     #[serde(skip)]
     pub published: u64,
-    /// Bytes that came.
+    /// Bytes read.
     pub received_bytes: u64,
-    /// Writes; reads that would have blocked count there, too.
+    /// Writes. `would_blocks` also counts reads.
     #[serde(flatten)]
     pub writes: WriteCounts,
-    /// Connections whose turn ended on their budget, with work left.
+    /// Attempts to read or write that ended at their budget, with work left.
     pub budget_exhausted: u64,
-    /// Events for a connection that was no longer there.
+    /// Events for closed connections.
     pub stale_events: u64,
-    /// Records of frames that tables and events left out, since their peers were too slow.
+    /// Events and table rows that slow peers missed.
     pub events_missed: u64,
     /// Streams and other bodies that ended because the credential that opened them expired or was
     /// revoked.

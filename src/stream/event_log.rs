@@ -1,4 +1,4 @@
-//! The event log: records of past frames, and the server's newest figures of itself.
+//! The event log: records of past frames, and the server's newest statistics.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,23 +8,22 @@ use bytes::Bytes;
 use super::frame::Frame;
 use crate::wire::metadata::WallTime;
 
-/// Frames of one camera of which the records are kept.
+/// Records per camera.
 const RECORDS_MAX: usize = 1000;
 
-/// The record of a frame that was published. The frame itself is freed once no viewer is being sent
-/// it.
+/// The record of a published frame. The frame itself may be freed by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameRecord {
-    /// Its number in the log: it rises over all topics together.
+    /// Its number in the log, which counts over all topics.
     pub id: u64,
-    /// Its number among the records of its camera: 1, 2, 3 and so on, so that a reader knows how
-    /// many it has missed.
+    /// Its number among the records of its camera: 1, 2, 3 and so on. A gap shows a reader how many
+    /// it has missed.
     pub number: u64,
     /// The frame's sequence.
     pub sequence: u64,
     /// The wall time of capture.
     pub captured_wall: WallTime,
-    /// How long before that the camera's last frame was captured, if there was one.
+    /// The time since the capture of the camera's previous frame.
     pub interval: Option<Duration>,
     /// The size of the JPEG.
     pub bytes: usize,
@@ -34,16 +33,16 @@ pub struct FrameRecord {
     pub height: u16,
 }
 
-/// The newest figures of a topic.
+/// The newest statistics of a topic.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// Their number in the log.
+    /// The number of the entry in the log.
     pub id: u64,
     /// One line.
     pub data: Bytes,
 }
 
-/// What a body can subscribe to.
+/// The topics that a body can subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
     /// The frames of a camera.
@@ -51,13 +50,13 @@ pub enum Topic {
         /// Which camera, from 0.
         camera: usize,
     },
-    /// The server's figures.
+    /// The server's statistics.
     State,
-    /// The turns of its loop.
+    /// The turns of the event loop.
     Loop,
 }
 
-/// The records of each camera's frames and the newest figures, all numbered together.
+/// The records of each camera's frames and the newest statistics, with one numbering.
 #[derive(Debug)]
 pub struct EventLog {
     last_id: u64,
@@ -67,7 +66,7 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// An empty log of so many cameras.
+    /// Creates an empty log for this number of cameras.
     pub fn new(cameras: usize) -> Self {
         Self {
             last_id: 0,
@@ -77,7 +76,7 @@ impl EventLog {
         }
     }
 
-    /// Appends the record of a frame that was published.
+    /// Appends the record of a published frame.
     pub fn append(&mut self, camera: usize, frame: &Frame) {
         self.last_id += 1;
         let number = self.frames_recorded(camera) + 1;
@@ -102,7 +101,7 @@ impl EventLog {
         });
     }
 
-    /// Replaces the figures of a topic. The records of frames are none.
+    /// Replaces the statistics of `State` or `Loop`.
     pub fn publish(&mut self, topic: Topic, data: Bytes) {
         self.last_id += 1;
         let id = self.last_id;
@@ -114,7 +113,7 @@ impl EventLog {
         });
     }
 
-    /// Forgets the figures of a topic: they are no longer kept up to date.
+    /// Removes the statistics of a topic: without subscribers, they are not updated.
     pub fn clear(&mut self, topic: Topic) {
         self.place(topic)
             .into_iter()
@@ -129,17 +128,17 @@ impl EventLog {
         }
     }
 
-    /// The number of the newest entry; 0 if there is none.
+    /// Returns the number of the newest entry; 0 if there is none.
     pub fn last_id(&self) -> u64 {
         self.last_id
     }
 
-    /// How many frames of a camera were recorded so far.
+    /// Returns how many frames of a camera were recorded so far.
     pub fn frames_recorded(&self, camera: usize) -> u64 {
         self.frames[camera].back().map_or(0, |record| record.number)
     }
 
-    /// The records of a camera's frames with numbers above `id`, as far as they are kept, the
+    /// Returns the records of a camera with an `id` above this one that are still in the log,
     /// oldest first.
     pub fn frames_after(
         &self,
@@ -150,7 +149,7 @@ impl EventLog {
         records.range(records.partition_point(|record| record.id <= id)..)
     }
 
-    /// The newest figures of a topic.
+    /// Returns the newest statistics of a topic.
     pub fn figures(&self, topic: Topic) -> Option<&Figures> {
         match topic {
             Topic::State => self.state.as_ref(),

@@ -1,4 +1,4 @@
-//! A frame: one picture of one camera, encoded once and shared by everybody who is shown it.
+//! A frame: one picture of one camera, encoded once and shared by all viewers.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -10,19 +10,19 @@ use crate::wire::jpeg::Picture;
 use crate::wire::metadata::{Sequence, WallTime};
 use crate::wire::multipart::{EncodedPart, Framing, PartFormat};
 
-/// One published picture. Cloning it, and taking a part or the JPEG from it, counts a reference and
-/// copies no byte.
+/// A published picture. A clone, a part and the JPEG are references to one allocation: no byte is
+/// copied.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// Its place among the frames of its camera: 1, 2, 3 and so on.
+    /// Its number among the frames of its camera: 1, 2, 3 and so on.
     pub number: u64,
-    /// What clients know it by: its source's own number where that rises; at least one above the
-    /// frame's before it.
+    /// The number that clients know it by: that of its source if it rises, otherwise one more than
+    /// the sequence of the frame before.
     pub sequence: u64,
     /// The wall time of capture.
     pub captured_wall: WallTime,
-    /// The time of capture on the monotonic clock, as well as it is known: a change of the wall
-    /// clock does not affect durations measured from here.
+    /// The estimated time of capture on the monotonic clock. Durations from here do not change when
+    /// the wall clock is set.
     pub captured: Instant,
     /// When the frame was published, on the monotonic clock.
     pub published_at: Instant,
@@ -31,29 +31,29 @@ pub struct Frame {
     part: EncodedPart,
 }
 
-/// A picture as a camera gave it, to become a frame.
+/// A picture from a camera, before it is a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Captured<'a> {
     /// One whole JPEG.
     pub jpeg: &'a [u8],
-    /// What is known of it.
+    /// Its size in pixels.
     pub picture: Picture,
     /// The wall time of capture.
     pub captured_wall: WallTime,
-    /// How long ago that was. A clock that was set meanwhile, or a camera's own that is wrong,
-    /// makes this wrong too; zero where the time lies ahead.
+    /// The time since capture; zero if `captured_wall` is in the future. Wrong if the wall clock
+    /// was set since, or if the camera's clock is wrong.
     pub age: Duration,
-    /// The number that the camera states; see [`super::numbering`] for when it is taken.
+    /// The sequence that the camera states; [`super::numbering`] decides whether to use it.
     pub sequence: Option<Sequence>,
 }
 
 impl Frame {
-    /// Encodes a picture as a part of a stream divided so. This is the only copy ever made of it.
+    /// Encodes a picture as a part of a stream. This makes the only copy of it.
     pub fn encode(
-        division: PartFormat<'_>,
+        part_format: PartFormat<'_>,
         number: u64,
         sequence: u64,
-        given: &Captured<'_>,
+        source: &Captured<'_>,
         published_at: Instant,
     ) -> Self {
         let Captured {
@@ -62,8 +62,8 @@ impl Frame {
             captured_wall,
             age,
             ..
-        } = *given;
-        let part = EncodedPart::encode(division, sequence, captured_wall, jpeg);
+        } = *source;
+        let part = EncodedPart::encode(part_format, sequence, captured_wall, jpeg);
         let captured = published_at.checked_sub(age).unwrap_or(published_at);
         Self {
             number,
@@ -76,27 +76,27 @@ impl Frame {
         }
     }
 
-    /// The frame as a part of a stream, with the delimiter that follows it.
+    /// Returns the frame as a part of a stream, with the delimiter that follows it.
     pub fn part(&self, framing: Framing) -> Bytes {
         self.part.framed(framing)
     }
 
-    /// The picture alone.
+    /// Returns the picture alone.
     pub fn jpeg(&self) -> Bytes {
         self.part.jpeg()
     }
 
-    /// The size of the picture alone, in bytes.
+    /// Returns the size of the picture alone, in bytes.
     pub fn jpeg_len(&self) -> usize {
         self.part.jpeg_len()
     }
 
-    /// The whole allocation, of which every part and snapshot is a slice.
+    /// Returns the whole allocation. Parts and snapshots are slices of it.
     pub fn allocation(&self) -> &Bytes {
         self.part.allocation()
     }
 
-    /// How long ago the frame was published.
+    /// Returns the time since publication.
     pub fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.published_at)
     }

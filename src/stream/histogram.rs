@@ -1,11 +1,9 @@
-//! How long something took, as counts in buckets: cheap enough to be kept for every frame of every
-//! viewer.
+//! A histogram of durations, cheap enough for every frame of every viewer.
 
 use std::time::Duration;
 
-/// The upper ends of the buckets, in nanoseconds; what is longer than the last goes into one more.
-/// From what is lost in the noise to what nobody would call live, in the steps 1, 2.5 and 5 that
-/// dashboards are used to.
+/// The upper bounds of the buckets, in nanoseconds; one more bucket has no bound. From 100 µs to
+/// 10 s in steps of 1, 2.5 and 5, as is usual for Prometheus.
 const BOUNDS_NANOS: [u64; 16] = [
     100_000,
     250_000,
@@ -25,7 +23,7 @@ const BOUNDS_NANOS: [u64; 16] = [
     10_000_000_000,
 ];
 
-/// Times, counted by their length. Counting one allocates nothing and takes a few nanoseconds.
+/// Counts of durations by bucket. To add one allocates nothing and takes a few nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Histogram {
     counts: [u64; BOUNDS_NANOS.len() + 1],
@@ -33,25 +31,25 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Counts one.
+    /// Adds a duration.
     pub fn add(&mut self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.counts[BOUNDS_NANOS.partition_point(|&bound| bound < nanos)] += 1;
         self.sum_nanos = self.sum_nanos.saturating_add(nanos);
     }
 
-    /// How many were counted.
+    /// Returns the number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// All of them together, in seconds.
+    /// Returns the sum of the durations, in seconds.
     pub fn sum_seconds(&self) -> f64 {
         self.sum_nanos as f64 / 1e9
     }
 
-    /// Each bucket's upper end in seconds, which belongs to it, and how many it holds; the last
-    /// one's is infinite.
+    /// Returns the upper bound of each bucket in seconds, inclusive, and its count. The last bound
+    /// is infinite.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         let bounds = BOUNDS_NANOS
             .iter()

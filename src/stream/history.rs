@@ -1,35 +1,34 @@
-//! A camera's history: its frames of the last while, for clips and for viewers who watch the past.
+//! The history of a camera: past frames for clips and for viewers with a delay.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::frame::Frame;
 
-/// The frames that were published within a span of time, oldest first, as far as they fit a number
-/// of bytes.
+/// The frames that were published within a span of time, oldest first, up to a number of bytes.
 ///
-/// What it keeps are references: a frame costs its bytes once, whoever else is being sent it. The
-/// newest frame is kept even where it alone is larger than the bound: it is in memory anyway.
+/// It holds references to the frames that viewers share. It keeps the newest frame even if that
+/// alone exceeds the bytes, since the frame is in memory anyway.
 #[derive(Debug)]
 pub struct History {
     span: Duration,
     bytes_max: usize,
     bytes: usize,
-    frames: VecDeque<Kept>,
-    /// The number of the newest frame that was dropped, and whether it was for its bytes rather
-    /// than its age.
+    frames: VecDeque<Entry>,
+    /// The number of the newest frame that was removed, and whether the limit of bytes removed it
+    /// rather than its age.
     dropped: u64,
     is_cut_short: bool,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Entry {
     frame: Frame,
     is_live: bool,
 }
 
 impl History {
-    /// An empty history of such bounds. A `span` of zero keeps nothing.
+    /// Creates an empty history. A `span` of zero keeps nothing.
     pub fn new(span: Duration, bytes_max: usize) -> Self {
         Self {
             span,
@@ -41,40 +40,39 @@ impl History {
         }
     }
 
-    /// How far back it reaches at most; zero if nothing is kept.
+    /// Returns how far back it reaches at most; zero if it keeps nothing.
     pub fn span(&self) -> Duration {
         self.span
     }
 
-    /// The bytes of the frames that are kept, with what they are sent with.
+    /// Returns the bytes of the frames, with their part headers.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The frames that are kept.
+    /// Returns the number of frames.
     pub fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// Whether no frame is kept.
+    /// Whether it has no frame.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
-    /// Adds the newest frame, which is live or stands in for one that is. What is over the bounds
-    /// for it must be taken with [`History::pop_outdated`].
+    /// Adds the newest frame, live or a placeholder. [`History::pop_outdated`] must follow.
     pub fn push(&mut self, frame: &Frame, is_live: bool) {
         if !self.span.is_zero() {
             self.bytes += frame.allocation().len();
-            self.frames.push_back(Kept {
+            self.frames.push_back(Entry {
                 frame: frame.clone(),
                 is_live,
             });
         }
     }
 
-    /// Removes and returns the oldest frame, if there are too many bytes with it, or if the one
-    /// after it is older than the span, too: until then, it is what there was to see a span ago.
+    /// Removes and returns the oldest frame if the bytes exceed the limit, or if the frame after it
+    /// has reached the span as well. Until then, the oldest frame is what was visible a span ago.
     pub fn pop_outdated(&mut self, now: Instant) -> Option<Frame> {
         let is_too_much = self.bytes > self.bytes_max && self.frames.len() > 1;
         let next = self.frames.get(1).or(self.frames.front());
@@ -86,51 +84,51 @@ impl History {
         Some(oldest.frame)
     }
 
-    /// The number of the newest frame that has left; 0 if none has.
+    /// Returns the number of the newest frame that was removed; 0 if none was.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// When the last frame leaves, if no more of them come.
+    /// Returns when the last frame is to be removed, if no more come.
     pub fn ends_at(&self) -> Option<Instant> {
         self.frames
             .back()
             .map(|newest| newest.frame.published_at + self.span)
     }
 
-    /// Whether the frame of this number is kept.
+    /// Whether the frame of this number is in the history.
     pub fn holds(&self, number: u64) -> bool {
         self.frames
-            .binary_search_by_key(&number, |kept| kept.frame.number)
+            .binary_search_by_key(&number, |entry| entry.frame.number)
             .is_ok()
     }
 
-    /// The live frames of the last while that ends with the newest of them, oldest first.
+    /// Returns the live frames within `length` before the newest one, oldest first.
     pub fn last(&self, length: Duration) -> impl DoubleEndedIterator<Item = &Frame> {
         let live = || {
             self.frames
                 .iter()
-                .filter(|kept| kept.is_live)
-                .map(|kept| &kept.frame)
+                .filter(|entry| entry.is_live)
+                .map(|entry| &entry.frame)
         };
         let newest = live().next_back().map(|newest| newest.published_at);
         live().filter(move |frame| newest.is_some_and(|newest| frame.age(newest) <= length))
     }
 
-    /// The first frame with a number above `number`.
+    /// Returns the first frame with a number above `number`.
     pub fn next_after(&self, number: u64) -> Option<&Frame> {
         let place = self
             .frames
-            .partition_point(|kept| kept.frame.number <= number);
-        self.frames.get(place).map(|kept| &kept.frame)
+            .partition_point(|entry| entry.frame.number <= number);
+        self.frames.get(place).map(|entry| &entry.frame)
     }
 
-    /// The newest frame that was published at `time` or before. Where frames have left before their
-    /// time, because there were too many bytes, that is the oldest that is left.
+    /// Returns the newest frame that was published at `time` or before. If the limit of bytes has
+    /// removed it, returns the oldest frame instead.
     pub fn newest_at(&self, time: Instant) -> Option<&Frame> {
         let place = self
             .frames
-            .partition_point(|kept| kept.frame.published_at <= time);
+            .partition_point(|entry| entry.frame.published_at <= time);
         let place = if self.is_cut_short {
             place.max(1)
         } else {
@@ -138,6 +136,6 @@ impl History {
         };
         self.frames
             .get(place.checked_sub(1)?)
-            .map(|kept| &kept.frame)
+            .map(|entry| &entry.frame)
     }
 }

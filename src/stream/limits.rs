@@ -5,67 +5,63 @@ use std::time::Duration;
 use super::client_net::TrustedProxies;
 use crate::wire::http::{Refusal, Status};
 
-/// The response to a request head that is not whole in time.
+/// The response to a request head that is incomplete at its deadline.
 pub const TOO_SLOW: Refusal = Refusal {
     status: Status::RequestTimeout,
     reason: "The request did not arrive in time.",
 };
 
-/// What a peer may take of our time and memory. The defaults are the values that the documentation
-/// names.
+/// Limits on the time and memory that peers use. The defaults are the documented values.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// For a transport's handshake, from when the connection was admitted.
+    /// For the transport's handshake, from the admission of the connection.
     pub handshake_timeout: Duration,
-    /// For a whole request head, from its first byte or from when the connection was admitted.
-    /// Absolute: a byte now and then buys no time.
+    /// For a whole request head, from the admission of the connection; after keep-alive, from the
+    /// first byte of the head. Absolute: further bytes do not extend it.
     pub request_timeout: Duration,
-    /// For a kept connection's silence between two requests.
+    /// For silence between two requests (keep-alive).
     pub idle_timeout: Duration,
-    /// For a peer whose kernel takes no byte of what is queued for it.
+    /// For a peer that takes no byte of what is queued for it.
     pub stall_timeout: Duration,
     /// For one frame, from its first byte to its last.
     pub frame_timeout: Duration,
-    /// For a request that waits for a frame.
+    /// For a request that waits for a frame or a check.
     pub wait_timeout: Duration,
-    /// A viewer that has been sent nothing for this long is sent the newest frame again: clients
-    /// give up after ten seconds of silence, and a browser shows a frame only once something
-    /// follows it.
+    /// A viewer that was sent nothing for this long gets the newest frame again: clients time out
+    /// after ten seconds, and a browser shows a frame only when bytes follow it.
     pub repeat_after: Duration,
-    /// Any other body sends bytes without meaning after so long a silence.
+    /// Any other body sends its keep-alive bytes after this silence.
     pub keep_alive_after: Duration,
-    /// For the peer to stop sending after the last reply.
+    /// For the peer to close after the last reply.
     pub linger_timeout: Duration,
-    /// Bytes that it may send meanwhile.
+    /// Bytes that it may send in that time.
     pub linger_bytes_max: usize,
-    /// For the rest of a first request, when the server shuts down.
+    /// For a request that is incomplete when the server shuts down.
     pub last_call_timeout: Duration,
-    /// Requests answered on one kept connection.
+    /// Requests on one connection (keep-alive).
     pub requests_per_connection_max: u32,
     /// Connections of one client network other than this machine.
     pub connections_per_client_max: usize,
-    /// Reverse proxies, whose connections are counted by the clients that they name.
+    /// Reverse proxies. Their connections are counted for the clients that they forward.
     pub trusted_proxies: TrustedProxies,
-    /// Viewers of streams at one time.
+    /// Viewers at one time.
     pub viewers_max: usize,
-    /// Bytes of frames that are no longer the newest but that slow viewers hold, over all cameras.
+    /// Bytes of old frames that slow viewers hold, over all cameras.
     pub retained_bytes_max: usize,
     /// How far back a camera's history reaches; zero for none.
     pub history_span: Duration,
     /// Bytes of the frames in one camera's history.
     pub history_bytes_max: usize,
-    /// Clips that are being sent at one time: each holds frames, and a list of them.
+    /// Clips at one time: each holds references to frames.
     pub clips_max: usize,
     /// Bytes read from one connection in one turn.
     pub read_budget_bytes: usize,
-    /// Connections that are sent to in one turn: after that, others are listened to before it goes
-    /// on.
+    /// Connections that are sent to in one turn. The others follow after the next wait for events.
     pub sends_per_turn_max: usize,
-    /// Bytes of bodies that are made in one turn, in a fraction of a millisecond; a connection that
-    /// comes after that is asked in the next turn. However many peers read as fast as they can, a
-    /// frame waits no longer than that.
+    /// Bytes of bodies that are made in one turn, which takes a fraction of a millisecond. Further
+    /// connections are asked in the next turn, so fast readers of tables cannot delay a frame.
     pub make_budget_bytes: usize,
-    /// Bytes after which a connection's writing goes on in the next turn.
+    /// Bytes after which writing to a connection goes on in the next turn.
     pub write_budget_bytes: usize,
 }
 

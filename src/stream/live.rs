@@ -1,4 +1,4 @@
-//! What all connections share: the cameras' channels, the event log, limits and totals.
+//! The state that all connections share: the cameras' channels, the event log, limits and totals.
 
 use std::time::Instant;
 
@@ -13,16 +13,16 @@ use super::limits::Limits;
 use super::retained::Retained;
 use crate::wire::multipart::{self, PartFormat};
 
-/// What connections are sent, and what bounds it.
+/// The state that all connections share.
 #[derive(Debug)]
 pub struct Live {
-    /// One for each camera.
+    /// One channel for each camera.
     pub channels: Vec<Channel>,
-    /// The records of past frames, and the server's newest figures.
+    /// The records of past frames, and the server's newest statistics.
     pub event_log: EventLog,
-    /// Past frames that slow viewers hold.
+    /// Old frames that slow viewers hold.
     pub retained: Retained,
-    /// Over all connections, closed ones included.
+    /// The totals over all connections, with closed ones.
     pub totals: Totals,
     /// Connections of each client network other than this machine.
     pub client_nets: ConnectionCounts,
@@ -30,13 +30,16 @@ pub struct Live {
     pub limits: Limits,
     /// The delimiter that ends a stream.
     pub closing: Bytes,
+    /// New replies are the last ones of their connections, and streams end at once.
+    pub is_shutting_down: bool,
     boundary: String,
     part_fields: String,
 }
 
 impl Live {
-    /// Nothing yet of `cameras` cameras, whose streams are divided in this way.
-    pub fn new(cameras: usize, division: PartFormat<'_>, limits: Limits) -> Self {
+    /// Creates the state for this number of cameras. `part_format` separates the parts of their
+    /// streams.
+    pub fn new(cameras: usize, part_format: PartFormat<'_>, limits: Limits) -> Self {
         let channel = |_| Channel::new(limits.history_span, limits.history_bytes_max);
         Self {
             channels: (0..cameras).map(channel).collect(),
@@ -44,41 +47,42 @@ impl Live {
             retained: Retained::default(),
             totals: Totals::default(),
             client_nets: ConnectionCounts::default(),
-            closing: multipart::closing(division.boundary),
-            boundary: division.boundary.to_owned(),
-            part_fields: division.fields.to_owned(),
+            closing: multipart::closing(part_format.boundary),
+            is_shutting_down: false,
+            boundary: part_format.boundary.to_owned(),
+            part_fields: part_format.fields.to_owned(),
             limits,
         }
     }
 
-    /// How streams are divided into parts.
-    pub fn division(&self) -> PartFormat<'_> {
+    /// Returns the delimiter of parts, and the fields of their headers.
+    pub fn part_format(&self) -> PartFormat<'_> {
         PartFormat {
             boundary: &self.boundary,
             fields: &self.part_fields,
         }
     }
 
-    /// Makes a picture the newest frame of `camera`, a live one or a placeholder.
+    /// Makes a picture the newest frame of `camera`, live or a placeholder.
     pub fn publish(&mut self, camera: usize, captured: &Captured<'_>, is_live: bool, now: Instant) {
-        let division = PartFormat {
+        let part_format = PartFormat {
             boundary: &self.boundary,
             fields: &self.part_fields,
         };
         let frame =
-            self.channels[camera].publish(division, captured, is_live, &mut self.retained, now);
+            self.channels[camera].publish(part_format, captured, is_live, &mut self.retained, now);
         self.totals.published += 1;
         if is_live {
             self.event_log.append(camera, &frame);
         }
     }
 
-    /// How many viewers all cameras have.
+    /// Returns the number of viewers of all cameras.
     pub fn viewers(&self) -> usize {
         self.channels.iter().map(|channel| channel.viewers).sum()
     }
 
-    /// Drops the frames that are older than the histories reach. Returns whether there were any.
+    /// Removes frames that are too old from the histories. Returns whether there were any.
     pub fn outdate(&mut self, now: Instant) -> bool {
         let is_outdated =
             |channel: &&mut Channel| channel.history.ends_at().is_some_and(|end| end <= now);
@@ -89,7 +93,7 @@ impl Live {
             > 0
     }
 
-    /// When the next frame outlives its history.
+    /// Returns when [`Live::outdate`] has the next frame to remove.
     pub fn next_outdated(&self) -> Option<Instant> {
         self.channels
             .iter()

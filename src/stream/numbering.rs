@@ -1,18 +1,18 @@
-//! The numbers of a camera's frames: they rise, whatever the camera states.
+//! The sequences of a camera's frames. They rise, whatever the camera states.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::wire::metadata::Sequence;
 
-/// The largest step from one number that a camera states to the next. A camera that numbers its
-/// frames by microseconds may pause for twelve days; what jumps further is not counting.
+/// The largest accepted step between two sequences that a camera states: twelve days, if the camera
+/// counts microseconds.
 const STEP_MAX: u64 = 1 << 40;
 
-/// Numbers the frames of one camera.
+/// Assigns sequences to the frames of one camera.
 ///
-/// A number that the camera states is taken if it exceeds all before it, and is at most `STEP_MAX`
-/// above the last one taken. Otherwise the next number is taken: the camera has restarted, states
-/// none, or states garbage.
+/// Uses the sequence that the camera states if it exceeds all before it by at most `STEP_MAX`.
+/// Otherwise the camera has restarted, states none, or states garbage: then it adds one to the
+/// last sequence.
 #[derive(Debug, Default)]
 pub struct Numbering {
     last: u64,
@@ -21,7 +21,7 @@ pub struct Numbering {
 }
 
 impl Numbering {
-    /// The number of the next frame.
+    /// Returns the sequence of the next frame.
     pub fn next(&mut self, stated: Option<Sequence>) -> u64 {
         let rising = stated
             .map(Sequence::get)
@@ -39,12 +39,12 @@ impl Numbering {
         self.last
     }
 
-    /// The number of the newest frame; 0 before the first.
+    /// Returns the sequence of the newest frame; 0 before the first.
     pub fn last(&self) -> u64 {
         self.last
     }
 
-    /// Numbers that were not taken because their step was too large.
+    /// Returns how many stated sequences were ignored because their step was too large.
     pub fn ignored(&self) -> u64 {
         self.ignored
     }

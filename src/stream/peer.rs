@@ -9,15 +9,14 @@ pub enum Peer {
     Inet(std::net::SocketAddr),
     /// A process on this machine, through a Unix socket.
     Local,
-    /// A process of our own that passes frames on.
+    /// A child process of ours that publishes frames to Redis.
     Publisher,
-    /// An address that a trusted reverse proxy names as its client's.
+    /// A client address that a trusted reverse proxy forwards.
     Forwarded(std::net::IpAddr),
 }
 
 impl Peer {
-    /// Its address, if it has one. An IPv4 address that is written as an IPv6 one is an IPv4
-    /// address.
+    /// Returns its address, if it has one. An IPv4-mapped IPv6 address is returned as IPv4.
     pub fn ip(self) -> Option<std::net::IpAddr> {
         match self {
             Peer::Inet(address) => Some(address.ip().to_canonical()),

@@ -1,9 +1,8 @@
-//! The bytes that are on their way to one peer.
+//! The bytes that wait for the transport of one peer.
 //!
-//! A queue holds what a body has been asked for and the transport has not yet taken: a head, a
-//! page, a piece of a table, or one frame. A frame of which no byte has left is taken back, so that
-//! the next pull gets the newest; one that has begun goes out whole. So no old frame waits, and no
-//! picture is torn.
+//! A queue holds a head, a page, a chunk, or one frame. A frame of which no byte has left is taken
+//! back, and the next pull gets the newest one. A frame that has begun is sent to its end. So no
+//! old frame waits, and no part of a stream is torn.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
@@ -12,55 +11,55 @@ use bytes::{Buf, Bytes};
 
 use super::body::{Chunk, Shown};
 
-/// How many chunks one vectored write gathers at most: a head, a preamble and a frame are three.
+/// Chunks in one vectored write at most: the start, the bytes and the end of a chunk are three.
 const SLICES_MAX: usize = 4;
 
-/// The chunks for one peer, in the order they leave. A frame is always the last one.
+/// The chunks for one peer, in order. A frame is always the last one.
 #[derive(Debug, Default)]
 pub struct WriteQueue {
     chunks: VecDeque<Chunk>,
-    /// Whether the transport has taken bytes of the first chunk. With no byte left, the chunk stays
-    /// until the transport has flushed what it took.
+    /// The transport has taken bytes of the first chunk. The chunk stays in the queue until the
+    /// transport has flushed its last byte.
     has_begun: bool,
 }
 
-/// Why writing stopped. There is no fourth reason: this is what keeps an edge-triggered loop from
-/// losing an edge.
+/// Why writing stopped. There is no fourth reason: the three-way rule of an edge-triggered loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pause {
-    /// The transport took no more; it owes an edge.
+    /// The transport returned "would block": an edge will come.
     WouldBlock,
     /// Nothing is left.
     #[default]
     Drained,
-    /// The caller's budget was reached with bytes left: the caller must come back by itself.
+    /// The caller's budget was reached with bytes left. No edge will come: the caller must
+    /// reschedule.
     Budget,
 }
 
 /// The result of one [`WriteQueue::write_to`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes the transport took.
+    /// Bytes that the transport took.
     pub bytes: usize,
-    /// The frame whose last byte left. A queue holds one frame at most, so no second one can.
+    /// The frame whose last byte left. A queue holds at most one frame.
     pub delivered: Option<Shown>,
-    /// Whether a chunk's last byte left.
+    /// The last byte of a chunk left.
     pub is_through: bool,
-    /// Whether the transport took some bytes, but had no room for all of them.
+    /// The transport took some of the bytes, but not all.
     pub is_partial: bool,
     /// Why writing stopped.
     pub pause: Pause,
 }
 
 impl Progress {
-    /// Whether the transport took bytes, or the last of those it had taken have left.
+    /// Whether the transport took bytes, or flushed the last byte of a chunk.
     pub fn has_moved(&self) -> bool {
         self.bytes > 0 || self.is_through
     }
 }
 
 impl WriteQueue {
-    /// Queues bytes behind those that are queued.
+    /// Appends a chunk; an empty one is ignored.
     pub fn push(&mut self, chunk: impl Into<Chunk>) {
         let chunk = chunk.into();
         if chunk.bytes.is_empty() {
@@ -82,22 +81,23 @@ impl WriteQueue {
         !self.has_begun && self.frame().is_none()
     }
 
+    /// Returns the queued frame.
     fn frame(&self) -> Option<Shown> {
         self.chunks.back().and_then(|chunk| chunk.frame)
     }
 
-    /// The frame of which no byte has left. Only the first chunk can have begun.
+    /// Returns the frame of which no byte has left. Only the first chunk can have begun.
     pub fn untouched_frame(&self) -> Option<Shown> {
         self.frame()
             .filter(|_| !(self.has_begun && self.chunks.len() == 1))
     }
 
-    /// Removes the frame of which no byte has left, if there is one. Returns whether there was.
+    /// Removes the frame of which no byte has left. Returns whether there was one.
     pub fn take_back(&mut self) -> bool {
         self.untouched_frame().is_some() && self.chunks.pop_back().is_some()
     }
 
-    /// The frame of which some bytes have left, and how many have not.
+    /// Returns the frame of which some bytes have left, and the number of bytes that have not.
     pub fn in_flight(&self) -> Option<(Shown, usize)> {
         let chunk = self
             .chunks
@@ -106,12 +106,12 @@ impl WriteQueue {
         chunk.frame.map(|frame| (frame, chunk.bytes.len()))
     }
 
-    /// Bytes queued.
+    /// Returns the number of queued bytes.
     pub fn bytes_queued(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.bytes.len()).sum()
     }
 
-    /// Whether any queued chunk is a slice of `allocation`, and so keeps it in memory.
+    /// Whether a queued chunk is a slice of `allocation`, and so keeps it in memory.
     pub fn holds(&self, allocation: &Bytes) -> bool {
         let range = allocation.as_ptr_range();
         self.chunks
@@ -119,13 +119,13 @@ impl WriteQueue {
             .any(|chunk| range.contains(&chunk.bytes.as_ptr()))
     }
 
-    /// Writes until the transport would block, nothing is left, or at least `budget_bytes` have
-    /// gone. A chunk is through only when it is flushed: a transport that encrypts takes bytes that
-    /// the kernel has yet to take from it.
+    /// Writes until the transport would block, nothing is left, or at least `budget_bytes` are
+    /// written. A chunk has left only when it is flushed: TLS buffers bytes that the kernel has not
+    /// taken yet.
     ///
     /// # Errors
-    /// Those of the transport, other than "would block" and "interrupted"; also if it took no byte
-    /// at all.
+    /// Those of the transport, except `WouldBlock` and `Interrupted`; `WriteZero` if a write takes
+    /// no byte.
     pub fn write_to(
         &mut self,
         transport: &mut impl Write,
@@ -192,13 +192,14 @@ impl WriteQueue {
         transport.write_vectored(&slices[..self.chunks.len().min(SLICES_MAX)])
     }
 
-    /// Removes `written` bytes from the front. The last chunk they reach into stays there.
+    /// Removes `written` bytes from the front. The chunk of the last byte stays until it is
+    /// flushed.
     fn advance(&mut self, mut written: usize, progress: &mut Progress) {
         while let Some(first) = self.chunks.front_mut() {
             let taken = written.min(first.bytes.len());
             first.bytes.advance(taken);
             if first.bytes.is_empty() {
-                // The allocation that it was a slice of is not needed here any more.
+                // Release the allocation that it was a slice of.
                 first.bytes = Bytes::new();
             }
             self.has_begun = true;
@@ -220,8 +221,7 @@ impl WriteQueue {
         progress.is_through = true;
         self.has_begun = false;
         if self.chunks.is_empty() && self.chunks.capacity() > 1 {
-            // A viewer is sent a head once and then one frame at a time: it need not keep the room
-            // for both.
+            // A viewer needs room for one frame, not for the head before its first one.
             self.chunks = VecDeque::new();
         }
     }

@@ -1,20 +1,20 @@
-//! How often, and how much, a viewer is sent.
+//! The rate limit of a viewer, in frames and bytes per second.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// The most that a viewer asked for.
+/// The highest rate that a viewer asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimit {
-    /// The least time between two frames.
+    /// The minimum time between two frames.
     pub interval: Option<Duration>,
-    /// Bytes of its stream in a second.
+    /// Bytes of its stream per second.
     pub bytes_per_second: Option<NonZeroU64>,
 }
 
 impl RateLimit {
-    /// How long a part of so many bytes takes: its interval, or as long as its bytes last at the
-    /// viewer's rate, whichever is longer.
+    /// Returns the time that a part of this size takes: the interval, or the size divided by the
+    /// byte rate, whichever is longer.
     pub fn time_of(&self, bytes: usize) -> Duration {
         let transfer = self.bytes_per_second.map_or(Duration::ZERO, |rate| {
             let nanos = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(rate.get()));
@@ -23,18 +23,17 @@ impl RateLimit {
         transfer.max(self.interval.unwrap_or_default())
     }
 
-    /// Whether every frame is asked for.
+    /// Whether there is no limit.
     pub fn is_unlimited(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// When a viewer's next frame is due.
+/// Computes when the next frame of a viewer is due.
 ///
-/// A token bucket that counts time instead of bytes, and that may be overdrawn: a frame is sent as
-/// soon as those before it are paid for, whatever its own size, so even one that is larger than a
-/// second's bytes is sent sooner or later. What was saved while no frame came is worth one frame
-/// and no burst.
+/// A token bucket that counts time instead of bytes and may be overdrawn: a frame of any size is
+/// sent as soon as the time of the frames before it has passed. Silence does not add up to a burst:
+/// the next frame is due at once, the one after it on time.
 #[derive(Debug)]
 pub struct Pacer {
     limit: RateLimit,
@@ -42,20 +41,20 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// The pacer of a viewer whose first frame is due at once.
+    /// Creates a pacer. The first frame is due at once.
     pub fn new(limit: RateLimit, now: Instant) -> Self {
         Self { limit, due: now }
     }
 
-    /// When the next frame is due.
+    /// Returns when the next frame is due.
     pub fn due(&self) -> Instant {
         self.due
     }
 
-    /// Charges for a part of so many bytes that has begun to leave.
+    /// Charges for a part of this size whose first byte has left.
     pub fn charge(&mut self, bytes: usize, now: Instant) {
-        // On a grid, so that a late frame does not delay all that follow; but a viewer that fell
-        // behind the grid gets no burst to catch up.
+        // Add to the time that was due, so that one late frame does not delay those that follow. A
+        // viewer that is later than that gets no burst to catch up.
         self.due = (self.due + self.limit.time_of(bytes)).max(now);
     }
 }

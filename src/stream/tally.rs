@@ -1,4 +1,4 @@
-//! What became of one viewer's frames, by subtraction of their numbers.
+//! The frame counts of one viewer, by subtraction of frame numbers.
 
 use std::time::{Duration, Instant};
 
@@ -7,19 +7,19 @@ use super::counts::{FrameCounts, Meter};
 use super::frame::Frame;
 
 /// Counts the frames of one viewer. Each published frame is delivered, cut, skipped, in flight or
-/// waiting: those between two frames that were sent are the skipped ones, so no frame can be
-/// counted twice or forgotten.
+/// waiting. The skipped frames are those between two sent ones: the difference of their numbers
+/// counts each exactly once.
 #[derive(Clone, Debug)]
 pub struct Tally {
-    /// Frames delivered a second.
+    /// Frames delivered per second.
     pub rate: Meter,
-    /// Frames up to this number are not for the viewer.
+    /// Frames up to this number were published before the viewer subscribed, except the newest.
     start: u64,
-    /// The newest frame when the viewer came.
-    greeting: u64,
-    /// The newest frame that has begun to leave.
+    /// The newest frame when the viewer subscribed.
+    newest_at_start: u64,
+    /// The newest frame whose first byte has left.
     last: u64,
-    /// Frames above this number are not for the viewer: its stream is ending.
+    /// The stream is ending: frames above this number are not for the viewer.
     end: Option<u64>,
     counts: FrameCounts,
 }
@@ -27,14 +27,14 @@ pub struct Tally {
 /// Why a frame is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skip {
-    /// The viewer asked for fewer.
+    /// The viewer's rate limit.
     Rate,
-    /// Its transport was too slow.
+    /// The viewer's transport was too slow.
     Slow,
 }
 
 impl Tally {
-    /// The tally of a viewer that subscribes now: the newest frame is for it, if there is one.
+    /// Creates the tally of a viewer that subscribes now. The newest frame is its first one.
     pub fn new(channel: &Channel, delay: Duration, now: Instant) -> Self {
         let newest = channel.newest_number(delay, now);
         let start = newest - u64::from(newest > 0 && channel.newest(delay, now).0.is_some());
@@ -42,24 +42,24 @@ impl Tally {
         Self {
             rate,
             start,
-            greeting: newest,
+            newest_at_start: newest,
             last: start,
             end: None,
             counts,
         }
     }
 
-    /// Whether a frame has not begun to leave before.
+    /// Whether the viewer has not been sent the frame before.
     pub fn is_new(&self, frame: &Frame) -> bool {
         frame.number > self.last
     }
 
-    /// Whether a frame was published after the viewer came.
+    /// Whether the frame was published after the viewer subscribed.
     pub fn has_followed(&self, frame: &Frame) -> bool {
-        frame.number > self.greeting
+        frame.number > self.newest_at_start
     }
 
-    /// Counts the frames that are skipped for one that has begun to leave.
+    /// Counts the frames that were skipped before the one whose first byte has left.
     pub fn begun(&mut self, number: u64, reason: Skip) {
         count(&mut self.counts, reason, number - self.last - 1);
         self.last = number;
@@ -85,8 +85,8 @@ impl Tally {
         self.end.is_some()
     }
 
-    /// The counts up to the frame of number `newest`. That one, if it has not begun, is in no count
-    /// yet.
+    /// Returns the counts up to the frame of number `newest`. That frame itself is in no count
+    /// while it waits.
     pub fn counts(&self, newest: u64, reason: Skip) -> FrameCounts {
         let newest = self.newest_for_it(newest);
         let mut counts = self.counts;
@@ -99,7 +99,7 @@ impl Tally {
         counts
     }
 
-    /// The final counts: a frame in flight is cut, those that wait are skipped.
+    /// Returns the final counts: a frame in flight counts as cut, a waiting one as skipped.
     pub fn close(&mut self, newest: u64, is_cut: bool, reason: Skip) -> FrameCounts {
         self.counts.cut += u64::from(is_cut);
         self.end = Some(self.newest_for_it(newest));

@@ -1,26 +1,26 @@
-//! When a turn is taken, what it leaves, and when the next one is due.
+//! The time of a turn, its result, and when the next one is due.
 
 use std::time::Instant;
 
-/// The time of a turn, on the one monotonic clock.
+/// The time of a turn, on the monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
-    /// When the kernel was asked for events. All that had happened by then has been reported, so
-    /// deadlines are judged by this time: a process that was stopped in its wait hears its peers
-    /// before it finds them late.
+    /// When the kernel was asked for events. It has reported all that had happened by then, so
+    /// deadlines are compared with this time. If they were compared with `now`, a process that was
+    /// stopped during its wait would close peers whose bytes it has not read yet.
     pub asked_at: Instant,
-    /// When the wait ended. What happens in the turn happens at this time.
+    /// When the wait ended. The time of all that the turn receives, answers and sends.
     pub now: Instant,
 }
 
 impl Tick {
-    /// A turn that did not wait.
+    /// Returns the time of a turn that did not wait.
     pub fn at(now: Instant) -> Self {
         Self { asked_at: now, now }
     }
 }
 
-/// What a turn leaves to its caller.
+/// The result of a turn.
 #[derive(Debug)]
 pub struct Turned<T> {
     /// The transports of the connections that were closed since the last turn. Dropping one closes
@@ -28,15 +28,15 @@ pub struct Turned<T> {
     pub closed: Vec<T>,
 }
 
-/// When the next turn must be taken, if no input comes before. The soonest of several is their
-/// minimum.
+/// When the next turn is due, if no input comes before. Ordered by time: the minimum of several is
+/// the soonest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
-    /// At once: there is work that no event will report.
+    /// At once: there is work that no event will announce.
     Now,
-    /// Then, at the nearest deadline.
+    /// At this time, the nearest deadline.
     At(Instant),
-    /// Not at all: there is nothing to wait for but inputs.
+    /// Never: only an input can cause work.
     OnInput,
 }
 

@@ -1,4 +1,4 @@
-//! When to look at which connection again.
+//! The timers of the connections.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,26 +6,27 @@ use std::time::Instant;
 
 use super::key::Key;
 
-/// Times that are never later than the deadlines they stand for. A viewer's deadline moves with
-/// every frame, and moving its entry as often would cost more than the deadlines are worth: an
-/// entry that comes up early is put back at the deadline of that moment.
+/// A heap of timers. A timer is never later than the deadline of its connection, but may be
+/// earlier: the deadline of a viewer moves with each frame, and its timer stays. When the timer
+/// expires, the hub finds the deadline in the future and arms a new timer. So a moved deadline
+/// costs nothing.
 #[derive(Debug, Default)]
 pub struct Timers {
     heap: BinaryHeap<Reverse<(Instant, Key)>>,
 }
 
 impl Timers {
-    /// Has a connection come up at this time.
+    /// Arms a timer.
     pub fn arm(&mut self, at: Instant, key: Key) {
         self.heap.push(Reverse((at, key)));
     }
 
-    /// The next time at which a connection comes up.
+    /// Returns when the next timer expires.
     pub fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes a connection that has come up by `now`, with the time it was armed for.
+    /// Removes a timer that has expired by `now`. Returns its time and its connection.
     pub fn pop(&mut self, now: Instant) -> Option<(Instant, Key)> {
         self.next().filter(|at| *at <= now)?;
         self.heap.pop().map(|Reverse(entry)| entry)

@@ -1,4 +1,4 @@
-//! A viewer: the body that is a camera's frames, from now on.
+//! A viewer: the body that consists of a camera's frames.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -14,32 +14,32 @@ use super::rate_limit::Pacer;
 use super::tally::{Skip, Tally};
 use crate::wire::multipart::Framing;
 
-/// One viewer of one camera: what it asked for, where it stands, and what it was sent.
+/// One viewer of one camera: its options, its counts, and the time of its last frame.
 #[derive(Debug)]
 pub struct Viewer {
     /// Which camera, from 0.
     pub camera: usize,
-    /// How long after it was published a frame is sent; zero for at once.
+    /// How long after its publication a frame is sent; zero for at once.
     pub delay: Duration,
     /// How its parts are framed.
     pub framing: Framing,
-    /// The word by which it asks for its own figures; may be empty.
+    /// The label by which it can ask for its own statistics; may be empty.
     pub label: Box<str>,
     /// When it subscribed.
     pub since: Instant,
-    /// What became of its frames.
+    /// The counts of its frames.
     pub tally: Tally,
     pacer: Option<Box<Pacer>>,
-    /// When a frame last began to leave.
+    /// When the first byte of a frame last left.
     sent_at: Instant,
-    /// When it last had no frame on its way; `None` if the transport had no room for the next one.
+    /// Since when no frame is in flight; `None` if the transport had no room for the next one.
     free_since: Option<Instant>,
-    /// The delimiter that ends the stream was sent.
+    /// The delimiter that ends the stream has been returned.
     is_closed: bool,
 }
 
 impl Viewer {
-    /// A viewer that subscribes to `channel` now.
+    /// Creates a viewer, which subscribes to `channel` now.
     pub fn new(subscription: &Subscription, channel: &mut Channel, now: Instant) -> Self {
         let limit = subscription.rate_limit;
         channel.viewers += 1;
@@ -58,8 +58,8 @@ impl Viewer {
     }
 
     fn chunk(&self, frame: &Frame, is_repeat: bool, due: Instant) -> Chunk {
-        // A frame that greets a newcomer, or was held back for its rate or delay, is as old as it
-        // is.
+        // Latency is not measured for a frame that is older than the viewer, or that the rate limit
+        // or the delay held back.
         let is_held = self.pacer.is_some() && due > frame.published_at;
         let is_timed =
             !is_repeat && !is_held && self.delay.is_zero() && self.tally.has_followed(frame);
@@ -77,19 +77,19 @@ impl Viewer {
         }
     }
 
-    /// Whether there is no frame for it, though it has waited for as long as a request may.
+    /// Whether there is still no frame, after as long a time as a request may wait.
     pub fn has_waited_in_vain(&self, live: &Live, now: Instant) -> bool {
         let newest = live.channels[self.camera].newest(self.delay, now).0;
         newest.is_none() && now >= self.since + live.limits.wait_timeout
     }
 
-    /// What became of the frames up to the number `newest`. That one, if it has not begun, is in no
-    /// count yet.
+    /// Returns the counts up to the frame of number `newest`. That frame itself is in no count
+    /// while it waits.
     pub fn counts(&self, newest: u64) -> FrameCounts {
         self.tally.counts(newest, self.skip_reason())
     }
 
-    /// Why frames are skipped now: the viewer waited for its rate, or its transport was too slow.
+    /// Returns why frames are skipped now.
     fn skip_reason(&self) -> Skip {
         match (&self.pacer, self.free_since) {
             (Some(pacer), Some(free_since)) if pacer.due() > free_since => Skip::Rate,
@@ -103,10 +103,10 @@ impl Body for Viewer {
         BodyKind::Frames
     }
 
-    /// Returns the newest frame, if it is new to the viewer and its rate allows it; the same frame
-    /// again after a while, since clients give up after ten seconds of silence. Nothing changes
-    /// before the chunk has begun to leave: one that finds no room is asked for again, and is then
-    /// newer.
+    /// Returns the newest frame, if it is new to the viewer and the rate limit allows it; the same
+    /// frame again after [`Limits::repeat_after`](super::Limits::repeat_after). Changes no count: a
+    /// frame for which the transport has no room is asked for again, and may then be newer. See
+    /// [`Viewer::sent`].
     fn next(&mut self, live: &Live, now: Instant) -> Next {
         if self.tally.has_ended() {
             return if !mem::replace(&mut self.is_closed, true) {
@@ -156,15 +156,15 @@ impl Body for Viewer {
         }
     }
 
-    /// Frames that are published from now on are not for the viewer. The delimiter that ends the
-    /// stream follows.
+    /// Ends the stream: frames that are published from now on are not for the viewer, and the
+    /// closing delimiter follows.
     fn end(&mut self, live: &Live, now: Instant) -> bool {
         self.tally
             .end(live.channels[self.camera].newest_number(self.delay, now));
         true
     }
 
-    /// Final accounting: the frame in flight counts as cut, and those that wait as skipped.
+    /// Adds the final counts to the channel: the frame in flight is cut, a waiting one skipped.
     fn close(&mut self, live: &mut Live, in_flight: Option<Shown>, now: Instant) {
         let channel = &mut live.channels[self.camera];
         let is_cut = in_flight.is_some_and(|frame| !frame.is_repeat);
