@@ -20,7 +20,7 @@ pub struct Hub<T> {
     /// The connections to wake when a topic has news. Ordered, so that a run can be repeated to the
     /// byte.
     pub(super) subscribers: BTreeMap<Topic, BTreeSet<Key>>,
-    /// The requests to answer in the next step of a turn.
+    /// The requests to answer in this turn or the next.
     pub(super) calls: VecDeque<Call>,
     /// The buffer of every read.
     pub(super) scratch: Box<[u8]>,

@@ -66,7 +66,7 @@ impl Sending {
         body.downcast_ref()
     }
 
-    /// Whether the body has not been asked to end.
+    /// Whether the body goes on: it has not ended and was not asked to end.
     pub(super) fn is_open(&self) -> bool {
         self.body.is_some() && !self.is_ending
     }

@@ -1,107 +1,107 @@
-//! Every connection has a deadline in every state, and is gone when it has passed.
+//! Each state of a connection has a deadline, at which the connection is closed.
 
 use std::time::Duration;
 
 use crate::hub::{Limits, Readiness, Wake};
 
-use super::peer::Studio;
+use super::peer::Fixture;
 
 #[test]
-fn silence_before_the_first_byte_ends_in_silence() {
-    let mut studio = Studio::new();
-    let (line, _) = studio.connect();
-    studio.pass(Duration::from_secs(10));
+fn silent_connection_is_closed_without_a_response() {
+    let mut fixture = Fixture::new();
+    let (line, _) = fixture.connect();
+    fixture.pass(Duration::from_secs(10));
     assert_eq!(line.take_text(), "");
-    assert!(studio.hub.connections().is_empty());
-    assert_eq!(studio.hub.live().totals.closed.request_timeout, 1);
+    assert!(fixture.hub.connections().is_empty());
+    assert_eq!(fixture.hub.live().totals.closed.request_timeout, 1);
 }
 
 #[test]
-fn a_head_has_its_time_as_a_whole_however_often_a_byte_comes() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.connect();
+fn request_timeout_is_not_extended_by_bytes() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.connect();
     for byte in "GET / HTTP".bytes() {
         line.send([byte]);
-        studio.readable(key);
-        studio.pass(Duration::from_millis(999));
+        fixture.readable(key);
+        fixture.pass(Duration::from_millis(999));
     }
     assert_eq!(line.take_text(), "");
-    studio.pass(Duration::from_millis(10));
+    fixture.pass(Duration::from_millis(10));
     assert!(line.take_text().starts_with("HTTP/1.1 408 "));
-    studio.pass(Duration::from_secs(2));
-    assert!(studio.hub.connections().is_empty());
+    fixture.pass(Duration::from_secs(2));
+    assert!(fixture.hub.connections().is_empty());
 }
 
 #[test]
-fn a_kept_connection_may_be_silent_for_15_s_and_then_has_10_s_for_a_head() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.ask("/page");
+fn keep_alive_connection_has_15_s_idle_and_10_s_for_a_head() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.ask("/page");
     line.take();
-    studio.pass(Duration::from_millis(14_999));
+    fixture.pass(Duration::from_millis(14_999));
     line.send("GET ");
-    studio.readable(key);
-    studio.pass(Duration::from_millis(9_999));
+    fixture.readable(key);
+    fixture.pass(Duration::from_millis(9_999));
     assert_eq!(line.take_text(), "");
-    studio.pass(Duration::from_millis(1));
+    fixture.pass(Duration::from_millis(1));
     assert!(line.take_text().starts_with("HTTP/1.1 408 "));
 
-    let (line, _) = studio.ask("/page");
+    let (line, _) = fixture.ask("/page");
     line.take();
-    studio.pass(Duration::from_secs(15));
+    fixture.pass(Duration::from_secs(15));
     assert_eq!(line.take_text(), "");
-    assert!(studio.hub.connections().is_empty());
+    assert!(fixture.hub.connections().is_empty());
 }
 
 #[test]
-fn a_head_that_begins_early_on_a_kept_connection_is_due_before_its_silence_would_have_been() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.ask("/page");
-    studio.pass(Duration::from_secs(9));
+fn request_timeout_starts_at_the_first_byte_after_keep_alive() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.ask("/page");
+    fixture.pass(Duration::from_secs(9));
     line.send("GET /page HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.readable(key);
+    fixture.readable(key);
     line.take();
-    // The timer of the first head comes up, and is put back to the end of the silence.
-    studio.pass(Duration::from_secs(1));
+    // The timer of the first head expires, and is armed again for the end of the idle timeout.
+    fixture.pass(Duration::from_secs(1));
     line.send("GET ");
-    studio.readable(key);
-    studio.pass(Duration::from_millis(9_999));
+    fixture.readable(key);
+    fixture.pass(Duration::from_millis(9_999));
     assert_eq!(line.take_text(), "");
-    studio.pass(Duration::from_millis(1));
+    fixture.pass(Duration::from_millis(1));
     assert!(line.take_text().starts_with("HTTP/1.1 408 "));
 }
 
 #[test]
-fn a_reader_of_a_reply_that_takes_no_byte_is_closed_after_30_s() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.connect();
+fn peer_that_takes_no_byte_of_a_reply_is_closed_after_30_s() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.connect();
     line.set_room(10);
     line.send("GET /large HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.readable(key);
+    fixture.readable(key);
     for _ in 0..5 {
-        studio.pass(Duration::from_secs(29));
+        fixture.pass(Duration::from_secs(29));
         line.set_room(10);
-        studio.writable(key);
+        fixture.writable(key);
     }
-    studio.pass(Duration::from_secs(30));
-    assert!(studio.hub.connections().is_empty());
-    assert_eq!(studio.hub.live().totals.closed.stall_timeout, 1);
+    fixture.pass(Duration::from_secs(30));
+    assert!(fixture.hub.connections().is_empty());
+    assert_eq!(fixture.hub.live().totals.closed.stall_timeout, 1);
 }
 
 #[test]
-fn a_viewer_that_takes_no_byte_is_closed_after_30_s_though_frames_keep_coming() {
-    let mut studio = Studio::new();
-    let (line, _) = studio.ask("/stream");
+fn viewer_that_takes_no_byte_is_closed_after_30_s_despite_new_frames() {
+    let mut fixture = Fixture::new();
+    let (line, _) = fixture.ask("/stream");
     line.set_room(0);
     for _ in 0..299 {
-        studio.publish(100);
-        studio.pass(Duration::from_millis(100));
+        fixture.publish(100);
+        fixture.pass(Duration::from_millis(100));
     }
-    assert_eq!(studio.hub.live().viewers(), 1);
-    studio.publish(100);
-    studio.pass(Duration::from_millis(100));
-    assert_eq!(studio.hub.live().viewers(), 0);
-    assert_eq!(studio.hub.live().totals.closed.stall_timeout, 1);
-    let counts = studio.snapshot().frames;
+    assert_eq!(fixture.hub.live().viewers(), 1);
+    fixture.publish(100);
+    fixture.pass(Duration::from_millis(100));
+    assert_eq!(fixture.hub.live().viewers(), 0);
+    assert_eq!(fixture.hub.live().totals.closed.stall_timeout, 1);
+    let counts = fixture.snapshot().frames;
     assert_eq!(
         (counts.offered, counts.skipped_slow, counts.cut),
         (300, 300, 0)
@@ -109,58 +109,58 @@ fn a_viewer_that_takes_no_byte_is_closed_after_30_s_though_frames_keep_coming() 
 }
 
 #[test]
-fn a_viewer_that_needs_a_minute_for_one_frame_is_closed() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.ask("/stream");
+fn viewer_that_takes_60_s_for_one_frame_is_closed() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.ask("/stream");
     line.take();
     line.set_room(1);
-    studio.publish(1000);
+    fixture.publish(1000);
     for _ in 0..59 {
-        studio.pass(Duration::from_secs(1));
+        fixture.pass(Duration::from_secs(1));
         line.set_room(1);
-        studio.writable(key);
+        fixture.writable(key);
     }
-    assert_eq!(studio.hub.live().viewers(), 1);
-    studio.pass(Duration::from_secs(1));
-    assert_eq!(studio.hub.live().totals.closed.frame_timeout, 1);
-    assert_eq!(studio.snapshot().frames.cut, 1);
+    assert_eq!(fixture.hub.live().viewers(), 1);
+    fixture.pass(Duration::from_secs(1));
+    assert_eq!(fixture.hub.live().totals.closed.frame_timeout, 1);
+    assert_eq!(fixture.snapshot().frames.cut, 1);
 }
 
 #[test]
-fn a_request_is_answered_though_the_process_was_stopped_before_it_could_be() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.connect();
+fn request_that_arrived_is_answered_after_the_process_was_stopped() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.connect();
     line.send("GET /page HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.hub.ready(
+    fixture.hub.ready(
         key,
         Readiness {
             readable: true,
             ..Default::default()
         },
     );
-    studio.pass(Duration::from_secs(60));
+    fixture.pass(Duration::from_secs(60));
     assert!(line.take_text().ends_with("/page"));
 }
 
 #[test]
-fn a_viewer_is_not_closed_for_a_time_in_which_the_process_was_stopped() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.ask("/stream");
+fn viewer_is_not_closed_for_time_in_which_the_process_was_stopped() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.ask("/stream");
     line.set_room(100);
-    studio.publish(1000);
+    fixture.publish(1000);
     line.set_room(usize::MAX);
-    studio.now += Duration::from_secs(61);
-    studio.writable(key);
-    assert_eq!(studio.hub.live().viewers(), 1);
-    assert_eq!(studio.snapshot().frames.delivered, 1);
+    fixture.now += Duration::from_secs(61);
+    fixture.writable(key);
+    assert_eq!(fixture.hub.live().viewers(), 1);
+    assert_eq!(fixture.snapshot().frames.delivered, 1);
 }
 
 #[test]
-fn there_is_a_deadline_as_long_as_there_is_a_connection() {
-    let mut studio = Studio::with(Limits::default());
-    assert_eq!(studio.hub.next_wake(), Wake::OnInput);
+fn every_connection_has_a_deadline() {
+    let mut fixture = Fixture::with(Limits::default());
+    assert_eq!(fixture.hub.next_wake(), Wake::OnInput);
     for target in ["/page", "/stream", "/wait", "/stream?fps=0.5"] {
-        studio.ask(target);
-        assert!(matches!(studio.hub.next_wake(), Wake::At(at) if at > studio.now));
+        fixture.ask(target);
+        assert!(matches!(fixture.hub.next_wake(), Wake::At(at) if at > fixture.now));
     }
 }

@@ -1,4 +1,4 @@
-//! The heart, driven by hand: bytes in, bytes out, and a clock that only moves when it is told to.
+//! Unit tests of the hub: bytes in, bytes out, and a clock that the test moves.
 
 mod deadlines;
 mod history;

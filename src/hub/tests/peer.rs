@@ -1,4 +1,4 @@
-//! A hub with peers in memory: what each may send and how much it takes is up to the test.
+//! A hub with peers in memory. The test decides what a peer sends and how much its transport takes.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -36,7 +36,7 @@ struct Ends {
     outgoing: Vec<u8>,
     room_bytes: usize,
     writes: usize,
-    /// Where in memory the last byte written came from.
+    /// The address of the last byte that was written.
     source: usize,
     shut: bool,
     is_reset: bool,
@@ -51,7 +51,7 @@ impl Line {
         self.0.borrow_mut().ended = true;
     }
 
-    /// The peer has closed its socket: it answers what it is sent with a reset.
+    /// Makes writes fail, as after a reset.
     pub fn reset(&self) {
         self.0.borrow_mut().is_reset = true;
     }
@@ -128,19 +128,19 @@ impl Transport for Line {
     }
 }
 
-/// A hub with one camera, its clock, and a small site.
-pub struct Studio {
+/// A hub with one camera, a clock, and a small site.
+pub struct Fixture {
     pub hub: Hub<Line>,
     pub began: Instant,
     pub now: Instant,
     pub published: u64,
-    /// How old the next picture is when it is published.
+    /// The age of the next picture at its publication.
     pub age: Duration,
-    /// Tickets whose checks are over.
-    pub decided: Vec<u64>,
+    /// Tickets of finished checks.
+    pub finished: Vec<u64>,
 }
 
-impl Studio {
+impl Fixture {
     pub fn new() -> Self {
         Self::with(Limits::default())
     }
@@ -162,16 +162,16 @@ impl Studio {
             now: began,
             published: 0,
             age: Duration::ZERO,
-            decided: Vec::new(),
+            finished: Vec::new(),
         }
     }
 
-    /// A connection that takes everything and has sent nothing yet.
+    /// Adds a connection whose transport takes everything. It has sent nothing.
     pub fn connect(&mut self) -> (Line, Key) {
         self.connect_from(Peer::Local)
     }
 
-    /// The same from somewhere else.
+    /// Adds a connection from this peer.
     pub fn connect_from(&mut self, peer: Peer) -> (Line, Key) {
         let line = Line::default();
         line.set_room(usize::MAX);
@@ -182,7 +182,7 @@ impl Studio {
         (line, key)
     }
 
-    /// A connection that has sent a request for `target`, and been answered.
+    /// Adds a connection that requests `target`, and takes the turns for it.
     pub fn ask(&mut self, target: &str) -> (Line, Key) {
         let (line, key) = self.connect();
         line.send(format!("GET {target} HTTP/1.1\r\nHost: cam\r\n\r\n"));
@@ -201,7 +201,7 @@ impl Studio {
         self.turn();
     }
 
-    /// Both directions of the connection have ended.
+    /// Reports that both directions of the connection have ended.
     pub fn gone(&mut self, key: Key) {
         self.hub.ready(
             key,
@@ -225,19 +225,19 @@ impl Studio {
     }
 
     pub fn turn_once(&mut self) {
-        let (began, now, decided) = (self.began, self.now, &self.decided);
+        let (began, now, finished) = (self.began, self.now, &self.finished);
         self.hub.turn(
             Tick::at(now),
             || now,
             |call, hub| Reply {
                 permit: permit(call, began),
                 client: call.peer,
-                answer: answer(call, hub, decided),
+                answer: answer(call, hub, finished),
             },
         );
     }
 
-    /// Turns, repeated while there is work left over.
+    /// Takes turns while the hub has work.
     pub fn turn(&mut self) {
         for _ in 0..1000 {
             self.turn_once();
@@ -245,7 +245,7 @@ impl Studio {
                 return;
             }
         }
-        panic!("the hub never comes to rest");
+        panic!("the hub always has work");
     }
 
     pub fn pass(&mut self, time: Duration) {
@@ -253,33 +253,33 @@ impl Studio {
         self.turn();
     }
 
-    /// The check that `ticket` stands for is over.
-    pub fn decide(&mut self, ticket: u64) {
-        self.decided.push(ticket);
+    /// Finishes the check `ticket`.
+    pub fn finish_check(&mut self, ticket: u64) {
+        self.finished.push(ticket);
         self.hub.check_finished(ticket, self.now);
         self.turn();
     }
 
-    /// Publishes a frame of `bytes` bytes that no other frame is equal to.
+    /// Publishes a frame of this size, different from all others.
     pub fn publish(&mut self, bytes: usize) -> Vec<u8> {
         let jpeg = self.publish_between_turns(bytes);
         self.turn();
         jpeg
     }
 
-    /// The same without a turn after it.
+    /// Publishes a frame, and takes no turn.
     pub fn publish_between_turns(&mut self, bytes: usize) -> Vec<u8> {
-        self.shoot(bytes, Hub::publish)
+        self.capture(bytes, Hub::publish)
     }
 
-    /// Shows a picture in the place of a live one.
+    /// Publishes a placeholder.
     pub fn publish_placeholder(&mut self, bytes: usize) -> Vec<u8> {
-        let jpeg = self.shoot(bytes, Hub::publish_placeholder);
+        let jpeg = self.capture(bytes, Hub::publish_placeholder);
         self.turn();
         jpeg
     }
 
-    fn shoot(
+    fn capture(
         &mut self,
         bytes: usize,
         show: fn(&mut Hub<Line>, usize, Captured<'_>, Instant),
@@ -310,8 +310,8 @@ impl Studio {
     }
 }
 
-/// Permits what asks for it until so many milliseconds after the start of the test, by credential
-/// `credential=N`.
+/// Returns the permit that the parameters `until_ms`, since the start of the test, and `credential`
+/// describe.
 fn permit(call: &Call, began: Instant) -> Permit {
     let number = |name: &str| {
         call.request
@@ -325,8 +325,8 @@ fn permit(call: &Call, began: Instant) -> Permit {
     }
 }
 
-/// A small site.
-fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
+/// Answers a request.
+fn answer(call: &Call, hub: &Hub<Line>, finished: &[u64]) -> Answer {
     match call.request.path.as_str() {
         "/stream" => {
             let framing = match call.request.parameter("framing").as_deref() {
@@ -360,18 +360,18 @@ fn answer(call: &Call, hub: &Hub<Line>, decided: &[u64]) -> Answer {
                 .map_or(0, |after| after.parse().unwrap());
             match &hub.live().channels[0].live {
                 Some(frame) if frame.sequence > after => respond("frame".into()),
-                _ if call.waited => respond("given up".into()),
+                _ if call.waited => respond("timeout".into()),
                 _ => Answer::Wait(Awaited::Frame { camera: 0, after }),
             }
         }
-        "/check" if call.waited => respond("given up".into()),
+        "/check" if call.waited => respond("timeout".into()),
         "/check" => {
             let ticket = call
                 .request
                 .parameter("ticket")
                 .map_or(0, |ticket| ticket.parse().unwrap());
-            if decided.contains(&ticket) {
-                respond("decided".into())
+            if finished.contains(&ticket) {
+                respond("finished".into())
             } else {
                 Answer::Wait(Awaited::CheckResult { ticket })
             }
@@ -420,7 +420,7 @@ fn respond(body: String) -> Answer {
     ))
 }
 
-/// The part a frame of [`Studio::publish`] becomes, delimiter included, as `length` frames it.
+/// Returns the part of a frame of [`Fixture::publish`] with its delimiter, in the framing `length`.
 pub fn part(number: u64, jpeg: &[u8]) -> Vec<u8> {
     let captured = 1_700_000_000_000 + number;
     let header = format!(

@@ -1,4 +1,4 @@
-//! What has begun goes out whole; a frame of which no byte has left is taken back.
+//! A chunk that has begun is sent to its end; a frame of which no byte has left is taken back.
 
 use crate::stream::body::{Chunk, Shown};
 use crate::stream::queue::{Pause, WriteQueue};
@@ -45,7 +45,7 @@ fn frame_behind_a_head_that_has_begun_is_taken_back_and_the_head_is_not() {
     line.set_room(2);
     queue.write_to(&mut line, usize::MAX).unwrap();
     assert!(queue.take_back());
-    assert!(!queue.has_room(), "what has begun is finished first");
+    assert!(!queue.has_room(), "a begun chunk is sent first");
     line.set_room(usize::MAX);
     queue.write_to(&mut line, usize::MAX).unwrap();
     assert_eq!(line.take_text(), "head ");
@@ -97,8 +97,8 @@ fn budget_ends_a_write_with_bytes_left() {
 }
 
 proptest! {
-    /// However the transport cuts it, what leaves is whole chunks in order, and each frame is
-    /// delivered or taken back.
+    /// However short the writes, whole chunks leave in order, and each frame is delivered or taken
+    /// back.
     #[test]
     fn no_chunk_is_ever_torn(steps in prop::collection::vec((0..3u8, 1..40usize), 1..60)) {
         let mut queue = WriteQueue::default();

@@ -1,16 +1,15 @@
-//! Bodies that are made as they are sent: tables of frames, and events.
+//! Bodies that are produced as they are sent: tables of frames, and events.
 
 use std::time::Duration;
 
 use crate::stream::Topic;
 
-use super::peer::{Line, Studio};
+use super::peer::{Fixture, Line};
 
-/// The most that is made in one go, with what frames it.
+/// The largest chunk, with its framing.
 const CHUNK_BYTES_MAX: usize = 16 * 1024 + 16;
 
-/// What came in whole chunks, out of them; the head is left away. Says, too, whether the last chunk
-/// came.
+/// Returns the content of the whole chunks after the head, and whether the last chunk came.
 fn body(bytes: &[u8]) -> (String, bool) {
     let head = bytes
         .windows(4)
@@ -64,8 +63,8 @@ fn events(line: &Line) -> Vec<(u64, String)> {
     events.map(event).collect()
 }
 
-fn queued(studio: &Studio) -> usize {
-    studio
+fn queued(fixture: &Fixture) -> usize {
+    fixture
         .hub
         .connections()
         .iter()
@@ -75,22 +74,22 @@ fn queued(studio: &Studio) -> usize {
 }
 
 #[test]
-fn a_table_of_any_length_is_made_only_as_fast_as_it_is_taken() {
-    let mut studio = Studio::new();
-    (0..3).for_each(|_| drop(studio.publish(100)));
-    let (line, key) = studio.connect();
+fn table_is_made_only_as_fast_as_the_peer_reads() {
+    let mut fixture = Fixture::new();
+    (0..3).for_each(|_| drop(fixture.publish(100)));
+    let (line, key) = fixture.connect();
     line.set_room(1000);
     line.send("GET /table?rows=20000 HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.readable(key);
+    fixture.readable(key);
     let mut taken = line.take();
     for _ in 0..20_000 {
         assert!(
-            queued(&studio) <= CHUNK_BYTES_MAX,
+            queued(&fixture) <= CHUNK_BYTES_MAX,
             "{} bytes are queued",
-            queued(&studio)
+            queued(&fixture)
         );
         line.set_room(1000);
-        studio.writable(key);
+        fixture.writable(key);
         let some = line.take();
         if some.is_empty() {
             break;
@@ -101,32 +100,33 @@ fn a_table_of_any_length_is_made_only_as_fast_as_it_is_taken() {
     let rows = rows(&body);
     assert!(has_ended && body.ends_with("</table>\n"));
     assert_eq!(rows.len(), 20_000);
-    // The past is told again and again.
+    // The table repeats its records.
     assert!(
         rows.iter()
             .enumerate()
             .all(|(place, row)| row.starts_with(&format!("<tr><td>{}<td>", place % 3 + 1)))
     );
-    // And then the connection is there for another request.
+    // The connection is kept alive.
     line.set_room(usize::MAX);
     line.send("GET /page HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.readable(key);
+    fixture.readable(key);
     assert!(line.take_text().ends_with("/page"));
 }
 
 #[test]
-fn a_table_without_end_has_a_row_for_each_frame_and_watches_the_camera() {
-    let mut studio = Studio::new();
-    studio.publish(100);
-    let (line, key) = studio.ask("/table");
+fn endless_table_has_a_row_per_frame_and_subscribes_to_the_camera() {
+    let mut fixture = Fixture::new();
+    fixture.publish(100);
+    let (line, key) = fixture.ask("/table");
     let (opening, _) = body(&line.take());
     assert_eq!(rows(&opening).len(), 1);
     assert!(
-        studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0 && studio.hub.live().viewers() == 0
+        fixture.hub.subscribers(Topic::Frames { camera: 0 }) > 0
+            && fixture.hub.live().viewers() == 0
     );
-    assert_eq!(studio.snapshot().connections.tables, 1);
+    assert_eq!(fixture.snapshot().connections.tables, 1);
     for number in 2..50 {
-        studio.publish(100 + number);
+        fixture.publish(100 + number);
         let (row, has_ended) = body(&line.take());
         assert_eq!(
             row,
@@ -138,28 +138,28 @@ fn a_table_without_end_has_a_row_for_each_frame_and_watches_the_camera() {
         assert!(!has_ended);
     }
     line.end();
-    studio.readable(key);
-    studio.publish(200);
+    fixture.readable(key);
+    fixture.publish(200);
     assert_eq!(
         rows(&body(&line.take()).0).len(),
         1,
         "a half-closed reader is sent rows"
     );
     line.reset();
-    studio.publish(201);
+    fixture.publish(201);
     assert!(
-        studio.hub.connections().is_empty()
-            && !studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0
+        fixture.hub.connections().is_empty()
+            && !fixture.hub.subscribers(Topic::Frames { camera: 0 }) > 0
     );
 }
 
 #[test]
-fn one_who_speaks_an_older_version_is_sent_the_table_up_to_the_end_of_the_connection() {
-    let mut studio = Studio::new();
-    studio.publish(100);
-    let (line, key) = studio.connect();
+fn http_1_0_peer_gets_a_table_that_ends_with_the_connection() {
+    let mut fixture = Fixture::new();
+    fixture.publish(100);
+    let (line, key) = fixture.connect();
     line.send("GET /table?rows=3 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    studio.readable(key);
+    fixture.readable(key);
     let text = line.take_text();
     assert!(text.contains("Connection: close\r\n") && !text.contains("chunked"));
     assert!(text.ends_with("×3\n</table>\n"));
@@ -168,25 +168,25 @@ fn one_who_speaks_an_older_version_is_sent_the_table_up_to_the_end_of_the_connec
 }
 
 #[test]
-fn a_listener_that_is_slow_is_told_the_newest_of_each_kind_and_whole() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.ask("/events");
+fn slow_event_reader_gets_the_newest_whole_event_of_each_topic() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.ask("/events");
     line.take();
     line.set_room(10);
     for number in 0..100 {
-        studio.publish(100);
-        studio
+        fixture.publish(100);
+        fixture
             .hub
             .publish_figures(Topic::State, format!("{{\"state\":{number}}}").into());
-        studio
+        fixture
             .hub
             .publish_figures(Topic::Loop, format!("{{\"loop\":{number}}}").into());
-        studio.turn();
+        fixture.turn();
     }
     line.set_room(usize::MAX);
-    studio.writable(key);
+    fixture.writable(key);
     let told = events(&line);
-    // What had begun, and then one of each.
+    // The event in flight, and then one of each topic.
     assert_eq!(told.len(), 4);
     assert!(told[0].1.contains("\"sequence\":1,"));
     assert!(told[1].1.contains("\"sequence\":100,"));
@@ -197,38 +197,38 @@ fn a_listener_that_is_slow_is_told_the_newest_of_each_kind_and_whole() {
         "the numbers rise"
     );
     assert_eq!(
-        studio.hub.live().totals.events_missed,
+        fixture.hub.live().totals.events_missed,
         98,
         "missed frames are counted"
     );
 }
 
 #[test]
-fn rows_that_a_slow_reader_will_never_see_are_counted() {
-    let mut studio = Studio::new();
-    studio.publish(100);
-    let (line, key) = studio.ask("/table");
+fn rows_that_a_slow_reader_missed_are_counted() {
+    let mut fixture = Fixture::new();
+    fixture.publish(100);
+    let (line, key) = fixture.ask("/table");
     assert_eq!(rows(&body(&line.take()).0).len(), 1);
     line.set_room(0);
     for _ in 0..1500 {
-        studio.publish(100);
-        studio.turn();
+        fixture.publish(100);
+        fixture.turn();
     }
     line.set_room(usize::MAX);
     let mut told = 0;
     for _ in 0..100 {
-        studio.writable(key);
+        fixture.writable(key);
         told += rows(&body(&line.take()).0).len();
     }
-    // The first of them was on its way, and the last thousand are remembered.
-    assert_eq!((told, studio.hub.live().totals.events_missed), (1001, 499));
+    // The first row was in flight, and the log has the last thousand.
+    assert_eq!((told, fixture.hub.live().totals.events_missed), (1001, 499));
 }
 
 #[test]
-fn a_listener_that_says_where_it_stopped_is_told_the_rest_as_far_as_it_is_remembered() {
-    let mut studio = Studio::new();
+fn event_reader_with_last_event_id_gets_the_later_events_in_the_log() {
+    let mut fixture = Fixture::new();
     for _ in 0..1500 {
-        studio.publish(100);
+        fixture.publish(100);
     }
     for (last, expected) in [
         ("1400", 1401..1501),
@@ -236,94 +236,94 @@ fn a_listener_that_says_where_it_stopped_is_told_the_rest_as_far_as_it_is_rememb
         ("7", 501..1501),
         ("99999", 0..0),
     ] {
-        let (line, key) = studio.ask(&format!("/events?last={last}"));
+        let (line, key) = fixture.ask(&format!("/events?last={last}"));
         let told: Vec<u64> = events(&line).into_iter().map(|(id, _)| id).collect();
         assert_eq!(told, expected.collect::<Vec<_>>(), "after {last}");
         line.end();
-        studio.readable(key);
+        fixture.readable(key);
     }
-    let (line, _) = studio.ask("/events");
+    let (line, _) = fixture.ask("/events");
     assert_eq!(events(&line), []);
-    studio.publish(100);
+    fixture.publish(100);
     assert_eq!(events(&line).len(), 1);
 }
 
 #[test]
-fn news_that_nobody_keeps_up_to_date_is_not_told() {
-    let mut studio = Studio::new();
-    let (_line, key) = studio.ask("/events");
-    studio.hub.publish_figures(Topic::State, "{}".into());
-    studio.turn();
-    let (newcomer, newcomer_key) = studio.ask("/events");
+fn outdated_statistics_are_not_sent() {
+    let mut fixture = Fixture::new();
+    let (_line, key) = fixture.ask("/events");
+    fixture.hub.publish_figures(Topic::State, "{}".into());
+    fixture.turn();
+    let (new_viewer, newcomer_key) = fixture.ask("/events");
     assert_eq!(
-        events(&newcomer).len(),
+        events(&new_viewer).len(),
         1,
-        "while others listen, a newcomer is told at once"
+        "while others listen, a new_viewer is told at once"
     );
     for key in [key, newcomer_key] {
-        studio.gone(key);
+        fixture.gone(key);
     }
-    assert!(!studio.hub.subscribers(Topic::State) > 0);
-    let (late, _) = studio.ask("/events");
+    assert!(!fixture.hub.subscribers(Topic::State) > 0);
+    let (late, _) = fixture.ask("/events");
     assert_eq!(events(&late), []);
 }
 
 #[test]
-fn a_long_silence_is_broken_by_what_means_nothing() {
-    let mut studio = Studio::new();
-    let (table, _) = studio.ask("/table");
-    let (listener, _) = studio.ask("/events");
+fn idle_event_stream_gets_keep_alive_bytes() {
+    let mut fixture = Fixture::new();
+    let (table, _) = fixture.ask("/table");
+    let (listener, _) = fixture.ask("/events");
     table.take();
     listener.take();
     for _ in 0..3 {
-        studio.pass(Duration::from_millis(14_999));
+        fixture.pass(Duration::from_millis(14_999));
         assert_eq!((table.take(), listener.take()), (Vec::new(), Vec::new()));
-        studio.pass(Duration::from_millis(1));
+        fixture.pass(Duration::from_millis(1));
         assert_eq!(table.take_text(), "1\r\n\n\r\n");
         assert_eq!(listener.take_text(), "3\r\n:\n\n\r\n");
     }
 }
 
 #[test]
-fn a_reader_that_takes_no_byte_is_closed_after_30_s_and_makes_no_work() {
-    let mut studio = Studio::new();
-    let (line, _) = studio.ask("/table");
+fn event_reader_that_takes_no_byte_is_closed_after_30_s_without_work() {
+    let mut fixture = Fixture::new();
+    let (line, _) = fixture.ask("/table");
     line.take();
     line.set_room(0);
-    studio.publish(100);
+    fixture.publish(100);
     let writes = line.writes();
     for _ in 0..299 {
-        studio.publish(100);
-        studio.pass(Duration::from_millis(100));
+        fixture.publish(100);
+        fixture.pass(Duration::from_millis(100));
     }
     assert_eq!(line.writes(), writes);
-    assert!(queued(&studio) < 100);
-    studio.pass(Duration::from_millis(100));
+    assert!(queued(&fixture) < 100);
+    fixture.pass(Duration::from_millis(100));
     assert!(
-        studio.hub.connections().is_empty()
-            && !studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0
+        fixture.hub.connections().is_empty()
+            && !fixture.hub.subscribers(Topic::Frames { camera: 0 }) > 0
     );
-    assert_eq!(studio.hub.live().totals.closed.stall_timeout, 1);
+    assert_eq!(fixture.hub.live().totals.closed.stall_timeout, 1);
 }
 
 #[test]
-fn a_shutdown_ends_what_has_no_end_and_finishes_what_has_one() {
-    let mut studio = Studio::new();
-    studio.publish(100);
-    let (endless, _) = studio.ask("/table");
-    let (listener, _) = studio.ask("/events");
-    let (long, key) = studio.connect();
+fn shutdown_ends_endless_bodies_and_completes_others() {
+    let mut fixture = Fixture::new();
+    fixture.publish(100);
+    let (endless, _) = fixture.ask("/table");
+    let (listener, _) = fixture.ask("/events");
+    let (long, key) = fixture.connect();
     long.set_room(500);
     long.send("GET /table?rows=2000 HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.readable(key);
-    studio.hub.shut_down(studio.now);
-    studio.turn();
+    fixture.readable(key);
+    fixture.hub.shut_down(fixture.now);
+    fixture.turn();
     for line in [endless, listener] {
         assert!(line.take_text().ends_with("0\r\n\r\n"));
         assert!(line.is_shut());
     }
     long.set_room(usize::MAX);
-    studio.writable(key);
+    fixture.writable(key);
     let (body, has_ended) = body(&long.take());
     assert_eq!((rows(&body).len(), has_ended), (2000, true));
     assert!(long.is_shut());

@@ -1,46 +1,46 @@
-//! Requests and their replies: one at a time, kept alive or not, waited for, refused.
+//! Requests and their replies: pipelined, kept alive, waiting, refused.
 
 use std::time::Duration;
 
 use crate::hub::{Limits, Readiness};
 use crate::stream::{Peer, Topic};
 
-use super::peer::Studio;
+use super::peer::Fixture;
 
 const REQUEST: &str = "GET /page HTTP/1.1\r\nHost: cam\r\n\r\n";
 
 #[test]
-fn a_request_cut_anywhere_is_answered_once_it_is_whole() {
+fn request_in_two_segments_is_answered_when_complete() {
     for cut in 1..REQUEST.len() {
-        let mut studio = Studio::new();
-        let (line, key) = studio.connect();
+        let mut fixture = Fixture::new();
+        let (line, key) = fixture.connect();
         line.send(&REQUEST[..cut]);
-        studio.readable(key);
+        fixture.readable(key);
         assert_eq!(line.take_text(), "");
         line.send(&REQUEST[cut..]);
-        studio.readable(key);
+        fixture.readable(key);
         assert!(line.take_text().ends_with("\r\n\r\n/page"));
     }
 }
 
 #[test]
-fn requests_sent_at_once_are_answered_one_after_the_other() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.connect();
+fn pipelined_requests_are_answered_in_order() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.connect();
     line.send(REQUEST.repeat(3));
-    studio.readable(key);
+    fixture.readable(key);
     let text = line.take_text();
     assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3);
     assert_eq!(text.matches("Connection: keep-alive").count(), 3);
 }
 
 #[test]
-fn a_connection_is_kept_for_a_hundred_requests() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.connect();
+fn connection_is_closed_after_100_requests() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.connect();
     for number in 1..=100 {
         line.send(REQUEST);
-        studio.readable(key);
+        fixture.readable(key);
         let keeps = line.take_text().contains("keep-alive");
         assert_eq!(keeps, number < 100, "request {number}");
     }
@@ -48,123 +48,123 @@ fn a_connection_is_kept_for_a_hundred_requests() {
 }
 
 #[test]
-fn a_reply_is_not_lost_to_what_the_peer_still_sends() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.connect();
+fn reply_is_not_lost_when_input_is_unread() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.connect();
     line.send("POST /page HTTP/1.1\r\nHost: cam\r\nContent-Length: 9000\r\n\r\n");
-    studio.readable(key);
+    fixture.readable(key);
     assert!(line.take_text().starts_with("HTTP/1.1 405 "));
     assert!(line.is_shut());
     line.send([b'x'; 9000]);
-    studio.readable(key);
+    fixture.readable(key);
     assert_eq!(
-        studio.hub.connections().len(),
+        fixture.hub.connections().len(),
         1,
         "it is read to its end before it is closed"
     );
     line.end();
-    studio.readable(key);
-    assert!(studio.hub.connections().is_empty());
-    assert_eq!(studio.hub.live().totals.invalid_requests, 1);
+    fixture.readable(key);
+    assert!(fixture.hub.connections().is_empty());
+    assert_eq!(fixture.hub.live().totals.invalid_requests, 1);
 }
 
 #[test]
-fn a_reply_is_not_lost_when_the_peer_has_ended_with_more_unread_than_a_turn_reads() {
-    let mut studio = Studio::with(Limits {
+fn reply_is_not_lost_when_the_peer_ends_with_more_unread_than_a_read_budget() {
+    let mut fixture = Fixture::with(Limits {
         read_budget_bytes: 1000,
         ..Limits::default()
     });
-    let (line, key) = studio.connect();
+    let (line, key) = fixture.connect();
     line.send("nonsense\r\n\r\n");
-    studio.readable(key);
+    fixture.readable(key);
     assert!(line.take_text().starts_with("HTTP/1.1 400 ") && line.is_shut());
     line.send([b'x'; 5000]);
     line.end();
-    studio.hub.ready(
+    fixture.hub.ready(
         key,
         Readiness {
             gone: true,
             ..Default::default()
         },
     );
-    studio.turn_once();
+    fixture.turn_once();
     assert!(
-        studio.hub.connections().get(key).is_some(),
+        fixture.hub.connections().get(key).is_some(),
         "it is read to its end before it is closed"
     );
-    studio.turn();
-    assert!(studio.hub.connections().is_empty());
-    assert_eq!(studio.hub.live().totals.closed.finished, 1);
+    fixture.turn();
+    assert!(fixture.hub.connections().is_empty());
+    assert_eq!(fixture.hub.live().totals.closed.finished, 1);
 }
 
 #[test]
-fn a_peer_that_never_stops_sending_is_closed_after_64_kib_or_2_s() {
+fn peer_that_keeps_sending_is_closed_after_64_kib_or_2_s() {
     for (bytes, time) in [(65 * 1024, 0), (0, 2)] {
-        let mut studio = Studio::new();
-        let (line, key) = studio.connect();
+        let mut fixture = Fixture::new();
+        let (line, key) = fixture.connect();
         line.send("nonsense\r\n\r\n");
-        studio.readable(key);
+        fixture.readable(key);
         line.send(vec![b'x'; bytes]);
-        studio.readable(key);
-        assert_eq!(studio.hub.connections().is_empty(), time == 0);
-        studio.pass(Duration::from_secs(time));
-        assert!(studio.hub.connections().is_empty());
+        fixture.readable(key);
+        assert_eq!(fixture.hub.connections().is_empty(), time == 0);
+        fixture.pass(Duration::from_secs(time));
+        assert!(fixture.hub.connections().is_empty());
     }
 }
 
 #[test]
-fn half_a_close_does_not_cost_the_reply() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.connect();
+fn half_closed_peer_gets_its_reply() {
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.connect();
     line.send("GET /large HTTP/1.1\r\nHost: cam\r\n\r\n");
     line.end();
     line.set_room(1000);
-    studio.readable(key);
+    fixture.readable(key);
     line.set_room(usize::MAX);
-    studio.writable(key);
+    fixture.writable(key);
     assert!(line.take().len() > 100_000);
-    assert!(studio.hub.connections().is_empty());
+    assert!(fixture.hub.connections().is_empty());
 }
 
 #[test]
 fn head_and_204_have_no_body() {
-    let mut studio = Studio::new();
-    let (line, key) = studio.connect();
+    let mut fixture = Fixture::new();
+    let (line, key) = fixture.connect();
     line.send(REQUEST.replace("GET", "HEAD"));
-    studio.readable(key);
+    fixture.readable(key);
     let text = line.take_text();
     assert!(text.contains("Content-Length: 5\r\n") && text.ends_with("\r\n\r\n"));
     line.send(REQUEST.replace("/page", "/nothing"));
-    studio.readable(key);
+    fixture.readable(key);
     let text = line.take_text();
     assert!(!text.contains("Content-Length") && text.ends_with("\r\n\r\n"));
 }
 
 #[test]
-fn a_request_waits_for_a_frame_and_is_asked_again() {
-    let mut studio = Studio::new();
-    let (line, _) = studio.ask("/wait");
+fn waiting_request_is_handed_out_again_at_the_next_frame() {
+    let mut fixture = Fixture::new();
+    let (line, _) = fixture.ask("/wait");
     assert!(
-        studio.hub.subscribers(Topic::Frames { camera: 0 }) > 0,
+        fixture.hub.subscribers(Topic::Frames { camera: 0 }) > 0,
         "who waits for a frame wants the camera to run"
     );
     assert_eq!(line.take_text(), "");
-    studio.publish(10);
+    fixture.publish(10);
     assert!(line.take_text().ends_with("frame"));
-    assert!(studio.hub.subscribers(Topic::Frames { camera: 0 }) == 0);
+    assert!(fixture.hub.subscribers(Topic::Frames { camera: 0 }) == 0);
 }
 
 #[test]
-fn a_shutdown_keeps_no_connection_and_lets_nobody_wait() {
-    let mut studio = Studio::new();
-    let (kept, kept_key) = studio.connect();
+fn shutdown_closes_idle_connections_and_answers_waiting_requests() {
+    let mut fixture = Fixture::new();
+    let (kept, kept_key) = fixture.connect();
     kept.set_room(100);
     kept.send("GET /large HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.readable(kept_key);
-    let (waiting, _) = studio.ask("/wait");
-    let (asking, asking_key) = studio.connect();
+    fixture.readable(kept_key);
+    let (waiting, _) = fixture.ask("/wait");
+    let (asking, asking_key) = fixture.connect();
     asking.send("GET /wait HTTP/1.1\r\nHost: cam\r\n\r\n");
-    studio.hub.ready(
+    fixture.hub.ready(
         asking_key,
         Readiness {
             readable: true,
@@ -172,77 +172,80 @@ fn a_shutdown_keeps_no_connection_and_lets_nobody_wait() {
         },
     );
 
-    studio.hub.shut_down(studio.now);
-    studio.turn();
+    fixture.hub.shut_down(fixture.now);
+    fixture.turn();
     for line in [waiting, asking] {
         let text = line.take_text();
-        assert!(text.contains("Connection: close") && text.ends_with("given up") && line.is_shut());
+        assert!(text.contains("Connection: close") && text.ends_with("timeout") && line.is_shut());
     }
     kept.set_room(usize::MAX);
-    studio.writable(kept_key);
+    fixture.writable(kept_key);
     assert!(kept.take().len() > 100_000 && kept.is_shut());
 }
 
 #[test]
-fn a_shutdown_awaits_a_request_that_is_on_its_way() {
-    let mut studio = Studio::new();
-    let (begun, begun_key) = studio.connect();
+fn shutdown_waits_for_a_begun_request() {
+    let mut fixture = Fixture::new();
+    let (begun, begun_key) = fixture.connect();
     begun.send("GET /healthz HTTP/1.1\r\nHo");
-    studio.readable(begun_key);
-    let (silent, _) = studio.connect();
-    // It could be asked again, but nothing is on its way.
-    let (_kept, _) = studio.ask("/small");
+    fixture.readable(begun_key);
+    let (silent, _) = fixture.connect();
+    // The connection is idle: no request has begun.
+    let (_kept, _) = fixture.ask("/small");
 
-    studio.hub.shut_down(studio.now);
-    studio.turn();
-    assert_eq!(studio.hub.connections().len(), 2);
+    fixture.hub.shut_down(fixture.now);
+    fixture.turn();
+    assert_eq!(fixture.hub.connections().len(), 2);
     begun.send("st: cam\r\n\r\n");
-    studio.readable(begun_key);
+    fixture.readable(begun_key);
     assert!(begun.take_text().contains("Connection: close") && begun.is_shut());
-    studio.pass(studio.hub.live().limits.last_call_timeout);
-    assert_eq!((studio.hub.connections().len(), silent.take()), (1, vec![]));
+    fixture.pass(fixture.hub.live().limits.last_call_timeout);
+    assert_eq!(
+        (fixture.hub.connections().len(), silent.take()),
+        (1, vec![])
+    );
 }
 
 #[test]
-fn a_request_that_waits_in_vain_is_answered_all_the_same() {
-    let mut studio = Studio::new();
-    let (line, _) = studio.ask("/wait");
-    studio.pass(Duration::from_secs(10));
-    assert!(line.take_text().ends_with("given up"));
+fn waiting_request_is_answered_at_its_timeout() {
+    let mut fixture = Fixture::new();
+    let (line, _) = fixture.ask("/wait");
+    fixture.pass(Duration::from_secs(10));
+    assert!(line.take_text().ends_with("timeout"));
 }
 
 #[test]
-fn requests_wait_for_the_verdict_on_their_own_credentials() {
-    let mut studio = Studio::new();
-    let (first, _) = studio.ask("/check?ticket=7");
-    let (same, _) = studio.ask("/check?ticket=7");
-    let (other, _) = studio.ask("/check?ticket=8");
-    let (left, left_key) = studio.ask("/check?ticket=7");
-    studio.hub.ready(
+fn requests_wait_for_their_own_password_check() {
+    let mut fixture = Fixture::new();
+    let (first, _) = fixture.ask("/check?ticket=7");
+    let (same, _) = fixture.ask("/check?ticket=7");
+    let (other, _) = fixture.ask("/check?ticket=8");
+    let (left, left_key) = fixture.ask("/check?ticket=7");
+    fixture.hub.ready(
         left_key,
         Readiness {
             gone: true,
             ..Default::default()
         },
     );
-    studio.publish(10);
+    fixture.publish(10);
     assert_eq!(
         first.take_text() + &other.take_text(),
         "",
-        "a frame is not what they wait for"
+        "they wait for a check, not for a frame"
     );
-    studio.decide(7);
-    assert!(first.take_text().ends_with("decided") && same.take_text().ends_with("decided"));
+    fixture.finish_check(7);
+    assert!(first.take_text().ends_with("finished") && same.take_text().ends_with("finished"));
     assert_eq!(other.take_text() + &left.take_text(), "");
-    studio.pass(Duration::from_secs(10));
-    assert!(other.take_text().ends_with("given up"));
-    studio.decide(8);
+    fixture.pass(Duration::from_secs(10));
+    assert!(other.take_text().ends_with("timeout"));
+    fixture.finish_check(8);
     assert_eq!(other.take_text(), "");
 }
 
 #[test]
-fn an_address_has_so_many_connections_and_this_machine_any_number() {
-    let mut studio = Studio::with(Limits {
+fn connections_per_client_are_limited_except_from_this_machine() {
+    let mut fixture = Fixture::with(Limits {
         connections_per_client_max: 2,
         ..Limits::default()
     });
@@ -261,10 +264,10 @@ fn an_address_has_so_many_connections_and_this_machine_any_number() {
         ("127.0.0.1:2", true),
         ("127.0.0.1:3", true),
     ] {
-        let (line, key) = studio.connect_from(inet(address));
-        studio.turn();
+        let (line, key) = fixture.connect_from(inet(address));
+        fixture.turn();
         line.send(REQUEST);
-        studio.readable(key);
+        fixture.readable(key);
         let text = line.take_text();
         let expected = if is_let_in {
             "HTTP/1.1 200 OK"
@@ -275,16 +278,16 @@ fn an_address_has_so_many_connections_and_this_machine_any_number() {
         assert_eq!(line.is_shut(), !is_let_in);
         peers.push((line, key));
     }
-    // Once they have gone there is room again.
+    // After they have closed, there is room again.
     for (line, key) in peers {
         line.end();
-        studio.readable(key);
+        fixture.readable(key);
     }
-    assert!(studio.hub.connections().is_empty());
+    assert!(fixture.hub.connections().is_empty());
     for number in 0..2 {
-        let (line, key) = studio.connect_from(inet("203.0.113.7:9"));
+        let (line, key) = fixture.connect_from(inet("203.0.113.7:9"));
         line.send(REQUEST);
-        studio.readable(key);
+        fixture.readable(key);
         assert!(line.take_text().starts_with("HTTP/1.1 200 OK"), "{number}");
     }
 }
