@@ -1,7 +1,7 @@
-//! Bodies that are made as they are sent: the real ones, watched.
+//! Checks of bodies that are produced as they are sent: the real bodies, wrapped.
 //!
-//! What a body makes becomes due when it is made, so it is checked as it leaves like all else; and
-//! it is read here by a model that knows every frame that was published.
+//! A chunk becomes due when the body returns it, and is compared as it leaves. Its content is
+//! checked here against the model, which knows every published frame.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,43 +15,42 @@ use framecast::stream::{Live, Topic};
 
 use crate::link::Link;
 use crate::model::{Model, Published, Record};
-use crate::transcript::spell;
+use crate::transcript::quote;
 
-/// No chunk is larger: each connection is sent one a turn.
+/// The largest chunk. Each connection gets one per turn.
 const CHUNK_BYTES_MAX: usize = 16 * 1024;
 
-/// What a peer is sent while it is made.
+/// A body in progress.
 #[derive(Debug)]
 pub struct Body {
     kind: Kind,
     is_chunked: bool,
-    /// The topics it follows if it has no end.
+    /// The topics of an endless body.
     pub follows: Vec<Topic>,
     pub is_endless: bool,
     /// When a chunk was last made.
     pub made_at: Duration,
-    /// The number in the event log of the entry that was sent last, and of the newest there was
-    /// when it began.
+    /// The entry of the event log that was sent last, and the newest one when the body began.
     last_id: u64,
     joined: u64,
-    /// For each camera, how many of its frames were recorded up to the one that was sent or known
-    /// last, if there is one; and how many were left out since the last look.
+    /// For each camera, how many of its frames were recorded up to the last sent one; and how many
+    /// events were missed since the last check.
     recorded: Vec<Option<u64>>,
     missed: u64,
     has_begun: bool,
     turn: u64,
 }
 
-/// What it must hold.
+/// The content of a body.
 #[derive(Debug)]
 pub enum Kind {
-    /// Rows, or without end.
+    /// With this number of rows, or endless.
     Table {
         camera: usize,
         rows_left: Option<u64>,
     },
     Events,
-    /// These JPEGs, one after another; so many bytes of the first have been made.
+    /// These JPEGs, one after another; `made_bytes` of the first one have been returned.
     Clip {
         frames: VecDeque<Rc<Published>>,
         made_bytes: usize,
@@ -59,7 +58,7 @@ pub enum Kind {
 }
 
 impl Body {
-    /// A body for a peer that knows the event log up to entry `last_id`, if that is not 0.
+    /// Creates a body. The peer knows the event log up to entry `last_id`, if that is not 0.
     pub fn new(
         kind: Kind,
         is_chunked: bool,
@@ -67,8 +66,8 @@ impl Body {
         last_id: u64,
         model: &Model,
     ) -> Self {
-        // Events begin where the peer's knowledge ends, or now; a table begins with what is
-        // recorded.
+        // Events begin after the last one that the peer knows, or now. A table begins with the
+        // records.
         let known = if last_id == 0 { model.log_id } else { last_id };
         let is_events = matches!(kind, Kind::Events);
         let recorded = model
@@ -90,7 +89,7 @@ impl Body {
         }
     }
 
-    /// Bytes as they must leave.
+    /// Returns a chunk as it must leave.
     fn framed(&self, bytes: &[u8]) -> Bytes {
         if self.is_chunked {
             [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"]
@@ -101,12 +100,12 @@ impl Body {
         }
     }
 
-    /// What must leave at its end.
+    /// Returns the bytes that must leave at its end.
     pub fn end(&self) -> Bytes {
         Bytes::from_static(if self.is_chunked { b"0\r\n\r\n" } else { b"" })
     }
 
-    /// Whether the newest entries of all its topics have been sent.
+    /// Checks that the newest entries of its topics have been sent.
     pub fn up_to_date(&self, model: &Model) -> Result<(), String> {
         let newest = self
             .follows
@@ -115,13 +114,16 @@ impl Body {
             .max()
             .unwrap_or(0);
         if newest > self.joined.max(self.last_id) {
-            Err(format!("is not sent entry {newest} after {}", self.last_id))
+            Err(format!(
+                "entry {newest} is not sent, the last was {}",
+                self.last_id
+            ))
         } else {
             Ok(())
         }
     }
 
-    /// The frames that are still to be made part of it.
+    /// Returns the frames that it needs for later chunks.
     pub fn frames(&self) -> impl Iterator<Item = &Rc<Published>> {
         let frames = if let Kind::Clip { frames, .. } = &self.kind {
             Some(frames)
@@ -131,7 +133,7 @@ impl Body {
         frames.into_iter().flatten()
     }
 
-    /// Whether nothing is left to be made of it.
+    /// Whether it has returned its last chunk.
     fn is_complete(&self) -> bool {
         match &self.kind {
             Kind::Table { rows_left, .. } => *rows_left == Some(0),
@@ -145,14 +147,16 @@ impl Body {
         if let Kind::Clip { frames, made_bytes } = &mut self.kind {
             return take_frames(chunk, frames, made_bytes);
         }
-        let mut text = std::str::from_utf8(chunk).map_err(|_| "no text")?;
+        let mut text = std::str::from_utf8(chunk).map_err(|_| "a chunk is not UTF-8")?;
         let opening = if let Kind::Events = self.kind {
             "retry: 2000\n\n"
         } else {
             "<tbody>\n"
         };
         if !mem::replace(&mut self.has_begun, true) {
-            let at = text.find(opening).ok_or("does not begin as it should")?;
+            let at = text
+                .find(opening)
+                .ok_or("a body begins with the wrong bytes")?;
             text = &text[at + opening.len()..];
         }
         match self.kind {
@@ -172,17 +176,17 @@ impl Body {
         while !text.is_empty() && text != "</table>\n" {
             let next = records.iter().find(|record| record.id > self.last_id);
             let next = next.or_else(|| records.front().filter(|_| left.is_some()));
-            let record = next
-                .ok_or_else(|| format!("there is no frame for row {}", spell(text.as_bytes())))?;
+            let record =
+                next.ok_or_else(|| format!("row {} has no frame", quote(text.as_bytes())))?;
             let row = row(record);
             let rest = text.strip_prefix(row.as_str());
-            text = rest.ok_or_else(|| format!("{row} is due, not {}", spell(text.as_bytes())))?;
+            text = rest.ok_or_else(|| format!("{row} is due, not {}", quote(text.as_bytes())))?;
             self.last_id = record.id;
             match &mut left {
                 Some(rows) => {
                     *rows = rows
                         .checked_sub(1)
-                        .ok_or("a table has more rows than were asked for")?
+                        .ok_or("a table has more rows than requested")?
                 }
                 None => drop(self.skip_to(camera, record.id, model)),
             }
@@ -193,7 +197,7 @@ impl Body {
         };
         // A table ends with its last row.
         if text.is_empty() == (left == Some(0)) {
-            Err("a table ends elsewhere".into())
+            Err("a table ends at the wrong row".into())
         } else {
             Ok(())
         }
@@ -204,7 +208,7 @@ impl Body {
             let id = event
                 .strip_prefix("id: ")
                 .and_then(|rest| rest.lines().next()?.parse().ok());
-            let id: u64 = id.ok_or_else(|| format!("no event: {event}"))?;
+            let id: u64 = id.ok_or_else(|| format!("not an event: {event}"))?;
             if id <= self.last_id {
                 return Err(format!("event {id} follows event {}", self.last_id));
             }
@@ -214,12 +218,12 @@ impl Body {
                 .iter()
                 .find(|topic| model.event(**topic, id).is_some_and(|known| known == event));
             let Topic::Frames { camera } =
-                *topic.ok_or_else(|| format!("nothing of the kind happened: {event}"))?
+                *topic.ok_or_else(|| format!("an event that did not happen: {event}"))?
             else {
                 continue;
             };
             let before = self.skip_to(camera, id, model);
-            // What happened before the peer joined is sent in full.
+            // Events from before the body began are all sent.
             let camera = &model.cameras[camera];
             let earlier = camera
                 .records
@@ -227,14 +231,14 @@ impl Body {
                 .rfind(|record| record.id < id.min(self.joined + 1));
             if let Some(record) = earlier.filter(|record| camera.recorded_up_to(record.id) > before)
             {
-                return Err(format!("is not sent entry {}, which it missed", record.id));
+                return Err(format!("entry {} is left out", record.id));
             }
         }
         Ok(())
     }
 
-    /// A frame's record is sent: those between it and the last one are missed. Returns how many
-    /// there were up to that.
+    /// Counts the records between the last sent one and this one as missed. Returns the number of
+    /// the last sent one.
     fn skip_to(&mut self, camera: usize, id: u64, model: &Model) -> u64 {
         let recorded = model.cameras[camera].recorded_up_to(id);
         let before = self.recorded[camera]
@@ -245,28 +249,28 @@ impl Body {
     }
 }
 
-/// Checks a piece of a clip, of whose first JPEG so many bytes are made already.
+/// Checks a chunk of a clip. `made_bytes` of its first JPEG were checked before.
 fn take_frames(
-    mut piece: &[u8],
+    mut chunk: &[u8],
     frames: &mut VecDeque<Rc<Published>>,
     made_bytes: &mut usize,
 ) -> Result<(), String> {
-    while !piece.is_empty() {
+    while !chunk.is_empty() {
         let jpeg = frames
             .front()
-            .ok_or("a clip goes on behind its last picture")?
+            .ok_or("a clip goes on after its last picture")?
             .jpeg();
         let left = &jpeg[*made_bytes..];
-        let (made, rest) = piece.split_at(left.len().min(piece.len()));
+        let (made, rest) = chunk.split_at(left.len().min(chunk.len()));
         if !left.starts_with(made) {
-            return Err(format!("N1: {} is due, not {}", spell(left), spell(made)));
+            return Err(format!("N1: {} is due, not {}", quote(left), quote(made)));
         }
         *made_bytes += made.len();
         if *made_bytes == jpeg.len() {
             frames.pop_front();
             *made_bytes = 0;
         }
-        piece = rest;
+        chunk = rest;
     }
     Ok(())
 }
@@ -288,16 +292,16 @@ fn row(record: &Record) -> String {
     )
 }
 
-/// A body of the site, and what must be true whenever it is asked.
+/// A body of the site, with checks at each call.
 #[derive(Debug)]
 pub struct Watched {
-    pub producer: Box<dyn hub::Body>,
+    pub inner: Box<dyn hub::Body>,
     pub link: Weak<RefCell<Link>>,
     pub model: Rc<RefCell<Model>>,
 }
 
 impl Watched {
-    /// Something was made, or the end was reached.
+    /// Checks a chunk, or the end.
     fn note(&self, made: Option<&[u8]>, is_chunk: bool) {
         let Some(link) = self.link.upgrade() else {
             return;
@@ -313,25 +317,25 @@ impl Watched {
     }
 }
 
-/// Bytes are made for a connection: they are due now.
+/// Checks a chunk that a body returned. It is due now.
 fn make(link: &mut Link, made: &[u8], is_chunk: bool, model: &mut Model) -> Result<(), String> {
     if link.transcript.has_bytes_due() {
-        return Err("more is made before the last has left".into());
+        return Err("a chunk is made before the last one has left".into());
     }
     let body = link
         .transcript
         .body
         .as_mut()
-        .ok_or("a body is made that was not asked for")?;
+        .ok_or("a chunk of a body that was not requested")?;
     if made.is_empty() || made.len() > CHUNK_BYTES_MAX {
         return Err(format!("a chunk of {} bytes", made.len()));
     }
     if !is_chunk && model.now < body.made_at + model.limits.keep_alive_after {
-        return Err("a sign of life comes too early".into());
+        return Err("keep-alive bytes are sent too early".into());
     }
     if is_chunk {
         if body.turn == model.turn || model.made_bytes >= model.limits.make_budget_bytes {
-            return Err("more is made than a turn allows".into());
+            return Err("more is made than the budget of a turn".into());
         }
         body.turn = model.turn;
         model.made_bytes += made.len();
@@ -344,28 +348,28 @@ fn make(link: &mut Link, made: &[u8], is_chunk: bool, model: &mut Model) -> Resu
     Ok(())
 }
 
-/// A connection's body ends.
+/// Checks the end of a body.
 fn end(link: &mut Link, model: &mut Model) -> Result<(), String> {
     let Some(body) = link.transcript.body.take() else {
         return Ok(());
     };
     link.transcript.expect(body.end(), None);
-    // Where nothing follows the last JPEG of a clip, this is when the reply is complete.
+    // If no bytes follow the body, the reply is complete now.
     link.replied_at = model.now;
     if body.is_complete() {
         Ok(())
     } else {
-        Err(format!("a body ends early: {body:?}"))
+        Err(format!("a body ends too early: {body:?}"))
     }
 }
 
 impl hub::Body for Watched {
     fn kind(&self) -> BodyKind {
-        self.producer.kind()
+        self.inner.kind()
     }
 
     fn next(&mut self, live: &Live, now: Instant) -> Next {
-        let next = self.producer.next(live, now);
+        let next = self.inner.next(live, now);
         match &next {
             Next::Chunk(chunk) => self.note(Some(&chunk.bytes), true),
             Next::NotYet { .. } => {}
@@ -375,24 +379,24 @@ impl hub::Body for Watched {
     }
 
     fn topics(&self) -> Vec<Topic> {
-        self.producer.topics()
+        self.inner.topics()
     }
 
     fn keep_alive(&self) -> Option<Bytes> {
-        let bytes = self.producer.keep_alive();
+        let bytes = self.inner.keep_alive();
         bytes.iter().for_each(|bytes| self.note(Some(bytes), false));
         bytes
     }
 
     fn length(&self) -> Option<u64> {
-        self.producer.length()
+        self.inner.length()
     }
 
     fn take_missed(&mut self) -> u64 {
-        self.producer.take_missed()
+        self.inner.take_missed()
     }
 
     fn holds(&self, allocation: &Bytes) -> bool {
-        self.producer.holds(allocation)
+        self.inner.holds(allocation)
     }
 }

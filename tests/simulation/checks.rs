@@ -1,4 +1,4 @@
-//! What must hold after every step, whatever happened in it.
+//! The checks after every step.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::model::Model;
 use crate::transcript::Viewing;
 use crate::world::World;
 
-/// Turns in a row that may do nothing while the hub says there is work.
+/// Turns in a row that may do nothing although the hub asked for them.
 const IDLE_TURNS_MAX: usize = 3;
 
 pub fn after_step(world: &World) -> Result<(), String> {
@@ -21,23 +21,23 @@ pub fn after_step(world: &World) -> Result<(), String> {
     if let Some(fault) = &model.fault {
         return Err(fault.clone());
     }
-    // Each turn looks at so many connections.
+    // A turn looks at this number of connections only.
     let turns = world.links.len() / model.limits.sends_per_turn_max;
     if world.idle_turns > IDLE_TURNS_MAX + turns {
         return Err(format!(
-            "{} turns in a row did nothing, and still there is work",
+            "the hub asked for {} turns in a row and did nothing in them",
             world.idle_turns
         ));
     }
     if world.links.len() != world.hub.connections().len() {
         return Err(format!(
-            "the hub counts {} connections of {}",
+            "the hub has {} connections, the model {}",
             world.hub.connections().len(),
             world.links.len()
         ));
     }
     if world.hub.next_wake() == Wake::OnInput && !world.hub.connections().is_empty() {
-        return Err("there is a connection, but no deadline".into());
+        return Err("there is a connection without a deadline".into());
     }
     let is_quiet = world.sleeps();
     for (key, link) in &world.links {
@@ -47,7 +47,7 @@ pub fn after_step(world: &World) -> Result<(), String> {
         } else {
             Ok(())
         };
-        // While some of a long turn's work is left to the next, what is due may be part of it.
+        // While the hub has work for another turn, a late action may be part of that work.
         let on_time = if world.hub.next_wake() == Wake::Now {
             Ok(())
         } else {
@@ -55,14 +55,14 @@ pub fn after_step(world: &World) -> Result<(), String> {
         };
         on_time
             .and(at_rest)
-            .map_err(|fault| format!("#{} {fault}", key.number))?;
+            .map_err(|fault| format!("#{}: {fault}", key.number))?;
     }
     frames_add_up(world, model)?;
     subscribers_add_up(world, model)?;
     memory_is_bounded(world, model)
 }
 
-/// A time by which something must have happened to a connection.
+/// A time by which the hub must have acted on a connection.
 struct Deadline {
     at: Duration,
     /// It must be closed by then; otherwise it must be sent something.
@@ -81,11 +81,11 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
         (
             at,
             true,
-            "has taken too long for one frame, and is still there",
+            "the frame timeout has passed, and the connection is open",
         )
     });
     let progress = if let Some(since) = link.blocked_since {
-        // At its end, a stream has the stall timeout once more.
+        // The end of a stream restarts the stall timeout.
         let since = since.max(
             viewing
                 .and_then(|viewing| viewing.ended_at)
@@ -94,21 +94,25 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
         Some((
             since + limits.stall_timeout,
             !link.writing.may_try,
-            "has taken no byte for too long, and is still there",
+            "the stall timeout has passed, and the connection is open",
         ))
     } else if let Some(shut_at) = link.shut_at {
         Some((
             shut_at + limits.linger_timeout,
             true,
-            "lingers for too long",
+            "the linger timeout has passed, and the connection is open",
         ))
     } else if let Some(wait) = &link.wait {
-        Some((wait.until, false, "waits for a frame for too long"))
+        Some((
+            wait.until,
+            false,
+            "the wait timeout has passed without an answer",
+        ))
     } else if let Some(body) = link.transcript.body.as_ref().filter(|body| body.is_endless) {
         Some((
             body.made_at.max(link.wrote_at) + limits.keep_alive_after,
             false,
-            "is sent nothing for too long",
+            "the keep-alive interval has passed, and nothing was sent",
         ))
     } else if is_receiving(link) {
         let has_begun = link.script.has_begun(link.consumed);
@@ -117,13 +121,13 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
         } else {
             link.head_deadline(model)
         };
-        // What has arrived, and was reported, counts before any peer is found late.
+        // A peer whose input has arrived and was reported is not late.
         let has_arrived =
             link.reading.may_try && link.consumed < link.sent && !link.was_read_interrupted;
         Some((
             at,
             !has_begun && !has_arrived,
-            "has not sent a whole request in its time, and is still there",
+            "the request timeout has passed, and the connection is open",
         ))
     } else {
         None
@@ -138,7 +142,7 @@ fn deadlines(link: &Link, model: &Model) -> impl Iterator<Item = Deadline> {
         })
 }
 
-/// Whether a request is awaited.
+/// Whether the hub waits for a request.
 fn is_receiving(link: &Link) -> bool {
     let transcript = &link.transcript;
     !transcript.is_subscriber()
@@ -147,16 +151,16 @@ fn is_receiving(link: &Link) -> bool {
         && !link.script.is_over
 }
 
-/// No deadline has passed.
+/// Checks that no deadline has passed.
 fn on_time(link: &Link, model: &Model) -> Result<(), String> {
     if link.drained > model.limits.linger_bytes_max {
-        return Err("has sent more than is drained, and is still there".into());
+        return Err("more input was drained than the limit, and the connection is open".into());
     }
     let missed = deadlines(link, model).find(|deadline| model.now >= deadline.at);
     missed.map_or(Ok(()), |deadline| Err(deadline.missed.into()))
 }
 
-/// Whether a request that has begun, or a first one, is still awaited during the shutdown.
+/// Whether the hub still waits for a first or begun request during the shutdown.
 fn is_last_called(link: &Link, model: &Model) -> bool {
     let is_asking = link.script.asked == 0 || link.consumed > link.script.awaited_from;
     is_asking
@@ -165,7 +169,7 @@ fn is_last_called(link: &Link, model: &Model) -> bool {
             .is_some_and(|until| model.now < until)
 }
 
-/// While the loop sleeps, whatever is left to do for a connection waits for an edge that is owed.
+/// Checks that while the loop sleeps, all work of a connection waits for an edge that will come.
 fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
     let transcript = &link.transcript;
     let viewing = transcript.viewing.as_ref();
@@ -179,7 +183,7 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
         viewing.map_or(Ok(()), |viewing| up_to_date(viewing, model))?;
         body.map_or(Ok(()), |body| body.up_to_date(model))?;
         if has_reply_due {
-            return Err("waits for the rest of its reply, and no event is owed".into());
+            return Err("lost edge: the rest of a reply is due, and no event will come".into());
         }
     }
     if let Some(wait) = &link.wait {
@@ -188,7 +192,7 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
             .as_ref()
             .map_or(0, |frame| frame.sequence);
         return if newest > wait.after || model.is_stopping() {
-            Err("waits for a frame that is there, or never will be".into())
+            Err("the request waits, though its frame is published or cannot come".into())
         } else {
             Ok(())
         };
@@ -197,16 +201,16 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
     let is_ended =
         viewing.map_or(is_over && body.is_none(), |viewing| viewing.is_ending) && !has_reply_due;
     if is_ended && link.shut_at.is_none() {
-        return Err("has been sent its last reply, and writing is not shut down".into());
+        return Err("the last reply has left, and writing is not shut down".into());
     }
     let is_subscriber = transcript.is_subscriber() && !model.is_stopping();
     let is_read = is_subscriber || link.shut_at.is_some() || !(has_reply_due || is_ended);
     // A peer that has shut down its write side alone still gets a stream.
     if is_read && link.end_consumed && !transcript.is_subscriber() {
-        return Err("has closed, and its connection is still open".into());
+        return Err("the peer has closed, and the connection is open".into());
     }
     if is_read && !link.reading.is_owed && !link.end_consumed {
-        return Err("has sent more, and no event is owed that would have it read".into());
+        return Err("lost edge: input is unread, and no event will come".into());
     }
     let is_asking = !transcript.is_subscriber() && is_read && link.shut_at.is_none();
     if is_asking
@@ -216,21 +220,21 @@ fn at_rest(link: &Link, model: &Model) -> Result<(), String> {
             .front()
             .is_some_and(|message| message.end <= link.consumed)
     {
-        return Err("has sent a whole request, and is not answered".into());
+        return Err("a whole request was read, and is not answered".into());
     }
     Ok(())
 }
 
-/// N4: a viewer whose transport has room has the newest frame, and is sent it again after a while.
+/// N4: a viewer whose transport has room has the newest frame, and gets repeats of it.
 fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
     if viewing.part.is_some() {
-        return Err("N4: is in the middle of a frame, and no event is owed".into());
+        return Err("N4: lost edge: a frame is partly sent, and no event will come".into());
     }
     if viewing.ended_at.is_some() {
         return if viewing.is_ending {
             Ok(())
         } else {
-            Err("is not sent the end".into())
+            Err("the closing delimiter is not sent".into())
         };
     }
     let Some(newest) = model.cameras[viewing.camera].shown(viewing.delay, model.now) else {
@@ -240,7 +244,7 @@ fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
     match viewing.last {
         Some((last, begun)) if last == newest.sequence => {
             if model.now >= begun + time.max(model.limits.repeat_after) {
-                Err(format!("is not sent frame {last} again"))
+                Err(format!("frame {last} is not repeated"))
             } else {
                 Ok(())
             }
@@ -249,7 +253,7 @@ fn up_to_date(viewing: &Viewing, model: &Model) -> Result<(), String> {
         last => {
             let last = last.map_or(0, |(last, _)| last);
             Err(format!(
-                "N4: is not sent frame {} after {last}",
+                "N4: frame {} is the newest and is not sent; the last was {last}",
                 newest.sequence
             ))
         }
@@ -267,7 +271,7 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
         .iter()
         .for_each(|channel| total.add(&channel.closed_totals));
     if balance(&total) != 0 {
-        return Err(format!("N5: of viewers that ended: {total:?}"));
+        return Err(format!("N5: the sums over closed viewers: {total:?}"));
     }
     let mut viewers = 0;
     for (key, connection) in world.hub.connections().iter() {
@@ -281,7 +285,12 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
         total.add(&counts);
         let link = world
             .link(key)
-            .ok_or_else(|| format!("#{} is a viewer, but closed", key.number))?
+            .ok_or_else(|| {
+                format!(
+                    "#{}: a viewer in the hub is closed in the model",
+                    key.number
+                )
+            })?
             .borrow();
         let viewing = link
             .transcript
@@ -289,7 +298,7 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
             .as_ref()
             .filter(|_| link.shut_at.is_none());
         let viewing = viewing
-            .ok_or_else(|| format!("#{} is a viewer, but has not asked for it", key.number))?;
+            .ok_or_else(|| format!("#{}: a viewer in the hub is none in the model", key.number))?;
         let in_flight = connection
             .queue
             .in_flight()
@@ -298,7 +307,7 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
         if !(0..=1).contains(&waiting) || known(&counts) != known(&viewing.counts) {
             let (key, known) = (key.number, &viewing.counts);
             return Err(format!(
-                "N5: #{key}: {waiting} frames are missing: {counts:?} where {known:?} is known"
+                "N5: #{key}: {waiting} frames wait, expected 0 or 1; hub {counts:?}, model {known:?}"
             ));
         }
     }
@@ -313,21 +322,19 @@ fn frames_add_up(world: &World, model: &Model) -> Result<FrameCounts, String> {
         watching += usize::from(link.shut_at.is_none());
     }
     if known(&total) != known(&all) {
-        return Err(format!(
-            "N5: the sums are {total:?}, where {all:?} is known"
-        ));
+        return Err(format!("N5: the sums: hub {total:?}, model {all:?}"));
     }
     if [viewers, world.hub.live().viewers()] == [watching; 2] {
         Ok(total)
     } else {
         Err(format!(
-            "the hub counts {} viewers, lists {viewers}, of {watching}",
+            "the hub counts {} viewers and lists {viewers}, the model has {watching}",
             world.hub.live().viewers()
         ))
     }
 }
 
-/// N5: the sums are those that the server reports.
+/// N5: the server reports these sums.
 pub fn sums_are_reported(world: &World) -> Result<FrameCounts, String> {
     let sums = frames_add_up(world, &world.model.borrow())?;
     let server = Server {
@@ -338,13 +345,11 @@ pub fn sums_are_reported(world: &World) -> Result<FrameCounts, String> {
     if sums == reported {
         Ok(sums)
     } else {
-        Err(format!(
-            "N5: {reported:?} is reported, and the sums are {sums:?}"
-        ))
+        Err(format!("N5: reported {reported:?}, sums {sums:?}"))
     }
 }
 
-/// What is known of the frames of viewers, other than how many were skipped.
+/// The counts that the model knows: all but the skipped frames.
 fn known(counts: &FrameCounts) -> [u64; 4] {
     [
         counts.offered,
@@ -359,8 +364,8 @@ fn balance(counts: &FrameCounts) -> i64 {
     counts.offered as i64 - out as i64
 }
 
-/// Each viewer, waiting request and endless body is subscribed to its topics, no other connection
-/// is, and what a body missed is counted.
+/// Checks that exactly the viewers, waiting requests and endless bodies are subscribed to their
+/// topics, and that missed events are counted.
 fn subscribers_add_up(world: &World, model: &Model) -> Result<(), String> {
     let frames = (0..model.cameras.len()).map(|camera| Topic::Frames { camera });
     for topic in frames.chain([Topic::State, Topic::Loop]) {
@@ -372,21 +377,20 @@ fn subscribers_add_up(world: &World, model: &Model) -> Result<(), String> {
         let subscribed = world.hub.subscribers(topic);
         if known != subscribed {
             return Err(format!(
-                "{subscribed} connections are subscribed to {topic:?}, where {known} are known"
+                "subscribers of {topic:?}: hub {subscribed}, model {known}"
             ));
         }
     }
     match world.hub.live().totals.events_missed {
         missed if missed == model.missed => Ok(()),
         missed => Err(format!(
-            "{missed} frames are counted as missed, where {} are known",
+            "missed events: hub {missed}, model {}",
             model.missed
         )),
     }
 }
 
-/// Old frames that slow peers hold fit their limit, by the hub's count and by what is known to be
-/// on its way.
+/// Checks that old frames fit their limit, by the hub's count and by the model's.
 fn memory_is_bounded(world: &World, model: &Model) -> Result<(), String> {
     let cleared: usize = model
         .cameras
@@ -411,28 +415,28 @@ fn memory_is_bounded(world: &World, model: &Model) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "{held} bytes of old frames are on their way, {counted} are counted, of {most}"
+            "retained bytes: hub {counted}, model {held}, limit {most}"
         ))
     }
 }
 
-/// A request that waited was handed out again: there must be a reason.
+/// Checks that a waiting request was handed out again for a reason.
 pub fn asked_again(wait: &Wait, call: &Call, model: &Model) -> Result<(), String> {
     let is_served = model.cameras[wait.camera].sequence > wait.after;
     if wait.message.path != call.request.path {
         return Err(format!(
-            "{} waited, not {}",
+            "{} was waiting, and {} is handed out",
             wait.message.path, call.request.path
         ));
     }
     match call.waited {
         true if wait.has_failed || model.is_stopping() || model.now >= wait.until => Ok(()),
         false if is_served => Ok(()),
-        _ => Err("is asked again too early".into()),
+        _ => Err("a waiting request is handed out again too early".into()),
     }
 }
 
-/// A connection is over: there must be a reason, and the frame it was in is cut.
+/// Checks that a connection was closed for a reason. Its frame in flight is cut.
 pub fn on_close(world: &World, link: &Link) -> Result<(), String> {
     let model = &mut *world.model.borrow_mut();
     if let Some(viewing) = &link.transcript.viewing {
@@ -442,7 +446,10 @@ pub fn on_close(world: &World, link: &Link) -> Result<(), String> {
     if has_reason(world, link, model) {
         Ok(())
     } else {
-        Err(format!("connection {} is closed without a reason", link.id))
+        Err(format!(
+            "connection {} was closed without a reason",
+            link.id
+        ))
     }
 }
 
@@ -455,7 +462,7 @@ fn has_reason(world: &World, link: &Link, model: &Model) -> bool {
     let holds_frames = viewing.is_some() || transcript.frames_held().next().is_some();
     let is_over_retained_limit =
         holds_frames && world.hub.live().totals.closed.retained_limit > world.retained_limit_before;
-    // Without a frame to write, nothing shows whether it still reads.
+    // Without a frame to write, no write can fail.
     let is_unseen = |viewing: &Viewing| {
         let shown = model.cameras[viewing.camera].shown(viewing.delay, model.now);
         shown.is_none() && model.now >= viewing.since + model.limits.wait_timeout

@@ -1,10 +1,11 @@
-//! Faults made on purpose, to show that the simulation notices faults. Each `faults/NAME.patch` is
-//! applied to a copy of the pure rooms; some seed must then fail.
+//! Faults made on purpose, which the simulation must notice. Each `faults/NAME.patch` is applied to
+//! a copy of the pure layers. Then a seed must fail. The guide has exercises with them
+//! (`src/guide/exercises.md`).
 //!
-//! The head of a patch has two lines: `Pattern:` names the mistake in the words of the field,
-//! `Seen:` describes what a peer or an operator sees of it. A unified diff follows. Its line
-//! numbers are ignored: the lines that a hunk replaces must occur exactly once in the file, so a
-//! patch survives changes elsewhere, and fails where its own lines change.
+//! The head of a patch has two lines: `Pattern:` names the mistake, `Seen:` describes what a peer
+//! or an operator observes. A unified diff follows. Its line numbers are ignored: the lines that a
+//! hunk replaces must occur exactly once in the file, so a patch survives changes elsewhere, and
+//! fails where its own lines change.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::{env, fs, io};
 
 const SEEDS_MAX: u64 = 1000;
 
-/// What the copy holds: the rooms that the simulation runs, and the simulation.
+/// The content of the copy: the layers that the simulation runs, and the simulation.
 const COPIED: [&str; 7] = [
     "Cargo.lock",
     "src/hub",
@@ -25,7 +26,7 @@ const COPIED: [&str; 7] = [
     "tests/simulation",
 ];
 
-/// The root of the copy's library: the same rooms under the same names.
+/// The root of the copy's library, with the same modules.
 const LIBRARY: &str =
     "pub mod hub;\npub mod site;\npub mod stream;\npub mod text;\npub mod wire;\n";
 
@@ -56,7 +57,7 @@ pub fn run(only: Option<&str>) -> Result<(), String> {
     let mut problems = Vec::new();
     for fault in &faults {
         match fault.try_on(&copy) {
-            Ok(failure) => println!("{:<34} {failure:.120}", fault.name),
+            Ok(failure) => println!("{:<34} {failure:.160}", fault.name),
             Err(problem) => problems.push(format!("{} ({}): {problem}", fault.name, fault.pattern)),
         }
     }

@@ -1,8 +1,8 @@
-//! One connection, both ends of it: the peer, and the transport that the hub is given.
+//! Both ends of one connection: the peer, and the transport of the hub.
 //!
-//! Its edges are as strict as the contract allows: after "would block" in a direction there is one
-//! event when that direction becomes ready, and never another before the next "would block". Bytes
-//! that leave are compared at once and only counted from then on.
+//! The edges are as rare as epoll allows: after "would block" in a direction, one event comes when
+//! that direction is ready, and no other before the next "would block". Bytes that leave are
+//! compared at once and then only counted.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -39,26 +39,26 @@ pub struct Link {
     pub transcript: Transcript,
     /// The request that waits for a frame.
     pub wait: Option<Wait>,
-    /// Bytes the peer has sent, and of those the ones the hub has read.
+    /// Bytes that the peer has sent, and how many of them the hub has read.
     pub sent: usize,
     pub consumed: usize,
     pub peer_ended: bool,
     pub end_consumed: bool,
     pub reset: bool,
-    /// The hub had an event that both directions have ended.
+    /// The hub received the event that both directions have ended.
     pub had_hangup: bool,
     pub admitted_at: Duration,
-    /// When the first byte of the awaited request was read.
+    /// When the first byte of the current request was read.
     pub head_at: Duration,
     /// When the last byte of a reply was written.
     pub replied_at: Duration,
     /// When the transport last took a byte.
     pub wrote_at: Duration,
-    /// The last call was interrupted: the next is not, so that there is progress.
+    /// The last call returned "interrupted". The next one does not, so that there is progress.
     was_interrupted: bool,
-    /// The last read was: the hub has not seen what arrived.
+    /// The last read returned "interrupted": the hub has not read the input.
     pub was_read_interrupted: bool,
-    /// Since when the transport has refused bytes, and taken none.
+    /// Since when the transport has taken no byte.
     pub blocked_since: Option<Duration>,
     /// When the hub shut down writing.
     pub shut_at: Option<Duration>,
@@ -69,21 +69,21 @@ pub struct Link {
     random: Random,
     /// Bytes that the peer has not read yet.
     queued: usize,
-    /// An event that both directions have ended is on its way, or was.
+    /// The event that both directions have ended is on its way, or has been delivered.
     gone: bool,
     has_hung_up: bool,
 }
 
-/// One direction of a transport, as its edges show it.
+/// The edges of one direction of a transport.
 #[derive(Debug)]
 pub struct Direction {
-    /// It returned "would block", and has not become ready since.
+    /// It returned "would block" and has not become ready since: an edge will come.
     pub is_owed: bool,
     /// An event is on its way.
     pub event: bool,
-    /// The hub may try: it had an event since the last "would block".
+    /// The hub may try: an event came since the last "would block".
     pub may_try: bool,
-    /// It is not ready for now, whatever the buffers hold: see [`Profile::hiccups`].
+    /// It is not ready, regardless of the buffers: see [`Profile::hiccups`].
     is_stuck: bool,
 }
 
@@ -105,7 +105,7 @@ impl Direction {
         ErrorKind::WouldBlock.into()
     }
 
-    /// Turns readiness into an edge, if one is owed.
+    /// Creates an event if the direction is ready and an edge is owed.
     fn update(&mut self, is_ready: bool) {
         if self.is_owed && is_ready && !self.is_stuck {
             self.is_owed = false;
@@ -132,7 +132,7 @@ impl Link {
         }
     }
 
-    /// The peer and the network do what their profile says.
+    /// Lets the peer and the network act as their profile says.
     pub fn tick(&mut self) {
         let profile = &self.profile;
         let random = &mut self.random;
@@ -161,12 +161,12 @@ impl Link {
         self.update_edges();
     }
 
-    /// The network works again, and the peer reads all that waits.
+    /// Repairs the network; the peer reads all waiting bytes.
     pub fn recover(&mut self) {
         (self.reading.is_stuck, self.writing.is_stuck, self.queued) = (false, false, 0);
     }
 
-    /// From now on nothing goes wrong with this connection, and its peer reads everything.
+    /// Stops the faults of this connection. The peer reads everything from now on.
     pub fn calm_down(&mut self) {
         self.profile = Profile::calm();
         self.update_edges();
@@ -197,14 +197,14 @@ impl Link {
         event
     }
 
-    /// The hub has an event, true or not.
+    /// Records that the hub receives an event, true or spurious.
     pub fn on_event(&mut self, event: Readiness) {
         self.reading.may_try |= event.readable || event.gone;
         self.writing.may_try |= event.writable;
         self.had_hangup |= event.gone;
     }
 
-    /// Whether it must be woken for what is new in a topic.
+    /// Whether the connection must be subscribed to a topic.
     pub fn follows(&self, topic: Topic) -> bool {
         let viewing = self
             .transcript
@@ -226,7 +226,7 @@ impl Link {
                 .is_some_and(|body| body.follows.contains(&topic))
     }
 
-    /// When the head that is awaited must be whole; sooner once the server goes down.
+    /// The deadline of the current request head; earlier during a shutdown.
     pub fn head_deadline(&self, model: &Model) -> Duration {
         let since = if self.script.asked == 0 {
             self.admitted_at
@@ -246,7 +246,7 @@ impl Link {
 
     fn read(&mut self, buffer: &mut [u8], model: &mut Model) -> io::Result<usize> {
         if !self.reading.may_try {
-            model.fail(|| format!("connection {} is read before the edge it owes", self.id));
+            model.fail(|| format!("connection {}: read before the edge that is owed", self.id));
         }
         if self.reset {
             return Err(ErrorKind::ConnectionReset.into());
@@ -283,13 +283,13 @@ impl Link {
         if !self.writing.may_try {
             model.fail(|| {
                 format!(
-                    "connection {} is written to before the edge it owes",
+                    "connection {}: written to before the edge that is owed",
                     self.id
                 )
             });
         }
         if self.shut_at.is_some() {
-            model.fail(|| format!("connection {} is written to after its end", self.id));
+            model.fail(|| format!("connection {}: written to after its shutdown", self.id));
         }
         if self.reset {
             return Err(self
@@ -352,7 +352,12 @@ impl Link {
             || self.transcript.body.is_some()
             || !(is_over || model.is_stopping())
         {
-            model.fail(|| format!("connection {} is shut before all is said", self.id));
+            model.fail(|| {
+                format!(
+                    "connection {}: shut down before its last reply has left",
+                    self.id
+                )
+            });
         }
         self.shut_at = Some(model.now);
         model.moves += 1;
@@ -361,16 +366,21 @@ impl Link {
     /// The hub drops the transport.
     fn close(&mut self, model: &mut Model) {
         if !model.is_reaping {
-            model.fail(|| format!("connection {} is dropped within a turn", self.id));
+            model.fail(|| {
+                format!(
+                    "connection {}: the transport is dropped within a turn",
+                    self.id
+                )
+            });
         }
         let Some(shut_at) = self.shut_at else { return };
         let has_lingered = model.now >= shut_at + model.limits.linger_timeout;
-        // On a close with unread input, the kernel discards what it was still to deliver.
+        // On a close with unread input, the kernel sends RST and discards undelivered output.
         let loses_reply = self.queued > 0 && self.sent > self.consumed && !self.reset;
         if loses_reply && !has_lingered && self.drained <= model.limits.linger_bytes_max {
             model.fail(|| {
                 format!(
-                    "connection {} is closed on unread input: its reply is lost",
+                    "connection {}: closed on unread input, its reply is lost",
                     self.id
                 )
             });
@@ -378,7 +388,7 @@ impl Link {
     }
 }
 
-/// The end that the hub is given.
+/// The hub's end of a connection.
 #[derive(Debug)]
 pub struct End {
     pub link: Rc<RefCell<Link>>,

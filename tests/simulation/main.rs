@@ -1,4 +1,4 @@
-//! The deterministic simulation: the hub, a million accidents, and a clock that a seed moves.
+//! The deterministic simulation: the hub, with peers, a network and a clock that a seed drives.
 //!
 //! `cargo test --test simulation` runs some seeds; behind `--`:
 //!
@@ -8,8 +8,8 @@
 //! - `--faults` applies each patch of `faults/` to a copy of the code, `--fault NAME` one of them,
 //!   and fails if no seed notices the fault.
 //!
-//! Reading order: `world` (the step), `link` (the transport), `transcript` (what must leave),
-//! `checks` (what must hold).
+//! Reading order: `world` (one step), `link` (the transport and its edges), `transcript` (the bytes
+//! that must leave), `checks` (the checks after each step).
 
 mod body;
 mod checks;
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 
 fn perform(options: &Options) -> Result<(), String> {
     if !options.is_verbose {
-        // A panic is a finding like any other, and is reported with its seed.
+        // A panic is reported like any other failure, with its seed.
         std::panic::set_hook(Box::new(|_| {}));
     }
     match &options.task {
@@ -66,7 +66,7 @@ fn perform(options: &Options) -> Result<(), String> {
     }
 }
 
-/// Runs one seed; two more runs must do the same to the byte.
+/// Runs one seed. Two more runs must move the same bytes.
 fn run_one(seed: u64, options: &Options) -> Result<(), String> {
     let outcome = run_seed(seed, options)?;
     println!(
@@ -81,7 +81,7 @@ fn run_seed(seed: u64, options: &Options) -> Result<Outcome, String> {
         steps, is_verbose, ..
     } = options;
     let again =
-        format!("again: cargo test --test simulation -- --seed {seed} --steps {steps} --verbose");
+        format!("repeat: cargo test --test simulation -- --seed {seed} --steps {steps} --verbose");
     run::run(seed, *steps, *is_verbose).map_err(|fault| format!("seed {seed}, {fault}\n{again}"))
 }
 
@@ -93,21 +93,21 @@ fn replays(seed: u64, options: &Options) -> Result<(), String> {
     if run_seed(seed, &options)?.digest == run_seed(seed, &options)?.digest {
         Ok(())
     } else {
-        Err(format!("seed {seed} does not replay to the byte"))
+        Err(format!("seed {seed}: two runs differ"))
     }
 }
 
-/// Many seeds, on every core; the lowest that fails is reported.
+/// Runs many seeds, on every core. Returns the failure of the lowest seed.
 fn run_many(seeds: Range<u64>, options: &Options) -> Result<(), String> {
     let began = Instant::now();
     let next = AtomicU64::new(seeds.start);
     let first_failure = Mutex::new(None::<(u64, String)>);
-    // They show that the world was not empty.
+    // Printed to show that the seeds did something.
     let counts = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                // Seeds are claimed in order, so all below one that fails are run, too.
+                // Seeds are claimed in order, so all seeds below a failing one are run.
                 while first_failure.lock().unwrap().is_none()
                     && let seed = next.fetch_add(1, Ordering::Relaxed)
                     && seed < seeds.end
@@ -134,7 +134,7 @@ fn run_many(seeds: Range<u64>, options: &Options) -> Result<(), String> {
         count as f64 / seconds
     );
     println!("{:?}", counts.into_inner().unwrap());
-    // A seed must do the same each time.
+    // The first seeds must repeat.
     (seeds.start..seeds.end.min(seeds.start + 3)).try_for_each(|seed| replays(seed, options))
 }
 
@@ -153,7 +153,7 @@ fn play(path: &Path, is_verbose: bool) -> Result<(), String> {
         .map_err(|fault| format!("{}: {fault}", path.display()))
 }
 
-/// Plays the traces that fuzzing has kept; the published crate comes without them.
+/// Plays the corpus of the fuzzer. The published crate does not contain it.
 fn play_all() -> Result<(), String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/hub");
     let traces: Vec<_> = fs::read_dir(folder)

@@ -1,5 +1,4 @@
-//! What must be true of the hub: the frames that were published, byte for byte, and what became of
-//! them.
+//! The model that the hub is compared with: published frames, byte for byte, and their counts.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -20,13 +19,13 @@ pub const CLOSING: Bytes = Bytes::from_static(b"\r\n--frame--\r\n");
 /// The largest JPEG.
 pub const JPEG_BYTES_MAX: usize = 300_000;
 
-/// Calls of read and write in one turn; beyond this, the turn would never end.
+/// Reads and writes in one turn; more mean that the turn does not end.
 const CALLS_PER_TURN_MAX: u32 = 200_000;
 
-/// Records kept of each camera.
+/// Records in the log of each camera.
 const RECORDS_MAX: usize = 1000;
 
-/// Bytes of which no two places are alike; JPEGs are cut out of it.
+/// Random bytes. JPEGs are slices of them.
 static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut random = Random::new(0);
     (0..(2 * JPEG_BYTES_MAX) / 8)
@@ -34,17 +33,17 @@ static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The JPEG `number` of `camera`: the two determine every byte.
+/// Returns the JPEG `number` of `camera`.
 pub fn jpeg(camera: usize, number: u64, bytes: usize) -> &'static [u8] {
     let start = Random::new(number << 8 | camera as u64).below(NOISE.len() - bytes + 1);
     &NOISE[start..start + bytes]
 }
 
-/// A frame as it must arrive, encoded apart from the code under test.
+/// A frame as it must arrive, encoded without the code under test.
 #[derive(Debug)]
 pub struct Published {
     pub camera: usize,
-    /// Its place among the frames of its camera.
+    /// Its number among the frames of its camera.
     pub number: u64,
     pub sequence: u64,
     pub at: Duration,
@@ -56,7 +55,7 @@ pub struct Published {
 impl Published {
     const ADVANCE: &'static [u8] = b"Content-Type: image/jpeg\r\n\r\n";
 
-    /// The part header, the JPEG, and what follows it.
+    /// Returns the length of the part header, and the header, the JPEG and the delimiter.
     fn encode(captured_at: Duration, sequence: u64, jpeg: &[u8]) -> (usize, Bytes) {
         let header = format!(
             "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Timestamp: {}.{:06}\r\nX-Frame-Sequence: {}\r\n\r\n",
@@ -86,13 +85,13 @@ impl Published {
             .slice(self.header_bytes..self.bytes.len() - behind)
     }
 
-    /// The size of a frame's one allocation.
+    /// Returns the size of the frame's allocation.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 }
 
-/// What is known of a frame after its bytes are freed.
+/// The record of a frame, without its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
     pub id: u64,
@@ -102,10 +101,10 @@ pub struct Record {
     pub bytes: usize,
 }
 
-/// What is true of one camera.
+/// The state of one camera.
 #[derive(Debug, Default)]
 pub struct Camera {
-    /// The frame that viewers are sent, and the newest frame that is no placeholder.
+    /// The newest frame, and the newest frame that is no placeholder.
     shown: Option<Rc<Published>>,
     pub live: Option<Rc<Published>>,
     /// The sequence of the last frame, and how many there were.
@@ -116,15 +115,16 @@ pub struct Camera {
     /// The records of its last frames, the oldest first, and how many there were in all.
     pub records: VecDeque<Record>,
     records_len: u64,
-    /// What its history holds, the oldest first.
+    /// The frames of its history, oldest first.
     pub history: VecDeque<Rc<Published>>,
-    /// The number of the last frame that left the history, and whether it left before its time.
+    /// The number of the last frame removed from the history, and whether the limit of bytes
+    /// removed it.
     dropped: u64,
     is_cut_short: bool,
 }
 
 impl Camera {
-    /// The frame that a viewer is sent that watches with this delay.
+    /// Returns the newest frame for a viewer with this delay.
     pub fn shown(&self, delay: Duration, now: Duration) -> Option<&Rc<Published>> {
         if delay.is_zero() {
             return self.shown.as_ref();
@@ -136,7 +136,7 @@ impl Camera {
         self.history.get(due.checked_sub(1)?)
     }
 
-    /// How many of its frames such a viewer could have been sent.
+    /// Returns how many frames were published for a viewer with this delay.
     pub fn published(&self, delay: Duration, now: Duration) -> u64 {
         if delay.is_zero() {
             self.published
@@ -160,7 +160,7 @@ impl Camera {
         frames
     }
 
-    /// Removes from the history what the limits do not allow.
+    /// Removes the frames that the limits exclude from the history.
     fn outdate(&mut self, limits: &Limits, now: Duration) {
         let mut bytes: usize = self.history.iter().map(|frame| frame.len()).sum();
         while let Some(oldest) = self.history.front() {
@@ -178,13 +178,14 @@ impl Camera {
 
     /// Whether the frame is still shown, or in the history.
     pub fn keeps(&self, frame: &Published) -> bool {
-        let is_it = |kept: &Option<Rc<Published>>| {
-            kept.as_ref()
-                .is_some_and(|kept| kept.number == frame.number)
+        let is_it = |other: &Option<Rc<Published>>| {
+            other
+                .as_ref()
+                .is_some_and(|other| other.number == frame.number)
         };
         let place = self
             .history
-            .binary_search_by_key(&frame.number, |kept| kept.number);
+            .binary_search_by_key(&frame.number, |other| other.number);
         is_it(&self.shown) || is_it(&self.live) || place.is_ok()
     }
 
@@ -197,28 +198,27 @@ impl Camera {
             .sum::<usize>();
     }
 
-    /// How many of its frames were recorded up to entry `id` of the event log.
+    /// Returns how many of its frames were recorded up to entry `id` of the event log.
     pub fn recorded_up_to(&self, id: u64) -> u64 {
         self.records_len
             - (self.records.len() - self.records.partition_point(|record| record.id <= id)) as u64
     }
 }
 
-/// What is true of the world, shared by all that happens in it.
+/// The expected state of the hub.
 #[derive(Debug, Default)]
 pub struct Model {
-    /// The time since the world began, like every time in the model.
+    /// The time since [`crate::world::BEGINNING`], like every time in the model.
     pub now: Duration,
     pub limits: Limits,
     pub cameras: Vec<Camera>,
-    /// How far back viewers of the past are.
+    /// The delay of viewers that watch the past.
     pub delay: Duration,
     /// When the hub was shut down.
     pub stopping_at: Option<Duration>,
     /// Transports may be dropped.
     pub is_reaping: bool,
-    /// What became of the frames of closed viewers; the two kinds of skipped frames are not
-    /// distinguished.
+    /// The frame counts of closed viewers, without the skipped frames.
     pub closed: FrameCounts,
     /// Counts all progress: bytes, edges, connections, answers.
     pub moves: u64,
@@ -226,13 +226,12 @@ pub struct Model {
     pub log_id: u64,
     state: Option<(u64, String)>,
     turns: Option<(u64, String)>,
-    /// Frames that tables and event streams left out.
+    /// Events and table rows that slow peers missed.
     pub missed: u64,
     /// Turns so far, and bytes of bodies made in this one.
     pub turn: u64,
     pub made_bytes: usize,
-    /// Every byte count of every call, folded into one number: two runs with one digest did the
-    /// same.
+    /// A hash of the byte counts of all calls: two runs with the same digest did the same.
     pub digest: u64,
     pub fault: Option<String>,
     calls: u32,
@@ -253,13 +252,13 @@ impl Model {
         self.stopping_at.is_some()
     }
 
-    /// Until when requests on their way are awaited after that.
+    /// Until when the hub waits for begun requests after that.
     pub fn last_call_until(&self) -> Option<Duration> {
         self.stopping_at
             .map(|at| at + self.limits.last_call_timeout)
     }
 
-    /// Notes the first thing that went wrong; what follows from it says little.
+    /// Records the first failure. Later ones may be its consequences.
     pub fn fail(&mut self, fault: impl FnOnce() -> String) {
         self.fault.get_or_insert_with(fault);
     }
@@ -270,7 +269,7 @@ impl Model {
         self.made_bytes = 0;
     }
 
-    /// The histories whose newest frame is too old are empty after a turn.
+    /// Empties the histories whose newest frame is too old.
     pub fn turn_ends(&mut self) {
         for camera in &mut self.cameras {
             if camera
@@ -283,7 +282,7 @@ impl Model {
         }
     }
 
-    /// A frame is published.
+    /// Adds a published frame.
     pub fn publish(
         &mut self,
         of: usize,
@@ -333,7 +332,7 @@ impl Model {
         }
     }
 
-    /// Statistics are published.
+    /// Adds published statistics.
     pub fn announce(&mut self, topic: Topic, data: String) {
         self.log_id += 1;
         let newest = if topic == Topic::State {
@@ -344,7 +343,7 @@ impl Model {
         *newest = Some((self.log_id, data));
     }
 
-    /// The number of the newest entry of a topic.
+    /// Returns the number of the newest entry of a topic.
     pub fn newest(&self, topic: Topic) -> Option<u64> {
         match topic {
             Topic::Frames { camera } => self.cameras[camera].records.back().map(|record| record.id),
@@ -353,7 +352,7 @@ impl Model {
         }
     }
 
-    /// Entry `id` of a topic as it is sent, if it is known.
+    /// Returns entry `id` of a topic as it is sent.
     pub fn event(&self, topic: Topic, id: u64) -> Option<String> {
         let (kind, data) = match topic {
             Topic::Frames { camera } => {
@@ -386,10 +385,10 @@ impl Model {
         Some(format!("id: {id}\nevent: {kind}\ndata: {data}\n\n"))
     }
 
-    /// A transport is called.
+    /// Counts a call of a transport.
     pub fn called(&mut self) {
         self.calls += 1;
-        assert!(self.calls < CALLS_PER_TURN_MAX, "a turn without end");
+        assert!(self.calls < CALLS_PER_TURN_MAX, "the turn does not end");
     }
 
     pub fn fold(&mut self, value: u64) {

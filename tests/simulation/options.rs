@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The fixed set, which a debug build runs in seconds; `tests/all.sh` runs 10,000 seeds.
+/// The default seeds, which a debug build runs in seconds. `tests/all.sh` runs 10,000.
 const SEEDS: Range<u64> = 0..300;
 const STEPS: usize = 2_000;
 
 #[derive(Clone, Debug)]
 pub enum Task {
-    /// The command line names other tests.
+    /// The command line selects other tests.
     Nothing,
     One(u64),
     Many(Range<u64>),
@@ -27,17 +27,21 @@ pub struct Options {
 }
 
 impl Options {
-    /// Parses the words behind `--`. Those of the standard test runner are accepted: a bare word is
-    /// a filter, `--ignored` selects other tests, and the rest has no meaning here.
-    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+    /// Parses the arguments after `--`. Those of the standard test runner are accepted: a bare word
+    /// is a filter, `--ignored` selects other tests, and the others are ignored.
+    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             task: Task::Many(SEEDS),
             steps: STEPS,
             is_verbose: false,
         };
-        while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or_else(|| format!("{word} takes a value"));
-            match word.as_str() {
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| format!("{argument} takes a value"))
+            };
+            match argument.as_str() {
                 "--seed" => options.task = Task::One(number(&value()?)?),
                 "--seeds" => {
                     let range = value()?;
@@ -53,7 +57,7 @@ impl Options {
                 "--fault" => options.task = Task::Faults(Some(value()?)),
                 "--ignored" | "--list" => options.task = Task::Nothing,
                 "--skip" | "--test-threads" => drop(value()),
-                _ if !word.starts_with('-') && !"simulation".contains(&word) => {
+                _ if !argument.starts_with('-') && !"simulation".contains(&argument) => {
                     options.task = Task::Nothing
                 }
                 _ => {}
@@ -63,7 +67,8 @@ impl Options {
     }
 }
 
-fn number<T: FromStr>(word: &str) -> Result<T, String> {
-    word.parse()
-        .map_err(|_| format!("{word}: expected a number"))
+fn number<T: FromStr>(argument: &str) -> Result<T, String> {
+    argument
+        .parse()
+        .map_err(|_| format!("{argument}: expected a number"))
 }

@@ -1,4 +1,4 @@
-//! How a peer behaves, and the network between it and the hub.
+//! The behaviour of a peer, and of the network between it and the hub.
 
 use crate::random::Random;
 
@@ -11,22 +11,22 @@ pub struct Profile {
     /// The peer sends up to `send_bytes` in a step.
     pub sends: usize,
     pub send_bytes: usize,
-    /// The peer leaves in a step, by a reset or by an orderly end.
+    /// The peer ends in a step, by a reset or by an orderly end.
     pub leaves: usize,
     pub resets: bool,
     /// The peer closes in a step, once the hub has shut down writing.
     pub parts: usize,
     /// The most bytes that one call of read or write moves.
     pub chunk_bytes: usize,
-    /// A call returns "would block" though it could succeed; the chance that this passes in a step.
+    /// A call returns "would block" although it could succeed; the chance that this ends in a step.
     pub hiccups: usize,
     pub unstick: usize,
     /// A call returns "interrupted".
     pub interrupts: usize,
-    /// The sizes of the kernel's buffers, as the hub sees them.
+    /// The sizes of the kernel's buffers.
     pub receive_buffer: usize,
     pub send_buffer: usize,
-    /// An edge of writability comes once there is room for so many bytes.
+    /// An edge of writability comes when there is room for this number of bytes.
     pub low_water: usize,
 }
 
@@ -51,7 +51,7 @@ impl Profile {
         }
     }
 
-    /// Any peer; `faults` is the chance, per thousand, of a bad network.
+    /// Draws a peer; `faults` is the chance, per thousand, of a bad network.
     pub fn draw(random: &mut Random, faults: usize) -> Self {
         let bad = random.chance(faults);
         let (reads, read_bytes) = match random.below(10) {

@@ -1,5 +1,4 @@
-//! Random numbers: those of a seed, by splitmix64, or those of a trace, whose bytes a fuzzer
-//! chooses.
+//! Random numbers from a seed, by splitmix64, or from a trace, whose bytes a fuzzer chooses.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,9 +10,8 @@ pub struct Random {
     trace: Option<Rc<Trace>>,
 }
 
-/// Choices, a byte for each that has few outcomes. All forks draw from the same trace, so that a
-/// changed byte changes one choice rather than everything. After its end, numbers are drawn as from
-/// a seed.
+/// Choices, one byte for each that has few outcomes. All forks draw from the same trace, so that a
+/// changed byte changes one choice. After its end, numbers are drawn as from a seed.
 #[derive(Debug)]
 struct Trace {
     bytes: Vec<u8>,
@@ -29,7 +27,7 @@ impl Random {
     }
 
     /// Draws from the bytes of `trace` as long as there are any.
-    pub fn of_trace(trace: &[u8]) -> Self {
+    pub fn from_trace(trace: &[u8]) -> Self {
         Self {
             state: 0,
             trace: Some(Rc::new(Trace {
@@ -39,14 +37,14 @@ impl Random {
         }
     }
 
-    /// Whether the trace has bytes left; a seed never ends.
-    pub fn goes_on(&self) -> bool {
+    /// Whether the trace has bytes left; a seed has no end.
+    pub fn has_more(&self) -> bool {
         self.trace
             .as_ref()
             .is_none_or(|trace| trace.at.get() < trace.bytes.len())
     }
 
-    /// A stream of its own for a part of the world.
+    /// Returns an independent stream for a part of the world.
     pub fn fork(&mut self) -> Self {
         Self {
             state: self.draw(),
@@ -111,9 +109,9 @@ impl Trace {
             _ => 4,
         };
         let rest = self.bytes.get(self.at.get()..)?;
-        let said = rest.get(..bytes)?;
+        let bytes_read = rest.get(..bytes)?;
         self.at.set(self.at.get() + bytes);
-        let number = said
+        let number = bytes_read
             .iter()
             .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         Some(((number * limit as u64) >> (8 * bytes)) as usize)

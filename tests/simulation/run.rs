@@ -1,5 +1,5 @@
-//! One seed from its beginning to its end: chaos, then calm, in which all must come right, then the
-//! shutdown.
+//! One seed from start to end: steps with faults, steps without, in which every connection must
+//! catch up, then the shutdown.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,68 +10,69 @@ use crate::link::Link;
 use crate::random::Random;
 use crate::world::World;
 
-/// Steps in which an awkward moment for the end is waited for, and in which the faults go on after
-/// it.
+/// Steps to wait for a reply in progress before the shutdown, and steps with faults after it.
 const AWKWARD_STEPS_MAX: usize = 100;
 const ROUGH_STEPS: usize = 40;
-/// Steps of calm in which the cameras go on, and in which they are silent.
+/// Steps without faults in which the cameras publish, and in which they are silent.
 const LIVE_STEPS: usize = 20;
 const SILENT_STEPS: usize = 40;
-/// Steps of the end: longer than requests on their way are awaited.
+/// Steps after the shutdown: longer than `last_call_timeout`.
 const END_STEPS: usize = 10;
-/// A trace may encode steps in which nothing happens: it is not played for ever.
+/// The most steps of a trace, which may encode steps in which nothing happens.
 const TRACE_STEPS_MAX: usize = 400;
 
-/// What came of one seed.
+/// The result of one seed.
 pub struct Outcome {
-    /// All that was moved, folded into one number.
+    /// A hash of all moved bytes.
     pub digest: u64,
-    /// How often what happened.
+    /// How often each thing happened.
     pub counts: BTreeMap<&'static str, u64>,
 }
 
-/// Runs one seed for `steps` steps of chaos and what follows them. An error names the step.
+/// Runs one seed for `steps` steps with faults, and the steps after them. An error names the step.
 pub fn run(seed: u64, steps: usize, is_verbose: bool) -> Result<Outcome, String> {
-    live(
+    run_world(
         World::new(Random::new(seed), is_verbose),
         steps.saturating_sub(LIVE_STEPS + SILENT_STEPS),
     )
 }
 
-/// Plays a trace: chaos for as long as it has bytes, and what follows.
+/// Plays a trace: steps with faults while it has bytes, and the steps after them.
 pub fn play(trace: &[u8], is_verbose: bool) -> Result<Outcome, String> {
-    live(
-        World::new(Random::of_trace(trace), is_verbose),
+    run_world(
+        World::new(Random::from_trace(trace), is_verbose),
         TRACE_STEPS_MAX,
     )
 }
 
-fn live(mut world: World, steps: usize) -> Result<Outcome, String> {
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        while world.step < steps && world.goes_on() {
+fn run_world(mut world: World, steps: usize) -> Result<Outcome, String> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        while world.step < steps && world.has_more() {
             world.step()?;
         }
         end(&mut world)
     }));
-    // A panic is a finding like any other.
-    let lived = lived.unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<&str>().map(|words| words.to_string());
+    // A panic is a failure like any other.
+    let outcome = outcome.unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|message| message.to_string());
         Err(format!(
             "panic: {}",
-            words
+            message
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_default()
         ))
     });
-    lived.map_err(|fault| format!("step {}: {fault}", world.step))
+    outcome.map_err(|fault| format!("step {}: {fault}", world.step))
 }
 
 fn end(world: &mut World) -> Result<Outcome, String> {
     checks::sums_are_reported(world)?;
-    if world.fault_profile.is_rough_ending {
-        end_roughly(world)?
+    if world.fault_profile.ends_with_faults {
+        end_with_faults(world)?
     } else {
-        end_calmly(world)?
+        end_without_faults(world)?
     }
     for _ in 0..END_STEPS {
         world.calm_step(Duration::from_millis(60), false)?;
@@ -79,7 +80,7 @@ fn end(world: &mut World) -> Result<Outcome, String> {
     }
     if !world.hub.connections().is_empty() {
         return Err(format!(
-            "{} connections are left after the end",
+            "{} connections are open after the shutdown",
             world.hub.connections().len()
         ));
     }
@@ -106,8 +107,8 @@ fn end(world: &mut World) -> Result<Outcome, String> {
     })
 }
 
-/// The faults stop: every viewer has the newest frame in the end. Then the hub is shut down.
-fn end_calmly(world: &mut World) -> Result<(), String> {
+/// Stops the faults, after which every viewer must get the newest frame. Then shuts the hub down.
+fn end_without_faults(world: &mut World) -> Result<(), String> {
     world.calm_down();
     for _ in 0..LIVE_STEPS {
         world.calm_step(Duration::from_millis(20), true)?;
@@ -116,20 +117,23 @@ fn end_calmly(world: &mut World) -> Result<(), String> {
         world.calm_step(Duration::from_millis(200), false)?;
         world.settle()?;
     }
-    // Every connection is writable, so each was just found to have been sent all there is.
+    // Every connection is writable, so the checks found that each has been sent everything.
     let waits = |link: &Link| link.writing.is_owed || link.has_event();
     if let Some((key, _)) = world.links.iter().find(|(_, link)| waits(&link.borrow())) {
-        return Err(format!("#{} is not writable in the end", key.number));
+        return Err(format!(
+            "#{}: not writable after the faults have stopped",
+            key.number
+        ));
     }
     world.shut_down();
     Ok(())
 }
 
-/// The hub is shut down amid the faults, and they go on for a while.
-fn end_roughly(world: &mut World) -> Result<(), String> {
-    // The most awkward moment is before the end of a reply that another request was to follow.
+/// Shuts the hub down while the faults go on.
+fn end_with_faults(world: &mut World) -> Result<(), String> {
+    // The hardest moment is during a reply that another request was to follow.
     for _ in 0..AWKWARD_STEPS_MAX {
-        if world.is_in_the_middle_of_a_reply() || !world.goes_on() {
+        if world.is_in_the_middle_of_a_reply() || !world.has_more() {
             break;
         }
         world.step()?;

@@ -1,5 +1,4 @@
-//! What a peer says: requests of every kind, whole, halved, pipelined, and what is no request at
-//! all.
+//! The input of a peer: requests of every kind, whole, incomplete, pipelined, and garbage.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -12,7 +11,7 @@ use framecast::wire::multipart::Framing;
 
 use crate::random::Random;
 
-/// What a request asks for.
+/// The kinds of requests.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask {
     Page {
@@ -49,10 +48,10 @@ pub enum Ask {
 #[derive(Clone, Copy, Debug)]
 pub struct Stream {
     pub camera: usize,
-    pub is_late: bool,
+    pub is_delayed: bool,
     pub framing: Framing,
-    pub pace: RateLimit,
-    /// How long it is permitted, if not for ever.
+    pub rate_limit: RateLimit,
+    /// How long its permit is valid, if it ends.
     pub permitted: Option<Duration>,
 }
 
@@ -68,24 +67,24 @@ pub struct Message {
     pub is_old: bool,
 }
 
-/// All that one peer sends.
+/// The input of one peer.
 #[derive(Debug, Default)]
 pub struct Script {
     pub bytes: Vec<u8>,
-    /// The whole requests that have not been handed out.
+    /// The complete requests that were not handed out yet.
     pub messages: VecDeque<Message>,
-    /// Where the request that is awaited begins.
+    /// Where the current request begins.
     pub awaited_from: usize,
-    /// How many were handed out.
+    /// Requests that were handed out.
     pub asked: u32,
-    /// The last reply is due or was sent: no further request is answered.
+    /// The last reply is due or has left. No further request is answered.
     pub is_over: bool,
     /// Where the peer pauses, and for how many steps.
     pauses: VecDeque<(usize, usize)>,
 }
 
 impl Script {
-    /// How many of the next bytes the peer sends now, `most` at the most.
+    /// Returns how many bytes the peer sends now, at most `most`.
     pub fn send(&mut self, sent: usize, most: usize) -> usize {
         let until = match self.pauses.front_mut() {
             Some((at, 0)) if *at == sent => {
@@ -102,15 +101,15 @@ impl Script {
         most.min(until - sent)
     }
 
-    /// Whether part of the awaited request has been read. Empty lines before it are no part of it.
+    /// Whether a byte of the current request has been read. Empty lines before it do not count.
     pub fn has_begun(&self, consumed: usize) -> bool {
         self.bytes[self.awaited_from..consumed]
             .iter()
             .any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
-    /// The refusal of the part of a request that has been read up to `consumed`, if it can never
-    /// become a request that is served, or is not whole by `deadline`.
+    /// Returns the refusal of the input up to `consumed`, if it is invalid, or incomplete at
+    /// `deadline`.
     pub fn refusal(&mut self, consumed: usize, deadline: Duration, now: Duration) -> Option<Bytes> {
         let refusal = match Request::parse(&self.bytes[self.awaited_from..consumed]) {
             Err(refusal) => refusal,
@@ -124,7 +123,7 @@ impl Script {
         Some(refusal.response())
     }
 
-    /// A request was handed out: it must be the next one.
+    /// Checks that the request that was handed out is the next one.
     pub fn next(&mut self, path: &str) -> Result<Message, String> {
         let message = self
             .messages
@@ -142,8 +141,7 @@ impl Script {
     }
 }
 
-/// Makes scripts. Each path holds a number that is used once, so that no request is taken for
-/// another.
+/// Draws scripts. Each path has a number of its own, so that requests can be told apart.
 #[derive(Debug)]
 pub struct Writer {
     pub cameras: usize,
@@ -161,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// A script of any kind. `sequences` are the cameras' last.
+    /// Draws a script. `sequences` are the newest of each camera.
     pub fn draw(&mut self, random: &mut Random, sequences: &[u64]) -> Script {
         let mut script = Script::default();
         let kind = random.below(22);
@@ -230,13 +228,13 @@ impl Writer {
             .chance(250)
             .then(|| Duration::from_micros(random.up_to(4_000_000) as u64));
         let rate = random.chance(250).then(|| random.up_to(4_000_000) as u64);
-        let pace = RateLimit {
+        let rate_limit = RateLimit {
             interval,
             bytes_per_second: rate.and_then(NonZeroU64::new),
         };
         let framing = random.pick(&[Framing::Length, Framing::Advance]);
         let camera = random.below(self.cameras);
-        let is_late = self.has_history && random.chance(400);
+        let is_delayed = self.has_history && random.chance(400);
         // Not drawn, so that the next draws are the same for every other peer.
         let permitted =
             (self.number % 4 == 3).then(|| Duration::from_millis(self.number * 37 % 5_000));
@@ -245,21 +243,21 @@ impl Writer {
             random,
             Ask::Stream(Stream {
                 camera,
-                is_late,
+                is_delayed,
                 framing,
-                pace,
+                rate_limit,
                 permitted,
             }),
         );
         if random.chance(100) {
-            // What a viewer sends is read and discarded.
+            // The hub reads and discards the input of viewers.
             script
                 .bytes
                 .resize(script.bytes.len() + random.up_to(40_000), b'?');
         }
     }
 
-    /// A table or events that never end.
+    /// A request for an endless table or for events.
     fn endless(&mut self, script: &mut Script, random: &mut Random) {
         let camera = random.below(self.cameras);
         let last = random.chance(500).then(|| random.up_to(10_000) as u64);
@@ -308,7 +306,7 @@ impl Writer {
         });
     }
 
-    /// Random bytes may hold requests: each is answered with 204.
+    /// Finds requests in random bytes: each is answered with 204.
     fn parse_requests(&self, script: &mut Script, mut from: usize) {
         while let Ok(Some((request, length))) = Request::parse(&script.bytes[from..]) {
             from += length;
@@ -331,7 +329,7 @@ impl Writer {
         }
     }
 
-    /// The beginning of a request whose end never comes.
+    /// The beginning of a request that never ends.
     fn half(&mut self, script: &mut Script, random: &mut Random) {
         let whole = format!(
             "GET /half HTTP/1.1\r\nHost: cam\r\nX: {}\r\n\r\n",

@@ -1,4 +1,4 @@
-//! Answers to requests, and what of them must arrive.
+//! Answers to requests, and the bytes that they make due.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use crate::script::{Ask, Message, Stream};
 use crate::transcript::Viewing;
 use crate::world::{BEGINNING, Links};
 
-/// The camera number under which the bytes of pages are derived.
+/// The camera number of the bytes of pages.
 const PAGES: usize = 99;
 
 /// Answers the requests of one turn.
@@ -33,13 +33,13 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Answers one call. A fault of the call goes to the model.
+    /// Answers one call. The model records a failed check.
     pub fn reply(&self, call: &Call, hub: &Hub<End>) -> Reply {
         let link = self
             .links
             .iter()
             .find(|(key, _)| *key == call.key && hub.connections().get(*key).is_some());
-        // A call whose connection was closed since is still handed out; its answer is dropped.
+        // The connection of a call may be closed by now. The hub drops the answer.
         let answer = link.and_then(|(_, link)| {
             let answer = self.answer(call, link, hub);
             answer
@@ -75,7 +75,7 @@ impl Site<'_> {
             Some(wait) => checks::asked_again(&wait, call, model).map(|()| wait.message)?,
             None if link.transcript.has_reply_due() || link.transcript.is_subscriber() => {
                 return Err(format!(
-                    "#{} is asked for more than one thing at a time",
+                    "#{}: a request is handed out during another one",
                     call.key.number
                 ));
             }
@@ -87,10 +87,10 @@ impl Site<'_> {
             hub,
             message,
         };
-        let Some((producer, kind, last_id)) = exchange.body()? else {
+        let Some((inner, kind, last_id)) = exchange.body()? else {
             return exchange.answer(call.waited);
         };
-        if producer.topics().is_empty()
+        if inner.topics().is_empty()
             != matches!(
                 kind,
                 Kind::Table {
@@ -100,13 +100,13 @@ impl Site<'_> {
             )
         {
             return Err(format!(
-                "a body with an end has topics, or one without has none: {kind:?}"
+                "a body must have topics if and only if it is endless: {kind:?}"
             ));
         }
-        exchange.expect_body(producer.length(), kind, producer.topics(), last_id);
+        exchange.expect_body(inner.length(), kind, inner.topics(), last_id);
         let link = Rc::downgrade(shared);
         let watched = Watched {
-            producer,
+            inner,
             link,
             model: self.model.clone(),
         };
@@ -117,10 +117,10 @@ impl Site<'_> {
     }
 }
 
-/// A body of the site, what it must hold, and the entry of the event log that the peer knows.
+/// A body of the site, its content, and the last entry of the event log that the peer knows.
 type Made = (Box<dyn hub::Body>, Kind, u64);
 
-/// One request, and what is due for it.
+/// One request and the bytes that it makes due.
 struct Exchange<'a> {
     link: &'a mut Link,
     model: &'a mut Model,
@@ -129,7 +129,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// The body that was requested, if one was and there is anything to make it of.
+    /// Returns the body that was requested, unless it would be empty.
     fn body(&mut self) -> Result<Option<Made>, String> {
         Ok(Some(match self.message.ask {
             Ask::Table { camera, rows }
@@ -159,21 +159,21 @@ impl Exchange<'_> {
             }
             Ask::Clip { camera, span } => {
                 let frames = self.model.cameras[camera].last_seconds(span);
-                let kept: Vec<&Frame> = self.hub.live().channels[camera]
+                let frames_of_hub: Vec<&Frame> = self.hub.live().channels[camera]
                     .history
                     .last(span)
                     .collect();
                 if !frames
                     .iter()
                     .map(|frame| frame.sequence)
-                    .eq(kept.iter().map(|frame| frame.sequence))
+                    .eq(frames_of_hub.iter().map(|frame| frame.sequence))
                 {
                     return Err(format!(
-                        "the last {span:?} of camera {camera} are not what was shown then"
+                        "the last {span:?} of camera {camera} are the wrong frames"
                     ));
                 }
-                // An AVI can be refused for its length; a file of this kind has no limit.
-                match Clip::new(Format::Mjpeg, &kept)
+                // Only AVI has a limit of length.
+                match Clip::new(Format::Mjpeg, &frames_of_hub)
                     .ok()
                     .filter(|_| !frames.is_empty())
                 {
@@ -192,7 +192,7 @@ impl Exchange<'_> {
         }))
     }
 
-    /// The answer to any other request.
+    /// Answers any other request.
     fn answer(mut self, waited: bool) -> Result<Answer, String> {
         Ok(match self.message.ask {
             Ask::Page { bytes } => self.respond(Status::Ok, page(bytes), None),
@@ -224,9 +224,9 @@ impl Exchange<'_> {
             Ask::Table { .. } | Ask::Events { .. } | Ask::Clip { .. } => self.none(),
             Ask::Stream(Stream {
                 camera,
-                is_late,
+                is_delayed,
                 framing,
-                pace,
+                rate_limit,
                 permitted,
             }) => {
                 let head: Bytes = [
@@ -235,12 +235,12 @@ impl Exchange<'_> {
                 ]
                 .concat()
                 .into();
-                let delay = if is_late {
+                let delay = if is_delayed {
                     self.model.delay
                 } else {
                     Duration::ZERO
                 };
-                let mut viewing = Viewing::new(camera, delay, framing, pace, self.model);
+                let mut viewing = Viewing::new(camera, delay, framing, rate_limit, self.model);
                 viewing.until = permitted.map(|permitted| self.model.now + permitted);
                 self.link.transcript.expect(head.clone(), None);
                 self.link.transcript.viewing = Some(viewing);
@@ -248,7 +248,7 @@ impl Exchange<'_> {
                     camera,
                     framing,
                     delay,
-                    rate_limit: pace,
+                    rate_limit,
                     label: String::new(),
                     head,
                 })
@@ -290,7 +290,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// A response of these bytes: `frame`'s, if they are a frame's.
+    /// Responds with these bytes: those of `frame`, if there is one.
     fn respond(&mut self, status: Status, body: Bytes, frame: Option<Rc<Published>>) -> Answer {
         self.expect_head(status, &format!("Content-Length: {}\r\n", body.len()), true);
         if !self.message.head_only {
@@ -310,14 +310,12 @@ impl Exchange<'_> {
         )
     }
 
-    /// The newest frame, if there is one with a higher sequence than `after`.
+    /// Responds with the newest frame if its sequence exceeds `after`.
     fn snapshot(&mut self, camera: usize, after: u64) -> Result<Option<Answer>, String> {
         let due = self.model.cameras[camera].live.clone();
         let frame = self.hub.live().channels[camera].live.as_ref();
         if frame.map(|frame| frame.sequence) != due.as_ref().map(|due| due.sequence) {
-            return Err(format!(
-                "camera {camera} shows another frame than its newest"
-            ));
+            return Err(format!("camera {camera}: the live frame is not the newest"));
         }
         let newer = due.zip(frame).filter(|(due, _)| due.sequence > after);
         Ok(newer.map(|(due, frame)| self.respond(Status::Ok, frame.jpeg(), Some(due))))
@@ -328,7 +326,7 @@ fn page(bytes: usize) -> Bytes {
     Bytes::from_static(jpeg(PAGES, bytes as u64, bytes))
 }
 
-/// When a picture was taken: a time that follows from its number.
+/// Returns the time of capture of a frame, which follows from its number.
 pub fn captured_at(number: u64) -> Duration {
     Duration::from_micros(1_700_000_000_000_000 + number * 1_001)
 }

@@ -2,13 +2,13 @@
 
 use crate::random::Random;
 
-/// What a camera does in one step.
+/// An action of a camera.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
     Frame { bytes: usize, sequence: Option<u64> },
-    StandIn { bytes: usize },
-    Retract,
-    GiveUp,
+    Placeholder { bytes: usize },
+    Clear,
+    FailWaiters,
 }
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Source {
     /// Chances per thousand in each step: a frame, the beginning of a silence.
     frames: usize,
     silences: usize,
-    /// Large pictures are rare: comparing them takes most of the time.
+    /// Large pictures are rare, since comparing them takes most of the time.
     large: usize,
     usual_bytes: usize,
     numbers: usize,
@@ -35,14 +35,14 @@ impl Source {
         }
     }
 
-    /// What it does in this step, if anything.
+    /// Draws the action of a step.
     pub fn act(&mut self, random: &mut Random, sequence: u64) -> Option<Act> {
         if self.silent_steps > 0 {
             self.silent_steps -= 1;
             return match random.below(80) {
-                0 => Some(Act::Retract),
-                1 => Some(Act::GiveUp),
-                2..4 => Some(Act::StandIn {
+                0 => Some(Act::Clear),
+                1 => Some(Act::FailWaiters),
+                2..4 => Some(Act::Placeholder {
                     bytes: self.bytes(random),
                 }),
                 _ => None,
@@ -56,7 +56,7 @@ impl Source {
             .then(|| self.frame(random, sequence))
     }
 
-    /// A frame, in any case.
+    /// Draws a frame.
     pub fn frame(&self, random: &mut Random, sequence: u64) -> Act {
         let given = random
             .chance(self.numbers)

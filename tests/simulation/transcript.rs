@@ -1,8 +1,7 @@
-//! What one connection must be sent, to the byte, checked as it is sent.
+//! The bytes that one connection must be sent, compared as they leave.
 //!
-//! At every moment there is exactly one right next byte: the rest of the part that has begun, then
-//! the bytes of an answer, then the newest frame there is. So nothing is parsed and nothing is
-//! kept: what leaves is compared.
+//! At every moment exactly one next byte is right: the rest of the part in flight, then the bytes
+//! of a reply, then the newest frame. So nothing is parsed and nothing is stored.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -17,15 +16,15 @@ use framecast::wire::multipart::Framing;
 use crate::body::Body;
 use crate::model::{CLOSING, Model, Published};
 
-/// So many bytes distinguish frames when a part begins; the rest is compared as it leaves.
+/// This number of bytes identifies a frame when a part begins; the rest is compared as it leaves.
 const HEAD_BYTES: usize = 200;
 
-/// The bytes that are due, in their order, and where more come from.
+/// The bytes that are due, in order, and the source of more.
 #[derive(Debug, Default)]
 pub struct Transcript {
     due: VecDeque<Due>,
     pub viewing: Option<Viewing>,
-    /// What is sent while it is made.
+    /// The body in progress.
     pub body: Option<Body>,
 }
 
@@ -34,29 +33,29 @@ pub struct Transcript {
 struct Due {
     left: Bytes,
     has_begun: bool,
-    /// The frame they hold.
+    /// The frame that they are part of.
     frame: Option<Rc<Published>>,
 }
 
-/// What a viewer asked for and what it has been sent.
+/// The request of a viewer, and the frames it has been sent.
 #[derive(Debug, Default)]
 pub struct Viewing {
     pub camera: usize,
     pub delay: Duration,
     framing: Framing,
-    pace: RateLimit,
+    rate_limit: RateLimit,
     pub since: Duration,
     /// The part in flight: when it began, and whether it is a repeat.
     pub part: Option<(Duration, bool)>,
     /// The sequence of the last part that has begun, and when it did.
     pub last: Option<(u64, Duration)>,
-    /// Frames up to this number were not for it.
+    /// Frames up to this number were published before.
     start: u64,
-    /// What became of the frames since; skipped frames are not counted.
+    /// The counts of the frames since, without the skipped ones.
     pub counts: FrameCounts,
-    /// Parts that have begun, the bytes of those before the last, and of the last.
+    /// Parts that have begun, the bytes of all but the last, and of the last.
     begun: u64,
-    paid_bytes: usize,
+    earlier_bytes: usize,
     last_bytes: usize,
     /// When its permit ends, if it does. From `ended_at` on, no further part may begin.
     pub until: Option<Duration>,
@@ -66,7 +65,7 @@ pub struct Viewing {
 }
 
 impl Transcript {
-    /// These bytes are due next, if there are any; `frame` is the frame that they hold.
+    /// Makes these bytes due next; `frame` is the frame that they are part of.
     pub fn expect(&mut self, left: Bytes, frame: Option<Rc<Published>>) {
         if !left.is_empty() {
             self.due.push_back(Due {
@@ -82,12 +81,12 @@ impl Transcript {
         !self.due.is_empty()
     }
 
-    /// Whether bytes are due, or the rest of a reply that is still to be made.
+    /// Whether bytes are due, or chunks of a body that has an end.
     pub fn has_reply_due(&self) -> bool {
         self.has_bytes_due() || self.body.as_ref().is_some_and(|body| !body.is_endless)
     }
 
-    /// Whether the peer is sent a camera's frames, or a body without end.
+    /// Whether the peer gets the frames of a camera, or another endless body.
     pub fn is_subscriber(&self) -> bool {
         self.viewing.is_some() || self.body.as_ref().is_some_and(|body| body.is_endless)
     }
@@ -97,7 +96,7 @@ impl Transcript {
         self.due.front().is_some_and(|due| due.has_begun)
     }
 
-    /// The frames that are partly sent, or promised.
+    /// Returns the frames that are partly sent, or that a body needs.
     pub fn frames_held(&self) -> impl Iterator<Item = &Rc<Published>> {
         self.due
             .iter()
@@ -113,20 +112,19 @@ impl Transcript {
                 .as_mut()
                 .filter(|viewing| self.due.is_empty() && !viewing.is_ending)
             {
-                // Where nothing is due, a viewer is sent the newest frame, or the end of the
-                // stream.
+                // With nothing due, a viewer gets the newest frame, or the end of the stream.
                 let (left, frame) = viewing.begin(bytes, model)?;
                 self.expect(left, frame);
             }
             let Some(due) = self.due.front_mut() else {
-                return Err(format!("nothing is due, but {}", spell(bytes)));
+                return Err(format!("nothing is due, but {} leaves", quote(bytes)));
             };
             let length = due.left.len().min(bytes.len());
             if due.left[..length] != bytes[..length] {
                 return Err(format!(
                     "N1: {} is due, not {}",
-                    spell(&due.left),
-                    spell(bytes)
+                    quote(&due.left),
+                    quote(bytes)
                 ));
             }
             due.has_begun = true;
@@ -146,21 +144,21 @@ impl Viewing {
         camera: usize,
         delay: Duration,
         framing: Framing,
-        pace: RateLimit,
+        rate_limit: RateLimit,
         model: &Model,
     ) -> Self {
         let newest = &model.cameras[camera];
-        // The frame on show greets a newcomer.
-        let greeting = u64::from(newest.shown(delay, model.now).is_some());
+        // The newest frame is the first one.
+        let first = u64::from(newest.shown(delay, model.now).is_some());
         Self {
             camera,
             delay,
             framing,
-            pace,
+            rate_limit,
             since: model.now,
-            start: newest.published(delay, model.now) - greeting,
+            start: newest.published(delay, model.now) - first,
             counts: FrameCounts {
-                offered: greeting,
+                offered: first,
                 ..FrameCounts::default()
             },
             ended_at: model.stopping_at.and(Some(model.now)),
@@ -168,8 +166,8 @@ impl Viewing {
         }
     }
 
-    /// Counts the frames there are for it, up to its end: that of its permit, if `may_end`, or the
-    /// hub's.
+    /// Counts the offered frames, up to the end of the stream: by its permit, if `may_end`, or by
+    /// the shutdown.
     pub fn update(&mut self, may_end: bool, model: &Model) {
         if self.ended_at.is_some() {
             return;
@@ -180,7 +178,8 @@ impl Viewing {
         self.ended_at = (may_end && is_over).then_some(model.now);
     }
 
-    /// A part begins: it must be of the newest frame, and allowed now. Returns what is due.
+    /// Checks that the part that begins is of the newest frame, and allowed by the rate limit.
+    /// Returns the bytes that are due.
     fn begin(
         &mut self,
         bytes: &[u8],
@@ -191,7 +190,7 @@ impl Viewing {
             return Ok((CLOSING, None));
         }
         let Some(newest) = model.cameras[self.camera].shown(self.delay, model.now) else {
-            return Err(format!("N3: no frame is due, but {}", spell(bytes)));
+            return Err(format!("N3: no frame is due, but {} leaves", quote(bytes)));
         };
         let part = newest.part(self.framing);
         let head = bytes.len().min(part.len()).min(HEAD_BYTES);
@@ -199,7 +198,7 @@ impl Viewing {
             return Err(format!(
                 "N3: frame {} is due, not {}",
                 newest.sequence,
-                spell(bytes)
+                quote(bytes)
             ));
         }
         let last = self.last.map(|(sequence, _)| sequence);
@@ -210,8 +209,8 @@ impl Viewing {
             ));
         }
         self.begun += 1;
-        self.paid_bytes += mem::replace(&mut self.last_bytes, part.len());
-        self.within_pace(model.now - self.since)?;
+        self.earlier_bytes += mem::replace(&mut self.last_bytes, part.len());
+        self.within_rate_limit(model.now - self.since)?;
         self.last = Some((newest.sequence, model.now));
         self.part = Some((model.now, last == Some(newest.sequence)));
         Ok((part, Some(newest.clone())))
@@ -226,42 +225,45 @@ impl Viewing {
         }
     }
 
-    /// Neither more frames have begun than the viewer asked for, nor did one before its
-    /// predecessors were paid for.
-    fn within_pace(&self, time: Duration) -> Result<(), String> {
-        if let Some(interval) = self.pace.interval {
+    /// Checks the rate limits: in frames, and in bytes of the parts before this one.
+    fn within_rate_limit(&self, time: Duration) -> Result<(), String> {
+        if let Some(interval) = self.rate_limit.interval {
             let allowed = 1 + time.as_nanos() / interval.as_nanos();
             if u128::from(self.begun) > allowed {
                 return Err(format!(
-                    "{} frames where the viewer's rate allows {allowed}",
+                    "{} frames, the rate limit allows {allowed}",
                     self.begun
                 ));
             }
         }
-        if let Some(rate) = self.pace.bytes_per_second {
+        if let Some(rate) = self.rate_limit.bytes_per_second {
             let allowed = u128::from(rate.get()) * time.as_nanos() / 1_000_000_000;
-            if self.paid_bytes as u128 > allowed {
+            if self.earlier_bytes as u128 > allowed {
                 return Err(format!(
-                    "{} bytes where the viewer's bucket allows {allowed}",
-                    self.paid_bytes
+                    "{} bytes, the rate limit allows {allowed}",
+                    self.earlier_bytes
                 ));
             }
         }
         Ok(())
     }
 
-    /// How long what was begun last may hold back what follows.
+    /// Returns how long the rate limit holds back the next part.
     pub fn time_of_last(&self) -> Duration {
-        let bytes_time = self.pace.bytes_per_second.map_or(Duration::ZERO, |rate| {
-            let nanos = (self.last_bytes as u128 * 1_000_000_000).div_ceil(u128::from(rate.get()));
-            Duration::from_nanos(nanos as u64)
-        });
-        bytes_time.max(self.pace.interval.unwrap_or_default())
+        let bytes_time = self
+            .rate_limit
+            .bytes_per_second
+            .map_or(Duration::ZERO, |rate| {
+                let nanos =
+                    (self.last_bytes as u128 * 1_000_000_000).div_ceil(u128::from(rate.get()));
+                Duration::from_nanos(nanos as u64)
+            });
+        bytes_time.max(self.rate_limit.interval.unwrap_or_default())
     }
 }
 
-/// The beginning of some bytes, for a report.
-pub fn spell(bytes: &[u8]) -> String {
+/// Formats the first bytes for a message.
+pub fn quote(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(120)];
     format!("\"{}\" ({} bytes)", shown.escape_ascii(), bytes.len())
 }

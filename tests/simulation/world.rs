@@ -1,5 +1,5 @@
-//! One seed's world: the hub, its peers, its cameras and the clock, and the step that moves them
-//! all.
+//! The world of one seed: the hub, its peers, its cameras and the clock, and the step that moves
+//! them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,27 +20,26 @@ use crate::script::Writer;
 use crate::site::{self, Site};
 use crate::source::{Act, Source};
 
-/// Where simulated time begins; from there it moves by what a seed draws.
+/// The start of simulated time. The seed decides how much time passes in each step.
 pub static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Turns after which the hub must be at rest, once nothing happens any more.
+/// Turns after which the hub must be at rest if nothing happens.
 const TURNS_MAX: usize = 20_000;
 
-/// The connections that are not closed.
+/// The open connections.
 pub type Links = Vec<(Key, Rc<RefCell<Link>>)>;
 
 pub struct World {
     pub hub: Hub<End>,
     pub model: Rc<RefCell<Model>>,
-    /// The connections there are.
     pub links: Links,
     pub fault_profile: FaultProfile,
-    /// Turns that did nothing though the hub said there was work.
+    /// Turns in a row that did nothing although the hub asked for them.
     pub idle_turns: usize,
-    /// Connections closed for the frames they held, before this turn.
+    /// Connections closed for retained frames, before this turn.
     pub retained_limit_before: u64,
     /// Peers that connect in this step.
-    newcomers: usize,
+    connecting: usize,
     is_calm: bool,
     is_verbose: bool,
     random: Random,
@@ -51,7 +50,7 @@ pub struct World {
     admitted: u64,
 }
 
-/// The faults of one world, and how often they happen: chances per thousand.
+/// The faults of one world. Chances are per thousand.
 #[derive(Debug)]
 pub struct FaultProfile {
     peers_max: usize,
@@ -59,8 +58,8 @@ pub struct FaultProfile {
     faults: usize,
     spurious: usize,
     late: usize,
-    /// Whether the hub is shut down amid the faults.
-    pub is_rough_ending: bool,
+    /// The hub is shut down while the faults go on.
+    pub ends_with_faults: bool,
     tick_us: usize,
     leaps: usize,
 }
@@ -73,7 +72,7 @@ impl FaultProfile {
             faults: random.pick(&[0, 100, 500, 1000]),
             spurious: random.pick(&[0, 20, 200]),
             late: random.pick(&[0, 100, 500]),
-            is_rough_ending: random.chance(250),
+            ends_with_faults: random.chance(250),
             tick_us: random.up_to(60_000),
             leaps: random.pick(&[0, 20, 50]),
         }
@@ -107,7 +106,7 @@ impl World {
             hub: Hub::new(cameras, BOUNDARY, limits.clone()),
             model: Rc::new(RefCell::new(Model::new(cameras, limits, delay))),
             links: Vec::new(),
-            newcomers: 0,
+            connecting: 0,
             fault_profile,
             idle_turns: 0,
             retained_limit_before: 0,
@@ -128,9 +127,9 @@ impl World {
             .map(|(_, link)| link)
     }
 
-    /// Whether a trace has bytes left; a seed never ends.
-    pub fn goes_on(&self) -> bool {
-        self.random.goes_on()
+    /// Whether the trace has bytes left; a seed has no end.
+    pub fn has_more(&self) -> bool {
+        self.random.has_more()
     }
 
     /// The hub's time.
@@ -138,13 +137,13 @@ impl World {
         *BEGINNING + self.model.borrow().now
     }
 
-    fn log(&self, words: impl FnOnce() -> String) {
+    fn log(&self, message: impl FnOnce() -> String) {
         if self.is_verbose {
             println!(
                 "{:>5} {:>12.6} s  {}",
                 self.step,
                 self.model.borrow().now.as_secs_f64(),
-                words()
+                message()
             );
         }
     }
@@ -157,13 +156,13 @@ impl World {
                 .fault_profile
                 .peers_max
                 .saturating_sub(self.links.len());
-            self.newcomers = self.random.up_to(4).min(room);
+            self.connecting = self.random.up_to(4).min(room);
         }
         let acts = self.cameras_act();
         self.around(time, acts)
     }
 
-    /// Nothing goes wrong from now on.
+    /// Stops all faults.
     pub fn calm_down(&mut self) {
         self.is_calm = true;
         self.fault_profile.late = 0;
@@ -173,7 +172,7 @@ impl World {
         }
     }
 
-    /// One step of calm: time passes, and each camera gives a frame if it is `live`.
+    /// One step without faults: time passes, and if `live`, each camera publishes a frame.
     pub fn calm_step(&mut self, time: Duration, live: bool) -> Result<(), String> {
         let cameras = if live { self.sources.len() } else { 0 };
         let acts = (0..cameras)
@@ -209,7 +208,7 @@ impl World {
         self.hub.shut_down(now);
     }
 
-    /// Takes turns as long as the hub has work that waits for no event and no timer.
+    /// Takes turns as long as the hub has work that needs no event and no timer.
     pub fn settle(&mut self) -> Result<(), String> {
         for _ in 0..TURNS_MAX {
             if self.sleeps() {
@@ -220,7 +219,7 @@ impl World {
         Err(format!("the hub is not at rest after {TURNS_MAX} turns"))
     }
 
-    /// How much time passes in a step: little, or up to about a deadline, or seconds.
+    /// Draws the time that passes in a step: little, until about a deadline, or seconds.
     fn time(&mut self) -> Duration {
         let time = Duration::from_micros(self.random.below(self.fault_profile.tick_us) as u64);
         if self.random.chance(300) {
@@ -268,7 +267,7 @@ impl World {
         )
     }
 
-    /// Time passes, and the hub takes a turn, unless the loop would sleep on.
+    /// Lets time pass, and takes a turn unless the loop would sleep.
     fn around(&mut self, time: Duration, acts: Vec<(usize, Act)>) -> Result<(), String> {
         self.step += 1;
         self.model.borrow_mut().now += time;
@@ -276,9 +275,9 @@ impl World {
             .iter()
             .for_each(|(_, link)| link.borrow_mut().tick());
         let has_events = self.links.iter().any(|(_, link)| link.borrow().has_event());
-        if !acts.is_empty() || has_events || self.newcomers > 0 || !self.sleeps() {
+        if !acts.is_empty() || has_events || self.connecting > 0 || !self.sleeps() {
             let moves = self.model.borrow().moves;
-            // A frame is work, even if no viewer is due it yet.
+            // A frame is work, even if no rate limit allows it yet.
             let has_acts = !acts.is_empty();
             self.turn(acts)?;
             let is_idle = !has_acts && moves == self.model.borrow().moves && !self.sleeps();
@@ -293,12 +292,12 @@ impl World {
         !self.hub.next_wake().is_due(self.now())
     }
 
-    /// The inputs of a turn, in any order, and the turn.
+    /// Gives the hub its inputs, in any order, and takes a turn.
     fn turn(&mut self, mut acts: Vec<(usize, Act)>) -> Result<(), String> {
         let now = self.now();
         self.model.borrow_mut().turn_begins();
         self.retained_limit_before = self.hub.live().totals.closed.retained_limit;
-        let mut newcomers = std::mem::take(&mut self.newcomers);
+        let mut connecting = std::mem::take(&mut self.connecting);
         for (key, readiness) in self.batch() {
             self.log(|| {
                 format!(
@@ -311,17 +310,17 @@ impl World {
                 link.borrow_mut().on_event(readiness);
             }
             self.hub.ready(key, readiness);
-            // Frames and new connections come between the other events of a batch.
+            // Frames and new connections may come between two events of a batch.
             if !acts.is_empty() && self.random.chance(100) {
                 let (camera, act) = acts.remove(0);
                 self.perform(camera, act);
             }
-            if newcomers > 0 && self.random.chance(300) {
-                newcomers -= 1;
+            if connecting > 0 && self.random.chance(300) {
+                connecting -= 1;
                 self.admit();
             }
         }
-        (0..newcomers).for_each(|_| self.admit());
+        (0..connecting).for_each(|_| self.admit());
         acts.into_iter()
             .for_each(|(camera, act)| self.perform(camera, act));
         self.announce();
@@ -338,8 +337,8 @@ impl World {
         self.reap(turned.closed)
     }
 
-    /// The events of one batch: true ones in any order, some late; spurious ones, also for closed
-    /// connections.
+    /// Draws the events of one batch: true ones in any order, some late; spurious ones, also for
+    /// closed connections.
     fn batch(&mut self) -> Vec<(Key, Readiness)> {
         let mut batch = Vec::new();
         for (key, link) in &self.links {
@@ -403,7 +402,7 @@ impl World {
         };
         self.log(|| {
             format!(
-                "#{} comes to slot {}: {:?}",
+                "#{} accepted in slot {}: {:?}",
                 key.number,
                 key.slot,
                 link.borrow().profile
@@ -418,8 +417,8 @@ impl World {
         self.log(|| format!("camera {camera}: {act:?}"));
         match act {
             Act::Frame { bytes, sequence } => self.publish(camera, bytes, sequence, true),
-            Act::StandIn { bytes } => self.publish(camera, bytes, None, false),
-            Act::GiveUp => {
+            Act::Placeholder { bytes } => self.publish(camera, bytes, None, false),
+            Act::FailWaiters => {
                 for (_, link) in &self.links {
                     if let Some(wait) = link
                         .borrow_mut()
@@ -432,14 +431,14 @@ impl World {
                 }
                 self.hub.fail_waiters(camera, now);
             }
-            Act::Retract => {
+            Act::Clear => {
                 self.model.borrow_mut().cameras[camera].clear();
                 self.hub.clear(camera);
             }
         }
     }
 
-    /// The server publishes statistics while any peer subscribes to them.
+    /// Publishes statistics if a peer subscribes to them.
     fn announce(&mut self) {
         for topic in [Topic::State, Topic::Loop] {
             if self.hub.subscribers(topic) > 0 && self.random.chance(100) {
@@ -483,7 +482,7 @@ impl World {
         }
     }
 
-    /// Counts the frames there are for each viewer.
+    /// Counts the frames that are offered to each viewer.
     fn update_viewings(&self, may_end: bool) {
         let model = &*self.model.borrow();
         for (_, link) in self
@@ -525,7 +524,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // What is left is closed with the hub.
+        // The hub drops the remaining connections.
         self.model.borrow_mut().is_reaping = true;
     }
 }
