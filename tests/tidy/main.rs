@@ -3,6 +3,7 @@
 //! `lib.rs` matches what is there.
 
 mod documents;
+mod exercises;
 mod imports;
 mod map;
 
