@@ -1,6 +1,55 @@
-//! Checks that the pages are well formed.
+//! Checks that the pages are well formed, and that their tables match the code.
+
+mod addresses;
+mod limits;
+mod options;
+
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::{PAGES, Page};
+
+/// The rows of the tables in a page, each with the heading above it. Cells have no blanks around
+/// them; the rows with the titles of the columns are left out.
+fn table_rows(name: &str) -> Vec<(&'static str, Vec<&'static str>)> {
+    let page = Page::find(name).unwrap();
+    let mut heading = "";
+    let mut rows = Vec::new();
+    let mut lines = page.text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let is_titles = lines.peek().is_some_and(|next| next.starts_with("|---"));
+        if let Some(title) = line.strip_prefix("## ") {
+            heading = title;
+        } else if line.starts_with("| ") && !is_titles {
+            let cells = line.trim_matches('|').split('|').map(str::trim);
+            rows.push((heading, cells.collect()));
+        }
+    }
+    rows
+}
+
+/// Returns the words in backquotes.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// Returns the text of a file of `src`, or of all Rust and JavaScript files of a folder.
+fn source(name: &str) -> String {
+    text_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name))
+}
+
+fn text_of(path: &Path) -> String {
+    if path.is_file() {
+        return fs::read_to_string(path).unwrap();
+    }
+    let entries = fs::read_dir(path).unwrap();
+    let entries = entries.map(|entry| entry.unwrap().path());
+    let is_text = |path: &PathBuf| {
+        let ending = path.extension().unwrap_or_default();
+        path.is_dir() || ending == "rs" || ending == "js"
+    };
+    entries.filter(is_text).map(|path| text_of(&path)).collect()
+}
 
 /// Returns the lines of a page that are not code.
 fn prose(page: &Page) -> String {
@@ -40,7 +89,7 @@ fn code_blocks_name_their_language() {
 
 #[test]
 fn links_between_pages_have_a_target_on_git_hosts_and_in_rustdoc() {
-    let declared = include_str!("mod.rs");
+    let declared = include_str!("../mod.rs");
     for page in PAGES {
         assert!(declared.contains(&format!(
             "[{}]: self::{}\"]",
