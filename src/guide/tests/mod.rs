@@ -3,6 +3,7 @@
 mod addresses;
 mod limits;
 mod options;
+mod troubleshooting;
 
 use std::fs;
 use std::path::{Path, PathBuf};
