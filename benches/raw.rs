@@ -5,16 +5,28 @@
 //! Both run alternately, so that other load on the machine affects both; the medians are compared.
 //! `cargo bench --bench raw -- [FORMAT...]`
 
+#[path = "../src/drivers/v4l2/abi.rs"]
+#[allow(dead_code, reason = "the driver uses more of it")]
+mod abi;
+#[path = "../src/drivers/v4l2/color.rs"]
+#[allow(dead_code, reason = "the driver uses more of it")]
+mod color;
+#[path = "../src/drivers/v4l2/format.rs"]
+#[allow(dead_code, reason = "the driver uses more of it")]
+mod format;
 #[path = "../src/drivers/v4l2/tests/pack.rs"]
 mod pack;
+#[path = "../src/drivers/v4l2/raw.rs"]
+#[allow(dead_code, reason = "the driver uses more of it")]
+mod raw;
 
 use std::hint::black_box;
 use std::time::Duration;
 
-use framecast::drivers::v4l2::color::{Colors, Matrix};
-use framecast::drivers::v4l2::offer::PixelFormat::{self, *};
-use framecast::drivers::v4l2::raw::Layout;
+use color::{Colors, Matrix};
+use format::PixelFormat::{self, *};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use raw::Layout;
 use rustix::time::{ClockId, clock_gettime};
 
 const WIDTH: u16 = 1280;
@@ -39,9 +51,9 @@ fn main() {
         if !selected.is_empty() && !selected.contains(&format) {
             continue;
         }
-        compare(format, "limited range", Colors::LIMITED);
+        compare(format, "limited range", pack::LIMITED);
         if format != Grey {
-            compare(format, "full range", Colors::FULL);
+            compare(format, "full range", pack::FULL);
         }
         if matches!(format, Yuyv | Nv12) {
             compare(

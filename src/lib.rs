@@ -117,7 +117,7 @@
 //! 18. [`hub::Hub::send_pending`]: goes through the list of connections to send to.
 //! 19. [`hub::Hub::send`]: asks the body for a chunk, if the transport has room and no chunk is
 //!     in flight.
-//! 20. [`hub::sending::Sending::pull`]: queues the chunk.
+//! 20. `hub::sending::Sending::pull`: queues the chunk.
 //! 21. `stream::viewer::Viewer::next`: returns the newest frame, by reference, if it is new to the
 //!     viewer and its rate allows it.
 //! 22. [`hub::Hub::write`]: writes what is queued. A frame of which the transport took no byte is
@@ -138,22 +138,26 @@
 // The life of a frame runs through private functions of public types.
 #![allow(rustdoc::private_intra_doc_links)]
 
-pub mod bench;
-pub mod clock;
-pub mod drivers;
-pub mod generate;
+pub(crate) mod bench;
+pub(crate) mod clock;
+pub(crate) mod commands;
+pub(crate) mod drivers;
+pub(crate) mod generate;
 pub mod guide;
-pub mod health;
+pub(crate) mod health;
 pub mod hub;
-pub mod logging;
-pub mod options;
-pub mod publish;
-pub mod server;
-pub mod site;
-pub mod stream;
-pub mod text;
-pub mod trust;
+pub(crate) mod logging;
+pub(crate) mod options;
+pub(crate) mod publish;
+pub(crate) mod server;
+pub(crate) mod site;
+pub(crate) mod stream;
+pub(crate) mod text;
+pub(crate) mod trust;
 pub mod wire;
+
+#[doc(hidden)]
+pub use commands::main;
 
 // The corpus of the fuzzer, and everything that is served, against the same oracles.
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use framecast::hub::Call;
+use framecast::hub::Captured;
 use framecast::hub::{Answer, Hub, Limits, Readiness, Reply, Subscription, Tick, Transport};
-use framecast::stream::Captured;
-use framecast::stream::{Peer, RateLimit};
+use framecast::hub::{Peer, RateLimit};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::metadata::WallTime;
 use framecast::wire::multipart::{Framing, preamble};

@@ -17,6 +17,24 @@ use clap::Parser;
 use framecast::bench::Plan;
 
 mod peer;
+// The crowd of `framecast bench`, and what it stands on.
+extern crate self as framecast;
+#[path = "../../src/bench/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod bench;
+#[path = "../../src/clock.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod clock;
+#[path = "../../src/text/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod text;
+#[path = "../../src/trust.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod trust;
+#[path = "../../src/wire/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod wire;
+
 #[path = "../shared/mod.rs"]
 mod shared;
 

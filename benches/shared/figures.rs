@@ -2,8 +2,9 @@
 
 use std::error::Error;
 
+use framecast::bench::outcome::{Group, Quantiles};
 use framecast::bench::process::Meter;
-use framecast::bench::{self, Group, Outcome, Plan, Quantiles};
+use framecast::bench::{self, Outcome, Plan};
 
 use super::server::Server;
 
@@ -68,11 +69,14 @@ impl Run {
     /// Runs a plan's viewers against a server.
     pub(crate) fn measure(server: &Server, plan: Plan) -> Result<Self, Box<dyn Error>> {
         let rss_idle_bytes = Meter::start(server.pid())?.finish().own.rss_end_bytes;
-        let outcome = bench::run(&Plan {
-            pid: Some(server.pid()),
-            url: server.url.clone().into(),
-            ..plan
-        })?;
+        let outcome = bench::run(
+            &Plan {
+                pid: Some(server.pid()),
+                url: server.url.clone().into(),
+                ..plan
+            },
+            &mut |_| (),
+        )?;
         Ok(Self {
             outcome,
             rss_idle_bytes,

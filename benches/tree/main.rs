@@ -14,8 +14,26 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 
 use clap::Parser;
-use framecast::bench::{self, Outcome, Plan};
+use framecast::bench::{Outcome, Plan};
 use tempfile::TempDir;
+
+// The crowd of `framecast bench`, and what it stands on.
+extern crate self as framecast;
+#[path = "../../src/bench/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod bench;
+#[path = "../../src/clock.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod clock;
+#[path = "../../src/text/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod text;
+#[path = "../../src/trust.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod trust;
+#[path = "../../src/wire/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod wire;
 
 #[allow(
     dead_code,
@@ -162,7 +180,7 @@ fn measure(
         .into_iter()
         .map(|url| {
             let plan = Plan::new(&url, options.viewers, options.seconds);
-            thread::spawn(move || bench::run(&plan).map_err(|error| error.to_string()))
+            thread::spawn(move || bench::run(&plan, &mut |_| ()).map_err(|error| error.to_string()))
         })
         .collect();
     let outcomes = crowds.into_iter().map(|crowd| {

@@ -17,11 +17,29 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
-use framecast::bench::{self, process};
+use framecast::bench::process;
 use rustix::process::Pid;
 
 mod bare_loop;
 mod cases;
+// The crowd of `framecast bench`, and what it stands on.
+extern crate self as framecast;
+#[path = "../../src/bench/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod bench;
+#[path = "../../src/clock.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod clock;
+#[path = "../../src/text/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod text;
+#[path = "../../src/trust.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod trust;
+#[path = "../../src/wire/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod wire;
+
 #[path = "../shared/mod.rs"]
 mod shared;
 mod syscalls;
@@ -250,7 +268,7 @@ fn count_syscalls(load: Load) -> Result<(), Box<dyn Error>> {
         println!("strace: not installed; system calls are not counted");
         return Ok(());
     };
-    let outcome = bench::run(&plan)?;
+    let outcome = bench::run(&plan, &mut |_| ())?;
     let parts = outcome.parts() + outcome.joining_parts;
     println!(
         "\nsystem calls per delivered frame, {viewers} viewers, {} fps, {parts} frames:",

@@ -167,7 +167,7 @@ fn climb(
             thread::sleep(PAUSE);
         }
         let progress = Progress::of(plan);
-        let outcome = super::run_and_tell(plan, &mut |moment| progress.show(moment))?;
+        let outcome = super::run(plan, &mut |moment| progress.show(moment))?;
         drop(progress);
         tell(outcome)?;
     }

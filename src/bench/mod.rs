@@ -25,7 +25,7 @@ mod command;
 mod crowd;
 mod ledger;
 pub mod listening;
-mod outcome;
+pub mod outcome;
 mod parser;
 mod part;
 mod plan;
@@ -40,12 +40,10 @@ mod tls;
 pub mod verdict;
 mod viewer;
 
-pub use answer::Refusal;
 pub use command::{Args, command};
 pub use crowd::Crowd;
-pub use outcome::{CurvePoint, Fps, Group, Outcome, Quantiles};
-pub use parser::{Arrival, Novelty, Parser, Scrutiny, Tally};
-pub use plan::{Plan, Target};
+pub use outcome::Outcome;
+pub use plan::Plan;
 pub use progress::Moment;
 
 /// How long everybody watches before figures are taken: the burst of joining is over by then.
@@ -139,12 +137,7 @@ pub enum BenchError {
 /// # Errors
 /// The plan makes no sense, nobody can watch, or the server ended the stream of everybody before
 /// the end.
-pub fn run(plan: &Plan) -> Result<Outcome, BenchError> {
-    run_and_tell(plan, &mut |_| ())
-}
-
-/// The same, telling meanwhile where the run stands.
-fn run_and_tell(plan: &Plan, tell: &mut dyn FnMut(Moment)) -> Result<Outcome, BenchError> {
+pub fn run(plan: &Plan, tell: &mut dyn FnMut(Moment)) -> Result<Outcome, BenchError> {
     let mut crowd = Crowd::gather(plan)?;
     crowd.join(tell)?;
     crowd.watch(SETTLING_TIME)?;

@@ -6,12 +6,9 @@
 
 use std::convert::Infallible;
 
-use embedded_graphics::mono_font::MonoTextStyle;
-use embedded_graphics::mono_font::iso_8859_1::FONT_10X20;
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
-use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 const PIXEL_BYTES: usize = 3;
@@ -95,26 +92,6 @@ impl Canvas {
         }
     }
 
-    /// Writes one line of text in the built-in 10x20 font (ISO 8859-1), each of its pixels `scale`
-    /// pixels wide and high, with its middle at `centre`.
-    pub fn text(&mut self, text: &str, centre: Point, scale: u16, color: Rgb888) {
-        let style = TextStyleBuilder::new()
-            .alignment(Alignment::Center)
-            .baseline(Baseline::Middle)
-            .build();
-        let text = Text::with_text_style(
-            text,
-            Point::zero(),
-            MonoTextStyle::new(&FONT_10X20, color),
-            style,
-        );
-        let Ok(_) = text.draw(&mut Scaled {
-            canvas: self,
-            origin: centre,
-            scale: scale.max(1),
-        });
-    }
-
     /// Copies `part` of `tile`, which must lie inside of it, as if the whole were copied to
     /// `corner`.
     fn paste_part(&mut self, tile: &Self, part: Rectangle, corner: Point) {
@@ -165,43 +142,6 @@ impl DrawTarget for Canvas {
             let run = &mut self.pixels[start..start + seen.size.width as usize * PIXEL_BYTES];
             run.chunks_exact_mut(PIXEL_BYTES)
                 .for_each(|pixel| pixel.copy_from_slice(&rgb(color)));
-        }
-        Ok(())
-    }
-}
-
-/// Draws each pixel as a square of `scale` pixels, the point (0, 0) at `origin`.
-struct Scaled<'a> {
-    canvas: &'a mut Canvas,
-    origin: Point,
-    scale: u16,
-}
-
-impl Dimensions for Scaled<'_> {
-    fn bounding_box(&self) -> Rectangle {
-        let scale = i32::from(self.scale);
-        let bounds = self.canvas.bounding_box();
-        Rectangle::new(
-            (bounds.top_left - self.origin) / scale,
-            bounds.size / u32::from(self.scale),
-        )
-    }
-}
-
-impl DrawTarget for Scaled<'_> {
-    type Color = Rgb888;
-    type Error = Infallible;
-
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
-        &mut self,
-        pixels: I,
-    ) -> Result<(), Infallible> {
-        for Pixel(point, color) in pixels {
-            let corner = self.origin + point * i32::from(self.scale);
-            self.canvas.fill_solid(
-                &Rectangle::new(corner, Size::new_equal(self.scale.into())),
-                color,
-            )?;
         }
         Ok(())
     }

@@ -35,7 +35,6 @@ use std::io::{self, Write};
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
-pub use driver::BOUNDARY;
 pub use error::{CaptureError, SourceError};
 pub use source::Source;
 

@@ -96,6 +96,7 @@ impl Source {
     }
 
     /// What captures it.
+    #[cfg(test)]
     pub fn kind(&self) -> &Kind {
         &self.kind
     }

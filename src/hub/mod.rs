@@ -6,18 +6,27 @@
 //! [`Transport`] carries the bytes and time is an argument, so the hub knows no socket and no
 //! clock. The same calls in the same order produce the same bytes, which the simulation relies on.
 //!
-//! The values that the hub works with are in [`crate::stream`].
+//! The values that the hub works with are re-exported here. In the source they are in `src/stream`,
+//! one file each.
 
-pub mod connection;
-pub mod connections;
-pub mod inputs;
-pub mod sending;
-pub mod steps;
+mod connection;
+mod connections;
+mod inputs;
+mod sending;
+mod steps;
 #[cfg(test)]
 mod tests;
-pub mod turn;
+mod turn;
 
 pub use crate::stream::answer::{Answer, Awaited, Call, Permit, Reply, Response, Subscription};
-pub use crate::stream::body::{Body, BodyKind, Next};
-pub use crate::stream::{Key, Limits, Readiness, Tick, Transport, Turned, Wake};
+pub use crate::stream::body::{Body, BodyKind, Chunk, Next, Sent, Shown};
+pub use crate::stream::client_net::{ClientNet, Network, NetworkError, TrustedProxies};
+pub use crate::stream::counts::{CloseReason, Closes, FrameCounts, Totals, WriteCounts};
+pub use crate::stream::{
+    Captured, Channel, EventLog, Frame, FrameRecord, Histogram, History, Key, Limits, Live, Peer,
+    RateLimit, Readiness, Tick, Topic, Transport, Turned, Viewer, Wake, WriteQueue,
+};
+pub use connection::{Connection, State};
+pub use connections::Connections;
 pub use inputs::Hub;
+pub use sending::Sending;

@@ -12,13 +12,15 @@ mod limits;
 mod listen;
 mod programs;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 use rustix::process::Pid;
 
-pub use self::access::{AccessError, Token};
+pub use self::access::Token;
 pub use self::cameras::check_sources;
 pub use self::error::OptionsError;
 use self::given::One;

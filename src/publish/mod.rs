@@ -11,6 +11,8 @@
 
 mod newest;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::sync::Arc;

@@ -37,7 +37,6 @@ mod token;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-pub use error::ServeError;
 pub use event_loop::EventLoop;
 pub use passwords::{RIGHT, WRONG};
 pub use settings::{

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::hub::connection::{Connection, State};
 use crate::hub::{BodyKind, Hub, Transport};
+use crate::hub::{Connection, State};
 use crate::stream::counts::FrameCounts;
 use crate::wire::multipart::Framing;
 

@@ -27,8 +27,7 @@ pub mod timers;
 pub mod transport;
 pub mod viewer;
 
-pub use answer::{Answer, Awaited, Call, Permit, Reply, Response, Subscription};
-pub use body::{Body, BodyKind, Next};
+pub use body::Body;
 pub use channel::Channel;
 pub use client_net::{ClientNet, Network, TrustedProxies};
 pub use counts::CloseReason;

@@ -39,11 +39,6 @@ impl Numbering {
         self.last
     }
 
-    /// Returns the sequence of the newest frame; 0 before the first.
-    pub fn last(&self) -> u64 {
-        self.last
-    }
-
     /// Returns how many stated sequences were ignored because their step was too large.
     pub fn ignored(&self) -> u64 {
         self.ignored

@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 
+use crate::support::BOUNDARY;
 use bytes::BytesMut;
-use framecast::drivers::BOUNDARY;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use framecast::wire::multipart::PartDecoder;
 use framecast::wire::part::Part;

@@ -11,6 +11,7 @@
 //! Reading order: `world` (one step), `link` (the transport and its edges), `transcript` (the bytes
 //! that must leave), `checks` (the checks after each step).
 
+mod answers;
 mod body;
 mod checks;
 mod faults;
@@ -21,10 +22,27 @@ mod profile;
 mod random;
 mod run;
 mod script;
-mod site;
 mod source;
 mod transcript;
 mod world;
+
+// The rooms that are simulated. `site` is private in the library, so they are compiled here.
+extern crate self as framecast;
+#[path = "../../src/hub/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod hub;
+#[path = "../../src/site/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod site;
+#[path = "../../src/stream/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod stream;
+#[path = "../../src/text/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod text;
+#[path = "../../src/wire/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;

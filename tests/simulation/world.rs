@@ -11,13 +11,13 @@ use framecast::stream::{Captured, Peer, Topic};
 use framecast::wire::jpeg::Picture;
 use framecast::wire::metadata::{Sequence, WallTime};
 
+use crate::answers::{self, Site};
 use crate::checks;
 use crate::link::{End, Link};
 use crate::model::{BOUNDARY, Model, jpeg};
 use crate::profile::Profile;
 use crate::random::Random;
 use crate::script::Writer;
-use crate::site::{self, Site};
 use crate::source::{Act, Source};
 
 /// The start of simulated time. The seed decides how much time passes in each step.
@@ -454,7 +454,7 @@ impl World {
         let last = self.model.borrow().cameras[camera].sequence;
         let sequence = given.filter(|&given| given > last).unwrap_or(last + 1);
         let jpeg = jpeg(camera, sequence, bytes);
-        let captured_wall = WallTime::nearest(site::captured_at(sequence));
+        let captured_wall = WallTime::nearest(answers::captured_at(sequence));
         self.model.borrow_mut().publish(
             camera,
             sequence,

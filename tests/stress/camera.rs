@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use framecast::clock::wall_time;
+use crate::support::wall_time;
 use framecast::wire::metadata::WallTime;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};
 

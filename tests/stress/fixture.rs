@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use framecast::bench::process::Meter;
+use crate::process::Meter;
 use serde_json::Value;
 
 use crate::camera::CameraControl;

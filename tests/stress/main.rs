@@ -25,6 +25,9 @@ mod garbage;
 mod hostile;
 mod options;
 mod picture;
+#[path = "../../src/bench/process.rs"]
+#[allow(dead_code, unused_imports, reason = "the bench uses more of it")]
+mod process;
 #[path = "../../src/wire/tests/requests.rs"]
 mod requests;
 mod stream_checker;

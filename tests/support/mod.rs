@@ -7,13 +7,29 @@ pub mod restarts;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// The deadline of every wait: long enough for a busy machine.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Returns the time of the day, since the Unix epoch.
+pub fn wall_time() -> Duration {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.expect("the clock is past 1970")
+}
+
+/// The boundary between the parts that `framecast capture` writes.
+pub const BOUNDARY: &str = "frame";
+
+/// The pictures of the emulated camera.
+pub const PICTURES: [&[u8]; 3] = [
+    include_bytes!("../../frames/1.jpg"),
+    include_bytes!("../../frames/2.jpg"),
+    include_bytes!("../../frames/3.jpg"),
+];
 
 /// A running `framecast`, killed when dropped.
 pub struct Program {
@@ -212,7 +228,7 @@ impl Reply {
 /// Returns a JPEG larger than `mebibytes` MiB: application segments, then a picture.
 pub fn large_jpeg(mebibytes: usize) -> Vec<u8> {
     let segment = [[0xff, 0xef, 0xff, 0xff].as_slice(), &[0; 0xffff - 2]].concat();
-    let [first, ..] = framecast::drivers::numbers::PICTURES;
+    let [first, ..] = PICTURES;
     [&first[..2], &segment.repeat(mebibytes * 16), &first[2..]].concat()
 }
 

@@ -21,7 +21,6 @@ mod strip;
 mod tables;
 
 pub use page::page;
-pub use plot::PlotError;
 
 /// Where and how figures were taken.
 #[derive(Clone, Debug, Default)]

@@ -60,7 +60,7 @@ fn where_the_first_viewer_is_refused_nobody_else_asks() {
         stalled: 1,
         ..Plan::new(&server.url(), 5, 0.05)
     };
-    let error = bench::run(&plan).unwrap_err();
+    let error = bench::run(&plan, &mut |_| ()).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -81,7 +81,7 @@ fn later_viewers_that_are_refused_have_failed_and_are_a_fault() {
         }
     };
     let server = TinyServer::answering(answer, Then::KeepQuiet);
-    let outcome = bench::run(&Plan::new(&server.url(), 5, 0.05)).unwrap();
+    let outcome = bench::run(&Plan::new(&server.url(), 5, 0.05), &mut |_| ()).unwrap();
     assert_eq!(
         (
             outcome.steady.viewers,
@@ -103,14 +103,18 @@ fn a_server_that_is_not_there_is_an_error() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let error = bench::run(&Plan::new(&format!("http://{address}/"), 7, 0.05)).unwrap_err();
+    let error = bench::run(
+        &Plan::new(&format!("http://{address}/"), 7, 0.05),
+        &mut |_| (),
+    )
+    .unwrap_err();
     assert!(matches!(error, BenchError::Refused { .. }), "{error}");
 }
 
 #[test]
 fn a_server_that_ends_every_stream_ends_the_run() {
     let server = TinyServer::start(stream(&[part(1)]), Then::Close);
-    let error = bench::run(&Plan::new(&server.url(), 4, 3600.0)).unwrap_err();
+    let error = bench::run(&Plan::new(&server.url(), 4, 3600.0), &mut |_| ()).unwrap_err();
     assert!(
         matches!(error, BenchError::Deserted { viewers: 4, .. }),
         "{error}"
@@ -148,7 +152,7 @@ fn every_frame_of_every_viewer_is_in_the_figures() {
         verify: true,
         ..Plan::new(&server.url(), 3, 0.3)
     };
-    let outcome = bench::run(&plan).unwrap();
+    let outcome = bench::run(&plan, &mut |_| ()).unwrap();
     let steady = &outcome.steady;
     assert_eq!(steady.frames_by_viewer.len(), 3);
     assert_eq!(
@@ -189,7 +193,7 @@ fn an_outcome_is_written_as_json_and_as_a_table() {
         pid: Some(std::process::id()),
         ..Plan::new(&server.url(), 3, 0.05)
     };
-    let outcome = bench::run(&plan).unwrap();
+    let outcome = bench::run(&plan, &mut |_| ()).unwrap();
     assert_eq!(outcome.joining_parts, 3);
     let json = serde_json::to_value(&outcome).unwrap();
     assert_eq!(json["plan"]["viewers"], 3);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bench::{Arrival, Novelty, Parser, Refusal, Scrutiny, Tally};
+use crate::bench::answer::Refusal;
+use crate::bench::parser::{Arrival, Novelty, Parser, Scrutiny, Tally};
 
 use super::tiny_server::{jpeg, part, stream};
 

@@ -1,9 +1,11 @@
 //! The report of figures made up, where each can be looked for.
 
 use super::balanced::assert_balanced;
+use crate::bench::outcome::{CurvePoint, Fps, Group, Quantiles};
+use crate::bench::parser::Tally;
 use crate::bench::process::{FamilyUsage, Usage};
 use crate::bench::report::{Setting, page};
-use crate::bench::{CurvePoint, Fps, Group, Outcome, Plan, Quantiles, Tally, verdict};
+use crate::bench::{Outcome, Plan, verdict};
 
 const SECONDS: f64 = 10.0;
 

@@ -1,6 +1,7 @@
 //! The drivers, run through the library.
 
 mod network;
+mod numbers;
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -10,7 +11,8 @@ use crate::drivers::canvas::Canvas;
 use crate::drivers::clock::Ticks;
 use crate::drivers::clock::picture_at;
 use crate::drivers::hints::SOURCES;
-use crate::drivers::{CaptureError, Source, numbers, run};
+use crate::drivers::numbers::PICTURES;
+use crate::drivers::{CaptureError, Source, run};
 use crate::wire::jpeg::FRAME_BYTES_MAX;
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use zune_jpeg::JpegDecoder;
@@ -361,7 +363,7 @@ fn stills_show_the_picture_of_the_moment() {
 
 #[test]
 fn the_embedded_pictures_are_those_that_are_drawn() {
-    for (number, picture) in (1..).zip(numbers::PICTURES) {
+    for (number, picture) in (1..).zip(PICTURES) {
         let (kept, drawn) = (
             decode(picture, 640, 480),
             decode(&numbers::draw(number), 640, 480),
@@ -380,7 +382,7 @@ fn the_embedded_pictures_are_those_that_are_drawn() {
         );
     }
     let first = frames("stills?fps=240", 1).remove(0);
-    assert!(numbers::PICTURES.contains(&first.jpeg.as_slice()));
+    assert!(PICTURES.contains(&first.jpeg.as_slice()));
 }
 
 #[test]

@@ -28,17 +28,6 @@ pub enum Matrix {
 }
 
 impl Colors {
-    /// Limited range by BT.601: what most cameras give.
-    pub const LIMITED: Self = Self {
-        full: false,
-        matrix: Matrix::Bt601,
-    };
-    /// Full range by BT.601: those of a JPEG.
-    pub const FULL: Self = Self {
-        full: true,
-        matrix: Matrix::Bt601,
-    };
-
     /// The colors of pictures in `format`, by what their driver says of them; what it leaves open
     /// follows from the color space (`V4L2_MAP_YCBCR_ENC_DEFAULT`, `V4L2_MAP_QUANTIZATION_DEFAULT`
     /// of `videodev2.h`).

@@ -44,7 +44,7 @@ use camera::{Camera, Recording, captured_at};
 use color::Colors;
 use error::{CameraError, Problem, say};
 use kernel::Frame;
-pub use list::{ListError, table};
+pub use list::table;
 use offer::{Mode, PixelFormat, SIDE_PIXELS_MAX, Size, choose};
 use raw::Layout;
 use signal::Standard;

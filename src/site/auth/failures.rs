@@ -70,13 +70,9 @@ impl Failures {
     }
 
     /// The number of windows that are remembered.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.windows.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.windows.is_empty()
     }
 
     /// Failed logins in the current window.

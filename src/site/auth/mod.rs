@@ -29,12 +29,12 @@ use std::time::{Duration, Instant};
 
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-pub use self::accounts::{Accounts, AccountsError, Against};
+pub use self::accounts::{Accounts, AccountsError};
 pub use self::checks::{Check, CheckResult};
 pub use self::failures::Subject;
 pub use self::password::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
 pub use self::policy::{Access, Counts, Decision, Policy, Reason, Scope};
-pub use self::secret::{Grant, Secret, TooShort};
+pub use self::secret::{Grant, Secret};
 
 use self::accounts::Ledger;
 use self::checks::{Checks, Recalled};
@@ -367,6 +367,7 @@ impl Authenticator {
 
     /// Whether these bytes are the `user:password` of a user whose password is kept in plain. The
     /// time that takes does not depend on how many of the bytes are right.
+    #[cfg(test)]
     pub fn is_plain(&self, pair: &[u8]) -> bool {
         self.find_plain(pair).is_some()
     }

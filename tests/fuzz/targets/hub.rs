@@ -19,8 +19,8 @@ mod random;
 mod run;
 #[path = "../../simulation/script.rs"]
 mod script;
-#[path = "../../simulation/site.rs"]
-mod site;
+#[path = "../../simulation/answers.rs"]
+mod answers;
 #[path = "../../simulation/source.rs"]
 mod source;
 #[path = "../../simulation/transcript.rs"]

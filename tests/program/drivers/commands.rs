@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use framecast::drivers::BOUNDARY;
+use crate::support::BOUNDARY;
 use framecast::wire::jpeg::check;
 use framecast::wire::metadata::WallTime;
 use framecast::wire::multipart::{EncodedPart, Framing, preamble};

@@ -8,7 +8,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
-use framecast::drivers::Source;
 use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use framecast::wire::part::Part;
@@ -210,17 +209,16 @@ fn what_never_becomes_a_picture_is_said_once_and_holds_up_nothing() {
 fn a_folder_may_be_empty_and_may_go_and_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("pictures");
-    let source: Source = format!("stills:{}?watch=1", directory.display())
-        .parse()
-        .unwrap();
+    let source = format!("stills:{}?watch=1", directory.display());
     let sentence = format!(
         "cannot read the directory {}: No such file or directory (os error 2); \
          name a directory that holds JPEG pictures",
         directory.display()
     );
-    assert_eq!(source.check().unwrap_err().to_string(), sentence);
+    let (exit, text) = super::run(&["serve", "--camera", &source]);
+    assert_eq!(exit, 2);
+    assert!(text.contains(&sentence), "{text}");
     fs::create_dir(&directory).unwrap();
-    source.check().expect("pictures may come later");
 
     let mut watch = Watch::new(&directory);
     put(&directory, "1.jpg", 1, MINUTE);

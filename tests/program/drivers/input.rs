@@ -49,7 +49,7 @@ fn a_writer_is_not_held_up_while_nobody_watches() {
     let folder = tempfile::tempdir().unwrap();
     let (program, mut input) = serve(folder.path());
     // Far more than all pipes on the way hold.
-    let large = framecast::drivers::numbers::PICTURES[0];
+    let large = crate::support::PICTURES[0];
     for _ in 0..300 {
         input.write_all(large).unwrap();
     }

@@ -19,8 +19,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use framecast::drivers::canvas::Canvas;
+use jpeg_encoder::{ColorType, Encoder};
 
 use crate::support::{Part, TIMEOUT, Viewer};
 
@@ -29,7 +28,13 @@ const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 
 /// The picture `number`, unlike any other by its width.
 fn picture(number: u16) -> Vec<u8> {
-    Canvas::new(16 + number, 16, Rgb888::BLUE).to_jpeg(80)
+    let (width, height) = (16 + number, 16);
+    let pixels = [0, 0, 255].repeat(usize::from(width) * usize::from(height));
+    let mut jpeg = Vec::new();
+    Encoder::new(&mut jpeg, 80)
+        .encode(&pixels, width, height, ColorType::Rgb)
+        .expect("the picture is small");
+    jpeg
 }
 
 /// Makes a file that may be executed. A shell writes it: while this process had it open for

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use rustix::process::Signal;
 
 use super::{picture, watch_for};

@@ -2,6 +2,9 @@
 //! with what, and what would do; and nothing has begun.
 
 mod environment;
+#[path = "../../../src/server/interfaces.rs"]
+#[allow(dead_code, reason = "the server uses more of it")]
+mod interfaces;
 mod start;
 
 use std::collections::BTreeSet;

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::process::Stdio;
 
-use framecast::server::interfaces;
+use super::interfaces;
 use rustix::process::Signal;
 
 use super::{framecast, refused};

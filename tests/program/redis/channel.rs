@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use framecast::wire::metadata::Sequence;
 use rustix::process::{Pid, Signal, kill_process};
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ServerConnection, StreamOwned};
 

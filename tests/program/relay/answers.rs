@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::thread;
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 
 use crate::driver::Driver;
 use crate::support::{Program, large_jpeg};

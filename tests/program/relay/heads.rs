@@ -1,6 +1,6 @@
 //! Response heads as cameras send them: each is shown, or refused with one sentence.
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 

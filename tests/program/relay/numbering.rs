@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use framecast::clock::wall_time;
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
+use crate::support::wall_time;
 use framecast::wire::metadata::{Sequence, WallTime};
 
 use crate::driver::Driver;

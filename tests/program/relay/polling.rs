@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use framecast::wire::metadata::{Sequence, WallTime};
 
 use crate::driver::Driver;

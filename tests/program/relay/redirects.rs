@@ -1,6 +1,6 @@
 //! Redirections, and what must not follow them.
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 
 use crate::driver::Driver;
 use crate::upstream::{Upstream, answer, field, stream_of};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use framecast::wire::metadata::Sequence;
 
 use crate::driver::Driver;

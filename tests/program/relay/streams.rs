@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use framecast::wire::jpeg;
 
 use crate::driver::Driver;

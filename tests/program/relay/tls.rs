@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use rustls::{ServerConnection, StreamOwned};
 
 use crate::driver::Driver;

@@ -1,6 +1,6 @@
 //! The responses of each address, byte by byte.
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use serde_json::Value;
 
 use crate::support::{Program, field};

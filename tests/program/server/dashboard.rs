@@ -313,7 +313,7 @@ fn legend(format: &str, labels: &Value) -> String {
 /// some with a rate limit, and a camera with damaged frames.
 fn busy_server(folder: &TempDir) -> (Program, Vec<Child>) {
     let good = folder.path().join("good.jpg");
-    std::fs::write(&good, framecast::drivers::numbers::PICTURES[0]).expect("a file");
+    std::fs::write(&good, crate::support::PICTURES[0]).expect("a file");
     let good = good.display();
     let script = format!(
         "while :; do head -c 999 {good}; cat {good}; printf garbage; cat {good}; sleep 0.1; done"

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 
 use crate::support::Program;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use rustix::process::Signal;
 
 use crate::support::{Program, eventually};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use framecast::drivers::numbers::PICTURES;
+use crate::support::PICTURES;
 use framecast::wire::jpeg;
 use rustix::process::{Pid, Signal, kill_process};
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use framecast::drivers::v4l2::offer::PixelFormat;
+use super::format::PixelFormat;
 use framecast::wire::jpeg::with_standard_tables;
 use framecast::wire::metadata::Sequence;
 use tempfile::TempDir;

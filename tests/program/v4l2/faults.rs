@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use super::camera::{Setting, capture, program, run};
@@ -49,14 +50,12 @@ fn what_is_no_camera_at_all_is_told_so() {
         ("/dev", true),
         ("/dev/null/video0", false),
     ] {
-        let source = format!("v4l2:{file}").parse().unwrap();
-        let words = framecast::drivers::run(
-            &source,
-            framecast::wire::jpeg::FRAME_BYTES_MAX,
-            &mut Vec::new(),
-        )
-        .unwrap_err()
-        .to_string();
+        let output = Command::new(env!("CARGO_BIN_EXE_framecast"))
+            .args(["capture", &format!("v4l2:{file}")])
+            .output()
+            .expect("the program runs");
+        let words = String::from_utf8_lossy(&output.stderr);
+        let words = words.trim_start_matches("framecast: ").trim_end();
         assert_eq!(
             words
                 == format!("{file} is not a capture device; name one that framecast cameras lists"),

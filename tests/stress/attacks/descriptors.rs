@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use framecast::bench::process::Meter;
+use crate::process::Meter;
 
 use crate::fixture::{Fixture, Form, Report, spread, wait_for_control_group_only};
 use crate::support::TIMEOUT;

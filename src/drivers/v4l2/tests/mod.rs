@@ -4,3 +4,6 @@ mod offers;
 mod pack;
 mod raw;
 mod words;
+
+use super::color::{Colors, Matrix};
+use super::format::PixelFormat;

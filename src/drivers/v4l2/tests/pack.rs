@@ -1,6 +1,18 @@
 //! Pictures in each raw format, as devices lay them out. The bench `raw` has them from here too.
 
-use framecast::drivers::v4l2::offer::PixelFormat::{self, *};
+use super::PixelFormat::{self, *};
+use super::{Colors, Matrix};
+
+/// Limited range by BT.601: what most cameras send.
+pub const LIMITED: Colors = Colors {
+    full: false,
+    matrix: Matrix::Bt601,
+};
+/// Full range by BT.601, as in a JPEG.
+pub const FULL: Colors = Colors {
+    full: true,
+    matrix: Matrix::Bt601,
+};
 
 /// A picture in `format`, made of what `color` gives for each x and y: Y', Cb, Cr, or red, green,
 /// blue if the format is RGB. `stride` is the distance of two rows of the first plane in bytes;

@@ -9,7 +9,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::pack::{pack, tight};
+use super::pack::{FULL, LIMITED, pack, tight};
 
 const QUALITY: u8 = 98;
 
@@ -82,7 +82,7 @@ fn limited_range_becomes_full() {
             ([0, 0, 255], [0, 0, 255]),
             ([255, 255, 0], [255, 255, 0]),
         ] {
-            assert_near(format, pixel(format, limited, Colors::LIMITED), full);
+            assert_near(format, pixel(format, limited, LIMITED), full);
         }
     }
 }
@@ -96,7 +96,7 @@ fn full_range_stays_as_it_is() {
         [128, 200, 40],
     ] {
         for format in ycbcr() {
-            assert_near(format, pixel(format, color, Colors::FULL), color);
+            assert_near(format, pixel(format, color, FULL), color);
         }
     }
 }
@@ -134,7 +134,7 @@ fn another_matrix_becomes_that_of_jpeg() {
                 matrix: Matrix::Bt709
             }
         ),
-        pixel(Rgb24, [255, 0, 0], Colors::FULL)
+        pixel(Rgb24, [255, 0, 0], FULL)
     );
 }
 
@@ -148,7 +148,7 @@ fn rgb_becomes_what_jfif_makes_of_it() {
             ([0, 255, 0], [150, 44, 21]),
             ([0, 0, 255], [29, 255, 107]),
         ] {
-            assert_near(format, pixel(format, rgb, Colors::FULL), ycbcr);
+            assert_near(format, pixel(format, rgb, FULL), ycbcr);
         }
     }
 }
@@ -165,14 +165,14 @@ fn rgb_of_limited_range_becomes_full() {
             ([255, 255, 255], [255, 128, 128]),
             ([0, 0, 0], [0, 128, 128]),
         ] {
-            assert_near(format, pixel(format, rgb, Colors::LIMITED), ycbcr);
+            assert_near(format, pixel(format, rgb, LIMITED), ycbcr);
         }
     }
 }
 
 #[test]
 fn grey_stays_without_color() {
-    let layout = Layout::new(Grey, 16, 16, 0, Colors::FULL).unwrap();
+    let layout = Layout::new(Grey, 16, 16, 0, FULL).unwrap();
     for luma in [0, 16, 100, 255] {
         let jpeg = layout.encode(&[luma; 256], QUALITY).unwrap();
         assert!(
@@ -200,7 +200,7 @@ fn every_pixel_keeps_its_place_at_odd_sizes_and_strides() {
     for format in raw().filter(|format| *format != Rgb565) {
         for (width, height) in [(48, 20), (47, 19), (33, 1), (2, 2), (1, 3), (1, 1)] {
             for gap in [0, 1, 6, 64] {
-                let jpeg = encode(format, width, height, gap, Colors::FULL, slope);
+                let jpeg = encode(format, width, height, gap, FULL, slope);
                 let luma = decode(&jpeg, ColorSpace::Luma);
                 for (index, found) in luma.iter().enumerate() {
                     let [a, b, c] = slope(index % width, index / width).map(f64::from);
@@ -249,7 +249,7 @@ fn pictures_that_are_cut_short_are_refused() {
         (Xbgr32, 1280),
         (Grey, 320),
     ] {
-        let layout = Layout::new(format, 20, 16, 0, Colors::LIMITED).unwrap();
+        let layout = Layout::new(format, 20, 16, 0, LIMITED).unwrap();
         assert_eq!(layout.bytes(), needed);
         for bytes in [0, 1, needed - 1] {
             assert_eq!(
@@ -272,11 +272,11 @@ fn only_what_a_jpeg_can_hold_is_laid_out() {
         (Nv12, 2, 65_536),
     ] {
         assert_eq!(
-            Layout::new(format, width, height, 0, Colors::LIMITED),
+            Layout::new(format, width, height, 0, LIMITED),
             None,
             "{format:?} {width}x{height}"
         );
     }
-    let layout = Layout::new(Rgb24, 65_535, 1, 0, Colors::FULL).unwrap();
+    let layout = Layout::new(Rgb24, 65_535, 1, 0, FULL).unwrap();
     assert!(layout.encode(&vec![0; layout.bytes()], QUALITY).is_ok());
 }
