@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 
 use super::error::SourceError;
-use crate::wire::jpeg::{JpegError, mend, with_standard_tables};
+use crate::wire::jpeg::{JpegError, repair, with_standard_tables};
 use crate::wire::part::{Repair, too_large};
 
 /// A file that was left alone for this long is no longer being written.
@@ -106,7 +106,7 @@ pub(super) fn read(version: &Version, frame_bytes_max: usize) -> Result<Still, U
         .read_to_end(&mut bytes)?;
     let is_cut = bytes.len() > frame_bytes_max;
     bytes.truncate(frame_bytes_max);
-    let mended = match mend(&bytes) {
+    let mended = match repair(&bytes) {
         Err(JpegError::Truncated) if is_cut => return Err(Unshown::TooLarge(frame_bytes_max)),
         mended => mended?,
     };

@@ -189,8 +189,8 @@ fn list(roff: &mut Roff, start: Option<u64>, items: &[Vec<Block>]) {
     }
 }
 
-/// Appends a table as a list of tagged paragraphs: the first cell is the tag, the others follow with
-/// the names of their columns. The columns of most tables would not fit.
+/// Appends a table as a list of tagged paragraphs: the first cell is the tag, the others follow
+/// with the names of their columns. The columns of most tables would not fit.
 fn table(roff: &mut Roff, header: &[Text], rows: &[Vec<Text>]) {
     for row in rows {
         let Some((first, others)) = row.split_first() else {

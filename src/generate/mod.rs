@@ -1,6 +1,6 @@
-//! Files for the installation: the manual page, completions for shells, a systemd unit, a Dockerfile
-//! and a Grafana dashboard. `framecast --generate FILE` prints them, so a program that was copied
-//! alone has them too. The pages of the guide for a terminal are rendered here as well.
+//! Files for the installation: the manual page, completions for shells, a systemd unit, a
+//! Dockerfile and a Grafana dashboard. `framecast --generate FILE` prints them, so a program that
+//! was copied alone has them too. The pages of the guide for a terminal are rendered here as well.
 
 mod man;
 mod markdown;

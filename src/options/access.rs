@@ -52,8 +52,8 @@ pub(super) struct Access {
     ///
     /// Only needed without credentials. Always accepted are IP addresses, this machine's name,
     /// names without a dot and names under .local or .localhost; from private addresses also those
-    /// under .lan, .home, .home.arpa, .internal, .localdomain and .fritz.box. Other names get 421, which
-    /// prevents DNS rebinding. Several names in one value are separated by commas.
+    /// under .lan, .home, .home.arpa, .internal, .localdomain and .fritz.box. Other names get 421,
+    /// which prevents DNS rebinding. Several names in one value are separated by commas.
     #[arg(long, value_name = "NAME", env = "FRAMECAST_ALLOW_HOST", value_parser = Each(host, Some(',')))]
     allow_host: Vec<List<String>>,
 

@@ -11,8 +11,8 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, Command, Error};
 
-/// Invisible characters trimmed from a value: some editors begin a file with U+FEFF, and text copied
-/// from a web page may contain U+200B.
+/// Invisible characters trimmed from a value: some editors begin a file with U+FEFF, and text
+/// copied from a web page may contain U+200B.
 const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
 
 /// Parses the text of one value.
@@ -252,8 +252,8 @@ fn short_name(name: &str) -> &str {
     }
 }
 
-/// Returns the lines of a variable that are neither empty nor comments, with their numbers from 1. A
-/// carriage return ends a line if there is no line feed at all.
+/// Returns the lines of a variable that are neither empty nor comments, with their numbers from 1.
+/// A carriage return ends a line if there is no line feed at all.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let inner = unquoted(trimmed(text)).unwrap_or(text);
     let split = inner.split(if inner.contains('\n') { '\n' } else { '\r' });
@@ -263,8 +263,8 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Splits a line at the delimiter, and in a variable at blanks too, unless it contains the path of a
-/// socket.
+/// Splits a line at the delimiter, and in a variable at blanks too, unless it contains the path of
+/// a socket.
 fn split_at(text: &str, delimiter: Option<char>, is_variable: bool) -> impl Iterator<Item = &str> {
     let by_blanks = is_variable && delimiter.is_some() && !text.contains("unix:");
     text.split(move |character: char| {

@@ -111,8 +111,8 @@ pub enum Command {
     /// Print an access token that expires, for one camera or for the whole server
     ///
     /// The token is signed with the server's own token, which has at least 16 characters and is
-    /// given by --token-file or FRAMECAST_TOKEN. It cannot be revoked alone: all signed tokens become
-    /// invalid when the server's token changes.
+    /// given by --token-file or FRAMECAST_TOKEN. It cannot be revoked alone: all signed tokens
+    /// become invalid when the server's token changes.
     Token(Token),
     /// Compare a password with a hash, both from standard input (exit status 0 or 10)
     ///
@@ -125,12 +125,13 @@ pub enum Command {
     ///
     /// Requests /healthz and prints the answer. Exit status: 0 if the server is healthy, 1 if it is
     /// not or does not answer within 5 s, 2 for invalid options. The variables are those of the
-    /// server, so a health check in the server's environment, such as a container, needs no options.
+    /// server, so a health check in the server's environment, such as a container, needs no
+    /// options.
     Health(Health),
     /// Load-test an MJPEG server: frame rates, damaged frames, latency, CPU and memory
     ///
-    /// Opens many viewers of one stream from one thread, waits until all are connected, measures for
-    /// --seconds and prints the figures with a definition of each term. Any server of
+    /// Opens many viewers of one stream from one thread, waits until all are connected, measures
+    /// for --seconds and prints the figures with a definition of each term. Any server of
     /// multipart/x-mixed-replace with JPEG parts will do. Latency needs X-Timestamp and skipped
     /// frames need X-Frame-Sequence in each part; framecast sends both.
     Bench(bench::Args),

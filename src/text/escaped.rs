@@ -1,18 +1,18 @@
-//! Text from outside as it may be shown on a terminal, in a log or in a response.
+//! Untrusted text: escaping for terminals, logs and responses, and Unicode normalization.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-/// `text` in Normalization Form C (Unicode Standard Annex 15), in which equal letters are equal
-/// characters: `é` is one character on most keyboards and two in the file names of macOS.
+/// Converts `text` to Normalization Form C (Unicode Standard Annex 15), so that equal letters
+/// compare equal: most keyboards write `é` as one character, file names of macOS as two.
 pub fn to_nfc(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
-/// Text whose `Display` escapes control characters (`\u{1b}`, `\n`) and the characters that reorder
-/// text, so that it can neither end a line nor control a terminal.
+/// Text whose `Display` escapes control characters and characters that reorder text, so that it can
+/// neither end a line nor control a terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<T>(pub T);
 
@@ -34,8 +34,8 @@ impl<T: fmt::Display> fmt::Display for Escaped<T> {
     }
 }
 
-/// Whether the character changes the direction of the text behind it (Unicode Standard Annex 9,
-/// table 4).
+/// Whether a character changes the direction of the text behind it (Unicode Standard Annex 9, table
+/// 4).
 fn reorders(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,5 +1,4 @@
-//! Addresses of servers and cameras, read leniently as users and redirects write them, and where
-//! they lead.
+//! URLs of servers and cameras (RFC 3986), parsed leniently, as users and redirects write them.
 
 use std::fmt::{self, Write};
 use std::net::Ipv6Addr;
@@ -8,9 +7,9 @@ use percent_encoding::percent_decode_str;
 
 use super::secret::Credentials;
 
-/// An address without user, password and fragment: `SCHEME://HOST:PORT/PATH?QUERY` (RFC 3986).
+/// A URL without user, password and fragment: `SCHEME://HOST:PORT/PATH?QUERY`.
 ///
-/// Bytes that a request line cannot hold, such as blanks, are percent-encoded when it is read.
+/// The parser percent-encodes bytes that a request line cannot contain, such as blanks.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     /// In lower case.
@@ -22,8 +21,8 @@ pub struct Url {
     target: String,
 }
 
-/// What credentials are for: a scheme, a host and a port (RFC 9110, section 4.3.1). Another port
-/// may be another service, and another scheme may send them in the clear.
+/// A scheme, a host and a port (RFC 9110, section 4.3.1). Credentials are valid for one origin
+/// only: another port may be another service, and another scheme may not encrypt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,
@@ -31,16 +30,16 @@ pub struct Origin {
     port: u16,
 }
 
-/// How to write an address that cannot be asked as it is; it does not repeat the address.
-const FORM: &str = "write http://USER:PASSWORD@HOST:PORT/PATH with a port up to 65535, brackets around IPv6 as in \
-    [::1], and in USER and PASSWORD %40 for @, %2F for /, %3F for ? and %23 for #";
+/// The error for an invalid URL. It does not repeat the URL, which may contain a password.
+const EXPECTED: &str = "expected http://USER:PASSWORD@HOST:PORT/PATH with a port up to 65535, \
+    brackets around IPv6 as in [::1], and in USER and PASSWORD %40 for @, %2F for /, %3F for ? and %23 for #";
 
 impl Url {
-    /// Takes an address apart that a user wrote: the address itself, user and password, and what
-    /// follows the `#`. The last `@` before the path ends the password (RFC 3986, section 3.2).
+    /// Parses a URL that a user wrote. Returns the URL, the user and password, and the text behind
+    /// `#`. The last `@` before the path ends the password (RFC 3986, section 3.2).
     ///
-    /// `None` if it leads to no host, if its user or password are no text, or if there is an `@`
-    /// behind the `#`, which is more likely the rest of a password.
+    /// Returns `None` if there is no host, if user or password are not UTF-8 text, or if there is
+    /// an `@` behind the `#`: that is probably part of a password.
     pub fn parse(text: &str) -> Option<(Self, Option<Credentials>, &str)> {
         let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
         let (scheme, rest) = address
@@ -57,24 +56,24 @@ impl Url {
         Some((url, credentials, fragment))
     }
 
-    /// Reads the address of a server as [`parse`](Self::parse) does. What follows a `#` is left out.
+    /// Parses the `http://` or `https://` URL of a server like [`parse`](Self::parse), and drops
+    /// the text behind `#`.
     ///
     /// # Errors
-    /// It cannot be asked, for the reason returned, which does not repeat it.
+    /// The URL is invalid. The message does not repeat it.
     pub fn parse_http(text: &str) -> Result<(Self, Option<Credentials>), &'static str> {
-        let begins = |scheme: &str| {
+        let has_scheme = |scheme: &str| {
             text.get(..scheme.len())
                 .is_some_and(|text| text.eq_ignore_ascii_case(scheme))
         };
-        if !begins("http://") && !begins("https://") {
-            return Err("it must begin with http:// or https://");
+        if !has_scheme("http://") && !has_scheme("https://") {
+            return Err("expected http:// or https:// at the beginning");
         }
-        let (url, credentials, _) = Self::parse(text).ok_or(FORM)?;
+        let (url, credentials, _) = Self::parse(text).ok_or(EXPECTED)?;
         Ok((url, credentials))
     }
 
-    /// Reads `SCHEME://HOST:PORT/PATH?QUERY`, which has no userinfo. `None` if there is no host, or
-    /// no port where one is announced.
+    /// Parses `SCHEME://HOST:PORT/PATH?QUERY`, which contains no user and password.
     fn parse_parts(address: &[u8]) -> Option<Self> {
         let at = memchr::memmem::find(address, b"://")?;
         let scheme = str::from_utf8(address.get(..at)?)
@@ -86,7 +85,7 @@ impl Url {
                 .position(|byte| b"/?".contains(byte))
                 .unwrap_or(rest.len()),
         );
-        let (host, port) = parse_place(str::from_utf8(place).ok()?)?;
+        let (host, port) = parse_authority(str::from_utf8(place).ok()?)?;
         let mut target = encode(path);
         if !target.starts_with('/') {
             target.insert(0, '/');
@@ -99,8 +98,8 @@ impl Url {
         })
     }
 
-    /// Where `location` leads from here (RFC 3986, section 5.2), as the value of a `Location`
-    /// field. What it has of userinfo and fragment is left out. `None` if that is not HTTP.
+    /// Resolves the value of a `Location` field against this URL (RFC 3986, section 5.2), without
+    /// its user, password and fragment. Returns `None` if the result is not HTTP.
     pub fn join(&self, location: &[u8]) -> Option<Self> {
         let location = location
             .split(|&byte| byte == b'#')
@@ -135,47 +134,47 @@ impl Url {
 
     fn with_target(&self, target: String) -> Self {
         Self {
-            target: without_dots(&target),
+            target: remove_dot_segments(&target),
             ..self.clone()
         }
     }
 
-    /// Whether it is an address of HTTP, encrypted or not.
+    /// Whether the scheme is `http` or `https`.
     fn is_http(&self) -> bool {
         matches!(self.scheme.as_str(), "http" | "https")
     }
 
-    /// Whether it is `https`.
+    /// Whether the scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.scheme == "https"
     }
 
-    /// The scheme, in lower case.
+    /// Returns the scheme, in lower case.
     pub fn scheme(&self) -> &str {
         &self.scheme
     }
 
-    /// The host as written: an IPv6 address in brackets.
+    /// Returns the host as written; an IPv6 address has brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, if the address names it.
+    /// Returns the port, if the URL contains one.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The path without the query.
+    /// Returns the path without the query.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// Path and query, as a request line has them.
+    /// Returns path and query, the target of a request line.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// `HOST` or `HOST:PORT`, as written.
+    /// Returns `HOST` or `HOST:PORT`, as written.
     pub fn authority(&self) -> String {
         match self.port {
             Some(port) => format!("{}:{port}", self.host),
@@ -183,8 +182,8 @@ impl Url {
         }
     }
 
-    /// The value of a `Host` field: without the zone, which has a meaning on this machine alone
-    /// (RFC 6874, section 1).
+    /// Returns the value of a `Host` field: without the zone of an IPv6 address, which means
+    /// something on this machine only (RFC 6874, section 1).
     pub fn host_field(&self) -> String {
         let host = match self.host.split_once('%') {
             Some((address, _)) if address.starts_with('[') => format!("{address}]"),
@@ -194,7 +193,7 @@ impl Url {
             .map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
     }
 
-    /// The host as certificates name it: without brackets and zone.
+    /// Returns the host as in a certificate: without brackets and zone.
     pub fn server_name(&self) -> &str {
         match self.host.strip_prefix('[') {
             Some(address) => address.split(['%', ']']).next().unwrap_or_default(),
@@ -202,8 +201,8 @@ impl Url {
         }
     }
 
-    /// The name or address to look up, and the port to connect to. A zone follows its address
-    /// behind one `%`, as getaddrinfo(3) reads it.
+    /// Returns the host for getaddrinfo(3), with the zone of an IPv6 address behind one `%`, and
+    /// the port, by default 80 or 443.
     pub fn host_and_port(&self) -> (String, u16) {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let host = match host.split_once('%') {
@@ -217,7 +216,7 @@ impl Url {
         (host, self.effective_port())
     }
 
-    /// The address of `path` on the same server, below the path of this address and with its query.
+    /// Returns the URL with `path` appended to its path, and with its query.
     pub fn subpath(&self, path: &str) -> Self {
         let (folder, query) = self
             .target
@@ -229,11 +228,10 @@ impl Url {
         }
     }
 
-    /// The head of a GET request in HTTP/1.0 with a `Host`, and with the `Authorization` field
-    /// unless it is `None`.
+    /// Returns the head of an HTTP/1.0 GET request. `authorization` is the value of that field.
     ///
-    /// Every server answers HTTP/1.0 without chunks (RFC 9112, section 6.1) and closes the
-    /// connection after it.
+    /// Servers answer HTTP/1.0 without the chunked coding (RFC 9112, section 6.1) and then close
+    /// the connection.
     pub fn get_request(&self, user_agent: &str, authorization: Option<&str>) -> Vec<u8> {
         let authorization = authorization
             .map(|value| format!("Authorization: {value}\r\n"))
@@ -242,7 +240,7 @@ impl Url {
         format!("GET {target} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: {user_agent}\r\n{authorization}\r\n").into()
     }
 
-    /// What credentials for this address are for.
+    /// Returns the origin, for which credentials of this URL are valid.
     pub fn origin(&self) -> Origin {
         Origin {
             scheme: self.scheme.clone(),
@@ -256,20 +254,20 @@ impl Url {
     }
 }
 
-/// The whole address. Its query may hold secrets.
+/// Formats the whole URL. Its query may contain secrets.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority(), self.target)
     }
 }
 
-/// Divides `HOST`, `HOST:PORT`, `[ADDRESS]` or `[ADDRESS%25ZONE]:PORT`.
-fn parse_place(place: &str) -> Option<(&str, Option<u16>)> {
-    let host_ends = match place.strip_prefix('[') {
+/// Parses `HOST`, `HOST:PORT`, `[ADDRESS]` or `[ADDRESS%25ZONE]:PORT`.
+fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
+    let host_end = match authority.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
-        None => place.find(':').unwrap_or(place.len()),
+        None => authority.find(':').unwrap_or(authority.len()),
     };
-    let (host, port) = place.split_at_checked(host_ends)?;
+    let (host, port) = authority.split_at_checked(host_end)?;
     let is_host = match host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
@@ -291,7 +289,7 @@ fn parse_place(place: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// Whether `name` can be a host's or a zone's (RFC 3986, section 3.2.2).
+/// Whether `name` is a valid host name or zone (RFC 3986, section 3.2.2).
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -321,8 +319,8 @@ fn without_userinfo(address: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// Percent-encodes what a request line cannot hold: blanks, control characters and what is not
-/// ASCII.
+/// Percent-encodes bytes that a request line cannot contain: blanks, control characters and other
+/// bytes than ASCII.
 fn encode(text: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text {
@@ -335,25 +333,25 @@ fn encode(text: &[u8]) -> String {
 }
 
 /// Removes `.` and `..` from the path (RFC 3986, section 5.2.4).
-fn without_dots(target: &str) -> String {
+fn remove_dot_segments(target: &str) -> String {
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
-    let mut kept: Vec<&str> = Vec::new();
+    let mut output: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
         match segment {
             "." | ".." => {
                 if segment == ".." {
-                    kept.pop();
+                    output.pop();
                 }
                 if is_last {
-                    kept.push("");
+                    output.push("");
                 }
             }
-            segment => kept.push(segment),
+            segment => output.push(segment),
         }
     }
-    format!("/{}{query}", kept.join("/"))
+    format!("/{}{query}", output.join("/"))
 }
 
 #[cfg(test)]
@@ -365,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn redirect_target_is_resolved_as_browsers_do() {
+    fn redirect_target_is_resolved_as_in_browsers() {
         let base = url("http://cam:81/a/b?c");
         for (location, place, target) in [
             ("/y z", "cam:81", "/y%20z"),
@@ -410,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn address_is_divided() {
+    fn url_is_split_into_its_parts() {
         for (text, place, line) in [
             (
                 "http://127.0.0.1:8080/stream",
@@ -479,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn address_that_cannot_be_asked_is_refused_without_repeating_it() {
+    fn invalid_url_is_rejected_without_repeating_it() {
         for text in [
             "ftp://s3cret/",
             "s3cret:80",
@@ -492,8 +490,8 @@ mod tests {
             "http://ann:s3/cret@h/",
             "http://ann:80#s3cret@h/",
         ] {
-            let why = Url::parse_http(text).err().expect(text);
-            assert!(!why.contains("s3"), "{why}");
+            let error = Url::parse_http(text).err().expect(text);
+            assert!(!error.contains("s3"), "{error}");
         }
     }
 }

@@ -1,10 +1,13 @@
-//! AVI files of motion JPEG, as every player opens them: a RIFF tree of a head, the pictures as
-//! they are, and an index.
+//! AVI files with MJPEG video: a RIFF file of a header, the frames as they are, and an index.
 //!
-//! The numbers come from Microsoft's "AVI RIFF File Reference" (`avih`, `strh`, `idx1`) and the
-//! RIFF rules of 1991: each chunk is a code of four letters, the length of its data in 32
-//! little-endian bits, and the data, padded to an even length by a byte that the length does not
-//! count. A file has one rate, so a clip is played at the mean one.
+//! A file is [`header`], then for each frame [`frame_header`], the JPEG and [`padding`], then
+//! [`index`]. Nothing but the lengths of the frames must be known beforehand, so a file can be sent
+//! while it is made.
+//!
+//! The numbers come from Microsoft's "AVI RIFF File Reference" (`avih`, `strh`, `idx1`) and from
+//! RIFF (1991): each chunk is a code of four letters, the length of its data as a little-endian
+//! `u32`, and the data, padded to an even length by a byte that the length does not count. A file
+//! has one frame rate, so it is played at the mean rate of its frames.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -12,60 +15,53 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// The largest file in bytes: readers of the first version of the format hold offsets in signed
-/// numbers, and many stop at one gibibyte.
+/// The largest file, in bytes: many readers of AVI 1.0 accept no more than 1 GiB.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// The head of a chunk: its code and its length.
+/// The size of a chunk's code and length.
 const CHUNK_HEAD_BYTES: u64 = 8;
 
-/// All that precedes the first picture's chunk.
+/// The size of everything before the first frame's chunk.
 const HEAD_BYTES: u64 = 224;
 
-/// One entry of the index.
+/// The size of an index entry.
 const ENTRY_BYTES: u64 = 16;
 
-/// Chunks of the first stream, which is of compressed pictures.
-const PICTURE: [u8; 4] = *b"00dc";
+/// The code of a chunk of the first stream with a compressed frame.
+const FRAME: [u8; 4] = *b"00dc";
 
 /// The file has an index (`AVIF_HASINDEX`).
 const HAS_INDEX: u32 = 0x10;
 
-/// A picture that can be shown without the ones before it (`AVIIF_KEYFRAME`), as every JPEG can.
+/// The frame does not depend on others (`AVIIF_KEYFRAME`).
 const KEYFRAME: u32 = 0x10;
 
-/// What a file says of its pictures.
+/// The size and the rate of a file's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VideoFormat {
     /// Width in pixels.
     pub width: u16,
     /// Height in pixels.
     pub height: u16,
-    /// From one picture to the next, in the mean: from a microsecond up to 71 minutes, and taken as
-    /// the nearest of these.
+    /// The mean interval between two frames, clamped to 1 µs to 71 minutes.
     pub interval: Duration,
 }
 
-/// More than one file may hold.
+/// The frames need a larger file than [`FILE_BYTES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "the pictures make a file of {bytes} bytes, and an AVI file holds {FILE_BYTES_MAX} at most"
-)]
+#[error("the file would have {bytes} bytes; an AVI file has at most {FILE_BYTES_MAX}")]
 pub struct TooLarge {
-    /// What the file would have.
+    /// The size that the file would have, in bytes.
     pub bytes: u64,
 }
 
-/// The length in bytes of a file of pictures of such lengths.
+/// Returns the size of a file with frames of these lengths, in bytes.
 ///
 /// # Errors
-/// It would be larger than [`FILE_BYTES_MAX`].
-pub fn file_length(pictures: impl IntoIterator<Item = usize>) -> Result<u64, TooLarge> {
+/// The file would be larger than [`FILE_BYTES_MAX`].
+pub fn file_length(frames: impl IntoIterator<Item = usize>) -> Result<u64, TooLarge> {
     let entries = |length: usize| chunk_bytes(length).saturating_add(ENTRY_BYTES);
-    let chunks = pictures
-        .into_iter()
-        .map(entries)
-        .fold(0, u64::saturating_add);
+    let chunks = frames.into_iter().map(entries).fold(0, u64::saturating_add);
     let bytes = chunks
         .saturating_add(HEAD_BYTES)
         .saturating_add(CHUNK_HEAD_BYTES);
@@ -76,16 +72,16 @@ pub fn file_length(pictures: impl IntoIterator<Item = usize>) -> Result<u64, Too
     }
 }
 
-/// All that precedes the chunk of the first of pictures of such lengths, which [`file_length`] has
-/// found to fit.
-pub fn header(video: &VideoFormat, pictures: &[usize]) -> Vec<u8> {
-    let count = number(pictures.len() as u64);
-    let largest = number(pictures.iter().copied().max().unwrap_or(0) as u64);
-    let data = pictures
+/// Returns everything before the chunk of the first frame. `frames` are the lengths of the frames,
+/// which must fit ([`file_length`]).
+pub fn header(video: &VideoFormat, frames: &[usize]) -> Vec<u8> {
+    let count = number(frames.len() as u64);
+    let largest = number(frames.iter().copied().max().unwrap_or(0) as u64);
+    let data = frames
         .iter()
         .map(|&length| chunk_bytes(length))
         .fold(0, u64::saturating_add);
-    let index = index_bytes(pictures).saturating_add(CHUNK_HEAD_BYTES);
+    let index = index_bytes(frames).saturating_add(CHUNK_HEAD_BYTES);
     let interval_us = number(u64::try_from(video.interval.as_micros()).unwrap_or(u64::MAX)).max(1);
     let (width, height) = (u32::from(video.width), u32::from(video.height));
     let bytes_per_second = number(
@@ -109,8 +105,8 @@ pub fn header(video: &VideoFormat, pictures: &[usize]) -> Vec<u8> {
     chunk(&mut out, *b"LIST", 192);
     out.extend(b"hdrl");
     chunk(&mut out, *b"avih", 56);
-    // The padding's granularity, the flags; the first frames, the streams; four words that are kept
-    // for later.
+    // Interval, bytes per second, padding granularity, flags, frames, initial frames, streams,
+    // buffer size, width, height; then four reserved words.
     numbers(
         &mut out,
         &[
@@ -164,27 +160,26 @@ pub fn header(video: &VideoFormat, pictures: &[usize]) -> Vec<u8> {
     out
 }
 
-/// The head of the chunk of a picture of `length` bytes.
+/// Returns the chunk header of a frame of `length` bytes.
 pub fn frame_header(length: usize) -> [u8; 8] {
     let [a, b, c, d] = number(length as u64).to_le_bytes();
-    let [p, q, r, s] = PICTURE;
+    let [p, q, r, s] = FRAME;
     [p, q, r, s, a, b, c, d]
 }
 
-/// What follows a picture of `length` bytes.
+/// Returns the padding behind a frame of `length` bytes.
 pub fn padding(length: usize) -> &'static [u8] {
     if length.is_multiple_of(2) { b"" } else { b"\0" }
 }
 
-/// What follows the last of pictures of such lengths: where each lies, counted from the word
-/// `movi`.
-pub fn index(pictures: &[usize]) -> Vec<u8> {
-    let mut out =
-        Vec::with_capacity(index_bytes(pictures).saturating_add(CHUNK_HEAD_BYTES) as usize);
-    chunk(&mut out, *b"idx1", number(index_bytes(pictures)));
+/// Returns the index, which follows the last frame. `frames` are the lengths of the frames. Offsets
+/// in the index count from the code `movi`.
+pub fn index(frames: &[usize]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(index_bytes(frames).saturating_add(CHUNK_HEAD_BYTES) as usize);
+    chunk(&mut out, *b"idx1", number(index_bytes(frames)));
     let mut offset = 4_u64;
-    for &length in pictures {
-        out.extend(PICTURE);
+    for &length in frames {
+        out.extend(FRAME);
         numbers(&mut out, &[KEYFRAME, number(offset), number(length as u64)]);
         offset = offset.saturating_add(chunk_bytes(length));
     }
@@ -202,19 +197,19 @@ fn numbers(out: &mut Vec<u8>, numbers: &[u32]) {
         .for_each(|number| out.extend(number.to_le_bytes()));
 }
 
-/// The chunk of a picture of `length` bytes, with its padding.
+/// Returns the size of a frame's chunk, with its padding.
 fn chunk_bytes(length: usize) -> u64 {
     (length as u64)
         .next_multiple_of(2)
         .saturating_add(CHUNK_HEAD_BYTES)
 }
 
-/// The entries of the index of such pictures.
-fn index_bytes(pictures: &[usize]) -> u64 {
-    ENTRY_BYTES.saturating_mul(pictures.len() as u64)
+/// Returns the size of the index entries.
+fn index_bytes(frames: &[usize]) -> u64 {
+    ENTRY_BYTES.saturating_mul(frames.len() as u64)
 }
 
-/// What fits the format's 32 bits: all that has to does, once the file is not too large.
+/// Clamps to 32 bits. All numbers of a file of at most [`FILE_BYTES_MAX`] fit.
 fn number(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -224,8 +219,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_two_pictures_is_right_to_the_byte() {
-        let pictures: [&[u8]; 2] = [&[0xff, 0xd8, 0x01, 0xff, 0xd9], &[0xff, 0xd8, 0xff, 0xd9]];
+    fn file_of_two_frames_equals_the_expected_bytes() {
+        let frames: [&[u8]; 2] = [&[0xff, 0xd8, 0x01, 0xff, 0xd9], &[0xff, 0xd8, 0xff, 0xd9]];
         let lengths = [5, 4];
         let video = VideoFormat {
             width: 640,
@@ -234,10 +229,10 @@ mod tests {
         };
         let mut file = header(&video, &lengths);
         assert_eq!(file.len() as u64, HEAD_BYTES);
-        for picture in pictures {
-            file.extend(frame_header(picture.len()));
-            file.extend(picture);
-            file.extend(padding(picture.len()));
+        for frame in frames {
+            file.extend(frame_header(frame.len()));
+            file.extend(frame);
+            file.extend(padding(frame.len()));
         }
         file.extend(index(&lengths));
 
@@ -267,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_at_most_a_gibibyte() {
+    fn file_larger_than_1_gib_is_rejected() {
         let around = |last: usize| file_length([FILE_BYTES_MAX as usize / 2, last]);
         let room = FILE_BYTES_MAX - around(0).unwrap();
         assert_eq!(around(room as usize), Ok(FILE_BYTES_MAX));
@@ -277,7 +272,7 @@ mod tests {
             around(room as usize + 1)
                 .unwrap_err()
                 .to_string()
-                .contains("1073741824 at most")
+                .contains("1073741824")
         );
     }
 }

@@ -1,10 +1,9 @@
-//! Decoding with a budget: a source that is costly to decode takes its own time, never that of
+//! Decoding with a budget, so that a source whose output is expensive to decode cannot delay
 //! others.
 //!
-//! Bytes of a whole frame cost next to nothing, as a walk leaps over its scans. Garbage costs up to
-//! 50 ns a byte, and each frame or rejected element costs what is done with it afterwards. So
-//! decoding is counted in units of work, and what has been received is shown to the decoder in
-//! pieces: between two of them it can stop, and go on in the next turn.
+//! Whole frames are cheap: the decoder skips most of their bytes. Garbage costs up to 50 ns per
+//! byte, and each frame, also a rejected one, causes further work. So decoding is measured in units
+//! of work. The decoder gets the received bytes in slices of 16 KiB and may stop after each slice.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -13,25 +12,26 @@ use bytes::BytesMut;
 use super::decoder::SourceDecoder;
 use super::part::{Part, Rejected, Tally};
 
-/// Bytes shown to the decoder at once: less than a millisecond of work, whatever they are.
-const PIECE_BYTES: usize = 16 * 1024;
+/// The bytes passed to the decoder at once: less than 1 ms of work, whatever they contain.
+const SLICE_BYTES: usize = 16 * 1024;
 
-/// Units of work for a byte that is shown to the decoder, for one that turns out to belong to no
-/// frame, and for each frame, whole or rejected.
+/// Units of work per byte that is passed to the decoder.
 const UNITS_PER_BYTE: u64 = 1;
+/// Additional units per byte that belongs to no accepted frame.
 const UNITS_PER_WASTED_BYTE: u64 = 8;
-const UNITS_PER_ELEMENT: u64 = 4096;
+/// Additional units per frame, accepted or rejected.
+const UNITS_PER_FRAME: u64 = 4096;
 
-/// Work that may still be done, in units of about one byte of a whole frame.
+/// The remaining work, in units: a byte of a whole frame costs about one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeBudget(u64);
 
 impl DecodeBudget {
-    /// What one source may cost in one turn: 512 KiB of whole frames, 64 KiB of garbage, or 128
-    /// elements.
+    /// The budget of one camera in one turn of the loop: 512 KiB of whole frames, 64 KiB of
+    /// garbage, or 128 tiny frames.
     pub const TURN: Self = Self(512 * 1024);
 
-    /// Whether nothing is left.
+    /// Whether no work is left.
     pub fn is_spent(self) -> bool {
         self.0 == 0
     }
@@ -41,89 +41,87 @@ impl DecodeBudget {
     }
 }
 
-/// Decodes what a driver writes, as [`SourceDecoder`] does, within a budget.
+/// A [`SourceDecoder`] that stops when a budget is spent. It owns the buffer of received bytes.
 #[derive(Debug)]
 pub struct BudgetedDecoder {
     decoder: SourceDecoder,
     received: BytesMut,
-    /// The bytes at the head of `received` that the decoder has seen.
-    shown: usize,
+    /// The number of bytes in `received` that the decoder has seen.
+    seen: usize,
 }
 
 impl BudgetedDecoder {
-    /// A decoder that rejects frames larger than `frame_bytes_max`.
+    /// Creates a decoder that rejects frames larger than `frame_bytes_max` bytes.
     pub fn new(frame_bytes_max: usize) -> Self {
         Self {
             decoder: SourceDecoder::new(frame_bytes_max),
             received: BytesMut::new(),
-            shown: 0,
+            seen: 0,
         }
     }
 
-    /// Appends what has come.
+    /// Appends received bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
     }
 
-    /// The next frame; `Ok(None)` until it is there as a whole, or once `work` is spent: then there
-    /// may be one in the bytes that are here already.
+    /// Returns the next frame. `Ok(None)` means that more bytes are needed, or that `budget` is
+    /// spent: then call again with a new budget, the buffer may contain whole frames.
     ///
     /// # Errors
-    /// A frame was flawed, and has been removed: call again.
+    /// A frame was rejected and removed. Call again for the next one.
     pub fn decode(&mut self, budget: &mut DecodeBudget) -> Result<Option<Part>, Rejected> {
         while !budget.is_spent() {
-            let seen = self.shown;
-            let reach = self.received.len().min(seen.saturating_add(PIECE_BYTES));
-            let hidden = self.received.split_off(reach);
+            let seen = self.seen;
+            let end = self.received.len().min(seen.saturating_add(SLICE_BYTES));
+            let unseen = self.received.split_off(end);
             let before = self.decoder.tally();
-            let outcome = self.decoder.decode(&mut self.received);
+            let result = self.decoder.decode(&mut self.received);
             let after = self.decoder.tally();
-            // A frame that broke may be walked again from a start marker within it.
-            self.shown = if outcome.is_err() {
+            // The decoder may search a rejected frame again, from a start marker within it.
+            self.seen = if result.is_err() {
                 0
             } else {
                 self.received.len()
             };
-            self.received.unsplit(hidden);
+            self.received.unsplit(unseen);
             let wasted = wasted_bytes(&after).saturating_sub(wasted_bytes(&before));
-            // Whether a frame without an end marker is whole is found out block by block.
-            let repaired = outcome
+            // To repair a frame without an end marker, all its blocks were counted.
+            let repaired = result
                 .iter()
                 .flatten()
                 .filter(|part| part.repair.is_some())
                 .map(|part| part.jpeg.len() as u64);
             let wasted = repaired.fold(wasted, u64::saturating_add);
-            let newly = reach.saturating_sub(seen) as u64;
+            let new = end.saturating_sub(seen) as u64;
             budget.spend(
-                newly
-                    .saturating_mul(UNITS_PER_BYTE)
+                new.saturating_mul(UNITS_PER_BYTE)
                     .saturating_add(wasted.saturating_mul(UNITS_PER_WASTED_BYTE)),
             );
-            match outcome {
-                Ok(None) if self.shown == self.received.len() => return Ok(None),
+            match result {
+                Ok(None) if self.seen == self.received.len() => return Ok(None),
                 Ok(None) => {}
-                element => {
-                    budget.spend(UNITS_PER_ELEMENT);
-                    return element;
+                frame => {
+                    budget.spend(UNITS_PER_FRAME);
+                    return frame;
                 }
             }
         }
         Ok(None)
     }
 
-    /// Takes the frame that all bytes end with, if only its end marker is missing. No more bytes
-    /// will come.
+    /// Returns the last frame if only its end marker is missing. Call it at the end of the input.
     pub fn finish(&mut self) -> Option<Part> {
-        self.shown = 0;
+        self.seen = 0;
         self.decoder.finish(&mut self.received)
     }
 
-    /// What has become of the bytes so far.
+    /// Returns the counts of bytes and frames so far.
     pub fn tally(&self) -> Tally {
         self.decoder.tally()
     }
 
-    /// Bytes that are not yet known to be a frame or none.
+    /// Returns the number of bytes that are not yet counted as accepted, rejected or discarded.
     pub fn buffered_bytes(&self) -> usize {
         self.received.len()
     }

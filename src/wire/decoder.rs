@@ -1,5 +1,4 @@
-//! Decodes what a driver writes to its standard output: whole JPEGs one after another, or multipart
-//! parts.
+//! A decoder for the output of a camera's driver: JPEGs one after another, or multipart parts.
 
 use bytes::{Buf, BytesMut};
 use memchr::memchr2_iter;
@@ -8,14 +7,14 @@ use super::jpeg::Splitter;
 use super::multipart::PartDecoder;
 use super::part::{Part, Rejected, Tally};
 
-/// Decodes what a driver writes, JPEGs or parts. The first FF D8 or `--` tells which; what precedes
-/// it is skipped.
+/// Decodes JPEGs one after another, or multipart parts. The first FF D8 or `--` determines the
+/// format; bytes before it are discarded.
 #[derive(Debug)]
 pub struct SourceDecoder {
     frame_bytes_max: usize,
     format: Format,
-    /// Bytes skipped before the format was known.
-    skipped: usize,
+    /// Bytes discarded before the format was known.
+    discarded: usize,
 }
 
 #[derive(Debug)]
@@ -26,21 +25,20 @@ enum Format {
 }
 
 impl SourceDecoder {
-    /// A decoder that refuses frames larger than `frame_bytes_max`.
+    /// Creates a decoder that rejects frames larger than `frame_bytes_max` bytes.
     pub fn new(frame_bytes_max: usize) -> Self {
         Self {
             frame_bytes_max,
             format: Format::Unknown,
-            skipped: 0,
+            discarded: 0,
         }
     }
 
-    /// Takes the next frame off the head of `received`, without a copy; `Ok(None)` until it is
-    /// there as a whole. What is left in `received` must stay there, and new bytes be appended to
-    /// it.
+    /// Removes the next frame from the front of `received` and returns it, without a copy.
+    /// `Ok(None)` means that more bytes are needed: leave the rest in `received` and append to it.
     ///
     /// # Errors
-    /// A frame was flawed, and has been taken off: call again.
+    /// A frame was rejected and removed. Call again for the next one.
     pub fn decode(&mut self, received: &mut BytesMut) -> Result<Option<Part>, Rejected> {
         if let Format::Unknown = self.format {
             self.find_format(received);
@@ -52,8 +50,7 @@ impl SourceDecoder {
         }
     }
 
-    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes
-    /// will come.
+    /// Returns the last frame if only its end marker is missing. Call it at the end of the input.
     pub fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
         match &mut self.format {
             Format::Unknown => None,
@@ -62,19 +59,19 @@ impl SourceDecoder {
         }
     }
 
-    /// What has become of the bytes so far.
+    /// Returns the counts of bytes and frames so far.
     pub fn tally(&self) -> Tally {
         let mut tally = match &self.format {
             Format::Unknown => Tally::default(),
             Format::Jpegs(splitter) => splitter.tally(),
             Format::Parts(decoder) => decoder.tally(),
         };
-        tally.skip(self.skipped);
+        tally.skip(self.discarded);
         tally
     }
 
     fn find_format(&mut self, received: &mut BytesMut) {
-        let mut keep_from = received.len();
+        let mut start = received.len();
         for at in memchr2_iter(0xff, b'-', received) {
             match received.get(at..at + 2) {
                 Some([0xff, 0xd8]) => {
@@ -86,10 +83,10 @@ impl SourceDecoder {
                 Some(_) => continue,
                 None => {}
             }
-            keep_from = at;
+            start = at;
             break;
         }
-        self.skipped += keep_from;
-        received.advance(keep_from);
+        self.discarded += start;
+        received.advance(start);
     }
 }

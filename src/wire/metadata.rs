@@ -1,26 +1,25 @@
-//! What a source states about a frame: the wall time of its capture, and its number.
+//! The metadata of a frame: its capture time and its sequence number.
 //!
-//! Both come from other programs and machines, so both are bounded where they are read, by types
-//! that hold no other value. Formatting a time, adding to it or subtracting from it can then
-//! neither overflow nor panic further in.
+//! Both come from other programs and machines. The types accept only values within bounds, so that
+//! later arithmetic and formatting can neither overflow nor panic.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The year 2000, in seconds since the Unix epoch. Some servers count a frame's time from their own
-/// start; those times lie before it.
+/// The beginning of the year 2000, in seconds since the Unix epoch. Servers that count from their
+/// own start send smaller numbers.
 const SECONDS_MIN: u64 = 946_684_800;
 
-/// The end of the year 9999, after which neither an HTTP date (RFC 9110, section 5.6.7) nor a
-/// timestamp of RFC 3339 has a form.
+/// The end of the year 9999. Neither an HTTP date (RFC 9110, section 5.6.7) nor RFC 3339 can
+/// express a later time.
 const SECONDS_END: u64 = 253_402_300_800;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// Units in one second: seconds, milliseconds, microseconds. Their ranges of 2000 to 9999 do not
-/// overlap, so the magnitude of a number tells its unit.
+/// Units per second: seconds, milliseconds, microseconds. From 2000 to 9999 their ranges do not
+/// overlap, so the magnitude of a number determines its unit.
 const UNITS_PER_SECOND: [u128; 3] = [1, 1_000, 1_000_000];
 
 /// A wall time within the years 2000 to 9999, to the nanosecond.
@@ -34,29 +33,30 @@ impl WallTime {
     /// The last nanosecond of the year 9999.
     pub const MAX: Self = Self(Duration::new(SECONDS_END - 1, 999_999_999));
 
-    /// The wall time `since_epoch` after the Unix epoch; `None` outside the years 2000 to 9999.
+    /// Returns the wall time `since_epoch` after the Unix epoch; `None` outside the years 2000 to
+    /// 9999.
     pub fn new(since_epoch: Duration) -> Option<Self> {
         (SECONDS_MIN..SECONDS_END)
             .contains(&since_epoch.as_secs())
             .then_some(Self(since_epoch))
     }
 
-    /// The nearest wall time to `since_epoch`: for this machine's own clock, which starts in 1970
-    /// where no battery keeps it.
+    /// Returns the wall time `since_epoch` after the Unix epoch, clamped to the years 2000 to 9999.
+    /// For this machine's clock, which starts in 1970 on boards without a battery.
     pub fn nearest(since_epoch: Duration) -> Self {
         Self(since_epoch).clamp(Self::MIN, Self::MAX)
     }
 
-    /// Reads a decimal number of seconds, milliseconds or microseconds since the Unix epoch; `None`
-    /// for anything else, or outside the years 2000 to 9999. Digits below the nanosecond are
-    /// ignored.
+    /// Parses a decimal number of seconds, milliseconds or microseconds since the Unix epoch, such
+    /// as `1795783697.25`. Returns `None` for anything else and outside the years 2000 to 9999.
+    /// Digits below the nanosecond are ignored.
     pub fn parse(text: &str) -> Option<Self> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
         let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
         if whole.is_empty() || !is_number(whole) || !is_number(decimals) {
             return None;
         }
-        // At most twenty digits: 10^20 times 10^9 fits into 128 bits.
+        // At most 20 digits: 10^20 times 10^9 fits into 128 bits.
         let whole = u128::from(whole.parse::<u64>().ok()?);
         let decimals: u128 = format!("{decimals:0<9.9}").parse().ok()?;
         let billionths = whole.checked_mul(NANOS_PER_SECOND)?.checked_add(decimals)?;
@@ -70,12 +70,12 @@ impl WallTime {
         Self::new(Duration::new(seconds, nanos))
     }
 
-    /// The time since the Unix epoch.
+    /// Returns the time since the Unix epoch.
     pub fn since_epoch(self) -> Duration {
         self.0
     }
 
-    /// The time from `earlier` to this; zero if that is the later one.
+    /// Returns the time from `earlier` to this; zero if `earlier` is later.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -91,36 +91,36 @@ impl From<WallTime> for SystemTime {
     }
 }
 
-/// Seconds since the Unix epoch with six decimals, as in `X-Timestamp`.
+/// Formats seconds since the Unix epoch with six decimals, as in `X-Timestamp`.
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:06}", self.0.as_secs(), self.0.subsec_micros())
     }
 }
 
-/// A frame's number as its source states it.
+/// The sequence number that a source gives a frame.
 ///
-/// Numbers above 2^53 are not exact in JavaScript, which reads them from `/state` and `/events`.
-/// The last 2^40 below that are left to the hub, which goes on counting from a source's number: at
-/// 240 frames a second for 145 years.
+/// JavaScript, which reads the numbers from `/state` and `/events`, is exact up to 2^53. The
+/// maximum is 2^40 below, because the hub counts on from a source's number: at 240 frames per
+/// second that lasts 145 years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(u64);
 
 impl Sequence {
-    /// The largest number taken from a source.
+    /// The largest accepted number, 2^53 - 2^40.
     pub const MAX: Self = Self((1 << 53) - (1 << 40));
 
-    /// The number, if it is at most [`Sequence::MAX`].
+    /// Returns the number, or `None` above [`Sequence::MAX`].
     pub fn new(number: u64) -> Option<Self> {
         (number <= Self::MAX.0).then_some(Self(number))
     }
 
-    /// Reads a decimal number, if it is at most [`Sequence::MAX`].
+    /// Parses a decimal number. Returns `None` for anything else and above [`Sequence::MAX`].
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok().and_then(Self::new)
     }
 
-    /// The number itself.
+    /// Returns the number.
     pub fn get(self) -> u64 {
         self.0
     }
@@ -132,50 +132,49 @@ impl fmt::Display for Sequence {
     }
 }
 
-/// Which facts of a frame were stated and not used: they were out of range, or no number.
+/// The header fields of a frame that were present but ignored: out of range, or not a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IgnoredFields {
-    /// The time of capture.
+    /// `X-Timestamp`, the capture time.
     pub timestamp: bool,
-    /// The number.
+    /// `X-Frame-Sequence`, the sequence number.
     pub sequence: bool,
 }
 
 impl IgnoredFields {
-    /// The field of a part by which a driver reports what it has ignored of a frame that it passes
-    /// on.
+    /// The header field of a part in which a driver reports the fields that it ignored.
     pub const FIELD: &str = "X-Frame-IgnoredFields";
 
-    /// Reads the value of that field: words with commas between them, of which unknown ones mean
-    /// nothing.
+    /// Parses the value of [`FIELD`](Self::FIELD): a list separated by commas. Unknown elements are
+    /// ignored.
     pub fn parse(value: &str) -> Self {
-        let names = |word: &str| {
+        let contains = |element: &str| {
             value
                 .split(',')
-                .any(|name| name.trim().eq_ignore_ascii_case(word))
+                .any(|name| name.trim().eq_ignore_ascii_case(element))
         };
         Self {
-            timestamp: names("timestamp"),
-            sequence: names("sequence"),
+            timestamp: contains("timestamp"),
+            sequence: contains("sequence"),
         }
     }
 
-    /// The field as a header line with its CRLF; nothing if nothing was ignored.
+    /// Returns the header line with its CRLF, or an empty string if nothing was ignored.
     pub fn header_line(self) -> String {
-        let words = [("timestamp", self.timestamp), ("sequence", self.sequence)];
-        let words: Vec<&str> = words
+        let names = [("timestamp", self.timestamp), ("sequence", self.sequence)];
+        let names: Vec<&str> = names
             .into_iter()
             .filter(|(_, is_ignored)| *is_ignored)
-            .map(|(word, _)| word)
+            .map(|(name, _)| name)
             .collect();
-        if words.is_empty() {
+        if names.is_empty() {
             String::new()
         } else {
-            format!("{}: {}\r\n", Self::FIELD, words.join(", "))
+            format!("{}: {}\r\n", Self::FIELD, names.join(", "))
         }
     }
 
-    /// What either of two has.
+    /// Returns the fields ignored in either of two places.
     pub fn or(self, other: Self) -> Self {
         Self {
             timestamp: self.timestamp || other.timestamp,

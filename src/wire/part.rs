@@ -1,5 +1,5 @@
-//! What all decoders of frames have in common: the frame, what was mended in it, why one is
-//! rejected, and the tally.
+//! What all frame decoders return: the frame with its metadata and repair, the reason of a
+//! rejection, and counts.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use thiserror::Error;
 use super::jpeg::{JpegError, Picture, with_standard_tables};
 use super::metadata::{IgnoredFields, Sequence, WallTime};
 
-/// One whole frame.
+/// A whole frame, decoded from a multipart part or a stream of JPEGs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The JPEG, which has passed [`check`](super::jpeg::check).
     pub jpeg: Bytes,
-    /// What its headers say of it.
+    /// The size and other properties from the JPEG's headers.
     pub picture: Picture,
-    /// The wall time of capture, if the source states one within the years 2000 to 9999.
+    /// The capture time, if the source sends one within the years 2000 to 9999.
     pub captured_at: Option<WallTime>,
-    /// The frame's number, if the source states one within its bound.
+    /// The sequence number, if the source sends one up to [`Sequence::MAX`].
     pub sequence: Option<Sequence>,
-    /// Which of these two the source states, but not so that they can be used.
+    /// Which of these two fields were present but invalid.
     pub ignored: IgnoredFields,
-    /// What was mended in it or its framing, if anything.
+    /// The repair of the frame or its framing, if one was needed.
     pub repair: Option<Repair>,
 }
 
 impl Part {
-    /// The frame with the standard Huffman tables where the camera left them out (UVC): browsers
-    /// show it only so.
+    /// Adds the standard Huffman tables if the frame has none: UVC cameras omit them, and browsers
+    /// do not show such frames.
     pub fn with_tables(mut self) -> Self {
         if !self.picture.huffman_tables {
             self.jpeg = with_standard_tables(&self.jpeg).into();
@@ -38,21 +38,21 @@ impl Part {
     }
 }
 
-/// A flaw that does not keep a frame from being shown.
+/// A repair of a damaged frame or its framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repair {
-    /// The end marker (FF D9) was missing, and has been added. Every block of the picture is there.
+    /// The end marker (FF D9) was missing and has been added. All blocks of the picture are there.
     EndMarker,
-    /// Bytes preceded the start marker (FF D8), and have been left out.
+    /// Bytes before the start marker (FF D8) have been removed.
     StartMarker,
-    /// The frame came behind another boundary than the frames before it, or without any.
+    /// The boundary before the frame was a new one, or missing.
     Boundary,
 }
 
 impl Repair {
     const ALL: [Self; 3] = [Self::EndMarker, Self::StartMarker, Self::Boundary];
 
-    /// The name that a driver gives it in the part of a frame.
+    /// Returns the name, which is the value of [`REPAIRED_FIELD`].
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EndMarker => "end_marker",
@@ -61,7 +61,7 @@ impl Repair {
         }
     }
 
-    /// The repair of that [name](Self::as_str), in any case.
+    /// Returns the repair with that [name](Self::as_str), ignoring case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -72,63 +72,62 @@ impl Repair {
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::EndMarker => "a frame lacks its end marker (FF D9), which was added",
-            Self::StartMarker => {
-                "bytes precede the start marker (FF D8) of a frame, and were skipped"
-            }
-            Self::Boundary => "the boundary between frames has changed, and the new one is used",
+            Self::EndMarker => "a frame has no end marker (FF D9); added it",
+            Self::StartMarker => "a frame has bytes before its start marker (FF D8); removed them",
+            Self::Boundary => "the boundary between frames has changed; using the new one",
         })
     }
 }
 
-/// One flawed frame, taken off the bytes received. It ends nothing: the next call goes on behind
-/// it.
+/// A rejected frame, which has been removed from the received bytes. The next call of the decoder
+/// continues behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a frame of {bytes} bytes was rejected: {reason}")]
+#[error("rejected a frame of {bytes} bytes: {reason}")]
 pub struct Rejected {
-    /// What is wrong with it.
+    /// The reason.
     pub reason: Reason,
-    /// How many bytes went with it, framing included.
+    /// The number of removed bytes, framing included.
     pub bytes: usize,
-    /// Whether the driver rejected it and reports that in [`REJECTED_FIELD`]: then the driver has
-    /// logged it, too.
+    /// Whether the driver rejected it and reports that in [`REJECTED_FIELD`]. The driver has logged
+    /// it already.
     pub by_driver: bool,
 }
 
 impl Rejected {
-    /// The error, and the remedy if there is one, where frames may have `frame_bytes_max` bytes.
+    /// Returns a message with the remedy, if there is one. `frame_bytes_max` is the decoder's
+    /// limit.
     pub fn message(&self, frame_bytes_max: usize) -> String {
         format!(
-            "a frame of {} bytes was rejected: {}",
+            "rejected a frame of {} bytes: {}",
             self.bytes,
             self.reason.message(frame_bytes_max)
         )
     }
 }
 
-/// Names the bound of a frame, in whole MiB, and the option that raises it.
+/// Returns the message for a frame above the limit of `frame_bytes_max` bytes.
 pub fn too_large(frame_bytes_max: usize) -> String {
     format!(
-        "it is larger than {} MiB; raise --frame-max-mib",
+        "larger than {} MiB; raise --frame-max-mib",
         frame_bytes_max / (1024 * 1024)
     )
 }
 
-/// The field of a part without a picture, by which a driver reports a frame that it has rejected
-/// itself, such as one that came over a network. Its value is the [name of the
-/// reason](Reason::as_str).
+/// The header field of a part without a picture, in which a driver reports that it has rejected a
+/// frame, for example one from the network. Its value is the [name of the reason](Reason::as_str).
 pub const REJECTED_FIELD: &str = "X-Frame-Rejected";
 
-/// The field of a part by which a driver reports that it has mended the frame. Its value is the
+/// The header field in which a driver reports that it has repaired the frame. Its value is the
 /// [name of the repair](Repair::as_str).
 pub const REPAIRED_FIELD: &str = "X-Frame-Repaired";
 
-/// Why a frame is rejected.
+/// The reason for rejecting a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Larger than the bound the decoder was given.
+    /// The frame is larger than the decoder's limit.
     TooLarge,
-    /// The header block of a part does not end within its bound.
+    /// The header block of a part is longer than
+    /// [`HEAD_BYTES_MAX`](super::multipart::HEAD_BYTES_MAX).
     BadHeader,
     /// See [`JpegError::NotJpeg`].
     NotJpeg,
@@ -151,7 +150,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Every reason, in the order in which they are shown.
+    /// All reasons, in the order of statistics.
     pub const ALL: [Self; 11] = [
         Self::TooLarge,
         Self::BadHeader,
@@ -166,14 +165,14 @@ impl Reason {
         Self::Hierarchical,
     ];
 
-    /// The reason of that [name](Self::as_str), in any case.
+    /// Returns the reason with that [name](Self::as_str), ignoring case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|reason| reason.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// Its name, and the remedy if there is one, where frames may have `frame_bytes_max` bytes.
+    /// Returns the name and the remedy, if there is one. `frame_bytes_max` is the decoder's limit.
     pub fn message(self, frame_bytes_max: usize) -> String {
         let remedy = self
             .remedy(frame_bytes_max)
@@ -181,15 +180,14 @@ impl Reason {
         format!("{self}{}", remedy.unwrap_or_default())
     }
 
-    /// What there is to do about it, if that is clear, where frames may have `frame_bytes_max`
-    /// bytes.
+    /// Returns the remedy, if there is one. `frame_bytes_max` is the decoder's limit.
     pub fn remedy(self, frame_bytes_max: usize) -> Option<String> {
         match self {
             Self::TwelveBit => {
-                Some("browsers show 8 bits a sample only: set the camera to 8 bits".to_owned())
+                Some("browsers show only 8 bits per sample: set the camera to 8 bits".to_owned())
             }
             Self::Lossless | Self::Arithmetic | Self::Hierarchical => Some(
-                "browsers do not show that kind of JPEG: set the camera to baseline JPEG"
+                "browsers do not show this kind of JPEG: set the camera to baseline JPEG"
                     .to_owned(),
             ),
             Self::TooLarge => Some(too_large(frame_bytes_max)),
@@ -197,7 +195,7 @@ impl Reason {
         }
     }
 
-    /// The name under which it is counted in the server's state. It never changes.
+    /// Returns the name, as in `/state`, `/metrics` and [`REJECTED_FIELD`]. Names never change.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TooLarge => "too_large",
@@ -224,8 +222,7 @@ impl fmt::Display for Reason {
 impl From<JpegError> for Reason {
     fn from(flaw: JpegError) -> Self {
         match flaw {
-            // No decoder meets trailing bytes: it cuts off what follows a picture, and looks for
-            // the next one in it.
+            // No decoder sees trailing bytes: it searches them for the next picture.
             JpegError::NotJpeg | JpegError::TrailingBytes => Self::NotJpeg,
             JpegError::Truncated => Self::Truncated,
             JpegError::BadSegment => Self::BadSegment,
@@ -239,12 +236,12 @@ impl From<JpegError> for Reason {
     }
 }
 
-/// Frames and the bytes they came in.
+/// A number of frames and of their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// How many frames.
+    /// The number of frames.
     pub frames: u64,
-    /// How many bytes, framing included.
+    /// The number of bytes, framing included.
     pub bytes: u64,
 }
 
@@ -262,41 +259,40 @@ impl Count {
     }
 }
 
-/// What has become of every byte a decoder was given: after each call, the bytes fed are those
-/// accepted, rejected and skipped, and those still in the buffer.
+/// The counts of a decoder. After each call, the sum of accepted, rejected and discarded bytes, and
+/// of those still in the buffer, is the number of bytes received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Frames handed out.
+    /// Frames returned.
     pub accepted: Count,
-    /// Those of them that were mended ([`Part::repair`]).
+    /// Frames returned that were repaired ([`Part::repair`]).
     pub repaired_frames: u64,
-    /// Bytes that belong to no frame: padding and garbage between frames.
+    /// Bytes between frames: padding and garbage.
     pub discarded_bytes: u64,
-    /// Times of capture that were out of range or no number: those frames have the time of their
-    /// arrival.
+    /// Invalid capture times. Such frames get the time of arrival instead.
     pub timestamps_ignored: u64,
-    /// Numbers of frames that were out of range or no number: those frames are counted on.
+    /// Invalid sequence numbers. Such frames get the next number instead.
     pub sequences_ignored: u64,
     rejected: [Count; Reason::ALL.len()],
 }
 
 impl Tally {
-    /// The frames rejected for one reason.
+    /// Returns the count of frames rejected for one reason.
     pub fn rejected(&self, reason: Reason) -> Count {
         self.rejected[reason as usize]
     }
 
-    /// The bytes of the frames rejected, for whatever reason.
+    /// Returns the bytes of all rejected frames.
     pub fn rejected_bytes(&self) -> u64 {
         self.rejected.iter().map(|count| count.bytes).sum()
     }
 
-    /// The sum of all bytes accepted, rejected and skipped.
+    /// Returns the sum of accepted, rejected and discarded bytes.
     pub fn bytes(&self) -> u64 {
         self.accepted.bytes + self.rejected_bytes() + self.discarded_bytes
     }
 
-    /// Adds what another decoder was given to this.
+    /// Adds the counts of another decoder.
     pub fn merge(&mut self, other: &Self) {
         self.accepted.merge(other.accepted);
         self.repaired_frames += other.repaired_frames;

@@ -1,40 +1,39 @@
-//! What bytes look like that are no JPEG, told by how they begin, and the way to get JPEGs from
-//! them.
+//! Detects what a source sends if it is not JPEG, and suggests a remedy.
 
 use std::fmt;
 
 use memchr::memmem;
 
-/// So many bytes are enough to tell.
+/// The number of bytes that are examined.
 pub const HEAD_BYTES: usize = 512;
 
-/// What a source sends in the place of JPEGs.
+/// The content that a source sends instead of JPEGs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Nothing at all.
+    /// No bytes.
     Nothing,
-    /// Pictures of another kind, such as PNG.
+    /// Pictures of another format, such as PNG.
     Pictures(&'static str),
     /// Video in a container or without one, such as MP4 or H.264.
     Video(&'static str),
-    /// A list of addresses of video: HLS or DASH.
+    /// A playlist: HLS or DASH.
     Playlist(&'static str),
-    /// A page, as a camera's login has it.
+    /// An HTML page, for example a login form.
     Page,
-    /// JSON or XML: the reply of some interface.
+    /// JSON or XML.
     Data(&'static str),
-    /// Bytes compressed as a whole.
+    /// Compressed bytes, such as gzip.
     Compressed(&'static str),
-    /// The head of an HTTP response: it was fetched with it.
+    /// The head of an HTTP response, as `curl -i` writes it.
     HttpHead,
-    /// Text, such as the output of a program that gives none to standard error.
+    /// Text, for example the log of a program.
     Text,
-    /// Something else: pixels that are not encoded, perhaps.
+    /// Other bytes, for example raw pixels.
     Binary,
 }
 
-/// What begins with which bytes. ISO media files (ISO/IEC 14496-12) and MPEG transport streams are
-/// told otherwise.
+/// Magic numbers. ISO media files (ISO/IEC 14496-12) and MPEG transport streams are detected
+/// separately.
 const MAGIC: [(&[u8], Content); 20] = [
     (b"\x89PNG\r\n\x1a\n", Content::Pictures("PNG")),
     (b"GIF8", Content::Pictures("GIF")),
@@ -58,8 +57,7 @@ const MAGIC: [(&[u8], Content); 20] = [
     (b"HTTP/1.", Content::HttpHead),
 ];
 
-/// What is in a page near its beginning, in lower case. Cameras leave out what a page should begin
-/// with.
+/// Tags near the beginning of an HTML page, in lower case. Pages of cameras often lack the doctype.
 const PAGE_TAGS: [&str; 13] = [
     "<!doctype html",
     "<html",
@@ -76,19 +74,18 @@ const PAGE_TAGS: [&str; 13] = [
     "<frameset",
 ];
 
-/// What to do where an address leads to something other than a stream: where common cameras and
-/// servers have theirs.
-pub const STREAM_ADDRESSES: &str = "try the address of the stream itself, such as /stream, /video_feed, \
+/// The remedy for a URL that is not a stream: the paths that common cameras and servers use.
+pub const STREAM_ADDRESSES: &str = "try the URL of the stream itself, such as /stream, /video_feed, \
     /?action=stream, /video or /mjpg/video.mjpg";
 
-/// The size of a packet of an MPEG transport stream, and the byte each begins with (ISO/IEC
-/// 13818-1, 2.4.3.2).
+/// The size of a packet of an MPEG transport stream (ISO/IEC 13818-1, 2.4.3.2).
 const TRANSPORT_PACKET_BYTES: usize = 188;
+/// The first byte of each packet.
 const TRANSPORT_SYNC: u8 = 0x47;
 
 impl Content {
-    /// What bytes look like that begin with `head`, or with a part whose body does. Up to
-    /// [`HEAD_BYTES`] count.
+    /// Detects the content that begins with `head`. If `head` is a multipart part, its body counts.
+    /// Examines at most [`HEAD_BYTES`].
     pub fn detect(head: &[u8]) -> Self {
         let head = head.get(..HEAD_BYTES).unwrap_or(head);
         if head.is_empty() {
@@ -103,7 +100,7 @@ impl Content {
             return *content;
         }
         match head {
-            // Four bytes behind its size are reserved and zero.
+            // The four bytes behind the size are reserved and zero.
             [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Self::Pictures("BMP"),
             [b'P', b'5', b'\n' | b' ', ..] => Self::Pictures("PGM"),
             [b'P', b'6', b'\n' | b' ', ..] => Self::Pictures("PPM"),
@@ -147,7 +144,7 @@ impl Content {
         }
     }
 
-    /// Tells what has no magic number.
+    /// Detects content that has no magic number.
     fn detect_without_magic(head: &[u8]) -> Self {
         if head.first() == Some(&TRANSPORT_SYNC)
             && head.get(TRANSPORT_PACKET_BYTES) == Some(&TRANSPORT_SYNC)
@@ -171,7 +168,7 @@ impl Content {
         }
     }
 
-    /// Whether the bytes show that neither JPEGs nor parts follow.
+    /// Whether the bytes exclude that JPEGs or parts follow.
     pub fn is_not_jpeg(self) -> bool {
         !matches!(
             self,
@@ -179,26 +176,22 @@ impl Content {
         )
     }
 
-    /// The way to JPEGs.
+    /// Returns the remedy, as a clause for an error message.
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::Nothing => "check that the source is switched on",
+            Self::Nothing => "check that the source is on",
             Self::Pictures(_) | Self::Binary => {
-                "let it write JPEGs, or convert them, as by exec:ffmpeg -i INPUT -f mjpeg -"
+                "make it write JPEGs, or convert them, as in exec:ffmpeg -i INPUT -f mjpeg -"
             }
             Self::Video(_) | Self::Playlist(_) => {
-                "convert it to motion JPEG, as by exec:ffmpeg -i INPUT -an -f mjpeg -q:v 5 -"
+                "convert it to MJPEG, as in exec:ffmpeg -i INPUT -an -f mjpeg -q:v 5 -"
             }
             Self::Page | Self::Data(_) => STREAM_ADDRESSES,
             Self::Compressed(_) => {
-                "switch the compression off, or undo it, as by exec:curl -s --compressed URL"
+                "turn the compression off, or decompress it, as in exec:curl -s --compressed URL"
             }
-            Self::HttpHead => {
-                "name the address as the camera, as in http://HOST/PATH, or leave the head out"
-            }
-            Self::Text => {
-                "let it write JPEGs to standard output, and what it logs to standard error"
-            }
+            Self::HttpHead => "use the URL as the source, as in http://HOST/PATH, or omit the head",
+            Self::Text => "make it write JPEGs to standard output and its log to standard error",
         }
     }
 }
@@ -210,17 +203,17 @@ impl fmt::Display for Content {
             Self::Pictures(kind) => write!(f, "{kind} pictures"),
             Self::Video(kind) => write!(f, "{kind} video"),
             Self::Playlist(kind) => write!(f, "a playlist of {kind}"),
-            Self::Page => f.write_str("a web page, such as that of a login"),
-            Self::Data(kind) => write!(f, "{kind}, such as an error or the answer to a login"),
+            Self::Page => f.write_str("a web page, perhaps a login form"),
+            Self::Data(kind) => write!(f, "{kind}, perhaps an error message"),
             Self::Compressed(kind) => write!(f, "{kind} data"),
             Self::HttpHead => f.write_str("an HTTP response with its head"),
             Self::Text => f.write_str("text"),
-            Self::Binary => f.write_str("binary data of no known kind"),
+            Self::Binary => f.write_str("binary data of an unknown format"),
         }
     }
 }
 
-/// The body of the first of some parts, if its header block is there.
+/// Returns the body of the first part, if its header block is complete.
 pub fn part_body(parts: &[u8]) -> Option<&[u8]> {
     let blank_lines = [b"\r\n\r\n".as_slice(), b"\n\n"].into_iter();
     let bodies =
@@ -228,8 +221,7 @@ pub fn part_body(parts: &[u8]) -> Option<&[u8]> {
     bodies.min().and_then(|at| parts.get(at..))
 }
 
-/// `head` without the blanks and the byte order mark that may precede text; all of it where it is
-/// no text.
+/// Removes blanks and a byte order mark before text. Returns other content unchanged.
 fn without_leading_blanks(head: &[u8]) -> &[u8] {
     let text = head.trim_ascii_start();
     let text = text
@@ -239,17 +231,17 @@ fn without_leading_blanks(head: &[u8]) -> &[u8] {
     if is_text(text) { text } else { head }
 }
 
-/// The kind of a video byte stream that begins with a start code (ITU-T H.264 and H.265, annex B).
+/// Detects a video byte stream, which begins with a start code (ITU-T H.264 and H.265, annex B).
 fn byte_stream(head: &[u8]) -> Option<&'static str> {
     let unit = head
         .strip_prefix(b"\0\0\0\x01")
         .or_else(|| head.strip_prefix(b"\0\0\x01"))?;
     match *unit {
-        // Type 7, 8, 9, 5 or 6: parameter sets, delimiter, picture, supplement (H.264, table 7-1).
+        // Types 5 to 9: picture, supplement, parameter sets, delimiter (H.264, table 7-1).
         [first, ..] if first & 0x80 == 0 && matches!(first & 0x1f, 5..=9) && first & 0x60 != 0 => {
             Some("H.264")
         }
-        // Layer 0, temporal id 1, and a type among VPS, SPS, PPS, delimiter (H.265, table 7-1).
+        // Layer 0, temporal id 1, and VPS, SPS, PPS or delimiter (H.265, table 7-1).
         [first, 0x01, ..] if first & 0x80 == 0 && matches!(first >> 1, 32..=35) => Some("H.265"),
         [first, ..] if first & 0x80 == 0 && matches!(first & 0x1f, 1 | 5..=9) => Some("H.264"),
         _ => Some("MPEG"),
@@ -272,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_is_told_by_its_first_bytes() {
+    fn content_is_detected_by_its_first_bytes() {
         let transport = [[0x47].as_slice(), &[0; 187], &[0x47], &[0; 187]].concat();
         let luma = [[16, 235, 128, 3].as_slice(); 200].concat();
         for (head, content) in [

@@ -404,7 +404,7 @@ fn tidy(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Repair>), jpeg::JpegError
         jpeg,
         picture,
         repair,
-    } = jpeg::mend(bytes)?;
+    } = jpeg::repair(bytes)?;
     let stripped = match jpeg::without_thumbnails(&jpeg) {
         Cow::Owned(stripped) => Some(stripped),
         Cow::Borrowed(_) => None,

@@ -1,10 +1,11 @@
-//! What is masked in a command line: what follows options and words such as `--password`, logins
-//! such as `-u USER:PASSWORD`, header fields with credentials, and what is masked in any text.
+//! Masks credentials in command lines: arguments behind options and words such as `--password`,
+//! logins such as `-u USER:PASSWORD`, header fields with credentials, and what is masked in any
+//! text.
 
 use super::masked::{Masked, is_sensitive, is_sensitive_word};
 use super::text::mask_text;
 
-/// Options whose value is a login if it has a colon, as of curl and wget.
+/// Options whose value is a login if it contains a colon, such as those of curl and wget.
 const LOGIN_OPTIONS: [&str; 6] = [
     "-u",
     "-U",
@@ -14,30 +15,30 @@ const LOGIN_OPTIONS: [&str; 6] = [
     "--username",
 ];
 
-/// The options that are a password in some programs and a port in others.
+/// Options for a password in some programs and for a port in others.
 const PASSWORDS_OR_PORTS: [&str; 2] = ["-p", "-P"];
 
-/// The option of curl whose value is cookies.
+/// curl's option for cookies.
 const COOKIES: &str = "-b";
 
-/// What the words before one say about it.
+/// The kind of the next word, according to the words before it.
 #[derive(Clone, Copy, PartialEq)]
 enum Expected {
-    /// Nothing.
+    /// Any argument.
     Argument,
-    /// It is a secret, unless it is an option that stands before the secret.
+    /// A secret, or an option before the secret.
     Secret,
-    /// It is `USER:PASSWORD`, or the name of a user alone.
+    /// `USER:PASSWORD`, or a user name alone.
     Login,
-    /// It is a secret unless it is a number.
+    /// A number or a secret.
     SecretOrPort,
-    /// It is cookies, `NAME=SECRET; ...`, or the name of a file of them.
+    /// Cookies, `NAME=SECRET; ...`, or the name of a file.
     Cookies,
-    /// All words from here on are a secret.
+    /// All further words are a secret.
     Secrets,
 }
 
-/// Masks the credentials of a command line. Where there are none it is shown as it was written.
+/// Masks the credentials of a command line. A command line without any stays as written.
 pub(super) fn mask(masked: &mut Masked, command: &str) {
     let Some(words) = shlex::split(command) else {
         masked.hide_secret(command);
@@ -51,13 +52,12 @@ pub(super) fn mask(masked: &mut Masked, command: &str) {
     }
 }
 
-/// Masks the credentials in the arguments of a command, each of which stays one argument.
+/// Masks the credentials in the arguments of a command. Each argument stays one.
 pub fn mask_arguments(arguments: &[String]) -> Vec<String> {
     mask_words(&mut Masked::default(), arguments)
 }
 
-/// Masks each word by itself and by the words before it. The secrets are added to those of
-/// `masked`.
+/// Masks each word according to its text and the words before it. Adds the secrets to `masked`.
 fn mask_words(masked: &mut Masked, words: &[String]) -> Vec<String> {
     let mut expected = Expected::Argument;
     words
@@ -143,8 +143,7 @@ fn mask_word(shown: &mut Masked, word: &str, expected: Expected) -> Expected {
     }
 }
 
-/// Masks a word that is no option with a secret: a command line itself, as behind `sh -c`, or any
-/// text.
+/// Masks a word that is a command line itself, as behind `sh -c`, or any text.
 fn mask_whole(shown: &mut Masked, word: &str) {
     let words = if !word.contains(char::is_whitespace) {
         Vec::new()
@@ -163,13 +162,13 @@ fn mask_whole(shown: &mut Masked, word: &str) {
     }
 }
 
-/// Short options of which the last is `-u`, as in `curl -sSu USER:PASSWORD`.
+/// Whether a word is short options that end with `-u`, as in `curl -sSu USER:PASSWORD`.
 fn is_login_cluster(word: &str) -> bool {
     let letters = word.strip_prefix('-').unwrap_or_default();
     letters.ends_with(['u', 'U']) && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// `-x`, `--word` or `-word`. What begins so but has other characters in it may be a password.
+/// Whether a word is `-x`, `--word` or `-word`. With other characters in it, it may be a password.
 fn is_option(word: &str) -> bool {
     let name = word.trim_start_matches('-');
     let is_long = word.starts_with("--") || name.len() == 1 || is_sensitive(name);
@@ -181,7 +180,7 @@ fn is_name(text: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
-/// `--user=USER:PASSWORD` or `-uUSER:PASSWORD`, divided before the login.
+/// Splits `--user=USER:PASSWORD` or `-uUSER:PASSWORD` before the login.
 fn attached_login(word: &str) -> Option<(&str, &str)> {
     LOGIN_OPTIONS.iter().find_map(|option| {
         let login = word.strip_prefix(option)?;
@@ -196,7 +195,7 @@ fn attached_login(word: &str) -> Option<(&str, &str)> {
     })
 }
 
-/// `--header=X-Api-Key: KEY`, divided before what is masked like a word of its own.
+/// Splits `--header=X-Api-Key: KEY` before the value, which is masked like a word of its own.
 fn attached_value(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     (name.starts_with("--") && is_name(name) && !value.is_empty())
@@ -215,11 +214,12 @@ fn hide_login(shown: &mut Masked, login: &str) {
     }
 }
 
-/// Words as a shell needs them, but for `*`, `?` and the like: this is to be read.
+/// Joins words with the quotes that a shell needs, except for `*`, `?` and similar: the text is
+/// only displayed.
 fn join(words: &[String]) -> String {
-    let divides = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'');
+    let needs_quotes = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'');
     let quote = |word: &String| {
-        if word.is_empty() || word.contains(divides) {
+        if word.is_empty() || word.contains(needs_quotes) {
             format!("'{}'", word.replace('\'', "'\\''"))
         } else {
             word.clone()

@@ -1,25 +1,25 @@
-//! Text with its credentials masked, and the names by which credentials are known.
+//! Masked text, and the names of credentials.
 
 use percent_encoding::percent_decode_str;
 
-/// Stands in the place of whatever is masked.
+/// Replaces each masked value.
 pub const MASK: &str = "***";
 
-/// What stands for a login where it is explained how to write one.
+/// Placeholders for a login in messages that explain a syntax; they are not masked.
 pub(super) const PLACEHOLDERS: [&str; 2] = ["USER:PASSWORD", ":PASSWORD"];
 
-/// A shorter value is masked where it was written, but is not searched for in other text: it would
-/// be found in words and numbers that have nothing to do with it.
+/// The minimum length of a secret that is searched for in other text. A shorter one would be found
+/// in unrelated words and numbers.
 const SEARCHED_BYTES_MIN: usize = 4;
 
-/// The sources whose parameters are all framecast's own. None of them is a secret.
+/// Schemes of sources without credentials: all their parameters are framecast's own.
 const OPEN_SCHEMES: [&str; 4] = ["v4l2", "rpicam", "stills", "pattern"];
 
-/// Text with its credentials masked.
+/// Text with masked credentials.
 #[derive(Default)]
 pub(super) struct Masked {
     pub(super) shown: String,
-    /// The passwords and tokens among what was masked, percent-decoded too.
+    /// The masked passwords and tokens, as written and percent-decoded.
     pub(super) secrets: Vec<String>,
 }
 
@@ -28,8 +28,8 @@ impl Masked {
         self.shown.push_str(text);
     }
 
-    /// Masks a value that may be harmless, such as a size in a query: it is not searched for
-    /// elsewhere.
+    /// Masks a value that may be harmless, such as a size in a query. It is not searched for in
+    /// other text.
     pub(super) fn hide(&mut self, value: &str) {
         self.shown
             .push_str(if value.is_empty() { "" } else { MASK });
@@ -39,7 +39,7 @@ impl Masked {
     pub(super) fn hide_secret(&mut self, secret: &str) {
         self.hide(secret);
         let decoded = percent_decode_str(secret).decode_utf8_lossy();
-        // Of `Bearer TOKEN` the second word alone is a secret too.
+        // In `Bearer TOKEN`, the second word alone is a secret too.
         let last = secret.rsplit(' ').next().unwrap_or_default();
         let forms = [secret, &*decoded, last]
             .into_iter()
@@ -48,13 +48,13 @@ impl Masked {
     }
 }
 
-/// What names of secrets contain, in lower case.
+/// Parts of the names of secrets, in lower case.
 const SENSITIVE: [&str; 9] = [
     "pass", "pwd", "token", "key", "secret", "auth", "cred", "cookie", "psk",
 ];
 
-/// How names of secrets end that are words of their own, in lower case. In prose, other words that
-/// contain one of [`SENSITIVE`] are no names: `key frame`, `authentication failed`.
+/// Endings of words in prose that name a secret, in lower case. Other words that contain one of
+/// [`SENSITIVE`] name none in prose: `key frame`, `authentication failed`.
 const SENSITIVE_ENDINGS: [&str; 10] = [
     "pass",
     "password",
@@ -76,20 +76,19 @@ const SENSITIVE_FIELDS: [&str; 4] = [
     "set-cookie",
 ];
 
-/// Whether the address is of a source whose parameters are all framecast's own; `/` begins the path
-/// of a device.
+/// Whether the address is of a source without credentials.
 pub(super) fn is_open_source(address: &str) -> bool {
     let scheme = address.split([':', '?']).next().unwrap_or_default();
     OPEN_SCHEMES.contains(&scheme) || address.starts_with("/dev/")
 }
 
-/// Whether a parameter or an option of this name holds a secret.
+/// Whether a parameter or an option with this name contains a secret.
 pub(super) fn is_sensitive(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SENSITIVE.iter().any(|word| name.contains(word)) || name.ends_with("pw")
 }
 
-/// Whether a word of running text names a secret.
+/// Whether a word in prose names a secret.
 pub(super) fn is_sensitive_word(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     SENSITIVE_ENDINGS
@@ -97,14 +96,14 @@ pub(super) fn is_sensitive_word(word: &str) -> bool {
         .any(|ending| word.ends_with(ending))
 }
 
-/// Whether a header field of this name carries credentials.
+/// Whether a header field with this name contains credentials.
 pub(super) fn is_sensitive_field(name: &str) -> bool {
     SENSITIVE_FIELDS
         .iter()
         .any(|field| name.eq_ignore_ascii_case(field))
 }
 
-/// Divides `NAME=ADDRESS` before its address.
+/// Splits `NAME=ADDRESS` before the address.
 pub(super) fn split_name(text: &str) -> (&str, &str) {
     match text.find(['=', ':', '/', '?', '#', '@']) {
         Some(end) if text[end..].starts_with('=') => text.split_at(end + 1),

@@ -1,9 +1,8 @@
-//! Text that may contain credentials: addresses and command lines of cameras, and text of other
-//! programs about them.
+//! Masks credentials in URLs and command lines of cameras, and in text that mentions them.
 //!
-//! [`SecretAddress`] is the only type for such an address. `Display` and `Debug` mask the
-//! credentials; the whole text is available from [`SecretAddress::expose`] alone, which makes every
-//! use of it easy to find. [`mask`] does the same for text that only mentions addresses.
+//! [`SecretAddress`] holds such a URL or command line. `Display`, `Debug` and serde mask its
+//! credentials. Only [`SecretAddress::expose`] returns the whole text, so every use is easy to
+//! find. [`mask`] masks credentials in any text, such as the error messages of other programs.
 
 mod command;
 mod masked;
@@ -25,30 +24,29 @@ pub use self::text::mask;
 
 use self::masked::{Masked, is_open_source, split_name};
 
-/// An address or a command line that may contain credentials, as the user wrote it.
+/// A source's URL or command line, as the user wrote it. It may contain credentials.
 ///
-/// Masked are the user and password of a URL, every value of its query, and the arguments of a
-/// command that follow words such as `--password`. What stands behind the `#` of a source and the
-/// parameters of sources that have no credentials (`v4l2:`, `stills:`, `pattern:`, `rpicam:`) are
-/// framecast's own and stay readable. A `NAME=` before the address stays too.
+/// Masked are the user and password of a URL, all values of its query, and the arguments of a
+/// command behind words such as `--password`. Not masked are a `NAME=` in front, framecast's own
+/// parameters behind `#`, and the parameters of sources without credentials (`v4l2:`, `stills:`,
+/// `pattern:`, `rpicam:`).
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct SecretAddress(String);
 
 impl SecretAddress {
-    /// The address that is written as `text`. Any text is accepted.
+    /// Wraps `text`. Any text is valid.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The whole address, for the connection or the process that needs it: it must reach neither a
-    /// log nor an argument list.
+    /// Returns the whole text, for a connection or a process that needs it. It must not reach a log
+    /// or an argument list.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Masks the credentials in text that mentions this address: everything that [`mask`] masks,
-    /// and wherever else they appear the passwords and tokens of this address, as written or
-    /// percent-decoded.
+    /// Masks credentials in `text`, which may mention this address: everything that [`mask`] masks,
+    /// and all occurrences of this address's passwords and tokens, as written or percent-decoded.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in self.masked().secrets {
@@ -57,7 +55,7 @@ impl SecretAddress {
         mask(&text)
     }
 
-    /// Whether it holds a password or a token.
+    /// Whether the address contains a password or a token.
     pub fn has_secrets(&self) -> bool {
         !self.masked().secrets.is_empty()
     }
@@ -74,7 +72,7 @@ impl SecretAddress {
             None if is_open_source(address) => masked.show(address),
             None => url::mask(&mut masked, address),
         }
-        // A secret may contain another one: the longer one is replaced first.
+        // One secret may contain another: replace the longer one first.
         masked
             .secrets
             .sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -96,21 +94,21 @@ impl FromStr for SecretAddress {
     }
 }
 
-/// The address with its credentials masked.
+/// Formats the address with masked credentials.
 impl fmt::Display for SecretAddress {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(&self.masked().shown)
     }
 }
 
-/// As `Display`, in quotes.
+/// Formats like `Display`, in quotes.
 impl fmt::Debug for SecretAddress {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         fmt::Debug::fmt(&self.masked().shown, f)
     }
 }
 
-/// As `Display`.
+/// Serializes like `Display`.
 impl Serialize for SecretAddress {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -120,15 +118,16 @@ impl Serialize for SecretAddress {
 /// A user and a password. `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// The name of the user.
+    /// The user name.
     pub user: String,
     /// The password, which may be empty.
     pub password: String,
 }
 
 impl Credentials {
-    /// Reads the userinfo of a URL (RFC 3986, section 3.2.1): `USER:PASSWORD` or `USER`,
-    /// percent-encoded. `None` if it decodes to something that a header field cannot hold.
+    /// Parses the userinfo of a URL (RFC 3986, section 3.2.1): `USER:PASSWORD` or `USER`,
+    /// percent-encoded. Returns `None` if the decoded text is not UTF-8 or contains control
+    /// characters.
     pub fn from_userinfo(userinfo: &str) -> Option<Self> {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
         let decode = |text| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
@@ -139,8 +138,8 @@ impl Credentials {
         .checked()
     }
 
-    /// Reads `USER:PASSWORD` as it stands. `None` without a colon, or if a header field cannot hold
-    /// it.
+    /// Parses `USER:PASSWORD` without decoding. Returns `None` if there is no colon, or a control
+    /// character.
     pub fn from_pair(pair: &str) -> Option<Self> {
         let (user, password) = pair.split_once(':')?;
         Self {
@@ -150,7 +149,7 @@ impl Credentials {
         .checked()
     }
 
-    /// The value of an `Authorization` field in the Basic scheme (RFC 7617).
+    /// Returns the value of an `Authorization` field in the Basic scheme (RFC 7617).
     pub fn basic(&self) -> String {
         format!(
             "Basic {}",

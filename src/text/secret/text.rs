@@ -1,5 +1,5 @@
-//! What is masked in running text, such as what other programs write to standard error: URLs with
-//! credentials, header fields, and values that follow the name of a secret.
+//! Masks credentials in any text, such as the standard error of other programs: in URLs, in header
+//! fields, and in values behind the name of a secret.
 
 use super::masked::{
     Masked, PLACEHOLDERS, is_open_source, is_sensitive, is_sensitive_field, is_sensitive_word,
@@ -7,33 +7,34 @@ use super::masked::{
 };
 use super::url;
 
-/// Masks the credentials in text: user and password of each URL and the values of its query, the
-/// header fields `Authorization` and `Cookie`, and what follows `password=`, `token:` and the like.
+/// Masks the credentials in text: the user, the password and the query values of each URL, the
+/// header fields `Authorization` and `Cookie`, and values behind `password=`, `token:` and similar
+/// names.
 pub fn mask(text: &str) -> String {
     let mut masked = Masked::default();
     mask_text(&mut masked, text);
     masked.shown
 }
 
-/// What a word says about the text behind it.
+/// The kind of the text behind a word.
 enum Next {
-    /// It is running text.
+    /// Any text.
     Text,
-    /// A word of it, or all that stands in quotes, is a secret.
+    /// The next word, or the next text in quotes, is a secret.
     Value,
-    /// The rest of its line is a secret.
+    /// The rest of the line is a secret.
     Line,
 }
 
-/// Masks running text.
+/// Masks any text.
 pub(super) fn mask_text(masked: &mut Masked, text: &str) {
     let mut rest = text;
     let mut names_secret = false;
     while !rest.is_empty() {
         let (gap, behind) =
-            rest.split_at(rest.find(|letter| !divides(letter)).unwrap_or(rest.len()));
+            rest.split_at(rest.find(|letter| !ends_word(letter)).unwrap_or(rest.len()));
         masked.show(gap);
-        let (word, behind) = behind.split_at(behind.find(divides).unwrap_or(behind.len()));
+        let (word, behind) = behind.split_at(behind.find(ends_word).unwrap_or(behind.len()));
         // `password = x` and `"password": "x"`
         let next = if names_secret && matches!(word, ":" | "=" | ":=" | "=>") {
             masked.show(word);
@@ -57,13 +58,13 @@ pub(super) fn mask_text(masked: &mut Masked, text: &str) {
 }
 
 /// Whether a character ends a word, and a URL with it.
-fn divides(letter: char) -> bool {
+fn ends_word(letter: char) -> bool {
     letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '\'' | '`' | '<' | '>')
 }
 
-/// Masks the value at the beginning of `text`, and returns what follows it.
+/// Masks the value at the beginning of `text`, and returns the rest.
 fn mask_value<'a>(masked: &mut Masked, text: &'a str) -> &'a str {
-    let (gap, value) = text.split_at(text.find(|letter| !divides(letter)).unwrap_or(text.len()));
+    let (gap, value) = text.split_at(text.find(|letter| !ends_word(letter)).unwrap_or(text.len()));
     masked.show(gap);
     let quote = gap
         .chars()
@@ -71,7 +72,7 @@ fn mask_value<'a>(masked: &mut Masked, text: &'a str) -> &'a str {
         .filter(|letter| matches!(letter, '"' | '\'' | '`'));
     let end = match quote {
         Some(quote) => value.find(quote),
-        None => value.find(divides),
+        None => value.find(ends_word),
     };
     let (secret, behind) = value.split_at(end.unwrap_or(value.len()));
     masked.hide_secret(secret);
@@ -92,7 +93,7 @@ fn mask_word(masked: &mut Masked, word: &str) -> Next {
         let is_scheme =
             |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.');
         let before = word[..end].trim_end_matches(is_scheme);
-        let url = without_sign(&word[before.len()..]);
+        let url = trim_punctuation(&word[before.len()..]);
         masked.show(before);
         url::mask(masked, url);
         masked.show(&word[before.len() + url.len()..]);
@@ -100,7 +101,7 @@ fn mask_word(masked: &mut Masked, word: &str) -> Next {
     }
     if let Some((name, value)) = word.split_once(':') {
         let is_field = is_sensitive_field(name);
-        // `--token: ...` begins a sentence about an option, `/etc/token: ...` one about a file.
+        // `--token: ...` is an error message about an option, `/etc/token: ...` about a file.
         let is_subject = name.starts_with('-') || !is_name(name);
         if is_field || (is_sensitive_word(name) && !is_subject) {
             masked.show(name);
@@ -121,7 +122,7 @@ fn mask_word(masked: &mut Masked, word: &str) -> Next {
     let has_query = |at: &usize| word[*at..].contains('=') && !is_open_source(split_name(open).1);
     match word.find('?').filter(has_query) {
         Some(at) => {
-            let query = without_sign(&word[at..]);
+            let query = trim_punctuation(&word[at..]);
             masked.show(&word[..at]);
             url::mask_query_of_word(masked, query);
             masked.show(&word[at + query.len()..]);
@@ -131,16 +132,15 @@ fn mask_word(masked: &mut Masked, word: &str) -> Next {
     Next::Text
 }
 
-/// A URL in running text without the sign that follows it.
-fn without_sign(url: &str) -> &str {
+/// Removes punctuation behind a URL in text.
+fn trim_punctuation(url: &str) -> &str {
     url.trim_end_matches([':', ',', ';', '.', ')', ']'])
 }
 
-/// Divides `NAME=SECRET` behind its sign, if the name is one of a secret. A URL has rules of its
-/// own.
+/// Splits `NAME=SECRET` behind `=`, if the name is that of a secret.
 fn assignment(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
-    // mio's log numbers what is registered; a sentence says how a login is written.
+    // mio logs `token=Token(1)`, and some messages contain a placeholder.
     let is_open = value.starts_with("Token(") || PLACEHOLDERS.contains(&value);
     (is_name(name) && is_sensitive(name) && !is_open).then(|| word.split_at(name.len() + 1))
 }

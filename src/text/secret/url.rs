@@ -1,13 +1,11 @@
-//! What is masked in a URL: user, password, the values of the query, and secrets in the path.
+//! Masks credentials in a URL: user, password, the values of the query, and secrets in the path.
 
 use super::masked::{Masked, PLACEHOLDERS, is_sensitive};
 
-/// A value of one of framecast's own parameters is not longer than this, such as `1280x720` or
-/// `250ms`.
+/// The maximum length of a value of framecast's own parameters, such as `1280x720` or `250ms`.
 const OWN_VALUE_BYTES_MAX: usize = 16;
 
-/// Masks `url`, which is whole: it may be malformed, as with a password that is not
-/// percent-encoded.
+/// Masks a URL, which may be malformed, for example by a password that is not percent-encoded.
 pub(super) fn mask(masked: &mut Masked, url: &str) {
     let (scheme, rest) = match url.find("://") {
         Some(end) => url.split_at(end + 3),
@@ -26,8 +24,8 @@ pub(super) fn mask(masked: &mut Masked, url: &str) {
         }
         None => rest,
     };
-    let (rest, fragment) = divide(rest, '#');
-    let (path, query) = divide(rest, '?');
+    let (rest, fragment) = split_before(rest, '#');
+    let (path, query) = split_before(rest, '?');
     mask_path(masked, path);
     if scheme.starts_with("redis") {
         mask_pairs(masked, query, |name, value| {
@@ -49,16 +47,15 @@ fn mask_userinfo(masked: &mut Masked, userinfo: &str) {
     }
 }
 
-/// Whether the beginning of a password may have been read as a port, because the password contains
-/// a `/`, `?` or `#` that is not percent-encoded: a port that is no number, or an `@` in what
-/// follows a port.
+/// Whether the port may be the beginning of a password that contains `/`, `?` or `#` without
+/// percent-encoding: it is not a number, or an `@` follows later.
 fn hides_userinfo(authority: &str, rest: &str) -> bool {
     let after_host = authority.rsplit(']').next().unwrap_or_default();
     let Some((_, port)) = after_host.split_once(':') else {
         return false;
     };
-    let (before_query, fragment) = (divide(rest, '?').0, divide(rest, '#').1);
-    // `PORT` stands for a number where it is explained how to write an address.
+    let (before_query, fragment) = (split_before(rest, '?').0, split_before(rest, '#').1);
+    // Messages that explain a syntax contain `PORT` instead of a number.
     let is_number = port == "PORT" || is_whole_number(port);
     !is_number || before_query.contains('@') || fragment.contains('@')
 }
@@ -67,13 +64,13 @@ fn is_whole_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `text` before the first `sign`, and from it on.
-fn divide(text: &str, sign: char) -> (&str, &str) {
+/// Splits `text` before the first `sign`.
+fn split_before(text: &str, sign: char) -> (&str, &str) {
     text.split_at(text.find(sign).unwrap_or(text.len()))
 }
 
-/// Some cameras take their login in the path: `/user=admin&password=secret&channel=1`,
-/// `/user=admin_password=secret`.
+/// Masks secrets in a path. Some cameras take the login there:
+/// `/user=admin&password=secret&channel=1`, `/user=admin_password=secret`.
 fn mask_path(masked: &mut Masked, path: &str) {
     for piece in path.split_inclusive(['/', '&', ';']) {
         let whole = piece.trim_end_matches(['/', '&', ';']);
@@ -98,14 +95,14 @@ fn mask_path(masked: &mut Masked, path: &str) {
     }
 }
 
-/// Masks the values of a query, and what has no name in it. `action=stream` asks servers for their
-/// stream.
+/// Masks the values of a query, and parameters without a name. `action=stream` stays: many servers
+/// use it.
 fn mask_query(masked: &mut Masked, query: &str) {
     mask_pairs(masked, query, is_action);
 }
 
-/// Masks the query of a word of running text that is no URL. It may end the path of a folder that
-/// has blanks, as in `stills:/srv/my pictures?fps=1`: numbers of its parameters stay readable.
+/// Masks the query of a word in prose that is no URL. The word may be the end of a path with
+/// blanks, as in `stills:/srv/my pictures?fps=1`: numbers of such parameters stay.
 pub(super) fn mask_query_of_word(masked: &mut Masked, query: &str) {
     let is_of_folder =
         |name: &str, value: &str| matches!(name, "fps" | "watch") && value.parse::<f64>().is_ok();
@@ -119,7 +116,7 @@ fn is_action(name: &str, value: &str) -> bool {
     name == "action" && matches!(action, "stream" | "snapshot")
 }
 
-/// Masks whatever is not one of our own parameters.
+/// Masks everything but framecast's own parameters.
 fn mask_own(masked: &mut Masked, parameters: &str) {
     mask_pairs(masked, parameters, |name, value| {
         let is_plain = |text: &str| {
@@ -133,7 +130,7 @@ fn mask_own(masked: &mut Masked, parameters: &str) {
     });
 }
 
-/// Masks `NAME=VALUE` pairs behind the sign that begins them, unless `is_open`.
+/// Masks `NAME=VALUE` pairs behind their first character, `?` or `#`, unless `is_open`.
 fn mask_pairs(masked: &mut Masked, pairs: &str, is_open: impl Fn(&str, &str) -> bool) {
     let Some(first) = pairs.chars().next() else {
         return;

@@ -1,14 +1,14 @@
-//! The chunked transfer coding (RFC 9112, section 7.1), in which a body of unknown length is sent.
+//! The chunked transfer coding (RFC 9112, section 7.1), for bodies of unknown length.
 
 use bytes::Bytes;
 
-/// What follows the bytes of a chunk.
+/// The end of each chunk.
 pub const CHUNK_END: Bytes = Bytes::from_static(b"\r\n");
 
-/// What follows the last chunk.
+/// The last chunk, which has no bytes, and the end of the body.
 pub const BODY_END: Bytes = Bytes::from_static(b"0\r\n\r\n");
 
-/// What precedes the bytes of a chunk. A chunk of no bytes would be the end of the body.
+/// Returns the header of a chunk. `length` must not be zero: an empty chunk ends the body.
 pub fn chunk_start(length: usize) -> Bytes {
     format!("{length:x}\r\n").into()
 }

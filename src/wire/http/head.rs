@@ -1,50 +1,49 @@
-//! Where a head ends, and what can be refused before it does.
+//! Finds the end of a request head, and rejects invalid ones before it arrives.
 
 use memchr::{memchr, memchr2};
 
 use super::{Refusal, Status};
 
-/// The longest head: request line, fields and the blank line.
+/// The maximum size of a head, in bytes: request line, fields and the empty line.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// The longest request line, its CRLF not counted. RFC 9112, section 3, asks for 8,000 at least.
+/// The maximum size of a request line, in bytes, without its CRLF. RFC 9112, section 3, requires at
+/// least 8,000.
 pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
-/// The longest method that is still called unknown rather than malformed; the longest registered
-/// one has 17 bytes.
+/// The maximum size of a method, in bytes. The longest registered one has 17.
 pub const METHOD_BYTES_MAX: usize = 32;
-/// Empty lines before a request are ignored, up to so many bytes (RFC 9112, section 2.2): some
-/// clients end a request with one line break too many.
+/// The maximum size of empty lines before a request, in bytes. They are ignored (RFC 9112, section
+/// 2.2): some clients send an extra line break behind a request.
 pub const EMPTY_LINES_BYTES_MAX: usize = 16;
 
-/// A whole head.
+/// A complete head.
 pub(super) struct Head<'a> {
     /// The request line without its CRLF.
     pub(super) request_line: &'a [u8],
-    /// The field lines, the blank line, and whatever was received after it.
+    /// The field lines, the empty line, and all bytes received behind it.
     pub(super) fields: &'a [u8],
-    /// Length of the whole head and of the empty lines before it, in bytes.
+    /// The size of the head and of the empty lines before it, in bytes.
     pub(super) length: usize,
 }
 
-/// How far the search for the end of a head has come. Kept from one call to the next, it saves
-/// looking at a byte again: a peer that sends its head byte by byte costs no more than one that
-/// sends it at once.
+/// The state of the search for the end of a head. Pass it to the next call with more bytes, so that
+/// no byte is examined twice: a head that arrives byte by byte costs as much as one that arrives at
+/// once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeadSearch {
-    /// Where the request line begins, behind empty lines.
+    /// The offset of the request line, behind empty lines.
     start: usize,
-    /// Where the line to be read next begins.
+    /// The offset of the current line.
     line: usize,
-    /// Before this offset that line does not end.
+    /// The current line does not end before this offset.
     scanned: usize,
 }
 
-/// Finds the head at the front of `received`: `Ok(None)` if its end has not arrived. `search` tells
-/// what earlier calls with fewer bytes have seen of it.
+/// Finds the head at the front of `received`. Returns `Ok(None)` if its end has not arrived.
+/// `search` is the state from the previous call with fewer bytes.
 ///
 /// # Errors
-///
-/// The first fault in byte order that no later byte can mend: 400 for a method that is none and for
-/// a CR or LF on its own, 414 and 431 for what is too long, finished or not.
+/// The first error in byte order: 400 for an invalid method and for a CR or LF alone, 414 and 431
+/// for a line and a head that are too long, even if their end has not arrived.
 pub(super) fn find<'a>(
     received: &'a [u8],
     search: &mut HeadSearch,
@@ -72,7 +71,7 @@ pub(super) fn find<'a>(
     if window.len() == HEAD_BYTES_MAX {
         return Err(Refusal {
             status: Status::RequestHeaderFieldsTooLarge,
-            reason: "The request head is longer than 16 KiB.",
+            reason: "Request head too long: at most 16 KiB.",
         });
     }
     Ok(None)
@@ -96,10 +95,10 @@ impl HeadSearch {
         }
     }
 
-    /// The next line without its CRLF; `Ok(None)` if its end has not arrived.
+    /// Returns the next line without its CRLF; `Ok(None)` if its end has not arrived.
     ///
-    /// A CR or LF on its own is refused wherever it stands: a peer that takes it for the end of a
-    /// line and one that does not would see two different requests.
+    /// A CR or LF alone is rejected: a proxy that accepts it as the end of a line and one that does
+    /// not would see two different requests (request smuggling).
     fn next_line<'a>(&mut self, window: &'a [u8]) -> Result<Option<&'a [u8]>, Refusal> {
         let unseen = window.get(self.scanned..).unwrap_or_default();
         let (clear, end) = unseen.split_at(memchr2(b'\r', b'\n', unseen).unwrap_or(unseen.len()));
@@ -107,7 +106,7 @@ impl HeadSearch {
         if self.is_in_request_line() && self.scanned - self.start > REQUEST_LINE_BYTES_MAX {
             return Err(Refusal {
                 status: Status::UriTooLong,
-                reason: "The request line is longer than 8,192 bytes.",
+                reason: "Request line too long: at most 8,192 bytes.",
             });
         }
         match end {
@@ -118,64 +117,62 @@ impl HeadSearch {
                 Ok(line)
             }
             [] | [b'\r'] => Ok(None),
-            _ => Err(Refusal::malformed(
-                "A line ends in CR LF; one of the two stood alone.",
-            )),
+            _ => Err(Refusal::malformed("Invalid line end: expected CR LF.")),
         }
     }
 }
 
-/// The request line without its CRLF, and what follows it.
+/// Splits off the request line.
 fn split(window: &[u8]) -> Option<(&[u8], &[u8])> {
     let (request_line, rest) = window.split_at(memchr(b'\r', window)?);
     Some((request_line, rest.get(2..)?))
 }
 
-/// A TLS hello, an SSH banner or noise is told at its first wrong byte, so that no such peer holds
-/// a connection until the deadline.
+/// Rejects a TLS hello, an SSH banner or noise at the first invalid byte, so that such a peer does
+/// not keep the connection until the deadline.
 fn check_method(received: &[u8]) -> Result<(), Refusal> {
     let token = received.iter().take_while(|byte| is_token(**byte));
     let length = token.take(METHOD_BYTES_MAX + 1).count();
     match received.get(length) {
         _ if length > METHOD_BYTES_MAX => {
-            Err(Refusal::malformed("The method is longer than 32 bytes."))
+            Err(Refusal::malformed("Method too long: at most 32 bytes."))
         }
         Some(b' ') if length > 0 => Ok(()),
         Some(_) => Err(Refusal::malformed(
-            "The request does not begin with a method and a space.",
+            "Invalid request line: expected a method and a space.",
         )),
         None => Ok(()),
     }
 }
 
-/// Whether `byte` may stand in a token (RFC 9110, section 5.6.2).
+/// Whether a token may contain `byte` (RFC 9110, section 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The versions that are spoken.
+/// The supported versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// HTTP/1.0: no chunked coding, and a connection ends with its answer unless the peer says
-    /// otherwise.
+    /// HTTP/1.0: no chunked coding; the connection closes after the response unless the client asks
+    /// for `keep-alive`.
     Http10,
-    /// HTTP/1.1, and 1.2 to 1.9 that must understand it (RFC 9110, section 2.5).
+    /// HTTP/1.1, and 1.2 to 1.9, which are compatible with it (RFC 9110, section 2.5).
     Http11,
 }
 
 impl Version {
-    /// RFC 9112, section 2.3: the name is in capitals, and there is one digit on either side of the
-    /// point.
-    pub(super) fn parse(word: &str) -> Result<Self, Refusal> {
-        match word.as_bytes() {
+    /// Parses the version (RFC 9112, section 2.3): the name in capitals, and one digit on each side
+    /// of the point.
+    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+        match text.as_bytes() {
             b"HTTP/1.0" => Ok(Self::Http10),
             [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(Self::Http11),
             [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Refusal {
                 status: Status::HttpVersionNotSupported,
-                reason: "Only HTTP/1.0 and HTTP/1.1 are spoken here.",
+                reason: "Unsupported version: only HTTP/1.0 and HTTP/1.1.",
             }),
             _ => Err(Refusal::malformed(
-                "The request line does not end in a version such as HTTP/1.1.",
+                "Invalid request line: expected a version such as HTTP/1.1 at the end.",
             )),
         }
     }

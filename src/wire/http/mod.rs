@@ -1,21 +1,19 @@
 //! HTTP/1.x heads: requests in, responses out.
 //!
-//! `httparse` reads the header fields. Around it stands what a server on an open port needs
-//! besides: limits, an early end for what can only be refused, and no leniency about where a line,
-//! a head or a body ends, because two readings of the same bytes are how requests are smuggled past
-//! a proxy (RFC 9112, section 11.2).
+//! `httparse` parses the header fields. This module adds what a server on a public port needs:
+//! limits, early rejection, and strict rules for the ends of lines, heads and bodies. If a proxy
+//! and a server disagree about these ends, a client can smuggle a request past the proxy (RFC 9112,
+//! section 11.2).
 //!
-//! # One verdict, however the bytes arrive
+//! # The result does not depend on segmentation
 //!
-//! [`Request::parse`] is called again after each read, so its answer must not depend on how the
-//! network cut the bytes. Two stages hold that:
+//! [`Request::parse`] is called after each read. Its result must not depend on how the network
+//! split the bytes. Two stages guarantee that:
 //!
-//! 1. `head` walks the lines from the first byte and stops at the first of: a fault that no later
-//!    byte can mend, the end of the head, the end of what was received. The first fault *in byte
-//!    order* is the same for every longer input.
-//! 2. Everything else is judged only once the head is whole, and from the head alone: the shape of
-//!    the request line, version, method, fields, target, `Host`, body, `Expect`, in this order. The
-//!    first fault gives the status.
+//! 1. `head` scans lines from the first byte and stops at an error, at the end of the head, or at
+//!    the end of the input. The first error in byte order is the same for every longer input.
+//! 2. Everything else is checked only when the head is complete: the request line, version, method,
+//!    fields, target, `Host`, body, `Expect`, in this order. The first error gives the status.
 
 mod chunked;
 mod fields;
@@ -36,5 +34,5 @@ pub use reader::RequestReader;
 pub use request::{Method, Request};
 pub use response::{Refusal, ResponseHead, Status};
 
-/// The methods framecast answers, as the value of an `Allow` field (RFC 9110, section 10.2.1).
+/// The supported methods, as the value of an `Allow` field (RFC 9110, section 10.2.1).
 pub const ALLOW: &str = "GET, HEAD, OPTIONS";

@@ -1,9 +1,9 @@
-//! What has arrived of the requests of one connection.
+//! The requests of one connection.
 
 use super::head::HeadSearch;
 use super::{Refusal, Request};
 
-/// Takes requests off the bytes that arrive, one at a time.
+/// A buffer of received bytes from which requests are parsed one at a time.
 #[derive(Debug, Default)]
 pub struct RequestReader {
     received: Vec<u8>,
@@ -12,15 +12,15 @@ pub struct RequestReader {
 }
 
 impl RequestReader {
-    /// Adds bytes that have arrived.
+    /// Appends received bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Takes the next request off, if it has arrived as a whole.
+    /// Removes the next request from the buffer and returns it; `Ok(None)` until it is complete.
     ///
     /// # Errors
-    /// What has arrived can never become a request that is served.
+    /// The bytes are no valid request. The connection cannot be used for another one.
     pub fn next_request(&mut self) -> Result<Option<Request>, Refusal> {
         if self.received.is_empty() {
             return Ok(None);
@@ -31,8 +31,7 @@ impl RequestReader {
         };
         self.received.drain(..length);
         if self.received.is_empty() {
-            // Most connections send one request and then only listen: they need not keep the
-            // allocation.
+            // Most connections send one request and then only receive: free the allocation.
             self.received = Vec::new();
         }
         self.count += 1;
@@ -44,15 +43,14 @@ impl RequestReader {
         self.count
     }
 
-    /// Whether part of a request has arrived. The empty lines that are ignored before one are no
-    /// part of it.
+    /// Whether part of a request has arrived. Empty lines before a request do not count.
     pub fn has_begun(&self) -> bool {
         self.received
             .iter()
             .any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
-    /// Drops what has arrived: no further request is served.
+    /// Drops the received bytes.
     pub fn clear(&mut self) {
         self.received = Vec::new();
     }

@@ -1,4 +1,4 @@
-//! A request: its line, its target, and the order in which a head is judged.
+//! A request: its line, its target, and the order of the checks.
 
 use std::borrow::Cow;
 
@@ -6,60 +6,58 @@ use super::fields::{Fields, has_valid_escapes, is_host};
 use super::head::{self, Head, HeadSearch, Version};
 use super::{Refusal, Status};
 
-/// A request whose head was accepted. None of them has a body.
+/// A valid request. It has no body: requests with a body are rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What is asked for.
+    /// The method.
     pub method: Method,
-    /// The version the peer speaks.
+    /// The HTTP version of the client.
     pub version: Version,
-    /// Whether the peer wants the connection kept after the answer.
+    /// Whether the connection stays open after the response.
     pub keep_alive: bool,
-    /// The path as it was sent, escapes included: bytes 0x21 to 0x7e, beginning with one `/`, or
-    /// `*` for `OPTIONS *`.
+    /// The path as sent, with its escapes: bytes 0x21 to 0x7e, beginning with one `/`; or `*` for
+    /// `OPTIONS *`.
     pub path: String,
-    /// The host that is asked, and its port if it was named: that of an absolute target, or else
-    /// the `Host` field.
+    /// The host, with the port if there is one: from an absolute target, or else from the `Host`
+    /// field.
     pub host: Option<String>,
-    /// The query as it was sent, without its first `?`; empty if there is none.
-    /// [`Request::parameter`] reads it.
+    /// The query as sent, without its first `?`; empty if there is none. See
+    /// [`Request::parameter`].
     pub query: String,
     fields: Fields,
 }
 
-/// The methods that are answered; [`ALLOW`](super::ALLOW) names them.
+/// The supported methods, see [`ALLOW`](super::ALLOW).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Asks for a representation.
+    /// Requests a response with a body.
     Get,
-    /// Asks for the head that `Get` would be given.
+    /// Requests the head of the response to `Get`.
     Head,
-    /// Asks which methods there are.
+    /// Requests the supported methods.
     Options,
 }
 
 impl Request {
-    /// Takes one request head off the front of `received` and says how many bytes long it was.
-    /// `Ok(None)` asks for a call with more bytes.
+    /// Parses the request head at the front of `received`, and returns it with its size in bytes.
+    /// `Ok(None)` means that more bytes are needed.
     ///
-    /// The answer is the same however the bytes were cut on their way, and whatever follows the
-    /// head. Until the head is whole a call only looks for line ends in what was received, 16 KiB
-    /// at most.
+    /// The result does not depend on how the bytes were split into reads, nor on the bytes behind
+    /// the head. While the head is incomplete, a call only searches at most 16 KiB for line ends.
     ///
     /// # Errors
-    ///
-    /// A [`Refusal`] is final: the connection cannot be used again, as nobody knows where the next
-    /// request begins.
+    /// The head is invalid. Close the connection after the [`Refusal::response`]: it is unknown
+    /// where the next request would begin.
     pub fn parse(received: &[u8]) -> Result<Option<(Self, usize)>, Refusal> {
         Self::parse_incremental(received, &mut HeadSearch::default())
     }
 
-    /// Does the same for bytes that have grown since the last call with this `search`, which begins
-    /// anew behind a request.
+    /// Parses like [`Request::parse`] and continues where the last call with this `search` stopped.
+    /// `received` must begin with the bytes of that call. Resets `search` when it returns a
+    /// request.
     ///
     /// # Errors
-    ///
-    /// As [`Request::parse`] has it.
+    /// See [`Request::parse`].
     pub fn parse_incremental(
         received: &[u8],
         search: &mut HeadSearch,
@@ -71,22 +69,22 @@ impl Request {
         Ok(Some((Self::parse_head(&head)?, head.length)))
     }
 
-    /// The value of the first field called `name`, whatever its case. What is not UTF-8 in it is
-    /// replaced by U+FFFD.
+    /// Returns the value of the first field with this name, ignoring case. U+FFFD replaces bytes
+    /// that are not UTF-8.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.all(name).next()
     }
 
-    /// The values of all fields called `name`, in their order.
+    /// Returns the values of all fields with this name, in order.
     pub fn fields(&self, name: &str) -> impl Iterator<Item = &str> {
         self.fields.all(name)
     }
 
-    /// The decoded value of the first parameter called `name` in the query; empty if it has none.
+    /// Returns the decoded value of the first query parameter with this name; an empty value for a
+    /// parameter without one.
     ///
-    /// A `?` parts parameters as `&` does, because addresses such as
-    /// `/?action=stream?dummy=param.mjpg` are told from one OpenCV user to the next. What is not
-    /// UTF-8 once decoded is replaced by U+FFFD.
+    /// `?` separates parameters like `&`, because OpenCV users write URLs such as
+    /// `/?action=stream?dummy=param.mjpg`. U+FFFD replaces bytes that are not UTF-8.
     pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
         let queries = self.query.split('?');
         let mut parameters = queries.flat_map(|query| form_urlencoded::parse(query.as_bytes()));
@@ -96,7 +94,7 @@ impl Request {
     }
 
     fn parse_head(head: &Head<'_>) -> Result<Self, Refusal> {
-        let line = RequestLine::split(head.request_line)?;
+        let line = RequestLine::parse(head.request_line)?;
         let version = Version::parse(line.version)?;
         let method = Method::parse(line.method)?;
         let fields = Fields::parse(head.fields)?;
@@ -119,7 +117,7 @@ impl Request {
     }
 }
 
-/// The three words of a request line (RFC 9112, section 3).
+/// The parts of a request line (RFC 9112, section 3).
 struct RequestLine<'a> {
     method: &'a str,
     target: &'a str,
@@ -127,9 +125,9 @@ struct RequestLine<'a> {
 }
 
 impl<'a> RequestLine<'a> {
-    fn split(line: &'a [u8]) -> Result<Self, Refusal> {
+    fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
         let malformed = Refusal::malformed(
-            "The request line is not a method, a target and a version with one space between them.",
+            "Invalid request line: expected a method, a target and a version with one space between them.",
         );
         let line = str::from_utf8(line).map_err(|_| malformed)?;
         match line.splitn(4, ' ').collect::<Vec<_>>().as_slice() {
@@ -144,44 +142,44 @@ impl<'a> RequestLine<'a> {
 }
 
 impl Method {
-    fn parse(word: &str) -> Result<Self, Refusal> {
-        match word {
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        match text {
             "GET" => Ok(Self::Get),
             "HEAD" => Ok(Self::Head),
             "OPTIONS" => Ok(Self::Options),
             "POST" | "PUT" | "DELETE" | "PATCH" | "TRACE" | "CONNECT" => Err(Refusal {
                 status: Status::MethodNotAllowed,
-                reason: "Only GET, HEAD and OPTIONS are answered here.",
+                reason: "Method not allowed: only GET, HEAD and OPTIONS.",
             }),
             _ => Err(Refusal {
                 status: Status::NotImplemented,
-                reason: "The method is not known here; method names are in capitals.",
+                reason: "Unknown method; methods are in capitals.",
             }),
         }
     }
 }
 
-/// Stricter than a browser's address bar and laxer than RFC 3986: `|`, `"` and their like are sent
-/// unescaped by common clients and mislead nobody here.
+/// Checks the target less strictly than RFC 3986: common clients send `|`, `"` and similar
+/// characters without escapes, which is harmless.
 fn check_target(target: &str) -> Result<(), Refusal> {
     if !target
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'#')
     {
         return Err(Refusal::malformed(
-            "The target holds a byte that must be escaped: a control character, a # or one beyond ASCII.",
+            "Invalid target: escape control characters, # and bytes beyond ASCII.",
         ));
     }
     if !has_valid_escapes(target) {
         return Err(Refusal::malformed(
-            "A % in the target does not begin an escape, or it is %00.",
+            "Invalid target: % without two hexadecimal digits, or %00.",
         ));
     }
     Ok(())
 }
 
-/// `path` with one slash at its front: proxies that put a prefix before a path leave two of them
-/// there, and `http://host` or `http://host?query` leaves out the only path it can mean.
+/// Returns `path` with exactly one leading slash. Proxies that replace a prefix may leave two, and
+/// `http://host` and `http://host?query` have none.
 fn one_slash(path: &str) -> String {
     match path {
         "*" => path.to_owned(),
@@ -189,8 +187,8 @@ fn one_slash(path: &str) -> String {
     }
 }
 
-/// Reduces a target to path and query. The authority of an absolute one counts, and the `Host`
-/// field does not (RFC 9112, section 3.2.2).
+/// Splits a target into its authority and its path with query. The authority of an absolute target
+/// overrides the `Host` field (RFC 9112, section 3.2.2).
 fn origin_form(target: &str, method: Method) -> Result<(Option<&str>, &str), Refusal> {
     if target.starts_with('/') || (target == "*" && method == Method::Options) {
         return Ok((None, target));
@@ -199,7 +197,7 @@ fn origin_form(target: &str, method: Method) -> Result<(Option<&str>, &str), Ref
         Some((scheme, rest)) if is_http(scheme) => rest,
         _ => {
             return Err(Refusal::malformed(
-                "The target does not begin with a slash.",
+                "Invalid target: expected a slash at the beginning.",
             ));
         }
     };

@@ -1,4 +1,4 @@
-//! A response's head, and the whole response to what could not be read.
+//! The head of a response, and the response to an invalid request.
 
 use std::fmt::{self, Display, Write};
 
@@ -6,55 +6,55 @@ use bytes::{Bytes, BytesMut};
 
 use super::ALLOW;
 
-/// Every status framecast answers with (RFC 9110, section 15; 429 and 431: RFC 6585).
+/// The status codes of responses (RFC 9110, section 15; 429 and 431: RFC 6585).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Status {
-    /// What was asked for follows.
+    /// The body follows.
     Ok = 200,
-    /// Done, and there is nothing to show: the answer to `OPTIONS`.
+    /// No body: the response to `OPTIONS`.
     NoContent = 204,
-    /// The peer has the newest frame already.
+    /// The client has the newest frame already.
     NotModified = 304,
-    /// The request cannot be read, or a parameter has a bad value.
+    /// The request is malformed, or a parameter has an invalid value.
     BadRequest = 400,
-    /// The credentials are wrong or missing.
+    /// The credentials are missing or wrong.
     Unauthorized = 401,
-    /// Understood, and not for this peer.
+    /// This client has no access.
     Forbidden = 403,
-    /// No such address, or no such camera.
+    /// There is no such path or camera.
     NotFound = 404,
-    /// A well-known method that is not answered.
+    /// A known method that is not supported.
     MethodNotAllowed = 405,
     /// The head did not arrive in time.
     RequestTimeout = 408,
-    /// The request announces a body.
+    /// The request has a body.
     ContentTooLarge = 413,
     /// The request line is too long.
     UriTooLong = 414,
     /// The request has an `Expect` field.
     ExpectationFailed = 417,
-    /// The request is for a host this server does not answer for.
+    /// The `Host` is not a name of this server.
     MisdirectedRequest = 421,
-    /// The peer's address has too many connections.
+    /// The client network has too many connections, or too many failed logins.
     TooManyRequests = 429,
-    /// The head is too long, or has too many fields.
+    /// The head is too long or has too many fields.
     RequestHeaderFieldsTooLarge = 431,
-    /// A method, or a transfer coding, that nobody here has heard of.
+    /// An unknown method or transfer coding.
     NotImplemented = 501,
-    /// Not now: no frame yet, or too many viewers.
+    /// No frame yet, or too many viewers.
     ServiceUnavailable = 503,
     /// A major version other than 1.
     HttpVersionNotSupported = 505,
 }
 
 impl Status {
-    /// The three digits of the status line.
+    /// Returns the status code.
     pub fn code(self) -> u16 {
         self as u16
     }
 
-    /// The words of the status line.
+    /// Returns the reason phrase of the status line.
     pub fn reason_phrase(self) -> &'static str {
         match self {
             Self::Ok => "OK",
@@ -81,18 +81,17 @@ impl Status {
 
 /// The head of a response, encoded as it is built.
 ///
-/// It knows nothing of the request and nothing of the body, so three rules are left to whoever
-/// writes the body (RFC 9110, sections 6.4.1 and 8.6): the answer to `HEAD` has the head of the
-/// answer to `GET`, its `Content-Length` included, and no body; a 204 has neither body nor
-/// `Content-Length`; a 304 has no body, and a `Content-Length` only if it is the one a 200 would
-/// have had.
+/// The caller must follow three rules about the body (RFC 9110, sections 6.4.1 and 8.6): the
+/// response to `HEAD` has the head of the response to `GET`, with its `Content-Length`, and no
+/// body; a 204 has neither body nor `Content-Length`; a 304 has no body, and a `Content-Length`
+/// only if it equals that of the 200.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ResponseHead(BytesMut);
 
 impl ResponseHead {
-    /// Begins with the status line. It always says HTTP/1.1, the version framecast speaks whatever
-    /// its peer does (RFC 9110, section 2.5).
+    /// Writes the status line. The version is always HTTP/1.1, also in responses to HTTP/1.0 (RFC
+    /// 9110, section 2.5).
     pub fn new(status: Status) -> Self {
         let mut head = BytesMut::with_capacity(256);
         put(
@@ -102,8 +101,8 @@ impl ResponseHead {
         Self(head)
     }
 
-    /// Adds a field. Every control character in `value`, CR, LF and NUL above all, becomes a space,
-    /// so that a value which came from outside can end neither its line nor the head.
+    /// Adds a field. Control characters in `value` become spaces, so that an untrusted value with
+    /// CR LF cannot add fields or end the head.
     pub fn field(mut self, name: &'static str, value: impl Display) -> Self {
         put(&mut self.0, format_args!("{name}: "));
         put(&mut WithoutControls(&mut self.0), format_args!("{value}"));
@@ -111,8 +110,8 @@ impl ResponseHead {
         self
     }
 
-    /// Ends the head of a body of `content_length` bytes, or of no body where the status forbids
-    /// one, after which the connection stays open if `keep_alive`.
+    /// Completes the head of a response with a body of `content_length` bytes, or with `None` of
+    /// one whose status forbids a body.
     pub fn encode_finite(self, content_length: Option<usize>, keep_alive: bool) -> Bytes {
         let head = match content_length {
             Some(length) => self.field("Content-Length", length),
@@ -122,8 +121,8 @@ impl ResponseHead {
         head.field("Connection", connection).encode()
     }
 
-    /// Ends the head of a body whose length nobody knows: it comes in chunks, or else ends with the
-    /// connection.
+    /// Completes the head of a response whose body has no known length: the body is chunked, or
+    /// ends when the connection closes.
     pub fn encode_streamed(self, is_chunked: bool, keep_alive: bool) -> Bytes {
         let head = if is_chunked {
             self.field("Transfer-Encoding", "chunked")
@@ -138,25 +137,25 @@ impl ResponseHead {
         head.field("Connection", connection).encode()
     }
 
-    /// Ends the head with the blank line. How the body ends, if it does, was said in the fields.
+    /// Completes the head with the empty line. The fields must state how the body ends.
     pub fn encode(mut self) -> Bytes {
         put(&mut self.0, format_args!("\r\n"));
         self.0.freeze()
     }
 }
 
-/// Why a request was not taken: a status for programs and a sentence for people.
+/// The rejection of a request: a status and a sentence that explains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
-    /// The status of the answer.
+    /// The status of the response.
     pub status: Status,
-    /// One plain sentence that says what is wrong. It holds nothing the peer sent.
+    /// The problem, as one sentence. It contains nothing that the client sent.
     pub reason: &'static str,
 }
 
 impl Refusal {
-    /// The whole response: the sentence as plain text, after which the connection is to be closed.
+    /// Returns the whole response, with the sentence as plain text. Close the connection after it.
     pub fn response(&self) -> Bytes {
         let mut head =
             ResponseHead::new(self.status).field("Content-Type", "text/plain; charset=utf-8");
@@ -176,22 +175,21 @@ impl Refusal {
     }
 }
 
-/// Writes into memory that grows, which fails only if a `Display` of the caller's does: its text
-/// then ends there.
+/// Writes into memory. Only a failing `Display` can cause an error; the text then ends there.
 fn put(out: &mut impl Write, text: fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
-/// Passes text on with a space in place of every control character.
+/// Writes text with a space instead of each control character.
 struct WithoutControls<'a>(&'a mut BytesMut);
 
 impl Write for WithoutControls<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut pieces = text.split(|character: char| character.is_ascii_control());
-        self.0.write_str(pieces.next().unwrap_or_default())?;
-        pieces.try_for_each(|piece| {
+        let mut parts = text.split(|character: char| character.is_ascii_control());
+        self.0.write_str(parts.next().unwrap_or_default())?;
+        parts.try_for_each(|part| {
             self.0.write_char(' ')?;
-            self.0.write_str(piece)
+            self.0.write_str(part)
         })
     }
 }

@@ -1,16 +1,17 @@
-//! The Huffman tables that motion JPEG takes for granted.
+//! The standard Huffman tables, which MJPEG frames may omit.
 
-/// One table as a DHT segment has it (ITU T.81, B.2.4.2).
+/// A table in the form of a DHT segment (ITU T.81, B.2.4.2).
 struct Table {
-    /// Its class, 0 for DC and 1 for AC, and its number, 0 for luminance and 1 for chrominance.
+    /// The class in the high half (0 for DC, 1 for AC), the number in the low half (0 for
+    /// luminance, 1 for chrominance).
     class_and_number: u8,
-    /// How many codes there are of 1 to 16 bits.
+    /// The number of codes of each length, 1 to 16 bits.
     lengths: [u8; 16],
-    /// What the codes stand for, shortest first.
+    /// The values of the codes, shortest code first.
     values: &'static [u8],
 }
 
-/// The tables of ITU T.81, K.3.3: "typical" ones that became the standard.
+/// The "typical" tables of ITU T.81, K.3.3, which became the standard.
 static TABLES: [Table; 4] = [
     // Table K.3.
     Table {

@@ -1,40 +1,42 @@
-//! Cameras and phones write a preview, a second view or a gain map behind a picture. Shown in turn
-//! with the pictures, they would make the stream flicker.
+//! Recognizes previews: some cameras and phones write a preview, a second view or a gain map behind
+//! each picture. Shown as frames, they would make the stream flicker.
 
 use super::Picture;
 
-/// Pictures behind the first one of a file that its index may announce. CIPA DC-007 sets no bound.
-const FOLLOWERS_MAX: u32 = 16;
+/// The maximum number of previews that an index may announce. CIPA DC-007 sets no limit.
+const PREVIEWS_MAX: u32 = 16;
 
-/// After so many smaller pictures in a row, the camera has changed its resolution.
+/// After this number of smaller pictures in a row, the camera has changed its resolution.
 const SMALLER_MAX: u32 = 3;
 
-/// The head of a segment with a Multi-Picture Format index (CIPA DC-007, 5.2): `APP2` and `MPF`.
+/// The marker of a segment with a Multi-Picture Format index (CIPA DC-007, 5.2) ...
 const APP2: [u8; 2] = [0xff, 0xe2];
+/// ... and the beginning of its content.
 const MPF: &[u8] = b"MPF\0";
 
 /// The tag of the number of images in an index (CIPA DC-007, 5.2.3.2).
 const NUMBER_OF_IMAGES: u16 = 0xb001;
 
-/// Tells a stream's pictures from what follows them.
+/// Separates the previews in a stream from its pictures.
 ///
-/// A follower is announced by the index of the picture before it (Multi-Picture Format), or is
-/// smaller in width and height than that. The first smaller picture after a change of resolution is
-/// taken for a follower too.
+/// The index of a picture (Multi-Picture Format) announces its previews. Without an index, a
+/// preview is smaller than the picture in width and height. So after a change to a smaller
+/// resolution, the first picture counts as a preview.
 #[derive(Debug, Default)]
 pub(super) struct Previews {
-    /// Followers that an index has announced and that have not come.
+    /// The number of announced previews that have not arrived.
     announced: u32,
     /// The size of the newest picture.
     size: Option<(u16, u16)>,
-    /// The size of the newest smaller one since, and how many there were.
+    /// The size of the last smaller picture since then.
     smaller: Option<(u16, u16)>,
+    /// The number of smaller pictures since then.
     smaller_count: u32,
 }
 
 impl Previews {
-    /// Whether `jpeg`, the next picture of the stream, is a follower.
-    pub(super) fn is_follower(&mut self, picture: Picture, jpeg: &[u8]) -> bool {
+    /// Whether `jpeg`, the next picture of the stream, is a preview.
+    pub(super) fn is_preview(&mut self, picture: Picture, jpeg: &[u8]) -> bool {
         let size = (picture.width, picture.height);
         let index = images_in_index(jpeg);
         if index.is_none() {
@@ -52,7 +54,7 @@ impl Previews {
             }
         }
         *self = Self {
-            announced: index.unwrap_or(1).saturating_sub(1).min(FOLLOWERS_MAX),
+            announced: index.unwrap_or(1).saturating_sub(1).min(PREVIEWS_MAX),
             size: Some(size),
             ..Self::default()
         };
@@ -65,8 +67,8 @@ impl Previews {
     }
 }
 
-/// The number of images that the index in `jpeg` announces, this one included; none without an
-/// index. Only the first image of a file has one.
+/// Returns the number of images in the index of `jpeg`, itself included; `None` without an index.
+/// Only the first image of a file has one.
 fn images_in_index(jpeg: &[u8]) -> Option<u32> {
     let mut at = 2;
     while let Some(&[0xff, code, high, low]) = jpeg.get(at..at + 4) {
@@ -85,7 +87,7 @@ fn images_in_index(jpeg: &[u8]) -> Option<u32> {
     None
 }
 
-/// Reads the first directory of a TIFF structure (TIFF 6.0, section 2) for the number of images.
+/// Returns the number of images from the first directory of a TIFF structure (TIFF 6.0, section 2).
 fn number_of_images(tiff: &[u8]) -> Option<u32> {
     let little = tiff.starts_with(b"II*\0");
     if !little && !tiff.starts_with(b"MM\0*") {

@@ -1,35 +1,31 @@
-//! Whether a picture without an end marker is whole: its last scan is read code by code, and its
-//! blocks are counted.
+//! Determines whether a picture without an end marker is whole: reads the Huffman codes of its last
+//! scan and counts the blocks.
 //!
-//! Some cameras leave the end marker (FF D9) out. From outside, their pictures look like pictures
-//! cut short; only the entropy-coded data show whether every block is there. Nothing is decoded:
-//! the value of a coefficient is skipped.
+//! Some cameras omit the end marker (FF D9). Their pictures look like truncated ones; only the
+//! entropy-coded data show whether all blocks are there. The values of coefficients are skipped.
 
 use memchr::memchr;
 
 use super::walk::{DHT, DRI, EOI, FILL, RST0, RST7, SOI, SOS, STUFFED, TEM};
 use super::{START, huffman};
 
-/// A scan larger than this, in bytes, is not counted: 1 MiB takes about 15 ms, and the server does
-/// nothing meanwhile.
+/// The largest scan whose blocks are counted, in bytes: 1 MiB takes about 15 ms, in which the
+/// server does nothing else.
 const SCAN_BYTES_MAX: usize = 1024 * 1024;
 
-/// How a JPEG without an end marker ends.
+/// The end of a JPEG without an end marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::wire) enum Ending {
-    /// With its last block: only the end marker is missing, which belongs at `length`.
+    /// The last block is complete: only the end marker is missing, at offset `length`.
     Whole { length: usize },
-    /// Before its last block.
+    /// Blocks are missing.
     Cut,
-    /// With some scan. Whether that is the last one cannot be told: the picture is progressive,
-    /// very large or broken.
+    /// The blocks cannot be counted: the picture is progressive, very large or damaged.
     Unknown,
 }
 
-/// Tells how `jpeg` ends, which begins with a start marker and has no end marker. What follows the
-/// last block, such as padding, does not matter.
-///
-/// The work is linear in the bytes, and only those of a scan are read one by one.
+/// Determines how `jpeg` ends, which begins with a start marker and has no end marker. Bytes behind
+/// the last block, such as padding, are ignored. The work is linear in the number of bytes.
 pub(in crate::wire) fn ending(jpeg: &[u8]) -> Ending {
     let mut headers = Headers::default();
     let mut at = START.len();
@@ -77,7 +73,7 @@ pub(in crate::wire) fn ending(jpeg: &[u8]) -> Ending {
     Ending::Cut
 }
 
-/// Where the entropy-coded `data` end with a marker other than a restart.
+/// Returns the offset of the first marker in entropy-coded `data` other than a restart.
 fn next_marker(data: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -89,17 +85,17 @@ fn next_marker(data: &[u8]) -> Option<usize> {
     }
 }
 
-/// What the headers before a scan say of it.
+/// The headers before a scan.
 #[derive(Default)]
 struct Headers<'a> {
-    /// Height, width, then number and sampling of each component; none for a picture that is not
+    /// Height, width, and the three bytes of each component; `None` if the picture is not
     /// sequential.
     frame: Option<(usize, usize, &'a [u8])>,
-    /// Macroblocks between two restart markers; 0 without any.
+    /// Macroblocks between two restart markers; 0 if there are none.
     restart_interval: usize,
-    /// The tables by class (0 for DC, 1 for AC) and number.
+    /// The Huffman tables by class (0 for DC, 1 for AC) and number.
     tables: [[Option<Table<'a>>; 4]; 2],
-    /// Components in the scans before this one.
+    /// The number of components in earlier scans.
     scanned: usize,
 }
 
@@ -139,7 +135,7 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// Counts the blocks of the last scan, whose header has `parameters`.
+    /// Counts the blocks of the last scan. `parameters` is the content of its header.
     fn count(&self, parameters: &[u8], data: &[u8]) -> Ending {
         if data.len() > SCAN_BYTES_MAX {
             return Ending::Unknown;
@@ -178,8 +174,8 @@ impl<'a> Headers<'a> {
         Ending::Whole { length: bits.end() }
     }
 
-    /// The components of the last scan, and its number of macroblocks (T.81, A.2). None if another
-    /// scan must follow, or the headers make no sense.
+    /// Returns the components of the last scan and its number of macroblocks (T.81, A.2); `None` if
+    /// another scan must follow or the headers are invalid.
     fn plan(&self, parameters: &[u8]) -> Option<(Vec<Component<'_>>, usize)> {
         let (height, width, components) = self.frame?;
         let (&count, selectors) = parameters.split_first()?;
@@ -230,7 +226,7 @@ impl<'a> Headers<'a> {
         (scan.len() == count).then_some((scan, macroblocks))
     }
 
-    /// The table that motion JPEG takes for granted, if this picture has none of its own.
+    /// Returns the standard table, if this picture has no tables at all.
     fn standard(&self, class: usize, number: u8) -> Option<Table<'static>> {
         let has_none = self.tables.iter().flatten().all(Option::is_none);
         let (lengths, values) = has_none
@@ -244,23 +240,23 @@ impl<'a> Headers<'a> {
 struct Component<'a> {
     dc: Table<'a>,
     ac: Table<'a>,
-    /// Its blocks in a macroblock.
+    /// The number of its blocks in a macroblock.
     blocks: usize,
 }
 
-/// A Huffman table, prepared for reading (T.81, F.2.2.3).
+/// A Huffman table, prepared for decoding (T.81, F.2.2.3).
 #[derive(Clone)]
 struct Table<'a> {
-    /// For each length: the smallest 16 bits, as a number, that begin with no code of that length
+    /// For each length: the smallest 16-bit number that does not begin with a code of that length
     /// or a shorter one.
     limits: [u32; 16],
-    /// What is added to a code of each length to get the place of its value.
+    /// For each length: the difference between a code and the index of its value.
     offsets: [i32; 16],
     values: &'a [u8],
 }
 
 impl<'a> Table<'a> {
-    /// Nothing if there are more codes of a length than bits allow.
+    /// Returns `None` if a length has more codes than its bits allow.
     fn new(lengths: &[u8; 16], values: &'a [u8]) -> Option<Self> {
         let (mut limits, mut offsets) = ([0; 16], [0; 16]);
         let (mut code, mut place) = (0_u32, 0_u32);
@@ -282,18 +278,18 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Entropy-coded data, bit by bit. Past their end there are ones, as an encoder pads them (T.81,
-/// F.1.2.3).
+/// A bit reader for entropy-coded data. Behind the end it returns ones, the padding of encoders
+/// (T.81, F.1.2.3).
 struct Bits<'a> {
     data: &'a [u8],
     at: usize,
     held: u64,
-    /// How many bits are held; below zero if more have been taken than there were.
+    /// The number of bits in `held`; negative if more have been taken than there were.
     count: i32,
 }
 
 impl Bits<'_> {
-    /// Holds at least 32 bits, real or not.
+    /// Fills `held` with more than 32 bits, if there are as many.
     fn fill(&mut self) {
         while self.count <= 32 {
             let byte = match (self.data.get(self.at), self.data.get(self.at + 1)) {
@@ -312,7 +308,7 @@ impl Bits<'_> {
         }
     }
 
-    /// The next `count` bits, at most 16, which stay.
+    /// Returns the next `count` bits, at most 16, without taking them.
     fn peek(&self, count: i32) -> u32 {
         let spare = self.count - count;
         let bits = match spare {
@@ -322,7 +318,7 @@ impl Bits<'_> {
         bits as u32 & ((1 << count) - 1)
     }
 
-    /// Skips one block. Whether its codes exist; nothing if the data end before it does.
+    /// Skips one block. Returns whether its codes are valid; `None` if the data end inside it.
     fn skip_block(&mut self, dc: &Table, ac: &Table) -> Option<bool> {
         let Some(size) = self.symbol(dc)? else {
             return Some(false);
@@ -346,8 +342,8 @@ impl Bits<'_> {
         Some(coefficient <= 64)
     }
 
-    /// Takes one code: its value, or nothing if no code begins with the bits that follow. Nothing
-    /// at all at the end.
+    /// Takes one code. Returns its value, or `Some(None)` if the bits are no code; `None` if the
+    /// data end.
     fn symbol(&mut self, table: &Table) -> Option<Option<u8>> {
         self.fill();
         let bits = self.peek(16);
@@ -363,7 +359,7 @@ impl Bits<'_> {
         )
     }
 
-    /// Takes `count` bits off; nothing if there are not so many.
+    /// Takes `count` bits. Returns `None` if there are fewer.
     fn take(&mut self, count: i32) -> Option<()> {
         if self.count < count {
             self.fill();
@@ -372,7 +368,7 @@ impl Bits<'_> {
         (self.count >= 0).then_some(())
     }
 
-    /// Passes a restart marker, which stands at a whole byte. Whether there is one.
+    /// Skips a restart marker, which is aligned to a byte. Returns whether there is one.
     fn restart(&mut self) -> bool {
         self.fill();
         if self.count >= 8 {
@@ -391,12 +387,12 @@ impl Bits<'_> {
         }
     }
 
-    /// Whether all data have been read.
+    /// Whether the data end here.
     fn is_short(&self) -> bool {
         self.at + 2 > self.data.len()
     }
 
-    /// Where the byte ends that the last bit taken is in.
+    /// Returns the offset behind the byte that contains the last bit taken.
     fn end(&self) -> usize {
         let mut end = self.at;
         for _ in 0..self.count.max(0) / 8 {

@@ -1,58 +1,57 @@
-//! A stream of JPEGs one after another, cut into frames.
+//! Splits a stream of JPEGs one after another into frames.
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
 
 use super::previews::Previews;
-use super::{JpegError, Picture, START, Step, Walk, with_end};
+use super::{JpegError, Picture, START, Step, Walk, add_end_marker};
 use crate::wire::metadata::IgnoredFields;
 use crate::wire::part::{Part, Reason, Rejected, Repair, Tally};
 
-/// How often bytes that have been walked may be walked again from a start marker among them. Each
-/// cut frame needs one such look, or two; without a bound, bytes made for the purpose would be
-/// walked once for each start marker in them.
-const SECOND_LOOKS_MAX: u32 = 8;
+/// The maximum number of times in a row that bytes are parsed again, from a start marker inside a
+/// damaged frame. A truncated frame needs one or two retries. Without a limit, crafted input would
+/// be parsed once for each start marker.
+const RETRIES_MAX: u32 = 8;
 
-/// Cuts a stream of JPEGs one after another, as `rpicam-vid --codec mjpeg -o -` and `ffmpeg -f
-/// mjpeg -` write it.
+/// A decoder for JPEGs one after another, as `rpicam-vid --codec mjpeg -o -` and `ffmpeg -f mjpeg
+/// -` write them.
 ///
-/// A frame is out as soon as the last byte of its end marker is in. What is no frame is skipped up
-/// to the next start marker, and a frame that the next one interrupts costs that one nothing: it is
-/// repaired if only its end marker is missing, and rejected if it was cut. Of a picture and its
-/// previews, only the first comes out. Work is linear in the bytes received, however they are cut.
+/// A frame is returned as soon as the last byte of its end marker has arrived. Bytes between frames
+/// are discarded. If the next frame begins before the end marker, the frame is repaired if only the
+/// marker is missing, and rejected otherwise; the next frame is not affected. Previews behind a
+/// picture are discarded. The work is linear in the number of bytes, however they are split.
 #[derive(Debug)]
 pub struct Splitter {
     frame_bytes_max: usize,
-    /// The walk through the frame at the head of the bytes received, once its start marker is
-    /// there.
+    /// The parser of the frame at the front of the received bytes; `None` until its start marker
+    /// has arrived.
     walk: Option<Walk>,
-    /// How many of the bytes received an earlier walk, which broke, has looked at.
+    /// The number of received bytes that an earlier, failed walk has parsed.
     walked: usize,
-    second_looks: u32,
+    retries: u32,
     previews: Previews,
     tally: Tally,
 }
 
 impl Splitter {
-    /// A splitter that refuses frames larger than `frame_bytes_max`, and never needs more than that
-    /// many bytes at once.
+    /// Creates a splitter that rejects frames larger than `frame_bytes_max` bytes. It needs at most
+    /// that many bytes in the buffer.
     pub fn new(frame_bytes_max: usize) -> Self {
         Self {
             frame_bytes_max: frame_bytes_max.max(START.len()),
             walk: None,
             walked: 0,
-            second_looks: 0,
+            retries: 0,
             previews: Previews::default(),
             tally: Tally::default(),
         }
     }
 
-    /// Takes the next frame off the head of `received`, without a copy; `Ok(None)` until it is
-    /// there as a whole. What is left in `received` must stay there, and new bytes be appended to
-    /// it.
+    /// Removes the next frame from the front of `received` and returns it, without a copy.
+    /// `Ok(None)` means that more bytes are needed: leave the rest in `received` and append to it.
     ///
     /// # Errors
-    /// A frame was flawed, and has been taken off: call again.
+    /// A frame was rejected and removed. Call again for the next one.
     pub fn decode(&mut self, received: &mut BytesMut) -> Result<Option<Part>, Rejected> {
         loop {
             let Some(walk) = &mut self.walk else {
@@ -87,55 +86,55 @@ impl Splitter {
                     return Err(self.reject(received, flaw.into(), length));
                 }
                 Step::Broken { flaw, end } => {
-                    let swallowed = walk
-                        .swallowed(frame, end)
+                    let inner_start = walk
+                        .inner_start(frame, end)
                         .filter(|_| flaw != JpegError::Truncated);
                     let unended = frame
                         .get(..end)
-                        .filter(|_| swallowed.is_none() && walk.has_scan());
-                    if let Some(mended) = unended.and_then(|unended| with_end(unended, walk, false))
+                        .filter(|_| inner_start.is_none() && walk.has_scan());
+                    if let Some(repaired) =
+                        unended.and_then(|unended| add_end_marker(unended, walk, false))
                     {
-                        let jpeg = Some(mended.jpeg.into_owned().into());
-                        match self.take(received, end, mended.picture, jpeg) {
+                        let jpeg = Some(repaired.jpeg.into_owned().into());
+                        match self.take(received, end, repaired.picture, jpeg) {
                             Some(part) => return Ok(Some(part)),
                             None => continue,
                         }
                     }
-                    let (flaw, bytes) = self.resume(flaw, end, swallowed);
+                    let (flaw, bytes) = self.resume(flaw, end, inner_start);
                     return Err(self.reject(received, flaw.into(), bytes));
                 }
             }
         }
     }
 
-    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes
-    /// will come.
+    /// Returns the last frame if only its end marker is missing. Call it at the end of the input.
     pub fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
         let walk = self.walk.as_ref().filter(|walk| walk.has_scan())?;
-        let mended = with_end(received, walk, false)?;
-        let jpeg = mended.jpeg.into_owned().into();
-        self.take(received, received.len(), mended.picture, Some(jpeg))
+        let repaired = add_end_marker(received, walk, false)?;
+        let jpeg = repaired.jpeg.into_owned().into();
+        self.take(received, received.len(), repaired.picture, Some(jpeg))
     }
 
-    /// Takes the frame at the head of `received` off; none if it is a preview. `mended` is the
-    /// frame with what it lacked.
+    /// Removes the frame at the front of `received` and returns it, or `repaired` instead of it;
+    /// `None` if it is a preview.
     fn take(
         &mut self,
         received: &mut BytesMut,
         length: usize,
         picture: Picture,
-        mended: Option<Bytes>,
+        repaired: Option<Bytes>,
     ) -> Option<Part> {
-        self.leave(length);
+        self.forget(length);
         let jpeg = received.split_to(length).freeze();
-        if self.previews.is_follower(picture, &jpeg) {
+        if self.previews.is_preview(picture, &jpeg) {
             self.tally.skip(length);
             return None;
         }
-        let repair = mended.is_some().then_some(Repair::EndMarker);
+        let repair = repaired.is_some().then_some(Repair::EndMarker);
         self.tally.accept(length, repair);
         Some(Part {
-            jpeg: mended.unwrap_or(jpeg),
+            jpeg: repaired.unwrap_or(jpeg),
             picture,
             captured_at: None,
             sequence: None,
@@ -144,12 +143,12 @@ impl Splitter {
         })
     }
 
-    /// What has become of the bytes so far.
+    /// Returns the counts of bytes and frames so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Skips what precedes the next start marker. Whether there is one.
+    /// Discards the bytes before the next start marker. Returns whether there is one.
     fn seek(&mut self, received: &mut BytesMut) -> bool {
         let found = memmem::find(received, &START);
         let half = usize::from(received.last() == Some(&0xff));
@@ -157,42 +156,37 @@ impl Splitter {
         found.is_some()
     }
 
-    /// Why a frame broke and where to go on: at the start marker it has swallowed, or else behind
-    /// it.
+    /// Returns the reason why a frame failed and the offset to continue at: the start marker inside
+    /// it, if any, or its end.
     fn resume(
         &mut self,
         flaw: JpegError,
         end: usize,
-        swallowed: Option<usize>,
+        inner_start: Option<usize>,
     ) -> (JpegError, usize) {
-        self.second_looks = if self.walked > 0 {
-            self.second_looks + 1
-        } else {
-            0
-        };
+        self.retries = if self.walked > 0 { self.retries + 1 } else { 0 };
         self.walked = self.walked.max(end);
-        match swallowed {
-            _ if self.second_looks > SECOND_LOOKS_MAX => (flaw, self.walked),
+        match inner_start {
+            _ if self.retries > RETRIES_MAX => (flaw, self.walked),
             Some(next) => (JpegError::Truncated, next),
             None => (flaw, end),
         }
     }
 
     fn reject(&mut self, received: &mut BytesMut, reason: Reason, bytes: usize) -> Rejected {
-        self.leave(bytes);
+        self.forget(bytes);
         received.advance(bytes);
         self.tally.reject(reason, bytes)
     }
 
     fn skip(&mut self, received: &mut BytesMut, bytes: usize) {
-        self.leave(bytes);
+        self.forget(bytes);
         received.advance(bytes);
         self.tally.skip(bytes);
     }
 
-    /// Notes that `bytes` are taken off the head of what was received, and with them the frame
-    /// walked through.
-    fn leave(&mut self, bytes: usize) {
+    /// Updates the state for the removal of `bytes` from the front of the received bytes.
+    fn forget(&mut self, bytes: usize) {
         self.walk = None;
         self.walked = self.walked.saturating_sub(bytes);
     }

@@ -1,4 +1,4 @@
-//! The walk through a JPEG that arrives piece by piece.
+//! An incremental parser that finds the end of a JPEG.
 
 use memchr::{memchr, memmem};
 
@@ -25,52 +25,53 @@ const SOF55: u8 = 0xf7;
 const COM: u8 = 0xfe;
 pub(super) const FILL: u8 = 0xff;
 
-/// The longest segment that is neither application data nor a comment. The largest that T.81 gives
-/// a meaning to are eight Huffman tables (2,186 bytes). Where a picture was cut within a length,
-/// this tells it from the next 4 KiB rather than the next 64.
+/// The maximum length of a segment that is neither application data nor a comment. The largest one
+/// that T.81 defines has eight Huffman tables (2,186 bytes). If a picture is truncated inside a
+/// length, the parser notices it within 4 KiB instead of 64 KiB.
 const TABLE_BYTES_MAX: usize = 4096;
 
-/// What a walk has found.
+/// The result of [`Walk::advance`].
 #[derive(Debug)]
 pub(in crate::wire) enum Step {
-    /// No end yet, and nothing wrong.
+    /// More bytes are needed.
     More,
-    /// The end-of-image marker: the picture has `length` bytes. They are well formed even where
-    /// what they say of the picture is flawed.
+    /// The end-of-image marker was found: the picture has `length` bytes. The bytes are well formed
+    /// even if `picture` is an error.
     End {
         picture: Result<Picture, JpegError>,
         length: usize,
     },
-    /// The bytes are no JPEG. Those before `end` have been looked at; the next picture may begin
-    /// there at the earliest, unless this one has swallowed its beginning ([`Walk::swallowed`]).
+    /// The bytes are not a JPEG. The bytes before `end` have been parsed; the next picture begins
+    /// there or later, or at [`Walk::inner_start`].
     Broken { flaw: JpegError, end: usize },
 }
 
-/// A walk through one JPEG. It remembers where it stopped: no byte of a scan is looked at twice,
-/// and of a segment only the first four, however small the pieces in which the picture arrives.
+/// A parser that walks through one JPEG from segment to segment. It continues where it stopped:
+/// even if the picture arrives byte by byte, no byte of a scan is examined twice, and of a segment
+/// only the first four bytes are.
 #[derive(Debug)]
 pub(in crate::wire) struct Walk {
-    /// Everything before this has been walked.
+    /// The offset up to which the picture has been parsed.
     at: usize,
-    /// Whether `at` is within entropy-coded data, where any byte but FF passes.
+    /// Whether `at` is inside entropy-coded data.
     in_scan: bool,
-    /// Where the length field of the last whole segment is; just after the start marker while there
-    /// was none.
+    /// The offset of the length field of the last complete segment; at first, the end of the start
+    /// marker.
     segment: usize,
-    /// Where a table or header has FF D8 within, which is what a picture that was cut there and
-    /// followed by the next one looks like. Application data and comments do not count: a thumbnail
-    /// belongs there.
+    /// The offset of FF D8 inside a table or header: probably the picture was truncated and the
+    /// next one begins there. In application data and comments FF D8 is valid, for example a
+    /// thumbnail.
     suspect: Option<usize>,
-    /// Height and width, as the frame header has them.
+    /// Height and width from the frame header.
     size: Option<(u16, u16)>,
-    /// A way of coding that no browser shows.
+    /// The error for a coding that no browser supports.
     unsupported: Option<JpegError>,
     first_scan: Option<usize>,
     huffman_tables: bool,
 }
 
 impl Walk {
-    /// A walk that starts after the start-of-image marker, which the caller has seen.
+    /// Creates a parser. The caller has checked the start-of-image marker.
     pub(in crate::wire) fn new() -> Self {
         Self {
             at: START.len(),
@@ -84,19 +85,18 @@ impl Walk {
         }
     }
 
-    /// Goes on as far as `jpeg` reaches: the picture from its start marker on, with what has come
-    /// since the last call.
+    /// Parses on. `jpeg` is the picture from its start marker on, with all bytes received so far.
     pub(in crate::wire) fn advance(&mut self, jpeg: &[u8]) -> Step {
         loop {
             let rest = jpeg.get(self.at..).unwrap_or_default();
             let step = if self.in_scan {
-                self.cross_scan(rest)
+                self.skip_scan(rest)
             } else {
-                self.cross_marker(rest)
+                self.skip_marker(rest)
             };
             match step {
                 None => {}
-                // A start marker may begin with the last byte looked at.
+                // A start marker may begin with the last parsed byte.
                 Some(Step::Broken { flaw, end }) if jpeg.get(end - 1) == Some(&0xff) => {
                     return Step::Broken { flaw, end: end - 1 };
                 }
@@ -105,14 +105,14 @@ impl Walk {
         }
     }
 
-    /// Whether at least one segment was whole. What breaks earlier is hardly a picture, but stray
-    /// bytes.
+    /// Whether at least one segment is complete. If the parser fails earlier, the bytes are hardly
+    /// a picture.
     pub(in crate::wire) fn has_begun(&self) -> bool {
         self.segment > START.len()
     }
 
-    /// Whether a picture that broke by `flaw` was none: stray bytes, or a start marker that another
-    /// one follows before any frame header.
+    /// Whether bytes that failed with `flaw` were no picture: garbage, or a start marker that is
+    /// followed by another one before a frame header.
     pub(in crate::wire) fn is_false_start(&self, flaw: JpegError) -> bool {
         !self.has_begun() || (flaw == JpegError::Truncated && self.size.is_none())
     }
@@ -122,22 +122,22 @@ impl Walk {
         self.first_scan.is_some()
     }
 
-    /// Where the next picture begins if this one, which broke before `end`, has swallowed its
-    /// beginning: it was cut within a segment, and the length of that led past the next start
-    /// marker.
-    pub(super) fn swallowed(&self, jpeg: &[u8], end: usize) -> Option<usize> {
+    /// Returns the offset of the next picture if it begins inside this one, which failed before
+    /// `end`: this picture was truncated inside a segment whose length reaches beyond the next
+    /// start marker.
+    pub(super) fn inner_start(&self, jpeg: &[u8], end: usize) -> Option<usize> {
         let last = jpeg.get(self.segment..end).unwrap_or_default();
         self.suspect
             .or_else(|| memmem::find(last, &START).map(|at| self.segment + at))
     }
 
-    /// Where the first scan begins, if no Huffman table precedes it.
+    /// Returns the offset of the first scan, if no Huffman table precedes it.
     pub(super) fn bare_scan(&self) -> Option<usize> {
         self.first_scan.filter(|_| !self.huffman_tables)
     }
 
-    /// Passes entropy-coded data up to the next marker that is not a restart (T.81, B.1.1.5).
-    fn cross_scan(&mut self, rest: &[u8]) -> Option<Step> {
+    /// Skips entropy-coded data up to the next marker other than a restart (T.81, B.1.1.5).
+    fn skip_scan(&mut self, rest: &[u8]) -> Option<Step> {
         let Some(clear) = memchr(0xff, rest) else {
             self.at += rest.len();
             return Some(Step::More);
@@ -152,8 +152,8 @@ impl Walk {
         None
     }
 
-    /// Passes one marker, with its segment if it has one.
-    fn cross_marker(&mut self, rest: &[u8]) -> Option<Step> {
+    /// Skips one marker, with its segment if it has one.
+    fn skip_marker(&mut self, rest: &[u8]) -> Option<Step> {
         let code = match rest {
             [] | [0xff] => return Some(Step::More),
             [0xff, code, ..] => *code,
@@ -174,16 +174,16 @@ impl Walk {
                     length: self.at + 2,
                 });
             }
-            0xc0..=0xcf if code != JPG => return self.cross_segment(code, rest),
-            SOS..=EXP | SOF55 | APP0..=APP15 | COM => return self.cross_segment(code, rest),
-            // Restarts outside a scan, and what T.81 reserves (table B.1).
+            0xc0..=0xcf if code != JPG => return self.skip_segment(code, rest),
+            SOS..=EXP | SOF55 | APP0..=APP15 | COM => return self.skip_segment(code, rest),
+            // Restart markers outside a scan, and reserved ones (T.81, table B.1).
             _ => return self.broken(2),
         }
         None
     }
 
-    /// Passes the segment at the head of `rest`, once it is there as a whole.
-    fn cross_segment(&mut self, code: u8, rest: &[u8]) -> Option<Step> {
+    /// Parses the segment at the front of `rest`, once it is complete.
+    fn skip_segment(&mut self, code: u8, rest: &[u8]) -> Option<Step> {
         let [_, _, high, low, ..] = *rest else {
             return Some(Step::More);
         };
@@ -192,12 +192,12 @@ impl Walk {
         if length < 2 || (length > TABLE_BYTES_MAX && !application) {
             return self.broken(4);
         }
-        // The byte behind it, which there always is, may be the second of a start marker.
+        // A segment is never the last one. The byte behind it may be the second of a start marker.
         let Some(segment) = rest.get(2..3 + length) else {
             return Some(Step::More);
         };
         let parameters = segment.get(2..length).unwrap_or_default();
-        let sound = match code {
+        let is_valid = match code {
             SOS => self.begin_scan(parameters),
             DHT => {
                 self.huffman_tables |= self.first_scan.is_none();
@@ -210,7 +210,7 @@ impl Walk {
             DAC | DQT..=DRI | APP0..=APP15 | COM => true,
             _ => self.read_frame_header(code, parameters),
         };
-        if !sound {
+        if !is_valid {
             return self.broken(2 + length);
         }
         self.segment = self.at + 2;
@@ -221,16 +221,17 @@ impl Walk {
         None
     }
 
-    /// A scan header holds two bytes for each of one to four components, and four more (T.81,
-    /// B.2.3).
+    /// Parses a scan header: two bytes for each of one to four components, and four others (T.81,
+    /// B.2.3). Returns whether it is valid.
     fn begin_scan(&mut self, parameters: &[u8]) -> bool {
         self.first_scan.get_or_insert(self.at);
         self.in_scan = true;
         matches!(parameters, [components @ 1..=4, rest @ ..] if rest.len() == 2 * usize::from(*components) + 3)
     }
 
-    /// There is one frame header, and it holds three bytes for each component (T.81, B.2.2). A
-    /// second one is the next picture's, unless the picture is hierarchical.
+    /// Parses the frame header: six bytes, and three for each component (T.81, B.2.2). Returns
+    /// whether it is valid. A second one belongs to the next picture, unless the picture is
+    /// hierarchical.
     fn read_frame_header(&mut self, code: u8, parameters: &[u8]) -> bool {
         let [precision, y1, y0, x1, x0, components, rest @ ..] = parameters else {
             return false;
@@ -245,7 +246,7 @@ impl Walk {
         !is_second && *components > 0 && rest.len() == 3 * usize::from(*components)
     }
 
-    /// What the headers say of the picture.
+    /// Returns the properties of the picture.
     pub(in crate::wire) fn picture(&self) -> Result<Picture, JpegError> {
         match (self.size, self.first_scan, self.unsupported) {
             (None, ..) | (_, None, _) => Err(JpegError::NoFrame),
@@ -259,21 +260,21 @@ impl Walk {
         }
     }
 
-    fn broken(&self, looked_at: usize) -> Option<Step> {
-        // JPEG-LS stuffs bits where JPEG stuffs bytes, so its scans break.
+    fn broken(&self, parsed: usize) -> Option<Step> {
+        // JPEG-LS stuffs bits, not bytes, so its scans fail; the coding is the real reason.
         let flaw = self
             .unsupported
             .filter(|_| self.has_scan())
             .unwrap_or(JpegError::BadSegment);
         Some(Step::Broken {
             flaw,
-            end: self.at + looked_at,
+            end: self.at + parsed,
         })
     }
 }
 
-/// Why no browser shows a picture with this frame header (T.81, table B.1; ITU T.87, C.1.1), if so.
-/// Sequential and progressive pictures with Huffman coding and eight bits a sample are shown.
+/// Returns the error for a coding that browsers do not support (T.81, table B.1; ITU T.87, C.1.1).
+/// They support sequential and progressive pictures with Huffman coding and 8 bits per sample.
 fn unsupported(code: u8, precision: u8) -> Option<JpegError> {
     match code {
         0xc3 | SOF55 => Some(JpegError::Lossless),

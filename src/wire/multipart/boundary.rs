@@ -1,28 +1,29 @@
-//! The line between two parts, and how it is found.
+//! Finds the delimiter between two parts.
 
 use memchr::{memchr, memchr2_iter};
 
 use crate::wire::jpeg;
 
-/// The longest boundary that is learnt from a body (RFC 2046, section 5.1.1).
+/// The longest boundary that is accepted from a body (RFC 2046, section 5.1.1).
 const BOUNDARY_BYTES_MAX: usize = 70;
 
-/// Room on a delimiter line for the closing dashes, blanks and a line end.
+/// Bytes on a delimiter line for the closing dashes, blanks and the line end.
 const PADDING_BYTES_MAX: usize = 8;
 
-/// What comes next between two parts.
+/// The result of a search between two parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A delimiter line from `start`, where the line break before it begins, to `end`, behind its
-    /// own.
+    /// A delimiter line. `start` is the offset of the line break before it, `end` that behind its
+    /// own line break.
     Delimiter { start: usize, end: usize },
-    /// A JPEG with nothing before it.
+    /// A JPEG without a delimiter before it.
     Jpeg { start: usize },
-    /// Nothing that begins before `clear`; what follows may be the beginning of something.
+    /// Nothing begins before `clear`. The bytes behind it may be the beginning of a delimiter or a
+    /// JPEG.
     Nothing { clear: usize },
 }
 
-/// Whether a line is a delimiter.
+/// The classification of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Delimiter { end: usize },
@@ -30,30 +31,30 @@ pub(super) enum Line {
     Unfinished,
 }
 
-/// Which delimiters are looked for.
+/// The delimiters to search for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// The known one: a picture may hold anything else.
+    /// Only the known one: a picture may contain any other.
     Known,
-    /// Any line of the form `--word`: between two pictures, where the boundary may change.
+    /// Any line of the form `--boundary`: between two pictures, where the boundary may change.
     Any,
 }
 
-/// What is known of the boundary.
+/// The boundary as far as it is known.
 ///
-/// Cameras declare one boundary and use another, put its dashes into the declaration, begin without
-/// any, or change it from part to part. So what the HTTP header declares is only a hint, and
-/// between two pictures any line of the form `--word` is taken for a delimiter. Within a picture
-/// nothing but the known one counts, once it is settled.
+/// Some cameras declare one boundary and use another, declare it with its dashes, begin without
+/// any, or change it from part to part. So the declaration in the HTTP header is only a hint.
+/// Between two pictures any line of the form `--boundary` is a delimiter. Inside a picture only the
+/// known one is, once it is confirmed.
 #[derive(Debug)]
 pub(super) struct Boundary {
-    /// The delimiter with its dashes, as declared or last seen; empty if neither.
+    /// The delimiter with its dashes, as declared or last seen; empty if unknown.
     delimiter: Vec<u8>,
-    settled: bool,
+    confirmed: bool,
 }
 
 impl Boundary {
-    /// Starts from what the HTTP header declares, if anything: with or without its dashes and
+    /// Creates a boundary from the declaration in the HTTP header, with or without dashes and
     /// quotes.
     pub(super) fn new(declared: Option<&str>) -> Self {
         let word = declared
@@ -67,37 +68,37 @@ impl Boundary {
         };
         Self {
             delimiter,
-            settled: false,
+            confirmed: false,
         }
     }
 
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed
     }
 
-    /// A part has come as it should behind the last delimiter: this is the boundary.
-    pub(super) fn settle(&mut self) {
-        self.settled = true;
+    /// Confirms the boundary: a valid part followed the last delimiter.
+    pub(super) fn confirm(&mut self) {
+        self.confirmed = true;
     }
 
-    /// Pictures come without a delimiter between them.
-    pub(super) fn unsettle(&mut self) {
-        self.settled = false;
+    /// Withdraws the confirmation: pictures arrive without a delimiter between them.
+    pub(super) fn unconfirm(&mut self) {
+        self.confirmed = false;
     }
 
     /// Whether `line` is the known delimiter.
-    pub(super) fn knows(&self, line: &[u8]) -> bool {
+    pub(super) fn matches(&self, line: &[u8]) -> bool {
         self.is_known(line.trim_ascii_end(), true)
     }
 
-    /// Remembers the word of a delimiter line. What is known has a bound, as every byte that may
-    /// begin a delimiter is compared with it.
-    pub(super) fn learn(&mut self, line: &[u8]) {
+    /// Replaces the known delimiter. Its length is limited, since every byte that may begin a
+    /// delimiter is compared with it.
+    pub(super) fn replace(&mut self, line: &[u8]) {
         self.delimiter = delimiter_of(line).to_vec();
     }
 
-    /// Finds the first delimiter (or, if any is wanted, the first JPEG) in `bytes` that begins at
-    /// `from` or later.
+    /// Finds the first delimiter in `bytes` from offset `from` on; with [`Wanted::Any`], also the
+    /// first JPEG.
     pub(super) fn find(&self, bytes: &[u8], from: usize, wanted: Wanted) -> Found {
         let other = if wanted == Wanted::Known { b'-' } else { 0xff };
         for offset in memchr2_iter(b'-', other, bytes.get(from..).unwrap_or_default()) {
@@ -129,13 +130,13 @@ impl Boundary {
         }
     }
 
-    /// No delimiter line is longer.
+    /// Returns the maximum length of a delimiter line.
     pub(super) fn line_bytes_max(&self) -> usize {
         self.delimiter.len().max(BOUNDARY_BYTES_MAX) + PADDING_BYTES_MAX
     }
 
-    /// Tells whether a delimiter line begins at `at`. The known delimiter may begin anywhere, as
-    /// some cameras end no line before it; any other one begins a line.
+    /// Classifies the line at `at`. The known delimiter may begin inside a line, because some
+    /// cameras write no line break before it; any other one must begin a line.
     pub(super) fn line_at(&self, bytes: &[u8], at: usize, wanted: Wanted) -> Line {
         let rest = bytes.get(at..).unwrap_or_default();
         let bytes_max = self.line_bytes_max();
@@ -155,7 +156,7 @@ impl Boundary {
         end.map_or(Line::Unfinished, |end| Line::Delimiter { end })
     }
 
-    /// Whether `line` is the known delimiter, or can become it while it is not whole.
+    /// Whether `line` is the known delimiter or, if it is incomplete, its beginning.
     fn is_known(&self, line: &[u8], whole: bool) -> bool {
         let (word, padding) = line.split_at(self.delimiter.len().min(line.len()));
         !self.delimiter.is_empty()
@@ -165,7 +166,7 @@ impl Boundary {
     }
 }
 
-/// Whether `line` is a delimiter with any boundary, or can become one while it is not whole.
+/// Whether `line` is a delimiter with any boundary or, if it is incomplete, the beginning of one.
 fn is_plausible(line: &[u8], whole: bool) -> bool {
     let dashed = line.starts_with(b"--") || (!whole && b"--".starts_with(line));
     dashed
@@ -176,15 +177,15 @@ fn is_plausible(line: &[u8], whole: bool) -> bool {
         && (!whole || delimiter_of(line).iter().any(|byte| *byte != b'-'))
 }
 
-/// A delimiter line without its end: blanks, and the two dashes that close a body (RFC 2046,
+/// Removes the end of a delimiter line: blanks, and the two dashes that close a body (RFC 2046,
 /// section 5.1.1).
 fn delimiter_of(line: &[u8]) -> &[u8] {
     let line = line.trim_ascii_end();
     line.strip_suffix(b"--").unwrap_or(line)
 }
 
-/// The line break before a delimiter belongs to it (RFC 2046, section 5.1.1): where it begins, if
-/// there is one.
+/// Returns the offset of the line break before `at`, which belongs to the delimiter (RFC 2046,
+/// section 5.1.1); `at` if there is none.
 fn before_line_break(bytes: &[u8], at: usize) -> usize {
     let before = bytes.get(..at).unwrap_or_default();
     let before = before.strip_suffix(b"\n").unwrap_or(before);

@@ -1,16 +1,15 @@
-//! Parts as drivers and cameras send them.
+//! Decodes parts from drivers and cameras.
 //!
-//! A JPEG tells itself where it ends: every one is walked to its end before it is handed out, and
-//! what follows up to the next boundary is padding. So no length can be missing or wrong, and no
-//! part waits for the boundary behind it.
+//! The decoder parses each JPEG to its end marker and ignores the bytes behind it up to the next
+//! boundary. So a missing or wrong `Content-Length` does not matter, and a part is returned before
+//! the next boundary arrives.
 //!
-//! `Content-Length` matters only where the walk has not met an end marker. There and at the
-//! boundary, the blocks of the picture are counted: if all are there, only the marker is missing,
-//! and it is added. Where they cannot be counted (in a progressive picture), a length that ends
-//! just at the boundary is believed. Everything else is a frame cut short.
+//! `Content-Length` is used only if the parser finds no end marker. There and at the boundary, the
+//! blocks of the picture are counted: if all are there, the end marker is added. If they cannot be
+//! counted (in a progressive picture), a length that ends exactly at the boundary is trusted. All
+//! other frames are truncated.
 //!
-//! Between two pictures, the boundary may change, carry a counter, or give way to pictures without
-//! any.
+//! Between two pictures the boundary may change, contain a counter, or be missing.
 
 use std::mem;
 
@@ -18,80 +17,79 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::boundary::{Boundary, Found, Line, Wanted};
 use super::head::{Fields, Head};
-use crate::wire::jpeg::{END, JpegError, Picture, START, Step, Walk, with_end};
+use crate::wire::jpeg::{END, JpegError, Picture, START, Step, Walk, add_end_marker};
 use crate::wire::part::{Part, Reason, Rejected, Repair, Tally};
 
-/// The longest header block of a part, in bytes, with its delimiter line.
+/// The maximum size of a part's header block with its delimiter line, in bytes.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 
-/// A picture behind the one of a part is padding, such as a preview. So many of the same size as
-/// that one, and without a delimiter, are a stream that has done with boundaries.
+/// A second picture in a part is padding, for example a preview. After this number of pictures of
+/// the same size without a delimiter, the stream has no boundaries any more.
 const STRAYS_MAX: u32 = 2;
 
-/// Within a picture, the delimiter is looked for so far ahead of the walk: the next part may have
-/// another, for which the same bytes are looked through again.
+/// The search for the delimiter is at most this number of bytes ahead of the parser: if the next
+/// part has another boundary, these bytes are searched again.
 const SEARCH_AHEAD_BYTES: usize = 256;
 
-/// What a message is put behind to become a part.
+/// Put before a message to make it a part.
 const MESSAGE_DELIMITER: &[u8] = b"--framecast-message\r\n";
 
-/// Decodes the parts of a `multipart/x-mixed-replace` body (RFC 2046, section 5.1), leniently.
+/// A lenient decoder for a `multipart/x-mixed-replace` body (RFC 2046, section 5.1).
 ///
-/// A frame is out as soon as its last byte is in. Each byte is looked at a bounded number of times,
-/// however the bytes are cut, and no more of them are needed at once than the largest frame and its
-/// header block.
+/// A frame is returned as soon as its last byte has arrived. Each byte is examined a bounded number
+/// of times, however the bytes are split. The buffer needs room for one frame and its header block.
 #[derive(Debug)]
 pub struct PartDecoder {
     frame_bytes_max: usize,
     boundary: Boundary,
     state: State,
-    /// Within a picture, the known delimiter does not begin before this offset in the bytes
-    /// received.
+    /// Inside a picture, the known delimiter does not begin before this offset in the received
+    /// bytes.
     searched: usize,
-    /// The size of the newest picture, and how many of that size came since without a delimiter.
+    /// The size of the last picture.
     size: Option<(u16, u16)>,
+    /// The number of pictures of that size since then without a delimiter.
     strays: u32,
     tally: Tally,
 }
 
-/// Where the decoder is. In every state the part begins, with its delimiter, at the first byte
-/// received.
+/// The state of the decoder. The part begins, with its delimiter, at the first received byte.
 #[derive(Debug)]
 enum State {
-    /// Between two parts, or before the first. No part begins before the offset.
+    /// Between two parts, or before the first one. No part begins before the offset.
     Between(usize),
-    /// In the header block, behind the delimiter.
+    /// In the header block.
     Head(Head),
-    /// In the body of a part, before its picture.
+    /// In the body, before the picture.
     Lead(Lead),
     /// In the picture.
     Picture(Reading),
 }
 
-/// The body of a part up to its picture.
+/// The state before the picture of a part.
 #[derive(Debug)]
 struct Lead {
-    /// Where the body begins.
+    /// The offset of the body.
     body: usize,
-    /// Where the search for the picture goes on.
+    /// The offset at which the search for the picture continues.
     from: usize,
-    /// Why the part is rejected if there is no picture.
+    /// The reason for rejecting the part if it has no picture.
     reason: Reason,
     fields: Fields,
-    /// What was mended so far.
+    /// The repair so far.
     repair: Option<Repair>,
 }
 
-/// A picture that is being read.
+/// The state inside a picture.
 #[derive(Debug)]
 struct Reading {
     lead: Lead,
-    /// Where the picture begins; [`Lead::body`] but for the bytes that are left out.
+    /// The offset of the picture: [`Lead::body`], or later if garbage precedes it.
     start: usize,
     walk: Walk,
-    /// Whether the picture has been looked at where it ends by `Content-Length`.
+    /// Whether the blocks have been counted at the end by `Content-Length`.
     length_passed: bool,
-    /// Whether it came without a delimiter, though the boundary is settled.
+    /// Whether it has no delimiter although the boundary is confirmed.
     is_stray: bool,
 }
 
@@ -101,20 +99,19 @@ impl Default for State {
     }
 }
 
-/// What one step through the bytes received has led to.
+/// The result of one step of the decoder.
 enum Progress {
-    /// To another state: go on.
+    /// The state has changed: continue.
     Moved,
-    /// To the end of the bytes received.
+    /// More bytes are needed.
     NeedsMore,
-    /// To a frame.
+    /// A frame is complete.
     Part(Part),
 }
 
 impl PartDecoder {
-    /// A decoder that refuses frames larger than `frame_bytes_max`. `boundary` is the parameter of
-    /// that name in the `Content-Type` field of the response, if there is one; the body has the
-    /// last word.
+    /// Creates a decoder that rejects frames larger than `frame_bytes_max` bytes. `boundary` is the
+    /// parameter of the response's `Content-Type` field, if there is one; the body may use another.
     pub fn new(boundary: Option<&str>, frame_bytes_max: usize) -> Self {
         Self {
             frame_bytes_max: frame_bytes_max.max(START.len()),
@@ -127,12 +124,11 @@ impl PartDecoder {
         }
     }
 
-    /// Takes the next part off the head of `received`, without a copy; `Ok(None)` until its picture
-    /// is there as a whole. What is left in `received` must stay there, and new bytes be appended
-    /// to it.
+    /// Removes the next part from the front of `received` and returns it, without a copy.
+    /// `Ok(None)` means that more bytes are needed: leave the rest in `received` and append to it.
     ///
     /// # Errors
-    /// A part was flawed, and has been taken off: call again.
+    /// A part was rejected and removed. Call again for the next one.
     pub fn decode(&mut self, received: &mut BytesMut) -> Result<Option<Part>, Rejected> {
         loop {
             let progress = match mem::take(&mut self.state) {
@@ -149,33 +145,32 @@ impl PartDecoder {
         }
     }
 
-    /// Takes the frame that `received` ends with, if only its end marker is missing. No more bytes
-    /// will come.
+    /// Returns the last frame if only its end marker is missing. Call it at the end of the input.
     pub fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
-        self.take_rest(received, false)
+        self.finish_picture(received, false)
     }
 
-    fn take_rest(&mut self, received: &mut BytesMut, length_is_known: bool) -> Option<Part> {
+    fn finish_picture(&mut self, received: &mut BytesMut, length_is_known: bool) -> Option<Part> {
         let State::Picture(reading) = mem::take(&mut self.state) else {
             return None;
         };
         let rest = received.get(reading.start..)?;
         let length_is_known = length_is_known || reading.declared_end() == Some(received.len());
-        let mended = with_end(rest, &reading.walk, length_is_known)?;
-        let length = mended.jpeg.len() - END.len();
-        let jpeg = mended.jpeg.into_owned().into();
-        match self.accept(received, &reading, length, mended.picture, Some(jpeg)) {
+        let repaired = add_end_marker(rest, &reading.walk, length_is_known)?;
+        let length = repaired.jpeg.len() - END.len();
+        let jpeg = repaired.jpeg.into_owned().into();
+        match self.accept(received, &reading, length, repaired.picture, Some(jpeg)) {
             Progress::Part(part) => Some(part),
             Progress::Moved | Progress::NeedsMore => None,
         }
     }
 
-    /// What has become of the bytes so far.
+    /// Returns the counts of bytes and frames so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Skips what is between two parts.
+    /// Discards the bytes between two parts.
     fn find_part(&mut self, searched: usize, received: &mut BytesMut) -> Progress {
         match self.boundary.find(received, searched, Wanted::Any) {
             Found::Delimiter { start, end } => {
@@ -185,7 +180,7 @@ impl PartDecoder {
             }
             Found::Jpeg { start } => {
                 self.skip(received, start);
-                let is_stray = self.boundary.is_settled();
+                let is_stray = self.boundary.is_confirmed();
                 self.state = State::Picture(Reading {
                     is_stray,
                     ..Reading::new(Lead::new(0, Fields::default()), 0)
@@ -193,7 +188,7 @@ impl PartDecoder {
                 Progress::Moved
             }
             Found::Nothing { clear } => {
-                // The byte before tells whether what follows begins a line.
+                // Keep one byte before: it shows whether the next one begins a line.
                 let skipped = clear.saturating_sub(1);
                 self.skip(received, skipped);
                 self.wait(State::Between(clear - skipped))
@@ -203,14 +198,14 @@ impl PartDecoder {
 
     fn begin_head(&mut self, received: &[u8], line: usize) {
         let delimiter = received.get(..line).unwrap_or_default().trim_ascii_start();
-        let is_other = !self.boundary.knows(delimiter);
-        if is_other && !self.boundary.is_settled() {
-            self.learn(delimiter);
+        let is_other = !self.boundary.matches(delimiter);
+        if is_other && !self.boundary.is_confirmed() {
+            self.set_boundary(delimiter);
         }
-        self.state = State::Head(Head::new(line, is_other && self.boundary.is_settled()));
+        self.state = State::Head(Head::new(line, is_other && self.boundary.is_confirmed()));
     }
 
-    /// Reads the header block line by line, up to the first two bytes of a picture.
+    /// Parses the header block line by line, up to the first two bytes of the picture.
     fn read_head(&mut self, mut head: Head, received: &mut BytesMut) -> Result<Progress, Rejected> {
         loop {
             let at = head.line;
@@ -223,7 +218,7 @@ impl PartDecoder {
             match self.boundary.line_at(received, at, Wanted::Any) {
                 Line::Other => {}
                 Line::Unfinished => return Ok(self.wait(State::Head(head))),
-                // Where delimiters follow one another, the last one counts.
+                // Of several delimiters in a row, the last one counts.
                 Line::Delimiter { end } => {
                     self.skip(received, at);
                     self.begin_head(received, end - at);
@@ -239,10 +234,10 @@ impl PartDecoder {
                     self.begin_body(&head, received);
                     return Ok(Progress::Moved);
                 }
-                _ => match head.read_line(block) {
+                _ => match head.parse_line(block) {
                     None => break,
-                    // No delimiter after all, but something else that begins with dashes.
-                    Some(false) if head.is_other || !self.boundary.is_settled() => {
+                    // The line was no delimiter, but another one that begins with dashes.
+                    Some(false) if head.is_other || !self.boundary.is_confirmed() => {
                         self.skip(received, at);
                         return Ok(Progress::Moved);
                     }
@@ -256,20 +251,20 @@ impl PartDecoder {
         Err(self.reject(received, Reason::BadHeader, head.line))
     }
 
-    /// Takes another boundary. What was searched was searched for the old one.
-    fn learn(&mut self, delimiter: &[u8]) {
-        self.boundary.learn(delimiter);
+    /// Replaces the boundary. The bytes that were searched for the old one are searched again.
+    fn set_boundary(&mut self, delimiter: &[u8]) {
+        self.boundary.replace(delimiter);
         self.searched = 0;
     }
 
-    /// Goes on behind the header block. Its delimiter becomes the boundary, if a field shows that
-    /// it was one.
+    /// Continues behind the header block. Its delimiter becomes the boundary if the block has a
+    /// field.
     fn begin_body(&mut self, head: &Head, received: &[u8]) {
         let mut lead = Lead::new(head.line, head.fields);
         if head.is_other {
             lead.repair = Some(Repair::Boundary);
             if head.fields.any {
-                self.learn(
+                self.set_boundary(
                     received
                         .get(..head.delimiter)
                         .unwrap_or_default()
@@ -278,12 +273,12 @@ impl PartDecoder {
             }
         }
         if head.fields.any {
-            self.boundary.settle();
+            self.boundary.confirm();
         }
         self.state = State::Lead(lead);
     }
 
-    /// Finds the start marker of a part's picture. A few bytes may precede it.
+    /// Finds the start marker of the picture. Some bytes may precede it.
     fn find_picture(
         &mut self,
         mut lead: Lead,
@@ -309,8 +304,7 @@ impl PartDecoder {
         }
     }
 
-    /// Walks the picture, no further than its declared length at first, and then than the next
-    /// delimiter.
+    /// Parses the picture: first up to its declared length, then up to the next delimiter.
     fn read_picture(
         &mut self,
         mut reading: Reading,
@@ -333,7 +327,7 @@ impl PartDecoder {
         let jpeg = part
             .get(start..to_length.unwrap_or(limit))
             .unwrap_or_default();
-        let mended = match reading.walk.advance(jpeg) {
+        let repaired = match reading.walk.advance(jpeg) {
             Step::End {
                 picture: Ok(picture),
                 length,
@@ -346,14 +340,14 @@ impl PartDecoder {
             } => return self.resume(received, reading, flaw, end),
             Step::Broken { flaw, end } => {
                 let unended = jpeg.get(..end).unwrap_or(jpeg);
-                match with_end(unended, &reading.walk, false) {
-                    Some(mended) => mended,
+                match add_end_marker(unended, &reading.walk, false) {
+                    Some(repaired) => repaired,
                     None => return self.resume(received, reading, flaw, end),
                 }
             }
             Step::More if to_length.is_some() => {
-                match with_end(jpeg, &reading.walk, cut && declared == Some(limit)) {
-                    Some(mended) => mended,
+                match add_end_marker(jpeg, &reading.walk, cut && declared == Some(limit)) {
+                    Some(repaired) => repaired,
                     None => {
                         reading.length_passed = true;
                         self.state = State::Picture(reading);
@@ -361,12 +355,13 @@ impl PartDecoder {
                     }
                 }
             }
-            Step::More if cut => match with_end(jpeg, &reading.walk, declared == Some(limit)) {
-                Some(mended) => mended,
-                None => return self.give_up(received, &reading, Reason::Truncated, limit),
+            Step::More if cut => match add_end_marker(jpeg, &reading.walk, declared == Some(limit))
+            {
+                Some(repaired) => repaired,
+                None => return self.reject_or_skip(received, &reading, Reason::Truncated, limit),
             },
             Step::More if bytes_max_reached => {
-                return self.give_up(received, &reading, Reason::TooLarge, limit);
+                return self.reject_or_skip(received, &reading, Reason::TooLarge, limit);
             }
             Step::More if is_searched => return Ok(self.wait(State::Picture(reading))),
             Step::More => {
@@ -374,20 +369,20 @@ impl PartDecoder {
                 return Ok(Progress::Moved);
             }
         };
-        let length = mended.jpeg.len() - END.len();
-        let jpeg = mended.jpeg.into_owned().into();
-        Ok(self.accept(received, &reading, length, mended.picture, Some(jpeg)))
+        let length = repaired.jpeg.len() - END.len();
+        let jpeg = repaired.jpeg.into_owned().into();
+        Ok(self.accept(received, &reading, length, repaired.picture, Some(jpeg)))
     }
 
-    /// Takes a picture of `length` bytes off; `mended` is the same with what it lacked. A stray one
-    /// is skipped, but for those that show that there are no boundaries any more.
+    /// Removes a picture of `length` bytes and returns it, or `repaired` instead of it. Discards
+    /// one without a delimiter, until [`STRAYS_MAX`] show that there are no boundaries any more.
     fn accept(
         &mut self,
         received: &mut BytesMut,
         reading: &Reading,
         length: usize,
         picture: Picture,
-        mended: Option<Bytes>,
+        repaired: Option<Bytes>,
     ) -> Progress {
         let Reading {
             lead: Lead {
@@ -407,16 +402,16 @@ impl PartDecoder {
             return Progress::Moved;
         }
         if reading.is_stray {
-            self.boundary.unsettle();
+            self.boundary.unconfirm();
             repair = Some(Repair::Boundary);
         }
         self.size = size;
-        let repair = mended
+        let repair = repaired
             .is_some()
             .then_some(Repair::EndMarker)
             .or(repair)
             .or(fields.repair);
-        self.leave(start + length);
+        self.forget(start + length);
         self.tally.accept(start + length, repair);
         received.advance(start);
         let jpeg = received.split_to(length).freeze();
@@ -428,7 +423,7 @@ impl PartDecoder {
         self.tally.timestamps_ignored += u64::from(ignored.timestamp);
         self.tally.sequences_ignored += u64::from(ignored.sequence);
         Progress::Part(Part {
-            jpeg: mended.unwrap_or(jpeg),
+            jpeg: repaired.unwrap_or(jpeg),
             picture,
             captured_at,
             sequence,
@@ -437,8 +432,8 @@ impl PartDecoder {
         })
     }
 
-    /// Goes on behind a picture that broke `end` bytes behind its start: with the next one in the
-    /// same part, if any.
+    /// Continues behind a picture that failed `end` bytes behind its start: with the next one in
+    /// the same part, if there is one.
     fn resume(
         &mut self,
         received: &mut BytesMut,
@@ -456,7 +451,7 @@ impl PartDecoder {
             });
             return Ok(Progress::Moved);
         }
-        let rejected = self.give_up(received, &reading, flaw.into(), bytes);
+        let rejected = self.reject_or_skip(received, &reading, flaw.into(), bytes);
         if !is_bare && flaw == JpegError::Truncated {
             self.state = State::Lead(Lead::new(
                 0,
@@ -469,8 +464,8 @@ impl PartDecoder {
         rejected
     }
 
-    /// Takes `bytes` of a flawed picture off: as one that is rejected, or as bytes that are none.
-    fn give_up(
+    /// Removes `bytes` of an invalid picture: rejects it, or discards bytes that are no picture.
+    fn reject_or_skip(
         &mut self,
         received: &mut BytesMut,
         reading: &Reading,
@@ -484,10 +479,10 @@ impl PartDecoder {
         Err(self.reject(received, reason, bytes))
     }
 
-    /// Looks for the delimiter behind a part, a little further than before. Returns how far, and
-    /// what it found. While the boundary is not settled, only the picture tells its end.
+    /// Continues the search for the delimiter behind a part. Returns the offset it has reached, and
+    /// the result. While the boundary is not confirmed, only the picture determines its end.
     fn find_end(&mut self, part: &[u8], picture: usize) -> (usize, Found) {
-        if !self.boundary.is_settled() {
+        if !self.boundary.is_confirmed() {
             return (part.len(), Found::Nothing { clear: part.len() });
         }
         let from = self.searched.max(picture);
@@ -509,27 +504,27 @@ impl PartDecoder {
     }
 
     fn reject(&mut self, received: &mut BytesMut, reason: Reason, bytes: usize) -> Rejected {
-        self.leave(bytes);
+        self.forget(bytes);
         received.advance(bytes);
         self.tally.reject(reason, bytes)
     }
 
     fn skip(&mut self, received: &mut BytesMut, bytes: usize) {
-        self.leave(bytes);
+        self.forget(bytes);
         received.advance(bytes);
         self.tally.skip(bytes);
     }
 
-    fn leave(&mut self, bytes: usize) {
+    fn forget(&mut self, bytes: usize) {
         self.searched = self.searched.saturating_sub(bytes);
     }
 }
 
-/// Reads what stands alone: the header block of a part and its picture without a delimiter, or a
-/// picture without a header. It is read as [`PartDecoder`] reads a part.
+/// Parses a message: the header block of a part and its picture without a delimiter, or a picture
+/// alone. As lenient as [`PartDecoder`].
 ///
 /// # Errors
-/// There is no whole picture, or one larger than `frame_bytes_max`.
+/// There is no whole picture, or it is larger than `frame_bytes_max` bytes.
 pub fn parse_message(message: &[u8], frame_bytes_max: usize) -> Result<Part, Rejected> {
     let mut received = BytesMut::with_capacity(message.len() + MESSAGE_DELIMITER.len());
     received.extend_from_slice(MESSAGE_DELIMITER);
@@ -537,7 +532,7 @@ pub fn parse_message(message: &[u8], frame_bytes_max: usize) -> Result<Part, Rej
     let mut decoder = PartDecoder::new(None, frame_bytes_max);
     let part = decoder
         .decode(&mut received)?
-        .or_else(|| decoder.take_rest(&mut received, true));
+        .or_else(|| decoder.finish_picture(&mut received, true));
     part.ok_or(Rejected {
         reason: Reason::Truncated,
         bytes: message.len(),
@@ -568,7 +563,7 @@ impl Reading {
         }
     }
 
-    /// Where the body of the part ends by its `Content-Length`.
+    /// Returns the end of the body according to `Content-Length`.
     fn declared_end(&self) -> Option<usize> {
         let length = self.lead.fields.content_length?;
         self.lead

@@ -1,4 +1,4 @@
-//! Parts as they are sent.
+//! Encodes parts.
 
 use std::ops::Range;
 
@@ -7,17 +7,17 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::wire::metadata::WallTime;
 use crate::wire::part::{REJECTED_FIELD, Reason};
 
-/// How a stream is divided: what is the same in all its parts.
+/// The format of a stream: what all its parts have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct PartFormat<'a> {
-    /// The word between two parts.
+    /// The boundary between two parts, without dashes.
     pub boundary: &'a str,
-    /// Whole header lines that every part has besides its own, each with its CRLF; may be empty.
+    /// Additional header lines of every part, each with its CRLF; may be empty.
     pub fields: &'a str,
 }
 
 impl<'a> From<&'a str> for PartFormat<'a> {
-    /// A boundary, and no fields but a part's own.
+    /// Returns a format with this boundary and no additional header lines.
     fn from(boundary: &'a str) -> Self {
         Self {
             boundary,
@@ -26,36 +26,35 @@ impl<'a> From<&'a str> for PartFormat<'a> {
     }
 }
 
-/// Which slice of an encoded part a viewer is sent.
+/// The slice of an encoded part that a viewer receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
-    /// Header with `Content-Length`, JPEG, delimiter: what players and libraries expect.
+    /// Header with `Content-Length`, JPEG, delimiter. For players and libraries.
     #[default]
     Length,
-    /// JPEG, delimiter, header of the part to come: what makes a browser show a frame as soon as it
-    /// is sent.
+    /// JPEG, delimiter, header of the next part. A browser shows the frame as soon as it is sent.
     Advance,
 }
 
-/// One part, encoded for both framings.
+/// A part, encoded for both framings.
 #[derive(Clone, Debug)]
 pub struct EncodedPart {
     bytes: Bytes,
     jpeg: Range<usize>,
-    /// Where the header of the next part begins, which `advance` sends ahead.
+    /// The offset of the next part's header, which `Framing::Advance` sends in advance.
     next: usize,
 }
 
 impl EncodedPart {
-    /// Encodes `jpeg`, captured at the wall time `captured_at`, as a part.
+    /// Encodes a part. Copies `jpeg` once, into the allocation.
     pub fn encode<'a>(
-        division: impl Into<PartFormat<'a>>,
+        format: impl Into<PartFormat<'a>>,
         sequence: u64,
         captured_at: WallTime,
         jpeg: &[u8],
     ) -> Self {
         use std::io::Write;
-        let PartFormat { boundary, fields } = division.into();
+        let PartFormat { boundary, fields } = format.into();
         let mut bytes =
             BytesMut::with_capacity(jpeg.len() + boundary.len() + 2 * fields.len() + 192).writer();
         let _ = write!(
@@ -82,27 +81,27 @@ impl EncodedPart {
         }
     }
 
-    /// The one allocation, of which everything else is a slice.
+    /// Returns the whole allocation, of which all other values are slices.
     pub fn allocation(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The picture alone.
+    /// Returns the JPEG.
     pub fn jpeg(&self) -> Bytes {
         self.bytes.slice(self.jpeg.clone())
     }
 
-    /// The size of the picture alone.
+    /// Returns the size of the JPEG, in bytes.
     pub fn jpeg_len(&self) -> usize {
         self.jpeg.len()
     }
 
-    /// Header and picture without a delimiter: what stands alone, as a message does.
+    /// Returns header and JPEG without a delimiter, the content of a Redis message.
     pub fn message(&self) -> Bytes {
         self.bytes.slice(..self.jpeg.end)
     }
 
-    /// The part as one framing sends it: a reference, not a copy.
+    /// Returns the slice for one framing. It shares the allocation.
     pub fn framed(&self, framing: Framing) -> Bytes {
         match framing {
             Framing::Length => self.bytes.slice(..self.next),
@@ -111,9 +110,9 @@ impl EncodedPart {
     }
 }
 
-/// What precedes the first part of a body.
-pub fn preamble<'a>(division: impl Into<PartFormat<'a>>, framing: Framing) -> Bytes {
-    let PartFormat { boundary, fields } = division.into();
+/// Returns the bytes before the first part of a body.
+pub fn preamble<'a>(format: impl Into<PartFormat<'a>>, framing: Framing) -> Bytes {
+    let PartFormat { boundary, fields } = format.into();
     match framing {
         Framing::Length => format!("--{boundary}\r\n").into(),
         Framing::Advance => {
@@ -122,13 +121,13 @@ pub fn preamble<'a>(division: impl Into<PartFormat<'a>>, framing: Framing) -> By
     }
 }
 
-/// A part without a picture, in the place of a frame that the driver has rejected for `reason`.
+/// Encodes a part without a picture, by which a driver reports a frame that it has rejected.
 pub fn rejected_part(boundary: &str, reason: Reason) -> Bytes {
     format!("{REJECTED_FIELD}: {reason}\r\n\r\n--{boundary}\r\n").into()
 }
 
-/// What ends a body after a whole part: an empty part, then the closing delimiter (RFC 2046,
-/// section 5.1.1).
+/// Returns the end of a body, behind a whole part: an empty part and the closing delimiter (RFC
+/// 2046, section 5.1.1).
 pub fn closing(boundary: &str) -> Bytes {
     format!("\r\n--{boundary}--\r\n").into()
 }

@@ -1,54 +1,54 @@
-//! The header block of a part, line by line.
+//! Parses the header block of a part, line by line.
 
 use memchr::memchr;
 
 use crate::wire::metadata::{IgnoredFields, Sequence, WallTime};
 use crate::wire::part::{REJECTED_FIELD, REPAIRED_FIELD, Reason, Repair};
 
-/// A header block that is being read.
+/// The state inside a header block.
 #[derive(Debug)]
 pub(super) struct Head {
-    /// Where the line to be read next begins.
+    /// The offset of the current line.
     pub(super) line: usize,
-    /// Before this offset that line does not end.
+    /// The current line does not end before this offset.
     pub(super) scanned: usize,
-    /// Whether the blank line has come: what follows is the body.
+    /// Whether the empty line has arrived: the body follows.
     pub(super) ended: bool,
-    /// Where the delimiter line ends, and whether it is not the settled one.
+    /// The end of the delimiter line.
     pub(super) delimiter: usize,
+    /// Whether the delimiter differs from the confirmed one.
     pub(super) is_other: bool,
     pub(super) fields: Fields,
 }
 
-/// What the header block of a part says.
+/// The fields of a header block.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields {
-    /// Whether there was any field at all, known or not.
+    /// Whether there is any field, known or not.
     pub(super) any: bool,
-    pub(super) captured_at: Stated<WallTime>,
-    pub(super) sequence: Stated<Sequence>,
-    /// What the driver has ignored of the frame.
+    pub(super) captured_at: FieldValue<WallTime>,
+    pub(super) sequence: FieldValue<Sequence>,
+    /// The fields that the driver has ignored.
     pub(super) ignored: IgnoredFields,
     pub(super) content_length: Option<usize>,
-    /// What the driver has mended in the frame.
+    /// The driver's repair of the frame.
     pub(super) repair: Option<Repair>,
-    /// Why the driver has rejected the frame, in the place of which this header block stands.
+    /// The driver's reason for rejecting the frame; the part has no picture then.
     pub(super) rejected: Option<Reason>,
 }
 
-/// The value of a field that a part may have.
+/// The value of an optional field.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Stated<T> {
+pub(super) enum FieldValue<T> {
     #[default]
     Absent,
-    /// It is no number, or one out of range.
+    /// Present, but no number or out of range.
     Ignored,
     Value(T),
 }
 
 impl Head {
-    /// A header block behind a delimiter line that ends at `delimiter`; `is_other` if that is not
-    /// the settled one.
+    /// Creates the state behind a delimiter line.
     pub(super) fn new(delimiter: usize, is_other: bool) -> Self {
         let fields = Fields::default();
         Self {
@@ -67,28 +67,28 @@ impl Head {
         self.scanned = self.line;
     }
 
-    /// Reads the next line of `block`, if it is whole. Whether it is a field.
-    pub(super) fn read_line(&mut self, block: &[u8]) -> Option<bool> {
+    /// Parses the next line of `block`, if it is complete. Returns whether it is a field.
+    pub(super) fn parse_line(&mut self, block: &[u8]) -> Option<bool> {
         let Some(length) = memchr(b'\n', block.get(self.scanned..)?) else {
             self.scanned = block.len();
             return None;
         };
         let end = self.scanned + length;
-        let is_field = self.fields.read(block.get(self.line..end)?);
+        let is_field = self.fields.parse(block.get(self.line..end)?);
         self.line = end + 1;
         self.scanned = end + 1;
         Some(is_field)
     }
 }
 
-impl<T> From<Option<T>> for Stated<T> {
-    /// A field that is there, with its value if that was accepted.
+impl<T> From<Option<T>> for FieldValue<T> {
+    /// Converts the result of parsing a present field.
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Ignored, Self::Value)
     }
 }
 
-impl<T> Stated<T> {
+impl<T> FieldValue<T> {
     pub(super) fn value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -102,18 +102,18 @@ impl<T> Stated<T> {
 }
 
 impl Fields {
-    /// Which facts the source or its driver stated, but not so that they can be used.
+    /// Returns the fields that were present but invalid, here or in the driver.
     pub(super) fn ignored(&self) -> IgnoredFields {
-        let ours = IgnoredFields {
+        let own = IgnoredFields {
             timestamp: self.captured_at.is_ignored(),
             sequence: self.sequence.is_ignored(),
         };
-        ours.or(self.ignored)
+        own.or(self.ignored)
     }
 
-    /// Reads one line. Whether it is a field at all: a name, which is a token (RFC 9110, section
+    /// Parses one line. Returns whether it is a field: a name, which is a token (RFC 9110, section
     /// 5.1), and a colon.
-    fn read(&mut self, line: &[u8]) -> bool {
+    fn parse(&mut self, line: &[u8]) -> bool {
         let Some((name, value)) = str::from_utf8(line)
             .ok()
             .and_then(|line| line.split_once(':'))

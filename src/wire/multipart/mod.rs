@@ -1,9 +1,10 @@
-//! `multipart/x-mixed-replace`: the endless body whose every part replaces the one before.
+//! `multipart/x-mixed-replace` (MJPEG): an endless body in which each part replaces the one before.
 //!
 //! # Two framings, one buffer
 //!
-//! A browser shows a part only once the header block of the *next* part is complete; `ffmpeg` and
-//! most other clients show it once `Content-Length` bytes are there. So a part is encoded once, as
+//! A browser shows a part only when the header block of the *next* part is complete. `ffmpeg` and
+//! most other clients show it when `Content-Length` bytes have arrived. So a part is encoded once,
+//! as
 //!
 //! ```text
 //! [ part header with Content-Length ][ JPEG ][ CRLF --frame CRLF ][ Content-Type: image/jpeg CRLF CRLF ]
@@ -11,10 +12,10 @@
 //!                                    \________________________ advance _________________________________/
 //! ```
 //!
-//! and either framing is a slice of that one allocation.
+//! and each framing is a slice of this one allocation.
 //!
-//! What comes in, from a driver or from a camera on the network, is read by [`PartDecoder`], which
-//! is as lenient as the encoder is strict.
+//! [`PartDecoder`] reads the output of drivers and cameras. It is lenient, because cameras violate
+//! the standard in many ways.
 
 mod boundary;
 mod decode;

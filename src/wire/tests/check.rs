@@ -1,6 +1,6 @@
 //! `jpeg::check` and `jpeg::with_standard_tables`.
 
-use crate::wire::jpeg::{JpegError, Picture, check, mend, with_standard_tables};
+use crate::wire::jpeg::{JpegError, Picture, check, repair, with_standard_tables};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
@@ -175,7 +175,7 @@ fn a_picture_that_no_browser_shows_is_refused_with_its_kind() {
         let mut jpeg = jpeg.clone();
         (jpeg[header.start + 1], jpeg[header.start + 4]) = (code, precision);
         assert_eq!(check(&jpeg), Err(flaw), "{code:02x} with {precision} bits");
-        assert_eq!(mend(&jpeg), Err(flaw));
+        assert_eq!(repair(&jpeg), Err(flaw));
     }
     // A hierarchical picture begins with a header of its own (T.81, B.3.2) and has several frames.
     let mut several = jpeg.clone();

@@ -1,7 +1,7 @@
 //! Frames that are shown although something is wrong with them or their framing.
 
 use crate::wire::decoder::SourceDecoder;
-use crate::wire::jpeg::{JpegError, Splitter, check, mend};
+use crate::wire::jpeg::{JpegError, Splitter, check, repair};
 use crate::wire::multipart::{PartDecoder, parse_message};
 use crate::wire::part::{Reason, Repair};
 use bytes::BytesMut;
@@ -114,7 +114,7 @@ fn jpeg_without_end_marker_is_completed() {
             expect(parts, &[unended, part(&next)].concat(), &whole, &expected);
         }
         expect(splitter, &[unended, &next].concat(), &whole, &expected);
-        let mended = mend(unended).unwrap();
+        let mended = repair(unended).unwrap();
         assert_eq!(
             (mended.jpeg.as_ref(), mended.repair),
             (jpeg.as_slice(), Some(Repair::EndMarker)),
@@ -171,7 +171,7 @@ fn jpeg_cut_anywhere_is_never_completed() {
         for length in 2..without_end(&jpeg).len() {
             let cut = &jpeg[..length];
             assert_eq!(
-                mend(cut),
+                repair(cut),
                 Err(JpegError::Truncated),
                 "{kind} of {length} bytes"
             );
@@ -196,7 +196,7 @@ fn progressive_jpeg_without_end_marker_is_completed_if_its_length_is_known() {
         &[jpeg.clone(), frame(1)],
         &[Some(Repair::EndMarker), None],
     );
-    assert_eq!(mend(unended).unwrap().jpeg, jpeg);
+    assert_eq!(repair(unended).unwrap().jpeg, jpeg);
     for stream in [
         part(unended),
         part_of(unended, unended.len() + 1),
@@ -232,7 +232,7 @@ fn bytes_before_the_start_marker_are_skipped() {
             &[jpeg.clone(), jpeg.clone(), next.clone()],
             &both,
         );
-        let mended = mend(&led).unwrap();
+        let mended = repair(&led).unwrap();
         assert_eq!(
             (mended.jpeg.as_ref(), mended.repair),
             (jpeg.as_slice(), Some(Repair::StartMarker))
@@ -249,14 +249,14 @@ fn bytes_before_the_start_marker_are_skipped() {
 fn lead_that_is_no_lead_hides_no_flaw() {
     let jpeg = frame(1);
     let far = [vec![0; 5000], jpeg.clone()].concat();
-    assert_eq!(mend(&far), Err(JpegError::NotJpeg));
-    assert_eq!(mend(b"\xff\xd8\xff\xd9"), Err(JpegError::NoFrame));
-    assert_eq!(mend(b""), Err(JpegError::NotJpeg));
+    assert_eq!(repair(&far), Err(JpegError::NotJpeg));
+    assert_eq!(repair(b"\xff\xd8\xff\xd9"), Err(JpegError::NoFrame));
+    assert_eq!(repair(b""), Err(JpegError::NotJpeg));
     let mut broken = frame_with_thumbnail(1);
     let tables = segment(&broken, 0xdb).start;
     broken[tables] = 0;
     assert_eq!(
-        mend(&broken),
+        repair(&broken),
         Err(JpegError::BadSegment),
         "its thumbnail is not the picture"
     );
@@ -441,7 +441,7 @@ fn repair_of_a_driver_is_counted() {
 fn sound_frames_are_not_copied_and_count_no_repair() {
     let jpeg = frame_with_thumbnail(1);
     assert!(matches!(
-        mend(&jpeg).unwrap().jpeg,
+        repair(&jpeg).unwrap().jpeg,
         std::borrow::Cow::Borrowed(_)
     ));
     let outcome = feed(parts(), [ffmpeg(&[&jpeg, &jpeg]).as_slice()]);

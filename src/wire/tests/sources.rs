@@ -80,12 +80,13 @@ fn reasons_have_names_of_their_own() {
 }
 
 #[test]
-fn a_flawed_frame_is_told_in_a_sentence() {
+fn rejected_frame_error_names_size_and_reason() {
     let cut = &frame(1)[..300];
     let outcome = feed(source(), [cut, &frame(2)]);
     let rejected = outcome.events[0].as_ref().unwrap_err();
-    assert_eq!(
-        rejected.to_string(),
-        "a frame of 300 bytes was rejected: truncated"
+    let message = rejected.to_string();
+    assert!(
+        message.contains("300 bytes") && message.contains("truncated"),
+        "{message}"
     );
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use framecast::wire::jpeg::{
-    JpegError, Repaired, Splitter, check, first, mend, with_standard_tables, without_thumbnails,
+    JpegError, Repaired, Splitter, check, first, repair, with_standard_tables, without_thumbnails,
 };
 use framecast::wire::part::Repair;
 
@@ -59,7 +59,7 @@ fn is_judged_alike(bytes: &[u8]) {
 
 /// What is mended is a whole picture that is, but for its end, in the bytes as it was.
 fn is_mended(bytes: &[u8]) {
-    let Ok(mended) = mend(bytes) else { return };
+    let Ok(mended) = repair(bytes) else { return };
     assert_eq!(check(&mended.jpeg), Ok(mended.picture));
     let (repair, data) = (
         mended.repair.expect("it was flawed"),
@@ -77,7 +77,7 @@ fn is_mended(bytes: &[u8]) {
 fn is_whole(jpeg: &[u8]) {
     let picture = check(jpeg).expect("it passed the check");
     assert_eq!(
-        mend(jpeg),
+        repair(jpeg),
         Ok(Repaired {
             jpeg: Cow::Borrowed(jpeg),
             picture,

@@ -193,7 +193,7 @@ fn what_never_becomes_a_picture_is_said_once_and_holds_up_nothing() {
         let path = directory.join(name);
         assert_eq!(
             *line,
-            format!("left out {path:?}: the picture ends before its end marker\n")
+            format!("left out {path:?}: the picture has no end marker\n")
         );
     }
     put(directory, "cut1.jpg", 2, NOW);

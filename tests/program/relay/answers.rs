@@ -9,7 +9,7 @@ use crate::driver::Driver;
 use crate::support::{Program, large_jpeg};
 use crate::upstream::{Upstream, answer, stream_of};
 
-const TRY: &str = "try the address of the stream itself, such as /stream, /video_feed, /?action=stream, /video or \
+const TRY: &str = "try the URL of the stream itself, such as /stream, /video_feed, /?action=stream, /video or \
     /mjpg/video.mjpg";
 
 /// What is said of a camera that answers with `bytes` and closes.

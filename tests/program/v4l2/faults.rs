@@ -295,11 +295,7 @@ fn a_slow_camera_is_waited_for_as_long_as_it_was_said_to_take() {
 #[ignore = "needs a C compiler"]
 fn flawed_frames_are_left_out_with_few_words() {
     for (fault, formats, flaw) in [
-        (
-            "corrupt:3",
-            "MJPG",
-            "the picture ends before its end marker",
-        ),
+        ("corrupt:3", "MJPG", "the picture has no end marker"),
         ("flagged:2", "MJPG", "its driver reports that it is damaged"),
         (
             "corrupt:2",

@@ -1,5 +1,4 @@
-//! One picture that stands alone, in a file or a buffer, and the flaws that do not keep it from
-//! being shown.
+//! Finds and repairs the picture in a file or a buffer.
 
 use std::borrow::Cow;
 
@@ -9,31 +8,31 @@ use super::scan::{Ending, ending};
 use super::{END, JpegError, Picture, START, Step, Walk, check};
 use crate::wire::part::Repair;
 
-/// So many bytes may precede a start marker, at most. A preview in the middle of another file is
+/// The maximum number of bytes before the start marker. A preview in the middle of another file is
 /// not its picture.
 pub(in crate::wire) const LEAD_BYTES_MAX: usize = 4096;
 
-/// One whole JPEG.
+/// A whole JPEG and its repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repaired<'a> {
-    /// The JPEG, which passes [`check`](super::check). Borrowed unless its end marker was missing.
+    /// The JPEG, which passes [`check`](super::check). Borrowed unless an end marker was added.
     pub jpeg: Cow<'a, [u8]>,
-    /// What its headers say of it.
+    /// Its properties.
     pub picture: Picture,
-    /// What was wrong with it.
+    /// The repair, if one was needed.
     pub repair: Option<Repair>,
 }
 
-/// The first JPEG of `bytes`, which are all there is: a file, a device's buffer, the body of a
+/// Finds the first JPEG in `bytes`, which are complete: a file, a device's buffer or the body of a
 /// response.
 ///
-/// Bytes before its start marker (at most 4 KiB) and behind its end are cut off. If its end marker
-/// is missing, it is added, unless its last block is missing too. Where blocks cannot be counted,
-/// as in a progressive picture, the length of `bytes` is believed.
+/// Removes bytes before the start marker (at most 4 KiB) and behind the end. Adds a missing end
+/// marker if the last block of the picture is there. If the blocks cannot be counted, as in a
+/// progressive picture, `bytes` are assumed to be complete.
 ///
 /// # Errors
-/// There is no whole picture: the flaw of the first one that begins.
-pub fn mend(bytes: &[u8]) -> Result<Repaired<'_>, JpegError> {
+/// There is no whole picture; the error is that of the first one that begins.
+pub fn repair(bytes: &[u8]) -> Result<Repaired<'_>, JpegError> {
     let mut start = 0;
     let mut flaw = JpegError::NotJpeg;
     while let Some(found) = bytes
@@ -66,22 +65,22 @@ pub fn mend(bytes: &[u8]) -> Result<Repaired<'_>, JpegError> {
             | Step::Broken { flaw: broken, end } => {
                 if !walk.is_false_start(broken) {
                     let jpeg = rest.get(..end).unwrap_or(rest);
-                    return with_end(jpeg, &walk, false).ok_or(broken);
+                    return add_end_marker(jpeg, &walk, false).ok_or(broken);
                 }
                 if flaw == JpegError::NotJpeg {
                     flaw = broken;
                 }
                 start += end;
             }
-            Step::More => return with_end(rest, &walk, true).ok_or(JpegError::Truncated),
+            Step::More => return add_end_marker(rest, &walk, true).ok_or(JpegError::Truncated),
         }
     }
     Err(flaw)
 }
 
-/// `jpeg`, which `walk` has walked without meeting an end marker, with one. None if it was cut
-/// short, or, unless `length_is_known`, if that cannot be told.
-pub(in crate::wire) fn with_end<'a>(
+/// Adds the end marker to `jpeg`, in which `walk` found none. Returns `None` if blocks are missing;
+/// if they cannot be counted, only if not `length_is_known`.
+pub(in crate::wire) fn add_end_marker<'a>(
     jpeg: &[u8],
     walk: &Walk,
     length_is_known: bool,
@@ -93,8 +92,8 @@ pub(in crate::wire) fn with_end<'a>(
         Ending::Unknown | Ending::Cut => return None,
     };
     let jpeg = [jpeg.get(..length)?, &END].concat();
-    // What broke before its scan ended may hold as many blocks, and yet a segment that no reader
-    // accepts.
+    // A picture whose walk failed before the end of its scan may have all blocks and an invalid
+    // segment behind them.
     let picture = check(&jpeg).ok().filter(|checked| *checked == picture)?;
     Some(Repaired {
         jpeg: Cow::Owned(jpeg),
