@@ -25,7 +25,7 @@ const LINE_BYTES_MAX: usize = 4096;
 /// Lines written in one second. More are dropped: probably a peer causes them.
 const LINES_PER_SECOND_MAX: u32 = 1000;
 
-static LINES_LOST: AtomicU64 = AtomicU64::new(0);
+static LINES_DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Whether stderr goes to the journal. `JOURNAL_STREAM` has the device and inode of the journal's
 /// stream; stderr may have been redirected since (systemd.exec(5)).
@@ -66,8 +66,8 @@ pub fn priority(level: Level) -> &'static str {
 }
 
 /// Returns the number of dropped lines: stderr did not take them, or there were too many.
-pub fn lines_lost() -> u64 {
-    LINES_LOST.load(Ordering::Relaxed)
+pub fn lines_dropped() -> u64 {
+    LINES_DROPPED.load(Ordering::Relaxed)
 }
 
 /// Writes a line only if stderr is writable, so that a stopped terminal or a full pipe costs log
@@ -77,7 +77,7 @@ pub fn lines_lost() -> u64 {
 struct NonBlockingStderr {
     window_started: Option<Instant>,
     written: u32,
-    lost: u64,
+    dropped: u64,
 }
 
 impl NonBlockingStderr {
@@ -106,19 +106,19 @@ impl NonBlockingStderr {
 impl Write for NonBlockingStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if !self.has_room() {
-            self.lost += 1;
-            LINES_LOST.fetch_add(1, Ordering::Relaxed);
+            self.dropped += 1;
+            LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
             return Ok(line.len());
         }
         let mut bytes = Vec::with_capacity(LINE_BYTES_MAX);
-        if self.lost > 0 {
+        if self.dropped > 0 {
             let _ = writeln!(
                 bytes,
-                "{}({} log lines lost)",
+                "{}({} log lines dropped)",
                 priority(Level::Warn),
-                self.lost
+                self.dropped
             );
-            self.lost = 0;
+            self.dropped = 0;
         }
         let room = LINE_BYTES_MAX - bytes.len() - 1;
         let text = line.strip_suffix(b"\n").unwrap_or(line);

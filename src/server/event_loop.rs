@@ -2,17 +2,16 @@
 //! and child processes.
 //!
 //! Every socket and pipe is registered once, edge-triggered: the kernel reports a change once, and
-//! its owner sets a bit. The owner clears the bit only when the kernel returns "would block". So
-//! every loop that reads, writes or accepts ends in one of three ways, and only these:
+//! the owner of the socket sets a bit. Every loop that reads, writes or accepts ends in one of three
+//! ways, and only these:
 //!
 //! 1. Would block: the bit is cleared, and the kernel owes the next edge.
-//! 2. Nothing left: there is nothing more to write, or the peer has ended.
+//! 2. Nothing left: everything is written, or the input has ended.
 //! 3. Own budget reached: the bit stays set, and the next wait takes no time.
 //!
-//! A loop that ends in any other way loses an edge: no event reports the bytes that are left, and
-//! the viewer hangs. The loops are in [`super::listener`], [`super::child`],
-//! [`super::camera::frames`] and [`crate::hub`]. The code before the first turn is in `start`, the
-//! handling of signals in `signals`.
+//! Otherwise an edge is lost: no event reports the bytes that are left, and the viewer hangs. The
+//! loops are in [`super::listener`], [`super::child`], [`super::camera::frames`] and [`crate::hub`].
+//! The code before the first turn is in `start`, the handling of signals in `signals`.
 
 mod children;
 mod signals;
@@ -46,8 +45,7 @@ use crate::clock::wall_time;
 use crate::hub::{Answer, Call, Hub, Permit, Readiness, Reply, Tick, Wake};
 use crate::site::auth::{Authenticator, Decision};
 use crate::site::{self, refusals};
-use crate::stream::LogLimit;
-use crate::stream::Topic;
+use crate::stream::{LogLimit, Topic};
 
 /// Events polled at once.
 const EVENTS_MAX: usize = 1024;

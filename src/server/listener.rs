@@ -104,15 +104,12 @@ impl Listeners {
         self.retry_at = None;
     }
 
-    /// Accepts connections from every listener whose bit is set, as far as `hub` has room. For each
-    /// listener, this ends in one of three ways:
-    ///
-    /// 1. Would block: the bit is cleared, an edge is owed.
-    /// 2. [`ACCEPTS_MAX`] or the maximum number of connections is reached: the bit stays set.
-    /// 3. The kernel has no descriptor or memory: the bit stays set, and [`Listeners::retry_now`] or
-    ///    a timer is the next attempt, so that the loop does not spin.
-    ///
-    /// Returns the number of failures.
+    /// Accepts connections from every listener whose bit is set. For each listener, this ends when
+    /// accept would block (the bit is cleared, an edge is owed), or [`ACCEPTS_MAX`] or the maximum
+    /// number of connections is reached (the bit stays set). The bit also stays set when accept
+    /// fails, as for lack of a descriptor; then the next attempt waits for
+    /// [`Listeners::retry_now`] or a timer, so that the loop does not spin. Returns the number of
+    /// failures.
     pub fn accept(
         &mut self,
         hub: &mut Hub<Socket>,
@@ -362,7 +359,32 @@ fn is_transient(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Shutdown;
+
+    use mio::Poll;
+
     use super::*;
+    use crate::hub::Limits;
+
+    /// As after EMFILE, but for ever: accept(2) on a socket that was shut down returns EINVAL.
+    #[test]
+    fn failing_accept_waits_for_the_timer_and_does_not_spin() {
+        let poll = Poll::new().unwrap();
+        let bound = Listener::bind(&ListenAddress::Inet("127.0.0.1:0".into())).unwrap();
+        let Inner::Tcp(socket) = &bound[0].inner else {
+            unreachable!("a TCP address")
+        };
+        SockRef::from(socket).shutdown(Shutdown::Both).unwrap();
+        let mut listeners = Listeners::register(bound, 10, poll.registry()).unwrap();
+        let mut hub = Hub::new(1, "frame", Limits::default());
+        let now = Instant::now();
+        assert_eq!(listeners.next_wake(0), Wake::Now);
+        assert_eq!(listeners.accept(&mut hub, None, poll.registry(), now), 1);
+        assert_eq!(listeners.next_wake(0), Wake::At(now + ACCEPT_RETRY));
+        // A connection that closes ends the wait.
+        listeners.retry_now();
+        assert_eq!(listeners.accept(&mut hub, None, poll.registry(), now), 1);
+    }
 
     #[test]
     fn stale_unix_socket_is_replaced_and_served_one_is_not() {

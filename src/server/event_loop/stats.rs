@@ -43,7 +43,7 @@ impl LoopStats {
         self.rate.tick(began);
     }
 
-    /// Returns the counts, with the CPU time of the process and the number of lost log lines.
+    /// Returns the counts, with the CPU time of the process and the number of dropped log lines.
     pub(in crate::server) fn snapshot(&self, now: Instant) -> snapshot::EventLoop {
         let cpu_time = clock_gettime(ClockId::ProcessCPUTime)
             .try_into()
@@ -53,7 +53,7 @@ impl LoopStats {
             turns_per_second: self.rate.per_second(now),
             cpu_ms: millis(cpu_time),
             accept_failures: self.accept_failures,
-            log_lines_dropped: logging::lines_lost(),
+            log_lines_dropped: logging::lines_dropped(),
             uptime_ms: millis(now.saturating_duration_since(self.started_at)),
             ..self.turned
         }

@@ -74,7 +74,7 @@ fn check_lines(reader: File, report: &mut Report) {
         " WARN ",
         " TRACE ",
         " ERROR ",
-        "log lines lost",
+        "log lines dropped",
     ];
     let mut count = 0;
     for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
