@@ -145,8 +145,8 @@ impl<T: Transport> Connection<T> {
         self.gone && !matches!(self.state, State::Closing(_))
     }
 
-    /// Whether to read now. During a reply, the next request stays in the kernel's buffer. The peer
-    /// of an endless body is read all the same: only a read shows that it has left.
+    /// Whether to read now. During a reply, the next request stays in the kernel's buffer. During an
+    /// endless body, input is read and discarded: only a read shows that the peer has left.
     fn wants_read(&self) -> bool {
         let is_listening = match &self.state {
             State::Handshaking | State::Receiving | State::Closing(_) => true,
@@ -269,7 +269,7 @@ impl<T: Transport> Connection<T> {
             }
             Answer::Stream(head, body) => {
                 let length = body.length();
-                is_chunked = exchange.is_chunked && length.is_none();
+                is_chunked = exchange.accepts_chunked && length.is_none();
                 // Without a length or a last chunk, the end of the connection ends the body.
                 keep_alive &= length.is_some() || (is_chunked && body.topics().is_empty());
                 self.queue.push(match length {

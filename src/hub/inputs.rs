@@ -17,7 +17,7 @@ use crate::wire::multipart::PartFormat;
 pub struct Hub<T> {
     pub(super) connections: Connections<T>,
     pub(super) live: Live,
-    /// The connections to wake when a topic has news. Ordered, so that a run can be repeated to the
+    /// The connections to wake when a topic changes. Ordered, so that a run can be repeated to the
     /// byte.
     pub(super) subscribers: BTreeMap<Topic, BTreeSet<Key>>,
     /// The requests to answer in this turn or the next.
@@ -95,8 +95,9 @@ impl<T: Transport> Hub<T> {
 
     /// Ends the waits for a frame of `camera`: none is expected for now.
     pub fn fail_waiters(&mut self, camera: usize, now: Instant) {
-        let is_it = |on: &Awaited| matches!(on, Awaited::Frame { camera: of, .. } if *of == camera);
-        self.ask_waiting(is_it, true, now);
+        let is_event =
+            |on: &Awaited| matches!(on, Awaited::Frame { camera: of, .. } if *of == camera);
+        self.ask_waiting(is_event, true, now);
     }
 
     /// Ends the waits for the check `ticket`.
@@ -104,8 +105,8 @@ impl<T: Transport> Hub<T> {
         self.ask_waiting(|on| *on == Awaited::CheckResult { ticket }, false, now);
     }
 
-    fn ask_waiting(&mut self, is_it: impl Fn(&Awaited) -> bool, waited: bool, now: Instant) {
-        let waits = |state: &State| matches!(state, State::Waiting(_, _, on) if is_it(on));
+    fn ask_waiting(&mut self, is_event: impl Fn(&Awaited) -> bool, waited: bool, now: Instant) {
+        let waits = |state: &State| matches!(state, State::Waiting(_, _, on) if is_event(on));
         for key in self
             .connections
             .keys_where(|connection| waits(&connection.state))

@@ -35,7 +35,7 @@ impl<T: Transport> Hub<T> {
         if self.live.outdate(tick.asked_at) {
             self.bound_retained(tick.now);
         }
-        // A connection whose bits are still set is listed again: this is where no edge gets lost.
+        // Again: a connection whose bits are still set is listed, so no edge is lost.
         self.connections.settle(&self.live.limits);
         // Last: events and lists may name a closed connection until here.
         let closed = self.connections.reap();

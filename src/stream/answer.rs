@@ -99,7 +99,7 @@ pub struct Exchange {
     /// Whether the head alone was requested (RFC 9110, section 9.3.2).
     pub head_only: bool,
     /// Whether the peer understands chunked transfer coding (RFC 9112, section 7.1).
-    pub is_chunked: bool,
+    pub accepts_chunked: bool,
     /// When the whole request had arrived.
     pub asked_at: Instant,
 }
@@ -110,7 +110,7 @@ impl Exchange {
         Self {
             keep_alive: request.keep_alive && may_follow,
             head_only: request.method == Method::Head,
-            is_chunked: request.version == Version::Http11,
+            accepts_chunked: request.version == Version::Http11,
             asked_at: now,
         }
     }

@@ -77,7 +77,7 @@ pub enum BodyKind {
 pub enum Next {
     /// The next chunk. It is not empty.
     Chunk(Chunk),
-    /// There is no chunk before a topic has news.
+    /// There is no chunk until a topic changes.
     NotYet {
         /// The body is asked again at this time in any case.
         until: Option<Instant>,

@@ -104,9 +104,9 @@ impl Channel {
     }
 
     fn refers_to(&self, number: u64) -> bool {
-        let is_it =
+        let is_same =
             |frame: &Option<Frame>| frame.as_ref().is_some_and(|frame| frame.number == number);
-        is_it(&self.live) || is_it(&self.newest) || self.history.holds(number)
+        is_same(&self.live) || is_same(&self.newest) || self.history.holds(number)
     }
 
     /// Returns the newest frame for a viewer that watches `delay` behind, and when the next one is
