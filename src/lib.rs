@@ -16,8 +16,9 @@
 //!    and [`hub::Hub::ready`] sets a bit: `readable` or `writable`. Nothing is read or written yet.
 //! 2. [`hub::Hub::turn`] calls `Connections::settle`, which lists the connection: to read from if
 //!    `readable` is set, to send to if `writable` is set and there is something to send.
-//! 3. The turn reads from one list and writes to the other. Each attempt (`Connection::receive`,
-//!    `WriteQueue::write_to`) ends in one of three ways, and only these:
+//! 3. The turn reads from the connections of one list, and writes to those of the other. Each
+//!    attempt (`Connection::receive`, `WriteQueue::write_to`) ends in one of three ways, and only
+//!    these:
 //!    - **would block**: the bit is cleared, and the kernel will report the next edge;
 //!    - **nothing left**: all is written, or the input has ended;
 //!    - **own budget**: the connection has had its share of the turn. The bit stays set.
@@ -25,8 +26,8 @@
 //!    lists the connection again, and the next wait returns at once (`Hub::next_wake`).
 //!
 //! A bit that is cleared without "would block", or a connection that is not listed although its bit
-//! is set, is a lost edge: no event comes, and the viewer hangs. The simulation checks after each
-//! step that there is none.
+//! is set and it has work, is a lost edge: no event comes, and the viewer hangs. The simulation
+//! checks after each step that there is none.
 //!
 //! These seven functions, 180 lines, are the whole mechanism: `EventLoop::wait` and `dispatch`,
 //! `Hub::ready`, `Hub::turn`, `Connections::settle`, `Connection::receive`, `WriteQueue::write_to`.
