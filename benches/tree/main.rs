@@ -17,7 +17,7 @@ use clap::Parser;
 use framecast::bench::{Outcome, Plan};
 use tempfile::TempDir;
 
-// The crowd of `framecast bench`, and what it stands on.
+// The viewers of `framecast bench`, and the modules that they use.
 extern crate self as framecast;
 #[path = "../../src/bench/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the program uses more of it")]

@@ -22,7 +22,7 @@ use rustix::process::Pid;
 
 mod bare_loop;
 mod cases;
-// The crowd of `framecast bench`, and what it stands on.
+// The viewers of `framecast bench`, and the modules that they use.
 extern crate self as framecast;
 #[path = "../../src/bench/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the program uses more of it")]
