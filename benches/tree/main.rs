@@ -267,7 +267,7 @@ impl Row {
             ..
         } = self;
         println!(
-            "{first:<8}{tree:<24}{p50_ms:>9.2}{p99_ms:>9.2}{added:>14}{fps_min:>9.2}{damaged:>7}"
+            "{first:<8}{tree:<24}{p50_ms:>9.2}{p99_ms:>9.2}{added:>14}{fps_min:>9.2}{damaged:>10}"
         );
     }
 }
