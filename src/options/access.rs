@@ -170,7 +170,7 @@ impl Access {
             secret,
             is_public: self.public,
             hosts: List::values(self.allow_host),
-            origins: Origins::of(List::values(self.allow_origin)),
+            origins: Origins::new(List::values(self.allow_origin)),
             trusted_proxies: trusted_proxies(&List::values(self.trusted_proxy)),
         };
         if policy.is_public && !policy.has_credentials() {

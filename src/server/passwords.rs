@@ -99,12 +99,12 @@ impl Passwords {
     }
 }
 
-/// Writes the input of a check: one line with the hash, and perhaps a costlier one, then the password.
+/// Writes the input of a check: one line with the hash, and perhaps a dummy hash, then the password.
 fn write_request(process: &mut process::Child, check: &Check) -> io::Result<()> {
-    let mut request = check.against.hash.as_str().to_owned();
-    if let Some(costlier) = &check.against.costlier {
+    let mut request = check.target.hash.as_str().to_owned();
+    if let Some(dummy) = &check.target.dummy {
         request.push(' ');
-        request.push_str(costlier.as_str());
+        request.push_str(dummy.as_str());
     }
     request.push('\n');
     let stdin = process

@@ -1,4 +1,4 @@
-//! The pages and what they need, built into the program.
+//! The files of the pages, built into the program.
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -9,17 +9,16 @@ const PNG: &str = "image/png";
 /// One file.
 #[derive(Debug)]
 pub struct Asset {
-    /// The address it is served under.
+    /// Its path in a URL.
     pub path: &'static str,
     /// Its media type.
     pub content_type: &'static str,
-    /// All of it.
+    /// Its content.
     pub body: &'static [u8],
 }
 
 impl Asset {
-    /// Returns its text if addresses of other files may stand in it: that of a page, a script or a
-    /// manifest.
+    /// Returns its text if it may link to other files: that of a page, a script or a manifest.
     pub fn linking_text(&self) -> Option<&'static str> {
         let links = [HTML, SCRIPT, MANIFEST].contains(&self.content_type);
         links.then(|| std::str::from_utf8(self.body).ok()).flatten()
@@ -36,7 +35,7 @@ macro_rules! asset {
     };
 }
 
-/// The page itself.
+/// The viewer page.
 pub static VIEWER: Asset = asset!("/", HTML, "index.html");
 
 static OTHERS: [Asset; 21] = [
@@ -63,7 +62,7 @@ static OTHERS: [Asset; 21] = [
     asset!("/icon-512.png", PNG, "icon-512.png"),
 ];
 
-/// What stands at `path`, other than that page.
+/// Returns the file at `path`, unless that is the viewer page.
 pub fn find(path: &str) -> Option<&'static Asset> {
     OTHERS.iter().find(|asset| asset.path == path)
 }

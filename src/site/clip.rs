@@ -1,5 +1,4 @@
-//! The last seconds of a camera as a file: its pictures as they came, one after another or in an
-//! AVI.
+//! Clips: the last seconds of a camera as a file, as concatenated JPEGs or as AVI.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -12,26 +11,26 @@ use crate::stream::Frame;
 use crate::stream::Live;
 use crate::wire::avi::{self, VideoFormat};
 
-/// A chunk has so many bytes: a system call's worth.
+/// Size of a chunk: one system call.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// And as many more, where a picture begins at the end of it.
+/// Room for the header of a picture that begins at the end of a chunk.
 const FRAMING_BYTES_MAX: usize = 16;
 
-/// A single picture has no rate; it is shown for this long.
+/// Duration of a clip of a single picture.
 const STILL: Duration = Duration::from_secs(1);
 
-/// How the pictures are put together.
+/// The file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One after another and nothing else: players that open it know no times.
+    /// Concatenated JPEGs, without times.
     Mjpeg,
-    /// With a head, a rate and an index.
+    /// AVI, with header, frame rate and index.
     Avi,
 }
 
 impl Format {
-    /// The media type of a file.
+    /// Returns the media type.
     pub fn content_type(self) -> &'static str {
         match self {
             Format::Mjpeg => "video/x-motion-jpeg",
@@ -39,7 +38,7 @@ impl Format {
         }
     }
 
-    /// What its name ends with.
+    /// Returns the extension of file names.
     pub fn extension(self) -> &'static str {
         match self {
             Format::Mjpeg => "mjpeg",
@@ -48,25 +47,25 @@ impl Format {
     }
 }
 
-/// Makes the file of some frames, each of which it lets go of once it is through.
+/// The body of a clip. It releases each frame once it is sent.
 #[derive(Debug)]
 pub struct Clip {
     format: Format,
     length: u64,
-    /// What is left of what precedes the first picture, of a picture, or of what follows the last.
+    /// The rest of the header, the current picture, or the tail.
     sending: Bytes,
-    /// What follows that, if it is a picture.
+    /// The padding after the current picture.
     padding: &'static [u8],
     pictures: VecDeque<Bytes>,
-    /// What follows the last picture.
+    /// The end of the file, after the last picture.
     tail: Bytes,
 }
 
 impl Clip {
-    /// The file of `frames`, the oldest first.
+    /// Returns the clip of `frames`, the oldest first.
     ///
     /// # Errors
-    /// The format cannot hold so much.
+    /// The frames exceed the format's limit.
     pub fn new(format: Format, frames: &[&Frame]) -> Result<Self, avi::TooLarge> {
         let lengths: Vec<usize> = frames.iter().map(|frame| frame.jpeg_len()).collect();
         let (head, tail, length) = match format {
@@ -95,7 +94,7 @@ impl Clip {
         })
     }
 
-    /// Writes what precedes a picture.
+    /// Writes the header of a picture.
     fn begin(&mut self, picture: Bytes, out: &mut Vec<u8>) -> Bytes {
         if self.format == Format::Avi {
             out.extend(avi::frame_header(picture.len()));
@@ -137,7 +136,7 @@ impl Body for Clip {
 
     fn holds(&self, allocation: &Bytes) -> bool {
         let range = allocation.as_ptr_range();
-        // Of what has been sent, an address is left and no memory.
+        // An empty `Bytes` still has an address, but holds no memory.
         let held = self
             .pictures
             .iter()
@@ -148,8 +147,7 @@ impl Body for Clip {
     }
 }
 
-/// What an AVI says of its pictures, of which there is at least one: the size of the last, and the
-/// mean time between.
+/// Returns the parameters of an AVI: the size of the last frame, and the mean time between frames.
 fn video(frames: &[&Frame]) -> VideoFormat {
     let (width, height) = frames
         .last()

@@ -1,4 +1,4 @@
-//! Connections as `/state` lists the viewers among them, and as `/loop` draws them.
+//! Connections as `/state` and the `loop` event of `/events` list them.
 
 use std::time::{Duration, Instant};
 
@@ -9,33 +9,31 @@ use crate::hub::{Connection, State};
 use crate::stream::counts::FrameCounts;
 use crate::wire::multipart::Framing;
 
-/// Connections shown in one [`LoopEvent`]; of more, the first in the order of their slots.
+/// Limit of the connections in one [`LoopEvent`]. Of more, it has the first in the order of slots.
 pub const CONNECTIONS_SHOWN_MAX: usize = 64;
 
 /// One connection.
 #[derive(Clone, Debug, Default, Serialize)]
 #[allow(
     missing_docs,
-    reason = "the names are the documentation, in the reader's JSON as here"
+    reason = "the guide's page metrics.md describes each field"
 )]
 pub struct ConnectionView {
     pub number: u32,
     pub peer: String,
     pub kind: Kind,
     pub age_ms: u64,
-    /// Of a viewer: the word it gave as `key=`, its camera, its frames delivered a second and its
-    /// framing.
+    /// Of a viewer: the value of `key=`, its camera, its delivered frames per second, its framing.
     pub key: String,
     pub camera: String,
     pub fps: u32,
     pub advance_headers: bool,
     #[serde(flatten)]
     pub frames: FrameCounts,
-    /// The sequence of the newest frame for it, if that has not begun to leave.
+    /// The sequence of the newest frame for it, if no byte of that was sent.
     pub waiting_sequence: Option<u64>,
     pub in_flight: Option<InFlight>,
-    /// There may be bytes to read, and room for bytes to write: no "would block" has said
-    /// otherwise.
+    /// Whether a read or write may succeed: the last one did not return "would block".
     pub readable: bool,
     pub writable: bool,
     pub queued_bytes: usize,
@@ -44,7 +42,7 @@ pub struct ConnectionView {
     pub partial_writes: u64,
 }
 
-/// What a connection is sent.
+/// What a connection receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -52,14 +50,14 @@ pub enum Kind {
     Viewer,
     /// Server-sent events.
     Events,
-    /// A table.
+    /// The table of frames.
     Table,
-    /// Replies, one after another.
+    /// Responses to single requests.
     #[default]
     Request,
 }
 
-/// A frame of which some bytes have left.
+/// A frame that is partly sent.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[allow(missing_docs, reason = "see ConnectionView")]
 pub struct InFlight {
@@ -68,27 +66,26 @@ pub struct InFlight {
     pub bytes_left: usize,
 }
 
-/// The data of a `loop` event, which `/loop` draws.
+/// The data of a `loop` event, which the page `/loop` draws.
 #[derive(Debug, Serialize)]
 pub struct LoopEvent {
-    /// The turns since the last such event: see [`Turn`] for the order of the numbers. JSON would
-    /// repeat their names.
+    /// The turns since the last event. [`Turn`] is an array, since JSON would repeat the names.
     pub turns: Vec<Turn>,
-    /// Turns that are not among them, because there were too many.
+    /// Further turns that did not fit.
     pub turns_omitted: u64,
-    /// Connections there are.
+    /// The number of open connections.
     pub connections_open: usize,
-    /// Those that are shown.
+    /// The connections, up to [`CONNECTIONS_SHOWN_MAX`].
     pub connections: Vec<ConnectionView>,
 }
 
-/// One turn: when it began (µs since the loop did), how long it took (µs), events handled, bytes
-/// read and written, frames published.
+/// One turn: its start (µs since the start of the loop), its duration (µs), events handled, bytes
+/// received, bytes sent, frames published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Turn(pub u64, pub u64, pub u64, pub u64, pub u64, pub u64);
 
 impl ConnectionView {
-    /// Returns how a connection stands. The cameras are called `names`.
+    /// Returns the view of a connection. `names` are the cameras' names.
     pub fn new<T: Transport>(
         hub: &Hub<T>,
         connection: &Connection<T>,
@@ -148,7 +145,7 @@ impl Kind {
     }
 }
 
-/// Returns what a connection is sent, if that is made as it is sent.
+/// Returns the kind of a connection's body, if it has one that is pulled.
 pub fn body_kind<T>(connection: &Connection<T>) -> Option<BodyKind> {
     match &connection.state {
         State::Sending(sending) => sending.body.as_ref().map(|body| body.kind()),
@@ -156,12 +153,12 @@ pub fn body_kind<T>(connection: &Connection<T>) -> Option<BodyKind> {
     }
 }
 
-/// Returns a rate as ustreamer states it.
+/// Returns a rate as a whole number, as in ustreamer.
 pub(super) fn whole(per_second: f32) -> u32 {
     per_second.round() as u32
 }
 
-/// Returns a time in milliseconds, for JSON.
+/// Returns a duration in milliseconds.
 pub fn millis(duration: Duration) -> u64 {
     duration.as_millis() as u64
 }

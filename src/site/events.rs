@@ -1,8 +1,8 @@
-//! Server-sent events: the server's figures each second, each frame's facts, the turns of the loop.
+//! Server-sent events: the state every second, a record of each frame, the turns of the event loop.
 //!
-//! A slow listener is told the newest of each kind once it has taken what it was told before. What
-//! was published before it came, it is told in full if it says where it stopped, as far as that is
-//! remembered.
+//! A slow client misses events: once it has received the previous ones, it gets the newest of each
+//! kind. A client that reconnects with `Last-Event-ID` gets all frame records since then that the
+//! event log still has.
 
 use std::mem;
 use std::time::Instant;
@@ -15,102 +15,104 @@ use crate::stream::event_log::{Figures, FrameRecord};
 use crate::stream::{EventLog, Live, Topic};
 use crate::wire::sse;
 
-/// What is told at once is sent once it has grown to this size.
+/// A chunk is sent once it has reached this size.
 const CHUNK_BYTES: usize = 12 * 1024;
 
-/// A client waits this long before it connects again.
+/// The time after which a client reconnects.
 const RETRY_MS: u32 = 2000;
 
-/// Writes events for one listener.
+/// The body of one `/events` response.
 #[derive(Debug)]
 pub struct Events {
-    /// The cameras whose frames are told of.
+    /// The cameras whose frame records are sent.
     cameras: Vec<Followed>,
-    tells_loop: bool,
-    tells_state: bool,
-    /// Up to this number in the journal, frames were published before the listener came.
+    with_loop: bool,
+    with_state: bool,
+    /// The newest id in the event log when the client connected.
     past: u64,
-    /// The number of the last event told, or of the last one that the listener says it knows.
-    told: u64,
-    /// And of frames: all up to this number are known, or not asked for.
-    told_frames: u64,
-    /// Frames that it will never be told of, since somebody asked last.
+    /// The id of the last event sent, or of the last one that the client received before.
+    last_id: u64,
+    /// Frame records up to this id are sent or skipped.
+    last_frame_id: u64,
+    /// Frame records that were skipped since [`take_missed`](Body::take_missed).
     missed: u64,
-    is_greeted: bool,
+    has_started: bool,
 }
 
-/// A camera whose frames are told of.
+/// A camera whose frame records are sent.
 #[derive(Debug)]
 struct Followed {
     camera: usize,
     name: String,
-    /// The number, among its frames, of the last one told of or known.
-    told_number: u64,
+    /// The number of its last record that was sent or received before.
+    last_number: u64,
 }
 
 impl Events {
-    /// The events of `cameras`' frames, and of the loop if so asked, from the one after number
-    /// `last` on; from now on if that is not given, or a number of the future, as one of another
-    /// server's may be.
+    /// Returns the body for the frames of `cameras`, the state and, if requested, the event loop.
+    /// Frame records begin after the id `last`. Without it, or if it is greater than the newest id
+    /// (it stems from another server), they begin now.
     pub fn new(
         cameras: Vec<(usize, String)>,
-        tells_loop: bool,
+        with_loop: bool,
         last: Option<u64>,
         log: &EventLog,
     ) -> Self {
         let past = log.last_id();
         let last = last.filter(|&last| last <= past);
-        let told_frames = last.unwrap_or(past);
+        let last_frame_id = last.unwrap_or(past);
         let followed = |(camera, name)| {
-            let to_tell = log.frames_after(camera, told_frames).len() as u64;
+            let unsent = log.frames_after(camera, last_frame_id).len() as u64;
             Followed {
                 camera,
                 name,
-                told_number: log.frames_recorded(camera).saturating_sub(to_tell),
+                last_number: log.frames_recorded(camera).saturating_sub(unsent),
             }
         };
         Self {
             cameras: cameras.into_iter().map(followed).collect(),
-            tells_loop,
-            tells_state: true,
+            with_loop,
+            with_state: true,
             past,
-            told: last.unwrap_or(0),
-            told_frames,
+            last_id: last.unwrap_or(0),
+            last_frame_id,
             missed: 0,
-            is_greeted: false,
+            has_started: false,
         }
     }
 
-    /// The same without the server's figures.
+    /// Omits the `state` events.
     pub fn without_state(self) -> Self {
         Self {
-            tells_state: false,
+            with_state: false,
             ..self
         }
     }
 
-    /// The topics of which only the newest entry is sent, with the names of the events.
-    fn news(&self) -> impl Iterator<Item = (Topic, &'static str)> {
-        let state = self.tells_state.then_some((Topic::State, "state"));
+    /// Returns the topics of which only the newest entry is sent, with the names of their events.
+    fn figures_topics(&self) -> impl Iterator<Item = (Topic, &'static str)> {
+        let state = self.with_state.then_some((Topic::State, "state"));
         state
             .into_iter()
-            .chain(self.tells_loop.then_some((Topic::Loop, "loop")))
+            .chain(self.with_loop.then_some((Topic::Loop, "loop")))
     }
 
-    /// Everything that is to be told now, in the order of its numbers.
+    /// Returns all entries to send now, in the order of their ids.
     fn pending<'a>(&self, log: &'a EventLog) -> Vec<(u64, Entry<'a>)> {
         let mut pending = Vec::new();
         for (place, Followed { camera, .. }) in self.cameras.iter().enumerate() {
-            let facts = log.frames_after(*camera, self.told_frames);
-            let newest = facts.len().saturating_sub(1);
-            let told = facts
+            let records = log.frames_after(*camera, self.last_frame_id);
+            let newest = records.len().saturating_sub(1);
+            let sent = records
                 .enumerate()
-                .filter(|(age, fact)| *age == newest || fact.id <= self.past);
-            pending.extend(told.map(|(_, fact)| (fact.id, Entry::Frame(place, fact))));
+                .filter(|(index, record)| *index == newest || record.id <= self.past);
+            pending.extend(sent.map(|(_, record)| (record.id, Entry::Frame(place, record))));
         }
-        for (topic, name) in self.news() {
-            let news = log.figures(topic).filter(|news| news.id > self.told);
-            pending.extend(news.map(|news| (news.id, Entry::News(name, news))));
+        for (topic, name) in self.figures_topics() {
+            let figures = log
+                .figures(topic)
+                .filter(|figures| figures.id > self.last_id);
+            pending.extend(figures.map(|figures| (figures.id, Entry::Figures(name, figures))));
         }
         pending.sort_unstable_by_key(|(id, _)| *id);
         pending
@@ -126,39 +128,43 @@ impl Body for Events {
         let frames = self.cameras.iter().map(|followed| Topic::Frames {
             camera: followed.camera,
         });
-        frames.chain(self.news().map(|(topic, _)| topic)).collect()
+        frames
+            .chain(self.figures_topics().map(|(topic, _)| topic))
+            .collect()
     }
 
     fn next(&mut self, live: &Live, _: Instant) -> Next {
         let mut out = Vec::new();
-        if !self.is_greeted {
-            self.is_greeted = true;
+        if !self.has_started {
+            self.has_started = true;
             sse::write_retry(&mut out, RETRY_MS);
         }
-        let mut told = self.told;
+        let mut last_id = self.last_id;
         for (id, entry) in self.pending(&live.event_log) {
             if out.len() >= CHUNK_BYTES {
                 break;
             }
             match entry {
-                Entry::Frame(place, fact) => {
+                Entry::Frame(place, record) => {
                     let followed = &mut self.cameras[place];
-                    let missed = fact
+                    let missed = record
                         .number
-                        .saturating_sub(followed.told_number.saturating_add(1));
+                        .saturating_sub(followed.last_number.saturating_add(1));
                     self.missed = self.missed.saturating_add(missed);
-                    followed.told_number = fact.number;
-                    // Plain numbers and words always serialise.
+                    followed.last_number = record.number;
+                    // Numbers and strings always serialize.
                     let data =
-                        serde_json::to_vec(&Frame::new(&followed.name, fact)).unwrap_or_default();
+                        serde_json::to_vec(&Frame::new(&followed.name, record)).unwrap_or_default();
                     sse::write_event(&mut out, id, "frame", &data);
                 }
-                Entry::News(name, news) => sse::write_event(&mut out, id, name, &news.data),
+                Entry::Figures(name, figures) => {
+                    sse::write_event(&mut out, id, name, &figures.data)
+                }
             }
-            told = id;
+            last_id = id;
         }
-        self.told_frames = self.told_frames.max(told);
-        self.told = told;
+        self.last_frame_id = self.last_frame_id.max(last_id);
+        self.last_id = last_id;
         Next::bytes(out)
     }
 
@@ -171,11 +177,12 @@ impl Body for Events {
     }
 }
 
-/// What one event tells.
+/// The content of one event.
 enum Entry<'a> {
-    /// Of which of the cameras that are followed.
+    /// The index in [`Events::cameras`], and the record.
     Frame(usize, &'a FrameRecord),
-    News(&'static str, &'a Figures),
+    /// The name of the event, and its data.
+    Figures(&'static str, &'a Figures),
 }
 
 /// The data of a `frame` event.
@@ -183,7 +190,7 @@ enum Entry<'a> {
 struct Frame<'a> {
     camera: &'a str,
     sequence: u64,
-    /// Seconds since the Unix epoch.
+    /// In seconds since the Unix epoch.
     captured_at: f64,
     bytes: usize,
     width: u16,
@@ -191,7 +198,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn new(camera: &'a str, fact: &FrameRecord) -> Self {
+    fn new(camera: &'a str, record: &FrameRecord) -> Self {
         let FrameRecord {
             sequence,
             captured_wall,
@@ -199,7 +206,7 @@ impl<'a> Frame<'a> {
             width,
             height,
             ..
-        } = *fact;
+        } = *record;
         Self {
             camera,
             sequence,

@@ -1,8 +1,7 @@
-//! The metrics of `/metrics`, for Prometheus and what else reads its formats: those of a
-//! [`Snapshot`] that are counts, sizes or times, under names that state their unit.
+//! The metrics of `/metrics`, in the formats of Prometheus: the counts, sizes and times of a
+//! [`Snapshot`], under names that state their unit.
 //!
-//! No viewer has a label of its own: a series for each viewer that ever came would be too many to
-//! collect.
+//! Metrics have no label per viewer: a time series for every viewer would be too many.
 
 use std::fmt;
 
@@ -19,33 +18,33 @@ use crate::stream::Histogram;
 use crate::wire::http::Request;
 use crate::wire::part::Reason;
 
-/// One of the two formats in which figures are written.
+/// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// OpenMetrics, version 1.0.0.
     OpenMetrics,
-    /// Prometheus' own text format, version 0.0.4, which people can read in a browser, too.
+    /// Prometheus' text format, version 0.0.4, which a browser can display.
     Text,
 }
 
 impl Format {
     /// Returns the format for a request: OpenMetrics if its `Accept` field names it.
     pub fn of(request: &Request) -> Self {
-        let is_known = request.field("Accept").is_some_and(|accept| {
+        let is_accepted = request.field("Accept").is_some_and(|accept| {
             accept.split(',').any(|range| {
                 range
                     .trim_start()
                     .starts_with("application/openmetrics-text")
             })
         });
-        if is_known {
+        if is_accepted {
             Format::OpenMetrics
         } else {
             Format::Text
         }
     }
 
-    /// Its media type.
+    /// Returns the media type.
     pub fn content_type(self) -> &'static str {
         match self {
             Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -54,13 +53,13 @@ impl Format {
     }
 }
 
-/// Writes the figures of `snapshot`.
+/// Renders the metrics of `snapshot`.
 ///
 /// # Errors
-/// None is known: memory that grows takes what is written to it.
+/// Writing to a `String` does not fail; the encoder's interface has errors.
 pub fn write(snapshot: Snapshot, format: Format) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Figures(snapshot)));
+    registry.register_collector(Box::new(Metrics(snapshot)));
     let mut page = String::new();
     match format {
         Format::OpenMetrics => text::encode(&mut page, &registry)?,
@@ -69,11 +68,11 @@ pub fn write(snapshot: Snapshot, format: Format) -> Result<String, fmt::Error> {
     Ok(page)
 }
 
-/// The figures at one moment.
+/// The metrics at one moment.
 #[derive(Debug)]
-struct Figures(Snapshot);
+struct Metrics(Snapshot);
 
-impl Collector for Figures {
+impl Collector for Metrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(encoder);
         self.cameras(&mut page)?;
@@ -83,7 +82,7 @@ impl Collector for Figures {
     }
 }
 
-impl Figures {
+impl Metrics {
     fn cameras(&self, page: &mut Page<'_>) -> fmt::Result {
         let cameras = &self.0.cameras;
         page.gauge(
@@ -446,12 +445,12 @@ fn labels<'a, const N: usize>(labels: [(&'static str, &'a str); N]) -> Labels<'a
     labels.into()
 }
 
-/// The one sample of what has no label.
+/// Returns the one sample of a metric without labels.
 fn one<V>(value: V) -> [(Labels<'static>, V); 1] {
     [(Labels::new(), value)]
 }
 
-/// A sample for each camera.
+/// Returns a sample for each camera.
 fn each<V>(
     cameras: &[Camera],
     value: impl Fn(&Camera) -> V,
@@ -461,8 +460,7 @@ fn each<V>(
         .map(move |camera| (labels([("camera", &camera.driver.name)]), value(camera)))
 }
 
-/// The page that is being written. The encoder adds the suffixes that follow from kind and unit to
-/// names.
+/// The page to write. The encoder appends the suffixes of type and unit to the names.
 struct Page<'a>(DescriptorEncoder<'a>);
 
 impl Page<'_> {

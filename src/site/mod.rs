@@ -1,15 +1,15 @@
-//! What is answered: which address means what, and what stands there.
+//! The HTTP front: routes, pages, metrics and access control.
 //!
-//! A request and a [`View`] of the server go in, an [`Answer`] comes out. Nothing here knows a
-//! socket or a file: what is served was built into the program or is made of what the view shows.
+//! [`answer`] makes an [`Answer`] of a request and a [`View`] of the server. This module knows
+//! neither sockets nor files: it serves what is built into the program or taken from the view.
 
-// Facts from outside meet arithmetic here: times, numbers and sizes that a camera states.
+// Times, numbers and sizes that a camera states meet arithmetic here.
 #![deny(clippy::arithmetic_side_effects)]
 
 mod assets;
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "its clocks and counts are the server's own"
+    reason = "its times and counts are the server's own"
 )]
 pub mod auth;
 pub mod clip;
@@ -38,9 +38,9 @@ use self::snapshot::Snapshot;
 use crate::hub::{Answer, Awaited, Call, Transport};
 use crate::wire::http::Method;
 
-/// Answers one request, as an authenticator with this policy has decided. `snapshot` takes a
-/// snapshot that lists the viewers with these labels, or the first ones; only the addresses that
-/// show it call it.
+/// Answers one request. `decision` is that of the authenticator with this `policy`. `snapshot`
+/// takes a snapshot that lists the viewers with the given labels, or else the first viewers. Taking
+/// one costs a pass over all connections, so it is called on demand.
 pub fn answer<T: Transport>(
     call: &Call,
     decision: Decision,
@@ -66,11 +66,11 @@ pub fn answer<T: Transport>(
     };
     match answer {
         Answer::Respond(mut response) => {
-            response.head = fields.put(response.head);
+            response.head = fields.add_to(response.head);
             Answer::Respond(response)
         }
-        Answer::Stream(head, body) => Answer::Stream(fields.put(head), body),
-        // The head of a stream has them already.
+        Answer::Stream(head, body) => Answer::Stream(fields.add_to(head), body),
+        // The head of a multipart stream has the fields already.
         answer => answer,
     }
 }

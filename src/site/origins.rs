@@ -1,8 +1,7 @@
-//! Pages from elsewhere: which of them may use what is served, and how a browser is told.
+//! Cross-origin access (CORS): the header fields that state which other sites may use this server.
 //!
-//! By default none may. A picture can be shown by any page all the same, as on a dashboard beside
-//! others, but no script can look into it; and nothing but pictures can be taken into another's
-//! page at all.
+//! By default, a page of another site may show a stream or snapshot, but its scripts cannot read
+//! the pixels, and it can embed nothing else.
 
 use std::str::FromStr;
 
@@ -11,21 +10,21 @@ use crate::wire::http::{ALLOW, Method, Request, ResponseHead};
 /// How long a browser may remember the answer to a preflight, in seconds.
 const PREFLIGHT_SECONDS: u32 = 600;
 
-/// What a page may send that is not sent by itself.
+/// Request fields that a page may set.
 const REQUEST_FIELDS: &str = "Authorization, If-None-Match";
 
-/// What a page may read of an answer that it could not by itself.
+/// Response fields that a page may read, besides those that every page may.
 const RESPONSE_FIELDS: &str = "ETag, Retry-After, X-Timestamp, X-Frame-Sequence, X-Frame-Age";
 
-/// The origins that may use what is served.
+/// The origins of other sites that may use this server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
-    /// None but our own.
+    /// None.
     #[default]
     None,
-    /// Every one.
+    /// All.
     Any,
-    /// These: at least one, each with its scheme and in small letters.
+    /// These, at least one, each with its scheme and in lower case.
     These(Vec<String>),
 }
 
@@ -33,13 +32,13 @@ pub enum Origins {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);
 
-/// Fields that an answer has besides its own.
+/// Additional header fields of a response.
 #[derive(Debug, Default)]
 pub struct Fields(Vec<(&'static str, String)>);
 
 impl Origins {
-    /// All that were given.
-    pub fn of(given: Vec<Origin>) -> Self {
+    /// Collects the options.
+    pub fn new(given: Vec<Origin>) -> Self {
         match given.is_empty() {
             true => Origins::None,
             false if given.iter().any(|Origin(origin)| origin == "*") => Origins::Any,
@@ -47,8 +46,8 @@ impl Origins {
         }
     }
 
-    /// What the answer to a request says to browsers; `is_picture` is whether that is a stream or a
-    /// snapshot.
+    /// Returns the fields for the response to a request. `is_picture` states whether that is a
+    /// stream or a snapshot.
     pub fn fields(&self, request: &Request, is_picture: bool) -> Fields {
         let mut fields = Fields::default();
         match self.allowed(request) {
@@ -76,11 +75,10 @@ impl Origins {
         fields
     }
 
-    /// The header lines that every part of a stream has, each with its CRLF. WebKit takes a part's
-    /// header for that of the whole answer, so what allows an origin must stand there too. But a
-    /// part is encoded once and is the same for all its viewers: it can name everybody, or the one
-    /// origin that there is. It must not name everybody where only some are meant, so of several
-    /// none is named, and in Safari no script can look into their streams.
+    /// Returns the header lines for each part of a stream, each with its CRLF. WebKit takes the
+    /// header of a part for that of the whole response, so the allowed origin must be repeated
+    /// there. A part is encoded once for all viewers, so it can allow all origins or a single one.
+    /// With several allowed origins it names none, and scripts in Safari cannot read these streams.
     pub fn part_fields(&self) -> String {
         let allowed = match self {
             Origins::None => return String::new(),
@@ -93,7 +91,8 @@ impl Origins {
         allowed + "Cross-Origin-Resource-Policy: cross-origin\r\n"
     }
 
-    /// The pages that may show ours in a frame, as a value of `frame-ancestors` (CSP, section 7.2).
+    /// Returns the sites that may show pages of this server in a frame, as a value of
+    /// `frame-ancestors` (CSP, section 7.2).
     pub fn frame_ancestors(&self) -> String {
         match self {
             Origins::None => "'self'".to_owned(),
@@ -102,27 +101,27 @@ impl Origins {
         }
     }
 
-    /// Whether a browser asks, for a page that is allowed, what may be sent (Fetch, section 3.3.2).
-    /// It never sends credentials with that.
+    /// Returns whether a request is a preflight of an allowed page (Fetch, section 3.3.2). A
+    /// preflight never has credentials.
     pub fn is_preflight(&self, request: &Request) -> bool {
-        let asks = request.field("Access-Control-Request-Method").is_some();
+        let has_method = request.field("Access-Control-Request-Method").is_some();
         request.method == Method::Options
-            && asks
+            && has_method
             && request.field("Origin").is_some()
             && self.allowed(request).is_some()
     }
 
-    /// The origin that is allowed to see the answer to a request, if any is.
+    /// Returns the origin that may read the response to a request.
     fn allowed(&self, request: &Request) -> Option<&str> {
         match self {
             Origins::None => None,
             Origins::Any => Some("*"),
             Origins::These(origins) => {
-                let asks = request.field("Origin")?;
+                let requested = request.field("Origin")?;
                 origins
                     .iter()
                     .map(String::as_str)
-                    .find(|origin| origin.eq_ignore_ascii_case(asks))
+                    .find(|origin| origin.eq_ignore_ascii_case(requested))
             }
         }
     }
@@ -133,8 +132,8 @@ impl Fields {
         self.0.push((name, value.to_owned()));
     }
 
-    /// A head with these fields.
-    pub fn put(&self, head: ResponseHead) -> ResponseHead {
+    /// Adds the fields to a head.
+    pub fn add_to(&self, head: ResponseHead) -> ResponseHead {
         self.0
             .iter()
             .fold(head, |head, (name, value)| head.field(name, value))
@@ -148,14 +147,14 @@ impl FromStr for Origin {
         let host = text
             .split_once("://")
             .filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
         let is_origin =
-            host.is_some_and(|(_, host)| !host.is_empty() && host.bytes().all(is_plain));
+            host.is_some_and(|(_, host)| !host.is_empty() && host.bytes().all(is_valid));
         if is_origin || text == "*" {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err(
-                "an origin is a scheme, a host and perhaps a port, as in https://dash.example.org:8123, or *",
+                "expected scheme, host and optional port, such as https://dash.example.org:8123, or *",
             )
         }
     }
@@ -166,7 +165,7 @@ mod tests {
     use super::*;
 
     fn origins(given: &[&str]) -> Origins {
-        Origins::of(given.iter().map(|origin| origin.parse().unwrap()).collect())
+        Origins::new(given.iter().map(|origin| origin.parse().unwrap()).collect())
     }
 
     fn fields(origins: &Origins, line: &str, is_picture: bool) -> Vec<String> {
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_names_the_origin_that_may_see_it() {
+    fn response_names_the_allowed_origin() {
         let (none, any) = (origins(&[]), origins(&["http://a", "*"]));
         let two = origins(&["http://a", "https://B.example:8123"]);
         let get = |origin: &str| format!("GET / HTTP/1.1\r\nOrigin: {origin}");
@@ -214,10 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_is_told_what_may_be_sent() {
+    fn preflight_lists_allowed_methods_and_fields() {
         let one = origins(&["http://a"]);
-        let ask = "OPTIONS / HTTP/1.1\r\nOrigin: http://a\r\nAccess-Control-Request-Method: GET";
-        let told = [
+        let preflight =
+            "OPTIONS / HTTP/1.1\r\nOrigin: http://a\r\nAccess-Control-Request-Method: GET";
+        let expected = [
             "Allow-Origin=http://a",
             "Vary=Origin",
             "CORP=cross-origin",
@@ -225,20 +225,20 @@ mod tests {
             "Allow-Headers=Authorization, If-None-Match",
             "Max-Age=600",
         ];
-        assert_eq!(fields(&one, ask, false), told);
-        let private = format!("{ask}\r\nAccess-Control-Request-Private-Network: true");
+        assert_eq!(fields(&one, preflight, false), expected);
+        let private = format!("{preflight}\r\nAccess-Control-Request-Private-Network: true");
         assert_eq!(
             fields(&one, &private, false)[6..],
             ["Allow-Private-Network=true"]
         );
         assert_eq!(
-            fields(&one, &ask.replace("http://a", "http://b"), false),
+            fields(&one, &preflight.replace("http://a", "http://b"), false),
             ["Vary=Origin", "CORP=cross-origin"]
         );
     }
 
     #[test]
-    fn parts_and_frames_name_only_what_holds_for_all() {
+    fn parts_name_an_origin_only_if_it_is_the_single_one() {
         let corp = "Cross-Origin-Resource-Policy: cross-origin\r\n";
         assert_eq!(origins(&[]).part_fields(), "");
         assert_eq!(
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_refused() {
+    fn invalid_origin_is_rejected() {
         for text in [
             "",
             "a",

@@ -1,4 +1,4 @@
-//! What stands at each address.
+//! The response of each route.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -24,13 +24,13 @@ use crate::wire::http::{ALLOW, Request, ResponseHead, Status};
 use crate::wire::metadata::WallTime;
 use crate::wire::{multipart, sse};
 
-/// A label by which a viewer asks for its own figures is kept up to this length.
+/// Limit of a viewer's label (`key=`). A longer one is ignored.
 const LABEL_BYTES_MAX: usize = 64;
 
-/// A clip has so many seconds unless it is asked for more or less.
+/// Length of a clip without `seconds=`.
 const CLIP_SECONDS: f64 = 10.0;
 
-/// What may be asked of any address (RFC 9110, section 9.3.7).
+/// Returns the allowed methods, the same at every path (RFC 9110, section 9.3.7).
 pub fn options() -> Answer {
     Answer::Respond(Response::new(
         ResponseHead::new(Status::NoContent).field("Allow", ALLOW),
@@ -38,8 +38,8 @@ pub fn options() -> Answer {
     ))
 }
 
-/// A file of the page. The browser keeps it and asks whether it is still the same, but never keeps
-/// a page that holds a token.
+/// Returns a file of the pages. A browser caches it and revalidates it each time. A page with a
+/// token in its links is not cached.
 pub fn asset(
     asset: &'static Asset,
     request: &Request,
@@ -49,13 +49,13 @@ pub fn asset(
 ) -> Answer {
     if let Some((token, text)) = request.parameter("token").zip(asset.linking_text()) {
         let head = secured(dynamic(Status::Ok, asset.content_type, date), origins);
-        return respond(head, token::carry_on(text, &token, scope));
+        return respond(head, token::add_to_links(text, &token, scope));
     }
     let body = Bytes::from_static(asset.body);
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
-    let fresh = is_known(request, &tag);
+    let fresh = matches_etag(request, &tag);
     let head = dated(
         if fresh {
             Status::NotModified
@@ -74,8 +74,8 @@ pub fn asset(
     ))
 }
 
-/// Every frame of a camera from now on. Never chunked, never kept alive, not to be stored or held
-/// back by a proxy.
+/// Subscribes to a camera's frames. The response is neither chunked nor kept alive, and proxies
+/// must neither store nor buffer it.
 pub fn stream(
     number: Option<usize>,
     request: &Request,
@@ -87,7 +87,10 @@ pub fn stream(
     let framing = parameters::framing(request)?;
     let delay = parameters::delay(request, view.hub.live().channels[camera].history.span())?;
     if !view.has_room() {
-        return Err(Problem::not_now("Too many viewers; try again later.", 5));
+        return Err(Problem::unavailable(
+            "Too many viewers; try again later.",
+            5,
+        ));
     }
     let division = view.hub.live().part_format();
     let boundary = division.boundary;
@@ -97,7 +100,7 @@ pub fn stream(
     ))
     .field("Connection", "close")
     .field("X-Accel-Buffering", "no");
-    let head = fields.put(head).encode();
+    let head = fields.add_to(head).encode();
     if request.method == crate::wire::http::Method::Head {
         return Ok(Answer::Preformed(head));
     }
@@ -118,11 +121,10 @@ pub fn stream(
     }))
 }
 
-/// One frame: the newest at once, or a newer one than the requester has.
+/// Returns the newest frame, or waits for one that is new enough for `after=` and `max_age=`.
 ///
-/// A camera without viewers is not running: the request starts it, and the answer waits for a frame
-/// from after its warm-up. `request` is that of `call`, perhaps narrowed to the camera that it may
-/// see.
+/// A camera without viewers is stopped: the request starts it, and waits for a frame after its
+/// warm-up. `request` is that of `call`, or a copy that names the camera of a token's scope.
 pub fn snapshot(
     number: Option<usize>,
     request: &Request,
@@ -135,16 +137,16 @@ pub fn snapshot(
     let age_max = age_max.or(view.snapshot_max_age);
 
     let live = view.hub.live().channels[camera].live.as_ref();
-    // A frame that was captured after the request is never too old for it.
+    // A frame that was captured after the request is never too old.
     let waiting = view.now.saturating_duration_since(call.asked_at);
     let too_old =
         |frame: &Frame| age_max.is_some_and(|age_max| frame.age(view.now) > age_max.max(waiting));
     let is_cold = !call.waited && view.cameras[camera].is_warming_up;
-    let stale_will_do = request.parameter("stale").is_some_and(|stale| stale == "1");
+    let accepts_stale = request.parameter("stale").is_some_and(|stale| stale == "1");
     if let Some(outage) = view.cameras[camera].outage_sentence() {
-        return match live.filter(|frame| stale_will_do && frame.sequence > after) {
+        return match live.filter(|frame| accepts_stale && frame.sequence > after) {
             Some(frame) => Ok(Answer::Respond(still(frame, false, request, view))),
-            None => Err(Problem::not_now(outage, 1)),
+            None => Err(Problem::unavailable(outage, 1)),
         };
     }
     match live {
@@ -154,7 +156,7 @@ pub fn snapshot(
                 ..still(frame, true, request, view)
             }))
         }
-        _ if call.waited => Err(Problem::not_now("Timed out waiting for a frame.", 1)),
+        _ if call.waited => Err(Problem::unavailable("Timed out waiting for a frame.", 1)),
         Some(frame) => Ok(Answer::Wait(Awaited::Frame {
             camera,
             after: frame.sequence.max(after),
@@ -163,7 +165,7 @@ pub fn snapshot(
     }
 }
 
-/// The last seconds that are kept of a camera: of one that has stopped, the last ones before that.
+/// Returns the last seconds of a camera's history as a file. A stopped camera keeps its history.
 pub fn clip(
     format: clip::Format,
     request: &Request,
@@ -176,14 +178,14 @@ pub fn clip(
     }
     let length = parameters::seconds(request, history.span(), CLIP_SECONDS)?;
     if !view.has_room_for_clip() {
-        return Err(Problem::not_now(
-            "Too many clips are being sent; try again later.",
+        return Err(Problem::unavailable(
+            "Too many clips in progress; try again later.",
             5,
         ));
     }
     let mut frames: Vec<&Frame> = history.last(length).collect();
     if let (clip::Format::Avi, Some(newest)) = (format, frames.last()) {
-        // One file has one size.
+        // An AVI has one picture size: older frames of another size are left out.
         let size = |frame: &Frame| (frame.picture.width, frame.picture.height);
         let newest = size(newest);
         let first = frames
@@ -194,20 +196,20 @@ pub fn clip(
     }
     let name = view.cameras[camera].name;
     let Some(first) = frames.first() else {
-        return Err(Problem::not_now(
+        return Err(Problem::unavailable(
             format!(
-                "Nothing is kept of {name} yet: a camera runs while it is watched, or with --always-on."
+                "The history of camera {name} is empty; watch the camera, or start the server with --always-on."
             ),
             1,
         ));
     };
-    // Colons are nothing for the name of a file.
+    // Windows allows no colon in a file name.
     let time = humantime::format_rfc3339_seconds(first.captured_wall.into())
         .to_string()
         .replace(':', "");
     let clip = Clip::new(format, &frames).map_err(|error| {
-        Problem::bad(format!(
-            "That is too long a clip: {error}. Ask for fewer seconds, or for /clip.mjpeg."
+        Problem::bad_request(format!(
+            "The clip is too long: {error}; request fewer seconds, or /clip.mjpeg."
         ))
     })?;
     let disposition = attachment(&format!("{name}-{time}.{}", format.extension()));
@@ -217,7 +219,7 @@ pub fn clip(
     Ok(Answer::Stream(head, Box::new(clip)))
 }
 
-/// A table of a camera's frames, made as it is sent.
+/// Returns a table of a camera's frames, rendered while it is sent.
 pub fn table(
     request: &Request,
     scope: Scope,
@@ -229,10 +231,10 @@ pub fn table(
     let rows = parameters::rows(request)?;
     let is_endless = rows.is_none();
     if !is_endless && view.hub.live().event_log.frames_after(camera, 0).len() == 0 {
-        // There is no past to repeat yet.
+        // There are no frames to fill the rows with yet.
         return match view.cameras[camera].outage_sentence() {
-            Some(outage) => Err(Problem::not_now(outage, 1)),
-            None if waited => Err(Problem::not_now("Timed out waiting for a frame.", 1)),
+            Some(outage) => Err(Problem::unavailable(outage, 1)),
+            None if waited => Err(Problem::unavailable("Timed out waiting for a frame.", 1)),
             None => Ok(Answer::Wait(Awaited::Frame { camera, after: 0 })),
         };
     }
@@ -247,12 +249,12 @@ pub fn table(
     .field("X-Accel-Buffering", "no");
     Ok(Answer::Stream(
         head,
-        Box::new(Table::new(camera, name, rows).carrying(token)),
+        Box::new(Table::new(camera, name, rows).with_token(token)),
     ))
 }
 
-/// Events from now on, or from where a listener stopped. In the scope of one camera, those of its
-/// frames alone.
+/// Subscribes to events, from now on or after `Last-Event-ID`. The scope of one camera grants its
+/// `frame` events only.
 pub fn events(
     request: &Request,
     scope: Scope,
@@ -262,8 +264,8 @@ pub fn events(
         .parameter("camera")
         .is_some_and(|name| !name.is_empty());
     let chosen = parameters::camera(None, request, &view.camera_names())?;
-    let tells_frames = parameters::flag("frames", request)?;
-    let tells_loop = parameters::flag("loop", request)?;
+    let with_frames = parameters::flag("frames", request)?;
+    let with_loop = parameters::flag("loop", request)?;
     let last = parameters::last_event(request)?;
     let cameras = view
         .cameras
@@ -271,9 +273,9 @@ pub fn events(
         .map(|camera| camera.name.to_owned())
         .enumerate();
     let cameras = cameras
-        .filter(|&(index, _)| tells_frames && (!only || index == chosen))
+        .filter(|&(index, _)| with_frames && (!only || index == chosen))
         .collect();
-    let mut events = Events::new(cameras, tells_loop, last, &view.hub.live().event_log);
+    let mut events = Events::new(cameras, with_loop, last, &view.hub.live().event_log);
     if scope != Scope::Everything {
         events = events.without_state();
     }
@@ -282,8 +284,8 @@ pub fn events(
     Ok(Answer::Stream(head, Box::new(events)))
 }
 
-/// The state, as JSON. In the scope of one camera, its own: of viewers, only those whose keys the
-/// request knows.
+/// Returns the state as JSON. The scope of one camera grants the state of that camera, and the
+/// viewers whose keys the request names.
 pub fn state(
     request: &Request,
     scope: Scope,
@@ -301,26 +303,26 @@ pub fn state(
                 .into_iter()
                 .filter(|label| !label.is_empty())
                 .collect();
-            (snapshot(Some(&labels)).of_camera_alone(camera), 0)
+            (snapshot(Some(&labels)).for_camera(camera), 0)
         }
     };
     let head = dynamic(Status::Ok, "application/json", view.wall_time);
-    // Plain numbers and words always serialise; were it otherwise, an empty body would show it.
+    // Numbers and strings always serialize; an error would result in an empty body.
     Ok(respond(
         head,
         serde_json::to_vec(&State::new(&snapshot, selected)).unwrap_or_default(),
     ))
 }
 
-/// Metrics, for Prometheus: in OpenMetrics if the requester knows that, else in the older text
-/// format.
+/// Returns the metrics for Prometheus, in OpenMetrics if the client accepts it, else in the older
+/// text format.
 pub fn metrics(
     request: &Request,
     date: WallTime,
     snapshot: impl FnOnce(Option<&[&str]>) -> Snapshot,
 ) -> Answer {
     let format = Format::of(request);
-    // Viewers are counted, but none is listed.
+    // The empty list of labels lists no viewers.
     let metrics = metrics::write(snapshot(Some(&[])), format);
     respond(
         dynamic(Status::Ok, format.content_type(), date),
@@ -328,7 +330,7 @@ pub fn metrics(
     )
 }
 
-/// Whether the server is healthy, for service managers and load balancers.
+/// Returns 200 if the server is healthy, else 503, for service managers and load balancers.
 pub fn health(request: &Request, view: &View<'_, impl Transport>) -> Result<Answer, Problem> {
     let is_strict = parameters::flag("strict", request)?;
     let offline = || {
@@ -344,28 +346,28 @@ pub fn health(request: &Request, view: &View<'_, impl Transport>) -> Result<Answ
             dynamic(Status::Ok, "text/plain; charset=utf-8", view.wall_time),
             "ok\n",
         )),
-        Some(reason) => Err(Problem::not_now(reason, 5)),
+        Some(reason) => Err(Problem::unavailable(reason, 5)),
     }
 }
 
-/// Reports that a camera cannot be controlled by a request.
+/// Returns the error for a camera control.
 pub fn control() -> Problem {
     Problem::not_implemented(
-        "framecast does not control cameras by requests; set controls with the source, as in --camera \
+        "Camera controls cannot be set over HTTP; set them in the source, such as --camera \
          '/dev/video0?brightness=128'.",
     )
 }
 
-/// No such address.
+/// Returns the error for an unknown path.
 pub fn unknown(request: &Request) -> Problem {
     Problem::not_found(format!(
-        "There is nothing at {}. There is: / (the viewer page), /video_feed and /stream, /snapshot, /clip.mjpeg, \
+        "Unknown path {}; available are / (the viewer page), /video_feed and /stream, /snapshot, /clip.mjpeg, \
          /clip.avi, /table, /events, /loop, /state, /metrics, /healthz.",
         request.path
     ))
 }
 
-/// A picture, with ustreamer's fields for what it says of a picture too.
+/// Returns a snapshot, with the header fields of framecast and those of ustreamer.
 fn still(
     frame: &Frame,
     online: bool,
@@ -378,7 +380,7 @@ fn still(
         frame.sequence,
         captured.since_epoch().as_micros()
     );
-    let fresh = is_known(request, &tag);
+    let fresh = matches_etag(request, &tag);
     let head = uncached(dated(
         if fresh {
             Status::NotModified
@@ -398,8 +400,8 @@ fn still(
     Response::new(head, (!fresh).then(|| frame.jpeg()))
 }
 
-/// Spells a `Content-Disposition` that saves a file as `name` (RFC 6266, section 4.3): in ASCII,
-/// and in UTF-8 for clients that know RFC 8187.
+/// Returns a `Content-Disposition` that saves a file as `name` (RFC 6266, section 4.3), in ASCII
+/// and, for clients that know RFC 8187, in UTF-8.
 fn attachment(name: &str) -> String {
     let is_plain = |character: char| {
         character.is_ascii_graphic() && !matches!(character, '"' | '\\' | '/' | '%')
@@ -417,8 +419,8 @@ fn attachment(name: &str) -> String {
     )
 }
 
-/// Whether the requester says that it has what `tag` stands for (RFC 9110, section 13.1.2).
-fn is_known(request: &Request, tag: &str) -> bool {
+/// Returns whether `If-None-Match` contains `tag` (RFC 9110, section 13.1.2).
+fn matches_etag(request: &Request, tag: &str) -> bool {
     let known = request.field("If-None-Match").unwrap_or_default();
     known
         .split(',')
@@ -431,12 +433,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_name_in_any_script_is_spelt_in_ascii_too() {
+    fn file_name_in_any_script_has_an_ascii_fallback() {
         assert_eq!(
             attachment("front-1.avi"),
             "attachment; filename=\"front-1.avi\""
         );
-        let spelt = "attachment; filename=\"K_che__.avi\"; filename*=UTF-8''K%C3%BCche%20%22%2Eavi";
-        assert_eq!(attachment("K\u{fc}che \".avi"), spelt);
+        let encoded =
+            "attachment; filename=\"K_che__.avi\"; filename*=UTF-8''K%C3%BCche%20%22%2Eavi";
+        assert_eq!(attachment("K\u{fc}che \".avi"), encoded);
     }
 }

@@ -1,5 +1,5 @@
-//! The parameters of our addresses. Unknown parameters are ignored; a bad value of a known one is a
-//! 400 that names the good ones.
+//! Query parameters. Unknown parameters are ignored. An invalid value of a known one is answered
+//! with 400 and the valid values.
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
@@ -13,55 +13,56 @@ use crate::text::escaped::to_nfc;
 use crate::wire::http::Request;
 use crate::wire::multipart::Framing;
 
-/// Frames a second that a viewer may ask for.
+/// Maximum of `fps=`.
 const FPS_MAX: f64 = 240.0;
 
-/// Kilobits a second that a viewer may ask for: ten gigabits, past which a limit means nothing.
+/// Maximum of `kbps=`: ten gigabits per second.
 const KBPS_MAX: u64 = 10_000_000;
 
-/// The problem of a request for the past where none is kept.
-pub const NO_HISTORY: &str = "No history is kept; start the server with, say, --history 30s.";
+/// The error message for a request that needs a history.
+pub const NO_HISTORY: &str = "History is off; start the server with, for example, --history 30s.";
 
-/// Rows of a table with an end: some 700 megabytes of them.
+/// Maximum of `rows=`, about 700 megabytes.
 const ROWS_MAX: u64 = 10_000_000;
 
-/// The camera that is asked for: by its place in the address, by its name, else the first.
+/// Returns the index of the requested camera: `number` if the path has one, else the camera named
+/// by `camera=`, else the first.
 pub fn camera(number: Option<usize>, request: &Request, names: &[&str]) -> Result<usize, Problem> {
     find_camera(number, request, names).ok_or_else(|| {
-        let asked = asked_camera(request);
-        let asked = asked.map_or_else(
+        let requested = requested_camera(request);
+        let requested = requested.map_or_else(
             || format!("number {}", number.unwrap_or(0)),
             |name| format!("'{name}'"),
         );
         Problem::not_found(format!(
-            "There is no camera {asked}; there is: {}.",
+            "Unknown camera {requested}; available: {}.",
             names.join(", ")
         ))
     })
 }
 
-/// The same, of cameras with these names; `None` if there is no such camera.
+/// Like [`camera`]; returns `None` if there is no such camera.
 pub fn find_camera(number: Option<usize>, request: &Request, names: &[&str]) -> Option<usize> {
-    match (number, asked_camera(request)) {
+    match (number, requested_camera(request)) {
         (Some(number), _) => Some(number).filter(|&number| number < names.len()),
-        (None, Some(asked)) => {
-            let asked = to_nfc(&asked);
-            names.iter().position(|name| *name == asked)
+        (None, Some(requested)) => {
+            let requested = to_nfc(&requested);
+            names.iter().position(|name| *name == requested)
         }
         (None, None) => Some(0),
     }
 }
 
-/// Whether a request leaves open which camera it is for.
-pub fn is_camera_open(number: Option<usize>, request: &Request) -> bool {
-    number.is_none() && asked_camera(request).is_none()
+/// Returns whether a request names no camera.
+pub fn names_no_camera(number: Option<usize>, request: &Request) -> bool {
+    number.is_none() && requested_camera(request).is_none()
 }
 
-/// A request that asks for the camera `name` wherever it leaves that open.
+/// Returns a copy of a request that names the camera `name`, if it names none.
 pub fn for_camera(request: &Request, name: &str) -> Request {
     let mut request = request.clone();
-    if is_camera_open(None, &request) {
-        // The first parameter of a name is the one that counts.
+    if names_no_camera(None, &request) {
+        // Of two parameters with the same name, the first one counts.
         request.query = format!(
             "camera={}&{}",
             utf8_percent_encode(name, NON_ALPHANUMERIC),
@@ -71,11 +72,11 @@ pub fn for_camera(request: &Request, name: &str) -> Request {
     request
 }
 
-fn asked_camera(request: &Request) -> Option<Cow<'_, str>> {
+fn requested_camera(request: &Request) -> Option<Cow<'_, str>> {
     request.parameter("camera").filter(|name| !name.is_empty())
 }
 
-/// The most that a viewer wants to be given, from `fps=N` and `kbps=N`.
+/// Returns the rate limit of a viewer, from `fps=N` and `kbps=N`.
 pub fn rate_limit(request: &Request) -> Result<RateLimit, Problem> {
     Ok(RateLimit {
         interval: interval(request)?,
@@ -83,24 +84,24 @@ pub fn rate_limit(request: &Request) -> Result<RateLimit, Problem> {
     })
 }
 
-/// The least time between two frames.
+/// Returns the minimum time between two frames, from `fps=N`.
 fn interval(request: &Request) -> Result<Option<Duration>, Problem> {
     let Some(fps) = request.parameter("fps").filter(|fps| !fps.is_empty()) else {
         return Ok(None);
     };
     match fps.parse::<f64>() {
         Ok(fps) if fps > 0.0 && fps <= FPS_MAX => {
-            // Far below one frame a day it would overflow, and nobody would see the difference.
+            // A `Duration` would overflow far below one frame per day.
             let seconds = (1.0 / fps).min(86_400.0);
             Ok(Some(Duration::from_secs_f64(seconds)))
         }
-        _ => Err(Problem::bad(format!(
-            "fps takes a number above 0 and up to {FPS_MAX}, not '{fps}'."
+        _ => Err(Problem::bad_request(format!(
+            "Invalid fps '{fps}'; expected a number above 0, at most {FPS_MAX}."
         ))),
     }
 }
 
-/// Kilobits, of a thousand bits, as bytes.
+/// Returns `kbps=N`, in kilobits per second, as bytes per second.
 fn bytes_per_second(request: &Request) -> Result<Option<NonZeroU64>, Problem> {
     let Some(kbps) = request.parameter("kbps").filter(|kbps| !kbps.is_empty()) else {
         return Ok(None);
@@ -109,16 +110,16 @@ fn bytes_per_second(request: &Request) -> Result<Option<NonZeroU64>, Problem> {
         Ok(number) if (1..=KBPS_MAX).contains(&number) => {
             Ok(NonZeroU64::new(number.saturating_mul(125)))
         }
-        _ => Err(Problem::bad(format!(
-            "kbps takes a whole number from 1 to {KBPS_MAX}, not '{kbps}'."
+        _ => Err(Problem::bad_request(format!(
+            "Invalid kbps '{kbps}'; expected a whole number from 1 to {KBPS_MAX}."
         ))),
     }
 }
 
-/// How the parts are framed: as asked, else as the peer is known to need it.
+/// Returns the framing of the parts: as requested, else as the client needs it.
 ///
-/// A browser shows a part of an `<img>` only once the header block of the next one is there, so it
-/// is sent ahead; players and libraries want `Content-Length`. Measured in Chromium and WebKitGTK.
+/// Chromium and WebKitGTK show a part of an `<img>` only after the header of the next part has
+/// arrived (measured), so that is sent in advance. Players and libraries need `Content-Length`.
 pub fn framing(request: &Request) -> Result<Framing, Problem> {
     match request
         .parameter("framing")
@@ -128,13 +129,13 @@ pub fn framing(request: &Request) -> Result<Framing, Problem> {
         Some("advance") => return Ok(Framing::Advance),
         Some("length") => return Ok(Framing::Length),
         Some(other) => {
-            return Err(Problem::bad(format!(
-                "framing takes 'length' or 'advance', not '{other}'."
+            return Err(Problem::bad_request(format!(
+                "Invalid framing '{other}'; expected length or advance."
             )));
         }
         None => {}
     }
-    // ustreamer's word for it.
+    // ustreamer's parameter.
     if request
         .parameter("advance_headers")
         .is_some_and(|value| value == "1")
@@ -154,40 +155,40 @@ pub fn framing(request: &Request) -> Result<Framing, Problem> {
     })
 }
 
-/// Rows of a table with an end, from `rows=N`; without it, there is none.
+/// Returns the number of rows, from `rows=N`. `None` is a table without end.
 pub fn rows(request: &Request) -> Result<Option<u64>, Problem> {
     match whole_number("rows", request) {
         Ok(None) => Ok(None),
         Ok(Some(rows)) if (1..=ROWS_MAX).contains(&rows) => Ok(Some(rows)),
         _ => {
             let rows = request.parameter("rows").unwrap_or_default();
-            Err(Problem::bad(format!(
-                "rows takes a whole number from 1 to {ROWS_MAX}, not '{rows}'."
+            Err(Problem::bad_request(format!(
+                "Invalid rows '{rows}'; expected a whole number from 1 to {ROWS_MAX}."
             )))
         }
     }
 }
 
-/// The length of a clip, from `seconds=N`, by default `usual` seconds: as much of it as a history
-/// reaches back to.
-pub fn seconds(request: &Request, span: Duration, usual: f64) -> Result<Duration, Problem> {
+/// Returns the length of a clip, from `seconds=N`, `default` seconds without it. At most `span`,
+/// the length of the history.
+pub fn seconds(request: &Request, span: Duration, default: f64) -> Result<Duration, Problem> {
     let longest = span.as_secs_f64();
     let Some(seconds) = request
         .parameter("seconds")
         .filter(|seconds| !seconds.is_empty())
     else {
-        return Ok(Duration::from_secs_f64(longest.min(usual)));
+        return Ok(Duration::from_secs_f64(longest.min(default)));
     };
     match seconds.parse() {
         Ok(number) if number >= 1.0 => Ok(Duration::from_secs_f64(longest.min(number))),
-        _ => Err(Problem::bad(format!(
-            "seconds takes a number from 1, not '{seconds}'."
+        _ => Err(Problem::bad_request(format!(
+            "Invalid seconds '{seconds}'; expected a number, at least 1."
         ))),
     }
 }
 
-/// How late a stream is to be, from `delay=TIME` in seconds with or without their unit: in tenths
-/// of a second, as much as a history reaches back to.
+/// Returns the delay of a stream, from `delay=TIME`, in seconds with or without the unit `s`.
+/// Rounded to tenths of a second; at most `span`, the length of the history.
 pub fn delay(request: &Request, span: Duration) -> Result<Duration, Problem> {
     let Some(delay) = request.parameter("delay").filter(|delay| !delay.is_empty()) else {
         return Ok(Duration::ZERO);
@@ -200,24 +201,26 @@ pub fn delay(request: &Request, span: Duration) -> Result<Duration, Problem> {
             ((seconds * 10.0).round() as u64).saturating_mul(100),
         )
         .min(span)),
-        _ => Err(Problem::bad(format!(
-            "delay takes seconds from 0.1 to {longest}, as far as --history reaches, not '{delay}'."
+        _ => Err(Problem::bad_request(format!(
+            "Invalid delay '{delay}'; expected 0.1 to {longest} seconds (see --history)."
         ))),
     }
 }
 
-/// Whether a parameter that is 0 or 1 is 1.
+/// Returns whether a parameter that takes 0 or 1 is 1.
 pub fn flag(name: &str, request: &Request) -> Result<bool, Problem> {
     match request.parameter(name).as_deref() {
         None | Some("" | "0") => Ok(false),
         Some("1") => Ok(true),
-        Some(other) => Err(Problem::bad(format!("{name} takes 0 or 1, not '{other}'."))),
+        Some(other) => Err(Problem::bad_request(format!(
+            "Invalid {name} '{other}'; expected 0 or 1."
+        ))),
     }
 }
 
-/// The number of the last event that a listener knows: its browser's word for it, or the one that
-/// its page gives where the browser has none. A browser's may be another server's, so what is no
-/// number there is nobody's mistake.
+/// Returns the id of the last event that a client received: from the field that a browser sends
+/// when it reconnects, or from the parameter of a page. The field may stem from another server, so
+/// an invalid one is ignored.
 pub fn last_event(request: &Request) -> Result<Option<u64>, Problem> {
     match request
         .field("Last-Event-ID")
@@ -228,15 +231,15 @@ pub fn last_event(request: &Request) -> Result<Option<u64>, Problem> {
     }
 }
 
-/// A whole number, of a parameter that takes one.
+/// Returns the value of a parameter that takes a whole number.
 pub fn whole_number(name: &str, request: &Request) -> Result<Option<u64>, Problem> {
     let Some(value) = request.parameter(name).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let number = value.parse();
     number.map(Some).map_err(|_| {
-        Problem::bad(format!(
-            "{name} takes a whole number from 0, not '{value}'."
+        Problem::bad_request(format!(
+            "Invalid {name} '{value}'; expected a whole number, at least 0."
         ))
     })
 }

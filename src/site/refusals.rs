@@ -8,7 +8,7 @@ use crate::wire::http::Status;
 const BASIC: &str = "Basic realm=\"framecast\", charset=\"UTF-8\"";
 const BEARER: &str = "Bearer realm=\"framecast\"";
 
-/// The status of the response.
+/// Returns the status of the response.
 pub fn status(reason: Reason) -> Status {
     match reason {
         Reason::PublicAddress => Status::Forbidden,
@@ -19,19 +19,19 @@ pub fn status(reason: Reason) -> Status {
     }
 }
 
-/// The response, the same for every address.
+/// Returns the response. It is the same at every path, so it does not reveal which paths exist.
 pub fn problem(reason: Reason, policy: &Policy) -> Problem {
     let sentence = match reason {
         Reason::PublicAddress => {
-            "No credentials are set, so only private addresses are served; set some with --auth-file or --token-file, \
-             or serve all addresses with --public."
+            "Public addresses are not served without credentials; set --auth-file or --token-file, or allow all with \
+             --public."
         }
         Reason::UnknownHost => "Unknown host name; allow it with --allow-host NAME.",
         Reason::Credentials { .. } => "Missing or wrong credentials.",
         Reason::TooManyFailures { .. } => {
             "Too many failed logins from your address; try again later."
         }
-        Reason::Busy => "Too many credentials are being checked; try again in a moment.",
+        Reason::Busy => "Too many pending logins; try again in a moment.",
     };
     let problem = Problem::new(status(reason), sentence);
     match reason {

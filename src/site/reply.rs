@@ -1,4 +1,4 @@
-//! What responses have in common: their head fields, and the sentence of a problem.
+//! The parts that responses have in common: header fields and error messages.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use crate::hub::{Answer, Response};
 use crate::wire::http::{ResponseHead, Status};
 use crate::wire::metadata::WallTime;
 
-/// Why a request fails: a status, and a sentence for people.
+/// An error response: a status, and a sentence for people.
 #[derive(Debug)]
 pub struct Problem {
     status: Status,
@@ -19,27 +19,27 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// 404: there is no such thing.
+    /// 404 Not Found.
     pub fn not_found(sentence: impl Into<String>) -> Self {
         Self::new(Status::NotFound, sentence)
     }
 
-    /// 400: a parameter has a bad value.
-    pub fn bad(sentence: impl Into<String>) -> Self {
+    /// 400 Bad Request: a parameter has an invalid value.
+    pub fn bad_request(sentence: impl Into<String>) -> Self {
         Self::new(Status::BadRequest, sentence)
     }
 
-    /// 503: try again after so many seconds.
-    pub fn not_now(sentence: impl Into<String>, retry_after_seconds: u32) -> Self {
+    /// 503 Service Unavailable; a client may retry after this many seconds.
+    pub fn unavailable(sentence: impl Into<String>, retry_after_seconds: u32) -> Self {
         Self::new(Status::ServiceUnavailable, sentence).retry_after(retry_after_seconds)
     }
 
-    /// 501: the server does not do that.
+    /// 501 Not Implemented.
     pub fn not_implemented(sentence: impl Into<String>) -> Self {
         Self::new(Status::NotImplemented, sentence)
     }
 
-    /// A response with this status.
+    /// Returns an error response.
     pub fn new(status: Status, sentence: impl Into<String>) -> Self {
         Self {
             status,
@@ -49,19 +49,19 @@ impl Problem {
         }
     }
 
-    /// The same, worth another try after a while.
+    /// Adds a `Retry-After` field, in seconds.
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }
 
-    /// The same, and what would have to be sent (RFC 9110, section 11.6.1).
+    /// Adds a `WWW-Authenticate` field (RFC 9110, section 11.6.1).
     pub fn challenge(mut self, challenge: &'static str) -> Self {
         self.challenges.push(challenge);
         self
     }
 
-    /// Responds with the sentence, as plain text.
+    /// Returns the response, with the sentence as plain text.
     pub fn answer(self, date: WallTime) -> Answer {
         let mut head = dynamic(self.status, "text/plain; charset=utf-8", date);
         if let Some(seconds) = self.retry_after_seconds {
@@ -74,20 +74,20 @@ impl Problem {
     }
 }
 
-/// Responds with all of a body.
+/// Returns a response with a complete body.
 pub fn respond(head: ResponseHead, body: impl Into<Bytes>) -> Answer {
     Answer::Respond(Response::new(head, Some(body.into())))
 }
 
-/// Begins the response to one request, which no cache may keep.
+/// Returns the head of a response that no cache may store.
 pub fn dynamic(status: Status, content_type: impl Display, date: WallTime) -> ResponseHead {
     uncached(dated(status, date))
         .field("Content-Type", content_type)
         .field("X-Content-Type-Options", "nosniff")
 }
 
-/// Adds the fields of a page: it loads nothing from elsewhere, sends nothing anywhere else, and may
-/// be framed only by the pages of `origins`.
+/// Adds the security fields of a page: it loads nothing from other hosts, sends no referrer, and
+/// only the pages of `origins` may show it in a frame.
 pub fn secured(head: ResponseHead, origins: &Origins) -> ResponseHead {
     let ancestors = origins.frame_ancestors();
     head.field("Referrer-Policy", "no-referrer").field(
@@ -98,12 +98,12 @@ pub fn secured(head: ResponseHead, origins: &Origins) -> ResponseHead {
     )
 }
 
-/// Begins a response with its date (RFC 9110, section 6.6.1).
+/// Returns a head with its date (RFC 9110, section 6.6.1).
 pub fn dated(status: Status, date: WallTime) -> ResponseHead {
     ResponseHead::new(status).field("Date", httpdate::fmt_http_date(date.into()))
 }
 
-/// Adds the fields that forbid caching, in every dialect that a cache or a proxy may understand.
+/// Adds the fields that forbid caching, in HTTP/1.1 and HTTP/1.0 form.
 pub fn uncached(head: ResponseHead) -> ResponseHead {
     head.field(
         "Cache-Control",

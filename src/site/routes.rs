@@ -1,47 +1,47 @@
-//! Which address means what. Paths are matched whole and nothing in them is decoded, so there is no
-//! second way to say one.
+//! Routes: the meaning of each path. A path is compared as a whole and without decoding, so each
+//! resource has exactly one.
 
 use super::assets::{self, Asset};
 use super::clip::Format;
 use super::parameters;
 use crate::wire::http::Request;
 
-/// What a request asks for.
+/// The resource of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Route {
-    /// A page, or something that one needs.
+    /// A page, script, style sheet or image.
     Asset(&'static Asset),
-    /// Frames without end.
+    /// A multipart stream.
     Stream {
-        /// The camera's place, where the address itself names one (`/?action=stream_N`).
+        /// The index of the camera, if the path names it (`/?action=stream_N`).
         number: Option<usize>,
     },
-    /// One frame.
+    /// One JPEG.
     Snapshot {
-        /// The camera's place, where the address itself names one (`/?action=snapshot_N`).
+        /// The index of the camera, if the path names it (`/?action=snapshot_N`).
         number: Option<usize>,
     },
-    /// The last seconds of a camera, as a file.
+    /// The last seconds of a camera as a file.
     Clip(Format),
-    /// A table of frames, made as it is sent.
+    /// An HTML table of frames, rendered while it is sent.
     Table,
     /// Server-sent events.
     Events,
-    /// Figures, as JSON.
+    /// The state as JSON.
     State,
-    /// Figures, for Prometheus.
+    /// Metrics for Prometheus.
     Metrics,
-    /// Whether all is well.
+    /// The health check.
     Health,
-    /// A control of mjpg-streamer, which framecast does not have.
+    /// A camera control of mjpg-streamer, which framecast does not support.
     Control,
-    /// None of these.
+    /// An unknown path.
     Unknown,
 }
 
 impl Route {
-    /// The route of a request. `/?action=...` is how mjpg-streamer spells its addresses, and is
-    /// told by the query.
+    /// Returns the route of a request. mjpg-streamer's addresses are `/?action=...`, so the query
+    /// decides there.
     pub fn of(request: &Request) -> Self {
         match request.path.as_str() {
             "/" => request
@@ -63,7 +63,7 @@ impl Route {
         }
     }
 
-    /// Whether it is a picture, moving or not.
+    /// Returns whether it is a stream or a snapshot.
     pub fn is_picture(self) -> bool {
         matches!(self, Route::Stream { .. } | Route::Snapshot { .. })
     }
@@ -90,8 +90,7 @@ impl Route {
     }
 }
 
-/// Whether `path` is one of those by which pages and programs for mjpg-streamer list and set what a
-/// camera can do.
+/// Returns whether `path` is one by which programs for mjpg-streamer list and set camera controls.
 fn is_control(path: &str) -> bool {
     let name = path.strip_prefix('/').unwrap_or_default();
     let name = name
@@ -107,9 +106,9 @@ fn is_control(path: &str) -> bool {
     matches!(word, "input" | "output" | "program" | "control")
 }
 
-/// Whether a request asks for something of the camera at place `camera` among `names` alone, or
-/// leaves open of which: the page and what it needs, pictures, clips, the table, figures and
-/// events, but not the figures of the loop and of the server as a whole.
+/// Returns whether a token for one camera, the one at index `camera` of `names`, grants access to a
+/// request: to the page and its files, and to streams, snapshots, clips, table, state and events of
+/// that camera or of no particular one; not to the event loop and the metrics of the server.
 pub fn is_of_camera(request: &Request, camera: usize, names: &[&str]) -> bool {
     let number = match Route::of(request) {
         Route::Stream { number } | Route::Snapshot { number } => number,
@@ -124,7 +123,7 @@ pub fn is_of_camera(request: &Request, camera: usize, names: &[&str]) -> bool {
         Route::Asset(_) | Route::Clip(_) | Route::Table | Route::State | Route::Events => None,
         Route::Metrics | Route::Health | Route::Control | Route::Unknown => return false,
     };
-    if parameters::is_camera_open(number, request) {
+    if parameters::names_no_camera(number, request) {
         true
     } else {
         parameters::find_camera(number, request, names) == Some(camera)

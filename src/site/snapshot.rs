@@ -1,5 +1,5 @@
-//! What the server says of itself: one snapshot, of which `/state`, `/metrics` and `/events` are
-//! renderings. Where ustreamer has a field of the same meaning, it has its name.
+//! A snapshot of the server's state, which `/state`, `/metrics` and `/events` render. A field with
+//! the meaning of one of ustreamer's has the same name.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,22 +13,21 @@ use crate::stream::Channel;
 use crate::stream::counts::{FrameCounts, Totals};
 use crate::stream::{Frame, Histogram};
 
-/// Viewers listed in one snapshot, unless they are asked for by their keys: 3,000 viewers would be
-/// a megabyte of JSON.
+/// Limit of the viewers listed in a snapshot. 3,000 viewers would be a megabyte of JSON.
 pub const VIEWERS_LISTED_MAX: usize = 256;
 
 /// The server at one moment: the data of a `state` event, and most of `/state`.
 #[derive(Clone, Debug, Default, Serialize)]
 #[allow(
     missing_docs,
-    reason = "the names are the documentation, in the reader's JSON as here"
+    reason = "the guide's page metrics.md describes each field"
 )]
 pub struct Snapshot {
     pub cameras: Vec<Camera>,
     pub viewers: usize,
     pub publishers: Vec<Publisher>,
     pub frames: FrameCounts,
-    /// Bytes of past frames that slow viewers hold.
+    /// Bytes of past frames that are retained for slow viewers.
     pub retained_bytes: usize,
     /// Requests that failed access control, by reason.
     pub refused: Counts,
@@ -38,12 +37,12 @@ pub struct Snapshot {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     pub limits: LimitsInForce,
-    /// Viewers, or those of them that were asked for.
+    /// The listed viewers.
     #[serde(skip)]
     pub listed: Vec<ConnectionView>,
 }
 
-/// What is known of the server beside its hub.
+/// The state of the server outside the hub.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "see Snapshot")]
 pub struct Server {
@@ -66,7 +65,7 @@ pub struct Camera {
     pub sequence: u64,
     pub frame_age_ms: Option<u64>,
     pub viewers: usize,
-    /// What is kept of its past.
+    /// Its history.
     pub history_frames: usize,
     pub history_bytes: usize,
     pub published_frames: u64,
@@ -77,7 +76,7 @@ pub struct Camera {
     pub capture_to_last_byte: Histogram,
 }
 
-/// The process that gives a camera's frames.
+/// The driver process of a camera.
 #[derive(Clone, Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see Snapshot")]
 pub struct Driver {
@@ -90,20 +89,20 @@ pub struct Driver {
     #[serde(rename = "driver_restarts")]
     pub restarts: u32,
     pub accepted_frames: u64,
-    /// Accepted frames with a flaw in them or their framing that was mended.
+    /// Accepted frames that were repaired.
     pub repaired_frames: u64,
     pub rejected_frames: BTreeMap<&'static str, u64>,
-    /// Times and numbers of frames that were out of range: the time of arrival and the next number
-    /// stand for them.
+    /// Capture times and sequence numbers out of range: the time of arrival and the next number are
+    /// used instead.
     pub timestamps_ignored: u64,
     pub sequences_ignored: u64,
-    /// All bytes that its drivers wrote are in one of these four: whole frames, flawed ones, none,
-    /// and not known yet.
+    /// The bytes read from the driver are the sum of these four: of valid frames, of invalid
+    /// frames, of no frame, and not yet decoded.
     pub accepted_bytes: u64,
     pub rejected_bytes: u64,
     pub discarded_bytes: u64,
     pub buffered_bytes: u64,
-    /// Whether it should give frames and does not, for longer than a restart takes.
+    /// Whether it should deliver frames and has not, for longer than a restart takes.
     pub offline: bool,
     /// Whether viewers are shown a placeholder.
     pub placeholder: bool,
@@ -117,7 +116,7 @@ pub struct Resolution {
     pub height: u16,
 }
 
-/// One place where a camera is published.
+/// A target to which a camera is published.
 #[derive(Clone, Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see Snapshot")]
 pub struct Publisher {
@@ -125,11 +124,11 @@ pub struct Publisher {
     pub target: String,
     pub running: bool,
     pub restarts: u32,
-    /// What its process was sent as a viewer, since it was started.
+    /// The frames sent to its process, since that was started.
     #[serde(flatten)]
     pub frames: FrameCounts,
     pub error: Option<String>,
-    /// The connection of that viewer.
+    /// The connection to that process.
     #[serde(skip)]
     pub key: Option<Key>,
 }
@@ -138,7 +137,7 @@ pub struct Publisher {
 #[allow(missing_docs, reason = "see Snapshot")]
 pub struct Connections {
     pub open: usize,
-    /// Tables that are being read, listeners to events, and clips that are being sent.
+    /// Connections that receive a table, events, or a clip.
     pub tables: usize,
     pub event_streams: usize,
     pub clips: usize,
@@ -146,7 +145,7 @@ pub struct Connections {
     pub totals: Totals,
 }
 
-/// The loop itself.
+/// The event loop.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see Snapshot")]
 pub struct EventLoop {
@@ -163,20 +162,20 @@ pub struct EventLoop {
     pub uptime_ms: u64,
 }
 
-/// Encrypted listeners.
+/// The TLS listeners.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see Snapshot")]
 pub struct Tls {
     pub handshakes: u64,
     pub handshakes_failed: u64,
-    /// Connections that spoke HTTP without TLS, and got a response that says so.
+    /// Requests in plain HTTP on a TLS port.
     pub plain_http_requests: u64,
     pub certificate_reloads: u64,
-    /// Renewed certificates that could not be used: the old one was kept.
+    /// Changed certificates that were invalid. The old one stays in use.
     pub certificate_reloads_failed: u64,
 }
 
-/// The limits that the server was started with.
+/// The limits of this server.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see Snapshot")]
 pub struct LimitsInForce {
@@ -196,8 +195,8 @@ pub struct LimitsInForce {
 }
 
 impl Snapshot {
-    /// Takes a snapshot, in one pass over the connections. It lists the viewers with one of these
-    /// `labels`; without labels, the first [`VIEWERS_LISTED_MAX`].
+    /// Takes a snapshot, in one pass over the connections. Lists the viewers with one of these
+    /// `labels` or, without labels, all viewers, up to [`VIEWERS_LISTED_MAX`].
     pub fn new<T: Transport>(
         hub: &Hub<T>,
         server: Server,
@@ -266,17 +265,17 @@ impl Snapshot {
             {
                 publisher.frames = frames;
             }
-            let is_asked = labels.is_none_or(|labels| labels.contains(&&*viewer.label));
-            if is_asked && self.listed.len() < VIEWERS_LISTED_MAX {
+            let is_listed = labels.is_none_or(|labels| labels.contains(&&*viewer.label));
+            if is_listed && self.listed.len() < VIEWERS_LISTED_MAX {
                 self.listed
                     .push(ConnectionView::new(hub, connection, &names, now));
             }
         }
     }
 
-    /// The same of the camera at place `camera` alone, without what concerns the server as a whole,
-    /// and without the source: for the holder of a token that opens one camera.
-    pub fn of_camera_alone(self, camera: usize) -> Self {
+    /// Reduces the snapshot to what a token for one camera grants access to: that camera, without
+    /// its source, and nothing about the other cameras and their connections.
+    pub fn for_camera(self, camera: usize) -> Self {
         let own = self.cameras.into_iter().nth(camera);
         let own = own.map(|camera| Camera {
             driver: Driver {
@@ -300,7 +299,7 @@ impl Snapshot {
 }
 
 impl Camera {
-    /// Returns one camera, with the counts of the frames of its closed viewers.
+    /// Returns one camera. Its counts are those of its closed viewers.
     fn new(driver: Driver, channel: &Channel, now: Instant) -> Self {
         let frame = channel.live.as_ref();
         let resolution = |frame: &Frame| Resolution {

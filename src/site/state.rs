@@ -1,4 +1,4 @@
-//! The JSON of `/state`: a snapshot, and one camera of it in ustreamer's shape.
+//! The JSON of `/state`: a snapshot, and one of its cameras in the format of ustreamer.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::connection_view::{ConnectionView, whole};
 use super::snapshot::{Resolution, Snapshot};
 
-/// All of `/state`.
+/// The document at `/state`.
 #[derive(Debug, Serialize)]
 #[allow(
     missing_docs,
-    reason = "the names are the documentation, in the reader's JSON as here"
+    reason = "the guide's page metrics.md describes each field"
 )]
 pub struct State<'a> {
     pub ok: bool,
@@ -20,8 +20,8 @@ pub struct State<'a> {
     pub snapshot: &'a Snapshot,
 }
 
-/// The camera that was asked for, as ustreamer describes its own. Rates are whole numbers there;
-/// [`Camera`](super::snapshot::Camera) has them to the decimal.
+/// The selected camera, in the format of ustreamer, which has rates as whole numbers.
+/// [`Camera`](super::snapshot::Camera) has them exactly.
 #[derive(Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "see State")]
 pub struct Selected<'a> {
@@ -44,12 +44,12 @@ pub struct Source {
 pub struct Stream<'a> {
     pub queued_fps: u32,
     pub clients: usize,
-    /// The listed viewers, by the numbers of their connections.
+    /// The listed viewers by the numbers of their connections.
     pub clients_stat: BTreeMap<String, &'a ConnectionView>,
 }
 
 impl<'a> State<'a> {
-    /// Returns `snapshot`, with the camera at place `selected` of it in ustreamer's shape.
+    /// Returns the document. `selected` is the index of a camera of `snapshot`.
     pub fn new(snapshot: &'a Snapshot, selected: usize) -> Self {
         let camera = &snapshot.cameras[selected];
         let fps = whole(camera.captured_fps);

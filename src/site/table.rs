@@ -1,5 +1,6 @@
-//! A table of frames, row by row as it is made: of the last so many, and then of each as it is
-//! published; or of any number, for which the past is told again and again.
+//! A table of frames, rendered while it is sent: without end, with a row for each frame as it is
+//! published, or with a number of rows, for which the frame records are repeated as often as
+//! needed.
 
 use std::fmt::Write;
 use std::mem;
@@ -14,28 +15,28 @@ use crate::hub::{Body, BodyKind, Next};
 use crate::stream::FrameRecord;
 use crate::stream::{EventLog, Live, Topic};
 
-/// A chunk is sent once it has grown to this size.
+/// A chunk is sent once it has reached this size.
 const CHUNK_BYTES: usize = 12 * 1024;
 
 /// Room for one more row.
 const ROW_BYTES_MAX: usize = 256;
 
-/// Writes the table for one reader. What it has told is a number, so a table of ten million rows
+/// The body of one `/table` response. Its progress is a number, so a table of ten million rows
 /// takes no more memory than one of ten.
 #[derive(Debug)]
 pub struct Table {
     camera: usize,
     name: String,
-    /// What its links carry on, and what that opens.
+    /// The token for its links, and the scope of that.
     token: Option<(String, Scope)>,
-    /// What is left of the opening, where links with a long token make it larger than a chunk.
+    /// The rest of the page's head, if links with a long token make it larger than a chunk.
     opening: Bytes,
     rows_left: Option<u64>,
-    /// The number in the journal of the last frame told of.
-    told: u64,
-    /// And among those of its camera, once there is one.
-    told_number: Option<u64>,
-    /// Frames that have no row and never will, since somebody asked last.
+    /// The id of the last record sent.
+    last_id: u64,
+    /// Its number among the records of the camera.
+    last_number: Option<u64>,
+    /// Records that were skipped since [`take_missed`](Body::take_missed).
     missed: u64,
     progress: Progress,
 }
@@ -48,8 +49,7 @@ enum Progress {
 }
 
 impl Table {
-    /// A table of `rows` rows, or one without end, of the frames of `camera`, which is called
-    /// `name`.
+    /// Returns a table of the frames of `camera` with `rows` rows, or without end.
     pub fn new(camera: usize, name: &str, rows: Option<u64>) -> Self {
         Self {
             camera,
@@ -57,44 +57,44 @@ impl Table {
             token: None,
             opening: Bytes::new(),
             rows_left: rows,
-            told: 0,
-            told_number: None,
+            last_id: 0,
+            last_number: None,
             missed: 0,
             progress: Progress::Opening,
         }
     }
 
-    /// The same, with the token that it was asked for with in each of its links.
-    pub fn carrying(self, token: Option<(String, Scope)>) -> Self {
+    /// Adds the token of the request to each link.
+    pub fn with_token(self, token: Option<(String, Scope)>) -> Self {
         Self { token, ..self }
     }
 
-    /// Writes rows until the chunk is large enough or there are no more for now.
+    /// Writes rows until the chunk is full or no more records exist.
     fn rows(&mut self, out: &mut String, log: &EventLog) {
         while self.rows_left != Some(0) && out.len() < CHUNK_BYTES {
-            let facts = log.frames_after(self.camera, self.told);
-            if facts.len() == 0 {
-                if self.rows_left.is_none() || self.told == 0 {
+            let records = log.frames_after(self.camera, self.last_id);
+            if records.len() == 0 {
+                if self.rows_left.is_none() || self.last_id == 0 {
                     return;
                 }
-                // The past has been told: tell it again.
-                self.told = 0;
+                // All records are sent: repeat them.
+                self.last_id = 0;
             }
-            for fact in facts {
+            for record in records {
                 if self.rows_left == Some(0) || out.len() >= CHUNK_BYTES {
                     return;
                 }
-                row(out, fact);
+                row(out, record);
                 if self.rows_left.is_none() {
                     let expected = self
-                        .told_number
-                        .map_or(fact.number, |told| told.saturating_add(1));
+                        .last_number
+                        .map_or(record.number, |last| last.saturating_add(1));
                     self.missed = self
                         .missed
-                        .saturating_add(fact.number.saturating_sub(expected));
-                    self.told_number = Some(fact.number);
+                        .saturating_add(record.number.saturating_sub(expected));
+                    self.last_number = Some(record.number);
                 }
-                self.told = fact.id;
+                self.last_id = record.id;
                 self.rows_left = self.rows_left.map(|rows| rows.saturating_sub(1));
             }
         }
@@ -125,7 +125,7 @@ impl Body for Table {
             self.progress = Progress::Rows;
             let mut opening = opening(&self.name);
             if let Some((token, scope)) = self.token.take() {
-                opening = token::carry_on(&opening, &token, scope);
+                opening = token::add_to_links(&opening, &token, scope);
             }
             match opening.len() {
                 ..=CHUNK_BYTES => out.push_str(&opening),
@@ -152,8 +152,8 @@ impl Body for Table {
     }
 }
 
-/// Returns what precedes the first row: end tags that HTML may omit are left out of it and of the
-/// rows.
+/// Returns the page up to the first row. It and the rows omit the end tags that HTML allows to
+/// omit.
 fn opening(name: &str) -> String {
     let query = utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
     include_str!("static/table.html")
@@ -161,8 +161,7 @@ fn opening(name: &str) -> String {
         .replace("{name}", &escaped(name))
 }
 
-/// Returns `text` with every character replaced that means something in HTML (WHATWG HTML, section
-/// 13.3).
+/// Returns `text` with the special characters of HTML escaped (WHATWG HTML, section 13.3).
 fn escaped(text: &str) -> String {
     let replacements = [
         ("&", "&amp;"),
@@ -176,24 +175,24 @@ fn escaped(text: &str) -> String {
         .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
-fn row(out: &mut String, fact: &FrameRecord) {
-    // With a space, date and time may wrap in a narrow window.
+fn row(out: &mut String, record: &FrameRecord) {
+    // A space lets date and time wrap in a narrow window.
     let captured =
-        humantime::format_rfc3339_millis(SystemTime::from(fact.captured_wall)).to_string();
+        humantime::format_rfc3339_millis(SystemTime::from(record.captured_wall)).to_string();
     let captured = captured.replace('T', " ").replace('Z', "");
     let _ = write!(
         out,
         "<tr><td>{}<td>{captured}<td>{}<td>",
-        fact.sequence, fact.bytes
+        record.sequence, record.bytes
     );
-    match fact.interval {
+    match record.interval {
         Some(interval) => {
             let tenths = interval.as_micros() / 100;
             let _ = write!(out, "{}.{}", tenths / 10, tenths % 10);
         }
         None => out.push('–'),
     }
-    let _ = writeln!(out, "<td>{}×{}", fact.width, fact.height);
+    let _ = writeln!(out, "<td>{}×{}", record.width, record.height);
 }
 
 #[cfg(test)]

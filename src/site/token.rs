@@ -1,5 +1,4 @@
-//! A page that was opened with a token in its address: what it links to must be asked for with the
-//! same.
+//! Tokens in links: a page that was opened with `?token=` must use the same token in its links.
 
 use std::borrow::Cow;
 
@@ -7,8 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::auth::Scope;
 
-/// What precedes an address in a file of ours: in a page, in a script that imports another, and in
-/// the manifest.
+/// The text before a link in the files: of pages, of scripts that import others, of the manifest.
 const MARKS: [&str; 5] = [
     "href=\"",
     "src=\"",
@@ -17,31 +15,30 @@ const MARKS: [&str; 5] = [
     "\"start_url\": \"",
 ];
 
-/// A longer token is not carried on: a secret has at most 256 bytes, and a signed token holds the
-/// name of a camera, at most 60 characters of any script with each byte escaped, besides its
-/// signature.
-const CARRIED_BYTES_MAX: usize = 1024;
+/// Limit of a token in links. The longest valid one is a signed token with a camera name of 60
+/// characters, each of them up to 4 escaped bytes; a secret has at most 256 bytes.
+const TOKEN_BYTES_MAX: usize = 1024;
 
-/// The link to the page of the loop, which shows the connections of all cameras.
+/// The link to the page of the event loop, which shows the connections of all cameras.
 const LOOP_LINK: &str = "    <a href=\"loop\">The loop</a>\n";
 
-/// `text` with `token` in each of its addresses, which are all relative. In the scope of one
-/// camera, it has no link to the page that this scope does not cover.
-pub fn carry_on(text: &str, token: &str, scope: Scope) -> String {
+/// Returns `text` with `token` in each of its links, which are all relative. For the scope of one
+/// camera, removes the link to the page that this scope does not cover.
+pub fn add_to_links(text: &str, token: &str, scope: Scope) -> String {
     let text = match scope {
         Scope::Everything => Cow::Borrowed(text),
         Scope::Camera(_) => Cow::Owned(text.replace(LOOP_LINK, "")),
     };
-    if token.len() > CARRIED_BYTES_MAX {
+    if token.len() > TOKEN_BYTES_MAX {
         return text.into_owned();
     }
-    // Everything but letters and digits is escaped, so nothing in it can end the address.
+    // Everything but letters and digits is escaped, so the token cannot end the attribute.
     let parameter = format!("token={}", utf8_percent_encode(token, NON_ALPHANUMERIC));
     MARKS.iter().fold(text.into_owned(), |text, mark| {
-        let mut pieces = text.split(mark);
-        let first = pieces.next().unwrap_or_default().to_owned();
-        pieces.fold(first, |done, piece| {
-            let (address, rest) = piece.split_once('"').unwrap_or((piece, ""));
+        let mut parts = text.split(mark);
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |done, part| {
+            let (address, rest) = part.split_once('"').unwrap_or((part, ""));
             let separator = if address.contains('?') { "&amp;" } else { "?" };
             done + mark + address + separator + &parameter + "\"" + rest
         })
@@ -54,21 +51,21 @@ mod tests {
     use crate::site::assets::{VIEWER, find};
 
     #[test]
-    fn token_longer_than_any_real_one_is_not_carried_on() {
+    fn overlong_token_is_not_added_to_links() {
         let link = "<a href=\"./\">";
         assert_ne!(
-            carry_on(link, &"a".repeat(CARRIED_BYTES_MAX), Scope::Everything),
+            add_to_links(link, &"a".repeat(TOKEN_BYTES_MAX), Scope::Everything),
             link
         );
         assert_eq!(
-            carry_on(link, &"a".repeat(CARRIED_BYTES_MAX + 1), Scope::Everything),
+            add_to_links(link, &"a".repeat(TOKEN_BYTES_MAX + 1), Scope::Everything),
             link
         );
     }
 
     #[test]
-    fn every_link_of_a_page_carries_the_token_on() {
-        let page = carry_on(
+    fn token_is_added_to_every_link_of_a_page() {
+        let page = add_to_links(
             "<a href=\"./\"><img src=\"video_feed\" alt=\"x\"></a>",
             "a\"b~",
             Scope::Everything,
@@ -77,21 +74,21 @@ mod tests {
             page,
             "<a href=\"./?token=a%22b%7E\"><img src=\"video_feed?token=a%22b%7E\" alt=\"x\"></a>"
         );
-        let linked = carry_on("<a href=\"table?rows=9\">", "abc", Scope::Everything);
+        let linked = add_to_links("<a href=\"table?rows=9\">", "abc", Scope::Everything);
         assert_eq!(linked, "<a href=\"table?rows=9&amp;token=abc\">");
         let page = VIEWER.linking_text().unwrap();
-        let viewer = carry_on(page, "abc", Scope::Everything);
+        let viewer = add_to_links(page, "abc", Scope::Everything);
         let links = viewer.matches("href=\"").count() + viewer.matches("src=\"").count();
         assert_eq!(viewer.matches("?token=abc\"").count(), links);
         assert!(!page.contains("href=\"http"), "no address has a host");
-        let narrow = carry_on(page, "abc", Scope::Camera(0));
+        let narrow = add_to_links(page, "abc", Scope::Camera(0));
         assert!(viewer.contains("href=\"loop?") && !narrow.contains("href=\"loop"));
         assert_eq!(narrow.matches("?token=abc\"").count(), links - 1);
     }
 
     #[test]
-    fn imports_and_icons_carry_the_token_on() {
-        let script = carry_on(
+    fn token_is_added_to_imports_and_icons() {
+        let script = add_to_links(
             "import { $ } from \"./page.js\";\nconst x = 'from';",
             "abc",
             Scope::Everything,
@@ -104,7 +101,7 @@ mod tests {
             .and_then(|manifest| manifest.linking_text())
             .unwrap();
         let manifest: serde_json::Value =
-            serde_json::from_str(&carry_on(manifest, "a\"b", Scope::Everything)).unwrap();
+            serde_json::from_str(&add_to_links(manifest, "a\"b", Scope::Everything)).unwrap();
         assert_eq!(manifest["start_url"], "./?token=a%22b");
         for icon in manifest["icons"].as_array().unwrap() {
             let source = icon["src"]

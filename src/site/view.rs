@@ -1,4 +1,4 @@
-//! What the site sees of the server while it answers one request.
+//! The view of the server that answering a request needs.
 
 use std::time::{Duration, Instant};
 
@@ -7,15 +7,15 @@ use crate::hub::{BodyKind, Hub, Transport};
 use crate::stream::Channel;
 use crate::wire::metadata::WallTime;
 
-/// References and a few facts, made for every request: what takes longer to collect is in a
+/// References and a few values, made for every request. What takes longer to collect is in a
 /// [`Snapshot`](super::snapshot::Snapshot).
 #[derive(Debug)]
 pub struct View<'a, T> {
     /// Connections, channels and the event log.
     pub hub: &'a Hub<T>,
-    /// The cameras, in the order they were given.
+    /// The cameras, in the order of their indices.
     pub cameras: Vec<CameraView<'a>>,
-    /// The age up to which a frame will do for a snapshot that asks for no other.
+    /// The maximum age of a frame for a snapshot request without `max_age`.
     pub snapshot_max_age: Option<Duration>,
     /// The monotonic time of this turn.
     pub now: Instant,
@@ -28,18 +28,18 @@ pub struct View<'a, T> {
 pub struct CameraView<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Why it gives no frames, if its viewers are shown that it is offline.
+    /// Why it delivers no frames, if it counts as offline.
     pub outage: Option<&'a str>,
-    /// Whether it has just been started, so that its pictures may still be dark or out of focus.
+    /// Whether its driver has just started, so that pictures may still be dark or out of focus.
     pub is_warming_up: bool,
-    /// For how long it has been watched without a break, if it is.
+    /// For how long it has had viewers without a break; `None` without viewers.
     pub wanted_for: Option<Duration>,
-    /// How long it may give no frame before something is wrong, if that can be known.
+    /// The maximum time between two frames, if known.
     pub frame_timeout: Option<Duration>,
 }
 
 impl CameraView<'_> {
-    /// Returns the sentence for a request that the outage keeps from a frame.
+    /// Returns the error message for a request during an outage.
     pub fn outage_sentence(&self) -> Option<String> {
         self.outage
             .map(|reason| format!("Camera {} is offline: {reason}.", self.name))
@@ -67,9 +67,10 @@ impl<T: Transport> View<'_, T> {
         clips.count() < self.hub.live().limits.clips_max
     }
 
-    /// Returns why the server does not do its work: no camera that is watched gives frames.
+    /// Returns why the server is unhealthy: it has cameras with viewers, and none of them delivers
+    /// frames.
     pub fn unhealthy_reason(&self) -> Option<String> {
-        let watched = || {
+        let wanted = || {
             self.cameras
                 .iter()
                 .zip(&self.hub.live().channels)
@@ -85,13 +86,13 @@ impl<T: Transport> View<'_, T> {
                 .zip(camera.frame_timeout)
                 .is_some_and(|(silence, frame_timeout)| silence > frame_timeout)
         };
-        (watched().count() > 0 && watched().all(is_silent)).then(|| {
+        (wanted().count() > 0 && wanted().all(is_silent)).then(|| {
             let seconds =
                 |camera: &CameraView<'_>| camera.frame_timeout.unwrap_or_default().as_secs();
-            let silent: Vec<String> = watched()
+            let silent: Vec<String> = wanted()
                 .map(|(camera, _)| format!("{} for {} s", camera.name, seconds(camera)))
                 .collect();
-            format!("Watched cameras give no frame: {}.", silent.join(", "))
+            format!("No camera delivers frames: {}.", silent.join(", "))
         })
     }
 }

@@ -15,27 +15,26 @@ pub struct Accounts {
     hashed: Vec<(String, PasswordHash)>,
 }
 
-/// A line of an `--auth-file` that cannot be followed. What stands on it is not repeated: it may
-/// hold a password.
+/// An invalid `--auth-file`. The message never quotes the line, since it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountsError {
-    /// A line is not of the form.
-    #[error("line {line} {fault}; a line is user:password or user:hash")]
+    /// A line has the wrong form.
+    #[error("line {line}: {fault}; expected user:password or user:hash")]
     Line {
-        /// Counted from 1.
+        /// Its number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The problem, as the rest of the sentence.
         fault: &'static str,
     },
-    /// There is no user in it.
-    #[error("it names no user; a line is user:password or user:hash")]
+    /// The file has no user.
+    #[error("no users; expected lines of user:password or user:hash")]
     Empty,
 }
 
 impl FromStr for Accounts {
     type Err = AccountsError;
 
-    /// Lines that are empty or begin with `#` say nothing.
+    /// Parses the file. Empty lines and lines that begin with `#` are ignored.
     fn from_str(text: &str) -> Result<Self, AccountsError> {
         let mut accounts = Self::default();
         let text = text.trim_start_matches('\u{feff}');
@@ -56,26 +55,26 @@ impl FromStr for Accounts {
 }
 
 impl Accounts {
-    /// Whether there is no user.
+    /// Returns whether there is no user.
     pub fn is_empty(&self) -> bool {
         self.plain.is_empty() && self.hashed.is_empty()
     }
 
     fn add(&mut self, line: &str) -> Result<(), &'static str> {
-        let (user, password) = line.split_once(':').ok_or("has no colon")?;
+        let (user, password) = line.split_once(':').ok_or("no colon")?;
         let mut users = self
             .plain
             .iter()
             .map(|(user, _)| user)
             .chain(self.hashed.iter().map(|(user, _)| user));
         if users.any(|other| other == user) {
-            return Err("names a user for the second time");
+            return Err("duplicate user");
         }
         match () {
-            () if user.is_empty() => Err("has no user"),
-            () if password.is_empty() => Err("has no password"),
-            () if line.contains(char::is_control) => Err("holds a control character"),
-            () if PasswordHash::is_meant(password) => {
+            () if user.is_empty() => Err("no user"),
+            () if password.is_empty() => Err("no password"),
+            () if line.contains(char::is_control) => Err("control character"),
+            () if PasswordHash::looks_like_hash(password) => {
                 self.hashed.push((user.to_owned(), password.parse()?));
                 Ok(())
             }
@@ -93,38 +92,37 @@ impl fmt::Debug for Accounts {
     }
 }
 
-/// The same users, as they are compared with: by digests alone.
-pub struct Ledger {
-    /// Of `user:password`.
+/// The users of [`Accounts`] as digests, by which credentials are compared in constant time.
+pub struct AccountDigests {
+    /// Digests of `user:password`.
     plain: Vec<Digest>,
     hashed: Vec<Hashed>,
-    /// The hash that takes longest to check.
+    /// The hash that takes longest to verify.
     costliest: Option<PasswordHash>,
 }
 
 struct Hashed {
-    /// Of the user's name.
+    /// The digest of the user name.
     user: Digest,
     hash: PasswordHash,
-    /// Of `user:hash`, see [`Digest::tag`].
+    /// The [tag](Digest::tag) of the digest of `user:hash`.
     tag: u64,
 }
 
-/// What a password is to be checked against.
+/// The hashes that a password is verified against.
 #[derive(Clone)]
-pub struct Against {
-    /// The hash.
+pub struct HashCheck {
+    /// The hash of the user; for a user without one, the costliest of all users.
     pub hash: PasswordHash,
-    /// One that takes longer. It is checked too if the first does not fit, and whether it fits does
-    /// not matter: every refusal takes as long, whatever hash the user has, and whether there is
-    /// such a user.
-    pub costlier: Option<PasswordHash>,
-    /// The credential, if the hash is the user's own.
+    /// The costliest hash, if `hash` is a cheaper one. After a mismatch it is verified as well, and
+    /// the result ignored: otherwise the response time would reveal which users exist.
+    pub dummy: Option<PasswordHash>,
+    /// The tag of the credential; `None` if there is no such user.
     pub tag: Option<u64>,
 }
 
-impl Ledger {
-    /// The ledger of these accounts.
+impl AccountDigests {
+    /// Returns the digests of `accounts`.
     pub fn new(accounts: &Accounts, digester: &Digester) -> Self {
         let pair =
             |user: &str, password: &str| digester.digest(format!("{user}:{password}").as_bytes());
@@ -145,21 +143,21 @@ impl Ledger {
         }
     }
 
-    /// Whether `pair`, the digest of a `user:password`, is that of a password kept in plain. All
-    /// are compared, each in constant time.
-    pub fn knows(&self, pair: &Digest) -> Choice {
+    /// Returns whether `pair`, a digest of `user:password`, is that of a plain-text account.
+    /// Compares with all of them, each in constant time.
+    pub fn contains(&self, pair: &Digest) -> Choice {
         self.plain
             .iter()
             .fold(Choice::from(0), |found, known| found | known.ct_eq(pair))
     }
 
-    /// What the password of a user is to be checked against, whose name may be one of `names`: for
-    /// a user without a hash, the costliest there is. `None` if all passwords are kept in plain.
-    pub fn against(&self, names: &[Digest]) -> Option<Against> {
+    /// Returns the hashes to verify a password against. `names` are the digests of the user name in
+    /// each encoding. `None` if no account has a hash.
+    pub fn hash_check(&self, names: &[Digest]) -> Option<HashCheck> {
         let costliest = self.costliest.as_ref()?;
-        let mut chosen = Against {
+        let mut chosen = HashCheck {
             hash: costliest.clone(),
-            costlier: None,
+            dummy: None,
             tag: None,
         };
         for Hashed { user, hash, tag } in &self.hashed {
@@ -168,12 +166,12 @@ impl Ledger {
                 .fold(Choice::from(0), |found, name| found | user.ct_eq(name))
                 .into()
             {
-                let costlier = Some(costliest)
+                let dummy = Some(costliest)
                     .filter(|costliest| costliest.work() > hash.work())
                     .cloned();
-                chosen = Against {
+                chosen = HashCheck {
                     hash: hash.clone(),
-                    costlier,
+                    dummy,
                     tag: Some(*tag),
                 };
             }
@@ -181,7 +179,7 @@ impl Ledger {
         Some(chosen)
     }
 
-    /// Whether a credential with this tag is one of these.
+    /// Returns whether a credential with this tag exists.
     pub fn has_tag(&self, tag: u64) -> bool {
         self.plain
             .iter()
@@ -198,7 +196,7 @@ mod tests {
     const BCRYPT: &str = "$2b$04$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 
     #[test]
-    fn a_file_is_read_line_by_line() {
+    fn auth_file_is_parsed_line_by_line() {
         let text = format!("\u{feff}# the family\r\nann:secret:with:colons\r\n\r\nbob:{BCRYPT}\n");
         let accounts: Accounts = text.parse().unwrap();
         assert_eq!(
@@ -208,35 +206,32 @@ mod tests {
         assert_eq!(accounts.hashed.len(), 1);
         assert!(!format!("{accounts:?}").contains("secret"));
         for (text, fault) in [
-            ("", "it names no user; a line is user:password or user:hash"),
+            ("", "no users; expected lines of user:password or user:hash"),
             (
                 "# empty\n",
-                "it names no user; a line is user:password or user:hash",
+                "no users; expected lines of user:password or user:hash",
             ),
             (
                 "ann:x\nbob",
-                "line 2 has no colon; a line is user:password or user:hash",
+                "line 2: no colon; expected user:password or user:hash",
             ),
-            (
-                ":x",
-                "line 1 has no user; a line is user:password or user:hash",
-            ),
+            (":x", "line 1: no user; expected user:password or user:hash"),
             (
                 "ann:",
-                "line 1 has no password; a line is user:password or user:hash",
+                "line 1: no password; expected user:password or user:hash",
             ),
             (
                 "ann:x\nann:y",
-                "line 2 names a user for the second time; a line is user:password or user:hash",
+                "line 2: duplicate user; expected user:password or user:hash",
             ),
             (
                 "ann:x\u{7}",
-                "line 1 holds a control character; a line is user:password or user:hash",
+                "line 1: control character; expected user:password or user:hash",
             ),
             (
                 "ann:$apr1$abc$def",
-                "line 1 has a hash that is neither bcrypt (as from htpasswd -B) nor argon2id; \
-                 a line is user:password or user:hash",
+                "line 1: unknown kind of hash, use bcrypt (as from htpasswd -B) or argon2id; \
+                 expected user:password or user:hash",
             ),
         ] {
             assert_eq!(
@@ -248,22 +243,22 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_takes_as_long_as_the_costliest_hash() {
+    fn every_failed_login_takes_as_long_as_the_costliest_hash() {
         let digester = Digester::new(b"key");
         let costlier = BCRYPT.replace("$04$", "$06$");
         let against = |text: &str, user: &str| {
-            let ledger = Ledger::new(&text.parse().unwrap(), &digester);
-            let against = ledger.against(&[digester.digest(user.as_bytes())])?;
+            let digests = AccountDigests::new(&text.parse().unwrap(), &digester);
+            let found = digests.hash_check(&[digester.digest(user.as_bytes())])?;
             let cost = |hash: &PasswordHash| hash.as_str()[4..6].to_owned();
             Some((
-                cost(&against.hash),
-                against.costlier.as_ref().map(cost),
-                against.tag.is_some(),
+                cost(&found.hash),
+                found.dummy.as_ref().map(cost),
+                found.tag.is_some(),
             ))
         };
         let text = format!("ann:plain\nbob:{BCRYPT}\ncat:{costlier}");
-        let own = |cost: &str, costlier: Option<&str>| {
-            Some((cost.to_owned(), costlier.map(str::to_owned), true))
+        let own = |cost: &str, dummy: Option<&str>| {
+            Some((cost.to_owned(), dummy.map(str::to_owned), true))
         };
         assert_eq!(against(&text, "bob"), own("04", Some("06")));
         assert_eq!(against(&text, "cat"), own("06", None));

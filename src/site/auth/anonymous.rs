@@ -1,13 +1,13 @@
-//! Access without credentials: private peers, and names that cannot be another site's.
+//! Access without credentials: private addresses, and host names that no other site can have.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::stream::{Network, Peer};
 
-/// Domains that no public name is under, so that a name there is one of the local network: of this
-/// machine (RFC 6761), of multicast DNS (RFC 6762), reserved (RFC 8375; ICANN, 2024), or what
-/// routers hand out.
+/// Domains without public names: of this machine (RFC 6761), of multicast DNS (RFC 6762).
 const ALWAYS_LOCAL: [&str; 2] = [".localhost", ".local"];
+/// Domains of routers and of private networks (RFC 8375; ICANN, 2024). For a public client they may
+/// be public names one day.
 const LOCAL_TO_PRIVATE_PEERS: [&str; 6] = [
     ".lan",
     ".home",
@@ -17,10 +17,10 @@ const LOCAL_TO_PRIVATE_PEERS: [&str; 6] = [
     ".fritz.box",
 ];
 
-/// Whether a peer is on this machine or on its own network: loopback, private (RFC 1918),
+/// Returns whether a peer is on this machine or on its own network: loopback, private (RFC 1918),
 /// link-local (RFC 3927, RFC 4291) and unique local (RFC 4193) addresses, and those in
-/// `own_networks`. The shared ones of RFC 6598 (100.64.0.0/10) are in none of the former: an
-/// internet provider's other customers have them.
+/// `own_networks`. The shared addresses of RFC 6598 (100.64.0.0/10) are not private: other
+/// customers of the internet provider have them.
 pub fn is_private(peer: Peer, own_networks: &[Network]) -> bool {
     let Some(address) = peer.ip() else {
         return true;
@@ -36,18 +36,17 @@ pub fn is_private(peer: Peer, own_networks: &[Network]) -> bool {
     is_reserved || own_networks.iter().any(|network| network.contains(address))
 }
 
-/// Whether `host`, the value of a `Host` field, is a name that only means this server, or no name
-/// at all. `is_private` is whether the client is.
+/// Returns whether `host`, the value of a `Host` field, is an address, a local name, or one of
+/// `names`. `is_private` states whether the client has a private address.
 ///
-/// A page from elsewhere can have its own name lead to this server's address, and is then of the
-/// same origin for a browser ("DNS rebinding"). But the name is still the page's own, and says so
-/// in `Host`. No one else can make `localhost`, a name under `local`, or one without a dot, which
-/// means a machine or a container of the same network, lead anywhere, and an address needs no
-/// lookup. In a private network the same holds for names under a router's domain; elsewhere such a
-/// domain may be delegated some day.
+/// This prevents DNS rebinding: another site resolves its own name to this server's address, so
+/// that a browser takes both for the same origin. The `Host` field still holds the other site's
+/// name. No site can own `localhost`, a name under `local`, or a name without a dot (a machine or
+/// container of the local network), and an address needs no lookup. For private clients the same
+/// holds for the domains of routers; for others, such a domain may be delegated one day.
 pub fn is_known_host(host: &str, names: &[String], is_private: bool) -> bool {
     let name = match host.strip_prefix('[') {
-        // It was parsed as an address when the request was.
+        // An IPv6 address: the request parser has checked it.
         Some(_) => return true,
         None => host.split_once(':').map_or(host, |(name, _)| name),
     };
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn private_is_this_machine_and_its_own_network() {
+    fn private_addresses_are_those_of_machine_and_local_network() {
         let private = "127.0.0.1 127.255.0.9 10.0.0.1 10.255.255.255 172.16.0.1 172.31.255.255 192.168.0.1 \
             192.168.255.255 169.254.0.1 169.254.255.255 ::1 fe80::1 febf::1 fc00::1 fdff::1 fd7a:115c:a1e0::5 \
             ::ffff:127.0.0.1 ::ffff:10.1.2.3 ::ffff:192.168.1.1 ::ffff:169.254.1.1";
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn peer_in_the_prefix_of_an_interface_is_private() {
+    fn peer_in_the_network_of_an_interface_is_private() {
         let own: Vec<Network> = ["2001:db8:1:2::5/64", "100.64.0.0/10"]
             .map(|network| network.parse().unwrap())
             .into();
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn known_host_is_one_that_no_public_page_can_have() {
+    fn known_hosts_are_names_that_no_public_site_can_have() {
         let names = ["pi".to_owned(), "cam.example.org".to_owned()];
         for host in "localhost LOCALHOST localhost:8080 localhost. cam.localhost pi.local PI.local:80 127.0.0.1 \
             127.0.0.1:8080 192.168.1.5 203.0.113.9:80 [::1] [::1]:8080 [2001:db8::1] pi PI:8080 nas mjpgstreamer1 \
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn router_domain_is_known_to_private_clients_alone() {
+    fn domain_of_a_router_is_known_to_private_clients_alone() {
         for host in "pi.lan PI.LAN. pi.lan:8080 pi.home pi.home.arpa pi.internal pi.localdomain pi.fritz.box:8080 \
             cam.attic.lan"
             .split_whitespace()

@@ -1,32 +1,31 @@
-//! Passwords that wait to be checked against a hash, and the results that are remembered. Checking
-//! takes tens of milliseconds and is done elsewhere, one at a time: here is the queue, which is
-//! fair to client networks.
+//! The queue of pending password checks, and a cache of their results. The checks run elsewhere,
+//! one at a time, since each takes tens of milliseconds. The queue is fair to client networks.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::accounts::Against;
+use super::accounts::HashCheck;
 use super::digest::Digest;
 use super::failures::Subject;
 use crate::stream::ClientNet;
 
-/// Checks that may wait. At 50 ms each this is a queue of three seconds.
+/// Limit of pending checks. At 50 ms each, the queue takes three seconds.
 const CHECKS_MAX: usize = 64;
 
-/// A password that was wrong is wrong for this long without another check.
+/// A wrong password is cached for this long.
 const WRONG_FOR: Duration = Duration::from_secs(60);
-/// After a check that failed, another is made only after this long.
+/// A check that could not be made is repeated after this long at the earliest.
 const UNKNOWN_FOR: Duration = Duration::from_secs(1);
 
-/// Results of each kind that are remembered. Past it the oldest is dropped.
+/// Limit of cached results of each kind. Beyond it the oldest is dropped.
 const REMEMBERED_MAX: usize = 256;
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckResult {
-    /// It is the password.
+    /// The password matches.
     Right,
-    /// It is not.
+    /// It does not match.
     Wrong,
     /// The check could not be made.
     Unknown,
@@ -35,95 +34,88 @@ pub enum CheckResult {
 /// A password to be checked against a hash.
 #[derive(Clone)]
 pub struct Check {
-    /// The number under which its requests wait.
+    /// The number that its suspended requests refer to.
     pub ticket: u64,
-    /// What it is to be checked against.
-    pub against: Against,
-    /// What was sent.
+    /// The hashes to verify it against.
+    pub target: HashCheck,
+    /// The password as it was sent.
     pub password: Vec<u8>,
-    /// Of the user and the password.
+    /// The digest of user and password.
     pair: Digest,
     subject: Subject,
-    /// The networks whose requests wait for it, and how many of each.
+    /// The networks whose requests wait for it, with the number of requests.
     clients: BTreeMap<ClientNet, u32>,
-    /// Whether right credentials have come from one of them before.
+    /// Whether one of them sent valid credentials before.
     is_known: bool,
 }
 
-/// What is known of a user and a password without a check.
+/// A cached result of a user and a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recalled {
-    /// They are right; this is the tag of the credential.
+pub enum Cached {
+    /// Valid. Holds the tag of the credential.
     Right(u64),
-    /// They are wrong. `is_counted` if the failure of this request was counted when the check that
-    /// it waited for ended.
+    /// Wrong.
     Wrong {
-        /// See above.
+        /// Whether the failed login of this request was counted already, when its check ended.
         is_counted: bool,
     },
-    /// They could not be checked a moment ago.
+    /// The check could not be made.
     Unknown,
 }
 
-/// All checks that wait or are being made, and their results.
+/// Pending checks and cached results.
 #[derive(Default)]
 pub struct Checks {
     waiting: Vec<Check>,
-    /// The ticket of the one that is being made.
+    /// The ticket of the running check.
     running: Option<u64>,
-    /// When each network with a waiting check was last served, counted in checks.
+    /// For each network with a pending check, the number of its last finished check.
     served: BTreeMap<ClientNet, u64>,
     finished: u64,
     was_known_served: bool,
     right: BTreeMap<Digest, (u64, Instant)>,
-    not_right: BTreeMap<Digest, NotRight>,
+    failed: BTreeMap<Digest, FailedCheck>,
     tickets: u64,
-    /// Tickets of checks that were dropped from the queue: their requests are to be answered.
+    /// Tickets of checks that were dropped from the queue.
     dropped: Vec<u64>,
 }
 
-struct NotRight {
+struct FailedCheck {
     result: CheckResult,
     until: Instant,
-    /// Requests that waited for the check. Their failures are counted by the check, not by the
-    /// request.
+    /// Requests that waited for the check. Its end has counted their failed logins.
     counted: BTreeMap<ClientNet, u32>,
 }
 
 impl Checks {
-    /// What is known without a check. Credentials that were right are so until they change: see
+    /// Returns the cached result of a pair. A valid one is cached until the credentials change, see
     /// [`Checks::clear`].
-    pub fn recall(
-        &mut self,
-        pair: &Digest,
-        client_net: ClientNet,
-        now: Instant,
-    ) -> Option<Recalled> {
+    pub fn cached(&mut self, pair: &Digest, client_net: ClientNet, now: Instant) -> Option<Cached> {
         if let Some((tag, used_at)) = self.right.get_mut(pair) {
             *used_at = now;
-            return Some(Recalled::Right(*tag));
+            return Some(Cached::Right(*tag));
         }
-        let not_right = self
-            .not_right
+        let failed = self
+            .failed
             .get_mut(pair)
-            .filter(|not_right| now < not_right.until)?;
-        if not_right.result == CheckResult::Unknown {
-            return Some(Recalled::Unknown);
+            .filter(|failed| now < failed.until)?;
+        if failed.result == CheckResult::Unknown {
+            return Some(Cached::Unknown);
         }
-        let counted = not_right
+        let counted = failed
             .counted
             .get_mut(&client_net)
             .filter(|requests| **requests > 0);
         let is_counted = counted.map(|requests| *requests -= 1).is_some();
-        Some(Recalled::Wrong { is_counted })
+        Some(Cached::Wrong { is_counted })
     }
 
-    /// Queues a check, or joins the same one. Returns the ticket to wait for; `None` if too many
-    /// wait already.
-    pub fn ask(
+    /// Enqueues a check, or joins a pending one of the same pair. Returns its ticket; `None` if the
+    /// queue is full.
+    pub fn enqueue(
         &mut self,
         (pair, subject): (Digest, Subject),
-        (against, password): (Against, &[u8]),
+        (target, password): (HashCheck, &[u8]),
         (client_net, is_known): (ClientNet, bool),
         now: Instant,
     ) -> Option<u64> {
@@ -139,7 +131,7 @@ impl Checks {
         let (ticket, clients) = (self.tickets, BTreeMap::from([(client_net, 1)]));
         self.waiting.push(Check {
             ticket,
-            against,
+            target,
             password: password.to_vec(),
             pair,
             subject,
@@ -149,9 +141,9 @@ impl Checks {
         Some(ticket)
     }
 
-    /// Makes room for a check of `client_net`: at the cost of the network with the most waiting
-    /// checks if it has more, and of one without an earlier login first. Returns whether there is
-    /// room.
+    /// Makes room for a check of `client_net` by dropping a check of the network with the most
+    /// pending checks, if that has more than `client_net`. Networks without an earlier login lose a
+    /// check first. Returns whether there is room.
     fn drop_one(&mut self, client_net: ClientNet, is_known: bool, now: Instant) -> bool {
         let load = |check: &Check| {
             check
@@ -171,20 +163,20 @@ impl Checks {
         let Some((index, check)) = worst else {
             return false;
         };
-        let gives_way = match (check.is_known, is_known) {
+        let may_drop = match (check.is_known, is_known) {
             (false, true) => true,
             (true, false) => false,
             _ => load(check) > own + 1,
         };
-        if gives_way {
+        if may_drop {
             let check = self.waiting.remove(index);
             self.dropped.push(check.ticket);
-            self.remember_not_right(check, CheckResult::Unknown, now);
+            self.remember_failed(check, CheckResult::Unknown, now);
         }
-        gives_way
+        may_drop
     }
 
-    /// Checks that wait for requests of a network.
+    /// Returns the number of pending checks of a network.
     pub fn pending(&self, client_net: ClientNet) -> usize {
         self.waiting
             .iter()
@@ -192,7 +184,7 @@ impl Checks {
             .count()
     }
 
-    /// Those of one subject.
+    /// Returns the number of pending checks of a network and a subject.
     pub fn pending_of(&self, client_net: ClientNet, subject: Subject) -> usize {
         let waiting = self
             .waiting
@@ -201,9 +193,9 @@ impl Checks {
         waiting.filter(|check| check.subject == subject).count()
     }
 
-    /// The check to make next; it stays the same until it is [finished](Self::finish). Networks
-    /// take turns, and so do those with an earlier login and those without: neither waits for all
-    /// checks of the other.
+    /// Returns the next check, the same one until it is [finished](Self::finish). Networks take
+    /// turns, and so do networks with an earlier login and those without, so that neither kind
+    /// waits for all checks of the other.
     pub fn next(&mut self) -> Option<&Check> {
         let running = self
             .running
@@ -227,8 +219,8 @@ impl Checks {
         self.waiting.iter().find(|check| check.ticket == ticket)
     }
 
-    /// Remembers what came of a check. Returns the networks to count a failed login of, and of what
-    /// subject.
+    /// Caches the result of a check. Returns the networks and subjects of which to count a failed
+    /// login.
     pub fn finish(
         &mut self,
         ticket: u64,
@@ -250,14 +242,14 @@ impl Checks {
                 .iter()
                 .any(|check| check.clients.contains_key(client))
         });
-        match (result, check.against.tag) {
+        match (result, check.target.tag) {
             (CheckResult::Right, Some(tag)) => {
-                bound(&mut self.right, |(_, used_at)| *used_at);
+                make_room(&mut self.right, |(_, used_at)| *used_at);
                 self.right.insert(check.pair, (tag, now));
                 Vec::new()
             }
             (CheckResult::Unknown, _) => {
-                self.remember_not_right(check, CheckResult::Unknown, now);
+                self.remember_failed(check, CheckResult::Unknown, now);
                 Vec::new()
             }
             (CheckResult::Wrong | CheckResult::Right, _) => {
@@ -266,52 +258,52 @@ impl Checks {
                     .keys()
                     .map(|&client| (client, check.subject))
                     .collect();
-                self.remember_not_right(check, CheckResult::Wrong, now);
+                self.remember_failed(check, CheckResult::Wrong, now);
                 failed
             }
         }
     }
 
-    /// Tickets of checks that are dropped and whose requests are to be answered, once each.
+    /// Returns the tickets of dropped checks, once each.
     pub fn take_dropped(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.dropped)
     }
 
-    /// Drops all checks and results: the credentials have changed.
+    /// Drops all checks and results, after the credentials have changed.
     pub fn clear(&mut self) {
         self.dropped
             .extend(self.waiting.drain(..).map(|check| check.ticket));
         self.running = None;
         self.right.clear();
-        self.not_right.clear();
+        self.failed.clear();
     }
 
-    fn remember_not_right(&mut self, check: Check, result: CheckResult, now: Instant) {
-        let lasts = if result == CheckResult::Wrong {
+    fn remember_failed(&mut self, check: Check, result: CheckResult, now: Instant) {
+        let lifetime = if result == CheckResult::Wrong {
             WRONG_FOR
         } else {
             UNKNOWN_FOR
         };
-        self.not_right.retain(|_, not_right| now < not_right.until);
-        bound(&mut self.not_right, |not_right| not_right.until);
-        self.not_right.insert(
+        self.failed.retain(|_, failed| now < failed.until);
+        make_room(&mut self.failed, |failed| failed.until);
+        self.failed.insert(
             check.pair,
-            NotRight {
+            FailedCheck {
                 result,
-                until: now + lasts,
+                until: now + lifetime,
                 counted: check.clients,
             },
         );
     }
 }
 
-/// Makes room for one more by dropping the one with the earliest time.
-fn bound<T>(memory: &mut BTreeMap<Digest, T>, time: impl Fn(&T) -> Instant) {
-    if memory.len() >= REMEMBERED_MAX {
-        let first = memory
+/// Makes room for one more entry by dropping the one with the earliest time.
+fn make_room<T>(cache: &mut BTreeMap<Digest, T>, time: impl Fn(&T) -> Instant) {
+    if cache.len() >= REMEMBERED_MAX {
+        let first = cache
             .iter()
-            .min_by_key(|(_, remembered)| time(remembered))
+            .min_by_key(|(_, entry)| time(entry))
             .map(|(&pair, _)| pair);
-        first.and_then(|first| memory.remove(&first));
+        first.and_then(|first| cache.remove(&first));
     }
 }

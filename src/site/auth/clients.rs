@@ -1,20 +1,19 @@
-//! The client behind a reverse proxy: whom `X-Forwarded-For` or `Forwarded` (RFC 7239) names, if a
-//! trusted proxy says so.
+//! The client behind a trusted reverse proxy, from `X-Forwarded-For` or `Forwarded` (RFC 7239).
 //!
-//! Each proxy appends the address that it was connected from, so what stands on the right was
-//! written by the nearest one, and what stands on the left may be the client's own invention. The
-//! client is the rightmost address that is not a trusted proxy's.
+//! Each proxy appends the address of its peer, so the nearest proxy wrote the rightmost address,
+//! and the client can forge the leftmost ones. The client is the rightmost address that is not a
+//! trusted proxy's.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::stream::{Peer, TrustedProxies};
 use crate::wire::http::Request;
 
-/// The client that a request came from: its peer, or the one that the peer names if it is a trusted
-/// proxy. An address that is malformed, hidden or `unknown` is passed over.
+/// Returns the client of a request: the peer, or the client that the peer names, if the peer is a
+/// trusted proxy. Skips addresses that are malformed, hidden or `unknown`.
 ///
-/// A proxy writes one of the two fields and may pass on the other as the client sent it. Where they
-/// differ, an address for which `is_private` does not hold counts before one for which it does.
+/// A proxy writes one of the two fields and may forward the other as the client sent it. If they
+/// differ, a public address has precedence over one for which `is_private` holds.
 pub fn client(
     peer: Peer,
     request: &Request,
@@ -43,7 +42,7 @@ pub fn client(
         .unwrap_or(peer)
 }
 
-/// The names by which the client asked for this server, as a trusted proxy passes them on.
+/// Returns the host names that the client asked for, as a trusted proxy forwards them.
 pub fn hosts<'a>(peer: Peer, request: &'a Request, proxies: &TrustedProxies) -> Vec<&'a str> {
     if !proxies.contains(peer) {
         return Vec::new();
@@ -62,7 +61,7 @@ pub fn hosts<'a>(peer: Peer, request: &'a Request, proxies: &TrustedProxies) -> 
         .collect()
 }
 
-/// The rightmost address that is not a trusted proxy's; if all are, the leftmost.
+/// Returns the rightmost address that is not a trusted proxy's; if all are, the leftmost.
 fn nearest(addresses: Vec<IpAddr>, proxies: &TrustedProxies) -> Option<Peer> {
     let clients = || {
         addresses
@@ -75,12 +74,12 @@ fn nearest(addresses: Vec<IpAddr>, proxies: &TrustedProxies) -> Option<Peer> {
         .or_else(|| clients().next_back())
 }
 
-/// The elements of a `Forwarded` field. A comma in a quoted string parts nothing.
+/// Splits a `Forwarded` field into its elements. A comma in a quoted string does not separate.
 fn elements(value: &str) -> impl Iterator<Item = &str> {
     split_unquoted(value, ',')
 }
 
-/// The value of a parameter of an element, quoted or not.
+/// Returns the value of a parameter of an element, quoted or not.
 fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     let pairs = split_unquoted(element, ';').filter_map(|pair| pair.split_once('='));
     let mut named = pairs.filter(|(given, _)| given.trim().eq_ignore_ascii_case(name));
@@ -95,16 +94,16 @@ fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// An address holds no character that a quoted string would have to escape.
+/// Removes the quotes. Escapes are not decoded: an address needs none.
 fn unquoted(text: &str) -> &str {
     text.strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .unwrap_or(text)
 }
 
-/// An address with or without a port, as the proxies of the field write it: `192.0.2.43`,
-/// `192.0.2.43:47011`, `2001:db8::1`, `[2001:db8::1]` and `"[2001:db8::1]:4711"`. The name of an
-/// interface behind a `%` is dropped.
+/// Parses an address with or without a port, in all forms that proxies write: `192.0.2.43`,
+/// `192.0.2.43:47011`, `2001:db8::1`, `[2001:db8::1]` and `"[2001:db8::1]:4711"`. Drops a zone (the
+/// name of an interface after a `%`).
 fn address(text: &str) -> Option<IpAddr> {
     let text = unquoted(text.trim());
     let (address, port) = match text.strip_prefix('[') {
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn trusted_proxy_names_the_rightmost_address_that_is_not_its_own() {
+    fn client_is_the_rightmost_address_that_is_no_trusted_proxy() {
         let peer = Peer::Inet("172.18.0.2:4711".parse().unwrap());
         for (fields, expected) in [
             ("", "172.18.0.2:4711"),
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn untrusted_peer_names_no_one_else() {
+    fn untrusted_peer_cannot_name_a_client() {
         for peer in [
             Peer::Inet("203.0.113.1:1".parse().unwrap()),
             Peer::Publisher,
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn trusted_proxy_passes_on_the_host() {
+    fn trusted_proxy_forwards_the_host() {
         let fields = "X-Forwarded-Host: cam.example.org, pi\r\nForwarded: for=1.1.1.1;host=\"evil.example:80\"\r\n";
         assert_eq!(
             hosts(Peer::Local, &request(fields), &proxies()),

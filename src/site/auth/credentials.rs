@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::wire::http::Request;
 
-/// Some clients leave out the padding.
+/// Padding is optional, since some clients omit it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -17,21 +17,20 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// One credential.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Credential<'a> {
-    /// `user:password`, as bytes: in UTF-8, as the challenge asks for (RFC 7617, section 2.1), or
-    /// in Latin-1, in which wget and Python's requests send them all the same.
+    /// `user:password`, as bytes. The challenge demands UTF-8 (RFC 7617, section 2.1), but wget and
+    /// Python's requests send Latin-1.
     Pair(Vec<u8>),
-    /// A token, signed or not.
+    /// The secret token, or a signed one.
     Token(Cow<'a, str>),
-    /// A token in the address of a request that a page of another site may have made: its `<img>`
-    /// sends whatever token that page chooses, from the network of a visitor who knows nothing of
-    /// it.
+    /// A token in the URL of a request that another site's page may have caused: with an `<img>`, a
+    /// page can send any token from the network of its visitor.
     EmbeddedToken(Cow<'a, str>),
-    /// Something else.
+    /// An unknown scheme, or malformed.
     Other,
 }
 
 impl Credential<'_> {
-    /// The user's name and the password of a pair.
+    /// Splits a pair into user name and password.
     pub fn split(pair: &[u8]) -> (&[u8], &[u8]) {
         let colon = pair
             .iter()
@@ -41,17 +40,16 @@ impl Credential<'_> {
     }
 }
 
-/// The credentials of a request: its `Authorization` field, and the parameter `token`, since an
-/// `<img>` sends no field.
+/// Returns the credentials of a request: its `Authorization` field, and the parameter `token` of
+/// its URL, since an `<img>` cannot send the field.
 pub fn of(request: &Request) -> impl Iterator<Item = Credential<'_>> {
     let field = request.field("Authorization").map(of_field);
     let parameter = request
         .parameter("token")
         .filter(|token| !token.is_empty())
         .map(|token| {
-            // Browsers say where a request comes from, to any address that deserves trust (Fetch
-            // Metadata, section 2.3): from a page of ours, or from the user, who typed the address
-            // or opened a link to it.
+            // Browsers state the initiator of a request (Fetch Metadata, section 2.3):
+            // "same-origin" is a page of this server, "none" the user, who typed the address.
             match request.field("Sec-Fetch-Site") {
                 Some("same-origin" | "none") => Credential::Token(token),
                 _ => Credential::EmbeddedToken(token),
@@ -60,7 +58,8 @@ pub fn of(request: &Request) -> impl Iterator<Item = Credential<'_>> {
     field.into_iter().chain(parameter)
 }
 
-/// RFC 7617, section 2, and RFC 6750, section 2.1. The name of a scheme is of either case.
+/// Parses an `Authorization` field (RFC 7617, section 2; RFC 6750, section 2.1). The name of the
+/// scheme is case-insensitive.
 fn of_field(field: &str) -> Credential<'_> {
     let (scheme, rest) = field.split_once(' ').unwrap_or((field, ""));
     let rest = rest.trim();
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_found_where_they_may_stand() {
+    fn credentials_come_from_field_and_url() {
         let of = |target: &str, field: &str| {
             let head = format!("GET {target} HTTP/1.1\r\nHost: cam\r\n{field}\r\n");
             let (request, _) = Request::parse(head.as_bytes()).unwrap().unwrap();

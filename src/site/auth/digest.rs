@@ -1,5 +1,5 @@
-//! Digests that only this server can compute, so that comparing them reveals nothing of what they
-//! were made of.
+//! Keyed digests of credentials. Only this server can compute them, so comparing them reveals
+//! nothing about the credentials.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-/// HMAC-SHA256 (RFC 2104) under a key that is drawn at each start.
+/// HMAC-SHA256 (RFC 2104) with a random key, new at each start.
 pub struct Digester(Hmac<Sha256>);
 
-/// A digest of one thing. Without the key it cannot be steered, so the order of two of them reveals
-/// nothing; whether two are equal is found out in constant time all the same.
+/// A digest. Without the key a client cannot choose it, so the time of an ordered comparison
+/// reveals nothing; equality is nevertheless compared in constant time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
 impl Digester {
-    /// A digester with this key.
+    /// Returns a digester with this key.
     pub fn new(key: &[u8]) -> Self {
         Self(keyed(key))
     }
 
-    /// The digest of `bytes`.
+    /// Returns the digest of `bytes`.
     pub fn digest(&self, bytes: &[u8]) -> Digest {
         Digest(
             self.0
@@ -35,8 +35,8 @@ impl Digester {
 }
 
 impl Digest {
-    /// The first 64 bits, by which a connection names the credential that it was opened with. Never
-    /// zero.
+    /// Returns the first 64 bits, never zero. A connection stores them to name the credential that
+    /// it was opened with.
     pub fn tag(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1)
@@ -55,7 +55,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// HMAC-SHA256 with this key; it takes one of any length.
+/// Returns HMAC-SHA256 with this key, of any length.
 pub fn keyed(key: &[u8]) -> Hmac<Sha256> {
     match Hmac::new_from_slice(key) {
         Ok(hmac) => hmac,

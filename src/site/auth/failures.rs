@@ -6,28 +6,28 @@ use std::time::{Duration, Instant};
 use super::digest::Digest;
 use crate::stream::ClientNet;
 
-/// Failed logins of one client network within the window, after which more credentials of the
-/// subject are refused unread.
+/// Failed logins of one client network within the window, after which further credentials of the
+/// subject are refused without a check.
 pub const FAILURES_MAX: u32 = 10;
 
-/// The window begins with the first of them.
+/// The window of time, which begins with the first failure.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Windows that are remembered. Past it the oldest is dropped: counting does not stop a client with
-/// that many networks.
+/// Limit of windows. Beyond it the oldest is dropped: a client with that many networks cannot be
+/// stopped by counting.
 pub const WINDOWS_MAX: usize = 4096;
 
-/// What failed logins are counted for.
+/// What failed logins are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// Every login that any other subject but [`Subject::EmbeddedToken`] counts.
+    /// All logins but those of [`Subject::EmbeddedToken`].
     Any,
-    /// Logins of one user name, by its digest.
+    /// Logins with one user name, as a digest.
     User(Digest),
-    /// Tokens in a header field, and those in the address of a page that the user opened.
+    /// Tokens in a header field, or in the URL of a page that the user opened.
     Token,
-    /// Tokens in the address of a request that another site's page may have made, such as an
-    /// `<img>` there.
+    /// Tokens in the URL of a request that another site's page may have caused, such as by an
+    /// `<img>`.
     EmbeddedToken,
 }
 
@@ -69,19 +69,20 @@ impl Failures {
         window.failures = window.failures.saturating_add(1);
     }
 
-    /// The number of windows that are remembered.
+    /// Returns the number of windows.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.windows.len()
     }
 
-    /// Failed logins in the current window.
+    /// Returns the number of failed logins in the current window.
     pub fn of(&self, client_net: ClientNet, subject: Subject, now: Instant) -> u32 {
         self.window(client_net, subject, now)
             .map_or(0, |window| window.failures)
     }
 
-    /// For how long credentials of a subject are refused, if they are.
+    /// Returns for how long credentials of a subject are still refused; `None` if they are
+    /// accepted.
     pub fn blocked_for(
         &self,
         client_net: ClientNet,

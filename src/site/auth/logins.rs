@@ -1,5 +1,5 @@
-//! Logins that succeeded before. A client network with one is not locked out by the failures of
-//! others behind the same address, or by the pages of other sites.
+//! Successful logins per client network. They keep a network from being locked out by failed logins
+//! of other clients behind the same address, or by requests that another site's page caused.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use super::digest::Digest;
 use crate::stream::ClientNet;
 
-/// A network counts as logged in for this long after its last request with right credentials.
+/// A login is remembered for this long after its last use.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30 * 86_400);
 
-/// Networks that are remembered. Past it the one that was used longest ago is dropped.
+/// Limit of remembered networks. Beyond it, the least recently used one is dropped.
 const NETWORKS_MAX: usize = 4096;
 
-/// Credentials remembered of one network, likewise.
+/// Limit of remembered credentials per network, likewise.
 const CREDENTIALS_MAX: usize = 8;
 
-/// The client networks from which right credentials have come.
+/// The client networks that sent valid credentials.
 #[derive(Debug, Default)]
 pub struct Logins {
     networks: BTreeMap<ClientNet, Login>,
@@ -25,12 +25,12 @@ pub struct Logins {
 #[derive(Debug)]
 struct Login {
     used_at: Instant,
-    /// The least recently used first.
+    /// Their digests, the least recently used first.
     credentials: Vec<Digest>,
 }
 
 impl Logins {
-    /// Remembers that right credentials, of which this is the digest, have come from a network.
+    /// Remembers that a network sent the valid credential with this digest.
     pub fn remember(&mut self, client_net: ClientNet, credential: Digest, now: Instant) {
         if !self.networks.contains_key(&client_net) {
             self.make_room(now);
@@ -47,18 +47,18 @@ impl Logins {
         login.credentials.push(credential);
     }
 
-    /// Whether right credentials have come from a network.
-    pub fn knows(&self, client_net: ClientNet, now: Instant) -> bool {
+    /// Returns whether a network sent any valid credential.
+    pub fn contains(&self, client_net: ClientNet, now: Instant) -> bool {
         self.get(client_net, now).is_some()
     }
 
-    /// Whether these credentials have come from it and were right.
+    /// Returns whether a network sent this credential, and it was valid.
     pub fn has(&self, client_net: ClientNet, credential: &Digest, now: Instant) -> bool {
         self.get(client_net, now)
             .is_some_and(|login| login.credentials.contains(credential))
     }
 
-    /// Drops all: the credentials have changed.
+    /// Forgets all logins, after the credentials have changed.
     pub fn clear(&mut self) {
         self.networks.clear();
     }

@@ -1,14 +1,13 @@
 //! Access control: one check of every request, before it is routed.
 //!
-//! [`Authenticator::authorize`] takes a request, its peer and the time, and decides whether to go
-//! on. Where no credentials are set, public clients are refused, and so are names that are not this
-//! server's. Where they are set, one of them is wanted on every address alike, known or not, so
-//! that an answer says nothing of what stands there.
+//! [`Authenticator::authorize`] decides about a request by its peer, its fields and the time.
+//! Without configured credentials, it refuses clients at public addresses and requests for unknown
+//! host names. With credentials, every path requires one of them, also a path that does not exist,
+//! so that a response does not reveal which paths exist.
 //!
-//! Nothing here waits. A password that is kept as a hash takes tens of milliseconds to check, so
-//! the authenticator names what is to be checked ([`Authenticator::next_check`]), the request waits
-//! meanwhile as one that waits for a frame does, and the caller, which has it checked in a process
-//! of its own, reports the result ([`Authenticator::finish`]).
+//! Nothing here blocks. Verifying a password hash takes tens of milliseconds, so the caller does it
+//! in a process of its own: it fetches the check with [`Authenticator::next_check`], suspends the
+//! request, and reports the result with [`Authenticator::finish`].
 
 mod accounts;
 mod anonymous;
@@ -34,26 +33,25 @@ pub use self::checks::{Check, CheckResult};
 pub use self::failures::Subject;
 pub use self::password::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
 pub use self::policy::{Access, Counts, Decision, Policy, Reason, Scope};
-pub use self::secret::{Grant, Secret};
+pub use self::secret::{Claims, Secret};
 
-use self::accounts::Ledger;
-use self::checks::{Checks, Recalled};
+use self::accounts::AccountDigests;
+use self::checks::{Cached, Checks};
 use self::credentials::Credential;
 use self::digest::{Digest, Digester};
 use self::failures::{FAILURES_MAX, Failures};
 use self::logins::Logins;
 use super::routes;
-use crate::hub::Call;
-use crate::hub::Permit;
+use crate::hub::{Call, Permit};
 use crate::stream::{ClientNet, Network, Peer};
 
-/// The policy at work, with what it must remember of earlier requests.
+/// The policy, and the state it needs: failed logins, successful logins, pending checks.
 pub struct Authenticator {
     policy: Policy,
     cameras: Vec<String>,
     own_networks: Vec<Network>,
     digester: Digester,
-    ledger: Ledger,
+    digests: AccountDigests,
     secret: Option<Digest>,
     failures: Failures,
     logins: Logins,
@@ -61,36 +59,35 @@ pub struct Authenticator {
     counts: Counts,
 }
 
-/// The client of a request, and the time.
+/// The client of a request, and the current time.
 #[derive(Clone, Copy)]
-struct Moment {
+struct Context {
     client_net: ClientNet,
-    /// Whether right credentials have come from there before.
+    /// Whether the network sent valid credentials before.
     is_known: bool,
     now: Instant,
     wall_time: Duration,
 }
 
-/// What came of one credential.
+/// The result of checking one credential.
 enum Checked {
-    Right(Access),
+    Granted(Access),
     /// Expired, or valid for another camera: grants nothing, but is not counted as a failed login.
-    Nothing,
-    /// `is_counted` if it was counted already, when its check ended.
-    Wrong {
+    NoAccess,
+    /// Wrong. `is_counted` if the failed login was counted already, when its check ended.
+    Failed {
         is_counted: bool,
     },
-    Undecided(u64),
+    Pending(u64),
     Busy,
 }
 
 impl Authenticator {
-    /// An authenticator for these cameras, in their order. `key` must be random, and lasts as long
-    /// as it.
+    /// Returns an authenticator for `cameras`, in the order of their indices. `key` must be random.
     pub fn new(policy: Policy, cameras: Vec<String>, key: &[u8]) -> Self {
         let digester = Digester::new(key);
         Self {
-            ledger: Ledger::new(&policy.accounts, &digester),
+            digests: AccountDigests::new(&policy.accounts, &digester),
             secret: policy
                 .secret
                 .as_ref()
@@ -106,7 +103,8 @@ impl Authenticator {
         }
     }
 
-    /// The client of a request: its peer, or the one that the peer names if it is a trusted proxy.
+    /// Returns the client of a request: the peer, or the client that the peer names, if the peer is
+    /// a trusted proxy.
     pub fn client(&self, call: &Call) -> Peer {
         let is_private = |peer| anonymous::is_private(peer, &self.own_networks);
         clients::client(
@@ -117,22 +115,22 @@ impl Authenticator {
         )
     }
 
-    /// Decides whether a request is answered. `wall_time` is a time since the Unix epoch; signed
-    /// tokens expire by it.
+    /// Decides whether a request is answered. `wall_time` is the time since the Unix epoch, by
+    /// which signed tokens expire.
     pub fn authorize(&mut self, call: &Call, now: Instant, wall_time: Duration) -> Decision {
         let client = self.client(call);
         let decision = match self.policy.has_credentials() {
             false => self.authorize_anonymous(client, call),
-            // A browser asks whether it may send credentials before it has any.
+            // A browser sends a preflight without credentials.
             true if self.policy.origins.is_preflight(&call.request) => {
                 Decision::Pass(Access::default())
             }
             true => {
                 let client_net = ClientNet::of(client);
-                let is_known = self.logins.knows(client_net, now);
+                let is_known = self.logins.contains(client_net, now);
                 self.authorize_credentials(
                     call,
-                    Moment {
+                    Context {
                         client_net,
                         is_known,
                         now,
@@ -150,7 +148,7 @@ impl Authenticator {
     fn authorize_anonymous(&self, client: Peer, call: &Call) -> Decision {
         let is_private = anonymous::is_private(client, &self.own_networks);
         let is_known = |host: &str| anonymous::is_known_host(host, &self.policy.hosts, is_private);
-        // Only HTTP/1.0 may leave it out, which no browser speaks.
+        // Only HTTP/1.0 may omit the Host field, and no browser speaks it.
         let mut hosts = clients::hosts(call.peer, &call.request, &self.policy.trusted_proxies);
         hosts.extend(call.request.host.as_deref());
         match () {
@@ -160,33 +158,34 @@ impl Authenticator {
         }
     }
 
-    fn authorize_credentials(&mut self, call: &Call, moment: Moment) -> Decision {
+    fn authorize_credentials(&mut self, call: &Call, context: Context) -> Decision {
         let (mut has_any, mut blocked, mut pending) = (false, None, None);
         for credential in credentials::of(&call.request) {
             has_any = true;
             let (subject, digest) = self.subject(&credential);
-            if let Some(wait) = self.blocked_for(subject, &digest, moment) {
+            if let Some(wait) = self.blocked_for(subject, &digest, context) {
                 blocked = blocked.max(Some(wait));
                 continue;
             }
-            match self.check(&credential, (subject, digest), call, moment) {
-                Checked::Right(access) if self.covers(access.scope, call) => {
-                    self.logins.remember(moment.client_net, digest, moment.now);
+            match self.check(&credential, (subject, digest), call, context) {
+                Checked::Granted(access) if self.covers(access.scope, call) => {
+                    self.logins
+                        .remember(context.client_net, digest, context.now);
                     return Decision::Pass(access);
                 }
-                Checked::Right(_) | Checked::Nothing => {}
-                Checked::Wrong { is_counted: true } => {}
-                Checked::Wrong { is_counted: false } => {
-                    self.count_failure(moment.client_net, subject, moment.now)
+                Checked::Granted(_) | Checked::NoAccess => {}
+                Checked::Failed { is_counted: true } => {}
+                Checked::Failed { is_counted: false } => {
+                    self.count_failure(context.client_net, subject, context.now)
                 }
-                Checked::Undecided(ticket) => pending = Some(Decision::Wait { ticket }),
+                Checked::Pending(ticket) => pending = Some(Decision::Wait { ticket }),
                 Checked::Busy => pending = pending.or(Some(Decision::Refuse(Reason::Busy))),
             }
         }
-        if !has_any && !moment.is_known {
+        if !has_any && !context.is_known {
             blocked = self
                 .failures
-                .blocked_for(moment.client_net, Subject::Any, moment.now);
+                .blocked_for(context.client_net, Subject::Any, context.now);
         }
         let too_many = blocked.map(|wait| Reason::TooManyFailures {
             retry_after_seconds: wait.as_secs() as u32 + 1,
@@ -196,7 +195,7 @@ impl Authenticator {
         })
     }
 
-    /// What a failure of a credential is counted for, and the digest by which it is remembered.
+    /// Returns what failures of a credential are counted by, and its digest.
     fn subject(&self, credential: &Credential<'_>) -> (Subject, Digest) {
         match credential {
             Credential::Pair(pair) => {
@@ -215,16 +214,17 @@ impl Authenticator {
         }
     }
 
-    /// For how long a credential is refused unread, since too many like it were wrong. Where right
-    /// ones have come from, those are always read, tokens that may be another site's doing do not
-    /// count, and a user's failures count against that user alone.
-    fn blocked_for(&self, subject: Subject, digest: &Digest, moment: Moment) -> Option<Duration> {
-        let Moment {
+    /// Returns for how long a credential is refused without a check, after too many failed logins.
+    /// In a network with a successful login, a credential that was valid there is never blocked,
+    /// tokens that another site's page may have sent are not counted, and failures of one user
+    /// block that user only.
+    fn blocked_for(&self, subject: Subject, digest: &Digest, context: Context) -> Option<Duration> {
+        let Context {
             client_net,
             is_known,
             now,
             ..
-        } = moment;
+        } = context;
         let counted = match (is_known, subject) {
             (true, Subject::EmbeddedToken) => return None,
             (true, _) if self.logins.has(client_net, digest, now) => return None,
@@ -235,7 +235,7 @@ impl Authenticator {
     }
 
     fn count_failure(&mut self, client_net: ClientNet, subject: Subject, now: Instant) {
-        if subject != Subject::EmbeddedToken || !self.logins.knows(client_net, now) {
+        if subject != Subject::EmbeddedToken || !self.logins.contains(client_net, now) {
             self.failures.count(client_net, subject, now);
         }
     }
@@ -245,50 +245,50 @@ impl Authenticator {
         credential: &Credential<'_>,
         (subject, digest): (Subject, Digest),
         call: &Call,
-        moment: Moment,
+        context: Context,
     ) -> Checked {
         match credential {
-            Credential::Pair(pair) => self.check_pair(pair, (subject, digest), call, moment),
+            Credential::Pair(pair) => self.check_pair(pair, (subject, digest), call, context),
             Credential::Token(token) | Credential::EmbeddedToken(token) => {
-                self.check_token(token, &digest, moment)
+                self.check_token(token, &digest, context)
             }
-            Credential::Other => Checked::Wrong { is_counted: false },
+            Credential::Other => Checked::Failed { is_counted: false },
         }
     }
 
-    fn check_token(&self, token: &str, digest: &Digest, moment: Moment) -> Checked {
+    fn check_token(&self, token: &str, digest: &Digest, context: Context) -> Checked {
         let Some((secret, known)) = self.policy.secret.as_ref().zip(self.secret) else {
-            return Checked::Wrong { is_counted: false };
+            return Checked::Failed { is_counted: false };
         };
         let (credential, everything) = (known.tag(), Scope::Everything);
         let is_secret: bool = known.ct_eq(digest).into();
-        match secret.read(token, moment.wall_time) {
-            _ if is_secret => Checked::Right(Access {
+        match secret.verify(token, context.wall_time) {
+            _ if is_secret => Checked::Granted(Access {
                 scope: everything,
                 permit: Permit {
                     until: None,
                     credential,
                 },
             }),
-            Some(Ok(Grant { camera, expires })) => {
-                let until = moment
+            Some(Ok(Claims { camera, expires })) => {
+                let until = context
                     .now
-                    .checked_add(expires.saturating_sub(moment.wall_time));
+                    .checked_add(expires.saturating_sub(context.wall_time));
                 let permit = Permit { until, credential };
                 match camera.map(|name| self.cameras.iter().position(|camera| *camera == name)) {
-                    None => Checked::Right(Access {
+                    None => Checked::Granted(Access {
                         scope: everything,
                         permit,
                     }),
-                    Some(Some(camera)) => Checked::Right(Access {
+                    Some(Some(camera)) => Checked::Granted(Access {
                         scope: Scope::Camera(camera),
                         permit,
                     }),
-                    Some(None) => Checked::Nothing,
+                    Some(None) => Checked::NoAccess,
                 }
             }
-            Some(Err(secret::Expired)) => Checked::Nothing,
-            None => Checked::Wrong { is_counted: false },
+            Some(Err(secret::Expired)) => Checked::NoAccess,
+            None => Checked::Failed { is_counted: false },
         }
     }
 
@@ -297,19 +297,19 @@ impl Authenticator {
         pair: &[u8],
         (subject, digest): (Subject, Digest),
         call: &Call,
-        moment: Moment,
+        context: Context,
     ) -> Checked {
         let right = |credential| {
             let permit = Permit {
                 until: None,
                 credential,
             };
-            Checked::Right(Access {
+            Checked::Granted(Access {
                 scope: Scope::Everything,
                 permit,
             })
         };
-        if let Some(tag) = self.find_plain(pair) {
+        if let Some(tag) = self.plain_tag(pair) {
             return right(tag);
         }
         let (user, password) = Credential::split(pair);
@@ -317,39 +317,39 @@ impl Authenticator {
             .iter()
             .map(|name| self.digester.digest(name))
             .collect();
-        let Some(against) = self
-            .ledger
-            .against(&names)
+        let Some(target) = self
+            .digests
+            .hash_check(&names)
             .filter(|_| password.len() <= PASSWORD_BYTES_MAX)
         else {
-            return Checked::Wrong { is_counted: false };
+            return Checked::Failed { is_counted: false };
         };
-        match self.checks.recall(&digest, moment.client_net, moment.now) {
-            Some(Recalled::Right(tag)) => return right(tag),
-            Some(Recalled::Wrong { is_counted }) => return Checked::Wrong { is_counted },
-            Some(Recalled::Unknown) => return Checked::Busy,
+        match self.checks.cached(&digest, context.client_net, context.now) {
+            Some(Cached::Right(tag)) => return right(tag),
+            Some(Cached::Wrong { is_counted }) => return Checked::Failed { is_counted },
+            Some(Cached::Unknown) => return Checked::Busy,
             None if call.waited => return Checked::Busy,
             None => {}
         }
-        if self.has_too_many_checks(subject, moment) {
+        if self.has_too_many_checks(subject, context) {
             return Checked::Busy;
         }
-        let client = (moment.client_net, moment.is_known);
-        let ticket = self
-            .checks
-            .ask((digest, subject), (against, password), client, moment.now);
-        ticket.map_or(Checked::Busy, Checked::Undecided)
+        let client = (context.client_net, context.is_known);
+        let ticket =
+            self.checks
+                .enqueue((digest, subject), (target, password), client, context.now);
+        ticket.map_or(Checked::Busy, Checked::Pending)
     }
 
-    /// Whether a network has no further check to its name: one that waits may end as a failure, and
-    /// counts as one until it has ended.
-    fn has_too_many_checks(&self, subject: Subject, moment: Moment) -> bool {
-        let Moment {
+    /// Returns whether a network has used up its checks. A pending check counts as a failure until
+    /// it ends, since it may become one.
+    fn has_too_many_checks(&self, subject: Subject, context: Context) -> bool {
+        let Context {
             client_net,
             is_known,
             now,
             ..
-        } = moment;
+        } = context;
         let (failures, pending) = if is_known {
             (
                 self.failures.of(client_net, subject, now),
@@ -365,25 +365,25 @@ impl Authenticator {
         (failures as usize + pending).max(pending_all) >= FAILURES_MAX as usize
     }
 
-    /// Whether these bytes are the `user:password` of a user whose password is kept in plain. The
-    /// time that takes does not depend on how many of the bytes are right.
+    /// Returns whether `pair` is the `user:password` of a plain-text account. The time does not
+    /// depend on how many bytes are right.
     #[cfg(test)]
-    pub fn is_plain(&self, pair: &[u8]) -> bool {
-        self.find_plain(pair).is_some()
+    pub fn has_plain_password(&self, pair: &[u8]) -> bool {
+        self.plain_tag(pair).is_some()
     }
 
-    /// The tag of that credential, in the same time whether there is one or not.
-    fn find_plain(&self, pair: &[u8]) -> Option<u64> {
+    /// Returns the tag of a plain-text account, in the same time whether it exists or not.
+    fn plain_tag(&self, pair: &[u8]) -> Option<u64> {
         let encodings = password::encodings(pair);
         let digests = encodings.iter().map(|pair| self.digester.digest(pair));
         let tag = digests.fold(0, |found, digest| {
-            u64::conditional_select(&found, &digest.tag(), self.ledger.knows(&digest))
+            u64::conditional_select(&found, &digest.tag(), self.digests.contains(&digest))
         });
         // No tag is zero.
         (tag != 0).then_some(tag)
     }
 
-    /// Whether a scope covers what a request asks for.
+    /// Returns whether a scope covers a request.
     fn covers(&self, scope: Scope, call: &Call) -> bool {
         match scope {
             Scope::Everything => true,
@@ -394,27 +394,27 @@ impl Authenticator {
         }
     }
 
-    /// The password to check next, if one waits. It stays the same until it is finished.
+    /// Returns the next pending check, the same one until it is [finished](Self::finish).
     pub fn next_check(&mut self) -> Option<&Check> {
         self.checks.next()
     }
 
-    /// Takes the result of a check. A wrong password is counted as a failed login here, whether or
-    /// not its connection is still there. The requests that wait for it are to be authorized again.
+    /// Takes the result of a check. The caller authorizes the suspended requests again. A failed
+    /// login is counted here, so closing the connection early does not avoid it.
     pub fn finish(&mut self, ticket: u64, result: CheckResult, now: Instant) {
         for (client_net, subject) in self.checks.finish(ticket, result, now) {
             self.count_failure(client_net, subject, now);
         }
     }
 
-    /// Tickets of checks that are not made after all, once each. Their requests are to be
-    /// authorized again.
+    /// Returns the tickets of checks that were dropped, once each. The caller authorizes their
+    /// requests again.
     pub fn take_dropped(&mut self) -> Vec<u64> {
         self.checks.take_dropped()
     }
 
-    /// Takes the networks of this machine's interfaces. Returns those whose addresses are private
-    /// for that alone, if they are others than before.
+    /// Replaces the networks of this machine's interfaces, whose addresses count as private.
+    /// Returns those that are not in a reserved private range, if they have changed.
     pub fn set_own_networks(&mut self, networks: Vec<Network>) -> &[Network] {
         let is_reserved =
             |network: &Network| anonymous::is_private(Peer::Forwarded(network.address()), &[]);
@@ -430,13 +430,13 @@ impl Authenticator {
         }
     }
 
-    /// Replaces the credentials, if these are others. Returns whether they are; then
-    /// [`Authenticator::is_valid`] tells which permits have ended.
+    /// Replaces the credentials. Returns whether they have changed; then the caller ends the
+    /// connections whose permits are no longer [valid](Self::is_valid).
     pub fn replace(&mut self, accounts: Accounts, secret: Option<Secret>) -> bool {
         if (&self.policy.accounts, &self.policy.secret) == (&accounts, &secret) {
             return false;
         }
-        self.ledger = Ledger::new(&accounts, &self.digester);
+        self.digests = AccountDigests::new(&accounts, &self.digester);
         self.secret = secret
             .as_ref()
             .map(|secret| self.digester.digest(secret.as_str().as_bytes()));
@@ -446,20 +446,20 @@ impl Authenticator {
         true
     }
 
-    /// Whether the credential behind a permit is still one.
+    /// Returns whether the credential of a permit still exists.
     pub fn is_valid(&self, permit: &Permit) -> bool {
         let Permit { credential, .. } = *permit;
         credential == Permit::default().credential
             || self.secret.is_some_and(|secret| secret.tag() == credential)
-            || self.ledger.has_tag(credential)
+            || self.digests.has_tag(credential)
     }
 
-    /// The policy, with the credentials of now.
+    /// Returns the policy, with the current credentials.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Requests refused so far.
+    /// Returns the counts of refused requests.
     pub fn counts(&self) -> Counts {
         self.counts
     }

@@ -1,5 +1,5 @@
-//! Passwords that are kept as hashes. Checking one is slow on purpose: tens of milliseconds, and
-//! memory in mebibytes.
+//! Password hashes. Verifying one is slow on purpose: it takes tens of milliseconds and mebibytes
+//! of memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,18 +7,18 @@ use std::str::FromStr;
 
 use argon2::{Algorithm, Argon2, Params, PasswordVerifier};
 
-/// A longer password is wrong without a check. It fits into a pipe together with two hashes,
-/// whatever the size of the pipe, so that handing it over never waits.
+/// Limit of a password. With two hashes it fits into the smallest pipe buffer, so writing it to the
+/// process that verifies it never blocks.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 
-/// A longer text is no hash.
+/// Limit of a hash.
 pub const HASH_BYTES_MAX: usize = 1024;
 
-/// bcrypt ignores what follows (Provos and Mazieres, "A Future-Adaptable Password Scheme", section
-/// 4).
+/// bcrypt ignores all further bytes (Provos and Mazieres, "A Future-Adaptable Password Scheme",
+/// section 4).
 const BCRYPT_BYTES_MAX: usize = 72;
 
-/// What `htpasswd -B` and similar programs write: bcrypt (`$2a$`, `$2b$`, `$2y$`) or Argon2
+/// A hash as `htpasswd -B` and similar programs write it: bcrypt (`$2a$`, `$2b$`, `$2y$`) or Argon2
 /// (`$argon2id$`, `$argon2i$`, `$argon2d$`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
@@ -27,11 +27,11 @@ pub struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// Whether `text` has the shape of a hash of any kind, known here or not: it is surely not
-    /// meant as a password.
-    pub fn is_meant(text: &str) -> bool {
-        let mut pieces = text.split('$');
-        let scheme = (pieces.next(), pieces.next(), pieces.next());
+    /// Returns whether `text` has the form of a hash, of a supported kind or not, so that it is not
+    /// taken for a plain-text password.
+    pub fn looks_like_hash(text: &str) -> bool {
+        let mut fields = text.split('$');
+        let scheme = (fields.next(), fields.next(), fields.next());
         let is_word =
             |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
         matches!(scheme, (Some(""), Some(word), Some(_)) if is_word(word))
@@ -40,22 +40,21 @@ impl PasswordHash {
                 .any(|scheme| text.starts_with(scheme))
     }
 
-    /// Whether this is the hash of `password`, in the encoding it was sent in, in UTF-8 or in
-    /// Latin-1. Takes long: never call it from the event loop.
-    pub fn admits(&self, password: &[u8]) -> bool {
-        // All are tried, so the time depends on nothing but the password that was sent.
+    /// Returns whether this is the hash of `password`, as sent, in UTF-8 or in Latin-1. Slow: do
+    /// not call it from the event loop.
+    pub fn verify(&self, password: &[u8]) -> bool {
+        // Every encoding is tried, so the time depends on the sent password only.
         encodings(password)
             .iter()
-            .fold(false, |found, password| self.admits_bytes(password) | found)
+            .fold(false, |found, password| self.verify_bytes(password) | found)
     }
 
-    fn admits_bytes(&self, password: &[u8]) -> bool {
+    fn verify_bytes(&self, password: &[u8]) -> bool {
         match argon2::PasswordHash::new(&self.text) {
             Ok(hash) => Argon2::default().verify_password(password, &hash).is_ok(),
             Err(_) => {
-                // A longer password, or one behind a NUL, would be cut and then fit the hash of
-                // another. It takes as long as any other, so it does not reveal that the hash is of
-                // this kind.
+                // bcrypt cuts a password after 72 bytes and at a NUL, so the rest would not count.
+                // Such a password fails, after the usual time, which hides the kind of hash.
                 let is_whole = password.len() <= BCRYPT_BYTES_MAX && !password.contains(&0);
                 let cut = &password[..password.len().min(BCRYPT_BYTES_MAX)];
                 bcrypt::verify(cut, &self.text).unwrap_or(false) & is_whole
@@ -63,19 +62,20 @@ impl PasswordHash {
         }
     }
 
-    /// The hash as it was given.
+    /// Returns the text of the hash.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// About how long a check takes, in nanoseconds on a machine of 2020. Good for comparing.
+    /// Returns the approximate time of a verification, in nanoseconds on a machine of 2020, for
+    /// comparing hashes.
     pub fn work(&self) -> u64 {
         self.work
     }
 }
 
-/// The encodings in which `text` may have been meant: as it is; if that is no UTF-8, as Latin-1;
-/// and the other way round. ASCII is the same in all of them. The first is `text` itself.
+/// Returns `text` itself, `text` converted from Latin-1 to UTF-8, and, where possible, from UTF-8
+/// to Latin-1. ASCII is the same in all of them, so it is returned once.
 pub fn encodings(text: &[u8]) -> Vec<Cow<'_, [u8]>> {
     let mut encodings = vec![Cow::Borrowed(text)];
     if !text.is_ascii() {
@@ -108,12 +108,12 @@ impl FromStr for PasswordHash {
                 text: text.to_owned(),
                 work,
             }),
-            None => Err("has a hash that is neither bcrypt (as from htpasswd -B) nor argon2id"),
+            None => Err("unknown kind of hash, use bcrypt (as from htpasswd -B) or argon2id"),
         }
     }
 }
 
-/// What checking an Argon2 hash costs, if it is one.
+/// Returns the work of an Argon2 hash, if `text` is one.
 fn argon2_work(text: &str) -> Option<u64> {
     let hash = argon2::PasswordHash::new(text).ok()?;
     Algorithm::try_from(hash.algorithm).ok()?;
@@ -126,7 +126,7 @@ fn argon2_work(text: &str) -> Option<u64> {
     )
 }
 
-/// The same of bcrypt: two to the power of its cost.
+/// Returns the work of a bcrypt hash, if `text` is one: two to the power of its cost.
 fn bcrypt_work(text: &str) -> Option<u64> {
     let is_known = ["$2a$", "$2b$", "$2y$"]
         .iter()
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn hash_is_known_by_its_shape() {
+    fn hash_is_recognized_by_its_form() {
         for text in [
             "$2y$04$short",
             "$argon2id$v=19$m=16,t=2,p=1$c2FsdHNhbHQ$x",
@@ -179,10 +179,10 @@ mod tests {
             "$6$salt$hash",
             "{SHA}x",
         ] {
-            assert!(PasswordHash::is_meant(text), "{text}");
+            assert!(PasswordHash::looks_like_hash(text), "{text}");
         }
         for text in ["secret", "$ecret", "", "$", "$$", "pa$$word", "$ a$b"] {
-            assert!(!PasswordHash::is_meant(text), "{text}");
+            assert!(!PasswordHash::looks_like_hash(text), "{text}");
         }
         for text in [
             "$apr1$salt$hash",
@@ -197,44 +197,44 @@ mod tests {
     }
 
     #[test]
-    fn hash_admits_its_password_and_no_other() {
+    fn hash_verifies_its_password_alone() {
         for hash in [bcrypt("correct horse"), argon2(b"correct horse")] {
-            assert!(hash.admits(b"correct horse"));
+            assert!(hash.verify(b"correct horse"));
             assert!(
-                !hash.admits(b"correct horsf")
-                    && !hash.admits(b"")
-                    && !hash.admits(b"correct horse battery")
+                !hash.verify(b"correct horsf")
+                    && !hash.verify(b"")
+                    && !hash.verify(b"correct horse battery")
             );
         }
     }
 
     #[test]
-    fn bcrypt_password_that_would_be_cut_is_refused() {
+    fn password_that_bcrypt_would_cut_fails() {
         let whole = "x".repeat(72);
-        assert!(bcrypt(&whole).admits(whole.as_bytes()));
+        assert!(bcrypt(&whole).verify(whole.as_bytes()));
         assert!(
-            !bcrypt(&whole).admits(format!("{whole}y").as_bytes()),
+            !bcrypt(&whole).verify(format!("{whole}y").as_bytes()),
             "bcrypt would ignore the 73rd byte"
         );
         assert!(
-            !bcrypt("abc").admits(b"abc\0abc"),
+            !bcrypt("abc").verify(b"abc\0abc"),
             "to bcrypt the same as abc"
         );
         assert!(
-            argon2(format!("{whole}y").as_bytes()).admits(format!("{whole}y").as_bytes()),
+            argon2(format!("{whole}y").as_bytes()).verify(format!("{whole}y").as_bytes()),
             "Argon2 has no bound"
         );
     }
 
     #[test]
-    fn password_is_found_in_either_encoding() {
+    fn password_verifies_in_utf8_and_latin1() {
         let (utf8, latin1) = ("p\u{e4}ss".as_bytes(), b"p\xe4ss");
         for hash in [bcrypt(utf8), bcrypt(latin1), argon2(utf8), argon2(latin1)] {
-            assert!(hash.admits(utf8) && hash.admits(latin1));
+            assert!(hash.verify(utf8) && hash.verify(latin1));
             assert!(
-                !hash.admits(b"pass")
-                    && !hash.admits("p\u{f6}ss".as_bytes())
-                    && !hash.admits(b"p\xf6ss")
+                !hash.verify(b"pass")
+                    && !hash.verify("p\u{f6}ss".as_bytes())
+                    && !hash.verify(b"p\xf6ss")
             );
         }
         assert_eq!(
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn work_orders_hashes_by_their_cost() {
         let cheap: PasswordHash = bcrypt::hash("x", 4).unwrap().parse().unwrap();
-        let dear: PasswordHash = bcrypt::hash("x", 5).unwrap().parse().unwrap();
-        assert!(cheap.work() < dear.work() && argon2(b"x").work() > 0);
+        let costly: PasswordHash = bcrypt::hash("x", 5).unwrap().parse().unwrap();
+        assert!(cheap.work() < costly.work() && argon2(b"x").work() > 0);
     }
 }

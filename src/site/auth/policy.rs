@@ -1,4 +1,4 @@
-//! The policy as it was set, and what is decided by it.
+//! The configured policy, and the decisions that follow from it.
 
 use std::fmt;
 
@@ -15,71 +15,69 @@ use crate::stream::TrustedProxies;
 pub struct Policy {
     /// Users with passwords.
     pub accounts: Accounts,
-    /// A token, with which others may be signed.
+    /// The server's secret token, with which expiring tokens are signed.
     pub secret: Option<Secret>,
-    /// Whether public clients are served though there are no credentials.
+    /// Whether clients at public addresses are served without credentials (`--public`).
     pub is_public: bool,
-    /// Names by which this server may be asked for, besides its addresses and those that mean no
-    /// other.
+    /// Names of this server (`--allow-host`), besides its addresses and local names.
     pub hosts: Vec<String>,
-    /// Pages from elsewhere that may use what is served.
+    /// Other sites whose pages may use this server (`--allow-origin`).
     pub origins: Origins,
-    /// Reverse proxies that name their clients.
+    /// Reverse proxies whose `X-Forwarded-For` and `Forwarded` fields are trusted.
     pub trusted_proxies: TrustedProxies,
 }
 
-/// What becomes of a request.
+/// The result of an authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is answered.
+    /// The request is answered.
     Pass(Access),
-    /// It is not.
+    /// The request is refused.
     Refuse(Reason),
-    /// Its credentials are being checked under this ticket.
+    /// The request waits until its credentials have been checked.
     Wait {
-        /// See [`super::Authenticator::finish`].
+        /// The number of the check: see [`super::Authenticator::finish`].
         ticket: u64,
     },
 }
 
-/// What a request is granted.
+/// The access that a request is granted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// What it may see.
+    /// The resources.
     pub scope: Scope,
-    /// For how long.
+    /// The time.
     pub permit: Permit,
 }
 
-/// What a credential opens.
+/// The resources that a credential grants access to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// Every address.
+    /// All.
     #[default]
     Everything,
-    /// What concerns one camera, by its place from 0; it is the default wherever a camera can be
-    /// chosen.
+    /// Those of one camera, by its index. It is the default wherever a request can choose a camera.
     Camera(usize),
 }
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// There are no credentials, and the client is public.
+    /// No credentials are configured, and the client has a public address.
     PublicAddress,
-    /// There are no credentials, and the name is not ours.
+    /// No credentials are configured, and the `Host` field is not a name of this server.
     UnknownHost,
-    /// No credentials, or not the right ones. The response is the same.
+    /// Missing or wrong credentials. The response is the same.
     Credentials {
-        /// Whether there were any.
+        /// Whether the request has any.
         given: bool,
     },
     /// Too many failed logins from the client's network.
     TooManyFailures {
-        /// Credentials are read again after this many seconds.
+        /// Seconds until credentials are checked again.
         retry_after_seconds: u32,
     },
-    /// Too many credentials wait to be checked, or these could not be.
+    /// Too many checks are pending, or the check failed for another reason.
     Busy,
 }
 
@@ -98,12 +96,12 @@ pub struct Counts {
 }
 
 impl Policy {
-    /// Whether a request needs credentials.
+    /// Returns whether a request needs credentials.
     pub fn has_credentials(&self) -> bool {
         self.secret.is_some() || self.has_accounts()
     }
 
-    /// Whether there are users with passwords.
+    /// Returns whether there are users with passwords.
     pub fn has_accounts(&self) -> bool {
         !self.accounts.is_empty()
     }
@@ -129,7 +127,7 @@ impl Counts {
         ]
     }
 
-    /// Counts one.
+    /// Counts one refused request.
     pub(super) fn count(&mut self, reason: Reason) {
         let count = match reason {
             Reason::PublicAddress => &mut self.public_address,
@@ -145,12 +143,12 @@ impl Counts {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Reason::PublicAddress => "public address, and no credentials are set",
+            Reason::PublicAddress => "public address, and no credentials are configured",
             Reason::UnknownHost => "unknown host name",
             Reason::Credentials { given: false } => "no credentials",
             Reason::Credentials { given: true } => "wrong or expired credentials",
             Reason::TooManyFailures { .. } => "too many failed logins",
-            Reason::Busy => "too many credentials are being checked",
+            Reason::Busy => "too many pending logins",
         })
     }
 }

@@ -1,5 +1,4 @@
-//! A token: a word that opens everything, and with which others are signed that open less and not
-//! for ever.
+//! The server's secret token, which grants everything, and the expiring tokens signed with it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,49 +11,48 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::digest::keyed;
 
-/// Signed with a shorter word, a token that was given away would let its holder try words until one
-/// fits.
+/// With a shorter secret, the holder of a signed token could find the secret by trying all.
 const SIGNING_BYTES_MIN: usize = 16;
 
 const SECRET_BYTES_MAX: usize = 256;
 
-/// What stands between the pieces of a signed token: it needs no escape in an address.
+/// Separates the fields of a signed token. It needs no escape in a URL.
 const SEPARATOR: char = '~';
 
-/// What is escaped in a camera's name.
+/// The bytes that are escaped in a camera's name.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// The word of `--token` or `--token-file`.
+/// The value of `--token` or `--token-file`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// A token cannot be signed.
+/// The secret is too short to sign tokens with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a token of fewer than {SIGNING_BYTES_MIN} characters signs no others; take one of openssl rand -hex 16"
+    "a token of fewer than {SIGNING_BYTES_MIN} characters cannot sign others; create one with openssl rand -hex 16"
 )]
 pub struct TooShort;
 
-/// What a signed token grants.
+/// The content of a signed token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// The one camera that it opens; without one, everything.
+pub struct Claims {
+    /// The one camera that it grants access to; `None` grants everything.
     pub camera: Option<String>,
-    /// When it expires, as a time since the Unix epoch.
+    /// The end of its validity, since the Unix epoch.
     pub expires: Duration,
 }
 
 impl Secret {
-    /// The word itself.
+    /// Returns the token itself.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// A token that opens `camera`, or everything, until `expires`, a time since the Unix epoch in
-    /// whole seconds.
+    /// Signs a token for `camera`, or for everything, that expires at `expires`, in whole seconds
+    /// since the Unix epoch.
     ///
     /// # Errors
-    /// The secret is too short to sign with.
+    /// The secret has fewer than 16 bytes.
     pub fn sign(&self, camera: Option<&str>, expires: Duration) -> Result<String, TooShort> {
         if self.0.len() < SIGNING_BYTES_MIN {
             return Err(TooShort);
@@ -67,9 +65,9 @@ impl Secret {
         ))
     }
 
-    /// What `token` grants, if it was signed with this secret. `Expired` if its time is over at
-    /// `wall_time`, a time since the Unix epoch.
-    pub fn read(&self, token: &str, wall_time: Duration) -> Option<Result<Grant, Expired>> {
+    /// Verifies a signed token. Returns `None` if it was not signed with this secret, [`Expired`]
+    /// if it is no longer valid at `wall_time`, a time since the Unix epoch.
+    pub fn verify(&self, token: &str, wall_time: Duration) -> Option<Result<Claims, Expired>> {
         if self.0.len() < SIGNING_BYTES_MIN {
             return None;
         }
@@ -78,31 +76,30 @@ impl Secret {
         let (camera, expires) = signed.rsplit_once(SEPARATOR)?;
         let camera = percent_decode_str(camera).decode_utf8().ok()?;
         let expires = expires.parse().ok()?;
-        // In constant time. Nothing of the claim counts before.
+        // Compares in constant time.
         self.mac(&claim(&camera, expires))
             .verify_slice(&signature)
             .ok()?;
         let camera = (!camera.is_empty()).then(|| camera.into_owned());
         let expires = Duration::from_secs(expires);
         Some(if expires > wall_time {
-            Ok(Grant { camera, expires })
+            Ok(Claims { camera, expires })
         } else {
             Err(Expired)
         })
     }
 
     fn mac(&self, claim: &str) -> hmac::Hmac<sha2::Sha256> {
-        // The first words keep these signatures apart from whatever else somebody may sign with the
-        // same secret.
+        // The prefix keeps these signatures apart from others made with the same secret.
         keyed(self.0.as_bytes())
             .chain_update(b"framecast token\n")
             .chain_update(claim.as_bytes())
     }
 }
 
-/// What is signed: the camera, or nothing, and the second of the end. A name may hold any letters,
-/// but a header field only those of ASCII. Pasted into an address by hand, the escapes are gone
-/// when the token comes; both are one claim.
+/// Returns the signed text: the camera's name, escaped to ASCII as header fields require, and the
+/// second of expiry. A URL that was typed by hand may hold the name without escapes; the text is
+/// the same.
 fn claim(camera: &str, expires: u64) -> String {
     format!(
         "{}{SEPARATOR}{expires}",
@@ -110,7 +107,7 @@ fn claim(camera: &str, expires: u64) -> String {
     )
 }
 
-/// A token was valid once.
+/// The token is signed correctly, but no longer valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired;
 
@@ -122,7 +119,7 @@ impl FromStr for Secret {
         if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("a token is 1 to 256 letters, digits and signs of ASCII, without a space")
+            Err("expected 1 to 256 ASCII letters, digits and punctuation marks, without spaces")
         }
     }
 }
@@ -144,25 +141,25 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_token_opens_what_it_says_until_it_expires() {
+    fn signed_token_grants_its_camera_until_it_expires() {
         let secret = secret("0123456789abcdef");
         let token = secret
             .sign(Some("front.door-2"), NOW + Duration::from_secs(60))
             .unwrap();
-        let opens =
-            |token: &str, seconds: u64| secret.read(token, NOW + Duration::from_secs(seconds));
+        let verified =
+            |token: &str, seconds: u64| secret.verify(token, NOW + Duration::from_secs(seconds));
         let expires = NOW + Duration::from_secs(60);
-        let front = Grant {
+        let front = Claims {
             camera: Some("front.door-2".into()),
             expires,
         };
-        assert_eq!(opens(&token, 0), Some(Ok(front.clone())));
-        assert_eq!(opens(&token, 59), Some(Ok(front)));
-        assert_eq!(opens(&token, 60), Some(Err(Expired)));
+        assert_eq!(verified(&token, 0), Some(Ok(front.clone())));
+        assert_eq!(verified(&token, 59), Some(Ok(front)));
+        assert_eq!(verified(&token, 60), Some(Err(Expired)));
         let all = secret.sign(None, NOW + Duration::from_secs(60)).unwrap();
         assert_eq!(
-            opens(&all, 0),
-            Some(Ok(Grant {
+            verified(&all, 0),
+            Some(Ok(Claims {
                 camera: None,
                 expires
             }))
@@ -170,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn token_names_a_camera_in_any_script() {
+    fn signed_token_holds_camera_names_in_any_script() {
         let secret = secret("0123456789abcdef");
         for name in ["K\u{fc}che", "front door", "a~b%41+c"] {
             let token = secret
@@ -179,7 +176,7 @@ mod tests {
             assert!(token.bytes().all(|byte| byte.is_ascii_graphic()), "{token}");
             let decoded = percent_decode_str(&token).decode_utf8().unwrap();
             let expected = Some(Some(name.to_owned()));
-            let camera = |token: &str| secret.read(token, NOW).map(|grant| grant.unwrap().camera);
+            let camera = |token: &str| secret.verify(token, NOW).map(|grant| grant.unwrap().camera);
             assert_eq!(camera(&token), expected, "{token}");
             if !name.contains('%') {
                 assert_eq!(camera(&decoded), expected, "{decoded}");
@@ -188,16 +185,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_touched_opens_nothing() {
+    fn modified_token_is_rejected() {
         let secret = secret("0123456789abcdef");
         let token = secret
             .sign(Some("front"), NOW + Duration::from_secs(60))
             .unwrap();
         for (index, byte) in token.bytes().enumerate() {
-            let mut touched = token.clone().into_bytes();
-            touched[index] = if byte == b'A' { b'B' } else { b'A' };
-            let touched = String::from_utf8(touched).unwrap();
-            assert_eq!(secret.read(&touched, NOW), None, "{touched}");
+            let mut modified = token.clone().into_bytes();
+            modified[index] = if byte == b'A' { b'B' } else { b'A' };
+            let modified = String::from_utf8(modified).unwrap();
+            assert_eq!(secret.verify(&modified, NOW), None, "{modified}");
         }
         let (claim, _) = token.rsplit_once('~').unwrap();
         for text in [
@@ -210,19 +207,19 @@ mod tests {
             &format!("{claim}~"),
             &token[1..],
         ] {
-            assert_eq!(secret.read(text, NOW), None, "{text}");
+            assert_eq!(secret.verify(text, NOW), None, "{text}");
         }
         assert_eq!(
             "another-secret-of-16"
                 .parse::<Secret>()
                 .unwrap()
-                .read(&token, NOW),
+                .verify(&token, NOW),
             None
         );
     }
 
     #[test]
-    fn a_short_secret_signs_nothing() {
+    fn short_secret_cannot_sign() {
         let short = secret("short");
         assert_eq!(short.sign(None, NOW), Err(TooShort));
         assert!(

@@ -199,7 +199,7 @@ fn error_in_a_variable_names_it_and_the_line() {
         (
             "FRAMECAST_TOKEN",
             "two words",
-            "FRAMECAST_TOKEN is invalid; a token is",
+            "FRAMECAST_TOKEN is invalid; expected 1 to 256",
         ),
     ];
     for (name, value, sentence) in cases {

@@ -509,7 +509,7 @@ fn invalid_credential_options_exit_with_2_and_a_message() {
         (&["--auth-file", &bad], "line 2"),
         (&["--auth-file", &empty], "user:password"),
         (&["--token-file", &empty], "--token-file"),
-        (&["--token", "two log"], "a token is 1 to 256 letters"),
+        (&["--token", "two log"], "expected 1 to 256 ASCII"),
         (
             &["--token", "x", "--token-file", &bad],
             "--token and --token-file",

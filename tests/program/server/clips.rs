@@ -109,7 +109,7 @@ fn unavailable_clip_is_refused_with_status_and_remedy() {
         let reply = program.get(&format!("/clip.avi?seconds={bad}"));
         assert_eq!(reply.status(), 400, "{bad}");
         assert!(
-            reply.text().starts_with("seconds takes a number from 1,"),
+            reply.text().starts_with("Invalid seconds"),
             "{}",
             reply.text()
         );
@@ -142,9 +142,7 @@ fn delayed_stream_shows_earlier_frames() {
         let reply = program.get(target);
         assert_eq!(reply.status(), status, "{target}");
         assert!(
-            reply
-                .text()
-                .starts_with("delay takes seconds from 0.1 to 5,"),
+            reply.text().starts_with("Invalid delay"),
             "{}",
             reply.text()
         );

@@ -92,7 +92,7 @@ fn control_addresses_of_other_servers_are_answered_with_501() {
         let reply = program.get(target);
         assert_eq!(reply.status(), 501, "{target}");
         assert!(
-            String::from_utf8_lossy(&reply.body).contains("does not control cameras"),
+            String::from_utf8_lossy(&reply.body).contains("Camera controls"),
             "{target}"
         );
     }

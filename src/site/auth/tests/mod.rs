@@ -434,7 +434,7 @@ fn credentials_are_read_in_latin_1_and_in_utf_8() {
     }
     for _ in 0..2 {
         let check = authenticator.next_check().unwrap();
-        assert!(check.against.hash.admits(&check.password) && check.against.tag.is_some());
+        assert!(check.target.hash.verify(&check.password) && check.target.tag.is_some());
         let ticket = check.ticket;
         authenticator.finish(ticket, CheckResult::Right, now);
     }
