@@ -37,7 +37,7 @@ const ROUNDS: usize = 101;
 fn main() {
     let selected: Vec<_> = std::env::args()
         .skip(1)
-        .filter_map(|name| PixelFormat::named(&name))
+        .filter_map(|name| PixelFormat::from_name(&name))
         .collect();
     println!("{WIDTH}x{HEIGHT}, quality {QUALITY}, CPU time in ms, median of {ROUNDS}:");
     println!(

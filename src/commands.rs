@@ -145,7 +145,8 @@ fn draw_offline(options: &DrawOffline) -> io::Result<()> {
         since,
         size: (width, height),
     } = options;
-    let jpeg = drivers::offline::draw(name, reason, Duration::from_secs(*since), *width, *height);
+    let jpeg =
+        drivers::placeholder::draw(name, reason, Duration::from_secs(*since), *width, *height);
     io::stdout().write_all(&jpeg)
 }
 

@@ -1,8 +1,7 @@
-//! A picture to draw on: RGB pixels that `embedded-graphics` draws into and that leave as JPEG.
+//! An RGB picture that `embedded-graphics` draws into and that is encoded as JPEG.
 //!
-//! `embedded-graphics` knows no antialiasing. Whoever wants smooth edges draws several times as
-//! large as the picture is to be and takes it [`Canvas::shrunk`]: a stroke's edge becomes the mean
-//! of the pixels it runs through.
+//! `embedded-graphics` has no antialiasing. For smooth edges, draw a multiple of the final size and
+//! call [`Canvas::shrunk`], which averages the pixels.
 
 use std::convert::Infallible;
 
@@ -22,7 +21,7 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// A picture of one colour. A side of 0 is taken as 1, since no JPEG has none.
+    /// A picture of one color. A side of 0 counts as 1: a JPEG has no side of 0.
     pub fn new(width: u16, height: u16, color: Rgb888) -> Self {
         let (width, height) = (width.max(1), height.max(1));
         let pixels = rgb(color).repeat(usize::from(width) * usize::from(height));
@@ -33,20 +32,20 @@ impl Canvas {
         }
     }
 
-    /// The picture as a baseline JPEG (ITU T.81) with half the colour resolution in both directions
-    /// (4:2:0). `quality` is from 1 to 100.
+    /// Encodes the picture as baseline JPEG (ITU T.81) with 4:2:0 chroma subsampling. `quality` is
+    /// from 1 to 100.
     pub fn to_jpeg(&self, quality: u8) -> Vec<u8> {
         let mut jpeg = Vec::with_capacity(self.pixels.len() / 16);
         let mut encoder = Encoder::new(&mut jpeg, quality);
         encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
         encoder
             .encode(&self.pixels, self.width, self.height, ColorType::Rgb)
-            .expect("a canvas has all the pixels of its size, and a Vec takes every byte");
+            .expect("a canvas has all pixels of its size, and writing to a Vec cannot fail");
         jpeg
     }
 
-    /// The picture at one `factor`-th of its size, each pixel the mean of the `factor` x `factor`
-    /// it replaces. Columns and rows that do not fill a whole square are cut off.
+    /// The picture scaled by 1 / `factor`, each pixel the mean of `factor` x `factor` pixels. Rows
+    /// and columns that do not fill a square are cut off.
     pub fn shrunk(&self, factor: u16) -> Self {
         let factor = factor.max(1);
         let mut small = Self::new(self.width / factor, self.height / factor, Rgb888::BLACK);
@@ -67,19 +66,18 @@ impl Canvas {
         small
     }
 
-    /// Copies `tile` onto this picture, its top left corner at `corner`. What lies outside is cut
-    /// off.
+    /// Copies `tile` onto this picture, its top left corner at `corner`, and clips it.
     pub fn paste(&mut self, tile: &Self, corner: Point) {
         self.paste_part(tile, tile.bounding_box(), corner);
     }
 
-    /// Copies the disc that fills the square `tile` onto this picture, the square's top left corner
-    /// at `corner`.
+    /// Copies the inscribed disc of the square `tile` onto this picture, the square's top left
+    /// corner at `corner`.
     pub fn paste_disc(&mut self, tile: &Self, corner: Point) {
         let radius = f32::from(tile.width) / 2.0;
         for row in 0..tile.height {
-            let from_centre = f32::from(row) + 0.5 - radius;
-            let half = (radius * radius - from_centre * from_centre)
+            let from_center = f32::from(row) + 0.5 - radius;
+            let half = (radius * radius - from_center * from_center)
                 .max(0.0)
                 .sqrt();
             let left = (radius - half).round() as i32;
@@ -92,8 +90,8 @@ impl Canvas {
         }
     }
 
-    /// Copies `part` of `tile`, which must lie inside of it, as if the whole were copied to
-    /// `corner`.
+    /// Copies `part` of `tile`, which must lie inside of it, to the position that it has when the
+    /// tile is at `corner`.
     fn paste_part(&mut self, tile: &Self, part: Rectangle, corner: Point) {
         let seen = part.translate(corner).intersection(&self.bounding_box());
         let bytes = seen.size.width as usize * PIXEL_BYTES;
@@ -104,7 +102,7 @@ impl Canvas {
         }
     }
 
-    /// Where the pixel at `point`, which must lie inside, begins in `pixels`.
+    /// The index in `pixels` of the pixel at `point`, which must lie inside.
     fn offset(&self, point: Point) -> usize {
         (point.y as usize * usize::from(self.width) + point.x as usize) * PIXEL_BYTES
     }
@@ -134,7 +132,7 @@ impl DrawTarget for Canvas {
         Ok(())
     }
 
-    /// Shapes arrive as runs of one colour: a run is written at once instead of pixel by pixel.
+    /// Writes whole rows: faster than pixel by pixel, which is the default.
     fn fill_solid(&mut self, area: &Rectangle, color: Rgb888) -> Result<(), Infallible> {
         let seen = area.intersection(&self.bounding_box());
         for row in 0..seen.size.height as i32 {
@@ -151,7 +149,7 @@ fn rgb(color: Rgb888) -> [u8; PIXEL_BYTES] {
     [color.r(), color.g(), color.b()]
 }
 
-/// Adds each run of `side` pixels of `row` to one pixel of `sums`.
+/// Adds up `side` pixels of `row` for each pixel of `sums`.
 fn add_row(sums: &mut [u32], row: &[u8], side: usize) {
     for (sum, run) in sums
         .chunks_exact_mut(PIXEL_BYTES)

@@ -1,8 +1,8 @@
-//! The test card of the source `pattern`, after those that broadcasters showed between programmes.
+//! The test card of the source `pattern`, modelled on those of television broadcasters.
 //!
-//! What stands still is drawn once and copied for every frame; what moves is then drawn over it:
-//! the clock, the number of the frame, and a sweep and four hands that make one step at each tick,
-//! so that a step left out is a frame lost.
+//! The static background is drawn once and copied for each frame. The moving parts are drawn over
+//! it: the clock, the frame number, and a sweep and four hands that advance one step per tick, so
+//! that a lost frame is visible as a skipped step.
 
 use std::f32::consts::TAU;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const TRACK: Rgb888 = Rgb888::new(0x22, 0x2c, 0x3e);
 const AMBER: Rgb888 = Rgb888::new(0xff, 0xb0, 0x20);
 const PALE: Rgb888 = Rgb888::new(0xb8, 0xc4, 0xd6);
 
-/// Colour bars at 75 % in the order of their brightness.
+/// Color bars at 75 %, in the order of their brightness.
 const BARS: [Rgb888; 8] = [
     Rgb888::new(191, 191, 191),
     Rgb888::new(191, 191, 0),
@@ -34,33 +34,32 @@ const BARS: [Rgb888; 8] = [
     Rgb888::new(0, 0, 0),
 ];
 
-/// The steps from black to white.
+/// The number of steps from black to white.
 const GREYS: i32 = 11;
 
-/// The steps of a hand's turn, and of the sweep from left to right.
+/// The number of steps of a full turn of a hand, and of the sweep from left to right.
 const HAND_STEPS: u64 = 60;
 const SWEEP_STEPS: u64 = 30;
 
-/// What is drawn is drawn this many times as large, to smooth its edges, unless a side became
-/// longer than `SMOOTH_SIDE_PIXELS_MAX`, which bounds the memory.
+/// Shapes are drawn this many times as large and then shrunk, to smooth their edges. The factor is
+/// lower for large pictures: a side has at most `SMOOTH_SIDE_PIXELS_MAX`, which bounds the memory.
 const SMOOTHING_MAX: u16 = 4;
 const SMOOTH_SIDE_PIXELS_MAX: u16 = 8192;
 
-/// `pattern:1280x720?fps=30&quality=80`: every part may be left out, and these are the defaults.
+/// `pattern:1280x720?fps=30&quality=80`: every part is optional, and these are the defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {
-    /// Pixels from left to right, 16 to 8192.
+    /// The width in pixels, 16 to 8192.
     pub width: u16,
-    /// Pixels from top to bottom, 16 to 8192.
+    /// The height in pixels, 16 to 8192.
     pub height: u16,
-    /// Frames a second, above 0 and at most 240. A machine that cannot keep up sends fewer, never
-    /// late ones.
+    /// Frames per second, above 0 and at most 240. A machine that is too slow skips frames.
     pub fps: f64,
     /// The quality of the JPEGs, 1 to 100.
     pub quality: u8,
 }
 
-/// A test card, ready to be shown.
+/// A test card of one size.
 #[derive(Debug)]
 pub struct Card {
     layout: Layout,
@@ -71,16 +70,17 @@ pub struct Card {
 }
 
 impl Card {
-    /// Draws what stands still on the card of `pattern`.
+    /// Draws the static parts of the card of `pattern`.
     pub fn new(pattern: &Pattern) -> Self {
         let (width, height) = (pattern.width, pattern.height);
         let smoothing = (SMOOTH_SIDE_PIXELS_MAX / width.max(height)).clamp(1, SMOOTHING_MAX);
         let large = Layout::new(width * smoothing, height * smoothing);
         let layout = Layout::new(width, height);
         let digits = |height: f32, color, ground| {
+            let height = large.radius * height;
             let pen = Pen {
-                height: layout.radius * height,
-                weight: layout.radius * height * 0.17,
+                height,
+                weight: height * 0.17,
                 color,
             };
             Digits::new(&pen, ground, smoothing)
@@ -94,8 +94,8 @@ impl Card {
         }
     }
 
-    /// The frame `number` of a stream, captured at `unix`, a time since the Unix epoch, at `tick`
-    /// of its clock.
+    /// Draws the frame `number` of a stream, captured at `unix`, the time since the Unix epoch, and
+    /// at `tick` of its clock.
     pub fn frame(&self, number: u64, tick: u64, unix: Duration) -> Canvas {
         let mut canvas = self.background.clone();
         let second = unix.as_secs();
@@ -123,7 +123,7 @@ impl Card {
         canvas
     }
 
-    /// The face of a corner's dial with its hand after `step` steps.
+    /// Draws the face of a dial with its hand after `step` steps.
     fn hand(&self, step: u64) -> Canvas {
         let radius = self.layout.dial_radius() * FACE * f32::from(self.smoothing);
         let mut face = Canvas::new((radius * 2.0) as u16, (radius * 2.0) as u16, NAVY);
@@ -148,10 +148,10 @@ impl Card {
     }
 }
 
-/// The part of a dial's radius, inside of its marks, in which the hand turns.
+/// The radius of a dial's face, inside its marks, relative to the dial's radius.
 const FACE: f32 = 0.74;
 
-/// Heights of text and places on the disc, in its radius, from its centre down.
+/// Heights and vertical positions of text on the disc, in units of its radius, from its center.
 const NAME_HEIGHT: f32 = 0.14;
 const NAME_Y: f32 = -0.75;
 const CLOCK_HEIGHT: f32 = 0.187;
@@ -161,22 +161,22 @@ const SMALL_HEIGHT: f32 = 0.085;
 const SIZE_Y: f32 = 0.65;
 const NUMBER_Y: f32 = 0.81;
 
-/// Where things are on a card of one size.
+/// The layout of a card of one size.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     size: Size,
-    centre: Point,
-    /// The radius of the disc in the middle, in pixels, and the measure of all else.
+    center: Point,
+    /// The radius of the disc in the middle, in pixels: the unit of all other lengths.
     radius: f32,
 }
 
 impl Layout {
     fn new(width: u16, height: u16) -> Self {
         let size = Size::new(width.into(), height.into());
-        let centre = Point::new(i32::from(width) / 2, i32::from(height) / 2);
+        let center = Point::new(i32::from(width) / 2, i32::from(height) / 2);
         Self {
             size,
-            centre,
+            center,
             radius: f32::from(width.min(height)) * 0.45,
         }
     }
@@ -186,7 +186,7 @@ impl Layout {
     }
 
     fn at(&self, x: f32, y: f32) -> Point {
-        self.centre + Point::new(self.length(x), self.length(y))
+        self.center + Point::new(self.length(x), self.length(y))
     }
 
     fn area(&self, left: f32, top: f32, right: f32, bottom: f32) -> Rectangle {
@@ -198,11 +198,16 @@ impl Layout {
         )
     }
 
+    /// The side of a square of the grid, in pixels: sixteen along the longer side.
+    fn cell(&self) -> i32 {
+        (self.size.width.max(self.size.height) as i32 / 16).max(1)
+    }
+
     fn dial_radius(&self) -> f32 {
         self.radius * 0.22
     }
 
-    /// The centres of the four dials.
+    /// The centers of the four dials.
     fn corners(&self) -> [Point; 4] {
         let inset = self.length(0.36);
         let (right, bottom) = (
@@ -218,7 +223,7 @@ impl Layout {
         .map(|(x, y)| Point::new(x, y))
     }
 
-    /// The cell of the sweep's track that is lit at `step`.
+    /// The cell of the sweep at `step`.
     fn sweep(&self, step: u64) -> Rectangle {
         let x = |step: u64| (step as f32 / SWEEP_STEPS as f32 - 0.5) * 1.72;
         self.area(x(step), 0.21, x(step + 1), 0.25)
@@ -234,22 +239,22 @@ impl Layout {
         let mut disc = Canvas::new(self.length(2.0) as u16, self.length(2.0) as u16, NAVY);
         Self {
             size: disc.size(),
-            centre: disc.bounding_box().center(),
+            center: disc.bounding_box().center(),
             ..*self
         }
         .bands(&mut disc, pattern);
         canvas.paste_disc(&disc, self.at(-1.0, -1.0));
         let ring = PrimitiveStyle::with_stroke(Rgb888::WHITE, self.length(0.018).max(1) as u32);
-        let Ok(()) = Circle::with_center(self.centre, self.length(2.0) as u32)
+        let Ok(()) = Circle::with_center(self.center, self.length(2.0) as u32)
             .into_styled(ring)
             .draw(&mut canvas);
         canvas
     }
 
-    /// A dial without its hand, a mark at every twelfth of the turn.
-    fn dial(&self, canvas: &mut Canvas, centre: Point) {
+    /// Draws a dial without its hand, with twelve marks.
+    fn dial(&self, canvas: &mut Canvas, center: Point) {
         let radius = self.dial_radius();
-        let face = Circle::with_center(centre, (radius * 2.0) as u32);
+        let face = Circle::with_center(center, (radius * 2.0) as u32);
         let Ok(()) = face
             .into_styled(PrimitiveStyle::with_fill(NAVY))
             .draw(canvas);
@@ -263,18 +268,17 @@ impl Layout {
         for mark in 0_u8..12 {
             let (sin, cos) = (f32::from(mark) / 12.0 * TAU).sin_cos();
             let stroke = Stroke::Line(sin * 0.80, cos * 0.80, sin * 0.87, cos * 0.87);
-            pen.trace(canvas, &stroke, centre.x as f32, centre.y as f32);
+            pen.trace(canvas, &stroke, center.x as f32, center.y as f32);
         }
     }
 
-    /// Sixteen squares along the longer side.
     fn grid(&self, canvas: &mut Canvas) {
-        let cell = (self.size.width.max(self.size.height) as i32 / 16).max(1);
+        let cell = self.cell();
         let thin = self.length(0.008).max(1);
         for step in -8..=8 {
             let (x, y) = (
-                self.centre.x + step * cell - thin / 2,
-                self.centre.y + step * cell - thin / 2,
+                self.center.x + step * cell - thin / 2,
+                self.center.y + step * cell - thin / 2,
             );
             let column = Rectangle::new(Point::new(x, 0), Size::new(thin as u32, self.size.height));
             let row = Rectangle::new(Point::new(0, y), Size::new(self.size.width, thin as u32));
@@ -283,9 +287,9 @@ impl Layout {
         }
     }
 
-    /// Blocks of black and white along the edges: whoever crops the picture sees it.
+    /// Draws black and white blocks along the edges: they show whether the picture is cropped.
     fn border(&self, canvas: &mut Canvas) {
-        let cell = (self.size.width.max(self.size.height) as i32 / 16).max(1);
+        let cell = self.cell();
         let deep = self.length(0.06).max(1);
         let (width, height) = (self.size.width as i32, self.size.height as i32);
         let color = |step: i32| {
@@ -296,7 +300,7 @@ impl Layout {
             }
         };
         for step in -8..8 {
-            let (x, y) = (self.centre.x + step * cell, self.centre.y + step * cell);
+            let (x, y) = (self.center.x + step * cell, self.center.y + step * cell);
             for (corner, size) in [
                 (Point::new(x, 0), Size::new(cell as u32, deep as u32)),
                 (
@@ -314,7 +318,7 @@ impl Layout {
         }
     }
 
-    /// What the disc shows, from top to bottom.
+    /// Draws the contents of the disc, from top to bottom.
     fn bands(&self, canvas: &mut Canvas, pattern: &Pattern) {
         for (bar, &color) in (0_u8..).zip(&BARS) {
             let left = f32::from(bar) / 4.0 - 1.0;
@@ -353,23 +357,19 @@ impl Layout {
     }
 }
 
-/// The characters of a clock, drawn once and copied wherever they are to stand.
+/// The characters of a clock: drawn once, and copied for each frame.
 #[derive(Debug)]
 struct Digits {
     tiles: Vec<(char, Canvas)>,
 }
 
 impl Digits {
+    /// Draws the characters with `pen`, and shrinks them by the factor `smoothing`.
     fn new(pen: &Pen, ground: Rgb888, smoothing: u16) -> Self {
-        let large = f32::from(smoothing);
-        let pen = Pen {
-            height: pen.height * large,
-            weight: pen.weight * large,
-            color: pen.color,
-        };
+        let factor = f32::from(smoothing);
         let tile = |character: char| {
-            let width = pen.advance(character) / large;
-            let height = (pen.height + pen.weight * 2.0) / large;
+            let width = pen.advance(character) / factor;
+            let height = (pen.height + pen.weight * 2.0) / factor;
             let mut tile = Canvas::new(
                 width.round() as u16 * smoothing,
                 height.round() as u16 * smoothing,
@@ -384,8 +384,8 @@ impl Digits {
         }
     }
 
-    /// Writes one line with its middle at `centre`.
-    fn write(&self, canvas: &mut Canvas, text: &str, centre: Point) {
+    /// Writes one line, centered at `center`.
+    fn write(&self, canvas: &mut Canvas, text: &str, center: Point) {
         let tiles = || {
             text.chars().filter_map(|wanted| {
                 self.tiles
@@ -394,11 +394,11 @@ impl Digits {
             })
         };
         let width: u32 = tiles().map(|(_, tile)| tile.size().width).sum();
-        let mut x = centre.x - width as i32 / 2;
+        let mut x = center.x - width as i32 / 2;
         for (_, tile) in tiles() {
             canvas.paste(
                 tile,
-                Point::new(x, centre.y - tile.size().height as i32 / 2),
+                Point::new(x, center.y - tile.size().height as i32 / 2),
             );
             x += tile.size().width as i32;
         }

@@ -1,22 +1,23 @@
-//! A camera's clock: tick `n` is `n / fps` seconds after the Unix epoch.
+//! The clock of an emulated camera: tick `n` is `n / fps` seconds after the Unix epoch.
 //!
-//! Whatever is shown by the clock is the same for every process that shows it, and a process that
-//! was too slow or suspended goes on with the tick that is now: it neither drifts nor catches up.
+//! Every process with the same `fps` shows the same tick at the same time. A process that was too
+//! slow or suspended continues with the current tick: it neither drifts nor catches up.
 
 use std::thread;
 use std::time::Duration;
 
 use crate::clock::wall_time;
 
-/// The longest sleep, in seconds, before the clock is read again: it may have been set meanwhile.
+/// The maximum time to sleep, in seconds, before the wall clock is read again: it may be set in the
+/// meantime.
 const SLEEP_SECONDS_MAX: f64 = 1.0;
 
-/// The tick that a clock of `fps` ticks a second shows at `unix`, a time since the Unix epoch.
+/// The tick of a clock with `fps` ticks per second at `unix`, the time since the Unix epoch.
 pub fn tick_at(unix: Duration, fps: f64) -> u64 {
     (unix.as_secs_f64() * fps) as u64
 }
 
-/// The ticks from now on, each when its time has come.
+/// An endless iterator that waits for the next tick and returns it.
 #[derive(Debug)]
 pub struct Ticks {
     fps: f64,
@@ -24,7 +25,7 @@ pub struct Ticks {
 }
 
 impl Ticks {
-    /// A clock of `fps` ticks a second, a number above 0.
+    /// A clock with `fps` ticks per second, above 0.
     pub fn new(fps: f64) -> Self {
         Self { fps, last: None }
     }
@@ -33,8 +34,7 @@ impl Ticks {
 impl Iterator for Ticks {
     type Item = (u64, Duration);
 
-    /// Waits for the next tick, the first time not at all, and gives it and the wall time. It never
-    /// ends.
+    /// Waits for the next tick, and returns it with the wall time. The first call does not wait.
     fn next(&mut self) -> Option<(u64, Duration)> {
         loop {
             let now = wall_time();
@@ -48,9 +48,9 @@ impl Iterator for Ticks {
     }
 }
 
-/// Which of `count` pictures (at least one) a camera of `fps` pictures a second shows at `unix`, a
-/// time since the Unix epoch. The clock alone decides, so every process that shows them shows the
-/// same one.
+/// The index of the picture, of `count` (at least one), that a camera with `fps` pictures per
+/// second shows at `unix`, the time since the Unix epoch. It depends on the clock alone, so that
+/// every process shows the same picture.
 pub fn picture_at(unix: Duration, fps: f64, count: usize) -> usize {
     (tick_at(unix, fps) % count as u64) as usize
 }

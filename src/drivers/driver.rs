@@ -1,4 +1,4 @@
-//! What all drivers have in common: how the server sees them, and how their frames leave.
+//! The trait of all drivers, and their output: frames as multipart parts.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,47 +9,46 @@ use crate::wire::metadata::{Sequence, WallTime};
 use crate::wire::multipart::{EncodedPart, Framing, PartFormat, preamble, rejected_part};
 use crate::wire::part::{Part, REPAIRED_FIELD, Reason, Repair};
 
-/// A source whose rate is not known should give a frame within this.
+/// The frame timeout of a source whose rate is unknown.
 pub(super) const FRAME_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 
-/// No rate asks for more patience than this: four months, in seconds.
+/// The maximum frame timeout that a rate leads to: four months, in seconds.
 const FRAME_TIMEOUT_SECONDS_MAX: f64 = 1e7;
 
-/// The word between the parts that a driver writes.
+/// The multipart boundary of a driver's output.
 pub const BOUNDARY: &str = "frame";
 
-/// What each source does.
+/// The driver of one kind of source.
 pub(crate) trait Driver {
-    /// Looks whether frames can be expected, without capturing any.
+    /// Checks, without capturing, whether the source can give frames.
     fn check(&self) -> Result<(), SourceError>;
 
-    /// Sends frames until there are no more or `parts` fails.
-    fn run(&self, parts: &mut Parts) -> Result<(), CaptureError>;
+    /// Captures and writes frames until the source ends or `writer` fails.
+    fn run(&self, writer: &mut FrameWriter) -> Result<(), CaptureError>;
 
-    /// How long it may give no frame while all is well ([`patience`]); `None` for one that may be
-    /// silent for ever.
+    /// The longest time without a frame in normal operation ([`frame_timeout`]); `None` for no
+    /// limit.
     ///
-    /// The driver and the server both go by this: within it a driver retries by itself, after it
-    /// the server shows the camera as offline and `/healthz` reports it.
+    /// Within this time the driver retries by itself. After it, the server shows the camera as
+    /// offline and `/healthz` reports it.
     fn frame_timeout(&self) -> Option<Duration> {
         Some(frame_timeout(None, None))
     }
 
-    /// Whether it recovers by itself when its source is silent for a while, so that killing it
-    /// would not help.
+    /// Whether the driver itself reconnects to a silent source, so that killing it would not help.
     fn recovers(&self) -> bool {
         false
     }
 
-    /// How often, from start to start, it is run again when it gives a picture and ends well;
-    /// `None` for one that is not to end.
+    /// The time from one start to the next of a driver that writes one picture and exits with
+    /// status 0; `None` if the driver is not to exit.
     fn repeat_interval(&self) -> Option<Duration> {
         None
     }
 }
 
-/// The patience with a source: its parameter `timeout` ([`FRAME_TIMEOUT_DEFAULT`] without it), but no less than
-/// the time of three frames at `fps`, its parameter of that name or the rate it is known to have.
+/// The frame timeout of a source: its parameter `timeout`, by default [`FRAME_TIMEOUT_DEFAULT`],
+/// and at least the time of three frames at `fps`, if its rate is known.
 pub(super) fn frame_timeout(timeout: Option<Duration>, fps: Option<f64>) -> Duration {
     let three_frames = fps.map_or(0.0, |fps| (3.0 / fps).min(FRAME_TIMEOUT_SECONDS_MAX));
     timeout
@@ -57,34 +56,32 @@ pub(super) fn frame_timeout(timeout: Option<Duration>, fps: Option<f64>) -> Dura
         .max(Duration::from_secs_f64(three_frames))
 }
 
-/// The header line that reports what was mended in a frame, if anything.
+/// The header line that reports a repair; empty without one.
 pub(super) fn repaired_line(repair: Option<Repair>) -> String {
     repair
         .map(|repair| format!("{REPAIRED_FIELD}: {}\r\n", repair.as_str()))
         .unwrap_or_default()
 }
 
-/// The wall time of a frame whose source states none.
+/// The current wall time: the capture time of a frame whose source states none.
 pub(super) fn arrival_time() -> WallTime {
     WallTime::nearest(wall_time())
 }
 
 /// The output of a driver.
-pub(crate) struct Parts<'a> {
+pub(crate) struct FrameWriter<'a> {
     out: &'a mut dyn Write,
-    /// See [`Parts::frame_bytes_max`].
     frame_bytes_max: usize,
-    /// Whether the preamble has been sent.
+    /// Whether the preamble has been written.
     begun: bool,
-    /// The number of the newest frame; the first one has 1, unless its source gives it another.
+    /// The sequence of the newest frame. It starts with 1, unless the source states sequences.
     sequence: u64,
-    /// The number and the time of the newest relayed frame, if its source gave it a number.
+    /// The sequence and the capture time of the newest relayed frame, as stated by the source.
     relayed: Option<(Sequence, Option<WallTime>)>,
 }
 
-impl<'a> Parts<'a> {
-    /// Begins the output of a driver whose source may give frames of at most `frame_bytes_max`
-    /// bytes.
+impl<'a> FrameWriter<'a> {
+    /// A writer to `out`, for a source whose frames have at most `frame_bytes_max` bytes.
     pub(super) fn new(out: &'a mut dyn Write, frame_bytes_max: usize) -> Self {
         Self {
             out,
@@ -95,19 +92,18 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The largest frame that is accepted from the source, in bytes.
+    /// The maximum size of a frame of the source, in bytes.
     pub(super) fn frame_bytes_max(&self) -> usize {
         self.frame_bytes_max
     }
 
-    /// Sends one frame under the next number, whole and at once: a reader is woken once for it and
-    /// never waits for the rest in a buffer. A `captured_at`, since the Unix epoch, outside the
-    /// years 2000 to 9999 becomes the time that is now.
+    /// Writes one frame with the next sequence. `captured_at` is the time since the Unix epoch;
+    /// outside the years 2000 to 9999, the current time is used instead.
     pub(super) fn send(&mut self, captured_at: Duration, jpeg: &[u8]) -> Result<(), CaptureError> {
         self.send_repaired(captured_at, jpeg, None)
     }
 
-    /// Sends one frame as [`Parts::send`] does, and reports what was mended in it.
+    /// Writes one frame as [`FrameWriter::send`] does, and reports its repair.
     pub(super) fn send_repaired(
         &mut self,
         captured_at: Duration,
@@ -123,8 +119,8 @@ impl<'a> Parts<'a> {
         )
     }
 
-    /// Sends one frame under the number its source gave it. `fields` are header lines by which the
-    /// driver reports what was mended in it or ignored of it, for the server to count and log.
+    /// Writes one frame with the sequence that its source states. `fields` are header lines for the
+    /// server, which counts and logs them: repairs and ignored values.
     pub(super) fn send_numbered(
         &mut self,
         sequence: u64,
@@ -133,22 +129,19 @@ impl<'a> Parts<'a> {
         fields: &str,
     ) -> Result<(), CaptureError> {
         self.sequence = sequence;
-        let division = PartFormat {
+        let format = PartFormat {
             boundary: BOUNDARY,
             fields,
         };
-        let part =
-            EncodedPart::encode(division, sequence, captured_at, jpeg).framed(Framing::Length);
+        let part = EncodedPart::encode(format, sequence, captured_at, jpeg).framed(Framing::Length);
         self.write(&part).map_err(CaptureError::Output)
     }
 
-    /// Sends a frame that another server has numbered, or a camera has not: under its own number
-    /// where it has one, with the time of its capture if that is known, and with the Huffman tables
-    /// that it may lack.
+    /// Writes a frame received from a camera or another server: with its sequence and capture time,
+    /// if stated, and with the Huffman tables that it may lack.
     pub(super) fn relay(&mut self, part: Part) -> Result<(), CaptureError> {
         let newest = part.sequence.map(|sequence| (sequence, part.captured_at));
-        // A framecast server repeats the newest frame to an idle viewer; a repeat is not another
-        // frame.
+        // A framecast server repeats the newest frame to an idle viewer: drop the repeat.
         if newest.is_some() && newest == self.relayed {
             return Ok(());
         }
@@ -156,25 +149,25 @@ impl<'a> Parts<'a> {
         let captured_at = part.captured_at.unwrap_or_else(arrival_time);
         let next = self.sequence.saturating_add(1);
         let fields = repaired_line(part.repair) + &part.ignored.header_line();
-        let number = part.sequence.map_or(next, Sequence::get);
-        self.send_numbered(number, captured_at, &part.with_tables().jpeg, &fields)
+        let sequence = part.sequence.map_or(next, Sequence::get);
+        self.send_numbered(sequence, captured_at, &part.with_tables().jpeg, &fields)
     }
 
-    /// Reports a frame of the source that was rejected for `reason`, so that the server counts it.
-    /// Logging it is left to the caller.
+    /// Reports a rejected frame of the source, so that the server counts it. The caller logs it.
     pub(super) fn report_rejected(&mut self, reason: Reason) -> Result<(), CaptureError> {
         self.write(&rejected_part(BOUNDARY, reason))
             .map_err(CaptureError::Output)
     }
 
-    /// Passes on what is framed already, at once.
-    pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<(), CaptureError> {
+    /// Writes bytes unchanged, for a source whose output is already multipart or JPEG.
+    pub(super) fn pass_through(&mut self, bytes: &[u8]) -> Result<(), CaptureError> {
         self.out
             .write_all(bytes)
             .and_then(|()| self.out.flush())
             .map_err(CaptureError::Output)
     }
 
+    /// Writes one part and flushes: the server reads a frame as soon as it is complete.
     fn write(&mut self, part: &[u8]) -> io::Result<()> {
         if !self.begun {
             self.begun = true;

@@ -1,130 +1,132 @@
 //! Why a source gives no frames, and why a driver ends.
+//!
+//! Every message names the thing, the problem and the remedy: `THING: PROBLEM; REMEDY`.
 
 use std::io;
 use std::path::PathBuf;
 
-use super::hints::Unknown;
+use super::hints::UnknownSource;
 use super::http::HttpError;
-use super::redis::FromRedisError;
+use super::redis::RedisSourceError;
 use super::v4l2::error::CameraError;
 
 /// Why there are no frames from a source.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The text is no source.
+    /// The text does not name a source.
     #[error("{0}")]
-    Unknown(Unknown),
-    /// The source takes no parameter of that name.
-    #[error("{scheme} has no {}; it takes {known}", unknown_parameter(name))]
+    Unknown(UnknownSource),
+    /// The source has no parameter of that name.
+    #[error("{scheme}: unknown parameter{}; expected {expected}", quoted(name))]
     Parameter {
-        /// The name of the source.
+        /// The scheme of the source.
         scheme: &'static str,
-        /// The parameter that was given; `None` in a URL, where it may be a piece of a password.
+        /// The given name; `None` in a URL, where it may be part of a password.
         name: Option<String>,
-        /// Those that could have been.
-        known: String,
+        /// The names of the parameters that the source has.
+        expected: String,
     },
-    /// A value cannot be read or is out of range.
-    #[error("{value:?} is no {what} for {scheme}; write {rule}")]
+    /// A value cannot be parsed or is out of range.
+    #[error("{scheme}: invalid {what} {value:?}; expected {expected}")]
     Value {
-        /// The name of the source.
+        /// The scheme of the source.
         scheme: &'static str,
-        /// What the value stands for.
+        /// The name of the parameter.
         what: &'static str,
-        /// The value that was given.
+        /// The given value.
         value: String,
-        /// The values there are.
-        rule: String,
+        /// The valid values.
+        expected: String,
     },
     /// The directory cannot be listed.
-    #[error("cannot read the directory {}: {error}; name a directory that holds JPEG pictures", directory.display())]
+    #[error("{}: cannot list the directory: {error}; name a directory of JPEG files", directory.display())]
     Directory {
-        /// The directory that was named.
+        /// The directory.
         directory: PathBuf,
-        /// What the system said.
+        /// The error of the system call.
         error: io::Error,
     },
-    /// The directory holds no picture.
-    #[error("no JPEG in {}: put at least one whole .jpg or .jpeg file there", .0.display())]
+    /// The directory holds no JPEG file.
+    #[error("{}: no JPEG file; put at least one .jpg or .jpeg file into the directory", .0.display())]
     NoJpeg(PathBuf),
-    /// The directory holds files, but none that can be shown.
-    #[error("no JPEG can be shown: {}: {problem}", file.display())]
-    NotShown {
+    /// The directory holds JPEG files by name, but none with a valid picture.
+    #[error("{}: {problem}; the directory holds no valid JPEG file", file.display())]
+    NoValidJpeg {
         /// One of the files.
         file: PathBuf,
-        /// What is wrong with it.
+        /// Why it was rejected.
         problem: String,
     },
-    /// The address of a camera on the network cannot be read. It is not shown, as any part of it
-    /// may be a secret.
+    /// The URL of a network camera is invalid. It is not shown: any part of it may be a secret.
     #[error(
-        "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH, and within USER and PASSWORD %40 \
-         for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
+        "invalid camera address; expected http://USER:PASSWORD@HOST:PORT/PATH; within USER and PASSWORD, \
+         write %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
     )]
     Address,
-    /// The camera on the network gives no frames.
+    /// The network camera gives no frames.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// An address in Redis cannot be read. It is not shown, as any part of it may be a secret.
+    /// The URL of a Redis channel or list is invalid. It is not shown: any part of it may be a
+    /// secret.
     #[error(
-        "that is no address in Redis; write redis://USER:PASSWORD@HOST:PORT/CHANNEL or redis+list://HOST:PORT/KEY, \
-         with the number of a database before the name if need be, as in redis://HOST/1/CHANNEL, and within USER, \
-         PASSWORD and names %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
+        "invalid Redis address; expected redis://USER:PASSWORD@HOST:PORT/CHANNEL or redis+list://HOST:PORT/KEY, \
+         with a database number before the name if needed, as in redis://HOST/1/CHANNEL; within USER, \
+         PASSWORD and names, write %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
     )]
     RedisAddress,
     /// Redis gives no frames.
     #[error(transparent)]
-    Redis(#[from] FromRedisError),
-    /// The emulated camera has no folder to be watched.
-    #[error("there is no directory to watch; name one, as in stills:/srv/pictures?watch=1")]
-    NothingToWatch,
-    /// A command that is no row of words.
-    #[error(
-        "exec: expected a command; write exec:PROGRAM ARGUMENTS, and close every quote, as for a shell"
-    )]
+    Redis(#[from] RedisSourceError),
+    /// `watch=1` without a directory.
+    #[error("stills: watch=1 needs a directory; name one, as in stills:/srv/pictures?watch=1")]
+    WatchWithoutDirectory,
+    /// The command is empty, or a quote in it is not closed.
+    #[error("exec: expected a command; write exec:PROGRAM ARGUMENTS, and close every quote")]
     Command,
     /// A program cannot be run.
     #[error("cannot run {program}: {problem}; {remedy}")]
     Program {
-        /// The program that was named.
+        /// The program.
         program: String,
-        /// What is wrong with it.
+        /// Why it cannot be run.
         problem: String,
         /// What to do.
         remedy: String,
     },
-    /// A command has a word that only a shell understands: an operator, a redirection, a variable.
+    /// A command contains shell syntax: an operator, a redirection, a variable.
     #[error(
-        "exec: there is no shell for {0:?}; write exec:sh -c 'COMMAND', or quote it if the program is to get it"
+        "exec: {0:?} needs a shell; write exec:sh -c 'COMMAND', or quote it to pass it to the program"
     )]
-    NoShell(String),
-    /// Neither of the programs that know the camera of a Raspberry Pi is in `PATH`.
-    #[error("there is no rpicam-vid and no libcamera-vid; install the package rpicam-apps")]
+    ShellSyntax(String),
+    /// Neither of the programs for the camera of a Raspberry Pi is in `PATH`.
+    #[error(
+        "rpicam: neither rpicam-vid nor libcamera-vid is in PATH; install the package rpicam-apps"
+    )]
     NoRpicam,
-    /// Frames cannot be typed.
+    /// Standard input is a terminal.
     #[error(
         "standard input is a terminal; pipe frames into it, as in ffmpeg ... -f mjpeg - | framecast --camera -"
     )]
     Terminal,
     /// The writer of standard input has closed it.
-    #[error("standard input has ended")]
+    #[error("standard input: end of file")]
     StdinEnded,
     /// Standard input cannot be read.
-    #[error("cannot read standard input: {0}")]
+    #[error("standard input: cannot read: {0}")]
     Stdin(io::Error),
-    /// The camera gives none.
+    /// The V4L2 camera gives no frames.
     #[error(transparent)]
     Camera(#[from] CameraError),
 }
 
-fn unknown_parameter(name: &Option<String>) -> String {
-    name.as_ref().map_or("such parameter".to_owned(), |name| {
-        format!("parameter {name:?}")
-    })
+fn quoted(name: &Option<String>) -> String {
+    name.as_ref()
+        .map(|name| format!(" {name:?}"))
+        .unwrap_or_default()
 }
 
 impl SourceError {
-    /// Whether the source can never give frames, whatever is plugged in, mounted or installed
+    /// Whether the source can never give frames, whatever is connected, mounted or installed
     /// later.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Terminal)
@@ -137,8 +139,8 @@ pub enum CaptureError {
     /// The source gives no frames.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The frames cannot be handed on.
-    #[error("cannot write frames to standard output: {0}")]
+    /// The frames cannot be written.
+    #[error("standard output: cannot write frames: {0}")]
     Output(io::Error),
 }
 

@@ -1,37 +1,36 @@
-//! The source `exec`: a command that writes frames to its standard output, as ffmpeg, rpicam-vid or
-//! a script does.
+//! The source `exec`: a command that writes frames to its standard output, such as ffmpeg,
+//! rpicam-vid or a script.
 //!
-//! There is nothing to be done between it and the server, so the driver becomes the command: what
-//! it writes goes straight into the server's pipe, and a signal to the driver is a signal to the
-//! command.
+//! The driver replaces itself by the command (execve(2)): the command writes to the server's pipe,
+//! and the server's signals go to the command.
 
 use std::time::Duration;
 
-use super::driver::{Driver, Parts, frame_timeout};
+use super::driver::{Driver, FrameWriter, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
-use super::program::{become_program, find};
+use super::program;
 
-/// A command that gives one picture and ends is run again after this long, unless `every` says
-/// otherwise.
+/// The default of `every`: the time from one start to the next of a command that writes one picture
+/// and exits.
 const EVERY_DEFAULT: Duration = Duration::from_secs(1);
 const EVERY_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Our own parameters, behind the last `#`.
+/// The parameters of the source, after the last `#`.
 const PARAMETERS: [&str; 2] = ["every", "timeout"];
 
-/// Words that mean something to a shell and nothing to a program.
+/// The operators of a shell.
 const OPERATORS: [&str; 16] = [
     "|", "||", "|&", "&", "&&", ";", ";;", "<", "<<", "<<<", ">", ">>", "2>", "2>>", "&>", "2>&1",
 ];
 
-/// `exec:COMMAND ARGUMENTS#every=1s&timeout=5s`: split into words as a shell does it, with its
-/// quotes, but run without one: `*` and `~` mean nothing, and an operator or a variable is refused.
-/// For those there is `exec:sh -c '...'`.
+/// `exec:COMMAND ARGUMENTS#every=1s&timeout=5s`. The command is split into words with the quotes of
+/// a shell, but run without a shell: `*` and `~` are not expanded, and operators and variables are
+/// rejected. For those, write `exec:sh -c '...'`.
 ///
-/// A command that gives a picture and ends with exit status 0 is a still camera, and run again
-/// `every` so often from start to start. `timeout` is how long it may give no picture while all is
-/// well. A `#` with anything else behind it belongs to the command.
+/// A command that writes one picture and exits with status 0 is a still camera: it is run again,
+/// and `every` is the time from one start to the next. `timeout` is the frame timeout. A `#` with
+/// other text after it belongs to the command.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Exec {
     program: String,
@@ -42,16 +41,16 @@ pub struct Exec {
 
 impl Exec {
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
-        let (command, own) = split_parameters(rest);
-        let parameters = Parameters::parse("exec", own, &PARAMETERS)?;
+        let (command, parameters) = split_parameters(rest);
+        let parameters = Parameters::parse("exec", parameters, &PARAMETERS)?;
         let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= EVERY_MAX;
-        let rule = || "a time with its unit, above 0 and at most 24h, such as 5s".to_owned();
+        let expected = || "a time with its unit, above 0 and at most 24h, such as 5s".to_owned();
         let every = parameters
-            .value("every", EVERY_DEFAULT.into(), in_range, rule)?
+            .value("every", EVERY_DEFAULT.into(), in_range, expected)?
             .into();
         let timeout = parameters.timeout()?;
-        if let Some(word) = shell_word(command) {
-            return Err(SourceError::NoShell(word));
+        if let Some(syntax) = shell_syntax(command) {
+            return Err(SourceError::ShellSyntax(syntax));
         }
         let words = shlex::split(command).filter(|_| !command.contains('\0'));
         let mut words = words.unwrap_or_default().into_iter();
@@ -67,11 +66,11 @@ impl Exec {
 
 impl Driver for Exec {
     fn check(&self) -> Result<(), SourceError> {
-        find(&self.program).map(drop)
+        program::find(&self.program).map(drop)
     }
 
-    fn run(&self, _: &mut Parts) -> Result<(), CaptureError> {
-        Err(become_program(&self.program, &self.arguments).into())
+    fn run(&self, _: &mut FrameWriter) -> Result<(), CaptureError> {
+        Err(program::exec(&self.program, &self.arguments).into())
     }
 
     fn frame_timeout(&self) -> Option<Duration> {
@@ -86,24 +85,23 @@ impl Driver for Exec {
     }
 }
 
-/// The command and our own parameters. A URL in the command may have a fragment of its own.
+/// Splits the command from the parameters of the source. A URL in the command may have a fragment
+/// of its own.
 fn split_parameters(rest: &str) -> (&str, &str) {
-    let is_ours = |own: &str| {
-        let names = own
+    let are_parameters = |text: &str| {
+        let mut names = text
             .split('&')
-            .map(|piece| piece.split('=').next().unwrap_or_default());
-        !own.contains(char::is_whitespace)
-            && names.into_iter().all(|name| PARAMETERS.contains(&name))
+            .map(|pair| pair.split('=').next().unwrap_or_default());
+        !text.contains(char::is_whitespace) && names.all(|name| PARAMETERS.contains(&name))
     };
     rest.rsplit_once('#')
-        .filter(|(_, own)| is_ours(own))
+        .filter(|(_, parameters)| are_parameters(parameters))
         .unwrap_or((rest, ""))
 }
 
-/// The first word that only a shell understands, if it stands outside quotes: an operator, a
-/// redirection, or a variable or command to be replaced. A `$` in the middle of a word may be part
-/// of a password.
-fn shell_word(command: &str) -> Option<String> {
+/// Finds the first shell syntax outside quotes: an operator, a redirection, a variable or a command
+/// substitution. A `$` inside a word is allowed: it may be part of a password.
+fn shell_syntax(command: &str) -> Option<String> {
     let unquoted = unquoted(command);
     unquoted.split_whitespace().find_map(|word| {
         let redirected = word
@@ -124,7 +122,7 @@ fn shell_word(command: &str) -> Option<String> {
     })
 }
 
-/// `command` with a letter in the place of each character that is quoted or escaped.
+/// Replaces each quoted or escaped character of `command` by a letter.
 fn unquoted(command: &str) -> String {
     let mut quote = None;
     let mut escaped = false;
@@ -151,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shell_word_outside_quotes_is_found() {
+    fn shell_syntax_outside_quotes_is_found() {
         for (command, word) in [
             ("a | b", Some("|")),
             ("a && b", Some("&&")),
@@ -170,12 +168,12 @@ mod tests {
             ("grep '|' \"&&\" x", None),
             ("get http://cam/?a=1&b=2;c rtsp://u:pa$word@cam/ $ 5$", None),
         ] {
-            assert_eq!(shell_word(command).as_deref(), word, "{command}");
+            assert_eq!(shell_syntax(command).as_deref(), word, "{command}");
         }
     }
 
     #[test]
-    fn own_parameters_stand_behind_the_last_hash() {
+    fn parameters_follow_the_last_hash() {
         for (text, expected) in [
             ("cat J", ("cat J", "")),
             ("cat J#every=5s", ("cat J", "every=5s")),
@@ -188,8 +186,8 @@ mod tests {
         ] {
             assert_eq!(split_parameters(text), expected);
         }
-        for wrong in ["cat J#every=0s", "cat J#every=5", "cat J#timeout=2h"] {
-            assert!(Exec::parse(wrong).is_err(), "{wrong}");
+        for invalid in ["cat J#every=0s", "cat J#every=5", "cat J#timeout=2h"] {
+            assert!(Exec::parse(invalid).is_err(), "{invalid}");
         }
         assert_eq!(
             Exec::parse("cat J#every=60s")

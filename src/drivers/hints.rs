@@ -1,11 +1,11 @@
-//! What to write instead of a source that there is none of: people name what they have in the words
-//! of another program.
+//! The error message for an unknown source: what to write instead. Users often write a source as
+//! another program expects it.
 //!
-//! Nothing of the text is repeated but its scheme: the rest may hold a password.
+//! Of the user's text, only the scheme is shown: the rest may contain a password.
 
 use std::fmt;
 
-/// How each source is written: the list in the message about a source that does not exist.
+/// The syntax of each source, as listed in error messages.
 pub const SOURCES: [&str; 10] = [
     "v4l2:/dev/video0?size=1280x720&fps=30",
     "rpicam:?size=1280x720&fps=30",
@@ -19,11 +19,11 @@ pub const SOURCES: [&str; 10] = [
     "pattern:1280x720?fps=30&quality=80",
 ];
 
-/// How ffmpeg writes frames that are read here, from an input in place of INPUT.
+/// An `exec:` source with ffmpeg and these input options.
 macro_rules! ffmpeg {
     ($input:literal) => {
         concat!(
-            "have ffmpeg decode it: 'exec:ffmpeg -nostdin -loglevel error ",
+            "decode it with ffmpeg: 'exec:ffmpeg -nostdin -loglevel error ",
             $input,
             " -an -q:v 5 -f mjpeg -'"
         )
@@ -34,32 +34,33 @@ const RTSP: &str = ffmpeg!("-rtsp_transport tcp -i rtsp://USER:PASSWORD@HOST/PAT
 const INPUT: &str = ffmpeg!("-i URL");
 const FILE: &str = ffmpeg!("-re -stream_loop -1 -i FILE");
 const SCREEN: &str = ffmpeg!("-f x11grab -i :0");
-const ONVIF: &str = "onvif describes a camera but carries no pictures; write the http:// address of its snapshots or \
-                     MJPEG stream, or for its rtsp:// address 'exec:ffmpeg -nostdin -loglevel error -rtsp_transport \
-                     tcp -i rtsp://USER:PASSWORD@HOST/PATH -an -q:v 5 -f mjpeg -'";
-const FOLDER: &str = "a folder of JPEGs is stills:DIR, a video file 'exec:ffmpeg -re -stream_loop -1 -i FILE -an \
-                      -q:v 5 -f mjpeg -'";
-const PICTURE: &str = "write the folder that holds the picture: stills:DIR";
-const HTTP: &str = "write http:// in front of the host, as in http://HOST:PORT/PATH";
-const DEVICE: &str = "a camera of this machine is /dev/video0; \"framecast cameras\" lists them";
+const ONVIF: &str = "ONVIF is a control protocol without pictures; use the camera's http:// address of snapshots or \
+                     of an MJPEG stream, or its rtsp:// address with 'exec:ffmpeg -nostdin -loglevel error \
+                     -rtsp_transport tcp -i rtsp://USER:PASSWORD@HOST/PATH -an -q:v 5 -f mjpeg -'";
+const DIRECTORY: &str = "write stills:DIR for a directory of JPEG files, 'exec:ffmpeg -re -stream_loop -1 -i FILE \
+                         -an -q:v 5 -f mjpeg -' for a video file";
+const PICTURE: &str = "write stills:DIR with the directory that holds the picture";
+const HTTP: &str = "write http:// before the host, as in http://HOST:PORT/PATH";
+const DEVICE: &str =
+    "write the device of the camera, as in /dev/video0; \"framecast cameras\" lists them";
 const OTHER_DEVICE: &str =
-    "only /dev/video* devices give pictures; \"framecast cameras\" lists those of cameras";
-const RIBBON: &str = "the ribbon camera of a Raspberry Pi is rpicam:";
-const PATTERN: &str = "a test picture is pattern:1280x720?fps=30";
-const COMMAND: &str = "a command that writes JPEGs is exec:COMMAND ARGUMENTS";
-const WINDOWS: &str = "framecast runs on Linux, where a folder is named like \
-                       stills:/mnt/pictures and a camera /dev/video0";
-const NAME: &str = "a name stands before =, as in front=/dev/video0";
-const DASH: &str = "write each source on a line of its own, without a dash before it";
+    "only /dev/video* devices give pictures; \"framecast cameras\" lists cameras";
+const RASPBERRY_PI: &str = "write rpicam: for the camera of a Raspberry Pi";
+const PATTERN: &str = "write pattern:1280x720?fps=30 for a test picture";
+const COMMAND: &str = "write exec:COMMAND ARGUMENTS for a command that writes JPEGs";
+const WINDOWS: &str =
+    "framecast runs on Linux: write a directory as stills:/mnt/pictures, a camera as /dev/video0";
+const NAME: &str = "write = after the name, as in front=/dev/video0";
+const DASH: &str = "write each source on its own line, without a dash before it";
 
-/// Endings of files that hold a video.
+/// The extensions of video files.
 const VIDEOS: [&str; 12] = [
     "mp4", "mkv", "avi", "mov", "webm", "ts", "m4v", "mjpeg", "mjpg", "h264", "flv", "m3u8",
 ];
-/// Endings of files that hold a picture.
+/// The extensions of picture files.
 const PICTURES: [&str; 7] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "heic"];
-/// Words of other programs for a source, and what it is here. A scheme stands before `:`.
-const WORDS: [(&[&str], &str); 8] = [
+/// Schemes and names of sources in other programs, with the hint for each.
+const FOREIGN_NAMES: [(&[&str], &str); 8] = [
     (&["rtsp", "rtsps", "rtspt", "rtspu"], RTSP),
     (
         &[
@@ -81,7 +82,7 @@ const WORDS: [(&[&str], &str); 8] = [
             "csi",
             "libcamera-vid",
         ],
-        RIBBON,
+        RASPBERRY_PI,
     ),
     (
         &[
@@ -120,7 +121,7 @@ const WORDS: [(&[&str], &str); 8] = [
         COMMAND,
     ),
 ];
-/// The schemes of sources, for those that are misspelt.
+/// The schemes of the sources, for suggestions.
 const SCHEMES: [&str; 10] = [
     "v4l2",
     "rpicam",
@@ -134,21 +135,22 @@ const SCHEMES: [&str; 10] = [
     "pattern",
 ];
 
-/// Two words are as good as one if they are so alike, from 0 to 1 (Jaro-Winkler).
-const LIKENESS_MIN: f64 = 0.85;
+/// The minimum similarity of a suggestion, from 0 to 1 (Jaro-Winkler).
+const SIMILARITY_MIN: f64 = 0.85;
 
-/// A text that is no source.
+/// A text that does not name a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unknown {
-    /// What may be shown of the text.
+pub struct UnknownSource {
+    /// The part of the text that may be shown.
     shown: Option<String>,
     hint: Option<&'static str>,
-    alike: Option<&'static str>,
+    /// The most similar scheme.
+    suggestion: Option<&'static str>,
     is_word: bool,
 }
 
-impl Unknown {
-    /// Finds out what is meant by `text`.
+impl UnknownSource {
+    /// Analyzes a text that does not name a source.
     pub(super) fn new(text: &str) -> Self {
         let scheme = text
             .split([':', '?', '/', '@', ' '])
@@ -160,38 +162,38 @@ impl Unknown {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         };
-        // Before an `@` stands a user, and a text without a scheme may be a password.
+        // The text before an `@` may be a user name, and a text without a scheme a password.
         let shown =
             is_plain(scheme) && !text[scheme.len()..].contains('@') || is_scheme(text, scheme);
         let hint = hint(text, &scheme.to_ascii_lowercase());
         Self {
             shown: shown.then(|| scheme.to_owned()),
             hint,
-            alike: hint
+            suggestion: hint
                 .is_none()
-                .then(|| alike(&scheme.to_ascii_lowercase()))
+                .then(|| most_similar(&scheme.to_ascii_lowercase()))
                 .flatten(),
             is_word: is_plain(text),
         }
     }
 
-    /// Whether it is a plain word that no other program has for a source: it may as well be a
-    /// misspelt command.
+    /// Whether it is a plain word that no other program uses for a source: it may be a misspelled
+    /// command.
     pub fn is_word(&self) -> bool {
         self.is_word && self.hint.is_none()
     }
 }
 
-impl fmt::Display for Unknown {
+impl fmt::Display for UnknownSource {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match &self.shown {
-            Some(shown) => write!(f, "there is no source {shown:?}; ")?,
-            None => f.write_str("that is no source; ")?,
+            Some(shown) => write!(f, "unknown source {shown:?}; ")?,
+            None => f.write_str("unknown source; ")?,
         }
-        match (self.hint, self.alike) {
+        match (self.hint, self.suggestion) {
             (Some(hint), _) => f.write_str(hint),
-            (None, Some(alike)) => write!(f, "did you mean {alike}:?"),
-            (None, None) => write!(f, "the sources are {}", SOURCES.join(", ")),
+            (None, Some(scheme)) => write!(f, "did you mean {scheme}:?"),
+            (None, None) => write!(f, "expected one of {}", SOURCES.join(", ")),
         }
     }
 }
@@ -202,19 +204,19 @@ fn is_scheme(text: &str, scheme: &str) -> bool {
 
 fn hint(text: &str, scheme: &str) -> Option<&'static str> {
     let rest = text.get(scheme.len()..).unwrap_or_default();
-    let ending = text
+    let extension = text
         .split(['?', '#'])
         .next()
         .unwrap_or_default()
         .rsplit_once('.');
-    let ending = ending
-        .map(|(_, ending)| ending.to_ascii_lowercase())
+    let extension = extension
+        .map(|(_, extension)| extension.to_ascii_lowercase())
         .unwrap_or_default();
-    let ends_with = |endings: &[&str]| endings.contains(&ending.as_str());
+    let has_extension = |extensions: &[&str]| extensions.contains(&extension.as_str());
     let file = || match () {
-        () if ends_with(&PICTURES) => PICTURE,
-        () if ends_with(&VIDEOS) => FILE,
-        () => FOLDER,
+        () if has_extension(&PICTURES) => PICTURE,
+        () if has_extension(&VIDEOS) => FILE,
+        () => DIRECTORY,
     };
     let is_drive =
         scheme.len() == 1 && scheme.as_bytes()[0].is_ascii_alphabetic() && rest.starts_with(':');
@@ -223,9 +225,9 @@ fn hint(text: &str, scheme: &str) -> Option<&'static str> {
         .map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
     let is_port = port.is_some_and(|port| port.parse::<u16>().is_ok());
     let is_word = text == scheme || rest.starts_with(':');
-    let word = WORDS
+    let foreign = FOREIGN_NAMES
         .iter()
-        .find(|(words, _)| words.contains(&scheme))
+        .find(|(names, _)| names.contains(&scheme))
         .map(|(_, hint)| *hint);
     match scheme {
         _ if text.starts_with("- ") => Some(DASH),
@@ -247,16 +249,18 @@ fn hint(text: &str, scheme: &str) -> Option<&'static str> {
         {
             Some(DEVICE)
         }
-        _ if word.is_some() && is_word && !is_port => word,
+        _ if foreign.is_some() && is_word && !is_port => foreign,
         _ if text.contains(char::is_whitespace) && !text.contains("://") => Some(COMMAND),
         _ if is_host(text) => Some(HTTP),
-        _ if rest.starts_with("://") => alike(scheme).is_none().then_some(INPUT),
-        _ if ends_with(&PICTURES) || ends_with(&VIDEOS) || text.contains('/') => Some(file()),
+        _ if rest.starts_with("://") => most_similar(scheme).is_none().then_some(INPUT),
+        _ if has_extension(&PICTURES) || has_extension(&VIDEOS) || text.contains('/') => {
+            Some(file())
+        }
         _ => None,
     }
 }
 
-/// Whether `text` is `word` and a number, as devices are called.
+/// Whether `text` is `word` followed by a number, like the names of devices.
 fn is_numbered(word: &str, text: &str) -> bool {
     let number = text
         .get(..word.len())
@@ -267,7 +271,7 @@ fn is_numbered(word: &str, text: &str) -> bool {
     })
 }
 
-/// Whether `text` begins with a host, by its port or the dots in it, and perhaps a user before it.
+/// Whether `text` begins with a host, recognized by a port or dots, possibly after a user.
 fn is_host(text: &str) -> bool {
     let authority = text.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority
@@ -281,12 +285,12 @@ fn is_host(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     let is_file = |name: &str| {
-        let ending = name
+        let extension = name
             .rsplit_once('.')
-            .map(|(_, ending)| ending.to_ascii_lowercase())
+            .map(|(_, extension)| extension.to_ascii_lowercase())
             .unwrap_or_default();
         authority.len() == text.len()
-            && (PICTURES.contains(&&*ending) || VIDEOS.contains(&&*ending))
+            && (PICTURES.contains(&&*extension) || VIDEOS.contains(&&*extension))
     };
     match (is_address, is_name) {
         (true, _) => true,
@@ -298,12 +302,12 @@ fn is_host(text: &str) -> bool {
     }
 }
 
-fn alike(scheme: &str) -> Option<&'static str> {
-    let likeness = |known: &&str| strsim::jaro_winkler(known, scheme);
+fn most_similar(scheme: &str) -> Option<&'static str> {
+    let similarity = |known: &&str| strsim::jaro_winkler(known, scheme);
     let best = SCHEMES
         .iter()
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) >= LIKENESS_MIN).then_some(*best)
+        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
+    (similarity(best) >= SIMILARITY_MIN).then_some(*best)
 }
 
 #[cfg(test)]
@@ -311,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_other_programs_are_understood() {
+    fn sources_of_other_programs_lead_to_a_hint() {
         let cases = [
             ("rtsp://u:secret@cam/live", "rtsp://USER:PASSWORD@HOST"),
             ("RTSPS://cam/live", "-rtsp_transport tcp"),
@@ -320,7 +324,7 @@ mod tests {
             ("udp://239.0.0.1:1234", "ffmpeg"),
             ("udp:239.0.0.1:1234", "ffmpeg"),
             ("gopher://cam/", "ffmpeg"),
-            ("onvif://cam", "onvif"),
+            ("onvif://cam", "ONVIF"),
             ("onvif", "onvif"),
             ("/srv/pictures", "stills:DIR"),
             ("./pictures", "stills:DIR"),
@@ -330,8 +334,8 @@ mod tests {
             ("/tmp/a.mp4", "-stream_loop -1 -i FILE"),
             ("clip.MKV", "-stream_loop -1 -i FILE"),
             ("file:///tmp/a.mov", "-stream_loop -1 -i FILE"),
-            ("/tmp/a.jpg", "the folder that holds the picture"),
-            ("a.jpeg", "the folder that holds the picture"),
+            ("/tmp/a.jpg", "the directory that holds the picture"),
+            ("a.jpeg", "the directory that holds the picture"),
             ("/dev/media0", "/dev/video*"),
             ("/dev/ttyUSB0", "/dev/video*"),
             ("0", "/dev/video0"),
@@ -361,27 +365,27 @@ mod tests {
             ("stils:DIR", "did you mean stills:?"),
             ("htpp://cam/", "did you mean http:?"),
             ("patern:64x48", "did you mean pattern:?"),
-            ("carrier-pigeon:", "the sources are v4l2:"),
-            ("", "the sources are v4l2:"),
+            ("carrier-pigeon:", "expected one of v4l2:"),
+            ("", "expected one of v4l2:"),
         ];
         for (text, expected) in cases {
-            let shown = Unknown::new(text).to_string();
+            let shown = UnknownSource::new(text).to_string();
             assert!(shown.contains(expected), "{text}: {shown}");
             assert!(!shown.contains("secret"), "{text}: {shown}");
         }
     }
 
     #[test]
-    fn a_word_that_may_be_a_command_is_told_from_a_source() {
+    fn plain_word_may_be_a_command_unless_it_names_a_source() {
         assert!(
             ["record", "cameas", "helth"]
                 .iter()
-                .all(|word| Unknown::new(word).is_word())
+                .all(|word| UnknownSource::new(word).is_word())
         );
         assert!(
             !["0", "usb", "a:", "/x", "rtsp"]
                 .iter()
-                .any(|word| Unknown::new(word).is_word())
+                .any(|word| UnknownSource::new(word).is_word())
         );
     }
 }

@@ -1,33 +1,34 @@
-//! The drivers behind `framecast capture`: ordinary blocking programs that write frames to standard
-//! output. They know nothing of the server: what they share with it is [`crate::wire`].
+//! The drivers of `framecast capture`: blocking programs that write frames to standard output. They
+//! do not depend on the server; both depend on [`crate::wire`].
 //!
-//! A source is one variant of [`Source`] and one file with its `Driver`. To add one, write the
-//! file, name it in `source.rs` where the compiler asks for it, and list it in `hints.rs`.
+//! A source is one variant of [`source::Kind`] and one file with its `Driver`. To add a source,
+//! write the file, add the variant to `source.rs`, and the syntax to `hints.rs`.
 
 pub mod canvas;
 pub mod card;
 pub mod clock;
+mod directory;
 mod driver;
 mod error;
 pub mod exec;
-mod folder;
 pub mod hints;
 pub mod http;
 pub mod numbers;
-pub mod offline;
 mod parameters;
 pub mod pattern;
 pub mod pen;
+pub mod placeholder;
 mod program;
 pub mod redis;
 pub mod rpicam;
 pub mod size;
+mod slideshow;
 pub mod source;
+pub(crate) mod stderr;
 pub mod stdin;
 pub mod stills;
 #[cfg(test)]
 mod tests;
-mod turn;
 pub mod v4l2;
 mod watch;
 
@@ -38,45 +39,46 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 pub use error::{CaptureError, SourceError};
 pub use source::Source;
 
-use self::driver::Parts;
+use self::driver::FrameWriter;
 
-/// The environment variable that holds a driver's source: every user of the machine can read an
-/// argument list, only the same user an environment.
+/// The environment variable with the source of a driver. It may contain a password: every user of
+/// the machine can read the arguments of a process, but only its own user the environment.
 pub const SOURCE_VARIABLE: &str = "FRAMECAST_SOURCE";
 
-/// Captures from `source` and writes its frames to `out` as multipart parts, each with its wall
-/// time of capture. A frame of the source larger than `frame_bytes_max` is rejected.
+/// Captures from `source` and writes its frames to `out` as multipart parts, each with the wall
+/// time of its capture. Frames larger than `frame_bytes_max` bytes are rejected.
 ///
-/// Returns `Ok` when the read end of `out` is closed, which is how the server ends a driver, or
-/// when the source has no more frames.
+/// Returns `Ok` when the read end of `out` is closed (the server stops a driver this way), or when
+/// the source has no more frames.
 ///
 /// # Errors
-/// The source cannot be read, or `out` fails in any other way.
+/// The source cannot be read, or writing to `out` fails with an error other than EPIPE.
 pub fn run(
     source: &Source,
     frame_bytes_max: usize,
     out: &mut impl Write,
 ) -> Result<(), CaptureError> {
-    match source.driver().run(&mut Parts::new(out, frame_bytes_max)) {
+    match source
+        .driver()
+        .run(&mut FrameWriter::new(out, frame_bytes_max))
+    {
         Err(CaptureError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
 }
 
-/// Lets this process and whatever it becomes by `exec` die with the process `server` that started
-/// it, however that ends: a driver without a reader would hold its camera for ever. For publishers
-/// it holds likewise.
+/// Makes the kernel kill this process when its parent, the process `server`, exits. This also
+/// applies after exec(2). Otherwise a driver whose server was killed would keep its camera open.
 ///
 /// # Errors
-/// `server` has ended already, or the kernel knows no such thing.
+/// `server` has exited already, or prctl(2) fails.
 pub fn die_with_parent(server: Pid) -> io::Result<()> {
-    // A program may ignore any other signal, and the server is no longer there to repeat it.
+    // A program can ignore any other signal.
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The server may have exited before the call above.
     if getppid() == Some(server) {
         Ok(())
     } else {
-        Err(io::Error::other(
-            "the server that started this driver has ended",
-        ))
+        Err(io::Error::other("the server process has exited"))
     }
 }

@@ -1,7 +1,7 @@
-//! The emulated camera's pictures: a large 1, 2 and 3 that follow each other like a film's
-//! countdown. A unit test draws them.
+//! The pictures of the emulated camera: a large 1, 2 and 3, like the countdown of a film. A unit
+//! test draws them.
 
-/// The three pictures as they are embedded in the program, in their order.
+/// The three pictures, embedded in the program, in their order.
 pub const PICTURES: [&[u8]; 3] = [
     include_bytes!("../../frames/1.jpg"),
     include_bytes!("../../frames/2.jpg"),

@@ -11,23 +11,15 @@ const FPS_MAX: f64 = 240.0;
 const QUALITY_MAX: u8 = 100;
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
-fn known_words(known: &[&str]) -> String {
-    if known.is_empty() {
-        "none here".to_owned()
-    } else {
-        known.join(" and ")
-    }
-}
-
-/// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. Of two with one
-/// name the last counts.
+/// The parameters of a source: `NAME=VALUE`, joined by `&` and percent-encoded. If a name occurs
+/// twice, the last value applies.
 pub(crate) struct Parameters<'a> {
     scheme: &'static str,
     query: &'a str,
 }
 
 impl<'a> Parameters<'a> {
-    /// Reads the parameters of the source `scheme`, which takes those that are `known`.
+    /// Parses the parameters of the source `scheme`; only the `known` names are allowed.
     pub(crate) fn parse(
         scheme: &'static str,
         query: &'a str,
@@ -35,7 +27,7 @@ impl<'a> Parameters<'a> {
     ) -> Result<Self, SourceError> {
         for (name, _) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&name.as_ref()) {
-                // Behind the unescaped `#` of a password stands the rest of it.
+                // In a URL, the name may be the rest of a password with an unescaped `#`.
                 let is_url = ["http", "redis", "rediss"]
                     .iter()
                     .any(|url| scheme.split('+').next() == Some(url));
@@ -43,20 +35,20 @@ impl<'a> Parameters<'a> {
                 return Err(SourceError::Parameter {
                     scheme,
                     name,
-                    known: known_words(known),
+                    expected: expected(known),
                 });
             }
         }
         Ok(Self { scheme, query })
     }
 
-    /// Reads the parameters of the source `scheme`, which looks at the [others](Self::others)
-    /// itself.
-    pub(crate) fn open(scheme: &'static str, query: &'a str) -> Self {
+    /// The parameters of the source `scheme`, which allows other names too: see
+    /// [`others`](Self::others).
+    pub(crate) fn with_others(scheme: &'static str, query: &'a str) -> Self {
         Self { scheme, query }
     }
 
-    /// The parameters that are not `known`, in the order in which they are given.
+    /// The parameters that are not `known`, in their order.
     pub(crate) fn others(
         &self,
         known: &[&str],
@@ -67,23 +59,24 @@ impl<'a> Parameters<'a> {
 
     /// The parameter `fps` (above 0, at most 240), or `default`.
     pub(crate) fn fps(&self, default: f64) -> Result<f64, SourceError> {
-        Ok(self.given_fps()?.unwrap_or(default))
+        Ok(self.optional_fps()?.unwrap_or(default))
     }
 
-    /// The parameter `fps` (above 0, at most 240), if it is given.
-    pub(crate) fn given_fps(&self) -> Result<Option<f64>, SourceError> {
+    /// The parameter `fps` (above 0, at most 240), if given.
+    pub(crate) fn optional_fps(&self) -> Result<Option<f64>, SourceError> {
         let in_range = |&fps: &f64| fps > 0.0 && fps <= FPS_MAX;
         self.optional("fps", in_range, || {
             format!("a number above 0 and at most {FPS_MAX}, such as 30 or 0.5")
         })
     }
 
-    /// The parameter `timeout` (above 0, at most an hour), if it is given: the patience with the
-    /// source.
+    /// The parameter `timeout` (above 0, at most an hour), if given: the frame timeout.
     pub(crate) fn timeout(&self) -> Result<Option<Duration>, SourceError> {
         let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= TIMEOUT_MAX;
-        let rule = || "a time with its unit, above 0 and at most 1h, such as 10s".to_owned();
-        Ok(self.optional("timeout", in_range, rule)?.map(Into::into))
+        let expected = || "a time with its unit, above 0 and at most 1h, such as 10s".to_owned();
+        Ok(self
+            .optional("timeout", in_range, expected)?
+            .map(Into::into))
     }
 
     /// The parameter `quality` of a JPEG (1 to 100), or `default`.
@@ -96,31 +89,31 @@ impl<'a> Parameters<'a> {
 
     /// The parameter `size` (each side from 16 to 8192), or `default`.
     pub(crate) fn size(&self, default: Size) -> Result<Size, SourceError> {
-        self.value("size", default, |_| true, Size::rule)
+        self.value("size", default, |_| true, Size::expected)
     }
 
-    /// The parameter `name`, 0 or 1, or not given.
+    /// The parameter `name`, 0 or 1; 0 if not given.
     pub(crate) fn flag(&self, name: &'static str) -> Result<bool, SourceError> {
         Ok(self.value(name, 0_u8, |&flag| flag <= 1, || "0 or 1".to_owned())? == 1)
     }
 
-    /// The parameter `name`, or `default`. `rule` says which values there are.
+    /// The parameter `name`, or `default`. `expected` describes the valid values.
     pub(crate) fn value<T: FromStr>(
         &self,
         name: &'static str,
         default: T,
         in_range: impl Fn(&T) -> bool,
-        rule: impl Fn() -> String,
+        expected: impl Fn() -> String,
     ) -> Result<T, SourceError> {
-        Ok(self.optional(name, in_range, rule)?.unwrap_or(default))
+        Ok(self.optional(name, in_range, expected)?.unwrap_or(default))
     }
 
-    /// The parameter `name`, if it is given. `rule` says what it may be.
+    /// The parameter `name`, if given. `expected` describes the valid values.
     pub(crate) fn optional<T: FromStr>(
         &self,
         name: &'static str,
         in_range: impl Fn(&T) -> bool,
-        rule: impl Fn() -> String,
+        expected: impl Fn() -> String,
     ) -> Result<Option<T>, SourceError> {
         let Some((_, value)) = form_urlencoded::parse(self.query.as_bytes())
             .filter(|(key, _)| key == name)
@@ -128,17 +121,25 @@ impl<'a> Parameters<'a> {
         else {
             return Ok(None);
         };
-        let wrong = || SourceError::Value {
+        let invalid = || SourceError::Value {
             scheme: self.scheme,
             what: name,
             value: value.clone().into_owned(),
-            rule: rule(),
+            expected: expected(),
         };
         value
             .parse()
             .ok()
             .filter(in_range)
-            .ok_or_else(wrong)
+            .ok_or_else(invalid)
             .map(Some)
+    }
+}
+
+fn expected(known: &[&str]) -> String {
+    if known.is_empty() {
+        "no parameters".to_owned()
+    } else {
+        known.join(" or ")
     }
 }

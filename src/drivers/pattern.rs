@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::card::Card;
 pub use super::card::Pattern;
 use super::clock::Ticks;
-use super::driver::{Driver, Parts, frame_timeout};
+use super::driver::{Driver, FrameWriter, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
 use super::size::Size;
@@ -40,25 +40,25 @@ impl Driver for Pattern {
         Some(frame_timeout(None, Some(self.fps)))
     }
 
-    /// A test card needs nothing.
+    /// Always succeeds: a test card needs no device.
     fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
 
-    fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
+    fn run(&self, writer: &mut FrameWriter) -> Result<(), CaptureError> {
         let card = Card::new(self);
         for (number, (tick, now)) in (1..).zip(Ticks::new(self.fps)) {
-            parts.send(now, &card.frame(number, tick, now).to_jpeg(self.quality))?;
+            writer.send(now, &card.frame(number, tick, now).to_jpeg(self.quality))?;
         }
         Ok(())
     }
 }
 
 fn parse_size(size: &str) -> Result<Size, SourceError> {
-    size.parse().map_err(|rule| SourceError::Value {
+    size.parse().map_err(|expected| SourceError::Value {
         scheme: "pattern",
         what: "size",
         value: size.to_owned(),
-        rule,
+        expected,
     })
 }

@@ -1,8 +1,7 @@
-//! Lettering drawn with a round pen: a disc stamped along lines and arcs, smooth at every size.
+//! A vector font: characters are lines and arcs, drawn by stamping a disc along them.
 //!
-//! The built-in fonts are bitmaps of 10 x 20 pixels. Digits as high as the picture, a clock and the
-//! name of a camera deserve better, so the characters of ASCII are described here as the strokes of
-//! a hand.
+//! The built-in fonts of `embedded-graphics` are bitmaps of at most 10 x 20 pixels. This font covers
+//! ASCII and is smooth at every size.
 
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
@@ -11,15 +10,15 @@ use embedded_graphics::primitives::{Circle, PrimitiveStyle};
 use super::canvas::Canvas;
 use Stroke::{Arc, Line};
 
-/// How far the pen moves between two stamps, as a part of its width: the edge is then even to
-/// 1/1000 of it.
+/// The distance of two stamps, relative to the width of the pen. The edge then deviates by at most
+/// 1/1000 of the width.
 const STEP: f32 = 1.0 / 16.0;
 
-/// The space between two characters, measured from middle of stroke to middle of stroke, in heights
-/// of a digit.
+/// The space between two characters, from middle of stroke to middle of stroke, in units of the
+/// height of a digit.
 const GAP: f32 = 0.26;
 
-/// A round pen.
+/// A round pen that writes text.
 #[derive(Clone, Copy, Debug)]
 pub struct Pen {
     /// The height of a digit, in pixels, from the middle of its upper stroke to the middle of its
@@ -27,16 +26,15 @@ pub struct Pen {
     pub height: f32,
     /// The width of a stroke, in pixels.
     pub weight: f32,
-    /// The colour of its ink.
+    /// The color of the strokes.
     pub color: Rgb888,
 }
 
 impl Pen {
-    /// Writes one line with the middle of a digit's height at `centre`. What it does not know
-    /// becomes a space.
-    pub fn write(&self, canvas: &mut Canvas, text: &str, centre: Point) {
-        let mut x = centre.x as f32 - self.width(text) / 2.0;
-        let y = centre.y as f32 - self.height / 2.0;
+    /// Writes one line, centered at `center`. Unsupported characters become spaces.
+    pub fn write(&self, canvas: &mut Canvas, text: &str, center: Point) {
+        let mut x = center.x as f32 - self.width(text) / 2.0;
+        let y = center.y as f32 - self.height / 2.0;
         for (width, strokes) in text.chars().map(glyph) {
             strokes
                 .iter()
@@ -45,23 +43,23 @@ impl Pen {
         }
     }
 
-    /// Whether it knows how to write `character`.
-    pub fn knows(character: char) -> bool {
+    /// Whether the font has `character`.
+    pub fn supports(character: char) -> bool {
         character == ' ' || GLYPHS.iter().any(|(known, ..)| *known == character)
     }
 
-    /// How wide `text` becomes, in pixels, without the half stroke that stands out at either side.
+    /// The width of `text` in pixels, without the half stroke at either side.
     pub fn width(&self, text: &str) -> f32 {
         let advances: f32 = text.chars().map(|character| self.advance(character)).sum();
         (advances - GAP * self.height).max(0.0)
     }
 
-    /// How far the next character stands from `character`, in pixels.
+    /// The distance from `character` to the next one, in pixels.
     pub fn advance(&self, character: char) -> f32 {
         (glyph(character).0 + GAP) * self.height
     }
 
-    /// Draws one stroke, the point (0, 0) of its own measure at (`left`, `top`).
+    /// Draws one stroke, its point (0, 0) at (`left`, `top`).
     pub fn trace(&self, canvas: &mut Canvas, stroke: &Stroke, left: f32, top: f32) {
         let stamps = (stroke.length() * self.height / (self.weight * STEP))
             .ceil()
@@ -79,13 +77,13 @@ impl Pen {
     }
 }
 
-/// One movement of the pen. The unit is the pen's `height`; x grows to the right and y downwards.
+/// One stroke. The unit is the pen's `height`; x grows to the right and y downwards.
 #[derive(Clone, Copy, Debug)]
 pub enum Stroke {
     /// From (x, y) to (x, y).
     Line(f32, f32, f32, f32),
-    /// Around the centre (x, y) at a radius, from an angle to an angle: degrees, clockwise from
-    /// three o'clock.
+    /// Center (x, y), radius, start angle, end angle: in degrees, clockwise from the positive x
+    /// axis.
     Arc(f32, f32, f32, f32, f32),
 }
 
@@ -97,7 +95,7 @@ impl Stroke {
         }
     }
 
-    /// The point reached after `part` (0 to 1) of the way.
+    /// The point at the fraction `part` (0 to 1) of the stroke.
     fn at(&self, part: f32) -> (f32, f32) {
         match *self {
             Line(x0, y0, x1, y1) => (x0 + (x1 - x0) * part, y0 + (y1 - y0) * part),
@@ -109,17 +107,17 @@ impl Stroke {
     }
 }
 
-/// The width of a character and its strokes.
+/// The width and the strokes of a character.
 fn glyph(character: char) -> (f32, &'static [Stroke]) {
     let found = GLYPHS.iter().find(|(known, ..)| *known == character);
     found.map_or((SPACE, &[]), |&(_, width, strokes)| (width, strokes))
 }
 
-/// The width of a space, in heights of a digit, beside the gaps around it.
+/// The width of a space without the gaps around it, in units of the height of a digit.
 const SPACE: f32 = 0.10;
 
-/// Each character with its width and strokes: digits, marks, small and large letters. All digits
-/// are equally wide, so that a running clock stands still.
+/// Each character with its width and strokes. All digits have the same width, so that a running
+/// clock does not move.
 #[rustfmt::skip]
 const GLYPHS: &[(char, f32, &[Stroke])] = &[
     ('0', 0.56, &[Arc(0.28, 0.28, 0.28, 180.0, 360.0), Line(0.56, 0.28, 0.56, 0.72),

@@ -1,4 +1,4 @@
-//! The programs behind `exec:` and `rpicam:`: where they are, and why one cannot be run.
+//! The programs of `exec:` and `rpicam:`: finding them, and why one cannot be run.
 
 use std::env;
 use std::fs::File;
@@ -14,31 +14,31 @@ use rustix::fs::{Access, access};
 use super::error::SourceError;
 use crate::text::secret::mask;
 
-/// Where programs are looked for if `PATH` does not say.
+/// The search path if `PATH` is not set.
 const PATH_DEFAULT: &str = "/bin:/usr/bin";
 
-/// The kernel reads so much of a file to tell how it is run (`BINPRM_BUF_SIZE`).
+/// The kernel reads this much of a file to find its interpreter (`BINPRM_BUF_SIZE`).
 const HEAD_BYTES: u64 = 256;
 
-/// Replaces this process by `program`, which keeps our standard input, output and error and nothing
-/// else. It returns only if that fails.
-pub(super) fn become_program(program: &str, arguments: &[String]) -> SourceError {
-    // The variable holds the whole address, with credentials that need not concern the program.
+/// Replaces this process by `program` (execve(2)), which inherits stdin, stdout and stderr. Returns
+/// only if that fails.
+pub(super) fn exec(program: &str, arguments: &[String]) -> SourceError {
+    // The variable may hold credentials that are not for the program.
     let error = Command::new(program)
         .args(arguments)
         .env_remove(super::SOURCE_VARIABLE)
         .exec();
     match find(program) {
-        Err(explained) => explained,
+        Err(error) => error,
         Ok(file) => failed(program, problem_of(&file, error)),
     }
 }
 
-/// The file that `program` stands for: itself if it is a path, or else the first of its name in
-/// `PATH` that can be run.
+/// Finds the file of `program`: the program itself if it is a path, or else the first executable
+/// file of that name in `PATH`.
 ///
 /// # Errors
-/// There is none, or it cannot be run.
+/// There is no such file, or it cannot be run.
 pub(super) fn find(program: &str) -> Result<PathBuf, SourceError> {
     if program.contains('/') {
         return runnable(program.into()).map_err(|problem| failed(program, problem));
@@ -56,11 +56,11 @@ pub(super) fn find(program: &str) -> Result<PathBuf, SourceError> {
     }
     Err(failed(
         program,
-        problem.unwrap_or_else(|| Problem::new("it is not in PATH", INSTALL)),
+        problem.unwrap_or_else(|| Problem::new("not found in PATH", INSTALL)),
     ))
 }
 
-const INSTALL: &str = "install it, or name a file that may be executed";
+const INSTALL: &str = "install it, or name an executable file";
 
 /// Why a program cannot be run, and what to do.
 struct Problem {
@@ -77,7 +77,7 @@ impl Problem {
     }
 }
 
-/// An assignment such as `PASSWORD=x` may have been taken for the program.
+/// The error of a program. It is masked: `program` may be an assignment such as `PASSWORD=x`.
 fn failed(program: &str, problem: Problem) -> SourceError {
     SourceError::Program {
         program: mask(program),
@@ -86,16 +86,19 @@ fn failed(program: &str, problem: Problem) -> SourceError {
     }
 }
 
+/// Returns `file` if it can be run.
 fn runnable(file: PathBuf) -> Result<PathBuf, Problem> {
     let error = match file.metadata() {
         Err(error) => return Err(Problem::new(error, INSTALL)),
         Ok(metadata) if metadata.is_dir() => {
             return Err(Problem::new("it is a directory", "name a program in it"));
         }
-        Ok(metadata) if !metadata.is_file() => return Err(Problem::new("it is no file", INSTALL)),
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(Problem::new("not a regular file", INSTALL));
+        }
         Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
             return Err(Problem::new(
-                "it is not executable",
+                "not executable",
                 format!("run chmod +x {}", file.display()),
             ));
         }
@@ -107,38 +110,37 @@ fn runnable(file: PathBuf) -> Result<PathBuf, Problem> {
     }
 }
 
-/// Why `file`, which is there, could not be run.
+/// Why execve(2) of an existing `file` failed with `error`.
 fn problem_of(file: &Path, error: io::Error) -> Problem {
     if let Some(problem) = interpreter_problem(file) {
         return problem;
     }
     match error.kind() {
-        // The file exists, so it is the loader named in it that does not (execve(2), ENOENT).
+        // The file exists, so ENOENT is about the dynamic loader named in it (execve(2)).
         ErrorKind::NotFound => Problem::new(
-            "its loader is missing, as for a program built for another system",
-            "install one built for this",
+            "its dynamic loader does not exist",
+            "install a program built for this system",
         ),
         ErrorKind::PermissionDenied => {
             let user = rustix::process::geteuid().as_raw();
             let remedy = format!(
-                "let user {user} execute {}, on a file system mounted without noexec",
+                "allow user {user} to execute {}, on a file system mounted without noexec",
                 file.display()
             );
             Problem::new(error, remedy)
         }
         _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
-            let remedy = "begin a script with #! and its interpreter, such as #!/bin/sh, or install the right program";
             Problem::new(
-                "it is neither a program for this machine nor a script",
-                remedy,
+                "neither a program for this machine nor a script",
+                "start a script with #! and its interpreter, such as #!/bin/sh, or install the right program",
             )
         }
         _ => Problem::new(error, INSTALL),
     }
 }
 
-/// What is wrong with the interpreter of `file`, if it is a script that names one (execve(2),
-/// "Interpreter scripts").
+/// The problem with the interpreter of `file`, if it is a script (execve(2), "Interpreter
+/// scripts").
 fn interpreter_problem(file: &Path) -> Option<Problem> {
     let mut head = Vec::new();
     File::open(file)
@@ -151,30 +153,26 @@ fn interpreter_problem(file: &Path) -> Option<Problem> {
         .split(|&byte| byte == b'\n')
         .next()?
         .trim_ascii_start();
-    let word = line.split(|byte| b" \t".contains(byte)).next()?;
-    let interpreter = Path::new(std::ffi::OsStr::from_bytes(word));
-    if word.ends_with(b"\r") {
+    let path = line.split(|byte| b" \t".contains(byte)).next()?;
+    let interpreter = Path::new(std::ffi::OsStr::from_bytes(path));
+    if path.ends_with(b"\r") {
         let remedy = format!(
-            "write its lines without CR, as by sed -i 's/\\r$//' {}",
+            "remove the CR of each line: sed -i 's/\\r$//' {}",
             file.display()
         );
-        return Some(Problem::new(
-            "its first line ends with a carriage return (CR)",
-            remedy,
-        ));
+        return Some(Problem::new("its first line ends with CR LF", remedy));
     }
-    if word.is_empty()
+    if path.is_empty()
         || interpreter
             .metadata()
             .is_ok_and(|metadata| metadata.is_file())
     {
         return None;
     }
-    let what = format!("its interpreter {} does not exist", interpreter.display());
     Some(Problem::new(
-        what,
+        format!("its interpreter {} does not exist", interpreter.display()),
         format!(
-            "install that, or correct the first line of {}",
+            "install it, or correct the first line of {}",
             file.display()
         ),
     ))

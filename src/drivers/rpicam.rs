@@ -1,15 +1,15 @@
-//! The source `rpicam`: the camera of a Raspberry Pi, through the program that its makers give with
-//! it.
+//! The source `rpicam`: the camera of a Raspberry Pi, through the program `rpicam-vid` of its
+//! vendor.
 
 use std::time::Duration;
 
-use super::driver::{Driver, Parts, frame_timeout};
+use super::driver::{Driver, FrameWriter, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
-use super::program::{become_program, find};
+use super::program::{exec, find};
 use super::size::Size;
 
-/// The program, by its name and by its older one.
+/// The name of the program, and its older name.
 const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];
 
 const SIZE_DEFAULT: Size = Size {
@@ -19,28 +19,28 @@ const SIZE_DEFAULT: Size = Size {
 const FPS_DEFAULT: f64 = 30.0;
 const QUALITY_DEFAULT: u8 = 80;
 
-/// libcamera turns a picture upside down, but not on its side.
+/// libcamera rotates by 180 degrees, but not by 90.
 const ROTATIONS: [u16; 2] = [0, 180];
 const CAMERA_MAX: u8 = 9;
 
 /// `rpicam:?size=1280x720&fps=30&quality=80&hflip=0&vflip=0&rotation=0&camera=0`: every parameter
-/// may be left out, and these are the defaults. For whatever else the program can do, there is
-/// `exec:rpicam-vid ...`.
+/// is optional, and these are the defaults. For other options of the program, use `exec:rpicam-vid
+/// ...`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rpicam {
     /// The size of the pictures.
     pub size: Size,
-    /// Pictures a second, above 0 and at most 240.
+    /// Frames per second, above 0 and at most 240.
     pub fps: f64,
     /// The quality of the JPEGs, 1 to 100.
     pub quality: u8,
-    /// Whether left and right are exchanged.
+    /// Whether to mirror the picture horizontally.
     pub hflip: bool,
-    /// Whether top and bottom are exchanged.
+    /// Whether to mirror the picture vertically.
     pub vflip: bool,
-    /// Degrees by which the picture is turned: 0 or 180.
+    /// The rotation in degrees: 0 or 180.
     pub rotation: u16,
-    /// Which camera it is, where there are several: 0 to 9.
+    /// The number of the camera, 0 to 9.
     pub camera: u8,
 }
 
@@ -63,24 +63,27 @@ impl Rpicam {
                 "camera",
                 0,
                 |&camera| camera <= CAMERA_MAX,
-                || format!("a whole number from 0 to {CAMERA_MAX}; rpicam-vid --list-cameras lists them"),
+                || {
+                    format!(
+                        "a whole number from 0 to {CAMERA_MAX}; rpicam-vid --list-cameras lists them"
+                    )
+                },
             )?,
         })
     }
 
-    /// What the program is told. What it does unasked is left out, so that older ones, which know
-    /// fewer options, do too.
+    /// The arguments of the program. Defaults are left out: older versions have fewer options.
     fn arguments(&self) -> Vec<String> {
         let Self {
             size, fps, quality, ..
         } = self;
         let mut arguments = vec![
-            // Until it is told to end, and without a window.
+            // Without a time limit, and without a window.
             "--timeout=0".to_owned(),
             "--nopreview".to_owned(),
             "--codec=mjpeg".to_owned(),
             "--output=-".to_owned(),
-            // Or else the end of each picture waits in a buffer for the next one.
+            // Without this, the end of each picture stays in a buffer until the next one.
             "--flush".to_owned(),
             format!("--width={}", size.width),
             format!("--height={}", size.height),
@@ -104,8 +107,8 @@ impl Driver for Rpicam {
         program().map(drop)
     }
 
-    fn run(&self, _: &mut Parts) -> Result<(), CaptureError> {
-        Err(become_program(program()?, &self.arguments()).into())
+    fn run(&self, _: &mut FrameWriter) -> Result<(), CaptureError> {
+        Err(exec(program()?, &self.arguments()).into())
     }
 }
 

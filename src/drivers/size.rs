@@ -1,4 +1,4 @@
-//! The size of pictures, as people write it.
+//! The parameter `size`: the size of pictures.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,15 +9,15 @@ const SIDE_PIXELS_MAX: u16 = 8192;
 /// `WIDTHxHEIGHT`, each from 16 to 8192 pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Pixels from left to right.
+    /// The width in pixels.
     pub width: u16,
-    /// Pixels from top to bottom.
+    /// The height in pixels.
     pub height: u16,
 }
 
 impl Size {
-    /// How it is to be written.
-    pub(crate) fn rule() -> String {
+    /// The valid values, for error messages.
+    pub(crate) fn expected() -> String {
         format!("WIDTHxHEIGHT, each from {SIDE_PIXELS_MIN} to {SIDE_PIXELS_MAX}, such as 1280x720")
     }
 }
@@ -36,7 +36,7 @@ impl FromStr for Size {
             .and_then(|(width, height)| side(width).zip(side(height)));
         sides
             .map(|(width, height)| Self { width, height })
-            .ok_or_else(Self::rule)
+            .ok_or_else(Self::expected)
     }
 }
 

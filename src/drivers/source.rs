@@ -1,8 +1,8 @@
-//! What frames are captured from, as it is named on the command line: `SCHEME`, `SCHEME:REST` or
+//! The source of a camera's frames, as written on the command line: `SCHEME`, `SCHEME:REST` or
 //! `SCHEME:REST?NAME=VALUE&NAME=VALUE`.
 //!
-//! Every source reads its own `REST`: the query of a relayed URL belongs to that URL, and its
-//! parameters follow a `#`.
+//! Each kind of source parses its own `REST`: in a URL, the query belongs to the camera, and
+//! framecast's parameters follow a `#`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::driver::Driver;
 use super::error::SourceError;
 use super::exec::Exec;
-use super::hints::Unknown;
+use super::hints::UnknownSource;
 use super::http::Http;
 use super::pattern::Pattern;
 use super::redis::{Address, Redis};
@@ -21,22 +21,22 @@ use super::stills::Stills;
 use super::v4l2::V4l2;
 use crate::text::secret::SecretAddress;
 
-/// What frames are captured from. `Display` and `Debug` show it as the user wrote it, with
-/// credentials masked.
+/// A source of frames. `Display` and `Debug` show it as written by the user, with credentials
+/// masked.
 #[derive(Clone)]
 pub struct Source {
     address: SecretAddress,
     kind: Kind,
 }
 
-/// What frames are captured from, by the driver that captures them.
+/// A source, by the driver that captures it.
 #[derive(Clone, PartialEq)]
 pub enum Kind {
-    /// JPEG files, shown one after the other by the clock.
+    /// JPEG files, shown one after the other or as they arrive.
     Stills(Stills),
     /// A moving test card.
     Pattern(Pattern),
-    /// A camera or server on the network.
+    /// A network camera or another server.
     Http(Http),
     /// Frames published in Redis.
     Redis(Redis),
@@ -46,56 +46,55 @@ pub enum Kind {
     Exec(Exec),
     /// Standard input.
     Stdin(Stdin),
-    /// A camera of this machine.
+    /// A V4L2 camera of this machine.
     V4l2(V4l2),
 }
 
 impl Source {
-    /// The checks that a server wants before it starts: whether the source can be expected to give
-    /// frames.
+    /// Checks, without capturing, whether the source can give frames. The server calls this before
+    /// it starts.
     ///
     /// # Errors
-    /// It cannot, for the reason given.
+    /// The reason why it cannot.
     pub fn check(&self) -> Result<(), SourceError> {
         self.driver().check()
     }
 
-    /// Whether its driver reads standard input: one of them can, and only as long as what is
-    /// written there is taken off.
+    /// Whether its driver reads standard input: only one driver of a server can.
     pub fn reads_stdin(&self) -> bool {
         matches!(self.kind, Kind::Stdin(_))
     }
 
-    /// Whether starting its driver starts a sensor, whose first pictures may be dark or out of
+    /// Whether starting its driver powers on a sensor, whose first pictures may be dark or out of
     /// focus.
     pub fn has_cold_sensor(&self) -> bool {
         matches!(self.kind, Kind::V4l2(_) | Kind::Rpicam(_))
     }
 
-    /// How long the source may give no frame while all is well, which `timeout=` and `fps=` set
-    /// where it takes them; `None` for one that may be silent for ever. Driver, server and
-    /// `/healthz` all go by it.
+    /// The longest time without a frame in normal operation, from the parameters `timeout=` and
+    /// `fps=` if the source has them; `None` for no limit. Driver, server and `/healthz` use it.
     pub fn frame_timeout(&self) -> Option<Duration> {
         self.driver().frame_timeout()
     }
 
-    /// Whether its driver gets over it by itself when the source gives nothing for a while.
+    /// Whether its driver itself reconnects to a silent source, so that killing it would not help.
     pub fn recovers(&self) -> bool {
         self.driver().recovers()
     }
 
-    /// How often, from start to start, its driver is run again when it gives a picture and ends
-    /// with exit status 0.
+    /// The time from one start to the next of a driver that writes one picture and exits with
+    /// status 0; `None` if the driver is not to exit.
     pub fn repeat_interval(&self) -> Option<Duration> {
         self.driver().repeat_interval()
     }
 
-    /// The source as the user wrote it, for its driver and for masking it in text that mentions it.
+    /// The source as written by the user: for its driver, and to mask its credentials in other
+    /// texts.
     pub fn address(&self) -> &SecretAddress {
         &self.address
     }
 
-    /// What captures it.
+    /// The kind of the source.
     #[cfg(test)]
     pub fn kind(&self) -> &Kind {
         &self.kind
@@ -115,7 +114,7 @@ impl Source {
     }
 }
 
-/// The emulated camera: the three numbered pictures.
+/// The emulated camera: `stills:` with the three embedded pictures.
 impl Default for Source {
     fn default() -> Self {
         Self {
@@ -137,7 +136,8 @@ impl FromStr for Source {
     }
 }
 
-/// `text` with its scheme in small letters: in capitals it is the same (RFC 3986, section 3.1).
+/// Converts the scheme of `text` to lower case: schemes are case-insensitive (RFC 3986, section
+/// 3.1).
 fn with_lower_scheme(text: &str) -> String {
     let (scheme, rest) = text.split_at(text.find([':', '?']).unwrap_or(text.len()));
     let is_scheme = scheme
@@ -168,19 +168,19 @@ impl FromStr for Kind {
             "exec" => Exec::parse(rest).map(Self::Exec),
             "-" if rest.is_empty() => Ok(Self::Stdin(Stdin)),
             "v4l2" => V4l2::parse(rest).map(Self::V4l2),
-            _ => Err(SourceError::Unknown(Unknown::new(text))),
+            _ => Err(SourceError::Unknown(UnknownSource::new(text))),
         }
     }
 }
 
-/// Sources are equal if they capture the same in the same way, however they are written.
+/// Sources are equal if they capture the same in the same way, even if written differently.
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind
     }
 }
 
-/// The source as the user wrote it, with credentials masked.
+/// The source as written by the user, with credentials masked.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         self.address.fmt(f)

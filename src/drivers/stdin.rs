@@ -1,18 +1,18 @@
-//! The source `-`: frames that somebody else writes to standard input, passed on as they come.
+//! The source `-`: frames that another program writes to standard input.
 
 use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::time::Duration;
 
-use super::driver::{Driver, Parts};
+use super::driver::{Driver, FrameWriter};
 use super::error::{CaptureError, SourceError};
 
-/// Bytes read at once: what a pipe holds, unless it was told otherwise (pipe(7)).
-const PIECE_BYTES: usize = 64 * 1024;
+/// The size of the read buffer: the default capacity of a pipe (pipe(7)).
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// `-`: JPEGs one after another, or multipart parts, from standard input.
 ///
-/// What is read is passed on at once, in whatever pieces it comes: the server finds the frames in
-/// it as it does in what any other program writes.
+/// The driver copies the bytes to its output. The server decodes them, as the output of any other
+/// program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stdin;
 
@@ -21,7 +21,7 @@ impl Driver for Stdin {
         None
     }
 
-    /// A driver in the background that reads from a terminal would be stopped by it.
+    /// Rejects a terminal: it would stop a background process that reads from it (SIGTTIN).
     fn check(&self) -> Result<(), SourceError> {
         if io::stdin().is_terminal() {
             Err(SourceError::Terminal)
@@ -30,13 +30,13 @@ impl Driver for Stdin {
         }
     }
 
-    fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
+    fn run(&self, writer: &mut FrameWriter) -> Result<(), CaptureError> {
         let mut input = io::stdin().lock();
-        let mut piece = vec![0; PIECE_BYTES];
+        let mut buffer = vec![0; BUFFER_BYTES];
         loop {
-            match input.read(&mut piece) {
+            match input.read(&mut buffer) {
                 Ok(0) => return Err(SourceError::StdinEnded.into()),
-                Ok(count) => parts.pass(&piece[..count])?,
+                Ok(count) => writer.pass_through(&buffer[..count])?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(SourceError::Stdin(error).into()),
             }

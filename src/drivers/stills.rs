@@ -1,14 +1,13 @@
-//! The source `stills`: the JPEG files of a directory, shown one after the other like the pictures
-//! of a camera.
+//! The source `stills`: the JPEG files of a directory as the pictures of a camera.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clock::{Ticks, picture_at};
-use super::driver::{Driver, Parts, frame_timeout};
+use super::driver::{Driver, FrameWriter, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
-use super::{folder, numbers, turn, watch};
+use super::{directory, numbers, slideshow, watch};
 
 const FPS_DEFAULT: f64 = 1.0;
 const WATCH_FPS_DEFAULT: f64 = 10.0;
@@ -16,22 +15,21 @@ const WATCH_FPS_DEFAULT: f64 = 10.0;
 /// `stills:DIR?fps=1`: the `.jpg` and `.jpeg` files of `DIR` in the order of their names. Without
 /// `DIR`: the embedded pictures of an emulated camera.
 ///
-/// `stills:DIR?watch=1&fps=10`: the newest of those files, by the time of its last change, and then
-/// each that comes to the directory. `fps` is how often the directory is looked at.
+/// `stills:DIR?watch=1&fps=10`: the newest of those files, by its modification time, and then each
+/// new file. The directory is listed `fps` times per second.
 ///
-/// Parameters begin at the last `?`. A directory whose own name holds one is written with another
-/// `?` after it.
+/// Parameters follow the last `?`. If the name of the directory contains a `?`, append another one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stills {
-    /// The directory, or none for the embedded pictures.
+    /// The directory; `None` for the embedded pictures.
     pub directory: Option<PathBuf>,
-    /// Pictures, or looks at the directory, a second; above 0 and at most 240.
+    /// Pictures, or listings of the directory, per second; above 0 and at most 240.
     pub fps: f64,
-    /// Whether the newest picture is shown rather than one after the other.
+    /// Whether to show the newest picture, instead of one after the other.
     pub watch: bool,
 }
 
-/// The embedded pictures, one a second.
+/// The embedded pictures, one per second.
 impl Default for Stills {
     fn default() -> Self {
         Self {
@@ -49,7 +47,7 @@ impl Stills {
         let directory = (!directory.is_empty()).then(|| PathBuf::from(directory));
         let watch = parameters.flag("watch")?;
         if watch && directory.is_none() {
-            return Err(SourceError::NothingToWatch);
+            return Err(SourceError::WatchWithoutDirectory);
         }
         let fps_default = if watch {
             WATCH_FPS_DEFAULT
@@ -73,9 +71,9 @@ impl Driver for Stills {
         let Some(directory) = &self.directory else {
             return Ok(());
         };
-        // A directory that is watched may be empty: pictures are to come. What is in the files is
-        // seen when they are shown.
-        let is_empty = folder::list(directory)?.is_empty();
+        // A watched directory may be empty. The contents of the files are checked when they are
+        // shown.
+        let is_empty = directory::list(directory)?.is_empty();
         if is_empty && !self.watch {
             Err(SourceError::NoJpeg(directory.clone()))
         } else {
@@ -83,15 +81,15 @@ impl Driver for Stills {
         }
     }
 
-    fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
+    fn run(&self, writer: &mut FrameWriter) -> Result<(), CaptureError> {
         match &self.directory {
-            Some(directory) if self.watch => return watch::run(directory, self.fps, parts),
-            Some(directory) => return turn::run(directory, self.fps, parts),
+            Some(directory) if self.watch => return watch::run(directory, self.fps, writer),
+            Some(directory) => return slideshow::run(directory, self.fps, writer),
             None => {}
         }
         for (_, now) in Ticks::new(self.fps) {
             let pictures = numbers::PICTURES;
-            parts.send(now, pictures[picture_at(now, self.fps, pictures.len())])?;
+            writer.send(now, pictures[picture_at(now, self.fps, pictures.len())])?;
         }
         Ok(())
     }

@@ -1,80 +1,80 @@
-//! A folder whose newest picture is what a camera shows: motion, a timelapse or an upload writes
-//! there.
+//! `stills:DIR?watch=1`: the newest picture of a directory into which another program writes.
 //!
-//! The folder is looked at again and again rather than watched by inotify(7): that says nothing of
-//! a folder on a file server, ends when the folder goes away, and loses events when there are too
-//! many of them, so that the look at everything would be needed all the same. What looking costs is
-//! bounded instead ([`REST_PER_LOOK`]).
+//! The directory is listed periodically. inotify(7) would not suffice: it reports no changes on
+//! network file systems, ends when the directory is deleted, and drops events when its queue
+//! overflows. The processor time of listing is bounded instead ([`REST_PER_LIST`]).
 
 use std::collections::HashSet;
-use std::io::{self, Write};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::clock::Ticks;
-use super::driver::Parts;
+use super::directory::{FileVersion, Still, list, read};
+use super::driver::FrameWriter;
 use super::error::{CaptureError, SourceError};
-use super::folder::{Still, Version, list, read};
+use super::stderr::log_line;
 use crate::clock::wall_time;
 
-/// After a look, this many times as long as it took is rested: a folder of a hundred thousand files
-/// is looked at less often, and takes a tenth of one processor at most.
-const REST_PER_LOOK: u32 = 9;
+/// After a listing, the driver sleeps this many times as long as it took. A directory of a hundred
+/// thousand files is listed less often, and uses at most a tenth of one processor.
+const REST_PER_LIST: u32 = 9;
 
-/// A folder may be gone for this long, as when another one takes its place. Then the driver ends
-/// with the reason, and the server starts it again until the folder is back.
-const GONE_MAX: Duration = Duration::from_secs(2);
+/// The directory may be missing for this long, for example while it is replaced. After it the
+/// driver exits with the error, and the server restarts it until the directory is back.
+const MISSING_MAX: Duration = Duration::from_secs(2);
 
-/// Sends the newest picture in `directory` and then each that comes into it, looking `fps` times a
+/// Sends the newest picture in `directory` and then each new one, listing it `fps` times per
 /// second.
-pub(super) fn run(directory: &Path, fps: f64, parts: &mut Parts) -> Result<(), CaptureError> {
-    let mut folder = Folder {
+pub(super) fn run(
+    directory: &Path,
+    fps: f64,
+    writer: &mut FrameWriter,
+) -> Result<(), CaptureError> {
+    let mut watched = WatchedDirectory {
         directory,
         known: HashSet::new(),
-        flawed: HashSet::new(),
-        gone_since: None,
+        invalid: HashSet::new(),
+        missing_since: None,
     };
     for _ in Ticks::new(fps) {
         let began = Instant::now();
-        let newer = folder.newer_picture(parts.frame_bytes_max())?;
-        let rest = began.elapsed() * REST_PER_LOOK;
+        let newer = watched.newer_picture(writer.frame_bytes_max())?;
+        let rest = began.elapsed() * REST_PER_LIST;
         if let Some((modified, still)) = newer {
             let modified = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-            // The clock of a file server may be ahead of ours, but nothing was captured after now.
-            parts.send_repaired(modified.min(wall_time()), &still.jpeg, still.repair)?;
+            // The clock of a file server may be ahead: a capture time in the future becomes now.
+            writer.send_repaired(modified.min(wall_time()), &still.jpeg, still.repair)?;
         }
         thread::sleep(rest);
     }
     Ok(())
 }
 
-/// What is known of the folder from one look to the next.
+/// The state of the directory between two listings.
 ///
-/// What comes into it is new, whatever time it bears: a camera's clock may be wrong, an archive is
-/// older than what was shown before, and a file from the future would otherwise be the newest for
-/// ever.
-struct Folder<'a> {
+/// A file is new if it was not listed before, whatever its modification time: the clock of a camera
+/// may be wrong, and a file from the future would otherwise stay the newest for ever.
+struct WatchedDirectory<'a> {
     directory: &'a Path,
-    /// The files that were there when a picture was shown, and those that have come since and are
-    /// older than it.
+    /// The files of the listing in which the newest picture was found.
     known: HashSet<(u64, SystemTime, u64)>,
-    /// Files that are settled and no pictures: they are not read again.
-    flawed: HashSet<(u64, (i64, i64))>,
-    /// Since when the directory cannot be read, which has been logged.
-    gone_since: Option<Instant>,
+    /// Complete files without a valid picture: they are not read again.
+    invalid: HashSet<(u64, (i64, i64))>,
+    /// When the directory could first not be listed. The error has been logged.
+    missing_since: Option<Instant>,
 }
 
-impl Folder<'_> {
-    /// The newest picture that has come since the one before, and when it was written.
+impl WatchedDirectory<'_> {
+    /// Returns the newest new picture, and its modification time.
     fn newer_picture(
         &mut self,
         frame_bytes_max: usize,
     ) -> Result<Option<(SystemTime, Still)>, SourceError> {
         let versions = self.list()?;
         let now = SystemTime::now();
-        let is_new = |version: &&Version| {
-            !self.known.contains(&version.identity()) && !self.flawed.contains(&version.state())
+        let is_new = |version: &&FileVersion| {
+            !self.known.contains(&version.identity()) && !self.invalid.contains(&version.state())
         };
         let mut new: Vec<_> = versions.iter().filter(is_new).collect();
         new.sort_unstable_by(|a, b| b.by_age(a, now));
@@ -86,20 +86,19 @@ impl Folder<'_> {
                     found = Some((version.modified, still));
                     break;
                 }
-                // What is no whole picture may be about to become one, so it is read again at the
-                // next look; given up is only what has stayed as it is for a while.
                 Err(error) if version.is_settled() => {
-                    say(&format!("left out {:?}: {error}", version.path));
-                    self.flawed.insert(version.state());
+                    log_line(format_args!("{:?}: skipped: {error}", version.path));
+                    self.invalid.insert(version.state());
                 }
+                // The file may still be written: read it again after the next listing.
                 Err(_) => drop(pending.insert(version.identity())),
             }
         }
-        let states: HashSet<_> = versions.iter().map(Version::state).collect();
-        self.flawed.retain(|state| states.contains(state));
+        let states: HashSet<_> = versions.iter().map(FileVersion::state).collect();
+        self.invalid.retain(|state| states.contains(state));
         let seen = versions
             .iter()
-            .map(Version::identity)
+            .map(FileVersion::identity)
             .filter(|identity| !pending.contains(identity));
         match found {
             Some(_) => self.known = seen.collect(),
@@ -111,19 +110,20 @@ impl Folder<'_> {
         Ok(found)
     }
 
-    /// The files there are now. None while the directory cannot be read, for a short time.
-    fn list(&mut self) -> Result<Vec<Version>, SourceError> {
+    /// Lists the directory. Returns no files for up to [`MISSING_MAX`] while that fails, then the
+    /// error.
+    fn list(&mut self) -> Result<Vec<FileVersion>, SourceError> {
         match list(self.directory) {
             Ok(versions) => {
-                self.gone_since = None;
+                self.missing_since = None;
                 Ok(versions)
             }
             Err(error) => {
                 let now = Instant::now();
-                if self.gone_since.is_none() {
-                    say(&format!("{error}; waiting for it"));
+                if self.missing_since.is_none() {
+                    log_line(format_args!("{error}; retrying"));
                 }
-                if now >= *self.gone_since.get_or_insert(now) + GONE_MAX {
+                if now >= *self.missing_since.get_or_insert(now) + MISSING_MAX {
                     Err(error)
                 } else {
                     Ok(Vec::new())
@@ -131,9 +131,4 @@ impl Folder<'_> {
             }
         }
     }
-}
-
-/// The reader of standard error may be gone, and that is no reason to stop.
-fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "{words}");
 }

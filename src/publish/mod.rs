@@ -1,13 +1,11 @@
-//! `framecast publish`: frames from standard input to Redis, for any number of machines to show or
-//! to work on.
+//! `framecast publish`: publishes frames from standard input to Redis, for other machines to show
+//! or to process.
 //!
-//! It is an ordinary blocking program that knows nothing of the server, and two threads keep it
-//! from ever being late: one reads frames and keeps only the newest, the other sends. So whoever
-//! writes the frames is never held up, however long Redis takes or is away, and what is sent next
-//! is what was captured last.
+//! It is a blocking program that does not depend on the server. One thread reads frames and stores
+//! only the newest, another one sends it. So the writer of the frames never blocks, even if Redis
+//! is slow or down, and the newest frame is sent next.
 //!
-//! A message is the header block of a part and its JPEG, divided by a blank line
-//! ([`EncodedPart::message`]).
+//! A message is the header block of a part, a blank line and the JPEG ([`EncodedPart::message`]).
 
 mod newest;
 mod target;
@@ -25,60 +23,61 @@ use redis::{cmd, pipe};
 use self::newest::Newest;
 pub use self::target::Target;
 use crate::clock::wall_time;
-use crate::drivers::redis::{Connection, Fault, Link, Place, say};
+use crate::drivers::redis::{AddressKind, Connection, Fault, Link};
+use crate::drivers::stderr::log_line;
 use crate::wire::decoder::SourceDecoder;
 use crate::wire::metadata::{Sequence, WallTime};
 use crate::wire::multipart::EncodedPart;
 use crate::wire::part::{Part, Reason};
 
-/// What is said once frames go out, the first time and after each outage. The server knows by it
-/// that all is well.
+/// The prefix of the log line after the first frame of each connection. It reports success to the
+/// server.
 pub const PUBLISHING: &str = "publishing to ";
 
-/// The variable by which a publisher is given its target: every user of the machine can read an
-/// argument list, only the same user an environment.
+/// The environment variable with the target of a publisher. It may contain a password: every user
+/// of the machine can read the arguments of a process, but only its own user the environment.
 pub const TARGET_VARIABLE: &str = "FRAMECAST_TARGET";
 
-/// Bytes read at once: what a pipe holds, unless it was told otherwise (pipe(7)).
-const PIECE_BYTES: usize = 64 * 1024;
+/// The size of the read buffer: the default capacity of a pipe (pipe(7)).
+const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Redis may think for this long about one frame, as when it is paused. Newer frames take the place
-/// of the one behind it meanwhile.
+/// The timeout of Redis's reply to one frame. Redis may be paused; newer frames replace the waiting
+/// one in the meantime.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often it is said at most that frames were left out.
+/// The minimum interval of log lines about skipped frames.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a publisher ended.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// Redis does not take frames.
-    #[error("no frames to {address}: {fault}")]
+    /// Redis does not accept frames.
+    #[error("{address}: {fault}")]
     Redis {
-        /// The address, without user and password.
+        /// The address, without credentials.
         address: String,
         /// What went wrong.
         fault: Fault,
     },
-    /// Frames cannot be typed.
+    /// Standard input is a terminal.
     #[error(
         "standard input is a terminal; pipe frames into it, as in ffmpeg ... -f mjpeg - | framecast publish URL"
     )]
     Terminal,
-    /// There is no second thread to be had.
+    /// The second thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
-    /// Standard input failed.
-    #[error("cannot read standard input: {0}")]
+    /// Standard input cannot be read.
+    #[error("standard input: cannot read: {0}")]
     Stdin(io::Error),
 }
 
-/// Publishes what comes in on standard input at `target` until it ends. A frame larger than
-/// `frame_bytes_max` is left out.
+/// Publishes the frames of standard input to `target`, until end of file. Frames larger than
+/// `frame_bytes_max` bytes are rejected.
 ///
 /// # Errors
-/// Standard input cannot be read, or somebody must change something at Redis first. That Redis is
-/// away is no error.
+/// Standard input cannot be read, or Redis rejects frames permanently. If Redis is down, it retries
+/// instead.
 pub fn run(target: &Target, frame_bytes_max: usize) -> Result<(), PublishError> {
     if io::stdin().is_terminal() {
         return Err(PublishError::Terminal);
@@ -86,7 +85,7 @@ pub fn run(target: &Target, frame_bytes_max: usize) -> Result<(), PublishError> 
     let newest = Arc::new(Newest::default());
     let reader = {
         let newest = Arc::clone(&newest);
-        let repeats = target.address.place == Place::Channel;
+        let repeats = target.address.kind == AddressKind::Channel;
         thread::Builder::new().spawn(move || {
             let read = read_frames(&newest, frame_bytes_max, repeats);
             newest.close();
@@ -106,48 +105,49 @@ pub fn run(target: &Target, frame_bytes_max: usize) -> Result<(), PublishError> 
         address: target.address.to_string(),
         fault,
     })?;
-    // The input has ended, or there would still be something to send.
+    // The sender returns after the reader has closed `newest`, so that this does not block.
     reader.join().unwrap_or(Ok(())).map_err(PublishError::Stdin)
 }
 
-/// Reads frames until there are no more, and makes each the newest. A frame that a server `repeats`
-/// for want of a newer one lets those who have just subscribed see something; it is no new work.
+/// Reads frames until end of file, and stores each as the newest. `repeats` is whether to publish a
+/// repeated frame too: on a channel, new subscribers need one; in a list, it would be processed
+/// twice.
 fn read_frames(newest: &Newest, frame_bytes_max: usize, repeats: bool) -> io::Result<()> {
     let mut input = io::stdin().lock();
     let mut decoder = SourceDecoder::new(frame_bytes_max);
     let mut received = BytesMut::new();
-    let mut piece = vec![0; PIECE_BYTES];
-    let mut said: Vec<Reason> = Vec::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut logged: Vec<Reason> = Vec::new();
     let mut numbering = Numbering::default();
     loop {
         match decoder.decode(&mut received) {
             Ok(Some(part)) => {
-                if let Some(frame) = numbering.number(&part, repeats) {
-                    newest.put(frame);
+                if let Some(message) = numbering.encode(&part, repeats) {
+                    newest.put(message);
                 }
                 continue;
             }
-            Err(rejected) if said.contains(&rejected.reason) => continue,
+            Err(rejected) if logged.contains(&rejected.reason) => continue,
             Err(rejected) => {
-                said.push(rejected.reason);
-                say(&format!(
-                    "{}; others like it are left out silently",
+                logged.push(rejected.reason);
+                log_line(format_args!(
+                    "{}; others like it are not logged",
                     rejected.message(frame_bytes_max)
                 ));
                 continue;
             }
             Ok(None) => {}
         }
-        match input.read(&mut piece) {
+        match input.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(count) => received.extend_from_slice(&piece[..count]),
+            Ok(count) => received.extend_from_slice(&buffer[..count]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// The number and the time that each frame goes out with: its own, or the next and now.
+/// The sequence and the capture time of the newest frame.
 #[derive(Default)]
 struct Numbering {
     sequence: u64,
@@ -155,7 +155,9 @@ struct Numbering {
 }
 
 impl Numbering {
-    fn number(&mut self, part: &Part, repeats: bool) -> Option<Bytes> {
+    /// Encodes a frame as a message, with the sequence and capture time that it states, or else the
+    /// next sequence and the current time. Returns `None` for a repeated frame, unless `repeats`.
+    fn encode(&mut self, part: &Part, repeats: bool) -> Option<Bytes> {
         let captured_at = part
             .captured_at
             .unwrap_or_else(|| WallTime::nearest(wall_time()));
@@ -174,7 +176,7 @@ impl Numbering {
     }
 }
 
-/// Sends the newest frame, again and again.
+/// Sends frames to Redis, always the newest.
 struct Sender<'a> {
     target: &'a Target,
     newest: &'a Newest,
@@ -182,13 +184,13 @@ struct Sender<'a> {
     counts: Counts,
 }
 
-/// What became of frames that nobody gets.
+/// The counts of frames that no consumer receives.
 struct Counts {
-    /// Frames that were lost with a connection.
+    /// Frames lost with a connection.
     lost: u64,
-    /// Frames that were taken off a full list.
+    /// Frames removed from a full list.
     dropped: u64,
-    /// The sum of what was said last, and when.
+    /// The sum of the counts when they were last logged.
     reported: u64,
     reported_at: Instant,
 }
@@ -205,34 +207,32 @@ impl Counts {
 }
 
 impl Sender<'_> {
-    /// Sends until there are no more frames. Once the input has ended, Redis is not waited for.
+    /// Sends frames until the input ends. After that, it does not reconnect to Redis.
     fn run(&mut self) -> Result<(), Fault> {
         loop {
             match self.send_all() {
                 Ok(()) => return Ok(()),
-                Err(fault) if fault.is_lasting() || self.newest.is_over() => return Err(fault),
-                Err(fault) => self
-                    .link
-                    .lost(&format!("no frames to {}", self.target.address), &fault),
+                Err(fault) if fault.is_permanent() || self.newest.is_closed() => return Err(fault),
+                Err(fault) => self.link.lost(&fault),
             }
         }
     }
 
-    /// Sends over one connection, as long as it holds.
+    /// Connects, and sends frames until the connection fails or the input ends.
     fn send_all(&mut self) -> Result<(), Fault> {
         let mut connection = self.link.connect()?;
         connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
         connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
-        let mut told = false;
+        let mut is_logged = false;
         while let Some(message) = self.newest.take() {
             if let Err(fault) = self.send(&mut connection, &message) {
-                // It may have arrived all the same, so it is not sent again.
+                // It is not sent again: Redis may have received it.
                 self.counts.lost += 1;
                 return Err(fault);
             }
-            self.link.well();
-            if !std::mem::replace(&mut told, true) {
-                say(&format!("{PUBLISHING}{}", self.target.address));
+            self.link.recovered();
+            if !std::mem::replace(&mut is_logged, true) {
+                log_line(format_args!("{PUBLISHING}{}", self.target.address));
             }
             self.report(false);
         }
@@ -245,12 +245,12 @@ impl Sender<'_> {
             frames_max,
             ..
         } = self.target;
-        match address.place {
-            Place::Channel => cmd("PUBLISH")
+        match address.kind {
+            AddressKind::Channel => cmd("PUBLISH")
                 .arg(&address.name)
                 .arg(message)
                 .exec(connection)?,
-            Place::List => {
+            AddressKind::List => {
                 let last = *frames_max as isize - 1;
                 let mut push = pipe();
                 push.atomic()
@@ -264,7 +264,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Says how many frames were left out: now and then, and at the end.
+    /// Logs the counts of skipped frames: periodically if they have changed, and at the end.
     fn report(&mut self, at_end: bool) {
         let skipped = self.newest.skipped() + self.counts.lost;
         let dropped = self.counts.dropped;
@@ -273,16 +273,13 @@ impl Sender<'_> {
             return;
         }
         (self.counts.reported, self.counts.reported_at) = (skipped + dropped, Instant::now());
-        let mut words = format!("frames skipped so far because Redis was away or slow: {skipped}");
-        if self.target.address.place == Place::List {
-            words += &format!(
-                "; dropped because {} waited already: {dropped}",
-                self.target.frames_max
-            );
+        let mut line = format!("frames skipped, Redis down or slow: {skipped}");
+        if self.target.address.kind == AddressKind::List {
+            line += &format!("; dropped, list full: {dropped}");
         }
         if !at_end {
-            words = format!("{PUBLISHING}{}; {words}", self.target.address);
+            line = format!("{PUBLISHING}{}; {line}", self.target.address);
         }
-        say(&words);
+        log_line(line);
     }
 }

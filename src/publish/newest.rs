@@ -1,10 +1,10 @@
-//! Where the newest frame waits for the one who sends.
+//! The newest frame, passed from the reading thread to the sending thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-/// Room for one frame: a newer one takes its place.
+/// A slot for one frame; a newer frame replaces a waiting one.
 #[derive(Debug, Default)]
 pub(super) struct Newest {
     slot: Mutex<Slot>,
@@ -19,7 +19,7 @@ struct Slot {
 }
 
 impl Newest {
-    /// Puts a frame in the place of the one that waits, if any.
+    /// Stores a frame; replaces a waiting one.
     pub(super) fn put(&self, frame: Bytes) {
         let mut slot = self.lock();
         let replaced = slot.frame.replace(frame);
@@ -27,13 +27,13 @@ impl Newest {
         self.changed.notify_one();
     }
 
-    /// There will be no newer frame.
+    /// Reports the end of the input: no frame follows.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_one();
     }
 
-    /// Waits for a frame and takes it; nothing once there will be none.
+    /// Waits for a frame and takes it; returns `None` after [`close`](Self::close).
     pub(super) fn take(&self) -> Option<Bytes> {
         let slot = self
             .changed
@@ -41,17 +41,18 @@ impl Newest {
         slot.unwrap_or_else(PoisonError::into_inner).frame.take()
     }
 
-    /// Whether there will be no newer frame.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether the input has ended.
+    pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
-    /// Frames that a newer one replaced.
+    /// The number of frames that a newer one replaced.
     pub(super) fn skipped(&self) -> u64 {
         self.lock().skipped
     }
 
-    /// Each change is made at once, so whoever panicked in between has left nothing half done.
+    /// Locks the slot. A poisoned lock is ignored: every change is a single assignment, so that a
+    /// panic leaves no inconsistent state.
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Where frames are published: `redis://HOST/CHANNEL` or `redis+list://HOST/KEY?max=100`.
+//! The target of a publisher: `redis://HOST/CHANNEL` or `redis+list://HOST/KEY?max=100`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,25 +10,25 @@ use crate::text::secret::SecretAddress;
 const FRAMES_MAX_DEFAULT: u32 = 100;
 const FRAMES_MAX_MAX: u32 = 1_000_000;
 
-/// Where frames are published. `Display` shows it as the user wrote it, with credentials masked.
+/// The target of a publisher. `Display` shows it as written by the user, with credentials masked.
 #[derive(Clone, Debug)]
 pub struct Target {
     written: SecretAddress,
     /// The channel or list.
     pub address: Address,
-    /// So many frames wait in a list at most; then the oldest are dropped. From 1 to 1,000,000.
+    /// The maximum length of a list, from 1 to 1,000,000. Above it, the oldest frames are dropped.
     pub frames_max: u32,
 }
 
 impl Target {
-    /// The target as the user wrote it, for its publisher and for masking it in text that mentions
-    /// it.
+    /// The target as written by the user: for its publisher, and to mask its credentials in other
+    /// texts.
     pub fn written(&self) -> &SecretAddress {
         &self.written
     }
 }
 
-/// Targets are equal if frames end up in the same place, however they are written.
+/// Targets are equal if they are the same channel or list, even if written differently.
 impl PartialEq for Target {
     fn eq(&self, other: &Self) -> bool {
         (&self.address, self.frames_max) == (&other.address, other.frames_max)
@@ -48,8 +48,8 @@ impl FromStr for Target {
             Address::parse(text, [&[], &[]])?
         };
         let in_range = |max: &u32| (1..=FRAMES_MAX_MAX).contains(max);
-        let rule = || format!("a whole number from 1 to {FRAMES_MAX_MAX}");
-        let frames_max = query.value("max", FRAMES_MAX_DEFAULT, in_range, rule)?;
+        let expected = || format!("a whole number from 1 to {FRAMES_MAX_MAX}");
+        let frames_max = query.value("max", FRAMES_MAX_DEFAULT, in_range, expected)?;
         Ok(Self {
             written: SecretAddress::new(text),
             address,
@@ -58,7 +58,7 @@ impl FromStr for Target {
     }
 }
 
-/// The target as the user wrote it, with credentials masked.
+/// The target as written by the user, with credentials masked.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         self.written.fmt(f)

@@ -1,4 +1,4 @@
-//! The program under test, as the server starts it.
+//! A driver process, started as the server starts it.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,7 +14,7 @@ use framecast::wire::part::Part;
 
 use crate::support::TIMEOUT;
 
-/// `framecast capture URL`, killed when dropped.
+/// A running `framecast capture URL`, killed when dropped.
 pub struct Driver {
     child: Child,
     frames: Receiver<Part>,
@@ -25,12 +25,12 @@ impl Driver {
         Self::start_logging(url, "info")
     }
 
-    /// Starts it with a log of `level`.
+    /// Starts it with the log level `level`.
     pub fn start_logging(url: impl AsRef<str>, level: &str) -> Self {
         Self::start_in(url, ("RUST_LOG", level.as_ref()))
     }
 
-    /// Starts it with a variable of its environment set.
+    /// Starts it with an environment variable.
     pub fn start_in(url: impl AsRef<str>, (name, value): (&str, &Path)) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
         command
@@ -48,62 +48,60 @@ impl Driver {
         Self { child, frames }
     }
 
-    /// The next frame.
+    /// Reads the next frame.
     pub fn frame(&mut self) -> Part {
         match self.frames.recv_timeout(TIMEOUT) {
             Ok(part) => part,
             Err(RecvTimeoutError::Timeout) => panic!("no frame after {TIMEOUT:?}"),
-            Err(RecvTimeoutError::Disconnected) => panic!("it has ended: {}", self.words()),
+            Err(RecvTimeoutError::Disconnected) => panic!("exited: {}", self.read_stderr()),
         }
     }
 
-    /// What it says when it fails, which must be the next thing it does.
+    /// Its error message. It must exit without another frame.
     pub fn failure(self) -> String {
-        let words = self.all_words();
-        let last = words.lines().last().unwrap_or_default();
+        let stderr = self.stderr_at_exit();
+        let last = stderr.lines().last().unwrap_or_default();
         last.strip_prefix("framecast: ")
-            .unwrap_or_else(|| panic!("no sentence: {words:?}"))
+            .unwrap_or_else(|| panic!("no error message: {stderr:?}"))
             .to_owned()
     }
 
-    /// All that it has said when it has failed, which must be the next thing it does.
-    pub fn all_words(mut self) -> String {
+    /// Its stderr. It must exit without another frame.
+    pub fn stderr_at_exit(mut self) -> String {
         match self.frames.recv_timeout(TIMEOUT) {
             Ok(_) => panic!("another frame"),
-            Err(RecvTimeoutError::Timeout) => panic!("it goes on after {TIMEOUT:?}"),
+            Err(RecvTimeoutError::Timeout) => panic!("still running after {TIMEOUT:?}"),
             Err(RecvTimeoutError::Disconnected) => {}
         }
-        let words = self.words();
-        assert_eq!(self.child.wait().unwrap().code(), Some(1), "{words}");
-        words
+        let stderr = self.read_stderr();
+        assert_eq!(self.child.wait().unwrap().code(), Some(1), "{stderr}");
+        stderr
     }
 
-    /// Whether a frame comes, or else all that it says until it ends by itself.
-    pub fn frame_or_words(mut self) -> (bool, String) {
+    /// Waits for a frame; if it exits instead, returns its stderr.
+    pub fn frame_or_stderr(mut self) -> (bool, String) {
         match self.frames.recv_timeout(TIMEOUT) {
             Ok(_) => (true, self.stop()),
             Err(RecvTimeoutError::Timeout) => panic!("no frame after {TIMEOUT:?}"),
             Err(RecvTimeoutError::Disconnected) => {
-                let words = self.words();
-                assert_eq!(self.child.wait().unwrap().code(), Some(1), "{words}");
-                (false, words)
+                let stderr = self.read_stderr();
+                assert_eq!(self.child.wait().unwrap().code(), Some(1), "{stderr}");
+                (false, stderr)
             }
         }
     }
 
-    /// Kills it, and returns all that it has said up to then.
+    /// Kills it, and returns its stderr.
     pub fn stop(mut self) -> String {
-        self.child.kill().expect("it runs");
-        self.words()
+        self.child.kill().expect("the process runs");
+        self.read_stderr()
     }
 
-    fn words(&mut self) -> String {
-        let mut words = String::new();
-        let errors = self.child.stderr.as_mut().expect("its words are piped");
-        errors
-            .read_to_string(&mut words)
-            .expect("its words are text");
-        words
+    fn read_stderr(&mut self) -> String {
+        let mut stderr = String::new();
+        let pipe = self.child.stderr.as_mut().expect("stderr is piped");
+        pipe.read_to_string(&mut stderr).expect("stderr is UTF-8");
+        stderr
     }
 }
 
@@ -117,20 +115,20 @@ impl Drop for Driver {
 fn read_frames(mut output: ChildStdout, frames: &Sender<Part>) {
     let mut decoder = PartDecoder::new(Some(BOUNDARY), FRAME_BYTES_MAX);
     let mut received = BytesMut::new();
-    let mut piece = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = output.read(&mut piece) {
-        received.extend_from_slice(&piece[..length]);
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = output.read(&mut buffer) {
+        received.extend_from_slice(&buffer[..length]);
         loop {
             match decoder.decode(&mut received) {
                 Ok(Some(part)) => drop(frames.send(part)),
                 Ok(None) => break,
-                Err(rejected) => assert!(rejected.by_driver, "it writes whole frames: {rejected}"),
+                Err(rejected) => assert!(rejected.by_driver, "rejected frame: {rejected}"),
             }
         }
     }
     assert_eq!(
         decoder.tally().discarded_bytes,
         0,
-        "it writes parts and nothing else"
+        "the output contains only parts"
     );
 }

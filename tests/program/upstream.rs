@@ -1,4 +1,4 @@
-//! A camera to test with: a server whose every byte a test decides.
+//! A simulated camera: an HTTP server whose bytes are chosen by the test.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,38 +8,38 @@ use std::thread;
 
 use crate::support::TIMEOUT;
 
-/// The camera. It serves as long as the test runs.
+/// The camera. It serves until the test ends.
 pub struct Upstream {
     pub address: SocketAddr,
     log: Arc<Mutex<Log>>,
 }
 
-/// What it has seen.
+/// The requests and connections so far.
 #[derive(Default)]
 struct Log {
     connections: usize,
     requests: Vec<String>,
 }
 
-/// One connection of it.
+/// One connection of the camera.
 pub struct Connection {
     stream: BufReader<Box<dyn Duplex>>,
     log: Arc<Mutex<Log>>,
 }
 
-/// What a connection goes through.
+/// The transport of a connection: TCP, or TLS over it.
 pub trait Duplex: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Duplex for T {}
 
 impl Upstream {
-    /// Starts a camera that serves each connection by `serve`.
+    /// Starts a camera that calls `serve` for each connection.
     pub fn start(serve: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
         Self::behind(|stream| Box::new(stream), serve)
     }
 
-    /// Starts a camera that answers every request with what `answer` makes of it. The connection
-    /// ends with an answer that does not say how long it is.
+    /// Starts a camera that sends what `answer` returns for each request. It closes the connection after
+    /// a response without a length.
     pub fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(move |connection| {
             while let Some(request) = connection.request() {
@@ -52,7 +52,7 @@ impl Upstream {
         })
     }
 
-    /// Starts a camera that sends `bytes` to whoever asks, and closes.
+    /// Starts a camera that sends `bytes` for each request, and closes.
     pub fn sending(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
         Self::start(move |connection| {
             connection.request();
@@ -60,8 +60,7 @@ impl Upstream {
         })
     }
 
-    /// Starts a camera that sends `bytes` over its first connection, and then closes each without
-    /// an answer.
+    /// Starts a camera that sends `bytes` over its first connection, and closes all others at once.
     pub fn sending_once(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
         let first = AtomicBool::new(true);
         Self::start(move |connection| {
@@ -72,7 +71,7 @@ impl Upstream {
         })
     }
 
-    /// Starts a camera whose connections go through what `wrap` makes of them.
+    /// Starts a camera whose connections use the transport that `wrap` returns.
     pub fn behind(
         wrap: impl Fn(TcpStream) -> Box<dyn Duplex> + Send + 'static,
         serve: impl Fn(&mut Connection) + Send + Sync + 'static,
@@ -101,7 +100,7 @@ impl Upstream {
         upstream
     }
 
-    /// The address of `path`.
+    /// The URL of `path`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -111,7 +110,7 @@ impl Upstream {
         self.log.lock().unwrap().requests.clone()
     }
 
-    /// How many connections there have been.
+    /// The number of connections so far.
     pub fn connections(&self) -> usize {
         self.log.lock().unwrap().connections
     }
@@ -130,12 +129,12 @@ impl Connection {
         Some(head)
     }
 
-    /// Waits for the first bytes of the next request, whatever they are.
+    /// Waits for the first bytes of the next request.
     pub fn first_bytes(&mut self) {
         let _ = self.stream.fill_buf();
     }
 
-    /// Sends `bytes` at once. That nobody reads them any more is for the driver to explain.
+    /// Sends `bytes`. Ignores an error: the driver may have closed the connection.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let stream = self.stream.get_mut();
         let _ = stream
@@ -149,7 +148,7 @@ impl Connection {
     }
 }
 
-/// The value of a field of a request, whatever the case of its name.
+/// The value of a field of a request, ignoring the case of its name.
 pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let fields = head.lines().filter_map(|line| line.split_once(": "));
     fields
@@ -158,7 +157,7 @@ pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         .map(|field| field.1)
 }
 
-/// An answer with `fields`, each ended by a line break, and a body of known length.
+/// A response with `fields`, each ended by a line break, and a body of known length.
 pub fn answer(status: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n",
@@ -167,7 +166,7 @@ pub fn answer(status: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A stream that has but the pictures given, and ends.
+/// A stream of these pictures that ends.
 pub fn stream_of(pictures: &[&[u8]]) -> Vec<u8> {
     let mut bytes =
         b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n".to_vec();

@@ -1,51 +1,51 @@
-//! Where a body ends: by its length, by its last chunk, or with the connection.
+//! Decoding of a body: by its length, in chunks, or until the connection closes.
 
 use bytes::{Buf, BytesMut};
 use memchr::memchr;
 
 use super::head::Head;
 
-/// The longest line that is taken for the size of a chunk and its extensions.
+/// The maximum length of the line with the size and the extensions of a chunk.
 const SIZE_LINE_BYTES_MAX: usize = 1024;
 
-/// How the end of a body is found (RFC 9112, section 6.3).
+/// The framing of a body (RFC 9112, section 6.3).
 #[derive(Debug)]
 pub(super) enum Framing {
-    /// So many bytes are left.
+    /// This many bytes are left.
     Length(u64),
-    /// It comes in chunks.
+    /// The body is chunked.
     Chunks(Chunk),
-    /// It ends when the connection is closed.
+    /// The body ends when the connection closes.
     UntilClose,
 }
 
-/// What comes next of a body in chunks (RFC 9112, section 7.1).
+/// The next element of a chunked body (RFC 9112, section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunk {
-    /// The line with its size.
+    /// The line with the size of a chunk.
     Size,
-    /// So many bytes of it.
+    /// This many bytes of data.
     Data(u64),
-    /// The line break behind it.
+    /// The line break after the data.
     End,
-    /// Nothing: it was the last.
+    /// Nothing: the last chunk has been read.
     Last,
 }
 
-/// What a step through the bytes received has found.
+/// The result of decoding received bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// Bytes of the body.
     Bytes,
-    /// No more than what is there already.
+    /// Nothing: more bytes must be received.
     NeedsMore,
     /// The end of the body.
     End,
 }
 
 impl Framing {
-    pub(super) fn of(head: &Head) -> Self {
-        if head.lists("Transfer-Encoding", "chunked") {
+    pub(super) fn from_head(head: &Head) -> Self {
+        if head.has_token("Transfer-Encoding", "chunked") {
             return Self::Chunks(Chunk::Size);
         }
         match head.content_length() {
@@ -55,24 +55,24 @@ impl Framing {
         }
     }
 
-    /// Whether the body may end before the connection does.
+    /// Whether the body can end before the connection does.
     pub(super) fn is_finite(&self) -> bool {
         !matches!(self, Self::UntilClose)
     }
 
-    /// Moves what is there of the body from `raw` to `body`.
-    pub(super) fn take(&mut self, raw: &mut BytesMut, body: &mut BytesMut) -> Found {
+    /// Decodes bytes of `raw` and appends them to `body`.
+    pub(super) fn decode(&mut self, raw: &mut BytesMut, body: &mut BytesMut) -> Found {
         loop {
             match self {
-                Self::UntilClose => return take_up_to(u64::MAX, raw, body).1,
+                Self::UntilClose => return move_up_to(u64::MAX, raw, body).1,
                 Self::Length(0) | Self::Chunks(Chunk::Last) => return Found::End,
                 Self::Length(left) => {
-                    let (taken, found) = take_up_to(*left, raw, body);
+                    let (taken, found) = move_up_to(*left, raw, body);
                     *left -= taken;
                     return found;
                 }
                 Self::Chunks(Chunk::Data(left)) => {
-                    let (taken, found) = take_up_to(*left, raw, body);
+                    let (taken, found) = move_up_to(*left, raw, body);
                     *left -= taken;
                     if *left == 0 {
                         *self = Self::Chunks(Chunk::End);
@@ -83,8 +83,8 @@ impl Framing {
                     [] | [b'\r'] => return Found::NeedsMore,
                     [b'\n', ..] => self.begin_chunk(raw, 1),
                     [b'\r', b'\n', ..] => self.begin_chunk(raw, 2),
-                    // The size was wrong: what follows is handed on as it is, and the pictures tell
-                    // their own ends.
+                    // The size was wrong. The rest is passed on unchanged: the end of each picture
+                    // is found by its markers.
                     _ => *self = Self::UntilClose,
                 },
                 Self::Chunks(Chunk::Size) => match self.read_size(raw) {
@@ -100,8 +100,8 @@ impl Framing {
         *self = Self::Chunks(Chunk::Size);
     }
 
-    /// Reads the line with the size of a chunk. A camera may say that its body comes in chunks and
-    /// send it without.
+    /// Parses the line with the size of a chunk. Some cameras declare a chunked body but send it
+    /// without chunks: then the rest is passed on unchanged.
     fn read_size(&mut self, raw: &mut BytesMut) -> Found {
         let Some(end) = memchr(b'\n', raw.get(..SIZE_LINE_BYTES_MAX).unwrap_or(raw)) else {
             let can_be_size = raw.len() < SIZE_LINE_BYTES_MAX
@@ -121,7 +121,7 @@ impl Framing {
         let size = size.and_then(|size| u64::from_str_radix(size, 16).ok());
         let ends_well = line.get(digits).is_none_or(|byte| b"; \t".contains(byte));
         match size {
-            // A line break too many.
+            // An extra line break.
             None if line.is_empty() => raw.advance(end + 1),
             Some(0) if ends_well => {
                 raw.advance(end + 1);
@@ -137,8 +137,7 @@ impl Framing {
         Found::Bytes
     }
 
-    /// Skips the trailer, as far as it has come with the last chunk. The head of the next response
-    /// is read past the line break that may be left.
+    /// Skips the trailer, as far as it was received. `HeadReader` skips the rest of a blank line.
     fn end(&mut self, raw: &mut BytesMut) {
         *self = Self::Chunks(Chunk::Last);
         while let Some(end) = memchr(b'\n', raw) {
@@ -154,7 +153,7 @@ fn begins_size(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || byte.is_ascii_whitespace()
 }
 
-fn take_up_to(bytes_max: u64, raw: &mut BytesMut, body: &mut BytesMut) -> (u64, Found) {
+fn move_up_to(bytes_max: u64, raw: &mut BytesMut, body: &mut BytesMut) -> (u64, Found) {
     let bytes = usize::try_from(bytes_max)
         .unwrap_or(usize::MAX)
         .min(raw.len());
@@ -170,8 +169,8 @@ fn take_up_to(bytes_max: u64, raw: &mut BytesMut, body: &mut BytesMut) -> (u64, 
 mod tests {
     use super::*;
 
-    /// What comes out of a body in chunks that arrives in pieces of `bytes` bytes, and whether its
-    /// end was found.
+    /// Decodes a chunked body received in pieces of `bytes` bytes. Also returns whether its end was
+    /// found.
     fn decode(text: &[u8], bytes: usize) -> (Vec<u8>, bool) {
         let (mut framing, mut raw, mut body) = (
             Framing::Chunks(Chunk::Size),
@@ -181,7 +180,7 @@ mod tests {
         for piece in text.chunks(bytes) {
             raw.extend_from_slice(piece);
             loop {
-                match framing.take(&mut raw, &mut body) {
+                match framing.decode(&mut raw, &mut body) {
                     Found::Bytes => {}
                     Found::NeedsMore => break,
                     Found::End => return (body.to_vec(), true),
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_decoded_leniently() {
+    fn invalid_chunks_are_decoded_leniently() {
         for (text, body, ends) in [
             ("4\r\nabcd\r\n0\r\n\r\n", "abcd", true),
             ("4;NAME=\"V\"\r\nabcd\r\n2 \nef\n0\n\n", "abcdef", true),

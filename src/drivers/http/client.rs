@@ -1,4 +1,4 @@
-//! Requests to a camera, and the login where it wants one.
+//! Requests to a camera: redirects, logins and reuse of the connection.
 
 use std::cell::OnceCell;
 use std::io;
@@ -18,54 +18,52 @@ use super::settings::Http;
 use crate::text::url::{Origin, Url};
 use crate::trust::Trust;
 
-/// The longest piece that is read at once.
-const PIECE_BYTES_MAX: usize = 128 * 1024;
+/// The size of the read buffer.
+const BUFFER_BYTES: usize = 128 * 1024;
 
-/// So many requests may precede an answer: redirects, and each may end at an address that wants a
-/// login.
+/// The maximum number of requests for one response: redirects and logins.
 const REQUESTS_MAX: usize = 20;
 
-/// The body of a response that only leads to another request is read up to this length, so that its
-/// connection can be used again.
+/// The body of a redirect or a challenge is read up to this length, so that its connection can be
+/// reused.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
-/// Sends requests to one camera, over one connection where the camera keeps it open.
+/// An HTTP client for one camera. It reuses the connection if the camera keeps it open.
 pub(super) struct Client<'a> {
     source: &'a Http,
-    /// The settings of encrypted connections. The platform's store of certificates is read with the
-    /// first of them.
+    /// The TLS settings, made for the first encrypted connection: that reads the system's
+    /// certificate store.
     tls: OnceCell<Arc<ClientConfig>>,
     cookies: Cookies,
-    /// What answers the camera's challenge, once there has been one. Later requests are sent with
-    /// their answer.
+    /// The login, after a challenge. Later requests are sent with it.
     login: Option<Login>,
     idle: Option<(Origin, Stream)>,
 }
 
-/// A connection, and what has been received over it and not yet used.
+/// A connection with its received bytes.
 struct Stream {
     connection: Connection,
     received: BytesMut,
-    piece: Box<[u8]>,
+    buffer: Box<[u8]>,
 }
 
-/// A response: its head, and the body as it arrives.
-pub(super) struct Answer {
+/// A response: its head, and the body received so far.
+pub(super) struct Response {
     pub(super) head: Head,
     origin: Origin,
     framing: Framing,
-    /// What has been read of the body and not yet been used.
+    /// The decoded body that the caller has not consumed.
     pub(super) body: BytesMut,
     stream: Stream,
     ended: bool,
 }
 
-/// What a wait for more of a body has led to.
+/// The result of waiting for more of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Read {
     More,
     End,
-    Silence,
+    Timeout,
 }
 
 impl<'a> Client<'a> {
@@ -79,36 +77,36 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Asks for what stands at the address, or for "not modified" if that still has the tag
-    /// `known`. Redirects are followed and challenges answered.
+    /// Requests the source's URL, with `If-None-Match` if the tag of the newest picture is `known`.
+    /// Follows redirects and answers challenges.
     ///
-    /// Credentials are sent only to the origin they were given for, and only after its challenge.
-    pub(super) fn get(&mut self, known: Option<&[u8]>) -> Result<Answer, Fault> {
+    /// Sends credentials only to the origin of the source's URL, and only after a challenge.
+    pub(super) fn get(&mut self, known: Option<&[u8]>) -> Result<Response, Fault> {
         let mut url = self.source.url.clone();
         let mut tried = Tried::default();
         for _ in 0..REQUESTS_MAX {
-            let answer = self.request(&url, known)?;
-            self.cookies.store(&url, &answer.head);
-            match answer.head.status {
-                304 if known.is_some() => return Ok(answer),
-                200..=299 if !matches!(answer.head.status, 204 | 205) => return Ok(answer),
+            let response = self.request(&url, known)?;
+            self.cookies.store(&url, &response.head);
+            match response.head.status {
+                304 if known.is_some() => return Ok(response),
+                200..=299 if !matches!(response.head.status, 204 | 205) => return Ok(response),
                 300..=308
-                    if answer.head.all("Location").next().is_some()
-                        && answer.head.status != 304 =>
+                    if response.head.all("Location").next().is_some()
+                        && response.head.status != 304 =>
                 {
-                    let location = answer.head.all("Location").next().unwrap_or_default();
+                    let location = response.head.all("Location").next().unwrap_or_default();
                     let next = url.join(location).ok_or(Fault::Redirects)?;
                     if next != url {
                         tried = Tried::default();
                     }
                     url = next;
                 }
-                401 => self.login = Some(self.next_login(&url, &answer.head, &mut tried)?),
+                401 => self.login = Some(self.next_login(&url, &response.head, &mut tried)?),
                 403 => return Err(Fault::Forbidden),
                 404 => return Err(Fault::NotFound),
                 status => return Err(Fault::Status(named(status))),
             }
-            self.discard(answer);
+            self.discard(response);
         }
         Err(Fault::Redirects)
     }
@@ -124,10 +122,10 @@ impl<'a> Client<'a> {
     }
 
     /// Sends one request and reads the head of its response.
-    fn request(&mut self, url: &Url, known: Option<&[u8]>) -> Result<Answer, Fault> {
+    fn request(&mut self, url: &Url, known: Option<&[u8]>) -> Result<Response, Fault> {
         let request = self.encode(url, known);
-        // A connection that is kept open may be closed just when it is used again (RFC 9112,
-        // section 9.3.1).
+        // The camera may close an idle connection just when the request is sent: retry on a new
+        // connection (RFC 9112, section 9.3.1).
         if let Some((origin, stream)) = self
             .idle
             .take()
@@ -142,7 +140,7 @@ impl<'a> Client<'a> {
         let stream = Stream {
             connection,
             received: BytesMut::new(),
-            piece: vec![0; PIECE_BYTES_MAX].into(),
+            buffer: vec![0; BUFFER_BYTES].into(),
         };
         self.exchange(stream, url.origin(), &request)
     }
@@ -154,8 +152,8 @@ impl<'a> Client<'a> {
         )
     }
 
-    /// A request for `url`. The names of its fields are spelled as cameras expect them: some heed
-    /// their case.
+    /// Encodes a request for `url`. The case of the field names is the common one: for some cameras
+    /// it matters.
     fn encode(&mut self, url: &Url, known: Option<&[u8]>) -> Vec<u8> {
         let mut request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: framecast/{}\r\nAccept: */*\r\n",
@@ -176,7 +174,10 @@ impl<'a> Client<'a> {
         if url.origin() == self.source.url.origin()
             && let (Some(login), Some(credentials)) = (&mut self.login, &self.source.credentials)
         {
-            put(b"Authorization", &login.answer(credentials, url.target()));
+            put(
+                b"Authorization",
+                &login.authorization(credentials, url.target()),
+            );
         }
         request.extend(b"\r\n");
         request
@@ -187,12 +188,12 @@ impl<'a> Client<'a> {
         mut stream: Stream,
         origin: Origin,
         request: &[u8],
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Response, Fault> {
         let timeout = self.source.timeout();
         stream
             .connection
             .send(request)
-            .map_err(|error| Fault::of_io(&error, timeout))?;
+            .map_err(|error| Fault::from_io(&error, timeout))?;
         let deadline = Instant::now() + timeout;
         let mut reader = HeadReader::default();
         let head = loop {
@@ -206,14 +207,14 @@ impl<'a> Client<'a> {
                     return Err(Fault::NotHttp(shown(&stream.received)));
                 }
                 Ok(Read::End) => return Err(Fault::Closed),
-                Ok(Read::Silence | Read::More) => return Err(Fault::Silent(timeout)),
-                Err(error) => return Err(Fault::of_io(&error, timeout)),
+                Ok(Read::Timeout | Read::More) => return Err(Fault::Silent(timeout)),
+                Err(error) => return Err(Fault::from_io(&error, timeout)),
             }
         };
         log::debug!("status {}", head.status);
-        let framing = Framing::of(&head);
+        let framing = Framing::from_head(&head);
         let ended = matches!(framing, Framing::Length(0));
-        Ok(Answer {
+        Ok(Response {
             head,
             origin,
             framing,
@@ -223,33 +224,36 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// Keeps the connection of an answer for the next request, if its body has ended and the camera
-    /// lets it.
-    pub(super) fn keep(&mut self, answer: Answer) {
-        if answer.ended && answer.framing.is_finite() && answer.head.keeps_connection() {
-            self.idle = Some((answer.origin, answer.stream));
+    /// Keeps the connection for the next request, if the body has ended and the camera keeps the
+    /// connection open.
+    pub(super) fn reuse(&mut self, response: Response) {
+        if response.ended && response.framing.is_finite() && response.head.keeps_alive() {
+            self.idle = Some((response.origin, response.stream));
         }
     }
 
-    fn discard(&mut self, mut answer: Answer) {
+    fn discard(&mut self, mut response: Response) {
         let deadline = Instant::now() + self.source.timeout().min(Duration::from_secs(1));
-        while answer.framing.is_finite() && answer.body.len() <= DISCARDED_BYTES_MAX {
-            match answer.read(deadline.saturating_duration_since(Instant::now())) {
+        while response.framing.is_finite() && response.body.len() <= DISCARDED_BYTES_MAX {
+            match response.read(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Read::More) => {}
-                Ok(Read::End | Read::Silence) | Err(_) => break,
+                Ok(Read::End | Read::Timeout) | Err(_) => break,
             }
         }
-        self.keep(answer);
+        self.reuse(response);
     }
 }
 
-impl Answer {
-    /// Waits for more of the body, no longer than `wait`. That the connection breaks is an end like
-    /// any other.
+impl Response {
+    /// Reads more of the body; returns [`Read::Timeout`] after `wait`. A broken connection ends the
+    /// body.
     pub(super) fn read(&mut self, wait: Duration) -> Result<Read, Fault> {
         let deadline = Instant::now() + wait;
         while !self.ended {
-            match self.framing.take(&mut self.stream.received, &mut self.body) {
+            match self
+                .framing
+                .decode(&mut self.stream.received, &mut self.body)
+            {
                 Found::Bytes => return Ok(Read::More),
                 Found::End => break,
                 Found::NeedsMore => {}
@@ -260,8 +264,8 @@ impl Answer {
             {
                 Ok(Read::More) => {}
                 Ok(Read::End) => self.framing = Framing::UntilClose,
-                Ok(Read::Silence) => return Ok(Read::Silence),
-                Err(error) => match Fault::of_io(&error, wait) {
+                Ok(Read::Timeout) => return Ok(Read::Timeout),
+                Err(error) => match Fault::from_io(&error, wait) {
                     Fault::Closed => self.framing = Framing::UntilClose,
                     fault => return Err(fault),
                 },
@@ -274,12 +278,12 @@ impl Answer {
         Ok(Read::End)
     }
 
-    /// Reads on where the length said the body ends: it was wrong.
+    /// Reads on until the connection closes: `Content-Length` was wrong.
     pub(super) fn ignore_length(&mut self) {
         (self.framing, self.ended) = (Framing::UntilClose, false);
     }
 
-    /// Whether the body has ended where its length said.
+    /// Whether the body has ended by its `Content-Length`.
     pub(super) fn has_ended_by_length(&self) -> bool {
         self.ended && matches!(self.framing, Framing::Length(_))
     }
@@ -287,11 +291,11 @@ impl Answer {
 
 impl Stream {
     fn read(&mut self, wait: Duration) -> io::Result<Read> {
-        match self.connection.read(&mut self.piece, wait) {
+        match self.connection.read(&mut self.buffer, wait) {
             Ok(0) => Ok(Read::End),
             Ok(count) => {
                 self.received
-                    .extend_from_slice(self.piece.get(..count).unwrap_or_default());
+                    .extend_from_slice(self.buffer.get(..count).unwrap_or_default());
                 Ok(Read::More)
             }
             Err(error)
@@ -300,7 +304,7 @@ impl Stream {
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
                 ) =>
             {
-                Ok(Read::Silence)
+                Ok(Read::Timeout)
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Read::End),
             Err(error) => Err(error),
@@ -308,9 +312,9 @@ impl Stream {
     }
 }
 
-/// A status with its words (RFC 9110, section 15). A camera's own are not repeated.
+/// A status code with its standard phrase (RFC 9110, section 15). The camera's phrase is not shown.
 fn named(status: u16) -> String {
-    let words = match status {
+    let phrase = match status {
         204 => "No Content",
         304 => "Not Modified",
         400 => "Bad Request",
@@ -328,5 +332,5 @@ fn named(status: u16) -> String {
         505 => "HTTP Version Not Supported",
         _ => return status.to_string(),
     };
-    format!("{status} {words}")
+    format!("{status} {phrase}")
 }

@@ -1,4 +1,4 @@
-//! The connection to a camera, encrypted or not.
+//! The connection to a camera, with or without TLS.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -14,12 +14,10 @@ use socket2::{SockRef, TcpKeepalive};
 use super::Fault;
 use crate::text::url::Url;
 
-/// The next address of a host is tried after this, while the ones before have not answered (RFC
-/// 8305, section 5).
+/// The delay before the next address of a host is tried in parallel (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// A camera that lost its power says nothing: a connection that is silent for so long is probed,
-/// however long the camera may be silent.
+/// TCP keepalive detects a camera that has lost its power.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(15))
     .with_interval(Duration::from_secs(5))
@@ -28,15 +26,15 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 /// A connection to a camera.
 #[derive(Debug)]
 pub(super) enum Connection {
-    /// Over TCP alone.
+    /// TCP.
     Plain(TcpStream),
-    /// Through TLS.
+    /// TLS over TCP.
     Encrypted(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Connection {
-    /// Connects to where `url` leads, by whichever of the host's addresses answers first. `tls` has
-    /// the settings of an encrypted connection.
+    /// Connects to the host of `url`, to the address that answers first. `tls` returns the settings
+    /// of an encrypted connection.
     pub(super) fn open(
         url: &Url,
         tls: impl FnOnce() -> Arc<ClientConfig>,
@@ -44,20 +42,21 @@ impl Connection {
     ) -> Result<Self, Fault> {
         let (host, port) = url.host_and_port();
         let stream =
-            connect(&host, port, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
-        Self::prepare(&stream, timeout).map_err(|error| Fault::of_io(&error, timeout))?;
+            connect(&host, port, timeout).map_err(|error| Fault::from_io(&error, timeout))?;
+        Self::prepare(&stream, timeout).map_err(|error| Fault::from_io(&error, timeout))?;
         if !url.is_https() {
             return Ok(Self::Plain(stream));
         }
         let name = ServerName::try_from(url.server_name().to_owned())
             .map_err(|error| Fault::Tls(error.to_string()))?;
-        let session = ClientConnection::new(tls(), name).map_err(|error| Fault::of_tls(&error))?;
+        let session =
+            ClientConnection::new(tls(), name).map_err(|error| Fault::from_tls(&error))?;
         let mut stream = StreamOwned::new(session, stream);
         while stream.conn.is_handshaking() {
             stream
                 .conn
                 .complete_io(&mut stream.sock)
-                .map_err(|error| Fault::of_handshake(&error, timeout))?;
+                .map_err(|error| Fault::from_handshake(&error, timeout))?;
         }
         Ok(Self::Encrypted(Box::new(stream)))
     }
@@ -77,8 +76,8 @@ impl Connection {
         }
     }
 
-    /// Reads what there is, and waits for it as long as `wait`. Nothing is the end.
-    pub(super) fn read(&mut self, piece: &mut [u8], wait: Duration) -> io::Result<usize> {
+    /// Reads available bytes; waits for them at most for `wait`. Returns 0 at the end.
+    pub(super) fn read(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
         let wait = wait.max(Duration::from_millis(1));
         let socket = match self {
             Self::Plain(stream) => &*stream,
@@ -87,8 +86,8 @@ impl Connection {
         socket.set_read_timeout(Some(wait))?;
         loop {
             let read = match self {
-                Self::Plain(stream) => stream.read(piece),
-                Self::Encrypted(stream) => stream.read(piece),
+                Self::Plain(stream) => stream.read(buffer),
+                Self::Encrypted(stream) => stream.read(buffer),
             };
             match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -98,9 +97,9 @@ impl Connection {
     }
 }
 
-/// Resolves `host` and connects to its addresses, each a little later than the one before, until
-/// one answers. Neither getaddrinfo(3) nor connect(2) need end in time: they run in threads, which
-/// are left behind.
+/// Resolves `host` and connects to its addresses, each [`ATTEMPT_DELAY`] after the one before,
+/// until one answers. getaddrinfo(3) and connect(2) may block longer than `timeout`: they run in
+/// threads, which are detached.
 fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     let deadline = Instant::now() + timeout;
     let timed_out = || io::Error::from(io::ErrorKind::TimedOut);
@@ -149,7 +148,7 @@ fn attempt(address: SocketAddr, timeout: Duration, connected: Sender<io::Result<
     thread::spawn(move || connected.send(TcpStream::connect_timeout(&address, timeout)));
 }
 
-/// The addresses with those of either family in turn, in the resolver's order (RFC 8305, section
+/// Sorts the addresses: IPv6 and IPv4 alternate, each in the resolver's order (RFC 8305, section
 /// 4).
 fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);

@@ -1,34 +1,33 @@
-//! The cookies that a camera sets, kept while the driver runs (RFC 6265). Some cameras count a
-//! request without the cookie of their redirect as the first one, and redirect for ever.
+//! The cookies of a camera, stored while the driver runs (RFC 6265). Some cameras redirect for ever
+//! unless the request has the cookie of the redirect.
 
 use std::time::SystemTime;
 
 use super::head::Head;
 use crate::text::url::Url;
 
-/// So many are kept, and the oldest are dropped; no camera has use for more.
+/// The maximum number of cookies. Above it, the oldest are deleted.
 const COOKIES_MAX: usize = 32;
 
-/// A longer one is ignored (RFC 6265, section 6.1).
+/// The maximum size of a cookie; longer ones are ignored (RFC 6265, section 6.1).
 const COOKIE_BYTES_MAX: usize = 4096;
 
-/// The cookies of one run. They are sent to the very host that has set them: `Domain` is not
-/// heeded, as no camera's session reaches over hosts, and a list of public suffixes would be needed
-/// to tell one's own from others'.
+/// The cookies of one run. They are sent only to the host that has set them. `Domain` is ignored:
+/// no camera has a session across hosts, and it would need a list of public suffixes to be safe.
 #[derive(Default)]
 pub(super) struct Cookies(Vec<Cookie>);
 
 struct Cookie {
     host: String,
     path: String,
-    /// Whether it is for encrypted connections alone.
+    /// Whether it is for encrypted connections only.
     secure: bool,
     name: Vec<u8>,
     value: Vec<u8>,
 }
 
 impl Cookies {
-    /// Keeps what the response from `url` sets, and forgets what it deletes.
+    /// Stores the cookies that the response from `url` sets, and removes those that it deletes.
     pub(super) fn store(&mut self, url: &Url, head: &Head) {
         for field in head
             .all("Set-Cookie")
@@ -46,10 +45,10 @@ impl Cookies {
         self.0.drain(..dropped);
     }
 
-    /// The value of the `Cookie` field of a request for `url`; empty without one.
+    /// The value of the `Cookie` field of a request for `url`; empty without cookies.
     pub(super) fn field(&self, url: &Url) -> Vec<u8> {
         let mut sent: Vec<&Cookie> = self.0.iter().filter(|cookie| cookie.is_for(url)).collect();
-        // The cookie of the longest path is the one that is meant (RFC 6265, section 5.4).
+        // Cookies with longer paths come first (RFC 6265, section 5.4).
         sent.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
         sent.iter()
             .map(|cookie| [&*cookie.name, &*cookie.value].join(&b'='))
@@ -59,23 +58,26 @@ impl Cookies {
 }
 
 impl Cookie {
-    /// Reads `NAME=VALUE; ATTRIBUTE=VALUE; ...`. Returns whether it has expired already, too.
+    /// Parses `NAME=VALUE; ATTRIBUTE=VALUE; ...`. Also returns whether the cookie has expired.
     fn parse(url: &Url, field: &[u8]) -> Option<(Self, bool)> {
-        let mut pieces = field.split(|&byte| byte == b';');
-        let pair = pieces.next()?.trim_ascii();
+        let mut attributes = field.split(|&byte| byte == b';');
+        let pair = attributes.next()?.trim_ascii();
         let (name, value) = pair.split_at_checked(memchr::memchr(b'=', pair)?)?;
-        let folder = url.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let directory = url
+            .path()
+            .rsplit_once('/')
+            .map_or("", |(directory, _)| directory);
         let mut cookie = Self {
             host: url.host().to_ascii_lowercase(),
-            path: if folder.is_empty() { "/" } else { folder }.to_owned(),
+            path: if directory.is_empty() { "/" } else { directory }.to_owned(),
             secure: false,
             name: name.trim_ascii().to_vec(),
             value: value.get(1..)?.trim_ascii().to_vec(),
         };
         let mut expired = false;
-        for piece in pieces {
-            let piece = String::from_utf8_lossy(piece);
-            let (name, value) = piece.split_once('=').unwrap_or((&piece, ""));
+        for attribute in attributes {
+            let attribute = String::from_utf8_lossy(attribute);
+            let (name, value) = attribute.split_once('=').unwrap_or((&attribute, ""));
             let value = value.trim();
             match name.trim().to_ascii_lowercase().as_str() {
                 "path" if value.starts_with('/') => cookie.path = value.to_owned(),

@@ -1,4 +1,4 @@
-//! Why a camera on the network gives no frames, in sentences that say what to do.
+//! Why a network camera gives no frames: each message names the problem and the remedy.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -9,124 +9,123 @@ use crate::text::secret::SecretAddress;
 use crate::wire::part::Reason;
 use crate::wire::sniff::STREAM_ADDRESSES;
 
-/// What is said of a host that is known but has no address.
+/// The error of a host name that resolves to no address.
 pub(super) const NO_ADDRESS: &str = "the host has no address";
 
-/// What went wrong, and at which address.
+/// A network camera that gives no frames.
 #[derive(Debug, thiserror::Error)]
-#[error("no frames from {address}: {fault}")]
+#[error("{address}: {fault}")]
 pub struct HttpError {
-    /// The address.
+    /// The URL of the camera.
     pub address: SecretAddress,
     /// What went wrong.
     pub fault: Fault,
 }
 
-/// What can go wrong with a camera on the network.
+/// What can go wrong with a network camera.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The name of the host cannot be resolved.
-    #[error("there is no host of that name; check its spelling, or write the camera's IP address")]
+    /// The host name cannot be resolved.
+    #[error("host not found; check the name, or use the camera's IP address")]
     Host,
     /// Nothing listens on the port.
-    #[error("the connection is refused; check the port, and that the camera is on")]
+    #[error("connection refused; check the port, and that the camera is on")]
     Refused,
-    /// There is no way to the host.
-    #[error("there is no way to that host; check its address, and the network")]
+    /// No route to the host.
+    #[error("host unreachable; check the address and the network")]
     Unreachable,
     /// The certificate of the camera is for another name, has expired, or is signed by an unknown
     /// authority.
     #[error(
-        "its certificate is not accepted ({0}); add your own authority to the system's store or name its file in \
-         SSL_CERT_FILE, or, if it is your own camera, add insecure=1 behind the #"
+        "certificate rejected ({0}); add your certificate authority to the system's store or name its file in \
+         SSL_CERT_FILE; if you trust the network, add insecure=1 after the #"
     )]
     Certificate(rustls::CertificateError),
-    /// The camera knows old TLS alone: no key exchange by ECDHE, no AEAD cipher, or no TLS 1.2.
+    /// The camera supports old TLS only: no TLS 1.2, no ECDHE key exchange, or no AEAD cipher.
     #[error(
-        "its TLS is too old, as TLS 1.2 with ECDHE and an AEAD cipher is the least ({0}); update the camera, or use \
-         the source exec:curl -sk URL"
+        "TLS version or cipher too old ({0}), expected TLS 1.2 with ECDHE and an AEAD cipher; update the camera, or \
+         use the source exec:curl -sk URL"
     )]
     OldTls(String),
-    /// There is no TLS.
-    #[error("TLS fails ({0}); try the address with http:// instead of https://")]
+    /// Any other TLS error.
+    #[error("TLS handshake failed ({0}); try http:// instead of https://")]
     Tls(String),
-    /// No bytes came.
+    /// No bytes were received within the timeout.
     #[error(
-        "it gave nothing for {time}; check that it is on, or allow it more than timeout={time} behind the #",
+        "no data for {time}; check that the camera is on, or raise timeout={time} after the #",
         time = humantime::format_duration(*.0)
     )]
     Silent(Duration),
-    /// Pictures came, but not one without a flaw: its name, and what to do.
-    #[error("its pictures are flawed ({0}); {1}")]
-    Flawed(Reason, String),
-    /// Bytes came, but no whole picture.
+    /// Every picture was rejected: the first reason, and the remedy.
+    #[error("all pictures rejected ({0}); {1}")]
+    Rejected(Reason, String),
+    /// Bytes were received, but no complete picture.
     #[error(
-        "it has sent no whole picture for {time}; lower its resolution, or allow it more than timeout={time} behind \
-         the #",
+        "no complete picture for {time}; lower the camera's resolution, or raise timeout={time} after the #",
         time = humantime::format_duration(*.0)
     )]
     NoPicture(Duration),
-    /// The connection was closed before there was an answer.
-    #[error(
-        "it closed the connection without an answer; check the port, and whether it wants https://"
-    )]
+    /// The connection was closed before a response.
+    #[error("connection closed without a response; check the port, or try https://")]
     Closed,
-    /// What came is not HTTP.
-    #[error("its answer is not HTTP ({0}); check the port")]
+    /// The response is not HTTP.
+    #[error("the response is not HTTP ({0}); check the port")]
     NotHttp(String),
-    /// What came is the answer of an RTSP server.
-    #[error("it speaks RTSP and not HTTP; use the source exec:ffmpeg -i rtsp://... -f mjpeg -")]
+    /// The response is RTSP.
+    #[error(
+        "the server speaks RTSP, not HTTP; use the source exec:ffmpeg -i rtsp://... -f mjpeg -"
+    )]
     Rtsp,
-    /// Redirects go round in circles, or to what is not HTTP.
-    #[error("it redirects to other addresses without end; try the one that a browser ends up with")]
+    /// Redirects form a loop, or lead to a URL that is not HTTP.
+    #[error("too many redirects; use the address that a browser ends up at")]
     Redirects,
-    /// 401, and there are no credentials.
-    #[error("it wants a user and a password; write http://USER:PASSWORD@HOST/PATH")]
+    /// 401 without credentials.
+    #[error("user and password required; write http://USER:PASSWORD@HOST/PATH")]
     CredentialsMissing,
     /// 401, with credentials.
-    #[error(
-        "it does not accept the user and password; check them (in the address, %40 stands for @)"
-    )]
+    #[error("user or password rejected; check them (in the address, %40 stands for @)")]
     CredentialsWrong,
-    /// 401 from another host than the one the credentials are for.
+    /// 401 from a host that the credentials are not for.
     #[error(
-        "it redirects to {0}, which wants a user and a password of its own; give that address instead"
+        "redirected to {0}, which requires its own user and password; use that address instead"
     )]
     CredentialsElsewhere(String),
-    /// 401, a challenge that is neither basic nor digest, and no success with basic.
+    /// 401 with a challenge that is neither Basic nor Digest; Basic was tried and failed.
     #[error(
-        "it wants a login that is neither basic nor digest ({0}); choose one of these in its settings"
+        "unsupported login scheme ({0}), expected Basic or Digest; select one of them in the camera's settings"
     )]
     Challenge(String),
     /// 403.
-    #[error("it forbids this (403 Forbidden); check what the user may see, and who may connect")]
+    #[error(
+        "access denied (403 Forbidden); check the user's permissions and the camera's list of allowed clients"
+    )]
     Forbidden,
     /// 404.
-    #[error("nothing is there (404 Not Found); {STREAM_ADDRESSES}")]
+    #[error("path not found (404 Not Found); {STREAM_ADDRESSES}")]
     NotFound,
-    /// Any other status that is no success.
-    #[error("it answers {0}; look at the address with a browser")]
+    /// Any other status outside 2xx.
+    #[error("unexpected status {0}; open the address in a browser")]
     Status(String),
-    /// Neither a stream nor a picture: what it is, and what to do.
-    #[error("it sends no JPEG but {0}; {1}")]
+    /// The body is neither a stream nor a picture: what it is, and the remedy.
+    #[error("expected JPEG, received {0}; {1}")]
     NotVideo(String, &'static str),
     /// The stream has ended.
     #[error(
-        "it has closed the stream, after {frames} frames; it may have been restarted, or serve few viewers at once"
+        "stream closed after {frames} frames; the camera may have restarted, or may limit its viewers"
     )]
     Ended {
-        /// How many have come.
+        /// The number of frames received.
         frames: u64,
     },
     /// Anything else.
-    #[error("asking it fails ({0}); look at the address with a browser")]
+    #[error("request failed ({0}); open the address in a browser")]
     Other(String),
 }
 
 impl Fault {
-    /// Whether another attempt would do harm or no good: a camera may lock out a client that
-    /// repeats a wrong login.
-    pub(super) fn is_lasting(&self) -> bool {
+    /// Whether a retry is useless or harmful: a camera may lock out a client that repeats a wrong
+    /// login.
+    pub(super) fn is_permanent(&self) -> bool {
         matches!(
             self,
             Self::Certificate(_)
@@ -138,10 +137,10 @@ impl Fault {
         )
     }
 
-    /// What `error` means, where a camera may be silent for as long as `timeout`.
-    pub(super) fn of_io(error: &io::Error, timeout: Duration) -> Self {
+    /// Converts an I/O error of a connection whose reads time out after `timeout`.
+    pub(super) fn from_io(error: &io::Error, timeout: Duration) -> Self {
         if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            return Self::of_tls(error);
+            return Self::from_tls(error);
         }
         match error.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
@@ -160,25 +159,23 @@ impl Fault {
         }
     }
 
-    /// What an error of a TLS handshake means. Old cameras close the connection where they know
-    /// nothing we offer.
-    pub(super) fn of_handshake(error: &io::Error, timeout: Duration) -> Self {
-        match Self::of_io(error, timeout) {
-            Self::Closed => {
-                Self::OldTls("it closed the connection during the handshake".to_owned())
-            }
+    /// Converts an I/O error of a TLS handshake. Old cameras close the connection when they support
+    /// none of the offered cipher suites.
+    pub(super) fn from_handshake(error: &io::Error, timeout: Duration) -> Self {
+        match Self::from_io(error, timeout) {
+            Self::Closed => Self::OldTls("connection closed during the handshake".to_owned()),
             fault => fault,
         }
     }
 
-    pub(super) fn of_tls(error: &rustls::Error) -> Self {
+    pub(super) fn from_tls(error: &rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(error) => Self::Certificate(error.clone()),
             rustls::Error::AlertReceived(
                 alert @ (AlertDescription::HandshakeFailure
                 | AlertDescription::ProtocolVersion
                 | AlertDescription::InsufficientSecurity),
-            ) => Self::OldTls(format!("it sent the alert {alert:?}")),
+            ) => Self::OldTls(format!("alert {alert:?}")),
             rustls::Error::PeerIncompatible(
                 reason @ (PeerIncompatible::ServerDoesNotSupportTls12Or13
                 | PeerIncompatible::ServerSentHelloRetryRequestWithUnknownExtension

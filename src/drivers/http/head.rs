@@ -1,10 +1,10 @@
-//! The head of a response, read as leniently as curl and browsers read it.
+//! The head of a response, parsed as leniently as by curl and browsers.
 //!
 //! Cameras send a bare date between the fields, a space before a colon, folded lines, empty and
 //! bracketed names, control characters, `http/1.1` in lower case, `HTTP/2.0` over plain TCP, `ICY
-//! 200 OK`, or no head at all. `httparse` can skip flawed field lines, but it refuses such status
-//! lines, and a head of more fields than it was given room for. So lines are read here one by one:
-//! what is not understood is ignored, and no line can end the stream.
+//! 200 OK`, or no head at all. `httparse` can skip invalid field lines, but it rejects such status
+//! lines, and heads with more fields than expected. So this file parses line by line and ignores
+//! invalid lines.
 
 use std::borrow::Cow;
 
@@ -13,42 +13,42 @@ use memchr::memchr;
 
 use super::Fault;
 
-/// The longest head, with the 1xx heads before it: as long as curl takes.
+/// The maximum size of a head, including interim responses: the same as curl's.
 const HEAD_BYTES_MAX: usize = 300 * 1024;
 
-/// How a status line begins, in any case. ICY is SHOUTcast's; RTSP is refused by its name.
+/// How a status line begins, in any case. ICY is used by SHOUTcast; RTSP leads to an error of its
+/// own.
 const PROTOCOLS: [&[u8]; 3] = [b"HTTP/", b"ICY ", b"RTSP/"];
 
 /// The head of a response.
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    /// The status, 100 to 999; 200 where there is none.
+    /// The status code, 100 to 999; 200 if missing.
     pub(super) status: u16,
-    /// Whether the connection stays open after the body unless a field says otherwise: from
-    /// HTTP/1.1 on.
+    /// Whether the connection is persistent by default: from HTTP/1.1 on.
     is_persistent: bool,
-    /// There is none: what came begins with the body (HTTP/0.9).
+    /// Whether the response has no head (HTTP/0.9).
     pub(super) is_missing: bool,
-    /// Names and values in the order they came. A value may be in any encoding.
+    /// Names and values in their order. The encoding of a value is unknown.
     fields: Vec<(String, Vec<u8>)>,
 }
 
-/// Reads a head as it arrives.
+/// Parses a head as it is received.
 #[derive(Debug, Default)]
 pub(super) struct HeadReader {
     head: Option<Head>,
-    /// How many bytes of the heads have been taken.
-    taken: usize,
-    /// How many of those received have no line end.
+    /// The number of bytes consumed, including interim responses.
+    consumed: usize,
+    /// The number of received bytes that are known to contain no line end.
     scanned: usize,
 }
 
 impl HeadReader {
-    /// Takes whole lines off `received`, up to the end of the head; `Ok(None)` until it is there.
-    /// What is left then is the body. Where the response has no head (HTTP/0.9), everything is.
+    /// Consumes complete lines of `received`; returns `Ok(None)` until the head is complete. The
+    /// rest of `received` is then the body: all of it if the response has no head (HTTP/0.9).
     ///
     /// # Errors
-    /// The head is too long, or that of another protocol.
+    /// The head is too long, or the protocol is not HTTP.
     pub(super) fn read(&mut self, received: &mut BytesMut) -> Result<Option<Head>, Fault> {
         loop {
             if self.head.is_none() {
@@ -78,8 +78,8 @@ impl HeadReader {
                 head.add(text);
                 continue;
             }
-            // An interim response (RFC 9110, section 15.2) precedes the one that counts. 101 would
-            // change the protocol.
+            // Skip interim responses (RFC 9110, section 15.2), except 101, which switches
+            // protocols.
             match self.head.take() {
                 Some(Head {
                     status: 100 | 102..=199,
@@ -91,13 +91,12 @@ impl HeadReader {
         }
     }
 
-    /// Whether part of a head has come.
+    /// Whether part of a head was received.
     pub(super) fn has_begun(&self) -> bool {
-        self.head.is_some() || self.taken > 0
+        self.head.is_some() || self.consumed > 0
     }
 
-    /// Skips blank lines and blanks before a status line; the last body may have had a line break
-    /// too many.
+    /// Skips whitespace before a status line: the previous body may end with an extra line break.
     fn skip_blanks(&mut self, received: &mut BytesMut) {
         let blanks = received
             .iter()
@@ -110,19 +109,19 @@ impl HeadReader {
     fn take_line(&mut self, received: &mut BytesMut) -> Result<Option<BytesMut>, Fault> {
         let end = memchr(b'\n', received.get(self.scanned..).unwrap_or_default())
             .map(|at| self.scanned + at + 1);
-        if self.taken + end.unwrap_or(received.len()) > HEAD_BYTES_MAX {
+        if self.consumed + end.unwrap_or(received.len()) > HEAD_BYTES_MAX {
             return Err(Fault::NotHttp(format!(
                 "its head has more than {} KiB",
                 HEAD_BYTES_MAX / 1024
             )));
         }
         self.scanned = if end.is_some() { 0 } else { received.len() };
-        self.taken += end.unwrap_or_default();
+        self.consumed += end.unwrap_or_default();
         Ok(end.map(|end| received.split_to(end)))
     }
 }
 
-/// Whether a status line begins here; `None` until that is known.
+/// Whether `received` begins with a status line; `None` if more bytes are needed.
 fn begins_with_protocol(received: &[u8]) -> Option<bool> {
     let mut begins = PROTOCOLS.into_iter().map(|protocol| {
         let length = protocol.len().min(received.len());
@@ -144,8 +143,8 @@ fn begins_with_protocol(received: &[u8]) -> Option<bool> {
 }
 
 impl Head {
-    /// Reads a status line: `HTTP/1.1 200 OK`, in any case, with any blanks, with or without a
-    /// status and its words.
+    /// Parses a status line: `HTTP/1.1 200 OK`, in any case, with any whitespace; code and phrase
+    /// may be missing.
     fn begin(line: &[u8]) -> Result<Self, Fault> {
         let mut words = line
             .split(|byte| byte.is_ascii_whitespace())
@@ -174,8 +173,8 @@ impl Head {
         })
     }
 
-    /// Adds a field line, or the rest of the one before (RFC 9112, section 5.2). What is neither is
-    /// ignored.
+    /// Adds a field line, or a continuation of the line before (RFC 9112, section 5.2). Other lines
+    /// are ignored.
     fn add(&mut self, line: &[u8]) {
         let is_folded = line.first().is_some_and(|byte| b" \t".contains(byte));
         if let Some((_, value)) = self.fields.last_mut().filter(|_| is_folded) {
@@ -192,7 +191,7 @@ impl Head {
             .push((name, cleaned(line.get(colon + 1..).unwrap_or_default())));
     }
 
-    /// The values of every field called `name`, whatever its case.
+    /// The values of all fields called `name`, ignoring case.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let named = move |field: &&(String, Vec<u8>)| field.0.eq_ignore_ascii_case(name);
         self.fields
@@ -201,7 +200,7 @@ impl Head {
             .map(|(_, value)| value.as_slice())
     }
 
-    /// The value of the first field called `name`, as text; empty without one.
+    /// The value of the first field called `name`, as text; empty if missing.
     pub(super) fn text(&self, name: &str) -> Cow<'_, str> {
         self.all(name)
             .next()
@@ -209,23 +208,22 @@ impl Head {
             .unwrap_or_default()
     }
 
-    /// Whether the list in the fields called `name` holds `word`.
-    pub(super) fn lists(&self, name: &str, word: &str) -> bool {
+    /// Whether the list in the fields called `name` contains `token`.
+    pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
         self.all(name).any(|value| {
-            let mut words = value.split(|byte| b",;".contains(byte));
-            words.any(|given| given.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+            let mut tokens = value.split(|byte| b",;".contains(byte));
+            tokens.any(|given| given.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
         })
     }
 
-    /// How long the body is said to be. What is no number, too large for one, or contradicts
-    /// itself, is ignored.
+    /// The value of `Content-Length`. Invalid, too large or contradictory values are ignored.
     pub(super) fn content_length(&self) -> Option<u64> {
         let lengths = self
             .all("Content-Length")
             .flat_map(|value| value.split(|&byte| byte == b','));
         let mut lengths = lengths.map(|length| {
             let length = str::from_utf8(length).unwrap_or_default().trim();
-            // A sign is no part of a length (RFC 9110, section 8.6), but `parse` would take it.
+            // A length has no sign (RFC 9110, section 8.6), but `parse` accepts one.
             length
                 .parse::<u64>()
                 .ok()
@@ -235,23 +233,22 @@ impl Head {
         lengths.all(|length| length == Some(first)).then_some(first)
     }
 
-    /// Whether the camera means to keep the connection open after the body.
-    pub(super) fn keeps_connection(&self) -> bool {
-        let says = |word| self.lists("Connection", word);
-        !says("close") && (self.is_persistent || says("keep-alive"))
+    /// Whether the connection stays open after the body.
+    pub(super) fn keeps_alive(&self) -> bool {
+        let has = |option| self.has_token("Connection", option);
+        !has("close") && (self.is_persistent || has("keep-alive"))
     }
 }
 
-/// Bytes without blanks around them and without control characters, which no text is the worse for.
+/// Removes control characters, and blanks at both ends.
 fn cleaned(bytes: &[u8]) -> Vec<u8> {
-    let kept = bytes
+    let cleaned = bytes
         .iter()
         .filter(|byte| !byte.is_ascii_control() || **byte == b'\t');
-    kept.copied().collect::<Vec<u8>>().trim_ascii().to_vec()
+    cleaned.copied().collect::<Vec<u8>>().trim_ascii().to_vec()
 }
 
-/// The beginning of what a camera sent, as a sentence may repeat it: on one line, without control
-/// characters.
+/// The start of a camera's text, for error messages: one line, without control characters.
 pub(super) fn shown(bytes: &[u8]) -> String {
     const CHARACTERS_MAX: usize = 60;
     let text = String::from_utf8_lossy(bytes.get(..4 * CHARACTERS_MAX).unwrap_or(bytes));

@@ -1,4 +1,5 @@
-//! What a camera sends, told by its declared type and by how it begins; and what else it may be.
+//! The kind of a response body: a stream or pictures, by its declared type and its first bytes; or
+//! why it is neither.
 
 use memchr::memmem;
 
@@ -6,28 +7,27 @@ use super::Fault;
 use super::head::{Head, shown};
 use crate::wire::sniff::{Content, STREAM_ADDRESSES, part_body};
 
-/// So much of a body is looked at for a picture or a boundary. Blanks or a binary header may
-/// precede it.
+/// The number of bytes of a body that are searched for a picture or a boundary. Blanks or a binary
+/// header may precede it.
 pub(super) const START_BYTES_MAX: usize = 1024;
 
-/// So many bytes of a beginning tell a page from other markup.
-const TELLING_BYTES: usize = 16;
+/// The number of bytes that are needed to recognize a web page.
+const PAGE_START_BYTES: usize = 16;
 
-/// What a camera sends.
+/// The kind of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Multipart, with the boundary that is declared.
+    /// Multipart, with the declared boundary.
     Parts(Option<String>),
-    /// Multipart under a type that does not say so.
+    /// Multipart, declared as another type.
     UndeclaredParts,
-    /// JPEGs, one or many, bare or with a few bytes around each.
+    /// One or more JPEGs, possibly with a few bytes around each.
     Jpegs,
 }
 
 impl Kind {
-    /// Tells the kind by the type and the beginning of the body, as far as it has come; `None` if
-    /// it takes more of it.
-    pub(super) fn of(head: &Head, start: &[u8]) -> Option<Self> {
+    /// Detects the kind by the type and the start of the body; `None` if more bytes are needed.
+    pub(super) fn detect(head: &Head, start: &[u8]) -> Option<Self> {
         if let Some(declared) = declared_parts(head) {
             return Some(declared);
         }
@@ -40,22 +40,21 @@ impl Kind {
         jpeg.map(|_| Self::Jpegs)
     }
 
-    /// Why a body that begins with `start` is neither a stream nor a picture, and what to do about
-    /// it.
+    /// The error of a body that begins with `start` and is neither a stream nor a picture.
     pub(super) fn fault(head: &Head, start: &[u8]) -> Fault {
         if start.is_empty() {
             return Fault::Ended { frames: 0 };
         }
         let declared = media_type(head);
         let encoding = head.text("Content-Encoding").trim().to_ascii_lowercase();
-        let content = content_of(start, &declared);
+        let content = detect_content(start, &declared);
         if !matches!(encoding.as_str(), "" | "identity" | "none" | "binary") {
             return Fault::NotVideo(
                 format!("{} data", shown(encoding.as_bytes())),
                 Content::Compressed("").remedy(),
             );
         }
-        // What has no head and no sign of a picture is not HTTP at all.
+        // Without a head and without a picture, the response is not HTTP.
         if head.is_missing && !content.is_not_jpeg() {
             return Fault::NotHttp(shown(
                 start
@@ -66,7 +65,7 @@ impl Kind {
         }
         let is_media = declared.starts_with("image/") || declared.starts_with("video/");
         let remedy = match content {
-            // Something that is declared as a picture and is text is an error message.
+            // Text that is declared as a picture is an error message of the camera.
             Content::Binary if is_media => content.remedy(),
             Content::Text if is_media && !is_jpeg(&declared) => Content::Binary.remedy(),
             Content::Binary | Content::Text => STREAM_ADDRESSES,
@@ -81,17 +80,18 @@ impl Kind {
         }
     }
 
-    /// The same for a body that is declared as multipart and was none, now that it is over; `None`
-    /// if that says nothing.
+    /// The error of a body that is declared as multipart but is not, once it has ended; `None` if
+    /// its content is not recognized.
     pub(super) fn undeclared_fault(head: &Head, start: &[u8]) -> Option<Fault> {
         let is_foreign = !has_delimiter(start) && Content::detect(start).is_not_jpeg();
         is_foreign.then(|| Self::fault(head, start))
     }
 
-    /// The same for a multipart body, of which the first part counts; `None` if that says nothing.
+    /// The error of a multipart body whose first part is not a JPEG; `None` if its content is not
+    /// recognized.
     pub(super) fn part_fault(start: &[u8]) -> Option<Fault> {
         let content = Content::detect(part_body(start)?);
-        // A page or a message may precede the pictures; a video does not.
+        // A web page or a message may precede the pictures, but not a video.
         let is_media = matches!(
             content,
             Content::Pictures(_) | Content::Video(_) | Content::Playlist(_)
@@ -99,16 +99,15 @@ impl Kind {
         is_media.then(|| Fault::NotVideo(format!("parts of {content}"), content.remedy()))
     }
 
-    /// Whether it is clear from `start` already that neither picture nor boundary will follow.
+    /// Whether `start` shows that neither a picture nor a boundary follows.
     pub(super) fn is_foreign(start: &[u8]) -> bool {
         start.len() >= START_BYTES_MAX
-            || (start.len() >= TELLING_BYTES && Content::detect(start).is_not_jpeg())
+            || (start.len() >= PAGE_START_BYTES && Content::detect(start).is_not_jpeg())
     }
 }
 
-/// What a body is that begins with `start`; where its bytes do not tell, by the type that is
-/// `declared`.
-fn content_of(start: &[u8], declared: &str) -> Content {
+/// The content of a body by its first bytes, or else by its declared type.
+fn detect_content(start: &[u8], declared: &str) -> Content {
     match (Content::detect(start), declared) {
         (
             Content::Text | Content::Binary,
@@ -118,7 +117,7 @@ fn content_of(start: &[u8], declared: &str) -> Content {
     }
 }
 
-/// Whether a type stands for JPEGs, one or many.
+/// Whether a media type means one or more JPEGs.
 fn is_jpeg(declared: &str) -> bool {
     matches!(
         declared,
@@ -144,12 +143,11 @@ fn media_type(head: &Head) -> String {
 fn declared_parts(head: &Head) -> Option<Kind> {
     media_type(head)
         .starts_with("multipart/")
-        .then(|| Kind::Parts(boundary_of(&head.text("Content-Type"))))
+        .then(|| Kind::Parts(parse_boundary(&head.text("Content-Type"))))
 }
 
-/// The boundary that a multipart type declares (RFC 2046, section 5.1.1). No boundary has a
-/// semicolon.
-fn boundary_of(content_type: &str) -> Option<String> {
+/// The boundary of a multipart type (RFC 2046, section 5.1.1). A boundary contains no semicolon.
+fn parse_boundary(content_type: &str) -> Option<String> {
     let mut parameters = content_type
         .split(';')
         .skip(1)
@@ -159,11 +157,11 @@ fn boundary_of(content_type: &str) -> Option<String> {
     Some(boundary.trim().to_owned())
 }
 
-/// Whether a line of `text` begins with the two dashes of a delimiter and has more on it.
+/// Whether a line of `text` is a delimiter: two dashes followed by a boundary.
 fn has_delimiter(text: &[u8]) -> bool {
     text.split(|&byte| byte == b'\n').any(|line| {
         let word = line.strip_prefix(b"--").map(<[u8]>::trim_ascii);
-        // `<!--` begins no line with its dashes, and `-->` has no word.
+        // A line of a comment, `<!--` or `-->`, is not a delimiter.
         word.is_some_and(|word| {
             !word.is_empty()
                 && word

@@ -1,28 +1,27 @@
-//! The source `http://` or `https://`: a camera or server on the network, which gives motion JPEG
-//! or single pictures.
+//! The source `http://` or `https://`: a network camera or another server, which gives MJPEG or
+//! single pictures.
 //!
-//! The whole text is its address. Our own parameters follow the `#`, which is never sent:
+//! The whole text is the URL. The parameters of the source follow the `#`, which is never sent:
 //! `http://camera/video?size=2#timeout=30s`.
 //!
-//! # A client of its own
+//! # Why this is not an HTTP library
 //!
-//! ureq, hyper and reqwest parse heads by httparse, and refuse what curl, ffmpeg and browsers show:
-//! a status line in lower case, with two blanks or of HTTP/2.0, no head at all (HTTP/0.9), a
-//! `Content-Length` that is empty, negative or contradicts itself, a chunk of the wrong size. Their
-//! leniency, where they have any, ends at field lines, and none of them tells a body that has ended
-//! from one that says nothing any more. libcurl's binding would read all of that, but brings a C
-//! library. So this is a small blocking client over `std::net` and rustls; nothing here runs in the
-//! server.
+//! ureq, hyper and reqwest parse heads with httparse, and reject responses that curl, ffmpeg and
+//! browsers accept: a status line in lower case, with two blanks or of HTTP/2.0, no head
+//! (HTTP/0.9), an empty, negative or contradictory `Content-Length`, a chunk of the wrong size.
+//! They also do not distinguish a body that has ended from a silent one. libcurl accepts all of
+//! these, but is a C library. So this is a small blocking client over `std::net` and rustls. It
+//! runs in the driver only, never in the server.
 //!
-//! | File | What |
+//! | File | Contents |
 //! |---|---|
-//! | `connection` | TCP to the first address that answers, TLS over it |
-//! | `head`, `body` | responses, read leniently |
+//! | `connection` | TCP to the first address that answers, TLS |
+//! | `head`, `body` | lenient parsing of responses |
 //! | `auth`, `cookies` | logins and sessions |
-//! | `client` | requests, redirects, connections that stay open |
-//! | `kind` | what a body is, and what it may be instead |
-//! | `settings` | what the user wrote |
-//! | `relay` | frames, patience, what is tried again |
+//! | `client` | requests, redirects, reuse of connections |
+//! | `kind` | the kind of a body, and errors of other bodies |
+//! | `settings` | the URL and its parameters |
+//! | `relay` | frames, timeouts, retries |
 
 mod auth;
 mod body;
@@ -40,7 +39,7 @@ use std::time::Duration;
 pub use error::{Fault, HttpError};
 pub use settings::Http;
 
-use super::driver::{Driver, Parts, frame_timeout};
+use super::driver::{Driver, FrameWriter, frame_timeout};
 use super::error::{CaptureError, SourceError};
 
 impl Driver for Http {
@@ -48,12 +47,12 @@ impl Driver for Http {
         Some(frame_timeout(Some(self.timeout()), self.fps))
     }
 
-    /// The camera is not asked: it may be switched on later.
+    /// Always succeeds: the camera may be switched on later.
     fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
 
-    fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
-        relay::run(self, parts)
+    fn run(&self, writer: &mut FrameWriter) -> Result<(), CaptureError> {
+        relay::run(self, writer)
     }
 }

@@ -1,59 +1,56 @@
-//! Handing on what a camera sends: a stream frame by frame, or single pictures by the clock.
+//! Relays the frames of a camera: a stream frame by frame, or single pictures at the rate `fps`.
 //!
-//! A source that gives whole pictures is well, whatever happens between them: a stream that ends, a
-//! connection that is refused or a status of 503 leads to another request, until the patience with
-//! the source is over. Then the driver ends with the last fault, and the server takes over: it
-//! shows the camera as offline and starts the driver again.
+//! After the first picture, errors are retried: a stream that ends, a refused connection or a 503
+//! leads to another request, until the frame timeout. Then the driver exits with the last error;
+//! the server shows the camera as offline and restarts the driver.
 
-use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::client::{Answer, Client, Read};
+use super::client::{Client, Read, Response};
 use super::error::Fault;
 use super::kind::{Kind, START_BYTES_MAX};
 use super::settings::{FPS_DEFAULT, Http};
 use crate::drivers::clock::Ticks;
-use crate::drivers::driver::{Driver, Parts};
+use crate::drivers::driver::{Driver, FrameWriter};
 use crate::drivers::error::CaptureError;
+use crate::drivers::stderr::log_line;
 use crate::wire::jpeg::Splitter;
 use crate::wire::multipart::{PartDecoder, parse_message};
 use crate::wire::part::{Part, Reason, Rejected};
 
-/// The fields of a response that concern its picture. A server that gives single pictures may send
-/// them with each.
+/// The header fields of a single picture that a framecast server sends.
 const PICTURE_FIELDS: [&str; 2] = ["X-Timestamp", "X-Frame-Sequence"];
 
-/// The wait before a request that follows a failed one: at least the first, and no longer than the
-/// second even where pictures are asked for less often.
+/// The range of the delay before a retry, which is otherwise the interval of pictures.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// A picture without a length, on a connection that stays open, is alone if nothing follows it for
-/// this long.
-const ALONE_AFTER: Duration = Duration::from_secs(1);
+/// A picture without a length, on a connection that stays open, is a single one if no other follows
+/// within this time.
+const SINGLE_AFTER: Duration = Duration::from_secs(1);
 
-/// A line that was logged is not logged again before there was no reason to for this long.
-const WELL_AFTER: Duration = Duration::from_secs(60);
+/// A line is logged again only if it did not occur for this time.
+const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// Relays what `source` gives until that ends, which is an error, or the frames are not read any
-/// more.
-pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> {
+/// Relays the frames of `source` until a permanent error or the frame timeout, or until writing
+/// fails.
+pub(super) fn run(source: &Http, writer: &mut FrameWriter) -> Result<(), CaptureError> {
     let fps = source.fps.unwrap_or(FPS_DEFAULT);
-    let mut relay = Relay::new(source, parts);
+    let mut relay = Relay::new(source, writer);
     let mut client = Client::new(source);
     let mut ticks = Ticks::new(fps);
     loop {
         ticks.next();
         while let Err(interruption) = relay
             .relay_next(&mut client)
-            .and_then(|()| relay.check_patience())
+            .and_then(|()| relay.check_frame_timeout())
         {
             match interruption {
                 Interruption::Camera(fault) if relay.may_retry(&fault) => {
-                    relay.log(&format!("{fault}; asking again"))
+                    relay.log(&format!("{fault}; retrying"))
                 }
                 Interruption::Camera(fault) => {
                     return Err(source.failed(relay.explain(fault)).into());
@@ -67,10 +64,10 @@ pub(super) fn run(source: &Http, parts: &mut Parts) -> Result<(), CaptureError> 
     }
 }
 
-/// What to do about a flaw that has no remedy of its own.
-const FLAWED_REMEDY: &str = "look at the address with a browser, or restart the camera";
+/// The remedy for rejected pictures whose reason has no remedy.
+const REJECTED_REMEDY: &str = "open the address in a browser, or restart the camera";
 
-/// What ends the relay of one response.
+/// Why relaying a response ended early.
 enum Interruption {
     Camera(Fault),
     Output(CaptureError),
@@ -82,7 +79,7 @@ impl From<Fault> for Interruption {
     }
 }
 
-/// Finds the frames in a body.
+/// Decodes the frames of a body.
 enum Decoder {
     Parts(PartDecoder),
     Jpegs(Splitter),
@@ -96,7 +93,7 @@ impl Decoder {
         }
     }
 
-    /// Takes the frame that `received` ends with, if only its end marker is missing.
+    /// Returns the last frame of `received`, if only its end marker is missing.
     fn finish(&mut self, received: &mut BytesMut) -> Option<Part> {
         match self {
             Self::Parts(decoder) => decoder.finish(received),
@@ -104,7 +101,7 @@ impl Decoder {
         }
     }
 
-    /// How many bytes have been taken off what was received.
+    /// The number of bytes consumed so far.
     fn consumed(&self) -> usize {
         let tally = match self {
             Self::Parts(decoder) => decoder.tally(),
@@ -114,107 +111,111 @@ impl Decoder {
     }
 }
 
-/// Where the frames go, and what is known of where they come from.
+/// The state of relaying one source.
 struct Relay<'a, 'b, 'c> {
     source: &'a Http,
-    parts: &'b mut Parts<'c>,
-    /// How many have come.
+    writer: &'b mut FrameWriter<'c>,
+    /// The number of frames written.
     frames: u64,
-    /// Why flawed ones were rejected before the first whole one. They are not logged yet: if none
-    /// comes, the error says so.
-    flaws: Vec<Reason>,
-    /// When the newest did; before the first, when the driver was started.
+    /// The reasons of rejected pictures before the first frame. They are logged with the first
+    /// frame; if there is none, the first reason is the driver's error.
+    rejected: Vec<Reason>,
+    /// The time of the newest frame; before the first, the start of the driver.
     newest_at: Instant,
-    /// The newest picture of a camera that was asked for a single one.
+    /// The newest picture, if it has a tag.
     newest: Option<Part>,
-    /// The tag of the newest picture (RFC 9110, section 8.8.3).
+    /// The entity tag of the newest picture (RFC 9110, section 8.8.3).
     tag: Option<Vec<u8>>,
-    /// A picture has turned out to be alone on a connection that stays open.
-    is_alone: bool,
+    /// Whether the camera sends single pictures without a length and keeps the connection open.
+    is_single: bool,
+    /// The logged lines, and when each occurred last.
     logged: Vec<(String, Instant)>,
 }
 
 impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
-    fn new(source: &'a Http, parts: &'b mut Parts<'c>) -> Self {
+    fn new(source: &'a Http, writer: &'b mut FrameWriter<'c>) -> Self {
         let newest_at = Instant::now();
         Self {
             source,
-            parts,
+            writer,
             frames: 0,
-            flaws: Vec::new(),
+            rejected: Vec::new(),
             newest_at,
             newest: None,
             tag: None,
-            is_alone: false,
+            is_single: false,
             logged: Vec::new(),
         }
     }
 
-    /// The fault, or what explains it better: flaws in all the pictures that came.
+    /// Replaces `fault` by a more precise one if all pictures were rejected.
     fn explain(&self, fault: Fault) -> Fault {
-        match (self.flaws.first(), fault) {
+        match (self.rejected.first(), fault) {
             (Some(reason), Fault::Ended { .. } | Fault::NoPicture(_) | Fault::Silent(_)) => {
-                let remedy = reason.remedy(self.parts.frame_bytes_max());
-                Fault::Flawed(*reason, remedy.unwrap_or_else(|| FLAWED_REMEDY.to_owned()))
+                let remedy = reason.remedy(self.writer.frame_bytes_max());
+                Fault::Rejected(
+                    *reason,
+                    remedy.unwrap_or_else(|| REJECTED_REMEDY.to_owned()),
+                )
             }
             (_, fault) => fault,
         }
     }
 
-    /// Whether the camera has been well, and may be again before the patience with it is over.
+    /// Whether to retry: there was a frame before, and the frame timeout has not passed.
     fn may_retry(&self, fault: &Fault) -> bool {
-        self.frames > 0 && !fault.is_lasting() && self.patience_left() > Duration::ZERO
+        self.frames > 0 && !fault.is_permanent() && self.time_left() > Duration::ZERO
     }
 
-    /// Whether there still need not have been a whole picture, whatever was sent instead.
-    fn check_patience(&self) -> Result<(), Interruption> {
-        if self.patience_left().is_zero() {
+    /// Fails if the frame timeout has passed.
+    fn check_frame_timeout(&self) -> Result<(), Interruption> {
+        if self.time_left().is_zero() {
             Err(Fault::NoPicture(self.source.frame_timeout().unwrap_or_default()).into())
         } else {
             Ok(())
         }
     }
 
-    /// For how long there need not be a picture.
-    fn patience_left(&self) -> Duration {
+    /// The time left until the frame timeout.
+    fn time_left(&self) -> Duration {
         self.source
             .frame_timeout()
             .unwrap_or_default()
             .saturating_sub(self.newest_at.elapsed())
     }
 
-    /// Sends one request, and relays what comes of it.
+    /// Sends one request, and relays the frames of its response.
     fn relay_next(&mut self, client: &mut Client) -> Result<(), Interruption> {
-        let mut answer = client.get(self.tag.as_deref())?;
-        if answer.head.status == 304 {
-            client.keep(answer);
+        let mut response = client.get(self.tag.as_deref())?;
+        if response.head.status == 304 {
+            client.reuse(response);
             return self.confirm_newest();
         }
-        self.tag = answer.head.all("ETag").next().map(<[u8]>::to_vec);
-        match self.kind(&mut answer)? {
+        self.tag = response.head.all("ETag").next().map(<[u8]>::to_vec);
+        match self.kind(&mut response)? {
             Kind::Parts(boundary) => {
-                let decoder = PartDecoder::new(boundary.as_deref(), self.parts.frame_bytes_max());
-                self.stream(&mut answer, Decoder::Parts(decoder))?;
+                let decoder = PartDecoder::new(boundary.as_deref(), self.writer.frame_bytes_max());
+                self.stream(&mut response, Decoder::Parts(decoder))?;
             }
             Kind::UndeclaredParts => {
                 self.stream(
-                    &mut answer,
-                    Decoder::Parts(PartDecoder::new(None, self.parts.frame_bytes_max())),
+                    &mut response,
+                    Decoder::Parts(PartDecoder::new(None, self.writer.frame_bytes_max())),
                 )?;
             }
-            Kind::Jpegs => self.jpegs(&mut answer)?,
+            Kind::Jpegs => self.jpegs(&mut response)?,
         }
-        client.keep(answer);
+        client.reuse(response);
         Ok(())
     }
 
-    /// The newest picture is still what the camera sees. It is sent again before the patience with
-    /// the source is over: what has no news is not offline.
+    /// Handles 304: the picture is unchanged. Repeats it after half the frame timeout, so that the
+    /// camera does not count as offline.
     fn confirm_newest(&mut self) -> Result<(), Interruption> {
         match self
             .newest
             .clone()
-            .filter(|_| self.patience_left() < self.source.frame_timeout().unwrap_or_default() / 2)
+            .filter(|_| self.time_left() < self.source.frame_timeout().unwrap_or_default() / 2)
         {
             Some(part) => self.send(Part {
                 captured_at: None,
@@ -225,101 +226,108 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         }
     }
 
-    /// Reads as much of a body as tells what it is.
-    fn kind(&self, answer: &mut Answer) -> Result<Kind, Fault> {
+    /// Reads the start of a body and detects its kind.
+    fn kind(&self, response: &mut Response) -> Result<Kind, Fault> {
         let timeout = self.source.timeout();
         loop {
-            if let Some(kind) = Kind::of(&answer.head, &answer.body) {
+            if let Some(kind) = Kind::detect(&response.head, &response.body) {
                 return Ok(kind);
             }
-            if answer.body.len() >= START_BYTES_MAX || Kind::is_foreign(&answer.body) {
-                return Err(Kind::fault(&answer.head, &answer.body));
+            if response.body.len() >= START_BYTES_MAX || Kind::is_foreign(&response.body) {
+                return Err(Kind::fault(&response.head, &response.body));
             }
-            match answer.read(timeout)? {
+            match response.read(timeout)? {
                 Read::More => {}
-                Read::Silence if answer.body.is_empty() => return Err(Fault::Silent(timeout)),
-                Read::End | Read::Silence => return Err(Kind::fault(&answer.head, &answer.body)),
+                Read::Timeout if response.body.is_empty() => return Err(Fault::Silent(timeout)),
+                Read::End | Read::Timeout => {
+                    return Err(Kind::fault(&response.head, &response.body));
+                }
             }
         }
     }
 
     /// Relays the parts of a body.
-    fn stream(&mut self, answer: &mut Answer, mut decoder: Decoder) -> Result<(), Interruption> {
+    fn stream(
+        &mut self,
+        response: &mut Response,
+        mut decoder: Decoder,
+    ) -> Result<(), Interruption> {
         let before = self.frames;
         let mut start = Vec::new();
         loop {
             if start.len() < START_BYTES_MAX {
                 let known = start.len().saturating_sub(decoder.consumed());
-                start.extend_from_slice(answer.body.get(known..).unwrap_or_default());
+                start.extend_from_slice(response.body.get(known..).unwrap_or_default());
             }
-            self.decode(&mut decoder, &mut answer.body)?;
+            self.decode(&mut decoder, &mut response.body)?;
             if self.frames == 0
                 && let Some(fault) = Kind::part_fault(&start)
             {
                 return Err(fault.into());
             }
-            let read = self.read(answer)?;
+            let read = self.read(response)?;
             if read == Read::End
-                && let Some(part) = decoder.finish(&mut answer.body)
+                && let Some(part) = decoder.finish(&mut response.body)
             {
                 self.send(part)?;
             }
             let fault = match read {
                 Read::More => continue,
                 Read::End if self.frames > before => return Ok(()),
-                // A length that ends before the first picture is none.
-                Read::End if answer.has_ended_by_length() => {
-                    answer.ignore_length();
+                // The length is wrong: the body ends before the first picture.
+                Read::End if response.has_ended_by_length() => {
+                    response.ignore_length();
                     continue;
                 }
                 Read::End => Fault::Ended {
                     frames: self.frames,
                 },
-                Read::Silence => Fault::Silent(self.source.timeout()),
+                Read::Timeout => Fault::Silent(self.source.timeout()),
             };
-            let foreign = Kind::undeclared_fault(&answer.head, &start).filter(|_| self.frames == 0);
+            let foreign =
+                Kind::undeclared_fault(&response.head, &start).filter(|_| self.frames == 0);
             return Err(foreign.unwrap_or(fault).into());
         }
     }
 
-    /// Relays JPEGs with nothing but a few bytes between them: one, or as many as come.
-    fn jpegs(&mut self, answer: &mut Answer) -> Result<(), Interruption> {
+    /// Relays one or more JPEGs with few bytes between them.
+    fn jpegs(&mut self, response: &mut Response) -> Result<(), Interruption> {
         let before = self.frames;
-        let mut decoder = Decoder::Jpegs(Splitter::new(self.parts.frame_bytes_max()));
+        let mut decoder = Decoder::Jpegs(Splitter::new(self.writer.frame_bytes_max()));
         let timeout = self.source.timeout();
         let interval = Duration::from_secs_f64(1.0 / self.source.fps.unwrap_or(FPS_DEFAULT));
-        let wait = if self.is_alone {
-            interval.min(ALONE_AFTER)
+        let wait = if self.is_single {
+            interval.min(SINGLE_AFTER)
         } else {
-            interval.max(ALONE_AFTER)
+            interval.max(SINGLE_AFTER)
         };
         loop {
-            self.decode_jpegs(&mut decoder, answer, before)?;
+            self.decode_jpegs(&mut decoder, response, before)?;
             let read = match self.frames - before {
-                1 => answer.read(wait.min(timeout))?,
-                _ => self.read(answer)?,
+                1 => response.read(wait.min(timeout))?,
+                _ => self.read(response)?,
             };
             match read {
                 Read::More => {}
-                Read::Silence if self.frames == before + 1 => {
-                    self.is_alone = true;
+                Read::Timeout if self.frames == before + 1 => {
+                    self.is_single = true;
                     return Ok(());
                 }
-                Read::Silence => match decoder.finish(&mut answer.body) {
+                Read::Timeout => match decoder.finish(&mut response.body) {
                     Some(part) => return self.send(part),
                     None => return Err(Fault::Silent(timeout).into()),
                 },
-                Read::End => return self.end_jpegs(answer, before),
+                Read::End => return self.end_jpegs(response, before),
             }
         }
     }
 
-    /// What is left at the end of a body is a picture without an end marker, or a part of one.
-    fn end_jpegs(&mut self, answer: &mut Answer, before: u64) -> Result<(), Interruption> {
-        if answer.body.starts_with(b"\xff\xd8") {
+    /// Handles the rest of a body: a JPEG without an end marker, or a truncated one.
+    fn end_jpegs(&mut self, response: &mut Response, before: u64) -> Result<(), Interruption> {
+        if response.body.starts_with(b"\xff\xd8") {
             match parse_message(
-                &picture_message(answer, &answer.body),
-                self.parts.frame_bytes_max(),
+                &picture_message(response, &response.body),
+                self.writer.frame_bytes_max(),
             ) {
                 Ok(part) => self.send(part)?,
                 Err(rejected) => self.reject(&rejected)?,
@@ -327,29 +335,29 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         } else if self.frames == before {
             self.reject(&Rejected {
                 reason: Reason::NotJpeg,
-                bytes: answer.body.len(),
+                bytes: response.body.len(),
                 by_driver: false,
             })?;
         }
         Ok(())
     }
 
-    /// Sends on what is whole of the JPEGs received. The first one has the fields of the response.
+    /// Relays the complete JPEGs received. The header fields of the response apply to the first.
     fn decode_jpegs(
         &mut self,
         decoder: &mut Decoder,
-        answer: &mut Answer,
+        response: &mut Response,
         before: u64,
     ) -> Result<(), Interruption> {
         let has_fields = PICTURE_FIELDS
             .iter()
-            .any(|name| answer.head.all(name).next().is_some());
+            .any(|name| response.head.all(name).next().is_some());
         loop {
-            match decoder.decode(&mut answer.body) {
+            match decoder.decode(&mut response.body) {
                 Ok(Some(part)) if has_fields && self.frames == before => {
                     let part = parse_message(
-                        &picture_message(answer, &part.jpeg),
-                        self.parts.frame_bytes_max(),
+                        &picture_message(response, &part.jpeg),
+                        self.writer.frame_bytes_max(),
                     )
                     .unwrap_or(part);
                     self.send(part)?;
@@ -375,66 +383,65 @@ impl<'a, 'b, 'c> Relay<'a, 'b, 'c> {
         }
     }
 
-    /// Waits for more of a body: each wait has its bound, and so have all of them without a whole
-    /// picture.
-    fn read(&self, answer: &mut Answer) -> Result<Read, Interruption> {
-        match answer.read(self.source.timeout())? {
-            Read::More => self.check_patience().map(|()| Read::More),
+    /// Reads more of a body. Each read has a timeout, and all of them together have the frame
+    /// timeout.
+    fn read(&self, response: &mut Response) -> Result<Read, Interruption> {
+        match response.read(self.source.timeout())? {
+            Read::More => self.check_frame_timeout().map(|()| Read::More),
             read => Ok(read),
         }
     }
 
     fn send(&mut self, part: Part) -> Result<(), Interruption> {
         self.frames += 1;
-        for reason in std::mem::take(&mut self.flaws) {
+        for reason in std::mem::take(&mut self.rejected) {
             self.log_rejected(reason);
         }
         self.newest = self.tag.is_some().then(|| part.clone());
         self.newest_at = Instant::now();
-        self.parts.relay(part).map_err(Interruption::Output)
+        self.writer.relay(part).map_err(Interruption::Output)
     }
 
     fn reject(&mut self, rejected: &Rejected) -> Result<(), Interruption> {
         let reason = rejected.reason;
         match self.frames {
-            0 if self.flaws.contains(&reason) => {}
-            0 => self.flaws.push(reason),
+            0 if self.rejected.contains(&reason) => {}
+            0 => self.rejected.push(reason),
             _ => self.log_rejected(reason),
         }
-        self.parts
+        self.writer
             .report_rejected(reason)
             .map_err(Interruption::Output)
     }
 
     fn log_rejected(&mut self, reason: Reason) {
-        let sentence = reason.message(self.parts.frame_bytes_max());
+        let sentence = reason.message(self.writer.frame_bytes_max());
         self.log(&format!(
-            "frames are rejected: {sentence}; others like them are only counted"
+            "frame rejected: {sentence}; others like it are only counted"
         ));
     }
 
-    /// Logs a line, unless it was logged already and there has been reason to since.
+    /// Logs a line, unless it occurred within [`LOG_AGAIN_AFTER`].
     fn log(&mut self, line: &str) {
         let now = Instant::now();
         self.logged
-            .retain(|(_, at)| now.duration_since(*at) < WELL_AFTER);
+            .retain(|(_, at)| now.duration_since(*at) < LOG_AGAIN_AFTER);
         match self.logged.iter_mut().find(|(logged, _)| logged == line) {
             Some((_, at)) => *at = now,
             None => {
                 self.logged.push((line.to_owned(), now));
-                // Standard error may be closed, and that is no reason to stop.
-                let _ = writeln!(io::stderr(), "{line}");
+                log_line(line);
             }
         }
     }
 }
 
-/// The picture of a response as a message with its fields: what holds for the pictures of a stream
-/// holds for it too.
-fn picture_message(answer: &Answer, jpeg: &[u8]) -> Vec<u8> {
+/// The picture of a response as a message with its header fields, so that it is checked like the
+/// pictures of a stream.
+fn picture_message(response: &Response, jpeg: &[u8]) -> Vec<u8> {
     let mut message = Vec::with_capacity(jpeg.len() + 256);
     for name in PICTURE_FIELDS {
-        if let Some(value) = answer.head.all(name).next() {
+        if let Some(value) = response.head.all(name).next() {
             message.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
     }

@@ -1,4 +1,4 @@
-//! A camera on the network, as the user wrote it.
+//! The settings of a network camera: its URL and the parameters after the `#`.
 
 use std::time::Duration;
 
@@ -8,27 +8,25 @@ use crate::drivers::parameters::Parameters;
 use crate::text::secret::{Credentials, SecretAddress};
 use crate::text::url::Url;
 
-/// How often a camera that gives single pictures is asked for one a second, unless the user says
-/// otherwise.
+/// The default of `fps`: requests per second to a camera that gives single pictures.
 pub(super) const FPS_DEFAULT: f64 = 1.0;
-/// The patience with a camera on the network, unless the user says otherwise: a camera that wakes
-/// up needs 8 s for its first picture.
+/// The default of `timeout`. A camera that wakes from sleep needs 8 s for its first picture.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// `http://USER:PASSWORD@HOST:PORT/PATH?QUERY#fps=1&timeout=10s&insecure=0`: everything but `HOST`
-/// may be left out, and these are the defaults.
+/// `http://USER:PASSWORD@HOST:PORT/PATH?QUERY#fps=1&timeout=10s&insecure=0`: everything except
+/// `HOST` is optional, and these are the defaults.
 #[derive(Clone, PartialEq)]
 pub struct Http {
-    /// The address that is asked, without user and password.
+    /// The URL, without credentials.
     pub url: Url,
-    /// The login, where the camera requires one.
+    /// The credentials, if the camera requires them.
     pub credentials: Option<Credentials>,
-    /// How often a camera that gives single pictures is asked for one a second, above 0 and at most
-    /// 240; 1 by default.
+    /// Requests per second to a camera that gives single pictures, above 0 and at most 240; 1 by
+    /// default.
     pub fps: Option<f64>,
-    /// How long the camera may be silent, above 0 and at most an hour; 10 s by default.
+    /// The frame timeout, also of each read; above 0 and at most an hour; 10 s by default.
     pub timeout: Option<Duration>,
-    /// Whether any certificate will do, as for a camera that has signed its own.
+    /// Whether to accept any certificate, such as a self-signed one.
     pub insecure: bool,
 }
 
@@ -36,7 +34,7 @@ impl Http {
     pub(crate) fn parse(text: &str) -> Result<Self, SourceError> {
         let (url, credentials, fragment) = Url::parse(text).ok_or(SourceError::Address)?;
         let parameters = Parameters::parse("http", fragment, &["fps", "timeout", "insecure"])?;
-        let (fps, timeout) = (parameters.given_fps()?, parameters.timeout()?);
+        let (fps, timeout) = (parameters.optional_fps()?, parameters.timeout()?);
         Ok(Self {
             url,
             credentials,
@@ -46,7 +44,7 @@ impl Http {
         })
     }
 
-    /// How long one wait for the camera may last.
+    /// The timeout of one read.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT_DEFAULT)
     }

@@ -1,5 +1,5 @@
-//! Where frames lie in Redis: `redis://USER:PASSWORD@HOST:PORT/DB/NAME`, of which only `HOST` and
-//! `NAME` must be there.
+//! The URL of a channel or list in Redis: `redis://USER:PASSWORD@HOST:PORT/DB/NAME`, where only
+//! `HOST` and `NAME` are required.
 
 use std::fmt;
 
@@ -12,48 +12,48 @@ use crate::text::url::Url;
 
 const PORT_DEFAULT: u16 = 6379;
 
-/// What need not be escaped in the name of a channel or a key.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC
+/// The characters to escape in the name of a channel or a key.
+const NAME_ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b':')
     .remove(b'~');
 
-/// A channel or a list, and the Redis it is in.
+/// A channel or a list of a Redis server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// What stands at the address.
-    pub place: Place,
+    /// Whether the address is a channel or a list.
+    pub kind: AddressKind,
     /// The name of the channel, or the key of the list.
     pub name: String,
-    /// The number of the database; channels are the same in all of them.
+    /// The number of the database. Channels exist in all databases.
     pub database: u32,
-    /// Who asks, where Redis wants to know.
+    /// The credentials, if Redis requires them.
     pub credentials: Option<Credentials>,
-    /// Whether the connection is encrypted.
+    /// Whether to use TLS.
     pub tls: bool,
-    /// Whether any certificate will do, as for a Redis that has signed its own.
+    /// Whether to accept any certificate, such as a self-signed one.
     pub insecure: bool,
     host: String,
     port: Option<u16>,
 }
 
-/// What frames are in.
+/// The kind of a Redis object with frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A channel: every subscriber gets every frame.
+pub enum AddressKind {
+    /// A channel: each subscriber receives each frame.
     Channel,
-    /// A list: every frame goes to exactly one of those who take from it.
+    /// A list: each frame goes to exactly one consumer.
     List,
 }
 
 impl Address {
-    /// The schemes of addresses in Redis.
+    /// The schemes of Redis URLs.
     pub(crate) const SCHEMES: [&str; 4] = ["redis", "rediss", "redis+list", "rediss+list"];
 
-    /// Reads an address. What its query and its fragment may hold is the caller's to say: besides
-    /// `insecure`, the parameters that are `known` in either. Hands back both.
+    /// Parses an address. `known` are the parameters allowed in the query and in the fragment, in
+    /// addition to `insecure` in the fragment. Returns the address, the query and the fragment.
     pub(crate) fn parse<'a>(
         text: &'a str,
         known: [&[&str]; 2],
@@ -72,10 +72,10 @@ impl Address {
         let query = Parameters::parse(scheme, query, known[0])?;
         let fragment = Parameters::parse(scheme, fragment, &[known[1], &["insecure"]].concat())?;
         let address = Self {
-            place: if scheme.ends_with("+list") {
-                Place::List
+            kind: if scheme.ends_with("+list") {
+                AddressKind::List
             } else {
-                Place::Channel
+                AddressKind::Channel
             },
             name,
             database,
@@ -88,7 +88,7 @@ impl Address {
         Ok((address, query, fragment))
     }
 
-    /// The name or the address of the host, without brackets.
+    /// The host name or IP address, without brackets.
     pub(super) fn host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
@@ -102,19 +102,19 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let scheme =
-            Self::SCHEMES[usize::from(self.tls) + 2 * usize::from(self.place == Place::List)];
+            Self::SCHEMES[usize::from(self.tls) + 2 * usize::from(self.kind == AddressKind::List)];
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
         let database = if self.database > 0 {
             format!("{}/", self.database)
         } else {
             String::new()
         };
-        let name = utf8_percent_encode(&self.name, NAME);
+        let name = utf8_percent_encode(&self.name, NAME_ESCAPED);
         write!(f, "{scheme}://{}{port}/{database}{name}", self.host)
     }
 }
 
-/// Reads `/NAME` or `/DB/NAME`.
+/// Parses `/NAME` or `/DB/NAME`.
 fn parse_path(path: &str) -> Option<(u32, String)> {
     let path = path.strip_prefix('/')?;
     let (database, name) = path.split_once('/').unwrap_or(("0", path));

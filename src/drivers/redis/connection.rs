@@ -1,8 +1,9 @@
-//! A connection to a Redis, whose replies are bounded before they are read.
+//! A connection to Redis that bounds the size of replies.
 //!
-//! The client library reads whatever length a reply announces. So commands and values are its own,
-//! and the bytes between them are read here: a reply is looked at line by line (RESP, the Redis
-//! serialization protocol), and none of it is read that announces more than a frame may have.
+//! The client library reads a reply of any announced length. So this file reads the bytes of a
+//! reply itself, element by element (RESP, the Redis serialization protocol), and stops before an
+//! element that exceeds the maximum size of a frame. The library encodes the commands and decodes
+//! the replies.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -16,31 +17,35 @@ use rustls::{ClientConnection, StreamOwned};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::address::Address;
+use super::error::TOO_LARGE;
 use crate::trust::Trust;
 use crate::wire::jpeg::FRAME_BYTES_MAX;
 use crate::wire::multipart::HEAD_BYTES_MAX;
 use crate::wire::part;
 
-/// Bytes of one reply besides those of a frame: its header block, and the name of its channel.
+/// The maximum size of a reply besides the JPEG: the header block, and the name of the channel.
 const REPLY_OVERHEAD_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 
-/// A line of a reply: a length, a status or an error.
+/// The maximum size of a line of a reply: a length, a status or an error.
 const LINE_BYTES_MAX: u64 = 8 * 1024;
 
-/// Parts of one reply. A message of a channel has three.
-const PARTS_MAX: usize = 64;
+/// The maximum number of elements of a reply. A message of a channel has three.
+const ELEMENTS_MAX: usize = 64;
 
-/// A machine that has gone says nothing, so a connection that is silent is tried after this long,
-/// and given up after two more tries.
+/// The idle time before the first TCP keepalive probe, and the interval and number of probes: they
+/// detect a host that has gone.
 const KEEPALIVE: Duration = Duration::from_secs(1);
 const KEEPALIVE_PROBES: u32 = 2;
 
-/// Bytes that nothing acknowledges for this long are taken for lost, and the connection with them.
+/// The connection is closed when sent bytes are not acknowledged for this time (TCP_USER_TIMEOUT).
 const USER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A reply that announces more than is read of one.
+/// The error of a reply that is not RESP.
+const NOT_RESP: &str = "the reply is not in the Redis protocol";
+
+/// A reply that announces more bytes or elements than allowed.
 #[derive(Debug, thiserror::Error)]
-#[error("its reply announces {what}; {}", part::too_large(*frame_bytes_max))]
+#[error("{TOO_LARGE} ({what}): {}", part::too_large(*frame_bytes_max))]
 pub(super) struct TooLarge {
     what: String,
     frame_bytes_max: usize,
@@ -60,19 +65,19 @@ enum Stream {
 }
 
 impl Connection {
-    /// Connects to `address`, each step within `timeout`.
+    /// Connects to `address`; each step times out after `timeout`.
     pub(super) fn open(address: &Address, timeout: Duration) -> io::Result<Self> {
         let mut last = io::Error::new(ErrorKind::NotFound, "failed to lookup address");
         for socket in (address.host(), address.port()).to_socket_addrs()? {
             match TcpStream::connect_timeout(&socket, timeout) {
-                Ok(stream) => return Self::over(stream, address, timeout),
+                Ok(stream) => return Self::from_stream(stream, address, timeout),
                 Err(error) => last = error,
             }
         }
         Err(last)
     }
 
-    fn over(stream: TcpStream, address: &Address, timeout: Duration) -> io::Result<Self> {
+    fn from_stream(stream: TcpStream, address: &Address, timeout: Duration) -> io::Result<Self> {
         let socket = SockRef::from(&stream);
         let keepalive = TcpKeepalive::new()
             .with_time(KEEPALIVE)
@@ -99,22 +104,22 @@ impl Connection {
         })
     }
 
-    /// Reads no reply that announces more than a frame of `bytes` bytes has.
-    pub(super) fn bound_frames(&mut self, bytes: usize) {
+    /// Sets the maximum size of a frame in a reply.
+    pub(super) fn set_frame_bytes_max(&mut self, bytes: usize) {
         self.frame_bytes_max = bytes;
     }
 
-    /// How long a reply may be awaited; `None` without end.
+    /// Sets the timeout of reading a reply; `None` for none.
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.reader.get_ref().tcp().set_read_timeout(timeout)
     }
 
-    /// How long a command may take to be sent.
+    /// Sets the timeout of sending a command.
     pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.reader.get_ref().tcp().set_write_timeout(timeout)
     }
 
-    /// The next reply, or message of a channel.
+    /// Reads the next reply, or message of a channel.
     pub(super) fn read(&mut self) -> RedisResult<Value> {
         parse_redis_value(&read_reply(&mut self.reader, self.frame_bytes_max)?)
     }
@@ -126,8 +131,8 @@ impl ConnectionLike for Connection {
         self.read()
     }
 
-    /// Sends commands at once. Of `offset + count` replies, the last `count` are returned; the
-    /// first error among the others, which are those of a transaction, is the error of all.
+    /// Sends pipelined commands. Reads `offset + count` replies and returns the last `count`. The
+    /// others are those of a transaction; an error among them is returned instead.
     fn req_packed_commands(
         &mut self,
         commands: &[u8],
@@ -158,15 +163,15 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Reads one whole reply, as it is. It is checked for nothing but its size: a frame may have
-/// `frame_bytes_max` bytes.
+/// Reads the bytes of one reply, and checks its size only: a frame has at most `frame_bytes_max`
+/// bytes.
 fn read_reply(reader: &mut impl BufRead, frame_bytes_max: usize) -> io::Result<Vec<u8>> {
     let bytes_max = frame_bytes_max.saturating_add(REPLY_OVERHEAD_BYTES_MAX);
     let mut reply = Vec::new();
-    let mut parts = 1_usize;
-    let mut parts_seen = 0_usize;
-    while parts_seen < parts {
-        parts_seen = parts_seen.saturating_add(1);
+    let mut elements = 1_usize;
+    let mut elements_read = 0_usize;
+    while elements_read < elements {
+        elements_read = elements_read.saturating_add(1);
         let line = reply.len();
         reader.take(LINE_BYTES_MAX).read_until(b'\n', &mut reply)?;
         let line = reply.get(line..).unwrap_or_default();
@@ -174,9 +179,9 @@ fn read_reply(reader: &mut impl BufRead, frame_bytes_max: usize) -> io::Result<V
             return Err(ErrorKind::UnexpectedEof.into());
         }
         let Some((&kind, number)) = line.strip_suffix(b"\r\n").and_then(<[u8]>::split_first) else {
-            return Err(io::Error::other("it does not speak the protocol of Redis"));
+            return Err(io::Error::other(NOT_RESP));
         };
-        // A length of -1 stands for a value that is missing, which has no bytes.
+        // A length of -1 means a missing value, which has no bytes.
         let number = std::str::from_utf8(number)
             .ok()
             .and_then(|number| number.parse::<i64>().ok());
@@ -200,16 +205,16 @@ fn read_reply(reader: &mut impl BufRead, frame_bytes_max: usize) -> io::Result<V
                 }
             }
             (b'*', Some(more)) => {
-                parts = parts.saturating_add(more);
-                if parts > PARTS_MAX {
+                elements = elements.saturating_add(more);
+                if elements > ELEMENTS_MAX {
                     return Err(io::Error::other(TooLarge {
-                        what: format!("{more} parts"),
+                        what: format!("{more} elements"),
                         frame_bytes_max,
                     }));
                 }
             }
             (b'+' | b'-', _) | (b':', Some(_)) => {}
-            _ => return Err(io::Error::other("it does not speak the protocol of Redis")),
+            _ => return Err(io::Error::other(NOT_RESP)),
         }
     }
     Ok(reply)
@@ -258,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_replies_are_read_to_their_end_and_no_further() {
+    fn replies_are_read_to_their_end_and_no_further() {
         for reply in [
             &b"+OK\r\n"[..],
             b"-ERR no\r\n",
@@ -288,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn reply_that_announces_too_much_is_rejected_before_it_is_read() {
+    fn too_large_reply_is_rejected_before_it_is_read() {
         for reply in [
             "$10000000000\r\n",
             "$9223372036854775807\r\n",
@@ -303,10 +308,7 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             let is_second = reply.starts_with("*2\r\n$8000000");
-            assert!(
-                error.contains("its reply announces") || is_second,
-                "{reply}: {error}"
-            );
+            assert!(error.contains(TOO_LARGE) || is_second, "{reply}: {error}");
         }
         let lines = [
             "x".repeat(100_000),

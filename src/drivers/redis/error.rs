@@ -1,13 +1,18 @@
-//! Why frames do not come from Redis or get there, in sentences that say what to do.
+//! Why frames cannot be read from Redis or published there: each message names the problem and the
+//! remedy.
 
 use std::io;
 
 use redis::{ErrorKind, RedisError};
 
-/// A Redis from which no frames can be had.
+/// How the message about a too large reply begins. The client library keeps only the text of an I/O
+/// error.
+pub(super) const TOO_LARGE: &str = "reply too large";
+
+/// A Redis source that gives no frames.
 #[derive(Debug, thiserror::Error)]
-#[error("no frames from {address}: {fault}")]
-pub struct FromRedisError {
+#[error("{address}: {fault}")]
+pub struct RedisSourceError {
     /// The address, without user and password.
     pub address: String,
     /// What went wrong.
@@ -17,55 +22,51 @@ pub struct FromRedisError {
 /// What can go wrong with a Redis.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The name of the host cannot be resolved.
-    #[error("there is no host of that name; check its spelling, or write the IP address of Redis")]
+    /// The host name cannot be resolved.
+    #[error("host not found; check the name, or use the IP address of Redis")]
     Host,
     /// Nothing listens on the port.
-    #[error("the connection is refused; check the port, and that Redis runs")]
+    #[error("connection refused; check the port, and that Redis is running")]
     Refused,
-    /// It does not answer in time.
-    #[error("it gives no answer; check the address, and that Redis is not paused or overloaded")]
+    /// No reply within the timeout.
+    #[error("no reply; check the address, and that Redis is not paused or overloaded")]
     Silent,
     /// The connection was closed.
     #[error(
-        "it has closed the connection; Redis may have been restarted, have cut off a slow reader, or want rediss://"
+        "connection closed; Redis may have restarted, disconnected a slow subscriber, or require rediss://"
     )]
     Closed,
-    /// The user and password are not accepted.
-    #[error(
-        "it does not accept the user and password; check them (in the address, %40 stands for @)"
-    )]
+    /// The user or the password is wrong.
+    #[error("user or password rejected; check them (in the address, %40 stands for @)")]
     PasswordWrong,
-    /// It wants a password, and there is none.
+    /// Redis requires a password, and none was given.
     #[error(
-        "it wants a password; write redis://USER:PASSWORD@HOST/NAME, or redis://:PASSWORD@HOST/NAME"
+        "password required; write redis://USER:PASSWORD@HOST/NAME, or redis://:PASSWORD@HOST/NAME"
     )]
     PasswordMissing,
-    /// The user may not do this.
-    #[error("its user may not do this ({0}); allow it with ACL SETUSER")]
+    /// The user lacks a permission.
+    #[error("permission denied ({0}); grant it with ACL SETUSER")]
     NotAllowed(String),
-    /// There is no database of that number.
-    #[error("it has no such database ({0}); write a lower number before the name, or none")]
+    /// The database number is out of range.
+    #[error("no such database ({0}); use a lower number before the name, or none")]
     Database(String),
-    /// The key holds something else.
-    #[error("the key holds something that is no list; choose another one")]
+    /// The key holds a value of another type.
+    #[error("the key does not hold a list; use another key")]
     NoList,
-    /// A reply is larger than a frame may be.
-    #[error("{0}, or write whole JPEGs or parts to the channel or the list")]
+    /// A reply exceeds the maximum size of a frame.
+    #[error("{0}, or write single JPEGs or parts to the channel or list")]
     TooLarge(String),
-    /// The certificate is none, is for another name or is signed by nobody who is known.
-    #[error(
-        "its certificate is not accepted ({0}); if it is your own Redis, add insecure=1 behind the #"
-    )]
+    /// The certificate is invalid, is for another name or is signed by an unknown authority.
+    #[error("certificate rejected ({0}); if you trust the network, add insecure=1 after the #")]
     Certificate(String),
     /// Anything else.
-    #[error("it fails ({0}); look at it with redis-cli")]
+    #[error("request failed ({0}); inspect it with redis-cli")]
     Other(String),
 }
 
 impl Fault {
-    /// Whether trying again will not help: somebody must change something first.
-    pub(crate) fn is_lasting(&self) -> bool {
+    /// Whether a retry is useless until the address or the configuration of Redis changes.
+    pub(crate) fn is_permanent(&self) -> bool {
         match self {
             Self::PasswordWrong
             | Self::PasswordMissing
@@ -90,13 +91,13 @@ impl From<RedisError> for Fault {
         }
         let text = error.to_string();
         let detail = || error.detail().unwrap_or(&text).to_owned();
-        let says = |word: &str| error.code() == Some(word) || text.contains(word);
-        // The client has no kinds of error for most of these, least of all within a transaction.
-        if says("NOAUTH") {
+        let has_code = |code: &str| error.code() == Some(code) || text.contains(code);
+        // The client library has no error kind for most of these codes.
+        if has_code("NOAUTH") {
             Self::PasswordMissing
-        } else if says("NOPERM") {
+        } else if has_code("NOPERM") {
             Self::NotAllowed(detail())
-        } else if says("WRONGTYPE") {
+        } else if has_code("WRONGTYPE") {
             Self::NoList
         } else if let Some(announced) = too_large(&error) {
             Self::TooLarge(announced)
@@ -122,8 +123,8 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// The announced size, if that is what is wrong.
+/// Returns the message of an error about a too large reply, if `error` is one.
 fn too_large(error: &RedisError) -> Option<String> {
     let text = error.to_string();
-    text.contains("its reply announces ").then_some(text)
+    text.contains(TOO_LARGE).then_some(text)
 }

@@ -1,6 +1,5 @@
-//! The way to a Redis that may be away: tried again without haste, and without many words.
+//! The connection to a Redis that may be down: bounded retries, and one log line per outage.
 
-use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,22 +8,23 @@ use redis::{ErrorKind, RedisError, ServerErrorKind, cmd};
 use super::address::Address;
 use super::connection::Connection;
 use super::error::Fault;
+use crate::drivers::stderr::log_line;
 use crate::text::secret::Credentials;
 
-/// From the beginning of one attempt to that of the next: four a second at most.
+/// The minimum time from the start of one attempt to the start of the next.
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A Redis that has not answered by then is tried anew: what was sent to a machine that was down
-/// then never arrives.
-pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_millis(1500);
+/// The timeout of each step of connecting. After it, a new connection is opened: a host that was
+/// down when the packets were sent never answers the old one.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Who connects again and again, and tells of each outage once.
+/// Reconnects to a Redis, and logs each outage once.
 #[derive(Debug)]
 pub(crate) struct Link<'a> {
     address: &'a Address,
     attempted_at: Option<Instant>,
-    /// The outage that lasts has been told of.
-    told: bool,
+    /// Whether the current outage has been logged.
+    is_logged: bool,
 }
 
 impl<'a> Link<'a> {
@@ -32,12 +32,12 @@ impl<'a> Link<'a> {
         Self {
             address,
             attempted_at: None,
-            told: false,
+            is_logged: false,
         }
     }
 
-    /// Waits until the next attempt may be made, and makes it. The connection has answered once,
-    /// and every wait on it ends after [`ANSWER_TIMEOUT`] until the caller says otherwise.
+    /// Waits until the next attempt is due, then connects, logs in and sends PING. Reads and writes
+    /// of the returned connection time out after [`CONNECT_TIMEOUT`] until the caller changes that.
     pub(crate) fn connect(&mut self) -> Result<Connection, Fault> {
         if let Some(attempted_at) = self.attempted_at {
             thread::sleep(
@@ -45,18 +45,18 @@ impl<'a> Link<'a> {
             );
         }
         self.attempted_at = Some(Instant::now());
-        let mut connection = Connection::open(self.address, ANSWER_TIMEOUT)?;
+        let mut connection = Connection::open(self.address, CONNECT_TIMEOUT)?;
         self.log_in(&mut connection)?;
         match cmd("PING").exec(&mut connection) {
-            // That it must not ask is an answer too.
+            // The user may lack the permission for PING, but the server has answered.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => {
                 Ok(connection)
             }
-            answer => answer.map(|()| connection).map_err(RedisError::into),
+            reply => reply.map(|()| connection).map_err(RedisError::into),
         }
     }
 
-    /// Sends the credentials, and chooses the database.
+    /// Sends the credentials, and selects the database.
     fn log_in(&self, connection: &mut Connection) -> Result<(), Fault> {
         if let Some(Credentials { user, password }) = &self.address.credentials {
             let mut auth = cmd("AUTH");
@@ -87,21 +87,15 @@ impl<'a> Link<'a> {
             })
     }
 
-    /// An attempt or a connection has failed. It is said, with `what` is missing, unless it has
-    /// been.
-    pub(crate) fn lost(&mut self, what: &str, fault: &Fault) {
-        if !std::mem::replace(&mut self.told, true) {
-            say(&format!("{what}: {fault}; trying again until it is back"));
+    /// Reports a failed attempt or a lost connection; logs it unless this outage was logged.
+    pub(crate) fn lost(&mut self, fault: &Fault) {
+        if !std::mem::replace(&mut self.is_logged, true) {
+            log_line(format_args!("{}: {fault}; retrying", self.address));
         }
     }
 
-    /// A frame has gone through: what fails next is another outage. Returns whether there was one.
-    pub(crate) fn well(&mut self) -> bool {
-        std::mem::take(&mut self.told)
+    /// Reports a frame received or sent: the outage is over. Returns whether it was logged.
+    pub(crate) fn recovered(&mut self) -> bool {
+        std::mem::take(&mut self.is_logged)
     }
-}
-
-/// Nobody may be listening, and that is no reason to stop.
-pub(crate) fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "{words}");
 }

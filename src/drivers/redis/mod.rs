@@ -1,8 +1,7 @@
-//! The sources `redis://` and `redis+list://`: frames that somebody else has published in Redis.
+//! The sources `redis://` and `redis+list://`: frames that another program publishes in Redis.
 //!
 //! A message is the header block of a part and its JPEG ([`parse_message`]), or a JPEG alone. The
-//! driver looks after its connection by itself: Redis may be restarted, paused, or cut it off, and
-//! nobody who watches has to wait longer than for the next frame.
+//! driver reconnects by itself when Redis restarts, pauses or closes the connection.
 
 mod address;
 mod connection;
@@ -14,34 +13,37 @@ use std::time::Duration;
 
 use redis::{RedisError, Value, cmd};
 
-pub use self::address::{Address, Place};
+pub use self::address::{Address, AddressKind};
 pub(crate) use self::connection::Connection;
-pub use self::error::{Fault, FromRedisError};
-pub(crate) use self::link::{Link, say};
+pub use self::error::{Fault, RedisSourceError};
+pub(crate) use self::link::Link;
 
-use super::driver::{Driver, FRAME_TIMEOUT_DEFAULT, Parts};
+use super::driver::{Driver, FRAME_TIMEOUT_DEFAULT, FrameWriter};
 use super::error::{CaptureError, SourceError};
+use super::stderr::log_line;
 use crate::wire::multipart::parse_message;
 use crate::wire::part::Reason;
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 86_400);
 
-/// `redis://USER:PASSWORD@HOST:PORT/DB/CHANNEL#timeout=5s&insecure=0`, or the same with `rediss`,
-/// `redis+list` or `rediss+list` before it; these are the defaults.
+/// `redis://USER:PASSWORD@HOST:PORT/DB/CHANNEL#timeout=5s&insecure=0`, or the same with the scheme
+/// `rediss`, `redis+list` or `rediss+list`; these are the defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Redis {
-    /// Where the frames are.
+    /// The channel or list.
     pub address: Address,
-    /// How long there may be no frame while all is well, above 0 and at most a year.
+    /// The frame timeout, above 0 and at most a year.
     pub timeout: Duration,
 }
 
 impl Redis {
     pub(crate) fn parse(text: &str) -> Result<Self, SourceError> {
-        let (address, _, own) = Address::parse(text, [&[], &["timeout"]])?;
+        let (address, _, fragment) = Address::parse(text, [&[], &["timeout"]])?;
         let in_range = |time: &humantime::Duration| !time.is_zero() && **time <= TIMEOUT_MAX;
-        let rule = || "a time with its unit, above 0 and at most a year, such as 10s".to_owned();
-        let timeout = own.value("timeout", FRAME_TIMEOUT_DEFAULT.into(), in_range, rule)?;
+        let expected =
+            || "a time with its unit, above 0 and at most a year, such as 10s".to_owned();
+        let timeout =
+            fragment.value("timeout", FRAME_TIMEOUT_DEFAULT.into(), in_range, expected)?;
         Ok(Self {
             address,
             timeout: timeout.into(),
@@ -50,32 +52,30 @@ impl Redis {
 }
 
 impl Driver for Redis {
-    /// Redis is not asked: it may be started later.
+    /// Always succeeds: Redis may be started later.
     fn check(&self) -> Result<(), SourceError> {
         Ok(())
     }
 
-    fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
+    fn run(&self, writer: &mut FrameWriter) -> Result<(), CaptureError> {
         let mut receiver = Receiver {
             link: Link::new(&self.address),
-            parts,
-            said: Vec::new(),
+            writer,
+            logged: Vec::new(),
         };
         loop {
-            let received = match self.address.place {
-                Place::Channel => receiver.subscribe(&self.address.name),
-                Place::List => receiver.take(&self.address.name),
+            let received = match self.address.kind {
+                AddressKind::Channel => receiver.subscribe(&self.address.name),
+                AddressKind::List => receiver.pop(&self.address.name),
             };
             match received {
                 Ok(()) => {}
-                Err(Interruption::Redis(fault)) if !fault.is_lasting() => {
-                    receiver
-                        .link
-                        .lost(&format!("no frames from {}", self.address), &fault);
+                Err(Interruption::Redis(fault)) if !fault.is_permanent() => {
+                    receiver.link.lost(&fault);
                 }
                 Err(Interruption::Redis(fault)) => {
                     let address = self.address.to_string();
-                    return Err(SourceError::Redis(FromRedisError { address, fault }).into());
+                    return Err(SourceError::Redis(RedisSourceError { address, fault }).into());
                 }
                 Err(Interruption::Output(error)) => return Err(error),
             }
@@ -91,7 +91,7 @@ impl Driver for Redis {
     }
 }
 
-/// What ends the receiving of frames.
+/// Why receiving ended.
 enum Interruption {
     Redis(Fault),
     Output(CaptureError),
@@ -115,63 +115,64 @@ impl From<Fault> for Interruption {
     }
 }
 
-/// Where the frames go.
+/// Receives messages and writes their frames.
 struct Receiver<'a, 'b> {
     link: Link<'a>,
-    parts: &'a mut Parts<'b>,
-    /// The reasons for which messages were left out, as far as they have been said.
-    said: Vec<Reason>,
+    writer: &'a mut FrameWriter<'b>,
+    /// The reasons of rejected messages that were logged.
+    logged: Vec<Reason>,
 }
 
 impl Receiver<'_, '_> {
-    /// Hands on each message of a channel. That Redis has gone is seen by TCP's own probes.
+    /// Relays the messages of a channel. Reads have no timeout: a lost connection is detected by
+    /// TCP keepalive.
     fn subscribe(&mut self, channel: &str) -> Result<(), Interruption> {
         let mut connection = self.link.connect()?;
-        connection.bound_frames(self.parts.frame_bytes_max());
+        connection.set_frame_bytes_max(self.writer.frame_bytes_max());
         cmd("SUBSCRIBE").arg(channel).exec(&mut connection)?;
         connection.set_read_timeout(None)?;
         loop {
-            // Whatever else comes, as the confirmation of a subscription, is no message.
-            let Value::Array(parts) = connection.read()?.extract_error()? else {
+            // Other replies, such as the confirmation of the subscription, are ignored.
+            let Value::Array(elements) = connection.read()?.extract_error()? else {
                 continue;
             };
-            if let [Value::BulkString(kind), _, Value::BulkString(message)] = parts.as_slice()
+            if let [Value::BulkString(kind), _, Value::BulkString(message)] = elements.as_slice()
                 && kind == b"message"
             {
-                self.hand_on(message)?;
+                self.relay(message)?;
             }
         }
     }
 
-    /// Takes frame after frame off the old end of a list.
-    fn take(&mut self, key: &str) -> Result<(), Interruption> {
+    /// Pops frames from the end of a list with the oldest one.
+    fn pop(&mut self, key: &str) -> Result<(), Interruption> {
         let mut connection = self.link.connect()?;
-        connection.bound_frames(self.parts.frame_bytes_max());
+        connection.set_frame_bytes_max(self.writer.frame_bytes_max());
         connection.set_read_timeout(None)?;
         loop {
             let ((), message): ((), Vec<u8>) =
                 cmd("BRPOP").arg(key).arg(0).query(&mut connection)?;
-            self.hand_on(&message)?;
+            self.relay(&message)?;
         }
     }
 
-    fn hand_on(&mut self, message: &[u8]) -> Result<(), Interruption> {
-        match parse_message(message, self.parts.frame_bytes_max()) {
+    fn relay(&mut self, message: &[u8]) -> Result<(), Interruption> {
+        match parse_message(message, self.writer.frame_bytes_max()) {
             Ok(part) => {
-                if self.link.well() {
-                    say("frames come again");
+                if self.link.recovered() {
+                    log_line("receiving frames again");
                 }
-                self.parts.relay(part).map_err(Interruption::Output)
+                self.writer.relay(part).map_err(Interruption::Output)
             }
             Err(rejected) => {
-                if !self.said.contains(&rejected.reason) {
-                    self.said.push(rejected.reason);
-                    let sentence = rejected.message(self.parts.frame_bytes_max());
-                    say(&format!(
-                        "a message that is no frame was left out ({sentence}); others like it will be too"
+                if !self.logged.contains(&rejected.reason) {
+                    self.logged.push(rejected.reason);
+                    let sentence = rejected.message(self.writer.frame_bytes_max());
+                    log_line(format_args!(
+                        "message rejected: {sentence}; others like it are only counted"
                     ));
                 }
-                self.parts
+                self.writer
                     .report_rejected(rejected.reason)
                     .map_err(Interruption::Output)
             }

@@ -1,4 +1,4 @@
-//! The drivers, run through the library.
+//! Parsing of sources, and drivers without a device.
 
 mod network;
 mod numbers;
@@ -18,10 +18,10 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
-/// The output of a driver: takes `writes_left` writes, then fails with `error`.
+/// The output of a driver: accepts `writes_left` writes, then fails with `error`.
 struct Output {
     writes: Vec<Vec<u8>>,
-    /// Those writes that no flush has followed yet.
+    /// The bytes written since the last flush.
     unflushed: usize,
     writes_left: usize,
     error: ErrorKind,
@@ -41,7 +41,7 @@ impl Write for Output {
     }
 }
 
-/// One frame of an output.
+/// One frame of the output.
 struct Frame {
     captured_at: Duration,
     jpeg: Vec<u8>,
@@ -56,7 +56,7 @@ fn output(writes_left: usize, error: ErrorKind) -> Output {
     }
 }
 
-/// Runs `source` until its reader goes away after `count` frames, and takes its output apart.
+/// Runs `source` until its output fails after `count` frames, and parses the output.
 fn frames(source: &str, count: usize) -> Vec<Frame> {
     let mut output = output(1 + count, ErrorKind::BrokenPipe);
     run(&source.parse().unwrap(), FRAME_BYTES_MAX, &mut output)
@@ -71,7 +71,7 @@ fn frames(source: &str, count: usize) -> Vec<Frame> {
         .collect()
 }
 
-/// Takes one part apart, which must be whole and nothing else.
+/// Parses exactly one complete part.
 fn frame(part: &[u8], sequence: u64) -> Frame {
     let end = part
         .windows(4)
@@ -105,7 +105,7 @@ fn frame(part: &[u8], sequence: u64) -> Frame {
     }
 }
 
-/// The pixels of `jpeg`, which must have the size given.
+/// The pixels of `jpeg`, which must have this size.
 fn decode(jpeg: &[u8], width: usize, height: usize) -> Vec<u8> {
     let mut decoder = JpegDecoder::new(ZCursor::new(jpeg));
     let pixels = decoder.decode().unwrap();
@@ -114,7 +114,7 @@ fn decode(jpeg: &[u8], width: usize, height: usize) -> Vec<u8> {
 }
 
 #[test]
-fn sources_are_read_and_shown_as_written() {
+fn sources_are_parsed_and_displayed_as_written() {
     for (text, canonical) in [
         ("stills", "stills:?fps=1"),
         ("stills:", "stills:?fps=1"),
@@ -158,18 +158,21 @@ fn sources_are_read_and_shown_as_written() {
     }
 }
 
-/// Why `text` is no source.
+/// The error of parsing `text` as a source.
 fn refusal(text: &str) -> String {
     text.parse::<Source>().expect_err(text).to_string()
 }
 
 #[test]
-fn what_is_no_source_is_told_the_sources_there_are() {
-    let sources = format!("the sources are {}", SOURCES.join(", "));
-    assert_eq!(refusal(""), format!("that is no source; {sources}"));
-    assert_eq!(
-        refusal("carrier-pigeon:user:secret?token=secret"),
-        format!("there is no source \"carrier-pigeon\"; {sources}")
+fn unknown_source_is_rejected_with_valid_sources() {
+    let sources = SOURCES.join(", ");
+    assert!(refusal("").contains(&sources));
+    let unknown = refusal("carrier-pigeon:user:secret?token=secret");
+    assert!(
+        unknown.contains("\"carrier-pigeon\"")
+            && unknown.contains(&sources)
+            && !unknown.contains("secret"),
+        "{unknown}"
     );
     for (text, hint) in [
         ("/dev/null", "/dev/video"),
@@ -186,43 +189,41 @@ fn what_is_no_source_is_told_the_sources_there_are() {
 }
 
 #[test]
-fn what_is_no_parameter_is_told_those_there_are() {
-    for (text, sentence) in [
-        (
-            "stills:x?fsp=1",
-            r#"stills has no parameter "fsp"; it takes fps and watch"#,
-        ),
-        (
-            "stills:x?fps=1&quality=80",
-            r#"stills has no parameter "quality"; it takes fps and watch"#,
-        ),
-        (
-            "pattern?size=1",
-            r#"pattern has no parameter "size"; it takes fps and quality"#,
-        ),
+fn unknown_parameter_is_rejected_with_valid_ones() {
+    for (text, name, expected) in [
+        ("stills:x?fsp=1", "fsp", "fps or watch"),
+        ("stills:x?fps=1&quality=80", "quality", "fps or watch"),
+        ("pattern?size=1", "size", "fps or quality"),
     ] {
-        assert_eq!(refusal(text), sentence);
+        let refusal = refusal(text);
+        assert!(
+            refusal.contains(&format!("unknown parameter {name:?}"))
+                && refusal.contains(&format!("expected {expected}")),
+            "{refusal}"
+        );
     }
 }
 
+/// Asserts that `text` is rejected for its `value`, with the valid values.
+fn assert_invalid(text: &str, what: &str, value: &str, expected: &str) {
+    let refusal = refusal(text);
+    assert!(
+        refusal.contains(&format!("invalid {what} {value:?}")) && refusal.contains(expected),
+        "{text}: {refusal}"
+    );
+}
+
 #[test]
-fn a_value_out_of_range_is_told_the_range() {
+fn invalid_value_is_rejected_with_valid_ones() {
     for value in ["", "0", "-1", "240.1", "NaN", "inf", "1e400", "fast"] {
-        let rule = "write a number above 0 and at most 240, such as 30 or 0.5";
         for scheme in ["stills", "pattern"] {
             let text = format!("{scheme}?fps={value}");
-            assert_eq!(
-                refusal(&text),
-                format!("{value:?} is no fps for {scheme}; {rule}")
-            );
+            assert_invalid(&text, "fps", value, "above 0 and at most 240");
         }
     }
     for value in ["", "0", "101", "1.5", "999", "best"] {
-        let rule = "write a whole number from 1 to 100";
-        assert_eq!(
-            refusal(&format!("pattern?quality={value}")),
-            format!("{value:?} is no quality for pattern; {rule}")
-        );
+        let text = format!("pattern?quality={value}");
+        assert_invalid(&text, "quality", value, "from 1 to 100");
     }
     for value in [
         "15x480",
@@ -234,63 +235,40 @@ fn a_value_out_of_range_is_told_the_range() {
         "640x480x3",
         "-640x480",
     ] {
-        let rule = "write WIDTHxHEIGHT, each from 16 to 8192, such as 1280x720";
-        assert_eq!(
-            refusal(&format!("pattern:{value}")),
-            format!("{value:?} is no size for pattern; {rule}")
-        );
+        let text = format!("pattern:{value}");
+        assert_invalid(&text, "size", value, "from 16 to 8192");
     }
-    assert_eq!(
-        refusal("stills:x?watch=yes"),
-        r#""yes" is no watch for stills; write 0 or 1"#
-    );
-    assert_eq!(
-        refusal("rpicam:?rotation=90"),
-        r#""90" is no rotation for rpicam; write 0 or 180"#
-    );
-    assert!(
-        refusal("rpicam:?camera=x")
-            .starts_with(r#""x" is no camera for rpicam; write a whole number from 0 to 9"#)
-    );
-    assert!(
-        refusal("rpicam:?size=9x9")
-            .starts_with(r#""9x9" is no size for rpicam; write WIDTHxHEIGHT"#)
-    );
-    assert!(
-        refusal("pattern?fps=a%0ab").starts_with(r#""a\nb" is no fps"#),
-        "control characters are escaped"
-    );
+    assert_invalid("stills:x?watch=yes", "watch", "yes", "0 or 1");
+    assert_invalid("rpicam:?rotation=90", "rotation", "90", "0 or 180");
+    assert_invalid("rpicam:?camera=x", "camera", "x", "from 0 to 9");
+    assert_invalid("rpicam:?size=9x9", "size", "9x9", "WIDTHxHEIGHT");
+    assert_invalid("pattern?fps=a%0ab", "fps", "a\nb", "at most 240");
 }
 
 #[test]
-fn a_directory_without_pictures_is_told_before_and_during_capture() {
+fn directory_without_jpegs_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("readme.txt"), b"\xff\xd8\xff\xd9").unwrap();
     fs::create_dir(directory.path().join("folder.jpg")).unwrap();
     let (empty, missing) = (directory.path().display(), directory.path().join("missing"));
-    for (name, sentence) in [
-        (
-            empty.to_string(),
-            format!("no JPEG in {empty}: put at least one whole .jpg or .jpeg file there"),
-        ),
-        (
-            missing.display().to_string(),
-            format!(
-                "cannot read the directory {}: No such file or directory (os error 2); \
-                 name a directory that holds JPEG pictures",
-                missing.display()
-            ),
-        ),
+    for (directory, problem) in [
+        (empty.to_string(), "no JPEG file"),
+        (missing.display().to_string(), "No such file or directory"),
     ] {
-        let source: Source = format!("stills:{name}").parse().unwrap();
-        assert_eq!(source.check().unwrap_err().to_string(), sentence);
+        let source: Source = format!("stills:{directory}").parse().unwrap();
         let mut output = output(1, ErrorKind::BrokenPipe);
-        assert_eq!(
+        let errors = [
+            source.check().unwrap_err().to_string(),
             run(&source, FRAME_BYTES_MAX, &mut output)
                 .unwrap_err()
                 .to_string(),
-            sentence
-        );
+        ];
+        for error in errors {
+            assert!(
+                error.starts_with(&directory) && error.contains(problem),
+                "{error}"
+            );
+        }
         assert!(output.writes.is_empty());
     }
     for ready in ["stills", "pattern"] {
@@ -299,7 +277,7 @@ fn a_directory_without_pictures_is_told_before_and_during_capture() {
 }
 
 #[test]
-fn the_clock_chooses_the_picture() {
+fn picture_depends_on_clock_and_rate() {
     let millis = Duration::from_millis;
     for (unix, fps, count, picture) in [
         (millis(0), 1.0, 3, 0),
@@ -321,13 +299,13 @@ fn the_clock_chooses_the_picture() {
 }
 
 #[test]
-fn no_tick_comes_twice() {
+fn ticks_are_not_repeated() {
     let seen: Vec<u64> = Ticks::new(240.0).take(10).map(|(tick, _)| tick).collect();
     assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
 }
 
 #[test]
-fn stills_show_the_picture_of_the_moment() {
+fn stills_show_the_picture_of_the_current_tick() {
     let directory = tempfile::tempdir().unwrap();
     let colors = [Rgb888::RED, Rgb888::GREEN, Rgb888::WHITE, Rgb888::BLUE];
     let [red, green, white, blue] = colors.map(|color| Canvas::new(8, 8, color).to_jpeg(80));
@@ -338,7 +316,7 @@ fn stills_show_the_picture_of_the_moment() {
         )
         .unwrap();
     }
-    // Just written and not whole: the next picture is shown in its place.
+    // An incomplete file: the next picture is shown instead.
     fs::write(directory.path().join("5.jpg"), &red[..red.len() - 1]).unwrap();
     fs::write(
         directory.path().join("6.jpg"),
@@ -347,8 +325,8 @@ fn stills_show_the_picture_of_the_moment() {
     .unwrap();
     let pictures = [&red, &green, &white, &white, &blue];
     for frame in frames(&format!("stills:{}?fps=240", directory.path().display()), 8) {
-        // The header has whole microseconds: the picture is that of its beginning or, at the turn
-        // of a tick, its end.
+        // The header has whole microseconds: at a tick, the picture may be the one of its start or
+        // its end.
         let moments = [
             frame.captured_at,
             frame.captured_at + Duration::from_micros(1),
@@ -362,15 +340,15 @@ fn stills_show_the_picture_of_the_moment() {
 }
 
 #[test]
-fn the_embedded_pictures_are_those_that_are_drawn() {
+fn embedded_pictures_equal_drawn_pictures() {
     for (number, picture) in (1..).zip(PICTURES) {
         let (kept, drawn) = (
             decode(picture, 640, 480),
             decode(&numbers::draw(number), 640, 480),
         );
-        // The encoder rounds differently with and without AVX2, so the pictures are compared, not
-        // the files. What that leaves is a mean of 0.02 steps of brightness; a caption moved by one
-        // pixel is more than 0.05 away.
+        // The encoder rounds differently with and without AVX2, so pixels are compared, not bytes.
+        // The mean difference is then 0.02 steps of brightness; moving the caption by one pixel
+        // gives more than 0.05.
         let apart: u64 = kept
             .iter()
             .zip(&drawn)
@@ -387,7 +365,7 @@ fn the_embedded_pictures_are_those_that_are_drawn() {
 
 #[test]
 #[ignore = "redraws frames/; run by hand"]
-fn draw_the_three_pictures() {
+fn draw_the_embedded_pictures() {
     for number in 1..=3 {
         let path = format!("{}/frames/{number}.jpg", env!("CARGO_MANIFEST_DIR"));
         fs::write(path, numbers::draw(number)).unwrap();
@@ -395,7 +373,7 @@ fn draw_the_three_pictures() {
 }
 
 #[test]
-fn the_test_card_moves_at_every_size() {
+fn test_card_moves_at_any_size() {
     for (width, height) in [(160, 120), (641, 359), (120, 300)] {
         let frames = frames(&format!("pattern:{width}x{height}?fps=240&quality=90"), 4);
         let pictures: Vec<_> = frames
@@ -421,7 +399,7 @@ fn the_test_card_moves_at_every_size() {
 }
 
 #[test]
-fn an_output_that_fails_is_told() {
+fn output_error_is_reported() {
     let error = run(
         &"stills".parse().unwrap(),
         FRAME_BYTES_MAX,
@@ -429,8 +407,5 @@ fn an_output_that_fails_is_told() {
     )
     .unwrap_err();
     assert!(matches!(error, CaptureError::Output(_)));
-    assert_eq!(
-        error.to_string(),
-        "cannot write frames to standard output: no storage space"
-    );
+    assert!(error.to_string().contains("no storage space"), "{error}");
 }

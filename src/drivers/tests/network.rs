@@ -1,4 +1,4 @@
-//! Addresses as they are given, and what is shown of them.
+//! Parsing and display of camera URLs.
 
 use crate::drivers::Source;
 use crate::drivers::source::Kind;
@@ -9,7 +9,7 @@ fn parse(text: &str) -> Source {
 }
 
 #[test]
-fn addresses_are_read_and_shown_as_written() {
+fn addresses_are_parsed_and_displayed_as_written() {
     for (text, same) in [
         ("http://cam", "http://cam/"),
         ("http://cam?action=stream", "http://cam/?action=stream"),
@@ -39,7 +39,7 @@ fn addresses_are_read_and_shown_as_written() {
 }
 
 #[test]
-fn user_and_password_are_kept_but_not_shown() {
+fn credentials_are_parsed_but_not_displayed() {
     for (credentials, user, password) in [
         ("user:secret", "user", "secret"),
         ("u%73er:s%65cret", "user", "secret"),
@@ -76,9 +76,7 @@ fn user_and_password_are_kept_but_not_shown() {
 }
 
 #[test]
-fn what_is_no_address_is_told_how_to_write_one_and_not_shown() {
-    let sentence = "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH, and within USER and \
-        PASSWORD %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %";
+fn invalid_address_is_rejected_and_not_displayed() {
     for text in [
         "http:",
         "http:cam",
@@ -97,52 +95,52 @@ fn what_is_no_address_is_told_how_to_write_one_and_not_shown() {
         "https://[::1/secret",
         "http?secret",
     ] {
-        assert_eq!(
-            text.parse::<Source>().expect_err(text).to_string(),
-            sentence,
-            "{text}"
+        let error = text.parse::<Source>().expect_err(text).to_string();
+        assert!(
+            error.contains("invalid camera address") && !error.contains("secret"),
+            "{text}: {error}"
         );
     }
 }
 
 #[test]
-fn a_parameter_that_is_none_is_told_those_there_are() {
-    for (text, sentence) in [
+fn unknown_parameter_of_url_is_rejected_with_valid_ones() {
+    for (text, problem, expected) in [
         (
             "http://cam/?pwd=secret#fsp=1",
-            r#"http has no such parameter; it takes fps and timeout and insecure"#,
+            "unknown parameter",
+            "fps or timeout or insecure",
         ),
         (
             "http://cam/#insecure=yes",
-            r#""yes" is no insecure for http; write 0 or 1"#,
+            r#"invalid insecure "yes""#,
+            "0 or 1",
         ),
         (
             "http://cam/#insecure=2",
-            r#""2" is no insecure for http; write 0 or 1"#,
+            r#"invalid insecure "2""#,
+            "0 or 1",
         ),
-        (
-            "http://cam/#fps=0",
-            r#""0" is no fps for http; write a number above 0 and at most 240, such as 30 or 0.5"#,
-        ),
+        ("http://cam/#fps=0", r#"invalid fps "0""#, "at most 240"),
     ] {
-        assert_eq!(
-            text.parse::<Source>().expect_err(text).to_string(),
-            sentence
+        let error = text.parse::<Source>().expect_err(text).to_string();
+        assert!(
+            error.contains(problem) && error.contains(expected) && !error.contains("secret"),
+            "{error}"
         );
     }
     for value in ["", "10", "0s", "61m", "-1s", "soon"] {
         let text = format!("http://cam/#timeout={value}");
-        let rule = "write a time with its unit, above 0 and at most 1h, such as 10s";
-        let sentence = format!("{value:?} is no timeout for http; {rule}");
-        assert_eq!(
-            text.parse::<Source>().expect_err(&text).to_string(),
-            sentence
+        let error = text.parse::<Source>().expect_err(&text).to_string();
+        assert!(
+            error.contains(&format!("invalid timeout {value:?}")) && error.contains("at most 1h"),
+            "{error}"
         );
     }
 }
 
 #[test]
-fn patience_follows_timeout_and_fps_in_driver_and_server_alike() {
+fn frame_timeout_follows_timeout_and_fps() {
     for (text, seconds) in [
         ("http://cam/", Some(10)),
         ("http://cam/#timeout=60s", Some(60)),

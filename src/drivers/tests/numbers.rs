@@ -16,11 +16,11 @@ const WIDTH: u16 = 640;
 const HEIGHT: u16 = 480;
 const QUALITY: u8 = 82;
 
-/// How many times as large a picture is drawn before it is shrunk to smooth its edges.
+/// A picture is drawn this many times as large and then shrunk, to smooth its edges.
 const SMOOTHING: u16 = 4;
 
-/// Draws the picture of the digit `number` (1 to 3) as a JPEG. The program embeds what this made;
-/// it is kept so that the pictures can be changed.
+/// Draws the picture of the digit `number` (1 to 3) as a JPEG. The embedded pictures were made with
+/// this function; to change them, change it.
 pub fn draw(number: u8) -> Vec<u8> {
     let hue = match number {
         1 => Rgb888::new(0xd9, 0x3a, 0x3f),
@@ -29,8 +29,8 @@ pub fn draw(number: u8) -> Vec<u8> {
     };
     let mut canvas = Canvas::new(WIDTH * SMOOTHING, HEIGHT * SMOOTHING, hue);
     let side = i32::from(HEIGHT * SMOOTHING);
-    let centre = canvas.bounding_box().center() - Point::new(0, side / 24);
-    leader(&mut canvas, centre, side, hue);
+    let center = canvas.bounding_box().center() - Point::new(0, side / 24);
+    leader(&mut canvas, center, side, hue);
     let (height, weight) = (side as f32 * 0.46, side as f32 * 0.088);
     let shadow = Pen {
         height,
@@ -40,13 +40,13 @@ pub fn draw(number: u8) -> Vec<u8> {
     shadow.write(
         &mut canvas,
         &number.to_string(),
-        centre + Point::new(side / 110, side / 80),
+        center + Point::new(side / 110, side / 80),
     );
     Pen {
         color: Rgb888::WHITE,
         ..shadow
     }
-    .write(&mut canvas, &number.to_string(), centre);
+    .write(&mut canvas, &number.to_string(), center);
 
     let mut picture = canvas.shrunk(SMOOTHING);
     let caption = Point::new(i32::from(WIDTH) / 2, i32::from(HEIGHT) - 24);
@@ -61,23 +61,23 @@ pub fn draw(number: u8) -> Vec<u8> {
 }
 
 /// The rings and the cross hairs of a film leader, in tints of `hue`.
-fn leader(canvas: &mut Canvas, centre: Point, side: i32, hue: Rgb888) {
+fn leader(canvas: &mut Canvas, center: Point, side: i32, hue: Rgb888) {
     let thin = side / 160;
     let whole = canvas.size();
     for hair in [
         Rectangle::new(
-            Point::new(0, centre.y - thin / 2),
+            Point::new(0, center.y - thin / 2),
             Size::new(whole.width, thin as u32),
         ),
         Rectangle::new(
-            Point::new(centre.x - thin / 2, 0),
+            Point::new(center.x - thin / 2, 0),
             Size::new(thin as u32, whole.height),
         ),
     ] {
         let Ok(()) = canvas.fill_solid(&hair, shade(hue, Rgb888::WHITE, 0.22));
     }
     for (diameter, whiteness) in [(0.84, 0.10), (0.70, 0.20)] {
-        let disc = Circle::with_center(centre, (side as f32 * diameter) as u32);
+        let disc = Circle::with_center(center, (side as f32 * diameter) as u32);
         let Ok(()) = disc
             .into_styled(PrimitiveStyle::with_fill(shade(
                 hue,
@@ -87,7 +87,7 @@ fn leader(canvas: &mut Canvas, centre: Point, side: i32, hue: Rgb888) {
             .draw(canvas);
     }
     for diameter in [0.84, 0.70] {
-        let ring = Circle::with_center(centre, (side as f32 * diameter) as u32);
+        let ring = Circle::with_center(center, (side as f32 * diameter) as u32);
         let style = PrimitiveStyle::with_stroke(shade(hue, Rgb888::WHITE, 0.75), thin as u32);
         let Ok(()) = ring.into_styled(style).draw(canvas);
     }
@@ -109,8 +109,8 @@ fn shade(color: Rgb888, other: Rgb888, part: f32) -> Rgb888 {
 }
 
 /// Writes one line of text in the built-in 10x20 font (ISO 8859-1), each of its pixels `scale`
-/// pixels wide and high, with its middle at `centre`.
-fn write_text(canvas: &mut Canvas, text: &str, centre: Point, scale: u16, color: Rgb888) {
+/// pixels wide and high, with its middle at `center`.
+fn write_text(canvas: &mut Canvas, text: &str, center: Point, scale: u16, color: Rgb888) {
     let style = TextStyleBuilder::new()
         .alignment(Alignment::Center)
         .baseline(Baseline::Middle)
@@ -123,7 +123,7 @@ fn write_text(canvas: &mut Canvas, text: &str, centre: Point, scale: u16, color:
     );
     let Ok(_) = text.draw(&mut Scaled {
         canvas,
-        origin: centre,
+        origin: center,
         scale: scale.max(1),
     });
 }

@@ -1,45 +1,43 @@
-//! V4L2's structures and numbers, as far as a driver for cameras needs them: the kernel's
-//! `linux/videodev2.h` in Rust.
+//! The structures and constants of the kernel's `linux/videodev2.h` that capturing needs.
 //!
-//! All of it is plain integers. Where the header has a union, the member that is used stands here
-//! with the rest as padding; `[usize; 0]` takes the place of the pointers that align a union.
+//! All fields are plain integers. A union of the header is the member that is used here, and
+//! padding; `[usize; 0]` gives a union the alignment of its pointers.
 
 use std::ffi::c_long;
 
-/// A pixel format: four characters, the first in the lowest byte.
+/// A pixel format as a four-character code, the first character in the lowest byte.
 pub(super) type FourCc = u32;
 
-/// The two kinds of buffers that hold captured pictures (`V4L2_BUF_TYPE_VIDEO_CAPTURE`,
-/// `.._MPLANE`).
+/// The buffer types of captured frames (`V4L2_BUF_TYPE_VIDEO_CAPTURE`, `.._MPLANE`).
 pub(super) const VIDEO_CAPTURE: u32 = 1;
-pub(super) const VIDEO_CAPTURE_MULTI: u32 = 9;
-/// Buffers of the driver's own, which we map (`V4L2_MEMORY_MMAP`).
+pub(super) const VIDEO_CAPTURE_MPLANE: u32 = 9;
+/// Buffers that the driver allocates and this process maps (`V4L2_MEMORY_MMAP`).
 pub(super) const MEMORY_MMAP: u32 = 1;
 
 /// Bits of [`Capability::capabilities`] and [`Capability::device_caps`].
 pub(super) const CAP_VIDEO_CAPTURE: u32 = 0x0000_0001;
-pub(super) const CAP_VIDEO_CAPTURE_MULTI: u32 = 0x0000_1000;
+pub(super) const CAP_VIDEO_CAPTURE_MPLANE: u32 = 0x0000_1000;
 pub(super) const CAP_STREAMING: u32 = 0x0400_0000;
 pub(super) const CAP_DEVICE_CAPS: u32 = 0x8000_0000;
 
-/// The kinds of [`SizeAt`] and [`IntervalAt`] that are not a range.
+/// The kind of a [`FrameSize`] or [`FrameInterval`] that is not a range.
 pub(super) const DISCRETE: u32 = 1;
 
-/// Bits of [`Buffer::flags`]. Those of the mask tell which clock the timestamp is from.
+/// Bits of [`Buffer::flags`]. The bits of the mask are the clock of the timestamp.
 pub(super) const BUFFER_ERROR: u32 = 0x0000_0040;
 pub(super) const TIMESTAMP_MASK: u32 = 0x0000_e000;
 pub(super) const TIMESTAMP_MONOTONIC: u32 = 0x0000_2000;
 
-/// Asks for the control that follows the given one.
-pub(super) const NEXT_CONTROL: u32 = 0x8000_0000;
-/// Bits of [`ControlAt::flags`]: there in name only, or never to be set.
+/// Or-ed with a control's id, requests the next control (`V4L2_CTRL_FLAG_NEXT_CTRL`).
+pub(super) const CTRL_FLAG_NEXT: u32 = 0x8000_0000;
+/// Bits of [`QueryControl::flags`]: a control that cannot be set.
 pub(super) const CONTROL_DISABLED: u32 = 0x0001;
 pub(super) const CONTROL_READ_ONLY: u32 = 0x0004;
-/// The kinds of controls that take one number: integer, boolean, menu, menu of integers.
+/// The types of controls with an integer value: integer, boolean, menu, integer menu.
 pub(super) const NUMERIC_CONTROLS: [u32; 4] = [1, 2, 3, 9];
 
-/// Values of [`PictureFormat::colorspace`], [`PictureFormat::encoding`] and
-/// [`PictureFormat::quantization`].
+/// Values of [`PixFormat::colorspace`], [`PixFormat::encoding`] and
+/// [`PixFormat::quantization`].
 pub(super) const COLORSPACE_REC709: u32 = 3;
 pub(super) const COLORSPACE_JPEG: u32 = 7;
 pub(super) const COLORSPACE_BT2020: u32 = 10;
@@ -67,7 +65,7 @@ pub(super) struct Capability {
 /// `v4l2_fmtdesc`.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct FormatAt {
+pub(super) struct FormatDescription {
     pub index: u32,
     pub kind: u32,
     pub flags: u32,
@@ -80,11 +78,11 @@ pub(super) struct FormatAt {
 /// `v4l2_frmsizeenum`.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct SizeAt {
+pub(super) struct FrameSize {
     pub index: u32,
     pub pixel_format: FourCc,
     pub kind: u32,
-    /// One width and height; or width's least, greatest and step, then the same of height.
+    /// One width and height; or the width's minimum, maximum and step, then the height's.
     pub size: [u32; 6],
     pub reserved: [u32; 2],
 }
@@ -100,13 +98,13 @@ pub(super) struct Fraction {
 /// `v4l2_frmivalenum`.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct IntervalAt {
+pub(super) struct FrameInterval {
     pub index: u32,
     pub pixel_format: FourCc,
     pub width: u32,
     pub height: u32,
     pub kind: u32,
-    /// One interval; or the shortest, the longest and the step.
+    /// One interval; or the minimum, the maximum and the step.
     pub interval: [Fraction; 3],
     pub reserved: [u32; 2],
 }
@@ -114,7 +112,7 @@ pub(super) struct IntervalAt {
 /// `v4l2_pix_format`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PictureFormat {
+pub(super) struct PixFormat {
     pub width: u32,
     pub height: u32,
     pub pixel_format: FourCc,
@@ -129,13 +127,13 @@ pub(super) struct PictureFormat {
     pub transfer: u32,
 }
 
-/// `v4l2_format`: a union of 200 bytes, aligned like the pointers that other kinds of it hold.
+/// `v4l2_format` with a `v4l2_pix_format` in its union of 200 bytes.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Format {
     pub kind: u32,
     pub align: [usize; 0],
-    pub picture: PictureFormat,
+    pub pix: PixFormat,
     pub rest: [[u32; 19]; 2],
 }
 
@@ -163,8 +161,8 @@ pub(super) struct RequestBuffers {
     pub flags_and_reserved: u32,
 }
 
-/// `v4l2_buffer`. Where a `long` has 32 bits this is the form with 32-bit times, which kernels know
-/// by its size.
+/// `v4l2_buffer`. Where a `long` has 32 bits, this is the variant with 32-bit times: the kernel
+/// recognizes it by its size.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
@@ -179,9 +177,10 @@ pub(super) struct Buffer {
     pub sequence: u32,
     pub memory: u32,
     pub align: [usize; 0],
-    /// A union as large as a pointer: the offset to map, or where the planes are ([`Plane`]).
-    pub place: usize,
-    /// The bytes of the buffer, or how many planes there are.
+    /// The union `m`, of the size of a pointer: the offset to map, or the address of the
+    /// [`Plane`]s.
+    pub m: usize,
+    /// The size of the buffer in bytes, or the number of planes.
     pub length: u32,
     pub reserved: u32,
     pub request: i32,
@@ -193,17 +192,16 @@ pub(super) struct Buffer {
 pub(super) struct Plane {
     pub bytes_used: u32,
     pub length: u32,
-    /// A union as large as a pointer: the offset to map.
-    pub place: usize,
-    /// Where in the plane the picture begins.
+    /// The union `m`, of the size of a pointer: the offset to map.
+    pub m: usize,
+    /// The offset of the picture in the plane, in bytes.
     pub data_offset: u32,
     pub reserved: [u32; 11],
 }
 
-/// The offset to map, from the union of a buffer or a plane that begins with it.
-pub(super) fn offset(place: usize) -> u32 {
-    place
-        .to_ne_bytes()
+/// The offset to map: the first 32 bits of the union of a buffer or a plane.
+pub(super) fn offset(m: usize) -> u32 {
+    m.to_ne_bytes()
         .first_chunk()
         .map_or(0, |bytes| u32::from_ne_bytes(*bytes))
 }
@@ -211,7 +209,7 @@ pub(super) fn offset(place: usize) -> u32 {
 /// `v4l2_plane_pix_format`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PlaneFormat {
+pub(super) struct PlanePixFormat {
     pub image_bytes: u32,
     pub bytes_per_line: u32,
     pub reserved: [u16; 6],
@@ -220,7 +218,7 @@ pub(super) struct PlaneFormat {
 /// `v4l2_format` with a `v4l2_pix_format_mplane` in its union.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct FormatMulti {
+pub(super) struct FormatMplane {
     pub kind: u32,
     pub align: [usize; 0],
     pub width: u32,
@@ -228,7 +226,7 @@ pub(super) struct FormatMulti {
     pub pixel_format: FourCc,
     pub field: u32,
     pub colorspace: u32,
-    pub planes: [PlaneFormat; 8],
+    pub planes: [PlanePixFormat; 8],
     pub planes_used: u8,
     pub flags: u8,
     pub encoding: u8,
@@ -241,7 +239,7 @@ pub(super) struct FormatMulti {
 /// `v4l2_input`.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct InputAt {
+pub(super) struct InputDescription {
     pub index: u32,
     pub name: [u8; 32],
     pub kind: u32,
@@ -253,10 +251,10 @@ pub(super) struct InputAt {
     pub reserved: [u32; 3],
 }
 
-/// Bits of [`InputAt::status`]: no power, no signal.
+/// Bits of [`InputDescription::status`]: no power, no signal.
 pub(super) const INPUT_SILENT: u32 = 0x0000_0003;
 
-/// `v4l2_dv_timings`, of which only the size is looked at.
+/// `v4l2_dv_timings`, passed from one request to another unchanged.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct DvTimings {
@@ -282,7 +280,7 @@ pub(super) struct Subscription {
 pub(super) struct Event {
     pub kind: u32,
     pub align: [u64; 0],
-    /// A union; for [`EVENT_SOURCE_CHANGE`] it begins with what has changed.
+    /// A union; for [`EVENT_SOURCE_CHANGE`] it begins with the flags of the change.
     pub changes: u32,
     pub rest: [u32; 15],
     pub pending: u32,
@@ -293,14 +291,14 @@ pub(super) struct Event {
     pub reserved: [u32; 8],
 }
 
-/// A kind of [`Event`], and the change that matters in it.
+/// A type of [`Event`], and the flag of a changed resolution.
 pub(super) const EVENT_SOURCE_CHANGE: u32 = 5;
 pub(super) const CHANGED_RESOLUTION: u32 = 1;
 
 /// `v4l2_queryctrl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ControlAt {
+pub(super) struct QueryControl {
     pub id: u32,
     pub kind: u32,
     pub name: [u8; 32],
@@ -320,8 +318,8 @@ pub(super) struct Control {
     pub value: i32,
 }
 
-/// A pixel format as its four characters; the highest bit is a mark for big-endian ones
-/// (`v4l2_fourcc_be`).
+/// The four characters of a pixel format; `-BE` follows for big-endian ones, whose highest bit is
+/// set (`v4l2_fourcc_be`).
 pub(super) fn format_name(fourcc: FourCc) -> String {
     let name = text(&(fourcc & !BIG_ENDIAN).to_le_bytes());
     if fourcc & BIG_ENDIAN == 0 {
@@ -333,7 +331,7 @@ pub(super) fn format_name(fourcc: FourCc) -> String {
 
 const BIG_ENDIAN: FourCc = 1 << 31;
 
-/// The text in a field of fixed length that a zero ends.
+/// The text of a fixed-length field, up to its first zero byte.
 pub(super) fn text(field: &[u8]) -> String {
     let end = field
         .iter()

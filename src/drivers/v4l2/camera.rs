@@ -1,4 +1,4 @@
-//! A camera at hand: what it offers, and how it is made to give pictures.
+//! An open camera: its formats, frame sizes, rates and controls, and how they are set.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,61 +9,63 @@ use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::abi::{
-    self, Capability, ControlAt, Format, FormatAt, FormatMulti, Fraction, IntervalAt,
-    PictureFormat, SizeAt,
+    self, Capability, Format, FormatDescription, FormatMplane, Fraction, FrameInterval, FrameSize,
+    PixFormat, QueryControl,
 };
-use super::controls::{Control, find, spell};
-use super::error::{CameraError, Problem, say};
+use super::controls::{Control, control_name, find};
+use super::error::{CameraError, OPEN, Problem};
 use super::format::is_bayer;
 use super::kernel::{self, Device, Frame, Planes, Request, StartError, Stream};
-use super::offer::{Mode, Offer, PixelFormat, Rates, Size, Sizes, Steps};
+use super::modes::{FrameRates, FrameSizes, Mode, PixelFormat, Size, Stepwise, SupportedFormat};
 use crate::clock::wall_time;
+use crate::drivers::stderr::log_line;
 
-/// As many `/dev/videoN` as Linux has (`VIDEO_NUM_DEVICES`).
+/// The kernel's maximum number of `/dev/videoN` (`VIDEO_NUM_DEVICES`).
 const DEVICES_MAX: u32 = 256;
 
-/// No driver has a list as long as this; one that gives the same entry for ever is left after so
-/// many.
+/// The maximum number of entries read from a driver's list. Longer than any real list: it ends the
+/// loop if a driver returns the same entry for ever.
 const ENTRIES_MAX: u32 = 1024;
 
-/// The oldest a picture can be when it is fetched. A timestamp that says otherwise is from another
-/// clock.
+/// The maximum age of a frame when it is dequeued. An older timestamp is from another clock.
 const FRAME_AGE_MAX: Duration = Duration::from_secs(10);
 
-/// The drivers of the Raspberry Pi's ribbon camera: its receivers, and its picture processors. None
-/// of them gives pictures without the others, which only libcamera sets up.
-const RIBBON_DRIVERS: [&str; 4] = ["unicam", "rp1-cfe", "bcm2835-isp", "pispbe"];
+/// The drivers of the Raspberry Pi's camera interface: its receivers and image signal processors.
+/// None of them gives pictures without the others, and only libcamera configures all of them.
+const RASPBERRY_PI_DRIVERS: [&str; 4] = ["unicam", "rp1-cfe", "bcm2835-isp", "pispbe"];
 
 /// An open capture device.
 #[derive(Debug)]
 pub(super) struct Camera {
     pub(super) path: PathBuf,
-    /// What its maker or driver calls it.
+    /// The name from its driver (`v4l2_capability.card`).
     pub(super) name: String,
     pub(super) device: Device,
     planes: Planes,
-    /// Whether it reports when its signal changes.
+    /// Whether it reports changes of its signal as events.
     pub(super) reports_changes: bool,
 }
 
-/// The cameras of this machine in the order of their numbers, and what is wrong with devices that
-/// may be cameras too.
+/// Opens all cameras of this machine, in the order of their numbers. Also returns the errors of
+/// devices that may be cameras but cannot be used.
 ///
-/// The names are tried one after another, which costs less than it looks: most are not there.
+/// It tries every possible name. This is fast: opening a file that does not exist costs little.
 pub(super) fn all() -> (Vec<Camera>, Vec<CameraError>) {
     let (mut cameras, mut failures) = (Vec::new(), Vec::new());
     for path in (0..DEVICES_MAX).map(|number| PathBuf::from(format!("/dev/video{number}"))) {
         let opened = match Device::open(&path) {
             Ok(device) => Camera::new(&path, device),
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => Err(CameraError::failed(&path, "be opened", error)),
+            Err(error) => Err(CameraError::failed(&path, OPEN, error)),
         };
         match opened {
             Ok(camera) if camera.is_sensor() => failures.push(camera.no_format(None)),
             Ok(camera) => cameras.push(camera),
             Err(error) if error.is_no_camera() => {}
-            // One camera has a dozen of them.
-            Err(error) if error.is_ribbon() && failures.iter().any(CameraError::is_ribbon) => {}
+            // One Raspberry Pi camera has a dozen devices: report the first.
+            Err(error)
+                if error.is_raspberry_pi() && failures.iter().any(CameraError::is_raspberry_pi) => {
+            }
             Err(error) => failures.push(error),
         }
     }
@@ -86,28 +88,28 @@ impl Camera {
     }
 
     fn new(path: &Path, device: Device) -> Result<Self, CameraError> {
-        let capability = device.ask(&kernel::QUERY_CAPABILITY, Capability::default());
+        let capability = device.ioctl(&kernel::QUERYCAP, Capability::default());
         let capability = capability.map_err(|error| match Errno::from_io_error(&error) {
-            // This is not a V4L2 device.
+            // Not a V4L2 device.
             Some(Errno::NOTTY | Errno::INVAL) => CameraError::new(path, Problem::NotCapture),
-            _ => CameraError::failed(path, "describe itself (VIDIOC_QUERYCAP)", error),
+            _ => CameraError::failed(path, "query its capabilities (VIDIOC_QUERYCAP)", error),
         })?;
         let (driver, name) = (abi::text(&capability.driver), abi::text(&capability.card));
-        if RIBBON_DRIVERS
+        if RASPBERRY_PI_DRIVERS
             .iter()
-            .any(|ribbon| driver.starts_with(ribbon) || name.starts_with(ribbon))
+            .any(|known| driver.starts_with(known) || name.starts_with(known))
         {
-            return Err(CameraError::new(path, Problem::Ribbon));
+            return Err(CameraError::new(path, Problem::RaspberryPi));
         }
-        let own = capability.capabilities & abi::CAP_DEVICE_CAPS != 0;
-        let bits = if own {
+        let has_device_caps = capability.capabilities & abi::CAP_DEVICE_CAPS != 0;
+        let bits = if has_device_caps {
             capability.device_caps
         } else {
             capability.capabilities
         };
         let planes = match bits {
             bits if bits & abi::CAP_VIDEO_CAPTURE != 0 => Planes::Single,
-            bits if bits & abi::CAP_VIDEO_CAPTURE_MULTI != 0 => Planes::Multi,
+            bits if bits & abi::CAP_VIDEO_CAPTURE_MPLANE != 0 => Planes::Multiple,
             _ => return Err(CameraError::new(path, Problem::NotCapture)),
         };
         if bits & abi::CAP_STREAMING == 0 {
@@ -122,135 +124,139 @@ impl Camera {
         })
     }
 
-    /// Whether all it gives is the raw data of an image sensor.
+    /// Whether it gives raw sensor data only.
     fn is_sensor(&self) -> bool {
         let formats = self.formats();
         !formats.is_empty() && formats.into_iter().all(is_bayer)
     }
 
-    /// V4L2's numbers of the formats it gives, known to us or not.
+    /// Lists the FourCC codes of its pixel formats, known ones and others.
     pub(super) fn formats(&self) -> Vec<u32> {
-        let entry = |index| FormatAt {
+        let entry = |index| FormatDescription {
             index,
             kind: self.planes.buffer_type(),
-            ..FormatAt::default()
+            ..FormatDescription::default()
         };
-        self.list(&kernel::ENUMERATE_FORMATS, entry)
+        self.list(&kernel::ENUM_FMT, entry)
             .map(|entry| entry.pixel_format)
             .collect()
     }
 
-    /// The formats it gives that we can make JPEGs of, with their sizes.
-    pub(super) fn offers(&self) -> Vec<Offer> {
-        let known = self.formats().into_iter().filter_map(PixelFormat::of);
+    /// Lists its formats that can be converted to JPEG, with their frame sizes.
+    pub(super) fn supported_formats(&self) -> Vec<SupportedFormat> {
+        let known = self
+            .formats()
+            .into_iter()
+            .filter_map(PixelFormat::from_fourcc);
         known
-            .map(|format| Offer {
+            .map(|format| SupportedFormat {
                 format,
                 sizes: self.sizes(format.fourcc()),
             })
             .collect()
     }
 
-    /// The sizes it gives a format in; none if only trying tells.
-    pub(super) fn sizes(&self, pixel_format: u32) -> Vec<Sizes> {
-        let entry = |index| SizeAt {
+    /// Lists the frame sizes of a format; empty if its driver does not enumerate them.
+    pub(super) fn sizes(&self, pixel_format: u32) -> Vec<FrameSizes> {
+        let entry = |index| FrameSize {
             index,
             pixel_format,
-            ..SizeAt::default()
+            ..FrameSize::default()
         };
-        let sizes = self.list(&kernel::ENUMERATE_SIZES, entry).map(|entry| {
+        let sizes = self.list(&kernel::ENUM_FRAMESIZES, entry).map(|entry| {
             match (entry.kind, entry.size) {
-                (abi::DISCRETE, [width, height, ..]) => Sizes {
-                    width: Steps::only(width),
-                    height: Steps::only(height),
+                (abi::DISCRETE, [width, height, ..]) => FrameSizes {
+                    width: Stepwise::only(width),
+                    height: Stepwise::only(height),
                 },
-                (_, [w0, w1, w, h0, h1, h]) => Sizes {
-                    width: Steps {
-                        least: w0,
-                        greatest: w1,
+                (_, [w0, w1, w, h0, h1, h]) => FrameSizes {
+                    width: Stepwise {
+                        min: w0,
+                        max: w1,
                         step: w,
                     },
-                    height: Steps {
-                        least: h0,
-                        greatest: h1,
+                    height: Stepwise {
+                        min: h0,
+                        max: h1,
                         step: h,
                     },
                 },
             }
         });
-        // Some drivers have an entry with nothing in it.
+        // Some drivers return empty entries.
         sizes
-            .filter(|sizes| sizes.width.greatest > 0 && sizes.height.greatest > 0)
+            .filter(|sizes| sizes.width.max > 0 && sizes.height.max > 0)
             .collect()
     }
 
-    /// The rates it gives a format and size at; none if only trying tells.
-    pub(super) fn rates(&self, pixel_format: u32, size: Size) -> Vec<Rates> {
+    /// Lists the frame rates of a format and size; empty if its driver does not enumerate them.
+    pub(super) fn rates(&self, pixel_format: u32, size: Size) -> Vec<FrameRates> {
         let Size { width, height } = size;
-        let entry = |index| IntervalAt {
+        let entry = |index| FrameInterval {
             index,
             pixel_format,
             width,
             height,
-            ..IntervalAt::default()
+            ..FrameInterval::default()
         };
         let rates = self
-            .list(&kernel::ENUMERATE_INTERVALS, entry)
+            .list(&kernel::ENUM_FRAMEINTERVALS, entry)
             .filter_map(|entry| {
+                // The longest interval is the lowest rate.
                 let [shortest, longest, _] = entry.interval;
-                let slowest = if entry.kind == abi::DISCRETE {
+                let longest = if entry.kind == abi::DISCRETE {
                     shortest
                 } else {
                     longest
                 };
-                Some(Rates {
-                    slowest: rate(slowest)?,
-                    fastest: rate(shortest)?,
+                Some(FrameRates {
+                    min: rate(longest)?,
+                    max: rate(shortest)?,
                 })
             });
         rates.collect()
     }
 
-    /// The size it is set to.
+    /// The current frame size.
     pub(super) fn size(&self) -> Option<Size> {
         let kind = self.planes.buffer_type();
         let (width, height) = match self.planes {
             Planes::Single => {
-                let got = self
+                let current = self
                     .device
-                    .ask(
-                        &kernel::GET_FORMAT,
+                    .ioctl(
+                        &kernel::G_FMT,
                         Format {
                             kind,
                             ..Format::default()
                         },
                     )
                     .ok()?
-                    .picture;
-                (got.width, got.height)
+                    .pix;
+                (current.width, current.height)
             }
-            Planes::Multi => {
-                let asked = FormatMulti {
+            Planes::Multiple => {
+                let argument = FormatMplane {
                     kind,
-                    ..FormatMulti::default()
+                    ..FormatMplane::default()
                 };
-                let got = self.device.ask(&kernel::GET_FORMAT_MULTI, asked).ok()?;
-                (got.width, got.height)
+                let current = self.device.ioctl(&kernel::G_FMT_MPLANE, argument).ok()?;
+                (current.width, current.height)
             }
         };
         Some(Size { width, height })
     }
 
-    /// Its controls that can be set to a number.
+    /// Lists its controls that can be set to an integer.
     pub(super) fn controls(&self) -> Vec<Control> {
         let mut controls = Vec::new();
         let mut last = 0;
         while controls.len() < ENTRIES_MAX as usize {
-            let asked = ControlAt {
-                id: last | abi::NEXT_CONTROL,
-                ..ControlAt::default()
+            let argument = QueryControl {
+                id: last | abi::CTRL_FLAG_NEXT,
+                ..QueryControl::default()
             };
-            let Ok(entry) = self.device.ask(&kernel::QUERY_CONTROL, asked) else {
+            let Ok(entry) = self.device.ioctl(&kernel::QUERYCTRL, argument) else {
                 break;
             };
             if entry.id <= last {
@@ -259,7 +265,7 @@ impl Camera {
             last = entry.id;
             let settable = entry.flags & (abi::CONTROL_DISABLED | abi::CONTROL_READ_ONLY) == 0;
             if settable && abi::NUMERIC_CONTROLS.contains(&entry.kind) {
-                let ControlAt {
+                let QueryControl {
                     id,
                     minimum,
                     maximum,
@@ -267,7 +273,7 @@ impl Camera {
                 } = entry;
                 controls.push(Control {
                     id,
-                    name: spell(&abi::text(&entry.name)),
+                    name: control_name(&abi::text(&entry.name)),
                     minimum,
                     maximum,
                 });
@@ -276,49 +282,49 @@ impl Camera {
         controls
     }
 
-    /// Sets controls, given by their names, one after another. One that cannot be set is logged;
-    /// the others are set.
+    /// Sets controls by name, in order. A control that cannot be set is logged, and the next one is
+    /// set.
     ///
     /// # Errors
-    /// The camera has gone.
+    /// The camera was disconnected.
     pub(super) fn set_controls(&self, values: &[(String, i64)]) -> Result<(), CameraError> {
         let controls = if values.is_empty() {
             Vec::new()
         } else {
             self.controls()
         };
-        let is_refused = |&&(ref name, value): &&(String, i64)| {
+        let fails = |&&(ref name, value): &&(String, i64)| {
             self.set_control(&controls, name, value).is_err()
         };
-        let refused: Vec<_> = values.iter().filter(is_refused).collect();
-        // What a control depends on may have been set after it: exposure to manual, for one.
-        for (name, value) in refused {
+        let failed: Vec<_> = values.iter().filter(fails).collect();
+        // A second attempt: a control may depend on one that comes later in the list, such as the
+        // exposure time on manual exposure.
+        for (name, value) in failed {
             match self.set_control(&controls, name, *value) {
                 Ok(()) => {}
-                Err(problem @ Problem::Unplugged) => return Err(self.error(problem)),
-                Err(problem) => say(format_args!("{}", self.error(problem))),
+                Err(problem @ Problem::Disconnected) => return Err(self.error(problem)),
+                Err(problem) => log_line(self.error(problem)),
             }
         }
         Ok(())
     }
 
     fn set_control(&self, controls: &[Control], name: &str, value: i64) -> Result<(), Problem> {
-        let (name, all) = (name.to_owned(), || controls.to_vec());
+        let (name, controls_of_camera) = (name.to_owned(), || controls.to_vec());
         let Some(control) = find(controls, &name) else {
             return Err(Problem::NoControl {
                 name,
-                controls: all(),
+                controls: controls_of_camera(),
             });
         };
         let Some(number) = control.value(value) else {
             return Err(Problem::OutOfRange {
                 control: control.clone(),
                 value,
-                controls: all(),
             });
         };
-        match self.device.ask(
-            &kernel::SET_CONTROL,
+        match self.device.ioctl(
+            &kernel::S_CTRL,
             abi::Control {
                 id: control.id,
                 value: number,
@@ -326,110 +332,109 @@ impl Camera {
         ) {
             Ok(_) => Ok(()),
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => {
-                Err(Problem::Unplugged)
+                Err(Problem::Disconnected)
             }
             Err(error) => Err(Problem::Refused {
                 name,
                 value,
                 error,
-                controls: all(),
+                controls: controls_of_camera(),
             }),
         }
     }
 
-    /// Sets a mode; returns the one that the driver has made of it, and how its pictures are laid
-    /// out. A rate that is not taken is logged if it `is_asked` for.
+    /// Sets a mode; returns the mode as the driver has adjusted it, and the layout of its pictures.
+    /// `logs_rate` is whether to log that the driver sets no rate.
     pub(super) fn set_mode(
         &self,
         mode: Mode,
-        is_asked: bool,
-    ) -> Result<(Mode, PictureFormat), CameraError> {
-        let picture = self.set_format(mode)?;
-        // Another format than the wanted one is as good, if it is known.
-        let format = PixelFormat::of(picture.pixel_format);
-        let format = format.ok_or_else(|| self.cannot_show(&[picture.pixel_format]))?;
+        logs_rate: bool,
+    ) -> Result<(Mode, PixFormat), CameraError> {
+        let pix = self.set_format(mode)?;
+        // The driver may have changed the format: any known one will do.
+        let format = PixelFormat::from_fourcc(pix.pixel_format);
+        let format = format.ok_or_else(|| self.unsupported(&[pix.pixel_format]))?;
         let size = Size {
-            width: picture.width,
-            height: picture.height,
+            width: pix.width,
+            height: pix.height,
         };
-        let fps = self.set_rate(mode.fps, is_asked).unwrap_or(mode.fps);
-        Ok((Mode { format, size, fps }, picture))
+        let fps = self.set_rate(mode.fps, logs_rate).unwrap_or(mode.fps);
+        Ok((Mode { format, size, fps }, pix))
     }
 
-    fn set_format(&self, mode: Mode) -> Result<PictureFormat, CameraError> {
+    fn set_format(&self, mode: Mode) -> Result<PixFormat, CameraError> {
         let (kind, pixel_format) = (self.planes.buffer_type(), mode.format.fourcc());
         let Size { width, height } = mode.size;
-        let failed = |error| self.cannot("be set to a format (VIDIOC_S_FMT)", error);
+        let failed = |error| self.failed("set the format (VIDIOC_S_FMT)", error);
         if self.planes == Planes::Single {
-            let picture = PictureFormat {
+            let pix = PixFormat {
                 width,
                 height,
                 pixel_format,
-                ..PictureFormat::default()
+                ..PixFormat::default()
             };
-            let asked = Format {
+            let argument = Format {
                 kind,
-                picture,
+                pix,
                 ..Format::default()
             };
             return Ok(self
                 .device
-                .ask(&kernel::SET_FORMAT, asked)
+                .ioctl(&kernel::S_FMT, argument)
                 .map_err(failed)?
-                .picture);
+                .pix);
         }
-        let asked = FormatMulti {
+        let argument = FormatMplane {
             kind,
             width,
             height,
             pixel_format,
             planes_used: 1,
-            ..FormatMulti::default()
+            ..FormatMplane::default()
         };
-        let got = self
+        let set = self
             .device
-            .ask(&kernel::SET_FORMAT_MULTI, asked)
+            .ioctl(&kernel::S_FMT_MPLANE, argument)
             .map_err(failed)?;
-        let [plane, ..] = got.planes;
-        if got.planes_used != 1 {
-            return Err(self.cannot_show(&[got.pixel_format]));
+        let [plane, ..] = set.planes;
+        if set.planes_used != 1 {
+            return Err(self.unsupported(&[set.pixel_format]));
         }
-        Ok(PictureFormat {
-            width: got.width,
-            height: got.height,
-            pixel_format: got.pixel_format,
-            field: got.field,
+        Ok(PixFormat {
+            width: set.width,
+            height: set.height,
+            pixel_format: set.pixel_format,
+            field: set.field,
             bytes_per_line: plane.bytes_per_line,
             image_bytes: plane.image_bytes,
-            colorspace: got.colorspace,
-            encoding: got.encoding.into(),
-            quantization: got.quantization.into(),
-            ..PictureFormat::default()
+            colorspace: set.colorspace,
+            encoding: set.encoding.into(),
+            quantization: set.quantization.into(),
+            ..PixFormat::default()
         })
     }
 
-    /// The rate the driver has made of `fps`, if it reports one. A driver that takes none has one
-    /// of its own.
-    fn set_rate(&self, fps: f64, is_asked: bool) -> Option<f64> {
+    /// Sets the frame rate; returns it as the driver has adjusted it, or `None` if the driver has a
+    /// fixed rate.
+    fn set_rate(&self, fps: f64, logs_rate: bool) -> Option<f64> {
         let interval = Fraction {
             numerator: 1000,
             denominator: (fps * 1000.0).round() as u32,
         };
         let kind = self.planes.buffer_type();
-        let asked = abi::StreamParameters {
+        let argument = abi::StreamParameters {
             kind,
             interval,
             ..abi::StreamParameters::default()
         };
-        match self.device.ask(&kernel::SET_PARAMETERS, asked) {
-            Ok(got) => rate(got.interval),
+        match self.device.ioctl(&kernel::S_PARM, argument) {
+            Ok(set) => rate(set.interval),
             Err(error) => {
-                // Many drivers know no such request, which is of interest only if a rate was asked
-                // for.
-                if is_asked || Errno::from_io_error(&error) != Some(Errno::NOTTY) {
+                // Many drivers do not implement this request.
+                if logs_rate || Errno::from_io_error(&error) != Some(Errno::NOTTY) {
                     let device = self.path.display();
-                    say(format_args!(
-                        "{device} takes no rate (VIDIOC_S_PARM: {error}); it gives frames at its own"
+                    log_line(format_args!(
+                        "{device}: cannot set the frame rate (VIDIOC_S_PARM: {error}); using its own"
                     ));
                 }
                 None
@@ -437,7 +442,7 @@ impl Camera {
         }
     }
 
-    /// The error that it gives no pictures of the `wanted` format, or of none that we know.
+    /// The error that it does not support the `wanted` format, or no known format at all.
     pub(super) fn no_format(&self, wanted: Option<PixelFormat>) -> CameraError {
         let formats = self.formats();
         match wanted {
@@ -445,40 +450,40 @@ impl Camera {
             Some(wanted) if !formats.iter().all(|&format| is_bayer(format)) => {
                 self.error(Problem::NoFormat {
                     wanted,
-                    offered: words(&formats),
+                    supported: format_names(&formats),
                 })
             }
-            _ => self.cannot_show(&formats),
+            _ => self.unsupported(&formats),
         }
     }
 
-    /// The error that it gives nothing but `formats`, none of which we know.
-    fn cannot_show(&self, formats: &[u32]) -> CameraError {
-        let (device, offered) = (self.path.display(), words(formats));
+    /// The error that none of its `formats` is known.
+    fn unsupported(&self, formats: &[u32]) -> CameraError {
+        let (device, supported) = (self.path.display(), format_names(formats));
         self.error(match self.planes {
-            _ if formats.iter().all(|&format| is_bayer(format)) => Problem::Sensor(offered),
+            _ if formats.iter().all(|&format| is_bayer(format)) => Problem::Sensor(supported),
             Planes::Single => {
                 let command = format!("exec:ffmpeg -f v4l2 -i {device} -f mjpeg -");
-                Problem::NoKnownFormat { offered, command }
+                Problem::NoKnownFormat { supported, command }
             }
-            // ffmpeg does not capture from such devices.
-            Planes::Multi => {
+            // ffmpeg does not support the multi-planar API.
+            Planes::Multiple => {
                 let pipeline = format!("v4l2src device={device} ! videoconvert ! jpegenc ! fdsink");
                 Problem::NoKnownFormat {
-                    offered,
+                    supported,
                     command: format!("exec:gst-launch-1.0 -q {pipeline}"),
                 }
             }
         })
     }
 
-    /// The error of this camera that `problem` stands for.
+    /// An error of this camera.
     pub(super) fn error(&self, problem: Problem) -> CameraError {
         CameraError::new(&self.path, problem)
     }
 
-    /// Lets it begin to capture.
-    pub(super) fn start(self) -> Result<Recording, CameraError> {
+    /// Starts streaming.
+    pub(super) fn start(self) -> Result<StreamingCamera, CameraError> {
         let Self {
             path,
             device,
@@ -487,7 +492,7 @@ impl Camera {
             ..
         } = self;
         match Stream::start(device, planes) {
-            Ok(stream) => Ok(Recording {
+            Ok(stream) => Ok(StreamingCamera {
                 path,
                 stream,
                 reports_changes,
@@ -496,33 +501,33 @@ impl Camera {
         }
     }
 
-    /// The entries of a list that is asked for by index until there is none.
+    /// The entries that `request` returns for increasing indexes, until it fails.
     fn list<T>(
         &self,
         request: &'static Request<T>,
         entry: impl Fn(u32) -> T,
     ) -> impl Iterator<Item = T> {
-        (0..ENTRIES_MAX).map_while(move |index| self.device.ask(request, entry(index)).ok())
+        (0..ENTRIES_MAX).map_while(move |index| self.device.ioctl(request, entry(index)).ok())
     }
 
-    pub(super) fn cannot(&self, task: &'static str, error: io::Error) -> CameraError {
+    pub(super) fn failed(&self, task: &'static str, error: io::Error) -> CameraError {
         CameraError::failed(&self.path, task, error)
     }
 }
 
-/// A camera that captures.
+/// A camera that is streaming.
 #[derive(Debug)]
-pub(super) struct Recording {
+pub(super) struct StreamingCamera {
     path: PathBuf,
     pub(super) stream: Stream,
     pub(super) reports_changes: bool,
 }
 
-impl Recording {
-    /// Waits until there may be a picture, at most as long as `patience`. Whether it was worth it.
-    pub(super) fn wait(&self, frame_timeout: Duration) -> Result<bool, CameraError> {
-        let timeout = Timespec::try_from(frame_timeout).unwrap_or_default();
-        // An event is out-of-band data.
+impl StreamingCamera {
+    /// Waits for a frame or an event, at most for `timeout`. Returns `false` after the timeout.
+    pub(super) fn wait(&self, timeout: Duration) -> Result<bool, CameraError> {
+        let timeout = Timespec::try_from(timeout).unwrap_or_default();
+        // V4L2 reports events as POLLPRI.
         match poll(
             &mut [PollFd::new(&self.stream, PollFlags::IN | PollFlags::PRI)],
             Some(&timeout),
@@ -531,20 +536,20 @@ impl Recording {
             Err(Errno::INTR) => Ok(true),
             Err(error) => Err(CameraError::failed(
                 &self.path,
-                "be waited for",
+                "wait for a frame (poll)",
                 error.into(),
             )),
         }
     }
 
-    /// The next picture, or the `newest` there is; `None` if there is none yet.
+    /// Dequeues the next frame, or the `newest` one; `None` if none is ready.
     pub(super) fn next(&mut self, newest: bool) -> io::Result<Option<Frame<'_>>> {
         self.stream.next(newest)
     }
 }
 
-/// V4L2's names of formats.
-fn words(formats: &[u32]) -> String {
+/// The FourCC names of `formats`.
+fn format_names(formats: &[u32]) -> String {
     formats
         .iter()
         .copied()
@@ -553,7 +558,8 @@ fn words(formats: &[u32]) -> String {
         .join(", ")
 }
 
-/// The wall time of the capture of `frame`: its driver notes it by the monotonic clock.
+/// The wall time of the capture of `frame`, from the monotonic timestamp of its driver; now, if the
+/// timestamp is from another clock.
 pub(super) fn captured_at(frame: &Frame) -> Duration {
     let wall = wall_time();
     if frame.buffer.flags & abi::TIMESTAMP_MASK != abi::TIMESTAMP_MONOTONIC {
@@ -571,7 +577,7 @@ pub(super) fn captured_at(frame: &Frame) -> Duration {
     wall.saturating_sub(age.unwrap_or_default())
 }
 
-/// Frames a second.
+/// The rate in frames per second of a frame interval.
 fn rate(interval: Fraction) -> Option<f64> {
     let Fraction {
         numerator,

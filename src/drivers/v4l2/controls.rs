@@ -1,22 +1,22 @@
-//! A camera's controls: brightness, exposure and what else its driver knows, by their names.
+//! The controls of a camera, such as brightness and exposure, by name.
 
 use std::fmt;
 
-/// A control that takes a whole number.
+/// A control with an integer value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// V4L2's number for it.
+    /// Its V4L2 control ID.
     pub id: u32,
-    /// Its name as it is written on the command line: see [`spell`].
+    /// Its name on the command line: see [`control_name`].
     pub name: String,
-    /// The least value.
+    /// The minimum value.
     pub minimum: i32,
-    /// The greatest value.
+    /// The maximum value.
     pub maximum: i32,
 }
 
 impl Control {
-    /// The value as the device takes it, if it is in range.
+    /// The value as the device expects it, if it is in range.
     pub fn value(&self, value: i64) -> Option<i32> {
         i32::try_from(value)
             .ok()
@@ -31,7 +31,7 @@ impl fmt::Display for Control {
     }
 }
 
-/// Controls that the kernel, or its drivers, have called by several names, with their numbers
+/// Controls whose names differ between versions of the kernel and between drivers, with their IDs
 /// (`v4l2-controls.h`).
 const RENAMED: [(&str, u32); 20] = [
     ("white_balance_temperature_auto", 0x0098_090c),
@@ -56,11 +56,10 @@ const RENAMED: [(&str, u32); 20] = [
     ("white_balance_component_auto", 0x0098_090c),
 ];
 
-/// The number of the control for the time of exposure, in 100 microseconds.
+/// The ID of the exposure time, whose unit is 100 microseconds.
 const EXPOSURE: u32 = 0x009a_0902;
 
-/// The control of that name; or, under whatever name, the one that had or has that name in another
-/// kernel.
+/// Finds the control called `name`, or the one that has this name in another version of the kernel.
 pub fn find<'a>(controls: &'a [Control], name: &str) -> Option<&'a Control> {
     let id = || {
         RENAMED
@@ -72,15 +71,14 @@ pub fn find<'a>(controls: &'a [Control], name: &str) -> Option<&'a Control> {
     named.or_else(|| controls.iter().find(|control| Some(control.id) == id()))
 }
 
-/// The rate in frames a second that an exposure of so long leaves; `None` for any other control.
+/// The maximum frame rate at this exposure time; `None` for any other control.
 pub(super) fn rate_limit(name: &str, value: i64) -> Option<f64> {
     let is_exposure = RENAMED.contains(&(name, EXPOSURE));
     (is_exposure && value > 0).then(|| 10_000.0 / value as f64)
 }
 
-/// A control's name as `v4l2-ctl` spells it: what the driver calls "Exposure, Auto" is
-/// `exposure_auto`.
-pub fn spell(name: &str) -> String {
+/// The name of a control as in `v4l2-ctl`: "Exposure, Auto" becomes `exposure_auto`.
+pub fn control_name(name: &str) -> String {
     let words = name
         .split(|character: char| !character.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());

@@ -1,20 +1,20 @@
-//! What can be wrong with a camera, in words that say what to do about it.
+//! Why a V4L2 camera gives no frames: each message names the device, the problem and the remedy.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::controls::Control;
-use super::offer::{PixelFormat, Size};
+use super::modes::{PixelFormat, Size};
 
-/// Why a camera gives no frames: a sentence that begins with its device.
+/// Why a camera gives no frames.
 #[derive(Debug, thiserror::Error)]
-#[error("{} {problem}", device.display())]
+#[error("{}: {problem}", device.display())]
 pub struct CameraError {
-    /// The device's file.
+    /// The device file.
     pub device: PathBuf,
     /// What is wrong with it.
     pub problem: Problem,
@@ -23,164 +23,148 @@ pub struct CameraError {
 /// What is wrong with a camera.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// Nothing has that name; these cameras are there, each with what it is called.
-    #[error("is not there; {}", Others(.0))]
-    NotThere(Vec<(PathBuf, String)>),
-    /// Nothing has that name yet, and the other cameras have not been looked at.
-    #[error("is not there; plug it in, or name one that \"framecast cameras\" lists")]
+    /// The device file does not exist; the cameras of this machine, by path and name.
+    #[error("no such device; {}", Cameras(.0))]
+    NotFound(Vec<(PathBuf, String)>),
+    /// The device file does not exist; other cameras were not searched for.
+    #[error("no such device; connect it, or run \"framecast cameras\" to list cameras")]
     Absent,
     /// Another program captures from it.
-    #[error("is busy: another program holds it; end that program, which fuser -v names")]
+    #[error("device busy: another program uses it; find that program with fuser -v and stop it")]
     Busy,
     /// This user may not open it.
-    #[error(
-        "may not be opened by this user: permission denied; add the user to the group video and log in again"
-    )]
+    #[error("permission denied; add the user to the group video and log in again")]
     Denied,
-    /// It is no device that pictures can be captured from.
-    #[error("is not a capture device; name one that framecast cameras lists")]
+    /// It is not a video capture device.
+    #[error("not a video capture device; run \"framecast cameras\" to list cameras")]
     NotCapture,
-    /// It captures, but not into buffers that are shared with it.
+    /// It has read() I/O only.
     #[error(
-        "has no streaming interface (V4L2_CAP_STREAMING), only read(); if it gives JPEGs, use exec:cat and its path"
+        "no streaming I/O (V4L2_CAP_STREAMING), only read(); if it returns JPEGs, use exec:cat and its path"
     )]
     NotStreaming,
-    /// It is a part of the Raspberry Pi's camera interface.
+    /// It is part of the Raspberry Pi's camera interface.
+    #[error("part of the Raspberry Pi's camera interface, which needs libcamera; use rpicam:")]
+    RaspberryPi,
+    /// It gives raw sensor data, in these formats.
     #[error(
-        "is a part of the Raspberry Pi's ribbon camera, which gives pictures through libcamera alone; use rpicam:"
-    )]
-    Ribbon,
-    /// It gives what an image sensor does, in these formats.
-    #[error(
-        "gives raw sensor data ({0}), no pictures: if this is the Raspberry Pi's ribbon camera, use rpicam:; else use \
-         libcamera, as in exec:gst-launch-1.0 -q libcamerasrc ! videoconvert ! jpegenc ! fdsink"
+        "raw sensor data only ({0}); on a Raspberry Pi use rpicam:, elsewhere libcamera, as in \
+         exec:gst-launch-1.0 -q libcamerasrc ! videoconvert ! jpegenc ! fdsink"
     )]
     Sensor(String),
-    /// It offers other formats than the wanted one.
-    #[error("does not give {} but {offered}; name another format, or leave it out", .wanted.name())]
+    /// It does not support the wanted format.
+    #[error("no format {}, only {supported}; use another format= or none", .wanted.name())]
     NoFormat {
         /// The wanted format.
         wanted: PixelFormat,
-        /// V4L2's names of what there is.
-        offered: String,
+        /// The FourCC names of its formats.
+        supported: String,
     },
-    /// It offers nothing that we can make a JPEG of.
-    #[error("gives {offered}, which framecast does not encode; use {command}")]
+    /// None of its formats can be converted to JPEG.
+    #[error("unsupported formats ({supported}); use {command}")]
     NoKnownFormat {
-        /// V4L2's names of what there is.
-        offered: String,
-        /// A source that shows it by way of another program.
+        /// The FourCC names of its formats.
+        supported: String,
+        /// An `exec:` source whose program converts one of them.
         command: String,
     },
-    /// It offers no format.
+    /// It lists no format.
     #[error(
-        "offers no format; a loopback device has none until a program writes frames to it, so start that first"
+        "no pixel format; a loopback device has none until a program writes to it, so start that program first"
     )]
     NoFormats,
-    /// No JPEG has that size.
-    #[error("gives pictures of {0}, which no JPEG can have; ask for another size")]
-    NoSuchSize(Size),
+    /// A JPEG cannot have that size.
+    #[error("frame size {0} is invalid for a JPEG; use another size=")]
+    InvalidSize(Size),
     /// It has no such input.
-    #[error("has no input {wanted:?}; choose from {}", Inputs(inputs))]
+    #[error("no input {wanted:?}; {}", Inputs(inputs))]
     NoInput {
-        /// The number or name that was given.
+        /// The given number or name.
         wanted: String,
-        /// The numbers and names there are.
+        /// The numbers and names of its inputs.
         inputs: Vec<(u32, String)>,
     },
-    /// Its digital input has no signal.
-    #[error(
-        "has no signal on its input; connect a source and switch it on, or select another input with input="
-    )]
+    /// Its input has no signal.
+    #[error("no signal on its input; switch the video source on, or select another input=")]
     NoSignal,
     /// Its digital input cannot lock to the signal.
-    #[error(
-        "has no stable signal on its input; check the cable, or wait until its source has settled"
-    )]
+    #[error("no stable signal on its input; check the cable and the video source")]
     UnstableSignal,
-    /// Its digital input has a signal that it does not take.
-    #[error(
-        "has a signal that it does not take (its size or rate is out of range); set its source to another mode"
-    )]
+    /// Its digital input does not support the signal.
+    #[error("signal out of range (size or rate); set the video source to another mode")]
     SignalOutOfRange,
     /// It has no such control.
-    #[error("has no control {name:?}; choose from {}", Controls(controls))]
+    #[error("no control {name:?}; {}", Controls(controls))]
     NoControl {
-        /// The control that was named.
+        /// The given name.
         name: String,
-        /// Those there are.
+        /// The controls of the camera.
         controls: Vec<Control>,
     },
-    /// A control does not take that value.
-    #[error("takes no {value} for {}; write a whole number from {} to {}; its controls are {}", .control.name,
-        .control.minimum, .control.maximum, Controls(controls))]
+    /// The value is out of the control's range.
+    #[error("invalid {}={value}; expected {} to {}", .control.name, .control.minimum, .control.maximum)]
     OutOfRange {
         /// The control.
         control: Control,
-        /// The value that was given.
+        /// The given value.
         value: i64,
-        /// Those there are.
-        controls: Vec<Control>,
     },
-    /// A control cannot be set although the value is in its range.
+    /// The driver rejects a value in the control's range.
     #[error(
-        "refuses {name}={value}: {error}; leave it out, or set what it depends on, such as exposure to manual; its \
-         controls are {}",
+        "cannot set {name}={value}: {error}; leave it out, or first set the control that it depends on, such as \
+         exposure to manual; {}",
         Controls(controls)
     )]
     Refused {
         /// The control.
         name: String,
-        /// The value that was given.
+        /// The given value.
         value: i64,
-        /// What the system said.
+        /// The error of the system call.
         error: io::Error,
-        /// Those there are.
+        /// The controls of the camera.
         controls: Vec<Control>,
     },
-    /// It has gone.
-    #[error("was unplugged; plug it in again")]
-    Unplugged,
-    /// The bus it is connected by has no room for its pictures.
+    /// It was unplugged.
+    #[error("disconnected; connect it again")]
+    Disconnected,
+    /// The USB bus has not enough bandwidth left.
     #[error(
-        "gets no USB bandwidth for its pictures ({0}); ask for a smaller size, fewer fps or format=mjpg, or plug it \
-         into a port of another bus"
+        "not enough USB bandwidth ({0}); use a smaller size=, a lower fps= or format=mjpg, or a port of another bus"
     )]
     NoBandwidth(io::Error),
-    /// There is no memory for its buffers.
+    /// The kernel has not enough memory for its buffers.
     #[error(
-        "gets no memory for its buffers ({0}); ask for a smaller size, or give the kernel more (cma=)"
+        "not enough memory for its buffers ({0}); use a smaller size=, or reserve more with the kernel parameter cma="
     )]
     NoMemory(io::Error),
-    /// It is a part of a pipeline that nothing has connected.
+    /// Its media pipeline is not configured.
     #[error(
-        "is a part of a media pipeline that is not set up ({0}); use rpicam: on a Raspberry Pi, else media-ctl"
+        "media pipeline not configured ({0}); on a Raspberry Pi use rpicam:, elsewhere run media-ctl"
     )]
     NoPipeline(io::Error),
-    /// It captures, but for so long nothing came that could be shown.
+    /// No valid picture for this time.
     #[error(
-        "gave no whole picture for {} s; unplug it and plug it in again, ask for another size or format, or allow it \
-         more time with timeout=", .0.as_secs_f64()
+        "no complete picture for {} s; connect it again, use another size= or format=, or raise timeout=",
+        .0.as_secs_f64()
     )]
     Silent(Duration),
-    /// The system refuses something else.
-    #[error(
-        "cannot {task}: {error}; unplug it and plug it in again, or ask for another size or format"
-    )]
+    /// Any other error of a system call.
+    #[error("cannot {task}: {error}; connect it again, or use another size= or format=")]
     Failed {
-        /// What it was to do.
+        /// What failed.
         task: &'static str,
-        /// What the system said.
+        /// The error of the system call.
         error: io::Error,
     },
-    /// It lacks a request that capturing takes.
+    /// Its driver does not implement a request that capturing needs.
     #[error(
-        "cannot {task}: its driver has no such request ({error}); update its driver, or use another device"
+        "cannot {task}: not supported by its driver ({error}); update the driver, or use another device"
     )]
     Unsupported {
-        /// What it was to do.
+        /// What failed.
         task: &'static str,
-        /// What the system said.
+        /// The error of the system call.
         error: io::Error,
     },
 }
@@ -193,19 +177,19 @@ impl CameraError {
         }
     }
 
-    /// Why `device` could not do its `task`.
+    /// The error of a `task` that failed with `error`.
     pub(super) fn failed(device: &Path, task: &'static str, error: io::Error) -> Self {
         let problem = match Errno::from_io_error(&error) {
             Some(Errno::BUSY) => Problem::Busy,
             Some(Errno::ACCESS | Errno::PERM) => Problem::Denied,
-            Some(Errno::NODEV | Errno::NXIO | Errno::SHUTDOWN) => Problem::Unplugged,
+            Some(Errno::NODEV | Errno::NXIO | Errno::SHUTDOWN) => Problem::Disconnected,
             Some(Errno::NOTTY) => Problem::Unsupported { task, error },
             _ => Problem::Failed { task, error },
         };
         Self::new(device, problem)
     }
 
-    /// Why `device` does not begin to capture.
+    /// The error of a `task` on the way to streaming that failed with `error`.
     pub(super) fn starting(device: &Path, task: &'static str, error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
             Some(Errno::NOSPC) => Self::new(device, Problem::NoBandwidth(error)),
@@ -215,86 +199,96 @@ impl CameraError {
         }
     }
 
-    /// Why `device` could not be opened. `others` returns the paths and names of the cameras there
-    /// are.
+    /// The error of an open(2) that failed with `error`. `cameras` returns the paths and names of
+    /// the cameras of this machine.
     pub(super) fn opening(
         device: &Path,
         error: io::Error,
-        others: impl FnOnce() -> Vec<(PathBuf, String)>,
+        cameras: impl FnOnce() -> Vec<(PathBuf, String)>,
     ) -> Self {
         match Errno::from_io_error(&error) {
             Some(Errno::NOENT | Errno::NOTDIR | Errno::NODEV | Errno::NXIO) => {
-                Self::new(device, Problem::NotThere(others()))
+                Self::new(device, Problem::NotFound(cameras()))
             }
             Some(Errno::ISDIR) => Self::new(device, Problem::NotCapture),
-            _ => Self::failed(device, "be opened", error),
+            _ => Self::failed(device, OPEN, error),
         }
     }
 
-    /// Whether there is nothing to capture from.
+    /// Whether there is no capture device.
     pub(super) fn is_no_camera(&self) -> bool {
         matches!(
             self.problem,
-            Problem::NotThere(_) | Problem::NotCapture | Problem::Unplugged
+            Problem::NotFound(_) | Problem::NotCapture | Problem::Disconnected
         )
     }
 
-    /// Whether this is a part of the Raspberry Pi's camera interface.
-    pub(super) fn is_ribbon(&self) -> bool {
-        matches!(self.problem, Problem::Ribbon)
+    /// Whether the device is part of the Raspberry Pi's camera interface.
+    pub(super) fn is_raspberry_pi(&self) -> bool {
+        matches!(self.problem, Problem::RaspberryPi)
     }
 }
 
-/// What to name instead of a camera that is not there.
-struct Others<'a>(&'a [(PathBuf, String)]);
+/// The task of opening a device, see [`CameraError::failed`].
+pub(super) const OPEN: &str = "open the device";
 
-impl fmt::Display for Others<'_> {
+/// The remedy for a camera that does not exist.
+struct Cameras<'a>(&'a [(PathBuf, String)]);
+
+impl fmt::Display for Cameras<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let mut words = self
+        let cameras = self
             .0
             .iter()
             .map(|(path, name)| format!("{} ({name})", path.display()));
-        match words.next() {
-            None => f.write_str("nor is any other camera: plug one in"),
-            Some(first) => write!(
-                f,
-                "name one that is: {}",
-                words.fold(first, |list, next| list + ", " + &next)
-            ),
-        }
+        write_choices(f, "connect a camera: there is none", "use ", cameras)
     }
 }
 
-/// What to name instead of an input that is not there.
+/// The remedy for an input that does not exist.
 struct Inputs<'a>(&'a [(u32, String)]);
 
 impl fmt::Display for Inputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let mut words = self
+        let inputs = self
             .0
             .iter()
             .map(|(index, name)| format!("{index} ({name})"));
-        match words.next() {
-            None => f.write_str("none, for it has no inputs: leave input= out"),
-            Some(first) => f.write_str(&words.fold(first, |list, next| list + ", " + &next)),
-        }
+        write_choices(
+            f,
+            "leave input= out: the device has none",
+            "its inputs are ",
+            inputs,
+        )
     }
 }
 
-/// What to name instead of a control that is not there.
+/// The remedy for a control that does not exist.
 struct Controls<'a>(&'a [Control]);
 
 impl fmt::Display for Controls<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let mut words = self.0.iter().map(Control::to_string);
-        match words.next() {
-            None => f.write_str("none, for it has no controls"),
-            Some(first) => f.write_str(&words.fold(first, |list, next| list + ", " + &next)),
-        }
+        let controls = self.0.iter().map(Control::to_string);
+        write_choices(
+            f,
+            "the camera has no controls",
+            "its controls are ",
+            controls,
+        )
     }
 }
 
-/// Logs a line. Standard error may be closed, which is no reason to stop.
-pub(super) fn say(words: fmt::Arguments) {
-    drop(writeln!(io::stderr(), "{words}"));
+/// Writes `lead` and the `choices`, or `none` if there are none.
+fn write_choices(
+    f: &mut fmt::Formatter,
+    none: &str,
+    lead: &str,
+    choices: impl Iterator<Item = String>,
+) -> fmt::Result {
+    let choices: Vec<_> = choices.collect();
+    if choices.is_empty() {
+        f.write_str(none)
+    } else {
+        write!(f, "{lead}{}", choices.join(", "))
+    }
 }

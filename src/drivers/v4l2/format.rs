@@ -1,13 +1,13 @@
-//! Pixel formats: their names, and how their bytes lie.
+//! Pixel formats: their names and memory layouts.
 
 use self::Packing::{Grey, Jpeg, Pairs, Rgb, Rgb565, ThreePlanes, TwoPlanes};
 
-/// A pixel format that framecast shows. The order is that of preference: JPEGs cost nothing; of the
-/// others, formats with more color come first, and among these the ones with less to convert.
+/// A supported pixel format, in the order of preference: JPEG needs no encoding; of the others,
+/// formats with a higher chroma resolution come first, then those that need less conversion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(
     missing_docs,
-    reason = "the variants are named after V4L2's macros, and `facts` describes each"
+    reason = "the variants are named after V4L2's macros, and `description` describes each"
 )]
 pub enum PixelFormat {
     Mjpg,
@@ -39,64 +39,63 @@ pub enum PixelFormat {
     Grey,
 }
 
-/// How the bytes of a picture lie. Two pixels of a row share their chroma in all formats with
-/// Y'CbCr.
+/// The memory layout of a picture. In all Y'CbCr formats, two pixels of a row share their chroma.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// Compressed already.
+    /// Compressed.
     Jpeg,
-    /// Two pixels in four bytes: luma at `luma` and two bytes further, chroma between.
+    /// Two pixels in four bytes: luma at `luma` and `luma + 2`, chroma at the other two.
     Pairs {
         /// 0 or 1.
         luma: usize,
         /// Whether Cr comes before Cb.
         swapped: bool,
     },
-    /// A plane of luma, then one of chroma with Cb and Cr in turn.
+    /// A plane of luma, then one with Cb and Cr interleaved.
     TwoPlanes {
-        /// The rows that share a row of chroma, 1 or 2.
+        /// The number of rows that share a row of chroma: 1 or 2.
         rows: usize,
         /// Whether Cr comes before Cb.
         swapped: bool,
     },
     /// A plane of luma, then one of Cb and one of Cr.
     ThreePlanes {
-        /// The rows that share a row of chroma, 1 or 2.
+        /// The number of rows that share a row of chroma: 1 or 2.
         rows: usize,
         /// Whether Cr comes before Cb.
         swapped: bool,
     },
-    /// A byte each for red, green and blue.
+    /// One byte each for red, green and blue.
     Rgb {
-        /// The bytes of a pixel, 3 or 4.
+        /// The bytes per pixel: 3 or 4.
         bytes: usize,
-        /// Where in a pixel red, green and blue are.
+        /// The offsets of red, green and blue in a pixel.
         at: [usize; 3],
     },
-    /// Two bytes a pixel, the lower first: 5 bits of red, 6 of green, 5 of blue.
+    /// Two bytes per pixel, little-endian: 5 bits of red, 6 of green, 5 of blue.
     Rgb565,
-    /// Luma alone.
+    /// Luma only.
     Grey,
 }
 
-/// What there is to know of a format.
-struct Facts {
+/// The description of a format.
+struct Description {
     /// Its name on the command line.
     name: &'static str,
-    /// V4L2's four characters.
+    /// Its V4L2 four-character code.
     fourcc: &'static [u8; 4],
-    /// What other programs call it: ffmpeg, GStreamer.
+    /// Its names in ffmpeg and GStreamer.
     aliases: &'static [&'static str],
     packing: Packing,
 }
 
-const fn facts(
+const fn describe(
     name: &'static str,
     fourcc: &'static [u8; 4],
     aliases: &'static [&'static str],
     packing: Packing,
-) -> Facts {
-    Facts {
+) -> Description {
+    Description {
         name,
         fourcc,
         aliases,
@@ -109,7 +108,7 @@ const fn rgb(bytes: usize, at: [usize; 3]) -> Packing {
 }
 
 impl PixelFormat {
-    /// All there are, the best first.
+    /// All formats, the preferred first.
     pub const ALL: [Self; 27] = [
         Self::Mjpg,
         Self::Jpeg,
@@ -141,11 +140,11 @@ impl PixelFormat {
     ];
 
     /// Source of the numbers: the kernel's "Image Formats" (`userspace-api/media/v4l/pixfmt`).
-    const fn facts(self) -> Facts {
+    const fn description(self) -> Description {
         match self {
-            Self::Mjpg => facts("mjpg", b"MJPG", &["mjpeg", "jpg"], Jpeg),
-            Self::Jpeg => facts("jpeg", b"JPEG", &[], Jpeg),
-            Self::Yuyv => facts(
+            Self::Mjpg => describe("mjpg", b"MJPG", &["mjpeg", "jpg"], Jpeg),
+            Self::Jpeg => describe("jpeg", b"JPEG", &[], Jpeg),
+            Self::Yuyv => describe(
                 "yuyv",
                 b"YUYV",
                 &["yuyv422", "yuy2"],
@@ -154,7 +153,7 @@ impl PixelFormat {
                     swapped: false,
                 },
             ),
-            Self::Uyvy => facts(
+            Self::Uyvy => describe(
                 "uyvy",
                 b"UYVY",
                 &["uyvy422"],
@@ -163,7 +162,7 @@ impl PixelFormat {
                     swapped: false,
                 },
             ),
-            Self::Yvyu => facts(
+            Self::Yvyu => describe(
                 "yvyu",
                 b"YVYU",
                 &["yvyu422"],
@@ -172,7 +171,7 @@ impl PixelFormat {
                     swapped: true,
                 },
             ),
-            Self::Vyuy => facts(
+            Self::Vyuy => describe(
                 "vyuy",
                 b"VYUY",
                 &[],
@@ -181,7 +180,7 @@ impl PixelFormat {
                     swapped: true,
                 },
             ),
-            Self::Nv16 => facts(
+            Self::Nv16 => describe(
                 "nv16",
                 b"NV16",
                 &[],
@@ -190,7 +189,7 @@ impl PixelFormat {
                     swapped: false,
                 },
             ),
-            Self::Nv61 => facts(
+            Self::Nv61 => describe(
                 "nv61",
                 b"NV61",
                 &[],
@@ -199,7 +198,7 @@ impl PixelFormat {
                     swapped: true,
                 },
             ),
-            Self::Yuv422p => facts(
+            Self::Yuv422p => describe(
                 "yuv422p",
                 b"422P",
                 &["yuv422", "y42b"],
@@ -208,7 +207,7 @@ impl PixelFormat {
                     swapped: false,
                 },
             ),
-            Self::Nv12 => facts(
+            Self::Nv12 => describe(
                 "nv12",
                 b"NV12",
                 &[],
@@ -217,7 +216,7 @@ impl PixelFormat {
                     swapped: false,
                 },
             ),
-            Self::Nv21 => facts(
+            Self::Nv21 => describe(
                 "nv21",
                 b"NV21",
                 &[],
@@ -226,7 +225,7 @@ impl PixelFormat {
                     swapped: true,
                 },
             ),
-            Self::Yuv420 => facts(
+            Self::Yuv420 => describe(
                 "yuv420",
                 b"YU12",
                 &["yuv420p", "i420"],
@@ -235,7 +234,7 @@ impl PixelFormat {
                     swapped: false,
                 },
             ),
-            Self::Yvu420 => facts(
+            Self::Yvu420 => describe(
                 "yvu420",
                 b"YV12",
                 &["yvu420p"],
@@ -244,60 +243,60 @@ impl PixelFormat {
                     swapped: true,
                 },
             ),
-            Self::Rgb24 => facts("rgb24", b"RGB3", &["rgb"], rgb(3, [0, 1, 2])),
-            Self::Bgr24 => facts("bgr24", b"BGR3", &["bgr"], rgb(3, [2, 1, 0])),
-            Self::Xbgr32 => facts("xbgr32", b"XR24", &["bgr0", "bgrx"], rgb(4, [2, 1, 0])),
-            Self::Abgr32 => facts("abgr32", b"AR24", &["bgra"], rgb(4, [2, 1, 0])),
-            Self::Bgr32 => facts("bgr32", b"BGR4", &[], rgb(4, [2, 1, 0])),
-            Self::Rgbx32 => facts("rgbx32", b"XB24", &["rgb0", "rgbx"], rgb(4, [0, 1, 2])),
-            Self::Rgba32 => facts("rgba32", b"AB24", &["rgba"], rgb(4, [0, 1, 2])),
-            Self::Xrgb32 => facts("xrgb32", b"BX24", &["0rgb", "xrgb"], rgb(4, [1, 2, 3])),
-            Self::Argb32 => facts("argb32", b"BA24", &["argb"], rgb(4, [1, 2, 3])),
-            Self::Rgb32 => facts("rgb32", b"RGB4", &[], rgb(4, [1, 2, 3])),
-            Self::Bgrx32 => facts("bgrx32", b"RX24", &["0bgr", "xbgr"], rgb(4, [3, 2, 1])),
-            Self::Bgra32 => facts("bgra32", b"RA24", &["abgr"], rgb(4, [3, 2, 1])),
-            Self::Rgb565 => facts("rgb565", b"RGBP", &["rgb565le", "rgb16"], Rgb565),
-            Self::Grey => facts("grey", b"GREY", &["gray", "gray8", "y8"], Grey),
+            Self::Rgb24 => describe("rgb24", b"RGB3", &["rgb"], rgb(3, [0, 1, 2])),
+            Self::Bgr24 => describe("bgr24", b"BGR3", &["bgr"], rgb(3, [2, 1, 0])),
+            Self::Xbgr32 => describe("xbgr32", b"XR24", &["bgr0", "bgrx"], rgb(4, [2, 1, 0])),
+            Self::Abgr32 => describe("abgr32", b"AR24", &["bgra"], rgb(4, [2, 1, 0])),
+            Self::Bgr32 => describe("bgr32", b"BGR4", &[], rgb(4, [2, 1, 0])),
+            Self::Rgbx32 => describe("rgbx32", b"XB24", &["rgb0", "rgbx"], rgb(4, [0, 1, 2])),
+            Self::Rgba32 => describe("rgba32", b"AB24", &["rgba"], rgb(4, [0, 1, 2])),
+            Self::Xrgb32 => describe("xrgb32", b"BX24", &["0rgb", "xrgb"], rgb(4, [1, 2, 3])),
+            Self::Argb32 => describe("argb32", b"BA24", &["argb"], rgb(4, [1, 2, 3])),
+            Self::Rgb32 => describe("rgb32", b"RGB4", &[], rgb(4, [1, 2, 3])),
+            Self::Bgrx32 => describe("bgrx32", b"RX24", &["0bgr", "xbgr"], rgb(4, [3, 2, 1])),
+            Self::Bgra32 => describe("bgra32", b"RA24", &["abgr"], rgb(4, [3, 2, 1])),
+            Self::Rgb565 => describe("rgb565", b"RGBP", &["rgb565le", "rgb16"], Rgb565),
+            Self::Grey => describe("grey", b"GREY", &["gray", "gray8", "y8"], Grey),
         }
     }
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
-        self.facts().name
+        self.description().name
     }
 
-    /// V4L2's number for it.
+    /// Its V4L2 code.
     pub fn fourcc(self) -> u32 {
-        u32::from_le_bytes(*self.facts().fourcc)
+        u32::from_le_bytes(*self.description().fourcc)
     }
 
-    /// The format that V4L2 has this number for.
-    pub fn of(fourcc: u32) -> Option<Self> {
+    /// The format with this V4L2 code.
+    pub fn from_fourcc(fourcc: u32) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|format| format.fourcc() == fourcc)
     }
 
-    /// The format of that name, in capitals or small letters: its own, V4L2's four characters, or
-    /// the name that ffmpeg or GStreamer has for it.
-    pub fn named(text: &str) -> Option<Self> {
+    /// Finds a format by its name, its four-character code or its name in ffmpeg or GStreamer,
+    /// ignoring case.
+    pub fn from_name(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         Self::ALL.into_iter().find(|format| {
-            let Facts {
+            let Description {
                 name,
                 fourcc,
                 aliases,
                 ..
-            } = format.facts();
+            } = format.description();
             name == text
                 || fourcc.eq_ignore_ascii_case(text.as_bytes())
                 || aliases.contains(&text.as_str())
         })
     }
 
-    /// How its bytes lie.
+    /// Its memory layout.
     pub(super) fn packing(self) -> Packing {
-        self.facts().packing
+        self.description().packing
     }
 
     /// Whether its pictures are JPEGs.
@@ -305,19 +304,19 @@ impl PixelFormat {
         self.packing() == Jpeg
     }
 
-    /// Whether its pictures are red, green and blue.
+    /// Whether it is an RGB format.
     pub fn is_rgb(self) -> bool {
         matches!(self.packing(), Rgb { .. } | Rgb565)
     }
 }
 
-/// Whether V4L2 has this number for what an image sensor gives without a picture processor: a Bayer
-/// pattern, of 8 to 16 bits, packed or not (`pixfmt-bayer`).
+/// Whether this is the V4L2 code of raw sensor data: a Bayer pattern of 8 to 16 bits, packed or not
+/// (`pixfmt-bayer`).
 pub(super) fn is_bayer(fourcc: u32) -> bool {
     matches!(
         &fourcc.to_le_bytes(),
         b"BA81" | b"GBRG" | b"GRBG" | b"RGGB" | b"BYR2"
-            // BG10, GB12, BA14 ..: 10 to 16 bits, each sample in two bytes.
+            // BG10, GB12, BA14 ..: 10 to 16 bits, two bytes per sample.
             | [b'B' | b'G' | b'R', b'A' | b'B' | b'G' | b'R', b'1', b'0' | b'2' | b'4' | b'6']
             // pBAA, pgCC ..: packed. aBA8, bBA8 ..: compressed to 8 bits.
             | [b'p', b'B' | b'G' | b'g' | b'R', b'A' | b'C' | b'E', b'A' | b'C' | b'E']

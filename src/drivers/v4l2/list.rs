@@ -1,33 +1,33 @@
 //! The table of `framecast cameras`.
 
 use std::fmt::Write;
-use std::io;
 
 use super::abi;
 use super::camera::{self, Camera};
 use super::error::CameraError;
-use super::offer::{PixelFormat, Rates, Size, Sizes, rate};
+use super::modes::{FrameRates, FrameSizes, PixelFormat, Size, rate};
+use crate::drivers::stderr::log_line;
 
 const HEADINGS: [&str; COLUMNS] = ["DEVICE", "NAME", "FORMAT", "SIZE", "FPS"];
 const COLUMNS: usize = 5;
 
-/// Why there is nothing to list.
+/// Why no camera is listed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// This machine has no camera.
-    #[error("no camera found; plug one in, or try the test card: framecast --camera pattern")]
+    #[error("no camera found; connect one, or use the test card: framecast --camera pattern")]
     NoCamera,
-    /// There may be one, but it cannot be asked.
+    /// A device may be a camera, but cannot be used.
     #[error(transparent)]
     Camera(#[from] CameraError),
 }
 
-/// The cameras of this machine as an aligned table, with their names, formats, sizes and rates. A
-/// format that framecast cannot show is marked. What cannot be opened is told in a line of its own
-/// on standard error.
+/// Returns an aligned table of the cameras of this machine with their names, formats, frame sizes
+/// and rates. Formats that framecast does not support are marked. Logs the devices that cannot be
+/// opened.
 ///
 /// # Errors
-/// There is no camera, or none that can be opened.
+/// There is no camera, or none can be opened.
 pub fn table() -> Result<String, ListError> {
     let (cameras, failures) = camera::all();
     if cameras.is_empty() {
@@ -36,13 +36,7 @@ pub fn table() -> Result<String, ListError> {
             .next()
             .map_or(ListError::NoCamera, ListError::Camera));
     }
-    // Standard error may be closed, and the table is what was asked for.
-    failures.iter().for_each(|failure| {
-        drop(io::Write::write_fmt(
-            &mut io::stderr(),
-            format_args!("{failure}\n"),
-        ))
-    });
+    failures.iter().for_each(log_line);
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     cameras
         .iter()
@@ -50,14 +44,14 @@ pub fn table() -> Result<String, ListError> {
     Ok(align(&rows))
 }
 
-/// A row for each size of each format. What a row shares with the one above it is left blank.
+/// One row per size of each format. A cell equal to the one above it is blank.
 fn rows_of(camera: &Camera) -> Vec<[String; COLUMNS]> {
     let mut rows = Vec::new();
     let mut head = [camera.path.display().to_string(), camera.name.clone()];
     for fourcc in camera.formats() {
         let mut name = abi::format_name(fourcc);
-        if PixelFormat::of(fourcc).is_none() {
-            name.push_str(" (not shown)");
+        if PixelFormat::from_fourcc(fourcc).is_none() {
+            name.push_str(" (unsupported)");
         }
         let mut sizes: Vec<_> = camera.sizes(fourcc).into_iter().map(Some).collect();
         if sizes.is_empty() {
@@ -72,7 +66,7 @@ fn rows_of(camera: &Camera) -> Vec<[String; COLUMNS]> {
                 device,
                 card,
                 std::mem::take(&mut name),
-                size.map_or("any".to_owned(), words),
+                size.map_or("any".to_owned(), size_range),
                 rates,
             ]);
         }
@@ -91,39 +85,39 @@ fn rows_of(camera: &Camera) -> Vec<[String; COLUMNS]> {
 }
 
 /// `1280x720`, or `32x32 to 2592x1944`.
-fn words(sizes: Sizes) -> String {
-    let least = Size {
-        width: sizes.width.least,
-        height: sizes.height.least,
+fn size_range(sizes: FrameSizes) -> String {
+    let min = Size {
+        width: sizes.width.min,
+        height: sizes.height.min,
     };
-    let greatest = Size {
-        width: sizes.width.greatest,
-        height: sizes.height.greatest,
+    let max = Size {
+        width: sizes.width.max,
+        height: sizes.height.max,
     };
-    if least == greatest {
-        least.to_string()
+    if min == max {
+        min.to_string()
     } else {
-        format!("{least} to {greatest}")
+        format!("{min} to {max}")
     }
 }
 
-/// The rates of the greatest of `sizes`: `30, 15`, or `1 to 90`.
-fn rates(camera: &Camera, fourcc: u32, sizes: &Sizes) -> String {
-    let greatest = Size {
-        width: sizes.width.greatest,
-        height: sizes.height.greatest,
+/// The rates of the largest of `sizes`: `30, 15`, or `1 to 90`.
+fn rates(camera: &Camera, fourcc: u32, sizes: &FrameSizes) -> String {
+    let max = Size {
+        width: sizes.width.max,
+        height: sizes.height.max,
     };
-    let words = |Rates { slowest, fastest }| {
-        if slowest == fastest {
-            rate(fastest)
+    let rate_range = |FrameRates { min, max }| {
+        if min == max {
+            rate(max)
         } else {
-            format!("{} to {}", rate(slowest), rate(fastest))
+            format!("{} to {}", rate(min), rate(max))
         }
     };
     camera
-        .rates(fourcc, greatest)
+        .rates(fourcc, max)
         .into_iter()
-        .map(words)
+        .map(rate_range)
         .collect::<Vec<_>>()
         .join(", ")
 }

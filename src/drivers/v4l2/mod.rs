@@ -1,15 +1,14 @@
-//! The source `v4l2`: a camera that Linux knows, by the Video4Linux2 API.
+//! The source `v4l2`: a camera with a Linux driver, through the Video4Linux2 API.
 //!
-//! What the camera compresses itself is passed through; everything else is encoded here.
+//! JPEGs of the camera are passed through; other formats are encoded here.
 //!
-//! The requests to the kernel are our own, in one file (`kernel`), because no crate makes them as a
-//! live server needs them: `linuxvideo` gives a picture without the time of its capture, can only
-//! wait without end, and panics when a driver answers oddly; `v4l2r` builds only where libclang is.
-//! They go through the C library, so that a camera made of software can be put in a real one's
-//! place with `LD_PRELOAD`.
+//! The file `kernel` makes the ioctl(2) requests itself, because no crate fits a live server:
+//! `linuxvideo` returns frames without their capture time, waits without a timeout, and panics on
+//! unexpected replies of a driver; `v4l2r` needs libclang to build. The requests go through the C
+//! library, so that a test can replace the camera by a fake one with `LD_PRELOAD`.
 //!
-//! Reading order: [`offer`] (what to take of what there is), `camera` (how to get it), [`signal`]
-//! (inputs, HDMI), [`raw`] and [`color`] (pictures that are no JPEGs yet), `kernel` and `abi`.
+//! Reading order: [`modes`] (the choice of format, size and rate), `camera` (device access),
+//! [`signal`] (inputs, HDMI), [`raw`] and [`color`] (encoding), `kernel` and `abi`.
 
 mod abi;
 mod camera;
@@ -19,7 +18,7 @@ pub mod error;
 mod format;
 mod kernel;
 mod list;
-pub mod offer;
+pub mod modes;
 pub mod raw;
 pub mod signal;
 #[cfg(test)]
@@ -34,18 +33,19 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use super::driver::{Driver, Parts, frame_timeout};
+use super::driver::{Driver, FrameWriter, frame_timeout};
 use super::error::{CaptureError, SourceError};
 use super::parameters::Parameters;
+use super::stderr::log_line;
 use crate::wire::jpeg::{self, Repaired};
 use crate::wire::part::{Reason, Repair};
-use abi::PictureFormat;
-use camera::{Camera, Recording, captured_at};
+use abi::PixFormat;
+use camera::{Camera, StreamingCamera, captured_at};
 use color::Colors;
-use error::{CameraError, Problem, say};
+use error::{CameraError, Problem};
 use kernel::Frame;
 pub use list::table;
-use offer::{Mode, PixelFormat, SIDE_PIXELS_MAX, Size, choose};
+use modes::{Mode, PixelFormat, SIDE_PIXELS_MAX, Size, choose};
 use raw::Layout;
 use signal::Standard;
 
@@ -53,7 +53,7 @@ const DEVICE_DEFAULT: &str = "/dev/video0";
 const FPS_DEFAULT: f64 = 30.0;
 const QUALITY_DEFAULT: u8 = 80;
 
-/// The parameters that are no controls.
+/// The parameters of the source; all others are controls of the camera.
 const PARAMETERS: [&str; 8] = [
     "size",
     "resolution",
@@ -65,64 +65,63 @@ const PARAMETERS: [&str; 8] = [
     "standard",
 ];
 
-/// A device that fails to give a picture for as long as this, and does nothing else, is opened
-/// again.
+/// The driver ends, and the server restarts it, if the device returns only errors for this time.
 const FAILING_MAX: Duration = Duration::from_secs(2);
 
-/// The time between two attempts to fetch a picture from a device that fails to give one.
+/// The time between two attempts to dequeue a frame from a device that returns an error.
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Warnings about single frames come no closer than this, and in the end no closer than that.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
-const COMPLAINT_INTERVAL_MAX: Duration = Duration::from_secs(60);
+/// The minimum time between two warnings about frames. It doubles with each warning, up to the
+/// maximum.
+const WARNING_INTERVAL: Duration = Duration::from_secs(1);
+const WARNING_INTERVAL_MAX: Duration = Duration::from_secs(60);
 
-/// `v4l2:/dev/video0?size=1280x720&fps=30&format=auto&quality=80`, or the device's path alone.
-/// Every part may be left out. All parameters but these, `timeout`, `input` and `standard` are
-/// controls of the camera, such as `brightness=128`.
+/// `v4l2:/dev/video0?size=1280x720&fps=30&format=auto&quality=80`, or the path of the device alone.
+/// Every part is optional. Besides these, the parameters `timeout`, `input` and `standard` exist;
+/// any other one is a control of the camera, such as `brightness=128`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct V4l2 {
-    /// The device's file.
+    /// The device file.
     pub device: PathBuf,
-    /// The size of the pictures; without one, that which the camera is set to, or 1280x720.
+    /// The frame size; by default the camera's current one, or 1280x720.
     pub size: Option<Size>,
-    /// Frames a second, above 0 and at most 240; 30 by default.
+    /// The frame rate, in frames per second, above 0 and at most 240; 30 by default.
     pub fps: Option<f64>,
-    /// What the camera is to give; without one, what costs least.
+    /// The pixel format; by default the one that needs the least work.
     pub format: Option<PixelFormat>,
-    /// The quality of JPEGs that are encoded here, 1 to 100. Those of the camera stay as they are.
+    /// The quality of JPEGs that are encoded here, 1 to 100. JPEGs of the camera are unchanged.
     pub quality: u8,
-    /// How long the camera may be silent, above 0 and at most an hour; 5 s by default.
+    /// The frame timeout, above 0 and at most an hour; 5 s by default.
     pub timeout: Option<Duration>,
-    /// The number or name of the input to capture from, of those that the device has.
+    /// The number or name of the input.
     pub input: Option<String>,
     /// The television standard of an analog input.
     pub standard: Option<Standard>,
-    /// Controls by their names, in the order in which they are set.
+    /// Names and values of controls, in the order in which they are set.
     pub controls: Vec<(String, i64)>,
 }
 
 impl V4l2 {
-    /// Whether `text` is the name of a device and thereby of a source.
+    /// Whether `text` is the path of a video device, which is a source without a scheme.
     pub(crate) fn is_device(text: &str) -> bool {
         text.starts_with("/dev/video") || text.starts_with("/dev/v4l/")
     }
 
     pub(crate) fn parse(rest: &str) -> Result<Self, SourceError> {
         let (device, query) = rest.rsplit_once('?').unwrap_or((rest, ""));
-        let parameters = Parameters::open("v4l2", query);
+        let parameters = Parameters::with_others("v4l2", query);
         let mut controls = Vec::new();
         for (name, value) in parameters.others(&PARAMETERS) {
             controls.push(parse_control(name.into_owned(), value.into_owned())?);
         }
-        let size_rule =
-            || format!("WIDTHxHEIGHT, each from 1 to {SIDE_PIXELS_MAX}, such as 1280x720");
-        let format_rule = || {
+        let sizes = || format!("WIDTHxHEIGHT, each from 1 to {SIDE_PIXELS_MAX}, such as 1280x720");
+        let formats = || {
             format!(
                 "auto, {}",
                 PixelFormat::ALL.map(PixelFormat::name).join(", ")
             )
         };
-        let size = parameters.optional("size", |_| true, size_rule)?;
+        let size = parameters.optional("size", |_| true, sizes)?;
         Ok(Self {
             device: PathBuf::from(if device.is_empty() {
                 DEVICE_DEFAULT
@@ -130,13 +129,13 @@ impl V4l2 {
                 device
             }),
             size: size.map_or_else(
-                || parameters.optional("resolution", |_| true, size_rule),
+                || parameters.optional("resolution", |_| true, sizes),
                 |size| Ok(Some(size)),
             )?,
-            fps: parameters.given_fps()?,
+            fps: parameters.optional_fps()?,
             format: parameters
-                .optional::<Choice>("format", |_| true, format_rule)?
-                .and_then(|Choice(format)| format),
+                .optional::<FormatParameter>("format", |_| true, formats)?
+                .and_then(|FormatParameter(format)| format),
             quality: parameters.quality(QUALITY_DEFAULT)?,
             timeout: parameters.timeout()?,
             input: parameters.optional(
@@ -144,31 +143,31 @@ impl V4l2 {
                 |_| true,
                 || "the number or name of an input".to_owned(),
             )?,
-            standard: parameters.optional("standard", |_| true, Standard::rule)?,
+            standard: parameters.optional("standard", |_| true, Standard::expected)?,
             controls,
         })
     }
 
-    /// What to take of what `camera` offers.
+    /// Chooses the mode to set, among those that `camera` supports.
     fn choose(&self, camera: &Camera) -> Result<Mode, CameraError> {
-        let wanted = |format| self.format.is_none_or(|wanted| wanted == format);
-        let offers: Vec<_> = camera
-            .offers()
+        let is_wanted = |format| self.format.is_none_or(|wanted| wanted == format);
+        let formats: Vec<_> = camera
+            .supported_formats()
             .into_iter()
-            .filter(|offer| wanted(offer.format))
+            .filter(|supported| is_wanted(supported.format))
             .collect();
         let size = self
             .size
             .or_else(|| camera.size().filter(|size| size.is_sensible()))
             .unwrap_or_default();
         let fps = self.fps.unwrap_or(FPS_DEFAULT);
-        let mode = choose(&offers, size, fps, |format, size| {
+        let mode = choose(&formats, size, fps, |format, size| {
             camera.rates(format.fourcc(), size)
         });
         mode.ok_or_else(|| camera.no_format(self.format))
     }
 
-    /// Sets up `camera`; logs it if that does not give what was asked for.
+    /// Configures `camera`; logs the mode if it differs from the requested one.
     fn set_up(&self, camera: &mut Camera) -> Result<Setup, CameraError> {
         if let Some(input) = &self.input {
             camera.select_input(input)?;
@@ -178,32 +177,31 @@ impl V4l2 {
         }
         camera.lock_signal()?;
         camera.set_controls(&self.controls)?;
-        let (mode, picture) = camera.set_mode(self.choose(camera)?, self.fps.is_some())?;
-        let is_format = self.format.is_none_or(|format| format == mode.format);
-        if !is_format
-            || !mode.is_like(
+        let (mode, pix) = camera.set_mode(self.choose(camera)?, self.fps.is_some())?;
+        let has_wanted_format = self.format.is_none_or(|format| format == mode.format);
+        if !has_wanted_format
+            || !mode.matches(
                 self.size.unwrap_or(mode.size),
                 self.fps.unwrap_or(FPS_DEFAULT),
             )
         {
             let device = self.device.display();
-            say(format_args!(
-                "{device} gives {mode}, which is the nearest to what was asked for"
+            log_line(format_args!(
+                "{device}: requested mode not supported; using the nearest, {mode}"
             ));
         }
-        let encoding = Encoding::new(&picture, self.quality);
-        let encoding = encoding.ok_or_else(|| camera.error(Problem::NoSuchSize(mode.size)))?;
-        // A camera may be slower than it was asked to be, or than it reports.
+        let encoding = Encoding::new(&pix, self.quality);
+        let encoding = encoding.ok_or_else(|| camera.error(Problem::InvalidSize(mode.size)))?;
+        // A camera may be slower than the requested rate, or than the rate that it reports.
         let fps = self.fps.map_or(mode.fps, |fps| fps.min(mode.fps));
         Ok(Setup {
             encoding,
-            frame_timeout: self.patience_at(fps),
+            frame_timeout: self.frame_timeout_at(fps),
         })
     }
 
-    /// The patience with a camera that gives pictures at this rate, or at the one that its exposure
-    /// leaves.
-    fn patience_at(&self, fps: f64) -> Duration {
+    /// The frame timeout at this frame rate. A long exposure time lowers the rate.
+    fn frame_timeout_at(&self, fps: f64) -> Duration {
         let exposures = self
             .controls
             .iter()
@@ -211,82 +209,82 @@ impl V4l2 {
         frame_timeout(self.timeout, Some(exposures.fold(fps, f64::min)))
     }
 
-    fn cannot_give(&self, error: io::Error) -> CameraError {
-        CameraError::failed(&self.device, "give a picture (VIDIOC_DQBUF)", error)
+    fn dequeue_error(&self, error: io::Error) -> CameraError {
+        CameraError::failed(&self.device, "dequeue a frame (VIDIOC_DQBUF)", error)
     }
 
-    /// Sends frames until the signal changes, for which the camera has to be set up again.
-    fn record(
+    /// Sends frames until the signal changes: then the camera must be configured again.
+    fn capture(
         &self,
-        mut recording: Recording,
+        mut camera: StreamingCamera,
         setup: &Setup,
-        parts: &mut Parts,
+        writer: &mut FrameWriter,
     ) -> Result<(), CaptureError> {
         let Setup {
             encoding,
             frame_timeout,
         } = setup;
-        let mut complaints = Complaints::default();
-        let mut last_picture = Instant::now();
+        let mut warnings = Warnings::default();
+        let mut newest_at = Instant::now();
         let mut failing_since = None;
         loop {
-            let left = frame_timeout.saturating_sub(last_picture.elapsed());
-            if left.is_zero() || !recording.wait(left)? {
-                let problem = if recording.has_no_signal() {
+            let left = frame_timeout.saturating_sub(newest_at.elapsed());
+            if left.is_zero() || !camera.wait(left)? {
+                let problem = if camera.has_no_signal() {
                     Problem::NoSignal
                 } else {
                     Problem::Silent(*frame_timeout)
                 };
                 return Err(CameraError::new(&self.device, problem).into());
             }
-            if recording.has_other_signal() {
+            if camera.has_signal_changed() {
                 return Ok(());
             }
-            // Of what an encoder is too slow for, the newest is worth its time. Passing on costs
-            // none.
-            let outcome = match recording.next(encoding.is_work()) {
+            // If the encoder is slower than the camera, only the newest frame is encoded. JPEGs are
+            // all passed through.
+            let outcome = match camera.next(encoding.needs_encoder()) {
                 Ok(None) => continue,
                 Ok(Some(frame)) => {
                     let jpeg = encoding.jpeg(&frame);
                     jpeg.map(|(jpeg, repair)| {
-                        parts.send_repaired(captured_at(&frame), &jpeg, repair)
+                        writer.send_repaired(captured_at(&frame), &jpeg, repair)
                     })
                 }
-                // One picture is lost; the device goes on, says the manual of VIDIOC_DQBUF. If it
-                // does not:
+                // EIO: one frame is lost and the device goes on (VIDIOC_DQBUF(2)), unless it fails
+                // all the time.
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => {
                     if failing_since.get_or_insert_with(Instant::now).elapsed() > FAILING_MAX {
-                        return Err(self.cannot_give(error).into());
+                        return Err(self.dequeue_error(error).into());
                     }
                     thread::sleep(RETRY_INTERVAL);
                     Err(FrameError::Lost(error))
                 }
-                Err(error) => return Err(self.cannot_give(error).into()),
+                Err(error) => return Err(self.dequeue_error(error).into()),
             };
             match outcome {
                 Ok(sent) => {
                     sent?;
-                    last_picture = Instant::now();
+                    newest_at = Instant::now();
                     failing_since = None;
                 }
-                Err(flaw) => {
-                    complaints.add(&self.device, &flaw);
-                    parts.report_rejected(flaw.reason())?;
+                Err(error) => {
+                    warnings.add(&self.device, &error);
+                    writer.report_rejected(error.reason())?;
                 }
             }
         }
     }
 }
 
-/// How a camera is set up.
+/// The configuration of a camera.
 struct Setup {
     encoding: Encoding,
-    /// How long it may give no picture.
     frame_timeout: Duration,
 }
 
 impl Driver for V4l2 {
-    /// Opening a camera may be heard or seen, so only its file is looked at.
+    /// Checks the permissions of the file. It does not open the device: that may move a lens or
+    /// switch a light on.
     fn check(&self) -> Result<(), SourceError> {
         let problem = match access(&self.device, Access::READ_OK | Access::WRITE_OK) {
             Err(Errno::NOENT | Errno::NOTDIR) => Problem::Absent,
@@ -296,94 +294,90 @@ impl Driver for V4l2 {
         Err(CameraError::new(&self.device, problem).into())
     }
 
-    fn run(&self, parts: &mut Parts) -> Result<(), CaptureError> {
+    fn run(&self, writer: &mut FrameWriter) -> Result<(), CaptureError> {
         loop {
             let mut camera = Camera::open(&self.device)?;
             let setup = self.set_up(&mut camera)?;
-            self.record(camera.start()?, &setup, parts)?;
-            say(format_args!(
-                "{}: the signal on its input has changed; starting again",
+            self.capture(camera.start()?, &setup, writer)?;
+            log_line(format_args!(
+                "{}: the input signal has changed; restarting the capture",
                 self.device.display()
             ));
         }
     }
 
     fn frame_timeout(&self) -> Option<Duration> {
-        Some(self.patience_at(self.fps.unwrap_or(FPS_DEFAULT)))
+        Some(self.frame_timeout_at(self.fps.unwrap_or(FPS_DEFAULT)))
     }
 }
 
-/// The parameter `format`.
-struct Choice(Option<PixelFormat>);
+/// The parameter `format`; `None` for `auto`.
+struct FormatParameter(Option<PixelFormat>);
 
-impl std::str::FromStr for Choice {
+impl std::str::FromStr for FormatParameter {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        match PixelFormat::named(text) {
+        match PixelFormat::from_name(text) {
             None if !text.eq_ignore_ascii_case("auto") => Err(()),
             format => Ok(Self(format)),
         }
     }
 }
 
-/// Which controls there are only the camera knows. Their names are written as they like: "White
-/// Balance" is `white_balance`.
+/// Parses a control. Its name is normalized, "White Balance" to `white_balance`, and compared with
+/// the camera's controls when the camera is opened.
 fn parse_control(name: String, value: String) -> Result<(String, i64), SourceError> {
-    let name = match controls::spell(&name) {
-        spelled if spelled.is_empty() => {
-            let known = format!(
-                "{} and the camera's controls, such as brightness",
-                PARAMETERS.join(", ")
-            );
+    let name = match controls::control_name(&name) {
+        normalized if normalized.is_empty() => {
             return Err(SourceError::Parameter {
                 scheme: "v4l2",
                 name: Some(name),
-                known,
+                expected: format!(
+                    "{} or a control of the camera, such as brightness",
+                    PARAMETERS.join(", ")
+                ),
             });
         }
-        spelled => spelled,
+        normalized => normalized,
     };
     match value.parse() {
         Ok(number) => Ok((name, number)),
-        Err(_) => {
-            let rule = format!("{name}=NUMBER, a whole one");
-            Err(SourceError::Value {
-                scheme: "v4l2",
-                what: "value of a control",
-                value,
-                rule,
-            })
-        }
+        Err(_) => Err(SourceError::Value {
+            scheme: "v4l2",
+            what: "control value",
+            value,
+            expected: format!("{name}= and a whole number"),
+        }),
     }
 }
 
-/// How JPEGs are made of what the camera gives.
+/// How the frames of the camera become JPEGs.
 enum Encoding {
-    /// It gives JPEGs.
-    Passed,
-    /// It gives pictures that lie so, to be encoded at this quality.
-    Encoded(Layout, u8),
+    /// The camera gives JPEGs.
+    PassThrough,
+    /// The camera gives pictures of this layout, which are encoded at this quality.
+    Encode(Layout, u8),
 }
 
 impl Encoding {
-    fn new(picture: &PictureFormat, quality: u8) -> Option<Self> {
-        let format = PixelFormat::of(picture.pixel_format)?;
+    fn new(pix: &PixFormat, quality: u8) -> Option<Self> {
+        let format = PixelFormat::from_fourcc(pix.pixel_format)?;
         if format.is_jpeg() {
-            return Some(Self::Passed);
+            return Some(Self::PassThrough);
         }
         let layout = Layout::new(
             format,
-            picture.width,
-            picture.height,
-            picture.bytes_per_line,
-            Colors::new(format, picture),
+            pix.width,
+            pix.height,
+            pix.bytes_per_line,
+            Colors::new(format, pix),
         )?;
-        Some(Self::Encoded(layout, quality))
+        Some(Self::Encode(layout, quality))
     }
 
-    fn is_work(&self) -> bool {
-        matches!(self, Self::Encoded(..))
+    fn needs_encoder(&self) -> bool {
+        matches!(self, Self::Encode(..))
     }
 
     fn jpeg<'a>(&self, frame: &'a Frame) -> Result<(Cow<'a, [u8]>, Option<Repair>), FrameError> {
@@ -391,15 +385,16 @@ impl Encoding {
             return Err(FrameError::Damaged);
         }
         Ok(match self {
-            Self::Passed => tidy(frame.bytes)?,
-            Self::Encoded(layout, quality) => (layout.encode(frame.bytes, *quality)?.into(), None),
+            Self::PassThrough => normalize(frame.bytes)?,
+            Self::Encode(layout, quality) => (layout.encode(frame.bytes, *quality)?.into(), None),
         })
     }
 }
 
-/// A camera's JPEG as a browser wants it: nothing before or behind it, no picture within it, and
-/// with its end marker and Huffman tables. Also what was mended.
-fn tidy(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Repair>), jpeg::JpegError> {
+/// Makes a camera's JPEG acceptable to browsers: removes bytes before and after it and embedded
+/// thumbnails, adds a missing end marker and missing Huffman tables. Also returns what was
+/// repaired.
+fn normalize(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Repair>), jpeg::JpegError> {
     let Repaired {
         jpeg,
         picture,
@@ -418,12 +413,12 @@ fn tidy(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Repair>), jpeg::JpegError
     Ok((complete, repair))
 }
 
-/// Why a frame is not shown.
+/// Why a frame is rejected.
 #[derive(Debug, thiserror::Error)]
 enum FrameError {
-    #[error("its driver reports that it is damaged")]
+    #[error("marked as damaged by the camera's driver")]
     Damaged,
-    #[error("its driver lost it ({0})")]
+    #[error("lost by the camera's driver ({0})")]
     Lost(io::Error),
     #[error(transparent)]
     Flawed(#[from] jpeg::JpegError),
@@ -432,7 +427,7 @@ enum FrameError {
 }
 
 impl FrameError {
-    /// Under which reason it is counted.
+    /// The reason under which the server counts it.
     fn reason(&self) -> Reason {
         match self {
             Self::Damaged | Self::Lost(_) | Self::Short(_) => Reason::Truncated,
@@ -441,37 +436,38 @@ impl FrameError {
     }
 }
 
-/// Warnings about frames that are not shown: the more there are, the fewer of them are logged.
+/// Rate-limited warnings about rejected frames.
 #[derive(Default)]
-struct Complaints {
+struct Warnings {
     last: Option<Instant>,
-    /// From the last warning to the next.
+    /// The minimum time from the last warning to the next.
     interval: Duration,
-    unsaid: u64,
+    /// Warnings that were not logged since the last one.
+    suppressed: u64,
 }
 
-impl Complaints {
-    fn add(&mut self, device: &Path, flaw: &FrameError) {
+impl Warnings {
+    fn add(&mut self, device: &Path, error: &FrameError) {
         let now = Instant::now();
         let since = self.last.map(|last| now - last);
         if since.is_some_and(|since| since < self.interval) {
-            self.unsaid += 1;
+            self.suppressed += 1;
             return;
         }
-        // Nothing for long: it was well in between.
-        let is_new = since.is_none_or(|since| since > self.interval + COMPLAINT_INTERVAL_MAX);
+        // After a long time without warnings, the interval starts from the minimum again.
+        let is_new = since.is_none_or(|since| since > self.interval + WARNING_INTERVAL_MAX);
         self.interval = if is_new {
-            COMPLAINT_INTERVAL
+            WARNING_INTERVAL
         } else {
-            (self.interval * 2).min(COMPLAINT_INTERVAL_MAX)
+            (self.interval * 2).min(WARNING_INTERVAL_MAX)
         };
-        let more = match std::mem::take(&mut self.unsaid) {
+        let more = match std::mem::take(&mut self.suppressed) {
             0 => String::new(),
-            more => format!(", as {more} before it"),
+            more => format!("; {more} more before it"),
         };
         self.last = Some(now);
-        say(format_args!(
-            "left out a frame of {}: {flaw}{more}",
+        log_line(format_args!(
+            "{}: frame rejected: {error}{more}",
             device.display()
         ));
     }

@@ -1,41 +1,40 @@
-//! Pictures without compression, and JPEGs of them.
+//! Encoding of uncompressed pictures as JPEG.
 //!
-//! The encoder takes a row of each of luma, Cb and Cr, which is how most cameras give them: only
-//! the range of values is changed, and the matrix where it is another (see `color`).
+//! The encoder takes one row each of luma, Cb and Cr. Most cameras give Y'CbCr too, so that only
+//! the range, and for some devices the matrix, is converted (see `color`).
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 
 use super::color::{self, Colors, Conversion, Tables};
 use super::format::{Packing, PixelFormat};
 
-/// How the bytes of a picture lie.
+/// The memory layout of a picture of a given size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     packing: Packing,
     width: u16,
     height: u16,
-    /// From the start of one row to that of the next, in bytes; in the first plane if there are
-    /// several.
+    /// The distance of two rows in bytes, in the first plane if there are several.
     stride: usize,
     conversion: Conversion,
 }
 
-/// The picture has fewer bytes than its size asks for.
+/// The picture has fewer bytes than its layout requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the picture has {bytes} bytes instead of {needed}")]
+#[error("truncated picture: {bytes} bytes, expected {expected}")]
 pub struct TooShort {
-    /// The bytes there are.
+    /// The bytes received.
     pub bytes: usize,
-    /// The bytes there should be.
-    pub needed: usize,
+    /// The bytes expected.
+    pub expected: usize,
 }
 
 impl Layout {
-    /// Pictures of `format` with a size in pixels. `stride` is the distance of two rows in bytes
-    /// (of luma, where that has a plane of its own), and 0 or any number that is too small stands
-    /// for rows without a gap.
+    /// The layout of pictures in `format`, with a size in pixels. `stride` is the distance of two
+    /// rows in bytes, in the luma plane if there are several planes; 0 or a value that is too small
+    /// means rows without padding.
     ///
-    /// `None` if `format` is a JPEG already, or if a side is 0 or more than a JPEG's can be.
+    /// `None` if `format` is JPEG, or if a side is 0 or above 65,535.
     pub fn new(
         format: PixelFormat,
         width: u32,
@@ -62,14 +61,14 @@ impl Layout {
         })
     }
 
-    /// The bytes of a picture that lies so.
+    /// The size of a picture in bytes.
     pub fn bytes(&self) -> usize {
         let (rows, planes) = (usize::from(self.height), self.chroma_planes());
         self.stride * rows + planes.map_or(0, |planes| planes.count * planes.stride * planes.rows)
     }
 
-    /// The planes of chroma behind that of luma, if there are any. Where a side is odd, the last
-    /// column or row has chroma of its own; a gap between rows is in proportion.
+    /// The chroma planes after the luma plane, if any. If a side is odd, the last column or row has
+    /// its own chroma. The padding of rows is in proportion to the luma plane's.
     fn chroma_planes(&self) -> Option<ChromaPlanes> {
         let rows = |shared| usize::from(self.height).div_ceil(shared);
         match self.packing {
@@ -87,14 +86,17 @@ impl Layout {
         }
     }
 
-    /// The picture as a baseline JPEG with as much color as it has. `quality` is from 1 to 100.
+    /// Encodes a picture as baseline JPEG with the picture's chroma resolution. `quality` is from 1
+    /// to 100.
     ///
     /// # Errors
-    /// `picture` is cut short.
+    /// `picture` is truncated.
     pub fn encode(&self, picture: &[u8], quality: u8) -> Result<Vec<u8>, TooShort> {
-        let (bytes, needed) = (picture.len(), self.bytes());
-        let picture = picture.get(..needed).ok_or(TooShort { bytes, needed })?;
-        let mut jpeg = Vec::with_capacity(needed / 8);
+        let (bytes, expected) = (picture.len(), self.bytes());
+        let picture = picture
+            .get(..expected)
+            .ok_or(TooShort { bytes, expected })?;
+        let mut jpeg = Vec::with_capacity(expected / 8);
         let mut encoder = Encoder::new(&mut jpeg, quality);
         encoder.set_sampling_factor(match self.packing {
             Packing::Grey => SamplingFactor::F_1_1,
@@ -105,11 +107,11 @@ impl Layout {
             layout: self,
             bytes: picture,
         });
-        encoded.expect("both sides are above 0, and a Vec takes every byte");
+        encoded.expect("both sides are above 0, and writing to a Vec cannot fail");
         Ok(jpeg)
     }
 
-    /// How many rows of the JPEG share a row of chroma.
+    /// The number of rows of the JPEG that share a row of chroma.
     fn shared_rows(&self) -> usize {
         match self.packing {
             Packing::TwoPlanes { rows, .. } | Packing::ThreePlanes { rows, .. } => rows,
@@ -119,16 +121,16 @@ impl Layout {
     }
 }
 
-/// Where chroma is, if not beside luma.
+/// The chroma planes of a picture.
 struct ChromaPlanes {
     count: usize,
-    /// From the start of one row to that of the next, in bytes.
+    /// The distance of two rows in bytes.
     stride: usize,
     /// The rows of each plane.
     rows: usize,
 }
 
-/// A picture with all the bytes that its layout asks for.
+/// A picture with exactly the bytes of its layout.
 struct Picture<'a> {
     layout: &'a Layout,
     bytes: &'a [u8],
@@ -151,45 +153,46 @@ impl ImageBuffer for Picture<'_> {
         self.layout.height
     }
 
-    /// The encoder wants a value of each kind for every pixel, and then skips those that the JPEG
-    /// is not to have.
+    /// Fills one row. The encoder expects a value of each component for every pixel, and subsamples
+    /// chroma itself: it skips the values that it does not need.
     fn fill_buffers(&self, y: u16, [luma, blue, red, _]: &mut [Vec<u8>; 4]) {
         let (y, width) = (usize::from(y), usize::from(self.layout.width));
         let Conversion {
             tables,
-            turn,
-            widen,
+            matrix,
+            expands_range,
         } = self.layout.conversion;
         let luma = grow(luma, width);
         if self.layout.packing == Packing::Grey {
-            return expand(luma, self.row(y), &tables.luma);
+            return convert(luma, self.row(y), &tables.luma);
         }
         let (blue, red) = (grow(blue, width), grow(red, width));
-        // The last row stands for those below it, which the encoder adds to fill a block.
+        // Chroma of these rows is skipped by the encoder. The last row is not: the encoder repeats
+        // it to fill a block.
         let is_skipped =
             y % self.layout.shared_rows() > 0 && y + 1 < usize::from(self.layout.height);
-        let with_chroma = !is_skipped || turn.is_some();
+        let with_chroma = !is_skipped || matrix.is_some();
         self.fill(y, luma, with_chroma.then_some([&mut *blue, &mut *red]));
-        if let Some(turn) = turn {
-            turn.apply(luma, blue, red);
+        if let Some(matrix) = matrix {
+            matrix.apply(luma, blue, red);
         }
-        if widen {
-            color::widen(luma, 16, 0);
+        if expands_range {
+            color::expand_range(luma, 16, 0);
             if with_chroma {
-                color::widen(blue, 128, 128);
-                color::widen(red, 128, 128);
+                color::expand_range(blue, 128, 128);
+                color::expand_range(red, 128, 128);
             }
         }
     }
 }
 
 impl Picture<'_> {
-    /// The row `y`, and what is behind its pixels up to the next row.
+    /// The row `y` with its padding.
     fn row(&self, y: usize) -> &[u8] {
         &self.bytes[y * self.layout.stride..][..self.layout.stride]
     }
 
-    /// The row of plane `plane` of chroma that belongs to the row `y`.
+    /// The row of the chroma plane `plane` for the row `y`.
     fn chroma_row(&self, y: usize, plane: usize) -> &[u8] {
         let Some(ChromaPlanes { stride, rows, .. }) = self.layout.chroma_planes() else {
             return &[];
@@ -199,7 +202,7 @@ impl Picture<'_> {
         &self.bytes[start + row * stride..][..stride]
     }
 
-    /// Fills in the row `y`; without chroma if that is not looked at.
+    /// Fills the row `y`; `chroma` is `None` if the encoder skips it.
     fn fill(&self, y: usize, luma: &mut [u8], chroma: Option<[&mut [u8]; 2]>) {
         let tables = self.layout.conversion.tables;
         match self.layout.packing {
@@ -210,16 +213,20 @@ impl Picture<'_> {
                 pairs::<1>(self.row(y), luma, ordered(chroma, swapped), tables)
             }
             Packing::TwoPlanes { swapped, .. } => {
-                expand(luma, self.row(y), &tables.luma);
+                convert(luma, self.row(y), &tables.luma);
                 let Some([first, second]) = ordered(chroma, swapped) else {
                     return;
                 };
-                let mixed = self.chroma_row(y, 0);
-                double(first, mixed.iter().step_by(2), &tables.chroma);
-                double(second, mixed.iter().skip(1).step_by(2), &tables.chroma);
+                let interleaved = self.chroma_row(y, 0);
+                double(first, interleaved.iter().step_by(2), &tables.chroma);
+                double(
+                    second,
+                    interleaved.iter().skip(1).step_by(2),
+                    &tables.chroma,
+                );
             }
             Packing::ThreePlanes { swapped, .. } => {
-                expand(luma, self.row(y), &tables.luma);
+                convert(luma, self.row(y), &tables.luma);
                 let Some([first, second]) = ordered(chroma, swapped) else {
                     return;
                 };
@@ -229,19 +236,21 @@ impl Picture<'_> {
             Packing::Rgb {
                 bytes: 3,
                 at: [0, ..],
-            } => rgb(self.pixels(y), luma, chroma, of_bytes::<0, 1, 2>),
-            Packing::Rgb { bytes: 3, .. } => rgb(self.pixels(y), luma, chroma, of_bytes::<2, 1, 0>),
+            } => rgb(self.pixels(y), luma, chroma, rgb_of_bytes::<0, 1, 2>),
+            Packing::Rgb { bytes: 3, .. } => {
+                rgb(self.pixels(y), luma, chroma, rgb_of_bytes::<2, 1, 0>)
+            }
             Packing::Rgb { at: [0, ..], .. } => {
-                rgb(self.pixels(y), luma, chroma, of_word::<0, 1, 2>)
+                rgb(self.pixels(y), luma, chroma, rgb_of_word::<0, 1, 2>)
             }
             Packing::Rgb { at: [1, ..], .. } => {
-                rgb(self.pixels(y), luma, chroma, of_word::<1, 2, 3>)
+                rgb(self.pixels(y), luma, chroma, rgb_of_word::<1, 2, 3>)
             }
             Packing::Rgb { at: [2, ..], .. } => {
-                rgb(self.pixels(y), luma, chroma, of_word::<2, 1, 0>)
+                rgb(self.pixels(y), luma, chroma, rgb_of_word::<2, 1, 0>)
             }
-            Packing::Rgb { .. } => rgb(self.pixels(y), luma, chroma, of_word::<3, 2, 1>),
-            Packing::Rgb565 => rgb(self.pixels(y), luma, chroma, of_565),
+            Packing::Rgb { .. } => rgb(self.pixels(y), luma, chroma, rgb_of_word::<3, 2, 1>),
+            Packing::Rgb565 => rgb(self.pixels(y), luma, chroma, rgb_of_565),
             Packing::Grey | Packing::Jpeg => {}
         }
     }
@@ -252,8 +261,8 @@ impl Picture<'_> {
     }
 }
 
-/// Fills a row in from pixels that `unpack` makes red, green and blue of, a block of them after the
-/// other: processors compute many values at once if each color has a place of its own.
+/// Fills a row from pixels that `unpack` splits into red, green and blue. It works block by block,
+/// with one array per color, so that the conversion compiles to SIMD instructions.
 #[inline(always)]
 fn rgb<const N: usize>(
     pixels: &[[u8; N]],
@@ -310,22 +319,26 @@ fn fill_chroma<const N: usize>(
     }
 }
 
-/// Red, green and blue in three bytes of a pixel, at these places.
+/// Red, green and blue of a three-byte pixel, at these offsets.
 #[inline(always)]
-fn of_bytes<const RED: usize, const GREEN: usize, const BLUE: usize>(pixel: &[u8; 3]) -> [u16; 3] {
+fn rgb_of_bytes<const RED: usize, const GREEN: usize, const BLUE: usize>(
+    pixel: &[u8; 3],
+) -> [u16; 3] {
     [pixel[RED], pixel[GREEN], pixel[BLUE]].map(u16::from)
 }
 
-/// Red, green and blue in four bytes of a pixel, at these places.
+/// Red, green and blue of a four-byte pixel, at these offsets.
 #[inline(always)]
-fn of_word<const RED: usize, const GREEN: usize, const BLUE: usize>(pixel: &[u8; 4]) -> [u16; 3] {
+fn rgb_of_word<const RED: usize, const GREEN: usize, const BLUE: usize>(
+    pixel: &[u8; 4],
+) -> [u16; 3] {
     let word = u32::from_le_bytes(*pixel);
     [RED, GREEN, BLUE].map(|at| (word >> (8 * at) & 0xff) as u16)
 }
 
-/// Five bits of red, six of green and five of blue, each spread to eight.
+/// Red, green and blue of an RGB565 pixel, each expanded to eight bits.
 #[inline(always)]
-fn of_565(pixel: &[u8; 2]) -> [u16; 3] {
+fn rgb_of_565(pixel: &[u8; 2]) -> [u16; 3] {
     let bits = u16::from_le_bytes(*pixel);
     let (red, green, blue) = (bits >> 11, bits >> 5 & 63, bits & 31);
     [
@@ -335,19 +348,20 @@ fn of_565(pixel: &[u8; 2]) -> [u16; 3] {
     ]
 }
 
-/// Makes `buffer` longer by `more` bytes, which are given out.
+/// Appends `more` bytes to `buffer` and returns them.
 fn grow(buffer: &mut Vec<u8>, more: usize) -> &mut [u8] {
     let start = buffer.len();
     buffer.resize(start + more, 0);
     &mut buffer[start..]
 }
 
-/// The rows of chroma in the order in which a device gives them.
+/// The rows of chroma in the device's order.
 fn ordered(chroma: Option<[&mut [u8]; 2]>, swapped: bool) -> Option<[&mut [u8]; 2]> {
     chroma.map(|[blue, red]| if swapped { [red, blue] } else { [blue, red] })
 }
 
-fn expand(to: &mut [u8], from: &[u8], table: &[u8; 256]) {
+/// Looks up each value of `from` in `table`.
+fn convert(to: &mut [u8], from: &[u8], table: &[u8; 256]) {
     to.iter_mut()
         .zip(from)
         .for_each(|(to, &from)| *to = table[usize::from(from)]);
@@ -365,8 +379,8 @@ fn double<'a>(to: &mut [u8], mut from: impl Iterator<Item = &'a u8>, table: &[u8
         .for_each(|(to, &from)| *to = table[usize::from(from)]);
 }
 
-/// Two pixels in four bytes, the first luma at `LUMA`. A last pixel without a partner takes its
-/// chroma from before it: half of its own is missing.
+/// Two pixels in four bytes, the first luma at `LUMA`. With an odd width, the last pixel takes the
+/// chroma of the pair before it: half of its own is missing.
 fn pairs<const LUMA: usize>(
     row: &[u8],
     luma: &mut [u8],

@@ -1,20 +1,22 @@
-//! What a device captures from: its inputs, the television standard of an analog one, and the
+//! The input of a device: its selection, the television standard of an analog input, and the
 //! timings of a digital one (HDMI, DVI, SDI).
 
 use std::io;
 
 use rustix::io::Errno;
 
-use super::abi::{self, DvTimings, Event, InputAt, Subscription};
-use super::camera::{Camera, Recording};
-use super::controls::spell;
-use super::error::{CameraError, Problem, say};
+use super::abi::{self, DvTimings, Event, InputDescription, Subscription};
+use super::camera::{Camera, StreamingCamera};
+use super::controls::control_name;
+use super::error::{CameraError, Problem};
 use super::kernel;
+use crate::drivers::stderr::log_line;
 
-/// No device has as many inputs, nor as many events at once.
+/// The maximum number of inputs or pending events that are read. It ends the loop if a driver
+/// returns the same entry for ever.
 const LIST_MAX: u32 = 64;
 
-/// `V4L2_STD_...`: a bit for each variant of a standard. `auto` is the one that the device detects.
+/// The television standards and their bits (`V4L2_STD_...`). `auto` is the detected standard.
 const STANDARDS: [(&str, u64); 15] = [
     ("auto", 0),
     ("pal", 0xff),
@@ -38,13 +40,13 @@ const STANDARDS: [(&str, u64); 15] = [
 pub struct Standard {
     /// Its name on the command line.
     pub name: &'static str,
-    /// V4L2's bits for it; none for the one that is detected.
+    /// Its V4L2 bits; 0 for the detected standard.
     bits: u64,
 }
 
 impl Standard {
-    /// How it is to be written.
-    pub(super) fn rule() -> String {
+    /// The valid values, for error messages.
+    pub(super) fn expected() -> String {
         STANDARDS.map(|(name, _)| name).join(", ")
     }
 }
@@ -62,11 +64,11 @@ impl std::str::FromStr for Standard {
 }
 
 impl Camera {
-    /// Selects the input with this number or name.
+    /// Selects an input by number or name.
     pub(super) fn select_input(&self, wanted: &str) -> Result<(), CameraError> {
         let inputs = self.inputs();
         let is_wanted = |(index, name): &&(u32, String)| {
-            index.to_string() == wanted || spell(name) == spell(wanted)
+            index.to_string() == wanted || control_name(name) == control_name(wanted)
         };
         let Some((index, _)) = inputs.iter().find(is_wanted) else {
             return Err(self.error(Problem::NoInput {
@@ -74,53 +76,50 @@ impl Camera {
                 inputs,
             }));
         };
-        let selected = self.device.ask(&kernel::SET_INPUT, *index as i32);
+        let selected = self.device.ioctl(&kernel::S_INPUT, *index as i32);
         selected
             .map(drop)
-            .map_err(|error| self.cannot("select its input (VIDIOC_S_INPUT)", error))
+            .map_err(|error| self.failed("select the input (VIDIOC_S_INPUT)", error))
     }
 
     fn inputs(&self) -> Vec<(u32, String)> {
-        let entry = |index| InputAt {
+        let entry = |index| InputDescription {
             index,
-            ..InputAt::default()
+            ..InputDescription::default()
         };
-        let inputs = (0..LIST_MAX).map_while(|index| {
-            self.device
-                .ask(&kernel::ENUMERATE_INPUTS, entry(index))
-                .ok()
-        });
+        let inputs = (0..LIST_MAX)
+            .map_while(|index| self.device.ioctl(&kernel::ENUMINPUT, entry(index)).ok());
         inputs
             .map(|input| (input.index, abi::text(&input.name)))
             .collect()
     }
 
-    /// Sets the television standard; logs a warning if the device does not take it.
+    /// Sets the television standard; logs a warning if that fails.
     pub(super) fn set_standard(&self, standard: Standard) {
         let bits = match standard.bits {
-            0 => self.device.ask(&kernel::QUERY_STANDARD, 0),
+            0 => self.device.ioctl(&kernel::QUERYSTD, 0),
             bits => Ok(bits),
         };
-        if let Err(error) = bits.and_then(|bits| self.device.ask(&kernel::SET_STANDARD, bits)) {
+        if let Err(error) = bits.and_then(|bits| self.device.ioctl(&kernel::S_STD, bits)) {
             let device = self.path.display();
-            say(format_args!(
-                "{device} does not take standard={}: {error}; it keeps its own (analog inputs alone have one: input=)",
+            log_line(format_args!(
+                "{device}: cannot set standard={}: {error}; only analog inputs have a standard, select one with input=",
                 standard.name
             ));
         }
     }
 
-    /// Sets a digital input to the timings of its signal, and has the device report when the signal
-    /// changes. Other inputs are left as they are.
+    /// Sets a digital input to the timings of its signal, and subscribes to events about changes of
+    /// the signal. Does nothing for other inputs.
     pub(super) fn lock_signal(&mut self) -> Result<(), CameraError> {
         let change = Subscription {
             kind: abi::EVENT_SOURCE_CHANGE,
             ..Subscription::default()
         };
-        self.reports_changes = self.device.ask(&kernel::SUBSCRIBE_EVENT, change).is_ok();
+        self.reports_changes = self.device.ioctl(&kernel::SUBSCRIBE_EVENT, change).is_ok();
         let timings = match self
             .device
-            .ask(&kernel::QUERY_TIMINGS, DvTimings::default())
+            .ioctl(&kernel::QUERY_DV_TIMINGS, DvTimings::default())
         {
             Ok(timings) => timings,
             Err(error) => {
@@ -129,47 +128,47 @@ impl Camera {
                     Some(Errno::NOLCK) => Err(self.error(Problem::UnstableSignal)),
                     Some(Errno::RANGE) => Err(self.error(Problem::SignalOutOfRange)),
                     Some(Errno::NODEV | Errno::NXIO | Errno::SHUTDOWN) => {
-                        Err(self.error(Problem::Unplugged))
+                        Err(self.error(Problem::Disconnected))
                     }
-                    // It has no digital input, or another input is selected.
+                    // The selected input is not digital.
                     _ => Ok(()),
                 };
             }
         };
-        let set = self.device.ask(&kernel::SET_TIMINGS, timings);
+        let set = self.device.ioctl(&kernel::S_DV_TIMINGS, timings);
         set.map(drop)
-            .map_err(|error| self.cannot("follow its signal (VIDIOC_S_DV_TIMINGS)", error))
+            .map_err(|error| self.failed("set the timings (VIDIOC_S_DV_TIMINGS)", error))
     }
 }
 
-impl Recording {
-    /// Whether the signal has changed its size since the last call: pictures of the old size are no
-    /// longer given.
-    pub(super) fn has_other_signal(&self) -> bool {
+impl StreamingCamera {
+    /// Whether the resolution of the signal has changed since the last call: the device then gives
+    /// no more frames of the old size.
+    pub(super) fn has_signal_changed(&self) -> bool {
         if !self.reports_changes {
             return false;
         }
         let event = |_| {
             self.stream
                 .device()
-                .ask(&kernel::DEQUEUE_EVENT, Event::default())
+                .ioctl(&kernel::DQEVENT, Event::default())
                 .ok()
         };
         let events = (0..LIST_MAX).map_while(event);
         events.filter(is_change).count() > 0
     }
 
-    /// Whether the device says that its input has no signal.
+    /// Whether the device reports that its input has no signal.
     pub(super) fn has_no_signal(&self) -> bool {
         let status = || -> io::Result<u32> {
             let device = self.stream.device();
-            let index = device.ask(&kernel::GET_INPUT, 0)? as u32;
+            let index = device.ioctl(&kernel::G_INPUT, 0)? as u32;
             Ok(device
-                .ask(
-                    &kernel::ENUMERATE_INPUTS,
-                    InputAt {
+                .ioctl(
+                    &kernel::ENUMINPUT,
+                    InputDescription {
                         index,
-                        ..InputAt::default()
+                        ..InputDescription::default()
                     },
                 )?
                 .status)

@@ -1,4 +1,4 @@
-//! `exec:` runs the command that the user meant, and takes its frames in any form.
+//! `exec:` runs the command as written, and accepts its frames in any form.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ use super::{FRAMECAST, picture, run, script, watch_for};
 use crate::support::{Program, TIMEOUT, eventually, field};
 
 #[test]
-fn a_command_is_split_as_a_shell_does_it_and_nothing_else_of_a_shell_is_done() {
+fn command_is_split_like_in_a_shell_without_expansion() {
     for (command, words) in [
         (r#"printf "%s|" 'a b' "c'd" e\ f "" g"#, "a b|c'd|e f||g|"),
         (
@@ -39,7 +39,7 @@ line"  "#,
 }
 
 #[test]
-fn whole_jpegs_one_after_another_are_shown() {
+fn command_writing_bare_jpegs_is_shown() {
     let folder = tempfile::Builder::new()
         .prefix("two words ")
         .tempdir()
@@ -55,7 +55,7 @@ fn whole_jpegs_one_after_another_are_shown() {
 }
 
 #[test]
-fn parts_are_shown_with_their_times_of_capture() {
+fn command_writing_multipart_keeps_capture_times() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("parts");
     let mut parts = preamble(BOUNDARY, Framing::Length).to_vec();
@@ -84,7 +84,7 @@ fn parts_are_shown_with_their_times_of_capture() {
 }
 
 #[test]
-fn a_password_in_a_command_reaches_the_command_and_nobody_else() {
+fn password_in_command_reaches_only_the_command() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("told");
     let command = "echo \"$1\" >\"$0\"; exec sleep 1000";
@@ -109,7 +109,7 @@ fn a_password_in_a_command_reaches_the_command_and_nobody_else() {
 }
 
 #[test]
-fn command_that_cannot_be_split_is_refused_at_start() {
+fn malformed_command_is_rejected_at_start() {
     for command in ["", "  ", "cat 'x"] {
         let source = format!("exec:{command}");
         let (exit, words) = run(&["serve", "--listen", "127.0.0.1:0", "--camera", &source]);
@@ -124,7 +124,7 @@ fn command_that_cannot_be_split_is_refused_at_start() {
 }
 
 #[test]
-fn program_that_cannot_run_leaves_its_camera_offline_with_problem_and_remedy() {
+fn program_that_cannot_run_leaves_camera_offline_with_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text");
     fs::write(&text, "no program").unwrap();
@@ -136,7 +136,7 @@ fn program_that_cannot_run_leaves_its_camera_offline_with_problem_and_remedy() {
     for (command, words) in [
         (
             "no-such-program -x",
-            ["no-such-program", "not in PATH", "install it"],
+            ["no-such-program", "not found in PATH", "install it"],
         ),
         ("./no/such -x", ["./no/such", "No such file", "install it"]),
         (&text, [&text, "not executable", &chmod]),
@@ -184,14 +184,14 @@ fn offline_camera_comes_back_for_a_client_that_polls_snapshots() {
             folder.path().display()
         ),
     );
-    eventually("its picture is shown", || {
+    eventually("the picture is shown", || {
         program.get("/snapshot").body == picture(1)
     });
 }
 
 #[test]
 #[ignore = "needs ffmpeg"]
-fn ffmpeg_is_a_driver_in_both_of_its_forms() {
+fn ffmpeg_output_as_mjpeg_and_mpjpeg_is_shown() {
     for form in ["mjpeg", "mpjpeg"] {
         let input = "-re -f lavfi -i testsrc2=size=320x240:rate=30 -pix_fmt yuvj420p";
         let camera = format!("exec:ffmpeg -nostdin -v error {input} -f {form} -");

@@ -1,17 +1,17 @@
-//! Drivers that are programs of somebody else's, or read what somebody else writes: the real
-//! program on real processes, pipes and folders.
+//! Drivers that run other programs or read their files: the program with real processes, pipes and
+//! directories.
 
 mod commands;
-mod facts;
-mod folder;
 mod input;
-mod life;
-mod offline;
+mod invalid;
+mod lifetime;
+mod metadata;
 mod orphans;
+mod placeholder;
 mod rpicam;
+mod slideshow;
 mod still;
-mod turn;
-mod useless;
+mod watch;
 
 use std::fs;
 use std::io::Write;
@@ -26,7 +26,7 @@ use crate::support::{Part, TIMEOUT, Viewer};
 /// The program under test.
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
 
-/// The picture `number`, unlike any other by its width.
+/// The picture `number`, identified by its width.
 fn picture(number: u16) -> Vec<u8> {
     let (width, height) = (16 + number, 16);
     let pixels = [0, 0, 255].repeat(usize::from(width) * usize::from(height));
@@ -37,8 +37,9 @@ fn picture(number: u16) -> Vec<u8> {
     jpeg
 }
 
-/// Makes a file that may be executed. A shell writes it: while this process had it open for
-/// writing, so would a child that another test starts in that moment, and nobody could execute it.
+/// Writes an executable file, through a shell: if this process had it open for writing, a child
+/// that another test forks at that moment would inherit the descriptor, and execve(2) would fail
+/// with ETXTBSY.
 fn script(path: &Path, text: &str) {
     let mut shell = Command::new("sh");
     shell
@@ -55,7 +56,7 @@ fn script(path: &Path, text: &str) {
     assert!(child.wait().expect("it ends").success());
 }
 
-/// A pipe with a name.
+/// Creates a named pipe.
 fn fifo(path: &Path) {
     assert!(
         Command::new("mkfifo")
@@ -66,7 +67,7 @@ fn fifo(path: &Path) {
     );
 }
 
-/// Runs the program to its end: its exit code and what it said on standard error.
+/// Runs the program; returns its exit code and its stderr.
 fn run(arguments: &[&str]) -> (i32, String) {
     let output = Command::new(FRAMECAST)
         .args(arguments)
@@ -79,7 +80,7 @@ fn run(arguments: &[&str]) -> (i32, String) {
     )
 }
 
-/// Watches until `jpeg` is shown.
+/// Reads parts until `jpeg` is shown.
 fn watch_for(viewer: &mut Viewer, jpeg: &[u8]) -> Part {
     let begun = Instant::now();
     loop {
@@ -91,8 +92,7 @@ fn watch_for(viewer: &mut Viewer, jpeg: &[u8]) -> Part {
     }
 }
 
-/// Whether the process `pid` runs: one that waits to be reaped by whoever is its parent now does
-/// not.
+/// Whether the process `pid` runs. A zombie does not.
 fn runs(pid: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     state

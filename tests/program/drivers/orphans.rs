@@ -1,4 +1,5 @@
-//! Processes that a driver leaves behind, out of reach of a kill of its group.
+//! Processes that a driver starts in sessions of their own, so that killing its process group does
+//! not reach them.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +9,8 @@ use rustix::process::Signal;
 use super::{FRAMECAST, runs, script};
 use crate::support::{Program, eventually};
 
-/// A driver that gives pictures, and that has started two processes in sessions of their own: a
-/// child, and an orphan whose parent ended at once. Both write their numbers to `folder`.
+/// A driver that writes pictures and has started two processes in sessions of their own: a child,
+/// and an orphan whose parent has exited. Both write their process IDs to `folder`.
 fn driver(folder: &Path) -> String {
     let path = folder.join("driver");
     let text = format!(
@@ -24,7 +25,7 @@ fn driver(folder: &Path) -> String {
     format!("exec:{}", path.display())
 }
 
-/// The numbers of the two processes, once both have written them.
+/// The process IDs of the two processes, once both have written them.
 fn pids(folder: &Path) -> [String; 2] {
     ["child", "orphan"].map(|name| {
         let mut pid = String::new();
@@ -40,18 +41,17 @@ fn pids(folder: &Path) -> [String; 2] {
 }
 
 #[test]
-fn orphans_of_a_driver_live_as_long_as_it_does() {
+fn orphans_of_running_driver_keep_running() {
     let folder = tempfile::tempdir().unwrap();
     let camera = driver(folder.path());
     let program = Program::serve(&["--camera", &camera, "--camera-linger", "100ms"]);
     let mut viewer = program.watch("/stream");
     let pids = pids(folder.path());
-    // Frames come after several turns, so the server has had its chance to kill the orphan too
-    // early.
+    // After these frames, a server that kills the orphan too early would have done so.
     (0..20).for_each(|_| drop(viewer.part()));
     assert!(pids.iter().all(|pid| runs(pid)), "{pids:?}");
     drop(viewer);
-    eventually("its processes end with the driver", || {
+    eventually("the processes are killed with the driver", || {
         !pids.iter().any(|pid| runs(pid))
     });
     eventually("the server has reaped all", || {
@@ -60,7 +60,7 @@ fn orphans_of_a_driver_live_as_long_as_it_does() {
 }
 
 #[test]
-fn orphans_of_a_driver_end_with_the_server() {
+fn orphans_are_killed_with_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::serve(&["--always-on", "--camera", &driver(folder.path())]);
     let pids = pids(folder.path());
@@ -70,7 +70,7 @@ fn orphans_of_a_driver_end_with_the_server() {
 }
 
 #[test]
-fn orphans_of_a_driver_that_dies_end_before_the_next_one_runs_long() {
+fn orphans_of_dead_driver_are_killed_on_restart() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::serve(&["--always-on", "--camera", &driver(folder.path())]);
     let pids = pids(folder.path());
@@ -85,7 +85,7 @@ fn orphans_of_a_driver_that_dies_end_before_the_next_one_runs_long() {
         .and_then(rustix::process::Pid::from_raw)
         .expect("a number");
     rustix::process::kill_process(driver, Signal::KILL).unwrap();
-    eventually("its processes end with the driver", || {
+    eventually("the processes are killed with the driver", || {
         !pids.iter().any(|pid| runs(pid))
     });
 }

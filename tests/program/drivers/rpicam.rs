@@ -1,4 +1,4 @@
-//! `rpicam:` on a machine without that camera: scripts stand in for the programs.
+//! `rpicam:` without a Raspberry Pi: scripts replace the programs.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use super::{FRAMECAST, picture, script, watch_for};
 use crate::support::{Program, eventually};
 
-/// A folder with a program `name` that notes what it is told and writes one picture.
+/// Writes a program `name` into `folder` that records its arguments and writes one picture.
 fn imitation(folder: &Path, name: &str) {
     fs::write(folder.join("picture.jpg"), picture(1)).unwrap();
     let here = folder.display();
@@ -18,7 +18,7 @@ fn imitation(folder: &Path, name: &str) {
     script(&folder.join(name), &text);
 }
 
-/// A server with `folder` before all others in its `PATH`.
+/// A server with `folder` first in its `PATH`.
 fn serve(folder: &Path, camera: &str) -> Program {
     let mut command = Command::new(FRAMECAST);
     command.args(["serve", "--listen", "127.0.0.1:0", "--camera", camera]);
@@ -44,7 +44,7 @@ const ALWAYS: [&str; 5] = [
 ];
 
 #[test]
-fn the_camera_is_told_what_was_asked_for() {
+fn rpicam_parameters_become_arguments() {
     let folder = tempfile::tempdir().unwrap();
     imitation(folder.path(), "rpicam-vid");
     imitation(folder.path(), "libcamera-vid");
@@ -68,7 +68,7 @@ fn the_camera_is_told_what_was_asked_for() {
 }
 
 #[test]
-fn the_older_program_does_as_well_and_is_told_no_more_than_needed() {
+fn libcamera_vid_is_used_if_rpicam_vid_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     imitation(folder.path(), "libcamera-vid");
     let program = serve(folder.path(), "rpicam:");
@@ -90,17 +90,15 @@ fn the_older_program_does_as_well_and_is_told_no_more_than_needed() {
 #[test]
 fn camera_is_offline_until_its_program_is_installed() {
     let folder = tempfile::tempdir().unwrap();
-    let advice = "no rpicam-vid and no libcamera-vid; install the package rpicam-apps";
+    let advice = "install the package rpicam-apps";
     let output = Command::new(FRAMECAST)
         .args(["capture", "rpicam:"])
         .env("PATH", folder.path())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        String::from_utf8_lossy(&output.stderr),
-        format!("framecast: there is {advice}\n")
-    );
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains(advice), "{words}");
 
     let program = serve(folder.path(), "rpicam:");
     assert_eq!(program.get("/snapshot").status(), 503);

@@ -1,4 +1,4 @@
-//! Commands that give one picture and end: still cameras.
+//! Commands that write one picture and exit: still cameras.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use super::{picture, run, script, watch_for};
 use crate::support::{Program, eventually};
 
 #[test]
-fn command_that_gives_a_picture_and_ends_well_is_run_again() {
+fn command_that_exits_after_one_picture_is_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let jpeg = folder.path().join("one.jpg");
     fs::write(&jpeg, picture(1)).unwrap();
@@ -40,11 +40,11 @@ fn command_that_gives_a_picture_and_ends_well_is_run_again() {
 }
 
 #[test]
-fn command_that_lingers_after_its_picture_is_told_to_end() {
+fn command_that_stays_after_one_picture_is_terminated() {
     let folder = tempfile::tempdir().unwrap();
     let jpeg = folder.path().join("one.jpg");
     fs::write(&jpeg, picture(1)).unwrap();
-    // It ends by itself within the grace time, and its exit status counts.
+    // It exits by itself within the grace time: its exit status counts.
     let text = "trap \"exit 9\" TERM; cat \"$0\"; exec >&-; sleep 1; exit 0";
     let program = Program::serve(&[
         "--camera",
@@ -54,7 +54,7 @@ fn command_that_lingers_after_its_picture_is_told_to_end() {
     let first = watch_for(&mut viewer, &picture(1)).sequence;
     while viewer.part().sequence < first + 2 {}
     assert_eq!(program.state()["cameras"][0]["driver_restarts"], 0);
-    // It does not end, not even when told to.
+    // It ignores SIGTERM.
     let text = "trap \"\" TERM; cat \"$0\"; exec >&- 2>&-; while :; do sleep 0.1; done";
     let program = Program::serve(&[
         "--camera",
@@ -62,13 +62,13 @@ fn command_that_lingers_after_its_picture_is_told_to_end() {
     ]);
     watch_for(&mut program.watch("/stream"), &picture(1));
     let _viewer = program.watch("/stream");
-    eventually("it is killed", || {
+    eventually("killed", || {
         program.state()["cameras"][0]["driver_restarts"].as_u64() >= Some(1)
     });
 }
 
 #[test]
-fn words_for_a_shell_are_refused_with_the_remedy() {
+fn shell_syntax_is_rejected_with_remedy() {
     for command in [
         "cat a | b",
         "cat a && b",
@@ -89,7 +89,7 @@ fn words_for_a_shell_are_refused_with_the_remedy() {
 }
 
 #[test]
-fn program_that_cannot_be_run_is_explained() {
+fn program_that_cannot_run_is_reported_with_cause() {
     let folder = tempfile::tempdir().unwrap();
     for (name, text, mode, key) in [
         (

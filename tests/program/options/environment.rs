@@ -164,12 +164,12 @@ fn error_in_a_variable_names_it_and_the_line() {
         (
             "FRAMECAST_CAMERA",
             "carrier-pigeon:",
-            "FRAMECAST_CAMERA: there is no source",
+            "FRAMECAST_CAMERA: unknown source",
         ),
         (
             "FRAMECAST_CAMERA",
             "\na=stills:\nb=carrier-pigeon:\n",
-            "FRAMECAST_CAMERA, line 3: there is no source",
+            "FRAMECAST_CAMERA, line 3: unknown source",
         ),
         (
             "FRAMECAST_CAMERA",

@@ -32,9 +32,9 @@ const HOST: &str = "expected a host name without scheme and port";
 const ORIGIN: &str = "expected scheme, host and optional port";
 const BOUNDARY: &str = "expected 1 to 70 letters, digits";
 const HISTORY: &str = "expected 0s for no history, or a time from 1s to 24h";
-const NO_SOURCE: &str = "there is no source \"carrier-pigeon\"; the sources are v4l2:/dev/video0";
-const NO_CAMERA: &str = "that is no address of a camera; write http://USER:PASSWORD@HOST:PORT/PATH";
-const NO_REDIS: &str = "that is no address in Redis; write redis://USER:PASSWORD@HOST:PORT/CHANNEL";
+const NO_SOURCE: &str = "unknown source \"carrier-pigeon\"; expected one of v4l2:/dev/video0";
+const NO_CAMERA: &str = "invalid camera address; expected http://USER:PASSWORD@HOST:PORT/PATH";
+const NO_REDIS: &str = "invalid Redis address; expected redis://USER:PASSWORD@HOST:PORT/CHANNEL";
 const USERS: &str = "expected a file of lines user:password or user:hash";
 const TOKENS: &str = "expected a file whose first line is the token";
 
@@ -97,32 +97,32 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     (
         "camera",
         &["pattern:9x9", "pattern:wide"],
-        "write WIDTHxHEIGHT, each from 16 to 8192, such as 1280x720",
+        "expected WIDTHxHEIGHT, each from 16 to 8192, such as 1280x720",
     ),
     (
         "camera",
         &["pattern:64x48?fps=0", "stills:?fps=x"],
-        "write a number above 0 and at most 240, such as 30 or 0.5",
+        "expected a number above 0 and at most 240, such as 30 or 0.5",
     ),
     (
         "camera",
         &["pattern:64x48?quality=101"],
-        "\"101\" is no quality for pattern; write a whole number from 1 to 100",
+        "pattern: invalid quality \"101\"; expected a whole number from 1 to 100",
     ),
     (
         "camera",
         &["stills:?speed=1"],
-        "stills has no parameter \"speed\"; it takes fps and watch",
+        "stills: unknown parameter \"speed\"; expected fps or watch",
     ),
     (
         "camera",
         &["/dev/video0?format=h264"],
-        "\"h264\" is no format for v4l2; write auto, mjpg",
+        "v4l2: invalid format \"h264\"; expected auto, mjpg",
     ),
     (
         "camera",
         &["http://cam/#timeout=soon"],
-        "\"soon\" is no timeout for http; write a time with its unit",
+        "http: invalid timeout \"soon\"; expected a time with its unit",
     ),
     (
         "publish",
@@ -137,7 +137,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     (
         "publish",
         &["redis+list://cam/x?max=0"],
-        "\"0\" is no max for redis+list; write a whole number from 1",
+        "redis+list: invalid max \"0\"; expected a whole number from 1",
     ),
     ("always-on", &["maybe", "2"], "expected true or false"),
     (
@@ -254,11 +254,11 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["cameas"], "tip: a similar subcommand exists: 'cameras'"),
     (
         &["serve", "carrier-pigeon:"],
-        "framecast: SOURCE: there is no source",
+        "framecast: SOURCE: unknown source",
     ),
     (
         &["/dev/video0?size=big"],
-        "framecast: SOURCE: \"big\" is no size for v4l2",
+        "framecast: SOURCE: v4l2: invalid size \"big\"",
     ),
     (
         &["a/b=pattern:64x48"],
@@ -274,18 +274,15 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (&["--log-level", "debug"], "tip: -v logs more"),
     (&["-o", "output_http.so"], "streams are served at --listen"),
-    (&["0"], "a camera of this machine is /dev/video0"),
+    (&["0"], "as in /dev/video0"),
     (
         &["--camera", "rtsp://user:secret@cam/live"],
         "exec:ffmpeg -nostdin -loglevel error -rtsp_transport tcp -i",
     ),
-    (
-        &["--camera", "/srv/pictures"],
-        "a folder of JPEGs is stills:DIR",
-    ),
+    (&["--camera", "/srv/pictures"], "stills:DIR"),
     (
         &["--camera", "192.168.1.5:8080/video"],
-        "write http:// in front of the host",
+        "write http:// before the host",
     ),
     (&["--camera", "=stills:"], "no camera name before '='"),
     (
@@ -331,13 +328,13 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["capture", "rpicam:?size=big"],
-        "\"big\" is no size for rpicam; write WIDTHxHEIGHT",
+        "rpicam: invalid size \"big\"; expected WIDTHxHEIGHT",
     ),
     (&["publish"], "<URL>"),
     (&["publish", "cam"], NO_REDIS),
     (
         &["publish", "redis+list://cam/x?max=x"],
-        "\"x\" is no max for redis+list; write a whole number from 1",
+        "redis+list: invalid max \"x\"; expected a whole number from 1",
     ),
     (&["token"], "--valid <TIME>"),
     (

@@ -1,4 +1,4 @@
-//! One camera, many machines: what is published comes out as it went in.
+//! Redis channels: published frames arrive unchanged on other machines.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -14,7 +14,7 @@ use crate::support::{Program, eventually};
 
 #[test]
 #[ignore = "needs redis-server"]
-fn frames_are_the_same_on_another_machine() {
+fn frames_are_unchanged_on_another_server() {
     let redis = Redis::start(&[]);
     let place = redis.url("redis", "front%20door");
     let origin = Program::serve(&["--camera", "stills:?fps=30", "--publish", &place]);
@@ -33,7 +33,7 @@ fn frames_are_the_same_on_another_machine() {
         .collect();
     assert!(pairs.len() >= 20, "{} pairs", pairs.len());
     for (original, copy) in pairs {
-        // Header and picture, and so the number and the time of capture too.
+        // Header block and JPEG, so also sequence and capture time.
         assert_eq!(original, copy);
         assert!(PICTURES.contains(&copy.jpeg.as_slice()));
     }
@@ -41,7 +41,7 @@ fn frames_are_the_same_on_another_machine() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_message_is_a_header_block_and_a_picture() {
+fn message_is_a_header_block_and_a_jpeg() {
     let redis = Redis::start(&[]);
     let _origin = Program::serve(&[
         "--camera",
@@ -84,7 +84,7 @@ fn a_message_is_a_header_block_and_a_picture() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn pictures_of_others_are_shown_and_what_is_none_is_left_out() {
+fn foreign_jpegs_are_shown_and_other_messages_rejected() {
     let redis = Redis::start(&[]);
     let mut driver = Driver::start(redis.url("redis", "cam"));
     let mut connection = redis.connect();
@@ -95,14 +95,14 @@ fn pictures_of_others_are_shown_and_what_is_none_is_left_out() {
             .query(&mut connection)
             .unwrap()
     };
-    eventually("it has subscribed", || publish(b"no picture") == 1);
+    eventually("subscribed", || publish(b"no picture") == 1);
     publish(b"");
     publish(&PICTURES[0][..500]);
     publish(PICTURES[1]);
     assert_eq!(
         driver.frame().jpeg,
         PICTURES[1],
-        "a picture without a header is one too"
+        "a message without a header is a JPEG"
     );
     publish(&[b"x-frame-sequence: 77\r\n\r\n", PICTURES[2]].concat());
     let frame = driver.frame();
@@ -114,7 +114,7 @@ fn pictures_of_others_are_shown_and_what_is_none_is_left_out() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_published_camera_runs_without_a_viewer_and_its_publisher_ends_with_the_server() {
+fn publisher_needs_no_viewer_and_exits_with_the_server() {
     let redis = Redis::start(&[]);
     let place = redis.url("redis", "cam");
     let origin = Program::serve(&[
@@ -139,7 +139,7 @@ fn a_published_camera_runs_without_a_viewer_and_its_publisher_ends_with_the_serv
     assert_eq!(state["cameras"][0]["driver_running"], false);
     assert_eq!(origin.children().len(), 2);
 
-    // A publisher that dies is started again.
+    // A killed publisher is restarted.
     let other_driver = format!("--server={}", origin.pid().as_raw_nonzero());
     let publisher = origin.children().into_iter().find(|pid| {
         let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
@@ -147,7 +147,7 @@ fn a_published_camera_runs_without_a_viewer_and_its_publisher_ends_with_the_serv
     });
     let publisher = Pid::from_raw(publisher.unwrap().parse().unwrap()).unwrap();
     kill_process(publisher, Signal::KILL).unwrap();
-    eventually("another one runs", || {
+    eventually("the publisher is restarted", || {
         count("restarts") == Some(1) && count("delivered") >= Some(30)
     });
 
@@ -157,7 +157,7 @@ fn a_published_camera_runs_without_a_viewer_and_its_publisher_ends_with_the_serv
     assert!(status.success(), "{words}");
     assert!(
         begun.elapsed() < Duration::from_millis(1500),
-        "it was not waited for in vain"
+        "returned before the timeout"
     );
     assert!(!words.contains("cannot"), "{words}");
 }

@@ -1,5 +1,4 @@
-//! Frames through Redis: the real program on both sides, and a real Redis between them where a test
-//! needs one.
+//! Frames through Redis: the program on both sides, with a real or a simulated Redis between them.
 
 mod addresses;
 mod channel;

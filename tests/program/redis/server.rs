@@ -1,4 +1,4 @@
-//! A Redis of a test's own: on a free port, with nothing kept on disk, and killed when dropped.
+//! A Redis server for one test: on a free port, without files, killed when dropped.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -37,18 +37,19 @@ impl Redis {
         redis
     }
 
-    /// The address of a channel or key in it.
+    /// The URL of a channel or key.
     pub fn url(&self, scheme: &str, name: &str) -> String {
         format!("{scheme}://127.0.0.1:{}/{name}", self.port)
     }
 
-    /// Ends it with `signal` and waits until it has gone.
+    /// Sends `signal` and waits until the server has exited.
     pub fn end(&mut self, signal: Signal) {
         self.signal(signal);
         self.child.wait().unwrap();
     }
 
-    /// Starts it again where it was. Returns when it answers, and says since when.
+    /// Restarts it on the same port. Waits until it replies, and returns the time of the first
+    /// reply.
     pub fn start_again(&mut self) -> Instant {
         self.child = spawn(self.port, &self.options, &self.folder);
         self.await_answer();
@@ -63,7 +64,7 @@ impl Redis {
         self.try_connect().expect("Redis answers")
     }
 
-    /// The answer to a command, given as words.
+    /// Sends a command, and returns the reply.
     pub fn ask<T: FromRedisValue>(&self, command: &str) -> T {
         let mut words = command.split(' ');
         let mut command = cmd(words.next().unwrap());
@@ -73,7 +74,7 @@ impl Redis {
         command.query(&mut self.connect()).unwrap()
     }
 
-    /// A figure of `INFO`.
+    /// A value of `INFO`.
     pub fn figure(&self, name: &str) -> u64 {
         let info: String = self.ask("INFO all");
         let figure = info
@@ -89,7 +90,7 @@ impl Redis {
             .unwrap()
             .get_connection()
             .ok()?;
-        // Wanting a password is an answer as well.
+        // An error about a missing password is a reply too.
         match cmd("PING").exec(&mut connection) {
             Err(error) if error.code() != Some("NOAUTH") => None,
             _ => Some(connection),

@@ -1,4 +1,4 @@
-//! Viewers that watch for the whole length of a test and write down what they see.
+//! Viewers that watch during a whole test and record the sequences they receive.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Program, Viewer, eventually};
 
-/// One viewer in a thread of its own. That it is never dropped, and never shown an older frame
-/// after a newer one, it looks at by itself.
+/// A viewer in a thread of its own. It checks that it is never disconnected, and that sequences
+/// never decrease.
 pub struct Watcher {
     newest: Arc<AtomicU64>,
     gaps: Arc<Mutex<Vec<(u64, u64)>>>,
@@ -36,7 +36,7 @@ impl Watcher {
             stop,
             thread: Some(thread::spawn(watch)),
         };
-        eventually("a viewer is shown something", || watcher.newest() > 0);
+        eventually("the viewer receives a frame", || watcher.newest() > 0);
         watcher
     }
 
@@ -44,19 +44,19 @@ impl Watcher {
         (0..count).map(|_| Self::of(program)).collect()
     }
 
-    /// The number of the newest frame it was shown.
+    /// The sequence of the newest frame received.
     pub fn newest(&self) -> u64 {
         self.newest.load(Ordering::Relaxed)
     }
 
-    /// Waits for a frame that is newer than those so far, and says how long after `since` it came.
+    /// Waits for a newer frame, and returns the time from `since` to its arrival.
     pub fn next_after(&self, since: Instant) -> Duration {
         let newest = self.newest();
         eventually("a newer frame", || self.newest() > newest);
         since.elapsed()
     }
 
-    /// Says which frames it missed: pairs of neighbours with others between them.
+    /// The gaps in the sequences: pairs of consecutive sequences received.
     pub fn end(mut self) -> Vec<(u64, u64)> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread
@@ -71,7 +71,7 @@ impl Watcher {
 fn look(viewer: &mut Viewer, newest: &AtomicU64, gaps: &Mutex<Vec<(u64, u64)>>) {
     let part = viewer.part();
     let last = newest.swap(part.sequence, Ordering::Relaxed);
-    // Equal is a repeat.
+    // An equal sequence is a repeat.
     assert!(part.sequence >= last, "{} after {last}", part.sequence);
     if last > 0 && part.sequence > last + 1 {
         gaps.lock().unwrap().push((last, part.sequence));

@@ -1,4 +1,4 @@
-//! Response heads as cameras send them: each is shown, or refused with one sentence.
+//! Malformed response heads of cameras: each is accepted, or reported in one line.
 
 use crate::support::PICTURES;
 use proptest::prelude::*;
@@ -25,11 +25,11 @@ fn parts() -> Vec<u8> {
         .collect()
 }
 
-/// What becomes of a camera that answers with `head` and `body`: a picture, or the sentence with
-/// which it is refused. Whatever it is, not more than one line is said of it.
+/// Returns a picture of a camera that sends `head` and `body`, or its error. Either way, at most
+/// one line is logged.
 fn outcome(head: impl AsRef<[u8]>, body: &[u8]) -> Result<(), String> {
     let upstream = Upstream::sending([head.as_ref(), body].concat());
-    let (shown, words) = Driver::start(upstream.url("/x#timeout=5s")).frame_or_words();
+    let (shown, words) = Driver::start(upstream.url("/x#timeout=5s")).frame_or_stderr();
     assert!(!words.contains("panicked"), "{words}");
     let said = usize::from(!shown);
     assert!(
@@ -40,7 +40,7 @@ fn outcome(head: impl AsRef<[u8]>, body: &[u8]) -> Result<(), String> {
 }
 
 #[test]
-fn odd_status_line_is_shown() {
+fn odd_status_line_is_accepted() {
     for line in [
         "HTTP/1.1 200",
         "HTTP/1.1",
@@ -64,7 +64,7 @@ fn odd_status_line_is_shown() {
             "{line}"
         );
     }
-    // No head at all, as of a pipe behind a socket.
+    // No head.
     assert_eq!(outcome("", &parts()), Ok(()));
     assert_eq!(outcome("", PICTURES[0]), Ok(()));
     assert_eq!(outcome(format!("{PARTS}\r\n"), &parts()), Ok(()));
@@ -123,7 +123,7 @@ fn odd_field_line_is_ignored() {
 }
 
 #[test]
-fn what_is_neither_stream_nor_picture_is_named_with_the_way_out() {
+fn foreign_content_is_reported_with_remedy() {
     for (head, body, words) in [
         ("RTSP/1.0 200 OK\r\n\r\n", "", "RTSP"),
         ("", "SSH-2.0-OpenSSH_9.9\r\n", "not HTTP"),
@@ -199,7 +199,7 @@ fn what_is_neither_stream_nor_picture_is_named_with_the_way_out() {
     assert!(refused.contains("KiB"), "{refused}");
 }
 
-/// Heads of cameras, each of its kind.
+/// Heads of several cameras.
 const HEADS: [&str; 8] = [
     "HTTP/1.1 200 OK\r\nServer: GoAhead\r\nTue, 12 Jun 2012 01:56:34 GMT\r\n\
      Content-Type: multipart/x-mixed-replace;boundary=b\r\n\r\n",
@@ -213,7 +213,7 @@ const HEADS: [&str; 8] = [
     "ICY 200 OK\r\nContent-Type: multipart/x-mixed-replace;\r\n boundary=\"b\"\r\n\r\n",
 ];
 
-/// Pieces that cameras put where they do not belong.
+/// Fragments that cameras send in wrong places.
 const PIECES: [&str; 14] = [
     "\r\n",
     "\n",
@@ -231,7 +231,7 @@ const PIECES: [&str; 14] = [
     "Content-Encoding: gzip\r\n",
 ];
 
-/// What is done to a head at a place in it.
+/// A mutation of a head at one position.
 #[derive(Clone, Debug)]
 enum Mutation {
     Insert(&'static str),
@@ -268,7 +268,7 @@ fn mutate(head: &mut Vec<u8>, mutation: &Mutation, at: usize) {
 }
 
 #[test]
-fn thousand_mutated_heads_are_shown_or_refused_with_one_sentence() {
+fn mutated_heads_are_accepted_or_reported_in_one_line() {
     let config = Config {
         cases: 1000,
         failure_persistence: None,

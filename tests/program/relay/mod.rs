@@ -1,7 +1,6 @@
-//! The relay of cameras on the network: the real program, on real sockets, in front of cameras of
-//! every kind.
+//! The HTTP source: the program with real sockets, and simulated cameras of many kinds.
 
-mod answers;
+mod errors;
 mod heads;
 mod login;
 mod numbering;

@@ -1,4 +1,4 @@
-//! The numbers and the times of frames.
+//! The sequences and capture times of relayed frames.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::driver::Driver;
 use crate::support::{Program, eventually};
 use crate::upstream::Upstream;
 
-/// A stream of parts with these fields.
+/// A stream of parts with these header fields.
 fn stream(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n".to_vec();
     for (fields, picture) in parts {
@@ -22,7 +22,7 @@ fn stream(parts: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[test]
-fn numbers_and_times_are_kept_where_there_are_any() {
+fn relayed_sequences_and_capture_times_are_preserved() {
     let parts: [(&str, &[u8]); 5] = [
         (
             "X-Timestamp: 1760000000.250001\r\nX-Frame-Sequence: 41\r\n",
@@ -54,7 +54,7 @@ fn numbers_and_times_are_kept_where_there_are_any() {
             Duration::from_millis(1_760_000_003_123)
         )
     );
-    // Headers have whole microseconds.
+    // The headers have microseconds.
     let arrival = begun - Duration::from_micros(1)..=wall_time();
     assert!(
         [1, 3, 4]
@@ -65,7 +65,7 @@ fn numbers_and_times_are_kept_where_there_are_any() {
 }
 
 #[test]
-fn a_frame_that_is_repeated_comes_out_once() {
+fn repeated_frame_is_relayed_once() {
     let fields = |sequence, time| {
         format!("X-Timestamp: 176000000{time}.5\r\nX-Frame-Sequence: {sequence}\r\n")
     };
@@ -87,11 +87,11 @@ fn a_frame_that_is_repeated_comes_out_once() {
             (Sequence::new(sequence), picture)
         );
     }
-    assert!(driver.failure().contains("closed the connection"));
+    assert!(driver.failure().contains("connection closed"));
 }
 
 #[test]
-fn facts_out_of_range_are_counted_by_the_server() {
+fn out_of_range_metadata_is_counted() {
     let bad = "X-Timestamp: 18446744073709551615\r\nX-Frame-Sequence: 18446744073709551615\r\n";
     let upstream = Upstream::sending(stream(&[
         ("", PICTURES[0]),

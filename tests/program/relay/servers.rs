@@ -1,4 +1,4 @@
-//! Real servers in front.
+//! Relaying real servers.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use crate::driver::Driver;
 use crate::support::{Program, field};
 
 #[test]
-fn a_stream_of_framecast_comes_out_as_it_is() {
+fn framecast_stream_is_relayed_unchanged() {
     let program = Program::serve(&["--camera", "stills:?fps=20"]);
     let mut driver = Driver::start(program.url("/stream"));
     let mut viewer = program.watch("/stream");
@@ -40,9 +40,9 @@ fn a_stream_of_framecast_comes_out_as_it_is() {
 }
 
 #[test]
-fn snapshots_of_framecast_come_out_once_each() {
+fn framecast_snapshots_are_relayed_once_each() {
     let program = Program::serve(&["--camera", "stills:?fps=10"]);
-    // The first request starts the camera; until it has given a picture there is none to relay.
+    // The first request starts the camera.
     assert_eq!(program.get("/snapshot?after=0").status(), 200);
     let mut driver = Driver::start(program.url("/snapshot#fps=50"));
     let frames: Vec<_> = (0..5).map(|_| driver.frame()).collect();
@@ -53,7 +53,7 @@ fn snapshots_of_framecast_come_out_once_each() {
     );
 }
 
-/// Kills a process in the end.
+/// Kills a process when dropped.
 struct Guard(Child);
 
 impl Drop for Guard {
@@ -65,7 +65,7 @@ impl Drop for Guard {
 
 #[test]
 #[ignore = "needs ffmpeg"]
-fn a_stream_of_ffmpeg_comes_out() {
+fn ffmpeg_stream_is_relayed() {
     for (format, codec) in [("mpjpeg", "mjpeg"), ("mjpeg", "mjpeg")] {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -101,8 +101,8 @@ fn a_stream_of_ffmpeg_comes_out() {
     }
 }
 
-/// Whether a socket of this machine listens on `port`. To connect would be to take the one
-/// connection there is.
+/// Whether a socket of this machine listens on `port`. Connecting would use up the only connection
+/// that ffmpeg accepts.
 fn is_listening(port: u16) -> bool {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     table

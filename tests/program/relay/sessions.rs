@@ -1,4 +1,4 @@
-//! What happens between requests: cookies, connections that close or stay open, failures that pass.
+//! Sequences of requests: cookies, connections that close or stay open, temporary errors.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::upstream::{Upstream, answer, field, stream_of};
 
 const JPEG: &str = "Content-Type: image/jpeg\r\n";
 
-/// An answer of no declared length.
+/// A response without a length.
 fn endless(fields: &str, body: &[u8]) -> Vec<u8> {
     [b"HTTP/1.1 200 OK\r\n", fields.as_bytes(), b"\r\n", body].concat()
 }
 
 #[test]
-fn cookie_of_a_redirect_is_sent_back() {
+fn redirect_cookie_is_sent_back() {
     let upstream = Upstream::answering(|request| match field(request, "Cookie") {
         Some("session=7") => answer("200 OK", JPEG, PICTURES[0]),
         _ => answer(
@@ -39,7 +39,7 @@ fn cookie_of_a_redirect_is_sent_back() {
 }
 
 #[test]
-fn cookie_is_sent_to_its_own_host_and_path_until_it_expires() {
+fn cookie_is_sent_to_its_host_and_path_until_expired() {
     let other = Upstream::answering(|_| stream_of(&PICTURES));
     let location = format!("http://localhost:{}/cam", other.address.port());
     let steps = AtomicUsize::new(0);
@@ -68,7 +68,7 @@ fn cookie_is_sent_to_its_own_host_and_path_until_it_expires() {
 }
 
 #[test]
-fn blank_in_a_redirect_or_an_address_is_encoded() {
+fn blank_in_url_or_redirect_is_encoded() {
     let upstream = Upstream::answering(|request| {
         if request.starts_with("GET /y%20z HTTP/1.1") {
             answer("200 OK", JPEG, PICTURES[0])
@@ -81,7 +81,7 @@ fn blank_in_a_redirect_or_an_address_is_encoded() {
 }
 
 #[test]
-fn picture_without_length_on_an_open_connection_is_asked_for_again() {
+fn single_picture_without_length_is_polled() {
     for fields in [
         JPEG.to_owned(),
         format!("{JPEG}Content-Length: 9999999\r\n"),
@@ -104,7 +104,7 @@ fn picture_without_length_on_an_open_connection_is_asked_for_again() {
 }
 
 #[test]
-fn endless_jpegs_bare_or_behind_binary_headers_are_split() {
+fn endless_jpegs_with_binary_headers_are_split() {
     let framed = |picture: &[u8]| {
         let size = u32::try_from(picture.len()).unwrap().to_be_bytes();
         [b"\xff\x00\x01", &size[..], picture, b"\xff\xff"].concat()
@@ -135,7 +135,7 @@ fn endless_jpegs_bare_or_behind_binary_headers_are_split() {
 }
 
 #[test]
-fn one_part_per_connection_is_a_camera_that_is_well() {
+fn one_part_per_connection_is_polled() {
     let asked = AtomicUsize::new(0);
     let upstream = Upstream::start(move |connection| {
         connection.request();
@@ -151,7 +151,7 @@ fn one_part_per_connection_is_a_camera_that_is_well() {
 }
 
 #[test]
-fn failed_poll_between_good_ones_is_logged_once_and_ends_nothing() {
+fn failed_poll_is_logged_once_and_retried() {
     let asked = AtomicUsize::new(0);
     let upstream = Upstream::answering(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
         number if number % 3 == 2 => answer("503 Busy", "", b""),
@@ -173,7 +173,7 @@ fn failed_poll_between_good_ones_is_logged_once_and_ends_nothing() {
 }
 
 #[test]
-fn refused_login_after_good_pictures_is_not_repeated() {
+fn rejected_login_after_pictures_is_not_retried() {
     let asked = AtomicUsize::new(0);
     let upstream = Upstream::answering(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
         0 => answer("200 OK", JPEG, PICTURES[0]),
@@ -185,20 +185,16 @@ fn refused_login_after_good_pictures_is_not_repeated() {
             .replace("http://", "http://user:wrong@"),
     );
     driver.frame();
-    assert!(
-        driver
-            .failure()
-            .contains("does not accept the user and password")
-    );
+    assert!(driver.failure().contains("user or password rejected"));
     assert_eq!(
         upstream.requests().len(),
         3,
-        "a camera may lock out who tries more often"
+        "a camera may lock out a client after more attempts"
     );
 }
 
 #[test]
-fn picture_that_stays_the_same_is_sent_again_within_the_patience() {
+fn unmodified_picture_is_repeated_before_frame_timeout() {
     let upstream = Upstream::answering(|request| match field(request, "If-None-Match") {
         Some(_) => {
             b"HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n".to_vec()
@@ -221,8 +217,8 @@ fn picture_that_stays_the_same_is_sent_again_within_the_patience() {
 }
 
 #[test]
-fn every_address_of_a_host_is_tried() {
-    // `localhost` is ::1 first on most machines, and this camera listens on IPv4 alone.
+fn all_addresses_of_a_host_are_tried() {
+    // On most machines `localhost` is ::1 first, and this camera listens on IPv4 only.
     let upstream = Upstream::sending(stream_of(&PICTURES));
     Driver::start(format!("http://localhost:{}/", upstream.address.port())).frame();
 }

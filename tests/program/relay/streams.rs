@@ -1,5 +1,5 @@
-//! Streams as cameras send them, however oddly. Nothing further is sent before the last picture has
-//! come out, so each must be handed on as soon as its last byte is in.
+//! Streams in the notations of many cameras. The camera sends the next picture only after the last
+//! one was relayed, so that each must be relayed when its last byte arrives.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
@@ -15,8 +15,8 @@ use crate::upstream::{Upstream, field, stream_of};
 const MIXED_REPLACE: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n";
 
-/// Sends `head` and the three pictures, each with what `before` gives for it (from 0) in front of
-/// it and all of it through `coding`. The pictures must come out.
+/// Sends `head` and the three pictures, each after the bytes that `before` returns for its index,
+/// all encoded with `coding`. The pictures must be relayed.
 fn expect_coded(head: &str, before: impl Fn(usize) -> String, coding: impl Fn(&[u8]) -> Vec<u8>) {
     let (pieces, to_send) = channel::<Vec<u8>>();
     let to_send: Mutex<Receiver<Vec<u8>>> = Mutex::new(to_send);
@@ -56,7 +56,7 @@ fn of_type(content_type: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n")
 }
 
-/// What a sound stream has before each picture.
+/// The bytes before each picture of a valid stream.
 fn sound(number: usize) -> String {
     format!(
         "\r\n--b\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
@@ -66,7 +66,7 @@ fn sound(number: usize) -> String {
 }
 
 #[test]
-fn a_type_in_any_form() {
+fn multipart_type_in_any_notation_is_accepted() {
     for content_type in [
         "multipart/x-mixed-replace; boundary=b",
         "Multipart/X-Mixed-Replace;Boundary=\"b\"",
@@ -82,7 +82,7 @@ fn a_type_in_any_form() {
 }
 
 #[test]
-fn a_type_that_does_not_say_so() {
+fn undeclared_multipart_is_detected() {
     for content_type in [
         "video/x-motion-jpeg",
         "application/octet-stream",
@@ -99,7 +99,7 @@ fn a_type_that_does_not_say_so() {
 }
 
 #[test]
-fn a_body_of_unknown_length() {
+fn body_without_length_is_relayed() {
     for head in [
         "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n",
         "HTTP/1.1 200 OK\nContent-Type: multipart/x-mixed-replace; boundary=b\n\n",
@@ -111,11 +111,11 @@ fn a_body_of_unknown_length() {
 }
 
 #[test]
-fn a_body_in_chunks() {
+fn chunked_body_is_relayed() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n";
     for bytes_max in [usize::MAX, 10_000, 1000] {
         let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes].concat();
-        // The line break that ends the last chunk comes with the first one of the next piece.
+        // The line break after a chunk arrives with the next chunk.
         let chunked = |bytes: &[u8]| -> Vec<Vec<u8>> {
             bytes
                 .chunks(bytes_max.min(bytes.len()))
@@ -135,7 +135,7 @@ fn a_body_in_chunks() {
 }
 
 #[test]
-fn boundaries_of_every_kind() {
+fn odd_boundaries_are_accepted() {
     let first = |number: usize, first: &str, next: &str| {
         if number == 0 {
             first.to_owned()
@@ -145,30 +145,30 @@ fn boundaries_of_every_kind() {
     };
     let header = "Content-Type: image/jpeg\r\n\r\n";
     let next = format!("\r\n--b\r\n{header}");
-    // A line break before the first one.
+    // A line break before the first boundary.
     expect(MIXED_REPLACE, |_| next.clone());
     expect(MIXED_REPLACE, |number| format!("\r\n\r\n{}", sound(number)));
-    // No first one.
+    // No first boundary.
     expect(MIXED_REPLACE, |number| first(number, header, &next));
     expect(MIXED_REPLACE, |number| first(number, "", &next));
-    // Twice.
+    // Each boundary twice.
     expect(MIXED_REPLACE, |_| format!("\r\n--b{next}"));
     expect(MIXED_REPLACE, |_| format!("{next}\r\n--b\r\n{header}"));
-    // A closing one between the parts.
+    // A closing boundary between the parts.
     expect(MIXED_REPLACE, |number| {
         first(number, &next, &format!("\r\n--b--\r\n{next}"))
     });
     expect(MIXED_REPLACE, |number| {
         first(number, &next, &format!("\r\n--b--{next}"))
     });
-    // No line break before it.
+    // No line break before the boundary.
     expect(MIXED_REPLACE, |_| format!("--b\r\n{header}"));
-    // One that was not declared, with more dashes.
+    // An undeclared boundary with more dashes.
     expect(MIXED_REPLACE, |_| format!("\r\n----other\r\n{header}"));
 }
 
 #[test]
-fn headers_of_every_kind() {
+fn odd_part_headers_are_accepted() {
     for header in [
         "Content-Type: image/jpeg\n\n",
         "content-type:image/jpeg\r\nX-Anything: at all\r\n\r\n",
@@ -184,7 +184,7 @@ fn headers_of_every_kind() {
 }
 
 #[test]
-fn what_is_no_picture_is_left_out_and_told() {
+fn invalid_pictures_are_rejected_and_logged() {
     let cut = &PICTURES[1][..1000];
     let bytes = stream_of(&[PICTURES[0], cut, b"no picture at all", PICTURES[2]]);
     let mut driver = Driver::start(Upstream::sending(bytes).url("/#fps=20"));
@@ -203,7 +203,7 @@ fn what_is_no_picture_is_left_out_and_told() {
 }
 
 #[test]
-fn missing_tables_are_inserted() {
+fn missing_huffman_tables_are_inserted() {
     let bare = super::pictures::frame_without_tables(5);
     assert!(!jpeg::check(&bare).unwrap().huffman_tables);
     let upstream = Upstream::sending(stream_of(&[&bare]));
@@ -213,7 +213,7 @@ fn missing_tables_are_inserted() {
 }
 
 #[test]
-fn a_stream_may_last_longer_than_its_timeout() {
+fn stream_may_last_longer_than_the_timeout() {
     let upstream = Upstream::start(|connection| {
         connection.request();
         connection.send(MIXED_REPLACE);

@@ -1,4 +1,4 @@
-//! Cameras that encrypt.
+//! Cameras with TLS.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::driver::Driver;
 use crate::support::certificate::Certificate;
 use crate::upstream::{Duplex, Upstream, field, stream_of};
 
-/// A camera with a certificate that it has signed itself, for the name `localhost`.
+/// A camera with a self-signed certificate for the name `localhost`.
 fn encrypted() -> Upstream {
     encrypted_with(&Certificate::new())
 }
@@ -32,12 +32,12 @@ fn encrypted_with(certificate: &Certificate) -> Upstream {
 }
 
 #[test]
-fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
+fn self_signed_certificate_needs_insecure() {
     let upstream = encrypted();
     for host in ["localhost", "127.0.0.1"] {
         let url = format!("https://{host}:{}/video", upstream.address.port());
         let failure = Driver::start(&url).failure();
-        let start = format!("no frames from {url}: its certificate is not accepted (");
+        let start = format!("{url}: certificate rejected (");
         assert!(failure.starts_with(&start), "{failure}");
         assert!(
             failure.contains("SSL_CERT_FILE") && failure.contains("insecure=1"),
@@ -46,7 +46,7 @@ fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
         assert_eq!(
             upstream.requests().len(),
             0,
-            "nothing is sent to who is not trusted"
+            "nothing is sent to an untrusted server"
         );
     }
     for host in ["localhost", "127.0.0.1"] {
@@ -61,18 +61,18 @@ fn a_certificate_of_its_own_is_accepted_only_if_that_is_wanted() {
 }
 
 #[test]
-fn a_camera_that_does_not_encrypt_is_told_from_one_that_does() {
+fn plain_http_on_https_is_reported_and_vice_versa() {
     let plain = Upstream::sending(stream_of(&PICTURES));
     let failure =
         Driver::start(plain.url("/").replacen("http", "https", 1) + "#timeout=1s").failure();
-    assert!(failure.contains("TLS fails ("), "{failure}");
+    assert!(failure.contains("TLS handshake failed ("), "{failure}");
     let encrypted = encrypted();
     let failure = Driver::start(encrypted.url("/")).failure();
     assert!(failure.contains("check the port"), "{failure}");
 }
 
 #[test]
-fn certificate_of_an_authority_in_the_platforms_store_is_accepted() {
+fn certificate_of_system_authority_is_accepted() {
     let certificate = Certificate::new();
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store.pem");
@@ -82,11 +82,11 @@ fn certificate_of_an_authority_in_the_platforms_store_is_accepted() {
     let mut driver = Driver::start_in(&url, ("SSL_CERT_FILE", &store));
     assert_eq!(driver.frame().jpeg, PICTURES[0]);
     let missing = Driver::start_in(&url, ("SSL_CERT_FILE", "/nonexistent".as_ref()));
-    assert!(missing.failure().contains("certificate is not accepted"));
+    assert!(missing.failure().contains("certificate rejected"));
 }
 
 #[test]
-fn tls_that_is_too_old_is_refused_with_a_way_out() {
+fn old_tls_is_reported_with_remedy() {
     // A fatal alert: handshake_failure, then protocol_version (RFC 8446, section 6).
     for alert in [
         b"\x15\x03\x03\x00\x02\x02\x28",

@@ -152,7 +152,7 @@ fn failed_start_exits_with_a_message() {
         (
             &["capture", &format!("stills:{empty}")],
             1,
-            format!("no JPEG in {empty}"),
+            format!("{empty}: no JPEG file"),
         ),
         (&["capture", "stills:/not/there"], 1, "/not/there".into()),
         (

@@ -1,4 +1,4 @@
-//! The program on a camera made of software: `fake.c`, which stands between it and the C library.
+//! The program with a fake camera: `fake.c` is preloaded and replaces functions of the C library.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::FRAME_BYTES_MAX;
 use framecast::wire::part::Part;
 
-/// The fake, compiled once.
+/// The fake camera, compiled once.
 fn fake() -> &'static Path {
     static FAKE: OnceLock<PathBuf> = OnceLock::new();
     FAKE.get_or_init(|| {
@@ -31,10 +31,10 @@ fn fake() -> &'static Path {
     })
 }
 
-/// What the program is to meet: `FAKE_CAMERA_...` variables by the ends of their names.
+/// The settings of the fake camera: environment variables `FAKE_CAMERA_...`, without this prefix.
 pub(crate) type Setting<'a> = &'a [(&'a str, &'a str)];
 
-/// The program with these arguments and a fake camera.
+/// A command with these arguments and a fake camera.
 pub(crate) fn program(arguments: &[&str], setting: Setting) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framecast"));
     command
@@ -50,8 +50,7 @@ pub(crate) fn program(arguments: &[&str], setting: Setting) -> Command {
     command
 }
 
-/// Runs the driver until it ends by itself: how many frames it gave, its exit code, and what it
-/// said.
+/// Runs the driver until it exits: the number of frames, its exit code and its stderr.
 pub(crate) fn run(source: &str, setting: Setting) -> (usize, Option<i32>, String) {
     let output = program(&["capture", source], setting).output().unwrap();
     let frames = parts(&mut output.stdout.as_slice(), usize::MAX).len();
@@ -62,7 +61,7 @@ pub(crate) fn run(source: &str, setting: Setting) -> (usize, Option<i32>, String
     )
 }
 
-/// The first `count` frames of `source`, and what the driver has said by then.
+/// The first `count` frames of `source`, and the driver's stderr.
 pub(crate) fn capture(source: &str, setting: Setting, count: usize) -> (Vec<Part>, String) {
     let mut driver = Driver(program(&["capture", source], setting).spawn().unwrap());
     let frames = parts(driver.0.stdout.as_mut().unwrap(), count);
@@ -79,7 +78,7 @@ pub(crate) fn capture(source: &str, setting: Setting, count: usize) -> (Vec<Part
     (frames, words)
 }
 
-/// Takes frames off `stream`, which holds nothing else, until there are `count` or it ends.
+/// Reads frames from `stream` until there are `count` or it ends. It must contain nothing else.
 fn parts(stream: &mut impl Read, count: usize) -> Vec<Part> {
     let mut decoder = SourceDecoder::new(FRAME_BYTES_MAX);
     let (mut received, mut piece) = (BytesMut::new(), vec![0; 64 * 1024]);
@@ -90,7 +89,7 @@ fn parts(stream: &mut impl Read, count: usize) -> Vec<Part> {
                 frames.push(part);
                 continue;
             }
-            // The driver's own report of a frame that it left out.
+            // The driver's report of a rejected frame.
             Err(rejected) if rejected.by_driver => continue,
             Err(rejected) => panic!("{rejected}"),
             Ok(None) => {}
@@ -104,7 +103,7 @@ fn parts(stream: &mut impl Read, count: usize) -> Vec<Part> {
     frames
 }
 
-/// A process that is ended when dropped, whatever has failed.
+/// A process that is killed when dropped.
 struct Driver(Child);
 
 impl Drop for Driver {

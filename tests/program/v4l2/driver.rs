@@ -1,4 +1,4 @@
-//! What the driver makes of a camera that works.
+//! The driver with a working camera.
 
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use super::camera::{Setting, capture, program};
 
 const NUMBER: &[u8] = include_bytes!("../../../frames/1.jpg");
 
-/// The colors of the fake's bars.
+/// The colors of the fake camera's bars.
 const BARS: [[u8; 3]; 8] = [
     [255, 255, 255],
     [255, 255, 0],
@@ -26,7 +26,7 @@ const BARS: [[u8; 3]; 8] = [
     [0, 0, 0],
 ];
 
-/// A folder for what the fake reads and writes.
+/// A directory for the files of the fake camera.
 struct Desk(TempDir);
 
 impl Desk {
@@ -48,7 +48,7 @@ impl Desk {
     }
 }
 
-/// The colors in the middle of the eight bars of the first frame, and its size.
+/// The size of the first frame, and the colors in the middle of its eight bars.
 fn bars(source: &str, setting: Setting) -> (Vec<Vec<u8>>, (usize, usize)) {
     let (frames, _) = capture(source, setting, 1);
     let mut decoder = JpegDecoder::new(ZCursor::new(&frames[0].jpeg));
@@ -77,7 +77,7 @@ fn assert_near(found: &[u8], wanted: &[u8], tolerance: u8) {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn raw_pictures_keep_their_colors_in_full_range() {
+fn raw_pictures_are_encoded_with_correct_colors() {
     for format in PixelFormat::ALL
         .into_iter()
         .filter(|format| !format.is_jpeg() && *format != PixelFormat::Grey)
@@ -110,7 +110,7 @@ fn raw_pictures_keep_their_colors_in_full_range() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn grey_and_full_range_stay_as_they_are() {
+fn grey_and_full_range_are_unchanged() {
     let (greys, _) = bars("/dev/video0?quality=95", &[("FORMATS", "GREY")]);
     greys
         .iter()
@@ -126,7 +126,7 @@ fn grey_and_full_range_stay_as_they_are() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn the_cameras_jpegs_are_passed_through() {
+fn camera_jpegs_are_passed_through() {
     let desk = Desk::new();
     let tables = desk.write("tables.jpg", NUMBER);
     for padding in ["0", "1", "4000"] {
@@ -149,7 +149,7 @@ fn the_cameras_jpegs_are_passed_through() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn jpegs_without_their_markers_are_repaired() {
+fn jpegs_without_markers_are_repaired() {
     let desk = Desk::new();
     let without_end = &NUMBER[..NUMBER.len() - 2];
     for (name, picture, padding) in [
@@ -165,7 +165,7 @@ fn jpegs_without_their_markers_are_repaired() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn missing_tables_are_put_in_and_thumbnails_taken_out() {
+fn missing_tables_are_inserted_and_thumbnails_removed() {
     let desk = Desk::new();
     let mut plain = Vec::new();
     jpeg_encoder::Encoder::new(&mut plain, 50)
@@ -196,11 +196,11 @@ fn missing_tables_are_put_in_and_thumbnails_taken_out() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn what_is_nearest_is_taken_and_said() {
+fn unsupported_mode_becomes_nearest_and_is_logged() {
     let desk = Desk::new();
     let (jpeg, log) = (desk.write("1.jpg", NUMBER), desk.path("log"));
     let nearest =
-        |mode| format!("/dev/video0 gives {mode}, which is the nearest to what was asked for\n");
+        |mode| format!("/dev/video0: requested mode not supported; using the nearest, {mode}\n");
     for (query, formats, start, words) in [
         ("", "YUYV MJPG", "640x480 MJPG at 30", String::new()),
         (
@@ -253,7 +253,7 @@ fn what_is_nearest_is_taken_and_said() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn any_size_within_steps_is_had() {
+fn stepwise_frame_size_is_rounded() {
     let desk = Desk::new();
     let setting = [
         ("STEPWISE", "1"),
@@ -264,13 +264,13 @@ fn any_size_within_steps_is_had() {
     assert_eq!(desk.log(), "start 320x232 YUYV at 47\n");
     assert_eq!(
         words,
-        "/dev/video0 gives yuyv 320x232 at 47 fps, which is the nearest to what was asked for\n"
+        "/dev/video0: requested mode not supported; using the nearest, yuyv 320x232 at 47 fps\n"
     );
 }
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn a_frame_has_the_time_of_its_capture() {
+fn frame_has_its_capture_time() {
     let wall = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let desk = Desk::new();
     let jpeg = desk.write("1.jpg", NUMBER);
@@ -292,13 +292,13 @@ fn a_frame_has_the_time_of_its_capture() {
     let (at, started, ended) = capture_at(&[("JPEG", &jpeg), ("CLOCK", "1")]);
     assert!(
         at >= started && at <= ended + Duration::from_millis(1),
-        "the time of another clock means nothing"
+        "a timestamp of another clock is ignored"
     );
 }
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn controls_are_set_in_their_order_before_the_first_picture() {
+fn controls_are_set_in_order_before_streaming() {
     let desk = Desk::new();
     let jpeg = desk.write("1.jpg", NUMBER);
     let source = "/dev/video0?brightness=-64&exposure_auto=1&exposure_absolute=2047";
@@ -309,7 +309,7 @@ fn controls_are_set_in_their_order_before_the_first_picture() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn controls_go_by_the_names_of_any_kernel() {
+fn controls_have_the_names_of_any_kernel() {
     let desk = Desk::new();
     let jpeg = desk.write("1.jpg", NUMBER);
     let both = [
@@ -337,10 +337,10 @@ fn controls_go_by_the_names_of_any_kernel() {
     }
 }
 
-/// Exposure depends on its mode, which is named after it.
+/// The exposure time depends on the exposure mode, which comes later in the list.
 #[test]
 #[ignore = "needs a C compiler"]
-fn controls_in_the_wrong_order_are_set_all_the_same() {
+fn dependent_controls_are_set_in_any_order() {
     let desk = Desk::new();
     let jpeg = desk.write("1.jpg", NUMBER);
     let setting = [("JPEG", jpeg.as_str()), ("LOG", &desk.path("log"))];
@@ -360,7 +360,7 @@ fn controls_in_the_wrong_order_are_set_all_the_same() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn another_format_than_the_wanted_one_is_taken_if_it_is_known() {
+fn format_changed_by_driver_is_used() {
     let setting = [("FORMATS", "MJPG YUYV"), ("FORCE", "UYVY")];
     for source in [
         "/dev/video0?quality=95",
@@ -373,30 +373,27 @@ fn another_format_than_the_wanted_one_is_taken_if_it_is_known() {
             .for_each(|(found, wanted)| assert_near(found, wanted, 6));
     }
     let (_, words) = capture("/dev/video0?format=yuyv", &setting, 1);
-    assert!(
-        words.contains("gives uyvy") && words.contains("nearest"),
-        "{words}"
-    );
+    assert!(words.contains("nearest, uyvy"), "{words}");
 }
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn cameras_are_listed() {
+fn cameras_command_lists_cameras() {
     let list = |setting| {
         let output = program(&["cameras"], setting).output().unwrap();
         assert!(output.status.success());
         let table = String::from_utf8(output.stdout).unwrap();
-        // This machine may have cameras of its own.
+        // This machine may have real cameras.
         table
             .lines()
             .take(4)
             .fold(String::new(), |table, line| table + line + "\n")
     };
     let expected = "\
-DEVICE       NAME          FORMAT            SIZE      FPS
-/dev/video0  Fake: camera  H264 (not shown)  640x480   30, 15
-                                             1280x720  10
-                           YUYV              640x480   30, 15
+DEVICE       NAME          FORMAT              SIZE      FPS
+/dev/video0  Fake: camera  H264 (unsupported)  640x480   30, 15
+                                               1280x720  10
+                           YUYV                640x480   30, 15
 ";
     assert_eq!(list(&[("FORMATS", "H264 YUYV")]), expected);
     let expected = "\

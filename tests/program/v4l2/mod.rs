@@ -1,5 +1,4 @@
-//! Cameras: what is taken of what they offer, what becomes of their pictures, and the whole driver
-//! on a camera made of software.
+//! The V4L2 driver with a fake camera.
 
 mod camera;
 mod driver;

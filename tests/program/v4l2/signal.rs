@@ -1,4 +1,4 @@
-//! Devices with inputs to choose from, with signals that come and go, and with several planes.
+//! Devices with several inputs, with changing signals, and with the multi-planar API.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use super::camera::{Setting, capture, run};
 const INPUTS: (&str, &str) = ("INPUTS", "Composite,S-Video,HDMI 1");
 const RAW: (&str, &str) = ("FORMATS", "UYVY");
 
-/// The first `count` frames, what the driver logged by then, and what the device did.
+/// The first `count` frames, the driver's stderr, and the log of the device.
 fn capture_with_log(source: &str, setting: Setting, count: usize) -> (Vec<Part>, String, String) {
     let log = NamedTempFile::new().unwrap();
     let setting = [setting, &[("LOG", log.path().to_str().unwrap())]].concat();
@@ -26,7 +26,7 @@ fn size(frame: &Part) -> (u16, u16) {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn an_input_is_selected_by_number_or_name() {
+fn input_is_selected_by_number_or_name() {
     for (input, number) in [
         ("1", 1),
         ("S-Video", 1),
@@ -44,16 +44,16 @@ fn an_input_is_selected_by_number_or_name() {
     let (frames, code, words) = run("/dev/video0?input=hdmi2", &[RAW, INPUTS]);
     assert_eq!((frames, code), (0, Some(1)));
     assert!(
-        words.contains("has no input \"hdmi2\"")
+        words.contains("no input \"hdmi2\"")
             && words.contains("0 (Composite), 1 (S-Video), 2 (HDMI 1)")
     );
     let (_, _, words) = run("/dev/video0?input=0", &[RAW]);
-    assert!(words.contains("no inputs"), "{words}");
+    assert!(words.contains("leave input= out"), "{words}");
 }
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn a_standard_is_set_or_a_warning() {
+fn standard_is_set_or_a_warning_is_logged() {
     for (standard, bits) in [
         ("PAL", "0xff"),
         ("ntsc", "0xb000"),
@@ -73,13 +73,13 @@ fn a_standard_is_set_or_a_warning() {
     for errno in ["25", "61", "22"] {
         let error = format!("S_STD={errno}");
         let (_, words) = capture("/dev/video0?standard=PAL", &[RAW, ("ERRORS", &error)], 1);
-        assert!(words.contains("does not take standard=pal"), "{words}");
+        assert!(words.contains("cannot set standard=pal"), "{words}");
     }
 }
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn a_digital_input_follows_its_signal() {
+fn digital_input_follows_signal_changes() {
     let setting = [RAW, ("INPUTS", "HDMI"), ("SIGNAL", "1920x1080>800x600")];
     let (frames, words, log) = capture_with_log("/dev/video0", &setting, 9);
     assert_eq!(size(&frames[0]), (1920, 1080));
@@ -89,19 +89,19 @@ fn a_digital_input_follows_its_signal() {
             .iter()
             .map(|frame| frame.sequence.unwrap().get())
             .eq(1..=9),
-        "numbers go on"
+        "sequences continue"
     );
     let timings: Vec<_> = log
         .lines()
         .filter(|line| line.starts_with("timings"))
         .collect();
     assert_eq!(timings, ["timings 1920x1080", "timings 800x600"]);
-    assert!(words.contains("signal on its input has changed"), "{words}");
+    assert!(words.contains("input signal has changed"), "{words}");
 }
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn a_digital_input_without_a_signal_is_named_so() {
+fn missing_signal_is_reported() {
     for (signal, words) in [
         ("none", "no signal"),
         ("unstable", "no stable signal"),
@@ -113,7 +113,7 @@ fn a_digital_input_without_a_signal_is_named_so() {
             assert!(code == Some(1) && last.contains(words), "{signal}: {found}");
         }
     }
-    // An analog input says so only when no picture comes.
+    // An analog input reports a missing signal only after the frame timeout.
     let silent = [RAW, ("INPUTS", "Composite"), ("FAULT", "silent")];
     let (_, _, found) = run("/dev/video0?timeout=1s", &silent);
     assert!(found.contains("no signal"), "{found}");
@@ -121,7 +121,7 @@ fn a_digital_input_without_a_signal_is_named_so() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn a_multi_planar_device_is_captured_from() {
+fn multi_planar_device_is_captured() {
     for formats in ["NV12", "BGR3", "UYVY NV16", "MJPG"] {
         let jpeg = ("JPEG", concat!(env!("CARGO_MANIFEST_DIR"), "/frames/1.jpg"));
         let single = capture("/dev/video0?size=640x480", &[("FORMATS", formats), jpeg], 3);
@@ -144,7 +144,7 @@ fn a_multi_planar_device_is_captured_from() {
 
 #[test]
 #[ignore = "needs a C compiler"]
-fn several_planes_of_one_picture_are_refused_with_a_way_out() {
+fn pictures_in_several_planes_are_rejected_with_remedy() {
     for setting in [
         [("FORMATS", "NM12"), ("MULTI", "2")],
         [("FORMATS", "NV12"), ("MULTI", "2")],

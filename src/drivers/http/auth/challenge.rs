@@ -1,4 +1,4 @@
-//! Challenges as cameras write them.
+//! Lenient parsing of `WWW-Authenticate`.
 
 /// One challenge: a scheme and its parameters, with the quotes of their values removed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Challenge {
         self.scheme.eq_ignore_ascii_case(b"Basic")
     }
 
-    /// The value of the first parameter called `name`, whatever its case.
+    /// The value of the first parameter called `name`, ignoring case.
     pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
         let mut parameters = self.parameters.iter();
         let found = parameters.find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()));
@@ -28,35 +28,35 @@ impl Challenge {
     }
 }
 
-/// Reads the challenges of all `fields` called `WWW-Authenticate`. Parameters without a scheme are
-/// Digest's if there is a nonce among them, else Basic's.
+/// Parses the challenges of all `WWW-Authenticate` fields. If a challenge has no scheme, it is
+/// Digest if it has a nonce, else Basic.
 pub(super) fn parse<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Vec<Challenge> {
     let mut challenges = Vec::new();
     for field in fields {
         let mut rest = field;
         let mut challenge = Challenge::default();
-        while let Some((&first, behind)) = rest.split_first() {
+        while let Some((&first, after)) = rest.split_first() {
             if is_separator(first) {
-                rest = behind;
+                rest = after;
                 continue;
             }
-            let (word, behind) = rest.split_at(
+            let (token, after) = rest.split_at(
                 rest.iter()
-                    .position(|&byte| ends_word(byte))
+                    .position(|&byte| ends_token(byte))
                     .unwrap_or(rest.len()),
             );
-            match behind.trim_ascii_start().strip_prefix(b"=") {
+            match after.trim_ascii_start().strip_prefix(b"=") {
                 Some(value) => {
-                    let (value, behind) = read_value(value.trim_ascii_start());
-                    challenge.parameters.push((word.to_vec(), value));
-                    rest = behind;
+                    let (value, after) = read_value(value.trim_ascii_start());
+                    challenge.parameters.push((token.to_vec(), value));
+                    rest = after;
                 }
-                // A quote or a sign on its own.
-                None if word.is_empty() => rest = behind.get(1..).unwrap_or_default(),
+                // A stray quote or equals sign.
+                None if token.is_empty() => rest = after.get(1..).unwrap_or_default(),
                 None => {
                     push(&mut challenges, std::mem::take(&mut challenge));
-                    challenge.scheme = word.to_vec();
-                    rest = behind;
+                    challenge.scheme = token.to_vec();
+                    rest = after;
                 }
             }
         }
@@ -80,7 +80,7 @@ fn push(challenges: &mut Vec<Challenge>, mut challenge: Challenge) {
     challenges.push(challenge);
 }
 
-/// Reads a value, in quotes or without. What is left behind it begins with a separator or the next
+/// Parses a value, quoted or not. Also returns the rest, which begins with a separator or the next
 /// parameter.
 fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let Some(quoted) = text.strip_prefix(b"\"") else {
@@ -95,20 +95,20 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
         let mut ends = blanks
             .map(|(at, _)| at)
             .filter(|&at| begins_parameter(text.get(at..).unwrap_or_default()));
-        let (value, behind) = text.split_at(ends.next().unwrap_or(comma));
-        return (value.trim_ascii().to_vec(), behind);
+        let (value, after) = text.split_at(ends.next().unwrap_or(comma));
+        return (value.trim_ascii().to_vec(), after);
     };
     let mut value = Vec::new();
     let mut at = 0;
     while let Some(&byte) = quoted.get(at) {
-        let behind = quoted.get(at + 1..).unwrap_or_default();
+        let after = quoted.get(at + 1..).unwrap_or_default();
         match byte {
-            b'\\' if !behind.is_empty() => {
-                value.extend(behind.first());
+            b'\\' if !after.is_empty() => {
+                value.extend(after.first());
                 at += 1;
             }
-            b'"' if ends_value(behind) => return (value, behind),
-            // The quote belongs to the next parameter: this value was never closed.
+            b'"' if ends_value(after) => return (value, after),
+            // The quote belongs to the next parameter: the quote of this value is not closed.
             b'"' if value.ends_with(b"=") => {
                 if let Some(comma) = quoted
                     .get(..at)
@@ -130,10 +130,9 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     (value, &[])
 }
 
-/// Whether a quote with `behind` after it closes its value: nothing, a comma or another parameter
-/// follows.
-fn ends_value(behind: &[u8]) -> bool {
-    let rest = behind.trim_ascii_start();
+/// Whether a quote before `after` closes its value: the end, a comma or another parameter follows.
+fn ends_value(after: &[u8]) -> bool {
+    let rest = after.trim_ascii_start();
     rest.is_empty() || rest.starts_with(b",") || begins_parameter(rest)
 }
 
@@ -154,7 +153,7 @@ fn is_separator(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == b','
 }
 
-fn ends_word(byte: u8) -> bool {
+fn ends_token(byte: u8) -> bool {
     is_separator(byte) || byte == b'=' || byte == b'"'
 }
 
@@ -162,7 +161,7 @@ fn ends_word(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// Schemes with their parameters, as one line of text.
+    /// The schemes with their parameters, as one line of text.
     fn read(fields: &[&[u8]]) -> String {
         let mut text = String::new();
         for challenge in parse(fields.iter().copied()) {
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn challenges_are_read_however_they_are_written() {
+    fn malformed_challenges_are_parsed() {
         for (field, found) in [
             ("Basic", "Basic:|"),
             ("basic realm=\"x\"", "basic: realm=<x>|"),

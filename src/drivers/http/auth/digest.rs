@@ -1,4 +1,4 @@
-//! The answer to a Digest challenge, as curl computes it.
+//! The response to a Digest challenge, as curl computes it.
 
 use md5::Md5;
 use sha2::digest::Digest as Hash;
@@ -7,7 +7,7 @@ use sha2::{Sha256, Sha512_256};
 use super::challenge::Challenge;
 use crate::text::secret::Credentials;
 
-/// A Digest challenge, and how often it was answered.
+/// A Digest challenge, and the number of its responses.
 #[derive(Debug)]
 pub(in crate::drivers::http) struct Digest {
     realm: Vec<u8>,
@@ -23,8 +23,7 @@ pub(in crate::drivers::http) struct Digest {
 }
 
 impl Digest {
-    /// Reads a challenge. `None` if it is another scheme's, has no nonce, or an algorithm that is
-    /// not known.
+    /// Parses a challenge. `None` if it has another scheme, no nonce, or an unknown algorithm.
     pub(super) fn new(challenge: &Challenge) -> Option<Self> {
         let nonce = challenge.get("nonce").filter(|_| challenge.is_digest())?;
         let algorithm = challenge.get("algorithm").filter(|name| !name.is_empty());
@@ -47,8 +46,8 @@ impl Digest {
         };
         let offers = |wanted: &str| {
             let list = challenge.get("qop").unwrap_or_default();
-            let mut words = list.split(|byte| b", \t;".contains(byte));
-            words.any(|word| word.eq_ignore_ascii_case(wanted.as_bytes()))
+            let mut options = list.split(|byte| b", \t;".contains(byte));
+            options.any(|option| option.eq_ignore_ascii_case(wanted.as_bytes()))
         };
         Some(Self {
             realm: challenge.get("realm").unwrap_or_default().to_vec(),
@@ -59,7 +58,7 @@ impl Digest {
             is_session,
             hashes_user: is_true("userhash"),
             stale: is_true("stale"),
-            // `auth` is the plain proof, which every camera checks alike.
+            // `auth` is preferred: all cameras implement it the same way.
             qop: ["auth", "auth-int"].into_iter().find(|qop| offers(qop)),
             count: 0,
         })
@@ -71,14 +70,14 @@ impl Digest {
     }
 
     /// The value of the `Authorization` field of a GET for `target`.
-    pub(super) fn answer(&mut self, credentials: &Credentials, target: &str) -> Vec<u8> {
+    pub(super) fn authorization(&mut self, credentials: &Credentials, target: &str) -> Vec<u8> {
         let mut random = [0; 16];
-        // Without randomness the proof is as good: what makes it unique is the camera's nonce.
+        // If this fails, the cnonce is zero: the camera's nonce still makes the response unique.
         let _ = getrandom::fill(&mut random);
-        self.answer_with(credentials, target, &hex(&random))
+        self.authorization_with(credentials, target, &hex(&random))
     }
 
-    fn answer_with(
+    fn authorization_with(
         &mut self,
         Credentials { user, password }: &Credentials,
         target: &str,
@@ -86,72 +85,73 @@ impl Digest {
     ) -> Vec<u8> {
         self.count += 1;
         let (count, hash) = (format!("{:08x}", self.count), self.hash);
-        let join = |pieces: &[&[u8]]| hash(&pieces.join(&b':'));
+        let join = |parts: &[&[u8]]| hash(&parts.join(&b':'));
         let (nonce, cnonce_bytes) = (self.nonce.as_slice(), cnonce.as_bytes());
-        let mut secret = join(&[user.as_bytes(), &self.realm, password.as_bytes()]);
+        // A1 and A2 are the names of RFC 7616, section 3.4.
+        let mut a1 = join(&[user.as_bytes(), &self.realm, password.as_bytes()]);
         if self.is_session {
-            secret = join(&[secret.as_bytes(), nonce, cnonce_bytes]);
+            a1 = join(&[a1.as_bytes(), nonce, cnonce_bytes]);
         }
         let empty_body = hash(b"");
-        let asked = match self.qop {
+        let a2 = match self.qop {
             Some("auth-int") => join(&[b"GET", target.as_bytes(), empty_body.as_bytes()]),
             _ => join(&[b"GET", target.as_bytes()]),
         };
-        let proof = match self.qop {
+        let response = match self.qop {
             Some(qop) => {
-                let (secret, asked) = (secret.as_bytes(), asked.as_bytes());
+                let (a1, a2) = (a1.as_bytes(), a2.as_bytes());
                 join(&[
-                    secret,
+                    a1,
                     nonce,
                     count.as_bytes(),
                     cnonce_bytes,
                     qop.as_bytes(),
-                    asked,
+                    a2,
                 ])
             }
-            None => join(&[secret.as_bytes(), nonce, asked.as_bytes()]),
+            None => join(&[a1.as_bytes(), nonce, a2.as_bytes()]),
         };
         let user = if self.hashes_user {
             join(&[user.as_bytes(), &self.realm])
         } else {
             user.clone()
         };
-        let mut answer = b"Digest ".to_vec();
-        put_quoted(&mut answer, "username", user.as_bytes());
-        put_quoted(&mut answer, "realm", &self.realm);
-        put_quoted(&mut answer, "nonce", nonce);
-        put_quoted(&mut answer, "uri", target.as_bytes());
+        let mut value = b"Digest ".to_vec();
+        put_quoted(&mut value, "username", user.as_bytes());
+        put_quoted(&mut value, "realm", &self.realm);
+        put_quoted(&mut value, "nonce", nonce);
+        put_quoted(&mut value, "uri", target.as_bytes());
         if self.qop.is_some() || self.is_session {
-            put_quoted(&mut answer, "cnonce", cnonce_bytes);
+            put_quoted(&mut value, "cnonce", cnonce_bytes);
         }
         if let Some(qop) = self.qop {
-            answer.extend(format!("nc={count}, qop={qop}, ").bytes());
+            value.extend(format!("nc={count}, qop={qop}, ").bytes());
         }
-        put_quoted(&mut answer, "response", proof.as_bytes());
+        put_quoted(&mut value, "response", response.as_bytes());
         if let Some(opaque) = &self.opaque {
-            put_quoted(&mut answer, "opaque", opaque);
+            put_quoted(&mut value, "opaque", opaque);
         }
         if let Some(algorithm) = &self.algorithm {
-            answer.extend([b"algorithm=", algorithm.as_slice(), b", "].concat());
+            value.extend([b"algorithm=", algorithm.as_slice(), b", "].concat());
         }
         if self.hashes_user {
-            answer.extend(b"userhash=true, ");
+            value.extend(b"userhash=true, ");
         }
-        answer.truncate(answer.len() - 2);
-        answer
+        value.truncate(value.len() - 2);
+        value
     }
 }
 
-fn put_quoted(answer: &mut Vec<u8>, name: &str, value: &[u8]) {
-    answer.extend(name.bytes());
-    answer.extend(b"=\"");
+fn put_quoted(field: &mut Vec<u8>, name: &str, value: &[u8]) {
+    field.extend(name.bytes());
+    field.extend(b"=\"");
     for &byte in value {
         if matches!(byte, b'"' | b'\\') {
-            answer.push(b'\\');
+            field.push(b'\\');
         }
-        answer.push(byte);
+        field.push(byte);
     }
-    answer.extend(b"\", ");
+    field.extend(b"\", ");
 }
 
 fn hash<H: Hash>(bytes: &[u8]) -> String {
@@ -167,8 +167,8 @@ mod tests {
     use super::super::challenge::parse;
     use super::*;
 
-    /// The answer to `field` for the user of RFC 7616, section 3.9.1.
-    fn answer(field: &str) -> String {
+    /// The `Authorization` field for the challenge `field` and the user of RFC 7616, section 3.9.1.
+    fn authorization(field: &str) -> String {
         let challenges = parse([field.as_bytes()].into_iter());
         let mut digest = challenges.iter().find_map(Digest::new).expect(field);
         let credentials = Credentials {
@@ -176,7 +176,8 @@ mod tests {
             password: "Circle of Life".to_owned(),
         };
         let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
-        String::from_utf8(digest.answer_with(&credentials, "/dir/index.html", cnonce)).unwrap()
+        String::from_utf8(digest.authorization_with(&credentials, "/dir/index.html", cnonce))
+            .unwrap()
     }
 
     const CHALLENGE: &str = "Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", \
@@ -184,8 +185,8 @@ mod tests {
         opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"";
 
     #[test]
-    fn answers_are_those_of_rfc_7616() {
-        let md5 = answer(&format!("{CHALLENGE}, algorithm=md5"));
+    fn responses_equal_those_of_rfc_7616() {
+        let md5 = authorization(&format!("{CHALLENGE}, algorithm=md5"));
         assert!(
             md5.contains("response=\"8ca523f5e9506fed4657c9700eebdbec\""),
             "{md5}"
@@ -194,17 +195,17 @@ mod tests {
             md5.contains("nc=00000001, qop=auth, ") && md5.ends_with(", algorithm=md5"),
             "{md5}"
         );
-        let sha256 = answer(&format!("{CHALLENGE}, algorithm=SHA-256"));
+        let sha256 = authorization(&format!("{CHALLENGE}, algorithm=SHA-256"));
         assert!(sha256.contains(
             "response=\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\""
         ));
     }
 
     #[test]
-    fn rare_challenges_are_answered_in_their_own_form() {
-        let int = answer(&CHALLENGE.replace("auth, auth-int", "auth-int"));
+    fn rare_challenges_are_supported() {
+        let int = authorization(&CHALLENGE.replace("auth, auth-int", "auth-int"));
         assert!(int.contains("qop=auth-int"), "{int}");
-        let old = answer(&CHALLENGE.replace("qop=\"auth, auth-int\"", "algorithm=SHA-256"));
+        let old = authorization(&CHALLENGE.replace("qop=\"auth, auth-int\"", "algorithm=SHA-256"));
         assert!(
             !old.contains("qop=") && !old.contains("cnonce=") && old.contains("algorithm=SHA-256"),
             "{old}"

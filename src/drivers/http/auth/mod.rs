@@ -1,10 +1,10 @@
-//! Logins: Basic (RFC 7617) and Digest (RFC 7616, 2617 and 2069), for whatever a camera's challenge
-//! looks like.
+//! Logins: Basic (RFC 7617) and Digest (RFC 7616, 2617 and 2069), for the challenges of real
+//! cameras.
 //!
-//! `http-auth` parses challenges by the grammar of RFC 9110 and holds them as UTF-8. Cameras write
-//! realms with unescaped quotes or in Latin-1, which is hashed as it stands, leave out commas,
-//! closing quotes and the realm itself, and ask for `auth-int`. So challenges are parsed here, as
-//! bytes, and the answer to a Digest challenge is computed from them.
+//! `http-auth` parses challenges by the grammar of RFC 9110 and stores them as UTF-8. Cameras write
+//! realms with unescaped quotes or in Latin-1 (whose bytes are hashed), omit commas, closing quotes
+//! and the realm, and require `auth-int`. So this module parses challenges itself, as bytes, and
+//! computes the response to a Digest challenge from them.
 
 mod challenge;
 mod digest;
@@ -15,30 +15,29 @@ use super::Fault;
 use super::head::{Head, shown};
 use crate::text::secret::Credentials;
 
-/// What answers a camera's challenge. Later requests are then sent with the answer.
+/// The login for a challenge. Later requests are sent with it too.
 #[derive(Debug)]
 pub(super) enum Login {
     Basic,
     Digest(Box<Digest>),
 }
 
-/// The logins that were tried for one address, as a camera may lock out a client that tries too
-/// often.
+/// The logins that were tried for one URL. Each is tried once: a camera may lock out a client after
+/// too many attempts.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
     basic: bool,
     digest: bool,
-    /// A nonce that had expired was replaced.
+    /// Whether an expired nonce was replaced.
     renewed: bool,
 }
 
 impl Login {
-    /// The login to try next, after a response with the challenges of `head`: Digest where it is
-    /// offered, then Basic, each once. Without a challenge that can be answered, Basic is tried all
-    /// the same.
+    /// Chooses the login to try next for the challenges of `head`: Digest if offered, then Basic,
+    /// each once. If no challenge is supported, tries Basic.
     ///
     /// # Errors
-    /// There is nothing left to try.
+    /// All logins were tried.
     pub(super) fn next(head: &Head, tried: &mut Tried) -> Result<Self, Fault> {
         let challenges = challenge::parse(head.all("WWW-Authenticate"));
         let digest = challenges.iter().find_map(Digest::new);
@@ -66,10 +65,10 @@ impl Login {
     }
 
     /// The value of the `Authorization` field of a request for `target`.
-    pub(super) fn answer(&mut self, credentials: &Credentials, target: &str) -> Vec<u8> {
+    pub(super) fn authorization(&mut self, credentials: &Credentials, target: &str) -> Vec<u8> {
         match self {
             Self::Basic => credentials.basic().into_bytes(),
-            Self::Digest(digest) => digest.answer(credentials, target),
+            Self::Digest(digest) => digest.authorization(credentials, target),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Cameras: which of their modes is chosen, and what becomes of their pictures.
+//! Tests of the pure parts: parameters, choice of the mode, encoding.
 
-mod offers;
+mod modes;
 mod pack;
+mod parameters;
 mod raw;
-mod words;
 
 use super::color::{Colors, Matrix};
 use super::format::PixelFormat;

@@ -1,22 +1,22 @@
-//! Pictures in each raw format, as devices lay them out. The bench `raw` has them from here too.
+//! Pictures in each raw format. The bench `raw` includes this file too.
 
 use super::PixelFormat::{self, *};
 use super::{Colors, Matrix};
 
-/// Limited range by BT.601: what most cameras send.
+/// BT.601 with limited range: most cameras.
 pub const LIMITED: Colors = Colors {
     full: false,
     matrix: Matrix::Bt601,
 };
-/// Full range by BT.601, as in a JPEG.
+/// BT.601 with full range: JPEG.
 pub const FULL: Colors = Colors {
     full: true,
     matrix: Matrix::Bt601,
 };
 
-/// A picture in `format`, made of what `color` gives for each x and y: Y', Cb, Cr, or red, green,
-/// blue if the format is RGB. `stride` is the distance of two rows of the first plane in bytes;
-/// gaps hold 0xee.
+/// A picture in `format`. `color` returns the color at x and y: Y', Cb, Cr, or red, green, blue if
+/// the format is RGB. `stride` is the distance of two rows of the first plane in bytes; padding is
+/// 0xee.
 pub fn pack(
     format: PixelFormat,
     width: usize,
@@ -80,7 +80,7 @@ pub fn pack(
     }
 }
 
-/// The bytes from one row to the next if there is no gap.
+/// The distance of two rows without padding, in bytes.
 pub fn tight(format: PixelFormat, width: usize) -> usize {
     match format {
         Yuyv | Yvyu | Uyvy | Vyuy | Rgb565 => 2 * width,

@@ -1,7 +1,7 @@
-//! Pictures without compression.
+//! Encoding of raw pictures.
 
 use crate::drivers::v4l2::color::{Colors, Matrix};
-use crate::drivers::v4l2::offer::PixelFormat::{self, *};
+use crate::drivers::v4l2::modes::PixelFormat::{self, *};
 use crate::drivers::v4l2::raw::{Layout, TooShort};
 use crate::wire::jpeg::check;
 use zune_jpeg::JpegDecoder;
@@ -49,7 +49,7 @@ fn encode(
     jpeg
 }
 
-/// The first pixel of a picture of one color: Y, Cb, Cr as the JPEG has them.
+/// The first pixel of a picture of one color, as Y, Cb, Cr in the JPEG.
 fn pixel(format: PixelFormat, color: [u8; 3], colors: Colors) -> [u8; 3] {
     let jpeg = encode(format, 38, 10, 0, colors, |_, _| color);
     decode(&jpeg, ColorSpace::YCbCr)[..3].try_into().unwrap()
@@ -71,14 +71,14 @@ fn assert_near(format: PixelFormat, found: [u8; 3], wanted: [u8; 3]) {
 }
 
 #[test]
-fn limited_range_becomes_full() {
+fn limited_range_is_expanded() {
     for format in ycbcr() {
         for (limited, full) in [
             ([16, 128, 128], [0, 128, 128]),
             ([235, 128, 128], [255, 128, 128]),
             ([126, 16, 240], [128, 0, 255]),
             ([81, 90, 184], [76, 85, 192]),
-            // Beyond the limits, which cameras overstep.
+            // Values out of range occur in practice.
             ([0, 0, 255], [0, 0, 255]),
             ([255, 255, 0], [255, 255, 0]),
         ] {
@@ -88,7 +88,7 @@ fn limited_range_becomes_full() {
 }
 
 #[test]
-fn full_range_stays_as_it_is() {
+fn full_range_is_unchanged() {
     for color in [
         [0, 128, 128],
         [255, 128, 128],
@@ -101,9 +101,9 @@ fn full_range_stays_as_it_is() {
     }
 }
 
-/// The values of the bars of BT.709, and what their colors are by BT.601.
+/// The values of the color bars in BT.709, and the same colors in BT.601.
 #[test]
-fn another_matrix_becomes_that_of_jpeg() {
+fn other_matrix_is_converted_to_bt601() {
     let colors = Colors {
         full: false,
         matrix: Matrix::Bt709,
@@ -124,7 +124,7 @@ fn another_matrix_becomes_that_of_jpeg() {
             assert!(near, "{format:?}: {bt709:?} is {found:?}, not {jpeg:?}");
         }
     }
-    // Where red, green and blue are given, there is no matrix.
+    // RGB has no matrix.
     assert_eq!(
         pixel(
             Rgb24,
@@ -139,7 +139,7 @@ fn another_matrix_becomes_that_of_jpeg() {
 }
 
 #[test]
-fn rgb_becomes_what_jfif_makes_of_it() {
+fn rgb_is_converted_as_in_jfif() {
     for format in rgb() {
         for (rgb, ycbcr) in [
             ([255, 255, 255], [255, 128, 128]),
@@ -154,14 +154,14 @@ fn rgb_becomes_what_jfif_makes_of_it() {
 }
 
 #[test]
-fn rgb_of_limited_range_becomes_full() {
+fn limited_range_rgb_is_expanded() {
     for format in rgb().filter(|format| *format != Rgb565) {
         for (rgb, ycbcr) in [
             ([235, 235, 235], [255, 128, 128]),
             ([16, 16, 16], [0, 128, 128]),
             ([235, 16, 16], [76, 85, 255]),
             ([16, 16, 235], [29, 255, 107]),
-            // Beyond the limits.
+            // Values out of range.
             ([255, 255, 255], [255, 128, 128]),
             ([0, 0, 0], [0, 128, 128]),
         ] {
@@ -171,7 +171,7 @@ fn rgb_of_limited_range_becomes_full() {
 }
 
 #[test]
-fn grey_stays_without_color() {
+fn grey_is_encoded_without_chroma() {
     let layout = Layout::new(Grey, 16, 16, 0, FULL).unwrap();
     for luma in [0, 16, 100, 255] {
         let jpeg = layout.encode(&[luma; 256], QUALITY).unwrap();
@@ -183,7 +183,7 @@ fn grey_stays_without_color() {
     }
 }
 
-/// Slopes, of which each pair of columns and of rows has its own chroma.
+/// Gradients: each pair of columns and of rows has its own chroma.
 fn slope(x: usize, y: usize) -> [u8; 3] {
     [
         60 + 2 * x + y,
@@ -193,10 +193,9 @@ fn slope(x: usize, y: usize) -> [u8; 3] {
     .map(|value| value as u8)
 }
 
-/// Each pixel is where it belongs, whatever the sides: in blocks and in what is left over, with
-/// gaps between rows and without.
+/// Covers whole blocks and their remainders, with and without padding of rows.
 #[test]
-fn every_pixel_keeps_its_place_at_odd_sizes_and_strides() {
+fn pixels_keep_their_position_at_odd_sizes_and_strides() {
     for format in raw().filter(|format| *format != Rgb565) {
         for (width, height) in [(48, 20), (47, 19), (33, 1), (2, 2), (1, 3), (1, 1)] {
             for gap in [0, 1, 6, 64] {
@@ -215,7 +214,7 @@ fn every_pixel_keeps_its_place_at_odd_sizes_and_strides() {
                         "{format:?} {width}x{height}, gap {gap}: pixel {index} is {found}, not {wanted}"
                     );
                 }
-                // A pair of which the second half is missing has no color.
+                // The last pixel of an odd row has no chroma of its own.
                 if format.is_rgb() || format == Grey || width == 1 {
                     continue;
                 }
@@ -238,8 +237,8 @@ fn every_pixel_keeps_its_place_at_odd_sizes_and_strides() {
 }
 
 #[test]
-fn pictures_that_are_cut_short_are_refused() {
-    for (format, needed) in [
+fn truncated_pictures_are_rejected() {
+    for (format, expected) in [
         (Yuyv, 640),
         (Uyvy, 640),
         (Nv12, 480),
@@ -250,19 +249,19 @@ fn pictures_that_are_cut_short_are_refused() {
         (Grey, 320),
     ] {
         let layout = Layout::new(format, 20, 16, 0, LIMITED).unwrap();
-        assert_eq!(layout.bytes(), needed);
-        for bytes in [0, 1, needed - 1] {
+        assert_eq!(layout.bytes(), expected);
+        for bytes in [0, 1, expected - 1] {
             assert_eq!(
                 layout.encode(&vec![0; bytes], QUALITY),
-                Err(TooShort { bytes, needed })
+                Err(TooShort { bytes, expected })
             );
         }
-        assert!(layout.encode(&vec![0; needed], QUALITY).is_ok());
+        assert!(layout.encode(&vec![0; expected], QUALITY).is_ok());
     }
 }
 
 #[test]
-fn only_what_a_jpeg_can_hold_is_laid_out() {
+fn layout_requires_a_valid_jpeg_size() {
     for (format, width, height) in [
         (Mjpg, 16, 16),
         (Jpeg, 16, 16),

@@ -1,4 +1,4 @@
-//! `stills:DIR`: a folder whose pictures are shown one after the other.
+//! `stills:DIR`: the pictures of a directory, one after the other.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -23,7 +23,7 @@ fn error_of(program: &Program) -> String {
 }
 
 #[test]
-fn new_files_join_in_and_deleted_ones_leave() {
+fn slideshow_follows_new_and_deleted_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("1.jpg"), picture(1)).unwrap();
     let program = serve(folder.path(), &[]);
@@ -47,7 +47,7 @@ fn new_files_join_in_and_deleted_ones_leave() {
 }
 
 #[test]
-fn one_picture_is_in_memory_at_a_time() {
+fn slideshow_holds_one_picture_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let jpeg = large_jpeg(4);
     for number in 0..30 {
@@ -80,7 +80,7 @@ fn one_picture_is_in_memory_at_a_time() {
 }
 
 #[test]
-fn folder_that_is_gone_takes_the_camera_offline_until_it_is_back() {
+fn missing_directory_takes_camera_offline_until_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     for mode in ["fps=50", "watch=1&fps=50"] {
         let directory = folder.path().join("pictures");
@@ -94,14 +94,14 @@ fn folder_that_is_gone_takes_the_camera_offline_until_it_is_back() {
         watch_for(&mut viewer, &picture(1));
         let away = folder.path().join("away");
         fs::rename(&directory, &away).unwrap();
-        eventually("it is offline", || program.get("/snapshot").status() == 503);
+        eventually("offline", || program.get("/snapshot").status() == 503);
         assert!(
             error_of(&program).contains("pictures"),
             "{mode}: {}",
             error_of(&program)
         );
         fs::rename(&away, &directory).unwrap();
-        eventually("it is back", || {
+        eventually("online again", || {
             program.state()["cameras"][0]["online"] == true
         });
         fs::remove_dir_all(&directory).unwrap();
@@ -109,28 +109,28 @@ fn folder_that_is_gone_takes_the_camera_offline_until_it_is_back() {
 }
 
 #[test]
-fn folder_without_pictures_at_start_is_offline_until_one_is_there() {
+fn empty_directory_is_offline_until_a_picture_exists() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     for (directory, reason) in [
-        (missing.as_path(), "cannot read the directory"),
-        (folder.path(), "no JPEG in"),
+        (missing.as_path(), "cannot list the directory"),
+        (folder.path(), "no JPEG file"),
     ] {
         let program = serve(directory, &[]);
         assert_eq!(program.get("/snapshot").status(), 503);
-        eventually("the reason is given", || {
+        eventually("the reason is reported", || {
             error_of(&program).contains(reason)
         });
         fs::create_dir_all(directory).unwrap();
         fs::write(directory.join("1.jpg"), picture(1)).unwrap();
-        eventually("its picture is shown", || {
+        eventually("the picture is shown", || {
             program.get("/snapshot").body == picture(1)
         });
     }
 }
 
 #[test]
-fn what_is_no_regular_file_is_left_out() {
+fn irregular_files_are_skipped() {
     let folder = tempfile::tempdir().unwrap();
     fifo(&folder.path().join("a.jpg"));
     let _socket = UnixListener::bind(folder.path().join("b.jpg")).unwrap();
@@ -147,12 +147,12 @@ fn what_is_no_regular_file_is_left_out() {
 }
 
 #[test]
-fn picture_over_the_bound_is_refused_with_the_option_that_raises_it() {
+fn picture_over_the_limit_is_rejected_with_the_option() {
     let folder = tempfile::tempdir().unwrap();
     let jpeg = large_jpeg(9);
     fs::write(folder.path().join("large.jpg"), &jpeg).unwrap();
     let program = serve(folder.path(), &[]);
-    eventually("the bound is named", || {
+    eventually("the limit is reported", || {
         error_of(&program).contains("8 MiB; raise --frame-max-mib")
     });
     let program = serve(folder.path(), &["--frame-max-mib", "16"]);
@@ -160,7 +160,7 @@ fn picture_over_the_bound_is_refused_with_the_option_that_raises_it() {
 }
 
 #[test]
-fn picture_from_the_future_does_not_hold_up_those_that_come_later() {
+fn file_from_the_future_does_not_block_newer_files() {
     let folder = tempfile::tempdir().unwrap();
     let future = folder.path().join("future.jpg");
     fs::write(&future, picture(1)).unwrap();
@@ -193,7 +193,7 @@ fn picture_from_the_future_does_not_hold_up_those_that_come_later() {
 }
 
 #[test]
-fn jpeg_without_end_marker_in_a_file_is_shown_once_nothing_is_written_to_it() {
+fn file_without_end_marker_is_shown_once_settled() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1.jpg");
     fs::write(&path, picture(1).strip_suffix(b"\xff\xd9").unwrap()).unwrap();

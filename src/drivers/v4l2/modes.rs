@@ -1,35 +1,35 @@
-//! What a camera offers, and what of it to take. Nothing here knows a device.
+//! The modes of a camera (format, frame size, frame rate) and the choice among them. Pure code: it
+//! accesses no device.
 
 use std::fmt;
 use std::str::FromStr;
 
 pub use super::format::PixelFormat;
 
-/// Rates closer than this, as a part of the wanted one, are the same: 29.97 is 30.
-const SAME_RATE: f64 = 0.01;
+/// Rates that differ by less than this fraction of the wanted one are equal: 29.97 is 30.
+const RATE_TOLERANCE: f64 = 0.01;
 
 const WIDTH_DEFAULT: u32 = 1280;
 const HEIGHT_DEFAULT: u32 = 720;
 
-/// The least size that a driver is taken to mean when it starts with it, and not with what it had
-/// to name.
+/// The minimum for the current size of a device to be used: some drivers start with a tiny one.
 const WIDTH_SENSIBLE_MIN: u32 = 320;
 const HEIGHT_SENSIBLE_MIN: u32 = 240;
 
-/// The longest side, in pixels, of a baseline JPEG (ITU T.81, B.2.2).
+/// The maximum width and height of a baseline JPEG, in pixels (ITU T.81, B.2.2).
 pub(super) const SIDE_PIXELS_MAX: u32 = 65_535;
 
-/// A width and a height, in pixels.
+/// A frame size in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Pixels from left to right.
+    /// The width in pixels.
     pub width: u32,
-    /// Pixels from top to bottom.
+    /// The height in pixels.
     pub height: u32,
 }
 
 impl Size {
-    /// Whether somebody may have chosen it, rather than a driver that had to begin with some size.
+    /// Whether it is at least 320x240 and fits a JPEG, so that it may be a user's choice.
     pub fn is_sensible(self) -> bool {
         (WIDTH_SENSIBLE_MIN..=SIDE_PIXELS_MAX).contains(&self.width)
             && (HEIGHT_SENSIBLE_MIN..=SIDE_PIXELS_MAX).contains(&self.height)
@@ -42,7 +42,7 @@ impl Size {
     }
 }
 
-/// What most cameras have.
+/// 1280x720, which most cameras support.
 impl Default for Size {
     fn default() -> Self {
         Self {
@@ -61,7 +61,7 @@ impl fmt::Display for Size {
 impl FromStr for Size {
     type Err = ();
 
-    /// `WIDTHxHEIGHT`, neither of them 0 or above 65,535.
+    /// Parses `WIDTHxHEIGHT`, each from 1 to 65,535.
     fn from_str(text: &str) -> Result<Self, ()> {
         let side = |text: &str| {
             text.parse()
@@ -76,45 +76,45 @@ impl FromStr for Size {
     }
 }
 
-/// Values from `least` to `greatest` in steps; a single one where the two are equal.
+/// The values from `min` to `max` in steps; a single value if the two are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Steps {
-    /// The least value.
-    pub least: u32,
-    /// The greatest value.
-    pub greatest: u32,
-    /// From one value to the next; 0 is taken as 1.
+pub struct Stepwise {
+    /// The minimum.
+    pub min: u32,
+    /// The maximum.
+    pub max: u32,
+    /// The distance of two values; 0 counts as 1.
     pub step: u32,
 }
 
-impl Steps {
-    /// The one value `value`.
+impl Stepwise {
+    /// The single value `value`.
     pub fn only(value: u32) -> Self {
         Self {
-            least: value,
-            greatest: value,
+            min: value,
+            max: value,
             step: 1,
         }
     }
 
     fn nearest(self, wanted: u32) -> u32 {
         let step = self.step.max(1);
-        let above = wanted.saturating_sub(self.least);
+        let above = wanted.saturating_sub(self.min);
         let steps = above / step + u32::from(above % step > step / 2);
-        self.least + step * steps.min(self.greatest.saturating_sub(self.least) / step)
+        self.min + step * steps.min(self.max.saturating_sub(self.min) / step)
     }
 }
 
-/// Sizes that are offered: one, or all with these widths and heights.
+/// A frame size, or a range of them (`v4l2_frmsizeenum`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
+pub struct FrameSizes {
     /// The widths, in pixels.
-    pub width: Steps,
+    pub width: Stepwise,
     /// The heights, in pixels.
-    pub height: Steps,
+    pub height: Stepwise,
 }
 
-impl Sizes {
+impl FrameSizes {
     fn nearest(&self, wanted: Size) -> Size {
         Size {
             width: self.width.nearest(wanted.width),
@@ -123,39 +123,39 @@ impl Sizes {
     }
 }
 
-/// Rates that are offered, in frames a second: all from the slowest to the fastest, or one if they
-/// are equal.
+/// A frame rate, or a range of them, in frames per second (`v4l2_frmivalenum`).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
-    /// The slowest.
-    pub slowest: f64,
-    /// The fastest.
-    pub fastest: f64,
+pub struct FrameRates {
+    /// The minimum.
+    pub min: f64,
+    /// The maximum.
+    pub max: f64,
 }
 
-/// A format that a camera offers, and the sizes it comes in. Without any, only trying tells.
+/// A format that a camera supports, and its frame sizes; none if the driver does not enumerate
+/// them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Offer {
+pub struct SupportedFormat {
     /// The format.
     pub format: PixelFormat,
     /// The sizes.
-    pub sizes: Vec<Sizes>,
+    pub sizes: Vec<FrameSizes>,
 }
 
-/// What to take of an offer, or what was got.
+/// A mode to set, or the mode that is set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mode {
-    /// What the pictures are made of.
+    /// The pixel format.
     pub format: PixelFormat,
-    /// Their size.
+    /// The frame size.
     pub size: Size,
-    /// Frames a second.
+    /// The frame rate, in frames per second.
     pub fps: f64,
 }
 
 impl Mode {
-    /// Whether size and rate are what was wanted, as far as anybody can see.
-    pub fn is_like(&self, size: Size, fps: f64) -> bool {
+    /// Whether the size equals the wanted one, and the rate within 1 %.
+    pub fn matches(&self, size: Size, fps: f64) -> bool {
         self.size == size && rate_distance(self.fps, fps) == 0
     }
 }
@@ -172,28 +172,28 @@ impl fmt::Display for Mode {
     }
 }
 
-/// The mode whose size is nearest to the wanted one; of several, the one whose rate is; of several,
-/// the one of the best format. `rates` tells the rates of a format at a size; none means that only
-/// trying tells.
+/// Returns the mode whose size is nearest to the wanted one; among equals, the one with the nearest
+/// rate; among equals, the one with the best format. `rates` returns the frame rates of a format
+/// and size; none if the driver does not enumerate them.
 pub fn choose(
-    offers: &[Offer],
+    formats: &[SupportedFormat],
     size: Size,
     fps: f64,
-    rates: impl Fn(PixelFormat, Size) -> Vec<Rates>,
+    rates: impl Fn(PixelFormat, Size) -> Vec<FrameRates>,
 ) -> Option<Mode> {
-    let modes = offers.iter().map(|offer| {
-        let sizes = offer.sizes.iter().map(|sizes| sizes.nearest(size));
+    let modes = formats.iter().map(|supported| {
+        let sizes = supported.sizes.iter().map(|sizes| sizes.nearest(size));
         let size = sizes
-            .min_by_key(|offered| offered.distance(size))
+            .min_by_key(|nearest| nearest.distance(size))
             .unwrap_or(size);
-        let rates = rates(offer.format, size)
+        let rates = rates(supported.format, size)
             .into_iter()
-            .map(|rates| fps.max(rates.slowest).min(rates.fastest));
+            .map(|rates| fps.max(rates.min).min(rates.max));
         let fps = rates
             .min_by(|a, b| (a - fps).abs().total_cmp(&(b - fps).abs()))
             .unwrap_or(fps);
         Mode {
-            format: offer.format,
+            format: supported.format,
             size,
             fps,
         }
@@ -207,13 +207,13 @@ pub fn choose(
     })
 }
 
-/// A rate as people write it: 30, 29.97, 7.5.
+/// Formats a rate with at most two decimals: 30, 29.97, 7.5.
 pub fn rate(fps: f64) -> String {
     let text = format!("{fps:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// How far two rates are apart, in hundredths of the wanted one.
+/// The distance of two rates, in multiples of the tolerance.
 fn rate_distance(fps: f64, wanted: f64) -> u64 {
-    ((fps - wanted).abs() / wanted / SAME_RATE) as u64
+    ((fps - wanted).abs() / wanted / RATE_TOLERANCE) as u64
 }

@@ -1,4 +1,4 @@
-//! The JPEG files of a folder: which there are, and what is in them.
+//! The JPEG files of a directory: listing and reading them.
 
 use std::cmp::Ordering;
 use std::fs::{self, File, Metadata};
@@ -14,24 +14,24 @@ use super::error::SourceError;
 use crate::wire::jpeg::{JpegError, repair, with_standard_tables};
 use crate::wire::part::{Repair, too_large};
 
-/// A file that was left alone for this long is no longer being written.
+/// A file that was unchanged for this long is no longer being written.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
 
-/// One state of a file: written once more, it is another version.
+/// One version of a file. A file that is written again is another version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Version {
+pub(super) struct FileVersion {
     pub(super) path: PathBuf,
     pub(super) modified: SystemTime,
-    /// When anything of the file changed last, by the clock of the file system.
+    /// The time of the last status change (`st_ctime`), in seconds and nanoseconds.
     changed: (i64, i64),
     bytes: u64,
     inode: u64,
 }
 
-impl Version {
-    /// The file at `path`, or at the end of its links. A pipe, a socket or a device is none:
-    /// opening it might block.
-    pub(super) fn of(path: PathBuf) -> Option<Self> {
+impl FileVersion {
+    /// The file at `path`; symbolic links are followed. `None` if it is not a regular file: opening
+    /// a pipe or a device might block.
+    pub(super) fn from_path(path: PathBuf) -> Option<Self> {
         let metadata = fs::metadata(&path).ok().filter(Metadata::is_file)?;
         Some(Self {
             modified: metadata.modified().ok()?,
@@ -42,25 +42,25 @@ impl Version {
         })
     }
 
-    /// What stays when a file is renamed.
+    /// Identifies the version, whatever its name: unchanged when the file is renamed.
     pub(super) fn identity(&self) -> (u64, SystemTime, u64) {
         (self.inode, self.modified, self.bytes)
     }
 
-    /// What also changes with the permissions.
+    /// Changes with the contents, the name and the permissions of the file.
     pub(super) fn state(&self) -> (u64, (i64, i64)) {
         (self.inode, self.changed)
     }
 
-    /// The older one first; a time in the future is `now`. Some file systems count in steps of 2 s:
-    /// of two files of one time, the later name is newer.
+    /// Orders by modification time, then by name: some file systems store times in steps of 2 s. A
+    /// time in the future counts as `now`.
     pub(super) fn by_age(&self, other: &Self, now: SystemTime) -> Ordering {
         let by_time = self.modified.min(now).cmp(&other.modified.min(now));
         by_time.then_with(|| by_name(&self.path, &other.path))
     }
 
-    /// Whether nothing is being written into the file. If its time is in the future, its last
-    /// change counts.
+    /// Whether the file is no longer being written. If its modification time is in the future, its
+    /// last status change counts.
     pub(super) fn is_settled(&self) -> bool {
         let changed =
             UNIX_EPOCH + Duration::from_secs(u64::try_from(self.changed.0).unwrap_or_default());
@@ -69,70 +69,72 @@ impl Version {
     }
 }
 
-/// One picture that was read from a file.
+/// A picture read from a file.
 #[derive(Clone, Debug)]
 pub(super) struct Still {
     pub(super) jpeg: Bytes,
     pub(super) repair: Option<Repair>,
 }
 
-/// Why a file is left out.
+/// Why a file is skipped.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unshown {
+pub(super) enum FileError {
     #[error(transparent)]
-    Unread(#[from] io::Error),
-    #[error("it is no file")]
-    NoFile,
+    Io(#[from] io::Error),
+    #[error("not a regular file")]
+    NotRegular,
     #[error("{}", too_large(*.0))]
     TooLarge(usize),
     #[error(transparent)]
-    Flawed(#[from] JpegError),
+    InvalidJpeg(#[from] JpegError),
 }
 
-/// Reads the first picture of a file: cameras and phones append data of their own, previews and
-/// further views. A file that may still be being written is not repaired.
-pub(super) fn read(version: &Version, frame_bytes_max: usize) -> Result<Still, Unshown> {
-    // Without this flag, opening a pipe that has just taken the place of the file would block.
+/// Reads the first picture of a file: cameras and phones append previews and other data. A file
+/// that may still be written is not repaired.
+pub(super) fn read(version: &FileVersion, frame_bytes_max: usize) -> Result<Still, FileError> {
+    // Without this flag, opening a pipe that has just replaced the file would block.
     let flags = OFlags::NONBLOCK.bits() as i32;
     let file = File::options()
         .read(true)
         .custom_flags(flags)
         .open(&version.path)?;
     if !file.metadata()?.is_file() {
-        return Err(Unshown::NoFile);
+        return Err(FileError::NotRegular);
     }
     let mut bytes = Vec::new();
     file.take(frame_bytes_max as u64 + 1)
         .read_to_end(&mut bytes)?;
-    let is_cut = bytes.len() > frame_bytes_max;
+    let exceeds_max = bytes.len() > frame_bytes_max;
     bytes.truncate(frame_bytes_max);
-    let mended = match repair(&bytes) {
-        Err(JpegError::Truncated) if is_cut => return Err(Unshown::TooLarge(frame_bytes_max)),
-        mended => mended?,
+    let repaired = match repair(&bytes) {
+        Err(JpegError::Truncated) if exceeds_max => {
+            return Err(FileError::TooLarge(frame_bytes_max));
+        }
+        repaired => repaired?,
     };
-    if mended.repair == Some(Repair::EndMarker) && (is_cut || !version.is_settled()) {
-        return Err(if is_cut {
-            Unshown::TooLarge(frame_bytes_max)
+    if repaired.repair == Some(Repair::EndMarker) && (exceeds_max || !version.is_settled()) {
+        return Err(if exceeds_max {
+            FileError::TooLarge(frame_bytes_max)
         } else {
             JpegError::Truncated.into()
         });
     }
-    let (repair, length) = (mended.repair, mended.jpeg.len());
+    let (repair, length) = (repaired.repair, repaired.jpeg.len());
     let is_whole_file = repair.is_none() && length == bytes.len();
-    let jpeg: Bytes = match mended.picture.huffman_tables {
-        false => with_standard_tables(&mended.jpeg).into(),
+    let jpeg: Bytes = match repaired.picture.huffman_tables {
+        false => with_standard_tables(&repaired.jpeg).into(),
         true if is_whole_file => bytes.into(),
-        true => mended.jpeg.into_owned().into(),
+        true => repaired.jpeg.into_owned().into(),
     };
     Ok(Still { jpeg, repair })
 }
 
-/// The files of `directory` that are JPEGs by their names, in the order in which people count: 2
-/// before 10. What is no file, nor a link to one, is left out.
+/// Lists the regular files of `directory` with the extension of a JPEG, in natural order: 2 before
+/// 10.
 ///
 /// # Errors
 /// The directory cannot be listed.
-pub(super) fn list(directory: &Path) -> Result<Vec<Version>, SourceError> {
+pub(super) fn list(directory: &Path) -> Result<Vec<FileVersion>, SourceError> {
     let failed = |error| SourceError::Directory {
         directory: directory.to_owned(),
         error,
@@ -140,29 +142,31 @@ pub(super) fn list(directory: &Path) -> Result<Vec<Version>, SourceError> {
     let mut versions = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let is = |wanted| {
+        let has_extension = |wanted| {
             path.extension()
                 .is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
         };
-        if ["jpg", "jpeg", "jpe", "jfif"].into_iter().any(is) {
-            versions.extend(Version::of(path));
+        if ["jpg", "jpeg", "jpe", "jfif"]
+            .into_iter()
+            .any(has_extension)
+        {
+            versions.extend(FileVersion::from_path(path));
         }
     }
     versions.sort_by(|a, b| by_name(&a.path, &b.path));
     Ok(versions)
 }
 
-/// The order of two files in which people count.
+/// The natural order of two file names.
 fn by_name(a: &Path, b: &Path) -> Ordering {
     let [a, b] = [a, b].map(|path| path.file_name().unwrap_or_default().as_encoded_bytes());
     runs(a).cmp(runs(b)).then_with(|| a.cmp(b))
 }
 
-/// A stretch of a file's name. The order of the variants and fields is the order of the names.
+/// A run of digits or of other characters in a file name. The derived order is the natural order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Run<'a> {
-    /// The number of digits without leading zeros, then those digits: the longer number is the
-    /// greater one.
+    /// The number of digits without leading zeros, then those digits: a longer number is greater.
     Number(usize, &'a [u8]),
     Text(&'a [u8]),
 }
@@ -183,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_follow_each_other_as_people_count() {
+    fn files_are_listed_in_natural_order() {
         let directory = tempfile::tempdir().unwrap();
         let sorted = [
             "2.jpg",

@@ -1,4 +1,4 @@
-//! What is no stream, and what is said of it.
+//! Responses that are not a stream, and their error messages.
 
 use std::net::TcpListener;
 use std::thread;
@@ -12,49 +12,34 @@ use crate::upstream::{Upstream, answer, stream_of};
 const TRY: &str = "try the URL of the stream itself, such as /stream, /video_feed, /?action=stream, /video or \
     /mjpg/video.mjpg";
 
-/// What is said of a camera that answers with `bytes` and closes.
+/// The error for a camera that sends `bytes` and closes.
 fn failure(bytes: Vec<u8>) -> String {
     let upstream = Upstream::sending(bytes);
     let url = upstream.url("/cam?a=b");
     let failure = Driver::start(format!("{url}#timeout=15s")).failure();
     let shown = upstream.url("/cam?a=***");
     failure
-        .strip_prefix(&format!("no frames from {shown}: "))
+        .strip_prefix(&format!("{shown}: "))
         .unwrap_or_else(|| panic!("{failure}"))
         .to_owned()
 }
 
 #[test]
-fn a_status_that_is_no_success() {
+fn error_status_is_reported() {
     for (status, sentence) in [
-        (
-            "403 No",
-            "it forbids this (403 Forbidden); check what the user may see, and who may connect"
-                .to_owned(),
-        ),
-        ("404 No", format!("nothing is there (404 Not Found); {TRY}")),
-        (
-            "503 Busy",
-            "it answers 503 Service Unavailable; look at the address with a browser".to_owned(),
-        ),
-        (
-            "204 None",
-            "it answers 204 No Content; look at the address with a browser".to_owned(),
-        ),
-        (
-            "304 Old",
-            "it answers 304 Not Modified; look at the address with a browser".to_owned(),
-        ),
+        ("403 No", "403 Forbidden"),
+        ("404 No", TRY),
+        ("503 Busy", "503 Service Unavailable"),
+        ("204 None", "204 No Content"),
+        ("304 Old", "304 Not Modified"),
     ] {
-        assert_eq!(
-            failure(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into()),
-            sentence
-        );
+        let failure = failure(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into());
+        assert!(failure.contains(sentence), "{failure}");
     }
 }
 
 #[test]
-fn a_type_that_is_no_video() {
+fn body_that_is_no_picture_is_reported() {
     for (fields, body, what) in [
         (
             "Content-Type: text/html; charset=utf-8\r\n",
@@ -67,16 +52,13 @@ fn a_type_that_is_no_video() {
         ("", "x", "text"),
     ] {
         let failure = failure(answer("200 OK", fields, body.as_bytes()));
-        assert!(
-            failure.starts_with(&format!("it sends no JPEG but {what}")),
-            "{failure}"
-        );
+        assert!(failure.contains(&format!("received {what}")), "{failure}");
         assert!(failure.ends_with(&format!("; {TRY}")), "{failure}");
     }
 }
 
 #[test]
-fn picture_over_the_bound_is_refused_with_the_option_that_raises_it() {
+fn picture_over_the_limit_is_rejected_with_the_option() {
     let jpeg = large_jpeg(9);
     for bytes in [
         stream_of(&[&jpeg]),
@@ -99,34 +81,33 @@ fn picture_over_the_bound_is_refused_with_the_option_that_raises_it() {
 }
 
 #[test]
-fn a_camera_that_closes() {
-    let closed =
-        "it closed the connection without an answer; check the port, and whether it wants https://";
-    assert_eq!(failure(Vec::new()), closed);
-    assert_eq!(failure(b"HTTP/1.1 200 OK\r\nContent-Ty".to_vec()), closed);
-    let ended = |frames| {
-        format!(
-            "it has closed the stream, after {frames} frames; it may have been restarted, or serve few viewers at once"
-        )
-    };
-    assert_eq!(failure(stream_of(&[])), ended(0));
-    assert_eq!(failure(answer("200 OK", "", b"")), ended(0));
-    assert_eq!(failure(stream_of(&[&PICTURES[0][..5000]])), ended(0));
+fn early_close_is_reported() {
+    for bytes in [Vec::new(), b"HTTP/1.1 200 OK\r\nContent-Ty".to_vec()] {
+        let failure = failure(bytes);
+        assert!(failure.contains("without a response"), "{failure}");
+    }
+    for bytes in [
+        stream_of(&[]),
+        answer("200 OK", "", b""),
+        stream_of(&[&PICTURES[0][..5000]]),
+    ] {
+        let failure = failure(bytes);
+        assert!(failure.contains("closed after 0 frames"), "{failure}");
+    }
 }
 
 #[test]
-fn something_that_does_not_speak_http() {
+fn other_protocol_is_reported() {
     let words = failure(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec());
     assert!(
-        words.starts_with("its answer is not HTTP (") && words.ends_with("); check the port"),
+        words.contains("not HTTP (SSH-2.0") && words.contains("check the port"),
         "{words}"
     );
 }
 
 #[test]
-fn a_camera_that_is_silent() {
-    let sentence = "it gave nothing for 300ms; check that it is on, or allow it more than timeout=300ms behind the #";
-    // Before its answer, and before its first frame.
+fn silent_camera_is_reported_after_timeout() {
+    // Silent before the response, and before the first frame.
     for bytes in [
         Vec::new(),
         b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
@@ -138,11 +119,8 @@ fn a_camera_that_is_silent() {
             connection.send(&bytes);
             connection.wait();
         });
-        assert!(
-            Driver::start(upstream.url("/#timeout=300ms"))
-                .failure()
-                .ends_with(sentence)
-        );
+        let failure = Driver::start(upstream.url("/#timeout=300ms")).failure();
+        assert!(failure.contains("no data for 300ms"), "{failure}");
     }
     let upstream = Upstream::start(move |connection| {
         connection.request();
@@ -153,35 +131,28 @@ fn a_camera_that_is_silent() {
     for picture in PICTURES {
         assert_eq!(driver.frame().jpeg, picture);
     }
-    assert!(driver.failure().ends_with(&sentence.replace("300ms", "2s")));
+    assert!(driver.failure().contains("no data for 2s"));
 }
 
 #[test]
-fn a_camera_that_is_not_there() {
+fn unreachable_camera_is_reported() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
         .port();
     let failure = Driver::start(format!("http://user:secret@127.0.0.1:{port}/video")).failure();
-    let sentence = "the connection is refused; check the port, and that the camera is on";
-    assert_eq!(
-        failure,
-        format!("no frames from http://127.0.0.1:{port}/video: {sentence}")
-    );
-    // No part of a name has more than 63 letters, which is known without asking anybody.
+    let start = format!("http://127.0.0.1:{port}/video: connection refused");
+    assert!(failure.starts_with(&start), "{failure}");
+    // A DNS label has at most 63 characters: the name fails without a query.
     let name = "x".repeat(64);
     let failure = Driver::start(format!("http://{name}/")).failure();
-    let sentence =
-        "there is no host of that name; check its spelling, or write the camera's IP address";
-    assert_eq!(
-        failure,
-        format!("no frames from http://{name}/: {sentence}")
-    );
+    let start = format!("http://{name}/: host not found");
+    assert!(failure.starts_with(&start), "{failure}");
 }
 
 #[test]
-fn a_driver_whose_reader_goes_away_ends_quietly() {
+fn driver_exits_without_error_when_its_reader_closes() {
     use std::process::{Command, Stdio};
     let upstream = Upstream::start(|connection| {
         connection.request();

@@ -1,11 +1,11 @@
-//! Times and numbers that a driver states, whatever they are: the server renders all of them.
+//! Capture times and sequences stated by a driver: the server accepts any value.
 
 use std::fs;
 
 use super::picture;
 use crate::support::{Program, eventually};
 
-/// A server whose driver writes one part with each of these header lines, then sleeps.
+/// A server whose driver writes one part for each of these header lines, then sleeps.
 fn serve(headers: &[&str]) -> (Program, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut parts = b"--frame\r\n".to_vec();
@@ -28,7 +28,7 @@ fn serve(headers: &[&str]) -> (Program, tempfile::TempDir) {
     (program, folder)
 }
 
-/// The cells of column `column`, from 0, of the table of `rows` frames.
+/// The cells of the column `column`, from 0, of the table of `rows` frames.
 fn cells(program: &Program, rows: usize, column: usize) -> Vec<String> {
     let reply = program.get(&format!("/table?rows={rows}"));
     assert_eq!(reply.status(), 200);
@@ -47,7 +47,7 @@ fn cells(program: &Program, rows: usize, column: usize) -> Vec<String> {
 }
 
 #[test]
-fn capture_times_out_of_range_are_replaced_by_the_time_of_arrival_and_counted() {
+fn capture_time_out_of_range_becomes_arrival_time_and_is_counted() {
     let ignored = [
         "18446744073709551615",
         "253402300800",
@@ -104,7 +104,7 @@ fn capture_times_in_milliseconds_and_microseconds_are_converted() {
 }
 
 #[test]
-fn numbers_rise_whatever_the_driver_states() {
+fn sequence_increases_for_any_number_of_the_driver() {
     let stated = [
         "15",
         "18446744073709551615",

@@ -1,4 +1,4 @@
-//! Drivers that write something other than JPEGs, or something that no browser shows.
+//! Drivers that write something other than JPEG, or JPEGs that browsers do not support.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::{picture, watch_for};
 use crate::support::{Program, TIMEOUT, eventually};
 
-/// A driver that writes a file and then waits.
+/// A driver that writes a file and then sleeps.
 fn writes(path: &Path) -> String {
     format!(
         "exec:sh -c 'cat \"$0\"; exec sleep 1000' {}",
@@ -25,7 +25,7 @@ fn error_of(program: &Program) -> String {
 }
 
 #[test]
-fn driver_that_writes_no_jpeg_is_offline_with_what_it_writes_and_the_remedy() {
+fn driver_without_jpegs_is_offline_with_content_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let start_code = b"\0\0\0\x01\x67\x42\0\x1e".as_slice();
     let cases = [
@@ -39,7 +39,7 @@ fn driver_that_writes_no_jpeg_is_offline_with_what_it_writes_and_the_remedy() {
         (b"\x1f\x8b\x08\0\0\0\0\0".to_vec(), "gzip"),
         ([16, 235, 128, 3].repeat(50_000), "binary"),
     ];
-    // All at once: of a few bytes, it takes 5 s to know that there are no more.
+    // Start all at once: each waits 5 s for more bytes.
     let programs = cases.map(|(output, what)| {
         let path = folder.path().join(what);
         fs::write(&path, &output).unwrap();
@@ -49,7 +49,7 @@ fn driver_that_writes_no_jpeg_is_offline_with_what_it_writes_and_the_remedy() {
         )
     });
     for (program, what) in programs {
-        eventually("what it writes is named", || {
+        eventually("the content is reported", || {
             error_of(&program).contains(what)
         });
         assert!(
@@ -57,16 +57,16 @@ fn driver_that_writes_no_jpeg_is_offline_with_what_it_writes_and_the_remedy() {
             "there is a remedy: {}",
             error_of(&program)
         );
-        eventually("it is offline", || program.get("/snapshot").status() == 503);
+        eventually("offline", || program.get("/snapshot").status() == 503);
         assert!(program.get("/snapshot").text().contains(what), "{what}");
         program.signal(Signal::TERM);
         let (_, log) = program.wait();
-        assert_eq!(log.matches("writes no JPEG").count(), 1, "{log}");
+        assert_eq!(log.matches("expected JPEG").count(), 1, "{log}");
     }
 }
 
 #[test]
-fn driver_that_ends_after_a_few_bytes_is_offline_with_what_they_were() {
+fn driver_that_exits_after_few_bytes_is_offline_with_content() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("output");
     for (output, what) in [
@@ -79,14 +79,14 @@ fn driver_that_ends_after_a_few_bytes_is_offline_with_what_they_were() {
             "--camera",
             &format!("exec:cat {}", path.display()),
         ]);
-        eventually("what it has written is named", || {
+        eventually("the content is reported", || {
             error_of(&program).contains(what)
         });
     }
 }
 
 #[test]
-fn jpegs_that_no_browser_shows_take_a_camera_offline_with_their_kind() {
+fn unsupported_jpegs_take_camera_offline_with_their_kind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("output");
     let header = PICTURES[0]
@@ -102,7 +102,7 @@ fn jpegs_that_no_browser_shows_take_a_camera_offline_with_their_kind() {
         (jpeg[header + 1], jpeg[header + 4]) = (code, precision);
         fs::write(&path, jpeg.repeat(100_000 / jpeg.len() + 1)).unwrap();
         let program = Program::serve(&["--always-on", "--camera", &writes(&path)]);
-        eventually("its kind is named", || {
+        eventually("the kind is reported", || {
             error_of(&program).contains(kind) || error_of(&program).contains("twelve")
         });
         assert_eq!(program.state()["cameras"][0]["online"], false);
@@ -110,7 +110,7 @@ fn jpegs_that_no_browser_shows_take_a_camera_offline_with_their_kind() {
 }
 
 #[test]
-fn frames_after_garbage_bring_the_camera_back() {
+fn frames_after_garbage_bring_camera_online() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("output");
     fs::write(&path, [7; 100_000]).unwrap();
@@ -127,16 +127,16 @@ fn frames_after_garbage_bring_the_camera_back() {
         "--camera",
         &format!("exec:sh -c '{script}' {files}"),
     ]);
-    eventually("it is offline", || error_of(&program).contains("binary"));
+    eventually("offline", || error_of(&program).contains("binary"));
     fs::write(&go, "").unwrap();
     watch_for(&mut program.watch("/stream"), &picture(1));
-    eventually("there is no error", || {
+    eventually("the error is cleared", || {
         program.state()["cameras"][0]["error"].is_null()
     });
 }
 
 #[test]
-fn lines_on_standard_error_are_no_error_while_frames_come() {
+fn stderr_lines_of_online_driver_are_no_error() {
     let folder = tempfile::tempdir().unwrap();
     let jpeg = folder.path().join("jpeg");
     fs::write(&jpeg, picture(1)).unwrap();

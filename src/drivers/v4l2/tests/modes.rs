@@ -1,8 +1,8 @@
-//! What is taken of what a camera offers.
+//! The choice of the mode.
 
-use crate::drivers::v4l2::offer::PixelFormat::{Grey, Jpeg, Mjpg, Nv12, Rgb24, Yuyv};
-use crate::drivers::v4l2::offer::{
-    Mode, Offer, PixelFormat, Rates, Size, Sizes, Steps, choose, rate,
+use crate::drivers::v4l2::modes::PixelFormat::{Grey, Jpeg, Mjpg, Nv12, Rgb24, Yuyv};
+use crate::drivers::v4l2::modes::{
+    FrameRates, FrameSizes, Mode, PixelFormat, Size, Stepwise, SupportedFormat, choose, rate,
 };
 use proptest::prelude::*;
 
@@ -15,29 +15,26 @@ const HD: Size = Size {
     height: 720,
 };
 
-fn only(size: Size) -> Sizes {
-    Sizes {
-        width: Steps::only(size.width),
-        height: Steps::only(size.height),
+fn only(size: Size) -> FrameSizes {
+    FrameSizes {
+        width: Stepwise::only(size.width),
+        height: Stepwise::only(size.height),
     }
 }
 
-fn offer(format: PixelFormat, sizes: &[Size]) -> Offer {
-    Offer {
+fn offer(format: PixelFormat, sizes: &[Size]) -> SupportedFormat {
+    SupportedFormat {
         format,
         sizes: sizes.iter().copied().map(only).collect(),
     }
 }
 
-fn at(fps: f64) -> Rates {
-    Rates {
-        slowest: fps,
-        fastest: fps,
-    }
+fn at(fps: f64) -> FrameRates {
+    FrameRates { min: fps, max: fps }
 }
 
-/// A webcam: its compressed pictures are fast at any size, the raw ones only if small.
-fn webcam(format: PixelFormat, size: Size) -> Vec<Rates> {
+/// A webcam: MJPG is fast at any size, raw formats only at small sizes.
+fn webcam(format: PixelFormat, size: Size) -> Vec<FrameRates> {
     if format == Mjpg || size == VGA {
         vec![at(30.0), at(15.0), at(7.5)]
     } else {
@@ -46,7 +43,7 @@ fn webcam(format: PixelFormat, size: Size) -> Vec<Rates> {
 }
 
 #[test]
-fn the_best_format_that_has_what_is_wanted_is_taken() {
+fn preferred_format_of_nearest_modes_is_chosen() {
     let all = [offer(Yuyv, &[VGA, HD]), offer(Mjpg, &[VGA, HD])];
     assert_eq!(
         choose(&all, HD, 30.0, webcam),
@@ -96,7 +93,7 @@ fn the_best_format_that_has_what_is_wanted_is_taken() {
 }
 
 #[test]
-fn the_nearest_size_is_taken_then_the_nearest_rate() {
+fn nearest_size_then_nearest_rate_is_chosen() {
     let all = [offer(Mjpg, &[VGA, HD]), offer(Yuyv, &[VGA])];
     let wanted = Size {
         width: 1920,
@@ -126,7 +123,7 @@ fn the_nearest_size_is_taken_then_the_nearest_rate() {
 }
 
 #[test]
-fn where_nothing_is_told_what_is_wanted_is_tried() {
+fn wanted_mode_is_tried_without_enumeration() {
     let mode = Mode {
         format: Yuyv,
         size: HD,
@@ -139,15 +136,11 @@ fn where_nothing_is_told_what_is_wanted_is_tried() {
 }
 
 #[test]
-fn a_size_between_two_steps_goes_to_the_nearer() {
-    let steps = |least, greatest, step| Steps {
-        least,
-        greatest,
-        step,
-    };
-    let any = [Offer {
+fn stepwise_size_is_rounded_to_the_nearest() {
+    let steps = |min, max, step| Stepwise { min, max, step };
+    let any = [SupportedFormat {
         format: Yuyv,
-        sizes: vec![Sizes {
+        sizes: vec![FrameSizes {
             width: steps(32, 1000, 16),
             height: steps(16, 720, 0),
         }],
@@ -163,9 +156,9 @@ fn a_size_between_two_steps_goes_to_the_nearer() {
             height: wanted.1,
         };
         let mode = choose(&any, size, 30.0, |_, _| {
-            vec![Rates {
-                slowest: 1.0,
-                fastest: 60.0,
+            vec![FrameRates {
+                min: 1.0,
+                max: 60.0,
             }]
         })
         .unwrap();
@@ -180,9 +173,9 @@ fn a_size_between_two_steps_goes_to_the_nearer() {
         },
         90.0,
         |_, _| {
-            vec![Rates {
-                slowest: 1.0,
-                fastest: 60.0,
+            vec![FrameRates {
+                min: 1.0,
+                max: 60.0,
             }]
         },
     );
@@ -200,7 +193,7 @@ fn a_size_between_two_steps_goes_to_the_nearer() {
 }
 
 #[test]
-fn rates_are_written_short_and_compared_with_some_patience() {
+fn rates_are_formatted_briefly_and_compared_with_tolerance() {
     for (fps, text) in [
         (30.0, "30"),
         (30_000.0 / 1001.0, "29.97"),
@@ -215,24 +208,24 @@ fn rates_are_written_short_and_compared_with_some_patience() {
         size: HD,
         fps: 30_000.0 / 1001.0,
     };
-    assert!(mode.is_like(HD, 30.0));
-    assert!(!mode.is_like(HD, 25.0));
-    assert!(!mode.is_like(VGA, 30.0));
+    assert!(mode.matches(HD, 30.0));
+    assert!(!mode.matches(HD, 25.0));
+    assert!(!mode.matches(VGA, 30.0));
 }
 
 proptest! {
     #[test]
-    fn no_offer_however_odd_makes_a_panic(
+    fn arbitrary_modes_do_not_panic(
         numbers in prop::collection::vec(prop_oneof![0..50_u32, any::<u32>()], 6),
         wanted in any::<(u32, u32)>(),
         fps in 0.01..240.0,
         rates in any::<(f64, f64)>(),
     ) {
-        let steps = |at: usize| Steps { least: numbers[at], greatest: numbers[at + 1], step: numbers[at + 2] };
-        let offers = [Offer { format: Nv12, sizes: vec![Sizes { width: steps(0), height: steps(3) }] }];
+        let steps = |at: usize| Stepwise { min: numbers[at], max: numbers[at + 1], step: numbers[at + 2] };
+        let offers = [SupportedFormat { format: Nv12, sizes: vec![FrameSizes { width: steps(0), height: steps(3) }] }];
         let size = Size { width: wanted.0, height: wanted.1 };
-        let mode = choose(&offers, size, fps, |_, _| vec![Rates { slowest: rates.0, fastest: rates.1 }]).unwrap();
-        let Steps { least, greatest, .. } = steps(0);
-        prop_assert!(least > greatest || (least..=greatest).contains(&mode.size.width));
+        let mode = choose(&offers, size, fps, |_, _| vec![FrameRates { min: rates.0, max: rates.1 }]).unwrap();
+        let Stepwise { min, max, .. } = steps(0);
+        prop_assert!(min > max || (min..=max).contains(&mode.size.width));
     }
 }

@@ -1,4 +1,4 @@
-//! The picture that is shown while a camera is down.
+//! The placeholder: the picture that viewers see while a camera is offline.
 
 use std::time::Duration;
 
@@ -20,22 +20,21 @@ const SINCE: Rgb888 = Rgb888::new(0x7f, 0x8b, 0x9d);
 
 const QUALITY: u8 = 85;
 
-/// A smaller or larger picture is no camera's, and what a camera claims must not decide how much
-/// memory is taken.
+/// The range of a side. It bounds the memory, since the size is the one that the camera had.
 const SIDE_PIXELS_MIN: u16 = 16;
 const SIDE_PIXELS_MAX: u16 = 8192;
 
-/// Characters drawn of a reason and of a name at most.
+/// The maximum number of characters drawn of a reason and of a name.
 const REASON_CHARACTERS_MAX: usize = 1000;
 const NAME_CHARACTERS_MAX: usize = 60;
 
 /// The last second whose year has four digits.
 const UNIX_SECONDS_MAX: i64 = 253_402_207_200;
 
-/// The part of the picture's width that a line may take.
+/// The maximum width of a line, relative to the width of the picture.
 const LINE_WIDTH: f32 = 0.88;
 
-/// Heights of digits, and of the space that each line takes, in units of the layout.
+/// The heights of the digits and of the lines (`STEP`), in units of the layout.
 const SIGNAL_HEIGHT: f32 = 0.050;
 const SIGNAL_STEP: f32 = 0.120;
 const NAME_HEIGHT: f32 = 0.110;
@@ -43,36 +42,36 @@ const NAME_STEP: f32 = 0.190;
 const RULE_STEP: f32 = 0.075;
 const SINCE_HEIGHT: f32 = 0.036;
 const SINCE_STEP: f32 = 0.130;
-/// Kept free above and below.
+/// The free space above and below.
 const MARGIN: f32 = 0.06;
 
-/// A reason is as large as fits, between these heights: the first in units of the layout, the
-/// second in pixels too.
+/// The range of the digit height of a reason, which is as large as fits: in units of the layout,
+/// the minimum also in pixels.
 const REASON_HEIGHT_MAX: f32 = 0.055;
 const REASON_HEIGHT_MIN: f32 = 0.022;
 const REASON_PIXELS_MIN: f32 = 6.0;
 const REASON_SHRINK: f32 = 0.93;
-/// The space that a line of a reason takes, in heights of its digits.
+/// The height of a line of a reason, in units of its digit height.
 const LINE_STEP: f32 = 1.9;
 
-/// How many times as large a line is drawn before it is shrunk to smooth its edges.
+/// A line is drawn this many times as large and then shrunk, to smooth its edges.
 const SMOOTHING: u16 = 4;
 
-/// Draws the picture of the camera `name`, which is offline for `reason` since `since`, a time
-/// since the Unix epoch, as a JPEG of `width` x `height` pixels, each side from 16 to 8192 or else
-/// the nearest of these. The time is written in the zone of this machine (`TZ`, else
-/// `/etc/localtime`), or in UTC if it has none.
+/// Draws the placeholder of the camera `name` as a JPEG. The camera is offline for `reason` since
+/// `since`, the time since the Unix epoch. `width` and `height` are in pixels and are clamped to 16
+/// to 8192. The time is shown in the time zone of this machine (`TZ`, else `/etc/localtime`), or in
+/// UTC if it has none.
 pub fn draw(name: &str, reason: &str, since: Duration, width: u16, height: u16) -> Vec<u8> {
     let [width, height] = [width, height].map(|side| side.clamp(SIDE_PIXELS_MIN, SIDE_PIXELS_MAX));
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let mut card = Card::new(width, height);
     let (cause, subject) = cause_first(reason);
-    let since = format!("since {}", spell(since, &zone));
+    let since = format!("since {}", format_time(since, &zone));
 
     let head = SIGNAL_STEP + NAME_STEP + RULE_STEP;
     let room = f32::from(height) - card.unit * (head + SINCE_STEP + 2.0 * MARGIN);
     let text = card.fit(&cause, subject, room);
-    // Everything stands in the middle, wide or high.
+    // Center the text vertically.
     let all = card.unit * (head + SINCE_STEP) + text.height();
     card.y = ((f32::from(height) - all) / 2.0).max(0.0);
     card.signal();
@@ -84,18 +83,18 @@ pub fn draw(name: &str, reason: &str, since: Duration, width: u16, height: u16) 
     card.canvas.to_jpeg(QUALITY)
 }
 
-/// The picture, the measures that fit everything into it, and how far it is written.
+/// The picture, its layout, and the position of the next line.
 struct Card {
     canvas: Canvas,
-    centre: Point,
+    center: Point,
     /// The unit of the layout, in pixels.
     unit: f32,
     line_width: f32,
-    /// Where the next line begins, in pixels from the top.
+    /// The top of the next line, in pixels.
     y: f32,
 }
 
-/// Lines that fit into the room they were made for.
+/// Wrapped lines, and the digit height at which they fit.
 struct Text {
     digit_height: f32,
     lines: Vec<(String, Rgb888)>,
@@ -111,7 +110,7 @@ impl Card {
     fn new(width: u16, height: u16) -> Self {
         let canvas = Canvas::new(width, height, GROUND);
         Self {
-            centre: canvas.bounding_box().center(),
+            center: canvas.bounding_box().center(),
             canvas,
             unit: f32::from(height).min(f32::from(width) * 0.75),
             line_width: f32::from(width) * LINE_WIDTH,
@@ -119,7 +118,7 @@ impl Card {
         }
     }
 
-    /// The word "offline" behind a red light, which is as high as the small letters.
+    /// Draws a red dot and the word "offline".
     fn signal(&mut self) {
         let pen = pen(self.unit * SIGNAL_HEIGHT, SIGNAL);
         let (light, gap) = (pen.height * 0.6, pen.height * 0.5);
@@ -141,7 +140,7 @@ impl Card {
     }
 
     fn name(&mut self, name: &str) {
-        let name: String = plain(name).take(NAME_CHARACTERS_MAX).collect();
+        let name: String = drawable(name).take(NAME_CHARACTERS_MAX).collect();
         self.line(&name, self.unit * NAME_HEIGHT, self.unit * NAME_STEP, NAME);
     }
 
@@ -156,23 +155,23 @@ impl Card {
             .fill_solid(&Rectangle::with_center(middle, size), RULE);
     }
 
-    /// Wraps the cause, and below it the subject, as large as they fit into `room` pixels of
-    /// height. What does not fit at the smallest size is cut off behind dots.
+    /// Wraps the cause, and below it the subject, with the largest digits that fit into `room`
+    /// pixels of height. Text that does not fit at the minimum size is cut off with dots.
     fn fit(&self, cause: &str, subject: &str, room: f32) -> Text {
-        let least = (self.unit * REASON_HEIGHT_MIN).max(REASON_PIXELS_MIN);
-        let mut digit_height = (self.unit * REASON_HEIGHT_MAX).max(least);
+        let min = (self.unit * REASON_HEIGHT_MIN).max(REASON_PIXELS_MIN);
+        let mut digit_height = (self.unit * REASON_HEIGHT_MAX).max(min);
         loop {
             let fits = |line: &str| pen(digit_height, REASON).width(line) <= self.line_width;
-            let coloured = |text: &str, color| {
-                let text: String = plain(text).take(REASON_CHARACTERS_MAX).collect();
+            let colored = |text: &str, color| {
+                let text: String = drawable(text).take(REASON_CHARACTERS_MAX).collect();
                 wrap(&text, fits).into_iter().map(move |line| (line, color))
             };
-            let mut lines: Vec<_> = coloured(cause, REASON)
-                .chain(coloured(subject, SINCE))
+            let mut lines: Vec<_> = colored(cause, REASON)
+                .chain(colored(subject, SINCE))
                 .collect();
             let room_for = (room / (digit_height * LINE_STEP)) as usize;
-            if lines.len() > room_for && digit_height > least {
-                digit_height = (digit_height * REASON_SHRINK).max(least);
+            if lines.len() > room_for && digit_height > min {
+                digit_height = (digit_height * REASON_SHRINK).max(min);
                 continue;
             }
             if lines.len() > room_for {
@@ -199,44 +198,43 @@ impl Card {
         }
     }
 
-    /// Writes the next line, which takes `step` pixels of height; smaller if it is too long.
+    /// Writes the next line, `step` pixels high; with smaller digits if it is too long.
     fn line(&mut self, text: &str, height: f32, step: f32, color: Rgb888) {
         let middle = self.advance(step);
         let room = self.line_width / pen(height, color).width(text).max(1.0);
         self.write(text, height * room.min(1.0), middle, color);
     }
 
-    /// Goes `step` pixels down, and returns the middle of what it has passed.
+    /// Moves down by `step` pixels, and returns the middle of the line passed.
     fn advance(&mut self, step: f32) -> Point {
         let middle = (self.y + step / 2.0).round() as i32;
         self.y += step;
-        Point::new(self.centre.x, middle)
+        Point::new(self.center.x, middle)
     }
 
-    /// Writes one line with its middle at `centre`, its digits `height` pixels high.
-    fn write(&mut self, text: &str, height: f32, centre: Point, color: Rgb888) {
+    /// Writes one line centered at `center`, with digits of `height` pixels.
+    fn write(&mut self, text: &str, height: f32, center: Point, color: Rgb888) {
         let large = pen(height * f32::from(SMOOTHING), color);
-        // Half a stroke stands out at either side, and a letter reaches below its line by a third
-        // of a digit.
+        // Add half a stroke at either side, and a third of a digit below the line for descenders.
         let width = (large.width(text) + large.weight * 2.0) as u16 / SMOOTHING * SMOOTHING;
         let height = (large.height * 1.8) as u16 / SMOOTHING * SMOOTHING;
         let mut tile = Canvas::new(width.max(SMOOTHING), height.max(SMOOTHING), GROUND);
         let middle = tile.bounding_box().center();
         large.write(&mut tile, text, middle);
-        self.paste(&tile.shrunk(SMOOTHING), centre);
+        self.paste(&tile.shrunk(SMOOTHING), center);
     }
 
-    fn paste(&mut self, tile: &Canvas, centre: Point) {
+    fn paste(&mut self, tile: &Canvas, center: Point) {
         let half = tile.size() / 2;
         self.canvas.paste(
             tile,
-            centre - Point::new(half.width as i32, half.height as i32),
+            center - Point::new(half.width as i32, half.height as i32),
         );
     }
 }
 
-/// Splits a reason that begins with an address or a path (`http://cam/x: no answer; check ...`)
-/// into what is wrong and what it is about: the cause comes first, however long the address is.
+/// Splits a reason that begins with an address or a path (`http://cam/x: no data; check ...`) into
+/// the cause and the subject. The placeholder shows the cause first: an address may be long.
 fn cause_first(reason: &str) -> (String, &str) {
     match reason.split_once(": ") {
         Some((subject, cause))
@@ -261,9 +259,9 @@ fn pen(height: f32, color: Rgb888) -> Pen {
     }
 }
 
-/// `text` in the characters that can be written: control characters become spaces, accents are
-/// lost, and what is left becomes a question mark.
-fn plain(text: &str) -> impl Iterator<Item = char> + '_ {
+/// Replaces the characters that the font does not have: control characters by spaces, letters with
+/// accents by the plain letter, and others by a question mark.
+fn drawable(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().map(|character| match character {
         _ if character.is_control() || character.is_whitespace() => ' ',
         'À'..='Å' => 'A',
@@ -284,13 +282,13 @@ fn plain(text: &str) -> impl Iterator<Item = char> + '_ {
         '`' | '\u{2018}' | '\u{2019}' => '\'',
         '\u{201c}' | '\u{201d}' => '"',
         '\u{2013}' | '\u{2014}' => '-',
-        _ if Pen::knows(character) => character,
+        _ if Pen::supports(character) => character,
         _ => '?',
     })
 }
 
-/// Wraps `text` into lines that fit. A word longer than a line, such as an address, is broken
-/// behind one of its marks if there is one, else wherever the line ends.
+/// Wraps `text` into lines that fit. A word longer than a line, such as an address, is broken after
+/// a punctuation mark if possible, else at the end of the line.
 fn wrap(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -316,7 +314,7 @@ fn wrap(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
     lines
 }
 
-/// Where a line that does not fit is to be broken. A line has room for one character at least.
+/// The position at which to break a line that does not fit. A line has at least one character.
 fn overflow(line: &str, fits: impl Fn(&str) -> bool) -> Option<usize> {
     let mut ends = line
         .char_indices()
@@ -332,12 +330,12 @@ fn overflow(line: &str, fits: impl Fn(&str) -> bool) -> Option<usize> {
     let mark = line[..end]
         .rfind(['/', '?', '&', '=', '.', ',', ':', ';', '_', '-'])
         .map(|mark| mark + 1);
-    // A few characters alone on a line help less than a word that is whole.
+    // Do not break after a few characters only.
     let at = mark.filter(|&mark| mark > end / 2).unwrap_or(end);
     (at < line.len()).then_some(at)
 }
 
-/// Ends `line` with dots, in place of what has no room.
+/// Ends `line` with dots, and shortens it until it fits.
 fn cut(line: &mut String, fits: impl Fn(&str) -> bool) {
     while !line.is_empty() && !fits(&format!("{line}...")) {
         line.pop();
@@ -345,8 +343,8 @@ fn cut(line: &mut String, fits: impl Fn(&str) -> bool) {
     line.push_str("...");
 }
 
-/// The date, the time and the zone that `unix` is, as in `2026-11-23 14:05:09 CET`.
-fn spell(unix: Duration, zone: &TimeZone) -> String {
+/// Formats `unix`, the time since the Unix epoch, as in `2026-11-23 14:05:09 CET`.
+fn format_time(unix: Duration, zone: &TimeZone) -> String {
     let seconds = i64::try_from(unix.as_secs())
         .unwrap_or(UNIX_SECONDS_MAX)
         .min(UNIX_SECONDS_MAX);
@@ -354,7 +352,7 @@ fn spell(unix: Duration, zone: &TimeZone) -> String {
         .unwrap_or_default()
         .to_zoned(zone.clone());
     let text = time.strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
-    // A zone without a name of its own is called by its offset.
+    // A zone without a name is shown as its offset.
     text.replace(" +", " UTC+").replace(" -", " UTC-")
 }
 
@@ -363,27 +361,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_is_spelt_in_the_zone_and_names_it() {
-        let spell = |zone: &str, seconds| {
-            spell(
+    fn time_is_formatted_with_its_zone() {
+        let format = |zone: &str, seconds| {
+            format_time(
                 Duration::from_secs(seconds),
                 &TimeZone::posix(zone).unwrap(),
             )
         };
         assert_eq!(
-            spell("CET-1CEST,M3.5.0,M10.5.0/3", 1_795_788_309),
+            format("CET-1CEST,M3.5.0,M10.5.0/3", 1_795_788_309),
             "2026-11-27 15:05:09 CET"
         );
         assert_eq!(
-            spell("CET-1CEST,M3.5.0,M10.5.0/3", 1_782_568_800),
+            format("CET-1CEST,M3.5.0,M10.5.0/3", 1_782_568_800),
             "2026-06-27 16:00:00 CEST"
         );
-        assert_eq!(spell("<-03>3", 1_795_788_309), "2026-11-27 11:05:09 UTC-03");
-        assert_eq!(spell("UTC0", u64::MAX), "9999-12-30 22:00:00 UTC");
+        assert_eq!(
+            format("<-03>3", 1_795_788_309),
+            "2026-11-27 11:05:09 UTC-03"
+        );
+        assert_eq!(format("UTC0", u64::MAX), "9999-12-30 22:00:00 UTC");
     }
 
     #[test]
-    fn cause_precedes_the_address_it_is_about() {
+    fn reason_with_address_is_split_into_cause_and_subject() {
         let (cause, subject) = cause_first("http://cam/a?b=c: no answer; check the address");
         assert_eq!(
             (cause.as_str(), subject),
@@ -406,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_hold_all_words_and_break_addresses_behind_a_mark() {
+    fn wrapped_lines_hold_all_words_and_break_addresses_after_a_mark() {
         let fits = |line: &str| line.chars().count() <= 20;
         let address = "http://camera.example.org/video/stream.cgi?user=admin";
         let lines = wrap(&format!("no answer from {address}; check it"), fits);
@@ -420,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn long_reason_is_whole_at_the_usual_sizes() {
+    fn long_reason_fits_at_common_sizes() {
         let reason =
             "http://camera.example.org/cgi-bin/mjpg/video.cgi?channel=1&subtype=1&user=***: "
                 .to_owned()
