@@ -34,7 +34,8 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-/// Returns the text of a file of `src`, or of all Rust and JavaScript files of a folder.
+/// Returns the text of a file of `src`, or of all Rust and JavaScript files of a folder but its
+/// tests.
 fn source(name: &str) -> String {
     text_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name))
 }
@@ -47,7 +48,7 @@ fn text_of(path: &Path) -> String {
     let entries = entries.map(|entry| entry.unwrap().path());
     let is_text = |path: &PathBuf| {
         let ending = path.extension().unwrap_or_default();
-        path.is_dir() || ending == "rs" || ending == "js"
+        path.is_dir() && !path.ends_with("tests") || ending == "rs" || ending == "js"
     };
     entries.filter(is_text).map(|path| text_of(&path)).collect()
 }
