@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::bench::BenchError;
+#[cfg(feature = "bench")]
+use crate::bench::{self, BenchError};
 use crate::clock::wall_time;
 use crate::drivers::Source;
 use crate::generate::File;
@@ -16,7 +17,7 @@ use crate::publish::Target;
 use crate::server::{EventLoop, RIGHT, WRONG};
 use crate::site::auth::{HASH_BYTES_MAX, PASSWORD_BYTES_MAX, PasswordHash};
 use crate::text::secret::{SecretAddress, mask};
-use crate::{bench, drivers, health, logging, options, publish, server};
+use crate::{drivers, health, logging, options, publish, server};
 use clap::CommandFactory;
 use log::Level;
 
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
         Some(Command::CheckPassword) => return check_password(),
         Some(Command::Cameras) => list_cameras(),
         Some(Command::Health(options)) => check_health(options),
+        #[cfg(feature = "bench")]
         Some(Command::Bench(options)) => run_bench(&options),
         Some(Command::Help(options)) => help(&options),
     };
@@ -209,6 +211,7 @@ fn help(options: &Help) -> Outcome {
     Help::print(&text).map_err(failure)
 }
 
+#[cfg(feature = "bench")]
 fn run_bench(options: &bench::Args) -> Outcome {
     bench::command(options).map_err(|error| match error {
         BenchError::Plan(_) | BenchError::Url { .. } => (USAGE, error.into()),

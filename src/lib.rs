@@ -139,30 +139,45 @@
 // The life of a frame runs through private functions of public types.
 #![allow(rustdoc::private_intra_doc_links)]
 
+#[cfg(feature = "bench")]
 pub(crate) mod bench;
+#[cfg(feature = "server")]
 pub(crate) mod clock;
+#[cfg(feature = "server")]
 pub(crate) mod commands;
+#[cfg(feature = "server")]
 pub(crate) mod drivers;
+#[cfg(feature = "server")]
 pub(crate) mod generate;
 pub mod guide;
+#[cfg(feature = "server")]
 pub(crate) mod health;
 pub mod hub;
+#[cfg(feature = "server")]
 pub(crate) mod logging;
+#[cfg(feature = "server")]
 pub(crate) mod options;
+#[cfg(feature = "server")]
+#[cfg_attr(not(feature = "redis"), path = "publish/off.rs")]
 pub(crate) mod publish;
+#[cfg(feature = "server")]
 pub(crate) mod server;
+#[cfg(feature = "server")]
 pub(crate) mod site;
 pub(crate) mod stream;
+#[cfg(feature = "server")]
 pub(crate) mod text;
+#[cfg(feature = "server")]
 pub(crate) mod trust;
 pub mod wire;
 
+#[cfg(feature = "server")]
 #[doc(hidden)]
 pub use commands::main;
 
 // The corpus of the fuzzer, and everything that is served, against the same oracles.
 #[cfg(test)]
 extern crate self as framecast;
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 #[path = "../tests/fuzz/replay.rs"]
 mod replay;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::hints::UnknownSource;
 use super::http::HttpError;
+#[cfg(feature = "redis")]
 use super::redis::RedisSourceError;
 use super::v4l2::error::CameraError;
 
@@ -73,8 +74,14 @@ pub enum SourceError {
          with a database number before the name if needed, as in redis://HOST/1/CHANNEL; within USER, \
          PASSWORD and names, write %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
     )]
+    #[cfg(feature = "redis")]
     RedisAddress,
+    /// The program cannot speak to Redis.
+    #[cfg(not(feature = "redis"))]
+    #[error("redis: this framecast was built without Redis; build it with --features redis")]
+    WithoutRedis,
     /// Redis gives no frames.
+    #[cfg(feature = "redis")]
     #[error(transparent)]
     Redis(#[from] RedisSourceError),
     /// `watch=1` without a directory.

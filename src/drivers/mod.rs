@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod pen;
 pub mod placeholder;
 mod program;
+#[cfg_attr(not(feature = "redis"), path = "redis/off.rs")]
 pub mod redis;
 pub mod rpicam;
 pub mod size;

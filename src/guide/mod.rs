@@ -96,5 +96,5 @@ pages! {
     exercises: "exercises", "Faults to put into the code, and what then breaks.";
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests;

@@ -14,7 +14,7 @@ mod connections;
 mod inputs;
 mod sending;
 mod steps;
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests;
 mod turn;
 

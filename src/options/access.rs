@@ -11,11 +11,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::cameras::parse_name;
 use super::given::{Each, Given, List, One, Placed};
 use super::values::{path, switch, text, time};
+use crate::hub::{Network, TrustedProxies};
 use crate::server::credentials::{CredentialSources, Credentials, CredentialsError, TokenSource};
 use crate::site::auth::{Policy, Secret};
 use crate::site::origins::{Origin, Origins};
 use crate::stream::client_net::NetworkError;
-use crate::stream::{Network, TrustedProxies};
 use crate::text::secret::MASK;
 
 /// The variable of `--token`.

@@ -28,6 +28,7 @@ pub use self::health::Health;
 pub use self::help::Help;
 pub use self::serve::Serve;
 use self::values::{frame_mebibytes, pixels, process_id, secret};
+#[cfg(feature = "bench")]
 use crate::bench;
 use crate::drivers::SOURCE_VARIABLE;
 use crate::drivers::hints::SOURCES;
@@ -134,6 +135,7 @@ pub enum Command {
     /// for --seconds and prints the figures with a definition of each term. Any server of
     /// multipart/x-mixed-replace with JPEG parts will do. Latency needs X-Timestamp and skipped
     /// frames need X-Frame-Sequence in each part; framecast sends both.
+    #[cfg(feature = "bench")]
     Bench(bench::Args),
     /// Print the help of a command or a topic of the guide; without a name, list them
     Help(Help),

@@ -45,7 +45,8 @@ use crate::clock::wall_time;
 use crate::hub::{Answer, Call, Hub, Permit, Readiness, Reply, Tick, Wake};
 use crate::site::auth::{Authenticator, Decision};
 use crate::site::{self, refusals};
-use crate::stream::{LogLimit, Topic};
+use crate::stream::Topic;
+use crate::stream::log_limit::LogLimit;
 
 /// Events polled at once.
 const EVENTS_MAX: usize = 1024;

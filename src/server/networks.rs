@@ -14,7 +14,7 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
 use super::interfaces::{self, InterfaceAddress};
-use crate::stream::Network;
+use crate::hub::Network;
 
 /// The multicast groups of messages about addresses (linux/rtnetlink.h).
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;

@@ -13,8 +13,8 @@ use super::networks::{self, AddressChanges};
 use super::socket::Socket;
 use super::token::Owner;
 use crate::hub::Hub;
+use crate::hub::Network;
 use crate::site::auth::Authenticator;
-use crate::stream::Network;
 
 /// The values that are read in the background, apart from the certificate.
 #[derive(Debug)]

@@ -29,7 +29,6 @@ pub mod viewer;
 
 pub use body::Body;
 pub use channel::Channel;
-pub use client_net::{ClientNet, Network, TrustedProxies};
 pub use counts::CloseReason;
 pub use event_log::{EventLog, FrameRecord, Topic};
 pub use frame::{Captured, Frame};
@@ -38,7 +37,6 @@ pub use history::History;
 pub use key::Key;
 pub use limits::Limits;
 pub use live::Live;
-pub use log_limit::LogLimit;
 pub use peer::Peer;
 pub use queue::WriteQueue;
 pub use rate_limit::RateLimit;

@@ -150,6 +150,7 @@ impl Url {
     }
 
     /// Returns the scheme, in lower case.
+    #[cfg(feature = "redis")]
     pub fn scheme(&self) -> &str {
         &self.scheme
     }
@@ -160,6 +161,7 @@ impl Url {
     }
 
     /// Returns the port, if the URL contains one.
+    #[cfg(feature = "redis")]
     pub fn port(&self) -> Option<u16> {
         self.port
     }

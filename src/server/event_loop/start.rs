@@ -25,7 +25,7 @@ use crate::server::systemd::Systemd;
 use crate::server::tls::Tls;
 use crate::server::token::Owner;
 use crate::site::auth::{Authenticator, Policy};
-use crate::stream::LogLimit;
+use crate::stream::log_limit::LogLimit;
 use crate::wire::multipart::PartFormat;
 
 /// The size of the buffer that pipes are read into.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::stream::{Network, Peer};
+use crate::hub::{Network, Peer};
 
 /// Domains without public names: of this machine (RFC 6761), of multicast DNS (RFC 6762).
 const ALWAYS_LOCAL: [&str; 2] = [".localhost", ".local"];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::accounts::HashCheck;
 use super::digest::Digest;
 use super::failures::Subject;
-use crate::stream::ClientNet;
+use crate::hub::ClientNet;
 
 /// Limit of pending checks. At 50 ms each, the queue takes three seconds.
 const CHECKS_MAX: usize = 64;

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use crate::stream::{Peer, TrustedProxies};
+use crate::hub::{Peer, TrustedProxies};
 use crate::wire::http::Request;
 
 /// Returns the client of a request: the peer, or the client that the peer names, if the peer is a

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::digest::Digest;
-use crate::stream::ClientNet;
+use crate::hub::ClientNet;
 
 /// Failed logins of one client network within the window, after which further credentials of the
 /// subject are refused without a check.

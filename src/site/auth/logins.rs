@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::digest::Digest;
-use crate::stream::ClientNet;
+use crate::hub::ClientNet;
 
 /// A login is remembered for this long after its last use.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30 * 86_400);

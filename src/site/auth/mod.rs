@@ -42,8 +42,7 @@ use self::digest::{Digest, Digester};
 use self::failures::{FAILURES_MAX, Failures};
 use self::logins::Logins;
 use super::routes;
-use crate::hub::{Call, Permit};
-use crate::stream::{ClientNet, Network, Peer};
+use crate::hub::{Call, ClientNet, Network, Peer, Permit};
 
 /// The policy, and the state it needs: failed logins, successful logins, pending checks.
 pub struct Authenticator {

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::accounts::Accounts;
 use super::secret::Secret;
 use crate::hub::Permit;
+use crate::hub::TrustedProxies;
 use crate::site::origins::Origins;
-use crate::stream::TrustedProxies;
 
 /// The options of access control.
 #[derive(Clone, Debug, Default)]

@@ -53,6 +53,7 @@ pub(super) fn mask(masked: &mut Masked, command: &str) {
 }
 
 /// Masks the credentials in the arguments of a command. Each argument stays one.
+#[cfg(feature = "bench")]
 pub fn mask_arguments(arguments: &[String]) -> Vec<String> {
     mask_words(&mut Masked::default(), arguments)
 }

@@ -18,6 +18,7 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
 
+#[cfg(feature = "bench")]
 pub use self::command::mask_arguments;
 pub use self::masked::MASK;
 pub use self::text::mask;

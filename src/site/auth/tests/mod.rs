@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::hub::Call;
 use crate::hub::Key;
+use crate::hub::{ClientNet, Peer, TrustedProxies};
 use crate::site::auth::failures::{FAILURES_MAX, Failures, WINDOWS_MAX};
 use crate::site::auth::{
     Access, Authenticator, CheckResult, Decision, Policy, Reason, Scope, Secret, Subject,
 };
-use crate::stream::{ClientNet, Peer, TrustedProxies};
 use crate::wire::http::Request;
 use base64::{Engine, prelude::BASE64_STANDARD};
 
