@@ -208,9 +208,8 @@ fn watched_directory_may_be_empty_or_missing_for_a_while() {
     let directory = folder.path().join("pictures");
     let source = format!("stills:{}?watch=1", directory.display());
     let problem = format!("{}: cannot list the directory", directory.display());
-    let (exit, text) = super::run(&["serve", "--camera", &source]);
-    assert_eq!(exit, 2);
-    assert!(text.contains(&problem), "{text}");
+    let (exit, text) = super::run(&["capture", &source]);
+    assert!(exit == 1 && text.contains(&problem), "{text}");
     fs::create_dir(&directory).unwrap();
 
     let mut watch = Watch::new(&directory);

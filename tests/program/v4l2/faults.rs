@@ -296,7 +296,7 @@ fn slow_camera_is_awaited_until_frame_timeout() {
 #[ignore = "needs a C compiler"]
 fn damaged_frames_are_rejected_with_few_warnings() {
     for (fault, formats, flaw) in [
-        ("corrupt:3", "MJPG", "end marker"),
+        ("corrupt:3", "MJPG", "the picture has no end marker"),
         ("flagged:2", "MJPG", "marked as damaged"),
         (
             "corrupt:2",
