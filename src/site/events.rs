@@ -187,7 +187,7 @@ enum Entry<'a> {
 
 /// The data of a `frame` event.
 #[derive(Debug, Serialize)]
-struct Frame<'a> {
+pub(super) struct Frame<'a> {
     camera: &'a str,
     sequence: u64,
     /// In seconds since the Unix epoch.
@@ -198,7 +198,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn new(camera: &'a str, record: &FrameRecord) -> Self {
+    pub(super) fn new(camera: &'a str, record: &FrameRecord) -> Self {
         let FrameRecord {
             sequence,
             captured_wall,

@@ -108,3 +108,6 @@ fn pass<T: Transport>(
         Route::Unknown => Err(pages::unknown(request)),
     }
 }
+
+#[cfg(test)]
+mod tests;
