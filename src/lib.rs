@@ -38,6 +38,56 @@
 //! that the turn does. The difference matters after a process was stopped: by `now` all peers are
 //! late, by `asked_at` none is before its bytes are read.
 //!
+//! # The library
+//!
+//! [`hub`] is the deterministic core, and [`wire`] holds the formats that it reads and writes.
+//! Neither uses a socket or a clock, so a test can drive them. Here three frames are published to
+//! two viewers. The second viewer has room for 40 bytes until two frames are published: it receives
+//! the rest of the first frame, then the newest.
+//!
+//! ```
+//! use framecast::hub::*;
+//! use framecast::wire::{jpeg::Picture, metadata::WallTime, multipart::Framing};
+//! use std::io::{ErrorKind::WouldBlock, Read, Result, Write};
+//! use std::{cell::RefCell, rc::Rc, time::{Duration, Instant}};
+//! struct Memory(Rc<RefCell<(usize, Vec<u8>)>>); // Room to write, bytes written.
+//! impl Read for Memory {
+//!     fn read(&mut self, _: &mut [u8]) -> Result<usize> { Err(WouldBlock.into()) }
+//! }
+//! impl Write for Memory {
+//!     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+//!         let (room, written) = &mut *self.0.borrow_mut();
+//!         let length = bytes.len().min(*room);
+//!         *room -= length;
+//!         written.extend(&bytes[..length]);
+//!         if length == 0 { Err(WouldBlock.into()) } else { Ok(length) }
+//!     }
+//!     fn flush(&mut self) -> Result<()> { Ok(()) }
+//! }
+//! impl Transport for Memory { fn shutdown_write(&mut self) -> Result<()> { Ok(()) } }
+//! let (now, age, captured_wall) = (Instant::now(), Duration::ZERO, WallTime::nearest(Duration::ZERO));
+//! let mut hub = Hub::new(1, "frame", Limits::default());
+//! let [fast, slow] = [usize::MAX, 40].map(|room| {
+//!     let memory = Rc::new(RefCell::new((room, Vec::new())));
+//!     let key = hub.admit(Peer::Local, now, |_| Ok(Memory(memory.clone()))).unwrap();
+//!     hub.subscribe(key, Subscription { camera: 0, framing: Framing::Length, delay: age,
+//!         rate_limit: RateLimit::default(), label: String::new(), head: "--frame\r\n".into() }, now);
+//!     (key, memory)
+//! });
+//! for (jpeg, room) in [(b"first.", 0), (b"second", 0), (b"third.", 1000)] {
+//!     let picture = Picture { width: 1, height: 1, huffman_tables: true };
+//!     hub.publish(0, Captured { jpeg, picture, captured_wall, age, sequence: None }, now);
+//!     slow.1.borrow_mut().0 += room;
+//!     [fast.0, slow.0].map(|key| hub.ready(key, Readiness { writable: true, ..<_>::default() }));
+//!     hub.turn(Tick::at(now), || now, |_, _| unreachable!("no request arrives"));
+//! }
+//! let received = [fast, slow].map(|(_, memory)| {
+//!     let written = String::from_utf8_lossy(&memory.borrow().1).into_owned();
+//!     ["first.", "second", "third."].map(|jpeg| written.contains(jpeg))
+//! });
+//! assert_eq!(received, [[true; 3], [true, false, true]]);
+//! ```
+//!
 //! # The layers
 //!
 //! Imports only go down. A test checks what each layer must not know.
