@@ -26,9 +26,6 @@ const COPIED: [&str; 7] = [
     "tests/simulation",
 ];
 
-/// The root of the copy's library: the simulation compiles the rooms itself.
-const LIBRARY: &str = "";
-
 struct Fault {
     name: String,
     pattern: String,
@@ -47,7 +44,9 @@ struct Hunk {
 pub fn run(only: Option<&str>) -> Result<(), String> {
     let mut faults = read_all()?;
     faults.retain(|fault| only.is_none_or(|only| fault.name == only));
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults");
+    // Cargo sets it for tests, not for the program that the copy builds.
+    let folder = option_env!("CARGO_TARGET_TMPDIR").ok_or("only cargo test can try faults")?;
+    let copy = Path::new(folder).join("faults");
     make_copy(&copy).map_err(|error| format!("{}: {error}", copy.display()))?;
     if let Some(failure) = first_failure(&copy)? {
         return Err(format!("without any fault, {failure}"));
@@ -218,11 +217,8 @@ fn make_copy(copy: &Path) -> io::Result<()> {
     COPIED
         .iter()
         .try_for_each(|path| copy_all(&root().join(path), &copy.join(path)))?;
-    fs::copy(
-        root().join("tests/simulation/faults/crate.toml"),
-        copy.join("Cargo.toml"),
-    )?;
-    fs::write(copy.join("src/lib.rs"), LIBRARY)
+    let manifest = root().join("tests/simulation/faults/crate.toml");
+    fs::write(copy.join("Cargo.toml"), fs::read(manifest)?)
 }
 
 fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
@@ -240,15 +236,9 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
 /// one does.
 fn first_failure(copy: &Path) -> Result<Option<String>, String> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(copy).args([
-        "test",
-        "--quiet",
-        "--offline",
-        "--target-dir",
-        "target",
-        "--test",
-        "simulation",
-    ]);
+    cargo
+        .current_dir(copy)
+        .args(["run", "--quiet", "--offline", "--target-dir", "target"]);
     cargo.args(["--", "--seeds", &format!("0..{SEEDS_MAX}")]);
     let output = cargo
         .output()
