@@ -1,28 +1,28 @@
-//! The head of a server's answer: whether it is a stream, and how its parts are told apart.
+//! Parses the response head: whether it is a stream, and its boundary.
 
 use memchr::memmem::Finder;
 
 /// The most header fields that a response head may have.
 const HEAD_FIELDS_MAX: usize = 100;
 
-/// Why an answer is no stream to watch.
+/// The reason why a response is not a stream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The first bytes are no HTTP response head, or it does not end.
-    #[error("the answer is not HTTP/1")]
+    /// No HTTP response head, or one that does not end.
+    #[error("the response is not HTTP/1")]
     NotHttp,
-    /// Any status but 200.
-    #[error("the server answered with status {0}")]
+    /// Another status than 200.
+    #[error("the server responded with status {0}")]
     Status(u16),
-    /// The content type is not multipart, or names no boundary.
-    #[error("the answer is no multipart stream but {0:?}")]
+    /// The content type is not multipart, or has no boundary.
+    #[error("the response is {0:?}; expected a multipart stream")]
     NotMultipart(String),
-    /// A transfer coding, which RFC 9112 section 6.1 forbids in an answer to HTTP/1.0.
-    #[error("the answer is in chunks, though it was asked for in HTTP/1.0")]
+    /// A transfer coding, which RFC 9112, section 6.1, forbids in a response to HTTP/1.0.
+    #[error("the response is chunked although the request is HTTP/1.0")]
     Chunked,
 }
 
-/// Reads a response head: the delimiter its parts will have, or why there will be none.
+/// Parses a response head. Returns a searcher for the delimiter of its parts.
 pub(super) fn delimiter_of(head: &[u8]) -> Result<Finder<'static>, Refusal> {
     let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS_MAX];
     let mut response = httparse::Response::new(&mut fields);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_no_stream_is_refused() {
+    fn response_that_is_no_stream_is_rejected() {
         let refusal = |head: &str| delimiter_of(head.as_bytes()).unwrap_err();
         assert_eq!(refusal("HTTP/1.1 503 Busy\r\n\r\n"), Refusal::Status(503));
         assert_eq!(refusal("RTSP/1.0 200 OK\r\n\r\n"), Refusal::NotHttp);

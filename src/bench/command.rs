@@ -1,4 +1,4 @@
-//! `framecast bench` as it is typed.
+//! The command line of `framecast bench`.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use super::outcome::Outcome;
 use super::plan::{Plan, Target};
 use super::progress::Progress;
 use super::report::Report;
-use super::{BenchError, Crowd, table, terms, verdict};
+use super::{BenchError, Load, table, terms, verdict};
 use crate::text::secret::SecretAddress;
 
-/// Between two steps: what it takes a server to let one crowd go is not to be charged to the next.
+/// The pause between two steps: the next one must not include the cost of closing connections.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The options of `framecast bench`.
@@ -87,7 +87,7 @@ fn process_id(text: &str) -> Result<u32, String> {
 }
 
 impl Args {
-    /// One plan for each step of the ramp; without a ramp, one.
+    /// Returns a plan for each step of the ramp, or one without a ramp.
     fn plans(&self) -> Vec<Plan> {
         let sizes = if self.ramp.is_empty() {
             std::slice::from_ref(&self.viewers)
@@ -107,22 +107,20 @@ impl Args {
     }
 }
 
-/// Runs `framecast bench`: prints what it found, and writes its report.
+/// Runs `framecast bench`: prints the figures and writes the report.
 ///
 /// # Errors
-/// A step could not be made, or viewers met what they should not. The figures of the steps before
-/// are printed all the same.
+/// A step failed, or there were faults. The figures of the earlier steps have been printed.
 pub fn command(args: &Args) -> Result<(), BenchError> {
     let mut plans = args.plans();
-    // Each is tried before the first begins: it would be a pity to find out after an hour that the
-    // last one cannot be.
+    // Check all steps before the first one starts: the last may fail after an hour.
     plans
         .iter()
-        .try_for_each(|plan| Crowd::gather(plan).map(drop))?;
+        .try_for_each(|plan| Load::new(plan).map(drop))?;
     let unknown_server = find_server(&mut plans)?;
     let report = args.report.as_deref().map(Report::create).transpose()?;
     let mut steps = Vec::new();
-    let ended = climb(&plans, &mut |step| {
+    let ended = run_steps(&plans, &mut |step| {
         let printed = if args.json {
             Ok(())
         } else {
@@ -145,7 +143,7 @@ pub fn command(args: &Args) -> Result<(), BenchError> {
     }
 }
 
-/// Fills in the server's process where it is not given, and returns why it cannot if so it is.
+/// Finds the server's process if `--pid` is not given. Returns the reason if it cannot.
 fn find_server(plans: &mut [Plan]) -> Result<Option<NoServer>, BenchError> {
     let Some(first) = plans.first().filter(|plan| plan.pid.is_none()) else {
         return Ok(None);
@@ -157,19 +155,19 @@ fn find_server(plans: &mut [Plan]) -> Result<Option<NoServer>, BenchError> {
     Ok(None)
 }
 
-/// Makes one run after the other.
-fn climb(
+/// Runs the steps in turn.
+fn run_steps(
     plans: &[Plan],
-    tell: &mut dyn FnMut(Outcome) -> Result<(), BenchError>,
+    report: &mut dyn FnMut(Outcome) -> Result<(), BenchError>,
 ) -> Result<(), BenchError> {
     for (index, plan) in plans.iter().enumerate() {
         if index > 0 {
             thread::sleep(PAUSE);
         }
-        let progress = Progress::of(plan);
+        let progress = Progress::new(plan);
         let outcome = super::run(plan, &mut |moment| progress.show(moment))?;
         drop(progress);
-        tell(outcome)?;
+        report(outcome)?;
     }
     Ok(())
 }
@@ -190,7 +188,7 @@ fn print_end(steps: &[Outcome], args: &Args) -> io::Result<()> {
         (true, steps) => serde_json::to_writer_pretty(&mut out, steps)?,
         (false, steps) => {
             write!(out, "\n{}", verdict::headline(steps))?;
-            verdict::doubt(steps).map_or(Ok(()), |doubt| write!(out, "\n{doubt}"))?;
+            verdict::warning(steps).map_or(Ok(()), |doubt| write!(out, "\n{doubt}"))?;
             write!(out, "\n\nTerms:\n{}", terms::legend(steps).trim_end())?;
         }
     }

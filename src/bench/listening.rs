@@ -1,39 +1,38 @@
-//! Which process of this machine serves an address: the one that holds the socket which listens
-//! there (proc(5)).
+//! Finds the process of this machine that listens at an address (proc(5)).
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-/// What `/proc/net/tcp` calls a socket that listens.
+/// The state of a listening socket in `/proc/net/tcp`.
 const LISTEN: &str = "0A";
 
-/// Why the process that serves an address is not known.
+/// The reason why the process is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoServer {
     /// The address belongs to another machine.
-    #[error("{0} is not this machine, so what the server's process uses stays unknown")]
-    Elsewhere(IpAddr),
-    /// Nobody's socket listens there, or somebody's whose files this user may not see.
-    #[error("no process was found that listens at {0}; name the server's with --pid")]
-    Nobody(SocketAddr),
+    #[error("{0} is another machine, so the server's CPU time and memory are unknown")]
+    Remote(IpAddr),
+    /// No process was found: none listens there, or this user may not read its file descriptors.
+    #[error("no process found that listens at {0}; use --pid")]
+    NotFound(SocketAddr),
     /// The socket is shared, as between the workers of some servers.
-    #[error("several processes listen at {address}: {}; name one with --pid", list(.pids))]
+    #[error("several processes listen at {address}: {}; choose one with --pid", list(.pids))]
     Several {
-        /// Where they listen.
+        /// The address.
         address: SocketAddr,
-        /// All of them, in ascending order.
+        /// Their process ids, in ascending order.
         pids: Vec<u32>,
     },
 }
 
-/// The one process that listens at `address`.
+/// Returns the process id of the process that listens at `address`.
 ///
 /// # Errors
-/// There is none to be seen, or more than one.
+/// No process was found, or several.
 pub fn process_at(address: SocketAddr) -> Result<u32, NoServer> {
     if !is_of_this_machine(address.ip()) {
-        return Err(NoServer::Elsewhere(address.ip()));
+        return Err(NoServer::Remote(address.ip()));
     }
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
         .map(|path| fs::read_to_string(path).unwrap_or_default());
@@ -47,18 +46,18 @@ pub fn process_at(address: SocketAddr) -> Result<u32, NoServer> {
         .collect();
     let pids = holders(&inodes);
     match pids[..] {
-        [] => Err(NoServer::Nobody(address)),
+        [] => Err(NoServer::NotFound(address)),
         [pid] => Ok(pid),
         [..] => Err(NoServer::Several { address, pids }),
     }
 }
 
-/// Only an address of this machine's own can be bound to.
+/// Whether an address belongs to this machine: only then a socket can bind to it.
 fn is_of_this_machine(ip: IpAddr) -> bool {
     UdpSocket::bind((ip, 0)).is_ok()
 }
 
-/// Where the socket of one line listens, and its inode.
+/// Parses a line of `/proc/net/tcp`. Returns address and inode of a listening socket.
 fn listening_socket(line: &str) -> Option<(SocketAddr, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, local, _, LISTEN, _, _, _, _, _, inode, ..] = fields[..] else {
@@ -69,8 +68,8 @@ fn listening_socket(line: &str) -> Option<(SocketAddr, u64)> {
     Some((address, inode.parse().ok()?))
 }
 
-/// One word of an IPv4 address or four of an IPv6 one: each is in network order, but printed as a
-/// number of this machine's.
+/// Parses an address: one 32-bit word for IPv4, four for IPv6, each printed as a number in the byte
+/// order of this machine.
 fn parse_ip(hex: &str) -> Option<IpAddr> {
     let words = (0..hex.len())
         .step_by(8)
@@ -91,15 +90,15 @@ fn parse_ip(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// Whether a socket that listens at `at` is given the connections to `address`. One that listens on
-/// every IPv6 address usually takes IPv4 as well.
+/// Whether a socket that listens at `at` accepts connections to `address`. A socket on `[::]` usually
+/// accepts IPv4 too.
 fn serves(at: SocketAddr, address: SocketAddr) -> bool {
     let takes_any = at.ip().is_unspecified() && (at.is_ipv6() || address.is_ipv4());
     at.port() == address.port()
         && (takes_any || at.ip().to_canonical() == address.ip().to_canonical())
 }
 
-/// The processes that have one of these sockets open.
+/// Returns the ids of the processes that have one of these sockets open.
 fn holders(inodes: &[u64]) -> Vec<u32> {
     let sockets: Vec<String> = inodes
         .iter()
@@ -145,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_kernels_table_is_taken_apart() {
+    fn listening_socket_is_parsed_from_proc_net_tcp() {
         let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 12345 1 0 100";
         let word = u32::from_ne_bytes([127, 0, 0, 1]);
         let line = line.replace("0100007F", &format!("{word:08X}"));
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_serve_the_addresses_of_their_port() {
+    fn wildcard_address_accepts_connections_to_its_port() {
         let serves =
             |at: &str, address: &str| serves(at.parse().unwrap(), address.parse().unwrap());
         for at in [
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_of_this_process_is_found_until_it_is_closed() {
+    fn listening_process_is_found_until_it_closes() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(listener) = TcpListener::bind(address) else {
                 continue;
@@ -194,16 +193,16 @@ mod tests {
             let address = listener.local_addr().unwrap();
             assert_eq!(process_at(address), Ok(std::process::id()), "{address}");
             drop(listener);
-            assert_eq!(process_at(address), Err(NoServer::Nobody(address)));
+            assert_eq!(process_at(address), Err(NoServer::NotFound(address)));
         }
     }
 
     #[test]
-    fn another_machine_is_not_searched_for() {
+    fn address_of_another_machine_is_remote() {
         let elsewhere = IpAddr::from([192, 0, 2, 1]);
         assert_eq!(
             process_at((elsewhere, 80).into()),
-            Err(NoServer::Elsewhere(elsewhere))
+            Err(NoServer::Remote(elsewhere))
         );
     }
 }

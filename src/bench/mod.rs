@@ -1,18 +1,16 @@
-//! `framecast bench`: a crowd of viewers in one loop of its own. Stands on [`crate::wire`] alone,
-//! and takes any server that sends motion JPEG over HTTP.
+//! `framecast bench`: load-tests any MJPEG server with many viewers in one event loop.
 //!
-//! - [`Plan`]: what is asked for, as plain values.
-//! - [`Parser`]: one viewer's place in its stream; pure, cheap, and where tearing is seen.
-//! - `viewer`: one socket and the state it is in; `tls`, what lies between the two on `https://`.
-//! - [`Crowd`]: the loop.
-//! - [`Outcome`]: the figures; its `Display` is the table. [`verdict`]: what they come down to in
-//!   words.
-//! - [`process`]: what a process costs. [`listening`]: which one serves an address.
+//! - [`Plan`]: the options of a run, as plain values.
+//! - [`Parser`]: follows the stream of one viewer and finds damaged parts; without sockets.
+//! - `viewer`: one socket and its state; `tls`: its session for `https://`.
+//! - [`Load`]: the event loop with all viewers.
+//! - [`Outcome`]: the figures; its `Display` is the table. [`verdict`]: a summary in sentences.
+//! - [`process`]: CPU time and memory of a process. [`listening`]: finds the process of a server.
 //! - [`report`]: the figures as a page with plots.
-//! - [`command`]: all of it as it is typed.
+//! - [`command`]: the command line.
 //!
-//! The crowd must cost less than the server it measures, or it measures itself: one thread, one
-//! buffer, and bodies that are thrown away inside the kernel unless they are to be verified.
+//! The bench must use less CPU time than the server, or it measures itself. So it has one thread and
+//! one buffer, and discards bodies inside the kernel unless they are verified.
 
 use std::io;
 use std::path::PathBuf;
@@ -22,9 +20,9 @@ use crate::text::secret::SecretAddress;
 
 mod answer;
 mod command;
-mod crowd;
-mod ledger;
+mod figures;
 pub mod listening;
+mod load;
 pub mod outcome;
 mod parser;
 mod part;
@@ -41,39 +39,39 @@ pub mod verdict;
 mod viewer;
 
 pub use command::{Args, command};
-pub use crowd::Crowd;
+pub use load::Load;
 pub use outcome::Outcome;
 pub use plan::Plan;
 pub use progress::Moment;
 
-/// How long everybody watches before figures are taken: the burst of joining is over by then.
+/// The time between connecting and the measurement, in which the burst of new viewers ends.
 const SETTLING_TIME: Duration = Duration::from_secs(1);
 
-/// Why a run could not be made.
+/// The reason why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The plan makes no sense.
+    /// The plan is invalid.
     #[error("{0}")]
     Plan(String),
-    /// The address is not one that can be watched.
-    #[error("{url} cannot be watched: {why}")]
+    /// The URL is invalid.
+    #[error("{url}: invalid URL: {why}")]
     Url {
-        /// The address as it was given.
+        /// The URL.
         url: SecretAddress,
-        /// What is wrong with it.
+        /// The problem.
         why: &'static str,
     },
-    /// The address's host is unknown.
-    #[error("the host of {url} was not found: {source}; check how it is spelt")]
+    /// The host is unknown.
+    #[error("{url}: unknown host: {source}; check the spelling")]
     Lookup {
-        /// The address as it was given.
+        /// The URL.
         url: SecretAddress,
-        /// What the resolver said.
+        /// The error of the resolver.
         source: io::Error,
     },
-    /// More viewers than this process may have open files.
+    /// The plan needs more open files than the hard limit.
     #[error(
-        "{wanted} open files are needed and {allowed} allowed: raise the hard limit (ulimit -Hn), or take fewer viewers"
+        "{wanted} open files needed, {allowed} allowed; raise the hard limit (ulimit -Hn) or use fewer viewers"
     )]
     FileLimit {
         /// Open files that the plan needs.
@@ -81,69 +79,64 @@ pub enum BenchError {
         /// The hard limit.
         allowed: u64,
     },
-    /// The process to be measured is not there.
-    #[error(
-        "the figures of process {pid} cannot be read: {source}; --pid takes the number of one that runs on this machine"
-    )]
+    /// The process to measure does not exist.
+    #[error("--pid {pid}: {source}; expected the id of a process on this machine")]
     Process {
         /// The process.
         pid: u32,
-        /// What `/proc` said.
+        /// The error of `/proc`.
         source: io::Error,
     },
-    /// The first viewer got no picture, so nobody would.
-    #[error("{url} cannot be watched: {why}")]
+    /// The first viewer got no frame.
+    #[error("{url}: cannot watch: {why}")]
     Refused {
-        /// The address as it was given.
+        /// The URL.
         url: SecretAddress,
-        /// What that viewer met.
+        /// The reason.
         why: String,
     },
     /// The server ended the streams of all viewers.
     #[error(
-        "the server of {url} ended every stream, after {seconds:.1} s of figures with {viewers} viewers"
+        "{url}: the server ended all streams, {seconds:.1} s after the measurement of {viewers} viewers began"
     )]
-    Deserted {
-        /// The address as it was given.
+    AllClosed {
+        /// The URL.
         url: SecretAddress,
-        /// How many there were.
+        /// The number of viewers.
         viewers: usize,
-        /// How long figures had been taken.
+        /// The time since the measurement began, in seconds.
         seconds: f64,
     },
-    /// Viewers met what they should not: see [`verdict::faults`].
+    /// There were faults, see [`verdict::faults`].
     #[error("{0}")]
     Faults(String),
     /// The report could not be written.
-    #[error(
-        "the report {path:?} cannot be written: {source}; --report takes a file in a folder that may be written to"
-    )]
+    #[error("--report {path:?}: cannot write: {source}; choose a file in a writable folder")]
     Report {
-        /// Where to.
+        /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error.
         source: io::Error,
     },
-    /// The kernel refused what the loop itself needs.
-    #[error("the loop cannot run: {0}")]
+    /// A system call of the event loop failed.
+    #[error("event loop: {0}")]
     Poll(io::Error),
-    /// The figures could not be written.
-    #[error("the figures cannot be printed: {0}")]
+    /// The figures could not be printed.
+    #[error("cannot write to standard output: {0}")]
     Print(io::Error),
 }
 
-/// Joins, waits a second, and takes figures: a whole run, which ends by itself.
+/// Runs a plan: connects the viewers, waits a second, and measures. Reports the progress.
 ///
 /// # Errors
-/// The plan makes no sense, nobody can watch, or the server ended the stream of everybody before
-/// the end.
-pub fn run(plan: &Plan, tell: &mut dyn FnMut(Moment)) -> Result<Outcome, BenchError> {
-    let mut crowd = Crowd::gather(plan)?;
-    crowd.join(tell)?;
-    crowd.watch(SETTLING_TIME)?;
-    let outcome = crowd.measure(plan.duration(), tell)?;
+/// The plan is invalid, the stream cannot be watched, or the server ended all streams early.
+pub fn run(plan: &Plan, report: &mut dyn FnMut(Moment)) -> Result<Outcome, BenchError> {
+    let mut load = Load::new(plan)?;
+    load.join(report)?;
+    load.watch(SETTLING_TIME)?;
+    let outcome = load.measure(plan.duration(), report)?;
     match outcome.watching() {
-        0 => Err(BenchError::Deserted {
+        0 => Err(BenchError::AllClosed {
             url: plan.url.clone(),
             viewers: plan.staying(),
             seconds: outcome.seconds,

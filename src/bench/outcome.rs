@@ -1,4 +1,4 @@
-//! What a run found out: figures, ready to be printed or written as JSON.
+//! The figures of a run, for text and JSON.
 
 use serde::Serialize;
 
@@ -7,44 +7,43 @@ use super::plan::Plan;
 use super::process::{FamilyUsage, Usage};
 use super::terms::{CHURN, SLOW, STALLED, STEADY};
 
-/// A viewer is short when it got less than this share of the frames that the best one got ...
+/// A viewer is short if it got less than this share of the frames of the best viewer ...
 const SHORT_SHARE: f64 = 0.99;
 
-/// ... and by more than these: the one that the beginning of the figures cuts in two for some, and
-/// the one at their end.
+/// ... and lacks more than two: one at the beginning and one at the end of the measurement.
 const EDGE_FRAMES: f64 = 2.0;
 
 /// The figures of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
-    /// What was asked for.
+    /// The plan.
     pub plan: Plan,
-    /// How long figures were taken, in seconds.
+    /// Duration of the measurement, in seconds.
     pub seconds: f64,
-    /// How long it took until everybody had joined, in seconds. No other figure counts that time.
+    /// Time until all viewers had connected, in seconds. Not part of other figures.
     pub joining_seconds: f64,
-    /// Parts that all viewers got before the figures began.
+    /// Parts received by all viewers before the measurement.
     pub joining_parts: u64,
-    /// The viewers that read as fast as they could.
+    /// Viewers that read as fast as they can.
     pub steady: Group,
-    /// The viewers that read at a rate.
+    /// Viewers that read at a limited rate.
     pub slow: Group,
-    /// The viewers that read nothing.
+    /// Viewers that read nothing.
     pub stalled: Group,
-    /// The viewers that came and went.
+    /// Viewers that connected and left after a second.
     pub churn: Group,
-    /// For each picture, the time from the first steady viewer that got it to the last.
+    /// For each frame, the time from its first to its last arrival at a steady viewer.
     pub spread: Quantiles,
-    /// What the server used, if its process is known.
+    /// The usage of the server, if its process is known.
     pub server: Option<FamilyUsage>,
-    /// What the crowd itself used. Near 100 % the crowd is the limit, not the server.
+    /// The usage of the bench itself. Near 100 % of a core, the bench is the limit, not the server.
     pub bench: Usage,
-    /// Why the first viewer that failed did so.
+    /// The reason of the first failed viewer.
     pub first_failure: Option<String>,
 }
 
 impl Outcome {
-    /// The groups with their names.
+    /// Returns the groups with their names.
     pub fn groups(&self) -> [(&'static str, &Group); 4] {
         [
             (STEADY, &self.steady),
@@ -54,7 +53,7 @@ impl Outcome {
         ]
     }
 
-    /// Parts that all viewers got while figures were taken, repeats and damaged ones included.
+    /// Returns the number of parts that all viewers received, with repeated and damaged ones.
     pub fn parts(&self) -> u64 {
         self.groups()
             .iter()
@@ -62,19 +61,18 @@ impl Outcome {
             .sum()
     }
 
-    /// The server's own processor time for each part it delivered, in microseconds.
+    /// Returns the server's CPU time per received part, in microseconds, without child processes.
     pub fn cpu_per_part_us(&self) -> Option<f64> {
         Some(self.per_part_us(self.server?.own.cpu_seconds))
     }
 
-    /// The same with the server's children.
+    /// Returns the CPU time of the server and its child processes per received part, in microseconds.
     pub fn family_cpu_per_part_us(&self) -> Option<f64> {
         let server = self.server?;
         Some(self.per_part_us(server.own.cpu_seconds + server.children.cpu_seconds))
     }
 
-    /// Viewers that were there until the end: they had not failed, and the server had not ended
-    /// their stream.
+    /// Returns the number of viewers at the end: not failed, and not closed by the server.
     pub fn watching(&self) -> usize {
         self.groups()
             .iter()
@@ -93,51 +91,48 @@ impl Outcome {
 /// The figures of viewers with the same role.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Group {
-    /// Viewers that began to connect.
+    /// Viewers opened.
     pub viewers: usize,
-    /// Those that never got a picture: refused, timed out, no stream.
+    /// Viewers that got no frame: refused, timed out, no stream.
     pub failed: usize,
-    /// Those whose stream the server ended.
+    /// Viewers whose stream the server ended.
     pub closed_by_server: usize,
-    /// What they got together.
+    /// The sum of their counts.
     #[serde(flatten)]
     pub tally: Tally,
-    /// Pictures whose bytes were not those another viewer got under the same number; counted only
-    /// with `verify`.
+    /// Frames whose bytes differ from those of another viewer under the same number; only with
+    /// `verify`.
     pub mismatched: u64,
     /// Frames per second over the viewers.
     pub fps: Option<Fps>,
-    /// The frames that each viewer got, in the order of joining; those that failed got none. Too
-    /// long to be printed.
+    /// The frames of each viewer, in the order of connecting; 0 for failed ones. Not printed.
     #[serde(skip)]
     pub frames_by_viewer: Vec<u64>,
-    /// From `X-Timestamp` to the last byte. A server that stamps with another clock than this
-    /// machine's has none.
+    /// Time from `X-Timestamp` to the last byte. Empty if the server uses another clock.
     pub latency: Quantiles,
-    /// The same in full, in ascending order.
+    /// The latency curve, in ascending order.
     #[serde(skip)]
     pub latency_curve: Vec<CurvePoint>,
-    /// From the beginning of the handshake to the first whole picture.
+    /// Time from connecting to the first whole frame.
     pub first_frame: Quantiles,
 }
 
 /// Frames per second, over the viewers of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Fps {
-    /// Of the viewer that got least.
+    /// The lowest rate.
     pub min: f64,
-    /// Of the one in the middle.
+    /// The median rate.
     pub median: f64,
-    /// Of the one that got most.
+    /// The highest rate.
     pub max: f64,
-    /// Viewers that got less than 99 % of the frames of the one that got most, and lack more than
-    /// the two frames that the beginning and the end of the figures may cut off.
+    /// Viewers that got less than 99 % of the frames of the best viewer and lack more than two.
     pub short_viewers: usize,
 }
 
 impl Fps {
-    /// The figures for viewers that got these numbers of frames in `seconds`; `None` if there are
-    /// none.
+    /// Returns the rates of viewers that got these numbers of frames in `seconds`; `None` without
+    /// viewers.
     pub fn over(mut frames: Vec<u64>, seconds: f64) -> Option<Self> {
         frames.sort_unstable();
         let (min, max) = (*frames.first()?, *frames.last()?);
@@ -153,32 +148,32 @@ impl Fps {
     }
 }
 
-/// The frames that are enough for a viewer where the best one got `best`.
+/// Returns the number of frames below which a viewer is short.
 pub(super) fn enough_frames(best: f64) -> f64 {
     (best * SHORT_SHARE).min(best - EDGE_FRAMES).max(0.0)
 }
 
-/// One point of a curve of quantiles.
+/// A point of a latency curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
-    /// The share of times that are no longer, from 0 to below 1.
+    /// The share of values up to this one, from 0 to below 1.
     pub quantile: f64,
-    /// The longest of those.
+    /// The value.
     pub milliseconds: f64,
 }
 
-/// How a time is distributed, in milliseconds.
+/// The distribution of a time, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Quantiles {
-    /// How many times were measured; with none, the rest means nothing.
+    /// The number of values; if 0, the other fields mean nothing.
     pub count: u64,
     /// The median.
     pub p50_ms: f64,
-    /// Nine tenths are no longer.
+    /// The 90th percentile.
     pub p90_ms: f64,
-    /// All but a hundredth are no longer.
+    /// The 99th percentile.
     pub p99_ms: f64,
-    /// The longest.
+    /// The maximum.
     pub max_ms: f64,
 }
 
@@ -187,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_viewer_is_short_when_it_lacks_more_than_the_edges() {
+    fn viewer_is_short_if_it_lacks_more_than_two_frames() {
         let short = |frames: &[u64]| Fps::over(frames.to_vec(), 10.0).unwrap().short_viewers;
         assert_eq!(short(&[23, 24, 25]), 0);
         assert_eq!(short(&[22, 24, 25]), 1);
@@ -197,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_over_the_time_given() {
+    fn rates_are_frames_divided_by_seconds() {
         let fps = Fps::over(vec![300, 100, 200], 10.0).unwrap();
         assert_eq!((fps.min, fps.median, fps.max), (10.0, 20.0, 30.0));
     }

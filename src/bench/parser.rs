@@ -1,10 +1,9 @@
-//! A viewer's parser: follows a stream byte by byte, counts its parts and judges them, and keeps
-//! none of it.
+//! A viewer's parser: checks and counts the parts of a stream without storing them.
 //!
-//! It is pure: bytes and the time they were read go in, counts and [`Arrival`]s come out. What
-//! makes one core enough for thousands of viewers is that a body leaves no trace here but its first
-//! two and last two bytes, and that [`Parser::skippable`] tells the reader which bytes the kernel
-//! may throw away without copying them at all.
+//! It has no socket and no clock: bytes and the time of the read go in, counts and [`Arrival`]s come
+//! out. One core can follow thousands of viewers, because only the first two and last two bytes of a
+//! body are examined, and [`Parser::skippable`] returns the number of bytes that the kernel may
+//! discard without a copy.
 
 use std::time::Duration;
 
@@ -14,46 +13,46 @@ use serde::Serialize;
 use super::answer::{Refusal, delimiter_of};
 use super::part::{Part, PartHeader};
 
-/// A response head larger than this is no answer to wait for.
+/// The maximum size of a response head, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// A part's header block larger than this means that the viewer has lost its place.
+/// The maximum size of a header block, in bytes. In a larger one, the viewer has lost the boundary.
 const PART_HEADER_BYTES_MAX: usize = 4 * 1024;
 
-/// How closely bodies are looked at.
+/// The bytes of a body that are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scrutiny {
-    /// The first two and last two bytes and the delimiter; the rest may be thrown away unseen.
+pub enum Check {
+    /// The first two and last two bytes and the delimiter; the rest may be discarded.
     Ends,
-    /// Every byte is summed, so that what two viewers got can be compared.
+    /// All bytes: a checksum lets the frames of two viewers be compared.
     Bytes,
 }
 
-/// What one viewer got since the counts were last taken.
+/// The counts of a viewer since the last reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Whole pictures, each newer than the one before.
+    /// Whole frames, each newer than the one before.
     pub frames: u64,
-    /// Whole pictures with the number of the one before.
+    /// Whole frames with the number of the one before.
     pub repeated: u64,
-    /// Whole pictures with a number below the one before.
+    /// Whole frames with a lower number than the one before.
     pub out_of_order: u64,
-    /// Parts that were malformed: no JPEG at either end, no delimiter where it was due, or a header
-    /// that makes no sense.
+    /// Malformed parts: no JPEG at the beginning or end, no delimiter at the end, or an invalid
+    /// header.
     pub damaged: u64,
-    /// Sequence numbers that were passed over: pictures this viewer was not sent.
+    /// Gaps in the sequence numbers: frames that this viewer did not get.
     pub skipped: u64,
-    /// Bytes of the stream, heads and delimiters included.
+    /// Bytes of the stream, with heads and delimiters.
     pub bytes: u64,
 }
 
 impl Tally {
-    /// Parts of every kind: what the server had to send.
+    /// Returns the number of parts of every kind.
     pub fn parts(&self) -> u64 {
         self.frames + self.repeated + self.out_of_order + self.damaged
     }
 
-    /// Adds another viewer's counts.
+    /// Adds the counts of another viewer.
     pub fn add(&mut self, other: &Tally) {
         self.frames += other.frames;
         self.repeated += other.repeated;
@@ -64,93 +63,95 @@ impl Tally {
     }
 }
 
-/// A whole picture, as it is told to whoever compares viewers.
+/// The arrival of a whole frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// How its number compares with the one before.
-    pub novelty: Novelty,
-    /// Its sequence, or else its time of capture in microseconds; `None` if the server sends
+    /// The comparison of its number with the one before.
+    pub order_change: Order,
+    /// The sequence number, or else the capture time in microseconds; `None` if the server sends
     /// neither.
     pub order: Option<u64>,
-    /// When it was taken, by the server's word, as a time since the Unix epoch.
+    /// The capture time according to the server, since the Unix epoch.
     pub captured_at: Option<Duration>,
-    /// When its last byte was read, as a time since the Unix epoch.
+    /// The time at which its last byte was read, since the Unix epoch.
     pub arrived_at: Duration,
-    /// The sum of its bytes, under [`Scrutiny::Bytes`].
+    /// The checksum of its bytes, with [`Check::Bytes`].
     pub checksum: Option<u64>,
 }
 
-/// How a picture's number compares with that of the picture before.
+/// The comparison of a frame's number with that of the frame before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Novelty {
-    /// There was none before: what a viewer is shown on joining, as old as it may be.
+pub enum Order {
+    /// The first frame, which the server may have sent late.
     First,
-    /// It is greater, or the server sends no numbers.
+    /// Greater, or the server sends no numbers.
     New,
-    /// It is the same.
+    /// Equal.
     Repeat,
-    /// It is less.
-    Fallen,
+    /// Less.
+    Decreased,
 }
 
-/// Follows one response from its head to its last part.
+/// A parser for one response, from its head to its last part.
 pub struct Parser {
     state: State,
-    scrutiny: Scrutiny,
-    /// The beginning of what a read cut in two: of a head, a header block or a delimiter. Bounded
-    /// by the limits above.
+    check: Check,
+    /// The beginning of a head, a header block or a delimiter that a read has split. Its size is
+    /// limited by the constants above.
     carry: Vec<u8>,
     /// CRLF, two dashes and the boundary.
     delimiter: Finder<'static>,
     part: Part,
     last_length: usize,
     last_order: Option<u64>,
-    has_shown: bool,
+    has_frame: bool,
     tally: Tally,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The response head is not complete.
+    /// In the response head.
     Head,
-    /// Looking for a delimiter: before the first part, and after a part that was damaged.
+    /// Searching for a delimiter: before the first part and behind a damaged one.
     Seeking,
-    /// Behind a delimiter: its line ends here, or two dashes say that it was the last (RFC 2046,
+    /// Behind a delimiter: the end of its line follows, or the two dashes of the last one (RFC 2046,
     /// section 5.1.1).
     LineEnd,
     /// Behind the first of those two dashes.
     Closing,
-    /// In a part's header block, which begins with the CRLF that ends the delimiter's line.
+    /// In a header block, which begins with the CRLF of the delimiter line.
     Header,
-    /// In a body whose `Content-Length` leaves this many bytes.
+    /// In a body with `Content-Length`, of which this number of bytes is missing.
     Sized(usize),
-    /// A sized body has ended: nothing but the delimiter may follow.
+    /// Behind a body with `Content-Length`: the delimiter must follow.
     Delimiter,
-    /// In a body without `Content-Length`: it lasts until the delimiter.
+    /// In a body without `Content-Length`, which ends at the delimiter.
     Unsized,
-    /// The closing delimiter has been seen.
+    /// Behind the closing delimiter.
     Ended,
 }
 
 impl Parser {
-    /// A parser that awaits the response head.
-    pub fn new(scrutiny: Scrutiny) -> Self {
+    /// Creates a parser, which expects the response head.
+    pub fn new(check: Check) -> Self {
         Self {
             state: State::Head,
-            scrutiny,
+            check,
             carry: Vec::new(),
             delimiter: Finder::new(b"\r\n--").into_owned(),
             part: Part::default(),
             last_length: 0,
             last_order: None,
-            has_shown: false,
+            has_frame: false,
             tally: Tally::default(),
         }
     }
 
-    /// Takes the stream's next bytes, read at `now` (wall time since the Unix epoch); each whole
-    /// picture is told to `arrived`. An error means that this response is no stream: it comes at
-    /// most once, from its head.
+    /// Parses the next bytes of the stream, read at `now` (wall time since the Unix epoch). Calls
+    /// `arrived` for each whole frame.
+    ///
+    /// # Errors
+    /// The response is not a stream.
     pub fn receive(
         &mut self,
         mut bytes: &[u8],
@@ -175,18 +176,17 @@ impl Parser {
         Ok(())
     }
 
-    /// How many of the next bytes nobody needs to see.
+    /// Returns the number of next bytes that need not be examined.
     pub fn skippable(&self) -> usize {
         match self.state {
-            State::Sized(left) if self.scrutiny == Scrutiny::Ends && self.part.has_begun() => {
+            State::Sized(left) if self.check == Check::Ends && self.part.has_begun() => {
                 left.saturating_sub(2)
             }
             _ => 0,
         }
     }
 
-    /// Notes that the next `bytes`, no more than were [`skippable`](Self::skippable), are gone
-    /// unseen.
+    /// Counts the next `bytes` as discarded; at most [`skippable`](Self::skippable).
     pub fn skip(&mut self, bytes: usize) {
         let skipped = bytes.min(self.skippable());
         if let State::Sized(left) = &mut self.state {
@@ -196,31 +196,31 @@ impl Parser {
         }
     }
 
-    /// The `Content-Length` of the newest part, which is a good guess at the next; 0 if it had
-    /// none, or must be seen.
+    /// Returns the `Content-Length` of the last part as an estimate for the next one; 0 if it had none
+    /// or all bytes must be examined.
     pub fn expected_skip(&self) -> usize {
-        match self.scrutiny {
-            Scrutiny::Ends => self.last_length,
-            Scrutiny::Bytes => 0,
+        match self.check {
+            Check::Ends => self.last_length,
+            Check::Bytes => 0,
         }
     }
 
-    /// Whether the response head is complete, and good.
+    /// Whether the response head is complete.
     pub fn has_answer(&self) -> bool {
         self.state != State::Head
     }
 
-    /// Whether any whole picture has come.
-    pub fn has_shown(&self) -> bool {
-        self.has_shown
+    /// Whether a whole frame has arrived.
+    pub fn has_frame(&self) -> bool {
+        self.has_frame
     }
 
-    /// The counts so far.
+    /// Returns the counts.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// Takes the counts and begins new ones; the place in the stream is kept.
+    /// Returns the counts and resets them.
     pub fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
     }
@@ -239,8 +239,7 @@ impl Parser {
     }
 
     fn seeking(&mut self, bytes: &[u8]) -> usize {
-        // Before the first part the delimiter has no CRLF of its own: the head's last one stands
-        // for it.
+        // The first delimiter has no CRLF of its own before it.
         let needle = self.delimiter.needle().get(2..).unwrap_or_default();
         let finder = Finder::new(needle);
         let (used, found) = find_across(&mut self.carry, bytes, &finder, |_| {});
@@ -257,9 +256,9 @@ impl Parser {
                 self.state = State::Closing;
                 return 1;
             }
-            // Padding, which RFC 2046 section 5.1.1 allows.
+            // Padding, which RFC 2046, section 5.1.1, allows.
             Some(b' ' | b'\t') => return 1,
-            _ => self.tear(),
+            _ => self.mark_damaged(),
         }
         0
     }
@@ -267,7 +266,7 @@ impl Parser {
     fn at_closing(&mut self, bytes: &[u8]) -> usize {
         match bytes.first() {
             Some(b'-') => self.state = State::Ended,
-            _ => self.tear(),
+            _ => self.mark_damaged(),
         }
         0
     }
@@ -280,12 +279,12 @@ impl Parser {
         };
         self.carry.clear();
         let Some(header) = header else {
-            self.tear();
+            self.mark_damaged();
             return used;
         };
         let length = header.length;
         self.last_length = length.unwrap_or(0);
-        self.part = Part::new(header, self.scrutiny == Scrutiny::Bytes);
+        self.part = Part::new(header, self.check == Check::Bytes);
         self.state = match length {
             Some(0) => State::Delimiter,
             Some(length) => State::Sized(length),
@@ -316,10 +315,10 @@ impl Parser {
         if self.carry.len() == delimiter.len() {
             self.carry.clear();
             self.state = State::LineEnd;
-            self.judge(arrived);
+            self.finish_part(arrived);
         } else if used < bytes.len() {
-            // What did look like a delimiter stays in `carry`: the true one may begin within it.
-            self.tear();
+            // The bytes stay in `carry`: the delimiter may begin inside them.
+            self.mark_damaged();
         }
         used
     }
@@ -335,45 +334,45 @@ impl Parser {
         let (used, found) = find_across(&mut self.carry, bytes, &self.delimiter, pass);
         if found {
             self.state = State::LineEnd;
-            self.judge(arrived);
+            self.finish_part(arrived);
         }
         used
     }
 
-    /// Counts a part whose place in the stream is lost, and looks for the next.
-    fn tear(&mut self) {
+    /// Counts a damaged part and searches for the next one.
+    fn mark_damaged(&mut self) {
         self.tally.damaged += 1;
         self.state = State::Seeking;
     }
 
-    /// Counts the part that has just ended with its delimiter.
-    fn judge(&mut self, arrived: &mut impl FnMut(Arrival)) {
+    /// Counts the part that has ended.
+    fn finish_part(&mut self, arrived: &mut impl FnMut(Arrival)) {
         if !self.part.is_whole() {
             self.tally.damaged += 1;
             return;
         }
         let order = self.part.header.order();
-        let novelty = match (self.last_order, order) {
-            _ if !self.has_shown => Novelty::First,
-            (Some(last), Some(order)) if order == last => Novelty::Repeat,
-            (Some(last), Some(order)) if order < last => Novelty::Fallen,
-            _ => Novelty::New,
+        let order_change = match (self.last_order, order) {
+            _ if !self.has_frame => Order::First,
+            (Some(last), Some(order)) if order == last => Order::Repeat,
+            (Some(last), Some(order)) if order < last => Order::Decreased,
+            _ => Order::New,
         };
-        match novelty {
-            Novelty::First => self.tally.frames += 1,
-            Novelty::New => {
+        match order_change {
+            Order::First => self.tally.frames += 1,
+            Order::New => {
                 self.tally.frames += 1;
                 if let (Some(last), Some(sequence)) = (self.last_order, self.part.header.sequence) {
                     self.tally.skipped += sequence.saturating_sub(last).saturating_sub(1);
                 }
             }
-            Novelty::Repeat => self.tally.repeated += 1,
-            Novelty::Fallen => self.tally.out_of_order += 1,
+            Order::Repeat => self.tally.repeated += 1,
+            Order::Decreased => self.tally.out_of_order += 1,
         }
-        self.has_shown = true;
+        self.has_frame = true;
         self.last_order = order;
         arrived(Arrival {
-            novelty,
+            order_change,
             order,
             captured_at: self.part.header.captured_at,
             arrived_at: self.part.arrived_at,
@@ -382,20 +381,20 @@ impl Parser {
     }
 }
 
-/// A run of lines up to the empty one.
+/// A block of lines up to the empty line.
 enum Block<'a> {
-    /// The block with its empty line, and how many of the new bytes belong to it.
+    /// The block with its empty line, and the number of new bytes in it.
     Whole { block: &'a [u8], used: usize },
-    /// Everything so far, the new bytes included, is in the carry.
+    /// The block is incomplete; all its bytes are in the carry.
     Unfinished,
-    /// It is past its limit, which these of the new bytes have reached.
+    /// The block exceeds its limit, with this number of new bytes.
     Endless { used: usize },
 }
 
 impl<'a> Block<'a> {
     const END: &'static [u8] = b"\r\n\r\n";
 
-    /// Finds a block's end in what was carried and `bytes`. Only what a read cut in two is copied.
+    /// Finds the end of a block in `carry` and `bytes`. Copies only a block that a read has split.
     fn find(carry: &'a mut Vec<u8>, bytes: &'a [u8], limit: usize) -> Self {
         let carried = carry.len();
         if carried == 0
@@ -425,10 +424,9 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Searches a stream for `finder`'s needle across reads: `carry` holds the end of the earlier ones,
-/// which may be the needle's beginning. Everything before the needle is told to `passed`, once.
-/// Returns how many of `bytes` are done with and whether they end with the needle; if not and some
-/// are left, calling again goes on.
+/// Searches for `finder`'s needle across reads. `carry` contains the end of earlier reads, which may be
+/// the beginning of the needle. Passes all bytes before the needle to `passed`, once. Returns the
+/// number of processed `bytes` and whether they end with the needle. Call it again with the rest.
 fn find_across(
     carry: &mut Vec<u8>,
     bytes: &[u8],
@@ -457,7 +455,7 @@ fn find_across(
         return (used, true);
     }
     if added < bytes.len() {
-        // No needle begins in what was carried, so the search goes on in `bytes` alone.
+        // No needle begins in the carry, so the search continues in `bytes`.
         passed(&carry[..carried]);
         carry.clear();
         return (0, false);

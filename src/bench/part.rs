@@ -1,18 +1,18 @@
-//! One part of a stream as a viewer sees it go by: judged while it passes, never kept.
+//! Checks one part of a stream while it is received, without storing it.
 
 use std::time::Duration;
 
-/// What a JPEG begins with: start of image (ITU T.81, table B.1).
+/// The beginning of a JPEG: start of image (ITU T.81, table B.1).
 const START_OF_IMAGE: [u8; 2] = [0xff, 0xd8];
-/// What a JPEG ends with: end of image (ITU T.81, table B.1).
+/// The end of a JPEG: end of image (ITU T.81, table B.1).
 const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 
-/// The part that is passing.
+/// The part that is being received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Part {
-    /// What the header block said.
+    /// The fields of the header block.
     pub(super) header: PartHeader,
-    /// When its last byte was read, as a time since the Unix epoch.
+    /// The time at which its last byte was read, since the Unix epoch.
     pub(super) arrived_at: Duration,
     seen: usize,
     first: [u8; 2],
@@ -21,7 +21,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// A part whose header block is complete. `sum` says whether its bytes are summed.
+    /// Creates a part behind its header block, with a checksum if `sum`.
     pub(super) fn new(header: PartHeader, sum: bool) -> Self {
         Self {
             header,
@@ -30,7 +30,7 @@ impl Part {
         }
     }
 
-    /// The body's next bytes.
+    /// Processes the next bytes of the body.
     pub(super) fn pass(&mut self, bytes: &[u8], arrived_at: Duration) {
         for (slot, byte) in self.first.iter_mut().skip(self.seen).zip(bytes) {
             *slot = *byte;
@@ -47,13 +47,13 @@ impl Part {
         self.arrived_at = arrived_at;
     }
 
-    /// The body's next bytes, thrown away unseen. Its first two and last two must not be among
-    /// them.
+    /// Counts the next bytes of the body, which were discarded. The first two and the last two bytes
+    /// must not be among them.
     pub(super) fn skip(&mut self, bytes: usize) {
         self.seen += bytes;
     }
 
-    /// Whether the first bytes have been seen, so that what follows may be skipped.
+    /// Whether the first bytes have been seen, so that further bytes may be discarded.
     pub(super) fn has_begun(&self) -> bool {
         self.seen >= START_OF_IMAGE.len()
     }
@@ -65,29 +65,29 @@ impl Part {
             && self.last == END_OF_IMAGE
     }
 
-    /// The sum of the body, if it was asked for.
+    /// Returns the checksum of the body, if there is one.
     pub(super) fn checksum(&self) -> Option<u64> {
         self.checksum.as_ref().map(Checksum::finish)
     }
 }
 
-/// The header fields of a part that mean something to a viewer.
+/// The header fields of a part that the bench uses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PartHeader {
-    /// `Content-Length`: the body's bytes. Servers may leave it out.
+    /// `Content-Length`: the size of the body, in bytes. Optional.
     pub(super) length: Option<usize>,
-    /// `X-Timestamp`: when the picture was taken, as a time since the Unix epoch.
+    /// `X-Timestamp`: the capture time since the Unix epoch.
     pub(super) captured_at: Option<Duration>,
-    /// `X-Frame-Sequence`: the picture's number.
+    /// `X-Frame-Sequence`: the sequence number.
     pub(super) sequence: Option<u64>,
 }
 
 impl PartHeader {
-    /// The most header fields a part may have.
+    /// The maximum number of header fields.
     const FIELDS_MAX: usize = 32;
 
-    /// Reads a header block: from the line end before it to the empty line that ends it. `None` if
-    /// it is malformed.
+    /// Parses a header block, from the line end before it to the empty line. Returns `None` if it is
+    /// malformed.
     pub(super) fn parse(block: &[u8]) -> Option<Self> {
         let block = block.strip_prefix(b"\r\n")?;
         let mut fields = [httparse::EMPTY_HEADER; Self::FIELDS_MAX];
@@ -110,15 +110,15 @@ impl PartHeader {
         Some(header)
     }
 
-    /// The number that must not fall from one part to the next: the sequence, or else the time in
-    /// microseconds.
+    /// Returns the number that must not decrease from part to part: the sequence, or else the capture
+    /// time in microseconds.
     pub(super) fn order(&self) -> Option<u64> {
         let micros = || self.captured_at?.as_micros().try_into().ok();
         self.sequence.or_else(micros)
     }
 }
 
-/// Digits alone: unlike `str::parse`, no sign is taken.
+/// Parses decimal digits; unlike `str::parse`, without a sign.
 fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
@@ -129,7 +129,7 @@ fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Seconds with any number of decimals, of which nine count.
+/// Parses seconds with any number of decimals, of which nine count.
 fn timestamp(text: &[u8]) -> Option<Duration> {
     let (seconds, decimals) = match memchr::memchr(b'.', text) {
         Some(dot) => (&text[..dot], &text[dot + 1..]),
@@ -144,10 +144,10 @@ fn timestamp(text: &[u8]) -> Option<Duration> {
     Some(Duration::new(decimal(seconds)?, nanos))
 }
 
-/// A sum over every byte that does not depend on how the bytes were cut into reads.
+/// A checksum of all bytes, independent of how reads split them.
 ///
-/// It is FNV-1a over words of eight bytes: one multiplication a word lets one core sum more than a
-/// gigabyte a second, and any single word that differs makes the sum differ.
+/// FNV-1a over words of eight bytes. One multiplication per word lets one core process more than a
+/// gigabyte per second. A difference in a single word changes the checksum.
 #[derive(Clone, Debug)]
 struct Checksum {
     sum: u64,
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_read_in_any_case_and_order() {
+    fn header_fields_are_parsed_in_any_case_and_order() {
         let header = PartHeader::parse(
             b"\r\nx-frame-sequence: 7\r\nCONTENT-LENGTH: 12\r\nX-Timestamp: 3.25\r\nA: b\r\n\r\n",
         );
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_the_order_where_there_is_no_sequence() {
+    fn timestamp_is_the_order_without_a_sequence() {
         let header = PartHeader::parse(b"\r\nX-Timestamp: 1.000002\r\n\r\n").unwrap();
         assert_eq!(header.order(), Some(1_000_002));
         assert_eq!(PartHeader::parse(b"\r\n\r\n").unwrap().order(), None);
     }
 
     #[test]
-    fn a_length_that_is_no_number_is_malformed() {
+    fn invalid_content_length_is_malformed() {
         for length in ["-1", "+1", "", "1 2", "99999999999999999999"] {
             let block = format!("\r\nContent-Length: {length}\r\n\r\n");
             assert!(PartHeader::parse(block.as_bytes()).is_none(), "{length}");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_does_not_see_where_reads_ended() {
+    fn checksum_does_not_depend_on_reads() {
         let bytes: Vec<u8> = (0..100).collect();
         let mut whole = Checksum::default();
         whole.add(&bytes);

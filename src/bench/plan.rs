@@ -1,4 +1,4 @@
-//! What a crowd is asked to do: plain values, checked once.
+//! The plan of a run: plain values, validated once.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -7,45 +7,44 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::BenchError;
-use super::tls::Secrecy;
+use super::tls::TlsConfig;
 use crate::text::secret::{Credentials, SecretAddress};
 use crate::text::url::Url;
 
-/// The longest run a plan may ask for. A day is more than any figure here needs to settle.
+/// The maximum duration of a measurement, in seconds: a day.
 const SECONDS_MAX: f64 = 86_400.0;
 
-/// The most viewers that may join per second on top of those that stay.
+/// The maximum number of churn viewers per second.
 const CHURN_PER_SECOND_MAX: f64 = 10_000.0;
 
-/// How long one of a host's several addresses is tried for.
+/// The time to try one of a host's addresses.
 const TRYING_TIME: Duration = Duration::from_secs(2);
 
-/// What a crowd does, and to whom.
+/// The plan of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
     /// The stream: `http://[USER:PASSWORD@]HOST[:PORT][/PATH]`, or `https://`.
     pub url: SecretAddress,
-    /// Viewers that stay for the whole run and read as fast as they can.
+    /// Number of steady viewers, which read as fast as they can.
     pub viewers: usize,
-    /// How long figures are taken, in seconds, once everybody has joined.
+    /// Duration of the measurement in seconds, once all viewers are connected.
     pub seconds: f64,
-    /// Viewers on top that read no more than [`Plan::slow_bytes_per_second`].
+    /// Number of additional viewers that read at [`Plan::slow_bytes_per_second`].
     pub slow: usize,
-    /// What a slow viewer reads, in bytes per second.
+    /// Read rate of a slow viewer, in bytes per second.
     pub slow_bytes_per_second: usize,
-    /// Viewers on top that ask for the stream and never read a byte of it.
+    /// Number of additional viewers that request the stream and never read it.
     pub stalled: usize,
-    /// Viewers on top that come each second, each to stay for one second.
+    /// Additional viewers per second, each for one second.
     pub churn_per_second: f64,
-    /// Whether every byte of every picture is summed and compared between viewers.
+    /// Whether all bytes are compared between viewers.
     pub verify: bool,
-    /// The server's process, to report what it cost.
+    /// Process id of the server, to measure its usage.
     pub pid: Option<u32>,
 }
 
 impl Plan {
-    /// A crowd of `viewers` that read as fast as they can for `seconds`; everything else is added
-    /// by field.
+    /// Creates a plan with steady viewers only.
     pub fn new(url: &str, viewers: usize, seconds: f64) -> Self {
         Self {
             url: SecretAddress::new(url),
@@ -60,38 +59,41 @@ impl Plan {
         }
     }
 
-    /// How long figures are taken.
+    /// Returns the duration of the measurement.
     pub fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.seconds.clamp(0.0, SECONDS_MAX))
     }
 
-    /// Viewers that stay for the whole run.
+    /// Returns the number of viewers without churn.
     pub fn staying(&self) -> usize {
         [self.slow, self.stalled]
             .iter()
             .fold(self.viewers, |sum, more| sum.saturating_add(*more))
     }
 
-    /// The most connections the plan has open at once.
+    /// Returns the maximum number of connections at one time.
     pub fn connections(&self) -> usize {
         let passing = self.churn_per_second.clamp(0.0, CHURN_PER_SECOND_MAX);
         self.staying().saturating_add(passing.ceil() as usize)
     }
 
-    /// Refuses a plan that makes no sense, in one sentence.
+    /// Validates the plan.
+    ///
+    /// # Errors
+    /// A value is out of range, or there are no viewers.
     pub fn check(&self) -> Result<(), BenchError> {
-        let refuse = |what: &str| Err(BenchError::Plan(what.to_owned()));
+        let invalid = |what: &str| Err(BenchError::Plan(what.to_owned()));
         if self.connections() == 0 {
-            return refuse("--viewers: no viewers; ask for at least one");
+            return invalid("--viewers: no viewers; ask for at least one");
         }
         if !(self.seconds > 0.0 && self.seconds <= SECONDS_MAX) {
-            return refuse("--seconds: expected a number above 0 and at most 86400");
+            return invalid("--seconds: expected a number above 0 and at most 86400");
         }
         if !(0.0..=CHURN_PER_SECOND_MAX).contains(&self.churn_per_second) {
-            return refuse("--churn: expected a number from 0 to 10000");
+            return invalid("--churn: expected a number from 0 to 10000");
         }
         if self.slow > 0 && self.slow_bytes_per_second == 0 {
-            return refuse(
+            return invalid(
                 "--slow-rate: expected a number above 0; use --stalled for viewers that read nothing",
             );
         }
@@ -99,18 +101,18 @@ impl Plan {
     }
 }
 
-/// Where a plan's address leads, and what is sent there.
+/// The address of the server and the request.
 #[derive(Clone)]
 pub struct Target {
-    /// The server.
+    /// The address.
     pub address: SocketAddr,
-    /// The request head that each viewer sends. There may be credentials in it.
+    /// The request head, which may contain credentials.
     pub request: Vec<u8>,
-    /// The encryption of `https://`.
-    pub(super) secrecy: Option<Secrecy>,
+    /// The TLS configuration for `https://`.
+    pub(super) tls: Option<TlsConfig>,
 }
 
-/// Without the request, which may hold credentials.
+/// Omits the request, which may contain credentials.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.debug_struct("Target")
@@ -120,14 +122,16 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
-    /// Divides an address and looks its host up, which may block: this happens before the loop
-    /// starts.
+    /// Parses a URL and resolves its host. This blocks, so it happens before the loop starts.
+    ///
+    /// # Errors
+    /// The URL is invalid or the host is unknown.
     pub fn resolve(url: &SecretAddress) -> Result<Self, BenchError> {
-        let refuse = |why: &'static str| BenchError::Url {
+        let invalid = |why: &'static str| BenchError::Url {
             url: url.clone(),
             why,
         };
-        let (parsed, credentials) = Url::parse_http(url.expose()).map_err(refuse)?;
+        let (parsed, credentials) = Url::parse_http(url.expose()).map_err(invalid)?;
         let authorization = credentials.as_ref().map(Credentials::basic);
         let request = parsed.get_request("framecast-bench", authorization.as_deref());
         let (host, port) = parsed.host_and_port();
@@ -139,23 +143,22 @@ impl Target {
                     source,
                 })?;
         let address = first_served(&found.collect::<Vec<_>>())
-            .ok_or_else(|| refuse("its host has no address"))?;
-        let secrecy = parsed
+            .ok_or_else(|| invalid("the host has no address"))?;
+        let tls = parsed
             .is_https()
-            .then(|| Secrecy::with(parsed.server_name()))
+            .then(|| TlsConfig::with(parsed.server_name()))
             .transpose();
-        let secrecy =
-            secrecy.map_err(|_| refuse("its host cannot be the name of a server that encrypts"))?;
+        let tls = tls.map_err(|_| invalid("the host is no valid TLS server name"))?;
         Ok(Self {
             address,
             request,
-            secrecy,
+            tls,
         })
     }
 }
 
-/// Of a host's addresses, the first where somebody accepts: `localhost` is two, and many servers
-/// listen on one.
+/// Returns the first address that accepts connections: `localhost` has two, and many servers listen on
+/// one only.
 fn first_served(addresses: &[SocketAddr]) -> Option<SocketAddr> {
     let is_served =
         |address: &&SocketAddr| TcpStream::connect_timeout(address, TRYING_TIME).is_ok();
@@ -172,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_of_the_address_are_sent_and_not_shown() {
+    fn credentials_are_sent_but_not_displayed() {
         let url = SecretAddress::new("http://ann:s3cret@127.0.0.1:1/stream?token=s3cret");
         let target = Target::resolve(&url).unwrap();
         let request = String::from_utf8(target.request.clone()).unwrap();
@@ -196,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_addresses_the_one_that_is_served_is_taken() {
+    fn first_accepting_address_is_used() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let served = listener.local_addr().unwrap();
         let silent = SocketAddr::from(([127, 0, 0, 2], served.port()));
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_asked_is_refused() {
+    fn invalid_url_is_rejected() {
         for url in [
             "ftp://127.0.0.1/",
             "127.0.0.1:80",
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_without_sense_is_refused() {
+    fn invalid_plan_is_rejected() {
         assert!(Plan::new("", 1, 1.0).check().is_ok());
         assert!(Plan::new("", 0, 1.0).check().is_err());
         assert!(Plan::new("", 1, f64::NAN).check().is_err());

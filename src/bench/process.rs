@@ -1,4 +1,4 @@
-//! What a process and its children cost: processor time and memory, from `/proc` (proc(5)).
+//! CPU time and memory of a process and its children, from `/proc` (proc(5)).
 
 use std::fs;
 use std::io;
@@ -6,38 +6,38 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// The unit of times in `/proc/PID/stat`: `USER_HZ`, which is 100 on every architecture Linux lends
-/// to Rust.
+/// The unit of times in `/proc/PID/stat`: `USER_HZ`, which is 100 on every architecture that Rust
+/// supports on Linux.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// The most descendants that are looked at.
+/// The maximum number of descendants that are measured.
 const DESCENDANTS_MAX: usize = 256;
 
-/// What a process, or a group of them, used while figures were taken.
+/// The usage of a process, or of several, during the measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Usage {
-    /// Processor time, user and system, in seconds.
+    /// CPU time, user and system, in seconds.
     pub cpu_seconds: f64,
-    /// The same as a share of one core, in percent.
+    /// CPU time as a share of one core, in percent.
     pub cpu_percent: f64,
-    /// Resident memory when the figures began, in bytes.
+    /// Resident memory at the beginning, in bytes.
     pub rss_start_bytes: u64,
-    /// Resident memory when they ended, in bytes.
+    /// Resident memory at the end, in bytes.
     pub rss_end_bytes: u64,
-    /// The most resident memory seen between, in bytes.
+    /// The highest resident memory in between, in bytes.
     pub rss_peak_bytes: u64,
 }
 
-/// What a process and, apart, all its descendants used.
+/// The usage of a process and, separately, of its descendants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct FamilyUsage {
     /// The process itself, with all its threads.
     pub own: Usage,
-    /// Its children and theirs, those that ended meanwhile included.
+    /// Its descendants, including those that have ended.
     pub children: Usage,
 }
 
-/// Takes a family's figures over a span of time.
+/// Measures a process and its descendants.
 #[derive(Debug)]
 pub struct Meter {
     pid: u32,
@@ -48,7 +48,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Begins to measure. Fails if there is no such process.
+    /// Starts a measurement. Fails if the process does not exist.
     pub fn start(pid: u32) -> io::Result<Self> {
         let start = Sample::take(pid)?;
         Ok(Self {
@@ -60,8 +60,7 @@ impl Meter {
         })
     }
 
-    /// Looks again, so that a peak of memory between start and end is seen. A process that is gone
-    /// keeps its last figures.
+    /// Takes a sample, to notice a peak of memory. A process that has ended keeps its last values.
     pub fn sample(&mut self) {
         if let Ok(sample) = Sample::take(self.pid) {
             self.peak.own.rss = self.peak.own.rss.max(sample.own.rss);
@@ -70,11 +69,11 @@ impl Meter {
         }
     }
 
-    /// Ends the measurement.
+    /// Finishes the measurement.
     pub fn finish(mut self) -> FamilyUsage {
         self.sample();
         let span = self.started_at.elapsed();
-        let usage = |figures: fn(&Sample) -> &Figures| {
+        let usage = |figures: fn(&Sample) -> &Amounts| {
             let (start, end) = (figures(&self.start), figures(&self.latest));
             let cpu = end.cpu.saturating_sub(start.cpu);
             Usage {
@@ -92,7 +91,7 @@ impl Meter {
     }
 }
 
-/// The children of a process that live now, oldest first.
+/// Returns the living children of a process, oldest first.
 pub fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Vec::new();
@@ -111,12 +110,12 @@ pub fn children(pid: u32) -> Vec<u32> {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Sample {
-    own: Figures,
-    children: Figures,
+    own: Amounts,
+    children: Amounts,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Figures {
+struct Amounts {
     cpu: Duration,
     rss: u64,
 }
@@ -125,11 +124,11 @@ impl Sample {
     fn take(pid: u32) -> io::Result<Self> {
         let stat = Stat::read(pid)?;
         let mut sample = Self {
-            own: Figures {
+            own: Amounts {
                 cpu: stat.cpu.max(scheduled_time(pid)),
                 rss: resident_bytes(pid),
             },
-            children: Figures {
+            children: Amounts {
                 cpu: stat.ended_children_cpu,
                 rss: 0,
             },
@@ -154,9 +153,9 @@ impl Sample {
 /// The times in `/proc/PID/stat`, in steps of 10 ms.
 #[derive(Debug, PartialEq)]
 struct Stat {
-    /// User and system time, threads that ended included.
+    /// User and system time, including threads that have ended.
     cpu: Duration,
-    /// The same of children that ended and were waited for.
+    /// User and system time of children that have ended and been waited for.
     ended_children_cpu: Duration,
 }
 
@@ -164,11 +163,11 @@ impl Stat {
     fn read(pid: u32) -> io::Result<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         Self::parse(&text)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its stat file is malformed"))
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "malformed stat file"))
     }
 
     fn parse(text: &str) -> Option<Self> {
-        // The second field is the program's name, which may hold spaces and parentheses of its own.
+        // The second field is the program's name, which may contain spaces and parentheses.
         let (_, fields) = text.rsplit_once(')')?;
         let mut times = fields
             .split_whitespace()
@@ -184,11 +183,11 @@ impl Stat {
     }
 }
 
-/// The time the scheduler gave to the threads that live now, in nanoseconds; zero where the kernel
-/// keeps no such account.
+/// Returns the CPU time of the living threads from the scheduler, in nanoseconds; zero if the kernel
+/// does not record it.
 ///
-/// It is exact but forgets threads that ended; `stat` remembers them but counts in steps of 10 ms.
-/// Neither counts too much, so the greater of both is the better.
+/// It is exact but lacks threads that have ended; `stat` includes them but counts in steps of 10 ms.
+/// Neither is too high, so the larger one is more accurate.
 fn scheduled_time(pid: u32) -> Duration {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Duration::ZERO;

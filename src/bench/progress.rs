@@ -1,4 +1,4 @@
-//! Where a run stands, for whoever waits for it.
+//! The progress bar of a run.
 
 use std::time::Duration;
 
@@ -6,42 +6,41 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::plan::Plan;
 
-/// Where a run stands. Told about ten times a second, so that telling costs the crowd nothing that
-/// could be measured.
+/// The state of a run, reported about ten times a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Moment {
-    /// Viewers are coming.
+    /// Viewers are connecting.
     Joining {
-        /// Those that have got their first picture.
+        /// The number of viewers with a first frame.
         joined: usize,
     },
-    /// Figures are taken.
+    /// The measurement is running.
     Measuring {
-        /// For how long now.
+        /// The time since its beginning.
         elapsed: Duration,
         /// Frames per second so far: the mean over the steady viewers that have not failed.
         fps: f64,
-        /// Torn parts so far, of all viewers.
+        /// Damaged parts so far, of all viewers.
         damaged: u64,
     },
 }
 
-/// A bar on standard error; nothing at all if that is no terminal.
+/// A progress bar on standard error; hidden if that is not a terminal.
 pub(super) struct Progress {
     bar: ProgressBar,
     viewers: usize,
     span: Duration,
 }
 
-/// How often the bar is drawn at most, but for a burst at its beginning.
+/// The maximum frequency of drawing the bar.
 const DRAWINGS_PER_SECOND: u8 = 10;
 
-/// The bar's length: fine enough for any terminal.
+/// The number of steps of the bar.
 const STEPS: f64 = 1000.0;
 
 impl Progress {
-    /// A bar for one run of a plan.
-    pub(super) fn of(plan: &Plan) -> Self {
+    /// Creates the bar for a plan.
+    pub(super) fn new(plan: &Plan) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(DRAWINGS_PER_SECOND);
         let bar = ProgressBar::with_draw_target(Some(STEPS as u64), target);
         if let Ok(style) = ProgressStyle::with_template("{bar:32.cyan} {msg}") {
@@ -56,10 +55,10 @@ impl Progress {
         progress
     }
 
-    /// Shows where the run stands.
+    /// Updates the bar.
     pub(super) fn show(&self, moment: Moment) {
         let viewers = self.viewers;
-        let (share, words) = match moment {
+        let (share, message) = match moment {
             Moment::Joining { joined } => (
                 joined as f64 / viewers as f64,
                 format!("joining {joined}/{viewers}"),
@@ -70,13 +69,13 @@ impl Progress {
                 damaged,
             } => {
                 let (elapsed_s, span_s) = (elapsed.as_secs_f64(), self.span.as_secs_f64());
-                let words = format!(
+                let message = format!(
                     "{viewers} viewers, {elapsed_s:.1} of {span_s:.1} s: {fps:.2} fps, {damaged} damaged"
                 );
-                (elapsed_s / span_s, words)
+                (elapsed_s / span_s, message)
             }
         };
-        self.bar.set_message(words);
+        self.bar.set_message(message);
         self.bar.set_position((share * STEPS) as u64);
     }
 }

@@ -1,4 +1,4 @@
-//! An outcome as a table for people.
+//! Formats an outcome as text tables.
 
 use std::fmt;
 
@@ -122,13 +122,13 @@ impl Outcome {
     }
 }
 
-/// What stands above the rows of a ramp.
+/// The heading of a ramp.
 pub(super) const RAMP_HEADING: &str = concat!(
     " viewers  joined  fps min  median  damaged    p50 ms    p99 ms",
     "  CPU us/frame  server %  server MiB  bench %"
 );
 
-/// One step of a ramp: its steady viewers, and what the server's own process used.
+/// Formats a step of a ramp: its steady viewers, and the usage of the server without children.
 pub(super) fn ramp_row(step: &Outcome) -> String {
     let steady = &step.steady;
     let (fps, latency) = (steady.fps.unwrap_or_default(), steady.latency);

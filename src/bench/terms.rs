@@ -1,11 +1,10 @@
-//! The terms of the figures, each with its definition. The text output, the report and the options
-//! use the same ones.
+//! The terms of the figures, with their definitions. Text, report and options use the same ones.
 
 use super::outcome::{Group, Outcome};
 
-/// Viewers that read at full speed.
+/// Viewers that read as fast as they can.
 pub(super) const STEADY: &str = "steady";
-/// Viewers that read at a rate.
+/// Viewers that read at a limited rate.
 pub(super) const SLOW: &str = "slow";
 /// Viewers that read nothing.
 pub(super) const STALLED: &str = "stalled";
@@ -24,7 +23,7 @@ const KINDS: [(&str, &str); 4] = [
     ),
     (
         STALLED,
-        "viewers that ask for the stream and never read it (--stalled)",
+        "viewers that request the stream and never read it (--stalled)",
     ),
     (
         CHURN,
@@ -96,7 +95,7 @@ const OTHERS: [(&str, &str); 5] = [
     ),
 ];
 
-/// The terms that the output of these steps uses, each with its definition.
+/// Returns the terms in the output of these steps, with their definitions.
 pub(super) fn used_in(steps: &[Outcome]) -> impl Iterator<Item = (&'static str, &'static str)> {
     let has_viewers = |name: &str| {
         let is_present = |(kind, group): (&str, &Group)| kind == name && group.viewers > 0;
@@ -111,7 +110,7 @@ pub(super) fn used_in(steps: &[Outcome]) -> impl Iterator<Item = (&'static str, 
     kinds.into_iter().chain(FIGURES).chain(OTHERS)
 }
 
-/// The definitions as lines of text.
+/// Returns the definitions as lines of text.
 pub(super) fn legend(steps: &[Outcome]) -> String {
     used_in(steps)
         .map(|(term, meaning)| format!("  {term:<17} {meaning}\n"))

@@ -1,5 +1,4 @@
-//! A viewer's side of TLS. The crowd looks at how a server shows pictures, not at who it is: any
-//! certificate will do.
+//! TLS for viewers. Any certificate is accepted: the bench measures a server, it does not trust it.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -10,19 +9,19 @@ use rustls::{ClientConfig, ClientConnection, Error};
 
 use crate::trust::Trust;
 
-/// What the sessions of a crowd have in common.
+/// The configuration of all sessions.
 #[derive(Clone, Debug)]
-pub(super) struct Secrecy {
+pub(super) struct TlsConfig {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
 
-/// One viewer's session.
+/// The session of a viewer.
 #[derive(Debug)]
 pub(super) struct Session(ClientConnection);
 
-impl Secrecy {
-    /// For a server called `host`. Fails if that can be no server's name.
+impl TlsConfig {
+    /// Creates the configuration for a server name. Fails if the name is invalid.
     pub(super) fn with(host: &str) -> Result<Self, Error> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| Error::General(error.to_string()))?;
@@ -32,7 +31,7 @@ impl Secrecy {
         })
     }
 
-    /// A session that will say `request` as soon as it can.
+    /// Creates a session that sends `request` after the handshake.
     pub(super) fn session(&self, request: &[u8]) -> io::Result<Session> {
         let connection = ClientConnection::new(Arc::clone(&self.config), self.name.clone());
         let mut session = Session(connection.map_err(io::Error::other)?);
@@ -42,7 +41,7 @@ impl Secrecy {
 }
 
 impl Session {
-    /// Sends what there is to say.
+    /// Writes pending TLS records.
     pub(super) fn flush(&mut self, stream: &mut TcpStream) -> io::Result<()> {
         while self.0.wants_write() {
             self.0.write_tls(stream)?;
@@ -50,13 +49,13 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the request has yet to be sent.
+    /// Whether the request has not been sent yet.
     pub(super) fn is_handshaking(&self) -> bool {
         self.0.is_handshaking() || self.0.wants_write()
     }
 
-    /// Reads decrypted bytes; none at the end. "Would block" says that the kernel has no more and
-    /// nothing is left here.
+    /// Reads decrypted bytes; returns 0 at the end. `WouldBlock` means that neither the socket nor the
+    /// session has more.
     pub(super) fn read(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.0.reader().read(buffer) {
@@ -64,12 +63,12 @@ impl Session {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
                 decrypted => return decrypted,
             }
-            self.take_in(stream)?;
+            self.receive(stream)?;
         }
     }
 
-    /// Takes in what has come, and goes on with the handshake.
-    pub(super) fn take_in(&mut self, stream: &mut TcpStream) -> io::Result<()> {
+    /// Reads TLS records from the socket and continues the handshake.
+    pub(super) fn receive(&mut self, stream: &mut TcpStream) -> io::Result<()> {
         self.0.read_tls(stream)?;
         self.0.process_new_packets().map_err(io::Error::other)?;
         match self.flush(stream) {

@@ -1,12 +1,11 @@
-//! What the figures of a run, or of all steps of a ramp, come down to in words.
+//! Summarizes the figures of a run, or of all steps of a ramp, in sentences.
 
 use super::outcome::{Group, Outcome, enough_frames};
 
-/// A crowd that used more of its one core than this may have been the limit itself, in percent.
-const CROWD_CPU_PERCENT_MAX: f64 = 90.0;
+/// Above this CPU usage, in percent of a core, the bench itself may be the limit.
+const BENCH_CPU_PERCENT_MAX: f64 = 90.0;
 
-/// Frames per second of the viewer that got most in any step: the rate that others are held
-/// against. 0 without steps.
+/// Returns the full rate, in frames per second: that of the best viewer in any step. 0 without steps.
 pub fn full_fps(steps: &[Outcome]) -> f64 {
     steps
         .iter()
@@ -15,8 +14,7 @@ pub fn full_fps(steps: &[Outcome]) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// The least viewers in a step where one got less than the full rate; `None` if none did in any
-/// step.
+/// Returns the number of viewers of the smallest step in which one got less than the full rate.
 pub fn starved(steps: &[Outcome]) -> Option<usize> {
     let full_fps = full_fps(steps);
     let is_starved = |step: &&Outcome| {
@@ -33,8 +31,8 @@ pub fn starved(steps: &[Outcome]) -> Option<usize> {
         .min()
 }
 
-/// The most viewers in a step where each got the full rate, as in every smaller step.
-pub fn carried(steps: &[Outcome]) -> Option<usize> {
+/// Returns the number of viewers of the largest step up to which each got the full rate.
+pub fn sustained(steps: &[Outcome]) -> Option<usize> {
     let starved = starved(steps).unwrap_or(usize::MAX);
     steps
         .iter()
@@ -43,7 +41,7 @@ pub fn carried(steps: &[Outcome]) -> Option<usize> {
         .max()
 }
 
-/// How many viewers the server carries, in a sentence.
+/// Returns how many viewers got the full rate, as a sentence.
 pub fn headline(steps: &[Outcome]) -> String {
     let viewers = |count: usize| match count {
         1 => "1 viewer".to_owned(),
@@ -51,33 +49,35 @@ pub fn headline(steps: &[Outcome]) -> String {
     };
     let full_fps = full_fps(steps);
     let full = format!("the full {full_fps:.1} fps");
-    match (carried(steps).map(viewers), starved(steps).map(viewers)) {
-        (Some(carried), None) if full_fps > 0.0 => format!("With {carried}, all had {full}."),
-        (Some(carried), Some(starved)) => {
-            format!("Up to {carried}, all had {full}; with {starved}, some had less.")
+    match (sustained(steps).map(viewers), starved(steps).map(viewers)) {
+        (Some(sustained), None) if full_fps > 0.0 => format!("With {sustained}, all had {full}."),
+        (Some(sustained), Some(starved)) => {
+            format!("Up to {sustained}, all had {full}; with {starved}, some had less.")
         }
         (None, Some(starved)) => format!("With {starved}, some had less than {full}."),
-        (_, None) => "No steady viewer got a frame while figures were taken.".to_owned(),
+        (_, None) => "No steady viewer got a frame.".to_owned(),
     }
 }
 
-/// Says so when the crowd may have been the limit, and not the server.
-pub fn doubt(steps: &[Outcome]) -> Option<String> {
+/// Returns a warning if the bench may have been the limit, not the server.
+pub fn warning(steps: &[Outcome]) -> Option<String> {
     let busiest = steps
         .iter()
         .max_by(|one, other| one.bench.cpu_percent.total_cmp(&other.bench.cpu_percent))?;
     let percent = busiest.bench.cpu_percent;
-    (percent > CROWD_CPU_PERCENT_MAX).then(|| {
+    (percent > BENCH_CPU_PERCENT_MAX).then(|| {
         let viewers = grouped(busiest.plan.viewers as u64);
-        format!("The bench itself used {percent:.0} % of its core with {viewers} viewers: it may be the limit itself.")
+        format!(
+            "The bench itself used {percent:.0} % of its core with {viewers} viewers: \
+             it may be the limit, not the server."
+        )
     })
 }
 
-/// What no viewer should have met; nothing if all joined and stayed, and every frame was whole and
-/// in order.
+/// Returns the faults of a step; `None` if all viewers connected and stayed, and all frames were whole
+/// and in order.
 ///
-/// Only viewers that read must be served and only steady ones kept: to let go who does not keep up
-/// is a server's right.
+/// Closed streams of slow and stalled viewers are no fault: a server may disconnect them.
 pub fn faults(step: &Outcome) -> Option<String> {
     let sum = |figure: fn(&Group) -> u64| {
         step.groups()
@@ -105,21 +105,21 @@ pub fn faults(step: &Outcome) -> Option<String> {
             "frames that differed between viewers",
         ),
     ];
-    let met: Vec<String> = faults
+    let found: Vec<String> = faults
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{what}: {count}"))
         .collect();
-    (!met.is_empty()).then(|| {
+    (!found.is_empty()).then(|| {
         format!(
             "with {} viewers: {}",
             grouped(step.plan.viewers as u64),
-            met.join(", ")
+            found.join(", ")
         )
     })
 }
 
-/// A whole number with its thousands set apart.
+/// Formats a number with separators for thousands.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         for (number, text) in [
             (0, "0"),
             (999, "999"),

@@ -1,4 +1,4 @@
-//! One viewer: a socket, the state it is in, and a parser.
+//! One viewer: a socket, its state, and a parser.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,37 +9,37 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::ledger::Ledger;
-use super::parser::{Parser, Scrutiny};
+use super::figures::Figures;
+use super::parser::{Check, Parser};
 use super::plan::Target;
 use super::tls::Session;
 use crate::clock::wall_time;
 
-/// The receive buffer asked for by viewers that do not keep up. The kernel doubles it, and the
-/// server's share of what is under way comes on top; with the usual buffers a slow viewer would
-/// look fast for its first megabytes.
+/// The receive buffer of slow and stalled viewers (SO_RCVBUF), in bytes. The kernel doubles it. With
+/// default buffers a slow viewer would look fast for the first megabytes.
 const SLOW_RECEIVE_BUFFER_BYTES: usize = 8 * 1024;
 
-/// From this many bytes on, throwing bytes away in the kernel is cheaper than copying them,
-/// although it takes two more system calls a picture.
+/// The minimum number of bytes for which discarding in the kernel is cheaper than copying, although
+/// it needs two more system calls per frame.
 const DISCARD_BYTES_MIN: usize = 8 * 1024;
 
-/// What is read to see a delimiter and the next header before the rest of a body is thrown away.
+/// The number of bytes to read for a delimiter and the next header, before the rest of a body is
+/// discarded.
 const HEADER_READ_BYTES: usize = 512;
 
-/// The longest share of its rate that a slow viewer saves up when nothing comes.
+/// The burst of a slow viewer after a pause, as a time at its rate.
 const SAVED_TIME_MAX: Duration = Duration::from_millis(100);
 
-/// What a viewer is in the crowd for.
+/// The role of a viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// Reads as fast as it can.
     Steady,
-    /// Reads this many bytes per second.
+    /// Reads at a limited rate.
     Slow,
-    /// Asks, and never reads.
+    /// Sends a request and never reads.
     Stalled,
-    /// Reads as fast as it can, and leaves after a second.
+    /// Reads as fast as it can and leaves after a second.
     Churn,
 }
 
@@ -76,31 +76,31 @@ impl<T> ByRole<T> {
     }
 }
 
-/// Where a viewer stands.
+/// The state of a viewer.
 #[derive(Debug)]
 pub(super) enum State {
-    /// The handshake is under way.
+    /// The TCP handshake is in progress.
     Connecting(TcpStream),
-    /// The request is sent; no whole picture has come.
+    /// The request has been sent; no whole frame has arrived.
     Waiting(TcpStream),
-    /// A picture has come; or, for a stalled viewer, one is on its way.
+    /// A frame has arrived. For a stalled viewer: the request has been sent.
     Watching(TcpStream),
-    /// It never got as far as watching, and why.
+    /// The viewer got no frame, for this reason.
     Failed(String),
-    /// The server ended a stream that was being watched.
+    /// The server ended the stream after a frame.
     Closed,
 }
 
-/// What a viewer leaves to be done when its turn is over.
+/// The result of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// Nothing: the kernel has no more, and an edge will tell of what comes.
+pub(super) enum ReadResult {
+    /// The socket would block: an edge will follow.
     Drained,
-    /// The budget was reached first: no edge is owed, so the viewer must be called again.
-    Owed,
+    /// The budget was reached first: no edge will follow, so the viewer must be called again.
+    BudgetSpent,
 }
 
-/// One member of the crowd.
+/// A viewer.
 pub(super) struct Viewer {
     pub(super) role: Role,
     pub(super) state: State,
@@ -108,28 +108,28 @@ pub(super) struct Viewer {
     pub(super) parser: Parser,
     /// On `https://`, from the request on.
     session: Option<Box<Session>>,
-    /// The server will send no more than it has sent. It is told but once, maybe long before all
-    /// that is read.
+    /// Whether the server has closed its side. The event comes once, perhaps long before all bytes
+    /// have been read.
     hung_up: bool,
-    /// Bytes a slow viewer may read now.
+    /// The number of bytes that a slow viewer may read now.
     allowance: usize,
     refilled_at: Instant,
 }
 
-/// What viewers share while they read.
-pub(super) struct Desk<'a> {
+/// What all viewers need for reading.
+pub(super) struct ReadContext<'a> {
     pub(super) buffer: &'a mut [u8],
-    /// Bytes a fast viewer may read before the others have their turn.
+    /// The read budget of a fast viewer, in bytes.
     pub(super) budget: usize,
-    pub(super) ledger: &'a mut Ledger,
+    pub(super) figures: &'a mut Figures,
     pub(super) target: &'a Target,
 }
 
 impl Viewer {
-    /// Begins to connect, from `source` if it is given.
+    /// Starts to connect, from address `source` if given.
     pub(super) fn open(
         role: Role,
-        scrutiny: Scrutiny,
+        check: Check,
         address: SocketAddr,
         source: Option<Ipv4Addr>,
         now: Instant,
@@ -142,7 +142,7 @@ impl Viewer {
             role,
             state,
             opened_at: now,
-            parser: Parser::new(scrutiny),
+            parser: Parser::new(check),
             session: None,
             hung_up: false,
             allowance: 0,
@@ -150,7 +150,7 @@ impl Viewer {
         }
     }
 
-    /// The socket, as long as there is one.
+    /// Returns the socket, if it is open.
     pub(super) fn stream_mut(&mut self) -> Option<&mut TcpStream> {
         match &mut self.state {
             State::Connecting(stream) | State::Waiting(stream) | State::Watching(stream) => {
@@ -160,17 +160,17 @@ impl Viewer {
         }
     }
 
-    /// Whether it has yet to get its first picture.
+    /// Whether the first frame is still missing.
     pub(super) fn is_joining(&self) -> bool {
         matches!(self.state, State::Connecting(_) | State::Waiting(_))
     }
 
-    /// Whether it has got a picture, and its stream goes on.
+    /// Whether the viewer has a frame and its stream continues.
     pub(super) fn is_watching(&self) -> bool {
         matches!(self.state, State::Watching(_))
     }
 
-    /// Why it never got as far as watching, if so it was.
+    /// Returns the reason of a failure.
     pub(super) fn failure(&self) -> Option<&str> {
         match &self.state {
             State::Failed(why) => Some(why),
@@ -178,7 +178,7 @@ impl Viewer {
         }
     }
 
-    /// Whether the server has yet to say anything to it.
+    /// Whether no response head has arrived.
     pub(super) fn is_unanswered(&self) -> bool {
         match self.state {
             State::Connecting(_) => true,
@@ -187,33 +187,37 @@ impl Viewer {
         }
     }
 
-    /// Gives up on a viewer that has not joined.
+    /// Marks the viewer as failed and closes its socket.
     pub(super) fn fail(&mut self, why: String) {
         self.state = State::Failed(why);
     }
 
-    /// The kernel has something to tell. `hung_up` says that the server will send no more than it
-    /// has sent.
-    pub(super) fn ready(&mut self, hung_up: bool, desk: &mut Desk) -> Rest {
+    /// Handles an event. `hung_up` is whether the server has closed its side.
+    pub(super) fn ready(&mut self, hung_up: bool, context: &mut ReadContext) -> ReadResult {
         self.hung_up |= hung_up;
         if matches!(self.state, State::Connecting(_)) {
-            self.finish_connecting(desk.target);
+            self.finish_connecting(context.target);
         }
         match self.role {
-            Role::Steady | Role::Churn => self.read(desk.budget, desk),
-            Role::Slow => Rest::Drained,
+            Role::Steady | Role::Churn => self.read(context.budget, context),
+            Role::Slow => ReadResult::Drained,
             Role::Stalled => {
                 self.finish_handshake();
                 if self.hung_up && matches!(self.state, State::Watching(_)) {
                     self.leave();
                 }
-                Rest::Drained
+                ReadResult::Drained
             }
         }
     }
 
-    /// Lets a slow viewer read what has become due at its rate.
-    pub(super) fn read_slowly(&mut self, bytes_per_second: usize, now: Instant, desk: &mut Desk) {
+    /// Reads as many bytes as a slow viewer has earned by now.
+    pub(super) fn read_slowly(
+        &mut self,
+        bytes_per_second: usize,
+        now: Instant,
+        context: &mut ReadContext,
+    ) {
         let elapsed = now
             .saturating_duration_since(self.refilled_at)
             .min(SAVED_TIME_MAX);
@@ -225,7 +229,7 @@ impl Viewer {
         let saved_max = (bytes_per_second as f64 * SAVED_TIME_MAX.as_secs_f64()).max(1.0);
         self.allowance = (self.allowance + earned as usize).min(saved_max as usize);
         let before = self.parser.tally().bytes;
-        self.read(self.allowance, desk);
+        self.read(self.allowance, context);
         let read = self.parser.tally().bytes - before;
         self.allowance = self.allowance.saturating_sub(read as usize);
     }
@@ -236,10 +240,10 @@ impl Viewer {
         };
         let connected = match stream.take_error() {
             Ok(Some(error)) | Err(error) => Err(error),
-            Ok(None) => stream.peer_addr().and_then(|_| match &target.secrecy {
+            Ok(None) => stream.peer_addr().and_then(|_| match &target.tls {
                 None => send_whole(stream, &target.request),
-                Some(secrecy) => {
-                    let mut session = secrecy.session(&target.request)?;
+                Some(tls) => {
+                    let mut session = tls.session(&target.request)?;
                     session.flush(stream)?;
                     self.session = Some(Box::new(session));
                     Ok(())
@@ -267,7 +271,7 @@ impl Viewer {
             return;
         };
         while session.is_handshaking() {
-            match session.take_in(stream) {
+            match session.receive(stream) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => return self.fail(error.to_string()),
@@ -276,9 +280,9 @@ impl Viewer {
     }
 
     /// Reads until the kernel has no more, or `budget` bytes are read.
-    fn read(&mut self, budget: usize, desk: &mut Desk) -> Rest {
+    fn read(&mut self, budget: usize, context: &mut ReadContext) -> ReadResult {
         if self.session.is_some() {
-            return self.read_encrypted(budget, desk);
+            return self.read_encrypted(budget, context);
         }
         let mut left = budget;
         // One look at the clock serves everything this turn reads: it was all there when the turn
@@ -286,78 +290,81 @@ impl Viewer {
         let now = wall_time();
         while left > 0 {
             let (State::Waiting(stream) | State::Watching(stream)) = &self.state else {
-                return Rest::Drained;
+                return ReadResult::Drained;
             };
-            let (asked, flags) = next_read(&self.parser, left.min(desk.buffer.len()));
-            match rustix::net::recv(stream, &mut desk.buffer[..asked], flags) {
+            let (asked, flags) = next_read(&self.parser, left.min(context.buffer.len()));
+            match rustix::net::recv(stream, &mut context.buffer[..asked], flags) {
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Rest::Drained,
+                Err(Errno::AGAIN) => return ReadResult::Drained,
                 Ok((0, _)) | Err(_) => {
                     self.leave();
-                    return Rest::Drained;
+                    return ReadResult::Drained;
                 }
                 Ok((read, _)) => {
                     left -= read;
                     if flags.contains(RecvFlags::TRUNC) {
                         self.parser.skip(read)
                     } else {
-                        self.take(read, now, desk)
+                        self.take(read, now, context)
                     }
                     // A short read says that the kernel has no more, epoll(7); but the end of a
                     // stream that has come with its last bytes would be told by no further edge, so
                     // that has to be read up to.
                     if read < asked && !self.hung_up {
-                        return Rest::Drained;
+                        return ReadResult::Drained;
                     }
                 }
             }
         }
-        Rest::Owed
+        ReadResult::BudgetSpent
     }
 
     /// The same through TLS: nothing can be thrown away before it is decrypted.
-    fn read_encrypted(&mut self, budget: usize, desk: &mut Desk) -> Rest {
+    fn read_encrypted(&mut self, budget: usize, context: &mut ReadContext) -> ReadResult {
         let mut left = budget;
         let now = wall_time();
         while left > 0 {
             let (State::Waiting(stream) | State::Watching(stream)) = &mut self.state else {
-                return Rest::Drained;
+                return ReadResult::Drained;
             };
             let Some(session) = &mut self.session else {
-                return Rest::Drained;
+                return ReadResult::Drained;
             };
-            let room = left.min(desk.buffer.len());
-            match session.read(stream, &mut desk.buffer[..room]) {
+            let room = left.min(context.buffer.len());
+            match session.read(stream, &mut context.buffer[..room]) {
                 Ok(read) if read > 0 => {
                     left -= read;
-                    self.take(read, now, desk);
+                    self.take(read, now, context);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Rest::Drained,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return ReadResult::Drained;
+                }
                 Err(error) if !self.parser.has_answer() => {
                     self.fail(error.to_string());
-                    return Rest::Drained;
+                    return ReadResult::Drained;
                 }
                 Ok(_) | Err(_) => {
                     self.leave();
-                    return Rest::Drained;
+                    return ReadResult::Drained;
                 }
             }
         }
-        Rest::Owed
+        ReadResult::BudgetSpent
     }
 
-    fn take(&mut self, read: usize, now: Duration, desk: &mut Desk) {
+    fn take(&mut self, read: usize, now: Duration, context: &mut ReadContext) {
         let role = self.role;
-        let ledger = &mut *desk.ledger;
+        let figures = &mut *context.figures;
         let parsed = self
             .parser
-            .receive(&desk.buffer[..read], now, &mut |arrival| {
-                ledger.record(role, &arrival);
+            .receive(&context.buffer[..read], now, &mut |arrival| {
+                figures.record(role, &arrival);
             });
         if let Err(refusal) = parsed {
             self.fail(refusal.to_string());
-        } else if matches!(self.state, State::Waiting(_)) && self.parser.has_shown() {
-            desk.ledger
+        } else if matches!(self.state, State::Waiting(_)) && self.parser.has_frame() {
+            context
+                .figures
                 .first_frame
                 .of_mut(role)
                 .record(self.opened_at.elapsed());
@@ -368,18 +375,18 @@ impl Viewer {
         }
     }
 
-    /// The server has ended the connection.
+    /// Handles the end of the connection.
     fn leave(&mut self) {
         self.state = match self.state {
             State::Watching(_) => State::Closed,
-            _ => State::Failed(
-                "the server closed the connection before the first picture".to_owned(),
-            ),
+            _ => {
+                State::Failed("the server closed the connection before the first frame".to_owned())
+            }
         };
     }
 }
 
-/// How much to read next, and whether to see it.
+/// Returns the number of bytes to read next, and the flags.
 fn next_read(parser: &Parser, room: usize) -> (usize, RecvFlags) {
     let skippable = parser.skippable();
     if skippable >= DISCARD_BYTES_MIN {
@@ -402,7 +409,7 @@ fn connect(role: Role, address: SocketAddr, source: Option<Ipv4Addr>) -> io::Res
         Some(Protocol::TCP),
     )?;
     if matches!(role, Role::Slow | Role::Stalled) {
-        // Before the handshake: that is when the window's scale is agreed upon.
+        // Before the handshake, which negotiates the window scale.
         socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER_BYTES)?;
     }
     if let Some(source) = source {
@@ -414,12 +421,12 @@ fn connect(role: Role, address: SocketAddr, source: Option<Ipv4Addr>) -> io::Res
     }
 }
 
-/// Sends a request, which always fits into the empty buffer of a new socket.
+/// Sends a request, which always fits into the send buffer of a new socket.
 fn send_whole(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
     match io::Write::write(stream, request)? {
         sent if sent == request.len() => Ok(()),
         _ => Err(io::Error::other(
-            "the request did not fit into the socket's buffer",
+            "the request does not fit into the send buffer",
         )),
     }
 }
@@ -434,13 +441,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_viewer_comes_from_the_source_it_is_given() {
+    fn viewer_connects_from_the_given_address() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let source = Ipv4Addr::new(127, 0, 0, 2);
         let address = listener.local_addr().unwrap();
         let viewer = Viewer::open(
             Role::Steady,
-            Scrutiny::Ends,
+            Check::Ends,
             address,
             Some(source),
             Instant::now(),
@@ -449,14 +456,13 @@ mod tests {
         assert_eq!(listener.accept().unwrap().1.ip(), source);
     }
 
-    /// An edge tells once that the server has closed. A viewer that has more to read than its
-    /// budget allows must remember it, or it would wait for ever at the end of what it reads in
-    /// later turns.
+    /// The edge for a close comes once. If the read budget ends before the bytes, the viewer must
+    /// remember it, or it would wait for ever.
     #[test]
-    fn a_close_is_seen_though_the_budget_ended_before_the_bytes() {
+    fn close_is_noticed_after_the_read_budget_was_spent() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut viewer = Viewer::open(Role::Steady, Scrutiny::Ends, address, None, Instant::now());
+        let mut viewer = Viewer::open(Role::Steady, Check::Ends, address, None, Instant::now());
         let mut poll = Poll::new().unwrap();
         poll.registry()
             .register(viewer.stream_mut().unwrap(), Token(0), Interest::READABLE)
@@ -474,16 +480,16 @@ mod tests {
         let target = Target {
             address,
             request: Vec::new(),
-            secrecy: None,
+            tls: None,
         };
-        let mut desk = Desk {
+        let mut context = ReadContext {
             buffer: &mut [0; 4096],
             budget: 1000,
-            ledger: &mut Ledger::new(),
+            figures: &mut Figures::new(),
             target: &target,
         };
-        assert_eq!(viewer.ready(true, &mut desk), Rest::Owed);
-        while viewer.ready(false, &mut desk) == Rest::Owed {}
+        assert_eq!(viewer.ready(true, &mut context), ReadResult::BudgetSpent);
+        while viewer.ready(false, &mut context) == ReadResult::BudgetSpent {}
         assert!(viewer.stream_mut().is_none(), "{:?}", viewer.state);
     }
 }

@@ -1,4 +1,4 @@
-//! Where figures were taken: without it, they say nothing.
+//! Describes the machine of a measurement.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::text::secret::mask_arguments;
 
-/// Processor, memory and kernel in one line; what the system does not tell is left out.
+/// Returns processor, memory and kernel in one line, as far as they are known.
 pub(super) fn describe() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -22,8 +22,8 @@ pub(super) fn describe() -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// A command line as it could be typed again in a shell, its program by its name alone and
-/// credentials masked.
+/// Returns a command line that can be pasted into a shell, without the path of the program and with
+/// masked credentials.
 pub(super) fn command_line(arguments: Vec<String>) -> String {
     let mut words: Vec<String> = mask_arguments(&arguments)
         .iter()
@@ -47,7 +47,7 @@ fn quote(argument: &str) -> String {
     }
 }
 
-/// The value of the first line `NAME : VALUE`.
+/// Returns the value of the first line `NAME : VALUE`.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let values = text.lines().filter_map(|line| line.split_once(':'));
     values
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_can_be_typed_again() {
+    fn command_line_is_quoted_for_a_shell() {
         let typed = [
             "/usr/bin/framecast",
             "bench",
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_found_by_their_whole_name() {
+    fn field_is_found_by_its_whole_name() {
         let text = "model\t\t: 7\nmodel name\t: Some CPU @ 2 GHz\nMemTotal:  2097152 kB\n";
         assert_eq!(field(text, "model name"), Some("Some CPU @ 2 GHz"));
         assert_eq!(

@@ -1,10 +1,10 @@
-//! The figures of a run, or of a whole ramp, as one HTML page that needs nothing but itself.
+//! The figures of a run or a ramp as one self-contained HTML page.
 //!
-//! - `page`: what stands where, and the words.
-//! - `plot`: figures against viewers, and latency by percentile, drawn by `plotters`.
-//! - `strip`: who was starved, viewer by viewer.
+//! - `page`: layout and text.
+//! - `plot`: figures by viewers, and latency by percentile, drawn by `plotters`.
+//! - `strip`: the frame rate of each viewer.
 //! - `tables`: all figures.
-//! - `machine`: where it was measured.
+//! - `machine`: processor, memory and kernel.
 
 use std::fs::{self, File};
 use std::io;
@@ -22,19 +22,19 @@ mod tables;
 
 pub use page::page;
 
-/// Where and how figures were taken.
+/// The command, machine and date of a measurement.
 #[derive(Clone, Debug, Default)]
 pub struct Setting {
-    /// The command as it could be typed again, with credentials masked.
+    /// The command line, with masked credentials.
     pub command: String,
     /// Processor, memory and kernel.
     pub machine: String,
-    /// When the report was made, in UTC.
+    /// The date of the report, in UTC.
     pub date: String,
 }
 
 impl Setting {
-    /// Here and now.
+    /// Returns the setting of this process.
     pub fn current() -> Self {
         let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         Self {
@@ -49,17 +49,17 @@ impl Setting {
     }
 }
 
-/// A report that is to be written.
+/// A report file.
 #[derive(Debug)]
 pub struct Report {
     path: PathBuf,
 }
 
 impl Report {
-    /// Makes sure that the file can be written, before figures are taken for it.
+    /// Creates the file before the measurement, so that an error comes early.
     ///
     /// # Errors
-    /// It cannot.
+    /// The file cannot be written.
     pub fn create(path: &Path) -> Result<Self, BenchError> {
         let report = Self {
             path: path.to_owned(),
@@ -68,7 +68,7 @@ impl Report {
         Ok(report)
     }
 
-    /// Writes the page of these steps.
+    /// Writes the page for these steps.
     ///
     /// # Errors
     /// The file could not be written.
@@ -86,7 +86,7 @@ impl Report {
     }
 }
 
-/// Text as it may stand between tags and in quotes.
+/// Escapes text for HTML content and attributes.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_can_become_a_tag() {
+    fn html_special_characters_are_escaped() {
         assert_eq!(
             escape(r#"<a href="x?a&b">"#),
             "&lt;a href=&quot;x?a&amp;b&quot;&gt;"

@@ -1,4 +1,4 @@
-//! What stands where on the page, and the words.
+//! The layout and the text of the page.
 
 use crate::bench::outcome::Outcome;
 use crate::bench::terms;
@@ -7,7 +7,7 @@ use crate::bench::verdict::{self, grouped};
 use super::plot::{self, Plot, PlotError};
 use super::{Setting, escape, strip, tables};
 
-/// The page of these steps, which are at least one.
+/// Returns the page for these steps, at least one.
 ///
 /// # Errors
 /// A plot could not be drawn.
@@ -44,7 +44,7 @@ fn header(steps: &[Outcome], url: &str) -> String {
     let remarks = faults
         .iter()
         .map(fault)
-        .chain(verdict::doubt(steps).map(doubt))
+        .chain(verdict::warning(steps).map(doubt))
         .collect::<String>();
     let headline = escape(&verdict::headline(steps));
     format!(
@@ -52,7 +52,7 @@ fn header(steps: &[Outcome], url: &str) -> String {
     )
 }
 
-/// The figures of the step with most viewers, large.
+/// Returns the main figures of the step with most viewers.
 fn tiles(steps: &[Outcome]) -> String {
     let Some(step) = steps.iter().max_by_key(|step| step.plan.viewers) else {
         return String::new();
@@ -101,7 +101,7 @@ fn tiles(steps: &[Outcome]) -> String {
 
 fn plots(steps: &[Outcome]) -> Result<String, PlotError> {
     let mut plots = Vec::new();
-    // One step is a point, not a line; its figures stand in the tiles.
+    // One step would be a point, not a line; the tiles contain its figures.
     if steps.len() > 1 {
         plots.push(plot::frame_rates(steps));
         plots.push(plot::processor_times(steps));
@@ -174,7 +174,7 @@ fn all_tables(steps: &[Outcome]) -> String {
     )
 }
 
-/// What each word means that stands above or before a figure.
+/// Returns the definitions of the terms.
 fn legend(steps: &[Outcome]) -> String {
     let term =
         |(term, meaning): (&str, &str)| format!("<dt>{term}</dt><dd>{}</dd>\n", escape(meaning));

@@ -1,5 +1,5 @@
-//! Plots as inline SVG. The page's style sheet gives text and grid their colours, so that they
-//! follow light and dark; the lines have mid-tones that can be told from either ground.
+//! Plots as inline SVG. The page's style sheet sets the colours of text and grid for light and dark
+//! mode; the colours of the lines are readable in both.
 
 use std::io;
 
@@ -9,25 +9,25 @@ use plotters::prelude::*;
 use crate::bench::outcome::{CurvePoint, Outcome};
 use crate::bench::verdict::grouped;
 
-/// Why a plot could not be drawn.
+/// The error of a plot that could not be drawn.
 pub type PlotError = DrawingAreaErrorKind<io::Error>;
 
-/// The size that coordinates and letters refer to; on the page, a plot is as wide as its place.
+/// The size of a plot in its own coordinates; the page scales it.
 const HEIGHT: u32 = 260;
 const WIDTH: u32 = 520;
-/// That of a plot with a row of the page to itself.
+/// The size of a plot that has a row of its own.
 const WIDTH_ALONE: u32 = 1080;
 
-/// What the style sheet knows the grid by.
+/// The colour by which the style sheet finds the grid.
 const GRID: RGBColor = RGBColor(0x88, 0x88, 0x88);
 
 const BLUE: RGBColor = RGBColor(0x3b, 0x7d, 0xe0);
 const ORANGE: RGBColor = RGBColor(0xd9, 0x77, 0x2b);
 
-/// Labels of an axis closer together than this share of its length would run into each other.
+/// The minimum distance of two labels, as a share of the axis: closer ones would overlap.
 const LABEL_DISTANCE: f64 = 0.09;
 
-/// The quantiles that the latency axis names, with their names.
+/// The labels of the latency axis.
 const NAMED_QUANTILES: [(f64, &str); 6] = [
     (0.5, "p50"),
     (0.9, "p90"),
@@ -37,38 +37,38 @@ const NAMED_QUANTILES: [(f64, &str); 6] = [
     (0.99999, "p99.999"),
 ];
 
-/// Figures as lines.
+/// A plot with lines.
 pub(super) struct Plot {
     pub(super) title: &'static str,
     pub(super) unit: &'static str,
     pub(super) lines: Vec<Line>,
-    /// Where the horizontal axis is labelled, and how.
+    /// The labels of the horizontal axis.
     labels: Vec<(f64, String)>,
 }
 
-/// One line of a plot.
+/// A line of a plot.
 pub(super) struct Line {
     pub(super) label: String,
     color: RGBColor,
     points: Vec<(f64, f64)>,
-    /// Whether each point is a figure of its own, and not one of many on a curve.
+    /// Whether to draw the points: each is a measured figure, not one of many on a curve.
     is_dotted: bool,
 }
 
 impl Line {
-    /// Whether nothing is known that it could show.
+    /// Whether it has no points.
     pub(super) fn is_empty(&self) -> bool {
         self.points.is_empty()
     }
 
-    /// Its colour as CSS writes it.
+    /// Returns its colour in CSS.
     pub(super) fn css_color(&self) -> String {
         let RGBColor(red, green, blue) = self.color;
         format!("#{red:02x}{green:02x}{blue:02x}")
     }
 }
 
-/// Frames per second against viewers.
+/// Returns the plot of frames per second by viewers.
 pub(super) fn frame_rates(steps: &[Outcome]) -> Plot {
     let line = |label, color, figure: fn(&Outcome) -> Option<f64>| {
         against_viewers(steps, label, color, figure)
@@ -84,7 +84,7 @@ pub(super) fn frame_rates(steps: &[Outcome]) -> Plot {
     }
 }
 
-/// The server's processor time for each delivered frame, against viewers.
+/// Returns the plot of the server's CPU time per frame by viewers.
 pub(super) fn processor_times(steps: &[Outcome]) -> Plot {
     Plot {
         title: "CPU per frame",
@@ -102,7 +102,7 @@ pub(super) fn processor_times(steps: &[Outcome]) -> Plot {
     }
 }
 
-/// The server's resident memory at the end, against viewers.
+/// Returns the plot of the server's resident memory by viewers.
 pub(super) fn memory(steps: &[Outcome]) -> Plot {
     let mebibytes = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
     Plot {
@@ -115,7 +115,7 @@ pub(super) fn memory(steps: &[Outcome]) -> Plot {
     }
 }
 
-/// Latency by percentile, a line for each step.
+/// Returns the plot of latency by percentile, with a line per step.
 pub(super) fn latencies(steps: &[Outcome]) -> Plot {
     let curves = steps
         .iter()
@@ -159,7 +159,7 @@ fn against_viewers(
     }
 }
 
-/// The steps' own numbers of viewers, the greater ones first, as far as there is room.
+/// Returns the numbers of viewers as labels, larger ones first, as far as there is room.
 fn viewer_labels(steps: &[Outcome]) -> Vec<(f64, String)> {
     let mut viewers: Vec<f64> = steps
         .iter()
@@ -175,7 +175,7 @@ fn viewer_labels(steps: &[Outcome]) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// From sea-green through blue to red.
+/// Returns the colour of a step, from green through blue to red.
 fn step_color(index: usize, steps: usize) -> RGBColor {
     let place = index as f64 / steps.saturating_sub(1).max(1) as f64;
     let (red, green, blue) = HSLColor(0.48 + 0.48 * place, 0.58, 0.52)
@@ -184,7 +184,7 @@ fn step_color(index: usize, steps: usize) -> RGBColor {
     RGBColor(red, green, blue)
 }
 
-/// A scale on which each further nine takes the same room: 0.9 is 1, 0.99 is 2.
+/// Maps a quantile to an axis on which each further nine has the same length: 0.9 is 1, 0.99 is 2.
 fn nines(quantile: f64) -> f64 {
     -(1.0 - quantile).log10()
 }
@@ -201,7 +201,7 @@ fn furthest(lines: &[Line], along: fn(&(f64, f64)) -> f64) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// An axis from 0 that is labelled where it is told to be.
+/// An axis from 0 with given labels.
 struct Axis<'a> {
     end: f64,
     labels: &'a [(f64, String)],
@@ -231,7 +231,7 @@ impl plotters::coord::ranged1d::ValueFormatter<f64> for Axis<'_> {
     }
 }
 
-/// The plot as an `svg` element.
+/// Draws the plot as an `svg` element.
 pub(super) fn draw(plot: &Plot, is_alone: bool) -> Result<String, PlotError> {
     let above_zero = |end: f64| if end > 0.0 { end } else { 1.0 };
     let (right, top) = (

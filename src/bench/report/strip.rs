@@ -1,25 +1,25 @@
-//! Who was starved: a thin bar for each viewer, as tall and as coloured as its share of the frames,
-//! with a paler one above it for what it lacked.
+//! A bar chart of the viewers' frame rates: height and colour of a bar show the viewer's share of the
+//! frames, a paler bar above it what is missing.
 
 use std::fmt::Write;
 
 use crate::bench::outcome::{Outcome, enough_frames};
 
-/// Bars in one strip. Of more viewers than these, several share a bar, so that a page stays small
-/// and a bar visible.
+/// The maximum number of bars. More viewers share bars, so that the page stays small and bars visible.
 const BARS_MAX: usize = 400;
 
-/// Bars that a strip has room for at least: few of them stay thin.
+/// The minimum number of bars that a chart has room for, so that a few bars stay thin.
 const ROOM_BARS_MIN: usize = 100;
 
-/// From this many bars on there is no room for gaps between them.
+/// From this number of bars on, there are no gaps between them.
 const GAPLESS_BARS: usize = 150;
 
-/// The height of a bar that got everything, and of one that got nothing: it must be seen, too.
+/// The height of a bar with all frames.
 const HEIGHT: f64 = 40.0;
+/// The height of a bar without frames, which must be visible too.
 const HEIGHT_MIN: f64 = 5.0;
 
-/// What colours mean, from all frames to none: the least share of each, and its name.
+/// The colours, from all frames to none: the minimum share and the name of each.
 pub(super) const LEVELS: [(f64, &str); 5] = [
     (1.0, "full rate"),
     (0.9, "90 % and more"),
@@ -28,13 +28,13 @@ pub(super) const LEVELS: [(f64, &str); 5] = [
     (0.0, "nothing"),
 ];
 
-/// How many viewers share a bar: 1 for up to a few hundred.
+/// Returns the number of viewers per bar.
 pub(super) fn viewers_per_bar(viewers: usize) -> usize {
     viewers.div_ceil(BARS_MAX).max(1)
 }
 
-/// The strip of one step as an `svg` element, for viewers that could have had `full_fps`. A bar
-/// that several share shows the one that got least: an average would hide whoever starves.
+/// Draws the chart of one step as an `svg` element. A bar of several viewers shows the lowest rate: an
+/// average would hide it.
 pub(super) fn draw(step: &Outcome, full_fps: f64) -> String {
     let frames = &step.steady.frames_by_viewer;
     let enough = enough_frames(full_fps * step.seconds);
@@ -75,8 +75,7 @@ pub(super) fn draw(step: &Outcome, full_fps: f64) -> String {
     svg + "</svg>"
 }
 
-/// What of its frames a viewer got; all of them if it lacks no more than the beginning and the end
-/// may cut off.
+/// Returns the share of the frames that a viewer got; 1 if it lacks at most two.
 fn share(frames: f64, enough: f64, full: f64) -> f64 {
     match frames >= enough && full > 0.0 {
         true => 1.0,

@@ -6,7 +6,7 @@ use crate::bench::verdict::grouped;
 
 use super::escape;
 
-/// A column: what it is called, and the unit of its figures, which may be none.
+/// A column: its name and its unit, which may be empty.
 type Column = (&'static str, &'static str);
 
 const SUMMARY: [Column; 11] = [
@@ -61,7 +61,7 @@ const PROCESSES: [Column; 7] = [
     ("at most", "MiB"),
 ];
 
-/// One row a step: what most readers want to know.
+/// Returns the overview table, with a row per step.
 pub(super) fn summary(steps: &[Outcome]) -> String {
     let row = |step: &Outcome| {
         let Outcome {
@@ -93,7 +93,7 @@ pub(super) fn summary(steps: &[Outcome]) -> String {
     table(&SUMMARY, steps.iter().map(row))
 }
 
-/// What each kind of viewer got.
+/// Returns the table of frames by role.
 pub(super) fn deliveries(steps: &[Outcome]) -> String {
     let row = |step: &Outcome, kind: &str, group: &Group| {
         let Group {
@@ -143,7 +143,7 @@ pub(super) fn deliveries(steps: &[Outcome]) -> String {
     )
 }
 
-/// How late frames came, how soon the first one, and how far apart the viewers.
+/// Returns the table of times: latency, first frame and spread.
 pub(super) fn times(steps: &[Outcome]) -> String {
     let row = |step: &Outcome, what: String, times: &Quantiles| {
         let mut row = vec![viewers(step), what, grouped(times.count)];
@@ -166,7 +166,7 @@ pub(super) fn times(steps: &[Outcome]) -> String {
     table(&TIMES, rows)
 }
 
-/// What the server, its children and the crowd used.
+/// Returns the table of processes.
 pub(super) fn processes(steps: &[Outcome]) -> String {
     let row = |step: &Outcome, process: &str, usage: &Usage| {
         let mut row = vec![viewers(step), process.to_owned()];
@@ -216,7 +216,7 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }
 
-/// Figures stand to the right, under their units; words to the left.
+/// Renders a table, with numbers aligned to the right and words to the left.
 fn table(columns: &[Column], rows: impl Iterator<Item = Vec<String>>) -> String {
     let is_word = |name: &str| matches!(name, "kind" | "time" | "process");
     let class = |name: &str| {

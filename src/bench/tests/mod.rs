@@ -1,7 +1,7 @@
-//! The crowd, from a single parser fed byte by byte to the whole program, its ramp and its report.
+//! Tests of the bench, from one parser fed byte by byte to the report of a ramp.
 
 mod balanced;
-mod crowd;
+mod load;
 mod parser;
 mod report;
 mod tiny_server;

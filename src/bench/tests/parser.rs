@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bench::answer::Refusal;
-use crate::bench::parser::{Arrival, Novelty, Parser, Scrutiny, Tally};
+use crate::bench::parser::{Arrival, Check, Order, Parser, Tally};
 
 use super::tiny_server::{jpeg, part, stream};
 
@@ -16,8 +16,8 @@ fn part_without_length(sequence: u64) -> Vec<u8> {
 }
 
 /// Feeds a stream in pieces, throwing away unseen what may be thrown away if `discard` says so.
-fn watch(pieces: &[&[u8]], scrutiny: Scrutiny, discard: bool) -> (Tally, Vec<Arrival>) {
-    let mut parser = Parser::new(scrutiny);
+fn watch(pieces: &[&[u8]], check: Check, discard: bool) -> (Tally, Vec<Arrival>) {
+    let mut parser = Parser::new(check);
     let mut arrivals = Vec::new();
     for piece in pieces {
         let mut rest = *piece;
@@ -46,21 +46,21 @@ fn watch(pieces: &[&[u8]], scrutiny: Scrutiny, discard: bool) -> (Tally, Vec<Arr
 }
 
 fn tally_of(stream: &[u8]) -> Tally {
-    watch(&[stream], Scrutiny::Ends, false).0
+    watch(&[stream], Check::Ends, false).0
 }
 
 /// Cuts a stream in two at every place, and into single bytes; every way must give the same counts
 /// and arrivals.
 fn watch_every_split(stream: &[u8]) -> (Tally, Vec<Arrival>) {
-    let whole = watch(&[stream], Scrutiny::Bytes, false);
+    let whole = watch(&[stream], Check::Bytes, false);
     for split in 0..=stream.len() {
         let (first, second) = stream.split_at(split);
         assert_eq!(
-            watch(&[first, second], Scrutiny::Bytes, false),
+            watch(&[first, second], Check::Bytes, false),
             whole,
             "split at {split}"
         );
-        let (tally, arrivals) = watch(&[first, second], Scrutiny::Ends, true);
+        let (tally, arrivals) = watch(&[first, second], Check::Ends, true);
         assert_eq!(
             (tally, arrivals.len()),
             (whole.0, whole.1.len()),
@@ -68,12 +68,12 @@ fn watch_every_split(stream: &[u8]) -> (Tally, Vec<Arrival>) {
         );
     }
     let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-    assert_eq!(watch(&bytes, Scrutiny::Bytes, false), whole, "byte by byte");
+    assert_eq!(watch(&bytes, Check::Bytes, false), whole, "byte by byte");
     whole
 }
 
 #[test]
-fn a_good_stream_counts_the_same_however_it_is_cut() {
+fn valid_stream_counts_the_same_for_every_split() {
     let stream = stream(&[part(1), part(2), part(2), part(5), part(4)]);
     let (tally, arrivals) = watch_every_split(&stream);
     let bytes = stream.len() as u64;
@@ -88,9 +88,12 @@ fn a_good_stream_counts_the_same_however_it_is_cut() {
             bytes
         }
     );
-    let novelties: Vec<Novelty> = arrivals.iter().map(|arrival| arrival.novelty).collect();
-    use Novelty::{Fallen, First, New, Repeat};
-    assert_eq!(novelties, [First, New, Repeat, New, Fallen]);
+    let novelties: Vec<Order> = arrivals
+        .iter()
+        .map(|arrival| arrival.order_change)
+        .collect();
+    use Order::{Decreased, First, New, Repeat};
+    assert_eq!(novelties, [First, New, Repeat, New, Decreased]);
     assert_eq!(
         arrivals[3].captured_at,
         Some(Duration::from_millis(999_500))
@@ -100,7 +103,7 @@ fn a_good_stream_counts_the_same_however_it_is_cut() {
 }
 
 #[test]
-fn a_stream_without_lengths_counts_the_same_however_it_is_cut() {
+fn stream_without_lengths_counts_the_same_for_every_split() {
     let stream = stream(&[
         part_without_length(1),
         part_without_length(1),
@@ -109,18 +112,13 @@ fn a_stream_without_lengths_counts_the_same_however_it_is_cut() {
     let (tally, arrivals) = watch_every_split(&stream);
     assert_eq!((tally.frames, tally.damaged), (3, 0));
     // The same bytes as with a length, so the same sums: neither way loses or adds one.
-    let sized = watch(
-        &[&self::stream(&[part(1), part(2)])],
-        Scrutiny::Bytes,
-        false,
-    )
-    .1;
+    let sized = watch(&[&self::stream(&[part(1), part(2)])], Check::Bytes, false).1;
     assert_eq!(arrivals[0].checksum, sized[0].checksum);
     assert_eq!(arrivals[2].checksum, sized[1].checksum);
 }
 
 #[test]
-fn the_closing_delimiter_ends_the_count() {
+fn closing_delimiter_ends_the_count() {
     let mut stream = stream(&[part(1), part(2)]);
     stream.truncate(stream.len() - 2);
     stream.extend(b"--\r\n--frame\r\nnothing of this is a part");
@@ -129,7 +127,7 @@ fn the_closing_delimiter_ends_the_count() {
 }
 
 #[test]
-fn a_byte_dropped_anywhere_in_a_body_is_damaged_and_the_rest_is_seen() {
+fn missing_byte_damages_one_part_only() {
     let good = part(2);
     let body = good.len() - b"\r\n--frame\r\n".len() - jpeg(2).len();
     for dropped in body..body + jpeg(2).len() {
@@ -146,7 +144,7 @@ fn a_byte_dropped_anywhere_in_a_body_is_damaged_and_the_rest_is_seen() {
 }
 
 #[test]
-fn a_byte_too_many_is_damaged() {
+fn additional_byte_is_damaged() {
     let mut damaged = part(2);
     damaged.insert(damaged.len() - 20, b'x');
     let (tally, _) = watch_every_split(&stream(&[part(1), damaged, part(3)]));
@@ -154,7 +152,7 @@ fn a_byte_too_many_is_damaged() {
 }
 
 #[test]
-fn two_parts_mixed_are_damaged() {
+fn mixed_parts_are_damaged() {
     let (one, two) = (part(2), part(3));
     for cut in [one.len() / 2, one.len() - 15] {
         let mixed = [&one[..cut], &two[..], &one[cut..]].concat();
@@ -165,7 +163,7 @@ fn two_parts_mixed_are_damaged() {
 }
 
 #[test]
-fn a_body_that_is_no_jpeg_is_damaged() {
+fn body_without_jpeg_is_damaged() {
     for (from, to) in [
         (&b"\xff\xd8\r\n"[..], &b"\xff\xd7\r\n"[..]),
         (b"\xff\xd9\r\n--frame", b"\xff\xda\r\n--frame"),
@@ -183,7 +181,7 @@ fn a_body_that_is_no_jpeg_is_damaged() {
 }
 
 #[test]
-fn a_header_without_sense_is_damaged() {
+fn invalid_header_is_damaged() {
     let bad = String::from_utf8_lossy(&part(2)).replace("Content-Length: ", "Content-Length: x");
     let (tally, _) = watch_every_split(&stream(&[part(1), bad.into_bytes(), part(3)]));
     assert_eq!((tally.frames, tally.damaged), (2, 1));
@@ -193,20 +191,19 @@ fn a_header_without_sense_is_damaged() {
 }
 
 #[test]
-fn sums_differ_where_only_the_middle_of_a_body_differs() {
+fn checksum_differs_if_the_middle_of_a_body_differs() {
     let mut other = part(1);
     let middle = other.len() - 18;
     other[middle] ^= 1;
-    let sums =
-        |part: &[u8]| watch(&[&stream(&[part.to_vec()])], Scrutiny::Bytes, false).1[0].checksum;
+    let sums = |part: &[u8]| watch(&[&stream(&[part.to_vec()])], Check::Bytes, false).1[0].checksum;
     assert!(sums(&part(1)).is_some());
     assert_ne!(sums(&part(1)), sums(&other));
 }
 
 #[test]
-fn an_answer_that_is_no_stream_is_an_error() {
+fn response_that_is_no_stream_is_an_error() {
     let refusal = |head: &[u8]| {
-        Parser::new(Scrutiny::Ends)
+        Parser::new(Check::Ends)
             .receive(head, NOW, &mut |_| {})
             .unwrap_err()
     };

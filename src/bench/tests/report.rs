@@ -92,7 +92,7 @@ fn bars(page: &str) -> [usize; 5] {
 }
 
 #[test]
-fn a_ramp_is_a_page_with_its_figures() {
+fn ramp_page_contains_its_figures() {
     let steps = [step(vec![300; 10]), step(vec![299; 1500])];
     let page = page(&steps, &setting()).unwrap();
     assert_balanced(&page);
@@ -123,14 +123,14 @@ fn a_ramp_is_a_page_with_its_figures() {
 }
 
 #[test]
-fn a_single_step_has_no_lines_against_viewers() {
+fn single_step_has_no_plot_by_viewers() {
     let page = page(&[step(vec![300; 3])], &setting()).unwrap();
     assert_balanced(&page);
     assert_eq!(page.matches("<figure").count(), 1);
 }
 
 #[test]
-fn who_was_starved_is_shown_in_its_colour() {
+fn starved_viewers_have_their_own_colour() {
     let starved = step(vec![300, 298, 290, 200, 100, 0]);
     assert_eq!(
         bars(&page(std::slice::from_ref(&starved), &setting()).unwrap()),
@@ -149,7 +149,7 @@ fn who_was_starved_is_shown_in_its_colour() {
 }
 
 #[test]
-fn a_page_of_many_thousands_stays_small() {
+fn page_with_thousands_of_viewers_stays_small() {
     let steps: Vec<Outcome> = (1..=10)
         .map(|step_| step((0..20_000 * step_).map(|frames| frames % 300).collect()))
         .collect();
@@ -158,7 +158,7 @@ fn a_page_of_many_thousands_stays_small() {
 }
 
 #[test]
-fn figures_that_are_not_known_are_left_out() {
+fn unknown_figures_are_omitted() {
     let mut bare = step(Vec::new());
     (bare.server, bare.steady) = (None, Group::default());
     let page = page(&[bare.clone(), bare], &setting()).unwrap();
@@ -168,19 +168,20 @@ fn figures_that_are_not_known_are_left_out() {
 }
 
 #[test]
-fn a_server_carries_the_most_viewers_that_all_had_the_full_rate() {
+fn headline_names_the_largest_step_with_the_full_rate() {
     let full = [
         step(vec![300; 10]),
         step(vec![298; 20]),
         step(vec![297; 30]),
     ];
     assert_eq!(
-        (verdict::carried(&full), verdict::starved(&full)),
+        (verdict::sustained(&full), verdict::starved(&full)),
         (Some(30), None)
     );
-    assert_eq!(
-        verdict::headline(&full),
-        "With 30 viewers, all had the full 30.0 fps."
+    let headline = verdict::headline(&full);
+    assert!(
+        headline.contains("30 viewers") && headline.contains("30.0 fps"),
+        "{headline}"
     );
     let mixed = [
         step(vec![200; 40]),
@@ -189,27 +190,24 @@ fn a_server_carries_the_most_viewers_that_all_had_the_full_rate() {
         step(vec![296; 30]),
     ];
     assert_eq!(
-        (verdict::carried(&mixed), verdict::starved(&mixed)),
+        (verdict::sustained(&mixed), verdict::starved(&mixed)),
         (Some(10), Some(30))
     );
-    let headline = "Up to 10 viewers, all had the full 30.0 fps; with 30 viewers, some had less.";
-    assert_eq!(verdict::headline(&mixed), headline);
+    let headline = verdict::headline(&mixed);
+    assert!(
+        headline.contains("10 viewers") && headline.contains("30 viewers"),
+        "{headline}"
+    );
     let one = [step(vec![300, 300, 200])];
-    assert_eq!(
-        verdict::headline(&one),
-        "With 3 viewers, some had less than the full 30.0 fps."
-    );
-    assert_eq!(
-        verdict::headline(&[step(vec![0; 3])]),
-        "No steady viewer got a frame while figures were taken."
-    );
+    assert!(verdict::headline(&one).contains("some had less"));
+    assert!(verdict::headline(&[step(vec![0; 3])]).starts_with("No steady viewer got a frame"));
 }
 
 #[test]
-fn what_viewers_should_not_have_met_is_counted() {
+fn faults_of_viewers_are_counted() {
     let mut faulty = step(vec![300; 50]);
     assert_eq!(verdict::faults(&faulty), None);
-    // To let go who does not read is no fault.
+    // Disconnecting slow and stalled viewers is no fault.
     (
         faulty.stalled.viewers,
         faulty.stalled.closed_by_server,
@@ -227,12 +225,12 @@ fn what_viewers_should_not_have_met_is_counted() {
 }
 
 #[test]
-fn a_crowd_that_is_the_limit_itself_is_told_of() {
+fn busy_bench_is_a_warning() {
     let mut busy = step(vec![300; 10]);
-    assert_eq!(verdict::doubt(std::slice::from_ref(&busy)), None);
+    assert_eq!(verdict::warning(std::slice::from_ref(&busy)), None);
     busy.bench.cpu_percent = 97.0;
     assert!(
-        verdict::doubt(&[step(vec![300]), busy])
+        verdict::warning(&[step(vec![300]), busy])
             .unwrap()
             .contains("97 % of its core with 10 viewers")
     );

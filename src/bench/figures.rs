@@ -1,5 +1,4 @@
-//! What only many viewers together can tell: how late pictures come, how far apart, and whether all
-//! got the same bytes.
+//! Figures over all viewers: latency, the spread of a frame, and differences in the bytes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,22 +6,21 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::outcome::{CurvePoint, Quantiles};
-use super::parser::{Arrival, Novelty};
+use super::parser::{Arrival, Order};
 use super::viewer::{ByRole, Role};
 
-/// Pictures whose arrivals are still being compared. A viewer further behind than this is compared
-/// no more.
+/// The maximum number of frames whose arrivals are compared. A viewer that is further behind is not
+/// compared any more.
 const PICTURES_MAX: usize = 1024;
 
-/// A picture that seems later than this, or from the future, was stamped by another clock and says
-/// nothing of latency.
+/// The maximum latency. A larger or negative one means that the server's clock is another one.
 const LATENCY_MAX: Duration = Duration::from_secs(3600);
 
-/// Points of a curve of quantiles from one power of ten to the next: from 90 % to 99 %, say.
+/// The number of points of a latency curve per power of ten, such as from 90 % to 99 %.
 const CURVE_POINTS_PER_NINE: u32 = 8;
 
 /// Figures over all viewers.
-pub(super) struct Ledger {
+pub(super) struct Figures {
     pub(super) latency: ByRole<Microseconds>,
     pub(super) first_frame: ByRole<Microseconds>,
     pub(super) mismatched: ByRole<u64>,
@@ -30,10 +28,10 @@ pub(super) struct Ledger {
     pictures: BTreeMap<u64, Picture>,
 }
 
-/// One picture as the viewers get it, one after another.
+/// The arrivals of one frame.
 struct Picture {
     checksum: Option<u64>,
-    /// Arrivals at steady viewers that watched already when the picture was published.
+    /// First and last arrival at a steady viewer, without first frames of viewers.
     steady: Option<Interval>,
 }
 
@@ -42,7 +40,7 @@ struct Interval {
     last: Duration,
 }
 
-impl Ledger {
+impl Figures {
     pub(super) fn new() -> Self {
         Self {
             latency: ByRole::default(),
@@ -53,8 +51,7 @@ impl Ledger {
         }
     }
 
-    /// Begins the figures anew, but for how long joining took: that happens before they are
-    /// counted.
+    /// Resets all figures except the times of first frames, which precede the measurement.
     pub(super) fn reset(&mut self) {
         let first_frame = std::mem::take(&mut self.first_frame);
         *self = Self {
@@ -63,9 +60,9 @@ impl Ledger {
         };
     }
 
-    /// Notes one picture's arrival at one viewer.
+    /// Records the arrival of a frame at a viewer.
     pub(super) fn record(&mut self, role: Role, arrival: &Arrival) {
-        if arrival.novelty == Novelty::New
+        if arrival.order_change == Order::New
             && let Some(captured_at) = arrival.captured_at
             && let Some(latency) = arrival.arrived_at.checked_sub(captured_at)
             && latency <= LATENCY_MAX
@@ -80,7 +77,7 @@ impl Ledger {
         if picture.checksum != arrival.checksum {
             *self.mismatched.of_mut(role) += 1;
         }
-        if role == Role::Steady && arrival.novelty == Novelty::New {
+        if role == Role::Steady && arrival.order_change == Order::New {
             let at = arrival.arrived_at;
             let interval = picture.steady.get_or_insert(Interval {
                 first: at,
@@ -90,19 +87,20 @@ impl Ledger {
             interval.last = interval.last.max(at);
         }
         if self.pictures.len() > PICTURES_MAX {
-            self.retire_oldest();
+            self.finish_oldest();
         }
     }
 
-    /// For each picture, the time from the first steady viewer that got it to the last one.
+    /// Returns the distribution of the time from the first to the last arrival of a frame at a steady
+    /// viewer.
     pub(super) fn spread(&mut self) -> Quantiles {
         while !self.pictures.is_empty() {
-            self.retire_oldest();
+            self.finish_oldest();
         }
         self.spread.quantiles()
     }
 
-    fn retire_oldest(&mut self) {
+    fn finish_oldest(&mut self) {
         let Some((_, picture)) = self.pictures.pop_first() else {
             return;
         };
@@ -112,7 +110,7 @@ impl Ledger {
     }
 }
 
-/// A histogram of times in microseconds, to three significant figures.
+/// A histogram of times in microseconds, with three significant digits.
 pub(super) struct Microseconds(Histogram<u64>);
 
 impl Microseconds {
@@ -133,8 +131,8 @@ impl Microseconds {
         }
     }
 
-    /// The quantiles as far as the number of times carries: of 1,000 times, the last that says
-    /// something is 99.9 %.
+    /// Returns the curve of quantiles, as far as the number of values permits: with 1,000 values, up to
+    /// 99.9 %.
     pub(super) fn curve(&self) -> Vec<CurvePoint> {
         let count = self.0.len() as f64;
         let beyond =
@@ -155,8 +153,7 @@ impl Microseconds {
 impl Default for Microseconds {
     fn default() -> Self {
         let longest = LATENCY_MAX.as_micros().try_into().unwrap_or(u64::MAX);
-        // The bounds are constants that the library accepts, so this cannot fail on anything from
-        // outside.
+        // The bounds are valid constants.
         Self(Histogram::new_with_bounds(1, longest, 3).expect("bounds of a histogram"))
     }
 }
@@ -167,7 +164,7 @@ mod tests {
 
     fn arrival(order: u64, milliseconds: u64, checksum: u64) -> Arrival {
         Arrival {
-            novelty: Novelty::New,
+            order_change: Order::New,
             order: Some(order),
             captured_at: Some(Duration::from_millis(1000)),
             arrived_at: Duration::from_millis(1000 + milliseconds),
@@ -176,19 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn latency_and_spread_are_those_of_the_steady_viewers() {
-        let mut ledger = Ledger::new();
-        ledger.record(Role::Steady, &arrival(1, 5, 0));
-        ledger.record(Role::Slow, &arrival(1, 900, 0));
-        ledger.record(Role::Steady, &arrival(1, 25, 0));
-        assert_eq!(ledger.latency.steady.quantiles().max_ms.round(), 25.0);
-        assert_eq!(ledger.latency.slow.quantiles().count, 1);
-        let spread = ledger.spread();
+    fn latency_is_by_role_and_spread_of_steady_viewers() {
+        let mut figures = Figures::new();
+        figures.record(Role::Steady, &arrival(1, 5, 0));
+        figures.record(Role::Slow, &arrival(1, 900, 0));
+        figures.record(Role::Steady, &arrival(1, 25, 0));
+        assert_eq!(figures.latency.steady.quantiles().max_ms.round(), 25.0);
+        assert_eq!(figures.latency.slow.quantiles().count, 1);
+        let spread = figures.spread();
         assert_eq!((spread.count, spread.max_ms.round()), (1, 20.0));
     }
 
     #[test]
-    fn a_curve_goes_as_far_as_its_times_carry() {
+    fn latency_curve_ends_at_the_last_meaningful_quantile() {
         let mut times = Microseconds::default();
         assert_eq!(times.curve(), []);
         (1..=1000).for_each(|milliseconds| times.record(Duration::from_millis(milliseconds)));
@@ -206,23 +203,23 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_differ_are_counted() {
-        let mut ledger = Ledger::new();
-        ledger.record(Role::Steady, &arrival(1, 5, 7));
-        ledger.record(Role::Steady, &arrival(1, 5, 7));
-        ledger.record(Role::Steady, &arrival(2, 5, 8));
-        assert_eq!(ledger.mismatched.steady, 0);
-        ledger.record(Role::Slow, &arrival(2, 5, 9));
-        assert_eq!(ledger.mismatched.slow, 1);
+    fn different_bytes_under_one_number_are_counted() {
+        let mut figures = Figures::new();
+        figures.record(Role::Steady, &arrival(1, 5, 7));
+        figures.record(Role::Steady, &arrival(1, 5, 7));
+        figures.record(Role::Steady, &arrival(2, 5, 8));
+        assert_eq!(figures.mismatched.steady, 0);
+        figures.record(Role::Slow, &arrival(2, 5, 9));
+        assert_eq!(figures.mismatched.slow, 1);
     }
 
     #[test]
-    fn the_ledger_forgets_the_oldest_pictures() {
-        let mut ledger = Ledger::new();
+    fn oldest_frames_are_dropped_from_comparison() {
+        let mut figures = Figures::new();
         for order in 0..3 * PICTURES_MAX as u64 {
-            ledger.record(Role::Steady, &arrival(order, 1, 0));
-            assert!(ledger.pictures.len() <= PICTURES_MAX);
+            figures.record(Role::Steady, &arrival(order, 1, 0));
+            assert!(figures.pictures.len() <= PICTURES_MAX);
         }
-        assert_eq!(ledger.spread().count, 3 * PICTURES_MAX as u64);
+        assert_eq!(figures.spread().count, 3 * PICTURES_MAX as u64);
     }
 }

@@ -3,14 +3,14 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::bench::{self, BenchError, Crowd, Moment, Plan, verdict};
+use crate::bench::{self, BenchError, Load, Moment, Plan, verdict};
 
 use super::tiny_server::{Then, TinyServer, part, stream};
 
 /// Everything this server sends is there before figures begin, so it is the counts of before that
 /// are exact.
 #[test]
-fn fifty_viewers_count_exactly_what_was_sent() {
+fn fifty_viewers_count_exactly_the_frames_sent() {
     let large = {
         let jpeg = [&b"\xff\xd8"[..], &[0; 300_000], b"\xff\xd9"].concat();
         let header = format!(
@@ -26,13 +26,13 @@ fn fifty_viewers_count_exactly_what_was_sent() {
             verify,
             ..Plan::new(&server.url(), 50, 0.05)
         };
-        let mut crowd = Crowd::gather(&plan).unwrap();
-        crowd.join(&mut |_| ()).unwrap();
+        let mut load = Load::new(&plan).unwrap();
+        load.join(&mut |_| ()).unwrap();
         // Closing is the last thing that the server does to a viewer, so once all are closed, all
         // has come.
         let mut parts_seen = 0;
         loop {
-            let outcome = crowd.measure(plan.duration(), &mut |_| ()).unwrap();
+            let outcome = load.measure(plan.duration(), &mut |_| ()).unwrap();
             parts_seen += outcome.joining_parts;
             assert_eq!((outcome.steady.viewers, outcome.steady.failed), (50, 0));
             assert_eq!(
@@ -48,7 +48,7 @@ fn fifty_viewers_count_exactly_what_was_sent() {
 }
 
 #[test]
-fn where_the_first_viewer_is_refused_nobody_else_asks() {
+fn refused_first_viewer_ends_the_run_before_others_connect() {
     let asked: &'static AtomicUsize = Box::leak(Box::default());
     let busy = |_| {
         asked.fetch_add(1, Ordering::Relaxed);
@@ -61,18 +61,16 @@ fn where_the_first_viewer_is_refused_nobody_else_asks() {
         ..Plan::new(&server.url(), 5, 0.05)
     };
     let error = bench::run(&plan, &mut |_| ()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "{} cannot be watched: the server answered with status 503",
-            server.url()
-        )
+    let message = error.to_string();
+    assert!(
+        message.contains(&server.url()) && message.contains("status 503"),
+        "{message}"
     );
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
 #[test]
-fn later_viewers_that_are_refused_have_failed_and_are_a_fault() {
+fn later_refused_viewers_fail_and_are_a_fault() {
     let answer = |index| {
         if index < 3 {
             stream(&[part(1)])
@@ -91,14 +89,14 @@ fn later_viewers_that_are_refused_have_failed_and_are_a_fault() {
         (5, 2, 3)
     );
     let faults = verdict::faults(&outcome).unwrap();
-    assert_eq!(
-        faults,
-        "with 5 viewers: failed viewers (the server answered with status 503): 2"
+    assert!(
+        faults.contains("5 viewers") && faults.contains("status 503): 2"),
+        "{faults}"
     );
 }
 
 #[test]
-fn a_server_that_is_not_there_is_an_error() {
+fn unreachable_server_is_an_error() {
     let address = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -112,25 +110,24 @@ fn a_server_that_is_not_there_is_an_error() {
 }
 
 #[test]
-fn a_server_that_ends_every_stream_ends_the_run() {
+fn server_that_ends_all_streams_ends_the_run() {
     let server = TinyServer::start(stream(&[part(1)]), Then::Close);
     let error = bench::run(&Plan::new(&server.url(), 4, 3600.0), &mut |_| ()).unwrap_err();
     assert!(
-        matches!(error, BenchError::Deserted { viewers: 4, .. }),
+        matches!(error, BenchError::AllClosed { viewers: 4, .. }),
         "{error}"
     );
 }
 
 #[test]
-fn a_run_tells_where_it_stands() {
+fn run_reports_its_progress() {
     let server = TinyServer::start(stream(&[]), Then::Send(part));
     let plan = Plan::new(&server.url(), 4, 0.3);
-    let mut crowd = Crowd::gather(&plan).unwrap();
+    let mut load = Load::new(&plan).unwrap();
     let mut moments = Vec::new();
-    crowd.join(&mut |moment| moments.push(moment)).unwrap();
+    load.join(&mut |moment| moments.push(moment)).unwrap();
     assert_eq!(moments.pop(), Some(Moment::Joining { joined: 4 }));
-    crowd
-        .measure(plan.duration(), &mut |moment| moments.push(moment))
+    load.measure(plan.duration(), &mut |moment| moments.push(moment))
         .unwrap();
     let Some(Moment::Measuring {
         elapsed,
@@ -144,7 +141,7 @@ fn a_run_tells_where_it_stands() {
 }
 
 #[test]
-fn every_frame_of_every_viewer_is_in_the_figures() {
+fn figures_contain_every_frame_of_every_viewer() {
     let server = TinyServer::start(stream(&[]), Then::Send(part));
     let plan = Plan {
         slow: 1,
@@ -174,9 +171,9 @@ fn every_frame_of_every_viewer_is_in_the_figures() {
 }
 
 #[test]
-fn more_viewers_than_files_are_refused_with_the_number_wanted() {
-    let Err(error) = Crowd::gather(&Plan::new("http://127.0.0.1:1/", usize::MAX / 2, 1.0)) else {
-        panic!("a crowd of impossible size was gathered");
+fn too_many_viewers_for_the_file_limit_are_rejected_with_the_number() {
+    let Err(error) = Load::new(&Plan::new("http://127.0.0.1:1/", usize::MAX / 2, 1.0)) else {
+        panic!("a load of impossible size was created");
     };
     assert!(
         error
@@ -187,7 +184,7 @@ fn more_viewers_than_files_are_refused_with_the_number_wanted() {
 }
 
 #[test]
-fn an_outcome_is_written_as_json_and_as_a_table() {
+fn outcome_is_formatted_as_json_and_as_table() {
     let server = TinyServer::start(stream(&[part(1)]), Then::KeepQuiet);
     let plan = Plan {
         pid: Some(std::process::id()),

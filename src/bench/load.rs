@@ -1,8 +1,8 @@
-//! The loop that a crowd of viewers lives in.
+//! The event loop with all viewers.
 //!
-//! A [`Crowd`] is led by three verbs: [`join`](Crowd::join) until everybody watches,
-//! [`watch`](Crowd::watch) for a while that does not count, [`measure`](Crowd::measure) for one
-//! that does. Each of them is the same turn of the same loop, with another reason to stop.
+//! A [`Load`] has three phases: [`join`](Load::join) connects the viewers, [`watch`](Load::watch) runs
+//! without measuring, [`measure`](Load::measure) runs and measures. Each phase runs the same loop with
+//! another condition to stop.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,85 +15,86 @@ use slab::Slab;
 use socket2::SockRef;
 
 use super::BenchError;
-use super::ledger::Ledger;
+use super::figures::Figures;
 use super::outcome::{Fps, Group, Outcome};
-use super::parser::{Scrutiny, Tally};
+use super::parser::{Check, Tally};
 use super::plan::{Plan, Target};
 use super::process::{FamilyUsage, Meter, Usage};
 use super::progress::Moment;
-use super::viewer::{ByRole, Desk, Rest, Role, State, Viewer};
+use super::viewer::{ByRole, ReadContext, ReadResult, Role, State, Viewer};
 
-/// The one buffer that all viewers read into: large enough for a whole picture at a time, small
-/// enough for a cache.
+/// The size of the buffer that all viewers read into: large enough for a whole picture, small enough
+/// for the CPU's cache.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 
-/// Bytes a fast viewer reads before the others have their turn.
+/// The read budget of a fast viewer per turn, in bytes.
 const READ_BYTES_MAX: usize = 1024 * 1024;
 
-/// Events taken from the kernel at a time.
+/// Events per call of epoll_wait.
 const EVENTS_MAX: usize = 1024;
 
-/// How often viewers join, leave and read slowly.
+/// The interval at which viewers connect and leave, and slow viewers read.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Viewers that the server has yet to answer, at a time. Many servers listen with a backlog of 128;
-/// past it a handshake is dropped and tried again a second later, and then joining would be slow
-/// for no fault of the stream's.
+/// The maximum number of viewers that wait for a response. Many servers have a listen backlog of 128;
+/// beyond it the kernel drops a SYN, which is repeated a second later.
 const UNANSWERED_MAX: usize = 100;
 
-/// A viewer without a picture after this time has failed.
+/// A viewer without a frame after this time has failed.
 const JOINING_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How long a passing viewer stays.
+/// The time that a churn viewer stays.
 const PASSING_TIME: Duration = Duration::from_secs(1);
 
-/// How often processes are looked at, and how often whoever waits is told where the run stands.
+/// The interval of the samples of processes, and of the progress display.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Connections from one loopback address. The usual range of ports holds 28,232, and some are in
-/// use elsewhere.
+/// The maximum number of connections from one loopback address. The usual range of ephemeral ports
+/// has 28,232, and some are in use.
 const CONNECTIONS_PER_SOURCE_MAX: usize = 20_000;
 
-/// Source addresses, 127.0.0.1 and on.
+/// The number of source addresses, from 127.0.0.1 on.
 const SOURCES_MAX: usize = 250;
 
-/// Open files besides the viewers: standard streams, the poll and what reading `/proc` takes.
+/// Open files besides the viewers: standard streams, epoll and `/proc`.
 const OTHER_FILES: u64 = 64;
 
-/// A crowd of viewers in one loop.
-pub struct Crowd {
+/// Many viewers in one event loop.
+pub struct Load {
     plan: Plan,
     target: Target,
     poll: Poll,
     viewers: Slab<Viewer>,
-    /// Roles that have yet to be filled.
-    recruits: ByRole<usize>,
-    /// Viewers whose budget ended before what the kernel had for them.
-    owed: Vec<usize>,
+    /// The number of viewers to open, by role.
+    pending: ByRole<usize>,
+    /// Viewers whose read budget was spent: they get no further edge and must be read again.
+    unfinished: Vec<usize>,
     opened: usize,
     buffer: Vec<u8>,
-    ledger: Ledger,
-    /// What viewers were that have been removed.
-    departed: ByRole<Group>,
+    figures: Figures,
+    /// The figures of viewers that have left.
+    closed: ByRole<Group>,
     first_failure: Option<String>,
     joining_time: Duration,
     next_tick: Instant,
     churn: Churn,
-    /// Nobody of those who were to stay is left.
-    is_deserted: bool,
+    /// Whether the streams of all steady, slow and stalled viewers have ended.
+    all_closed: bool,
 }
 
-/// Passing viewers come from a moment on; how many have come tells how many are due.
+/// The churn viewers: when they began, and how many have been scheduled.
 struct Churn {
     since: Option<Instant>,
     arrived: usize,
 }
 
-impl Crowd {
-    /// Prepares a crowd; nobody has joined yet. Fails on a plan without sense, an address that
-    /// cannot be resolved, a server's process that is not there, or more viewers than this process
-    /// may open files for.
-    pub fn gather(plan: &Plan) -> Result<Self, BenchError> {
+impl Load {
+    /// Creates a load without connecting viewers.
+    ///
+    /// # Errors
+    /// The plan is invalid, the host cannot be resolved, the server's process does not exist, or the
+    /// limit of open files is too low.
+    pub fn new(plan: &Plan) -> Result<Self, BenchError> {
         plan.check()?;
         let target = Target::resolve(&plan.url)?;
         raise_file_limit(plan.connections())?;
@@ -103,17 +104,17 @@ impl Crowd {
             target,
             poll: Poll::new().map_err(BenchError::Poll)?,
             viewers: Slab::with_capacity(plan.connections()),
-            recruits: ByRole {
+            pending: ByRole {
                 steady: plan.viewers,
                 slow: plan.slow,
                 stalled: plan.stalled,
                 churn: 0,
             },
-            owed: Vec::new(),
+            unfinished: Vec::new(),
             opened: 0,
             buffer: vec![0; READ_BUFFER_BYTES],
-            ledger: Ledger::new(),
-            departed: ByRole::default(),
+            figures: Figures::new(),
+            closed: ByRole::default(),
             first_failure: None,
             joining_time: Duration::ZERO,
             next_tick: Instant::now(),
@@ -121,16 +122,18 @@ impl Crowd {
                 since: None,
                 arrived: 0,
             },
-            is_deserted: false,
+            all_closed: false,
         })
     }
 
-    /// Turns the loop until every viewer that stays has either joined or failed, which takes no
-    /// longer than the pace of joining and ten seconds. Fails if the first one does, who goes
-    /// alone: where it cannot watch, nobody can, and thousands need not find that out one by one.
-    pub fn join(&mut self, tell: &mut dyn FnMut(Moment)) -> Result<(), BenchError> {
+    /// Connects the viewers; returns when each has received a frame or failed. The first viewer
+    /// connects alone: if it fails, all would.
+    ///
+    /// # Errors
+    /// The first viewer failed.
+    pub fn join(&mut self, report: &mut dyn FnMut(Moment)) -> Result<(), BenchError> {
         let started_at = Instant::now();
-        let mut others = std::mem::take(&mut self.recruits);
+        let mut others = std::mem::take(&mut self.pending);
         if let Some(role) = Role::ALL.into_iter().find(|role| *others.of(*role) > 0) {
             *others.of_mut(role) -= 1;
             self.open(role, started_at);
@@ -142,11 +145,11 @@ impl Crowd {
                 why: why.to_owned(),
             });
         }
-        self.recruits = others;
+        self.pending = others;
         while self.is_joining() {
             let until = Instant::now() + SAMPLE_INTERVAL;
-            self.turn_while(|crowd| crowd.is_joining() && Instant::now() < until)?;
-            tell(Moment::Joining {
+            self.turn_while(|bench| bench.is_joining() && Instant::now() < until)?;
+            report(Moment::Joining {
                 joined: self
                     .viewers
                     .iter()
@@ -158,37 +161,36 @@ impl Crowd {
         Ok(())
     }
 
-    /// Turns the loop for `time`, and lets viewers pass through if the plan says so. Ends early
-    /// when the server has ended the stream of everybody who was to stay.
+    /// Runs the loop for `time`, with churn if the plan has some. Returns early when the server has
+    /// ended the streams of all viewers.
     pub fn watch(&mut self, time: Duration) -> Result<(), BenchError> {
         let until = Instant::now() + time;
         self.churn.since.get_or_insert_with(Instant::now);
-        self.turn_while(|crowd| !crowd.is_deserted && Instant::now() < until)
+        self.turn_while(|bench| !bench.all_closed && Instant::now() < until)
     }
 
-    /// Turns the loop for `time` and returns the figures of that time alone; of less, if everybody
-    /// is gone before.
+    /// Runs the loop for `time` and returns the figures of that time. Returns early when the server
+    /// has ended the streams of all viewers.
     pub fn measure(
         &mut self,
         time: Duration,
-        tell: &mut dyn FnMut(Moment),
+        report: &mut dyn FnMut(Moment),
     ) -> Result<Outcome, BenchError> {
-        let joining_parts = self.forget_figures();
-        // A server that has died since it was found has ended every stream, which is what has to be
-        // told.
+        let joining_parts = self.reset_figures();
+        // If the server has died meanwhile, all its streams have ended, which is the error to report.
         let mut meters = Meters::start(self.plan.pid).or_else(|_| Meters::start(None))?;
         let started_at = Instant::now();
         while let Some(left) = time
             .checked_sub(started_at.elapsed())
             .filter(|left| !left.is_zero())
-            && !self.is_deserted
+            && !self.all_closed
         {
             self.watch(left.min(SAMPLE_INTERVAL))?;
             meters.sample();
-            tell(self.measuring(started_at.elapsed()));
+            report(self.measuring(started_at.elapsed()));
         }
         let seconds = started_at.elapsed().as_secs_f64();
-        let (server, crowd) = meters.finish();
+        let (server, bench) = meters.finish();
         Ok(Outcome {
             plan: self.plan.clone(),
             seconds,
@@ -198,24 +200,24 @@ impl Crowd {
             slow: self.group(Role::Slow, seconds),
             stalled: self.group(Role::Stalled, seconds),
             churn: self.group(Role::Churn, seconds),
-            spread: self.ledger.spread(),
+            spread: self.figures.spread(),
             server,
-            bench: crowd,
+            bench,
             first_failure: self.first_failure.clone(),
         })
     }
 
-    fn turn_while(&mut self, goes_on: impl Fn(&Self) -> bool) -> Result<(), BenchError> {
+    fn turn_while(&mut self, condition: impl Fn(&Self) -> bool) -> Result<(), BenchError> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while goes_on(self) {
+        while condition(self) {
             self.turn(&mut events)?;
         }
         Ok(())
     }
 
-    /// Waits for the kernel, lets every viewer read that can, and does what time has made due.
+    /// Waits for events, reads from all readable viewers, and handles the timer.
     fn turn(&mut self, events: &mut Events) -> Result<(), BenchError> {
-        let timeout = if self.owed.is_empty() {
+        let timeout = if self.unfinished.is_empty() {
             self.next_tick.saturating_duration_since(Instant::now())
         } else {
             Duration::ZERO
@@ -226,13 +228,13 @@ impl Crowd {
             }
             _ => {}
         }
-        let mut owed = std::mem::take(&mut self.owed);
+        let mut unfinished = std::mem::take(&mut self.unfinished);
         for event in events.iter() {
             self.ready(event.token().0, has_hung_up(event));
         }
-        owed.sort_unstable();
-        owed.dedup();
-        for key in owed {
+        unfinished.sort_unstable();
+        unfinished.dedup();
+        for key in unfinished {
             self.ready(key, false);
         }
         let now = Instant::now();
@@ -247,23 +249,25 @@ impl Crowd {
         let Some(viewer) = self.viewers.get_mut(key) else {
             return;
         };
-        let mut desk = desk(&mut self.buffer, &mut self.ledger, &self.target);
-        if viewer.ready(hung_up, &mut desk) == Rest::Owed {
-            self.owed.push(key);
+        let mut context = context(&mut self.buffer, &mut self.figures, &self.target);
+        if viewer.ready(hung_up, &mut context) == ReadResult::BudgetSpent {
+            self.unfinished.push(key);
         }
     }
 
     fn tick(&mut self, now: Instant) {
-        let mut desk = desk(&mut self.buffer, &mut self.ledger, &self.target);
+        let mut context = context(&mut self.buffer, &mut self.figures, &self.target);
         let mut leaving = Vec::new();
         let (mut staying, mut gone) = (0, 0);
         for (key, viewer) in &mut self.viewers {
             let age = now.saturating_duration_since(viewer.opened_at);
             if viewer.is_joining() && age > JOINING_TIME_MAX {
-                viewer.fail("no picture came within ten seconds".to_owned());
+                viewer.fail("no frame within 10 seconds".to_owned());
             }
             match viewer.role {
-                Role::Slow => viewer.read_slowly(self.plan.slow_bytes_per_second, now, &mut desk),
+                Role::Slow => {
+                    viewer.read_slowly(self.plan.slow_bytes_per_second, now, &mut context)
+                }
                 Role::Churn if !viewer.is_joining() && age > PASSING_TIME => leaving.push(key),
                 _ => {}
             }
@@ -275,29 +279,29 @@ impl Crowd {
                 self.first_failure = viewer.failure().map(str::to_owned);
             }
         }
-        self.is_deserted = staying > 0 && gone == staying && self.is_complete();
+        self.all_closed = staying > 0 && gone == staying && self.is_complete();
         for key in leaving {
             let viewer = self.viewers.remove(key);
-            count(self.departed.of_mut(viewer.role), &viewer);
+            count(self.closed.of_mut(viewer.role), &viewer);
         }
-        self.recruit_passing(now);
-        self.open_recruits(now);
+        self.schedule_churn(now);
+        self.open_pending(now);
     }
 
-    fn recruit_passing(&mut self, now: Instant) {
+    fn schedule_churn(&mut self, now: Instant) {
         let Some(since) = self.churn.since else {
             return;
         };
         let due = now.saturating_duration_since(since).as_secs_f64() * self.plan.churn_per_second;
-        self.recruits.churn += (due as usize).saturating_sub(self.churn.arrived);
+        self.pending.churn += (due as usize).saturating_sub(self.churn.arrived);
         self.churn.arrived = self.churn.arrived.max(due as usize);
     }
 
-    fn open_recruits(&mut self, now: Instant) {
+    fn open_pending(&mut self, now: Instant) {
         let mut places = UNANSWERED_MAX.saturating_sub(self.unanswered());
         for role in Role::ALL {
-            let opening = places.min(*self.recruits.of(role));
-            *self.recruits.of_mut(role) -= opening;
+            let opening = places.min(*self.pending.of(role));
+            *self.pending.of_mut(role) -= opening;
             places -= opening;
             for _ in 0..opening {
                 self.open(role, now);
@@ -306,25 +310,19 @@ impl Crowd {
     }
 
     fn open(&mut self, role: Role, now: Instant) {
-        let scrutiny = if self.plan.verify {
-            Scrutiny::Bytes
+        let check = if self.plan.verify {
+            Check::Bytes
         } else {
-            Scrutiny::Ends
+            Check::Ends
         };
         let source = source_address(self.target.address.ip(), self.opened);
         self.opened += 1;
         let entry = self.viewers.vacant_entry();
         let token = Token(entry.key());
-        let viewer = entry.insert(Viewer::open(
-            role,
-            scrutiny,
-            self.target.address,
-            source,
-            now,
-        ));
+        let viewer = entry.insert(Viewer::open(role, check, self.target.address, source, now));
         if let Some(stream) = viewer.stream_mut() {
-            // Once, and for both: an edge tells of each change, and a viewer that is never written
-            // to again costs nothing.
+            // Registered once, for both directions: with edge-triggered events an idle direction costs
+            // nothing.
             let registered = self.poll.registry().register(
                 stream,
                 token,
@@ -336,9 +334,9 @@ impl Crowd {
         }
     }
 
-    /// Whether everybody who is to stay has at least begun to connect.
+    /// Whether all steady, slow and stalled viewers have been opened.
     fn is_complete(&self) -> bool {
-        self.recruits.steady + self.recruits.slow + self.recruits.stalled == 0
+        self.pending.steady + self.pending.slow + self.pending.stalled == 0
     }
 
     fn is_joining(&self) -> bool {
@@ -352,11 +350,11 @@ impl Crowd {
             .count()
     }
 
-    /// Begins all counts anew. Returns how many parts the old ones held.
-    fn forget_figures(&mut self) -> u64 {
-        self.ledger.reset();
+    /// Resets all counts. Returns the number of parts so far.
+    fn reset_figures(&mut self) -> u64 {
+        self.figures.reset();
         let mut before = Tally::default();
-        before.add(&std::mem::take(&mut self.departed).churn.tally);
+        before.add(&std::mem::take(&mut self.closed).churn.tally);
         for (_, viewer) in &mut self.viewers {
             before.add(&viewer.parser.take_tally());
         }
@@ -388,7 +386,7 @@ impl Crowd {
     }
 
     fn group(&self, role: Role, seconds: f64) -> Group {
-        let mut group = self.departed.of(role).clone();
+        let mut group = self.closed.of(role).clone();
         let members = || {
             self.viewers
                 .iter()
@@ -408,18 +406,17 @@ impl Crowd {
         group.frames_by_viewer = members()
             .map(|viewer| viewer.parser.tally().frames)
             .collect();
-        group.mismatched = *self.ledger.mismatched.of(role);
-        group.latency = self.ledger.latency.of(role).quantiles();
-        group.latency_curve = self.ledger.latency.of(role).curve();
-        group.first_frame = self.ledger.first_frame.of(role).quantiles();
+        group.mismatched = *self.figures.mismatched.of(role);
+        group.latency = self.figures.latency.of(role).quantiles();
+        group.latency_curve = self.figures.latency.of(role).curve();
+        group.first_frame = self.figures.first_frame.of(role).quantiles();
         group
     }
 }
 
-impl Drop for Crowd {
-    /// Ends what is still open by resets. Closed the polite way, thousands of connections would
-    /// keep their ports for another minute (TIME_WAIT, RFC 9293, section 3.6), and the next crowd
-    /// of a ramp would find none.
+impl Drop for Load {
+    /// Closes the connections by RST. Otherwise thousands of ports would stay in TIME_WAIT for a
+    /// minute (RFC 9293, section 3.6), and the next step of a ramp would find none.
     fn drop(&mut self) {
         for (_, viewer) in &mut self.viewers {
             if let Some(stream) = viewer.stream_mut() {
@@ -437,11 +434,15 @@ fn count(group: &mut Group, viewer: &Viewer) {
     group.tally.add(viewer.parser.tally());
 }
 
-fn desk<'a>(buffer: &'a mut [u8], ledger: &'a mut Ledger, target: &'a Target) -> Desk<'a> {
-    Desk {
+fn context<'a>(
+    buffer: &'a mut [u8],
+    figures: &'a mut Figures,
+    target: &'a Target,
+) -> ReadContext<'a> {
+    ReadContext {
         buffer,
         budget: READ_BYTES_MAX,
-        ledger,
+        figures,
         target,
     }
 }
@@ -450,15 +451,15 @@ fn has_hung_up(event: &Event) -> bool {
     event.is_read_closed() || event.is_write_closed() || event.is_error()
 }
 
-/// The address that the `opened`th connection comes from. A port range is per address, so a large
-/// crowd on loopback comes from several; the first may be left to the kernel.
+/// Returns the source address of the `opened`th connection; `None` for the kernel's choice. Each
+/// loopback address has its own range of ports, so a large load needs several.
 fn source_address(target: IpAddr, opened: usize) -> Option<Ipv4Addr> {
     let source = opened / CONNECTIONS_PER_SOURCE_MAX % SOURCES_MAX;
     let is_loopback = matches!(target, IpAddr::V4(address) if address.is_loopback());
     (is_loopback && source > 0).then(|| Ipv4Addr::new(127, 0, 0, source as u8 + 1))
 }
 
-/// Raises the limit on open files as far as it may be, and says so if that is not far enough.
+/// Raises the limit of open files. Returns an error if the hard limit is too low.
 fn raise_file_limit(connections: usize) -> Result<(), BenchError> {
     let wanted = (connections as u64).saturating_add(OTHER_FILES);
     let limit = getrlimit(Resource::Nofile);
@@ -476,10 +477,10 @@ fn raise_file_limit(connections: usize) -> Result<(), BenchError> {
     setrlimit(Resource::Nofile, raised).map_err(|errno| BenchError::Poll(errno.into()))
 }
 
-/// The processes whose cost is reported.
+/// The measured processes.
 struct Meters {
     server: Option<Meter>,
-    crowd: Meter,
+    bench: Meter,
 }
 
 impl Meters {
@@ -487,17 +488,17 @@ impl Meters {
         let start = |pid| Meter::start(pid).map_err(|source| BenchError::Process { pid, source });
         Ok(Self {
             server: server.map(start).transpose()?,
-            crowd: start(std::process::id())?,
+            bench: start(std::process::id())?,
         })
     }
 
     fn sample(&mut self) {
         self.server.iter_mut().for_each(Meter::sample);
-        self.crowd.sample();
+        self.bench.sample();
     }
 
     fn finish(self) -> (Option<FamilyUsage>, Usage) {
-        (self.server.map(Meter::finish), self.crowd.finish().own)
+        (self.server.map(Meter::finish), self.bench.finish().own)
     }
 }
 
@@ -506,7 +507,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_crowd_on_loopback_comes_from_several_addresses() {
+    fn large_load_on_loopback_uses_several_source_addresses() {
         let loopback = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(source_address(loopback, 19_999), None);
         assert_eq!(
