@@ -1,8 +1,7 @@
-//! What fuzzing has kept, through the oracle of its target: a fault that was found once stays
-//! mended, and whoever changes a parser learns at once what that does to inputs that took long to
-//! find. README.md tells of the fuzzing.
+//! Runs the corpus of each fuzz target through its oracle, so that a fixed fault stays fixed. See
+//! README.md.
 //!
-//! The traces of the target `hub` are played by the test `simulation`, which knows what must hold.
+//! The test `simulation` runs the traces of the target `hub`.
 
 mod oracles;
 mod rendered;
@@ -11,7 +10,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-/// Fewer would mean that the folder is not what it should be.
+/// The minimum number of inputs; fewer mean that the folder is wrong.
 const INPUTS_MIN: usize = 20;
 
 fn replay(target: &str, oracle: fn(&[u8])) {
@@ -33,31 +32,31 @@ fn replay(target: &str, oracle: fn(&[u8])) {
 }
 
 #[test]
-fn requests_hold() {
+fn request_corpus_passes_its_oracle() {
     replay("request", oracles::request::run);
 }
 
 #[test]
-fn parts_hold() {
+fn parts_corpus_passes_its_oracle() {
     replay("parts", oracles::parts::run);
 }
 
 #[test]
-fn jpegs_hold() {
+fn jpeg_corpus_passes_its_oracle() {
     replay("jpeg", oracles::jpeg::run);
 }
 
 #[test]
-fn sources_hold() {
+fn source_corpus_passes_its_oracle() {
     replay("source", oracles::source::run);
 }
 
 #[test]
-fn everything_served_holds() {
+fn site_corpus_passes_its_oracle() {
     replay("site", oracles::site::run);
 }
 
 #[test]
-fn traces_are_kept() {
+fn hub_corpus_has_no_empty_trace() {
     replay("hub", |trace| assert!(!trace.is_empty()));
 }

@@ -242,7 +242,7 @@ pub fn fields() -> Vec<Refused> {
     rows
 }
 
-/// Bodies, which nobody may send, and expectations.
+/// Requests with bodies and expectations, which are rejected.
 pub fn bodies() -> Vec<Refused> {
     let malformed = "Content-Length:|Content-Length: -1|Content-Length: +0|Content-Length: 0x0|Content-Length: 0 0\
         |Content-Length: 0, 0|Content-Length: 1.0|Content-Length: \u{660}|Content-Length: 0\r\nContent-Length: 0\

@@ -1,4 +1,4 @@
-//! JPEGs one after another, and each for itself.
+//! The oracle of JPEGs, one after another and alone.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,11 @@ use framecast::wire::jpeg::{
 use framecast::wire::part::Repair;
 
 use super::feed::{FRAME_BYTES_MAX, feed};
-use super::parts::{bound, cutting_changes_nothing};
+use super::parts::{bound, check_splits};
 use super::sample::Sample;
 
-/// Looks at a picture's bytes: at each once more in up to eight walks from a start marker within a
-/// broken one, in each of which a segment is looked through for start markers, twice if it is the
-/// one that broke.
+/// The maximum number of times that a byte is examined: up to eight retries inside a damaged picture,
+/// each of which searches a segment for start markers, and a failing one twice.
 const LOOKS: usize = 30;
 
 pub fn run(input: &[u8]) {
@@ -21,20 +20,20 @@ pub fn run(input: &[u8]) {
         return;
     };
     let bound = bound(sample.choice);
-    let outcome = cutting_changes_nothing(|| Splitter::new(bound), &sample, LOOKS);
+    let outcome = check_splits(|| Splitter::new(bound), &sample, LOOKS);
     assert!(
         outcome.left.len() < bound.max(2),
         "{} bytes are kept",
         outcome.left.len()
     );
     for part in outcome.parts().into_iter().take(4) {
-        is_whole(&part.jpeg);
+        check_whole(&part.jpeg);
     }
-    is_judged_alike(&sample.stream);
+    check_agreement(&sample.stream);
 }
 
-/// The ways of judging bytes agree.
-fn is_judged_alike(bytes: &[u8]) {
+/// Checks that all functions agree on whether the bytes are a picture.
+fn check_agreement(bytes: &[u8]) {
     match first(bytes) {
         Ok((picture, whole)) => {
             assert!(bytes.starts_with(whole));
@@ -45,25 +44,25 @@ fn is_judged_alike(bytes: &[u8]) {
                 Err(JpegError::TrailingBytes)
             };
             assert_eq!(check(bytes), verdict);
-            is_whole(whole);
+            check_whole(whole);
         }
         Err(flaw) => {
             assert_eq!(check(bytes), Err(flaw));
-            is_mended(bytes);
-            // Neither makes a picture of what is none, nor minds it.
+            check_repair(bytes);
+            // Neither makes a picture of other bytes, nor panics.
             assert!(check(&with_standard_tables(bytes)).is_err());
             without_thumbnails(bytes);
         }
     }
 }
 
-/// What is mended is a whole picture that is, but for its end, in the bytes as it was.
-fn is_mended(bytes: &[u8]) {
-    let Ok(mended) = repair(bytes) else { return };
-    assert_eq!(check(&mended.jpeg), Ok(mended.picture));
+/// What is repaired is a whole picture that is, but for its end, in the bytes as it was.
+fn check_repair(bytes: &[u8]) {
+    let Ok(repaired) = repair(bytes) else { return };
+    assert_eq!(check(&repaired.jpeg), Ok(repaired.picture));
     let (repair, data) = (
-        mended.repair.expect("it was flawed"),
-        &mended.jpeg[..mended.jpeg.len() - 2],
+        repaired.repair.expect("it was flawed"),
+        &repaired.jpeg[..repaired.jpeg.len() - 2],
     );
     let at = bytes
         .windows(data.len())
@@ -72,9 +71,9 @@ fn is_mended(bytes: &[u8]) {
     assert!(at <= 4096 && (repair == Repair::EndMarker || at > 0));
 }
 
-/// What has passed the check is cut out of a stream as it is, is none without its end, and stays
-/// one with tables added and thumbnails left out.
-fn is_whole(jpeg: &[u8]) {
+/// Checks a valid picture: the splitter returns it unchanged, it is invalid without its end, and valid
+/// with added tables and without thumbnails.
+fn check_whole(jpeg: &[u8]) {
     let picture = check(jpeg).expect("it passed the check");
     assert_eq!(
         repair(jpeg),
@@ -128,8 +127,7 @@ fn is_whole(jpeg: &[u8]) {
     assert!(matches!(without_thumbnails(&stripped), Cow::Borrowed(_)));
 }
 
-/// The markers before the first scan of a whole picture, with their segments, read in the plainest
-/// way.
+/// Parses the markers before the first scan of a whole picture in the simplest way.
 fn headers(jpeg: &[u8]) -> Vec<(u8, &[u8])> {
     let mut headers = Vec::new();
     let mut rest = &jpeg[2..];

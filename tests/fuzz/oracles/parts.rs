@@ -1,4 +1,4 @@
-//! The parts of a multipart body.
+//! The oracle of multipart parts.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::feed::{Decoder, FRAME_BYTES_MAX, Outcome, feed};
 use super::sample::Sample;
 use super::work;
 
-/// Looks at a part's bytes: each dash may begin a delimiter, of up to 78 bytes that are looked
-/// through for its end.
+/// The maximum number of times that a byte is examined: each dash may begin a delimiter, whose end is
+/// searched in up to 78 bytes.
 const LOOKS: usize = 90;
 
 pub fn run(input: &[u8]) {
@@ -22,18 +22,18 @@ pub fn run(input: &[u8]) {
     let bound = bound(sample.choice);
     let declared =
         [None, Some("b"), Some("\"--b\""), Some("other")][usize::from(sample.choice % 4)];
-    let outcome = cutting_changes_nothing(|| PartDecoder::new(declared, bound), &sample, LOOKS);
+    let outcome = check_splits(|| PartDecoder::new(declared, bound), &sample, LOOKS);
     assert!(
         outcome.left.len() < bound.max(2) + HEAD_BYTES_MAX,
         "{} bytes are kept",
         outcome.left.len()
     );
     for part in outcome.parts().into_iter().take(4) {
-        survives(part);
+        check_round_trip(part);
     }
 }
 
-/// The largest frame that is taken, as an input chooses it.
+/// Returns the limit of a frame that the input chooses.
 pub fn bound(choice: u8) -> usize {
     match choice {
         ..128 => FRAME_BYTES_MAX,
@@ -41,9 +41,9 @@ pub fn bound(choice: u8) -> usize {
     }
 }
 
-/// However the stream is cut, the decoder gives the same, and looks at each byte a bounded number
-/// of times.
-pub fn cutting_changes_nothing<D: Decoder>(
+/// Checks that the result does not depend on how the stream is split, and that each byte is examined a
+/// bounded number of times.
+pub fn check_splits<D: Decoder>(
     decoder: impl Fn() -> D,
     sample: &Sample<'_>,
     looks: usize,
@@ -67,9 +67,9 @@ pub fn cutting_changes_nothing<D: Decoder>(
     whole
 }
 
-/// What was decoded is the same once it is encoded and decoded again, unless the delimiter itself
-/// is in it (which a boundary must be chosen not to be: RFC 2046, section 5.1.1).
-pub fn survives(part: &Part) {
+/// Checks that a decoded part is the same after encoding and decoding. Skips one that contains the
+/// delimiter: a boundary must not occur in a body (RFC 2046, section 5.1.1).
+pub fn check_round_trip(part: &Part) {
     if part.jpeg.windows(7).any(|window| window == b"--frame") {
         return;
     }

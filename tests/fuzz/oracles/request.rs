@@ -1,4 +1,4 @@
-//! The head of a request.
+//! The oracle of request heads.
 
 use framecast::wire::http::{
     EMPTY_LINES_BYTES_MAX, FIELDS_MAX, HEAD_BYTES_MAX, HeadSearch, REQUEST_LINE_BYTES_MAX,
@@ -8,10 +8,10 @@ use framecast::wire::http::{Method, Refusal, Request, Version};
 use super::sample::Sample;
 use super::work;
 
-type Verdict = Result<Option<(Request, usize)>, Refusal>;
+type Parsed = Result<Option<(Request, usize)>, Refusal>;
 
-/// Looks at a head's bytes: for its line ends, twice for that of its first line, and for what its
-/// first word is.
+/// The maximum number of times that a byte is examined: for line ends, twice in the first line, and for
+/// the method.
 const LOOKS: usize = 3;
 
 pub fn run(input: &[u8]) {
@@ -19,19 +19,19 @@ pub fn run(input: &[u8]) {
         return;
     };
     let mut rest = &*sample.stream;
-    let verdict = cutting_changes_nothing(&sample);
-    hold(rest, &verdict);
-    // What follows a request is the next one.
-    let mut verdict = verdict;
-    while let Ok(Some((_, length))) = verdict {
+    let result = check_splits(&sample);
+    check(rest, &result);
+    // The next request follows.
+    let mut result = result;
+    while let Ok(Some((_, length))) = result {
         rest = &rest[length..];
-        verdict = Request::parse(rest);
-        hold(rest, &verdict);
+        result = Request::parse(rest);
+        check(rest, &result);
     }
 }
 
-/// There is one moment from which on the verdict is what it is for the whole.
-fn cutting_changes_nothing(sample: &Sample<'_>) -> Verdict {
+/// Checks that the result for each prefix is "not yet" or that of the whole input.
+fn check_splits(sample: &Sample<'_>) -> Parsed {
     let stream = &*sample.stream;
     work::is_linear(0, 0, usize::MAX / 2);
     let whole = Request::parse(stream);
@@ -40,24 +40,25 @@ fn cutting_changes_nothing(sample: &Sample<'_>) -> Verdict {
     let mut decided = None;
     let lengths = prefixes(sample);
     for &length in &lengths {
-        let verdict = match decided {
+        let result = match decided {
             None => Request::parse_incremental(&stream[..length], &mut search),
             Some(_) => Request::parse(&stream[..length]),
         };
         match &decided {
-            None if verdict == Ok(None) => {}
+            None if result == Ok(None) => {}
             None => {
                 work::is_linear(length.min(HEAD_BYTES_MAX), lengths.len(), LOOKS);
-                decided = Some(verdict);
+                decided = Some(result);
             }
-            Some(decided) => assert_eq!(verdict, *decided, "cut at {length}"),
+            Some(decided) => assert_eq!(result, *decided, "cut at {length}"),
         }
     }
     assert_eq!(decided.unwrap_or(Ok(None)), whole);
     whole
 }
 
-/// Where the stream is cut: everywhere, or where it matters and where the input says if it is long.
+/// Returns the prefixes to test: all of them or, of a long stream, those near limits and those that
+/// the input chooses.
 fn prefixes(sample: &Sample<'_>) -> Vec<usize> {
     let total = sample.stream.len();
     if total <= 160 {
@@ -77,9 +78,9 @@ fn prefixes(sample: &Sample<'_>) -> Vec<usize> {
     lengths
 }
 
-/// What must be true of a verdict on `received`.
-fn hold(received: &[u8], verdict: &Verdict) {
-    match verdict {
+/// Checks the result for `received`.
+fn check(received: &[u8], result: &Parsed) {
+    match result {
         Ok(Some((request, length))) => {
             assert!(*length <= HEAD_BYTES_MAX && *length <= received.len());
             let head = &received[..*length];
@@ -90,12 +91,12 @@ fn hold(received: &[u8], verdict: &Verdict) {
             );
             assert_eq!(
                 Request::parse(&[head, b"\0"].concat()),
-                *verdict,
+                *result,
                 "what follows the head changes it"
             );
             let head = without_empty_lines(head);
-            is_unmistakable(head, request);
-            is_read_again(head, request);
+            check_unambiguous(head, request);
+            check_round_trip(head, request);
         }
         Ok(None) => assert!(
             received.len() < HEAD_BYTES_MAX,
@@ -112,7 +113,7 @@ fn hold(received: &[u8], verdict: &Verdict) {
     }
 }
 
-/// What is left behind the empty lines that may precede a request.
+/// Removes the empty lines before a request.
 fn without_empty_lines(mut head: &[u8]) -> &[u8] {
     let length = head.len();
     while let Some(rest) = head.strip_prefix(b"\r\n") {
@@ -122,9 +123,9 @@ fn without_empty_lines(mut head: &[u8]) -> &[u8] {
     head
 }
 
-/// No proxy could have read another request out of the same bytes: every line ends in CR LF, every
-/// field is a name, a colon and a value, and neither host nor body are in doubt.
-fn is_unmistakable(head: &[u8], request: &Request) {
+/// Checks that no proxy could read another request from the same bytes: all lines end in CR LF, all
+/// fields are a name, a colon and a value, and host and body are unambiguous.
+fn check_unambiguous(head: &[u8], request: &Request) {
     let text = head
         .strip_suffix(b"\r\n\r\n")
         .expect("a blank line ends the head");
@@ -186,8 +187,8 @@ fn is_unmistakable(head: &[u8], request: &Request) {
     );
 }
 
-/// A request that is said again, in its plainest form, is the same request.
-fn is_read_again(head: &[u8], request: &Request) {
+/// Checks that the request parses to the same one when it is written again.
+fn check_round_trip(head: &[u8], request: &Request) {
     let method = match request.method {
         Method::Get => "GET",
         Method::Head => "HEAD",
@@ -208,11 +209,11 @@ fn is_read_again(head: &[u8], request: &Request) {
         .position(|byte| *byte == b'\r')
         .unwrap_or_default()..];
     let again = [line.as_bytes(), fields].concat();
-    // Said so, it is the Host field that names the host.
+    // Without an absolute target, the Host field determines the host.
     let mut expected = request.clone();
     expected.host = request.field("Host").map(str::to_owned);
     assert_eq!(Request::parse(&again), Ok(Some((expected, again.len()))));
-    // Its parameters can be read, whatever they are.
+    // All its parameters can be decoded.
     let longest = ["camera", "fps", "after", ""]
         .into_iter()
         .filter_map(|name| request.parameter(name))

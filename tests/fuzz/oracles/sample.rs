@@ -1,21 +1,20 @@
-//! An input: a stream of bytes, and in which ways it is cut.
+//! An input of the fuzzer: a stream of bytes, and the reads that split it.
 //!
-//! Its first five bytes tell of the rest: how many of the bytes behind them are lengths of pieces,
-//! whether a part of the stream is said over and over, where that is and how long it is, and what
-//! else the target lets the input choose. So a few bytes reach every bound, and where a stream is
-//! cut is as much the fuzzer's choice as what is in it.
+//! The first five bytes determine the number of lengths of reads that follow, whether a part of the
+//! stream is repeated, its position and length, and a choice for the target. So a short input can
+//! reach every limit, and the fuzzer chooses the reads as well as the bytes.
 
 use std::borrow::Cow;
 
 const PREFIX_BYTES: usize = 5;
 
-/// How long the part that is said over and over becomes; every bound of a parser is a little above
-/// one of these. Short ones come more often, since the time goes into the long ones.
+/// The lengths of a repeated part: each limit of a parser is slightly above one of them. Short ones are
+/// more frequent, because long ones take more time.
 const STRETCHES: [usize; 16] = [
     30, 30, 64, 64, 128, 128, 256, 256, 600, 600, 1_000, 1_000, 2_000, 4_000, 8_100, 16_300,
 ];
 
-/// So many pieces are enough to tell work that grows with their number.
+/// The number of reads that suffices to notice work that grows with it.
 const CRUMBS_MAX: usize = 500;
 
 pub struct Sample<'a> {
@@ -45,7 +44,7 @@ impl<'a> Sample<'a> {
         })
     }
 
-    /// The stream in pieces as long as the input says, over and over.
+    /// Returns the stream in reads of the given lengths, in rotation.
     pub fn pieces(&self) -> Vec<&[u8]> {
         let mut pieces = Vec::new();
         let mut rest = &*self.stream;
@@ -60,13 +59,13 @@ impl<'a> Sample<'a> {
         pieces
     }
 
-    /// The stream byte by byte, or in pieces as small as can be if it is long.
+    /// Returns the stream byte by byte, or in the smallest allowed reads if it is long.
     pub fn crumbs(&self) -> impl Iterator<Item = &[u8]> {
         self.stream.chunks(1 + self.stream.len() / CRUMBS_MAX)
     }
 }
 
-/// `stream`, in which the `width` bytes at `at` are repeated until they are `bytes` long.
+/// Repeats the `width` bytes at `at` until they have `bytes` bytes.
 fn stretched(stream: &[u8], bytes: usize, at: u8, width: u8) -> Vec<u8> {
     let (before, rest) = stream.split_at(usize::from(at).min(stream.len()));
     let (repeated, behind) = rest.split_at((usize::from(width) % 64 + 1).min(rest.len()));

@@ -1,11 +1,11 @@
-//! What a driver writes, whichever of the two it is.
+//! The oracle of a driver's output, JPEGs or parts.
 
 use framecast::wire::decoder::SourceDecoder;
 use framecast::wire::jpeg::Splitter;
 use framecast::wire::multipart::PartDecoder;
 
 use super::feed::feed;
-use super::parts::{bound, cutting_changes_nothing, survives};
+use super::parts::{bound, check_round_trip, check_splits};
 use super::sample::Sample;
 
 const LOOKS: usize = 90;
@@ -15,10 +15,14 @@ pub fn run(input: &[u8]) {
         return;
     };
     let bound = bound(sample.choice);
-    let outcome = cutting_changes_nothing(|| SourceDecoder::new(bound), &sample, LOOKS);
-    outcome.parts().into_iter().take(4).for_each(survives);
+    let outcome = check_splits(|| SourceDecoder::new(bound), &sample, LOOKS);
+    outcome
+        .parts()
+        .into_iter()
+        .take(4)
+        .for_each(check_round_trip);
 
-    // It is one of the two decoders, behind what is neither.
+    // The result is that of one of the two decoders, behind the garbage.
     let telling = sample
         .stream
         .windows(2)

@@ -1,12 +1,10 @@
-//! Linear work: the bytes that a parser has looked at are at most so many for each byte it was
-//! given, and for each piece in which they came. A fuzzer's build counts them (see `counted`);
-//! another one does not.
+//! Checks that work is linear: the number of examined bytes is bounded per received byte and per read.
+//! Only the fuzzer's build counts them (see `counted`).
 
 // `cargo fuzz` sets `fuzzing`, and cargo does not know of it.
 #![allow(unexpected_cfgs)]
 
-/// Fails if since the last call more than `each` bytes were looked at for each of `bytes` and
-/// `pieces`.
+/// Panics if more than `each` bytes per received byte and per read were examined since the last call.
 #[cfg(fuzzing)]
 pub fn is_linear(bytes: usize, pieces: usize, each: usize) {
     let examined = memchr::take_examined();

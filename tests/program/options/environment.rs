@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{WRONG, assert_said, framecast, refused};
+use super::{WRONG, assert_rejected, framecast, refused};
 use crate::support::Program;
 
 /// Starts a server with these variables.
@@ -66,7 +66,7 @@ fn camera_variable_with_lines_blanks_and_comments_lists_cameras() {
 }
 
 #[test]
-fn hash_that_begins_no_comment_stays_in_the_camera_variable() {
+fn hash_that_begins_no_comment_is_part_of_the_camera() {
     let text = "a#1=exec:sh -c 'exit # 2'\nb=exec:false#every=5s\nc=exec:false #every=5s";
     let cameras = cameras(&serve(&[("FRAMECAST_CAMERA", text)]));
     assert_eq!(cameras.keys().collect::<Vec<_>>(), ["a#1", "b", "c"]);
@@ -77,7 +77,7 @@ fn hash_that_begins_no_comment_stays_in_the_camera_variable() {
 }
 
 #[test]
-fn camera_names_that_differ_in_normal_form_are_one_name() {
+fn camera_names_are_compared_in_normal_form() {
     let composed = serve(&[("FRAMECAST_CAMERA", "Ku\u{308}che=pattern:64x48")]);
     assert_eq!(
         cameras(&composed).keys().collect::<Vec<_>>(),
@@ -92,7 +92,7 @@ fn camera_names_that_differ_in_normal_form_are_one_name() {
     let twice = "K\u{fc}che=pattern:64x48\nKu\u{308}che=pattern:32x32";
     let mut command = framecast();
     command.env("FRAMECAST_CAMERA", twice);
-    assert_said(
+    assert_rejected(
         twice,
         refused(command),
         (2, "duplicate camera name 'K\u{fc}che'"),
@@ -113,7 +113,7 @@ fn listen_variable_with_lines_and_commas_lists_addresses() {
 }
 
 #[test]
-fn empty_variable_is_as_good_as_none() {
+fn empty_variable_counts_as_unset() {
     for blank in ["", " ", "\n", "\r\n", "\"\""] {
         let names: Vec<String> = WRONG
             .iter()
@@ -130,7 +130,7 @@ fn empty_variable_is_as_good_as_none() {
 }
 
 #[test]
-fn every_variable_may_end_in_a_line_break() {
+fn line_break_behind_a_variable_is_ignored() {
     let values = [
         ("FRAMECAST_LISTEN", "127.0.0.1:0\n"),
         ("FRAMECAST_ALWAYS_ON", "true\n"),
@@ -159,7 +159,7 @@ fn every_variable_may_end_in_a_line_break() {
 }
 
 #[test]
-fn error_in_a_variable_names_it_and_the_line() {
+fn error_in_a_variable_names_variable_and_line() {
     let cases = [
         (
             "FRAMECAST_CAMERA",
@@ -205,7 +205,7 @@ fn error_in_a_variable_names_it_and_the_line() {
     for (name, value, sentence) in cases {
         let mut command = framecast();
         command.env(name, value);
-        assert_said(
+        assert_rejected(
             &format!("{name}={value:?}"),
             refused(command),
             (2, sentence),
@@ -214,7 +214,7 @@ fn error_in_a_variable_names_it_and_the_line() {
 }
 
 #[test]
-fn unknown_variable_is_warned_of_with_the_one_that_is_meant() {
+fn unknown_variable_is_warned_about_with_a_suggestion() {
     let words = warnings(serve(&[
         ("FRAMECAST_AUTHFILE", "users"),
         ("FRAMECAST_PORT", "8080"),

@@ -1,5 +1,5 @@
-//! Every option with values that make no sense: each is told in a sentence that says what is wrong
-//! with what, and what would do; and nothing has begun.
+//! Every option with invalid values: the error names the option, the problem and the expected values,
+//! and nothing has started.
 
 mod environment;
 #[path = "../../../src/server/interfaces.rs"]
@@ -38,8 +38,8 @@ const NO_REDIS: &str = "invalid Redis address; expected redis://USER:PASSWORD@HO
 const USERS: &str = "expected a file of lines user:password or user:hash";
 const TOKENS: &str = "expected a file whose first line is the token";
 
-/// An option of `framecast serve`, values it does not take, and what is said of them. All of them
-/// can come by the option's variable, too.
+/// An option of `framecast serve`, invalid values, and key words of the error. The values are tested in
+/// the option's variable too.
 const WRONG: &[(&str, &[&str], &str)] = &[
     (
         "listen",
@@ -224,8 +224,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("connections-per-address", &["0", "-1", "many"], NUMBER),
 ];
 
-/// What is said of whole command lines of the other commands, and of options that do not go
-/// together.
+/// Invalid command lines, and key words of the error.
 const REFUSED: &[(&[&str], &str)] = &[
     (
         &["--port", "8080"],
@@ -390,7 +389,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// An option of `framecast bench`, values it does not take, and what is said of them.
+/// An option of `framecast bench`, invalid values, and key words of the error.
 const BENCH: &[(&str, &[&str], &str)] = &[
     (
         "viewers",
@@ -453,7 +452,7 @@ const BENCH: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// Runs a command that must not begin anything, and returns its exit code and what it says.
+/// Runs a command that must fail before it starts anything. Returns its exit code and its error.
 fn refused(mut command: Command) -> (Option<i32>, String) {
     let shown = format!("{command:?}");
     command
@@ -498,15 +497,15 @@ fn refused(mut command: Command) -> (Option<i32>, String) {
     (status.code(), words)
 }
 
-/// The program with nothing of the tester's environment.
+/// Returns the program with an empty environment.
 fn framecast() -> Command {
     let mut command = Command::new(FRAMECAST);
     command.env_clear();
     command
 }
 
-/// A sentence is one line; what clap adds to it are the options that there are.
-fn assert_said(arguments: &str, (code, words): (Option<i32>, String), expected: (i32, &str)) {
+/// Checks exit code and error. Our errors have one line; clap adds a usage.
+fn assert_rejected(arguments: &str, (code, words): (Option<i32>, String), expected: (i32, &str)) {
     assert!(words.contains(expected.1), "{arguments}: {words}");
     assert_eq!(code, Some(expected.0), "{arguments}: {words}");
     let said = words
@@ -521,7 +520,7 @@ fn assert_said(arguments: &str, (code, words): (Option<i32>, String), expected: 
     );
 }
 
-/// The names of the options that the help of a command tells of.
+/// Returns the names of the options in the help of a command.
 fn known(arguments: &[&str]) -> BTreeSet<String> {
     let output = framecast()
         .args(arguments)
@@ -545,20 +544,20 @@ fn known(arguments: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_option_says_what_it_takes() {
+fn invalid_option_value_is_rejected_with_what_was_expected() {
     for (option, values, sentence) in WRONG {
         for value in *values {
             let mut command = framecast();
             command.arg(format!("--{option}={value}"));
             let said = refused(command);
-            // What was given as a token is nowhere repeated.
+            // A token is not repeated.
             assert!(
                 *option != "token" || value.is_empty() || !said.1.contains(value),
                 "{}",
                 said.1
             );
-            assert_said(&format!("--{option}={value}"), said, (2, sentence));
-            // An empty variable is as good as none.
+            assert_rejected(&format!("--{option}={value}"), said, (2, sentence));
+            // An empty variable counts as unset.
             if value.is_empty() {
                 continue;
             }
@@ -579,7 +578,7 @@ fn every_option_says_what_it_takes() {
                 "{variable}: {}",
                 said.1
             );
-            assert_said(&format!("{variable}={value}"), said, (2, sentence));
+            assert_rejected(&format!("{variable}={value}"), said, (2, sentence));
         }
     }
     for (option, values, sentence) in BENCH {
@@ -590,7 +589,7 @@ fn every_option_says_what_it_takes() {
                 "http://127.0.0.1:1/",
                 &format!("--{option}={value}"),
             ]);
-            assert_said(
+            assert_rejected(
                 &format!("bench --{option}={value}"),
                 refused(command),
                 (2, sentence),
@@ -600,14 +599,14 @@ fn every_option_says_what_it_takes() {
 }
 
 #[test]
-fn no_option_is_left_out_of_that() {
+fn every_option_has_a_test_of_invalid_values() {
     let ours = |table: &[(&str, &[&str], &str)]| {
         table
             .iter()
             .map(|(name, _, _)| (*name).to_owned())
             .collect()
     };
-    // These take no value, or are tried with others.
+    // These take no value, or have tests of their own.
     let others = ["help", "version", "verbose", "quiet", "generate", "report"].map(str::to_owned);
     for (arguments, tried) in [(&["serve"][..], ours(WRONG)), (&["bench"], ours(BENCH))] {
         let tried: BTreeSet<String> = tried;
@@ -625,23 +624,23 @@ fn no_option_is_left_out_of_that() {
 }
 
 #[test]
-fn every_command_says_what_it_takes() {
+fn invalid_command_line_is_rejected_with_a_remedy() {
     for (arguments, sentence) in REFUSED {
         let mut command = framecast();
         command.args(*arguments);
-        assert_said(&format!("{arguments:?}"), refused(command), (2, sentence));
+        assert_rejected(&format!("{arguments:?}"), refused(command), (2, sentence));
     }
 }
 
 #[test]
-fn a_negative_number_is_taken_for_a_number() {
+fn negative_number_is_parsed_as_a_value() {
     for arguments in [
         &["--viewers-max", "-1"][..],
         &["bench", "http://127.0.0.1:1/", "--ramp", "-1"],
     ] {
         let mut command = framecast();
         command.args(arguments);
-        assert_said(
+        assert_rejected(
             &format!("{arguments:?}"),
             refused(command),
             (2, "expected a whole number"),
@@ -650,7 +649,7 @@ fn a_negative_number_is_taken_for_a_number() {
 }
 
 #[test]
-fn a_switch_is_turned_by_its_variable_in_either_direction() {
+fn boolean_variable_turns_an_option_on_and_off() {
     for (value, is_on) in [
         ("true", true),
         ("1", true),
@@ -675,13 +674,13 @@ fn a_switch_is_turned_by_its_variable_in_either_direction() {
     }
 }
 
-/// Files that are not what they should be, and places that cannot be had.
-struct Trouble {
+/// Invalid files and an address that is in use.
+struct Fixture {
     folder: TempDir,
     taken: TcpListener,
 }
 
-impl Trouble {
+impl Fixture {
     fn make() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
@@ -707,16 +706,15 @@ impl Trouble {
         }
     }
 
-    /// A word of a command line, in which `@NAME` stands for a file and `@taken` for the address
-    /// that is taken.
+    /// Replaces `@NAME` by the path of a file, and `@taken` by the address in use.
     fn fill(&self, word: &str) -> String {
         let taken = self.taken.local_addr().expect("it is bound").to_string();
         word.replace("@taken", &taken)
             .replace('@', &format!("{}/", self.folder.path().display()))
     }
 
-    /// The program without the rights of root, if the tester has them: it may then neither read
-    /// every file nor listen on every port.
+    /// Returns the program without the capabilities of root, which could read every file and listen
+    /// on every port.
     fn command(&self, arguments: &str) -> Command {
         let mut command = framecast();
         if geteuid().is_root() {
@@ -732,8 +730,8 @@ impl Trouble {
 }
 
 #[test]
-fn files_and_addresses_that_cannot_be_had_are_named() {
-    let trouble = Trouble::make();
+fn unusable_file_or_address_is_named_with_its_problem() {
+    let fixture = Fixture::make();
     let users = "expected user:password or user:hash";
     let cases: [(i32, &str, &str); 19] = [
         (
@@ -836,22 +834,22 @@ fn files_and_addresses_that_cannot_be_had_are_named() {
         if !cfg!(feature = "tls") && arguments.contains("--tls-") {
             continue;
         }
-        let said = refused(trouble.command(arguments));
+        let said = refused(fixture.command(arguments));
         assert!(
             !said.1.contains(": line ") || said.1.contains(users),
             "{arguments}: {}",
             said.1
         );
-        assert_said(arguments, said, (code, &trouble.fill(sentence)));
+        assert_rejected(arguments, said, (code, &fixture.fill(sentence)));
     }
     let first =
         fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").expect("Linux has it");
     if first.trim().parse::<u16>().expect("a port") > 1 {
         let sentence =
             "Permission denied (os error 13); choose a port of 1024 or more with --listen";
-        assert_said(
+        assert_rejected(
             "a port of the system's",
-            refused(trouble.command("--listen 127.0.0.1:1")),
+            refused(fixture.command("--listen 127.0.0.1:1")),
             (1, sentence),
         );
     }
@@ -867,17 +865,17 @@ fn files_and_addresses_that_cannot_be_had_are_named() {
         ),
     ];
     for (arguments, sentence) in bench {
-        assert_said(
+        assert_rejected(
             arguments,
-            refused(trouble.command(&format!("bench {arguments}"))),
+            refused(fixture.command(&format!("bench {arguments}"))),
             (1, sentence),
         );
     }
     let silent = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port");
-    let said = refused(trouble.command(&format!("health http://{silent}/")));
-    assert_said(
+    let said = refused(fixture.command(&format!("health http://{silent}/")));
+    assert_rejected(
         "health",
         said,
         (

@@ -1,4 +1,4 @@
-//! What a server does at its start with sources and addresses as people give them.
+//! Sources and addresses on the command line, as users write them.
 
 use std::net::Ipv4Addr;
 use std::process::Stdio;
@@ -47,7 +47,7 @@ fn positional_sources_are_cameras() {
 }
 
 #[test]
-fn scheme_in_capitals_is_the_same_scheme() {
+fn scheme_is_case_insensitive() {
     let state = start(&["PATTERN:64x48", "HTTP://127.0.0.1:1/video"])
         .state()
         .to_string();
@@ -58,7 +58,7 @@ fn scheme_in_capitals_is_the_same_scheme() {
 }
 
 #[test]
-fn source_that_is_not_there_yet_is_warned_of_and_offline() {
+fn missing_source_is_warned_about_and_offline() {
     let sources = [
         "v=/dev/video99",
         "s=stills:/mnt/nope",
@@ -85,7 +85,7 @@ fn source_that_is_not_there_yet_is_warned_of_and_offline() {
 }
 
 #[test]
-fn listen_addresses_are_read_as_in_other_programs() {
+fn listen_address_without_host_means_all_interfaces() {
     // Each of them asks for a port that the test cannot know to be free, so only what does not
     // depend on it is checked.
     for (address, expected) in [
@@ -110,7 +110,7 @@ fn listen_addresses_are_read_as_in_other_programs() {
 }
 
 #[test]
-fn listener_on_all_interfaces_says_how_other_devices_reach_it() {
+fn listener_on_all_interfaces_prints_urls_for_other_devices() {
     let addresses = interfaces::addresses().expect("the kernel lists them");
     let urls = |port| {
         interfaces::urls(
@@ -138,7 +138,7 @@ fn listener_on_all_interfaces_says_how_other_devices_reach_it() {
 }
 
 #[test]
-fn listener_on_localhost_is_reached_by_each_of_its_addresses() {
+fn listener_on_localhost_accepts_ipv4() {
     let mut command = framecast();
     let mut child = command
         .args(["--listen", "localhost:0"])
