@@ -106,7 +106,7 @@ fn a_start_marker_that_is_hidden_twice_is_still_found() {
 }
 
 #[test]
-fn a_part_cut_anywhere_costs_the_next_one_nothing_and_keeps_nobody_waiting() {
+fn a_part_cut_anywhere_loses_no_other_frame_and_does_not_wait() {
     let (first, next) = (frame(1), frame(3));
     for jpeg in [frame(2), frame_with_thumbnail(2)] {
         for length in 0..jpeg.len() {
