@@ -20,23 +20,25 @@
 //!    attempt (`Connection::receive`, `WriteQueue::write_to`) ends in one of three ways, and only
 //!    these:
 //!    - **would block**: the bit is cleared, and the kernel will report the next edge;
-//!    - **nothing left**: all is written, or the input has ended;
-//!    - **own budget**: the connection has had its share of the turn. The bit stays set.
+//!    - **nothing left**: all is written, or the input has ended, which also clears `readable`;
+//!    - **own budget**: the attempt has had its share of the turn. The bit stays set.
 //! 4. `settle` runs again at the end of the turn. If the bit is still set and there is work, it
 //!    lists the connection again, and the next wait returns at once (`Hub::next_wake`).
 //!
-//! A bit that is cleared without "would block", or a connection that is not listed although its bit
-//! is set and it has work, is a lost edge: no event comes, and the viewer hangs. The simulation
-//! checks after each step that there is none.
+//! A bit that is cleared in another way, or a connection that is not listed although its bit is set
+//! and it has work, is a lost edge: no event comes, and the viewer hangs. The simulation checks
+//! after each step that there is none.
 //!
-//! These seven functions, 180 lines, are the whole mechanism: `EventLoop::wait` and `dispatch`,
-//! `Hub::ready`, `Hub::turn`, `Connections::settle`, `Connection::receive`, `WriteQueue::write_to`.
+//! These nine functions, 210 lines, set, test and clear the bits: `EventLoop::wait` and `dispatch`,
+//! `Hub::ready`, `Hub::turn`, `Connections::settle`, `Connection::receive` and `write`,
+//! `WriteQueue::write_to` and `write_step`. Four short ones state what work there is: a connection's
+//! `wants_receive`, `wants_write` and `wants_chunk`, and `Connections::has_work`.
 //!
 //! Some work needs no event. Timers are for that: a deadline, a repeated frame, a rate limit. Each
 //! turn has two times. `asked_at` is when the wait began: the kernel has reported all that happened
-//! before, so deadlines are compared with this time. `now` is when the wait ended, the time of all
-//! that the turn does. The difference matters after a process was stopped: by `now` all peers are
-//! late, by `asked_at` none is before its bytes are read.
+//! before, so deadlines expire by this time. `now` is when the wait ended, the time of what the turn
+//! receives, answers and sends. The difference matters after a process was stopped: by `now` all
+//! peers are late, by `asked_at` none is before its bytes are read.
 //!
 //! # The library
 //!
@@ -95,10 +97,10 @@
 //! | Layer | What lives there | What it does not know |
 //! |---|---|---|
 //! | [`options`] | the command line, checked once into plain values | sockets |
-//! | [`server`] | the I/O layer: the event loop, listeners, transports, child processes | byte formats, drivers |
+//! | [`server`] | the I/O layer: the event loop, listeners, transports, child processes | drivers |
 //! | [`site`] | the answers: routes, access control, pages | connections, the kernel |
 //! | [`hub`] | the deterministic core: connections, what they send, the turn | sockets, the clock, routes |
-//! | [`stream`] | the values it works with: frames, channels, bodies, answers, limits | connections |
+//! | [`stream`] | the values it works with: frames, channels, bodies, answers, limits | the hub, sockets, the clock |
 //! | [`text`] | text from outside: URLs, credentials to mask, text made printable | sockets, frames |
 //! | [`wire`] | bytes to values and back: HTTP heads, multipart, JPEG | sockets, the clock, addresses |
 //!
@@ -130,6 +132,9 @@
 //! | `server/restart.rs` | 165 | a restart that refuses no connection |
 //! | `server/camera` | 887 | a driver on demand, and the placeholder while it delivers no frames |
 //! | `stream/viewer.rs` | 174 | a body: the newest frame, when the rate limit allows it |
+//! | `stream/frame.rs` | 103 | one encoded copy of a frame, shared by all viewers |
+//! | `wire/multipart/encode.rs` | 133 | the encoding of that copy |
+//! | `stream/limits.rs` | 96 | every limit of the hub: what bounds a turn |
 //! | `stream/history.rs` | 141 | past frames by reference, bounded in time and bytes |
 //! | `stream/retained.rs` | 37 | the limit on memory that slow viewers hold, by reference counts |
 //! | `wire/http` | 895 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
@@ -142,8 +147,9 @@
 //!
 //! # The life of a frame
 //!
-//! From the driver's pipe to a viewer's socket, function by function. The first 18 run once for
-//! each frame, the last six once for each viewer.
+//! From the driver's pipe to a viewer's socket, function by function. Steps 1 to 10 run for each
+//! batch of bytes in the pipe, 11 to 15 once for each frame, 16 to 18 once for each turn, and the
+//! last six for each viewer. A turn sends to [`stream::Limits::sends_per_turn_max`] of them at most.
 //!
 //! 1. `server::event_loop::EventLoop::wait`: the kernel reports that the driver's pipe has become
 //!    readable.
@@ -175,16 +181,16 @@
 //!     taken back: the next pull may get a newer one.
 //! 23. [`stream::queue::WriteQueue::write_to`]: writes until the transport would block, nothing is
 //!     left, or the budget is reached.
-//! 24. `server::socket::Socket::write`: one system call.
+//! 24. `server::socket::Socket::write`: one system call; with TLS, the next flush makes it.
 //!
 //! # The life of a request
 //!
-//! A listener accepts the connection, and [`hub::Hub::admit`] assigns a slot and a number to it. It
-//! becomes readable, and [`wire::http::Request::parse`] parses the bytes: "not yet" until the head
-//! is whole. The turn calls the function `answer` of its caller, which authenticates the request
-//! and calls [`site::answer`]. That returns bytes, the frames of a camera, a [`hub::Body`], or "ask
-//! again when there is a frame", and sees the server only through [`site::View`]. The reply changes
-//! the connection's state, and with it the deadline.
+//! A listener accepts the connection, and [`hub::Hub::admit`] assigns a slot and a number to it.
+//! The next turn reads, at first without an edge, and [`wire::http::RequestReader`] tries to parse
+//! the bytes: "not yet" until the head is whole. The turn calls the function `answer` of its
+//! caller, which authenticates the request and calls [`site::answer`]. That returns bytes, the
+//! frames of a camera, a [`hub::Body`], or "ask again when there is a frame", and sees the server
+//! only through [`site::View`]. The reply changes the connection's state, and with it the deadline.
 
 // The life of a frame runs through private functions of public types.
 #![allow(rustdoc::private_intra_doc_links)]

@@ -27,12 +27,12 @@ pub enum State {
     Waiting(Exchange, Box<Request>, Awaited),
     /// Sends a reply. Its body is asked for the next chunk each time a chunk has left.
     Sending(Sending),
-    /// The last reply has left and writing is shut down. Input is read and discarded, and its bytes
-    /// are counted here: closing a socket with unread input makes the kernel send RST, and the peer
-    /// loses the end of the reply.
+    /// The last reply has left, and writing is shut down; in TLS, once `close_notify` is sent.
+    /// Input is read and discarded, and its bytes are counted here: closing a socket with unread
+    /// input makes the kernel send RST, and the peer loses the end of the reply.
     Closing(usize),
-    /// Closed. The slot stays taken until the end of the turn, so that a stale event cannot reach a
-    /// new connection.
+    /// Closed. The slot is freed at the end of the turn. A stale event cannot reach the next
+    /// connection in it: the number of its key differs.
     Closed,
 }
 
@@ -72,9 +72,9 @@ pub struct Connection<T> {
     pub queue: WriteQueue,
     /// The results of its writes so far.
     pub writes: WriteCounts,
-    /// A read may succeed: an edge has come, and no read since has returned "would block".
+    /// A read may succeed. Set at first and by an edge, cleared by "would block" and at EOF.
     pub readable: bool,
-    /// A write may succeed: an edge has come, and no write since has returned "would block".
+    /// A write may succeed. Set at first and by an edge, cleared by "would block".
     pub writable: bool,
     /// The kernel reported that both directions have ended.
     pub(super) gone: bool,
@@ -146,7 +146,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Whether to read now. During a reply, the next request stays in the kernel's buffer. During an
-    /// endless body, input is read and discarded: only a read shows that the peer has left.
+    /// endless body, input is read and discarded: only a read shows the end of the input.
     fn wants_read(&self) -> bool {
         let is_listening = match &self.state {
             State::Handshaking | State::Receiving | State::Closing(_) => true,
@@ -168,7 +168,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Reads until the transport would block, the input ends, or the budget is reached. Keeps the
-    /// bytes of requests. Returns whether the connection must end: the peer sends no more, or more
+    /// bytes of requests. Returns whether reading is over: the peer sends no more, or has sent more
     /// than a closing connection drains.
     pub(super) fn receive(
         &mut self,
@@ -270,7 +270,7 @@ impl<T: Transport> Connection<T> {
             Answer::Stream(head, body) => {
                 let length = body.length();
                 is_chunked = exchange.accepts_chunked && length.is_none();
-                // Without a length or a last chunk, the end of the connection ends the body.
+                // No request follows an endless body, or one that the end of the connection ends.
                 keep_alive &= length.is_some() || (is_chunked && body.topics().is_empty());
                 self.queue.push(match length {
                     Some(length) => head.encode_finite(Some(length as usize), keep_alive),
@@ -302,7 +302,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Marks the body ready: there may be a chunk. Returns whether the request of the connection
-    /// waits for a frame of this sequence.
+    /// waits for a frame, and this sequence is new enough.
     pub(super) fn wake(&mut self, sequence: u64) -> bool {
         match &mut self.state {
             State::Sending(sending) => sending.is_ready = true,

@@ -10,7 +10,7 @@ use super::connection::{Connection, State};
 use crate::stream::timers::Timers;
 use crate::stream::{Key, Limits, Transport};
 
-/// The hub changes a connection only through [`Connections::touch`]. The turn then calls
+/// The hub's steps borrow a connection mutably only from [`Connections::touch`]. The turn then calls
 /// [`Connections::settle`], which lists each touched connection by its bits and arms its timer. So
 /// no step of the hub can forget to reschedule a connection.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl<T: Transport> Connections<T> {
         Some(connection)
     }
 
-    /// Wakes a subscriber: see [`Connection::wake`]. No `touch`, since that moves no deadline.
+    /// Wakes a subscriber: see [`Connection::wake`]. No `touch`: sending does that to a listed one.
     pub(super) fn wake(&mut self, key: Key, sequence: u64) -> bool {
         let Some(connection) = lookup(&mut self.slab, key) else {
             return false;
@@ -105,8 +105,8 @@ impl<T: Transport> Connections<T> {
         }
     }
 
-    /// Lists each touched connection for the work that is left, and arms its timer for its deadline
-    /// or earlier.
+    /// Lists each touched connection for the work that is left, and arms a timer for its deadline,
+    /// unless an earlier one is armed.
     pub(super) fn settle(&mut self, limits: &Limits) {
         for key in self.touched.drain(..) {
             let Some(connection) = lookup(&mut self.slab, key) else {
@@ -152,8 +152,8 @@ impl<T: Transport> Connections<T> {
         is_listed || !self.touched.is_empty() || !self.closed.is_empty()
     }
 
-    /// Closes a connection and returns its last state. Its slot stays taken until
-    /// [`Connections::reap`], so that an event of the same batch cannot reach a new connection.
+    /// Closes a connection and returns its last state. [`Connections::reap`] frees its slot and
+    /// returns its transport, so that no descriptor is closed within a turn.
     pub(super) fn close(&mut self, key: Key) -> Option<State> {
         let connection = lookup(&mut self.slab, key)?;
         self.closed.push(key);

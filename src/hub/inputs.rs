@@ -74,7 +74,7 @@ impl<T: Transport> Hub<T> {
         connection.gone |= readiness.gone;
     }
 
-    /// Makes a picture the newest frame of `camera`. The next turn sends it.
+    /// Makes a picture the newest frame of `camera`. The next turns send it.
     pub fn publish(&mut self, camera: usize, captured: Captured<'_>, now: Instant) {
         self.show(camera, &captured, true, now);
     }

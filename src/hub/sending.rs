@@ -16,7 +16,7 @@ pub struct Sending {
     pub body: Option<Box<dyn Body>>,
     /// Another request may follow.
     pub(super) keep_alive: bool,
-    /// The body may end between any two chunks.
+    /// The hub may end the body after any chunk: see [`Body::topics`].
     pub(super) is_endless: bool,
     /// There may be a next chunk.
     pub(super) is_ready: bool,
@@ -24,11 +24,11 @@ pub struct Sending {
     is_chunked: bool,
     /// The body sends its last chunks.
     is_ending: bool,
-    /// The transport had no room for the chunk that is due.
+    /// The last write took no byte of a frame, which was taken back.
     is_blocked: bool,
     /// The body asked to be asked again at this time.
     ask_at: Option<Instant>,
-    /// When the transport last took a byte, or a silence ended. A stall is counted from here.
+    /// The start of the stall and keep-alive timeouts: the last byte taken, or new bytes to send.
     progress_at: Instant,
     /// When the first byte of the frame in flight left.
     begun_at: Option<Instant>,

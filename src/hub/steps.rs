@@ -14,7 +14,7 @@ use crate::stream::queue::{Pause, Progress};
 use crate::stream::{CloseReason, Key, Peer, Topic, Transport, Viewer};
 use crate::wire::http::Refusal;
 
-/// Writes to one connection in a turn: the chunk that had begun, the newest frame, and one more.
+/// Rounds of [`Hub::send`]: the rest of a chunk in flight, the newest frame, and what follows it.
 const ROUNDS_MAX: usize = 3;
 
 impl<T: Transport> Hub<T> {
@@ -144,8 +144,8 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Marks the bodies of a topic ready. Starts at a viewer that changes with each frame, so that
-    /// no viewer is always last. Returns the requests that wait for a frame of this sequence.
+    /// Marks the bodies of a topic ready. Each frame of any camera moves the start by one: with one
+    /// camera, no viewer is always last. Returns the requests that this sequence answers.
     pub(super) fn wake(&mut self, topic: Topic, sequence: u64) -> Vec<Key> {
         let Some(keys) = self.subscribers.get(&topic) else {
             return Vec::new();
@@ -178,7 +178,7 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Pulls chunks and writes them, until the body has none or the transport takes no more.
+    /// Pulls and writes chunks within [`ROUNDS_MAX`] and the write budget, one made chunk at most.
     /// Returns the bytes that were made; `None` if a chunk is due and `make` forbids to make it.
     pub(super) fn send(
         &mut self,
@@ -211,7 +211,7 @@ impl<T: Transport> Hub<T> {
         Some(made)
     }
 
-    /// Writes what is queued. Returns why writing stopped, or `None` if nothing was queued.
+    /// Writes what is queued or buffered. Returns why it stopped; `None` if it cannot, or fails.
     pub(super) fn write(
         &mut self,
         key: Key,
@@ -241,7 +241,7 @@ impl<T: Transport> Hub<T> {
         Some(pause)
     }
 
-    /// Called when a body has ended, and again when all that follows it has left.
+    /// Queues what follows an ended body. Once the queue is empty, completes the reply.
     fn body_ended(&mut self, key: Key, now: Instant) {
         let connection = self.connections.touch(key);
         if let Some(mut state) = connection.and_then(|connection| connection.end_body(now)) {

@@ -1,8 +1,8 @@
 //! The turn: receive, expire, answer, send, reap, for all connections and in this order.
 //!
-//! The inputs between two turns only leave marks: [`Hub::ready`] sets bits, [`Hub::publish`]
-//! replaces a frame, [`Hub::admit`] adds a connection. [`Hub::turn`] does the work. The event loop,
-//! the simulation, the tests and the benches call the same function.
+//! Inputs come between two turns: [`Hub::ready`] sets bits, [`Hub::publish`] replaces a frame,
+//! [`Hub::admit`] adds a connection. Some queue a reply or close a connection. [`Hub::turn`] reads
+//! and writes. The event loop, the simulation, the tests and the benches call the same function.
 
 use std::time::Instant;
 
@@ -26,18 +26,18 @@ impl<T: Transport> Hub<T> {
         self.receive_unread(tick.now);
         // Before answers: a request whose wait has expired is answered in this turn.
         self.expire(tick.asked_at);
-        // Before sending: a reply leaves in the turn that made it.
+        // Before sending: a reply can leave in the turn that made it.
         self.answer_calls(tick.now, answer);
         self.connections.settle(&self.live.limits);
         // After all that adds bytes: one write sends them.
         self.send_pending(tick.now, clock);
-        // After sending: the most delayed viewer gets a frame when the history drops it.
+        // After sending: the longest delay of a viewer ends when the history drops the frame.
         if self.live.outdate(tick.asked_at) {
             self.bound_retained(tick.now);
         }
         // Again: a connection whose bits are still set is listed, so no edge is lost.
         self.connections.settle(&self.live.limits);
-        // Last: events and lists may name a closed connection until here.
+        // Last: a free slot can be reused. The number in a key then excludes old events and lists.
         let closed = self.connections.reap();
         Turned { closed }
     }
@@ -60,14 +60,14 @@ impl<T: Transport> Hub<T> {
     }
 
     /// Handles expired deadlines: closes late peers, and asks idle bodies.
-    fn expire(&mut self, now: Instant) {
-        while let Some(key) = self.connections.pop_due(now) {
-            if self.is_overdue(key, now) {
+    fn expire(&mut self, asked_at: Instant) {
+        while let Some(key) = self.connections.pop_due(asked_at) {
+            if self.is_overdue(key, asked_at) {
                 // The transport may have room: then the delay was ours, and a write shows it.
-                self.write(key, now, || now);
+                self.write(key, asked_at, || asked_at);
             }
-            if self.is_overdue(key, now) {
-                self.overdue(key, now);
+            if self.is_overdue(key, asked_at) {
+                self.overdue(key, asked_at);
             }
         }
     }

@@ -7,7 +7,8 @@
 //!
 //! 1. Would block: the bit is cleared, and the kernel owes the next edge.
 //! 2. Nothing left: everything is written, or the input has ended.
-//! 3. Own budget reached: the bit stays set, and the next wait takes no time.
+//! 3. Own budget reached: the bit stays set, and the next wait takes no time. But a listener that
+//!    may not accept yet waits for a timer or a closed connection: see [`super::listener`].
 //!
 //! Otherwise an edge is lost: no event reports the bytes that are left, and the viewer hangs. The
 //! loops are in [`super::listener`], [`super::child`], [`super::camera::frames`] and [`crate::hub`].
@@ -109,7 +110,7 @@ impl EventLoop {
         self.accept(tick.now);
         // After the answers: they decide which cameras run and which passwords are checked.
         self.attend_children(tick);
-        // Last: the statistics cover a whole turn. The next turn sends them.
+        // Last: the figures cover this turn's work, but not its duration. The next turn sends them.
         self.report(count, tick.now);
         Ok(())
     }

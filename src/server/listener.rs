@@ -289,7 +289,7 @@ impl Listener {
     }
 
     fn new(inner: Inner, is_encrypted: bool) -> Self {
-        // Connections may have arrived before the socket is registered.
+        // The first attempt needs no edge: an inherited socket may have connections already.
         Self {
             inner,
             is_encrypted,

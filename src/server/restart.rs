@@ -2,7 +2,7 @@
 //!
 //! A listening socket is a queue in the kernel. While any process has it open, new connections wait
 //! in the queue, and none is refused. So the new process starts with the sockets of the old one.
-//! Both accept until the new one is ready; then the old one stops.
+//! The old one accepts until the new one signals, before its first turn, that it is ready.
 //!
 //! The sockets are passed in the way of systemd's socket activation (sd_listen_fds(3)), which is
 //! supported by the same code: `LISTEN_FDS` is their number, the first one is descriptor 3, and

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!         start            exit, schedule_restart
-//!   Off ---------> Running ---------------------> Backoff ---> start
+//!   Off ---------> Running ---------------------> Backoff ---> start; stop: Off
 //!    ^                | stop
 //!    |      exit      v
 //!    +------------ Stopping     SIGTERM first, SIGKILL after KILL_AFTER
@@ -51,7 +51,7 @@ pub(super) struct Supervised<P> {
     spec: DriverSpec,
     state: State<P>,
     backoff: Duration,
-    /// Counts the starts. An event of an older generation is ignored.
+    /// Counts the calls of `start`. An event of an older generation is ignored.
     generation: u32,
     /// The server is shutting down: no further start.
     is_retired: bool,
@@ -76,7 +76,7 @@ enum State<P> {
 struct Running<P> {
     child: Child,
     data: P,
-    /// A pipe may have bytes: an edge came, or a budget ended the last read.
+    /// There may be bytes or an exit: an edge or SIGCHLD came, or a budget ended the last read.
     is_ready: bool,
     /// SIGCHLD came since the last call of waitid(2).
     may_have_exited: bool,
@@ -414,7 +414,7 @@ impl<P> Supervised<P> {
             }
     }
 
-    /// The number of starts, failed ones included.
+    /// The number of calls of [`Supervised::start`], failed ones included.
     pub(super) fn starts(&self) -> u32 {
         self.generation
     }

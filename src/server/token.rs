@@ -84,6 +84,7 @@ const LISTENER: usize = 2;
 const OTHER: usize = 3;
 const SIGNALS: usize = 0;
 const BACKGROUND: usize = 1;
+const ADDRESSES: usize = 2;
 
 impl Owner {
     /// Returns the token to register this owner's socket or pipe under.
@@ -96,9 +97,9 @@ impl Owner {
                 (id.kind as u32) << CHILD_KIND_SHIFT | id.index,
             ),
             Owner::Listener(index) => (LISTENER, 0, index as u32),
-            Owner::Signals => (OTHER, 0, 0),
-            Owner::Background => (OTHER, 0, 1),
-            Owner::Addresses => (OTHER, 0, 2),
+            Owner::Signals => (OTHER, 0, SIGNALS as u32),
+            Owner::Background => (OTHER, 0, BACKGROUND as u32),
+            Owner::Addresses => (OTHER, 0, ADDRESSES as u32),
         };
         Token(
             owner << OWNER_SHIFT

@@ -18,8 +18,8 @@ pub trait Body: Any + fmt::Debug {
     /// not read causes no work. A chunk that is no frame has at most 16 KiB.
     fn next(&mut self, live: &Live, now: Instant) -> Next;
 
-    /// The topics that make it ready after [`Next::NotYet`]. A body with topics is endless: it may
-    /// end between any two chunks. A body without must not look complete before it is.
+    /// The topics that make it ready after [`Next::NotYet`]. A body with topics is endless: the hub
+    /// may end it after any chunk. A body without must not look complete before it is.
     fn topics(&self) -> Vec<Topic> {
         Vec::new()
     }

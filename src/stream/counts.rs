@@ -182,7 +182,7 @@ pub struct WriteCounts {
     pub sent_bytes: u64,
     /// Writes of which the transport took a part.
     pub partial_writes: u64,
-    /// Writes that returned "would block".
+    /// Writes that returned "would block"; in [`Totals`], also reads.
     pub would_blocks: u64,
 }
 

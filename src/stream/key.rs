@@ -1,7 +1,7 @@
 //! The name of a connection.
 
 /// The name of a connection: its slot in the table, and its number. A later connection may reuse
-/// the slot, but not the number.
+/// the slot; the number only after 2^30 connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The index in the table.

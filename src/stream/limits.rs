@@ -16,8 +16,8 @@ pub const TOO_SLOW: Refusal = Refusal {
 pub struct Limits {
     /// For the transport's handshake, from the admission of the connection.
     pub handshake_timeout: Duration,
-    /// For a whole request head, from the admission of the connection; after keep-alive, from the
-    /// first byte of the head. Absolute: further bytes do not extend it.
+    /// For a whole request head, from the admission or the end of the handshake; after keep-alive,
+    /// from its first byte or the reply before it. Only the few blank lines before it extend this.
     pub request_timeout: Duration,
     /// For silence between two requests (keep-alive).
     pub idle_timeout: Duration,
@@ -54,14 +54,14 @@ pub struct Limits {
     pub history_bytes_max: usize,
     /// Clips at one time: each holds references to frames.
     pub clips_max: usize,
-    /// Bytes read from one connection in one turn.
+    /// Bytes after which one attempt to read from a connection ends.
     pub read_budget_bytes: usize,
     /// Connections that are sent to in one turn. The others follow after the next wait for events.
     pub sends_per_turn_max: usize,
     /// Bytes of bodies that are made in one turn, which takes a fraction of a millisecond. Further
     /// connections are asked in the next turn, so fast readers of tables cannot delay a frame.
     pub make_budget_bytes: usize,
-    /// Bytes after which writing to a connection goes on in the next turn.
+    /// Bytes after which one attempt to write to a connection ends. The next turn goes on.
     pub write_budget_bytes: usize,
 }
 

@@ -82,7 +82,7 @@ impl Live {
         self.channels.iter().map(|channel| channel.viewers).sum()
     }
 
-    /// Removes frames that are too old from the histories. Returns whether there were any.
+    /// Empties each history whose newest frame is too old. Returns whether there was any.
     pub fn outdate(&mut self, now: Instant) -> bool {
         let is_outdated =
             |channel: &&mut Channel| channel.history.ends_at().is_some_and(|end| end <= now);
@@ -93,7 +93,7 @@ impl Live {
             > 0
     }
 
-    /// Returns when [`Live::outdate`] has the next frame to remove.
+    /// Returns when [`Live::outdate`] has the next history to empty, if no frames come.
     pub fn next_outdated(&self) -> Option<Instant> {
         self.channels
             .iter()

@@ -1,7 +1,7 @@
 //! The values that the hub works with, one file each: frames, histories and counts, peers and their
 //! networks, answers and bodies, limits.
 //!
-//! Nothing here knows a connection, a socket or a clock. Read [`crate::hub`] first.
+//! Nothing here uses the hub, a socket or a clock. Read [`crate::hub`] first.
 
 pub mod answer;
 pub mod body;

@@ -1,8 +1,8 @@
 //! The bytes that wait for the transport of one peer.
 //!
-//! A queue holds a head, a page, a chunk, or one frame. A frame of which no byte has left is taken
-//! back, and the next pull gets the newest one. A frame that has begun is sent to its end. So no
-//! old frame waits, and no part of a stream is torn.
+//! A queue holds a head, a page or a chunk, and one frame at most, as its last chunk. A frame of
+//! which no byte has left is taken back, and the next pull gets the newest one. A frame that has
+//! begun is sent to its end. So no old frame waits, and no part of a stream is torn.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 
 use super::body::{Chunk, Shown};
 
-/// Chunks in one vectored write at most: the start, the bytes and the end of a chunk are three.
+/// Chunks in one vectored write at most: the start, bytes and end of one, and the end of the body.
 const SLICES_MAX: usize = 4;
 
 /// The chunks for one peer, in order. A frame is always the last one.
@@ -23,7 +23,7 @@ pub struct WriteQueue {
     has_begun: bool,
 }
 
-/// Why writing stopped. There is no fourth reason: the three-way rule of an edge-triggered loop.
+/// Why writing stopped without an error: the three-way rule of an edge-triggered loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pause {
     /// The transport returned "would block": an edge will come.
@@ -45,7 +45,7 @@ pub struct Progress {
     pub delivered: Option<Shown>,
     /// The last byte of a chunk left.
     pub is_through: bool,
-    /// The transport took some of the bytes, but not all.
+    /// The transport took bytes, then returned "would block" before all had left.
     pub is_partial: bool,
     /// Why writing stopped.
     pub pause: Pause,
@@ -179,8 +179,8 @@ impl WriteQueue {
         Ok(None)
     }
 
-    /// One system call for all that is there: a plain write for the usual single chunk, else a
-    /// vectored one.
+    /// Calls the transport once: a plain write for the usual single chunk, else a vectored one of
+    /// up to [`SLICES_MAX`].
     fn write_once(&self, transport: &mut impl Write) -> io::Result<usize> {
         if let ([only], []) = self.chunks.as_slices() {
             return transport.write(&only.bytes);

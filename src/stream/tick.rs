@@ -6,10 +6,10 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
     /// When the kernel was asked for events. It has reported all that had happened by then, so
-    /// deadlines are compared with this time. If they were compared with `now`, a process that was
-    /// stopped during its wait would close peers whose bytes it has not read yet.
+    /// deadlines expire by this time. If they expired by `now`, a process that was stopped during
+    /// its wait would close peers whose bytes it has not read yet.
     pub asked_at: Instant,
-    /// When the wait ended. The time of all that the turn receives, answers and sends.
+    /// When the wait ended. The time of what the turn receives, answers and sends.
     pub now: Instant,
 }
 

@@ -32,7 +32,7 @@ pub struct Viewer {
     pacer: Option<Box<Pacer>>,
     /// When the first byte of a frame last left.
     sent_at: Instant,
-    /// Since when no frame is in flight; `None` if the transport had no room for the next one.
+    /// When a frame was last delivered, at first `since`; `None` if one had no room after that.
     free_since: Option<Instant>,
     /// The delimiter that ends the stream has been returned.
     is_closed: bool,

@@ -113,7 +113,7 @@ impl Tls {
         }
     }
 
-    /// Counts of handshakes and certificate_reloads.
+    /// Returns the counts of handshakes and of certificate reloads.
     pub fn counts(&self) -> snapshot::Tls {
         self.shared.counts.get()
     }

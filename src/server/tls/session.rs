@@ -25,8 +25,8 @@ use crate::hub::Transport;
 use crate::wire::http::{Refusal, Status};
 
 /// The maximum of one write: two records (RFC 8446, section 5.1). Each write is a system call: with
-/// one record, a frame of 84 KB costs half as much again. With four, viewers that never read hold
-/// twice the memory.
+/// one record, a frame of 84 KB costs 50 % more. With four, viewers that never read hold twice the
+/// memory.
 const WRITE_BYTES_MAX: usize = 32 * 1024;
 
 /// How often one `read` may read the socket without a decrypted byte. A peer may send empty records

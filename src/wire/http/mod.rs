@@ -7,7 +7,7 @@
 //!
 //! # The result does not depend on segmentation
 //!
-//! [`Request::parse`] is called after each read. Its result must not depend on how the network
+//! [`RequestReader`] tries to parse after each read. The result must not depend on how the network
 //! split the bytes. Two stages guarantee that:
 //!
 //! 1. `head` scans lines from the first byte and stops at an error, at the end of the head, or at
