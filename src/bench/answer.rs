@@ -12,7 +12,7 @@ pub enum Refusal {
     #[error("the response is not HTTP/1")]
     NotHttp,
     /// Another status than 200.
-    #[error("the server responded with status {0}")]
+    #[error("the server responded with status {status}{remedy}", status = .0, remedy = remedy(*.0))]
     Status(u16),
     /// The content type is not multipart, or has no boundary.
     #[error("the response is {0:?}; expected a multipart stream")]
@@ -20,6 +20,14 @@ pub enum Refusal {
     /// A transfer coding, which RFC 9112, section 6.1, forbids in a response to HTTP/1.0.
     #[error("the response is chunked although the request is HTTP/1.0")]
     Chunked,
+}
+
+/// Returns the remedy for a status, if there is one.
+fn remedy(status: u16) -> &'static str {
+    match status {
+        401 => "; write http://USER:PASSWORD@HOST/PATH, or add ?token=TOKEN",
+        _ => "",
+    }
 }
 
 /// Parses a response head. Returns a searcher for the delimiter of its parts.

@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Args {
     /// Stream to watch: http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]
     ///
-    /// USER:PASSWORD@ may stand before HOST. Any certificate is accepted. The figures and the report
+    /// For a login, write USER:PASSWORD@ before HOST, or ?token=TOKEN. Any certificate is accepted. The figures and the report
     /// mask the user, the password and all values behind the ?.
     pub url: SecretAddress,
     /// Number of steady viewers: they read as fast as they can
@@ -189,7 +189,11 @@ fn print_end(steps: &[Outcome], args: &Args) -> io::Result<()> {
         (false, steps) => {
             write!(out, "\n{}", verdict::headline(steps))?;
             verdict::warning(steps).map_or(Ok(()), |doubt| write!(out, "\n{doubt}"))?;
-            write!(out, "\n\nTerms:\n{}", terms::legend(steps).trim_end())?;
+            write!(
+                out,
+                "\n\nTerms:\n{}",
+                terms::legend(steps, !args.ramp.is_empty()).trim_end()
+            )?;
         }
     }
     writeln!(out)

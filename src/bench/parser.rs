@@ -40,8 +40,9 @@ pub struct Tally {
     /// Malformed parts: no JPEG at the beginning or end, no delimiter at the end, or an invalid
     /// header.
     pub damaged: u64,
-    /// Gaps in the sequence numbers: frames that this viewer did not get.
-    pub skipped: u64,
+    /// Gaps in the sequence numbers: frames that this viewer did not get. `None` if the server sends
+    /// no numbers.
+    pub skipped: Option<u64>,
     /// Bytes of the stream, with heads and delimiters.
     pub bytes: u64,
 }
@@ -58,7 +59,9 @@ impl Tally {
         self.repeated += other.repeated;
         self.out_of_order += other.out_of_order;
         self.damaged += other.damaged;
-        self.skipped += other.skipped;
+        if let Some(skipped) = other.skipped {
+            *self.skipped.get_or_insert(0) += skipped;
+        }
         self.bytes += other.bytes;
     }
 }
@@ -358,14 +361,14 @@ impl Parser {
             (Some(last), Some(order)) if order < last => Order::Decreased,
             _ => Order::New,
         };
-        match order_change {
-            Order::First => self.tally.frames += 1,
-            Order::New => {
-                self.tally.frames += 1;
-                if let (Some(last), Some(sequence)) = (self.last_order, self.part.header.sequence) {
-                    self.tally.skipped += sequence.saturating_sub(last).saturating_sub(1);
-                }
+        if let Some(sequence) = self.part.header.sequence {
+            let skipped = self.tally.skipped.get_or_insert(0);
+            if let (Order::New, Some(last)) = (order_change, self.last_order) {
+                *skipped += sequence.saturating_sub(last).saturating_sub(1);
             }
+        }
+        match order_change {
+            Order::First | Order::New => self.tally.frames += 1,
             Order::Repeat => self.tally.repeated += 1,
             Order::Decreased => self.tally.out_of_order += 1,
         }

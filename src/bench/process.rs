@@ -37,6 +37,13 @@ pub struct FamilyUsage {
     pub children: Usage,
 }
 
+impl FamilyUsage {
+    /// Whether the process had descendants that used CPU time or memory.
+    pub fn has_children(&self) -> bool {
+        self.children.cpu_seconds > 0.0 || self.children.rss_peak_bytes > 0
+    }
+}
+
 /// Measures a process and its descendants.
 #[derive(Debug)]
 pub struct Meter {

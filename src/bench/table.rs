@@ -10,7 +10,7 @@ impl fmt::Display for Outcome {
         let url = &self.plan.url;
         writeln!(
             out,
-            "{url}: {:.1} s of figures, after {:.1} s of joining",
+            "{url}: measured for {:.1} s, after connecting all viewers in {:.1} s",
             self.seconds, self.joining_seconds
         )?;
         writeln!(out)?;
@@ -69,7 +69,10 @@ impl Outcome {
             } else {
                 "-".to_owned()
             };
-            write!(out, "{:>9}{:>9}", tally.skipped, tally.repeated)?;
+            let skipped = tally
+                .skipped
+                .map_or("-".to_owned(), |skipped| skipped.to_string());
+            write!(out, "{skipped:>9}{:>9}", tally.repeated)?;
             writeln!(
                 out,
                 "{:>14}{:>9}{differ:>8}",
@@ -84,7 +87,7 @@ impl Outcome {
         let megabytes = bytes as f64 / 1e6;
         writeln!(
             out,
-            "{megabytes:.1} MB, {:.1} MB/s",
+            "{megabytes:.1} MB received, {:.1} MB/s",
             megabytes / self.seconds
         )
     }
@@ -105,14 +108,17 @@ impl Outcome {
 
     fn write_server(&self, out: &mut fmt::Formatter, server: &FamilyUsage) -> fmt::Result {
         write_usage(out, "server", &server.own)?;
-        write_usage(out, "children", &server.children)?;
-        if let (Some(own), Some(family)) = (self.cpu_per_part_us(), self.family_cpu_per_part_us()) {
-            writeln!(
+        if server.has_children() {
+            write_usage(out, "children", &server.children)?;
+        }
+        match (self.cpu_per_part_us(), self.family_cpu_per_part_us()) {
+            (Some(own), Some(family)) if server.has_children() => writeln!(
                 out,
                 "CPU per frame: server {own:.2} us, with its children {family:.2} us"
-            )?;
+            ),
+            (Some(own), _) => writeln!(out, "CPU per frame: server {own:.2} us"),
+            (None, _) => Ok(()),
         }
-        Ok(())
     }
 
     fn present_groups(&self) -> impl Iterator<Item = (&'static str, &Group)> {
@@ -175,7 +181,7 @@ fn write_quantiles(out: &mut fmt::Formatter, name: &str, times: &Quantiles) -> f
 fn write_usage(out: &mut fmt::Formatter, name: &str, usage: &Usage) -> fmt::Result {
     writeln!(
         out,
-        "{name:<13} CPU {:>8.3} s, {:>5.1} % of a core; memory {:.1} MiB, then {:.1} MiB, at most {:.1} MiB",
+        "{name:<13} CPU {:>8.3} s, {:>5.1} % of a core; memory {:.1} MiB at the start, {:.1} MiB at the end, peak {:.1} MiB",
         usage.cpu_seconds,
         usage.cpu_percent,
         mebibytes(usage.rss_start_bytes),

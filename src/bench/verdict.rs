@@ -48,13 +48,14 @@ pub fn headline(steps: &[Outcome]) -> String {
         _ => format!("{} viewers", grouped(count as u64)),
     };
     let full_fps = full_fps(steps);
-    let full = format!("the full {full_fps:.1} fps");
+    let best = format!("the {full_fps:.1} fps of the best one");
+    let full = format!("{best}, less at most 1 % or 2 frames");
     match (sustained(steps).map(viewers), starved(steps).map(viewers)) {
-        (Some(sustained), None) if full_fps > 0.0 => format!("With {sustained}, all had {full}."),
+        (Some(sustained), None) if full_fps > 0.0 => format!("With {sustained}, each got {full}."),
         (Some(sustained), Some(starved)) => {
-            format!("Up to {sustained}, all had {full}; with {starved}, some had less.")
+            format!("Up to {sustained}, each got {full}; with {starved}, some got less.")
         }
-        (None, Some(starved)) => format!("With {starved}, some had less than {full}."),
+        (None, Some(starved)) => format!("With {starved}, some got less than {best}."),
         (_, None) => "No steady viewer got a frame.".to_owned(),
     }
 }

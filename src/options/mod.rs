@@ -132,9 +132,9 @@ pub enum Command {
     /// Load-test an MJPEG server: frame rates, damaged frames, latency, CPU and memory
     ///
     /// Opens many viewers of one stream from one thread, waits until all are connected, measures
-    /// for --seconds and prints the figures with a definition of each term. Any server of
-    /// multipart/x-mixed-replace with JPEG parts will do. Latency needs X-Timestamp and skipped
-    /// frames need X-Frame-Sequence in each part; framecast sends both.
+    /// for --seconds and prints the figures. Their terms are defined below them in the output. Any
+    /// server of multipart/x-mixed-replace with JPEG parts will do. Latency needs X-Timestamp and
+    /// skipped frames need X-Frame-Sequence in each part; framecast sends both.
     #[cfg(feature = "bench")]
     Bench(bench::Args),
     /// Print the help of a command or a topic of the guide; without a name, list them

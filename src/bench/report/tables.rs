@@ -56,9 +56,9 @@ const PROCESSES: [Column; 7] = [
     ("process", ""),
     ("CPU", "s"),
     ("CPU", "% of a core"),
-    ("memory at first", "MiB"),
+    ("memory at the start", "MiB"),
     ("at the end", "MiB"),
-    ("at most", "MiB"),
+    ("peak", "MiB"),
 ];
 
 /// Returns the overview table, with a row per step.
@@ -119,15 +119,8 @@ pub(super) fn deliveries(steps: &[Outcome]) -> String {
             .map(known),
         );
         row.push(fps.map_or_else(unknown, |fps| grouped(fps.short_viewers as u64)));
-        row.extend(
-            [
-                tally.skipped,
-                tally.repeated,
-                tally.out_of_order,
-                tally.damaged,
-            ]
-            .map(grouped),
-        );
+        row.push(tally.skipped.map_or_else(unknown, grouped));
+        row.extend([tally.repeated, tally.out_of_order, tally.damaged].map(grouped));
         row.push(if step.plan.verify {
             grouped(*mismatched)
         } else {
@@ -183,11 +176,10 @@ pub(super) fn processes(steps: &[Outcome]) -> String {
         row
     };
     let rows = steps.iter().flat_map(|step| {
-        let server = step
-            .server
-            .iter()
-            .flat_map(|server| [("server", &server.own), ("children", &server.children)]);
+        let server = step.server.iter().map(|server| ("server", &server.own));
+        let children = step.server.iter().filter(|server| server.has_children());
         server
+            .chain(children.map(|server| ("children", &server.children)))
             .chain([("bench", &step.bench)])
             .map(move |(process, usage)| row(step, process, usage))
     });

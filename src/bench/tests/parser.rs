@@ -84,7 +84,7 @@ fn valid_stream_counts_the_same_for_every_split() {
             repeated: 1,
             out_of_order: 1,
             damaged: 0,
-            skipped: 2,
+            skipped: Some(2),
             bytes
         }
     );
