@@ -25,7 +25,7 @@ pub enum Refusal {
 /// Returns the remedy for a status, if there is one.
 fn remedy(status: u16) -> &'static str {
     match status {
-        401 => "; write http://USER:PASSWORD@HOST/PATH, or add ?token=TOKEN",
+        401 => "; write http://USER:PASSWORD@HOST/PATH, or add a token as the parameter token",
         _ => "",
     }
 }

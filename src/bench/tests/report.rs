@@ -168,6 +168,24 @@ fn unknown_figures_are_omitted() {
 }
 
 #[test]
+fn text_marks_unknown_skipped_frames_and_omits_missing_children() {
+    let mut step = step(vec![300; 3]);
+    let row = |step: &Outcome| {
+        let text = step.to_string();
+        let row = text
+            .lines()
+            .find(|line| line.starts_with("steady"))
+            .unwrap();
+        let cells: Vec<String> = row.split_whitespace().map(str::to_owned).collect();
+        (cells[9].clone(), text.contains("children"))
+    };
+    assert_eq!(row(&step), ("-".to_owned(), false));
+    step.steady.tally.skipped = Some(0);
+    step.server.as_mut().unwrap().children.rss_peak_bytes = 1;
+    assert_eq!(row(&step), ("0".to_owned(), true));
+}
+
+#[test]
 fn headline_names_the_largest_step_with_the_full_rate() {
     let full = [
         step(vec![300; 10]),
