@@ -201,8 +201,18 @@ pub(super) fn parse(
         }
     };
     let mut cameras: Vec<CameraSettings> = Vec::new();
-    for (index, given) in arguments.into_iter().chain(options).enumerate() {
+    let given: Vec<_> = arguments.into_iter().chain(options).collect();
+    let are_several = given.len() > 1;
+    for (index, given) in given.into_iter().enumerate() {
         let (name, text) = split(&given)?;
+        // The name or the position, but never the source, which may hold a password.
+        let place = match name.as_ref().filter(|name| !name.contains('@')) {
+            Some(name) => format!("{}, camera {name}", given.place),
+            None if are_several && !given.is_variable => {
+                format!("{}, camera {}", given.place, index + 1)
+            }
+            None => given.place.clone(),
+        };
         let name = name.unwrap_or_else(|| match index {
             0 => "camera".to_owned(),
             _ => format!("camera{}", index + 1),
@@ -214,10 +224,7 @@ pub(super) fn parse(
                         place: given.place.clone(),
                         problem,
                     },
-                    None => OptionsError::Source {
-                        place: given.place.clone(),
-                        error,
-                    },
+                    None => OptionsError::Source { place, error },
                 })?;
         if cameras.iter().any(|camera| camera.name == name) {
             return Err(OptionsError::DuplicateCamera {

@@ -169,7 +169,7 @@ fn error_in_a_variable_names_variable_and_line() {
         (
             "FRAMECAST_CAMERA",
             "\na=stills:\nb=carrier-pigeon:\n",
-            "FRAMECAST_CAMERA, line 3: unknown source",
+            "FRAMECAST_CAMERA, line 3, camera b: unknown source",
         ),
         (
             "FRAMECAST_CAMERA",

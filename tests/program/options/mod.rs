@@ -252,6 +252,14 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (&["cameas"], "tip: a similar subcommand exists: 'cameras'"),
     (
+        &["--camera", "front=/dev/vidoe0"],
+        "framecast: --camera, camera front: unknown source",
+    ),
+    (
+        &["--camera", "pattern:", "--camera", "/dev/vidoe0"],
+        "framecast: --camera, camera 2: unknown source",
+    ),
+    (
         &["serve", "carrier-pigeon:"],
         "framecast: SOURCE: unknown source",
     ),
