@@ -58,6 +58,14 @@ pub(super) struct Response {
     ended: bool,
 }
 
+/// Whether the query of a URL has this parameter.
+fn has_parameter(url: &Url, name: &str) -> bool {
+    let query = url.target().split_once('?').map_or("", |(_, query)| query);
+    query
+        .split('&')
+        .any(|parameter| parameter.split('=').next() == Some(name))
+}
+
 /// The result of waiting for more of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Read {
@@ -103,6 +111,7 @@ impl<'a> Client<'a> {
                 }
                 401 => self.login = Some(self.next_login(&url, &response.head, &mut tried)?),
                 403 => return Err(Fault::Forbidden),
+                404 if has_parameter(&url, "camera") => return Err(Fault::CameraNotFound),
                 404 => return Err(Fault::NotFound),
                 status => return Err(Fault::Status(named(status))),
             }
@@ -116,7 +125,10 @@ impl<'a> Client<'a> {
             return Err(Fault::CredentialsElsewhere(shown(url.host().as_bytes())));
         }
         if self.source.credentials.is_none() {
-            return Err(Fault::CredentialsMissing);
+            return Err(match has_parameter(url, "token") {
+                true => Fault::TokenRejected,
+                false => Fault::CredentialsMissing,
+            });
         }
         Login::next(head, tried)
     }

@@ -82,6 +82,11 @@ pub enum Fault {
     /// 401 without credentials.
     #[error("user and password required; write http://USER:PASSWORD@HOST/PATH")]
     CredentialsMissing,
+    /// 401 for a URL with a token and without credentials.
+    #[error(
+        "token rejected; check that it is spelled right, has not expired and is for this camera"
+    )]
+    TokenRejected,
     /// 401, with credentials.
     #[error("user or password rejected; check them (in the address, %40 stands for @)")]
     CredentialsWrong,
@@ -103,6 +108,11 @@ pub enum Fault {
     /// 404.
     #[error("path not found (404 Not Found); {STREAM_ADDRESSES}")]
     NotFound,
+    /// 404 for a URL with the parameter `camera`.
+    #[error(
+        "path or camera not found (404 Not Found); check the name behind camera=, or {STREAM_ADDRESSES}"
+    )]
+    CameraNotFound,
     /// Any other status outside 2xx.
     #[error("unexpected status {0}; open the address in a browser")]
     Status(String),
@@ -131,6 +141,7 @@ impl Fault {
             Self::Certificate(_)
                 | Self::OldTls(_)
                 | Self::CredentialsMissing
+                | Self::TokenRejected
                 | Self::CredentialsWrong
                 | Self::CredentialsElsewhere(_)
                 | Self::Challenge(_)

@@ -39,6 +39,21 @@ fn error_status_is_reported() {
 }
 
 #[test]
+fn rejected_token_and_unknown_camera_name_the_parameter() {
+    for (status, query, sentence) in [
+        ("401 No", "camera=front&token=a.b", "token rejected"),
+        ("401 No", "camera=front", "user and password required"),
+        ("404 No", "camera=front&token=a.b", "camera="),
+    ] {
+        let bytes = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        let upstream = Upstream::sending(bytes);
+        let url = upstream.url(&format!("/stream?{query}#timeout=15s"));
+        let failure = Driver::start(url).failure();
+        assert!(failure.contains(sentence), "{failure}");
+    }
+}
+
+#[test]
 fn body_that_is_no_picture_is_reported() {
     for (fields, body, what) in [
         (
