@@ -25,8 +25,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Args {
     /// Stream to watch: http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]
     ///
-    /// For a login, write USER:PASSWORD@ before HOST, or ?token=TOKEN. Any certificate is accepted. The figures and the report
-    /// mask the user, the password and all values behind the ?.
+    /// For a login, write USER:PASSWORD@ before HOST, or ?token=TOKEN. Any certificate is accepted.
+    /// The figures and the report mask the user, the password and all values behind the ?.
     pub url: SecretAddress,
     /// Number of steady viewers: they read as fast as they can
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = count, allow_negative_numbers = true)]

@@ -181,7 +181,8 @@ fn write_quantiles(out: &mut fmt::Formatter, name: &str, times: &Quantiles) -> f
 fn write_usage(out: &mut fmt::Formatter, name: &str, usage: &Usage) -> fmt::Result {
     writeln!(
         out,
-        "{name:<13} CPU {:>8.3} s, {:>5.1} % of a core; memory {:.1} MiB at the start, {:.1} MiB at the end, peak {:.1} MiB",
+        "{name:<13} CPU {:>8.3} s, {:>5.1} % of a core; \
+         memory {:.1} MiB at the start, {:.1} MiB at the end, peak {:.1} MiB",
         usage.cpu_seconds,
         usage.cpu_percent,
         mebibytes(usage.rss_start_bytes),
