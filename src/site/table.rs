@@ -204,7 +204,7 @@ mod tests {
     fn camera_name_is_escaped_in_text_and_links() {
         let page = opening("a<b> & \"K\u{fc}che\" {query}");
         assert!(
-            page.contains("<title>a&lt;b&gt; &amp; &quot;K\u{fc}che&quot; {query}, frame"),
+            page.contains("<title>Frames of a&lt;b&gt; &amp; &quot;K\u{fc}che&quot; {query} "),
             "{page}"
         );
         assert!(

@@ -20,7 +20,7 @@ const MARKS: [&str; 5] = [
 const TOKEN_BYTES_MAX: usize = 1024;
 
 /// The link to the page of the event loop, which shows the connections of all cameras.
-const LOOP_LINK: &str = "    <a href=\"loop\">The loop</a>\n";
+const LOOP_LINK: &str = "    <a href=\"loop\">Event loop</a>\n";
 
 /// Returns `text` with `token` in each of its links, which are all relative. For the scope of one
 /// camera, removes the link to the page that this scope does not cover.

@@ -1,8 +1,8 @@
-// One camera: its tile, and the stream or the stills in it.
+// One camera: its tile, with a stream or with stills.
 import { $, absolute, address, duration, figures, sleep, text } from "./page.js";
 import { hasPip, togglePip } from "./pip.js";
 import { saveCanvas, saveSnapshot } from "./save.js";
-import { judge } from "./status.js";
+import { cameraStatus } from "./status.js";
 import * as views from "./view.js";
 
 const TIMEOUT_MS = 5000;
@@ -11,7 +11,7 @@ const BACKOFF_MS_MIN = 500;
 const BACKOFF_MS_MAX = 8000;
 const UNDECODABLE = 'Pictures arrive, but this browser cannot decode them.';
 
-// One pixel: a JPEG has no transparency, so what leaves it transparent could not be decoded.
+// One pixel. A JPEG has no transparency: if drawing it leaves the pixel transparent, it could not be decoded.
 const probe = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
 
 function isBlank(img) {
@@ -25,20 +25,20 @@ function isBlank(img) {
 }
 
 export class Camera {
-  key = null; // marks our stream in /state; null while there is none
+  key = null; // identifies our stream in /state; null without a stream
   backoff = BACKOFF_MS_MIN;
-  refreshed = 0; // when the last still was asked for
-  isLive = false; // it has one of the page's streams, or is about to have it again
+  refreshed = 0; // when the last still was requested
+  isLive = false; // it has one of the page's streams, or will reopen it
   isPaused = false;
-  unreachable = ''; // why the server does not answer
-  failures = 0; // streams in a row that ended without a picture
-  obstacle = ''; // why
-  usualMs = 0; // between two frames
+  unreachable = ''; // why the server does not respond
+  failures = 0; // consecutive streams that ended without a picture
+  obstacle = ''; // why its pictures cannot be shown
+  usualMs = 0; // usual time between two frames
   state = null; // its part of /state
   kind = 'waiting';
 
   // `wall` has `alone` (there is no other camera), `promote(camera)`, `maximise(camera)`, `arrange()`, and
-  // `report(promise)`, which shows the sentence that is thrown.
+  // `report(promise)`, which shows the error message.
   constructor(name, wall) {
     const tile = $('#camera').content.firstElementChild.cloneNode(true);
     Object.assign(this, { name, wall, tile, view: views.load(name), canvas: $('canvas', tile) });
@@ -54,7 +54,7 @@ export class Camera {
     $('main').append(tile);
   }
 
-  // What the buttons of the tile do.
+  // Connects the buttons of the tile.
   connect() {
     const { name, tile, wall } = this;
     const on = (selector, action) => ($(selector, tile).onclick = action);
@@ -84,12 +84,12 @@ export class Camera {
     });
   }
 
-  // Makes `img` the one that is shown.
+  // Shows `img`.
   use(img) {
     img.className = 'frame';
     img.alt = `Picture from ${this.name}`;
     img.onerror = () => this.key && this.fail();
-    // Firefox reports each frame of a stream, Chromium the first.
+    // Firefox fires for each frame of a stream, Chromium for the first one.
     img.onload = () => {
       if (this.kind === 'live') return;
       this.render();
@@ -98,7 +98,7 @@ export class Camera {
     this.img = img;
   }
 
-  // A new key each time: the server may still know the last stream.
+  // Each stream has a new key: the server may still list the last one.
   open() {
     this.close();
     if (this.isPaused) return;
@@ -108,7 +108,7 @@ export class Camera {
     this.img.src = absolute('video_feed', { camera: this.name, key: this.key });
   }
 
-  // An empty `src` is what makes every browser close the connection.
+  // An empty `src` makes every browser close the connection.
   close() {
     clearTimeout(this.timer);
     this.timer = this.key = null;
@@ -122,7 +122,7 @@ export class Camera {
     if (this.failures > 1) this.diagnose();
   }
 
-  // An `img` does not report why it fails, but the same request by `fetch` has a status.
+  // An `img` has no error message, so the request is repeated with `fetch`.
   async diagnose() {
     const leave = new AbortController();
     const timer = setTimeout(() => leave.abort(), TIMEOUT_MS);
@@ -131,7 +131,7 @@ export class Camera {
       const refusal = response.ok ? UNDECODABLE : (await response.text()).trim();
       if (this.failures) this.obstacle = refusal;
     } catch {
-      // The server is gone, which /state shows too.
+      // No connection: polling /state reports it.
     } finally {
       clearTimeout(timer);
       leave.abort();
@@ -139,7 +139,7 @@ export class Camera {
     this.render();
   }
 
-  // The last picture stays, dimmed, until there is a new one.
+  // The last picture stays, dimmed, until a new one arrives.
   retry() {
     this.freeze();
     this.close();
@@ -148,7 +148,7 @@ export class Camera {
     this.render();
   }
 
-  // Copies the picture that is shown, since closing its stream removes it.
+  // Copies the picture, since closing its stream removes it.
   freeze() {
     const { naturalWidth: width, naturalHeight: height } = this.img;
     if (!width || this.img.hidden) return;
@@ -156,7 +156,7 @@ export class Camera {
     this.canvas.getContext('2d').drawImage(this.img, 0, 0);
   }
 
-  // The element that shows a picture now, if one does.
+  // Returns the element that shows a picture, if any.
   shownFrame() {
     if (!this.img.hidden && this.img.naturalWidth) return this.img;
     return this.canvas.hidden ? null : this.canvas;
@@ -174,7 +174,7 @@ export class Camera {
     this.render();
   }
 
-  // When the picture that is shown was captured, by this machine's clock.
+  // Returns the capture time of the picture, by this machine's clock.
   capturedAt() {
     return this.isPaused && this.pausedAt ? this.pausedAt : Date.now() - (this.state?.frame_age_ms ?? 0);
   }
@@ -199,7 +199,7 @@ export class Camera {
     this.wall.arrange();
   }
 
-  // The view as it applies now: a picture that stands in for the camera's own is the right way up already.
+  // Returns the current view. A placeholder is upright already.
   turned() {
     return this.state?.placeholder ? { turn: 0, h: false, v: false } : this.view;
   }
@@ -213,7 +213,7 @@ export class Camera {
     $('.flip', this.tile).ariaPressed = this.view.turn % 180 ? this.view.h : this.view.v;
   }
 
-  // The shape of the picture as it is seen: the picture's own, as it may say itself which side is up.
+  // The aspect ratio as shown. The picture's own has priority, since it may have an orientation.
   get ratio() {
     const frame = this.shownFrame();
     const { width, height } = this.state?.resolution ?? {};
@@ -225,14 +225,14 @@ export class Camera {
     return this.tile.classList.contains('maximised');
   }
 
-  // A stream that ends does not always raise `error`, but then /state has no client of its key.
+  // A stream that ends does not always fire `error`, but then /state has no client with its key.
   watch(client) {
     if (client) this.seen = Date.now();
     if (client?.delivered) this.backoff = BACKOFF_MS_MIN;
     if (this.key && Date.now() - this.seen > MISSING_MS) this.retry();
   }
 
-  // Takes what /state says of the camera and of our stream.
+  // Applies the state of the camera and of our stream from /state.
   update(state, client, hasHistory) {
     if (state.sequence !== this.state?.sequence && state.captured_fps > 0) this.usualMs = 1000 / state.captured_fps;
     const { width, height } = state.resolution;
@@ -250,31 +250,31 @@ export class Camera {
     this.render();
   }
 
-  // Shows what may be claimed.
+  // Shows the current status.
   render() {
     if (!this.state && !this.unreachable) return;
     const frame = this.shownFrame();
-    if (frame === this.img) this.look();
-    const claim = judge({ ...this, hasPicture: !!frame });
-    this.kind = claim.kind;
-    const classes = [claim.kind, this.isLive && 'has-stream', this.isFull && 'maximised'];
+    if (frame === this.img) this.check();
+    const status = cameraStatus({ ...this, hasPicture: !!frame });
+    this.kind = status.kind;
+    const classes = [status.kind, this.isLive && 'has-stream', this.isFull && 'maximised'];
     this.tile.className = classes.filter(Boolean).join(' ');
-    text('.mode', claim.label, this.tile);
-    text('.notice', claim.notice, this.tile);
-    text('.reason', claim.kind === 'offline' && !claim.notice ? this.state.error ?? '' : '', this.tile);
+    text('.mode', status.label, this.tile);
+    text('.notice', status.notice, this.tile);
+    text('.reason', status.kind === 'offline' && !status.notice ? this.state.error ?? '' : '', this.tile);
     text('time', new Date(this.capturedAt()).toLocaleString(), this.tile);
     this.applyView();
   }
 
-  // Judges a picture that has loaded: some browsers notice only later that they cannot decode it.
-  look() {
+  // Checks a loaded picture: some browsers fire `load` for one that they cannot decode.
+  check() {
     this.canvas.hidden = true;
     this.failures = isBlank(this.img) ? this.failures + 1 : 0;
     if (!this.failures) this.obstacle = '';
     else if (this.failures > 1) this.obstacle = UNDECODABLE;
   }
 
-  // The new still loads beside the old one and then takes its place: nothing flickers.
+  // Loads the new still before it replaces the old one, so that nothing flickers.
   async refresh() {
     this.refreshed = Date.now();
     const next = new Image();

@@ -1,4 +1,4 @@
-// Hot keys, and the sheet that lists them.
+// Hot keys, and the dialog that lists them.
 import { $ } from "./page.js";
 
 const SETTING = 'framecast.keys';
@@ -16,8 +16,8 @@ function remembered(value) {
   }
 }
 
-// The name of a pressed key as in the list: 'Shift+R', 'Space', '?'.
-function spell({ key, shiftKey }) {
+// Returns the name of a pressed key as in the list: 'Shift+R', 'Space', '?'.
+function nameOf({ key, shiftKey }) {
   if (key === ' ') return 'Space';
   const name = key.length === 1 ? key.toUpperCase() : key;
   return shiftKey && /^[A-Z]$/.test(name) ? `Shift+${name}` : name;
@@ -32,23 +32,23 @@ function fill(list, keys) {
   }
 }
 
-// Listens for `keys`, a list of { keys, does, run }: `keys` are names, and `run` takes the one pressed. The sheet lists
-// them as `shown`, if that is given.
+// Handles `keys`, a list of { keys, does, run }: `keys` are names, and `run` is called with the pressed one. The dialog
+// lists them as `shown`, if given.
 export function listen(keys) {
-  const sheet = $('#keys');
-  const toggle = () => (sheet.open ? sheet.close() : sheet.showModal());
-  const all = [...keys, { keys: ['?'], does: 'This sheet', run: toggle }];
-  fill($('dl', sheet), all);
+  const dialog = $('#keys');
+  const toggle = () => (dialog.open ? dialog.close() : dialog.showModal());
+  const all = [...keys, { keys: ['?'], does: 'Show or hide this list', run: toggle }];
+  fill($('dl', dialog), all);
   isOn = remembered() !== 'off';
-  const box = $('input', sheet);
+  const box = $('input', dialog);
   box.checked = isOn;
   box.onchange = () => remembered((isOn = box.checked) ? 'on' : 'off');
   $('#help').onclick = toggle;
   addEventListener('keydown', (event) => {
     if (!isOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    const name = spell(event);
+    const name = nameOf(event);
     if (event.target.matches?.(TYPING) || (name === 'Space' && event.target.matches?.(PRESSED_BY_SPACE))) return;
-    if (sheet.open && name !== '?') return;
+    if (dialog.open && name !== '?') return;
     const found = all.find(({ keys }) => keys.includes(name));
     if (!found || (event.repeat && name !== 'ArrowLeft' && name !== 'ArrowRight')) return;
     event.preventDefault();

@@ -1,12 +1,12 @@
-// Draws the `loop` events of /events. The server makes ten a second while a client listens.
+// Draws the `loop` events of /events. The server sends ten per second.
 import { $, absolute, bytes, figures, micros, opened, sleep, status, text } from "./page.js";
 
-const WINDOW_US = 10e6; // what the strips show
+const WINDOW_US = 10e6; // time span of the chart
 const SAMPLES = 100;
-const TURN_US_MIN = 1; // the axis of the turns, which is logarithmic
+const TURN_US_MIN = 1; // the vertical axis is logarithmic
 const TURN_US_MAX = 100e3;
-const SCALE_PX = 56; // left of the turns
-const STRIP_BYTES_MIN = 64 * 1024; // a strip is at least that high
+const SCALE_PX = 56; // width of the axis labels
+const STRIP_BYTES_MIN = 64 * 1024; // minimum of the top of a strip's axis
 const SLOW_READ_BYTES = 4096;
 const SLOW_READ_MS = 250;
 
@@ -14,11 +14,11 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const camera = opened.get('camera');
 
 let turns = [];
-let leftOut = []; // [time, how many] of turns that an event had no room for
-const lanes = new Map(); // by the connection's number
-const ours = new Set(); // keys of the viewers opened here
+let omitted = []; // [time, count] of turns that did not fit into an event
+const lanes = new Map(); // by number of the connection
+const ours = new Set(); // keys of the viewers that this page has opened
 
-// A canvas as large as it is shown, cleared.
+// Returns a cleared canvas with one pixel per device pixel.
 function paper(canvas) {
   const ratio = devicePixelRatio || 1;
   const { clientWidth: width, clientHeight: height } = canvas;
@@ -47,16 +47,16 @@ function drawTurns(now) {
   }
 }
 
-function showTurns({ turns: fresh, turns_omitted: missed }) {
+function showTurns({ turns: fresh, turns_omitted: count }) {
   const last = fresh.at(-1);
   if (!last) return;
   const now = last[0] + last[1];
-  leftOut.push([now, missed]);
+  omitted.push([now, count]);
   turns = [...turns, ...fresh].filter(([at]) => at > now - WINDOW_US);
-  leftOut = leftOut.filter(([at]) => at > now - WINDOW_US);
+  omitted = omitted.filter(([at]) => at > now - WINDOW_US);
   const seconds = Math.max(now - turns[0][0], 1) / 1e6;
   const sum = (place) => turns.reduce((total, turn) => total + turn[place], 0);
-  const missing = leftOut.reduce((total, [, count]) => total + count, 0);
+  const missing = omitted.reduce((total, [, count]) => total + count, 0);
   figures($('#turns'), {
     rate: ((turns.length + missing) / seconds).toFixed(0),
     longest: micros(Math.max(...turns.map(([, took]) => took))),
@@ -68,7 +68,7 @@ function showTurns({ turns: fresh, turns_omitted: missed }) {
 }
 
 class Lane {
-  samples = []; // [bytes queued, whether there was room], the oldest first
+  samples = []; // [queued bytes, whether writable], the oldest first
 
   constructor({ number, kind, peer }) {
     this.tile = $('#lane').content.firstElementChild.cloneNode(true);
@@ -90,10 +90,10 @@ class Lane {
     $('.writable', tile).classList.toggle('on', lane.writable);
     const part = lane.in_flight;
     $('.bar i', tile).style.width = part ? `${100 * (1 - part.bytes_left / part.bytes)}%` : 0;
-    let words = 'nothing is on its way';
-    if (part) words = `frame ${part.sequence}: ${bytes(part.bytes_left)} of ${bytes(part.bytes)} left`;
-    if (lane.waiting_sequence) words += `; frame ${lane.waiting_sequence} waits`;
-    text('.words', words, tile);
+    let state = 'idle';
+    if (part) state = `frame ${part.sequence} in flight, ${bytes(part.bytes_left)} of ${bytes(part.bytes)} left`;
+    if (lane.waiting_sequence) state += `; frame ${lane.waiting_sequence} waiting`;
+    text('.text', state, tile);
     figures(tile, {
       queued: bytes(lane.queued_bytes),
       blocks: lane.would_blocks,
@@ -134,12 +134,12 @@ function showLanes({ connections: shown, connections_open: open }) {
   text('#lanes .more', more > 0 ? `and ${more} more` : '');
 }
 
-// A viewer that is opened here has a key, by which its lane is found among the others.
-function open(manner) {
+// The key of a viewer that this page opens identifies its lane.
+function open(profile) {
   const key = `loop-${Math.random().toString(36).slice(2, 8)}`;
   const card = $('#card').content.firstElementChild.cloneNode(true);
   const address = absolute('video_feed', camera ? { key, camera } : { key });
-  const close = { swift: watch, capped: watch, slow: readSlowly }[manner](card, address, manner);
+  const close = { fast: watch, limited: watch, slow: readSlowly }[profile](card, address, profile);
   ours.add(key);
   $('button', card).onclick = () => {
     close();
@@ -149,23 +149,24 @@ function open(manner) {
   $('#viewers .cards').append(card);
 }
 
-function watch(card, address, manner) {
+function watch(card, address, profile) {
   const img = new Image();
   img.alt = 'Live picture';
-  img.src = manner === 'capped' ? `${address}&kbps=200` : address;
+  img.src = profile === 'limited' ? `${address}&kbps=200` : address;
   $('.view', card).append(img);
   text(
     'figcaption',
-    manner === 'capped' ? 'No more than 200 kbit/s: the server leaves out whole frames.' : 'Every frame.',
+    profile === 'limited' ? 'At most 200 kbit/s: the server skips whole frames.' : 'Every frame.',
     card,
   );
-  return () => (img.src = ''); // what makes every browser close the connection
+  return () => (img.src = ''); // makes every browser close the connection
 }
 
-// A socket that is not read is what the loop is about. The buffers of the browser and the kernels take some megabytes first.
+// Reads slowly, so that the socket buffer of the server fills up. The buffers of the browser and the kernel take some
+// megabytes first.
 function readSlowly(card, address) {
   const leave = new AbortController();
-  text('figcaption', 'Reads 16 KB a second. Its buffers fill first: wait a while.', card);
+  text('figcaption', 'Reads 16 KB per second. The buffers on the way fill up first, which takes a while.', card);
   (async () => {
     const response = await fetch(address, { signal: leave.signal });
     const reader = response.body.getReader({ mode: 'byob' });
@@ -174,21 +175,21 @@ function readSlowly(card, address) {
       const { value, done } = await reader.read(new Uint8Array(SLOW_READ_BYTES));
       if (done) break;
       read += value.length;
-      text('.view', `${bytes(read)} read`, card);
+      text('.view', `${bytes(read)} received`, card);
       await sleep(SLOW_READ_MS);
     }
-    text('.view', 'The server has closed it.', card);
-  })().catch(() => leave.signal.aborted || text('.view', 'The server has closed it.', card));
+    text('.view', 'The server has closed the connection.', card);
+  })().catch(() => leave.signal.aborted || text('.view', 'The server has closed the connection.', card));
   return () => leave.abort();
 }
 
 for (const button of document.querySelectorAll('.buttons button')) {
-  button.onclick = () => open(button.dataset.manner);
+  button.onclick = () => open(button.dataset.profile);
 }
 
 const source = new EventSource(absolute('events', { loop: 1 }));
 source.onopen = () => status('good', 'Connected');
-source.onerror = () => status('bad', 'The server cannot be reached. Trying again…');
+source.onerror = () => status('bad', 'Cannot reach the server. Retrying…');
 source.addEventListener('loop', ({ data }) => {
   const event = JSON.parse(data);
   showTurns(event);

@@ -1,12 +1,12 @@
-// What the pages share: elements, texts, units, and addresses that carry the page's token.
+// Shared by the pages: elements, texts, units, and URLs with the page's token.
 
 export const $ = (selector, within = document) => within.querySelector(selector);
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// The parameters of the page's own address.
+// The parameters of the page's URL.
 export const opened = new URLSearchParams(location.search);
 
-// `path` with `parameters`, and with the token that the page was opened with.
+// Returns `path` with `parameters` and with the token of the page's URL.
 export function address(path, parameters = {}) {
   const token = opened.get('token');
   const all = Object.entries(token ? { ...parameters, token } : parameters);
@@ -14,11 +14,11 @@ export function address(path, parameters = {}) {
   return pairs.length ? `${path}?${pairs.join('&')}` : path;
 }
 
-// The same, absolute: a browser fetches nothing relative to a page whose address holds a name and a password.
+// Like `address`, but absolute: a browser fetches no relative URL if that of the page has user and password.
 const folder = location.origin + location.pathname.replace(/[^/]*$/, '');
 export const absolute = (path, parameters) => new URL(address(path, parameters), folder).href;
 
-// Writes only what has changed: a screen reader stays silent, a selection is kept.
+// Changes the text only if it differs, so that screen readers stay silent and selections are kept.
 export function text(selector, value, within) {
   const element = $(selector, within);
   if (element.textContent !== `${value}`) element.textContent = value;
@@ -29,9 +29,9 @@ export function figures(within, values) {
 }
 
 // Shows the state of the server in the header: `level` is 'good', 'warn' or 'bad'.
-export function status(level, words) {
+export function status(level, message) {
   $('#status').className = level;
-  text('#status', words);
+  text('#status', message);
 }
 
 export function bytes(count) {

@@ -1,11 +1,11 @@
-// Picture-in-picture. Browsers have it for videos only, so the picture is drawn on a canvas whose stream is a video.
+// Picture-in-picture. Browsers support it for videos only, so the picture is drawn on a canvas, whose stream is a video.
 import { absolute } from "./page.js";
 
 const FPS = 30;
 
 export const hasPip = !!document.pictureInPictureEnabled && !!HTMLCanvasElement.prototype.captureStream;
 
-let open; // [camera, video, worker] of the one that is shown
+let open; // [camera, video, worker] of the open window
 
 function draw(pen, camera) {
   const source = camera.shownFrame();
@@ -21,10 +21,10 @@ function draw(pen, camera) {
   pen.drawImage(source, -width / 2, -height / 2);
 }
 
-// The camera whose picture is in the small window, if any.
+// Returns the camera in the window, if it is open.
 export const inPip = () => open?.[0];
 
-// Opens the window, or closes it if it shows this camera already.
+// Opens the window, or closes it if it shows this camera.
 export async function togglePip(camera) {
   if (document.pictureInPictureElement) {
     const same = inPip() === camera;
@@ -34,7 +34,7 @@ export async function togglePip(camera) {
   const pen = document.createElement('canvas').getContext('2d');
   draw(pen, camera);
   const video = Object.assign(document.createElement('video'), { muted: true, srcObject: pen.canvas.captureStream() });
-  // The timers of a hidden page fire once a second; those of a worker do not slow down.
+  // Timers of a hidden page fire once per second only, those of a worker at full rate.
   const worker = new Worker(absolute('ticks.js'));
   worker.onmessage = () => draw(pen, camera);
   worker.postMessage(1000 / FPS);
@@ -49,6 +49,6 @@ export async function togglePip(camera) {
     open = [camera, video, worker];
   } catch (error) {
     worker.terminate();
-    throw `No picture-in-picture: ${error.message}`;
+    throw `Picture-in-picture failed: ${error.message}`;
   }
 }

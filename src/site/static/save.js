@@ -1,7 +1,7 @@
 // Saves pictures as files, named after the camera and the time of the picture.
 import { absolute } from "./page.js";
 
-const TIMEOUT_MS = 12000; // a camera that is not running is started first
+const TIMEOUT_MS = 12000; // a stopped camera has to start first
 
 // 2026-11-27T14-05-09, local time: a colon is not allowed in every file system.
 export function fileTime(ms) {
@@ -18,22 +18,22 @@ function save(blob, name, ms) {
   return link.download;
 }
 
-// Saves the newest frame of a camera and returns the file's name. Throws a sentence.
+// Saves the newest frame of a camera. Returns the file's name, or throws an error message.
 export async function saveSnapshot(name) {
   let response;
   try {
     response = await fetch(absolute('snapshot', { camera: name }), { signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch {
-    throw 'No snapshot: the server cannot be reached.';
+    throw 'Snapshot failed: cannot reach the server.';
   }
-  if (!response.ok) throw `No snapshot: ${(await response.text()).trim()}`;
+  if (!response.ok) throw `Snapshot failed: ${(await response.text()).trim()}`;
   const captured = Number(response.headers.get('X-Timestamp')) * 1e3;
   return save(await response.blob(), name, captured || Date.now());
 }
 
-// The same of a paused camera: the picture that is seen.
+// Saves the shown picture of a paused camera.
 export async function saveCanvas(canvas, name, ms) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.95));
-  if (!blob) throw 'No snapshot: this browser does not let the page read its picture.';
+  if (!blob) throw 'Snapshot failed: the browser does not allow reading the picture.';
   return save(blob, name, ms);
 }

@@ -1,7 +1,7 @@
-// Decides what the page claims about a camera and about the server. Nothing here knows an element.
+// The state of a camera and of the server as the page shows it. This file uses no elements.
 import { duration } from "./page.js";
 
-// A running camera is late after this long, or after three of its usual intervals.
+// A picture is stale after this time, or after three usual intervals.
 const STALE_MS = 5000;
 const STALE_INTERVALS = 3;
 
@@ -11,10 +11,9 @@ export function isStale({ state, usualMs }) {
   return state.frame_age_ms > Math.max(STALE_MS, STALE_INTERVALS * usualMs);
 }
 
-// Returns the kind of a camera's tile (a class), the word on its picture, and the sentence in place of a picture.
-// `unreachable` is why the server does not answer, `obstacle` why its pictures cannot be shown, `hasPicture` whether
-// there is one to see.
-export function judge(camera) {
+// Returns the class of a camera's tile, the label on its picture, and the notice in place of a picture. `unreachable`
+// is why the server does not respond, `obstacle` why its pictures cannot be shown, `hasPicture` whether one is shown.
+export function cameraStatus(camera) {
   const { state, unreachable, obstacle, isPaused, isLive, hasPicture } = camera;
   if (unreachable) return { kind: 'unreachable', label: 'No connection', notice: unreachable };
   if (isPaused && hasPicture) return { kind: 'paused', label: 'Paused', notice: '' };
@@ -28,13 +27,13 @@ export function judge(camera) {
 
 const NAMES_MAX = 3;
 
-// `names` as they fit into a header.
+// Returns `names` as a text, shortened for the header.
 function listed(names) {
   const more = names.length - NAMES_MAX;
   return names.slice(0, NAMES_MAX).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
-// Returns the level and the words of the header: cameras that are offline first, then those that show nothing new.
+// Returns the level and the text of the header: offline cameras first, then those with stale pictures.
 export function overall(states, shown) {
   const offline = states.filter(isOffline).map(({ name }) => name);
   if (offline.length) {

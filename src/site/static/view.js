@@ -1,5 +1,5 @@
-// How the picture of a camera is turned: remembered per camera in this browser, and in the page's address, which
-// takes precedence. `rotate=90` and `flip=h`, `v` or `hv` mean every camera shown, `rotate.NAME=90` one of several.
+// The view of a camera: rotated and flipped. It is stored per camera in this browser, and in the page's URL, which
+// has priority. `rotate=90` and `flip=h`, `v` or `hv` apply to every shown camera, `rotate.NAME=90` to one of them.
 import { opened } from "./page.js";
 
 const TURNS = [0, 90, 180, 270];
@@ -10,9 +10,9 @@ function parse(rotate, flip) {
   return { turn, h: !!flip?.includes('h'), v: !!flip?.includes('v') };
 }
 
-const spell = ({ turn, h, v }) => [`${turn}`, `${h ? 'h' : ''}${v ? 'v' : ''}`];
+const format = ({ turn, h, v }) => [`${turn}`, `${h ? 'h' : ''}${v ? 'v' : ''}`];
 
-// Storage is refused in some private windows, and the address is then all there is.
+// Some private windows have no storage. The URL remains.
 function stored(name, value) {
   try {
     if (value === undefined) return localStorage.getItem(`framecast.view.${name}`);
@@ -29,23 +29,23 @@ export function load(name) {
   return parse(...(stored(name) ?? '').split(' '));
 }
 
-// Remembers the view of camera `name`, which is shown `alone` or beside others.
+// Stores the view of camera `name`. `alone` states whether no other camera is shown.
 export function save(name, view, alone) {
-  const spelt = spell(view);
-  stored(name, spelt.join(' ') === '0 ' ? '' : spelt.join(' '));
+  const values = format(view);
+  stored(name, values.join(' ') === '0 ' ? '' : values.join(' '));
   names(name, false).forEach((parameter) => opened.delete(parameter));
   names(name, alone).forEach((parameter, i) => {
     const common = alone ? null : opened.get(['rotate', 'flip'][i]);
-    if (spelt[i] === (common ?? ['0', ''][i])) opened.delete(parameter);
-    else opened.set(parameter, spelt[i]);
+    if (values[i] === (common ?? ['0', ''][i])) opened.delete(parameter);
+    else opened.set(parameter, values[i]);
   });
   history.replaceState(history.state, '', location.pathname + (opened.size ? `?${opened}` : ''));
 }
 
-// Turns clockwise by `degrees`, as seen.
+// Rotates clockwise by `degrees`, as seen.
 export const rotated = (view, degrees) => ({ ...view, turn: (view.turn + degrees + 360) % 360 });
 
-// Swaps left and right ('h') or top and bottom ('v') as seen: on its side, the picture's own axes are the other way.
+// Swaps left and right ('h') or top and bottom ('v'), as seen: a rotated picture has its own axes the other way.
 export function flipped(view, axis) {
   const own = view.turn % 180 ? { h: 'v', v: 'h' }[axis] : axis;
   return { ...view, [own]: !view[own] };

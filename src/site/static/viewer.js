@@ -1,12 +1,12 @@
-// The wall of cameras: which are shown, which have a stream, and how large they are.
+// The wall of cameras: which ones are shown, which have a stream, and their size.
 import { $, absolute, address, figures, opened, sleep, status, text } from "./page.js";
 import { Camera } from "./camera.js";
 import { listen } from "./keys.js";
 import { inPip, togglePip } from "./pip.js";
 import { overall } from "./status.js";
 
-// A browser opens six connections to a host at most, and a live picture holds one for as long as it is shown: four
-// live cameras leave one connection for /state and one for stills and snapshots.
+// A browser opens at most six connections to a host, and each stream occupies one. Four streams leave one connection for
+// /state and one for stills and snapshots.
 const LIVE_MAX = 4;
 const PERIOD_MS = 1000;
 const TIMEOUT_MS = 5000;
@@ -15,11 +15,11 @@ const MESSAGE_MS = 6000;
 const TILE_PX_MIN = 310;
 const GAP_PX = 16;
 
-const only = opened.get('camera') || null; // the one camera that the page's address asks for
+const only = opened.get('camera') || null; // the camera in the page's URL
 
-let cameras = []; // those shown, in the order of /state
-let names = []; // all there are
-let live = []; // those with a stream, the oldest first
+let cameras = []; // the shown cameras, in the order of /state
+let names = []; // of all cameras
+let live = []; // cameras with a stream, the oldest stream first
 let liveMax = LIVE_MAX;
 let isResting = false; // the page is hidden: no streams, no requests
 let isReachable = true;
@@ -43,7 +43,7 @@ function promote(camera) {
   camera.render();
 }
 
-// Shows the sentence that `promise` fails with.
+// Shows the error of `promise`.
 async function report(promise) {
   try {
     await promise;
@@ -54,17 +54,17 @@ async function report(promise) {
   }
 }
 
-// Shows `camera` alone in full screen, or the wall again without one. The page itself is put into full screen, so that
-// another camera can take the place; where a browser refuses that (an iPhone, a frame), the tile covers the page.
+// Shows `camera` in full screen, or the wall if it is null. The whole page enters full screen, so that another camera can
+// be selected there. Where a browser does not allow it (iPhone, frames), the tile covers the page.
 function maximise(camera) {
   cameras.forEach(({ tile }) => tile.classList.toggle('maximised', tile === camera?.tile));
   if (camera && !document.fullscreenElement) document.documentElement.requestFullscreen?.().catch(() => {});
   if (!camera && document.fullscreenElement) document.exitFullscreen();
-  entitle();
+  setTitle();
 }
 
-// Names the camera in the title, if there is one to name.
-function entitle() {
+// Sets the title of the page.
+function setTitle() {
   const camera = cameras.find(({ isFull }) => isFull) ?? (cameras.length === 1 ? cameras[0] : null);
   document.title = camera ? `${camera.name} · framecast` : 'framecast';
 }
@@ -72,7 +72,7 @@ function entitle() {
 function showNoSuch() {
   if ($('.nosuch')) return;
   const section = $('#nosuch').content.firstElementChild.cloneNode(true);
-  text('h2', `There is no camera named “${only}”.`, section);
+  text('h2', `Unknown camera “${only}”`, section);
   for (const name of names) {
     const link = Object.assign(document.createElement('a'), { textContent: name, href: address('', { camera: name }) });
     const item = document.createElement('li');
@@ -87,7 +87,7 @@ function build(states) {
   cameras = states.map(({ name }) => new Camera(name, wall));
   cameras.slice(0, liveMax).forEach(promote);
   if (wall.alone) $('header a[href^=table]').href = address('table', { camera: states[0].name });
-  entitle();
+  setTitle();
 }
 
 function show(state) {
@@ -103,7 +103,7 @@ function show(state) {
   if (cameras.length) status(...overall(state.cameras, cameras));
   else {
     showNoSuch();
-    status('warn', 'No such camera');
+    status('warn', 'Unknown camera');
   }
   arrange();
 }
@@ -116,7 +116,7 @@ function showUnreachable(sentence) {
   }
 }
 
-// Chooses the columns that make the pictures largest while the whole wall fits the window.
+// Chooses the number of columns with the largest pictures that fit into the window.
 function arrange() {
   if (!cameras.length) return;
   const main = $('main');
@@ -142,10 +142,10 @@ async function refreshFigures() {
     const keys = live.map((camera) => camera.key).filter(Boolean);
     const response = await fetch(absolute('state', { key: keys }), { signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (response.ok) state = await response.json();
-    else problem = `The server answers ${response.status}. Trying again…`;
+    else problem = `The server responded with status ${response.status}. Retrying…`;
   } catch (error) {
-    problem = 'The server cannot be reached. Trying again…';
-    // Other windows may hold all the connections that this host is allowed: give one up.
+    problem = 'Cannot reach the server. Retrying…';
+    // Other windows may use all connections that the browser allows to this host: close one stream.
     if (error.name === 'TimeoutError' && live.length > 1) {
       liveMax = live.length - 1;
       demoteOldest();
@@ -154,7 +154,7 @@ async function refreshFigures() {
   if (isResting) return;
   if (problem) showUnreachable(problem);
   else {
-    // After a restart without a gap, the new process does not know our streams.
+    // After a restart, the new process does not know our streams.
     const isNew = state.loop.uptime_ms < uptime;
     uptime = state.loop.uptime_ms;
     for (const camera of isReachable && !isNew ? [] : live) {
@@ -172,7 +172,7 @@ async function refreshStill() {
   if (isReachable) await oldest?.refresh();
 }
 
-// Never two at once: the next begins when the last has its answer or has timed out.
+// Runs `action` periodically, never twice at once.
 async function each(action) {
   for (;;) {
     const begun = Date.now();
@@ -181,7 +181,7 @@ async function each(action) {
   }
 }
 
-// Closes the streams: the back/forward cache would keep those of a page that was left.
+// Closes the streams, which the back/forward cache would keep open after leaving the page.
 function rest() {
   isResting = true;
   live.forEach((camera) => {
@@ -196,21 +196,21 @@ function wake() {
   liveMax = LIVE_MAX;
 }
 
-// The camera that a hot key acts on.
-function chosen() {
+// Returns the camera that a hot key acts on.
+function selected() {
   const hasFocus = ({ tile }) => tile.contains(document.activeElement);
   const isHovered = ({ tile }) => tile.matches(':hover');
   return cameras.find(({ isFull }) => isFull) ?? cameras.find(hasFocus) ?? cameras.find(isHovered) ?? cameras[0];
 }
 
-const act = (action) => () => chosen() && action(chosen());
+const act = (action) => () => selected() && action(selected());
 
-// The next camera or the one before: in full screen too.
+// Selects the next or previous camera, also in full screen.
 function step(name) {
-  const from = cameras.indexOf(chosen());
+  const from = cameras.indexOf(selected());
   const to = cameras.at((from + (name === 'ArrowRight' ? 1 : -1)) % cameras.length);
   if (!to || cameras.length < 2) return;
-  const { isFull } = chosen();
+  const { isFull } = selected();
   if (!to.isLive) promote(to);
   to.tile.focus();
   if (isFull) maximise(to);
@@ -226,18 +226,18 @@ listen([
   { keys: ['Space', 'K'], does: 'Pause or resume', run: act((camera) => camera.pause(!camera.isPaused)) },
   { keys: ['F'], does: 'Full screen', run: act((camera) => maximise(camera.isFull ? null : camera)) },
   { keys: ['S'], does: 'Save a snapshot', run: act((camera) => camera.saveSnapshot()) },
-  { keys: ['C'], does: 'Save the last seconds, where a history is kept', run: act(({ tile }) => $('.clip:not([hidden])', tile)?.click()) },
+  { keys: ['C'], does: 'Save the last seconds (needs --history)', run: act(({ tile }) => $('.clip:not([hidden])', tile)?.click()) },
   { keys: ['P'], does: 'Picture-in-picture', run: act((camera) => $('.pip:not([hidden])', camera.tile) && report(togglePip(camera))) },
   { keys: ['R'], does: 'Rotate right', run: act((camera) => camera.rotate(90)) },
   { keys: ['Shift+R'], does: 'Rotate left', run: act((camera) => camera.rotate(-90)) },
-  { keys: ['M'], does: 'Mirror', run: act((camera) => camera.flip('h')) },
-  { keys: ['V'], does: 'Turn upside down', run: act((camera) => camera.flip('v')) },
-  { keys: ['ArrowLeft', 'ArrowRight'], shown: ['←', '→'], does: 'The camera before, the next one', run: step },
-  { keys: [...'123456789'], shown: ['1', '…', '9'], does: 'Only that camera', run: showAlone },
-  { keys: ['0'], does: 'All cameras', run: showAlone },
+  { keys: ['M'], does: 'Mirror horizontally', run: act((camera) => camera.flip('h')) },
+  { keys: ['V'], does: 'Flip vertically', run: act((camera) => camera.flip('v')) },
+  { keys: ['ArrowLeft', 'ArrowRight'], shown: ['←', '→'], does: 'Previous or next camera', run: step },
+  { keys: [...'123456789'], shown: ['1', '…', '9'], does: 'Show one camera', run: showAlone },
+  { keys: ['0'], does: 'Show all cameras', run: showAlone },
 ]);
 
-// A menu closes by Escape, or when something else is pressed.
+// Menus close with Escape, or with a click elsewhere.
 function closeMenus(except) {
   document.querySelectorAll('details[open]').forEach((details) => details.contains(except) || (details.open = false));
 }

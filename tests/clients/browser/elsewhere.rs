@@ -1,4 +1,4 @@
-//! A site of somebody else's, which has one empty page at every address and remembers what it was
+//! Another site, which has one empty page at every address and records what it was
 //! asked.
 
 use std::io::{BufRead, BufReader, Write};
@@ -46,13 +46,13 @@ impl Elsewhere {
     /// The heads of the requests for `path`, in small letters: there is at least one.
     pub(crate) fn asked(&self, path: &str) -> Vec<String> {
         let line = format!("get {path} ");
-        let heads = self.heads.lock().expect("nobody panics with it");
+        let heads = self.heads.lock().expect("the lock is not poisoned");
         let asked: Vec<String> = heads
             .iter()
             .filter(|head| head.starts_with(&line))
             .cloned()
             .collect();
-        assert!(!asked.is_empty(), "nobody has asked for {path}: {heads:?}");
+        assert!(!asked.is_empty(), "no request for {path}: {heads:?}");
         asked
     }
 }
@@ -69,7 +69,7 @@ fn answer(mut stream: TcpStream, heads: &Mutex<Vec<String>>) {
     }
     heads
         .lock()
-        .expect("nobody panics with it")
+        .expect("the lock is not poisoned")
         .push(head.to_ascii_lowercase());
     let fields = format!(
         "Content-Type: text/html\r\nContent-Length: {}\r\nConnection: close",

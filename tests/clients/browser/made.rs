@@ -38,7 +38,7 @@ fn a_table_without_end_is_read_from_its_first_row_on() {
     println!("the first row was seen after {first:?}, 20 more after {more:?}");
     assert_eq!(server.state()["connections"]["tables"], 1);
     browser.go("about:blank");
-    eventually("nobody reads the table", || {
+    eventually("the table has no readers", || {
         server.state()["connections"]["tables"] == 0
     });
 }
@@ -54,9 +54,9 @@ fn a_viewer_that_reads_slowly_is_seen_to_fill_its_lane_while_the_others_flow() {
     eventually("the page draws turns", || {
         browser.text("#turns [data-figure=longest]").ends_with('s')
     });
-    for manner in ["swift", "capped", "slow"] {
+    for profile in ["fast", "limited", "slow"] {
         browser.run(&format!(
-            "document.querySelector('[data-manner={manner}]').click()"
+            "document.querySelector('[data-profile={profile}]').click()"
         ));
     }
     // They are numbered in the order in which they were opened.

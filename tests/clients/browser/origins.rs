@@ -117,7 +117,7 @@ fn tried(browser: &mut impl Browser, origin: &str, program: &Program) -> Value {
     seen
 }
 
-/// What may be seen by a page that nobody has allowed: a picture, and nothing of it. `blind` is
+/// What a page without permission sees: a picture, but none of its data. `blind` is
 /// what comes of asking for something without being able to read the answer.
 fn nothing(blind: &str) -> Value {
     json!({
@@ -147,7 +147,7 @@ fn everything() -> Value {
         "shown_and_read": "SecurityError",
         "shown_with_leave": "1 pixel",
         "event": "1 camera",
-        // What it says is no script, whoever may read it.
+        // Its content is no script, even for pages that may read it.
         "script": "Error",
         "framed": true,
     })
@@ -364,7 +364,7 @@ fn the_pages_keep_to_their_own_policy() {
         browser.go(&program.url(path));
         let shown = format!("return !!document.querySelector({marks:?})");
         eventually("the page shows something", || browser.run(&shown) == true);
-        browser.run("document.querySelectorAll('summary, .copy, [data-manner]').forEach((button) => button.click())");
+        browser.run("document.querySelectorAll('summary, .copy, [data-profile]').forEach((button) => button.click())");
         // Long enough for its figures to be refreshed, and a still to be loaded.
         std::thread::sleep(std::time::Duration::from_millis(1500));
         assert_eq!(browser.console(), Vec::<String>::new(), "{path}");

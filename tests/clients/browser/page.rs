@@ -80,7 +80,7 @@ fn overlay_is_hidden_once_there_is_a_picture_and_shown_when_the_server_is_gone()
     server.signal(Signal::TERM);
     server.wait();
     eventually("the overlay reports it", || {
-        browser.text(".notice").contains("cannot be reached")
+        browser.text(".notice").contains("Cannot reach")
     });
     assert!(sees(&browser, ".notice"));
     assert_eq!(browser.text(".mode"), "No connection");
@@ -328,7 +328,7 @@ fn names_in_any_script_work_in_every_address() {
     );
     let table = browser.run("return document.querySelector('header a[href^=table]').href");
     browser.go(&format!("{}&rows=3", table.as_str().unwrap()));
-    assert_eq!(browser.text("main h2"), format!("{NAME}, frame by frame"));
+    assert_eq!(browser.text("main h2"), format!("Frames of {NAME}"));
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
@@ -422,12 +422,12 @@ fn only_a_running_camera_with_a_new_picture_is_live() {
     open(&browser, &server, "/", "live");
     let judged = browser.run_async(
         "const done = arguments[0];
-         import('./status.js').then(({ judge, overall }) => {
+         import('./status.js').then(({ cameraStatus, overall }) => {
             const camera = (more, state) => ({
                 isLive: true, hasPicture: true, usualMs: 40, unreachable: '', ...more,
                 state: { name: 'a', online: true, frame_age_ms: 40, error: null, ...state },
             });
-            const kind = (...facts) => judge(camera(...facts)).kind;
+            const kind = (...facts) => cameraStatus(camera(...facts)).kind;
             done([
                 kind(), kind({}, { frame_age_ms: 6000 }), kind({ usualMs: 10000 }, { frame_age_ms: 6000 }),
                 kind({ hasPicture: false }), kind({ hasPicture: false, obstacle: 'x' }),
