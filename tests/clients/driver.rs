@@ -51,7 +51,7 @@ impl Driver {
         Self::start_with("normal", &[])
     }
 
-    /// The same, but these names lead to this machine, whoever may have them elsewhere.
+    /// The same, but these host names resolve to this machine, as in DNS rebinding.
     pub(crate) fn start_at_home(names: &[&str]) -> Self {
         let rules: Vec<String> = names
             .iter()

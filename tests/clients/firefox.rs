@@ -43,7 +43,7 @@ impl Firefox {
         Self::start_at_home(&[])
     }
 
-    /// The same, but these names lead to this machine, whoever may have them elsewhere.
+    /// The same, but these host names resolve to this machine, as in DNS rebinding.
     pub(crate) fn start_at_home(names: &[&str]) -> Self {
         let profile = tempfile::tempdir().expect("a directory for the profile");
         let names = format!(

@@ -6,6 +6,7 @@ mod documents;
 mod exercises;
 mod imports;
 mod map;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};

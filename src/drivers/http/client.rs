@@ -125,9 +125,10 @@ impl<'a> Client<'a> {
             return Err(Fault::CredentialsElsewhere(shown(url.host().as_bytes())));
         }
         if self.source.credentials.is_none() {
-            return Err(match has_parameter(url, "token") {
-                true => Fault::TokenRejected,
-                false => Fault::CredentialsMissing,
+            return Err(if has_parameter(url, "token") {
+                Fault::TokenRejected
+            } else {
+                Fault::CredentialsMissing
             });
         }
         Login::next(head, tried)

@@ -212,7 +212,7 @@ fn a_page_opened_with_credentials_shows_everything() {
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
-fn a_page_that_is_left_lets_go_of_its_stream() {
+fn page_that_is_left_closes_its_stream() {
     let server = serve("127.0.0.1:0", "pattern:320x240?fps=30");
     let browser = Driver::start();
     open(&browser, &server);

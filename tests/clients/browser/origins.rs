@@ -88,7 +88,7 @@ const LOG_IN: &str = "
     const status = (headers) => fetch(address, { headers }).then((response) => response.status, (error) => error.name);
     (async () => done([await status({}), await status({ Authorization: `Bearer ${token}` })]))();";
 
-/// Shows nothing, which lets go of all that was shown.
+/// An empty page: showing it closes the streams of the page before.
 const NOTHING: &str = "about:blank";
 
 fn serve(options: &[&str]) -> Program {
@@ -256,13 +256,13 @@ const NAMES: [&str; 3] = ["evil.example.com", "camera.local", "cam.example.org"]
 
 #[test]
 #[ignore = "needs chromium and chromium-driver"]
-fn a_name_that_somebody_has_led_here_opens_nothing_in_chromium() {
+fn dns_rebinding_is_refused_in_chromium() {
     names_of_others(&mut Driver::start_at_home(&NAMES));
 }
 
 #[test]
 #[ignore = "needs firefox-esr"]
-fn a_name_that_somebody_has_led_here_opens_nothing_in_firefox() {
+fn dns_rebinding_is_refused_in_firefox() {
     names_of_others(&mut Firefox::start_at_home(&NAMES));
 }
 
