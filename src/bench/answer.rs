@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_boundary_is_found_however_it_is_written() {
+    fn boundary_is_found_in_any_spelling() {
         for content_type in [
             "multipart/x-mixed-replace; boundary=frame",
             "multipart/x-mixed-replace;boundary=\"frame\"",

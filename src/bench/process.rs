@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_parentheses_does_not_shift_the_fields() {
+    fn name_with_parentheses_does_not_shift_fields() {
         let text = "7 (a) b (c)) S 1 7 7 0 -1 4194304 9 9 0 0 120 30 50 5 20 0 1 0 100 1000 1";
         let stat = Stat {
             cpu: Duration::from_millis(1500),

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_counted_in_the_first_bucket_that_it_does_not_exceed() {
+    fn time_is_counted_in_first_bucket_that_holds_it() {
         let mut histogram = Histogram::default();
         for micros in [0, 100, 101, 2_500, 10_000_000, 10_000_001, 86_400_000_000] {
             histogram.add(Duration::from_micros(micros));

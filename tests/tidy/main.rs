@@ -223,7 +223,7 @@ fn pure_layers_use_no_socket_clock_or_file() {
 const UNSAFE: &str = "src/drivers/v4l2/kernel.rs";
 
 #[test]
-fn there_is_no_unsafe_code() {
+fn unsafe_code_is_in_one_file() {
     for file in rust_files(&root().join("src"))
         .into_iter()
         .filter(|file| !file.ends_with(UNSAFE))
@@ -280,7 +280,7 @@ fn long_functions(text: &str) -> impl Iterator<Item = String> + '_ {
 }
 
 #[test]
-fn a_long_function_is_seen() {
+fn long_function_is_found() {
     let body = "        work();\n".repeat(FUNCTION_LINES_MAX);
     let text = format!("impl X {{\n    pub fn long(&self) {{\n{body}    }}\n}}\n");
     assert_eq!(long_functions(&text).count(), 1);
@@ -313,7 +313,7 @@ fn line_counts(name: &str) -> Vec<usize> {
 }
 
 #[test]
-fn the_core_stays_within_its_budget() {
+fn core_stays_within_its_budget() {
     for (name, files_max, lines_max) in BUDGETS {
         let counts = line_counts(name);
         let (files, lines) = (counts.len(), counts.iter().sum::<usize>());

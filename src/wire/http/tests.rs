@@ -12,7 +12,7 @@ const METHODS: [(&str, Method); 3] = [
 ];
 
 #[test]
-fn a_response_head_is_its_fields_in_order() {
+fn response_head_holds_fields_in_order() {
     let head = ResponseHead::new(Status::Ok)
         .field("Content-Type", "text/html")
         .field("X-Frame-Sequence", 7);

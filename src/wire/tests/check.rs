@@ -17,14 +17,14 @@ fn pixels(jpeg: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_kind_of_picture_is_accepted_with_its_size() {
+fn each_kind_of_jpeg_is_accepted_with_its_size() {
     for (kind, jpeg) in pictures::kinds() {
         assert_eq!(check(&jpeg), Ok(WHOLE), "{kind}");
     }
 }
 
 #[test]
-fn every_truncation_of_every_kind_is_refused() {
+fn each_truncation_of_each_kind_is_refused() {
     for (kind, jpeg) in pictures::kinds() {
         for length in 0..jpeg.len() {
             let flaw = if length < 2 {
@@ -81,14 +81,14 @@ fn fill_bytes_and_markers_that_stand_alone_are_passed() {
 }
 
 #[test]
-fn what_is_no_jpeg_is_told_apart() {
+fn other_formats_are_named() {
     for bytes in [b"".as_slice(), b"\xff", b"\xd8\xff", b"\x89PNG", b"--frame"] {
         assert_eq!(check(bytes), Err(JpegError::NotJpeg));
     }
 }
 
 #[test]
-fn a_size_of_zero_is_refused() {
+fn size_of_zero_is_refused() {
     let jpeg = frame(0);
     let header = segment(&jpeg, 0xc0).start;
     for zeroed in [header + 5..header + 7, header + 7..header + 9] {
@@ -99,7 +99,7 @@ fn a_size_of_zero_is_refused() {
 }
 
 #[test]
-fn a_height_told_after_the_scan_is_refused() {
+fn height_after_scan_is_refused() {
     let mut jpeg = frame(0);
     let header = segment(&jpeg, 0xc0).start;
     let height: Vec<u8> = jpeg[header + 5..header + 7].to_vec();
@@ -122,7 +122,7 @@ fn without_frame_header_or_scan_there_is_no_picture() {
 }
 
 #[test]
-fn a_broken_segment_is_refused() {
+fn invalid_segment_is_refused() {
     let jpeg = frame(0);
     let (tables, header, scan) = (
         segment(&jpeg, 0xdb),
@@ -153,7 +153,7 @@ fn a_broken_segment_is_refused() {
 }
 
 #[test]
-fn a_picture_that_no_browser_shows_is_refused_with_its_kind() {
+fn kind_that_browsers_do_not_show_is_refused_by_name() {
     let jpeg = frame(0);
     let header = segment(&jpeg, 0xc0);
     let kinds = [
@@ -190,7 +190,7 @@ fn a_picture_that_no_browser_shows_is_refused_with_its_kind() {
 }
 
 #[test]
-fn a_second_frame_header_is_refused() {
+fn second_frame_header_is_refused() {
     let jpeg = frame(0);
     let header = segment(&jpeg, 0xc0);
     let mut doubled = jpeg.clone();
@@ -199,7 +199,7 @@ fn a_second_frame_header_is_refused() {
 }
 
 #[test]
-fn a_start_marker_within_a_scan_means_the_picture_was_cut() {
+fn start_marker_within_scan_means_truncated_picture() {
     let jpeg = frame(0);
     assert_eq!(
         check(&[&jpeg[..jpeg.len() - 10], &jpeg].concat()),

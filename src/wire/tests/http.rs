@@ -93,7 +93,7 @@ fn shown(input: &[u8]) -> String {
 // -------------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_plain_request_is_read() {
+fn minimal_request_is_parsed() {
     let line = "GET /snapshot?camera=door&max_age=50 HTTP/1.1";
     let request = accepted(format!("{line}\r\nHost: cam:8080\r\nX-Empty:\r\n\r\n"));
     assert_eq!(request.method, Method::Get);
@@ -313,14 +313,14 @@ fn empty_lines_before_a_request_are_ignored() {
 }
 
 #[test]
-fn an_announced_body_of_nothing_is_fine() {
+fn content_length_zero_is_accepted() {
     for length in ["0", "00", "\t0 "] {
         accepted(with(&format!("Content-Length:{length}\r\n")));
     }
 }
 
 #[test]
-fn what_follows_a_head_is_left() {
+fn bytes_after_head_are_left_in_buffer() {
     let first = with("");
     let two = first.clone() + "HEAD /b HTTP/1.0\r\n\r\n";
     let (_, length) = Request::parse(two.as_bytes()).unwrap().unwrap();
@@ -349,12 +349,12 @@ fn limits_may_be_met_but_not_exceeded() {
 // --------------------------------------------------------------------------------------------------------
 
 #[test]
-fn what_is_no_request_is_refused_at_its_first_wrong_byte() {
+fn malformed_request_is_refused_at_its_first_invalid_byte() {
     all_refused(requests::no_requests());
 }
 
 #[test]
-fn a_lone_cr_or_lf_is_refused_where_it_stands() {
+fn lone_cr_or_lf_is_refused_at_its_position() {
     all_refused(requests::lone_line_breaks());
 }
 

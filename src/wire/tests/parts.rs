@@ -131,7 +131,7 @@ fn mjpg_streamer() {
 }
 
 #[test]
-fn a_line_break_before_the_first_boundary() {
+fn line_break_before_first_boundary_is_skipped() {
     let stream = body("\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n", "");
     assert_eq!(expect_both(None, &stream).tally.discarded_bytes, 0);
     expect_both(None, &[b"\r\n\r\n", stream.as_slice()].concat());
@@ -152,14 +152,14 @@ fn junk_before_the_first_boundary() {
 }
 
 #[test]
-fn no_first_boundary_but_headers_at_once() {
+fn missing_first_boundary_before_headers_is_accepted() {
     let stream = body("Content-Type: image/jpeg\r\n\r\n", "\r\n--b\r\n");
     expect_both(None, &stream);
     expect_both(Some("b"), &stream);
 }
 
 #[test]
-fn no_first_boundary_but_the_jpeg_at_once() {
+fn missing_first_boundary_before_jpeg_is_accepted() {
     let (a, b) = frames();
     let stream = [
         &a,
@@ -176,7 +176,7 @@ fn no_first_boundary_but_the_jpeg_at_once() {
 }
 
 #[test]
-fn the_boundary_twice_in_a_row() {
+fn repeated_boundary_is_skipped() {
     expect_both(
         None,
         &body("--b\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n", "\r\n"),
@@ -195,7 +195,7 @@ fn the_boundary_twice_in_a_row() {
 }
 
 #[test]
-fn a_closing_boundary_between_parts() {
+fn closing_boundary_between_parts_is_accepted() {
     let outcome = expect_both(
         None,
         &body("--b\r\nContent-Type: image/jpeg\r\n\r\n", "\r\n--b--\r\n"),
@@ -211,7 +211,7 @@ fn a_closing_boundary_between_parts() {
 }
 
 #[test]
-fn a_boundary_declared_with_quotes() {
+fn quoted_boundary_parameter_is_accepted() {
     expect_both(
         Some("\"b\""),
         &body("--b\r\nContent-Type: image/jpeg\r\n\r\n", "\r\n"),
@@ -219,7 +219,7 @@ fn a_boundary_declared_with_quotes() {
 }
 
 #[test]
-fn a_boundary_declared_with_its_dashes() {
+fn boundary_parameter_with_dashes_is_accepted() {
     for delimiter in ["--myboundary", "----myboundary"] {
         let stream = body(
             &format!("{delimiter}\r\nContent-Type: image/jpeg\r\n\r\n"),
@@ -241,7 +241,7 @@ fn a_boundary_declared_with_its_dashes() {
 }
 
 #[test]
-fn a_boundary_other_than_the_one_declared() {
+fn boundary_that_differs_from_parameter_is_learned() {
     expect_both(
         Some("one"),
         &body("--another\r\nContent-Type: image/jpeg\r\n\r\n", "\r\n"),
@@ -249,7 +249,7 @@ fn a_boundary_other_than_the_one_declared() {
 }
 
 #[test]
-fn a_boundary_with_a_space_and_dashes_behind() {
+fn boundary_followed_by_space_or_dashes_is_accepted() {
     let stream = body(
         "--video boundary--\r\nContent-type: image/jpeg\r\n\r\n",
         "\r\n",
@@ -260,7 +260,7 @@ fn a_boundary_with_a_space_and_dashes_behind() {
 }
 
 #[test]
-fn no_boundary_makes_room_for_a_longer_one() {
+fn learned_boundary_is_not_replaced_by_longer_one() {
     let (jpeg, _) = frames();
     let long = format!("--{}\r\nX-Frame-Sequence: 7\r\n\r\n", "y".repeat(80));
     for before in [
@@ -280,7 +280,7 @@ fn no_boundary_makes_room_for_a_longer_one() {
 }
 
 #[test]
-fn no_line_break_before_the_boundary() {
+fn missing_line_break_before_boundary_is_accepted() {
     expect_both(None, &body("--b\r\nContent-Type: image/jpeg\r\n\r\n", ""));
 }
 
@@ -301,7 +301,7 @@ fn bare_line_feeds() {
 }
 
 #[test]
-fn an_empty_line_too_many_or_none_before_the_picture() {
+fn extra_or_missing_empty_line_before_picture_is_accepted() {
     expect_both(
         None,
         &body("--b\r\nContent-Type: image/jpeg\r\n\r\n\r\n", "\r\n"),
@@ -381,7 +381,7 @@ fn sequence_out_of_range_is_ignored_and_counted() {
 }
 
 #[test]
-fn a_missing_or_wrong_length() {
+fn missing_or_wrong_content_length_is_ignored() {
     for length in [
         "",
         "Content-Length: 0\r\n",
@@ -421,7 +421,7 @@ fn padding_behind_the_picture_is_cut_off() {
 }
 
 #[test]
-fn a_second_picture_in_a_part_is_padding() {
+fn second_picture_in_part_is_padding() {
     let (a, b) = frames();
     let head: &[u8] = b"--b\r\nContent-Type: image/jpeg\r\n\r\n";
     let stream = [head, &a, &frame(3), b"\r\n", head, &b, &frame(4), b"\r\n"].concat();
@@ -429,14 +429,14 @@ fn a_second_picture_in_a_part_is_padding() {
 }
 
 #[test]
-fn a_thumbnail_is_part_of_its_picture() {
+fn thumbnail_is_part_of_its_picture() {
     let frames = [frame_with_thumbnail(1), frame_with_thumbnail(2)];
     let outcome = feed_every_way(|| PartDecoder::new(None, FRAME_BYTES_MAX), &ffmpeg(&frames));
     assert_eq!(outcome.jpegs(), frames);
 }
 
 #[test]
-fn a_part_is_out_as_soon_as_its_last_byte_is_in() {
+fn part_is_decoded_with_its_last_byte() {
     let (jpeg, _) = frames();
     for head in [
         "--b\r\nContent-Type: image/jpeg\r\n\r\n",
@@ -457,7 +457,7 @@ fn a_part_is_out_as_soon_as_its_last_byte_is_in() {
 }
 
 #[test]
-fn a_header_block_has_a_bound() {
+fn header_block_over_limit_is_rejected() {
     let (a, b) = frames();
     let part: &[u8] = b"--b\r\nContent-Type: image/jpeg\r\n\r\n";
     for field in [

@@ -33,7 +33,7 @@ fn end_with(jpegs: &[&[u8]], frames: &[Vec<u8>]) -> bool {
 }
 
 #[test]
-fn a_frame_cut_anywhere_costs_the_next_ones_nothing() {
+fn frame_cut_at_any_byte_loses_no_later_frame() {
     // A cut within the length of a segment may lead 64 KiB too far.
     let next: Vec<_> = (0..110).map(frame).collect();
     let following = next.concat();
@@ -56,7 +56,7 @@ fn a_frame_cut_anywhere_costs_the_next_ones_nothing() {
 }
 
 #[test]
-fn a_frame_cut_in_its_scan_is_rejected_as_soon_as_the_next_begins() {
+fn frame_cut_in_scan_is_rejected_at_next_start_marker() {
     let (jpeg, next) = (frame(1), frame(2));
     let scan = segments(&jpeg).last().unwrap().1.end;
     for length in scan..jpeg.len() - 2 {
@@ -75,7 +75,7 @@ fn a_frame_cut_in_its_scan_is_rejected_as_soon_as_the_next_begins() {
 }
 
 #[test]
-fn a_frame_cut_in_a_segment_is_rejected_as_truncated() {
+fn frame_cut_in_segment_is_rejected_as_truncated() {
     let (jpeg, next) = (frame(1), frame(2));
     for (_, segment) in segments(&jpeg) {
         let stream = [&jpeg[..segment.end - 7], &next, &next].concat();
@@ -88,7 +88,7 @@ fn a_frame_cut_in_a_segment_is_rejected_as_truncated() {
 }
 
 #[test]
-fn the_thumbnail_of_a_broken_frame_is_no_frame() {
+fn thumbnail_of_invalid_frame_is_not_a_frame() {
     let (mut jpeg, next) = (frame_with_thumbnail(1), frame(2));
     jpeg[segment(&frame_with_thumbnail(1), 0xdb).start] = 0;
     let outcome = feed_every_way(splitter, &[jpeg.as_slice(), &next].concat());
@@ -97,7 +97,7 @@ fn the_thumbnail_of_a_broken_frame_is_no_frame() {
 }
 
 #[test]
-fn a_start_marker_that_is_hidden_twice_is_still_found() {
+fn start_marker_hidden_twice_is_found() {
     let (jpeg, next) = (frame(1), frame(2));
     let tables = segment(&jpeg, 0xdb);
     let cut = &jpeg[..tables.end - 30];
@@ -106,7 +106,7 @@ fn a_start_marker_that_is_hidden_twice_is_still_found() {
 }
 
 #[test]
-fn a_part_cut_anywhere_loses_no_other_frame_and_does_not_wait() {
+fn part_cut_at_any_byte_loses_no_other_frame() {
     let (first, next) = (frame(1), frame(3));
     for jpeg in [frame(2), frame_with_thumbnail(2)] {
         for length in 0..jpeg.len() {
@@ -164,7 +164,7 @@ fn garbage_between_parts_is_skipped() {
 }
 
 #[test]
-fn a_frame_too_large_is_rejected_once_and_the_next_one_passes() {
+fn oversized_frame_is_rejected_once_and_next_is_decoded() {
     let (large, small) = (frame_with_thumbnail(1), frame(2));
     let bound = large.len() - 1;
     let outcome = feed_every_way(

@@ -24,7 +24,7 @@ fn parts_are_told_by_their_dashes() {
 }
 
 #[test]
-fn what_precedes_either_is_skipped_and_counted() {
+fn bytes_before_first_frame_are_skipped_and_counted() {
     let frames = [frame(1), frame(2)];
     let noise = b"starting - camera \xff 1\n";
     for stream in [frames.concat(), ffmpeg(&frames)] {
@@ -35,7 +35,7 @@ fn what_precedes_either_is_skipped_and_counted() {
 }
 
 #[test]
-fn a_log_line_with_dashes_hides_no_jpeg() {
+fn log_line_with_dashes_hides_no_jpeg() {
     let frames = [frame(1), frame(2)];
     for noise in [
         b"-- camera found\n".as_slice(),
@@ -50,7 +50,7 @@ fn a_log_line_with_dashes_hides_no_jpeg() {
 }
 
 #[test]
-fn a_driver_that_writes_no_frame_is_counted_and_nothing_else() {
+fn output_without_frames_is_counted_as_skipped() {
     let outcome = feed_every_way(source, b"error: no camera -");
     assert_eq!(
         (outcome.tally.discarded_bytes, outcome.left.as_slice()),

@@ -28,7 +28,7 @@ fn frames_one_after_another_come_out_as_they_are() {
 }
 
 #[test]
-fn every_kind_of_picture_comes_out() {
+fn each_kind_of_jpeg_is_decoded() {
     let frames: Vec<_> = pictures::kinds()
         .into_iter()
         .map(|(_, jpeg)| jpeg)
@@ -40,13 +40,13 @@ fn every_kind_of_picture_comes_out() {
 }
 
 #[test]
-fn a_thumbnail_is_part_of_its_picture() {
+fn thumbnail_is_part_of_its_picture() {
     let frames = [frame_with_thumbnail(1), frame_with_thumbnail(2)];
     assert_eq!(feed_every_way(splitter, &frames.concat()).jpegs(), frames);
 }
 
 #[test]
-fn a_frame_is_out_as_soon_as_its_last_byte_is_in() {
+fn frame_is_decoded_with_its_last_byte() {
     let jpeg = frame(1);
     let (last, before) = jpeg.split_last().unwrap();
     let mut splitter = splitter();
@@ -58,7 +58,7 @@ fn a_frame_is_out_as_soon_as_its_last_byte_is_in() {
 }
 
 #[test]
-fn a_frame_is_not_copied() {
+fn frame_is_not_copied() {
     let mut received = BytesMut::from(frame(1).as_slice());
     let address = received.as_ptr();
     assert_eq!(
@@ -101,7 +101,7 @@ fn stray_start_markers_are_skipped_without_a_word() {
 }
 
 #[test]
-fn a_flawed_frame_is_rejected_whole() {
+fn invalid_frame_is_rejected_whole() {
     let (a, b) = (frame(1), frame(2));
     let header = pictures::segment(&a, 0xc0);
     let mut flat = a.clone();
@@ -115,7 +115,7 @@ fn a_flawed_frame_is_rejected_whole() {
 }
 
 #[test]
-fn a_frame_of_the_largest_size_passes_and_one_byte_more_does_not() {
+fn frame_of_maximum_size_is_accepted_and_one_byte_more_rejected() {
     let (large, small) = (frame_with_thumbnail(1), frame(2));
     let stream = [large.as_slice(), &small].concat();
     assert_eq!(
@@ -128,7 +128,7 @@ fn a_frame_of_the_largest_size_passes_and_one_byte_more_does_not() {
 }
 
 #[test]
-fn no_more_than_the_largest_frame_is_ever_kept() {
+fn buffer_never_exceeds_maximum_frame_size() {
     let mut endless = frame(1);
     endless.truncate(endless.len() - 2);
     endless.resize(100_000, 0);

@@ -14,7 +14,7 @@ fn with_segment(jpeg: &[u8], code: u8, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_thumbnail_goes_and_everything_else_stays() {
+fn thumbnail_is_removed_and_the_rest_kept() {
     let picture = frame_with_thumbnail(3);
     let stripped = without_thumbnails(&picture);
     assert!(stripped.len() + frame(4).len() < picture.len());
@@ -35,7 +35,7 @@ fn a_thumbnail_goes_and_everything_else_stays() {
 }
 
 #[test]
-fn a_thumbnail_without_tables_or_behind_stray_start_markers_is_found() {
+fn thumbnail_without_tables_or_after_stray_markers_is_found() {
     let picture = frame(1);
     let strays = b"Exif\0\0\xff\xd8\xff\xd8\0\xff\xd8\xff\xd9".as_slice();
     for thumbnail in [
@@ -50,7 +50,7 @@ fn a_thumbnail_without_tables_or_behind_stray_start_markers_is_found() {
 }
 
 #[test]
-fn what_holds_no_whole_picture_is_not_copied() {
+fn segment_without_whole_picture_is_not_copied() {
     let picture = frame(1);
     let cut = &frame(2)[..200];
     let plain = [

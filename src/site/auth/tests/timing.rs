@@ -80,7 +80,7 @@ fn leaks(guess: &[u8]) -> bool {
 
 #[test]
 #[ignore = "measures nanoseconds"]
-fn the_time_of_a_refusal_says_nothing_of_the_guess() {
+fn time_of_refusal_does_not_depend_on_guess() {
     let accounts = format!("bob:something else\nann:{PASSWORD}\neve:another")
         .parse()
         .unwrap();
@@ -119,7 +119,7 @@ fn the_time_of_a_refusal_says_nothing_of_the_guess() {
 
 #[test]
 #[ignore = "measures nanoseconds"]
-fn a_comparison_that_ends_early_would_be_seen() {
+fn early_exit_comparison_is_detected() {
     let (mut chance, mut times) = (Chance(7), [Vec::new(), Vec::new()]);
     let guesses = [
         format!("{}!", &PASSWORD[..PASSWORD.len() - 1]),
