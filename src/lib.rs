@@ -17,8 +17,8 @@
 //! 2. [`hub::Hub::turn`] calls `Connections::settle`, which lists the connection: to read from if
 //!    `readable` is set, to send to if `writable` is set and there is something to send.
 //! 3. The turn reads from the connections of one list, and writes to those of the other. Each
-//!    attempt (`Connection::receive`, `WriteQueue::write_to`) ends in one of three ways, and only
-//!    these:
+//!    attempt (`Connection::receive`, `WriteQueue::write_to`) fails, which closes the connection,
+//!    or ends in one of three ways:
 //!    - **would block**: the bit is cleared, and the kernel will report the next edge;
 //!    - **nothing left**: all is written, or the input has ended, which also clears `readable`;
 //!    - **own budget**: the attempt has had its share of the turn. The bit stays set.
@@ -31,21 +31,21 @@
 //!
 //! These nine functions, 210 lines, set, test and clear the bits: `EventLoop::wait` and `dispatch`,
 //! `Hub::ready`, `Hub::turn`, `Connections::settle`, `Connection::receive` and `write`,
-//! `WriteQueue::write_to` and `write_step`. Four short ones state what work there is: a connection's
-//! `wants_receive`, `wants_write` and `wants_chunk`, and `Connections::has_work`.
+//! `WriteQueue::write_to` and `write_step`. Four short ones state what work there is: a
+//! connection's `wants_receive`, `wants_write` and `wants_chunk`, and `Connections::has_work`.
 //!
 //! Some work needs no event. Timers are for that: a deadline, a repeated frame, a rate limit. Each
 //! turn has two times. `asked_at` is when the wait began: the kernel has reported all that happened
-//! before, so deadlines expire by this time. `now` is when the wait ended, the time of what the turn
-//! receives, answers and sends. The difference matters after a process was stopped: by `now` all
-//! peers are late, by `asked_at` none is before its bytes are read.
+//! before, so deadlines expire by this time. `now` is when the wait ended, the time of what the
+//! turn receives, answers and sends. The difference matters after a process was stopped: by `now`
+//! all peers are late, by `asked_at` none is before its bytes are read.
 //!
 //! # The library
 //!
 //! [`hub`] is the deterministic core, and [`wire`] holds the formats that it reads and writes.
 //! Neither uses a socket or a clock, so a test can drive them. Here three frames are published to
-//! two viewers. The second viewer has room for 40 bytes until two frames are published: it receives
-//! the rest of the first frame, then the newest.
+//! two viewers. The second viewer has room for 40 bytes until all are published: it receives the
+//! rest of the first frame, then the newest.
 //!
 //! ```
 //! use framecast::hub::*;
@@ -107,8 +107,8 @@
 //! Other modules use [`wire`] but none of the layers above it: [`drivers`] (child processes that
 //! read cameras), [`publish`] (a child process that writes frames to Redis), [`mod@bench`] (the
 //! load generator), [`health`] (the health check) and [`logging`]. [`trust`] (accepted
-//! certificates), [`mod@clock`], [`generate`] (manual page, completions, service files) and [`guide`]
-//! (the user's guide) use no layer.
+//! certificates), [`mod@clock`], [`generate`] (manual page, completions, service files) and
+//! [`guide`] (the user's guide) use no layer.
 //!
 //! # The reading order
 //!
@@ -117,31 +117,31 @@
 //!
 //! | File | Lines | What it shows |
 //! |---|---|---|
-//! | `server/event_loop.rs` | 291 | the turn of the loop |
-//! | `hub/inputs.rs` | 179 | the hub, and its inputs between two turns |
-//! | `hub/turn.rs` | 104 | the turn: receive, expire, answer, send, reap, and why in this order |
-//! | `hub/connections.rs` | 204 | lists of connections with work to do, and timers that cost nothing per frame |
+//! | `server/event_loop.rs` | 292 | the turn of the loop |
+//! | `hub/inputs.rs` | 181 | the hub, and its inputs between two turns |
+//! | `hub/turn.rs` | 103 | the turn: receive, expire, answer, send, reap, and why in this order |
+//! | `hub/connections.rs` | 200 | lists of connections with work to do, and timers that cost nothing per frame |
 //! | `hub/connection.rs` | 400 | the seven states of one connection, and every change of state |
 //! | `hub/sending.rs` | 210 | a body that is pulled, so that the next frame is always the newest |
 //! | `stream/queue.rs` | 228 | the bytes that wait for the transport, and why no part of a stream is torn |
-//! | `hub/steps.rs` | 382 | the steps of a turn for one connection |
-//! | `server/listener.rs` | 367 | accept, and the edge that does not come again after EMFILE |
-//! | `server/token.rs` | 130 | stale events: a token names a slot and a connection number |
-//! | `server/supervised.rs` | 461 | a child process as an event source: pipes, SIGCHLD, backoff, restart |
+//! | `hub/steps.rs` | 385 | the steps of a turn for one connection |
+//! | `server/listener.rs` | 359 | accept, and the edge that does not come again after EMFILE |
+//! | `server/token.rs` | 132 | stale events: a token names a slot and a connection number |
+//! | `server/supervised.rs` | 462 | a child process as an event source: pipes, SIGCHLD, backoff, restart |
 //! | `server/tls/session.rs` | 223 | a second buffer between loop and kernel, and where TLS can lose an edge |
-//! | `server/restart.rs` | 165 | a restart that refuses no connection |
-//! | `server/camera` | 887 | a driver on demand, and the placeholder while it delivers no frames |
+//! | `server/restart.rs` | 166 | a restart that refuses no connection |
+//! | `server/camera` | 884 | a driver on demand, and the placeholder while it delivers no frames |
 //! | `stream/viewer.rs` | 174 | a body: the newest frame, when the rate limit allows it |
 //! | `stream/frame.rs` | 103 | one encoded copy of a frame, shared by all viewers |
 //! | `wire/multipart/encode.rs` | 133 | the encoding of that copy |
 //! | `stream/limits.rs` | 96 | every limit of the hub: what bounds a turn |
 //! | `stream/history.rs` | 141 | past frames by reference, bounded in time and bytes |
 //! | `stream/retained.rs` | 37 | the limit on memory that slow viewers hold, by reference counts |
-//! | `wire/http` | 895 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
-//! | `wire/jpeg` | 1390 | where a JPEG ends, and whether it is whole |
-//! | `wire/multipart` | 1080 | multipart encoder and decoder |
-//! | `site/routes.rs` | 132 | routes |
-//! | `site/pages.rs` | 428 | the answer of each route |
+//! | `wire/http` | 885 | requests and responses; parsers with three outcomes: a value, not yet, malformed |
+//! | `wire/jpeg` | 1375 | where a JPEG ends, and whether it is whole |
+//! | `wire/multipart` | 1073 | multipart encoder and decoder |
+//! | `site/routes.rs` | 131 | routes |
+//! | `site/pages.rs` | 430 | the answer of each route |
 //! | `site/snapshot.rs` | 349 | statistics: one snapshot behind `/state`, `/metrics` and `/events` |
 //! | `site/auth` | 1950 | access control: one check before routing, without a clock and without blocking |
 //!
@@ -149,7 +149,8 @@
 //!
 //! From the driver's pipe to a viewer's socket, function by function. Steps 1 to 10 run for each
 //! batch of bytes in the pipe, 11 to 15 once for each frame, 16 to 18 once for each turn, and the
-//! last six for each viewer. A turn sends to [`stream::Limits::sends_per_turn_max`] of them at most.
+//! last six for each viewer. A turn sends to [`stream::Limits::sends_per_turn_max`] of them at
+//! most.
 //!
 //! 1. `server::event_loop::EventLoop::wait`: the kernel reports that the driver's pipe has become
 //!    readable.

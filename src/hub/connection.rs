@@ -145,8 +145,8 @@ impl<T: Transport> Connection<T> {
         self.gone && !matches!(self.state, State::Closing(_))
     }
 
-    /// Whether to read now. During a reply, the next request stays in the kernel's buffer. During an
-    /// endless body, input is read and discarded: only a read shows the end of the input.
+    /// Whether to read now. During a reply, the next request stays in the kernel's buffer. During
+    /// an endless body, input is read and discarded: only a read shows the end of the input.
     fn wants_read(&self) -> bool {
         let is_listening = match &self.state {
             State::Handshaking | State::Receiving | State::Closing(_) => true,
@@ -167,9 +167,9 @@ impl<T: Transport> Connection<T> {
         sending.is_some_and(|sending| sending.wants_chunk(&self.queue))
     }
 
-    /// Reads until the transport would block, the input ends, or the budget is reached. Keeps the
-    /// bytes of requests. Returns whether reading is over: the peer sends no more, or has sent more
-    /// than a closing connection drains.
+    /// Reads until the transport would block or interrupts, the input ends, or the budget is
+    /// reached. Keeps the bytes of requests. Returns whether reading is over: the peer sends no
+    /// more, or has sent more than a closing connection drains.
     pub(super) fn receive(
         &mut self,
         scratch: &mut [u8],

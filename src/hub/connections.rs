@@ -10,9 +10,9 @@ use super::connection::{Connection, State};
 use crate::stream::timers::Timers;
 use crate::stream::{Key, Limits, Transport};
 
-/// The hub's steps borrow a connection mutably only from [`Connections::touch`]. The turn then calls
-/// [`Connections::settle`], which lists each touched connection by its bits and arms its timer. So
-/// no step of the hub can forget to reschedule a connection.
+/// The hub's steps borrow a connection mutably only from [`Connections::touch`]. The turn then
+/// calls [`Connections::settle`], which lists each touched connection by its bits and arms its
+/// timer. So no step of the hub can forget to reschedule a connection.
 #[derive(Debug)]
 pub struct Connections<T> {
     slab: Slab<Connection<T>>,

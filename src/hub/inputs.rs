@@ -62,7 +62,8 @@ impl<T: Transport> Hub<T> {
         Ok(key)
     }
 
-    /// Sets the bits of an edge. Nothing is read or written before the next turn.
+    /// Sets the bits of an edge. Reading waits for the turn: by then all edges are known, and one
+    /// peer cannot delay the events of another.
     pub fn ready(&mut self, key: Key, readiness: Readiness) {
         let Some(connection) = self.connections.touch(key) else {
             self.live.totals.stale_events += 1;

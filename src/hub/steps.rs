@@ -178,8 +178,9 @@ impl<T: Transport> Hub<T> {
         }
     }
 
-    /// Pulls and writes chunks within [`ROUNDS_MAX`] and the write budget, one made chunk at most.
-    /// Returns the bytes that were made; `None` if a chunk is due and `make` forbids to make it.
+    /// Pulls and writes up to [`ROUNDS_MAX`] times, each in the write budget, one made chunk at
+    /// most. Returns the bytes that were made; `None` if a chunk is due and `make` forbids to make
+    /// it.
     pub(super) fn send(
         &mut self,
         key: Key,

@@ -11,8 +11,8 @@ use crate::stream::answer::{Call, Reply};
 use crate::stream::{Key, Tick, Transport, Turned, Wake};
 
 impl<T: Transport> Hub<T> {
-    /// Takes one turn. `answer` returns the reply to one request. `clock` is read for each
-    /// delivered frame, for a latency histogram alone: sending to many viewers takes milliseconds,
+    /// Takes one turn. `answer` returns the reply to one request. `clock` is read for
+    /// delivered frames, for a latency histogram alone: sending to many viewers takes milliseconds,
     /// which `tick.now` would not show.
     pub fn turn(
         &mut self,

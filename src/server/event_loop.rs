@@ -1,9 +1,9 @@
-//! The event loop: wait for events, hand each to its owner, take the hub's turn, attend to listeners
-//! and child processes.
+//! The event loop: wait for events, hand each to its owner, take the hub's turn, attend to
+//! listeners and child processes.
 //!
 //! Every socket and pipe is registered once, edge-triggered: the kernel reports a change once, and
-//! the owner of the socket sets a bit. Every loop that reads, writes or accepts ends in one of three
-//! ways, and only these:
+//! the owner of the socket sets a bit. Every loop that reads, writes or accepts fails or ends in
+//! one of three ways, and only these:
 //!
 //! 1. Would block: the bit is cleared, and the kernel owes the next edge.
 //! 2. Nothing left: everything is written, or the input has ended.
@@ -11,8 +11,9 @@
 //!    may not accept yet waits for a timer or a closed connection: see [`super::listener`].
 //!
 //! Otherwise an edge is lost: no event reports the bytes that are left, and the viewer hangs. The
-//! loops are in [`super::listener`], [`super::child`], [`super::camera::frames`] and [`crate::hub`].
-//! The code before the first turn is in `start`, the handling of signals in `signals`.
+//! loops are in [`super::listener`], [`super::child`], [`super::camera::frames`], [`crate::hub`] and
+//! its write queue. The code before the first turn is in `start`, the handling of signals in
+//! `signals`.
 
 mod children;
 mod signals;

@@ -141,7 +141,7 @@ const IMPURE: [&str; 9] = [
 
 /// What must be readable in an hour: a file or a folder, the files and lines it may have. Comments
 /// and blank lines count, unit tests do not.
-const BUDGETS: [(&str, usize, usize); 2] = [("hub", 13, 1510), ("server/event_loop.rs", 1, 300)];
+const BUDGETS: [(&str, usize, usize); 2] = [("hub", 13, 1515), ("server/event_loop.rs", 1, 300)];
 
 /// Rooms whose files do not import in a circle.
 const WITHOUT_CYCLES: [&str; 7] = ["drivers", "hub", "server", "site", "stream", "text", "wire"];
