@@ -11,13 +11,15 @@ mod words;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FILE_LINES_MAX: usize = 920;
-const FUNCTION_LINES_MAX: usize = 160;
+const FILE_LINES_MAX: usize = 620;
+const FUNCTION_LINES_MAX: usize = 120;
 const LINE_COLUMNS_MAX: usize = 120;
 
 /// For each layer, what it must never know: modules of ours, and words of others.
-const FORBIDDEN: [(&str, &[&str]); 15] = [
-    ("wire", &ABOVE_TEXT),
+const FORBIDDEN: [(&str, &[&str]); 16] = [
+    ("wire", &ABOVE_WIRE),
+    // It is part of the library, which handles no credentials.
+    ("wire", &["crate::text"]),
     ("text", &ABOVE_WIRE),
     (
         "stream",
@@ -101,19 +103,6 @@ const FORBIDDEN: [(&str, &[&str]); 15] = [
 
 /// What a module that stands on `wire` alone does not know.
 const ABOVE_WIRE: [&str; 8] = [
-    "crate::stream",
-    "crate::hub",
-    "crate::site",
-    "crate::server",
-    "crate::drivers",
-    "crate::publish",
-    "crate::bench",
-    "crate::options",
-];
-
-/// What `wire` does not know: it is part of the library, which handles no credentials.
-const ABOVE_TEXT: [&str; 9] = [
-    "crate::text",
     "crate::stream",
     "crate::hub",
     "crate::site",
