@@ -19,21 +19,7 @@ use tempfile::TempDir;
 
 // The viewers of `framecast bench`, and the modules that they use.
 extern crate self as framecast;
-#[path = "../../src/bench/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
-mod bench;
-#[path = "../../src/clock.rs"]
-#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
-mod clock;
-#[path = "../../src/text/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
-mod text;
-#[path = "../../src/trust.rs"]
-#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
-mod trust;
-#[path = "../../src/wire/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
-mod wire;
+include!("../shared/rooms.rs");
 
 #[allow(
     dead_code,
