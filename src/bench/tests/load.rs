@@ -1,4 +1,4 @@
-//! Crowds in front of a server that does what it is told.
+//! Viewers of a scripted server.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -258,7 +258,7 @@ fn outdated_statistics_are_not_sent() {
     assert_eq!(
         events(&new_viewer).len(),
         1,
-        "while others listen, a new_viewer is told at once"
+        "a new event stream receives its first event at once"
     );
     for key in [key, newcomer_key] {
         fixture.gone(key);
