@@ -66,7 +66,20 @@ fn undated(reply: &Reply) -> String {
     format!("{}\n{}", lines.collect::<Vec<_>>().join("\n"), reply.text())
 }
 
-fn sign(arguments: &[&str]) -> String {
+/// Asserts that a response names too many failed logins, and when to try again.
+pub(super) fn assert_locked_out(reply: &Reply) {
+    assert_eq!(reply.status(), 429);
+    assert!(
+        reply.text().contains("Too many failed logins"),
+        "{}",
+        reply.text()
+    );
+    let retry_after = reply.field("Retry-After").expect("a 429 names it");
+    assert!((1..=60).contains(&retry_after.parse::<u32>().expect("seconds")));
+}
+
+/// Returns a token signed by `framecast token` with these arguments.
+pub(super) fn sign(arguments: &[&str]) -> String {
     let mut command = Command::new(FRAMECAST);
     let output = command
         .arg("token")
@@ -234,20 +247,7 @@ fn eleventh_login_after_ten_failures_is_answered_with_429() {
     }
     let refused = request(&program, "/healthz", &basic("ann:secret"));
     assert_eq!(refused.status(), 429);
-    assert!(
-        refused.text().contains("Too many failed logins"),
-        "{}",
-        refused.text()
-    );
-    assert!(
-        (1..=60).contains(
-            &refused
-                .field("Retry-After")
-                .unwrap()
-                .parse::<u32>()
-                .unwrap()
-        )
-    );
+    assert_locked_out(&refused);
 }
 
 #[test]

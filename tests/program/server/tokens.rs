@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::process::Command;
 
+use super::access::sign;
 use crate::support::Program;
 
 const FRAMECAST: &str = env!("CARGO_BIN_EXE_framecast");
@@ -25,25 +26,10 @@ fn program() -> Program {
     Program::start(command)
 }
 
-fn token(arguments: &[&str]) -> String {
-    let output = Command::new(FRAMECAST)
-        .arg("token")
-        .args(arguments)
-        .env("FRAMECAST_TOKEN", TOKEN)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 #[test]
 fn one_camera_token_makes_its_camera_the_default() {
     let program = program();
-    let token = token(&["--camera", "front", "--valid", "1h"]);
+    let token = sign(&["--camera", "front", "--valid", "1h"]);
     let get = |target: &str| program.get(&format!("{target}token={token}"));
     let size = |target: &str| {
         let reply = get(target);
@@ -101,7 +87,7 @@ fn one_camera_token_makes_its_camera_the_default() {
 #[test]
 fn one_camera_token_gets_the_state_of_its_camera_only() {
     let program = program();
-    let token = token(&["--camera", "front", "--valid", "1h"]);
+    let token = sign(&["--camera", "front", "--valid", "1h"]);
     let mut other = program.watch(&format!("/stream?key=other&token={TOKEN}"));
     let mut own = program.watch(&format!("/stream?key=own&token={token}"));
     other.part();
@@ -147,7 +133,7 @@ fn one_camera_token_gets_the_state_of_its_camera_only() {
 #[test]
 fn streams_events_and_tables_end_when_their_token_expires() {
     let program = program();
-    let token = token(&["--camera", "front", "--valid", "3s"]);
+    let token = sign(&["--camera", "front", "--valid", "3s"]);
     let targets = ["/stream?", "/events?frames=1&", "/table?"];
     let mut readers =
         targets.map(|target| program.send(format!("GET {target}token={token} HTTP/1.0\r\n\r\n")));
@@ -179,7 +165,7 @@ fn stream_without_a_frame_ends_when_its_token_expires() {
         command.env("FRAMECAST_TOKEN", TOKEN);
         command
     });
-    let token = token(&["--valid", "2s"]);
+    let token = sign(&["--valid", "2s"]);
     let request =
         |target: &str| program.send(format!("GET {target}?token={token} HTTP/1.0\r\n\r\n"));
     let (mut stream, mut snapshot) = (request("/stream"), request("/snapshot"));
@@ -193,7 +179,7 @@ fn stream_without_a_frame_ends_when_its_token_expires() {
 
 #[test]
 fn token_command_prints_the_ready_link() {
-    let link = |base: &str| token(&["--camera", "front", "--valid", "1h", "--url", base]);
+    let link = |base: &str| sign(&["--camera", "front", "--valid", "1h", "--url", base]);
     let program = program();
     let base = program.url("");
     let page = link(&base);
